@@ -1,0 +1,62 @@
+"""Money: integer minor units and an ISO 4217 code. Never a float."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+# Digits after the decimal point where it is not two (ISO 4217). Providers may differ: they take their
+# own table (payments in HUF and IDR are sent with no digits by some Worldpay set-ups).
+EXPONENTS = {
+    **dict.fromkeys(
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(),
+        0,
+    ),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+}
+
+
+def exponent(currency: str) -> int:
+    """Return the number of digits after the decimal point of ``currency``, by ISO 4217."""
+    return EXPONENTS.get(currency, 2)
+
+
+@dataclass(frozen=True, slots=True, order=False)
+class Money:
+    """An amount in minor units (cents, yen, fils) of one currency.
+
+    Raises ``ValueError`` for a currency that is not three capital letters, and on adding or comparing
+    different currencies.
+    """
+
+    minor: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        if not (len(self.currency) == 3 and self.currency.isascii() and self.currency.isupper()):
+            raise ValueError(f"not an ISO 4217 code: {self.currency!r}")
+        if isinstance(self.minor, bool) or not isinstance(self.minor, int):
+            raise ValueError("an amount is an integer number of minor units")
+
+    def __add__(self, other: "Money") -> "Money":
+        return Money(self.minor + self._same(other), self.currency)
+
+    def __sub__(self, other: "Money") -> "Money":
+        return Money(self.minor - self._same(other), self.currency)
+
+    def __le__(self, other: "Money") -> bool:
+        return self.minor <= self._same(other)
+
+    def __lt__(self, other: "Money") -> bool:
+        return self.minor < self._same(other)
+
+    def _same(self, other: "Money") -> int:
+        if other.currency != self.currency:
+            raise ValueError(f"{self.currency} and {other.currency} do not mix")
+        return other.minor
+
+    @property
+    def decimal(self) -> Decimal:
+        """The amount in major units, exact."""
+        return Decimal(self.minor).scaleb(-exponent(self.currency))
+
+    def __str__(self) -> str:
+        return f"{self.decimal:,.{exponent(self.currency)}f} {self.currency}"

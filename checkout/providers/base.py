@@ -1,0 +1,251 @@
+"""The seam to payment providers: fixed verbs, values in, one result type out.
+
+A refusal is a result, not an exception. Errors that a verb may raise: ``ProviderUnavailable`` (certainly
+not sent), ``OutcomeUnknown`` and ``ProviderReplyInvalid`` (may have happened), ``ProviderMisconfigured``.
+A verb never repeats a request by itself and never touches the database.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from checkout.money import Money
+
+
+class Outcome(StrEnum):
+    """What the provider said, including that nothing certain is known."""
+
+    APPROVED = "approved"
+    CHALLENGE_REQUIRED = "challenge_required"
+    DEVICE_DATA_REQUIRED = "device_data_required"
+    PENDING = "pending"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+
+
+class RefusalReason(StrEnum):
+    """Why a payment was refused, in our words; adapters map their codes onto these."""
+
+    REFUSED_BY_ISSUER = "refused_by_issuer"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    CARD_EXPIRED = "card_expired"
+    CARD_INVALID = "card_invalid"
+    SECURITY_CODE_INVALID = "security_code_invalid"
+    LOST_OR_STOLEN = "lost_or_stolen"
+    SUSPECTED_FRAUD = "suspected_fraud"
+    NOT_PERMITTED = "not_permitted"
+    AUTHENTICATION_FAILED = "authentication_failed"
+    AUTHENTICATION_REQUIRED = "authentication_required"
+    ISSUER_UNAVAILABLE = "issuer_unavailable"
+    CANCELLED = "cancelled"
+    INVALID_REQUEST = "invalid_request"
+    PROVIDER_ERROR = "provider_error"
+    CARD_NOT_RECEIVED = "card_not_received"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One merchant's account with one provider, with its secrets opened."""
+
+    code: str
+    merchant_code: str
+    endpoint: str
+    credentials: Mapping[str, str] = field(repr=False)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """What the shopper's browser tells of itself (EMV 3DS 2, section 3.2 of the browser flow).
+
+    Screen sizes in CSS pixels, ``time_zone`` in minutes between UTC and local time as JavaScript gives it.
+    """
+
+    accept_header: str
+    user_agent: str
+    ip_address: str
+    javascript_enabled: bool = False
+    language: str = ""
+    java_enabled: bool = False
+    colour_depth: int | None = None
+    screen_height: int | None = None
+    screen_width: int | None = None
+    time_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorisation:
+    """Everything an authorisation needs. ``sealed_card`` only the provider can open."""
+
+    order_code: str
+    session_id: str
+    idempotency_key: str
+    amount: Money
+    description: str
+    shopper_email: str
+    browser: Browser
+    return_url: str
+    sealed_card: str = field(repr=False)
+    device_data_reference: str = ""
+    challenge_window: str = "390x400"
+    settle_automatically: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeCompletion:
+    """The second message: the shopper is back from the ACS. ``session_state`` as the first reply gave it."""
+
+    order_code: str
+    session_id: str
+    idempotency_key: str
+    session_state: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modification:
+    """A capture, void or refund of an authorised order; ``reference`` is ours and comes back in notifications."""
+
+    order_code: str
+    reference: str
+    idempotency_key: str
+    amount: Money
+    session_state: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """What the shopper's browser needs for the challenge."""
+
+    version: str
+    transaction_id: str
+    acs_url: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A refusal: our reason, and the provider's own code and words for staff."""
+
+    reason: RefusalReason
+    code: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreeDSecure:
+    """How the authentication ended, as far as the provider tells."""
+
+    result: str = ""
+    version: str = ""
+    eci: str = ""
+    transaction_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardSummary:
+    """All that may be kept of a card."""
+
+    brand: str = ""
+    last4: str = ""
+    expiry: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderResult:
+    """The answer of any verb.
+
+    ``event`` is the provider's own word, kept even when we do not know it. ``session_state`` is opaque and
+    must be given back with the next message of the same order. ``transcript`` is scrubbed.
+    """
+
+    outcome: Outcome
+    order_code: str = ""
+    event: str = ""
+    amount: Money | None = None
+    challenge: Challenge | None = None
+    refusal: Refusal | None = None
+    three_ds: ThreeDSecure | None = None
+    card: CardSummary | None = None
+    reference: str = ""
+    session_state: str = field(default="", repr=False)
+    transcript: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """One statement of the provider about one order. ``kind`` is ours, ``event`` the provider's word.
+
+    ``kind`` is one of authorised, refused, cancelled, captured, settled, refunded, refund_failed, expired,
+    charged_back, charge_back_reversed, error, other.
+    """
+
+    merchant_code: str
+    order_code: str
+    kind: str
+    event: str
+    amount: Money | None = None
+    reference: str = ""
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserForm:
+    """A form that the shopper's browser posts to the provider or the ACS."""
+
+    action: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardEncryption:
+    """Where the browser gets the script that seals the card, and the key to seal it with."""
+
+    script_url: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """The exact HTTP answer that stops the provider from sending a notification again."""
+
+    status: int
+    body: str
+    content_type: str
+
+
+class Provider(Protocol):
+    """What every adapter offers. Construct it with an ``Account``."""
+
+    account: Account
+
+    def authorise(self, request: Authorisation) -> ProviderResult: ...
+
+    def complete_challenge(self, request: ChallengeCompletion) -> ProviderResult: ...
+
+    def capture(self, request: Modification) -> ProviderResult: ...
+
+    def void(self, request: Modification) -> ProviderResult: ...
+
+    def refund(self, request: Modification) -> ProviderResult: ...
+
+    def inquire(self, order_code: str) -> ProviderResult: ...
+
+    def card_encryption(self) -> CardEncryption: ...
+
+    def device_data_form(self) -> BrowserForm:
+        """The invisible form before the payment; the page adds the first digits of the card as ``Bin``."""
+        ...
+
+    def challenge_form(self, challenge: Challenge, *, return_url: str, merchant_data: str) -> BrowserForm: ...
+
+    def parse_notification(self, body: bytes) -> list[Notification]:
+        """Read a notification; raises ``NotificationRejected`` when it cannot be read."""
+        ...
+
+    def acknowledgement(self) -> Acknowledgement: ...
+
+    def scrub(self, transcript: bytes) -> str:
+        """Return the transcript as text without card data and secrets."""
+        ...
