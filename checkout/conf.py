@@ -1,0 +1,103 @@
+"""The typed view of this application's settings: the only module here that reads ``django.conf``.
+
+Every value has a Django setting of the same name with the prefix ``CHECKOUT_`` (``PUBLIC_URL`` and
+``BROKER_URL`` have none), and a default that suits a laptop. ``checks.py`` refuses combinations that are
+wrong in production.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+
+
+class Conf:
+    """Settings, read at each access so that tests may override them."""
+
+    @property
+    def debug(self) -> bool:
+        """Whether this is a development or try-out installation."""
+        return bool(settings.DEBUG)
+
+    @property
+    def base_dir(self) -> Path:
+        """The project's top folder."""
+        return Path(settings.BASE_DIR)
+
+    @property
+    def broker_url(self) -> str:
+        """``amqp://``, ``amqps://`` or ``memory://``."""
+        return str(settings.BROKER_URL)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether web, services and relay share one process and the in-memory broker."""
+        return self.broker_url.startswith("memory:")
+
+    @property
+    def public_url(self) -> str:
+        """Where browsers and providers reach the gateway, without a trailing slash."""
+        return str(settings.PUBLIC_URL).rstrip("/")
+
+    @property
+    def secret_key(self) -> str:
+        """Django's secret key, from which signing keys are derived."""
+        return str(settings.SECRET_KEY)
+
+    @property
+    def prefix(self) -> str:
+        """What the names of exchanges and queues start with."""
+        return str(getattr(settings, "CHECKOUT_PREFIX", "checkout"))
+
+    @property
+    def reply_budget_seconds(self) -> float:
+        """How long a shopper's request is held before the status page takes over."""
+        return float(getattr(settings, "CHECKOUT_REPLY_BUDGET_SECONDS", 8.0))
+
+    @property
+    def max_waiters(self) -> int:
+        """Replies that one process may wait for at once."""
+        return int(getattr(settings, "CHECKOUT_MAX_WAITERS", 2000))
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest request or message body accepted, in bytes."""
+        return int(getattr(settings, "CHECKOUT_MAX_BODY_BYTES", 262_144))
+
+    @property
+    def outbox_grace_seconds(self) -> float:
+        """How long the relay leaves a row to the process that wrote it."""
+        return float(getattr(settings, "CHECKOUT_OUTBOX_GRACE_SECONDS", 5.0))
+
+    @property
+    def relay_poll_seconds(self) -> float:
+        """How often the relay looks for due rows and passed deadlines."""
+        return float(getattr(settings, "CHECKOUT_RELAY_POLL_SECONDS", 0.5))
+
+    @property
+    def worker_threads(self) -> int:
+        """Commands that one service handles at once in one process."""
+        return int(getattr(settings, "CHECKOUT_WORKER_THREADS", 8))
+
+    @property
+    def database_threads(self) -> int:
+        """Threads that run database work for held requests in one process."""
+        return int(getattr(settings, "CHECKOUT_DATABASE_THREADS", 8))
+
+    @property
+    def challenge_lifetime(self) -> timedelta:
+        """How long a shopper may take over a challenge."""
+        return timedelta(seconds=float(getattr(settings, "CHECKOUT_CHALLENGE_SECONDS", 900)))
+
+    @property
+    def max_challenges(self) -> int:
+        """Challenges per attempt before it is given up as not authenticated."""
+        return int(getattr(settings, "CHECKOUT_MAX_CHALLENGES", 2))
+
+    @property
+    def challenge_window(self) -> str:
+        """``fullPage``, or a window size such as ``390x400`` to challenge in an iframe."""
+        return str(getattr(settings, "CHECKOUT_CHALLENGE_WINDOW", "fullPage"))
+
+
+conf = Conf()

@@ -1,0 +1,50 @@
+"""The process environment, read and checked once. One error names everything that is wrong."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"  # noqa: S105
+
+
+class Environment(BaseSettings):
+    """Everything that differs between installations. Names are the environment variables' names."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    debug: bool = Field(default=True, alias="DEBUG")
+    secret_key: SecretStr = Field(default=SecretStr(DEVELOPMENT_KEY), alias="SECRET_KEY")
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        default=["localhost", "127.0.0.1", "[::1]"], alias="ALLOWED_HOSTS"
+    )
+    database_url: str = Field(default="sqlite:///db.sqlite3", alias="DATABASE_URL")
+    database_pool_size: int = Field(default=10, ge=1, alias="CHECKOUT_DATABASE_POOL_SIZE")
+    broker_url: str = Field(default="memory://", alias="BROKER_URL")
+    public_url: str = Field(default="http://localhost:8000", alias="PUBLIC_URL")
+    sandbox_url: str = Field(default="http://127.0.0.1:8001", alias="SANDBOX_URL")
+
+    prefix: str = Field(default="checkout", alias="CHECKOUT_PREFIX")
+    reply_budget_seconds: float = Field(default=8.0, gt=0, le=60, alias="CHECKOUT_REPLY_BUDGET_SECONDS")
+    max_waiters: int = Field(default=2000, ge=1, alias="CHECKOUT_MAX_WAITERS")
+    worker_threads: int = Field(default=8, ge=1, alias="CHECKOUT_WORKER_THREADS")
+    database_threads: int = Field(default=8, ge=1, alias="CHECKOUT_DATABASE_THREADS")
+    outbox_grace_seconds: float = Field(default=5.0, gt=0, alias="CHECKOUT_OUTBOX_GRACE_SECONDS")
+    relay_poll_seconds: float = Field(default=0.5, gt=0, alias="CHECKOUT_RELAY_POLL_SECONDS")
+    challenge_seconds: float = Field(default=900, gt=0, alias="CHECKOUT_CHALLENGE_SECONDS")
+    challenge_window: str = Field(
+        default="fullPage",
+        pattern="^(250x400|390x400|500x600|600x400|fullPage)$",
+        alias="CHECKOUT_CHALLENGE_WINDOW",
+    )
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [host.strip() for host in value.split(",") if host.strip()] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _production_needs_its_own_secret(self) -> "Environment":
+        if not self.debug and self.secret_key.get_secret_value() == DEVELOPMENT_KEY:
+            raise ValueError("SECRET_KEY must be set when DEBUG is off")
+        return self

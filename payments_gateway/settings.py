@@ -1,0 +1,156 @@
+"""Django settings: wiring only. What differs between installations comes from the environment."""
+
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+import structlog
+
+from checkout.log import scrub_event
+from payments_gateway.environment import Environment
+
+env = Environment()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DEBUG = env.debug
+SECRET_KEY = env.secret_key.get_secret_value()
+ALLOWED_HOSTS = env.allowed_hosts
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "checkout",
+]
+
+# All of these run on the event loop: a synchronous one would pin a thread to every held request.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "checkout.security.SecurityHeadersMiddleware",
+    "checkout.security.CardNumberGuardMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+
+ROOT_URLCONF = "payments_gateway.urls"
+ASGI_APPLICATION = "payments_gateway.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES: dict[str, Any] = {"default": dj_database_url.parse(env.database_url, conn_max_age=0)}
+if DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": env.database_pool_size,
+        "timeout": 5,
+    }
+elif DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # One writer at a time: take the write lock at BEGIN, so that waiting for it cannot deadlock.
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        transaction_mode="IMMEDIATE",
+        timeout=20,
+        init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    )
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+BROKER_URL = env.broker_url
+PUBLIC_URL = env.public_url
+SANDBOX_URL = env.sandbox_url
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "checkout.messaging.channel_layer.RabbitmqChannelLayer",
+        "CONFIG": {"url": BROKER_URL, "prefix": env.prefix},
+    }
+}
+
+CHECKOUT_PREFIX = env.prefix
+CHECKOUT_REPLY_BUDGET_SECONDS = env.reply_budget_seconds
+CHECKOUT_MAX_WAITERS = env.max_waiters
+CHECKOUT_WORKER_THREADS = env.worker_threads
+CHECKOUT_DATABASE_THREADS = env.database_threads
+CHECKOUT_OUTBOX_GRACE_SECONDS = env.outbox_grace_seconds
+CHECKOUT_RELAY_POLL_SECONDS = env.relay_poll_seconds
+CHECKOUT_CHALLENGE_SECONDS = env.challenge_seconds
+CHECKOUT_CHALLENGE_WINDOW = env.challenge_window
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+SECURE_COOKIES = env.public_url.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_REFERRER_POLICY = "no-referrer"
+X_FRAME_OPTIONS = "DENY"
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE_COOKIES else 0
+CSRF_TRUSTED_ORIGINS = [env.public_url]
+
+if DEBUG:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = BASE_DIR / ".local" / "mail"
+
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "lines": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "foreign_pre_chain": [
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+            ],
+            # Last, so that it sees what any library logged and every traceback.
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                scrub_event,
+                structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+            ],
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"pika": {"level": "WARNING"}},
+}
