@@ -1,0 +1,43 @@
+# Every target makes the virtual environment it needs: nothing has to be installed beforehand but Python 3.11+.
+
+PYTHON := .venv/bin/python
+RUNTIME := .venv/.runtime-installed
+DEVELOPMENT := .venv/.development-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test up lint format migrate lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+demo: $(RUNTIME) ## Try it out: one purchase through 3-D Secure, then serve until Ctrl-C (ONCE=1: the purchase only)
+	@$(PYTHON) manage.py run_demo $(if $(ONCE),--once)
+
+test: $(DEVELOPMENT) ## Run every check and test, with RabbitMQ, PostgreSQL and Chromium set up for it
+	@$(PYTHON) scripts/run_tests.py
+
+up: $(RUNTIME) ## Run the real stack of the Procfile on RabbitMQ and PostgreSQL (data is kept in .local/)
+	@$(PYTHON) scripts/run_stack.py
+
+lint: $(DEVELOPMENT) ## Check style, types and migrations
+	@$(PYTHON) scripts/lint.py
+
+format: $(DEVELOPMENT) ## Format the code
+	@$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .
+
+migrate: $(RUNTIME) ## Migrate the database that DATABASE_URL names (default: db.sqlite3)
+	@$(PYTHON) manage.py migrate
+
+lock: $(DEVELOPMENT) ## Pin the dependencies of pyproject.toml again (UPGRADE=1: the newest of all)
+	@scripts/lock.sh
+
+clean: ## Remove the virtual environment, caches and kept data
+	rm -rf .venv .local .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis staticfiles db.sqlite3*
+
+$(RUNTIME): requirements.txt
+	@scripts/make_venv.sh $<
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.txt
+	@scripts/make_venv.sh $<
+	@touch $@ $(RUNTIME)

@@ -1,0 +1,46 @@
+#!/bin/sh
+# Install the Debian packages that the tests use and that are missing, without starting their services.
+# Needs root, or sudo without a password; otherwise it only says what is missing, and the tests skip that.
+set -eu
+
+is_present() {
+    case $1 in
+    rabbitmq-server) [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] ;;
+    postgresql) ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 ;;
+    nodejs) command -v node >/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+missing=
+for package in ${PACKAGES:-rabbitmq-server postgresql chromium nodejs npm}; do
+    is_present "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "Missing:$missing. This is not Debian or Ubuntu: install them by hand." >&2
+    exit 0
+fi
+if [ "$(id -u)" -eq 0 ]; then
+    as_root=
+elif sudo -n true 2>/dev/null; then
+    as_root=sudo
+else
+    echo "Missing, and installing needs root: apt install$missing" >&2
+    exit 0
+fi
+
+echo "Installing Debian packages:$missing"
+policy=/usr/sbin/policy-rc.d # asked by Debian's maintainer scripts before they start a service; 101 forbids
+if [ ! -e "$policy" ]; then
+    trap '$as_root rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    $as_root chmod +x "$policy"
+fi
+$as_root apt-get update -qq
+for package in $missing; do
+    echo "  $package"
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" \
+        </dev/null >/dev/null || echo "  $package cannot be installed here" >&2
+done

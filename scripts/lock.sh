@@ -1,0 +1,11 @@
+#!/bin/sh
+# Pin what pyproject.toml asks for, with hashes, for every supported Python at once.
+# `make lock` changes as little as it can; `make lock UPGRADE=1` takes the newest of everything.
+set -eu
+cd "$(dirname "$0")/.."
+pin() {
+    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --no-emit-find-links --custom-compile-command "make lock" ${UPGRADE:+--upgrade} "$@"
+}
+pin pyproject.toml --output-file requirements.txt
+pin pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt

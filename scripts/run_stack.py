@@ -1,0 +1,39 @@
+"""The real stack on this machine: the Procfile's processes on RabbitMQ and PostgreSQL, with example data.
+
+Data is kept in `.local/` between runs. A BROKER_URL or DATABASE_URL of your own is used as it is.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from scripts.private_services import ServiceError  # noqa: E402
+from scripts.with_services import report, run, services, stop_on_signals  # noqa: E402
+
+
+def main() -> int:
+    os.chdir(ROOT)
+    # honcho and the Procfile's commands are the virtual environment's.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    os.environ["PACKAGES"] = "rabbitmq-server postgresql"
+    stop_on_signals()
+    subprocess.run(["scripts/install_packages.sh"], check=False)
+    try:
+        with services(keep=ROOT / ".local", require=True) as environment:
+            for command in (["migrate", "--verbosity=0"], ["load_example"]):
+                report(f"manage.py {command[0]}")
+                subprocess.run([sys.executable, "manage.py", *command], env=environment, check=True)
+            return run([sys.executable, "-m", "honcho", "start"], environment)
+    except ServiceError as error:
+        report(str(error))
+    except subprocess.CalledProcessError as error:
+        report(f"{error}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""All checks and tests, with everything they need: what `make test` and CI run.
+
+On a laptop, what cannot be had is skipped by name. With CI=true it is a failure.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from scripts import lint  # noqa: E402
+from scripts.private_services import ServiceError  # noqa: E402
+from scripts.with_services import report, run, services, stop_on_signals  # noqa: E402
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+def main() -> int:
+    os.chdir(ROOT)
+    stop_on_signals()
+    subprocess.run(["scripts/install_packages.sh"], check=IN_CI)
+    linted = lint.main() == 0
+    install_node_packages()
+    try:
+        with services(require=IN_CI) as environment:
+            report("Running the tests")
+            tested = run(
+                [sys.executable, "-m", "pytest", "--cov", "--cov-report=term", *sys.argv[1:]], environment
+            )
+    except ServiceError as error:
+        report(str(error))
+        return 1
+    if not linted:
+        report("A check before the tests failed: see above")
+    return tested or (0 if linted else 1)
+
+
+def install_node_packages() -> None:
+    """What the contract tests in JavaScript need; without npm they are skipped, or fail in CI."""
+    for lock in (ROOT / "tests").glob("*/*/package-lock.json"):
+        report(f"Installing the packages of {lock.relative_to(ROOT)}")
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+        try:
+            subprocess.run(command, cwd=lock.parent, stdin=subprocess.DEVNULL, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            report(f"Node packages are missing: {error}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
