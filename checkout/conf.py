@@ -5,10 +5,13 @@ Every value has a Django setting of the same name with the prefix ``CHECKOUT_`` 
 wrong in production.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
+
+from checkout.errors import ProviderMisconfigured
 
 
 class Conf:
@@ -98,6 +101,16 @@ class Conf:
     def challenge_window(self) -> str:
         """``fullPage``, or a window size such as ``390x400`` to challenge in an iframe."""
         return str(getattr(settings, "CHECKOUT_CHALLENGE_WINDOW", "fullPage"))
+
+    def provider_credentials(self, account: str) -> Mapping[str, str]:
+        """Return the secrets of a provider account; raises ``ProviderMisconfigured`` if there are none."""
+        try:
+            credentials: Mapping[str, str] = settings.CHECKOUT_PROVIDER_CREDENTIALS[account]
+        except KeyError:
+            raise ProviderMisconfigured(
+                f"CHECKOUT_PROVIDER_CREDENTIALS has no entry for the account {account!r}."
+            ) from None
+        return credentials
 
 
 conf = Conf()

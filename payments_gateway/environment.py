@@ -7,6 +7,15 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"  # noqa: S105
 
+# The sandbox's published credentials: worth nothing anywhere else.
+SANDBOX_CREDENTIALS = {
+    "user": "sandbox",
+    "password": "sandbox-password",
+    "mac_key": "sandbox-mac-key-for-device-data-and-challenges",
+    "issuer": "sandbox-issuer",
+    "organisational_unit": "sandbox-unit",
+}
+
 
 class Environment(BaseSettings):
     """Everything that differs between installations. Names are the environment variables' names."""
@@ -23,6 +32,10 @@ class Environment(BaseSettings):
     broker_url: str = Field(default="memory://", alias="BROKER_URL")
     public_url: str = Field(default="http://localhost:8000", alias="PUBLIC_URL")
     sandbox_url: str = Field(default="http://127.0.0.1:8001", alias="SANDBOX_URL")
+
+    provider_credentials: dict[str, dict[str, str]] = Field(
+        default={}, alias="CHECKOUT_PROVIDER_CREDENTIALS", repr=False
+    )
 
     prefix: str = Field(default="checkout", alias="CHECKOUT_PREFIX")
     reply_budget_seconds: float = Field(default=8.0, gt=0, le=60, alias="CHECKOUT_REPLY_BUDGET_SECONDS")
@@ -47,4 +60,10 @@ class Environment(BaseSettings):
     def _production_needs_its_own_secret(self) -> "Environment":
         if not self.debug and self.secret_key.get_secret_value() == DEVELOPMENT_KEY:
             raise ValueError("SECRET_KEY must be set when DEBUG is off")
+        return self
+
+    @model_validator(mode="after")
+    def _the_sandbox_needs_no_set_up(self) -> "Environment":
+        if self.debug:
+            self.provider_credentials.setdefault("sandbox", SANDBOX_CREDENTIALS)
         return self

@@ -85,6 +85,7 @@ CHANNEL_LAYERS = {
 }
 
 CHECKOUT_PREFIX = env.prefix
+CHECKOUT_PROVIDER_CREDENTIALS = env.provider_credentials
 CHECKOUT_REPLY_BUDGET_SECONDS = env.reply_budget_seconds
 CHECKOUT_MAX_WAITERS = env.max_waiters
 CHECKOUT_WORKER_THREADS = env.worker_threads

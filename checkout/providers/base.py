@@ -50,6 +50,7 @@ class Account:
     """One merchant's account with one provider, with its secrets opened."""
 
     code: str
+    provider: str
     merchant_code: str
     endpoint: str
     credentials: Mapping[str, str] = field(repr=False)

@@ -1,0 +1,39 @@
+"""Every table, by the part of the system that writes it."""
+
+from checkout.models.ledger import LedgerEntry
+from checkout.models.messages import InboxMessage, OutboxMessage
+from checkout.models.orders import Reservation, StockItem
+from checkout.models.payment import (
+    Attempt,
+    Fact,
+    Merchant,
+    Operation,
+    Payment,
+    ProviderAccount,
+    ProviderCall,
+    ProviderNotification,
+)
+from checkout.models.risk import BlockedValue, RiskAssessment
+from checkout.models.saga import Saga, SagaStep
+from checkout.models.webhooks import Receipt
+
+__all__ = [
+    "Attempt",
+    "BlockedValue",
+    "Fact",
+    "InboxMessage",
+    "LedgerEntry",
+    "Merchant",
+    "Operation",
+    "OutboxMessage",
+    "Payment",
+    "ProviderAccount",
+    "ProviderCall",
+    "ProviderNotification",
+    "Receipt",
+    "Reservation",
+    "RiskAssessment",
+    "Saga",
+    "SagaStep",
+    "StockItem",
+]

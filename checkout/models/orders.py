@@ -1,0 +1,40 @@
+"""Tables of the orders service."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+
+class StockItem(models.Model):
+    """Something for sale, how much of it there is and how much of that is spoken for."""
+
+    sku = models.CharField(max_length=50, unique=True)
+    name = models.CharField(max_length=200)
+    price_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    quantity = models.PositiveIntegerField()
+
+    class Meta:
+        ordering: ClassVar = ["sku"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Reservation(models.Model):
+    """Stock set aside for a payment; confirmed when paid, released when not."""
+
+    class State(models.TextChoices):
+        RESERVED = "reserved"
+        CONFIRMED = "confirmed"
+        RELEASED = "released"
+
+    payment_reference = models.CharField(max_length=40, unique=True)
+    lines = models.JSONField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RESERVED)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.payment_reference}: {self.state}"

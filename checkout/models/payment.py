@@ -1,0 +1,267 @@
+"""Payments and what belongs to them: merchant, provider account, attempt, operation, provider call, fact."""
+
+import secrets
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.money import Money
+from checkout.providers.base import Account
+from checkout.states import Actor, AttemptState, PaymentState, attempt_machine, payment_machine
+
+
+def new_reference(prefix: str) -> str:
+    """Return an unguessable public reference: ``prefix`` and 128 random bits."""
+    return f"{prefix}_{secrets.token_hex(16)}"
+
+
+def _payment_reference() -> str:
+    return new_reference("pay")
+
+
+def _operation_reference() -> str:
+    return new_reference("op")
+
+
+class Merchant(models.Model):
+    """Owner of payments and provider accounts; sees only its own."""
+
+    code = models.SlugField(unique=True)
+    name = models.CharField(max_length=200)
+    return_origins = models.JSONField(
+        default=list, blank=True, help_text="Origins that a payment's return URL may have"
+    )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ProviderAccount(models.Model):
+    """A merchant's account with a provider. Secrets come from the environment, by ``code``."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="provider_accounts")
+    code = models.SlugField(unique=True, help_text="Names the notification address and the credentials")
+    provider = models.SlugField(help_text="Which adapter speaks to it, for example worldpay_wpg")
+    merchant_code = models.CharField(max_length=100, help_text="The provider's name for the merchant")
+    endpoint = models.URLField()
+    options = models.JSONField(default=dict, blank=True)
+
+    def __str__(self) -> str:
+        return self.code
+
+    def opened(self) -> Account:
+        """Return the account with its credentials; raises ``ProviderMisconfigured`` if there are none."""
+        return Account(
+            code=self.code,
+            provider=self.provider,
+            merchant_code=self.merchant_code,
+            endpoint=self.endpoint,
+            credentials=conf.provider_credentials(self.code),
+            options=self.options,
+        )
+
+
+class Payment(models.Model):
+    """What a shopper owes and pays for one order."""
+
+    State = PaymentState
+
+    reference = models.CharField(max_length=40, unique=True, default=_payment_reference, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="payments")
+    order_reference = models.CharField(max_length=100, help_text="The merchant's own order number")
+    description = models.CharField(max_length=50)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    lines = models.JSONField(default=list, blank=True, help_text="What was ordered: sku and quantity")
+    shopper_email = models.EmailField(blank=True)
+    return_url = models.CharField(max_length=500, blank=True)
+    captures_automatically = models.BooleanField(default=True)
+    state = models.CharField(
+        max_length=30, default=PaymentState.OPEN, choices=[(s.value, s.value) for s in PaymentState]
+    )
+    refusal_reason = models.CharField(max_length=50, blank=True)
+    version = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["merchant", "order_reference"], name="one_payment_per_order"),
+            models.CheckConstraint(condition=models.Q(amount_minor__gt=0), name="payment_amount_is_positive"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["-created_at"]), models.Index(fields=["state", "updated_at"])]
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def amount(self) -> Money:
+        """What is owed."""
+        return Money(self.amount_minor, self.currency)
+
+    def apply(self, event: str, actor: Actor) -> None:
+        """Move to the state that ``event`` leads to and save; raises ``IllegalTransition``.
+
+        Call it with the row locked. Two writers that did not lock are told apart by ``version``.
+        """
+        self.state = payment_machine.next(self.state, event, actor)
+        self.version += 1
+        self.save(update_fields=["state", "version", "refusal_reason", "updated_at"])
+
+
+class Attempt(models.Model):
+    """One try at paying, with one provider and one card."""
+
+    State = AttemptState
+
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="attempts")
+    number = models.PositiveSmallIntegerField()
+    provider_account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT)
+    order_code = models.CharField(max_length=64, unique=True, help_text="The provider's name for this try")
+    session_id = models.CharField(max_length=64)
+    session_state = models.CharField(
+        max_length=500, blank=True, help_text="What the provider wants back with the next message"
+    )
+    state = models.CharField(
+        max_length=30, default=AttemptState.CREATED, choices=[(s.value, s.value) for s in AttemptState]
+    )
+    browser = models.JSONField(default=dict)
+    device_data_reference = models.CharField(max_length=100, blank=True)
+    challenge = models.JSONField(null=True, blank=True)
+    challenge_count = models.PositiveSmallIntegerField(default=0)
+    challenge_token_hash = models.CharField(max_length=64, blank=True, db_index=True)
+    challenge_expires_at = models.DateTimeField(null=True, blank=True)
+    three_d_secure = models.JSONField(default=dict, blank=True)
+    card = models.JSONField(default=dict, blank=True, help_text="Brand, last four digits, expiry")
+    refusal_reason = models.CharField(max_length=50, blank=True)
+    refusal_code = models.CharField(max_length=50, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["payment", "number"], name="attempts_are_numbered")
+        ]
+        ordering: ClassVar = ["payment", "number"]
+
+    def __str__(self) -> str:
+        return self.order_code
+
+    def apply(self, event: str, actor: Actor) -> None:
+        """Move to the state that ``event`` leads to, without saving; raises ``IllegalTransition``."""
+        self.state = attempt_machine.next(self.state, event, actor)
+
+
+class Operation(models.Model):
+    """One capture, void or refund, with its own reference, amount and outcome."""
+
+    class Kind(models.TextChoices):
+        CAPTURE = "capture"
+        VOID = "void"
+        REFUND = "refund"
+
+    class State(models.TextChoices):
+        REQUESTED = "requested"
+        PENDING = "pending"
+        DONE = "done"
+        REFUSED = "refused"
+        UNKNOWN = "unknown"
+
+    reference = models.CharField(max_length=40, unique=True, default=_operation_reference, editable=False)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="operations")
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="operations")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.REQUESTED)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(amount_minor__gt=0), name="operation_amount_is_positive")
+        ]
+        ordering: ClassVar = ["created_at"]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def amount(self) -> Money:
+        """How much is captured, voided or refunded."""
+        return Money(self.amount_minor, self.currency)
+
+
+class ProviderCall(models.Model):
+    """An intent, committed before the provider is called; without ``finished_at`` its outcome is unknown."""
+
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="provider_calls")
+    key = models.CharField(max_length=100, unique=True, help_text="The idempotency key sent to the provider")
+    verb = models.CharField(max_length=30)
+    started_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=30, blank=True)
+    event = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["started_at"]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Fact(models.Model):
+    """One thing heard or decided. Append-only; ``text`` is scrubbed before it gets here."""
+
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="facts")
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, null=True, blank=True, related_name="facts")
+    source = models.CharField(max_length=10, choices=[(a.value, a.value) for a in Actor])
+    kind = models.CharField(max_length=60)
+    data = models.JSONField(default=dict, blank=True)
+    text = models.TextField(blank=True)
+    recorded_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["recorded_at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.kind}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert; a fact that exists already is never changed."""
+        kwargs["force_insert"] = True
+        super().save(*args, **kwargs)
+
+
+class ProviderNotification(models.Model):
+    """A notification as received (scrubbed), stored before it is acknowledged."""
+
+    class State(models.TextChoices):
+        RECEIVED = "received"
+        APPLIED = "applied"
+        UNMATCHED = "unmatched"
+        CONFLICTED = "conflicted"
+        UNREADABLE = "unreadable"
+
+    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="notifications")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the body as received")
+    body = models.TextField()
+    state = models.CharField(max_length=12, choices=State.choices, default=State.RECEIVED)
+    copies = models.PositiveIntegerField(default=1)
+    payment = models.ForeignKey(
+        Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="notifications"
+    )
+    received_at = models.DateTimeField(default=timezone.now)
+    applied_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "digest"], name="a_notification_is_stored_once")
+        ]
+        ordering: ClassVar = ["-received_at"]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.received_at:%Y-%m-%d %H:%M:%S} {self.state}"

@@ -1,0 +1,66 @@
+"""Durable flows: one row per saga, one row per command that it sent."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from checkout.models.payment import Attempt, Payment
+
+
+class Saga(models.Model):
+    """Where a flow stands. Its only writer is the orchestrator, with the row locked."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running"
+        COMPLETED = "completed"
+        COMPENSATED = "compensated"
+        PARKED = "parked"
+
+    kind = models.CharField(max_length=30)
+    key = models.CharField(max_length=100, help_text="What makes starting it twice harmless")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="sagas")
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="sagas")
+    step = models.CharField(max_length=50)
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.RUNNING)
+    data = models.JSONField(default=dict)
+    awaiting = models.CharField(
+        max_length=120, blank=True, help_text="Correlation id of the one reply that moves it on"
+    )
+    waiters = models.JSONField(default=list, blank=True, help_text="Web processes that hold a request for it")
+    deadline_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["kind", "key"], name="a_saga_starts_once")]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["deadline_at"],
+                name="saga_deadlines",
+                condition=models.Q(status="running", deadline_at__isnull=False),
+            )
+        ]
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+class SagaStep(models.Model):
+    """One command of a saga and what came of it."""
+
+    saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="steps")
+    name = models.CharField(max_length=50)
+    command = models.CharField(max_length=60)
+    correlation_id = models.CharField(max_length=120, unique=True)
+    sent_at = models.DateTimeField(default=timezone.now)
+    replied_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["sent_at", "pk"]
+
+    def __str__(self) -> str:
+        return self.name

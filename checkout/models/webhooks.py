@@ -1,0 +1,21 @@
+"""Tables of the notifications service: what is sent to shoppers."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+
+class Receipt(models.Model):
+    """A receipt e-mail: recorded with the payment's step, sent after it."""
+
+    payment_reference = models.CharField(max_length=40, unique=True)
+    email = models.EmailField()
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.payment_reference

@@ -1,0 +1,106 @@
+"""Opens cards that the encryption script sealed, and keeps of them only what a statement may show.
+
+Source for key format and claims: the provider's open-source script,
+`Worldpay/worldpay-cse-lib-javascript:worldpay-js/worldpay-cse.js`.
+"""
+
+import json
+import os
+import warnings
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from joserfc import jwe
+from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwk import RSAKey
+from joserfc.util import urlsafe_b64decode
+
+KEY_SEQUENCE = "1"
+ALGORITHMS = ["RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "A256GCM"]
+
+BRANDS = (
+    # Longest prefix first. The second column is the payment method name in the provider's grammar.
+    (("5018", "5020", "5038", "6304", "6759", "6761", "6763"), "MAESTRO-SSL"),
+    (("6011", "65"), "DISCOVER-SSL"),
+    (("34", "37"), "AMEX-SSL"),
+    (("30", "36", "38"), "DINERS-SSL"),
+    (("35", "3337", "3338"), "JCB-SSL"),
+    (("51", "52", "53", "54", "55", "22", "23", "24", "25", "26", "27"), "ECMC-SSL"),
+    (("4",), "VISA-SSL"),
+)
+
+
+class UnreadableCard(Exception):
+    """The card data cannot be opened, or no card could look like that. The text never quotes the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card in memory, while one message is being answered."""
+
+    number: str = field(repr=False)
+    holder: str = field(repr=False)
+    expiry_month: int
+    expiry_year: int
+    has_cvc: bool
+
+    @property
+    def brand(self) -> str:
+        return next((name for prefixes, name in BRANDS if self.number.startswith(prefixes)), "CARD-SSL")
+
+    @property
+    def last4(self) -> str:
+        return self.number[-4:]
+
+    @property
+    def masked(self) -> str:
+        return f"{self.number[:4]}{'*' * (len(self.number) - 8)}{self.last4}"
+
+    def check(self) -> None:
+        """Raises UnreadableCard when the number fails Luhn's sum or the card has expired."""
+        if not (self.number.isascii() and self.number.isdigit() and 12 <= len(self.number) <= 20):
+            raise UnreadableCard("Card number: must be 12 to 20 digits")
+        doubled = (sum(divmod(2 * int(digit), 10)) for digit in self.number[-2::-2])
+        if (sum(doubled) + sum(int(digit) for digit in self.number[-1::-2])) % 10:
+            raise UnreadableCard("Card number: check digit is wrong")
+        today = datetime.now(UTC)
+        if not 1 <= self.expiry_month <= 12 or (self.expiry_year, self.expiry_month) < (today.year, today.month):
+            raise UnreadableCard("Expiry date: in the past or not a date")
+
+
+class CardKey:
+    """The key pair of one sandbox. Kept in a file, so that a restart still opens cards sealed before it."""
+
+    def __init__(self, file: Path) -> None:
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            pem = RSAKey.generate_key(2048).as_pem(private=True)
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
+                handle.write(pem)
+        self._key = RSAKey.import_key(file.read_bytes())
+
+    @property
+    def public(self) -> str:
+        """`sequence#exponent#modulus`, the numbers in hexadecimal: what `Worldpay.setPublicKey` takes."""
+        numbers = self._key.as_dict(private=False)
+        exponent, modulus = (urlsafe_b64decode(str(numbers[name]).encode()).hex() for name in ("e", "n"))
+        return f"{KEY_SEQUENCE}#{exponent.lstrip('0')}#{modulus}"
+
+    def open(self, sealed: str) -> Card:
+        """Raises UnreadableCard for anything that was not sealed for this key or does not hold a card."""
+        try:
+            with warnings.catch_warnings():
+                # The provider's script seals with RSA1_5 and cannot be told otherwise.
+                warnings.simplefilter("ignore", SecurityWarning)
+                plaintext = jwe.decrypt_compact(sealed, self._key, algorithms=ALGORITHMS).plaintext
+            claims = json.loads(plaintext or b"")
+            return Card(
+                number=str(claims["cardNumber"]),
+                holder=str(claims["cardHolderName"]),
+                expiry_month=int(claims["expiryMonth"]),
+                expiry_year=int(claims["expiryYear"]),
+                has_cvc=bool(claims.get("cvc")),
+            )
+        except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnreadableCard("Encrypted card data cannot be opened") from error

@@ -1,0 +1,103 @@
+"""Magic values: which card holder names and card numbers lead to which end.
+
+Authentication and authorisation are chosen apart and combine: a challenge card with the holder name REFUSED51 is
+challenged first and then refused with code 51. A name that is no magic value is authorised, as at the real test end
+point, so that a mistyped name shows itself the same way here.
+
+Names: developer.worldpay.com/docs/wpg/hostedintegration/abouttesting/ and the acceptance tests in
+`Worldpay/salesforce-commerce-cloud`. Numbers: developer.worldpay.com/products/payments/testing.md (Cardinal's list).
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Payment = Literal["AUTHORISED", "REFUSED", "ERROR", "CANCELLED"]
+TransStatus = Literal["Y", "A", "U", "N", "R"]
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """`status` is the issuer's answer; after a challenge it is what an approval leads to."""
+
+    status: TransStatus
+    challenge: bool
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    authentication: Authentication
+    payment: Payment
+    refusal_code: str
+
+
+REFUSALS = {
+    "4": "HOLD CARD",
+    "5": "REFUSED",
+    "13": "INVALID AMOUNT",
+    "14": "INVALID CARD NUMBER",
+    "15": "NO SUCH ISSUER",
+    "33": "CARD EXPIRED",
+    "34": "FRAUD SUSPICION",
+    "41": "LOST CARD",
+    "43": "STOLEN CARD",
+    "46": "CLOSED ACCOUNT",
+    "51": "INSUFFICIENT FUNDS",
+    "54": "CARD EXPIRED",
+    "57": "TRANSACTION NOT PERMITTED",
+    "59": "FRAUD SUSPICION",
+    "62": "RESTRICTED CARD",
+    "65": "AUTHENTICATION REQUESTED",
+    "91": "CREDITCARD ISSUER TEMPORARILY NOT REACHABLE",
+    "835": "CVV FAILURE",
+}
+
+FRICTIONLESS = Authentication("Y", challenge=False, meaning="authenticated without a challenge")
+ATTEMPTED = Authentication("A", challenge=False, meaning="attempted, authorised with liability shift")
+UNAVAILABLE = Authentication("U", challenge=False, meaning="not available, authorised without liability shift")
+FAILED = Authentication("N", challenge=False, meaning="authentication failed, refused without a challenge")
+REJECTED = Authentication("R", challenge=False, meaning="rejected by the issuer, refused without a challenge")
+CHALLENGE = Authentication("Y", challenge=True, meaning="challenge; an approval authenticates")
+
+HOLDER_AUTHENTICATIONS = {
+    "3DS_V2_FRICTIONLESS_IDENTIFIED": FRICTIONLESS,
+    "3DS_V2_FRICTIONLESS_NOT_IDENTIFIED": ATTEMPTED,
+    "3DS_V2_FRICTIONLESS_VALID_ERROR": UNAVAILABLE,
+    "3DS_V2_FRICTIONLESS_REJECTED": REJECTED,
+    "3DS_V2_CHALLENGE_IDENTIFIED": CHALLENGE,
+    "3DS_V2_CHALLENGE_NOT_IDENTIFIED": Authentication(
+        "A", challenge=True, meaning="challenge; an approval counts as attempted"
+    ),
+    "3DS_V2_CHALLENGE_VALID_ERROR": Authentication(
+        "U", challenge=True, meaning="challenge; an approval is authorised without liability shift"
+    ),
+    "3DS_V2_CHALLENGE_UNKNOWN_IDENTITY": Authentication(
+        "N", challenge=True, meaning="challenge; refused even when approved"
+    ),
+}
+CARD_AUTHENTICATIONS = {
+    "4000000000002701": FRICTIONLESS,
+    "5200000000002235": FRICTIONLESS,
+    "340000000002708": FRICTIONLESS,
+    "6011000000002117": FRICTIONLESS,
+    "3338000000000296": FRICTIONLESS,
+    "4000000000002719": ATTEMPTED,
+    "4000000000002313": UNAVAILABLE,
+    "4000000000002925": FAILED,
+    "4000000000002503": CHALLENGE,
+    "4000000000001091": CHALLENGE,
+}
+CARD_REFUSALS = {"4000000000000002": "5", "4000000000009995": "51"}
+
+
+def choose(holder: str, number: str) -> Outcome:
+    """The end that this card holder name and number lead to; the name decides where both speak."""
+    authentication = HOLDER_AUTHENTICATIONS.get(holder) or CARD_AUTHENTICATIONS.get(number, FRICTIONLESS)
+    if holder in {"AUTHORISED", "ERROR", "CANCELLED"}:
+        return Outcome(authentication, holder, "")
+    if refused := re.fullmatch(r"REFUSED(\d{0,3})", holder):
+        return Outcome(authentication, "REFUSED", refused[1] or "5")
+    if code := CARD_REFUSALS.get(number):
+        return Outcome(authentication, "REFUSED", code)
+    return Outcome(authentication, "AUTHORISED", "")

@@ -1,0 +1,159 @@
+"""The states of a payment and of an attempt, and every edge between them: one explicit table each.
+
+An edge names the event that takes it and who may cause that event. What is not in the table is not
+possible: ``Machine.next`` raises ``IllegalTransition`` and the fact is recorded without being applied.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from checkout.errors import IllegalTransition
+
+
+class PaymentState(StrEnum):
+    """Where a payment stands, as its merchant and shopper see it."""
+
+    OPEN = "open"
+    PROCESSING = "processing"
+    CHALLENGE_REQUIRED = "challenge_required"
+    CONFIRMING = "confirming"
+    AUTHORISED = "authorised"
+    CAPTURE_PENDING = "capture_pending"
+    CAPTURED = "captured"
+    REFUSED = "refused"
+    VOID_PENDING = "void_pending"
+    VOIDED = "voided"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    CHARGED_BACK = "charged_back"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    CONFLICTED = "conflicted"
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the shopper can be told how the payment ended (a refused one may be tried again)."""
+        return self not in UNDECIDED
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the shopper has paid, as far as the shopper is concerned."""
+        return self in PAID
+
+    @property
+    def may_be_paid(self) -> bool:
+        """Whether a new attempt may start."""
+        return self in (PaymentState.OPEN, PaymentState.REFUSED)
+
+
+P = PaymentState
+UNDECIDED = frozenset({P.OPEN, P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CONFLICTED})
+PAID = frozenset({P.AUTHORISED, P.CAPTURE_PENDING, P.CAPTURED, P.PARTIALLY_REFUNDED})
+
+
+class AttemptState(StrEnum):
+    """Where one try with one provider and one card stands."""
+
+    CREATED = "created"
+    SUBMITTED = "submitted"
+    CHALLENGE_REQUIRED = "challenge_required"
+    CHALLENGE_RETURNED = "challenge_returned"
+    UNKNOWN = "unknown"
+    AUTHORISED = "authorised"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    EXPIRED = "expired"
+    CONFLICTED = "conflicted"
+
+
+A = AttemptState
+
+
+class Actor(StrEnum):
+    """Who may cause an event."""
+
+    SHOPPER = "shopper"
+    SAGA = "saga"
+    PROVIDER = "provider"
+    STAFF = "staff"
+    CLOCK = "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """``event``, caused by one of ``actors``, leads from any of ``sources`` to ``target``."""
+
+    event: str
+    sources: frozenset[str]
+    target: str
+    actors: frozenset[Actor]
+
+
+def _edge(event: str, sources: Iterable[str], target: str, *actors: Actor) -> Edge:
+    return Edge(event, frozenset(sources), target, frozenset(actors))
+
+
+_LIVE = (P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING)
+
+PAYMENT_EDGES = (
+    _edge("submitted", (P.OPEN, P.REFUSED), P.PROCESSING, Actor.SHOPPER),
+    _edge("challenge_required", (P.PROCESSING,), P.CHALLENGE_REQUIRED, Actor.SAGA),
+    _edge("challenge_returned", (P.CHALLENGE_REQUIRED,), P.PROCESSING, Actor.SHOPPER),
+    _edge("outcome_unknown", (P.PROCESSING,), P.CONFIRMING, Actor.SAGA),
+    _edge("authorised", _LIVE, P.AUTHORISED, Actor.SAGA, Actor.PROVIDER),
+    _edge("refused", _LIVE, P.REFUSED, Actor.SAGA, Actor.PROVIDER),
+    _edge("expired", (P.OPEN, *_LIVE), P.EXPIRED, Actor.SAGA, Actor.CLOCK),
+    _edge("cancelled", (P.OPEN, P.REFUSED), P.CANCELLED, Actor.SHOPPER, Actor.STAFF),
+    _edge("capture_requested", (P.AUTHORISED,), P.CAPTURE_PENDING, Actor.SAGA, Actor.STAFF),
+    _edge("captured", (P.AUTHORISED, P.CAPTURE_PENDING), P.CAPTURED, Actor.PROVIDER),
+    _edge("void_requested", (P.AUTHORISED,), P.VOID_PENDING, Actor.SAGA, Actor.STAFF),
+    _edge("voided", (P.AUTHORISED, P.VOID_PENDING), P.VOIDED, Actor.SAGA, Actor.PROVIDER),
+    _edge("refunded_in_part", (P.CAPTURED, P.PARTIALLY_REFUNDED), P.PARTIALLY_REFUNDED, Actor.PROVIDER),
+    _edge("refunded", (P.CAPTURED, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.PROVIDER),
+    _edge("charged_back", (P.CAPTURED, P.PARTIALLY_REFUNDED), P.CHARGED_BACK, Actor.PROVIDER),
+    _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.PROVIDER),
+    _edge(
+        "conflicted", (*_LIVE, P.AUTHORISED, P.CAPTURE_PENDING), P.CONFLICTED, Actor.SAGA, Actor.PROVIDER
+    ),
+)
+
+_ASKED = (A.SUBMITTED, A.CHALLENGE_RETURNED)
+
+ATTEMPT_EDGES = (
+    _edge("submitted", (A.CREATED,), A.SUBMITTED, Actor.SAGA),
+    _edge("not_sent", (A.CREATED, *_ASKED, A.UNKNOWN), A.NOT_SENT, Actor.SAGA),
+    _edge("challenge_required", _ASKED, A.CHALLENGE_REQUIRED, Actor.PROVIDER),
+    _edge("challenge_returned", (A.CHALLENGE_REQUIRED,), A.CHALLENGE_RETURNED, Actor.SHOPPER),
+    _edge("outcome_unknown", _ASKED, A.UNKNOWN, Actor.SAGA),
+    _edge("authorised", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.AUTHORISED, Actor.PROVIDER),
+    _edge("refused", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.REFUSED, Actor.PROVIDER),
+    _edge("expired", (A.CREATED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.EXPIRED, Actor.CLOCK),
+    _edge("conflicted", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN, A.AUTHORISED), A.CONFLICTED, Actor.PROVIDER),
+)
+
+
+class Machine:
+    """A set of edges that answers one question: where does this event lead from here?"""
+
+    def __init__(self, name: str, edges: Iterable[Edge]) -> None:
+        self.name = name
+        self.edges = tuple(edges)
+        self._targets = {(source, edge.event): edge for edge in self.edges for source in edge.sources}
+
+    def allows(self, state: str, event: str) -> bool:
+        """Whether ``event`` leads anywhere from ``state``."""
+        return (state, event) in self._targets
+
+    def next(self, state: str, event: str, actor: Actor) -> str:
+        """Return the state that ``event`` leads to; raises ``IllegalTransition`` if there is none."""
+        edge = self._targets.get((state, event))
+        if edge is None:
+            raise IllegalTransition(f"A {self.name} that is {state} cannot become {event}.")
+        if actor not in edge.actors:
+            raise IllegalTransition(f"{actor} may not make a {self.name} {event}.")
+        return edge.target
+
+
+payment_machine = Machine("payment", PAYMENT_EDGES)
+attempt_machine = Machine("attempt", ATTEMPT_EDGES)
