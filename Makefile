@@ -14,13 +14,13 @@ demo: $(RUNTIME) ## Try it out: one purchase through 3-D Secure, then serve unti
 	@$(PYTHON) manage.py run_demo $(if $(ONCE),--once)
 
 test: $(DEVELOPMENT) ## Run every check and test, with RabbitMQ, PostgreSQL and Chromium set up for it
-	@$(PYTHON) scripts/run_tests.py
+	@$(PYTHON) -m scripts.run_tests
 
 up: $(RUNTIME) ## Run the real stack of the Procfile on RabbitMQ and PostgreSQL (data is kept in .local/)
-	@$(PYTHON) scripts/run_stack.py
+	@$(PYTHON) -m scripts.run_stack
 
 lint: $(DEVELOPMENT) ## Check style, types and migrations
-	@$(PYTHON) scripts/lint.py
+	@$(PYTHON) -m scripts.lint
 
 format: $(DEVELOPMENT) ## Format the code
 	@$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .

@@ -8,11 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from scripts.services.process import ServiceError
+from scripts.with_services import report, run, services, stop_on_signals
 
-from scripts.private_services import ServiceError  # noqa: E402
-from scripts.with_services import report, run, services, stop_on_signals  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:

@@ -8,13 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from scripts import lint
+from scripts.services.process import ServiceError
+from scripts.with_services import report, run, services, stop_on_signals
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from scripts import lint  # noqa: E402
-from scripts.private_services import ServiceError  # noqa: E402
-from scripts.with_services import report, run, services, stop_on_signals  # noqa: E402
-
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -27,9 +25,8 @@ def main() -> int:
     try:
         with services(require=IN_CI) as environment:
             report("Running the tests")
-            tested = run(
-                [sys.executable, "-m", "pytest", "--cov", "--cov-report=term", *sys.argv[1:]], environment
-            )
+            pytest = [sys.executable, "-m", "pytest", "--cov", "--cov-report=term", *sys.argv[1:]]
+            tested = run(pytest, environment)
     except ServiceError as error:
         report(str(error))
         return 1

@@ -1,4 +1,4 @@
-"""Run a command with RabbitMQ and PostgreSQL: `scripts/with_services.py pytest tests/contracts`.
+"""Run a command with RabbitMQ and PostgreSQL: `python -m scripts.with_services pytest tests/contracts`.
 
 A service whose URL is already in the environment (BROKER_URL, DATABASE_URL) is used as it is. The others are
 started for the time of the command and stopped afterwards, however it ends. What is not installed is left out
@@ -12,15 +12,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-if __package__ in (None, ""):
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from scripts.services.postgresql import Postgresql
+from scripts.services.process import Service, ServiceError
+from scripts.services.rabbitmq import Rabbitmq
 
-from scripts.private_services import Postgresql, Rabbitmq, Service, ServiceError
+STOP_SECONDS = 60
+# The exit code after Ctrl-C, which the terminal sends to the commands we run as well.
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def main() -> int:
@@ -38,27 +41,28 @@ def main() -> int:
         with services(keep=options.keep, require=options.require) as environment:
             return run(options.command, environment)
     except ServiceError as error:
-        print(error, file=sys.stderr)
+        report(str(error))
         return 1
 
 
 @contextlib.contextmanager
 def services(*, keep: Path | None = None, require: bool = False) -> Iterator[dict[str, str]]:
-    """The environment for programs that use the services. Raises ServiceError when a required one is missing."""
+    """The environment for programs that use the services. Raises ServiceError when one cannot be had."""
     with contextlib.ExitStack() as stack:
         folder = keep.resolve() if keep else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
         # PostgreSQL runs as another user when we are root, and must be able to pass through.
         folder.chmod(0o711)
         environment = dict(os.environ)
-        for variable, make in (
-            ("BROKER_URL", lambda: Rabbitmq(folder / "rabbitmq")),
-            ("DATABASE_URL", lambda: Postgresql(folder / "postgresql", durable=keep is not None)),
-        ):
+        makers: dict[str, Callable[[], Service]] = {
+            "BROKER_URL": lambda: Rabbitmq(folder / "rabbitmq"),
+            "DATABASE_URL": lambda: Postgresql(folder / "postgresql", durable=keep is not None),
+        }
+        for variable, make in makers.items():
             if environment.get(variable):
                 continue
             try:
-                service: Service = make()
+                service = make()
                 report(f"Starting {service.name}")
                 service.start()
             except ServiceError as error:
@@ -72,14 +76,18 @@ def services(*, keep: Path | None = None, require: bool = False) -> Iterator[dic
 
 
 def run(command: list[str], environment: dict[str, str]) -> int:
-    """Run to its end. Ctrl-C reaches the command by itself: it is in our process group."""
+    """Run to its end. Asked to end meanwhile, let the command clean up first."""
     process = subprocess.Popen(command, env=environment)
     try:
         return process.wait()
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        process.wait()
+    except SystemExit as asked:
+        if asked.code != INTERRUPTED:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         raise
 
 
@@ -93,15 +101,16 @@ def report(text: str) -> None:
 
 
 def stop_on_signals() -> None:
-    """Let the `finally` blocks run when we are asked to end."""
+    """Make SIGINT, SIGTERM and SIGHUP end this program in order: what was started is stopped."""
+    every = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def leave(number: int, _frame: FrameType | None) -> NoReturn:
         # Once is enough: a second Ctrl-C must not interrupt the stopping of services.
-        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for each in every:
             signal.signal(each, signal.SIG_IGN)
         sys.exit(128 + number)
 
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for each in every:
         signal.signal(each, leave)
 
 

@@ -1,0 +1,122 @@
+"""A PostgreSQL cluster of our own."""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from scripts.services.process import ServiceError, end, free_port, spawn, tail, wait_until
+
+ROLE = "checkout"
+THROW_AWAY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+class Postgresql:
+    """One cluster over TCP with a superuser `checkout` and a database of that name.
+
+    `durable=False` trades crash safety for speed: right for data that is thrown away.
+    """
+
+    name = "PostgreSQL"
+
+    def __init__(self, folder: Path, port: int | None = None, *, durable: bool = False) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self.durable = durable
+        self.environment: dict[str, str] = {}
+        self._user = unprivileged_user()
+        self._binaries = newest_binaries()
+        self._data = folder / "data"
+        self._log = folder / "postgresql.log"
+        self._password = ""
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Raises ServiceError when it cannot run here."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._own(self.folder)
+        self._password = self._read_password()
+        with self._log.open("ab") as output:
+            if not (self._data / "PG_VERSION").exists():
+                self._create_cluster(output)
+            settings = [
+                f"port={self.port}",
+                "listen_addresses=127.0.0.1",
+                "unix_socket_directories=",
+                "max_connections=300",
+                *(() if self.durable else THROW_AWAY),
+            ]
+            options = [word for setting in settings for word in ("-c", setting)]
+            self._server = self._spawn(["postgres", "-D", str(self._data), *options], output)
+        try:
+            wait_until(lambda: self._query("SELECT 1") == "1", self._server, self.name, self._log)
+        except BaseException:
+            self.stop()
+            raise
+        if ROLE not in self._query("SELECT datname FROM pg_database").splitlines():
+            self._query(f"CREATE DATABASE {ROLE}")
+        self.environment = {
+            "DATABASE_URL": f"postgres://{ROLE}:{self._password}@127.0.0.1:{self.port}/{ROLE}"
+        }
+
+    def stop(self) -> None:
+        """Fast shutdown, which is SIGINT: sessions are ended, data is flushed."""
+        end(self._server, signal.SIGINT)
+
+    def _create_cluster(self, output: IO[bytes]) -> None:
+        password_file = self.folder / "password"
+        command = ["initdb", "-D", str(self._data), "-U", ROLE, "-A", "scram-sha-256"]
+        command += [f"--pwfile={password_file}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+        if self._spawn(command, output).wait() != 0:
+            raise ServiceError(f"PostgreSQL's initdb failed. {tail(self._log)}")
+
+    def _read_password(self) -> str:
+        file = self.folder / "password"
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_hex(16))
+        self._own(file)
+        return file.read_text()
+
+    def _own(self, path: Path) -> None:
+        if self._user is not None:
+            shutil.chown(path, self._user)
+
+    def _spawn(self, command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+        binary, *arguments = command
+        return spawn([self._binaries / binary, *arguments], output, self._environment(), self._user)
+
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "PGPASSWORD": self._password}
+
+    def _query(self, statement: str) -> str:
+        """One statement in the maintenance database; an empty string when the server does not answer yet."""
+        command = [self._binaries / "psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", ROLE]
+        command += ["-d", "postgres", "-qtAX", "-c", statement]
+        result = subprocess.run(command, env=self._environment(), capture_output=True, text=True, check=False)
+        return result.stdout.strip()
+
+
+def newest_binaries() -> Path:
+    """The folder of the newest PostgreSQL's programs. Raises ServiceError when there is none."""
+    folders = Path("/usr/lib/postgresql").glob("*/bin")
+    installed = [folder for folder in folders if (folder / "postgres").exists()]
+    if installed:
+        return max(installed, key=lambda folder: float(folder.parent.name))
+    on_path = shutil.which("postgres")
+    if on_path is None:
+        raise ServiceError("PostgreSQL is missing: install Debian's package postgresql")
+    return Path(on_path).resolve().parent
+
+
+def unprivileged_user() -> str | None:
+    """The user to run the server as, which refuses to be root; None when we are an ordinary user."""
+    if os.geteuid() != 0:
+        return None
+    known = {user.pw_name for user in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"

@@ -1,0 +1,81 @@
+"""What both services share: starting a process, waiting until it answers, ending it."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Protocol
+
+START_SECONDS = 90
+STOP_SECONDS = 30
+
+
+class ServiceError(Exception):
+    """A service cannot be had here; the message says why and what to do."""
+
+
+class Service(Protocol):
+    """A program that was started, the environment its users need, and how to end it."""
+
+    name: str
+    environment: dict[str, str]
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+def free_port() -> int:
+    """A TCP port nobody listens on at 127.0.0.1 right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def spawn(
+    command: Sequence[str | Path], log: IO[bytes], environment: Mapping[str, str], user: str | None = None
+) -> subprocess.Popen[bytes]:
+    """Start in a session of its own, so that Ctrl-C reaches the caller, who then stops it in order."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        cwd="/",
+        start_new_session=True,
+        user=user,
+        group=user,
+        extra_groups=[] if user else None,
+    )
+
+
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], name: str, log: Path) -> None:
+    """Poll until the service answers. Raises ServiceError with the end of its log if it never does."""
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if process.poll() is not None:
+            raise ServiceError(f"{name} ended with code {process.returncode}. {tail(log)}")
+        if time.monotonic() > deadline:
+            raise ServiceError(f"{name} did not answer within {START_SECONDS} seconds. {tail(log)}")
+        time.sleep(0.1)
+
+
+def end(process: subprocess.Popen[bytes] | None, first_signal: signal.Signals = signal.SIGTERM) -> None:
+    """Ask a process to end, and end it if it does not."""
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(first_signal)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    """The end of a log, for an error message."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join([f"The end of {log}:", *text.splitlines()[-lines:]])

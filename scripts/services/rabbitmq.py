@@ -1,0 +1,111 @@
+"""A RabbitMQ node of our own."""
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from scripts.services.process import ServiceError, end, free_port, spawn, wait_until
+
+AMQP_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"  # AMQP 0-9-1 specification, section 4.2.2
+# The package's programs themselves: those in /usr/sbin switch to the packaged service's user and folders.
+PROGRAM_FOLDERS = f"/usr/lib/rabbitmq/bin{os.pathsep}{os.defpath}"
+
+
+class Rabbitmq:
+    """One node with its own Erlang port mapper, cookie, data and logs; no plugins; user guest/guest.
+
+    The environment's RABBITMQ_CONTROL names a script that is `rabbitmqctl` for this node.
+    """
+
+    name = "RabbitMQ"
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self.environment = {
+            "BROKER_URL": f"amqp://guest:guest@127.0.0.1:{self.port}/%2F",
+            "RABBITMQ_CONTROL": str(folder / "control"),
+        }
+        self._name = f"gateway-{self.port}@localhost"
+        self._epmd_port = free_port()
+        self._node: subprocess.Popen[bytes] | None = None
+        self._epmd: subprocess.Popen[bytes] | None = None
+        server = shutil.which("rabbitmq-server", path=PROGRAM_FOLDERS)
+        if server is None:
+            raise ServiceError("RabbitMQ is missing: install Debian's package rabbitmq-server")
+        self._server = Path(server)
+
+    def start(self) -> None:
+        """Raises ServiceError when it cannot run here."""
+        for name in ("home", "data", "log"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "rabbitmq.conf").write_text("disk_free_limit.absolute = 50MB\n")
+        self._write_control()
+        environment = self._environment()
+        log = self.folder / "log" / "start.log"
+        with log.open("wb") as output:
+            epmd = ["epmd", "-address", "127.0.0.1", "-port", str(self._epmd_port)]
+            self._epmd = spawn(epmd, output, environment)
+            self._node = spawn([self._server], output, environment)
+        try:
+            wait_until(self._answers, self._node, self.name, log)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Orderly: what was confirmed to publishers is on disk."""
+        end(self._node)
+        end(self._epmd)
+
+    def kill(self) -> None:
+        """End the node as a power cut would."""
+        if self._node is not None:
+            self._node.kill()
+            self._node.wait()
+        end(self._epmd)
+
+    def _environment(self) -> dict[str, str]:
+        folder = self.folder
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "HOME": str(folder / "home"),
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": self._name,
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "none.conf"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(folder / "node.pid"),
+            # Makes the start script become the Erlang process, so that its pid is the node's.
+            "RUNNING_UNDER_SYSTEMD": "true",
+        }
+
+    def _write_control(self) -> None:
+        control = self.folder / "control"
+        control.write_text(
+            "#!/bin/sh\n"
+            f'exec env HOME="{self.folder}/home" ERL_EPMD_PORT={self._epmd_port} LANG=C.UTF-8 '
+            f'RABBITMQ_CONF_ENV_FILE="{self.folder}/none.conf" RABBITMQ_NODENAME={self._name} '
+            f'"{self._server.with_name("rabbitmqctl")}" "$@"\n'
+        )
+        control.chmod(0o755)
+
+    def _answers(self) -> bool:
+        """Whether the broker opens a conversation: a method frame (type 1) follows the protocol header."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+                connection.sendall(AMQP_PROTOCOL_HEADER)
+                return connection.recv(1) == b"\x01"
+        except OSError:
+            return False
