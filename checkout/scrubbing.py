@@ -1,40 +1,101 @@
-"""Find and mask card numbers and other card data in any text.
+"""Find and mask card numbers, other card data and secrets in any text.
 
 The same rules guard what comes in (``contains_card_number``) and what is written down (``scrub_text``).
 """
 
 import re
+from collections.abc import Iterator
+from itertools import accumulate
 
+SHORTEST, LONGEST = 13, 19
 MASK = "[card number]"
+SECRET = "[secret]"  # noqa: S105 - the mask, not a secret
 
-# 13 to 19 digits, perhaps grouped by single blanks or dashes, not part of a longer run of digits.
-_CANDIDATE = re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d])")
-# Issuer ranges of the schemes: without them, timestamps and order numbers would be masked too.
-_SCHEMES = re.compile(r"4|5[0-9]|2[2-7]|3[0-9]|6[0-9]|8[16]")
-# A JWE in compact form: what the provider's script makes of a card.
-_SEALED = re.compile(r"eyJ[\w-]{10,}\.[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+")
-_SECURITY_CODE = re.compile(r"(?i)(\b(?:cvc|cvv|cvv2|cvc2|security[ _-]?code)\b\W{1,4})\d{3,4}\b")
+# Digits in groups, as people and programs write card numbers. A group is never cut in two: otherwise every
+# long order number would hold a card number by chance.
+_GROUPS = re.compile(r"(?<!\d)\d+(?:[ \u00a0-]{1,2}\d+)*")
+_GROUP = re.compile(r"\d+")
+
+# Issuer ranges and the lengths they issue (ISO/IEC 7812 prefixes of the schemes): without them, timestamps
+# and order numbers would be masked too.
+_SCHEMES = (
+    (re.compile(r"4"), {13, 16, 19}),  # Visa
+    (re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), {16}),  # Mastercard
+    (re.compile(r"3[47]"), {15}),  # American Express
+    (re.compile(r"30[0-5]|309|36|3[89]"), set(range(14, 20))),  # Diners Club
+    (re.compile(r"6011|64[4-9]|65|62|81"), set(range(16, 20))),  # Discover, UnionPay
+    (re.compile(r"35|333[78]"), set(range(16, 20))),  # JCB
+    (re.compile(r"220[0-4]|9792"), set(range(16, 20))),  # Mir, Troy
+    (re.compile(r"50|5[6-9]|6[0-9]"), set(range(13, 20))),  # Maestro, RuPay, Elo
+)
+
+# A JWT or JWE in compact form: signed requests, and what the provider's script makes of a card.
+_COMPACT = re.compile(r"(?<![\w-])eyJ[\w-]{8,}(?:\.[\w-]*){2,4}")
+
+_NAMES = (
+    r"cvc2?|cvv2?|cvn|csc|securityCode|security_code|cardNumber|card_number|pan|encryptedData|encryptedCard"
+    r"|sealed_card|sealed|paymentTokenID|tokenNumber|cryptogram|cavv|paResponse|paRes|password|passwd"
+    r"|mac_key|macKey|jwt_mac_key|secret|secret_key|token|access_token|api_key"
+)
+_ELEMENT = re.compile(rf"(<(?P<name>{_NAMES})(?:\s[^<>]*)?(?<!/)>).*?(?=</(?P=name)\s*>|\Z)", re.I | re.S)
+_FIELD = re.compile(
+    rf"(?P<lead>(?P<quote>[\"']?)\b(?:{_NAMES})(?P=quote)\s{{0,4}}[:=]\s{{0,4}})"
+    r"(?:\"[^\"]*\"?|'[^']*'?|[^\s&,;<>{}\[\]\"']+)",
+    re.I,
+)
+_SPOKEN = re.compile(r"(\b(?:cvc2?|cvv2?|security code)\b\W{1,4})\d{3,4}\b", re.I)
+_AUTHORIZATION = re.compile(r"(\bAuthorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?)[^\r\n\"',}]+", re.I)
+_MASKED = re.compile(r"[\dXx*•]*[*•][\dXx*•]*|")
 
 
 def _is_card_number(digits: str) -> bool:
-    if not _SCHEMES.match(digits):
+    if not any(len(digits) in lengths and prefix.match(digits) for prefix, lengths in _SCHEMES):
         return False
-    total = 0
-    for position, character in enumerate(reversed(digits)):
-        digit = int(character) * (1 + position % 2)
-        total += digit - 9 if digit > 9 else digit
-    return total % 10 == 0
+    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    return (sum(doubled) + sum(map(int, digits[-1::-2]))) % 10 == 0
+
+
+def _spans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where card numbers begin and end in ``text``."""
+    for run in _GROUPS.finditer(text):
+        groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
+        ends = list(accumulate(end - start for start, end in groups))
+        # Full-width and other Unicode digits count as the digits they are.
+        digits = "".join(str(int(character)) for character in run.group() if character.isdecimal())
+        passed = 0
+        for first, (start, _) in enumerate(groups):
+            begin = ends[first - 1] if first else 0
+            if begin < passed:
+                continue
+            for last in range(first, len(groups)):
+                if ends[last] - begin > LONGEST:
+                    break
+                if ends[last] - begin >= SHORTEST and _is_card_number(digits[begin : ends[last]]):
+                    yield start, groups[last][1]
+                    passed = ends[last]
+                    break
 
 
 def contains_card_number(text: str) -> bool:
     """Whether ``text`` holds a Luhn-valid run of 13 to 19 digits that a card scheme could have issued."""
-    return any(_is_card_number(re.sub(r"\D", "", found)) for found in _CANDIDATE.findall(text))
+    return any(True for _ in _spans(text))
+
+
+def _hide_element(found: re.Match[str]) -> str:
+    content = found.group()[len(found[1]) :].strip()
+    return found.group() if _MASKED.fullmatch(content) else found[1] + SECRET
 
 
 def scrub_text(text: str) -> str:
-    """Return ``text`` with card numbers, sealed cards and security codes masked."""
-    text = _CANDIDATE.sub(
-        lambda found: MASK if _is_card_number(re.sub(r"\D", "", found.group())) else found.group(), text
-    )
-    text = _SEALED.sub("[sealed card]", text)
-    return _SECURITY_CODE.sub(r"\1[security code]", text)
+    """Return ``text`` with card numbers, sealed cards, security codes, keys and passwords masked.
+
+    Works on XML, JSON, form bodies, headers and prose alike, and on cut-off text too.
+    """
+    text = _ELEMENT.sub(_hide_element, text)
+    text = _AUTHORIZATION.sub(rf"\1{SECRET}", text)
+    text = _FIELD.sub(rf"\g<lead>{SECRET}", text)
+    text = _COMPACT.sub(SECRET, text)
+    text = _SPOKEN.sub(rf"\1{SECRET}", text)
+    for start, end in reversed(list(_spans(text))):
+        text = text[:start] + MASK + text[end:]
+    return text

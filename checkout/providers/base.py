@@ -2,7 +2,8 @@
 
 A refusal is a result, not an exception. Errors that a verb may raise: ``ProviderUnavailable`` (certainly
 not sent), ``OutcomeUnknown`` and ``ProviderReplyInvalid`` (may have happened), ``ProviderMisconfigured``.
-A verb never repeats a request by itself and never touches the database.
+A verb never repeats a request by itself and never touches the database. Values that no provider could take
+(an order code with blanks in it) are a mistake in our own code and raise ``ValueError``.
 """
 
 from collections.abc import Mapping
@@ -13,8 +14,24 @@ from typing import Protocol
 from checkout.money import Money
 
 
+class Verb(StrEnum):
+    """What a provider can be asked to do."""
+
+    AUTHORISE = "authorise"
+    COMPLETE_CHALLENGE = "complete_challenge"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+    INQUIRE = "inquire"
+
+
 class Outcome(StrEnum):
-    """What the provider said, including that nothing certain is known."""
+    """What the provider said, including that nothing certain is known.
+
+    ``NOT_SENT``: the provider has no record of the order. Right after sending, and while a shopper is in a
+    challenge, that is not final: it only is once the request is older than its time-out.
+    An inquiry answers ``APPROVED`` for an order that was authorised, whatever came after; ``kind`` says what.
+    """
 
     APPROVED = "approved"
     CHALLENGE_REQUIRED = "challenge_required"
@@ -23,6 +40,23 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     NOT_SENT = "not_sent"
     UNKNOWN = "unknown"
+
+
+class EventKind(StrEnum):
+    """What a provider's event means, in our words."""
+
+    AUTHORISED = "authorised"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    CAPTURED = "captured"
+    SETTLED = "settled"
+    REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"
+    EXPIRED = "expired"
+    CHARGED_BACK = "charged_back"
+    CHARGE_BACK_REVERSED = "charge_back_reversed"
+    ERROR = "error"
+    OTHER = "other"
 
 
 class RefusalReason(StrEnum):
@@ -96,17 +130,26 @@ class Authorisation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChallengeCompletion:
-    """The second message: the shopper is back from the ACS. ``session_state`` as the first reply gave it."""
+    """The second message: the shopper is back from the ACS. ``session_state`` as the first reply gave it.
+
+    ``acs_response`` is what the ACS posted, where the protocol has such a thing (3-D Secure 1: ``PaRes``);
+    ``echo_data`` is the challenge's.
+    """
 
     order_code: str
     session_id: str
     idempotency_key: str
     session_state: str = field(default="", repr=False)
+    acs_response: str = field(default="", repr=False)
+    echo_data: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Modification:
-    """A capture, void or refund of an authorised order; ``reference`` is ours and comes back in notifications."""
+    """A capture, void or refund of an authorised order.
+
+    ``reference`` is ours and comes back in notifications. A void always releases the whole authorisation.
+    """
 
     order_code: str
     reference: str
@@ -117,12 +160,16 @@ class Modification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """What the shopper's browser needs for the challenge."""
+    """What the shopper's browser needs for the challenge, and what the second message must echo.
+
+    ``version`` is that of 3-D Secure, ``"1"`` for the old shape, whose payload is a ``PaReq``.
+    """
 
     version: str
     transaction_id: str
     acs_url: str
     payload: str
+    echo_data: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +192,16 @@ class ThreeDSecure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CardChecks:
+    """What the issuer made of security code and address, in the provider's words."""
+
+    security_code: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CardSummary:
-    """All that may be kept of a card."""
+    """All that may be kept of a card; ``expiry`` as ``MM/YYYY``."""
 
     brand: str = ""
     last4: str = ""
@@ -157,18 +212,21 @@ class CardSummary:
 class ProviderResult:
     """The answer of any verb.
 
-    ``event`` is the provider's own word, kept even when we do not know it. ``session_state`` is opaque and
-    must be given back with the next message of the same order. ``transcript`` is scrubbed.
+    ``event`` is the provider's own word, kept even when we do not know it, and ``kind`` what it means.
+    ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be given back with
+    the next message of the same order. ``transcript`` is scrubbed.
     """
 
     outcome: Outcome
     order_code: str = ""
     event: str = ""
+    kind: EventKind = EventKind.OTHER
     amount: Money | None = None
     challenge: Challenge | None = None
     refusal: Refusal | None = None
     three_ds: ThreeDSecure | None = None
     card: CardSummary | None = None
+    checks: CardChecks | None = None
     reference: str = ""
     session_state: str = field(default="", repr=False)
     transcript: str = field(default="", repr=False)
@@ -178,13 +236,13 @@ class ProviderResult:
 class Notification:
     """One statement of the provider about one order. ``kind`` is ours, ``event`` the provider's word.
 
-    ``kind`` is one of authorised, refused, cancelled, captured, settled, refunded, refund_failed, expired,
-    charged_back, charge_back_reversed, error, other.
+    ``amount`` is that of this event. ``reference`` is our operation's, where the provider knows it.
+    ``event_id`` is the same each time the provider repeats the statement.
     """
 
     merchant_code: str
     order_code: str
-    kind: str
+    kind: EventKind
     event: str
     amount: Money | None = None
     reference: str = ""
