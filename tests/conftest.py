@@ -1,0 +1,114 @@
+"""Fixtures for everything that tests need from outside this process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.support import environment
+from tests.support.databases import database, migrated_database
+from tests.support.stack import Stack
+from tests.support.vhosts import fresh_vhost
+
+# Headless Chromium as root in a container, and without a request of its own to the outside.
+CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-gpu"]
+
+
+@pytest.fixture
+def rabbitmq_url() -> Iterator[str]:
+    """The address of a RabbitMQ virtual host of this test alone."""
+    with fresh_vhost() as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_url(migrated_template: str) -> Iterator[str]:
+    """The address of a migrated PostgreSQL database of this test alone, for programs that it starts."""
+    with database(migrated_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_template() -> Iterator[str]:
+    with migrated_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium."""
+    return environment.chromium_path()
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The path of Node.js."""
+    return environment.node_path()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """One Chromium for a module; tests open a context of their own: `browser.new_context()`.
+
+    While it runs, this thread counts as inside an event loop: a module with browser tests has no
+    asynchronous tests, and no Django model in the test's own process.
+    """
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def dtd() -> Path:
+    """The path of Worldpay's document type definition."""
+    return environment.dtd_path()
+
+
+@pytest.fixture(scope="session")
+def shared_stack(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> Iterator[Stack]:
+    """The product as separate processes, shared by tests that leave every process running."""
+    folder = tmp_path_factory.mktemp("stack")
+    with (
+        fresh_vhost() as broker_url,
+        database(migrated_template) as database_url,
+        Stack(folder, broker_url=broker_url, database_url=database_url) as stack,
+    ):
+        yield stack
+
+
+@pytest.fixture
+def stack_folder(tmp_path: Path) -> Path:
+    """Where a stack that a test starts for itself keeps its logs."""
+    folder = tmp_path / "stack"
+    folder.mkdir()
+    return folder
+
+
+NEEDS = {
+    "rabbitmq": [environment.broker_url],
+    "postgresql": [environment.database_url],
+    "browser": [environment.chromium_path, environment.broker_url, environment.database_url],
+    "node": [environment.node_path],
+    "dtd": [environment.dtd_path],
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail in CI, a test that is marked with something this machine lacks."""
+    for marker, needed in NEEDS.items():
+        if item.get_closest_marker(marker):
+            for find in needed:
+                find()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show what the product's processes logged when a test with them fails."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Stack):
+                report.sections.append(("Logs of the stack", value.log_tails()))
+    return report

@@ -1,0 +1,18 @@
+"""The product's settings for tests in this process: the in-memory broker, and one database per test run.
+
+A BROKER_URL or DATABASE_URL in the environment is for the tests that ask for RabbitMQ or PostgreSQL, see
+`tests/support/environment.py`. Without a DATABASE_URL, tests run on SQLite.
+"""
+
+from payments_gateway import settings as product
+from payments_gateway.settings import *  # noqa: F403
+
+BROKER_URL = "memory://"
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "checkout.messaging.channel_layer.RabbitmqChannelLayer",
+        "CONFIG": {"url": BROKER_URL, "prefix": product.CHECKOUT_PREFIX},
+    }
+}
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

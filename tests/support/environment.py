@@ -1,0 +1,68 @@
+"""What the machine offers to tests, and the one rule for what it does not: skipped here, a failure in CI."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.support.program import ROOT
+
+IN_CI = os.environ.get("CI") == "true"
+BROKER_URL = os.environ.get("BROKER_URL", "")
+DATABASE_URL = os.environ.get("DATABASE_URL", "")
+# A program that is `rabbitmqctl` for the broker of BROKER_URL.
+RABBITMQ_CONTROL = os.environ.get("RABBITMQ_CONTROL", "rabbitmqctl")
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Published by Worldpay, and not ours to ship: WPG_DTD names a copy, or it lies beside the repository.
+DTD = Path(os.environ.get("WPG_DTD", "../shared/worldpay/paymentService_v1.dtd"))
+DTD_REQUIRED = os.environ.get("WPG_DTD_REQUIRED") == "1"
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test for want of something, or fail it in CI, where everything must be there."""
+    if IN_CI:
+        pytest.fail(f"missing in CI: {what}")
+    pytest.skip(f"missing: {what}")
+
+
+def broker_url() -> str:
+    """The address of a RabbitMQ broker to test on."""
+    if not BROKER_URL.startswith("amqp"):
+        missing("RabbitMQ: run with `python -m scripts.with_services`, or set BROKER_URL")
+    return BROKER_URL
+
+
+def database_url() -> str:
+    """The address of a PostgreSQL database whose user may create others."""
+    if not DATABASE_URL.startswith("postgres"):
+        missing("PostgreSQL: run with `python -m scripts.with_services`, or set DATABASE_URL")
+    return DATABASE_URL
+
+
+def chromium_path() -> str:
+    """Chromium, or a browser of its kind."""
+    for name in (os.environ.get("CHROMIUM", ""), *CHROMIUM_NAMES):
+        path = shutil.which(name) if name else None
+        if path is not None:
+            return path
+    missing("Chromium: install Debian's package chromium, or set CHROMIUM")
+
+
+def dtd_path() -> Path:
+    """Worldpay's paymentService_v1.dtd. Without it tests are skipped, also in CI unless WPG_DTD_REQUIRED=1."""
+    path = ROOT / DTD
+    if path.is_file():
+        return path
+    if DTD_REQUIRED:
+        pytest.fail(f"missing: {path}")
+    pytest.skip("missing: Worldpay's paymentService_v1.dtd; WPG_DTD names a copy")
+
+
+def node_path() -> str:
+    """Node.js."""
+    path = shutil.which("node")
+    if path is None:
+        missing("Node.js: install Debian's packages nodejs and npm")
+    return path

@@ -1,0 +1,82 @@
+"""One process of the product, started by a test."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Program:
+    """A process with its log. `start` after `kill` or `terminate` starts it again, and the log goes on."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str],
+        descriptors: Sequence[int] = (),
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._command = command
+        self._environment = environment
+        self._descriptors = descriptors
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=self._descriptors,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, f"{self.name} was not started"
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL: what a crash or the kernel's memory killer does."""
+        if self.is_alive:
+            os.kill(self.pid, signal.SIGKILL)
+            self._wait(seconds=10)
+
+    def terminate(self, *, seconds: float = 20) -> int:
+        """SIGTERM, as a deployment does. Returns the exit code; kills what does not end, and fails."""
+        if self.is_alive:
+            os.kill(self.pid, signal.SIGTERM)
+        return self._wait(seconds)
+
+    def text(self) -> str:
+        """All that it has logged."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def wait_for_line(self, text: str, *, seconds: float = 30) -> None:
+        """Until its log contains this text."""
+        wait_until(lambda: text in self.text(), f"{text!r} in the log of {self.name}", seconds=seconds)
+
+    def _wait(self, seconds: float) -> int:
+        assert self._process is not None, f"{self.name} was not started"
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise AssertionError(f"{self.name} did not end within {seconds:g} s of being asked to") from None

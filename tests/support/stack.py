@@ -1,0 +1,163 @@
+"""The whole product as separate processes, on RabbitMQ and PostgreSQL, as the Procfile runs it."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pika
+import pika.exceptions
+import requests
+
+from scripts.services.process import free_port
+from tests.support.program import ROOT, Program
+from tests.support.waiting import wait_until
+
+SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
+START_SECONDS = 50
+
+
+class Stack:
+    """Web processes behind one port, each service, relay and sandbox.
+
+    The gateway is at `web_url` (http://localhost:…), the sandbox at `sandbox_url` (http://127.0.0.1:…), so
+    that browsers take them for different sites. `programs` has each process by name: `web` (`web-2`, …),
+    the services' names, `relay`, `sandbox`.
+
+    A service named in `without` is not started: the test provides it. `environment` overrides settings.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        broker_url: str,
+        database_url: str,
+        webs: int = 1,
+        without: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.broker_url = broker_url
+        self.database_url = database_url
+        self.programs: dict[str, Program] = {}
+        self._closing = ExitStack()
+        self._listener = self._closing.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
+        sandbox_port = free_port()
+        self.web_url = f"http://localhost:{self._listener.getsockname()[1]}"
+        self.sandbox_url = f"http://127.0.0.1:{sandbox_port}"
+        self.environment = {
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
+            "BROKER_URL": broker_url,
+            "DATABASE_URL": database_url,
+            "PUBLIC_URL": self.web_url,
+            "SANDBOX_URL": self.sandbox_url,
+            "SANDBOX_PORT": str(sandbox_port),
+            "SANDBOX_NOTIFICATION_URL": f"{self.web_url}/notifications/sandbox/",
+            "SANDBOX_BOOKS": str(folder / "books.sqlite3"),
+            **(environment or {}),
+        }
+        descriptor = self._listener.fileno()
+        for number in range(1, webs + 1):
+            self._add(
+                "web" if number == 1 else f"web-{number}",
+                ["-m", "uvicorn", "payments_gateway.asgi:application", "--fd", str(descriptor)],
+                descriptors=[descriptor],
+            )
+        for service in SERVICES:
+            if service not in without:
+                self._add(service, ["manage.py", "run_service", service])
+        self._add("relay", ["manage.py", "run_relay"])
+        self._add("sandbox", ["manage.py", "run_sandbox"])
+
+    def __enter__(self) -> "Stack":
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Load the example data into the migrated database, start everything, wait until it is ready."""
+        self.manage("load_example")
+        for program in self.programs.values():
+            program.start()
+        self.wait_until_ready()
+
+    def stop(self) -> None:
+        """End what still runs. Who tests an orderly end calls `terminate` on the program."""
+        for program in self.programs.values():
+            program.kill()
+        self._closing.close()
+
+    def wait_until_ready(self) -> None:
+        """Until every process takes work. Raises AssertionError with the logs of those that do not."""
+        try:
+            wait_until(self._sandbox_answers, "the sandbox", seconds=START_SECONDS)
+            wait_until(self._web_answers, "/readyz of web", seconds=START_SECONDS)
+            for service in set(SERVICES) & set(self.programs):
+                self.wait_for_consumer(f"checkout.commands.{service}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log_tails()}") from None
+
+    def wait_for_consumer(self, queue: str) -> None:
+        """Until somebody consumes from this queue."""
+        wait_until(lambda: self._consumers(queue) > 0, f"a consumer of {queue}", seconds=START_SECONDS)
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command in the stack's environment; returns what it prints."""
+        result = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, f"manage.py {' '.join(arguments)}: {result.stdout}{result.stderr}"
+        return result.stdout
+
+    def log_tails(self, lines: int = 15) -> str:
+        """The end of every log, for the report of a failed test."""
+        tails = []
+        for program in self.programs.values():
+            state = "running" if program.is_alive else "ended"
+            tails += [f"--- {program.name} ({state})", *program.text().splitlines()[-lines:]]
+        return "\n".join(tails)
+
+    def _add(self, name: str, arguments: Sequence[str], descriptors: Sequence[int] = ()) -> None:
+        self.programs[name] = Program(
+            name,
+            [sys.executable, *arguments],
+            log=self.folder / f"{name}.log",
+            environment=self.environment,
+            descriptors=descriptors,
+        )
+
+    def _web_answers(self) -> bool:
+        with suppress(requests.RequestException):
+            return requests.get(f"{self.web_url}/readyz", timeout=5).status_code == 200
+        return False
+
+    def _sandbox_answers(self) -> bool:
+        with suppress(requests.RequestException):
+            return requests.get(f"{self.sandbox_url}/books.json", timeout=5).status_code == 200
+        return False
+
+    def _consumers(self, queue: str) -> int:
+        with pika.BlockingConnection(pika.URLParameters(self.broker_url)) as connection:
+            try:
+                declared = connection.channel().queue_declare(queue, passive=True)
+            except pika.exceptions.ChannelClosedByBroker:
+                return 0
+            return int(declared.method.consumer_count)

@@ -1,0 +1,156 @@
+"""The rules that keep the code readable as a whole, checked on the source itself."""
+
+import ast
+
+import pytest
+
+from tests.support.program import ROOT
+from tests.support.source import imported_names, is_within, modules_of, offences, part_of
+
+MAX_LINES = 400
+EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "managers", "misc", "tools"}
+
+# From the bottom up: a layer imports itself and those before it. A part of `checkout` that is not listed
+# (start-up, commands, middleware) is above all of them.
+LAYERS = (
+    {"conf", "money", "states", "errors", "commands", "scrubbing", "log", "database"},
+    {"messaging"},
+    {"models", "providers", "sagas"},
+    {"operations", "services"},
+    {"urls", "routing", "forms", "views", "webhooks", "consumers", "admin", "api"},
+)
+EDGES = LAYERS[-1]
+# The URL and WebSocket tables name the edges they lead to, and a page has its forms.
+EDGES_OF_AN_EDGE = {"urls": EDGES, "routing": {"consumers"}, "views": {"forms"}}
+SERVICES = {"payments", "risk", "orders", "ledger", "notifications"}
+
+# The only places that may import a library. Client programs talk to the gateway from outside.
+CLIENT_PROGRAMS = ("checkout.sandbox", "checkout.management.commands.try_purchase")
+HOMES = {
+    "pika": ("checkout.messaging",),
+    "requests": ("checkout.providers.transport", *CLIENT_PROGRAMS),
+    "rest_framework": ("checkout.api",),
+    "django.conf": ("checkout.conf",),
+}
+DEVELOPMENT_ONLY = ("pytest", "hypothesis", "playwright", "lxml", "tests", "scripts")
+UNSAFE = ("pickle", "marshal", "shelve")
+
+PRODUCT = modules_of("checkout", "payments_gateway")
+CHECKOUT = [module for module in PRODUCT if is_within(module.name, "checkout")]
+SANDBOX = [module for module in CHECKOUT if is_within(module.name, "checkout.sandbox")]
+
+
+@pytest.mark.parametrize(
+    "module", modules_of("checkout", "payments_gateway", "scripts", "tests"), ids=lambda module: module.name
+)
+def test_a_file_has_one_idea_and_a_name_for_it(module):
+    assert module.source.count("\n") <= MAX_LINES
+    assert not EMPTY_NAMES & set(module.name.split("."))
+
+
+def test_checkout_does_not_know_the_project_that_contains_it():
+    assert not offences(CHECKOUT, lambda _module, name: is_within(name, "payments_gateway"))
+
+
+def test_lower_layers_do_not_import_higher_ones():
+    ranks = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
+    above_all = len(LAYERS)
+
+    def climbs(module, name):
+        target = part_of(name)
+        return bool(target) and ranks.get(target, above_all) > ranks.get(module.part, above_all)
+
+    assert len(PRODUCT) > 30
+    assert not offences(CHECKOUT, climbs)
+
+
+def test_messaging_knows_nothing_about_payments():
+    known = ("checkout.messaging", "checkout.errors", "checkout.conf", "checkout.database")
+    messaging = [module for module in CHECKOUT if module.part == "messaging"]
+    assert messaging
+    assert not offences(messaging, lambda _module, name: bool(part_of(name)) and not is_within(name, *known))
+
+
+def test_no_edge_imports_another():
+    def crosses(module, name):
+        target = part_of(name)
+        allowed = EDGES_OF_AN_EDGE.get(module.part, set()) | {module.part}
+        return target in EDGES - allowed
+
+    assert not offences([module for module in CHECKOUT if module.part in EDGES], crosses)
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_services_know_nothing_of_each_other(service):
+    own = [module for module in CHECKOUT if is_within(module.name, f"checkout.services.{service}")]
+    others = [f"checkout.services.{other}" for other in SERVICES - {service}]
+    assert own
+    assert not offences(own, lambda _module, name: is_within(name, *others))
+
+
+def test_the_sandbox_imports_nothing_of_ours():
+    assert SANDBOX
+    assert not offences(
+        SANDBOX,
+        lambda _module, name: is_within(name, "checkout") and not is_within(name, "checkout.sandbox"),
+    )
+
+
+def test_nothing_of_ours_imports_the_sandbox_but_the_command_that_starts_it():
+    rest = [module for module in PRODUCT if module not in SANDBOX]
+    starter = "checkout.management.commands.run_sandbox"
+    assert not offences(
+        rest, lambda module, name: is_within(name, "checkout.sandbox") and module.name != starter
+    )
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_is_imported_only_where_it_belongs(library):
+    assert not offences(
+        CHECKOUT,
+        lambda module, name: is_within(name, library) and not is_within(module.name, *HOMES[library]),
+    )
+
+
+@pytest.mark.parametrize("library", [*DEVELOPMENT_ONLY, *UNSAFE])
+def test_a_library_is_not_part_of_the_product(library):
+    assert not offences(PRODUCT, lambda _module, name: is_within(name, library))
+
+
+def test_money_is_never_a_fraction():
+    models = [module for module in CHECKOUT if module.part == "models"]
+    assert models
+    assert not [module.name for module in models if "FloatField" in module.source]
+    assert not [module.name for module in models if "DecimalField" in module.source]
+
+
+def test_only_providers_and_issuers_may_post_without_a_csrf_token():
+    exempt = {
+        f"{module.part}.{definition.name}"
+        for module in CHECKOUT
+        for definition in ast.walk(module.tree)
+        if isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and any("csrf_exempt" in ast.unparse(decorator) for decorator in definition.decorator_list)
+    }
+    mentions = sum(module.source.count("csrf_exempt") for module in PRODUCT)
+    imports = sum(name.endswith(".csrf_exempt") for module in PRODUCT for name in module.imports)
+    assert exempt == {"views.challenge_return", "webhooks.receive"}
+    assert mentions == len(exempt) + imports, "exempt by decorator only, where it is seen"
+
+
+@pytest.mark.parametrize(
+    ("source", "package", "expected"),
+    [
+        ("import pika.exceptions", "checkout", {"pika.exceptions"}),
+        ("def later():\n    from django.conf import settings", "x", {"django.conf", "django.conf.settings"}),
+        ("from . import models", "checkout", {"checkout", "checkout.models"}),
+        ("from .views import pay", "checkout", {"checkout.views", "checkout.views.pay"}),
+        ("from ..money import Money", "checkout.models", {"checkout.money", "checkout.money.Money"}),
+    ],
+)
+def test_every_kind_of_import_is_seen(source, package, expected):
+    assert set(imported_names(ast.parse(source), package)) == expected
+
+
+def test_the_product_ships_no_document_type_definition():
+    assert not list((ROOT / "checkout").rglob("*.dtd"))
