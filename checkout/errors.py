@@ -3,6 +3,7 @@
     CheckoutError
     ├── OperationRejected          the caller can fix it
     │   ├── PaymentNotFound        no such payment for this caller
+    │   ├── ProviderAccountNotFound no such address for notifications
     │   ├── IllegalTransition      not possible in the payment's present state
     │   ├── AmountNotAvailable     more than is left to capture or refund
     │   ├── DuplicateRequest       the same key was used for something else
@@ -19,6 +20,7 @@
     │   ├── PublishUncertain       perhaps published: the connection was lost before the confirm
     │   ├── Undeliverable          published, no queue took it
     │   ├── ReplyTimeout           work may still be going on: show the status page
+    │   │   └── ReplyLost          the same, known before time is up: the connection was lost
     │   ├── TooManyWaiters         this process waits for as many replies as it may
     │   ├── MalformedMessage       straight to the dead letters
     │   └── RemoteError            the service answered with an error
@@ -44,6 +46,12 @@ class PaymentNotFound(OperationRejected):
     code = "payment_not_found"
 
 
+class ProviderAccountNotFound(OperationRejected):
+    """There is no provider account of this name."""
+
+    code = "provider_account_not_found"
+
+
 class IllegalTransition(OperationRejected):
     """The payment's present state does not allow this."""
 
@@ -66,6 +74,10 @@ class TokenRejected(OperationRejected):
     """A token is unknown, was made for something else, or has expired."""
 
     code = "token_rejected"
+
+    def __init__(self, message: str, *, is_expired: bool = False) -> None:
+        super().__init__(message)
+        self.is_expired = is_expired
 
 
 class ProviderError(CheckoutError):
@@ -138,6 +150,12 @@ class ReplyTimeout(MessagingError):
     """No reply within the budget; the work may still be going on."""
 
     code = "reply_timeout"
+
+
+class ReplyLost(ReplyTimeout):
+    """The connection on which the reply would have come was lost; the work may still be going on."""
+
+    code = "reply_lost"
 
 
 class TooManyWaiters(MessagingError):

@@ -141,9 +141,10 @@ class Machine:
         self.edges = tuple(edges)
         self._targets = {(source, edge.event): edge for edge in self.edges for source in edge.sources}
 
-    def allows(self, state: str, event: str) -> bool:
-        """Whether ``event`` leads anywhere from ``state``."""
-        return (state, event) in self._targets
+    def allows(self, state: str, event: str, actor: Actor) -> bool:
+        """Whether ``actor`` may cause ``event`` in ``state``."""
+        edge = self._targets.get((state, event))
+        return edge is not None and actor in edge.actors
 
     def next(self, state: str, event: str, actor: Actor) -> str:
         """Return the state that ``event`` leads to; raises ``IllegalTransition`` if there is none."""

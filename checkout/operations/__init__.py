@@ -1,0 +1,35 @@
+"""One verb per user intention. Pages, notifications, the back office and the API all call these.
+
+Each is one transaction, synchronous and without network calls: run it from async code through
+``checkout.database.in_thread``. What it decides is committed, with the command that carries it out, before
+anything is published; so a process that dies right afterwards loses nothing but the fast answer.
+"""
+
+from checkout.operations.challenge import ChallengePage, challenge_page, return_from_challenge
+from checkout.operations.notification import record_notification
+from checkout.operations.payment import (
+    CheckoutPage,
+    PaymentView,
+    Pending,
+    checkout_page,
+    create_payment,
+    payment_view,
+    submit_payment,
+)
+from checkout.operations.status import check_status_token, status_token
+
+__all__ = [
+    "ChallengePage",
+    "CheckoutPage",
+    "PaymentView",
+    "Pending",
+    "challenge_page",
+    "check_status_token",
+    "checkout_page",
+    "create_payment",
+    "payment_view",
+    "record_notification",
+    "return_from_challenge",
+    "status_token",
+    "submit_payment",
+]

@@ -1,0 +1,100 @@
+"""Send the shopper to the challenge, and take the shopper back."""
+
+import hmac
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from checkout import commands
+from checkout.challenge_token import hash_of, token_for
+from checkout.conf import conf
+from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
+from checkout.models import Attempt, Fact, Payment
+from checkout.operations.payment import PaymentView, Pending, enqueued, payment_view, wait_for
+from checkout.providers.base import BrowserForm, Challenge
+from checkout.providers.registry import get_provider
+from checkout.states import Actor, AttemptState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengePage:
+    """What the page that leads to the challenge needs. ``window`` is ``fullPage`` or a size like 390x400."""
+
+    payment: PaymentView
+    form: BrowserForm
+    window: str
+
+
+def return_url(attempt: Attempt, token: str) -> str:
+    """Return the address at which the shopper comes back from the ACS."""
+    return f"{conf.public_url}/checkout/{attempt.payment.reference}/challenge/return/{token}/"
+
+
+def challenge_page(reference: str) -> ChallengePage:
+    """Return the challenge that the payment waits for.
+
+    Raises ``PaymentNotFound``, and ``IllegalTransition`` when it waits for none.
+    """
+    view = payment_view(reference)
+    attempt = Attempt.objects.select_related("payment", "provider_account").filter(
+        payment__reference=reference, state=AttemptState.CHALLENGE_REQUIRED
+    ).first()
+    if attempt is None or not attempt.challenge:
+        raise IllegalTransition("This payment does not wait for a challenge.")
+    provider = get_provider(attempt.provider_account.opened())
+    form = provider.challenge_form(
+        Challenge(**attempt.challenge),
+        return_url=return_url(attempt, token_for(attempt)),
+        merchant_data=attempt.order_code,
+    )
+    return ChallengePage(payment=view, form=form, window=conf.challenge_window)
+
+
+@transaction.atomic
+def return_from_challenge(reference: str, token: str, *, transaction_id: str, merchant_data: str) -> Pending:
+    """Record that the shopper is back. The first return moves the payment on, a repeat waits for its result.
+
+    Nothing that the browser says is taken as a result: the provider is asked. Raises ``PaymentNotFound``,
+    ``TokenRejected`` (with ``is_expired``) for a token that is not this payment's or too old.
+    """
+    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    attempt = (
+        payment.attempts.select_for_update(no_key=True).filter(challenge_token_hash=hash_of(token)).first()
+    )
+    if attempt is None:
+        if _is_earlier_token(payment, token):
+            return wait_for(reference)
+        raise TokenRejected("This return address is not one of ours.")
+    if attempt.state != AttemptState.CHALLENGE_REQUIRED:
+        return wait_for(reference)
+    if attempt.challenge_expires_at is None or attempt.challenge_expires_at < timezone.now():
+        raise TokenRejected("The challenge took too long.", is_expired=True)
+    fact = {"transaction_id": transaction_id[:64], "is_ours": _is_ours(attempt, transaction_id, merchant_data)}
+    Fact.objects.create(
+        payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="challenge_returned", data=fact
+    )
+    attempt.apply("challenge_returned", Actor.SHOPPER)
+    attempt.save(update_fields=["state", "updated_at"])
+    payment.apply("challenge_returned", Actor.SHOPPER)
+    body = commands.CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)
+    return enqueued(payment.reference, "checkout.complete_challenge", body)
+
+
+def _is_ours(attempt: Attempt, transaction_id: str, merchant_data: str) -> bool:
+    """Whether what came back is what was sent. Kept for staff only: a hint, since a browser can say anything."""
+    sent = (attempt.challenge or {}).get("transaction_id", "")
+    return hmac.compare_digest(transaction_id.encode(), str(sent).encode()) and hmac.compare_digest(
+        merchant_data.encode(), attempt.order_code.encode()
+    )
+
+
+def _is_earlier_token(payment: Payment, token: str) -> bool:
+    """Whether the token belonged to an earlier challenge of this payment: a repeat from browser history."""
+    return any(
+        hmac.compare_digest(token_for(attempt, number).encode(), token.encode())
+        for attempt in payment.attempts.all()
+        for number in range(1, attempt.challenge_count + 1)
+    )

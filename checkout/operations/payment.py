@@ -1,0 +1,199 @@
+"""Create a payment, show it, pay it."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db import IntegrityError, transaction
+
+from checkout import commands
+from checkout.commands import Body
+from checkout.errors import DuplicateRequest, IllegalTransition, OperationRejected, PaymentNotFound
+from checkout.messaging.outbox import enqueue
+from checkout.models import Attempt, Fact, Merchant, OutboxMessage, Payment, ProviderAccount
+from checkout.money import Money
+from checkout.providers.base import Browser, BrowserForm, CardEncryption
+from checkout.providers.registry import get_provider
+from checkout.states import Actor, PaymentState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A command that somebody is about to publish and wait for.
+
+    ``message_id`` names the outbox row that holds it, so that it counts once however often it is sent. It is
+    empty for a mere question, which no row keeps.
+    """
+
+    payment: str
+    type: str
+    body: Body
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentView:
+    """What pages may know of a payment."""
+
+    reference: str
+    state: PaymentState
+    amount: Money
+    description: str
+    order_reference: str
+    merchant_name: str
+    refusal_reason: str
+    return_url: str
+    created_at: datetime
+    updated_at: datetime
+    card: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutPage:
+    """What the page with the card form needs. ``attempt_number`` comes back with the form."""
+
+    payment: PaymentView
+    attempt_number: int
+    card_encryption: CardEncryption
+    device_data: BrowserForm
+
+
+def create_payment(
+    merchant: Merchant,
+    *,
+    order_reference: str,
+    amount: Money,
+    lines: Sequence[dict[str, Any]] = (),
+    description: str,
+    shopper_email: str = "",
+    return_url: str = "",
+    captures_automatically: bool = True,
+) -> Payment:
+    """Create the payment of an order, or return the one that there is.
+
+    Raises ``OperationRejected`` for an amount that is not positive or a return URL that the merchant has not
+    allowed, ``DuplicateRequest`` when the order has a payment with another amount.
+    """
+    if amount.minor <= 0:
+        raise OperationRejected("An amount to pay is more than nothing.")
+    if return_url and _origin(return_url) not in merchant.return_origins:
+        raise OperationRejected("The return URL's origin is not one that this merchant has registered.")
+    wanted: dict[str, Any] = {
+        "amount_minor": amount.minor,
+        "currency": amount.currency,
+        "captures_automatically": captures_automatically,
+    }
+    try:
+        with transaction.atomic():
+            payment = Payment.objects.create(
+                merchant=merchant,
+                order_reference=order_reference,
+                lines=list(lines),
+                description=description,
+                shopper_email=shopper_email,
+                return_url=return_url,
+                **wanted,
+            )
+            Fact.objects.create(payment=payment, source=Actor.SHOPPER, kind="created")
+            return payment
+    except IntegrityError:
+        known = Payment.objects.filter(merchant=merchant, order_reference=order_reference).first()
+        if known is None:
+            raise
+        if any(getattr(known, name) != value for name, value in wanted.items()):
+            raise DuplicateRequest("This order already has a payment, with another amount.") from None
+        return known
+
+
+def payment_view(reference: str) -> PaymentView:
+    """Return what pages may know; raises ``PaymentNotFound``."""
+    payment = Payment.objects.select_related("merchant").filter(reference=reference).first()
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    attempt = payment.attempts.order_by("-number").only("card").first()
+    return PaymentView(
+        reference=payment.reference,
+        state=PaymentState(payment.state),
+        amount=payment.amount,
+        description=payment.description,
+        order_reference=payment.order_reference,
+        merchant_name=payment.merchant.name,
+        refusal_reason=payment.refusal_reason,
+        return_url=payment.return_url,
+        created_at=payment.created_at,
+        updated_at=payment.updated_at,
+        card=attempt.card if attempt else {},
+    )
+
+
+def checkout_page(reference: str) -> CheckoutPage:
+    """Return what the card form needs; raises ``PaymentNotFound`` and ``ProviderMisconfigured``."""
+    view = payment_view(reference)
+    provider = get_provider(_account_for(view.reference).opened())
+    return CheckoutPage(
+        payment=view,
+        attempt_number=Attempt.objects.filter(payment__reference=reference).count() + 1,
+        card_encryption=provider.card_encryption(),
+        device_data=provider.device_data_form(),
+    )
+
+
+@transaction.atomic
+def submit_payment(
+    reference: str, *, attempt_number: int, browser: Browser, device_data_reference: str
+) -> Pending:
+    """Start a new attempt, or join the one that the same form has started before.
+
+    Raises ``PaymentNotFound``, and ``IllegalTransition`` when the payment can no longer be paid.
+    """
+    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    attempts = payment.attempts.count()
+    if attempt_number <= attempts or not PaymentState(payment.state).may_be_paid:
+        # A second click, a form from the browser's history, a second tab: never a second attempt.
+        if attempts == 0:
+            raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")
+        return wait_for(payment.reference)
+    attempt = Attempt.objects.create(
+        payment=payment,
+        number=attempts + 1,
+        provider_account=_account_for(reference),
+        # Unique, and short enough for every provider (Worldpay: fewer than 50 characters with 3DS Flex).
+        order_code=f"{payment.reference}-{attempts + 1}",
+        session_id=secrets.token_hex(16),
+        browser=asdict(browser),
+        device_data_reference=device_data_reference,
+    )
+    payment.refusal_reason = ""
+    payment.apply("submitted", Actor.SHOPPER)
+    Fact.objects.create(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted")
+    body = commands.SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
+    return enqueued(payment.reference, "checkout.submit_payment", body)
+
+
+def enqueued(reference: str, type: str, body: Body) -> Pending:
+    """Write a command to the checkout service into the outbox, to be published by whoever waits for it."""
+    row = enqueue(OutboxMessage, "checkout", type, body, subject=reference)
+    return Pending(payment=reference, type=type, body=body, message_id=row.message_id)
+
+
+def wait_for(reference: str) -> Pending:
+    """A question to the checkout service that is answered when there is something to tell."""
+    body = commands.AwaitPayment(payment=reference)
+    return Pending(payment=reference, type="checkout.await_payment", body=body)
+
+
+def _account_for(reference: str) -> ProviderAccount:
+    account = ProviderAccount.objects.filter(merchant__payments__reference=reference).order_by("pk").first()
+    if account is None:
+        raise OperationRejected("The merchant has no account with a payment provider.")
+    return account
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,107 @@
+"""The checkout service: commands to the orchestrator. It decides nothing itself; sagas do."""
+
+from checkout import commands
+from checkout.messaging.envelope import Reply
+from checkout.messaging.service import CommandRejected, Message, Service
+from checkout.models import Attempt, Payment, Saga
+from checkout.models.payment import new_reference
+from checkout.sagas import orchestrator, purchase
+from checkout.sagas.purchase import PurchaseData
+from checkout.states import Actor
+
+service = Service("checkout", replies=orchestrator.REPLIES)
+
+
+@service.command("checkout.submit_payment")
+def submit_payment(command: commands.SubmitPayment, message: Message) -> None:
+    """Start the purchase of an attempt, or join the one that is under way."""
+    attempt = _attempt(command.attempt)
+    payment = attempt.payment
+    data = PurchaseData(
+        payment=payment.reference,
+        attempt=attempt.order_code,
+        minor=payment.amount_minor,
+        currency=payment.currency,
+        email=payment.shopper_email,
+        ip_address=attempt.browser.get("ip_address", ""),
+        lines=[commands.OrderLine(**line) for line in payment.lines],
+        captures=payment.captures_automatically,
+        capture_operation=new_reference("op"),
+    )
+    orchestrator.start(purchase.kind, attempt.order_code, payment, attempt, data, message)
+
+
+@service.command("checkout.complete_challenge")
+def complete_challenge(command: commands.CompleteChallenge, message: Message) -> None:
+    """The shopper is back from the ACS."""
+    saga = Saga.objects.select_for_update().filter(kind=purchase.kind, key=command.attempt).first()
+    if saga is None:
+        raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
+    if orchestrator.signal(saga, "challenge_returned", message):
+        saga.refresh_from_db()
+    orchestrator.join(saga, message)
+
+
+@service.command("checkout.await_payment")
+def await_payment(command: commands.AwaitPayment, message: Message) -> None:
+    """Somebody else waits for the same payment: a second click, a reload, a repeated return."""
+    saga = (
+        Saga.objects.select_for_update()
+        .filter(payment__reference=command.payment)
+        .order_by("-created_at")
+        .first()
+    )
+    if saga is None:
+        payment = Payment.objects.filter(reference=command.payment).first()
+        if payment is None:
+            raise CommandRejected("payment_not_found", "There is no such payment.")
+        message.reply(commands.PaymentTold(payment=payment.reference, state=payment.state))
+        return
+    orchestrator.join(saga, message)
+
+
+@service.command("checkout.pass_deadline")
+def pass_deadline(command: commands.PassDeadline, message: Message) -> None:
+    """The relay's timer found a step that took too long."""
+    orchestrator.pass_deadline(command.saga, command.version, message)
+
+
+@service.command("checkout.apply_provider_event")
+def apply_provider_event(command: commands.ApplyProviderEvent, message: Message) -> None:
+    """Apply what a notification says: first to the saga that may be waiting for it, then to the payment.
+
+    Authorised and refused are left to the saga; without one that is waiting they are old news.
+    """
+    saga = Saga.objects.select_for_update().filter(kind=purchase.kind, key=command.attempt).first()
+    payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
+    if command.kind not in ("authorised", "refused"):
+        event = {"cancelled": "voided"}.get(command.kind, command.kind)
+        is_applied = orchestrator.move_payment(payment, event, Actor.PROVIDER, message)
+        if is_applied and event == "captured":
+            _post_captured(payment, command, message)
+    if saga is not None:
+        orchestrator.signal(saga, command.kind, message)
+
+
+def _post_captured(payment: Payment, command: commands.ApplyProviderEvent, message: Message) -> None:
+    posting = commands.PostEntries(
+        payment=payment.reference,
+        kind="captured",
+        reference=command.attempt,
+        minor=payment.amount_minor if command.minor is None else command.minor,
+        currency=payment.currency,
+    )
+    message.send("ledger", "ledger.post", posting)
+
+
+@service.on_reply
+def resume(reply: Reply, message: Message) -> None:
+    """A participant has answered."""
+    orchestrator.resume(reply, message)
+
+
+def _attempt(order_code: str) -> Attempt:
+    attempt = Attempt.objects.select_related("payment").filter(order_code=order_code).first()
+    if attempt is None:
+        raise CommandRejected("attempt_not_found", f"There is no attempt {order_code}.")
+    return attempt
