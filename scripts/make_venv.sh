@@ -1,7 +1,7 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Make or refresh .venv from a pinned requirements file, with the newest suitable Python that has a venv module.
 # Usage: scripts/make_venv.sh REQUIREMENTS_FILE
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
 
 is_suitable() {
