@@ -96,7 +96,7 @@ class Postgresql:
 
     def _query(self, statement: str) -> str:
         """One statement in the maintenance database; an empty string when the server does not answer yet."""
-        command = [self._binaries / "psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", ROLE]
+        command = [str(self._binaries / "psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", ROLE]
         command += ["-d", "postgres", "-qtAX", "-c", statement]
         result = subprocess.run(command, env=self._environment(), capture_output=True, text=True, check=False)
         return result.stdout.strip()
