@@ -31,7 +31,7 @@ BRANDS = (
 )
 
 
-class UnreadableCard(Exception):
+class UnreadableCard(Exception):  # noqa: N818 (the other side\'s fault)
     """The card data cannot be opened, or no card could look like that. The text never quotes the number."""
 
 
@@ -65,7 +65,10 @@ class Card:
         if (sum(doubled) + sum(int(digit) for digit in self.number[-1::-2])) % 10:
             raise UnreadableCard("Card number: check digit is wrong")
         today = datetime.now(UTC)
-        if not 1 <= self.expiry_month <= 12 or (self.expiry_year, self.expiry_month) < (today.year, today.month):
+        if not 1 <= self.expiry_month <= 12 or (self.expiry_year, self.expiry_month) < (
+            today.year,
+            today.month,
+        ):
             raise UnreadableCard("Expiry date: in the past or not a date")
 
 

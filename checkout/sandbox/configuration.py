@@ -21,9 +21,9 @@ class Configuration(BaseSettings):
     merchant_code: str = "SANDBOXMERCHANT"
     user: str = "sandbox"
     password: str = "sandbox-password"  # noqa: S105 - published in the documentation
-    mac_key: str = "sandbox-mac-key-never-for-real-money"
+    mac_key: str = "sandbox-mac-key-for-device-data-and-challenges"
     issuer: str = "sandbox-issuer"
-    org_unit_id: str = "sandbox-org-unit"
+    org_unit_id: str = "sandbox-unit"
 
     notification_url: str = "http://localhost:8000/notifications/sandbox/"
     """Where order notifications go; empty sends none."""

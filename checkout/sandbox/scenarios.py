@@ -1,11 +1,12 @@
 """Magic values: which card holder names and card numbers lead to which end.
 
-Authentication and authorisation are chosen apart and combine: a challenge card with the holder name REFUSED51 is
-challenged first and then refused with code 51. A name that is no magic value is authorised, as at the real test end
-point, so that a mistyped name shows itself the same way here.
+Authentication and authorisation are chosen apart and combine: a challenge card with the holder name REFUSED51
+is challenged first and then refused with code 51. A name that is no magic value is authorised, as at the real
+test end point, so that a mistyped name shows itself the same way here.
 
 Names: developer.worldpay.com/docs/wpg/hostedintegration/abouttesting/ and the acceptance tests in
-`Worldpay/salesforce-commerce-cloud`. Numbers: developer.worldpay.com/products/payments/testing.md (Cardinal's list).
+`Worldpay/salesforce-commerce-cloud`. Numbers: developer.worldpay.com/products/payments/testing.md (Cardinal's
+list); those of CARD_REFUSALS are the sandbox's own.
 """
 
 import re
@@ -55,11 +56,18 @@ REFUSALS = {
 
 FRICTIONLESS = Authentication("Y", challenge=False, meaning="authenticated without a challenge")
 ATTEMPTED = Authentication("A", challenge=False, meaning="attempted, authorised with liability shift")
-UNAVAILABLE = Authentication("U", challenge=False, meaning="not available, authorised without liability shift")
+UNAVAILABLE = Authentication(
+    "U", challenge=False, meaning="not available, authorised without liability shift"
+)
 FAILED = Authentication("N", challenge=False, meaning="authentication failed, refused without a challenge")
 REJECTED = Authentication("R", challenge=False, meaning="rejected by the issuer, refused without a challenge")
 CHALLENGE = Authentication("Y", challenge=True, meaning="challenge; an approval authenticates")
 
+HOLDER_PAYMENTS: dict[str, Payment] = {
+    "AUTHORISED": "AUTHORISED",
+    "ERROR": "ERROR",
+    "CANCELLED": "CANCELLED",
+}
 HOLDER_AUTHENTICATIONS = {
     "3DS_V2_FRICTIONLESS_IDENTIFIED": FRICTIONLESS,
     "3DS_V2_FRICTIONLESS_NOT_IDENTIFIED": ATTEMPTED,
@@ -94,8 +102,8 @@ CARD_REFUSALS = {"4000000000000002": "5", "4000000000009995": "51"}
 def choose(holder: str, number: str) -> Outcome:
     """The end that this card holder name and number lead to; the name decides where both speak."""
     authentication = HOLDER_AUTHENTICATIONS.get(holder) or CARD_AUTHENTICATIONS.get(number, FRICTIONLESS)
-    if holder in {"AUTHORISED", "ERROR", "CANCELLED"}:
-        return Outcome(authentication, holder, "")
+    if payment := HOLDER_PAYMENTS.get(holder):
+        return Outcome(authentication, payment, "")
     if refused := re.fullmatch(r"REFUSED(\d{0,3})", holder):
         return Outcome(authentication, "REFUSED", refused[1] or "5")
     if code := CARD_REFUSALS.get(number):

@@ -1,6 +1,6 @@
 """Checks the JSON Web Tokens that a merchant's server signs for device data and for the challenge.
 
-Claims: developer.worldpay.com/docs/wpg/authentication/splitauth/ . A claim more than those is an error there too.
+Claims: developer.worldpay.com/docs/wpg/authentication/splitauth/ . One claim more is an error there too.
 """
 
 import time
@@ -21,7 +21,7 @@ DEVICE_DATA_CLAIMS = {"jti", "iat", "iss", "OrgUnitId"}
 CHALLENGE_CLAIMS = DEVICE_DATA_CLAIMS | {"ReturnUrl", "Payload", "ObjectifyPayload"}
 
 
-class InvalidToken(Exception):
+class InvalidToken(Exception):  # noqa: N818 (the other side\'s fault)
     """The token is not one that this merchant's server could have made for this purpose."""
 
 
@@ -59,7 +59,9 @@ def verify_challenge(token: str, configuration: Configuration) -> ChallengeReque
 
 def _verified_claims(token: str, configuration: Configuration, required: set[str]) -> Mapping[str, Any]:
     try:
-        claims = jwt.decode(token, OctKey.import_key(configuration.mac_key), algorithms=["HS256", "HS512"]).claims
+        claims = jwt.decode(
+            token, OctKey.import_key(configuration.mac_key), algorithms=["HS256", "HS512"]
+        ).claims
     except (JoseError, ValueError) as error:
         raise InvalidToken("JWT: not readable, or signed with another key") from error
     if missing := required - claims.keys():

@@ -1,0 +1,22 @@
+"""`manage.py run_sandbox`: the provider and issuer to develop against."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from checkout.conf import conf
+from checkout.sandbox.configuration import Configuration
+from checkout.sandbox.program import serve
+
+
+class Command(BaseCommand):
+    help = "Serve the sandbox provider and issuer (development only; configured by SANDBOX_* variables)."
+    requires_system_checks: list[str] = []  # it uses nothing of the gateway, so it starts without one
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        del args, options
+        if not conf.debug:
+            raise CommandError("The sandbox is a development tool: it starts only where DEBUG is on.")
+        configuration = Configuration()
+        self.stdout.write(f"Sandbox (never real money) at {configuration.url}")
+        serve(configuration)

@@ -1,0 +1,114 @@
+"""Append-only books. What an order is worth and where it stands is always folded from its entries."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    SUBMITTED = "submitted"
+    CHALLENGED = "challenged"
+    CHALLENGE_OPENED = "challenge_opened"
+    CHALLENGE_DECIDED = "challenge_decided"
+    AUTHORISED = "authorised"
+    REFUSED = "refused"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    CAPTURE_REQUESTED = "capture_requested"
+    CAPTURED = "captured"
+    REFUND_REQUESTED = "refund_requested"
+    REFUNDED = "refunded"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`amount` is in minor units of the order's currency; `at` is in seconds since the epoch."""
+
+    id: int
+    at: float
+    order_code: str
+    kind: Kind
+    amount: int
+    reference: str
+    transaction_id: str | None
+    detail: Mapping[str, Any]
+
+
+class Books:
+    """Entries of one storage. Appending belongs to the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def append(
+        self,
+        order_code: str,
+        kind: Kind,
+        *,
+        amount: int = 0,
+        reference: str = "",
+        transaction_id: str | None = None,
+        settles: int | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Raises sqlite3.IntegrityError for an order's second submission or a request's second booking."""
+        self.connection.execute(
+            "INSERT INTO entry (at, order_code, kind, amount, reference, transaction_id, settles, detail)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                time.time(),
+                order_code,
+                kind,
+                amount,
+                reference,
+                transaction_id,
+                settles,
+                json.dumps(detail or {}),
+            ),
+        )
+
+    def entries(self, order_code: str) -> list[Entry]:
+        return self._select("WHERE order_code = ? ORDER BY id", order_code)
+
+    def order_of_transaction(self, transaction_id: str) -> str | None:
+        """The code of the order whose challenge has this identifier."""
+        found = self._select("WHERE transaction_id = ? LIMIT 1", transaction_id)
+        return found[0].order_code if found else None
+
+    def next_unsettled(self, after: int) -> Entry | None:
+        """The oldest capture or refund request beyond entry `after` that has not been booked yet."""
+        found = self._select(
+            "WHERE kind IN (?, ?) AND id > ?"
+            " AND NOT EXISTS (SELECT 1 FROM entry booked WHERE booked.settles = entry.id)"
+            " ORDER BY id LIMIT 1",
+            Kind.CAPTURE_REQUESTED,
+            Kind.REFUND_REQUESTED,
+            after,
+        )
+        return found[0] if found else None
+
+    def order_codes(self) -> Iterator[str]:
+        rows = self.connection.execute(
+            "SELECT order_code FROM entry WHERE kind = ? ORDER BY id", (Kind.SUBMITTED,)
+        )
+        return (row["order_code"] for row in rows)
+
+    def _select(self, condition: str, *parameters: object) -> list[Entry]:
+        rows = self.connection.execute(f"SELECT * FROM entry {condition}", parameters)  # noqa: S608 - constants
+        return [
+            Entry(
+                id=row["id"],
+                at=row["at"],
+                order_code=row["order_code"],
+                kind=Kind(row["kind"]),
+                amount=row["amount"],
+                reference=row["reference"],
+                transaction_id=row["transaction_id"],
+                detail=json.loads(row["detail"]),
+            )
+            for row in rows
+        ]

@@ -1,0 +1,51 @@
+"""Books captures and refunds some time after they were asked for, as the overnight run of a bank does."""
+
+import asyncio
+import time
+
+from checkout.sandbox.bell import Bell
+from checkout.sandbox.books import Books, Entry, Kind
+from checkout.sandbox.configuration import Configuration
+from checkout.sandbox.orders import fold
+from checkout.sandbox.outgoing import Outgoing
+
+BOOKINGS = {Kind.CAPTURE_REQUESTED: Kind.CAPTURED, Kind.REFUND_REQUESTED: Kind.REFUNDED}
+
+
+class Clearing:
+    """Requests are booked in the order they came in; what a stop left over is booked after the next start."""
+
+    def __init__(self, books: Books, outgoing: Outgoing, configuration: Configuration, bell: Bell) -> None:
+        self._books = books
+        self._outgoing = outgoing
+        self._delay_seconds = configuration.settle_seconds
+        self._bell = bell
+        self._rung = bell.listen()
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        done = 0
+        while True:
+            self._rung.clear()
+            request = self._books.next_unsettled(after=done)
+            if request is None:
+                await self._rung.wait()
+                continue
+            await asyncio.sleep(request.at + self._delay_seconds - time.time())
+            self._book(request)
+            done = request.id
+            self._bell.ring()
+
+    def _book(self, request: Entry) -> None:
+        kind = BOOKINGS[request.kind]
+        with self._books.connection:
+            self._books.append(
+                request.order_code,
+                kind,
+                amount=request.amount,
+                reference=request.reference,
+                settles=request.id,
+            )
+            order = fold(self._books.entries(request.order_code))
+            if order is not None:
+                self._outgoing.announce(order, kind.value.upper(), request.amount, request.reference)

@@ -1,0 +1,106 @@
+"""Puts the sandbox together and serves it."""
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from checkout.sandbox.acquirer import Acquirer
+from checkout.sandbox.acs import AccessControlServer
+from checkout.sandbox.bell import Bell
+from checkout.sandbox.books import Books
+from checkout.sandbox.cards import CardKey
+from checkout.sandbox.clearing import Clearing
+from checkout.sandbox.configuration import Configuration
+from checkout.sandbox.desk import Desk
+from checkout.sandbox.knobs import Knobs
+from checkout.sandbox.notifier import Notifier
+from checkout.sandbox.outgoing import Outgoing
+from checkout.sandbox.pages import Pages
+from checkout.sandbox.storage import open_storage
+from checkout.sandbox.three_ds import ThreeDsServer
+from checkout.sandbox.wpg import Wpg
+
+STATIC = Path(__file__).resolve().parent / "static"
+
+
+def build(configuration: Configuration, folder: Path) -> Starlette:
+    """The application. `folder` takes the books and the key when the configuration names no file for them."""
+    file = configuration.books or folder / "books.sqlite3"
+    connection = open_storage(file)
+    books, outgoing = Books(connection), Outgoing(connection)
+    bell, knobs, pages = Bell(), Knobs(), Pages(configuration.url)
+    card_key = CardKey(file.with_suffix(".key.pem"))
+    acquirer = Acquirer(books, outgoing, configuration, configuration.seed or secrets.token_hex(16))
+    wpg = Wpg(acquirer, books, card_key, knobs, bell, configuration, pages)
+    three_ds = ThreeDsServer(books, configuration, pages)
+    acs = AccessControlServer(books, acquirer, configuration, pages)
+    desk = Desk(books, outgoing, knobs, configuration, pages)
+
+    async def public_key(request: Request) -> Response:
+        del request
+        return PlainTextResponse(card_key.public)
+
+    async def encryption_script(request: Request) -> Response:
+        del request
+        return FileResponse(STATIC / "worldpay-cse.js", media_type="text/javascript")
+
+    async def on_http_exception(request: Request, error: Exception) -> Response:
+        del request
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        reason = error.detail if isinstance(error, HTTPException) else "Something went wrong"
+        return pages.problem(reason, status)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        runs = [Clearing(books, outgoing, configuration, bell).run()]
+        if configuration.notification_url:
+            runs += [Notifier(line, outgoing, configuration, bell).run() for line in ("prompt", "booked")]
+        tasks = [asyncio.create_task(run) for run in runs]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        connection.close()
+
+    return Starlette(
+        routes=[
+            Route("/", desk.index),
+            Route("/livez", desk.live),
+            Route("/books.json", desk.statement),
+            Route("/scenarios/", desk.scenarios, methods=["GET", "POST"]),
+            Route("/worldpay/jsp/merchant/xml/paymentService.jsp", wpg.payment_service, methods=["POST"]),
+            Route("/worldpay/shopper/3ds/ddc.html", three_ds.device_data, methods=["POST"]),
+            Route("/worldpay/shopper/3ds/challenge.html", three_ds.challenge, methods=["POST"]),
+            Route("/worldpay/shopper/3ds/return.html", three_ds.challenge_return, methods=["POST"]),
+            Route("/worldpay/cse/worldpay-cse.js", encryption_script),
+            Route("/worldpay/cse/public-key.txt", public_key),
+            Route("/acs/challenge/", acs.challenge, methods=["POST"]),
+            Route("/acs/challenge/decision/", acs.decision, methods=["POST"]),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        exception_handlers={HTTPException: on_http_exception},
+        lifespan=lifespan,
+    )
+
+
+def serve(configuration: Configuration) -> None:
+    """Serves until interrupted."""
+    with tempfile.TemporaryDirectory(prefix="sandbox-") as folder:
+        uvicorn.run(
+            build(configuration, Path(folder)),
+            host=configuration.host,
+            port=configuration.port,
+            access_log=False,
+        )

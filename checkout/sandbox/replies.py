@@ -1,0 +1,42 @@
+"""Writes replies to a merchant's messages."""
+
+from xml.etree.ElementTree import SubElement
+
+from checkout.sandbox.acquirer import RequestRefused
+from checkout.sandbox.grammar import add_amount, add_payment, document, service
+from checkout.sandbox.orders import Order
+
+
+def status_reply(order: Order, acs_url: str) -> bytes:
+    """Where the order stands: a challenge to go through, or a payment."""
+    root = service(order.merchant_code)
+    status = SubElement(SubElement(root, "reply"), "orderStatus", orderCode=order.code)
+    if order.in_challenge:
+        challenge = order.challenges[-1]
+        details = SubElement(SubElement(status, "challengeRequired"), "threeDSChallengeDetails")
+        SubElement(details, "threeDSVersion").text = "2.2.0"
+        SubElement(details, "transactionId3DS").text = challenge.transaction_id
+        SubElement(details, "acsURL").text = acs_url
+        SubElement(details, "payload").text = challenge.payload
+    else:
+        add_payment(status, order, order.amount, order.last_event)
+    return document(root)
+
+
+def received_reply(order: Order, element: str, amount: int | None) -> bytes:
+    """An acknowledgement such as `captureReceived`: received, not done."""
+    root = service(order.merchant_code)
+    received = SubElement(SubElement(SubElement(root, "reply"), "ok"), element, orderCode=order.code)
+    if amount is not None:
+        indicator = "debit" if element == "refundReceived" else "credit"
+        add_amount(received, order, amount, indicator)
+    return document(root)
+
+
+def error_reply(merchant_code: str, error: RequestRefused) -> bytes:
+    root = service(merchant_code)
+    parent = SubElement(root, "reply")
+    if error.order_code:
+        parent = SubElement(parent, "orderStatus", orderCode=error.order_code)
+    SubElement(parent, "error", code=str(error.code)).text = error.message
+    return document(root)

@@ -1,0 +1,65 @@
+"""The SQLite file: entries are appended and never changed, which the database itself enforces."""
+
+import sqlite3
+from pathlib import Path
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entry (
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    order_code TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    reference TEXT NOT NULL,
+    transaction_id TEXT,
+    settles INTEGER UNIQUE REFERENCES entry (id),
+    detail TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS entry_order ON entry (order_code);
+CREATE INDEX IF NOT EXISTS entry_kind ON entry (kind, id);
+CREATE INDEX IF NOT EXISTS entry_transaction ON entry (transaction_id) WHERE transaction_id IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS entry_one_submission ON entry (order_code) WHERE kind = 'submitted';
+CREATE TABLE IF NOT EXISTS notification (
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    line TEXT NOT NULL,
+    order_code TEXT NOT NULL,
+    journal_type TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS notification_line ON notification (line, id);
+CREATE TABLE IF NOT EXISTS delivery (
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    notification INTEGER NOT NULL REFERENCES notification (id),
+    answer TEXT NOT NULL,
+    closed INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS delivery_closed ON delivery (notification) WHERE closed;
+CREATE INDEX IF NOT EXISTS delivery_notification ON delivery (notification);
+CREATE TABLE IF NOT EXISTS answered_request (
+    idempotency_key TEXT PRIMARY KEY,
+    request_sha256 TEXT NOT NULL,
+    reply TEXT NOT NULL,
+    machine TEXT NOT NULL
+);
+"""
+APPEND_ONLY = """
+CREATE TRIGGER IF NOT EXISTS {table}_no_{verb} BEFORE {verb} ON {table}
+BEGIN SELECT RAISE(ABORT, 'the books are append-only'); END;
+"""
+TABLES = ("entry", "notification", "delivery", "answered_request")
+
+
+def open_storage(file: Path) -> sqlite3.Connection:
+    """A connection for one thread. `with connection:` makes one transaction."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(file)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.executescript(SCHEMA)
+    for table in TABLES:
+        for verb in ("UPDATE", "DELETE"):
+            connection.executescript(APPEND_ONLY.format(table=table, verb=verb))
+    return connection
