@@ -35,7 +35,7 @@ class Ask:
 DataT = TypeVar("DataT", bound=Body)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Decision(Generic[DataT]):
     """What happens now: the step the saga stands at, and everything that goes with reaching it.
 

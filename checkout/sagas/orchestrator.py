@@ -186,7 +186,6 @@ def _send(saga: Saga, ask: Ask, message: Message) -> None:
         ask.type,
         ask.body,
         correlation_id=saga.awaiting,
-        reply_to=REPLIES,
         delay_seconds=ask.delay_seconds,
     )
 
@@ -194,7 +193,6 @@ def _send(saga: Saga, ask: Ask, message: Message) -> None:
 def _add_waiter(saga: Saga, message: Message) -> None:
     envelope = message.envelope
     if envelope.reply_to and len(saga.waiters) < MAX_WAITERS:
-        message.replies_later()
         saga.waiters = [
             *saga.waiters,
             {"reply_to": envelope.reply_to, "correlation_id": envelope.correlation_id},

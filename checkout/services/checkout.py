@@ -91,7 +91,7 @@ def _post_captured(payment: Payment, command: commands.ApplyProviderEvent, messa
         minor=payment.amount_minor if command.minor is None else command.minor,
         currency=payment.currency,
     )
-    message.send("ledger", "ledger.post", posting)
+    message.send("ledger", "ledger.post", posting, reply_to="")
 
 
 @service.on_reply

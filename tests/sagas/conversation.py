@@ -1,0 +1,62 @@
+"""Tests of a saga definition read as a conversation: it asks, a service answers, it asks the next."""
+
+from typing import Any, Self
+
+from checkout.commands import Body
+from checkout.messaging.envelope import Reply
+from checkout.sagas.definition import Decision, SagaDefinition
+
+
+class Conversation:
+    """Talks to a definition and checks what it says, without broker or database."""
+
+    def __init__(self, definition: SagaDefinition[Any], data: Body) -> None:
+        self.definition = definition
+        self.events: list[str] = []
+        self._hear(definition.start(data))
+
+    def _hear(self, decision: Decision[Any]) -> Self:
+        self.decision = decision
+        self.events.extend(decision.events)
+        return self
+
+    def asks(self, type: str, **fields: Any) -> Self:
+        assert self.decision.ask is not None, f"asks nothing at {self.decision.step}"
+        assert self.decision.ask.type == type
+        for name, value in fields.items():
+            assert getattr(self.decision.ask.body, name) == value
+        return self
+
+    def answered(self, **result: Any) -> Self:
+        reply = Reply.success(result)
+        return self._hear(self.definition.on_reply(self.decision.step, self.decision.data, reply))
+
+    def answered_with_an_error(self) -> Self:
+        reply = Reply.failure("broken", "It did not work.")
+        return self._hear(self.definition.on_reply(self.decision.step, self.decision.data, reply))
+
+    def told(self, signal: str) -> Self:
+        decision = self.definition.on_signal(self.decision.step, self.decision.data, signal)
+        assert decision is not None, f"{signal} means nothing at {self.decision.step}"
+        return self._hear(decision)
+
+    def ignores(self, signal: str) -> Self:
+        assert self.definition.on_signal(self.decision.step, self.decision.data, signal) is None
+        return self
+
+    def waited_too_long(self) -> Self:
+        return self._hear(self.definition.on_deadline(self.decision.step, self.decision.data))
+
+    def answers_the_shopper(self) -> Self:
+        assert self.decision.tells
+        return self
+
+    def waits_for_a_signal(self) -> Self:
+        assert self.decision.ask is None
+        assert self.decision.end is None
+        return self
+
+    def ended(self, end: str) -> Self:
+        assert self.decision.end == end
+        assert self.decision.ask is None
+        return self
