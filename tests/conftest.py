@@ -1,6 +1,6 @@
 """Fixtures for everything that tests need from outside this process."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -86,7 +86,7 @@ def stack_folder(tmp_path: Path) -> Path:
     return folder
 
 
-NEEDS = {
+NEEDS: dict[str, list[Callable[[], object]]] = {
     "rabbitmq": [environment.broker_url],
     "postgresql": [environment.database_url],
     "browser": [environment.chromium_path, environment.broker_url, environment.database_url],

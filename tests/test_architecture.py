@@ -13,10 +13,11 @@ EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "managers", "misc
 # From the bottom up: a layer imports itself and those before it. A part of `checkout` that is not listed
 # (start-up, commands, middleware) is above all of them.
 LAYERS = (
-    {"conf", "money", "states", "errors", "commands", "scrubbing", "log", "database"},
+    {"conf", "money", "states", "errors", "commands", "scrubbing", "log", "database", "challenge_token"},
     {"messaging"},
     {"models", "providers", "sagas"},
     {"operations", "services"},
+    {"waiting"},
     {"urls", "routing", "forms", "views", "webhooks", "consumers", "admin", "api"},
 )
 EDGES = LAYERS[-1]

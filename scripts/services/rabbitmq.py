@@ -12,6 +12,10 @@ AMQP_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"  # AMQP 0-9-1 specification, sect
 # The package's programs themselves: those in /usr/sbin switch to the packaged service's user and folders.
 PROGRAM_FOLDERS = f"/usr/lib/rabbitmq/bin{os.pathsep}{os.defpath}"
 
+NODE = (
+    "gateway@localhost"  # the data's folder carries this name; nodes do not meet, for each has its own epmd
+)
+
 
 class Rabbitmq:
     """One node with its own Erlang port mapper, cookie, data and logs; no plugins; user guest/guest.
@@ -28,7 +32,6 @@ class Rabbitmq:
             "BROKER_URL": f"amqp://guest:guest@127.0.0.1:{self.port}/%2F",
             "RABBITMQ_CONTROL": str(folder / "control"),
         }
-        self._name = f"gateway-{self.port}@localhost"
         self._epmd_port = free_port()
         self._node: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -76,7 +79,7 @@ class Rabbitmq:
             "HOME": str(folder / "home"),
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": self._name,
+            "RABBITMQ_NODENAME": NODE,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(free_port()),
@@ -96,7 +99,7 @@ class Rabbitmq:
         control.write_text(
             "#!/bin/sh\n"
             f'exec env HOME="{self.folder}/home" ERL_EPMD_PORT={self._epmd_port} LANG=C.UTF-8 '
-            f'RABBITMQ_CONF_ENV_FILE="{self.folder}/none.conf" RABBITMQ_NODENAME={self._name} '
+            f'RABBITMQ_CONF_ENV_FILE="{self.folder}/none.conf" RABBITMQ_NODENAME={NODE} '
             f'"{self._server.with_name("rabbitmqctl")}" "$@"\n'
         )
         control.chmod(0o755)

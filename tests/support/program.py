@@ -56,13 +56,13 @@ class Program:
         """SIGKILL: what a crash or the kernel's memory killer does."""
         if self.is_alive:
             os.kill(self.pid, signal.SIGKILL)
-            self._wait(seconds=10)
+            self.wait(seconds=10)
 
     def terminate(self, *, seconds: float = 20) -> int:
-        """SIGTERM, as a deployment does. Returns the exit code; kills what does not end, and fails."""
+        """SIGTERM, as a deployment does. Returns the exit code."""
         if self.is_alive:
             os.kill(self.pid, signal.SIGTERM)
-        return self._wait(seconds)
+        return self.wait(seconds=seconds)
 
     def text(self) -> str:
         """All that it has logged."""
@@ -72,11 +72,12 @@ class Program:
         """Until its log contains this text."""
         wait_until(lambda: text in self.text(), f"{text!r} in the log of {self.name}", seconds=seconds)
 
-    def _wait(self, seconds: float) -> int:
+    def wait(self, *, seconds: float) -> int:
+        """Its exit code. Raises AssertionError, and kills it, when it has not ended after `seconds`."""
         assert self._process is not None, f"{self.name} was not started"
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            raise AssertionError(f"{self.name} did not end within {seconds:g} s of being asked to") from None
+            raise AssertionError(f"{self.name} did not end within {seconds:g} s") from None
