@@ -20,6 +20,11 @@ from checkout.providers.registry import get_provider
 from checkout.states import Actor, PaymentState
 
 
+# The sealed card is in no table, so the relay can only send a submission without it, upon which the attempt
+# ends as not sent. It therefore waits until the message that carries the card has surely been handled.
+CARD_GRACE_SECONDS = 60
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
     """A command that somebody is about to publish and wait for.
@@ -172,12 +177,12 @@ def submit_payment(
     payment.apply("submitted", Actor.SHOPPER)
     Fact.objects.create(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted")
     body = commands.SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
-    return enqueued(payment.reference, "checkout.submit_payment", body)
+    return enqueued(payment.reference, "checkout.submit_payment", body, delay_seconds=CARD_GRACE_SECONDS)
 
 
-def enqueued(reference: str, type: str, body: Body) -> Pending:
+def enqueued(reference: str, type: str, body: Body, *, delay_seconds: float = 0) -> Pending:
     """Write a command to the checkout service into the outbox, to be published by whoever waits for it."""
-    row = enqueue(OutboxMessage, "checkout", type, body, subject=reference)
+    row = enqueue(OutboxMessage, "checkout", type, body, subject=reference, delay_seconds=delay_seconds)
     return Pending(payment=reference, type=type, body=body, message_id=row.message_id)
 
 

@@ -1,0 +1,55 @@
+"""The timer: turns a step that took too long into a command to the orchestrator."""
+
+import asyncio
+
+import structlog
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from checkout import commands
+from checkout.conf import conf
+from checkout.database import in_thread
+from checkout.messaging.outbox import enqueue
+from checkout.models import OutboxMessage, Saga
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+
+
+@transaction.atomic
+def enqueue_passed_deadlines() -> int:
+    """Write a command for every running saga whose deadline has passed; return how many.
+
+    Several timers may run at once: each takes other rows. Taking the deadline off the row and writing the
+    command is one transaction, so a deadline passes once.
+    """
+    due = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=timezone.now())
+    sagas = list(
+        due.select_for_update(
+            skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",)
+        )
+        .select_related("payment")
+        .only("pk", "version", "payment__reference")[:BATCH]
+    )
+    for saga in sagas:
+        body = commands.PassDeadline(saga=saga.pk, version=saga.version)
+        enqueue(
+            OutboxMessage, "checkout", "checkout.pass_deadline", body, subject=saga.payment.reference
+        )
+    Saga.objects.filter(pk__in=[saga.pk for saga in sagas]).update(deadline_at=None)
+    return len(sagas)
+
+
+async def run(stop: asyncio.Event) -> None:
+    """Look for passed deadlines until ``stop`` is set."""
+    while not stop.is_set():
+        try:
+            await in_thread(enqueue_passed_deadlines)
+        except DatabaseError:
+            log.exception("deadlines not looked at")
+        try:
+            async with asyncio.timeout(conf.relay_poll_seconds):
+                await stop.wait()
+        except TimeoutError:
+            continue
