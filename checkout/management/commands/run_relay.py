@@ -1,0 +1,34 @@
+"""``manage.py run_relay``: publishes what the outbox owes. May run in any number of copies."""
+
+import asyncio
+import signal
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from checkout.messaging.broker import close_brokers, get_broker
+from checkout.messaging.relay import Relay
+from checkout.models import OutboxMessage
+
+
+class Command(BaseCommand):
+    """See the module."""
+
+    help = "Publishes outbox rows that are due, until stopped."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until SIGTERM or SIGINT, then finish the round."""
+        asyncio.run(_run())
+
+
+async def _run() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    broker = get_broker()
+    await broker.start()
+    try:
+        await Relay(broker, OutboxMessage).run(stop)
+    finally:
+        await close_brokers()

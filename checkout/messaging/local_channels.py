@@ -1,0 +1,100 @@
+"""Channels that live in this process: bounded, expiring, first in first out, constant time per operation."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class _Mailbox:
+    messages: deque[tuple[float, bytes]] = field(default_factory=deque)  # (loop time of expiry, message)
+    readers: deque[asyncio.Future[None]] = field(default_factory=deque)
+    timer: asyncio.TimerHandle | None = None
+
+
+class LocalChannels:
+    """Messages by channel, as encoded bytes. A channel without messages and readers takes no memory.
+
+    Used on one event loop only. ``expiry_seconds`` is how long an unread message is kept.
+    """
+
+    def __init__(self, expiry_seconds: float) -> None:
+        self._expiry_seconds = expiry_seconds
+        self._boxes: dict[str, _Mailbox] = {}
+        self._loop = asyncio.get_running_loop()
+
+    def put(self, channel: str, message: bytes, capacity: int) -> bool:
+        """Whether there was room for the message."""
+        box = self._boxes.get(channel)
+        if box is None:
+            box = self._boxes[channel] = _Mailbox()
+        now = self._loop.time()
+        self._drop_expired(box, now)
+        if len(box.messages) >= capacity:
+            return False
+        box.messages.append((now + self._expiry_seconds, message))
+        if not self._wake_reader(box) and box.timer is None:
+            box.timer = self._loop.call_later(self._expiry_seconds, self._expire, channel)
+        return True
+
+    async def get(self, channel: str) -> bytes:
+        """The channel's oldest message, waiting for one; a cancelled wait loses none."""
+        box = self._boxes.get(channel)
+        if box is None:
+            box = self._boxes[channel] = _Mailbox()
+        try:
+            while True:
+                self._drop_expired(box, self._loop.time())
+                if box.messages:
+                    return box.messages.popleft()[1]
+                reader = self._loop.create_future()
+                box.readers.append(reader)
+                try:
+                    await reader
+                except asyncio.CancelledError:
+                    if reader.cancelled():
+                        box.readers.remove(reader)
+                    elif box.messages:
+                        self._wake_reader(box)
+                    raise
+        finally:
+            self._forget_if_idle(channel, box)
+
+    def has(self, channel: str) -> bool:
+        """Whether somebody reads the channel, or it holds messages."""
+        return channel in self._boxes
+
+    def clear(self) -> None:
+        """Drop all messages; readers go on waiting."""
+        for channel, box in list(self._boxes.items()):
+            box.messages.clear()
+            self._forget_if_idle(channel, box)
+
+    @staticmethod
+    def _wake_reader(box: _Mailbox) -> bool:
+        while box.readers:
+            reader = box.readers.popleft()
+            if not reader.done():
+                reader.set_result(None)
+                return True
+        return False
+
+    @staticmethod
+    def _drop_expired(box: _Mailbox, now: float) -> None:
+        while box.messages and box.messages[0][0] <= now:
+            box.messages.popleft()
+
+    def _expire(self, channel: str) -> None:
+        box = self._boxes[channel]
+        box.timer = None
+        self._drop_expired(box, self._loop.time())
+        if box.messages:
+            box.timer = self._loop.call_at(box.messages[0][0], self._expire, channel)
+        self._forget_if_idle(channel, box)
+
+    def _forget_if_idle(self, channel: str, box: _Mailbox) -> None:
+        if box.messages or box.readers or self._boxes.get(channel) is not box:
+            return
+        if box.timer is not None:
+            box.timer.cancel()
+        del self._boxes[channel]

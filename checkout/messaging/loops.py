@@ -1,0 +1,37 @@
+"""Which event loop synchronous code in other threads should use: the serving one, else one of our own."""
+
+import asyncio
+import os
+import threading
+
+_serving: asyncio.AbstractEventLoop | None = None
+_own: asyncio.AbstractEventLoop | None = None
+_lock = threading.Lock()
+
+
+def serve_on(loop: asyncio.AbstractEventLoop) -> None:
+    """Remember the loop that serves this process."""
+    global _serving
+    _serving = loop
+
+
+def loop_for_threads() -> asyncio.AbstractEventLoop:
+    """The serving loop while it runs; otherwise a loop in a background thread, started at first use."""
+    if _serving is not None and _serving.is_running():
+        return _serving
+    global _own
+    with _lock:
+        if _own is None:
+            _own = asyncio.new_event_loop()
+            threading.Thread(target=_own.run_forever, name="messaging", daemon=True).start()
+        return _own
+
+
+def _forget_loops() -> None:
+    """Threads do not survive a fork, and neither do the loops that they run."""
+    global _serving, _own, _lock
+    _serving = _own = None
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_loops)

@@ -1,0 +1,120 @@
+"""Publishes the outbox rows that are due: what a crash left behind, and what was written for later."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+from django.db import DatabaseError, connections, router, transaction
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.database import in_thread
+from checkout.errors import MessagingError, Undeliverable
+from checkout.messaging.broker import Broker
+from checkout.messaging.outbox import AbstractOutboxMessage
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+LEASE_SECONDS = 30.0
+PUBLISH_TIMEOUT_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 300.0
+
+
+class Relay:
+    """Any number may run at once. A row is taken by moving ``available_at`` on, in a transaction of its own.
+
+    No transaction is open while publishing. If a relay dies in between, the row is due again after the lease.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        outbox_model: type[AbstractOutboxMessage],
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        poll_seconds: float | None = None,
+    ) -> None:
+        self._broker = broker
+        self._model = outbox_model
+        self._lease_seconds = lease_seconds
+        self._poll_seconds = poll_seconds or conf.relay_poll_seconds
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish what is due until ``stop`` is set."""
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                connected = asyncio.ensure_future(self._broker.wait_connected())
+                await asyncio.wait({connected, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                connected.cancel()
+                if stop.is_set():
+                    return
+                try:
+                    taken = await self.publish_due()
+                except DatabaseError:
+                    log.warning("outbox cannot be read", exc_info=True)
+                    taken = 0
+                if taken < BATCH:
+                    await asyncio.wait({stopping}, timeout=self._poll_seconds)
+        finally:
+            stopping.cancel()
+
+    async def publish_due(self) -> int:
+        """One round: take, publish, note the outcome. Returns how many rows were taken."""
+        rows = await in_thread(self.take)
+        if rows:
+            errors = await asyncio.gather(*(self._publish(row) for row in rows))
+            await in_thread(self._note, rows, errors)
+        return len(rows)
+
+    def take(self) -> list[AbstractOutboxMessage]:
+        """Take due rows for the length of the lease. Synchronous; commits before it returns."""
+        database = router.db_for_write(self._model)
+        due = self._model._default_manager.using(database).filter(
+            published_at__isnull=True, available_at__lte=timezone.now()
+        )
+        with transaction.atomic(using=database):
+            # SQLite has one writer and needs no row locks.
+            if connections[database].features.has_select_for_update_skip_locked:
+                due = due.select_for_update(skip_locked=True)
+            rows = list(due.order_by("available_at")[:BATCH])
+            if rows:
+                self._model._default_manager.using(database).filter(pk__in=[row.pk for row in rows]).update(
+                    available_at=timezone.now() + timedelta(seconds=self._lease_seconds)
+                )
+        return rows
+
+    async def _publish(self, row: AbstractOutboxMessage) -> MessagingError | None:
+        try:
+            await self._broker.publish(
+                row.exchange, row.routing_key, row.envelope(), timeout_seconds=PUBLISH_TIMEOUT_SECONDS
+            )
+        except Undeliverable as error:
+            unheard = self._broker.topology.may_go_unheard(row.exchange, row.routing_key)
+            return None if unheard else error
+        except MessagingError as error:
+            return error
+        return None
+
+    def _note(self, rows: Sequence[AbstractOutboxMessage], errors: Sequence[MessagingError | None]) -> None:
+        now = timezone.now()
+        published = [row.pk for row, error in zip(rows, errors, strict=True) if error is None]
+        self._model._default_manager.filter(pk__in=published).update(published_at=now)
+        failed = []
+        for row, error in zip(rows, errors, strict=True):
+            if error is not None:
+                row.attempts += 1
+                row.last_error = f"{error.code}: {error}"[:200]
+                row.available_at = now + timedelta(seconds=_pause_seconds(row.attempts))
+                failed.append(row)
+        self._model._default_manager.bulk_update(failed, ["attempts", "last_error", "available_at"])
+        if failed:
+            log.warning("outbox rows not published", count=len(failed), reason=failed[0].last_error)
+
+
+def _pause_seconds(attempts: int) -> float:
+    longest = min(LONGEST_PAUSE_SECONDS, 2.0 ** min(attempts, 10))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 (spreads load)

@@ -1,0 +1,136 @@
+"""Ask a service and wait for its reply: ``acall`` on an event loop, ``call`` in any other thread.
+
+What an error means for the caller:
+
+- ``BrokerUnavailable``, ``PublishRefused``, ``TooManyWaiters``: the command was not published;
+- ``Undeliverable``: no queue took it, the service has never run here;
+- ``PublishUncertain``: it may have been published; the wait ends at once, since a caller is better served by
+  the status page than by a reply that may never come;
+- ``ReplyTimeout`` (and ``ReplyLost``, when the connection went down after the confirm): it was published,
+  work may be going on;
+- ``RemoteError``: the service answered that it could not.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from checkout.errors import (
+    BrokerUnavailable,
+    MessagingError,
+    PublishUncertain,
+    ReplyTimeout,
+)
+from checkout.messaging import loops
+from checkout.messaging.broker import get_broker
+from checkout.messaging.envelope import (
+    DEADLINE,
+    SEALED,
+    SUBJECT,
+    Envelope,
+    HeaderValue,
+    Reply,
+    encode_body,
+    new_message_id,
+)
+
+# How much longer than the call itself a synchronous caller waits for the loop to report its end.
+_LOOP_GRACE_SECONDS = 1.0
+
+
+async def acall(
+    service: str,
+    type: str,
+    body: object,
+    *,
+    timeout_seconds: float,
+    message_id: str | None = None,
+    subject: str = "",
+    sealed: str = "",
+    headers: Mapping[str, HeaderValue] | None = None,
+) -> dict[str, Any]:
+    """Send a command to ``service`` and return the result in its reply.
+
+    The time-out covers everything, a missing connection included; without a connection (other than the very
+    first one, which is waited for) the call fails at once. Cancelling it forgets the reply, not the work.
+    Raises the errors listed above, and MalformedMessage when the reply does not keep its contract.
+    """
+    broker = get_broker()
+    node = broker.node
+    correlation_id, reply = node.wait_for_reply()
+    progress = "connecting"
+
+    def on_end(error: MessagingError | None) -> None:
+        nonlocal progress
+        progress = "confirmed"
+        if error is not None and not reply.done():
+            reply.set_exception(error)
+
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await broker.first_attempt()
+            envelope = Envelope(
+                type=type,
+                body=encode_body(body),
+                message_id=message_id or new_message_id(),
+                correlation_id=correlation_id,
+                reply_to=node.queue,
+                headers=_headers(timeout_seconds, subject, sealed, headers),
+            )
+            broker.post(broker.topology.commands, service, envelope, on_end)
+            if progress == "connecting":
+                progress = "published"
+            answer = await reply
+    except TimeoutError:
+        raise _time_out(progress, service, type, timeout_seconds) from None
+    finally:
+        node.forget(correlation_id)
+    return Reply.decode(answer.body).unwrap()
+
+
+def _headers(
+    timeout_seconds: float, subject: str, sealed: str, others: Mapping[str, HeaderValue] | None
+) -> dict[str, HeaderValue]:
+    headers: dict[str, HeaderValue] = {DEADLINE: int((time.time() + timeout_seconds) * 1000)}
+    if subject:
+        headers[SUBJECT] = subject
+    if sealed:
+        headers[SEALED] = sealed
+    if others:
+        headers.update(others)
+    return headers
+
+
+def _time_out(progress: str, service: str, type: str, timeout_seconds: float) -> MessagingError:
+    match progress:
+        case "connecting":
+            return BrokerUnavailable(f"not connected within {timeout_seconds} s")
+        case "published":
+            return PublishUncertain(
+                f"{type} to {service}: no confirm and no reply within {timeout_seconds} s"
+            )
+        case _:
+            return ReplyTimeout(f"{type} to {service}: no reply within {timeout_seconds} s")
+
+
+def call(service: str, type: str, body: object, *, timeout_seconds: float, **options: Any) -> dict[str, Any]:
+    """``acall`` for synchronous code: the same options, results and errors.
+
+    Uses the loop that serves this process, or one in a background thread. Raises RuntimeError on a thread
+    that runs an event loop itself, which would wait for itself.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise RuntimeError("rpc.call would block the event loop; await rpc.acall instead")
+    start = partial(acall, service, type, body, timeout_seconds=timeout_seconds, **options)
+    future = asyncio.run_coroutine_threadsafe(start(), loops.loop_for_threads())
+    try:
+        return future.result(timeout_seconds + _LOOP_GRACE_SECONDS)
+    except TimeoutError:
+        future.cancel()
+        raise PublishUncertain("the event loop did not answer in time") from None

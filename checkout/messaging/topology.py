@@ -1,0 +1,149 @@
+"""The one description of exchanges, queues and bindings. Every broker implementation declares from it.
+
+Quorum queues: at-least-once dead-lettering needs ``reject-publish`` and a dead-letter exchange
+(RabbitMQ 4.0, quorum queues, "Activating at-least-once dead-lettering"). A full queue answers with a nack.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Argument = str | int
+
+NODE_EXPIRY_MILLISECONDS = 300_000
+BROKER_DELIVERY_LIMIT = 20
+MAX_LENGTH = 100_000
+CONSUMER_TIMEOUT_MILLISECONDS = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A durable exchange; ``kind`` is direct, topic or fanout."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Messages to ``exchange`` with routing key ``key`` go to the queue that holds this binding."""
+
+    exchange: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A durable, non-exclusive queue with its arguments and standing bindings."""
+
+    name: str
+    arguments: Mapping[str, Argument] = field(hash=False)
+    bindings: tuple[Binding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """All names under one prefix."""
+
+    prefix: str
+
+    @property
+    def commands(self) -> str:
+        """Direct exchange; the routing key is a service's name."""
+        return f"{self.prefix}.commands"
+
+    @property
+    def replies(self) -> str:
+        """Direct exchange; the routing key is the reply queue's name."""
+        return f"{self.prefix}.replies"
+
+    @property
+    def events(self) -> str:
+        """Topic exchange; the routing key is the event's type."""
+        return f"{self.prefix}.events"
+
+    @property
+    def groups(self) -> str:
+        """Direct exchange; the routing key is a channel-layer group."""
+        return f"{self.prefix}.groups"
+
+    @property
+    def dead(self) -> str:
+        """Fanout exchange, and the queue of the same name that it fills with dead letters."""
+        return f"{self.prefix}.dead"
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """Declared at every connection."""
+        return (
+            Exchange(self.commands, "direct"),
+            Exchange(self.replies, "direct"),
+            Exchange(self.events, "topic"),
+            Exchange(self.groups, "direct"),
+            Exchange(self.dead, "fanout"),
+        )
+
+    @property
+    def dead_queue(self) -> Queue:
+        """Dead letters wait here for ever: no delivery limit, since there is nowhere further to send them."""
+        arguments: dict[str, Argument] = {"x-queue-type": "quorum", "x-delivery-limit": -1}
+        return Queue(self.dead, arguments, (Binding(self.dead, ""),))
+
+    def service_queue(self, service: str) -> Queue:
+        """Where a service's commands wait."""
+        return self._work_queue(f"{self.commands}.{service}", Binding(self.commands, service))
+
+    def reply_queue(self, name: str) -> Queue:
+        """Where replies to a durable receiver wait, such as an orchestrator."""
+        queue = f"{self.replies}.{name}"
+        return self._work_queue(queue, Binding(self.replies, queue))
+
+    def event_queue(self, service: str, patterns: tuple[str, ...]) -> Queue:
+        """Where the events that a service listens to wait."""
+        bindings = tuple(Binding(self.events, pattern) for pattern in patterns)
+        return self._work_queue(f"{self.events}.{service}", *bindings)
+
+    def _work_queue(self, name: str, *bindings: Binding) -> Queue:
+        arguments: dict[str, Argument] = {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": BROKER_DELIVERY_LIMIT,
+            "x-dead-letter-exchange": self.dead,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+            "x-max-length": MAX_LENGTH,
+            "x-consumer-timeout": CONSUMER_TIMEOUT_MILLISECONDS,
+        }
+        return Queue(name, arguments, bindings)
+
+    def node_queue(self, boot_id: str) -> Queue:
+        """One per process start: replies and channel-layer traffic. Outlives a reconnection, not the process.
+
+        Durable and not exclusive: needs no deprecated feature, and is not locked after a silent cut.
+        """
+        name = f"{self.prefix}.node.{boot_id}"
+        arguments: dict[str, Argument] = {
+            "x-queue-type": "classic",
+            "x-expires": NODE_EXPIRY_MILLISECONDS,
+            "x-max-length": MAX_LENGTH,
+        }
+        return Queue(name, arguments, (Binding(self.replies, name),))
+
+    def channel_queue(self, channel: str, *, capacity: int, expiry_seconds: int) -> Queue:
+        """A channel-layer channel that any process may read."""
+        name = f"{self.prefix}.channel.{channel}"
+        arguments: dict[str, Argument] = {
+            "x-queue-type": "classic",
+            "x-expires": NODE_EXPIRY_MILLISECONDS,
+            "x-message-ttl": expiry_seconds * 1000,
+            "x-max-length": capacity,
+            "x-overflow": "reject-publish",
+        }
+        return Queue(name, arguments, (Binding(self.replies, name),))
+
+    def may_go_unheard(self, exchange: str, routing_key: str) -> bool:
+        """Whether a message that no queue took is done with: nobody listens to it any more.
+
+        True for events and for replies to a process that has gone; never for commands.
+        """
+        if exchange == self.replies:
+            return routing_key.startswith(f"{self.prefix}.node.")
+        return exchange in (self.events, self.groups)

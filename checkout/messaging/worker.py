@@ -1,0 +1,211 @@
+"""Runs a service: from delivery to handler, commit, publishing and acknowledgement, in that order.
+
+The message is acknowledged after its effects are committed and its messages are published (or left to the
+relay), so a crash at any point leads to a redelivery, which the inbox turns into publishing what was left.
+"""
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import structlog
+from channels.layers import get_channel_layer
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.database import run_in
+from checkout.errors import MalformedMessage, MessagingError, Undeliverable
+from checkout.messaging import dead_letters
+from checkout.messaging.broker import Broker, Delivery
+from checkout.messaging.envelope import Envelope, Reply
+from checkout.messaging.marking import Marker
+from checkout.messaging.message import Message, Outgoing, Push
+from checkout.messaging.outbox import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
+from checkout.messaging.service import CommandRejected, Handler, Service
+
+log = structlog.get_logger(__name__)
+
+DELIVERY_LIMIT = 5
+PUBLISH_TIMEOUT_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.1
+
+
+class Worker:
+    """Reads a service's queues and handles at most ``concurrency`` messages at once."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        service: Service,
+        *,
+        inbox_model: type[AbstractInboxMessage],
+        outbox_model: type[AbstractOutboxMessage],
+        concurrency: int | None = None,
+    ) -> None:
+        self._broker = broker
+        self._service = service
+        self._inbox_model = inbox_model
+        self._outbox_model = outbox_model
+        self._concurrency = concurrency or conf.worker_threads
+        self._reply_queue = broker.topology.reply_queue(service.replies).name if service.replies else ""
+        self._executor = ThreadPoolExecutor(self._concurrency, thread_name_prefix=service.name)
+        self._marker = Marker(outbox_model, partial(run_in, self._executor))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stop = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then finish what has begun, and return."""
+        self._stop = stop
+        queues = self._service.queues(self._broker.topology)
+        await self._broker.declare(*queues)
+        consumptions = [
+            await self._broker.consume(queue.name, self._begin, prefetch=self._concurrency)
+            for queue in queues
+        ]
+        try:
+            await stop.wait()
+        finally:
+            for consumption in consumptions:
+                await consumption.cancel()
+            await asyncio.gather(*self._tasks)
+            await self._marker.flush()
+            for consumption in consumptions:
+                await consumption.release()
+            self._executor.shutdown(wait=False)
+
+    def _begin(self, delivery: Delivery) -> None:
+        task = asyncio.get_running_loop().create_task(self._deal_with(delivery))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deal_with(self, delivery: Delivery) -> None:
+        try:
+            is_done = await self._process(delivery)
+        except Exception:
+            log.exception(
+                "attempt failed", service=self._service.name, deliveries=delivery.delivery_count + 1
+            )
+            is_done = False
+        if is_done:
+            delivery.ack()
+            return
+        # Redelivery is immediate, and what failed a moment ago would mostly fail again.
+        pause = FIRST_PAUSE_SECONDS * 2**delivery.delivery_count
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), pause)
+        delivery.reject(requeue=True)
+
+    async def _process(self, delivery: Delivery) -> bool:
+        """Whether the delivery is dealt with, as opposed to: must be tried again."""
+        if delivery.envelope is None:
+            return await self._give_up(delivery, delivery.defect)
+        if delivery.delivery_count >= DELIVERY_LIMIT:
+            return await self._give_up(delivery, f"{delivery.delivery_count} attempts failed")
+        try:
+            handler = self._service.handler_for(delivery.queue, delivery.envelope.type, self._broker.topology)
+            body = handler.decode(delivery.envelope.body)
+        except MalformedMessage as error:
+            self._refuse(delivery.envelope, str(error))
+            return await self._give_up(delivery, str(error))
+        message = Message(
+            delivery.envelope,
+            consumer=self._service.name,
+            topology=self._broker.topology,
+            inbox_model=self._inbox_model,
+            outbox_model=self._outbox_model,
+            reply_queue=self._reply_queue,
+            received_at=timezone.now(),
+        )
+        outgoing = await run_in(self._executor, partial(_handle, handler, body, message))
+        everything_left = await self._publish_all(outgoing)
+        for push in message.pushes:
+            await _send_push(push)
+        return everything_left
+
+    async def _publish_all(self, outgoing: list[Outgoing]) -> bool:
+        """Whether nothing is left here that only a redelivery could still send with its secret."""
+        left = await asyncio.gather(*(self._publish(message) for message in outgoing))
+        return all(
+            has_left or not message.carries_sealed for has_left, message in zip(left, outgoing, strict=True)
+        )
+
+    async def _publish(self, message: Outgoing) -> bool:
+        try:
+            await self._broker.publish(
+                message.exchange,
+                message.routing_key,
+                message.envelope,
+                timeout_seconds=PUBLISH_TIMEOUT_SECONDS,
+            )
+        except Undeliverable:
+            if not self._broker.topology.may_go_unheard(message.exchange, message.routing_key):
+                log.warning("undeliverable, left to the relay", type=message.envelope.type)
+                return False
+        except MessagingError as error:
+            if message.is_owed:
+                log.info("left to the relay", type=message.envelope.type, reason=error.code)
+            return False
+        if message.is_owed:
+            self._marker.add(message.envelope.message_id)
+        return True
+
+    async def _give_up(self, delivery: Delivery, reason: str) -> bool:
+        """Our own dead letter, made before the broker's limit is reached: it carries no sealed secret."""
+        log.error("dead letter", service=self._service.name, queue=delivery.queue, reason=reason)
+        await self._broker.publish(
+            self._broker.topology.dead,
+            "",
+            dead_letters.of(delivery, self._service.name, reason),
+            timeout_seconds=PUBLISH_TIMEOUT_SECONDS,
+        )
+        return True
+
+    def _refuse(self, envelope: Envelope, reason: str) -> None:
+        """Tell a sender who waits that its message was not understood; nothing has been done."""
+        if not envelope.reply_to or envelope.type == "reply":
+            return
+        reply = Envelope(
+            type="reply",
+            body=Reply.failure("malformed_message", reason).encode(),
+            correlation_id=envelope.correlation_id,
+            headers=envelope.travelling_headers(),
+        )
+        self._begin_hint(reply, envelope.reply_to)
+
+    def _begin_hint(self, reply: Envelope, reply_to: str) -> None:
+        hint = Outgoing(self._broker.topology.replies, reply_to, reply, is_owed=False)
+        task = asyncio.get_running_loop().create_task(self._send_hint(hint))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send_hint(self, hint: Outgoing) -> None:
+        await self._publish(hint)
+
+
+def _handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:
+    """In a thread: run the handler, and return what is to be published now."""
+    try:
+        try:
+            if handler.transactional:
+                with message.once():
+                    result = handler.function(body, message)
+                    if result is not None:
+                        message.reply(result)
+            else:
+                handler.function(body, message)
+        except CommandRejected as rejection:
+            with message.once():
+                message.reply_error(rejection.code, rejection.text, rejection.retryable)
+    except AlreadyHandled:
+        return message.left_unpublished()
+    return message.after_commit
+
+
+async def _send_push(push: Push) -> None:
+    layer = get_channel_layer()
+    try:
+        await layer.group_send(push.group, push.event)
+    except MessagingError as error:
+        log.info("push not sent", reason=error.code)
