@@ -11,10 +11,8 @@ from scripts.services.process import ServiceError, end, free_port, spawn, wait_u
 AMQP_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"  # AMQP 0-9-1 specification, section 4.2.2
 # The package's programs themselves: those in /usr/sbin switch to the packaged service's user and folders.
 PROGRAM_FOLDERS = f"/usr/lib/rabbitmq/bin{os.pathsep}{os.defpath}"
-
-NODE = (
-    "gateway@localhost"  # the data's folder carries this name; nodes do not meet, for each has its own epmd
-)
+# Part of the data folder's name, hence fixed. Nodes do not meet: each has a port mapper of its own.
+NODE = "gateway@localhost"
 
 
 class Rabbitmq:
