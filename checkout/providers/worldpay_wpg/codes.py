@@ -1,0 +1,134 @@
+"""Worldpay's vocabularies in our words: events, return codes, error codes, card brands."""
+
+from checkout.providers.base import EventKind, Outcome, RefusalReason, Verb
+
+# `lastEvent` and `journalType` are free text in the DTD. Gathered from Worldpay's own plug-ins (Magento2-CG
+# StateInterface, hybris AuthorisedStatus) and GOV.UK Pay. An inquiry tells the last event only, so that
+# everything that can only follow an authorisation means that the authorisation was approved.
+_APPROVED, _PENDING, _REFUSED = Outcome.APPROVED, Outcome.PENDING, Outcome.REFUSED
+EVENTS: dict[str, tuple[Outcome, EventKind]] = {
+    "AUTHORISED": (_APPROVED, EventKind.AUTHORISED),
+    "CAPTURED": (_APPROVED, EventKind.CAPTURED),
+    "PARTIAL_CAPTURED": (_APPROVED, EventKind.CAPTURED),
+    "SETTLED": (_APPROVED, EventKind.SETTLED),
+    "SETTLED_BY_MERCHANT": (_APPROVED, EventKind.SETTLED),
+    "SENT_FOR_REFUND": (_APPROVED, EventKind.OTHER),
+    "SENT_FOR_FAST_REFUND": (_APPROVED, EventKind.OTHER),
+    "REFUND_REQUESTED": (_APPROVED, EventKind.OTHER),
+    "REFUND_WEBFORM_ISSUED": (_APPROVED, EventKind.OTHER),
+    "REFUNDED": (_APPROVED, EventKind.REFUNDED),
+    "REFUNDED_BY_MERCHANT": (_APPROVED, EventKind.REFUNDED),
+    "REFUND_FAILED": (_APPROVED, EventKind.REFUND_FAILED),
+    "REFUND_EXPIRED": (_APPROVED, EventKind.REFUND_FAILED),
+    "INFORMATION_REQUESTED": (_APPROVED, EventKind.OTHER),
+    "INFORMATION_SUPPLIED": (_APPROVED, EventKind.OTHER),
+    "CHARGED_BACK": (_APPROVED, EventKind.CHARGED_BACK),
+    "CHARGEBACK_REVERSED": (_APPROVED, EventKind.CHARGE_BACK_REVERSED),
+    "SENT_FOR_AUTHORISATION": (_PENDING, EventKind.OTHER),
+    "SHOPPER_REDIRECTED": (_PENDING, EventKind.OTHER),
+    "WAITING_FOR_SHOPPER": (_PENDING, EventKind.OTHER),
+    "SIGNED_FORM_RECEIVED": (_PENDING, EventKind.OTHER),
+    "OPEN": (_PENDING, EventKind.OTHER),
+    "REFUSED": (_REFUSED, EventKind.REFUSED),
+    "REFUSED_BY_BANK": (_REFUSED, EventKind.REFUSED),
+    "CANCELLED": (_REFUSED, EventKind.CANCELLED),
+    "VOIDED": (_REFUSED, EventKind.CANCELLED),
+    "EXPIRED": (_REFUSED, EventKind.EXPIRED),
+    "FAILURE": (_REFUSED, EventKind.ERROR),
+    "ERROR": (_REFUSED, EventKind.ERROR),
+}
+
+# What the refusal of a whole order means where no return code says more.
+KIND_REASONS = {
+    EventKind.CANCELLED: RefusalReason.CANCELLED,
+    EventKind.EXPIRED: RefusalReason.CANCELLED,
+    EventKind.ERROR: RefusalReason.PROVIDER_ERROR,
+}
+
+# ISO 8583 return codes, after GOV.UK Pay's WorldpayAuthorisationRejectedCodeMapper.
+RETURN_CODES = {
+    "4": RefusalReason.REFUSED_BY_ISSUER,
+    "5": RefusalReason.REFUSED_BY_ISSUER,
+    "13": RefusalReason.INVALID_REQUEST,
+    "14": RefusalReason.CARD_INVALID,
+    "15": RefusalReason.CARD_INVALID,
+    "33": RefusalReason.CARD_EXPIRED,
+    "34": RefusalReason.SUSPECTED_FRAUD,
+    "41": RefusalReason.LOST_OR_STOLEN,
+    "43": RefusalReason.LOST_OR_STOLEN,
+    "46": RefusalReason.CARD_INVALID,
+    "51": RefusalReason.INSUFFICIENT_FUNDS,
+    "54": RefusalReason.CARD_EXPIRED,
+    "57": RefusalReason.NOT_PERMITTED,
+    "59": RefusalReason.SUSPECTED_FRAUD,
+    "62": RefusalReason.NOT_PERMITTED,
+    "65": RefusalReason.AUTHENTICATION_REQUIRED,
+    "76": RefusalReason.REFUSED_BY_ISSUER,
+    "78": RefusalReason.REFUSED_BY_ISSUER,
+    "82": RefusalReason.NOT_PERMITTED,
+    "83": RefusalReason.SUSPECTED_FRAUD,
+    "91": RefusalReason.ISSUER_UNAVAILABLE,
+    "835": RefusalReason.SECURITY_CODE_INVALID,
+    "972": RefusalReason.NOT_PERMITTED,
+    "973": RefusalReason.NOT_PERMITTED,
+    "975": RefusalReason.NOT_PERMITTED,
+}
+
+# The codes of `error` (DTD comment). Only these say for certain that nothing was carried out: the message
+# was not understood (2), order or amount are invalid (3), a security violation (4), invalid content (6),
+# wrong routing, level 2/3 or lodging data (10 to 12). An internal error (1), "not available" (8) and the
+# idempotency, 3DS and token services (9, 13, 14) may come after the authorisation was sent on.
+SECURITY_VIOLATION = "4"
+INVALID_REQUEST = "5"
+PAYMENT_DETAILS = "7"
+_NOTHING_DONE = {"2", "3", SECURITY_VIOLATION, "6", "10", "11", "12"}
+_MODIFICATIONS = {Verb.CAPTURE, Verb.VOID, Verb.REFUND}
+
+
+def is_certain(code: str, verb: Verb) -> bool:
+    """Whether an error with this code, in answer to this verb, says that nothing was carried out.
+
+    5 in answer to a payment includes "duplicate order": an earlier copy did arrive. In answer to a
+    modification it says that this order cannot be modified so. 7 in answer to the second message includes a
+    challenge that was already completed by an earlier copy (alphagov/pay-connector#2219). An error in answer
+    to an inquiry says nothing about the order.
+    """
+    if verb == Verb.INQUIRE:
+        return False
+    if code == INVALID_REQUEST:
+        return verb in _MODIFICATIONS
+    if code == PAYMENT_DETAILS:
+        return verb != Verb.COMPLETE_CHALLENGE
+    return code in _NOTHING_DONE
+
+
+ERROR_REASONS = {
+    SECURITY_VIOLATION: RefusalReason.PROVIDER_ERROR,
+    PAYMENT_DETAILS: RefusalReason.CARD_INVALID,
+}
+
+# Texts of error 5 in answer to an inquiry. The first comes for unknown orders and while a shopper is in the
+# challenge, the second soon after an order was submitted (GOV.UK Pay, WorldpayPaymentProvider).
+NO_RECORD = "could not find payment"
+NOT_READY = "order not ready"
+
+BRANDS = {
+    "VISA": "visa",
+    "ECMC": "mastercard",
+    "AMEX": "amex",
+    "MAESTRO": "maestro",
+    "JCB": "jcb",
+    "DINERS": "diners",
+    "DISCOVER": "discover",
+    "CB": "cartes_bancaires",
+    "CARTEBLEUE": "cartes_bancaires",
+    "DANKORT": "dankort",
+    "UNIONPAY": "unionpay",
+    "CHINAUNIONPAY": "unionpay",
+}
+
+
+def brand(payment_method: str) -> str:
+    """Return our name of a card scheme: ``visa`` for ``VISA-SSL`` and ``VISA_CREDIT-SSL``, else nothing."""
+    scheme = payment_method.removesuffix("-SSL").split("_", 1)[0].upper()
+    return BRANDS.get(scheme, "")

@@ -1,0 +1,132 @@
+"""The Worldpay adapter: build, send, parse."""
+
+import re
+from dataclasses import replace
+
+from checkout.errors import ProviderMisconfigured, ProviderReplyInvalid
+from checkout.providers.base import (
+    Account,
+    Acknowledgement,
+    Authorisation,
+    BrowserForm,
+    CardEncryption,
+    Challenge,
+    ChallengeCompletion,
+    Modification,
+    Notification,
+    ProviderResult,
+    Verb,
+)
+from checkout.providers.transport import HttpReply, HttpRequest, Transport, shared_transport
+from checkout.providers.worldpay_wpg import browser, build, notifications, parse
+from checkout.providers.worldpay_wpg.account import WorldpayAccount
+from checkout.providers.worldpay_wpg.codes import SECURITY_VIOLATION
+from checkout.scrubbing import SECRET, scrub_text
+
+_MACHINE = re.compile(r"\s*(machine=[!-+\--:<-~]{1,400})")
+
+
+class WorldpayWpg:
+    """Speaks Worldpay's XML Direct protocol for one account (names of its options: ``WorldpayAccount``).
+
+    ``session_state`` is the cookie ``machine`` as name and value: the second message must reach the machine
+    that answered the first, and goes wrong when the cookie is stale or sent twice.
+    """
+
+    def __init__(self, account: Account, transport: Transport | None = None) -> None:
+        self.account = account
+        self._worldpay = WorldpayAccount(account)
+        self._transport = transport or shared_transport()
+
+    def authorise(self, request: Authorisation) -> ProviderResult:
+        message = build.authorisation(request, self._worldpay.setup)
+        return self._exchange(Verb.AUTHORISE, request.order_code, message, key=request.idempotency_key)
+
+    def complete_challenge(self, request: ChallengeCompletion) -> ProviderResult:
+        message = build.completion(request, self._worldpay.setup)
+        return self._exchange(
+            Verb.COMPLETE_CHALLENGE,
+            request.order_code,
+            message,
+            key=request.idempotency_key,
+            session_state=request.session_state,
+        )
+
+    def capture(self, request: Modification) -> ProviderResult:
+        return self._modify(Verb.CAPTURE, request, build.capture(request, self._worldpay.setup))
+
+    def void(self, request: Modification) -> ProviderResult:
+        return self._modify(Verb.VOID, request, build.cancel(request, self._worldpay.setup))
+
+    def refund(self, request: Modification) -> ProviderResult:
+        return self._modify(Verb.REFUND, request, build.refund(request, self._worldpay.setup))
+
+    def inquire(self, order_code: str) -> ProviderResult:
+        return self._exchange(Verb.INQUIRE, order_code, build.inquiry(order_code, self._worldpay.setup))
+
+    def card_encryption(self) -> CardEncryption:
+        return self._worldpay.card_encryption
+
+    def device_data_form(self) -> BrowserForm:
+        return browser.device_data_form(self._worldpay.device_data_url, self._worldpay.signer)
+
+    def challenge_form(self, challenge: Challenge, *, return_url: str, merchant_data: str) -> BrowserForm:
+        if challenge.version == "1":
+            return browser.old_challenge_form(challenge, return_url=return_url, merchant_data=merchant_data)
+        return browser.challenge_form(
+            self._worldpay.challenge_url,
+            self._worldpay.signer,
+            challenge,
+            return_url=return_url,
+            merchant_data=merchant_data,
+        )
+
+    def parse_notification(self, body: bytes) -> list[Notification]:
+        return notifications.parse_notification(body)
+
+    def acknowledgement(self) -> Acknowledgement:
+        return notifications.ACKNOWLEDGEMENT
+
+    def scrub(self, transcript: bytes) -> str:
+        text = transcript.decode(errors="replace")
+        for secret in self.account.credentials.values():
+            text = text.replace(secret, SECRET) if secret else text
+        return scrub_text(text)
+
+    def _modify(self, verb: Verb, request: Modification, message: bytes) -> ProviderResult:
+        return self._exchange(
+            verb,
+            request.order_code,
+            message,
+            key=request.idempotency_key,
+            session_state=request.session_state,
+        )
+
+    def _exchange(
+        self, verb: Verb, order_code: str, message: bytes, *, key: str = "", session_state: str = ""
+    ) -> ProviderResult:
+        headers = {"Content-Type": "text/xml"}
+        if key:
+            headers["Idempotency-Key"] = key
+        if session_state:
+            headers["Cookie"] = session_state
+        request = HttpRequest(self.account.endpoint, message, headers, self._worldpay.basic_credentials)
+        reply = self._transport.send(verb, request)
+        if reply.status != 200:
+            raise ProviderReplyInvalid(f"Worldpay answered with HTTP {reply.status}.")
+        result = parse.parse_reply(reply.body, verb)
+        if result.event == f"ERROR {SECURITY_VIOLATION}":
+            raise ProviderMisconfigured("Worldpay reports a security violation: check the merchant code.")
+        if result.order_code not in {"", order_code}:
+            raise ProviderReplyInvalid("Worldpay answered about another order.")
+        return replace(
+            result,
+            order_code=order_code,
+            session_state=_newest_machine(reply) or session_state,
+            transcript=self.scrub(message + b"\n\n" + reply.body),
+        )
+
+
+def _newest_machine(reply: HttpReply) -> str:
+    found = (_MACHINE.match(cookie) for cookie in reversed(reply.set_cookies))
+    return next((cookie[1] for cookie in found if cookie), "")
