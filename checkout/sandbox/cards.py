@@ -13,11 +13,16 @@ from pathlib import Path
 
 from joserfc import jwe
 from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwe import JWERegistry
 from joserfc.jwk import RSAKey
 from joserfc.util import urlsafe_b64decode
 
 KEY_SEQUENCE = "1"
-ALGORITHMS = ["RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "A256GCM"]
+REGISTRY = JWERegistry(
+    algorithms=["RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "A256GCM"],
+    # The provider's script adds headers of its own, such as com.worldpay.libVersion.
+    strict_check_header=False,
+)
 
 BRANDS = (
     # Longest prefix first. The second column is the payment method name in the provider's grammar.
@@ -96,7 +101,7 @@ class CardKey:
             with warnings.catch_warnings():
                 # The provider's script seals with RSA1_5 and cannot be told otherwise.
                 warnings.simplefilter("ignore", SecurityWarning)
-                plaintext = jwe.decrypt_compact(sealed, self._key, algorithms=ALGORITHMS).plaintext
+                plaintext = jwe.decrypt_compact(sealed, self._key, registry=REGISTRY).plaintext
             claims = json.loads(plaintext or b"")
             return Card(
                 number=str(claims["cardNumber"]),
