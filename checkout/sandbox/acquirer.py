@@ -23,7 +23,7 @@ OTHER_ECI = {"Y": "05", "A": "06", "U": "07"}
 NOT_FOUND = "Could not find payment for order"
 
 
-class RequestRefused(Exception):  # noqa: N818 (the other side\'s fault)
+class RequestRefused(Exception):  # noqa: N818 (the other side's fault)
     """An error element with a code of the provider's grammar, see the comment on `error` in its DTD."""
 
     def __init__(self, code: int, message: str, order_code: str = "") -> None:

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -35,7 +35,10 @@ STATIC = Path(__file__).resolve().parent / "static"
 
 
 def build(configuration: Configuration, folder: Path) -> Starlette:
-    """The application. `folder` takes the books and the key when the configuration names no file for them."""
+    """The application, to be built on the thread that serves it.
+
+    `folder` takes the books and the key when the configuration names no file for them.
+    """
     file = configuration.books or folder / "books.sqlite3"
     connection = open_storage(file)
     books, outgoing = Books(connection), Outgoing(connection)
@@ -71,7 +74,8 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
         yield
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(asyncio.CancelledError):
+                await task
         connection.close()
 
     return Starlette(

@@ -1,0 +1,82 @@
+"""A sandbox of its own for each test, on a port of its own, and a merchant's end point for notifications."""
+
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from checkout.sandbox.cards import CardKey
+from checkout.sandbox.configuration import Configuration
+from checkout.sandbox.program import build
+from tests.sandbox.inbox import Inbox
+from tests.sandbox.merchant import Merchant, Shopper
+from tests.support.waiting import wait_until
+
+
+@contextmanager
+def running(configuration: Configuration, listener: socket.socket, folder: Path) -> Iterator[None]:
+    server = uvicorn.Server(
+        uvicorn.Config(lambda: build(configuration, folder), factory=True, log_level="warning", ws="none")
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        wait_until(lambda: server.started, "the sandbox to start")
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One key pair for all sandboxes of the session, since making one takes a while."""
+    file = tmp_path_factory.mktemp("key") / "books.key.pem"
+    CardKey(file)
+    return file
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    with Inbox() as inbox:
+        yield inbox
+
+
+@pytest.fixture
+def sandbox_of(tmp_path: Path, key_file: Path) -> Any:
+    """Makes a context manager that runs a sandbox with these settings and gives its address."""
+
+    @contextmanager
+    def start(**settings: Any) -> Iterator[str]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        if not (tmp_path / key_file.name).exists():
+            shutil.copy(key_file, tmp_path)
+        defaults = {"url": url, "notification_url": "", "settle_seconds": 0}
+        with running(Configuration(**{**defaults, **settings}), listener, tmp_path):
+            yield url
+
+    return start
+
+
+@pytest.fixture
+def sandbox(sandbox_of: Any) -> Iterator[str]:
+    """The address of a sandbox that sends no notifications and books at once."""
+    with sandbox_of() as url:
+        yield url
+
+
+@pytest.fixture
+def merchant(sandbox: str) -> Merchant:
+    return Merchant(sandbox)
+
+
+@pytest.fixture
+def shopper(sandbox: str) -> Shopper:
+    return Shopper(sandbox)

@@ -1,0 +1,92 @@
+"""The developer's pages and the knobs."""
+
+import time
+
+import pytest
+import requests
+
+PAGES = ["/", "/scenarios/"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_says_that_no_money_is_real_and_may_not_be_framed(sandbox, path):
+    page = requests.get(f"{sandbox}{path}", headers={"Accept": "text/html"}, timeout=20)
+    assert page.status_code == 200
+    assert "never real money" in page.text
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/worldpay/shopper/3ds/ddc.html", "/acs/challenge/"])
+def test_pages_of_a_challenge_may_be_framed_by_any_site_and_say_the_same(sandbox, path):
+    page = requests.post(f"{sandbox}{path}", timeout=20)
+    assert "never real money" in page.text
+    assert "frame-ancestors *" in page.headers["content-security-policy"]
+    assert "x-frame-options" not in page.headers
+
+
+def test_it_is_alive(sandbox):
+    assert requests.get(f"{sandbox}/livez", timeout=20).json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/acs/challenge/", 405)]
+)
+def test_what_does_not_exist_gets_a_clear_page(sandbox, method, path, status):
+    page = requests.request(method, f"{sandbox}{path}", timeout=20)
+    assert page.status_code == status
+    assert 'role="alert"' in page.text
+
+
+def test_the_encryption_script_and_key_are_plain_files(sandbox):
+    script = requests.get(f"{sandbox}/worldpay/cse/worldpay-cse.js", timeout=20)
+    key = requests.get(f"{sandbox}/worldpay/cse/public-key.txt", timeout=20)
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert key.text.startswith("1#10001#")
+
+
+def test_magic_values_are_listed(sandbox):
+    listing = requests.get(f"{sandbox}/scenarios/", timeout=20).json()
+    assert "3DS_V2_CHALLENGE_IDENTIFIED" in {row["value"] for row in listing["holder_names"]}
+    assert "4000000000002503" in {row["value"] for row in listing["card_numbers"]}
+
+
+def test_a_knob_delays_as_many_replies_as_it_says(merchant, sandbox):
+    merchant.submit("order-1")
+    _set(sandbox, knob={"verb": "inquiry", "delay_ms": 400, "times": 1})
+    took = []
+    for _ in range(2):
+        started = time.monotonic()
+        merchant.inquire("order-1")
+        took.append(time.monotonic() - started)
+    assert took[0] >= 0.4
+    assert _set(sandbox)["pending_knobs"] == []
+
+
+def test_a_knob_without_a_count_stays_until_the_reset(merchant, sandbox):
+    knob = {"verb": "inquiry", "delay_ms": 0, "times": None}
+    _set(sandbox, knob=knob)
+    merchant.inquire("order-1")
+    assert _set(sandbox)["pending_knobs"] == [knob]
+    assert _set(sandbox, reset=True)["pending_knobs"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b'{"knob": {"verb": "dance"}}',
+        b'{"knob": {"verb": "submit", "delay_ms": -1}}',
+        b'{"other": 1}',
+    ],
+)
+def test_a_faulty_setting_is_refused(sandbox, body):
+    answer = requests.post(f"{sandbox}/scenarios/", body, timeout=20)
+    assert answer.status_code == 400
+    assert answer.json()["errors"]
+
+
+def _set(url: str, **setting: object) -> dict[str, object]:
+    answer = requests.post(f"{url}/scenarios/", json=setting, timeout=20)
+    assert answer.status_code == 200
+    return answer.json()

@@ -1,0 +1,58 @@
+"""Everything sent and answered, checked against the provider's own grammar."""
+
+import pytest
+from lxml import etree
+
+from tests.sandbox.merchant import Merchant, Shopper, machine_cookie
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.dtd
+
+
+@pytest.fixture(scope="module")
+def grammar(dtd):
+    return etree.DTD(str(dtd))
+
+
+def _assert_valid(grammar, document: bytes) -> None:
+    parser = etree.XMLParser(load_dtd=False, no_network=True, resolve_entities=False)
+    root = etree.fromstring(document, parser)
+    assert grammar.validate(root), f"{grammar.error_log.filter_from_errors()}\n{document.decode()}"
+
+
+def test_every_reply_and_notification_is_valid(sandbox_of, inbox, grammar):
+    with sandbox_of(notification_url=inbox.url) as url:
+        merchant, shopper = Merchant(url), Shopper(url)
+        for number, holder in enumerate(("Ann", "REFUSED51", "ERROR", "CANCELLED")):
+            merchant.submit(f"end-{number}", holder)
+        merchant.submit("cancelled")
+        merchant.cancel("cancelled")
+        merchant.inquire("cancelled")
+        for choice in ("approve", "fail", "cancel"):
+            first = merchant.submit(choice, number="4000000000002503")
+            merchant.inquire(choice)
+            shopper.choose(first, choice)
+            merchant.complete(choice, machine_cookie(first))
+        merchant.complete("approve", "machine=1")
+        merchant.capture("approve", 1050)
+        wait_until(lambda: merchant.books("approve")["captured"], "the capture to be booked")
+        merchant.refund("approve", 50)
+        merchant.refund("approve", 5000)
+        wait_until(lambda: merchant.books("approve")["refunded"], "the refund to be booked")
+        merchant.inquire("approve")
+        replies = [reply for _, reply in merchant.exchanges]
+        unreadable = merchant.post_raw(b"not xml").content
+        wait_until(lambda: len(inbox.bodies) == 11, "all notifications")
+    for document in [*replies, unreadable, *inbox.bodies]:
+        _assert_valid(grammar, document)
+
+
+def test_what_the_tests_send_is_valid_too(merchant, grammar):
+    first = merchant.submit("order-1", number="4000000000002503")
+    merchant.complete("order-1", machine_cookie(first))
+    merchant.capture("order-1", 1)
+    merchant.refund("order-1", 1)
+    merchant.cancel("order-1")
+    merchant.inquire("order-1")
+    for request, _ in merchant.exchanges:
+        _assert_valid(grammar, request.encode())

@@ -1,0 +1,139 @@
+"""Captures, refunds and cancellations, and the books that they add up to."""
+
+import sqlite3
+
+import pytest
+
+from tests.sandbox.merchant import Merchant, machine_cookie, money
+from tests.support.waiting import wait_until
+
+
+def test_a_capture_is_received_first_and_booked_later(merchant):
+    merchant.submit("order-1")
+    reply = merchant.capture("order-1", 1050)
+    assert reply.attribute("captureReceived", "orderCode") == "order-1"
+    assert reply.attribute("amount", "value") == "1050"
+    wait_until(lambda: merchant.books("order-1")["captured"] == 1050, "the capture to be booked")
+    assert merchant.inquire("order-1").text("lastEvent") == "CAPTURED"
+
+
+def test_until_the_booking_only_the_authorisation_is_there(sandbox_of):
+    with sandbox_of(settle_seconds=3600) as url:
+        merchant = Merchant(url)
+        merchant.submit("order-1")
+        merchant.capture("order-1", 1050)
+        assert merchant.inquire("order-1").text("lastEvent") == "AUTHORISED"
+        assert merchant.refund("order-1", 1).error[0] == "5"
+
+
+def test_partial_captures_may_not_exceed_the_authorisation(merchant):
+    merchant.submit("order-1")
+    assert merchant.capture("order-1", 1000).root.find(".//captureReceived") is not None
+    assert merchant.capture("order-1", 51).error[0] == "5"
+    assert merchant.capture("order-1", 50).root.find(".//captureReceived") is not None
+    assert merchant.capture("order-1", 1).error[0] == "5"
+    assert merchant.books("order-1")["capture_requested"] == 1050
+
+
+def test_partial_refunds_may_not_exceed_what_was_captured(merchant):
+    merchant.submit("order-1")
+    merchant.capture("order-1", 700)
+    wait_until(lambda: merchant.books("order-1")["captured"] == 700, "the capture to be booked")
+    assert merchant.refund("order-1", 701).error[0] == "5"
+    reply = merchant.refund("order-1", 300)
+    assert reply.attribute("refundReceived", "orderCode") == "order-1"
+    assert merchant.refund("order-1", 401).error[0] == "5"
+    assert merchant.refund("order-1", 400).root.find(".//refundReceived") is not None
+    wait_until(lambda: merchant.books("order-1")["refunded"] == 700, "the refunds to be booked")
+    assert merchant.inquire("order-1").text("lastEvent") == "REFUNDED"
+
+
+def test_a_cancellation_ends_the_authorisation(merchant):
+    merchant.submit("order-1")
+    assert merchant.cancel("order-1").root.find(".//cancelReceived") is not None
+    assert merchant.inquire("order-1").text("lastEvent") == "CANCELLED"
+    assert merchant.cancel("order-1").error[0] == "5"
+    assert merchant.capture("order-1", 1).error[0] == "5"
+
+
+def test_a_captured_order_cannot_be_cancelled(merchant):
+    merchant.submit("order-1")
+    merchant.capture("order-1", 1)
+    assert merchant.cancel("order-1").error[0] == "5"
+
+
+def test_a_refused_order_cannot_be_captured_or_cancelled(merchant):
+    merchant.submit("order-1", "REFUSED")
+    assert merchant.capture("order-1", 1).error[0] == "5"
+    assert merchant.cancel("order-1").error[0] == "5"
+
+
+def test_another_currency_is_refused(merchant):
+    merchant.submit("order-1")
+    reply = merchant.modify("order-1", f"<capture>{money(1050, 'EUR')}</capture>")
+    assert reply.error[0] == "5"
+
+
+def test_the_books_show_every_step_of_an_order(merchant, shopper):
+    first = merchant.submit("order-1", "3DS_V2_CHALLENGE_IDENTIFIED")
+    shopper.choose(first, "approve")
+    merchant.complete("order-1", machine_cookie(first))
+    merchant.capture("order-1", 1050)
+    wait_until(lambda: merchant.books("order-1")["captured"] == 1050, "the capture to be booked")
+    books = merchant.books("order-1")
+    assert [event["kind"] for event in books["events"]] == [
+        "submitted",
+        "challenged",
+        "challenge_opened",
+        "challenge_decided",
+        "authorised",
+        "capture_requested",
+        "captured",
+    ]
+    assert books["state"] == "captured"
+    assert books["events"][-1]["reference"] == "c-1050"
+    assert sorted(event["at"] for event in books["events"]) == [event["at"] for event in books["events"]]
+
+
+def test_the_files_hold_no_card_number_holder_or_sealed_card(merchant, tmp_path):
+    sealed = merchant.seal("Ann Holder", "4444333322221111")
+    card = f"<CSE-DATA><encryptedData>{sealed}</encryptedData></CSE-DATA>"
+    merchant.submit("order-1", instrument=card, headers={"Idempotency-Key": "k1"})
+    merchant.submit("order-2", instrument=PLAIN_CARD)
+    stored = b"".join(file.read_bytes() for file in tmp_path.glob("books.sqlite3*"))
+    assert b"4444********1111" in stored
+    for secret in ("4444333322221111", "Ann Holder", sealed, sealed.split(".")[3]):
+        assert secret.encode() not in stored
+
+
+def test_what_a_stop_left_over_is_booked_after_the_next_start(sandbox_of):
+    with sandbox_of(settle_seconds=3600) as url:
+        Merchant(url).submit("order-1")
+        Merchant(url).capture("order-1", 1050)
+    with sandbox_of() as url:
+        wait_until(lambda: Merchant(url).books("order-1")["captured"] == 1050, "the capture to be booked")
+
+
+def test_a_restart_opens_cards_sealed_before_it(sandbox_of):
+    with sandbox_of() as url:
+        sealed = Merchant(url).seal("REFUSED51", "4444333322221111")
+    with sandbox_of() as url:
+        card = f"<CSE-DATA><encryptedData>{sealed}</encryptedData></CSE-DATA>"
+        reply = Merchant(url).submit("order-1", instrument=card)
+    assert reply.attribute("ISO8583ReturnCode", "code") == "51"
+
+
+@pytest.mark.parametrize("statement", ["UPDATE entry SET amount = 1", "DELETE FROM entry"])
+def test_the_books_can_only_be_appended_to(merchant, tmp_path, statement):
+    merchant.submit("order-1")
+    connection = sqlite3.connect(tmp_path / "books.sqlite3")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(statement)
+    connection.close()
+
+
+PLAIN_CARD = (
+    "<CARD-SSL><cardNumber>4444333322221111</cardNumber>"
+    '<expiryDate><date month="01" year="2039"/></expiryDate>'
+    "<cardHolderName>Ann Holder</cardHolderName><cvc>123</cvc></CARD-SSL>"
+)

@@ -1,0 +1,99 @@
+"""Order notifications: what they say, and that they insist on `[OK]`."""
+
+import pytest
+import requests
+from defusedxml.ElementTree import fromstring
+
+from tests.sandbox.inbox import OK
+from tests.sandbox.merchant import Merchant
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def notifying(sandbox_of, inbox):
+    with sandbox_of(notification_url=inbox.url, retry_first_seconds=0.01, retry_longest_seconds=0.05) as url:
+        yield Merchant(url)
+
+
+def test_a_purchase_is_announced_and_then_its_booking(notifying, inbox):
+    notifying.submit("order-1")
+    wait_until(lambda: inbox.journal_types() == ["AUTHORISED"], "the authorisation")
+    notifying.capture("order-1", 1050)
+    wait_until(lambda: inbox.journal_types() == ["AUTHORISED", "CAPTURED"], "the capture")
+    notifying.refund("order-1", 50)
+    wait_until(lambda: inbox.journal_types()[2:] == ["REFUNDED"], "the refund")
+
+
+@pytest.mark.parametrize("holder", ["REFUSED", "ERROR", "CANCELLED"])
+def test_other_ends_are_announced_too(notifying, inbox, holder):
+    notifying.submit("order-1", holder)
+    wait_until(lambda: inbox.journal_types() == [holder], "the notification")
+
+
+def test_a_booking_is_a_double_entry_with_the_merchants_reference(notifying, inbox):
+    notifying.submit("order-1")
+    notifying.capture("order-1", 600)
+    wait_until(lambda: "CAPTURED" in inbox.journal_types(), "the capture")
+    event = fromstring(inbox.bodies[inbox.journal_types().index("CAPTURED")]).find(".//orderStatusEvent")
+    accounts = {
+        entry.get("accountType"): (amount.get("value"), amount.get("debitCreditIndicator"))
+        for entry in event.iterfind("journal/accountTx")
+        for amount in entry.iterfind("amount")
+    }
+    assert event.get("orderCode") == "order-1"
+    assert accounts == {"IN_PROCESS_AUTHORISED": ("600", "debit"), "IN_PROCESS_CAPTURED": ("600", "credit")}
+    assert event.find("journal/journalReference").attrib == {"type": "capture", "reference": "c-600"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(500, b"[OK]"), (200, b"OK"), (200, b"[OK]\n"), (200, b"<html>[OK]</html>"), (200, b""), (302, b"[OK]")],
+)
+def test_anything_but_the_exact_acknowledgement_is_tried_again(notifying, inbox, answer):
+    inbox.answers += [answer, answer]
+    notifying.submit("order-1")
+    wait_until(lambda: len(inbox.bodies) == 3, "the third try")
+    assert len(set(inbox.bodies)) == 1
+    wait_until(lambda: _answers(notifying)[-1] == "[OK]", "the acceptance")
+    assert len(_answers(notifying)) == 3
+
+
+def test_a_notification_that_is_not_accepted_holds_back_the_later_ones_of_its_line(notifying, inbox):
+    inbox.answers += [(500, b"")] * 5
+    notifying.submit("order-1", "REFUSED")
+    notifying.submit("order-2", "ERROR")
+    wait_until(lambda: len(inbox.bodies) == 7, "both to be accepted")
+    assert inbox.journal_types() == ["REFUSED"] * 6 + ["ERROR"]
+
+
+def test_a_booking_that_is_not_accepted_does_not_hold_back_authorisations(notifying, inbox):
+    notifying.submit("order-1")
+    wait_until(lambda: inbox.journal_types() == ["AUTHORISED"], "the authorisation")
+    inbox.answers += [(500, b"")]
+    notifying.capture("order-1", 1050)
+    wait_until(lambda: inbox.journal_types()[1:2] == ["CAPTURED"], "the first try of the capture")
+    notifying.submit("order-2")
+    wait_until(lambda: sorted(inbox.journal_types()[2:]) == ["AUTHORISED", "CAPTURED"], "both")
+
+
+def test_what_was_not_accepted_before_a_stop_is_sent_after_the_next_start(sandbox_of, inbox):
+    with sandbox_of(notification_url="http://127.0.0.1:9/", retry_first_seconds=60) as url:
+        merchant = Merchant(url)
+        merchant.submit("order-1")
+        wait_until(lambda: _answers(merchant) == ["ConnectionError"], "the first try")
+    with sandbox_of(notification_url=inbox.url):
+        wait_until(lambda: inbox.journal_types() == ["AUTHORISED"], "the notification")
+
+
+def test_a_notification_that_is_too_old_is_given_up(sandbox_of, inbox):
+    inbox.answers += [(500, b""), OK]
+    with sandbox_of(notification_url=inbox.url, notification_lifetime_seconds=0) as url:
+        merchant = Merchant(url)
+        merchant.submit("order-1", "REFUSED")
+        merchant.submit("order-2", "ERROR")
+        wait_until(lambda: inbox.journal_types() == ["REFUSED", "ERROR"], "the second notification")
+
+
+def _answers(merchant: Merchant) -> list[str]:
+    notifications = requests.get(f"{merchant.url}/books.json", timeout=20).json()["notifications"]
+    return [delivery["answer"] for delivery in notifications[0]["deliveries"]]
