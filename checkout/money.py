@@ -1,5 +1,6 @@
 """Money: integer minor units and an ISO 4217 code. Never a float."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -31,7 +32,7 @@ class Money:
     currency: str
 
     def __post_init__(self) -> None:
-        if not (len(self.currency) == 3 and self.currency.isascii() and self.currency.isupper()):
+        if not re.fullmatch("[A-Z]{3}", self.currency):
             raise ValueError(f"not an ISO 4217 code: {self.currency!r}")
         if isinstance(self.minor, bool) or not isinstance(self.minor, int):
             raise ValueError("an amount is an integer number of minor units")
