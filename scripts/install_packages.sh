@@ -32,15 +32,24 @@ else
 fi
 
 echo "Installing Debian packages:$missing"
+log=$(mktemp)
 policy=/usr/sbin/policy-rc.d # asked by Debian's maintainer scripts before they start a service; 101 forbids
+forbids=
+trap 'rm -f "$log"; [ -z "$forbids" ] || $as_root rm -f "$policy"' EXIT
 if [ ! -e "$policy" ]; then
-    trap '$as_root rm -f "$policy"' EXIT
+    forbids=yes
     printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
     $as_root chmod +x "$policy"
 fi
-$as_root apt-get update -qq
+
+apt_get() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get "$@" </dev/null >"$log" 2>&1 && return
+    tail -n 20 "$log" >&2
+    return 1
+}
+
+apt_get update || true # what is cached may do
 for package in $missing; do
     echo "  $package"
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" \
-        </dev/null >/dev/null || echo "  $package cannot be installed here" >&2
+    apt_get install -y --no-install-recommends "$package" || echo "  $package cannot be installed here" >&2
 done

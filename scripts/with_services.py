@@ -70,7 +70,7 @@ def services(*, keep: Path | None = None, require: bool = False) -> Iterator[dic
                     raise
                 report(f"{error}\nGoing on without it.")
                 continue
-            stack.callback(stop, service)
+            stack.callback(service.stop)
             environment |= service.environment
         yield environment
 
@@ -89,11 +89,6 @@ def run(command: list[str], environment: dict[str, str]) -> int:
             process.kill()
             process.wait()
         raise
-
-
-def stop(service: Service) -> None:
-    report(f"Stopping {service.name}")
-    service.stop()
 
 
 def report(text: str) -> None:
