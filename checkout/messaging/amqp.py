@@ -1,0 +1,158 @@
+"""Between our values and pika's: connection parameters, properties, deliveries."""
+
+import socket
+import ssl
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pika
+from pika.spec import Basic, BasicProperties
+
+from checkout.errors import MalformedMessage
+from checkout.messaging.broker import Delivery
+from checkout.messaging.envelope import (
+    ATTEMPT,
+    CAUSATION_ID,
+    DEADLINE,
+    SEALED,
+    SUBJECT,
+    TRACEPARENT,
+    Envelope,
+    HeaderValue,
+)
+
+HEARTBEAT_SECONDS = 10
+TCP_USER_TIMEOUT_MILLISECONDS = 8_000
+CONNECT_TIMEOUT_SECONDS = 5.0
+PERSISTENT = 2
+
+# What the broker itself adds on delivery or when dead-lettering.
+_BROKER_HEADERS = (
+    "x-death",
+    "x-first-death-",
+    "x-last-death-",
+    "x-delivery-count",
+    "x-acquired-count",
+    "x-opt-",
+)
+_KINDS: dict[str, type] = {
+    DEADLINE: int,
+    ATTEMPT: int,
+    TRACEPARENT: str,
+    CAUSATION_ID: str,
+    SUBJECT: str,
+    SEALED: str,
+}
+
+
+def user_of(url: str) -> str:
+    """The user name in a broker's address."""
+    return unquote(urlsplit(url).username or "guest")
+
+
+def connection_parameters(
+    url: str, name: str, *, blocked_timeout_seconds: float | None = None
+) -> pika.ConnectionParameters:
+    """Parameters from ``amqp[s]://user:password@host:port/vhost``.
+
+    ``amqps`` verifies the broker's certificate and host name; ``?cafile=``, ``?certfile=`` and ``?keyfile=``
+    name files in PEM format. Raises ValueError for any other scheme.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("amqp", "amqps"):
+        raise ValueError("a broker's address begins with amqp:// or amqps://")
+    is_tls = parts.scheme == "amqps"
+    host = parts.hostname or "localhost"
+    tcp_options = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        tcp_options["TCP_USER_TIMEOUT"] = TCP_USER_TIMEOUT_MILLISECONDS
+    return pika.ConnectionParameters(
+        host=host,
+        port=parts.port or (5671 if is_tls else 5672),
+        virtual_host=unquote(parts.path.removeprefix("/")) or "/",
+        credentials=pika.PlainCredentials(user_of(url), unquote(parts.password or "guest")),
+        heartbeat=HEARTBEAT_SECONDS,
+        ssl_options=pika.SSLOptions(_tls_context(parts.query), host) if is_tls else None,
+        connection_attempts=1,
+        socket_timeout=CONNECT_TIMEOUT_SECONDS,
+        stack_timeout=2 * CONNECT_TIMEOUT_SECONDS,
+        blocked_connection_timeout=blocked_timeout_seconds,
+        client_properties={"connection_name": name},
+        tcp_options=tcp_options,
+    )
+
+
+def _tls_context(query: str) -> ssl.SSLContext:
+    files = {key: values[-1] for key, values in parse_qs(query).items()}
+    context = ssl.create_default_context(cafile=files.get("cafile"))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if "certfile" in files:
+        context.load_cert_chain(files["certfile"], files.get("keyfile"))
+    return context
+
+
+def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:
+    """AMQP properties for publishing. The broker checks ``user_id`` against the connection's user."""
+    return BasicProperties(
+        content_type=envelope.content_type,
+        headers=dict(envelope.headers),
+        delivery_mode=PERSISTENT,
+        correlation_id=envelope.correlation_id or None,
+        reply_to=envelope.reply_to or None,
+        message_id=envelope.message_id,
+        timestamp=envelope.timestamp,
+        type=envelope.type,
+        user_id=user_id,
+        app_id=envelope.app_id,
+    )
+
+
+def delivery_of(queue: str, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> Delivery:
+    """What arrived; without an envelope when it breaks the contract."""
+    redelivered = bool(method.redelivered)
+    counted = (properties.headers or {}).get("x-delivery-count")
+    delivery = Delivery(
+        envelope=None,
+        exchange=method.exchange or "",
+        routing_key=method.routing_key or "",
+        queue=queue,
+        delivery_count=counted if isinstance(counted, int) else int(redelivered),
+        redelivered=redelivered,
+    )
+    try:
+        delivery.envelope = _envelope(properties, body)
+    except MalformedMessage as error:
+        delivery.raw = body
+        delivery.defect = str(error)
+    return delivery
+
+
+def _envelope(properties: BasicProperties, body: bytes) -> Envelope:
+    if not properties.message_id:
+        raise MalformedMessage("no message_id")
+    if not properties.type:
+        raise MalformedMessage("no type")
+    if not properties.content_type:
+        raise MalformedMessage("no content_type")
+    return Envelope(
+        type=properties.type,
+        body=body,
+        message_id=properties.message_id,
+        correlation_id=properties.correlation_id or "",
+        reply_to=properties.reply_to or "",
+        timestamp=properties.timestamp or 0,
+        app_id=properties.app_id or "",
+        user_id=properties.user_id or "",
+        content_type=properties.content_type,
+        headers=_headers(properties.headers or {}),
+    )
+
+
+def _headers(raw: dict[str, object]) -> dict[str, HeaderValue]:
+    headers: dict[str, HeaderValue] = {}
+    for name, value in raw.items():
+        if name.startswith(_BROKER_HEADERS):
+            continue
+        if not isinstance(value, _KINDS.get(name, (str, int))):
+            raise MalformedMessage(f"header {name} is a {type(value).__name__}")
+        headers[name] = value  # type: ignore[assignment] # narrowed by the table of kinds
+    return headers

@@ -1,0 +1,61 @@
+"""Declares the topology on a connection."""
+
+from collections.abc import Iterable
+
+from checkout.messaging.link import AmqpChannel, Link, on_disposable_channel
+from checkout.messaging.topology import Exchange, Queue
+
+
+async def declare_exchanges(link: Link, exchanges: Iterable[Exchange]) -> None:
+    """Declare durable exchanges. Raises AMQPError when one exists with other properties."""
+
+    async def work(channel: AmqpChannel) -> None:
+        for exchange in exchanges:
+            await channel.ask(
+                lambda answer, exchange=exchange: channel.raw.exchange_declare(
+                    exchange.name, exchange.kind, durable=True, callback=answer
+                )
+            )
+
+    await on_disposable_channel(link, work)
+
+
+async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]] = ()) -> None:
+    """Declare a durable queue with its bindings. Raises AMQPError."""
+    bindings = [(binding.exchange, binding.key) for binding in queue.bindings] + list(more_bindings)
+
+    async def work(channel: AmqpChannel) -> None:
+        await channel.ask(
+            lambda answer: channel.raw.queue_declare(
+                queue.name, durable=True, arguments=dict(queue.arguments), callback=answer
+            )
+        )
+        for exchange, key in bindings:
+            await channel.ask(
+                lambda answer, exchange=exchange, key=key: channel.raw.queue_bind(
+                    queue.name, exchange, key, callback=answer
+                )
+            )
+
+    await on_disposable_channel(link, work)
+
+
+async def change_binding(link: Link, queue: str, exchange: str, key: str, *, is_bound: bool) -> None:
+    """Bind or unbind one routing key. Raises AMQPError."""
+
+    async def work(channel: AmqpChannel) -> None:
+        if is_bound:
+            await channel.ask(lambda answer: channel.raw.queue_bind(queue, exchange, key, callback=answer))
+        else:
+            await channel.ask(lambda answer: channel.raw.queue_unbind(queue, exchange, key, callback=answer))
+
+    await on_disposable_channel(link, work)
+
+
+async def delete_queue(link: Link, queue: str) -> None:
+    """Delete a queue; one that does not exist is no error. Raises AMQPError."""
+
+    async def work(channel: AmqpChannel) -> None:
+        await channel.ask(lambda answer: channel.raw.queue_delete(queue, callback=answer))
+
+    await on_disposable_channel(link, work)

@@ -1,0 +1,187 @@
+"""Reads queues on a connection of its own, each on its own channel, whatever happens to queue or channel."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+from pika.channel import Channel
+from pika.exceptions import AMQPError
+from pika.spec import Basic, BasicProperties
+
+from checkout.messaging.amqp import delivery_of
+from checkout.messaging.broker import Consumption, OnDelivery
+from checkout.messaging.link import AmqpChannel, Link
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 0.5
+
+
+@dataclass(eq=False)
+class Subscription:
+    """One queue to read. ``on_interrupted`` is told when reading stops while the connection lives."""
+
+    queue: str
+    on_delivery: OnDelivery
+    prefetch: int
+    auto_ack: bool
+    on_interrupted: Callable[[], None] | None = None
+    is_cancelled: bool = False
+    is_reading: bool = False
+    tag: str = ""
+    channel: AmqpChannel | None = None
+    first_try: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Subscriptions:
+    """All queues that this process reads. ``redeclare`` makes a queue anew before it is read again."""
+
+    def __init__(self, redeclare: Callable[[Link, str], Awaitable[None]]) -> None:
+        self.deliveries = 0
+        self._redeclare = redeclare
+        self._subscriptions: list[Subscription] = []
+        self._link: Link | None = None
+
+    @property
+    def queues(self) -> set[str]:
+        """The names of the queues that are read."""
+        return {subscription.queue for subscription in self._subscriptions}
+
+    async def prepare(self, link: Link) -> None:
+        """Read everything on a new link."""
+        self._link = link
+        for subscription in self._subscriptions:
+            self._begin(subscription, link)
+        for subscription in list(self._subscriptions):
+            await subscription.first_try.wait()
+
+    def lost(self) -> None:
+        """The link is gone, and with it every channel; unacknowledged deliveries will come again."""
+        self._link = None
+        for subscription in self._subscriptions:
+            if subscription.task is not None:
+                subscription.task.cancel()
+
+    def add(self, subscription: Subscription) -> None:
+        """Read this queue from the next link on."""
+        self._subscriptions.append(subscription)
+
+    async def consume(self, subscription: Subscription) -> Consumption:
+        """Read this queue from now on, or as soon as there is a link."""
+        self.add(subscription)
+        if self._link is not None:
+            self._begin(subscription, self._link)
+            await subscription.first_try.wait()
+        return Consumption(
+            cancel=partial(self._cancel, subscription), release=partial(self._release, subscription)
+        )
+
+    def _begin(self, subscription: Subscription, link: Link) -> None:
+        subscription.first_try.clear()
+        keep = self._keep_reading(subscription, link)
+        subscription.task = asyncio.get_running_loop().create_task(keep, name=f"read {subscription.queue}")
+
+    async def _keep_reading(self, subscription: Subscription, link: Link) -> None:
+        try:
+            while link.is_open and not subscription.is_cancelled:
+                try:
+                    await self._redeclare(link, subscription.queue)
+                    reason = await self._read(subscription, link)
+                except AMQPError as error:
+                    reason = str(error)
+                subscription.first_try.set()
+                if not link.is_open or subscription.is_cancelled:
+                    return
+                log.warning("reading interrupted", queue=subscription.queue, reason=reason)
+                if subscription.on_interrupted is not None:
+                    subscription.on_interrupted()
+                await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            subscription.first_try.set()
+
+    async def _read(self, subscription: Subscription, link: Link) -> str:
+        """Read until the channel or the consumer ends; why it ended."""
+        channel = await link.channel()
+        cancelled: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+
+        def on_cancel(frame: object) -> None:
+            if not cancelled.done():
+                cancelled.set_result(RuntimeError("cancelled by the broker: the queue is gone or has moved"))
+
+        channel.raw.add_on_cancel_callback(on_cancel)
+        if not subscription.auto_ack:
+            await channel.ask(
+                lambda answer: channel.raw.basic_qos(prefetch_count=subscription.prefetch, callback=answer)
+            )
+        subscription.channel = channel
+        subscription.tag = ""
+        on_message = partial(self._on_message, subscription)
+
+        def start(answer: Callable[[object], None]) -> None:
+            subscription.tag = channel.raw.basic_consume(
+                subscription.queue, on_message, auto_ack=subscription.auto_ack, callback=answer
+            )
+
+        await channel.ask(start)
+        subscription.is_reading = True
+        subscription.first_try.set()
+        try:
+            await asyncio.wait({channel.closed, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            subscription.is_reading = False
+        if channel.closed.done():
+            return str(channel.closed.result())
+        await channel.close()
+        return str(cancelled.result())
+
+    def _on_message(
+        self,
+        subscription: Subscription,
+        channel: Channel,
+        method: Basic.Deliver,
+        properties: BasicProperties,
+        body: bytes,
+    ) -> None:
+        if subscription.channel is None or subscription.channel.raw is not channel:
+            return  # of an earlier incarnation; the broker delivers it again
+        self.deliveries += 1
+        delivery = delivery_of(subscription.queue, method, properties, body)
+        if not subscription.auto_ack:
+            delivery.settle = partial(_settle, channel, method.delivery_tag)
+        try:
+            subscription.on_delivery(delivery)
+        except Exception:
+            log.exception("a reader's callback failed", queue=subscription.queue)
+
+    async def _cancel(self, subscription: Subscription) -> None:
+        subscription.is_cancelled = True
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
+        if subscription.task is not None:
+            await subscription.first_try.wait()
+        channel = subscription.channel
+        if channel is not None and channel.raw.is_open and subscription.is_reading:
+            with contextlib.suppress(AMQPError):
+                await channel.ask(lambda answer: channel.raw.basic_cancel(subscription.tag, answer))
+
+    async def _release(self, subscription: Subscription) -> None:
+        await self._cancel(subscription)
+        if subscription.task is not None:
+            if subscription.channel is not None:
+                await subscription.channel.close()
+            subscription.task.cancel()
+            await asyncio.wait({subscription.task})
+
+
+def _settle(channel: Channel, delivery_tag: int, is_done: bool, requeue: bool) -> None:
+    # On a closed channel there is nothing to settle: the broker has taken the delivery back.
+    if not channel.is_open:
+        return
+    if is_done:
+        channel.basic_ack(delivery_tag)
+    else:
+        channel.basic_reject(delivery_tag, requeue)

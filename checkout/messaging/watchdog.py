@@ -1,0 +1,45 @@
+"""Notices a link that is open but dead, sooner than TCP or heartbeats would: our messages must come round."""
+
+import asyncio
+from collections.abc import Callable
+
+INTERVAL_SECONDS = 2.0
+MISSES = 3
+
+
+class Watchdog:
+    """Sends a message to the own node queue at every interval; after ``MISSES`` silent ones, gives up.
+
+    ``send`` publishes one such message. ``may_judge`` is false while there is no connection, or while the
+    broker has blocked publishing, which has a time limit of its own.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[], None],
+        may_judge: Callable[[], bool],
+        give_up: Callable[[], None],
+        interval_seconds: float = INTERVAL_SECONDS,
+    ) -> None:
+        self._send = send
+        self._may_judge = may_judge
+        self._give_up = give_up
+        self._interval_seconds = interval_seconds
+        self._unheard = 0
+
+    def heard(self) -> None:
+        """One of ours has come round."""
+        self._unheard = 0
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await asyncio.sleep(self._interval_seconds)
+            if not self._may_judge():
+                self._unheard = 0
+            elif self._unheard >= MISSES:
+                self._unheard = 0
+                self._give_up()
+            else:
+                self._unheard += 1
+                self._send()
