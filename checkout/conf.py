@@ -43,6 +43,11 @@ class Conf:
         return str(settings.PUBLIC_URL).rstrip("/")
 
     @property
+    def sandbox_url(self) -> str:
+        """Where the sandbox provider is reached, without a trailing slash."""
+        return str(settings.SANDBOX_URL).rstrip("/")
+
+    @property
     def secret_key(self) -> str:
         """Django's secret key, from which signing keys are derived."""
         return str(settings.SECRET_KEY)
@@ -101,6 +106,29 @@ class Conf:
     def challenge_window(self) -> str:
         """``fullPage``, or a window size such as ``390x400`` to challenge in an iframe."""
         return str(getattr(settings, "CHECKOUT_CHALLENGE_WINDOW", "fullPage"))
+
+    @property
+    def settling_time(self) -> timedelta:
+        """How old a request must be before a provider's "no such order" means that it never arrived."""
+        return timedelta(seconds=float(getattr(settings, "CHECKOUT_SETTLING_SECONDS", 60)))
+
+    @property
+    def risk_payments_per_email(self) -> int:
+        """Attempts to pay that one e-mail address may make within an hour."""
+        return int(getattr(settings, "CHECKOUT_RISK_PAYMENTS_PER_EMAIL", 10_000))
+
+    @property
+    def risk_payments_per_ip_address(self) -> int:
+        """Attempts to pay that one IP address may make within an hour; loopback addresses are not counted."""
+        return int(getattr(settings, "CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS", 10_000))
+
+    @property
+    def risk_amount_limits(self) -> Mapping[str, int]:
+        """The largest payment accepted, in minor units by currency; other currencies have no limit."""
+        limits: Mapping[str, int] = getattr(
+            settings, "CHECKOUT_RISK_AMOUNT_LIMITS", {"GBP": 1_000_000, "EUR": 1_000_000, "USD": 1_000_000}
+        )
+        return limits
 
     def provider_credentials(self, account: str) -> Mapping[str, str]:
         """Return the secrets of a provider account; raises ``ProviderMisconfigured`` if there are none."""

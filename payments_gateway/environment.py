@@ -51,6 +51,15 @@ class Environment(BaseSettings):
         alias="CHECKOUT_CHALLENGE_WINDOW",
     )
 
+    settling_seconds: float = Field(default=60, ge=0, alias="CHECKOUT_SETTLING_SECONDS")
+    risk_payments_per_email: int = Field(default=10_000, ge=1, alias="CHECKOUT_RISK_PAYMENTS_PER_EMAIL")
+    risk_payments_per_ip_address: int = Field(
+        default=10_000, ge=1, alias="CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS"
+    )
+    risk_amount_limits: dict[str, int] = Field(
+        default={"GBP": 1_000_000, "EUR": 1_000_000, "USD": 1_000_000}, alias="CHECKOUT_RISK_AMOUNT_LIMITS"
+    )
+
     @field_validator("allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

@@ -94,6 +94,10 @@ CHECKOUT_OUTBOX_GRACE_SECONDS = env.outbox_grace_seconds
 CHECKOUT_RELAY_POLL_SECONDS = env.relay_poll_seconds
 CHECKOUT_CHALLENGE_SECONDS = env.challenge_seconds
 CHECKOUT_CHALLENGE_WINDOW = env.challenge_window
+CHECKOUT_SETTLING_SECONDS = env.settling_seconds
+CHECKOUT_RISK_PAYMENTS_PER_EMAIL = env.risk_payments_per_email
+CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS = env.risk_payments_per_ip_address
+CHECKOUT_RISK_AMOUNT_LIMITS = env.risk_amount_limits
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"

@@ -1,0 +1,29 @@
+"""Everything in one process: services and relay beside the web application, on its event loop.
+
+For ``BROKER_URL=memory://`` only. What is queued is lost with the process; what matters is in the outbox, and
+the relay sends it again at the next start.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from checkout.messaging.broker import get_broker
+from checkout.messaging.relay import Relay
+from checkout.models import OutboxMessage
+from checkout.services import SERVICES
+from checkout.services.running import run_services
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[None]:
+    """Services and relay run inside this context; leaving it lets them finish what they have begun."""
+    broker = get_broker()
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(run_services(SERVICES, broker, stop))
+        group.create_task(Relay(broker, OutboxMessage).run(stop))
+        try:
+            yield
+        finally:
+            stop.set()

@@ -1,0 +1,61 @@
+"""``manage.py run_service NAME…``: runs services until told to stop. May run in any number of copies."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from checkout.conf import conf
+from checkout.messaging.broker import close_brokers, get_broker
+from checkout.services import SERVICES
+from checkout.services.running import run_services
+
+log = structlog.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    """See the module."""
+
+    help = f"Runs services, on one event loop: {', '.join(SERVICES)}."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the services' names."""
+        parser.add_argument("names", nargs="*", metavar="NAME", help="a service to run")
+        parser.add_argument("--all", action="store_true", help="run all of them")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until SIGTERM or SIGINT, then finish what has begun."""
+        names = list(SERVICES) if options["all"] else list(dict.fromkeys(options["names"]))
+        unknown = [name for name in names if name not in SERVICES]
+        if unknown or not names:
+            problem = f"There is no service {', '.join(unknown)}" if unknown else "Which service"
+            raise CommandError(f"{problem}. Known: {', '.join(SERVICES)}; or --all.")
+        if conf.is_embedded:
+            raise CommandError(
+                "BROKER_URL is memory://: the services run inside the web process. Set it to amqp://… to run "
+                "them on their own."
+            )
+        asyncio.run(_run(names))
+
+
+async def _run(names: Sequence[str]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    broker = get_broker()
+    await broker.start()
+    announcement = asyncio.create_task(_announce(names))
+    try:
+        await run_services(names, broker, stop)
+    finally:
+        announcement.cancel()
+        await close_brokers()
+
+
+async def _announce(names: Sequence[str]) -> None:
+    await get_broker().wait_connected()
+    log.info("service ready", services=",".join(names))

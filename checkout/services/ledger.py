@@ -1,0 +1,65 @@
+"""The ledger service: double entry. Nothing is ever changed; a mistake is undone by a reversing posting.
+
+Chart of accounts, seen from the gateway; debits are positive, and each posting adds up to zero:
+
+    provider:in_process   a claim on the provider: captures asked for, not yet taken
+    provider:captured     a claim on the provider: taken from the shopper, refunds already off
+    merchant:payable      what is owed to the merchant whose payment it is
+
+    kind                  debit                 credit
+    capture_requested     provider:in_process   merchant:payable
+    captured              provider:captured     provider:in_process
+    refunded              merchant:payable      provider:captured
+    reversal              merchant:payable      provider:in_process   (the capture was refused)
+"""
+
+from checkout.commands import Done, PostEntries
+from checkout.messaging.service import CommandRejected, Message, Service
+from checkout.models import LedgerEntry
+
+service = Service("ledger")
+
+IN_PROCESS = "provider:in_process"
+CAPTURED = "provider:captured"
+PAYABLE = "merchant:payable"
+
+# Debit and credit by kind of posting.
+ACCOUNTS = {
+    "capture_requested": (IN_PROCESS, PAYABLE),
+    "captured": (CAPTURED, IN_PROCESS),
+    "refunded": (PAYABLE, CAPTURED),
+    "reversal": (PAYABLE, IN_PROCESS),
+}
+
+
+@service.command("ledger.post")
+def post(command: PostEntries, message: Message) -> Done:
+    """Post both sides, once per kind and reference: the same again is a plain yes, other entries an error."""
+    if command.kind not in ACCOUNTS:
+        raise CommandRejected("unknown_kind", f"There is no posting of kind {command.kind}.")
+    if command.minor <= 0:
+        raise CommandRejected("invalid_amount", "A posting has an amount above zero.")
+    debit, credit = ACCOUNTS[command.kind]
+    posting = f"{command.kind}:{command.reference}"
+    sides = {(debit, command.minor, command.currency), (credit, -command.minor, command.currency)}
+    LedgerEntry.objects.bulk_create(
+        [
+            LedgerEntry(
+                posting=posting,
+                account=account,
+                payment_reference=command.payment,
+                amount_minor=minor,
+                currency=currency,
+            )
+            for account, minor, currency in sorted(sides)
+        ],
+        ignore_conflicts=True,
+    )
+    posted = set(
+        LedgerEntry.objects.filter(posting=posting, payment_reference=command.payment).values_list(
+            "account", "amount_minor", "currency"
+        )
+    )
+    if posted != sides:
+        raise CommandRejected("posting_exists", f"{posting} was made before, with other entries.")
+    return Done()

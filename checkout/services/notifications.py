@@ -1,0 +1,81 @@
+"""The notifications service: receipts by e-mail.
+
+The receipt's row is written with the payment's step, so that a mail server that is down never holds up a
+payment. Sending is a command of its own, repeated with growing pauses. A crash between the mail server's yes
+and our record of it sends the same receipt again: at least once, rather than perhaps never.
+"""
+
+import smtplib
+
+import structlog
+from django.core.mail import EmailMessage
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from checkout.commands import Body, Done, SendReceipt
+from checkout.messaging.service import Message, Service
+from checkout.models import Payment, Receipt
+
+log = structlog.get_logger(__name__)
+
+service = Service("notifications")
+
+# Pauses before sending is tried again, in seconds; after the last one it is given up.
+RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
+
+
+class DeliverReceipt(Body, frozen=True):
+    """notifications.deliver_receipt: hand the e-mail to the mail server."""
+
+    payment: str
+    failures: int = 0
+
+
+@service.command("notifications.send_receipt")
+def send_receipt(command: SendReceipt, message: Message) -> Done:
+    """Record that a receipt is owed and see to it; nothing to do for a shopper who left no address."""
+    email = Payment.objects.values_list("shopper_email", flat=True).get(reference=command.payment)
+    if email:
+        _, is_new = Receipt.objects.get_or_create(
+            payment_reference=command.payment, defaults={"email": email}
+        )
+        if is_new:
+            message.send(
+                service.name,
+                "notifications.deliver_receipt",
+                DeliverReceipt(payment=command.payment),
+                reply_to="",
+            )
+    return Done()
+
+
+@service.command("notifications.deliver_receipt", transactional=False)
+def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
+    """Send the e-mail unless it has been sent, then record it."""
+    receipt = Receipt.objects.get(payment_reference=command.payment)
+    is_sent = receipt.sent_at is not None
+    if not is_sent:
+        try:
+            receipt_email(receipt).send()
+            is_sent = True
+        except (OSError, smtplib.SMTPException):
+            log.warning("receipt not sent", payment=command.payment, exc_info=True)
+    with message.once():
+        if is_sent:
+            Receipt.objects.filter(pk=receipt.pk, sent_at__isnull=True).update(sent_at=timezone.now())
+        elif command.failures < len(RETRY_PAUSES):
+            again = DeliverReceipt(payment=command.payment, failures=command.failures + 1)
+            pause = RETRY_PAUSES[command.failures]
+            message.send(service.name, message.envelope.type, again, reply_to="", delay_seconds=pause)
+        else:
+            log.error("receipt given up", payment=command.payment)
+
+
+def receipt_email(receipt: Receipt) -> EmailMessage:
+    """Return the plain-text e-mail, read from the payment as it stands."""
+    payment = Payment.objects.select_related("merchant").get(reference=receipt.payment_reference)
+    return EmailMessage(
+        subject=f"Your payment to {payment.merchant.name}",
+        body=render_to_string("checkout/email/receipt.txt", {"payment": payment}),
+        to=[receipt.email],
+    )

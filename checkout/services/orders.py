@@ -1,0 +1,87 @@
+"""The orders service: sets stock aside for a payment, keeps it when paid and gives it back when not.
+
+The reservation's row is the lock of its payment and is always taken first; then the stock, in the order of
+its sku, so that two payments for the same things never wait for each other.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from checkout.commands import ConfirmOrder, Done, OrderLine, ReleaseStock, ReserveStock, StockReserved
+from checkout.messaging.service import CommandRejected, Message, Service
+from checkout.models import Reservation, StockItem
+
+service = Service("orders")
+
+
+@service.command("orders.reserve")
+def reserve(command: ReserveStock, message: Message) -> StockReserved:
+    """Set all lines aside or none. A second time for the same payment changes nothing.
+
+    What was released may be reserved again: the payment is being tried once more.
+    """
+    wanted = _quantities(command.lines)
+    reservation, _ = Reservation.objects.get_or_create(
+        payment_reference=command.payment,
+        defaults={"lines": [], "state": Reservation.State.RELEASED},
+    )
+    reservation = Reservation.objects.select_for_update().get(pk=reservation.pk)
+    if reservation.state != Reservation.State.RELEASED:
+        return StockReserved(reserved=True)
+    stock = _locked_stock(wanted)
+    missing = [sku for sku, quantity in wanted.items() if sku not in stock or stock[sku].quantity < quantity]
+    if missing:
+        return StockReserved(reserved=False, missing=missing)
+    _take(stock, wanted)
+    reservation.lines = [{"sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
+    reservation.state = Reservation.State.RESERVED
+    reservation.save(update_fields=["lines", "state", "updated_at"])
+    return StockReserved(reserved=True)
+
+
+@service.command("orders.confirm")
+def confirm(command: ConfirmOrder, message: Message) -> Done:
+    """The payment is made: what was set aside is sold."""
+    reservation = Reservation.objects.select_for_update().filter(payment_reference=command.payment).first()
+    if reservation is None or reservation.state == Reservation.State.RELEASED:
+        raise CommandRejected("not_reserved", "Nothing is reserved for this payment.")
+    reservation.state = Reservation.State.CONFIRMED
+    reservation.save(update_fields=["state", "updated_at"])
+    return Done()
+
+
+@service.command("orders.release")
+def release(command: ReleaseStock, message: Message) -> Done:
+    """Give back what is set aside, if anything is. What has been sold is not given back."""
+    reservation = Reservation.objects.select_for_update().filter(payment_reference=command.payment).first()
+    if reservation is None or reservation.state == Reservation.State.RELEASED:
+        return Done()
+    if reservation.state == Reservation.State.CONFIRMED:
+        raise CommandRejected("order_confirmed", "The order is confirmed; its stock is not given back.")
+    reserved = {line["sku"]: -line["quantity"] for line in reservation.lines}
+    _take(_locked_stock(reserved), reserved)
+    reservation.state = Reservation.State.RELEASED
+    reservation.save(update_fields=["state", "updated_at"])
+    return Done()
+
+
+def _quantities(lines: list[OrderLine]) -> dict[str, int]:
+    """Return how much of each sku is wanted, in the order of sku."""
+    if any(line.quantity < 1 for line in lines):
+        raise CommandRejected("invalid_quantity", "A quantity is at least one.")
+    total: Counter[str] = Counter()
+    for line in lines:
+        total[line.sku] += line.quantity
+    return dict(sorted(total.items()))
+
+
+def _locked_stock(skus: Mapping[str, int]) -> dict[str, StockItem]:
+    return {
+        item.sku: item for item in StockItem.objects.select_for_update().filter(sku__in=skus).order_by("sku")
+    }
+
+
+def _take(stock: Mapping[str, StockItem], quantities: Mapping[str, int]) -> None:
+    for sku, quantity in quantities.items():
+        stock[sku].quantity -= quantity
+    StockItem.objects.bulk_update(stock.values(), ["quantity"])

@@ -1,0 +1,61 @@
+"""Step two of a provider call: ask, with no lock, no transaction and no database connection held."""
+
+from collections.abc import Callable
+
+import structlog
+from django.db import close_old_connections
+
+from checkout.errors import (
+    OutcomeUnknown,
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderReplyInvalid,
+    ProviderUnavailable,
+)
+from checkout.models import ProviderAccount
+from checkout.providers.base import Outcome, Provider, ProviderResult, Refusal, RefusalReason
+from checkout.providers.registry import get_provider
+
+log = structlog.get_logger(__name__)
+
+
+def ask(
+    account: ProviderAccount,
+    question: Callable[[Provider], ProviderResult],
+    *,
+    unreached: Outcome = Outcome.NOT_SENT,
+) -> ProviderResult:
+    """Return what the provider said, or what it means that it said nothing. Provider errors do not escape.
+
+    ``unreached`` is what it means when the question itself was not sent.
+    """
+    close_old_connections()
+    try:
+        return question(get_provider(account.opened()))
+    except ProviderUnavailable as error:
+        log.warning("provider not reached", account=account.code, reason=str(error))
+        return _silence(unreached, error)
+    except ProviderMisconfigured as error:
+        log.error("provider account misconfigured", account=account.code, reason=str(error))
+        return _silence(unreached, error)
+    except OutcomeUnknown as error:
+        log.warning("provider's outcome unknown", account=account.code, reason=str(error))
+        return _silence(Outcome.UNKNOWN, error)
+    except ProviderReplyInvalid as error:
+        log.error("provider's reply not understood", account=account.code, reason=str(error))
+        return _silence(Outcome.UNKNOWN, error)
+
+
+def refused(reason: RefusalReason, outcome: Outcome = Outcome.REFUSED) -> ProviderResult:
+    """Return a refusal of our own, of which the provider knows nothing."""
+    return ProviderResult(outcome=outcome, refusal=Refusal(reason=reason))
+
+
+def _silence(outcome: Outcome, error: ProviderError) -> ProviderResult:
+    refusal = Refusal(reason=RefusalReason.PROVIDER_ERROR, code=error.code)
+    return ProviderResult(
+        outcome=outcome,
+        event=error.code,
+        refusal=refusal if outcome == Outcome.NOT_SENT else None,
+        transcript=str(error),
+    )

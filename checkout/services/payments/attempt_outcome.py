@@ -1,0 +1,132 @@
+"""What a provider's answer, or a notification, makes of an attempt. The attempt must be locked."""
+
+from dataclasses import asdict, replace
+
+from django.utils import timezone
+
+from checkout.challenge_token import hash_of, token_for
+from checkout.commands import ProviderAnswered
+from checkout.conf import conf
+from checkout.models import Attempt
+from checkout.money import Money
+from checkout.providers.base import Challenge, EventKind, Outcome, ProviderResult, Refusal, RefusalReason
+from checkout.services.payments.conclusion import CONFLICTED
+from checkout.states import Actor, AttemptState, attempt_machine
+
+# The event by which an outcome moves an attempt, and who causes it. Everything else leaves it unknown.
+EVENTS = {
+    Outcome.APPROVED: ("authorised", Actor.PROVIDER),
+    Outcome.CHALLENGE_REQUIRED: ("challenge_required", Actor.PROVIDER),
+    Outcome.REFUSED: ("refused", Actor.PROVIDER),
+    Outcome.NOT_SENT: ("not_sent", Actor.SAGA),
+}
+
+# What an attempt in a state that says how it ended is answered with.
+ENDS = {
+    AttemptState.AUTHORISED: Outcome.APPROVED,
+    AttemptState.REFUSED: Outcome.REFUSED,
+    AttemptState.NOT_SENT: Outcome.NOT_SENT,
+    AttemptState.EXPIRED: Outcome.REFUSED,
+}
+
+# Settlements and charge-backs have fees off and are in the merchant's currency, or the issuer's.
+IN_ANOTHER_CURRENCY_PERHAPS = (EventKind.SETTLED, EventKind.CHARGED_BACK, EventKind.CHARGE_BACK_REVERSED)
+OF_A_PART_PERHAPS = (
+    EventKind.CAPTURED,
+    EventKind.CANCELLED,
+    EventKind.EXPIRED,
+    EventKind.REFUNDED,
+    EventKind.REFUND_FAILED,
+)
+
+
+def is_for_another_payment(attempt: Attempt, result: ProviderResult) -> bool:
+    """Whether order code, amount or currency differ from ours, as far as the provider names them."""
+    if result.order_code and result.order_code != attempt.order_code:
+        return True
+    return result.amount is not None and not _fits(attempt.payment.amount, result.amount, result.kind)
+
+
+def _fits(ours: Money, told: Money, kind: EventKind) -> bool:
+    if kind in IN_ANOTHER_CURRENCY_PERHAPS:
+        return True
+    if kind in OF_A_PART_PERHAPS:
+        return told.currency == ours.currency and told <= ours
+    return told == ours
+
+
+def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:
+    """Move the attempt, keep what belongs to it, save it and return the answer.
+
+    What comes too late to move it is answered with how the attempt ended. Two things are conflicted and wait
+    for staff: a statement about other money than ours, and an authorisation of an attempt that had ended
+    without one.
+    """
+    if is_for_another_payment(attempt, result):
+        return conflict(attempt, result)
+    result = _understood(attempt, result)
+    event, actor = EVENTS.get(result.outcome, ("outcome_unknown", Actor.SAGA))
+    if attempt_machine.allows(attempt.state, event, actor):
+        if result.outcome == Outcome.CHALLENGE_REQUIRED and result.challenge:
+            _keep_challenge(attempt, result.challenge)
+        attempt.apply(event, actor)
+        _keep_details(attempt, result)
+        attempt.save()
+    elif result.outcome == Outcome.APPROVED and attempt.state != AttemptState.AUTHORISED:
+        return conflict(attempt, result)
+    elif attempt.state == AttemptState.REFUSED and result.outcome == Outcome.REFUSED:
+        _keep_details(attempt, result)
+        attempt.save()
+    return answer_of(attempt, otherwise=result.outcome, event=result.event)
+
+
+def answer_of(attempt: Attempt, *, otherwise: str, event: str = "") -> ProviderAnswered:
+    """Return how the attempt ended; ``otherwise`` while it has not."""
+    if attempt.state == AttemptState.CONFLICTED:
+        return ProviderAnswered(outcome=CONFLICTED, event=event)
+    outcome = ENDS.get(AttemptState(attempt.state), otherwise)
+    reason = attempt.refusal_reason if outcome in (Outcome.REFUSED, Outcome.NOT_SENT) else ""
+    return ProviderAnswered(outcome=outcome, event=event, refusal_reason=reason)
+
+
+def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:
+    """Replace outcomes that cannot be acted upon by what they amount to."""
+    if result.outcome == Outcome.DEVICE_DATA_REQUIRED:
+        # Our page has tried to collect it before: this browser cannot go on.
+        return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)
+    if result.outcome == Outcome.CHALLENGE_REQUIRED and result.challenge is None:
+        return replace(result, outcome=Outcome.UNKNOWN)
+    if result.outcome == Outcome.CHALLENGE_REQUIRED and attempt.challenge_count >= conf.max_challenges:
+        return _refuse(result, RefusalReason.AUTHENTICATION_FAILED)
+    return result
+
+
+def _refuse(result: ProviderResult, reason: RefusalReason) -> ProviderResult:
+    return replace(result, outcome=Outcome.REFUSED, refusal=Refusal(reason=reason))
+
+
+def _keep_challenge(attempt: Attempt, challenge: Challenge) -> None:
+    attempt.challenge = asdict(challenge)
+    attempt.challenge_count += 1
+    attempt.challenge_token_hash = hash_of(token_for(attempt))
+    attempt.challenge_expires_at = timezone.now() + conf.challenge_lifetime
+
+
+def _keep_details(attempt: Attempt, result: ProviderResult) -> None:
+    """Keep what the answer tells; what it does not tell stays as it was."""
+    attempt.session_state = result.session_state or attempt.session_state
+    if result.three_ds:
+        attempt.three_d_secure = asdict(result.three_ds)
+    if result.card:
+        attempt.card = asdict(result.card)
+    if result.refusal:
+        attempt.refusal_reason = result.refusal.reason
+        attempt.refusal_code = result.refusal.code[:50]
+
+
+def conflict(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:
+    """Put the attempt aside for staff, unless it has ended already."""
+    if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
+        attempt.apply("conflicted", Actor.PROVIDER)
+        attempt.save()
+    return ProviderAnswered(outcome=CONFLICTED, event=result.event)

@@ -1,0 +1,136 @@
+"""Authorise a payment, and complete its challenge: the two messages of a purchase."""
+
+from collections.abc import Callable
+from functools import partial
+
+from django.db import transaction
+
+from checkout.challenge_token import token_for
+from checkout.commands import AuthorisePayment, CompleteAuthentication, ProviderAnswered
+from checkout.conf import conf
+from checkout.messaging.service import Message
+from checkout.models import Attempt
+from checkout.providers.base import (
+    Authorisation,
+    Browser,
+    ChallengeCompletion,
+    Outcome,
+    ProviderResult,
+    RefusalReason,
+    Verb,
+)
+from checkout.services.payments.asking import ask, refused
+from checkout.services.payments.attempt_outcome import answer_of, apply_to_attempt
+from checkout.services.payments.conclusion import conclude, record_fact
+from checkout.services.payments.intent import (
+    Intent,
+    commit_intent,
+    locked_attempt,
+    record_outcome,
+    refuse_repetition,
+    stored_outcome,
+)
+from checkout.services.payments.service import service
+from checkout.states import Actor, AttemptState, attempt_machine
+
+
+@service.command("payments.authorise", transactional=False)
+def authorise(command: AuthorisePayment, message: Message) -> None:
+    """Send the first message, with the card that the shopper's browser has sealed.
+
+    Without a card nothing is sent: it is never stored, so a copy of this command that was kept has none.
+    """
+    sealed_card = message.take_sealed()
+    _carry_out(
+        command.attempt,
+        message,
+        ready=AttemptState.CREATED,
+        intent_of=lambda attempt: Intent(Verb.AUTHORISE, f"{attempt.order_code}:authorise"),
+        send=partial(_send_authorisation, sealed_card),
+    )
+
+
+@service.command("payments.complete_challenge", transactional=False)
+def complete_challenge(command: CompleteAuthentication, message: Message) -> None:
+    """Send the second message: the shopper is back, and the provider knows how it went at the ACS."""
+    _carry_out(
+        command.attempt,
+        message,
+        ready=AttemptState.CHALLENGE_RETURNED,
+        intent_of=lambda attempt: Intent(
+            Verb.COMPLETE_CHALLENGE, f"{attempt.order_code}:challenge:{attempt.challenge_count}"
+        ),
+        send=_send_completion,
+    )
+
+
+def _carry_out(
+    order_code: str,
+    message: Message,
+    *,
+    ready: AttemptState,
+    intent_of: Callable[[Attempt], Intent],
+    send: Callable[[Attempt, Intent], ProviderResult],
+) -> None:
+    """The three steps. An attempt that is not ``ready`` is past this message, which is then not sent."""
+    with transaction.atomic(durable=True):
+        attempt = locked_attempt(order_code)
+        refuse_repetition(message)
+        intent = intent_of(attempt)
+        is_to_be_sent = attempt.state == ready and commit_intent(attempt, intent)
+        if is_to_be_sent and attempt.state == AttemptState.CREATED:
+            attempt.apply("submitted", Actor.SAGA)
+            attempt.save(update_fields=["state", "updated_at"])
+    result = send(attempt, intent) if is_to_be_sent else None
+    conclude(message, partial(_record, order_code, intent, result))
+
+
+def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> ProviderAnswered:
+    attempt = locked_attempt(order_code)
+    if result is None:
+        return _recall(attempt, intent)
+    answer = apply_to_attempt(attempt, result)
+    record_outcome(intent, answer.outcome, result.event)
+    record_fact(attempt, f"{intent.verb}_{answer.outcome}", result, answer)
+    return answer
+
+
+def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
+    """Answer a command whose call was made before, or is just being made."""
+    outcome = stored_outcome(intent)
+    if outcome == Outcome.UNKNOWN and attempt_machine.allows(attempt.state, "outcome_unknown", Actor.SAGA):
+        attempt.apply("outcome_unknown", Actor.SAGA)
+        attempt.save(update_fields=["state", "updated_at"])
+    return answer_of(attempt, otherwise=outcome)
+
+
+def _send_authorisation(sealed_card: str, attempt: Attempt, intent: Intent) -> ProviderResult:
+    if not sealed_card:
+        return refused(RefusalReason.CARD_NOT_RECEIVED, outcome=Outcome.NOT_SENT)
+    payment = attempt.payment
+    token = token_for(attempt, attempt.challenge_count + 1)
+    request = Authorisation(
+        order_code=attempt.order_code,
+        session_id=attempt.session_id,
+        idempotency_key=intent.key,
+        amount=payment.amount,
+        description=payment.description,
+        shopper_email=payment.shopper_email,
+        browser=Browser(**attempt.browser),
+        return_url=f"{conf.public_url}/checkout/{payment.reference}/challenge/return/{token}/",
+        sealed_card=sealed_card,
+        device_data_reference=attempt.device_data_reference,
+        challenge_window=conf.challenge_window,
+    )
+    return ask(attempt.provider_account, lambda provider: provider.authorise(request))
+
+
+def _send_completion(attempt: Attempt, intent: Intent) -> ProviderResult:
+    request = ChallengeCompletion(
+        order_code=attempt.order_code,
+        session_id=attempt.session_id,
+        idempotency_key=intent.key,
+        session_state=attempt.session_state,
+        echo_data=(attempt.challenge or {}).get("echo_data", ""),
+    )
+    return ask(attempt.provider_account, lambda provider: provider.complete_challenge(request))

@@ -1,0 +1,61 @@
+"""Step three of a provider call: its outcome, the fact and the reply in one transaction."""
+
+from collections.abc import Callable
+
+import structlog
+from django.db import transaction
+
+from checkout.commands import ProviderAnswered
+from checkout.messaging.service import AlreadyHandled, Message
+from checkout.models import Attempt, Fact
+from checkout.providers.base import ProviderResult
+from checkout.scrubbing import scrub_text
+from checkout.states import Actor
+
+log = structlog.get_logger(__name__)
+
+# The one outcome that no provider answers with: what it said does not fit what we know.
+CONFLICTED = "conflicted"
+
+
+def conclude(message: Message, record: Callable[[], ProviderAnswered]) -> None:
+    """Run ``record`` and send what it returns as the reply.
+
+    If another copy of the command was answered meanwhile (with "unknown", as it found our intent), what we
+    have learnt is recorded all the same: the inquiry that follows an unknown outcome will find it.
+    """
+    try:
+        with message.once():
+            message.reply(record())
+    except AlreadyHandled:
+        with transaction.atomic():
+            record()
+        raise
+
+
+def record_fact(
+    attempt: Attempt, kind: str, result: ProviderResult, answer: ProviderAnswered, *, reference: str = ""
+) -> None:
+    """Write down what the provider said, and what was made of it where that differs."""
+    data = {
+        "outcome": str(result.outcome),
+        "event": result.event,
+        "reference": reference or result.reference,
+        "amount": str(result.amount) if result.amount else "",
+        "refusal_code": result.refusal.code if result.refusal else "",
+        "refusal_description": result.refusal.description if result.refusal else "",
+        "security_code_check": result.checks.security_code if result.checks else "",
+        "address_check": result.checks.address if result.checks else "",
+    }
+    if answer.outcome != result.outcome:
+        data["taken_as"] = answer.outcome
+    Fact.objects.create(
+        payment=attempt.payment,
+        attempt=attempt,
+        source=Actor.PROVIDER,
+        kind=kind,
+        data={name: scrub_text(value) for name, value in data.items() if value},
+        text=scrub_text(result.transcript),
+    )
+    if answer.outcome == CONFLICTED:
+        log.error("provider contradicts us", attempt=attempt.order_code, event=result.event)

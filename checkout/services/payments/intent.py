@@ -1,0 +1,76 @@
+"""Step one of a provider call: the attempt under lock, and the intent committed before anything is sent.
+
+Callers use ``transaction.atomic(durable=True)``: an intent that is not committed protects from nothing.
+"""
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from checkout.messaging.service import AlreadyHandled, CommandRejected, Message
+from checkout.models import Attempt, InboxMessage, ProviderCall
+from checkout.providers.base import Outcome, Verb
+from checkout.services.payments.service import service
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What one provider call is known by; ``key`` is its idempotency key, the same at every try."""
+
+    verb: Verb
+    key: str
+
+
+def locked_attempt(order_code: str) -> Attempt:
+    """Return the attempt, locked until the transaction ends; raises ``CommandRejected`` if there is none."""
+    attempt = (
+        Attempt.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("payment", "provider_account")
+        .filter(order_code=order_code)
+        .first()
+    )
+    if attempt is None:
+        raise CommandRejected("attempt_not_found", f"There is no attempt {order_code}.")
+    return attempt
+
+
+def refuse_repetition(message: Message) -> None:
+    """Raise ``AlreadyHandled`` for a message that was answered before.
+
+    Asked with the attempt locked, as whoever answers holds that lock. Without it, the redelivery of a command
+    that was answered "not sent" would send it after all.
+    """
+    if InboxMessage.objects.filter(consumer=service.name, message_id=message.envelope.message_id).exists():
+        raise AlreadyHandled(message.envelope.message_id)
+
+
+def commit_intent(attempt: Attempt, intent: Intent) -> bool:
+    """Write the intent; return whether the provider is to be called now. The attempt must be locked.
+
+    A call that certainly was not sent may be made again with the same key. Every other intent that exists
+    stands for a call that was, or is just being, made.
+    """
+    call, is_new = ProviderCall.objects.get_or_create(
+        key=intent.key, defaults={"attempt": attempt, "verb": intent.verb}
+    )
+    if is_new:
+        return True
+    if call.outcome != Outcome.NOT_SENT:
+        return False
+    call.outcome = ""
+    call.started_at, call.finished_at = timezone.now(), None
+    call.save(update_fields=["outcome", "started_at", "finished_at"])
+    return True
+
+
+def record_outcome(intent: Intent, outcome: str, event: str) -> None:
+    """Write what came of the call, in the transaction of step three."""
+    ProviderCall.objects.filter(key=intent.key).update(
+        outcome=outcome, event=event[:100], finished_at=timezone.now()
+    )
+
+
+def stored_outcome(intent: Intent) -> str:
+    """Return what is known of a call made before; ``unknown`` while nothing is."""
+    call = ProviderCall.objects.filter(key=intent.key).first()
+    return (call.outcome if call else "") or Outcome.UNKNOWN

@@ -1,0 +1,129 @@
+"""Capture, void and refund: what is done to an authorised payment."""
+
+from functools import partial
+
+from django.db import transaction
+
+from checkout.commands import CapturePayment, ProviderAnswered, RefundPayment, VoidPayment
+from checkout.messaging.service import CommandRejected, Message
+from checkout.models import Attempt, Operation
+from checkout.money import Money
+from checkout.providers.base import Modification, Outcome, Provider, ProviderResult, Verb
+from checkout.services.payments.asking import ask
+from checkout.services.payments.attempt_outcome import conflict
+from checkout.services.payments.conclusion import CONFLICTED, conclude, record_fact
+from checkout.services.payments.intent import (
+    Intent,
+    commit_intent,
+    locked_attempt,
+    record_outcome,
+    refuse_repetition,
+)
+from checkout.services.payments.operation_outcome import OUTCOMES, STATES, move
+from checkout.services.payments.service import service
+from checkout.states import AttemptState
+
+# While the outcome of the authorisation is open, nothing is compensated: there may be nothing to undo yet.
+OPEN_STATES = (
+    AttemptState.CREATED,
+    AttemptState.SUBMITTED,
+    AttemptState.CHALLENGE_REQUIRED,
+    AttemptState.CHALLENGE_RETURNED,
+    AttemptState.UNKNOWN,
+)
+
+
+@service.command("payments.capture", transactional=False)
+def capture(command: CapturePayment, message: Message) -> None:
+    """Take authorised money."""
+    amount = Money(command.minor, command.currency)
+    _carry_out(command.attempt, command.operation, Verb.CAPTURE, amount, message)
+
+
+@service.command("payments.void", transactional=False)
+def void(command: VoidPayment, message: Message) -> None:
+    """Release an authorisation that was not captured."""
+    _carry_out(command.attempt, command.operation, Verb.VOID, None, message)
+
+
+@service.command("payments.refund", transactional=False)
+def refund(command: RefundPayment, message: Message) -> None:
+    """Give captured money back."""
+    amount = Money(command.minor, command.currency)
+    _carry_out(command.attempt, command.operation, Verb.REFUND, amount, message)
+
+
+def _carry_out(order_code: str, reference: str, verb: Verb, amount: Money | None, message: Message) -> None:
+    """The three steps, with the operation's reference as the idempotency key."""
+    intent = Intent(verb, reference)
+    with transaction.atomic(durable=True):
+        attempt = locked_attempt(order_code)
+        refuse_repetition(message)
+        operation = _operation(attempt, reference, verb, amount)
+        is_to_be_sent = operation.state == Operation.State.REQUESTED and commit_intent(attempt, intent)
+        if is_to_be_sent:
+            _check_allowed(attempt, verb)
+    result = _send(attempt, operation, verb) if is_to_be_sent else None
+    conclude(message, partial(_record, order_code, intent, result))
+
+
+def _operation(attempt: Attempt, reference: str, verb: Verb, amount: Money | None) -> Operation:
+    operation = attempt.operations.filter(reference=reference, kind=verb).first()
+    if operation is None:
+        raise CommandRejected("operation_not_found", f"This attempt has no {verb} {reference}.")
+    if amount is not None and amount != operation.amount:
+        raise CommandRejected("amount_differs", f"{reference} is a {verb} of {operation.amount}.")
+    return operation
+
+
+def _check_allowed(attempt: Attempt, verb: Verb) -> None:
+    if verb == Verb.CAPTURE and attempt.state != AttemptState.AUTHORISED:
+        raise CommandRejected("not_authorised", f"An attempt that is {attempt.state} cannot be captured.")
+    if attempt.state in OPEN_STATES:
+        raise CommandRejected("outcome_open", f"An attempt that is {attempt.state} has nothing to {verb}.")
+
+
+def _send(attempt: Attempt, operation: Operation, verb: Verb) -> ProviderResult:
+    request = Modification(
+        order_code=attempt.order_code,
+        reference=operation.reference,
+        idempotency_key=operation.reference,
+        amount=operation.amount,
+        session_state=attempt.session_state,
+    )
+
+    def question(provider: Provider) -> ProviderResult:
+        if verb == Verb.CAPTURE:
+            return provider.capture(request)
+        if verb == Verb.VOID:
+            return provider.void(request)
+        return provider.refund(request)
+
+    return ask(attempt.provider_account, question)
+
+
+def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> ProviderAnswered:
+    attempt = locked_attempt(order_code)
+    operation = attempt.operations.get(reference=intent.key)
+    if result is None:
+        if operation.state == Operation.State.REQUESTED:
+            move(operation, Operation.State.UNKNOWN)
+        return ProviderAnswered(outcome=OUTCOMES[Operation.State(operation.state)])
+    answer = _apply(attempt, operation, result)
+    record_outcome(intent, answer.outcome, result.event)
+    record_fact(attempt, f"{intent.verb}_{answer.outcome}", result, answer, reference=operation.reference)
+    return answer
+
+
+def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> ProviderAnswered:
+    is_for_another = (result.order_code or attempt.order_code) != attempt.order_code or (
+        result.amount or operation.amount
+    ) != operation.amount
+    if is_for_another:
+        move(operation, Operation.State.UNKNOWN)
+        conflict(attempt, result)
+        return ProviderAnswered(outcome=CONFLICTED, event=result.event)
+    move(operation, STATES.get(result.outcome, Operation.State.UNKNOWN))
+    outcome = OUTCOMES[Operation.State(operation.state)]
+    reason = result.refusal.reason if result.refusal and outcome != Outcome.APPROVED else ""
+    return ProviderAnswered(outcome=outcome, event=result.event, refusal_reason=reason)

@@ -1,0 +1,17 @@
+"""Run services on the running event loop: each with a worker, all with one broker connection."""
+
+import asyncio
+from collections.abc import Iterable
+
+from checkout.messaging.broker import Broker
+from checkout.messaging.worker import Worker
+from checkout.models import InboxMessage, OutboxMessage
+from checkout.services import SERVICES
+
+
+async def run_services(names: Iterable[str], broker: Broker, stop: asyncio.Event) -> None:
+    """Work until ``stop`` is set, then finish what has begun. Raises as soon as one worker cannot go on."""
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            worker = Worker(broker, SERVICES[name], inbox_model=InboxMessage, outbox_model=OutboxMessage)
+            group.create_task(worker.run(stop), name=name)
