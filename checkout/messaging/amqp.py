@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pika
@@ -23,8 +24,6 @@ from checkout.messaging.envelope import (
 HEARTBEAT_SECONDS = 10
 TCP_USER_TIMEOUT_MILLISECONDS = 8_000
 CONNECT_TIMEOUT_SECONDS = 5.0
-PERSISTENT = 2
-
 # What the broker itself adds on delivery or when dead-lettering.
 _BROKER_HEADERS = (
     "x-death",
@@ -95,7 +94,7 @@ def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:
     return BasicProperties(
         content_type=envelope.content_type,
         headers=dict(envelope.headers),
-        delivery_mode=PERSISTENT,
+        delivery_mode=pika.DeliveryMode.Persistent,
         correlation_id=envelope.correlation_id or None,
         reply_to=envelope.reply_to or None,
         message_id=envelope.message_id,
@@ -147,7 +146,7 @@ def _envelope(properties: BasicProperties, body: bytes) -> Envelope:
     )
 
 
-def _headers(raw: dict[str, object]) -> dict[str, HeaderValue]:
+def _headers(raw: Mapping[str, object]) -> dict[str, HeaderValue]:
     headers: dict[str, HeaderValue] = {}
     for name, value in raw.items():
         if name.startswith(_BROKER_HEADERS):

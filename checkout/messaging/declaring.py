@@ -11,13 +11,17 @@ async def declare_exchanges(link: Link, exchanges: Iterable[Exchange]) -> None:
 
     async def work(channel: AmqpChannel) -> None:
         for exchange in exchanges:
-            await channel.ask(
-                lambda answer, exchange=exchange: channel.raw.exchange_declare(
-                    exchange.name, exchange.kind, durable=True, callback=answer
-                )
-            )
+            await _declare_exchange(channel, exchange)
 
     await on_disposable_channel(link, work)
+
+
+async def _declare_exchange(channel: AmqpChannel, exchange: Exchange) -> None:
+    await channel.ask(
+        lambda answer: channel.raw.exchange_declare(
+            exchange.name, exchange.kind, durable=True, callback=answer
+        )
+    )
 
 
 async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]] = ()) -> None:
@@ -31,11 +35,7 @@ async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[
             )
         )
         for exchange, key in bindings:
-            await channel.ask(
-                lambda answer, exchange=exchange, key=key: channel.raw.queue_bind(
-                    queue.name, exchange, key, callback=answer
-                )
-            )
+            await _bind(channel, queue.name, exchange, key)
 
     await on_disposable_channel(link, work)
 
@@ -45,11 +45,15 @@ async def change_binding(link: Link, queue: str, exchange: str, key: str, *, is_
 
     async def work(channel: AmqpChannel) -> None:
         if is_bound:
-            await channel.ask(lambda answer: channel.raw.queue_bind(queue, exchange, key, callback=answer))
+            await _bind(channel, queue, exchange, key)
         else:
             await channel.ask(lambda answer: channel.raw.queue_unbind(queue, exchange, key, callback=answer))
 
     await on_disposable_channel(link, work)
+
+
+async def _bind(channel: AmqpChannel, queue: str, exchange: str, key: str) -> None:
+    await channel.ask(lambda answer: channel.raw.queue_bind(queue, exchange, key, callback=answer))
 
 
 async def delete_queue(link: Link, queue: str) -> None:

@@ -87,7 +87,7 @@ class Subscriptions:
 
     async def _keep_reading(self, subscription: Subscription, link: Link) -> None:
         try:
-            while link.is_open and not subscription.is_cancelled:
+            while True:
                 try:
                     await self._redeclare(link, subscription.queue)
                     reason = await self._read(subscription, link)
@@ -177,9 +177,9 @@ class Subscriptions:
             await asyncio.wait({subscription.task})
 
 
-def _settle(channel: Channel, delivery_tag: int, is_done: bool, requeue: bool) -> None:
+def _settle(channel: Channel, delivery_tag: int | None, is_done: bool, requeue: bool) -> None:
     # On a closed channel there is nothing to settle: the broker has taken the delivery back.
-    if not channel.is_open:
+    if delivery_tag is None or not channel.is_open:
         return
     if is_done:
         channel.basic_ack(delivery_tag)
