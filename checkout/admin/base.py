@@ -1,0 +1,50 @@
+"""What the pages of the back office have in common."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+# Django's classes take a type parameter in the stubs only.
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    TabularInline = admin.TabularInline[Any, Any]
+    ModelForm = forms.ModelForm[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+    TabularInline = admin.TabularInline
+    ModelForm = forms.ModelForm
+
+
+class ReadOnly:
+    """Nobody adds, changes or deletes these rows by hand, superusers included."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(ReadOnly, ModelAdmin):
+    """A table that can be searched and looked at.
+
+    ``fields`` is always spelt out: what is not named there, such as a token's hash, is not shown.
+    """
+
+    change_form_template = "admin/checkout/read_only.html"
+    actions = None
+    show_full_result_count = False
+    list_per_page = 50
+
+
+class ReadOnlyInline(ReadOnly, TabularInline):
+    """Rows of another table below the one they belong to."""
+
+    extra = 0
+    can_delete = False

@@ -1,0 +1,88 @@
+"""What staff may edit, each with Django's permission for it: merchants, accounts, stock, blocked values."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from checkout.admin.base import ModelAdmin
+from checkout.admin.forms import BlockedValueForm, MerchantForm, ProviderAccountForm, StockItemForm
+from checkout.conf import conf
+from checkout.errors import ProviderMisconfigured
+from checkout.models import BlockedValue, Merchant, ProviderAccount, StockItem
+from checkout.money import Money
+
+
+class ConfigurationAdmin(ModelAdmin):
+    """``fixed_fields`` are names that other systems know a row by: they are chosen once."""
+
+    fixed_fields: tuple[str, ...] = ()
+    show_full_result_count = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [*super().get_readonly_fields(request, obj), *(self.fixed_fields if obj else ())]
+
+
+@admin.register(Merchant)
+class MerchantAdmin(ConfigurationAdmin):
+    form = MerchantForm
+    list_display = ("name", "code")
+    search_fields = ("name", "code")
+    fields = ("name", "code", "return_origins")
+    fixed_fields = ("code",)
+
+
+@admin.register(ProviderAccount)
+class ProviderAccountAdmin(ConfigurationAdmin):
+    """Credentials are not here: they come from the environment, and the page only says whether they do."""
+
+    form = ProviderAccountForm
+    list_display = ("code", "provider", "merchant", "merchant_code", "has_credentials")
+    list_select_related = ("merchant",)
+    list_filter = ("merchant",)
+    search_fields = ("code", "merchant_code")
+    fields = ("code", "merchant", "provider", "merchant_code", "endpoint", "options", "has_credentials")
+    readonly_fields = ("has_credentials",)
+    fixed_fields = ("code", "merchant")
+
+    @admin.display(boolean=True, description="credentials are set")
+    def has_credentials(self, account: ProviderAccount) -> bool:
+        try:
+            return bool(conf.provider_credentials(account.code))
+        except ProviderMisconfigured:
+            return False
+
+
+@admin.register(StockItem)
+class StockItemAdmin(ConfigurationAdmin):
+    form = StockItemForm
+    list_display = ("name", "sku", "price", "quantity")
+    search_fields = ("name", "sku")
+    fields = ("name", "sku", "price_minor", "currency", "quantity")
+    fixed_fields = ("sku",)
+
+    @admin.display(ordering="price_minor")
+    def price(self, item: StockItem) -> str:
+        return str(Money(item.price_minor, item.currency))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Lock the row for a change: orders are taking from the same stock."""
+        item = super().get_object(request, object_id, from_field)
+        if item is not None and request.method == "POST":
+            return StockItem.objects.select_for_update().filter(pk=item.pk).first()
+        return item
+
+    def save_model(self, request: HttpRequest, obj: StockItem, form: StockItemForm, change: bool) -> None:
+        """Write what was changed and nothing else."""
+        obj.save(update_fields=form.changed_data if change else None)
+
+
+@admin.register(BlockedValue)
+class BlockedValueAdmin(ConfigurationAdmin):
+    form = BlockedValueForm
+    list_display = ("value", "kind", "reason", "created_at")
+    list_filter = ("kind",)
+    search_fields = ("value", "reason")
+    fields = ("kind", "value", "reason", "created_at")
+    readonly_fields = ("created_at",)

@@ -1,0 +1,107 @@
+"""Messages that were decided on and handled, and notifications as they were received."""
+
+import json
+
+from django.contrib import admin
+
+from checkout.admin.base import ReadOnlyAdmin
+from checkout.admin.display import badge, duration_text, json_block, payment_link, text_block
+from checkout.models import InboxMessage, OutboxMessage, ProviderNotification
+
+
+@admin.register(OutboxMessage)
+class OutboxMessageAdmin(ReadOnlyAdmin):
+    """What services have decided to send. The sealed card travels with a message but is in no table."""
+
+    list_display = ("type", "routing_key", "payment", "created_at", "published_at", "attempts", "last_error")
+    list_filter = (("published_at", admin.EmptyFieldListFilter), ("created_at", admin.DateFieldListFilter))
+    search_fields = ("subject__exact", "message_id__exact", "correlation_id__exact", "causation_id__exact")
+    search_help_text = "Payment reference, message id, correlation id or causation id"
+    date_hierarchy = "created_at"
+    fields = (
+        "type",
+        "message_id",
+        "exchange",
+        "routing_key",
+        "payment",
+        "correlation_id",
+        "reply_to",
+        "causation_id",
+        "carries_sealed",
+        "created_at",
+        "available_at",
+        "published_at",
+        "attempts",
+        "last_error",
+        "message_body",
+        "message_headers",
+    )
+    readonly_fields = ("payment", "message_body", "message_headers")
+
+    @admin.display(ordering="subject")
+    def payment(self, message: OutboxMessage) -> str:
+        return payment_link(message.subject)
+
+    @admin.display(description="body")
+    def message_body(self, message: OutboxMessage) -> str:
+        return json_block(json.loads(message.body))
+
+    @admin.display(description="headers")
+    def message_headers(self, message: OutboxMessage) -> str:
+        return json_block(message.headers)
+
+
+@admin.register(InboxMessage)
+class InboxMessageAdmin(ReadOnlyAdmin):
+    """What services have handled: once each."""
+
+    list_display = ("type", "consumer", "payment", "received_at", "took")
+    list_filter = (("received_at", admin.DateFieldListFilter),)
+    search_fields = ("subject__exact", "message_id__exact")
+    search_help_text = "Payment reference or message id"
+    date_hierarchy = "received_at"
+    fields = ("type", "message_id", "consumer", "payment", "received_at", "handled_at", "took")
+    readonly_fields = ("payment", "took")
+
+    @admin.display(ordering="subject")
+    def payment(self, message: InboxMessage) -> str:
+        return payment_link(message.subject)
+
+    @admin.display(description="took")
+    def took(self, message: InboxMessage) -> str:
+        return duration_text(message.handled_at - message.received_at)
+
+
+@admin.register(ProviderNotification)
+class ProviderNotificationAdmin(ReadOnlyAdmin):
+    """What providers told us unasked, scrubbed before it was stored."""
+
+    list_display = ("received_at", "state_label", "account", "payment_found", "copies", "applied_at")
+    list_select_related = ("account", "payment")
+    list_filter = ("state", "account", ("received_at", admin.DateFieldListFilter))
+    search_fields = ("payment__reference__exact", "payment__order_reference__exact", "digest__exact")
+    search_help_text = "Payment reference, order number or SHA-256 of the body"
+    date_hierarchy = "received_at"
+    fields = (
+        "account",
+        "state_label",
+        "payment_found",
+        "copies",
+        "received_at",
+        "applied_at",
+        "digest",
+        "scrubbed_body",
+    )
+    readonly_fields = ("state_label", "payment_found", "scrubbed_body")
+
+    @admin.display(description="state", ordering="state")
+    def state_label(self, notification: ProviderNotification) -> str:
+        return badge(notification.state)
+
+    @admin.display(description="payment")
+    def payment_found(self, notification: ProviderNotification) -> str:
+        return payment_link(notification.payment.reference if notification.payment else "")
+
+    @admin.display(description="body")
+    def scrubbed_body(self, notification: ProviderNotification) -> str:
+        return text_block(notification.body)

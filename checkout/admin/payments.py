@@ -1,0 +1,110 @@
+"""Payments: the list to find one in, and the page that tells its whole story."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+
+from checkout.admin import attention
+from checkout.admin.base import ModelAdmin, ReadOnlyAdmin
+from checkout.admin.display import NOTHING, age, badge, humanised
+from checkout.admin.search import found
+from checkout.admin.story import story_of
+from checkout.admin.wording import STATES
+from checkout.models import Payment
+from checkout.states import PaymentState
+
+
+class StateFilter(admin.SimpleListFilter):
+    """By state, in words."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [(state.value, humanised(state)) for state in PaymentState]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment]:
+        return queryset.filter(state=self.value()) if self.value() else queryset
+
+
+@admin.register(Payment)
+class PaymentAdmin(ReadOnlyAdmin):
+    """What shoppers owe and pay."""
+
+    change_form_template = "admin/checkout/payment/change_form.html"
+    list_display = ("order_reference", "amount", "state_in_words", "merchant", "age", "reference")
+    list_select_related = ("merchant",)
+    list_filter = (
+        attention.NeedsAttentionFilter,
+        StateFilter,
+        ("created_at", admin.DateFieldListFilter),
+        "merchant",
+        "attempts__provider_account",
+        "currency",
+    )
+    date_hierarchy = "created_at"
+    # Names what `get_search_results` looks at; Django shows the search box when there are any.
+    search_fields = (
+        "order_reference",
+        "reference",
+        "attempts__order_code",
+        "shopper_email",
+        "attempts__card",
+    )
+    search_help_text = (
+        "Order number, payment reference, provider order code, whole e-mail address or last four card digits"
+    )
+    fields = (
+        "state_in_words",
+        "amount",
+        "refused_because",
+        "merchant",
+        "order_reference",
+        "reference",
+        "description",
+        "lines",
+        "shopper_email",
+        "captures_automatically",
+        "created_at",
+        "updated_at",
+    )
+    readonly_fields = ("state_in_words", "amount", "refused_because")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
+    ) -> tuple[QuerySet[Payment], bool]:
+        """See ``search.found``; nothing is found twice."""
+        return found(queryset, search_term), False
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Add the payment's story to the page, for those who may see the payment."""
+        payment = self.get_object(request, object_id)
+        if payment is not None and self.has_view_permission(request, payment):
+            extra_context = {**(extra_context or {}), **story_of(payment, request.user)}
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    @admin.display(description="amount", ordering="amount_minor")
+    def amount(self, payment: Payment) -> str:
+        return str(payment.amount)
+
+    @admin.display(description="state", ordering="state")
+    def state_in_words(self, payment: Payment) -> str:
+        meaning = STATES[payment.state]
+        return format_html('{} <span class="meaning">{}</span>', badge(payment.state), meaning)
+
+    @admin.display(description="refused because")
+    def refused_because(self, payment: Payment) -> str:
+        return humanised(payment.refusal_reason) or NOTHING
+
+    @admin.display(ordering="-created_at")
+    def age(self, payment: Payment) -> str:
+        return age(payment.created_at)

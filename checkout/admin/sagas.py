@@ -1,0 +1,61 @@
+"""Sagas: where each flow stands, and which of them wait for a person."""
+
+from django.contrib import admin
+
+from checkout.admin.base import ReadOnlyAdmin, ReadOnlyInline
+from checkout.admin.display import age, badge, humanised, json_block, payment_page_link
+from checkout.models import Saga, SagaStep
+
+
+class StepInline(ReadOnlyInline):
+    """The commands that a saga has sent, and what came of them."""
+
+    model = SagaStep
+    fields = ("name", "command", "outcome", "sent_at", "replied_at")
+
+
+@admin.register(Saga)
+class SagaAdmin(ReadOnlyAdmin):
+    """Only the orchestrator moves a saga."""
+
+    list_display = ("key", "kind", "status_label", "step_in_words", "payment_link", "age", "deadline_at")
+    list_select_related = ("payment",)
+    list_filter = ("status", "kind", ("created_at", admin.DateFieldListFilter))
+    search_fields = ("key__exact", "payment__reference__exact", "payment__order_reference__exact")
+    search_help_text = "Key, payment reference or order number"
+    date_hierarchy = "created_at"
+    fields = (
+        "kind",
+        "key",
+        "status_label",
+        "step_in_words",
+        "payment_link",
+        "attempt",
+        "awaiting",
+        "deadline_at",
+        "known",
+        "created_at",
+        "updated_at",
+    )
+    readonly_fields = ("status_label", "step_in_words", "payment_link", "known")
+    inlines = (StepInline,)
+
+    @admin.display(description="status", ordering="status")
+    def status_label(self, saga: Saga) -> str:
+        return badge(saga.status)
+
+    @admin.display(description="step", ordering="step")
+    def step_in_words(self, saga: Saga) -> str:
+        return humanised(saga.step)
+
+    @admin.display(description="payment")
+    def payment_link(self, saga: Saga) -> str:
+        return payment_page_link(saga.payment)
+
+    @admin.display(ordering="-created_at")
+    def age(self, saga: Saga) -> str:
+        return age(saga.created_at)
+
+    @admin.display(description="what it knows")
+    def known(self, saga: Saga) -> str:
+        return json_block(saga.data)

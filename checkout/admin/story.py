@@ -1,0 +1,94 @@
+"""Everything that the page of a payment shows besides the payment's own fields."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.html import format_html
+
+from checkout.admin import attention
+from checkout.admin.attempts import card_text
+from checkout.admin.display import badge, duration_text, humanised
+from checkout.admin.ledger import books_of
+from checkout.admin.wording import KINDS, in_plain_words
+from checkout.models import Attempt, Operation, Payment, Saga
+from checkout.timeline import timeline_of
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows that belong to a payment. The first cell of each names it, the others tell about it."""
+
+    title: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    if_empty: str
+
+
+def story_of(payment: Payment, user: Any) -> dict[str, Any]:
+    """Return the context of the page, in a fixed number of queries; links lead where ``user`` may go."""
+    return {
+        "attention": attention.reasons(payment),
+        "timeline": [
+            {
+                "at": entry.at,
+                "kind": entry.kind,
+                "what": in_plain_words(entry),
+                "name": entry.what,
+                "detail": entry.detail,
+                "took": duration_text(entry.duration),
+            }
+            for entry in timeline_of(payment)
+        ],
+        "kinds": KINDS.items(),
+        "tables": [
+            Table(
+                "Attempts",
+                ("Provider order code", "State", "Account", "Card", "Started"),
+                list(_attempts(payment, user)),
+                "The shopper has not tried to pay.",
+            ),
+            Table(
+                "Captures, voids and refunds",
+                ("Reference", "Kind", "State", "Amount", "Requested"),
+                list(_operations(payment, user)),
+                "Nothing was captured, voided or refunded.",
+            ),
+            Table(
+                "Sagas",
+                ("Key", "Kind", "Status", "Step", "Started"),
+                list(_sagas(payment, user)),
+                "No flow has been started.",
+            ),
+        ],
+        "books": books_of(payment),
+    }
+
+
+def _attempts(payment: Payment, user: Any) -> Iterator[Sequence[object]]:
+    for attempt in payment.attempts.select_related("provider_account"):
+        name = _link(Attempt, attempt.pk, attempt.order_code, user)
+        yield name, badge(attempt.state), attempt.provider_account, card_text(attempt), attempt.created_at
+
+
+def _operations(payment: Payment, user: Any) -> Iterator[Sequence[object]]:
+    for operation in payment.operations.all():
+        name = _link(Operation, operation.pk, operation.reference, user)
+        yield name, operation.kind, badge(operation.state), operation.amount, operation.created_at
+
+
+def _sagas(payment: Payment, user: Any) -> Iterator[Sequence[object]]:
+    for saga in payment.sagas.all():
+        name = _link(Saga, saga.pk, saga.key, user)
+        yield name, saga.kind, badge(saga.status), humanised(saga.step), saga.created_at
+
+
+def _link(model: type[Model], pk: int, name: str, user: Any) -> str:
+    opts = model._meta
+    if not user.has_perm(f"{opts.app_label}.view_{opts.model_name}"):
+        return name
+    return format_html(
+        '<a href="{}">{}</a>', reverse(f"admin:checkout_{opts.model_name}_change", args=[pk]), name
+    )

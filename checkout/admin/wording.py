@@ -1,0 +1,118 @@
+"""What states and timeline entries mean, said to people who do not read the code."""
+
+from collections.abc import Mapping
+
+from checkout.admin.display import humanised
+from checkout.states import PaymentState
+from checkout.timeline import Entry, Kind
+
+S = PaymentState
+
+STATES: Mapping[str, str] = {
+    S.OPEN: "Waiting for the shopper to pay.",
+    S.PROCESSING: "The shopper has asked to pay; the answer is on its way.",
+    S.CHALLENGE_REQUIRED: "The shopper's bank is asking the shopper to confirm the payment.",
+    S.CONFIRMING: "The outcome is not known yet. The provider is being asked; it must not be paid again.",
+    S.AUTHORISED: "The money is reserved on the card, not yet taken.",
+    S.CAPTURE_PENDING: "Paid. The provider was asked to take the money and has not yet said that it did.",
+    S.CAPTURED: "Paid. The provider has taken the money.",
+    S.REFUSED: "Not paid: refused. The shopper may try again.",
+    S.VOID_PENDING: "The reserved money is being released.",
+    S.VOIDED: "The reserved money was released; nothing was taken.",
+    S.PARTIALLY_REFUNDED: "Paid, and part of the money given back.",
+    S.REFUNDED: "All of the money was given back.",
+    S.CHARGED_BACK: "The shopper's bank took the money back.",
+    S.CANCELLED: "Called off before anything was paid.",
+    S.EXPIRED: "Nothing was paid in time.",
+    S.CONFLICTED: "The provider says something that cannot be right. A person must look.",
+}
+
+KINDS: Mapping[Kind, str] = {
+    Kind.FACT: "Something that was heard or decided, written down for good.",
+    Kind.STEP: "A command that the payment's flow sent to a service, until that service answered.",
+    Kind.MESSAGE: "A message between services, until it was handled.",
+    Kind.PROVIDER_CALL: "A request to the payment provider, until the provider answered.",
+    Kind.NOTIFICATION: "What the payment provider told us unasked, until it was applied.",
+}
+
+FACTS: Mapping[str, str] = {
+    "created": "The payment was created",
+    "submitted": "The shopper pressed Pay",
+    "challenge_required": "The shopper's bank wants the shopper to confirm the payment",
+    "challenge_returned": "The shopper came back from the bank",
+    "outcome_unknown": "The outcome is not known; the provider will be asked",
+    "authorised": "The money is reserved",
+    "refused": "The payment was refused",
+    "expired": "The time to pay ran out",
+    "cancelled": "The payment was called off",
+    "capture_requested": "The provider was asked to take the money",
+    "captured": "The provider has taken the money",
+    "void_requested": "The provider was asked to release the money",
+    "voided": "The money was released",
+    "refunded_in_part": "Part of the money was given back",
+    "refunded": "The money was given back",
+    "charged_back": "The shopper's bank took the money back",
+    "charge_back_reversed": "The shopper's bank returned the money that it had taken back",
+    "conflicted": "The provider contradicts what we know",
+}
+
+NOT_APPLIED = "_not_applied"
+
+STEPS: Mapping[str, str] = {
+    "assess_risk": "May this payment be tried?",
+    "reserve_stock": "Set the goods aside",
+    "authorise": "Reserve the money",
+    "complete_challenge": "Go on with what the bank found out about the shopper",
+    "inquire": "Ask the provider what became of the payment",
+    "capture": "Take the money",
+    "post_ledger": "Write it into the ledger",
+    "confirm_order": "Confirm the order",
+    "send_receipt": "Send the receipt",
+    "release_stock": "Give the goods back to the stock",
+}
+
+CALLS: Mapping[str, str] = {
+    "authorise": "Asked the provider to reserve the money",
+    "complete_challenge": "Told the provider that the shopper is back from the bank",
+    "capture": "Asked the provider to take the money",
+    "void": "Asked the provider to release the money",
+    "refund": "Asked the provider to give money back",
+    "inquire": "Asked the provider what became of the payment",
+}
+
+
+def in_plain_words(entry: Entry) -> str:
+    """Return what ``entry`` tells, as a person would; for a name that is not known here, its own words."""
+    match entry.kind:
+        case Kind.FACT:
+            return _fact(entry.what)
+        case Kind.STEP:
+            step = entry.what.rpartition(": ")[2]
+            return STEPS.get(step) or _first_upper(humanised(step))
+        case Kind.PROVIDER_CALL:
+            return CALLS.get(entry.what) or f"Asked the provider: {humanised(entry.what)}"
+        case Kind.NOTIFICATION:
+            return f"The provider told us something ({entry.what})"
+        case Kind.MESSAGE:
+            return _message(entry.what)
+
+
+def _fact(kind: str) -> str:
+    if kind in FACTS:
+        return FACTS[kind]
+    if kind.endswith(NOT_APPLIED):
+        return f"Came too late and changed nothing: {_fact(kind.removesuffix(NOT_APPLIED)).lower()}"
+    return _first_upper(humanised(kind))
+
+
+def _message(type: str) -> str:
+    if type == "reply":
+        return "A service's answer"
+    recipient, _, name = type.partition(".")
+    if recipient == "payment":
+        return f"Told whoever listens: the payment is {humanised(name)}"
+    return f"To the {recipient} service: {humanised(name)}"
+
+
+def _first_upper(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,1 @@
+"""How times are written: the same everywhere, to the second and with their zone."""
