@@ -85,6 +85,7 @@ CHANNEL_LAYERS = {
 }
 
 CHECKOUT_PREFIX = env.prefix
+CHECKOUT_ADMIN_PASSWORD = env.admin_password.get_secret_value()
 CHECKOUT_PROVIDER_CREDENTIALS = env.provider_credentials
 CHECKOUT_REPLY_BUDGET_SECONDS = env.reply_budget_seconds
 CHECKOUT_MAX_WAITERS = env.max_waiters
@@ -100,6 +101,7 @@ CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS = env.risk_payments_per_ip_address
 CHECKOUT_RISK_AMOUNT_LIMITS = env.risk_amount_limits
 
 LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = "checkout.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
