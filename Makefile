@@ -16,7 +16,7 @@ demo: $(RUNTIME) ## Try it out: one purchase through 3-D Secure, then serve unti
 test: $(DEVELOPMENT) ## Run every check and test, with RabbitMQ, PostgreSQL and Chromium set up for it
 	@$(PYTHON) -m scripts.run_tests
 
-up: $(RUNTIME) ## Run the real stack of the Procfile on RabbitMQ and PostgreSQL (data is kept in .local/)
+up: $(RUNTIME) ## Run the real stack of the Procfile on RabbitMQ and PostgreSQL (data stays in .local/, or DATA=folder)
 	@$(PYTHON) -m scripts.run_stack
 
 lint: $(DEVELOPMENT) ## Check style, types and migrations

@@ -1,6 +1,7 @@
 """The real stack on this machine: the Procfile's processes on RabbitMQ and PostgreSQL, with example data.
 
-Data is kept in `.local/` between runs. A BROKER_URL or DATABASE_URL of your own is used as it is.
+Data is kept between runs, in `.local/` or the folder that DATA names. A BROKER_URL or DATABASE_URL of your own
+is used as it is.
 """
 
 import os
@@ -22,7 +23,7 @@ def main() -> int:
     stop_on_signals()
     subprocess.run(["scripts/install_packages.sh"], check=False)
     try:
-        with services(keep=ROOT / ".local", require=True) as environment:
+        with services(keep=Path(os.environ.get("DATA", ROOT / ".local")), require=True) as environment:
             for command in (["migrate", "--verbosity=0"], ["load_example"]):
                 report(f"manage.py {command[0]}")
                 subprocess.run([sys.executable, "manage.py", *command], env=environment, check=True)

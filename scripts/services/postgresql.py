@@ -73,12 +73,8 @@ class Postgresql:
         command = ["initdb", "-D", str(self._data), "-U", ROLE, "-A", "scram-sha-256"]
         command += [f"--pwfile={password_file}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
         if self._spawn(command, output).wait() != 0:
-            needs = (
-                f"As root it runs as {self._user}, who must be able to enter the folder. "
-                if self._user
-                else ""
-            )
-            raise ServiceError(f"PostgreSQL's initdb failed. {needs}{tail(self._log)}")
+            owner = f"Root runs it as {self._user}, who must reach that folder. " if self._user else ""
+            raise ServiceError(f"PostgreSQL's initdb failed. {owner}{tail(self._log)}")
 
     def _read_password(self) -> str:
         file = self.folder / "password"
