@@ -1,7 +1,7 @@
 """The real stack on this machine: the Procfile's processes on RabbitMQ and PostgreSQL, with example data.
 
-Data is kept between runs, in `.local/` or the folder that DATA names. A BROKER_URL or DATABASE_URL of your own
-is used as it is.
+Data is kept between runs, in `.local/` or the folder that DATA names. A BROKER_URL or DATABASE_URL of
+your own is used as it is.
 """
 
 import os
