@@ -1,0 +1,65 @@
+"""Status pushes: a payment's page hears over a WebSocket that its payment has moved on."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from checkout import operations
+from checkout.database import in_thread
+from checkout.errors import PaymentNotFound, TokenRejected
+from checkout.pages import next_path
+from checkout.states import PaymentState
+
+MAX_MESSAGE_BYTES = 4096
+# Codes of the WebSocket protocol (RFC 6455, section 7.4.1).
+POLICY_VIOLATION = 1008
+MESSAGE_TOO_BIG = 1009
+
+
+class StatusConsumer(AsyncWebsocketConsumer):
+    """Sends ``{"state", "next"}`` at once and on every change. ``next`` is a path to go to, or null.
+
+    The query parameter ``token`` is what ``operations.status_token`` gave the page. A push is a hint: a page
+    that misses one polls.
+    """
+
+    async def connect(self) -> None:
+        """Join first and read then, so that no change falls between."""
+        self.reference: str = self.scope["url_route"]["kwargs"]["reference"]
+        self.group = f"payment.{self.reference}"
+        query = parse_qs(self.scope["query_string"].decode("latin-1"))
+        try:
+            operations.check_status_token(self.reference, query.get("token", [""])[0])
+            await self.channel_layer.group_add(self.group, self.channel_name)
+            payment = await in_thread(operations.payment_view, self.reference)
+        except (TokenRejected, PaymentNotFound):
+            await self.close(POLICY_VIOLATION)
+            return
+        await self.accept()
+        await self._tell(payment.state)
+
+    async def disconnect(self, code: int) -> None:
+        """Leave the group; leaving one that was never joined is harmless."""
+        await self.channel_layer.group_discard(self.group, self.channel_name)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Ignore what a page says: it has nothing to say here."""
+        if len(text_data or bytes_data or "") > MAX_MESSAGE_BYTES:
+            await self.close(MESSAGE_TOO_BIG)
+
+    async def payment_changed(self, event: dict[str, Any]) -> None:
+        """The saga tells the group where the payment stands."""
+        await self._tell(PaymentState(event["state"]))
+
+    async def _tell(self, state: PaymentState) -> None:
+        message = {"state": state.value, "next": next_path(self.reference, state)}
+        await self.send(text_data=json.dumps(message))
+
+
+class NoSuchSocket(AsyncWebsocketConsumer):
+    """Refuses a WebSocket at an address that is not ours."""
+
+    async def connect(self) -> None:
+        await self.close()

@@ -1,0 +1,75 @@
+"""What browsers send us. Card fields are not among it: they have no name and never leave the page."""
+
+from typing import Any
+
+from django import forms
+from django.core.validators import RegexValidator
+from django.http import HttpRequest
+
+from checkout.providers.base import Browser
+
+# Sizes of EMV 3DS 2: anything longer would make an issuer refuse the whole request.
+MAX_HEADER = 2048
+MAX_LANGUAGE = 8
+COLOUR_DEPTHS = (1, 4, 8, 15, 16, 24, 32, 48)
+
+is_sealed_card = RegexValidator(r"\A[\w-]+(\.[\w-]*){4}\Z")  # a JWE in compact form (RFC 7516, section 7.1)
+
+
+class PayForm(forms.Form):
+    """The only form of the checkout. ``browser_*`` fields are filled by a script and may be missing."""
+
+    encrypted_card = forms.CharField(max_length=8192, validators=[is_sealed_card])
+    attempt_number = forms.IntegerField(min_value=1, max_value=1000)
+    device_data_reference = forms.CharField(max_length=100, required=False)
+    browser_language = forms.CharField(max_length=35, required=False)
+    browser_colour_depth = forms.IntegerField(min_value=0, max_value=999, required=False)
+    browser_screen_height = forms.IntegerField(min_value=0, max_value=999_999, required=False)
+    browser_screen_width = forms.IntegerField(min_value=0, max_value=999_999, required=False)
+    browser_time_zone = forms.RegexField(r"\A-?[0-9]{1,4}\Z", required=False)
+    browser_java_enabled = forms.BooleanField(required=False)
+    browser_javascript_enabled = forms.BooleanField(required=False)
+
+    def browser(self, request: HttpRequest) -> Browser:
+        """Return what the browser tells of itself, in the sizes and values that EMV 3DS allows."""
+        told: dict[str, Any] = self.cleaned_data
+        return Browser(
+            accept_header=request.headers.get("Accept", "")[:MAX_HEADER],
+            user_agent=request.headers.get("User-Agent", "")[:MAX_HEADER],
+            # Of the connection itself: X-Forwarded-For is whatever the sender likes.
+            ip_address=request.META.get("REMOTE_ADDR") or "",
+            javascript_enabled=told["browser_javascript_enabled"],
+            language=_shortened(told["browser_language"]),
+            java_enabled=told["browser_java_enabled"],
+            colour_depth=_allowed(told["browser_colour_depth"]),
+            screen_height=told["browser_screen_height"],
+            screen_width=told["browser_screen_width"],
+            time_zone=told["browser_time_zone"],
+        )
+
+
+class ReturnForm(forms.Form):
+    """What comes back from the ACS through the provider. None of it is a result."""
+
+    TransactionId = forms.CharField(max_length=1024, required=False)
+    Response = forms.CharField(max_length=1024, required=False)
+    MD = forms.CharField(max_length=1024, required=False)
+
+
+class BuyForm(forms.Form):
+    """The example shop's only form."""
+
+    sku = forms.SlugField(max_length=50)
+    email = forms.EmailField(max_length=254, label="E-mail for the receipt", initial="shopper@example.com")
+
+
+def _shortened(language: str) -> str:
+    """Drop subtags until the tag is short enough: zh-Hans-CN becomes zh-Hans."""
+    while len(language) > MAX_LANGUAGE:
+        language = language.rpartition("-")[0]
+    return language
+
+
+def _allowed(depth: int | None) -> int | None:
+    """Some devices report depths that EMV 3DS does not know (30 is common): the next lower one will do."""
+    return max((known for known in COLOUR_DEPTHS if depth is not None and known <= depth), default=None)

@@ -1,0 +1,81 @@
+"""Django's request cycle for requests that wait: on the event loop from end to end.
+
+Django's own ASGI handler gives every request a thread of its own until it ends (its request signals, each stock
+middleware and the closing of the response go through it), so a thousand held requests would be a thousand
+threads. This handler uses none. In return there is no session, no user and no message in these requests, and
+database work is done by ``checkout.database.in_thread`` only, which returns its connection.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpRequest, HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+from django.urls import set_script_prefix
+
+from checkout.limits import Receive, Scope, Send
+from checkout.security import CardNumberGuardMiddleware, SecurityHeadersMiddleware
+
+# Everything that is held, or that must not meet a session: the shopper comes back from the ACS without a cookie.
+PATHS = ("/checkout/", "/notifications/", "/livez", "/readyz")
+
+
+class EventLoopCsrfMiddleware(CsrfViewMiddleware):
+    """Django's protection; nothing in it blocks, so nothing of it needs a thread."""
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        self.process_request(request)
+        return self.process_response(request, await self.get_response(request))  # type: ignore[misc, arg-type]
+
+    async def process_view(self, *arguments: Any) -> HttpResponseBase | None:  # type: ignore[override]
+        return super().process_view(*arguments)
+
+
+class HeldRequestHandler(ASGIHandler):
+    """Runs asynchronous views with the middleware below. The settings' middleware is for everything else."""
+
+    middleware = (SecurityHeadersMiddleware, CardNumberGuardMiddleware, EventLoopCsrfMiddleware)
+
+    def load_middleware(self, is_async: bool = True) -> None:
+        """Build the chain from classes that are known to stay on the event loop."""
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
+        chain = convert_exception_to_response(self._get_response_async)
+        for make in reversed(self.middleware):
+            instance = make(chain)
+            if hasattr(instance, "process_view"):
+                self._view_middleware.insert(0, instance.process_view)
+            chain = convert_exception_to_response(instance)
+        self._middleware_chain = chain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. A client that leaves cancels the wait, never the work."""
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        with body:
+            set_script_prefix(get_script_prefix(scope))
+            request, refusal = self.create_request(scope, body)
+            if request is None:
+                await self.send_response(refusal, send)
+                return
+            answering = asyncio.ensure_future(self._answer(request, send))
+            leaving = asyncio.ensure_future(receive())
+            try:
+                await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                leaving.cancel()
+                answering.cancel()
+            with suppress(asyncio.CancelledError):
+                await answering
+
+    async def _answer(self, request: HttpRequest, send: Send) -> None:
+        response = await self.get_response_async(request)
+        await self.send_response(response, send)
+        request.close()

@@ -1,0 +1,105 @@
+"""How much of a request is read, and for how long: before Django writes a body to disk.
+
+Django's ASGI handler spools a whole body before any middleware sees the request, without limit of size or time.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from checkout.problems import MALFORMED, TOO_LARGE, TOO_SLOW, Problem
+from checkout.security import BODY_REFUSED
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class BodyLimit:
+    """Reads the body of every HTTP request itself: at most ``max_bytes`` within ``read_seconds``.
+
+    A body that is refused is replaced by an empty one and a note in the scope, from which the middleware inside
+    makes the answer; so all answers look alike. A client that leaves before the end gets none.
+    """
+
+    def __init__(self, application: Application, *, max_bytes: int, read_seconds: float) -> None:
+        self._application = application
+        self._max_bytes = max_bytes
+        self._read_seconds = read_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        refused: Problem | None = None
+        body: bytes | None = b""
+        declared = _declared_length(scope)
+        if declared is None:
+            refused = MALFORMED
+        elif declared > self._max_bytes:
+            refused = TOO_LARGE
+        else:
+            try:
+                async with asyncio.timeout(self._read_seconds):
+                    body = await self._read(receive)
+            except TimeoutError:
+                refused = TOO_SLOW
+            except _TooLarge:
+                refused = TOO_LARGE
+        if body is None:
+            return
+        if refused:
+            scope[BODY_REFUSED] = refused
+            send = _closing(send)
+        await self._application(scope, _replay(body, receive), send)
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            if len(body) > self._max_bytes:
+                raise _TooLarge
+            if not message.get("more_body", False):
+                return bytes(body)
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def _declared_length(scope: Scope) -> int | None:
+    """Return what Content-Length says, 0 without one, None when it is not a number."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else None
+    return 0
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Give the body once and then nothing but the news that the client has left."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        while not messages:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return message
+        return messages.pop()
+
+    return replay
+
+
+def _closing(send: Send) -> Send:
+    """The rest of a refused body is not read, so the connection cannot be used again."""
+
+    async def send_and_close(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    return send_and_close

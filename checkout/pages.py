@@ -1,0 +1,29 @@
+"""Which page belongs to which state of a payment: the one place that pages, pushes and redirects ask."""
+
+from django.urls import reverse
+
+from checkout.states import PaymentState
+
+CHECKOUT = "checkout:checkout"
+CHALLENGE = "checkout:challenge"
+STATUS = "checkout:status"
+RESULT = "checkout:result"
+
+
+def page_of(state: PaymentState) -> str:
+    """Return the URL name of the page that a shopper belongs on."""
+    if state is PaymentState.OPEN:
+        return CHECKOUT
+    if state is PaymentState.CHALLENGE_REQUIRED:
+        return CHALLENGE
+    return RESULT if state.is_decided else STATUS
+
+
+def path_of(reference: str, state: PaymentState | None) -> str:
+    """Return the path of the payment's page; when nothing is known of its state, the status page's."""
+    return reverse(page_of(state) if state else STATUS, args=[reference])
+
+
+def next_path(reference: str, state: PaymentState) -> str | None:
+    """Where the status page should go, None as long as there is nothing to do but wait."""
+    return None if page_of(state) == STATUS else path_of(reference, state)

@@ -1,0 +1,163 @@
+"""Middleware that every request passes: security headers, and the guard that keeps card numbers out.
+
+Both run on the event loop as well as in threads and block neither.
+"""
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import cast
+from urllib.parse import unquote_plus
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+
+from checkout import problems
+from checkout.conf import conf
+from checkout.scrubbing import contains_card_number
+
+BODY_REFUSED = "checkout.body_refused"  # in the ASGI scope: why the body was not read (see limits.py)
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+
+
+class ContentSecurity:
+    """The Content-Security-Policy of one response: strict, until a page allows more.
+
+    A page that asks for the nonce may run the scripts that carry it, and no others. A page that does not (the
+    back office) may run our own files.
+    """
+
+    def __init__(self) -> None:
+        self._nonce = ""
+        self._sources = {
+            "default-src": ["'none'"],
+            "style-src": ["'self'"],
+            "img-src": ["'self'", "data:"],
+            "connect-src": ["'self'"],
+            "form-action": ["'self'"],
+            "frame-ancestors": ["'none'"],
+            "base-uri": ["'none'"],
+        }
+
+    @property
+    def nonce(self) -> str:
+        """The value of a script tag's ``nonce``."""
+        self._nonce = self._nonce or secrets.token_urlsafe(16)
+        return self._nonce
+
+    def allow(self, directive: str, *sources: str) -> None:
+        """Allow further sources."""
+        known = [source for source in self._sources.get(directive, []) if source != "'none'"]
+        self._sources[directive] = known + [source for source in sources if source not in known]
+
+    @property
+    def frame_options(self) -> str:
+        """The same as ``frame-ancestors``, in the words of older browsers."""
+        return "DENY" if self._sources["frame-ancestors"] == ["'none'"] else "SAMEORIGIN"
+
+    def __str__(self) -> str:
+        scripts = f"'nonce-{self._nonce}'" if self._nonce else "'self'"
+        sources = {**self._sources, "script-src": [scripts]}
+        return "; ".join(f"{directive} {' '.join(allowed)}" for directive, allowed in sources.items())
+
+
+def content_security(request: HttpRequest) -> ContentSecurity:
+    """Return the policy that the response to ``request`` will have."""
+    return cast(ContentSecurity, request.content_security)  # type: ignore[attr-defined]
+
+
+class HybridMiddleware:
+    """A middleware of two plain functions, for both kinds of handler, without a change of thread."""
+
+    sync_capable = async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if iscoroutinefunction(self):
+            return self._respond(request)
+        response = self.before(request) or cast(HttpResponseBase, self.get_response(request))
+        self.after(request, response)
+        return response
+
+    async def _respond(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.before(request)
+        if response is None:
+            response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
+        self.after(request, response)
+        return response
+
+    def before(self, request: HttpRequest) -> HttpResponseBase | None:
+        """Return a response to answer without asking anybody further in."""
+        return None
+
+    def after(self, request: HttpRequest, response: HttpResponseBase) -> None:
+        """Change the response."""
+
+
+class SecurityHeadersMiddleware(HybridMiddleware):
+    """Headers that limit what a browser does with our pages. A view may set its own."""
+
+    def before(self, request: HttpRequest) -> HttpResponseBase | None:
+        request.content_security = ContentSecurity()  # type: ignore[attr-defined]
+        return None
+
+    def after(self, request: HttpRequest, response: HttpResponseBase) -> None:
+        policy = content_security(request)
+        headers = {
+            "Content-Security-Policy": str(policy),
+            "X-Frame-Options": policy.frame_options,
+            "X-Content-Type-Options": "nosniff",
+            # Not `no-referrer`: it makes browsers send `Origin: null` with our own forms, which CSRF
+            # protection refuses. Other sites are told nothing either way.
+            "Referrer-Policy": "same-origin",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        }
+        if conf.public_url.startswith("https://"):
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+
+
+# Identifiers with letters (UUIDs, sealed cards, tokens) may hold a long run of digits by chance.
+_IDENTIFIER = re.compile(r"[\w-]*[A-Za-z_][\w-]*")
+_UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
+
+
+class CardNumberGuardMiddleware(HybridMiddleware):
+    """Refuses a request that holds a card number, or that is no request to us; nothing of it is logged.
+
+    Notifications are exempt: they are scrubbed before they are stored, and a refused one would be lost.
+    """
+
+    def before(self, request: HttpRequest) -> HttpResponseBase | None:
+        refused = getattr(request, "scope", {}).get(BODY_REFUSED)
+        if refused:
+            return problems.respond(request, refused)
+        try:
+            request.get_host()
+            if request.path.startswith("/notifications/"):
+                return None
+            text = f"{unquote_plus(request.META.get('QUERY_STRING', ''))}\n{_text_of(request)}"
+        except _UNREADABLE:
+            request._mark_post_parse_error()  # type: ignore[attr-defined]  # else each look at POST raises again
+            return problems.respond(request, problems.MALFORMED)
+        if contains_card_number(_IDENTIFIER.sub(" ", text)):
+            return problems.respond(request, problems.CARD_NUMBER)
+        return None
+
+
+def _text_of(request: HttpRequest) -> str:
+    if request.method not in ("POST", "PUT", "PATCH"):
+        return ""
+    text = request.body.decode("utf-8", "replace")
+    request.POST  # noqa: B018  parses a form now, where a malformed one can still be answered
+    return unquote_plus(text) if request.content_type == "application/x-www-form-urlencoded" else text

@@ -1,0 +1,52 @@
+// The card's fields: read, sealed by the provider's script, and corrected where they are wrong.
+
+const FIELDS = { 1: "card-number", 2: "card-cvc", 3: "card-expiry", 4: "card-name" };
+
+// The provider's script names what is wrong by codes: hundreds are fields, as above.
+const MESSAGES = {
+  101: "Enter the card number.",
+  102: "Enter the card number as digits: 12 to 20 of them.",
+  103: "Check the card number: it is not complete or has a wrong digit.",
+  201: "Enter the security code: 3 or 4 digits.",
+  306: "This card has expired. Check the date or use another card.",
+  401: "Enter the name as it is on the card.",
+  402: "Enter at most 34 characters of the name.",
+};
+const EXPIRY_MESSAGE = "Enter the expiry date as month and year, for example 09/29.";
+
+const input = (name) => document.getElementById(name);
+const digits = (name) => input(name).value.replace(/[\s-]/g, "");
+
+/** The first six digits, which say which bank the card is from; "" while there are fewer. */
+export function bin() {
+  return /^\d{6}/.exec(digits("card-number"))?.[0] ?? "";
+}
+
+/** The sealed card, or "" when a field is wrong: then it is marked and has the focus. */
+export function seal(publicKey) {
+  mark([]);
+  if (publicKey) Worldpay.setPublicKey(publicKey);
+  return Worldpay.encrypt(card(), mark) || "";
+}
+
+function card() {
+  const [, month = "", year = ""] = /^\s*(\d{1,2})\s*[/.-]?\s*(\d{4}|\d{2})\s*$/.exec(input("card-expiry").value) ?? [];
+  return {
+    cardNumber: digits("card-number"),
+    cardHolderName: input("card-name").value.trim(),
+    cvc: digits("card-cvc"),
+    expiryMonth: month.padStart(2, "0"),
+    expiryYear: year.length === 2 ? `20${year}` : year,
+  };
+}
+
+function mark(codes) {
+  const messages = new Map(codes.map((code) => [FIELDS[Math.floor(code / 100)], MESSAGES[code] ?? EXPIRY_MESSAGE]));
+  for (const field of Object.values(FIELDS)) {
+    const message = messages.get(field) ?? "";
+    input(`${field}-error`).textContent = message;
+    input(field).toggleAttribute("aria-invalid", false);
+    if (message) input(field).setAttribute("aria-invalid", "true");
+  }
+  document.querySelector('#pay-form [aria-invalid="true"]')?.focus();
+}

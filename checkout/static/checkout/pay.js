@@ -1,0 +1,44 @@
+// The card form: the card is sealed here and only the sealed card is sent, once.
+
+import { bin, seal } from "./card.js";
+import { deviceData } from "./device_data.js";
+
+const form = document.getElementById("pay-form");
+const button = document.getElementById("pay");
+const status = document.getElementById("pay-status");
+
+function browser() {
+  return {
+    browser_language: navigator.language,
+    browser_colour_depth: screen.colorDepth,
+    browser_screen_height: screen.height,
+    browser_screen_width: screen.width,
+    browser_time_zone: new Date().getTimezoneOffset(),
+    browser_java_enabled: navigator.javaEnabled?.() ? "true" : "",
+    browser_javascript_enabled: "true",
+  };
+}
+
+async function pay(event) {
+  event.preventDefault();
+  if (button.disabled) return;
+  const sealed = seal(form.dataset.publicKey);
+  if (!sealed) return;
+  button.disabled = true;
+  status.textContent = "Paying… Please stay on this page.";
+  const values = { encrypted_card: sealed, device_data_reference: await deviceData(bin()), ...browser() };
+  for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
+  form.submit();
+}
+
+if (globalThis.Worldpay) {
+  form.hidden = false;
+  form.addEventListener("submit", pay);
+  // By the time the rest is filled in, the device check is usually done.
+  document.getElementById("card-number").addEventListener("change", () => bin() && deviceData(bin()));
+} else {
+  document.getElementById("no-encryption").hidden = false;
+}
+
+// A page from the browser's memory may be of a payment that has moved on: the server knows.
+window.addEventListener("pageshow", (event) => event.persisted && location.reload());

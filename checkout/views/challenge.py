@@ -1,0 +1,81 @@
+"""The way to the issuer's challenge, and the way back."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
+
+from checkout import operations, problems
+from checkout.conf import conf
+from checkout.database import in_thread
+from checkout.errors import IllegalTransition
+from checkout.forms import ReturnForm
+from checkout.operations import ChallengePage, PaymentView
+from checkout.pages import CHALLENGE, page_of, path_of
+from checkout.security import content_security
+from checkout.views.page import page, see_other
+from checkout.waiting import answer
+
+LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*")
+
+
+@page("GET", "HEAD")
+async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
+    """Send the shopper on to the issuer: in this window, or in a frame."""
+    shown = await in_thread(_challenge_or_payment, reference)
+    if isinstance(shown, PaymentView):
+        return see_other(path_of(reference, shown.state))
+    # Issuers' hosts cannot be known, and browsers apply form-action and frame-src to every hop on the way.
+    anywhere = ("https:", *LOOPBACK) if conf.debug else ("https:",)
+    policy = content_security(request)
+    policy.allow("form-action", *anywhere)
+    context = {"page": shown, "payment": shown.payment}
+    if shown.window == "fullPage":
+        return render(request, "checkout/challenge.html", context)
+    policy.allow("frame-src", "'self'", *anywhere)
+    width, _, height = shown.window.partition("x")
+    context |= {"width": width, "height": height, "token": operations.status_token(reference)}
+    return render(request, "checkout/challenge_frame.html", context)
+
+
+def _challenge_or_payment(reference: str) -> ChallengePage | PaymentView:
+    """A payment that waits for no challenge has another page: the shopper went back, or reloaded."""
+    try:
+        return operations.challenge_page(reference)
+    except IllegalTransition:
+        payment = operations.payment_view(reference)
+        if page_of(payment.state) == CHALLENGE:
+            raise
+        return payment
+
+
+@csrf_exempt
+@page("GET", "POST")
+async def challenge_return(request: HttpRequest, reference: str, token: str) -> HttpResponse:
+    """Take the shopper back from the ACS: another site's form, so no cookie is expected and none is set."""
+    # The answer may be shown in our own frame; the token must not travel on in a Referer.
+    content_security(request).allow("frame-ancestors", "'self'")
+    form = ReturnForm(request.POST if request.method == "POST" else request.GET)
+    if not form.is_valid():
+        return problems.respond(request, problems.MALFORMED, back=path_of(reference, None))
+    pending = await in_thread(
+        operations.return_from_challenge,
+        reference,
+        token,
+        transaction_id=form.cleaned_data["TransactionId"],
+        merchant_data=form.cleaned_data["MD"],
+    )
+    path = path_of(reference, await answer(pending))
+    if not _is_framed(request):
+        response = see_other(path)
+    else:
+        response = render(request, "checkout/leave_frame.html", {"path": path})
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _is_framed(request: HttpRequest) -> bool:
+    """Whether the answer is going to be shown in a frame. Browsers say so; older ones do not."""
+    destination = request.headers.get("Sec-Fetch-Dest")
+    if destination is None:
+        return conf.challenge_window != "fullPage"
+    return destination != "document"

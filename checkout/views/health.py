@@ -1,0 +1,45 @@
+"""Whether this process lives, and whether it can do its work."""
+
+import asyncio
+
+from django.db import DatabaseError, InterfaceError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from checkout.database import in_thread
+from checkout.messaging.broker import get_broker
+from checkout.views.page import page
+
+CHECK_SECONDS = 2.0
+
+
+@page("GET", "HEAD")
+async def live(request: HttpRequest) -> HttpResponse:
+    """Answer as long as the event loop turns."""
+    return JsonResponse({"status": "ok"})
+
+
+@page("GET", "HEAD")
+async def ready(request: HttpRequest) -> HttpResponse:
+    """Answer 200 when database and broker can be reached, 503 with the names of those that cannot."""
+    missing = []
+    if not await _database_answers():
+        missing.append("database")
+    if not get_broker().is_connected:
+        missing.append("broker")
+    if missing:
+        return JsonResponse({"status": "unavailable", "missing": missing}, status=503)
+    return JsonResponse({"status": "ok", "missing": []})
+
+
+async def _database_answers() -> bool:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await in_thread(_ask_database)
+    except (DatabaseError, InterfaceError, TimeoutError):
+        return False
+    return True
+
+
+def _ask_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")

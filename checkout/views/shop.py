@@ -1,0 +1,77 @@
+"""A small example shop: a merchant's site that sends its shoppers to the checkout and takes them back."""
+
+import secrets
+from typing import Any
+
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from checkout import operations, problems
+from checkout.conf import conf
+from checkout.database import in_thread
+from checkout.errors import OperationRejected
+from checkout.forms import BuyForm
+from checkout.models import Merchant, Payment, StockItem
+from checkout.money import Money
+from checkout.views.page import page, see_other
+
+MERCHANT = "example"
+ORDERS = "orders"
+REMEMBERED_ORDERS = 10
+
+
+@page("GET", "HEAD", "POST")
+async def shop(request: HttpRequest) -> HttpResponse:
+    """Show what is for sale and the visitor's orders; a POST orders one piece."""
+    form = BuyForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        reference = await in_thread(_buy, request.session, **form.cleaned_data)
+        return see_other(reverse("checkout:checkout", args=[reference]))
+    context = await in_thread(_shelf, request.session)
+    return render(request, "shop/shop.html", {"form": form, **context}, status=400 if form.is_bound else 200)
+
+
+@page("GET", "HEAD")
+async def order(request: HttpRequest, order_reference: str) -> HttpResponse:
+    """Take the shopper back from the checkout."""
+    payment = await in_thread(_payment_of, order_reference)
+    if payment is None:
+        return problems.respond(request, problems.NOT_FOUND)
+    return render(request, "shop/order.html", {"payment": payment})
+
+
+def _shelf(session: SessionBase) -> dict[str, Any]:
+    items = [
+        {"sku": item.sku, "name": item.name, "price": Money(item.price_minor, item.currency), "left": item.quantity}
+        for item in StockItem.objects.all()
+    ]
+    return {"items": items, "orders": _payments(session.get(ORDERS, []))}
+
+
+def _buy(session: SessionBase, sku: str, email: str) -> str:
+    merchant = Merchant.objects.filter(code=MERCHANT).first()
+    item = StockItem.objects.filter(sku=sku, quantity__gt=0).first()
+    if merchant is None or item is None:
+        raise OperationRejected(f"{sku} is not for sale.")
+    order_reference = f"order-{secrets.token_hex(8)}"
+    payment = operations.create_payment(
+        merchant,
+        order_reference=order_reference,
+        amount=Money(item.price_minor, item.currency),
+        lines=[{"sku": item.sku, "quantity": 1}],
+        description=item.name[:50],
+        shopper_email=email,
+        return_url=f"{conf.public_url}{reverse('checkout:order', args=[order_reference])}",
+    )
+    session[ORDERS] = [order_reference, *session.get(ORDERS, [])][:REMEMBERED_ORDERS]
+    return payment.reference
+
+
+def _payments(order_references: list[str]) -> list[Payment]:
+    return list(Payment.objects.filter(merchant__code=MERCHANT, order_reference__in=order_references))
+
+
+def _payment_of(order_reference: str) -> Payment | None:
+    return next(iter(_payments([order_reference])), None)

@@ -1,0 +1,62 @@
+"""What a shopper is told about the end of a payment: plain words, and what to do next."""
+
+from dataclasses import dataclass
+
+from checkout.operations import PaymentView
+from checkout.providers.base import RefusalReason as R
+from checkout.states import PaymentState as S
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """``tone`` is good, bad or calm, and never the only sign of which it is."""
+
+    title: str
+    text: str
+    tone: str = "calm"
+
+
+ASK_THE_BANK = "Your bank did not allow this payment. Please use another card, or ask your bank."
+
+# A shopper is not told what might help somebody with a card that is not theirs.
+ADVICE = {
+    R.INSUFFICIENT_FUNDS: "There is not enough money available on this card. Please use another card.",
+    R.CARD_EXPIRED: "This card has expired. Please check the expiry date or use another card.",
+    R.CARD_INVALID: "The card details were not accepted. Please check them or use another card.",
+    R.SECURITY_CODE_INVALID: "The security code was not accepted. Please check the card details and try again.",
+    R.AUTHENTICATION_FAILED: "Your bank could not confirm that it is you. Please try again or use another card.",
+    R.AUTHENTICATION_REQUIRED: "Your bank wants to confirm that it is you. Please try again.",
+    R.ISSUER_UNAVAILABLE: "Your bank could not be reached. Please try again in a few minutes.",
+    R.CANCELLED: "You cancelled the payment at your bank. You can try again whenever you like.",
+    R.INVALID_REQUEST: "The payment could not be made as it was sent. Please try again or use another card.",
+    R.PROVIDER_ERROR: "The payment could not be made just now. Please try again in a few minutes.",
+    R.CARD_NOT_RECEIVED: "The card details did not reach the bank. Please enter them again.",
+    "out_of_stock": "What you ordered has just sold out, so the payment was not made.",
+}
+
+PAID = Ending("Payment complete", "Thank you. We have sent you a receipt by e-mail.", "good")
+
+ENDINGS = {
+    S.CAPTURE_PENDING: PAID,
+    S.CAPTURED: PAID,
+    S.AUTHORISED: Ending(
+        "Payment accepted", "Thank you. The amount is reserved on your card until the order is sent.", "good"
+    ),
+    S.PARTIALLY_REFUNDED: Ending("Paid, partly refunded", "Part of the amount has been given back to your card."),
+    S.REFUNDED: Ending("Refunded", "The whole amount has been given back to your card."),
+    S.VOID_PENDING: Ending("Being cancelled", "The amount reserved on your card is being released."),
+    S.VOIDED: Ending("Cancelled", "The amount reserved on your card has been released. Nothing was charged."),
+    S.CHARGED_BACK: Ending("Payment disputed", "Your bank has taken this payment back. Please ask the shop."),
+    S.CANCELLED: Ending("Payment cancelled", "Nothing was charged. Please start again in the shop."),
+    S.EXPIRED: Ending(
+        "Payment expired", "It was not completed in time, and nothing was charged. Please start again in the shop."
+    ),
+}
+
+
+def ending_of(payment: PaymentView) -> Ending:
+    """Return what to say about a payment that is decided."""
+    if payment.state is S.REFUSED:
+        advice = ADVICE.get(payment.refusal_reason, ASK_THE_BANK)
+        return Ending("Payment not made", f"{advice} Nothing was charged.", "bad")
+    return ENDINGS[payment.state]

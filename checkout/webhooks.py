@@ -1,0 +1,33 @@
+"""Where payment providers send their notifications."""
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from checkout import operations, problems
+from checkout.database import in_thread
+
+MAX_NOTIFICATION_BYTES = 65_536
+
+log = structlog.get_logger(__name__)
+
+
+@csrf_exempt
+async def receive(request: HttpRequest, account: str) -> HttpResponse:
+    """Answer what stops the provider from sending again, once the notification is committed.
+
+    400 for what cannot be read and 503 when it could not be stored: the provider then sends it again.
+    """
+    if request.method != "POST":
+        return problems.respond(request, problems.method_not_allowed(("POST",)))
+    if len(request.body) > MAX_NOTIFICATION_BYTES:
+        return problems.respond(request, problems.TOO_LARGE)
+    try:
+        acknowledgement = await in_thread(operations.record_notification, account, request.body)
+    except problems.EXPECTED as error:
+        problem = problems.problem_of(error)
+        log.warning("notification not taken", account=account, status=problem.status, reason=repr(error))
+        return problems.respond(request, problem)
+    return HttpResponse(
+        acknowledgement.body, status=acknowledgement.status, content_type=acknowledgement.content_type
+    )

@@ -1,0 +1,61 @@
+"""The web process: HTTP and WebSockets, static files, and the start and end of what runs beside them."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.apps import apps
+from django.core.asgi import get_asgi_application
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.routing import Mount, Router
+from starlette.staticfiles import StaticFiles
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
+everything_else = get_asgi_application()
+
+from checkout.conf import conf  # noqa: E402  needs Django to be set up
+from checkout.held import PATHS, HeldRequestHandler  # noqa: E402
+from checkout.limits import BodyLimit, Receive, Scope, Send  # noqa: E402
+from checkout.messaging.broker import close_brokers, get_broker  # noqa: E402
+from checkout.routing import websocket_urlpatterns  # noqa: E402
+
+held = HeldRequestHandler()
+
+
+async def http(scope: Scope, receive: Receive, send: Send) -> None:
+    """Django, by one of two request cycles."""
+    application = held if scope["path"].startswith(PATHS) else everything_else
+    await application(scope, receive, send)
+
+
+@asynccontextmanager
+async def lifespan(_application: Any) -> AsyncIterator[None]:
+    """Connect to the broker before the first request, without waiting for it; disconnect after the last."""
+    await get_broker().start()
+    try:
+        yield
+    finally:
+        await close_brokers()
+
+
+# Straight from where each application keeps them: nothing has to be collected before the first start.
+static_files = StaticFiles(
+    packages=[(app.name, "static") for app in apps.get_app_configs() if (Path(app.path) / "static").is_dir()]
+)
+
+application = BodyLimit(
+    Router(
+        routes=[Mount("/static", app=ExceptionMiddleware(static_files))],
+        default=ProtocolTypeRouter(
+            {"http": http, "websocket": AllowedHostsOriginValidator(URLRouter(websocket_urlpatterns))}
+        ),
+        redirect_slashes=False,
+        lifespan=lifespan,
+    ),
+    max_bytes=conf.max_body_bytes,
+    read_seconds=10,
+)

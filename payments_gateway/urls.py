@@ -1,0 +1,17 @@
+"""The addresses of the whole project."""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+
+from checkout.views import errors
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("", include("checkout.urls")),
+    re_path(r"", errors.no_such_page),
+]
+
+handler400 = errors.bad_request
+handler403 = errors.permission_denied
+handler404 = errors.page_not_found
+handler500 = errors.server_error
