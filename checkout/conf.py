@@ -48,6 +48,11 @@ class Conf:
         return str(settings.SANDBOX_URL).rstrip("/")
 
     @property
+    def admin_password(self) -> str:
+        """The password of the back-office user in the example data; empty when there must be none."""
+        return str(getattr(settings, "CHECKOUT_ADMIN_PASSWORD", ""))
+
+    @property
     def secret_key(self) -> str:
         """Django's secret key, from which signing keys are derived."""
         return str(settings.SECRET_KEY)

@@ -98,7 +98,7 @@ _LIVE = (P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING)
 
 PAYMENT_EDGES = (
     _edge("submitted", (P.OPEN, P.REFUSED), P.PROCESSING, Actor.SHOPPER),
-    _edge("challenge_required", (P.PROCESSING,), P.CHALLENGE_REQUIRED, Actor.SAGA),
+    _edge("challenge_required", (P.PROCESSING, P.CONFIRMING), P.CHALLENGE_REQUIRED, Actor.SAGA),
     _edge("challenge_returned", (P.CHALLENGE_REQUIRED,), P.PROCESSING, Actor.SHOPPER),
     _edge("outcome_unknown", (P.PROCESSING,), P.CONFIRMING, Actor.SAGA),
     _edge("authorised", _LIVE, P.AUTHORISED, Actor.SAGA, Actor.PROVIDER),
@@ -113,9 +113,7 @@ PAYMENT_EDGES = (
     _edge("refunded", (P.CAPTURED, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.PROVIDER),
     _edge("charged_back", (P.CAPTURED, P.PARTIALLY_REFUNDED), P.CHARGED_BACK, Actor.PROVIDER),
     _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.PROVIDER),
-    _edge(
-        "conflicted", (*_LIVE, P.AUTHORISED, P.CAPTURE_PENDING), P.CONFLICTED, Actor.SAGA, Actor.PROVIDER
-    ),
+    _edge("conflicted", (*_LIVE, P.AUTHORISED, P.CAPTURE_PENDING), P.CONFLICTED, Actor.SAGA, Actor.PROVIDER),
 )
 
 _ASKED = (A.SUBMITTED, A.CHALLENGE_RETURNED)
@@ -123,13 +121,15 @@ _ASKED = (A.SUBMITTED, A.CHALLENGE_RETURNED)
 ATTEMPT_EDGES = (
     _edge("submitted", (A.CREATED,), A.SUBMITTED, Actor.SAGA),
     _edge("not_sent", (A.CREATED, *_ASKED, A.UNKNOWN), A.NOT_SENT, Actor.SAGA),
-    _edge("challenge_required", _ASKED, A.CHALLENGE_REQUIRED, Actor.PROVIDER),
+    _edge("challenge_required", (*_ASKED, A.UNKNOWN), A.CHALLENGE_REQUIRED, Actor.PROVIDER),
     _edge("challenge_returned", (A.CHALLENGE_REQUIRED,), A.CHALLENGE_RETURNED, Actor.SHOPPER),
     _edge("outcome_unknown", _ASKED, A.UNKNOWN, Actor.SAGA),
     _edge("authorised", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.AUTHORISED, Actor.PROVIDER),
     _edge("refused", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.REFUSED, Actor.PROVIDER),
     _edge("expired", (A.CREATED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.EXPIRED, Actor.CLOCK),
-    _edge("conflicted", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN, A.AUTHORISED), A.CONFLICTED, Actor.PROVIDER),
+    _edge(
+        "conflicted", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN, A.AUTHORISED), A.CONFLICTED, Actor.PROVIDER
+    ),
 )
 
 

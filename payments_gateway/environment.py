@@ -7,6 +7,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"  # noqa: S105
 
+DEVELOPMENT_PASSWORD = "checkout-admin"  # noqa: S105
+
 # The sandbox's published credentials: worth nothing anywhere else.
 SANDBOX_CREDENTIALS = {
     "user": "sandbox",
@@ -37,6 +39,8 @@ class Environment(BaseSettings):
         default={}, alias="CHECKOUT_PROVIDER_CREDENTIALS", repr=False
     )
 
+    admin_password: SecretStr = Field(default=SecretStr(""), alias="CHECKOUT_ADMIN_PASSWORD")
+
     prefix: str = Field(default="checkout", alias="CHECKOUT_PREFIX")
     reply_budget_seconds: float = Field(default=8.0, gt=0, le=60, alias="CHECKOUT_REPLY_BUDGET_SECONDS")
     max_waiters: int = Field(default=2000, ge=1, alias="CHECKOUT_MAX_WAITERS")
@@ -63,7 +67,9 @@ class Environment(BaseSettings):
     @field_validator("allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return [host.strip() for host in value.split(",") if host.strip()] if isinstance(value, str) else value
+        return (
+            [host.strip() for host in value.split(",") if host.strip()] if isinstance(value, str) else value
+        )
 
     @model_validator(mode="after")
     def _production_needs_its_own_secret(self) -> "Environment":
@@ -75,4 +81,6 @@ class Environment(BaseSettings):
     def _the_sandbox_needs_no_set_up(self) -> "Environment":
         if self.debug:
             self.provider_credentials.setdefault("sandbox", SANDBOX_CREDENTIALS)
+            if not self.admin_password.get_secret_value():
+                self.admin_password = SecretStr(DEVELOPMENT_PASSWORD)
         return self

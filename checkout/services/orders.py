@@ -1,7 +1,7 @@
 """The orders service: sets stock aside for a payment, keeps it when paid and gives it back when not.
 
 The reservation's row is the lock of its payment and is always taken first; then the stock, in the order of
-its sku, so that two payments for the same things never wait for each other.
+its sku, so that no two payments ever wait for one another.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
     if reservation.state != Reservation.State.RELEASED:
         return StockReserved(reserved=True)
     stock = _locked_stock(wanted)
-    missing = [sku for sku, quantity in wanted.items() if sku not in stock or stock[sku].quantity < quantity]
+    missing = _missing(stock, wanted)
     if missing:
         return StockReserved(reserved=False, missing=missing)
     _take(stock, wanted)
@@ -41,10 +41,19 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
 
 @service.command("orders.confirm")
 def confirm(command: ConfirmOrder, message: Message) -> Done:
-    """The payment is made: what was set aside is sold."""
+    """The payment is made: what was set aside is sold.
+
+    Stock that the release of an earlier attempt gave back in between is taken again, if it is still there.
+    """
     reservation = Reservation.objects.select_for_update().filter(payment_reference=command.payment).first()
-    if reservation is None or reservation.state == Reservation.State.RELEASED:
-        raise CommandRejected("not_reserved", "Nothing is reserved for this payment.")
+    if reservation is None or (reservation.state == Reservation.State.RELEASED and not reservation.lines):
+        raise CommandRejected("not_reserved", "Nothing was reserved for this payment.")
+    if reservation.state == Reservation.State.RELEASED:
+        wanted = _reserved(reservation)
+        stock = _locked_stock(wanted)
+        if _missing(stock, wanted):
+            raise CommandRejected("out_of_stock", "What was reserved has been given back and sold since.")
+        _take(stock, wanted)
     reservation.state = Reservation.State.CONFIRMED
     reservation.save(update_fields=["state", "updated_at"])
     return Done()
@@ -58,8 +67,8 @@ def release(command: ReleaseStock, message: Message) -> Done:
         return Done()
     if reservation.state == Reservation.State.CONFIRMED:
         raise CommandRejected("order_confirmed", "The order is confirmed; its stock is not given back.")
-    reserved = {line["sku"]: -line["quantity"] for line in reservation.lines}
-    _take(_locked_stock(reserved), reserved)
+    given_back = {sku: -quantity for sku, quantity in _reserved(reservation).items()}
+    _take(_locked_stock(given_back), given_back)
     reservation.state = Reservation.State.RELEASED
     reservation.save(update_fields=["state", "updated_at"])
     return Done()
@@ -73,6 +82,14 @@ def _quantities(lines: list[OrderLine]) -> dict[str, int]:
     for line in lines:
         total[line.sku] += line.quantity
     return dict(sorted(total.items()))
+
+
+def _reserved(reservation: Reservation) -> dict[str, int]:
+    return {line["sku"]: line["quantity"] for line in reservation.lines}
+
+
+def _missing(stock: Mapping[str, StockItem], wanted: Mapping[str, int]) -> list[str]:
+    return [sku for sku, quantity in wanted.items() if sku not in stock or stock[sku].quantity < quantity]
 
 
 def _locked_stock(skus: Mapping[str, int]) -> dict[str, StockItem]:

@@ -31,7 +31,7 @@ class Command(BaseCommand):
         names = list(SERVICES) if options["all"] else list(dict.fromkeys(options["names"]))
         unknown = [name for name in names if name not in SERVICES]
         if unknown or not names:
-            problem = f"There is no service {', '.join(unknown)}" if unknown else "Which service"
+            problem = f"There is no service {', '.join(unknown)}" if unknown else "Name a service"
             raise CommandError(f"{problem}. Known: {', '.join(SERVICES)}; or --all.")
         if conf.is_embedded:
             raise CommandError(

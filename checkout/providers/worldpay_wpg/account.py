@@ -1,8 +1,8 @@
 """The credentials and options that a Worldpay account needs, by name.
 
 Credentials: ``user``, ``password`` (XML user), ``mac_key``, ``issuer``, ``organisational_unit`` (JWT).
-Options: ``device_data_url``, ``challenge_url``, ``encryption_script_url``, ``encryption_public_key``, and, if
-wanted, ``exponents`` (``HUF=0 IDR=0``), ``challenge_preference``, ``installation_id``.
+Options: ``device_data_url``, ``challenge_url``, ``encryption_script_url``, and, if wanted,
+``encryption_public_key`` (a script may come with its key), ``exponents`` (``HUF=0 IDR=0``), ``challenge_preference``, ``installation_id``.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ class WorldpayAccount:
     def card_encryption(self) -> CardEncryption:
         return CardEncryption(
             script_url=self._option("encryption_script_url"),
-            public_key=self._option("encryption_public_key"),
+            public_key=self.account.options.get("encryption_public_key", ""),
         )
 
     @property

@@ -1,0 +1,76 @@
+"""``manage.py load_example``: a merchant with things to sell, and its account with the sandbox provider.
+
+May be run again: what is there stays, the account follows the settings.
+"""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from checkout.conf import conf
+from checkout.models import Merchant, ProviderAccount, StockItem
+
+ADMIN = "admin"
+
+# sku, name, price in minor units, currency
+ITEMS = (
+    ("TEA-100", "Darjeeling tea, 100 g", 1250, "GBP"),
+    ("MUG-350", "Stoneware mug", 1890, "EUR"),
+    ("FAN-210", "Folding fan", 2400, "JPY"),
+    ("BAG-040", "Canvas bag", 3495, "GBP"),
+)
+QUANTITY = 100_000
+
+
+class Command(BaseCommand):
+    """See the module."""
+
+    help = "Loads a merchant, its account with the sandbox, stock and a user for the back office."
+
+    @transaction.atomic
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Create what is missing."""
+        merchant, _ = Merchant.objects.get_or_create(
+            code="example", defaults={"name": "Example Shop", "return_origins": [conf.public_url]}
+        )
+        load_account(merchant)
+        for sku, name, price, currency in ITEMS:
+            StockItem.objects.get_or_create(
+                sku=sku,
+                defaults={"name": name, "price_minor": price, "currency": currency, "quantity": QUANTITY},
+            )
+        load_admin()
+        self.stdout.write(f"Merchant {merchant.code}, account sandbox, {len(ITEMS)} items, user {ADMIN}.")
+
+
+def load_account(merchant: Merchant) -> ProviderAccount:
+    """Create the account with the sandbox, or point it to where the sandbox is now."""
+    worldpay = f"{conf.sandbox_url}/worldpay"
+    account, _ = ProviderAccount.objects.update_or_create(
+        code="sandbox",
+        defaults={
+            "merchant": merchant,
+            "provider": "worldpay_wpg",
+            "merchant_code": "SANDBOXMERCHANT",
+            "endpoint": f"{worldpay}/jsp/merchant/xml/paymentService.jsp",
+            "options": {
+                "device_data_url": f"{worldpay}/shopper/3ds/ddc.html",
+                "challenge_url": f"{worldpay}/shopper/3ds/challenge.html",
+                # The sandbox's script comes with its public key set.
+                "encryption_script_url": f"{worldpay}/cse/worldpay-cse.js",
+            },
+        },
+    )
+    return account
+
+
+def load_admin() -> None:
+    """Create the superuser; an existing one keeps its password."""
+    users = get_user_model().objects
+    if users.filter(username=ADMIN).exists():
+        return
+    if not conf.admin_password:
+        raise CommandError("Set CHECKOUT_ADMIN_PASSWORD: outside of development there is no default.")
+    users.create_superuser(ADMIN, password=conf.admin_password)
