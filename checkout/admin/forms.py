@@ -1,6 +1,7 @@
 """What configuration must look like before it is stored."""
 
 import ipaddress
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,6 +43,7 @@ class ProviderAccountForm(ModelForm):
     class Meta:
         model = ProviderAccount
         fields = ("code", "merchant", "provider", "merchant_code", "endpoint", "options")
+        field_classes = {"endpoint": partial(forms.URLField, assume_scheme="https")}
         help_texts = {"options": "A JSON object of the adapter's options. Credentials do not belong here."}
 
     def clean_options(self) -> dict[str, Any]:
