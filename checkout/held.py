@@ -1,14 +1,14 @@
 """Django's request cycle for requests that wait: on the event loop from end to end.
 
-Django's own ASGI handler gives every request a thread of its own until it ends (its request signals, each stock
-middleware and the closing of the response go through it), so a thousand held requests would be a thousand
-threads. This handler uses none. In return there is no session, no user and no message in these requests, and
-database work is done by ``checkout.database.in_thread`` only, which returns its connection.
+Django's own ASGI handler gives every request a thread of its own until it ends (its request signals, each
+stock middleware and the closing of the response go through it), so a thousand held requests would be a
+thousand threads. This handler uses none. In return there is no session, no user and no message in these
+requests, and database work is done by ``checkout.database.in_thread`` only, which returns its connection.
 """
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
@@ -20,7 +20,7 @@ from django.urls import set_script_prefix
 from checkout.limits import Receive, Scope, Send
 from checkout.security import CardNumberGuardMiddleware, SecurityHeadersMiddleware
 
-# Everything that is held, or that must not meet a session: the shopper comes back from the ACS without a cookie.
+# What is held, or must not meet a session: the shopper comes back from the ACS without a cookie.
 PATHS = ("/checkout/", "/notifications/", "/livez", "/readyz")
 
 
@@ -29,7 +29,7 @@ class EventLoopCsrfMiddleware(CsrfViewMiddleware):
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         self.process_request(request)
-        return self.process_response(request, await self.get_response(request))  # type: ignore[misc, arg-type]
+        return self.process_response(request, await self.get_response(request))  # type: ignore[misc]
 
     async def process_view(self, *arguments: Any) -> HttpResponseBase | None:  # type: ignore[override]
         return super().process_view(*arguments)
@@ -45,7 +45,7 @@ class HeldRequestHandler(ASGIHandler):
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
-        chain = convert_exception_to_response(self._get_response_async)
+        chain = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
         for make in reversed(self.middleware):
             instance = make(chain)
             if hasattr(instance, "process_view"):
@@ -63,7 +63,7 @@ class HeldRequestHandler(ASGIHandler):
             set_script_prefix(get_script_prefix(scope))
             request, refusal = self.create_request(scope, body)
             if request is None:
-                await self.send_response(refusal, send)
+                await self.send_response(cast(HttpResponseBase, refusal), send)
                 return
             answering = asyncio.ensure_future(self._answer(request, send))
             leaving = asyncio.ensure_future(receive())

@@ -1,27 +1,27 @@
 """How much of a request is read, and for how long: before Django writes a body to disk.
 
-Django's ASGI handler spools a whole body before any middleware sees the request, without limit of size or time.
+Django's ASGI handler spools a whole body before any middleware runs, with no limit of size or time.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from checkout.problems import MALFORMED, TOO_LARGE, TOO_SLOW, Problem
 from checkout.security import BODY_REFUSED
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks disagree on how to type these three
 
 
 class BodyLimit:
     """Reads the body of every HTTP request itself: at most ``max_bytes`` within ``read_seconds``.
 
-    A body that is refused is replaced by an empty one and a note in the scope, from which the middleware inside
-    makes the answer; so all answers look alike. A client that leaves before the end gets none.
+    A body that is refused is replaced by an empty one and a note in the scope, from which the middleware
+    inside makes the answer; so all answers look alike. A client that leaves before the end gets none.
     """
 
     def __init__(self, application: Application, *, max_bytes: int, read_seconds: float) -> None:
@@ -46,7 +46,7 @@ class BodyLimit:
                     body = await self._read(receive)
             except TimeoutError:
                 refused = TOO_SLOW
-            except _TooLarge:
+            except _TooLargeError:
                 refused = TOO_LARGE
         if body is None:
             return
@@ -63,13 +63,13 @@ class BodyLimit:
                 return None
             body += message.get("body", b"")
             if len(body) > self._max_bytes:
-                raise _TooLarge
+                raise _TooLargeError
             if not message.get("more_body", False):
                 return bytes(body)
 
 
-class _TooLarge(Exception):
-    pass
+class _TooLargeError(Exception):
+    """More has arrived than may."""
 
 
 def _declared_length(scope: Scope) -> int | None:
@@ -99,7 +99,7 @@ def _closing(send: Send) -> Send:
 
     async def send_and_close(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], (b"connection", b"close")]
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
         await send(message)
 
     return send_and_close

@@ -38,27 +38,40 @@ class Problem:
 
 NOT_FOUND = Problem(404, "not_found", "Page not found", "There is nothing at this address.")
 PAYMENT_NOT_FOUND = Problem(
-    404, "payment_not_found", "Payment not found", "We do not know this payment. Please start again in the shop."
+    404,
+    "payment_not_found",
+    "Payment not found",
+    "We do not know this payment. Please start again in the shop.",
 )
-ACCOUNT_NOT_FOUND = Problem(404, "account_not_found", "Account not found", "There is no such provider account.")
+ACCOUNT_NOT_FOUND = Problem(
+    404, "account_not_found", "Account not found", "There is no such provider account."
+)
 TOKEN_UNKNOWN = Problem(
-    404, "token_rejected", "Address not valid", "This address is not valid for this payment. Nothing has changed."
+    404,
+    "token_rejected",
+    "Address not valid",
+    "This address is not valid for this payment. Nothing has changed.",
 )
 TOKEN_EXPIRED = Problem(
     410,
     "token_expired",
     "This took too long",
-    "This address has expired and can no longer be used. The payment’s own page says where it stands.",
+    "This address has expired and can no longer be used. The payment's own page says where it stands.",
 )
 CONFLICT = Problem(
     409,
     "conflict",
     "Not possible at this stage",
-    "The payment has moved on, so this can no longer be done. The payment’s own page says where it stands.",
+    "The payment has moved on, so this can no longer be done. The payment's own page says where it stands.",
 )
-MALFORMED = Problem(400, "malformed", "Request not understood", "What was sent could not be read. Nothing has changed.")
+MALFORMED = Problem(
+    400, "malformed", "Request not understood", "What was sent could not be read. Nothing has changed."
+)
 NOTIFICATION_MALFORMED = Problem(
-    400, "notification_rejected", "Notification not readable", "The notification could not be read and was not kept."
+    400,
+    "notification_rejected",
+    "Notification not readable",
+    "The notification could not be read and was not kept.",
 )
 CARD_NUMBER = Problem(
     400,
@@ -71,11 +84,15 @@ FORM_EXPIRED = Problem(
     403,
     "csrf_failed",
     "This form is no longer valid",
-    "Nothing has been paid. Please go back, reload the page and try again. Cookies must be allowed for this site.",
+    "Nothing has been paid. Please go back, reload the page and try again. This site needs cookies for that.",
 )
 FORBIDDEN = Problem(403, "forbidden", "Not allowed", "You may not do this.")
-TOO_SLOW = Problem(408, "too_slow", "Request took too long", "The request did not arrive in time. Please try again.")
-TOO_LARGE = Problem(413, "too_large", "Request too large", "More was sent than is accepted here. Nothing has changed.")
+TOO_SLOW = Problem(
+    408, "too_slow", "Request took too long", "The request did not arrive in time. Please try again."
+)
+TOO_LARGE = Problem(
+    413, "too_large", "Request too large", "More was sent than is accepted here. Nothing has changed."
+)
 UNAVAILABLE = Problem(
     503,
     "unavailable",
@@ -84,7 +101,10 @@ UNAVAILABLE = Problem(
     {"Retry-After": "5"},
 )
 BROKEN = Problem(
-    500, "internal_error", "Something went wrong here", "This is our fault, and we have been told. Nothing is lost."
+    500,
+    "internal_error",
+    "Something went wrong here",
+    "This is our fault, and we have been told. Nothing is lost.",
 )
 
 

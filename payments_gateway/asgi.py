@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from starlette.staticfiles import StaticFiles
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
 everything_else = get_asgi_application()
 
-from checkout.conf import conf  # noqa: E402  needs Django to be set up
+from checkout import embedded  # noqa: E402  needs Django to be set up
+from checkout.conf import conf  # noqa: E402
 from checkout.held import PATHS, HeldRequestHandler  # noqa: E402
 from checkout.limits import BodyLimit, Receive, Scope, Send  # noqa: E402
 from checkout.messaging.broker import close_brokers, get_broker  # noqa: E402
@@ -37,7 +38,8 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
     """Connect to the broker before the first request, without waiting for it; disconnect after the last."""
     await get_broker().start()
     try:
-        yield
+        async with embedded.running() if conf.is_embedded else nullcontext():
+            yield
     finally:
         await close_brokers()
 

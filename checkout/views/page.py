@@ -1,6 +1,6 @@
 """What every page has in common: its methods, what becomes of errors, and that it is never stored."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
@@ -13,7 +13,7 @@ from checkout import problems
 log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], Awaitable[HttpResponse]]
+View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponse]]
 
 
 def page(*methods: str) -> Callable[[View[P]], View[P]]:
@@ -21,7 +21,7 @@ def page(*methods: str) -> Callable[[View[P]], View[P]]:
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
-        async def answer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        async def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if request.method not in methods:
                 problem = problems.method_not_allowed(methods)
             else:

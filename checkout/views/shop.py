@@ -44,7 +44,12 @@ async def order(request: HttpRequest, order_reference: str) -> HttpResponse:
 
 def _shelf(session: SessionBase) -> dict[str, Any]:
     items = [
-        {"sku": item.sku, "name": item.name, "price": Money(item.price_minor, item.currency), "left": item.quantity}
+        {
+            "sku": item.sku,
+            "name": item.name,
+            "price": Money(item.price_minor, item.currency),
+            "left": item.quantity,
+        }
         for item in StockItem.objects.all()
     ]
     return {"items": items, "orders": _payments(session.get(ORDERS, []))}

@@ -23,8 +23,8 @@ ADVICE = {
     R.INSUFFICIENT_FUNDS: "There is not enough money available on this card. Please use another card.",
     R.CARD_EXPIRED: "This card has expired. Please check the expiry date or use another card.",
     R.CARD_INVALID: "The card details were not accepted. Please check them or use another card.",
-    R.SECURITY_CODE_INVALID: "The security code was not accepted. Please check the card details and try again.",
-    R.AUTHENTICATION_FAILED: "Your bank could not confirm that it is you. Please try again or use another card.",
+    R.SECURITY_CODE_INVALID: "The security code was not accepted. Please check it and try again.",
+    R.AUTHENTICATION_FAILED: "Your bank could not confirm that it is you. Try again, or use another card.",
     R.AUTHENTICATION_REQUIRED: "Your bank wants to confirm that it is you. Please try again.",
     R.ISSUER_UNAVAILABLE: "Your bank could not be reached. Please try again in a few minutes.",
     R.CANCELLED: "You cancelled the payment at your bank. You can try again whenever you like.",
@@ -42,14 +42,17 @@ ENDINGS = {
     S.AUTHORISED: Ending(
         "Payment accepted", "Thank you. The amount is reserved on your card until the order is sent.", "good"
     ),
-    S.PARTIALLY_REFUNDED: Ending("Paid, partly refunded", "Part of the amount has been given back to your card."),
+    S.PARTIALLY_REFUNDED: Ending(
+        "Paid, partly refunded", "Part of the amount has been given back to your card."
+    ),
     S.REFUNDED: Ending("Refunded", "The whole amount has been given back to your card."),
     S.VOID_PENDING: Ending("Being cancelled", "The amount reserved on your card is being released."),
     S.VOIDED: Ending("Cancelled", "The amount reserved on your card has been released. Nothing was charged."),
     S.CHARGED_BACK: Ending("Payment disputed", "Your bank has taken this payment back. Please ask the shop."),
     S.CANCELLED: Ending("Payment cancelled", "Nothing was charged. Please start again in the shop."),
     S.EXPIRED: Ending(
-        "Payment expired", "It was not completed in time, and nothing was charged. Please start again in the shop."
+        "Payment expired",
+        "It was not completed in time, and nothing was charged. Please start again in the shop.",
     ),
 }
 
