@@ -119,7 +119,12 @@ class Browser:
         accept: str,
     ) -> requests.Response:
         is_cross_site = initiator is not None and site_of(initiator.url) != site_of(url)
-        headers = {"User-Agent": USER_AGENT, "Accept": accept, "Accept-Language": "en-GB,en;q=0.9"}
+        headers = {
+            "User-Agent": USER_AGENT,
+            "Accept": accept,
+            "Accept-Language": "en-GB,en;q=0.9",
+            "Sec-Fetch-Dest": "iframe" if in_frame else "document",
+        }
         if method != "GET":
             headers["Origin"] = origin_header(initiator, url)
         request = requests.Request(

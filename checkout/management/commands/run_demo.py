@@ -1,0 +1,50 @@
+"""``manage.py run_demo``: everything on this machine with nothing installed, and one purchase to look at."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from checkout.conf import conf
+from checkout.tryout.children import ChildFailed, Stopped
+from checkout.tryout.demo import Demo, NotPossible
+
+
+class Command(BaseCommand):
+    """See the module."""
+
+    help = "Try it out: one purchase through 3-D Secure with its timeline, then serve until Ctrl-C."
+    requires_system_checks: list[str] = []  # its children have settings of their own, and check those
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Ports and folder have defaults that suit a laptop."""
+        parser.add_argument("--once", action="store_true", help="stop after the purchase, with its exit code")
+        parser.add_argument("--port", type=int, default=8000, help="of the gateway (default: 8000)")
+        parser.add_argument("--sandbox-port", type=int, default=8001, help="of the sandbox (default: 8001)")
+        parser.add_argument(
+            "--folder",
+            type=Path,
+            default=conf.base_dir / ".local" / "demo",
+            help="data and logs, replaced at each start (default: .local/demo)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Exit with the purchase's code, 1 when something does not run, 130 when stopped before the end."""
+        demo = Demo(
+            folder=options["folder"].resolve(),
+            root=conf.base_dir,
+            port=options["port"],
+            sandbox_port=options["sandbox_port"],
+        )
+        try:
+            code = demo.run(self._say, once=options["once"])
+        except (NotPossible, ChildFailed) as error:
+            raise CommandError(str(error)) from error
+        except Stopped:
+            raise SystemExit(130) from None
+        if code:
+            raise SystemExit(code)
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()

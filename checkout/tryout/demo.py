@@ -1,0 +1,149 @@
+"""The whole gateway on this machine with nothing installed: SQLite, the in-memory broker and the sandbox."""
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from checkout.tryout.children import Children, Stopped
+
+MANAGE = (sys.executable, "manage.py")
+WEB = (
+    *(sys.executable, "-m", "uvicorn", "payments_gateway.asgi:application"),
+    *("--host", "localhost", "--no-access-log", "--timeout-graceful-shutdown", "5"),
+)
+
+LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+PRODUCT_VARIABLES = ("CHECKOUT_", "SANDBOX_")
+
+
+class NotPossible(Exception):  # noqa: N818 (a fact about this machine)
+    """The demonstration cannot start here; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Where it runs. Data and logs are in ``folder``, whose earlier content is replaced."""
+
+    folder: Path
+    root: Path
+    port: int = 8000
+    sandbox_port: int = 8001
+
+    @property
+    def url(self) -> str:
+        """The gateway. Another host name than the sandbox's, so that browsers take them for two sites."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def sandbox_url(self) -> str:
+        """The provider and issuer."""
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every process of it is told. Settings of another installation are left out."""
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(PRODUCT_VARIABLES)
+        }
+        return {
+            **inherited,
+            "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
+            "PYTHONUNBUFFERED": "1",
+            "DEBUG": "true",
+            "ALLOWED_HOSTS": "localhost,127.0.0.1",
+            "DATABASE_URL": f"sqlite:///{self.folder / 'gateway.sqlite3'}",
+            "BROKER_URL": "memory://",
+            "PUBLIC_URL": self.url,
+            "SANDBOX_URL": self.sandbox_url,
+            "SANDBOX_PORT": str(self.sandbox_port),
+            "SANDBOX_NOTIFICATION_URL": f"{self.url}/notifications/sandbox/",
+            "SANDBOX_BOOKS": str(self.folder / "books.sqlite3"),
+        }
+
+    def run(self, say: Callable[[str], None], *, once: bool) -> int:
+        """Start everything, buy something, and serve until stopped; returns the exit code.
+
+        Raises ``NotPossible`` before anything is started, ``ChildFailed`` for a process that does not run,
+        ``Stopped`` when asked to stop before the purchase has ended.
+        """
+        for port in (self.port, self.sandbox_port):
+            check_port(port)
+        self._prepare_folder()
+        with Children(self.root, self.folder, self.environment) as children:
+            self._start(children, say)
+            say("Buying something, through a 3-D Secure challenge\n")
+            code = children.run_visibly(
+                [*MANAGE, "try_purchase", "--scenario", "challenge", "--url", self.url]
+            )
+            if code:
+                say(children.log_tails())
+            if not code and not once:
+                say(self._addresses())
+                with suppress(Stopped):
+                    children.wait_until_stopped()
+            return code
+
+    def _prepare_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for pattern in ("*.sqlite3*", "*.log", "*.key.pem"):
+            for leftover in self.folder.glob(pattern):
+                leftover.unlink()
+
+    def _start(self, children: Children, say: Callable[[str], None]) -> None:
+        say("Preparing a database and example data")
+        children.run("migrate", [*MANAGE, "migrate", "--verbosity=0"])
+        children.run("load_example", [*MANAGE, "load_example"])
+        say(f"Starting the sandbox and the gateway (logs: {self.folder}/*.log)")
+        sandbox = children.start("sandbox", [*MANAGE, "run_sandbox"])
+        web = children.start("web", [*WEB, "--port", str(self.port)])
+        children.wait_until_ready(sandbox, lambda: answers(f"{self.sandbox_url}/livez"))
+        say(f"  sandbox ready at {self.sandbox_url}")
+        children.wait_until_ready(web, lambda: answers(f"{self.url}/readyz"))
+        say(f"  gateway ready at {self.url}")
+
+    def _addresses(self) -> str:
+        return "\n".join(
+            [
+                "",
+                f"Shop            {self.url}/",
+                f"Back office     {self.url}/admin/   (admin, password: admin)",
+                f"Health          {self.url}/readyz",
+                f"Sandbox         {self.sandbox_url}/   (test cards: {self.sandbox_url}/scenarios/)",
+                f"Its books       {self.sandbox_url}/books.json",
+                f"Logs            {self.folder}/*.log",
+                "",
+                "Ctrl-C stops everything.",
+            ]
+        )
+
+
+def check_port(port: int) -> None:
+    """Raise ``NotPossible`` when something listens on a loopback port already."""
+    for family, address in LOOPBACK:
+        try:
+            with socket.create_server((address, port), family=family):
+                pass
+        except OSError as error:
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                continue  # a machine without IPv6
+            raise NotPossible(
+                f"Port {port} at {address} cannot be used: {error.strerror}. "
+                "Stop what uses it, or choose others with --port and --sandbox-port."
+            ) from error
+
+
+def answers(url: str) -> bool:
+    """Whether ``url`` answers 200."""
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(url, timeout=5).status_code == 200
+    except requests.RequestException:
+        return False

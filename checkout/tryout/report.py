@@ -1,0 +1,64 @@
+"""A purchase as one table: what the browser exchanged, and what the gateway tells of it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from checkout.timeline import Entry
+from checkout.tryout.browser import Hop
+
+BROWSER = "browser"
+LONG_SEGMENT = 20
+KEPT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table. Times are in milliseconds, ``at_ms`` from the first exchange on."""
+
+    at_ms: float
+    kind: str
+    what: str
+    detail: str
+    duration_ms: float | None
+
+
+def lines_of(hops: Sequence[Hop], entries: Iterable[Entry]) -> list[Line]:
+    """Merge both sides by time. Their clocks are one where gateway and shopper share a machine."""
+    events: list[tuple[datetime, str, str, str, timedelta | None]] = [
+        (hop.at, BROWSER, f"{hop.method} {shortened(hop.url)}", _told(hop), hop.duration) for hop in hops
+    ]
+    events += [(entry.at, entry.kind, entry.what, entry.detail, entry.duration) for entry in entries]
+    events.sort(key=lambda event: event[0])
+    start = min(hop.at for hop in hops) if hops else None
+    return [
+        Line(_milliseconds(at - (start or at)), kind, what, detail, duration and _milliseconds(duration))
+        for at, kind, what, detail, duration in events
+    ]
+
+
+def shortened(url: str) -> str:
+    """Return host and path, with tokens and references cut to their first characters."""
+    parts = urlsplit(url)
+    segments = [
+        f"{segment[:KEPT]}…" if len(segment) > LONG_SEGMENT else segment for segment in parts.path.split("/")
+    ]
+    return parts.netloc + "/".join(segments)
+
+
+def table(lines: Iterable[Line]) -> Iterator[str]:
+    """Return the lines as text for a terminal."""
+    yield f"{'at':>8}  {'took':>8}  {'where':<13}  what"
+    for line in lines:
+        took = "" if line.duration_ms is None else f"{line.duration_ms:.0f} ms"
+        yield f"{line.at_ms / 1000:>7.3f}s  {took:>8}  {line.kind:<13}  {line.what}  {line.detail}".rstrip()
+
+
+def _told(hop: Hop) -> str:
+    cookies = f", sent {' '.join(hop.sent_cookies)}" if hop.sent_cookies else ", no cookie"
+    return f"{hop.status}{cookies}"
+
+
+def _milliseconds(duration: timedelta) -> float:
+    return round(duration / timedelta(milliseconds=1), 1)
