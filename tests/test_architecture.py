@@ -17,7 +17,7 @@ LAYERS = (
     {"messaging"},
     {"models", "providers", "sagas"},
     {"operations", "services"},
-    {"waiting"},
+    {"waiting", "timeline", "pages", "problems", "security"},
     {"urls", "routing", "forms", "views", "webhooks", "consumers", "admin", "api"},
 )
 EDGES = LAYERS[-1]
@@ -26,7 +26,7 @@ EDGES_OF_AN_EDGE = {"urls": EDGES, "routing": {"consumers"}, "views": {"forms"}}
 SERVICES = {"payments", "risk", "orders", "ledger", "notifications"}
 
 # The only places that may import a library. Client programs talk to the gateway from outside.
-CLIENT_PROGRAMS = ("checkout.sandbox", "checkout.management.commands.try_purchase")
+CLIENT_PROGRAMS = ("checkout.sandbox", "checkout.tryout")
 HOMES = {
     "pika": ("checkout.messaging",),
     "requests": ("checkout.providers.transport", *CLIENT_PROGRAMS),
