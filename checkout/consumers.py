@@ -18,7 +18,7 @@ POLICY_VIOLATION = 1008
 MESSAGE_TOO_BIG = 1009
 
 
-class StatusConsumer(AsyncWebsocketConsumer):
+class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """Sends ``{"state", "next"}`` at once and on every change. ``next`` is a path to go to, or null.
 
     The query parameter ``token`` is what ``operations.status_token`` gave the page. A push is a hint: a page
@@ -58,7 +58,7 @@ class StatusConsumer(AsyncWebsocketConsumer):
         await self.send(text_data=json.dumps(message))
 
 
-class NoSuchSocket(AsyncWebsocketConsumer):
+class NoSuchSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """Refuses a WebSocket at an address that is not ours."""
 
     async def connect(self) -> None:
