@@ -49,12 +49,14 @@ static_files = StaticFiles(
     packages=[(app.name, "static") for app in apps.get_app_configs() if (Path(app.path) / "static").is_dir()]
 )
 
+by_protocol: Any = ProtocolTypeRouter(
+    {"http": http, "websocket": AllowedHostsOriginValidator(URLRouter(websocket_urlpatterns))}
+)
+
 application = BodyLimit(
     Router(
         routes=[Mount("/static", app=ExceptionMiddleware(static_files))],
-        default=ProtocolTypeRouter(
-            {"http": http, "websocket": AllowedHostsOriginValidator(URLRouter(websocket_urlpatterns))}
-        ),
+        default=by_protocol,
         redirect_slashes=False,
         lifespan=lifespan,
     ),
