@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"  # noqa: S105
+DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"
 
 DEVELOPMENT_PASSWORD = "checkout-admin"  # noqa: S105
 

@@ -2,7 +2,8 @@
 
 Credentials: ``user``, ``password`` (XML user), ``mac_key``, ``issuer``, ``organisational_unit`` (JWT).
 Options: ``device_data_url``, ``challenge_url``, ``encryption_script_url``, and, if wanted,
-``encryption_public_key`` (a script may come with its key), ``exponents`` (``HUF=0 IDR=0``), ``challenge_preference``, ``installation_id``.
+``encryption_public_key`` (a script may come with its key), ``exponents`` (``HUF=0 IDR=0``),
+``challenge_preference``, ``installation_id``.
 """
 
 from collections.abc import Mapping
