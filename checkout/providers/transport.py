@@ -119,8 +119,9 @@ class HttpTransport:
 
     @staticmethod
     def _read(response: requests.Response, deadline: float) -> bytes:
+        """A single read has its own time-out; an answer that drips in must not outlast the whole."""
         body = b""
-        for chunk in response.iter_content(_CHUNK_BYTES):
+        while chunk := response.raw.read1(_CHUNK_BYTES):
             body += chunk
             if len(body) > MAX_REPLY_BYTES:
                 raise ProviderReplyInvalid(f"The provider's answer is larger than {MAX_REPLY_BYTES} bytes.")

@@ -1,0 +1,158 @@
+"""Broken and hostile messages: always our own error, never another, and never a request to the outside."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checkout.errors import NotificationRejected, ProviderReplyInvalid
+from checkout.providers.base import Notification, Outcome, ProviderResult, Verb
+from checkout.providers.worldpay_wpg.notifications import parse_notification
+from checkout.providers.worldpay_wpg.parse import parse_reply
+from tests.providers.scripted_server import ScriptedServer
+from tests.providers.worldpay_messages import (
+    acknowledged,
+    amount,
+    booking,
+    challenge,
+    error,
+    journal,
+    notification,
+    old_challenge,
+    order_status,
+    paid,
+    payment,
+    service,
+)
+
+BILLION_LAUGHS = (
+    b'<!DOCTYPE paymentService [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
+    b'<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
+    b"<paymentService><reply><error code='5'>&c;</error></reply></paymentService>"
+)
+FILE_ENTITY = (
+    b'<!DOCTYPE paymentService [<!ENTITY f SYSTEM "file:///etc/passwd">]>'
+    b"<paymentService><reply><error code='5'>&f;</error></reply></paymentService>"
+)
+HTML = b"<!DOCTYPE html><html><head><title>401</title></head><body>Authorization required</body></html>"
+
+HOSTILE = {
+    "empty": b"",
+    "blank": b" \n",
+    "garbage": b"\x00\xff\xfe garbage",
+    "html": HTML,
+    "html that is not xml": b"<html><body><p>Bad gateway<br></body></html>",
+    "json": b'{"error": 1}',
+    "cut": paid()[:-40],
+    "billion laughs": BILLION_LAUGHS,
+    "file entity": FILE_ENTITY,
+    "too large": order_status(payment() + "<!--" + "x" * 70_000 + "-->"),
+    "too deep": service("<a>" * 60 + "</a>" * 60),
+    "too many elements": service("<a/>" * 5_000),
+    "other root": b"<other/>",
+    "unclosed cdata": service("<reply><error code='5'><![CDATA[x</error></reply>"),
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_is_not_a_message_is_an_invalid_reply_and_a_rejected_notification(body):
+    with pytest.raises(ProviderReplyInvalid):
+        parse_reply(body)
+    with pytest.raises(NotificationRejected):
+        parse_notification(body)
+
+
+def test_the_external_document_type_is_never_fetched():
+    with ScriptedServer() as server:
+        url = f"http://127.0.0.1:{server.port}/paymentService_v1.dtd"
+        body = paid().replace(b"http://dtd.worldpay.com/paymentService_v1.dtd", url.encode())
+        assert url.encode() in body
+        assert parse_reply(body).outcome == Outcome.APPROVED
+        assert server.connections == 0
+
+
+def test_raw_ampersands_are_read_as_they_are_meant():
+    body = error(5, "X").replace(b"<![CDATA[X]]>", b"Tea & Co &copy; &amp; sons &#163;5 a&b;")
+    result = parse_reply(body, Verb.CAPTURE)
+    assert result.refusal is not None
+    assert result.refusal.description == "Tea & Co &copy; & sons £5 a&b;"
+
+
+def test_repairing_ampersands_leaves_cdata_alone():
+    body = old_challenge("request", issuer_url="https://issuer.example/?a=1&b=2&lt;=3")
+    body = body.replace(b"<echoData>", b"<note>Tea & Co</note><echoData>")
+    result = parse_reply(body)
+    assert result.challenge is not None
+    assert result.challenge.acs_url == "https://issuer.example/?a=1&b=2&lt;=3"
+
+
+@pytest.mark.parametrize(
+    ("declared", "actual"),
+    [
+        ("UTF-8", "iso-8859-1"),
+        ("ISO-8859-1", "utf-8"),
+        ("ISO-8859-1", "iso-8859-1"),
+        ("UTF-16", "utf-8"),
+        ("no-such-encoding", "utf-8"),
+        ("no-such-encoding", "iso-8859-1"),
+        ("utf-8", "utf-8-sig"),
+        ("UTF-8", "utf-16"),
+        ("rot13", "iso-8859-1"),
+    ],
+)
+def test_wrong_encoding_declarations_do_not_hurt(declared, actual):
+    text = error(5, "Café fermé").decode().replace('encoding="UTF-8"', f'encoding="{declared}"')
+    result = parse_reply(text.encode(actual), Verb.CAPTURE)
+    assert result.refusal is not None
+    assert result.refusal.description == "Café fermé"
+
+
+GENUINE = [
+    paid(extra='<ISO8583ReturnCode code="5" description="REFUSED"/>'),
+    paid("REFUSED", '<ThreeDSecureResult description="Failed"><eci>05</eci></ThreeDSecureResult>'),
+    challenge(),
+    old_challenge("request"),
+    error(5, "Order not ready"),
+    acknowledged("captureReceived", amount()),
+    notification(payment() + journal("CAPTURED", booking("IN_PROCESS_CAPTURED", amount()))),
+]
+FRAGMENTS = [
+    b"<",
+    b">",
+    b"&",
+    b"]]>",
+    b"<![CDATA[",
+    b'"',
+    b"\xff",
+    b"\x00",
+    b"<payment>",
+    b"</reply>",
+    b"null",
+]
+
+
+@st.composite
+def damaged(draw):
+    """A genuine message after some cuts, repetitions and insertions."""
+    body = draw(st.sampled_from(GENUINE))
+    for _ in range(draw(st.integers(1, 6))):
+        start = draw(st.integers(0, len(body)))
+        end = draw(st.integers(start, min(len(body), start + 60)))
+        patch = draw(st.sampled_from(FRAGMENTS) | st.binary(max_size=8))
+        body = body[:start] + patch + body[draw(st.sampled_from([start, end])) :]
+    return body
+
+
+@settings(max_examples=500)
+@given(damaged() | st.binary(max_size=300), st.sampled_from(Verb))
+def test_no_reply_raises_anything_but_an_invalid_reply(body, verb):
+    with suppress(ProviderReplyInvalid):
+        assert isinstance(parse_reply(body, verb), ProviderResult)
+
+
+@settings(max_examples=500)
+@given(damaged() | st.binary(max_size=300))
+def test_no_notification_raises_anything_but_a_rejection(body):
+    with suppress(NotificationRejected):
+        assert all(isinstance(entry, Notification) for entry in parse_notification(body))
