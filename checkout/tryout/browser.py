@@ -49,6 +49,7 @@ class Page:
     text: str
     document: Document
     referrer_policy: str = ""
+    is_in_frame: bool = False
 
     def form(self, *, to: str) -> Form:
         """Return the form whose action contains ``to``; raises ``UnexpectedPage`` when there is none."""
@@ -103,6 +104,7 @@ class Browser:
                     text=response.text,
                     document=read_document(response.text, url),
                     referrer_policy=response.headers.get("Referrer-Policy", ""),
+                    is_in_frame=in_frame,
                 )
             if response.status_code not in (307, 308):
                 method, fields = "GET", {}
@@ -147,7 +149,7 @@ class Browser:
             ) from error
         duration = timedelta(seconds=time.perf_counter() - started)
         if not (is_cross_site and in_frame):
-            extract_cookies_to_jar(self.cookies, request, response.raw)
+            extract_cookies_to_jar(self.cookies, request, response.raw)  # type: ignore[no-untyped-call]
         sent = tuple(
             pair.split("=")[0].strip() for pair in request.headers.get("Cookie", "").split(";") if pair
         )

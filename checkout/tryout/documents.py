@@ -23,11 +23,17 @@ class Form:
 
     action: str
     method: str = "GET"
-    identifier: str = ""
+    target: str = ""
     fields: dict[str, str] = field(default_factory=dict)
     buttons: list[tuple[str, str]] = field(default_factory=list)
     is_for_people: bool = False
     """Whether there is something to fill in or to choose: a form without can only be sent on."""
+
+    def opens_frame(self, is_in_frame: bool) -> bool:
+        """Whether its answer is shown in a frame, when its page itself is or is not in one."""
+        if self.target in ("", "_self"):
+            return is_in_frame
+        return not self.target.startswith("_")
 
     def filled(self, values: Mapping[str, str], *, press: tuple[str, str] | None = None) -> dict[str, str]:
         """Return what is sent with ``values`` typed in and the named button pressed.
@@ -84,7 +90,7 @@ class _Reader(HTMLParser):
             self._form = Form(
                 action=urljoin(self._url, attributes.get("action", "")),
                 method=attributes.get("method", "get").upper(),
-                identifier=attributes.get("id", ""),
+                target=attributes.get("target", ""),
             )
             self.document.forms.append(self._form)
         elif self._form is not None and "disabled" not in attributes:

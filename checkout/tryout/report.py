@@ -33,7 +33,13 @@ def lines_of(hops: Sequence[Hop], entries: Iterable[Entry]) -> list[Line]:
     events.sort(key=lambda event: event[0])
     start = min(hop.at for hop in hops) if hops else None
     return [
-        Line(_milliseconds(at - (start or at)), kind, what, detail, duration and _milliseconds(duration))
+        Line(
+            at_ms=_milliseconds(at - (start or at)),
+            kind=kind,
+            what=what,
+            detail=detail,
+            duration_ms=None if duration is None else _milliseconds(duration),
+        )
         for at, kind, what, detail, duration in events
     ]
 

@@ -24,9 +24,9 @@ def set_cookie(value: str) -> tuple[str, str]:
     return ("Set-Cookie", value)
 
 
-def send_form(browser: Browser, url: str, **options):
+def send_form(browser: Browser, url: str):
     page = browser.open(url)
-    return browser.submit(page, page.document.forms[0], **options)
+    return browser.submit(page, page.document.forms[0])
 
 
 def with_cookie(site: Site, attributes: str) -> Browser:
@@ -91,12 +91,25 @@ def test_a_307_repeats_the_post_with_its_body(site):
 
 def test_a_frame_of_another_site_neither_gets_nor_keeps_cookies(site):
     browser = with_cookie(site, "; SameSite=None")
-    site.answers["/acs"] = page_with_form(f"{site.ours}/return")
+    site.answers["/acs"] = page_with_form(f"{site.ours}/return", target="frame")
     site.answers["/return"] = Answer(headers=[set_cookie("other=2; Path=/")])
-    send_form(browser, f"{site.theirs}/acs", in_frame=True)
+    send_form(browser, f"{site.theirs}/acs")
     assert site.cookies_sent()[-1] is None
     assert site.requests[-1][2]["Sec-Fetch-Dest"] == "iframe"
     assert browser.cookies.keys() == ["session"]
+
+
+def test_a_frame_is_left_by_a_form_that_goes_to_the_top(site):
+    browser = with_cookie(site, "")
+    site.answers["/page"] = page_with_form(f"{site.theirs}/acs", target="frame")
+    site.answers["/acs"] = page_with_form(f"{site.ours}/return")
+    site.answers["/return"] = page_with_form("/result", target="_top")
+    page = browser.open(f"{site.ours}/page")
+    for _ in range(3):
+        page = browser.submit(page, page.document.forms[0])
+    destinations = [headers["Sec-Fetch-Dest"] for _method, _path, headers, _body in site.requests]
+    assert destinations == ["document", "iframe", "iframe", "document"]
+    assert site.cookies_sent() == ["session=1", None, None, "session=1"]
 
 
 def test_a_cookie_that_is_taken_back_is_gone(site):

@@ -1,0 +1,89 @@
+"""What the scripted shopper can play, and how each must end.
+
+Ends are chosen by the holder's name on the card, as at the provider's test system.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from checkout.tryout.documents import UnexpectedPage
+from checkout.tryout.shopper import Shopper, acs_form
+
+FRICTIONLESS = "3DS_V2_FRICTIONLESS_IDENTIFIED"
+CHALLENGE = "3DS_V2_CHALLENGE_IDENTIFIED"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``expected`` is the state in which ``status.json`` must show the payment at the end."""
+
+    name: str
+    summary: str
+    holder: str
+    expected: str
+    play: Callable[[Shopper], object]
+
+
+def _pay(shopper: Shopper) -> None:
+    shopper.pay(shopper.order())
+
+
+def _pay_without_device_data(shopper: Shopper) -> None:
+    shopper.pay(shopper.order(), with_device_data=False)
+
+
+def _answer(choice: str) -> Callable[[Shopper], None]:
+    def play(shopper: Shopper) -> None:
+        shopper.decide(shopper.pay(shopper.order()), choice)
+
+    return play
+
+
+def _walk_away(shopper: Shopper) -> None:
+    """The issuer's page stays open until the shopper has gone; the payment must still lead back to it."""
+    acs_form(shopper.pay(shopper.order()))
+    acs_form(shopper.resume())
+
+
+def _click_twice(shopper: Shopper) -> None:
+    first, second = shopper.pay_twice_at_once(shopper.order())
+    _require_same(first.url, second.url, "The two clicks")
+
+
+def _return_twice(shopper: Shopper) -> None:
+    challenge = shopper.pay(shopper.order())
+    first, second = shopper.decide_and_return_twice(challenge, "approve")
+    _require_same(first.url, second.url, "The two returns")
+
+
+def _require_same(first: str, second: str, what: str) -> None:
+    if first != second:
+        raise UnexpectedPage(f"{what} led to different pages: {first} and {second}.")
+
+
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("frictionless", "authenticated without a challenge, paid", FRICTIONLESS, "captured", _pay),
+        Scenario("challenge", "challenged, approved, paid", CHALLENGE, "captured", _answer("approve")),
+        Scenario("challenge_failed", "challenged, wrong password", CHALLENGE, "refused", _answer("fail")),
+        Scenario("challenge_cancelled", "challenged, cancelled", CHALLENGE, "refused", _answer("cancel")),
+        Scenario(
+            "challenge_abandoned",
+            "challenged, walked away: nothing paid, and the challenge can be taken up again",
+            CHALLENGE,
+            "challenge_required",
+            _walk_away,
+        ),
+        Scenario("refused", "refused for want of money", "REFUSED51", "refused", _pay),
+        Scenario(
+            "double_click", "Pay clicked twice at once: paid once", FRICTIONLESS, "captured", _click_twice
+        ),
+        Scenario(
+            "repeated_return", "the way back from the issuer sent twice", CHALLENGE, "captured", _return_twice
+        ),
+        Scenario(
+            "no_device_data", "paid without device data", FRICTIONLESS, "captured", _pay_without_device_data
+        ),
+    )
+}

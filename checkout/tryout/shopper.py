@@ -1,0 +1,163 @@
+"""What a shopper does, step by step, with a browser. Every step returns the page that it leads to."""
+
+import json
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from checkout.tryout.browser import Browser, Page
+from checkout.tryout.card import PUBLIC_KEY, Card
+from checkout.tryout.documents import Form, UnexpectedPage
+
+REFERENCE = re.compile(r"/checkout/(pay_[0-9a-f]{32})/")
+END_SECONDS = 20.0
+"""How long the end may take after the shopper's last step: captures are booked and notified later."""
+POLL_SECONDS = 0.25
+MAX_FORWARDS = 12
+
+BROWSER_FIELDS = {
+    "browser_language": "en-GB",
+    "browser_colour_depth": "24",
+    "browser_screen_height": "1080",
+    "browser_screen_width": "1920",
+    "browser_time_zone": "0",
+    "browser_javascript_enabled": "true",
+}
+
+
+@dataclass
+class Shopper:
+    """One shopper, who buys one thing with one card from the example shop at ``url``."""
+
+    browser: Browser
+    url: str
+    card: Card
+    reference: str = ""
+    """The payment's, once the shop has sent the shopper to the checkout."""
+
+    def order(self) -> Page:
+        """Choose the first thing on the shelf; leads to the checkout."""
+        shop = self.browser.open(f"{self.url}/")
+        form = next((form for form in shop.document.forms if form.method == "POST"), None)
+        if form is None:
+            raise UnexpectedPage(f"{shop.url} answered {shop.status} with nothing to buy.")
+        page = self.browser.submit(shop, form, press=form.buttons[0] if form.buttons else None)
+        found = REFERENCE.search(page.url)
+        if found is None:
+            raise UnexpectedPage(f"The shop led to {page.url} ({page.status}) and not to a checkout.")
+        self.reference = found[1]
+        return page
+
+    def fill_in(self, checkout: Page, *, with_device_data: bool = True) -> tuple[Form, dict[str, str]]:
+        """Do what the page's scripts do: device data, then the card, sealed. Returns form and values."""
+        form = checkout.form(to="/pay/")
+        values = {name: value for name, value in BROWSER_FIELDS.items() if name in form.fields}
+        if with_device_data:
+            values["device_data_reference"] = self._device_data(checkout)
+        values["encrypted_card"] = self.card.sealed(self._public_key(checkout))
+        return form, values
+
+    def pay(self, checkout: Page, *, with_device_data: bool = True) -> Page:
+        """Pay; leads to the issuer's page when there is a challenge, to the result otherwise."""
+        form, values = self.fill_in(checkout, with_device_data=with_device_data)
+        return self.follow(self.browser.submit(checkout, form, values))
+
+    def pay_twice_at_once(self, checkout: Page) -> list[Page]:
+        """Click on Pay twice before the first answer is there; returns both answers."""
+        form, values = self.fill_in(checkout)
+        with ThreadPoolExecutor(2) as clicks:
+            answers = [clicks.submit(self.browser.submit, checkout, form, values) for _ in range(2)]
+            return [self.follow(answer.result()) for answer in answers]
+
+    def decide(self, challenge: Page, choice: str) -> Page:
+        """Approve, fail or cancel at the issuer; leads back to the gateway."""
+        return self.follow(self.browser.submit(challenge, acs_form(challenge), press=("choice", choice)))
+
+    def decide_and_return_twice(self, challenge: Page, choice: str) -> list[Page]:
+        """Send the form that leads back to the gateway two times; returns where each led."""
+        page = self.browser.submit(challenge, acs_form(challenge), press=("choice", choice))
+        while (form := only_way_on(page)) and not self._is_ours(form.action):
+            page = self.browser.submit(page, form)
+        form = page.form(to="/challenge/return/")
+        return [self.follow(self.browser.submit(page, form)) for _ in range(2)]
+
+    def resume(self) -> Page:
+        """Come back to the payment's own page later; leads to where the payment stands."""
+        return self.follow(self.browser.open(f"{self.url}/checkout/{self.reference}/"))
+
+    def follow(self, page: Page) -> Page:
+        """Go on where pages go on by themselves: self-sending forms, and the status page when it is time."""
+        for _ in range(MAX_FORWARDS):
+            if page.url.endswith("/status/"):
+                page = self.browser.open(urljoin(page.url, self._wait_for_next()))
+            elif form := only_way_on(page):
+                page = self.browser.submit(page, form)
+            else:
+                return page
+        raise UnexpectedPage(f"{page.url}: pages that lead on and on.")
+
+    def end(self, expected: str) -> str:
+        """Return the payment's state: ``expected`` as soon as it is that, else what it is after some time."""
+        deadline = time.monotonic() + END_SECONDS
+        while (state := str(self._status()["state"])) != expected and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return state
+
+    def _wait_for_next(self) -> str:
+        deadline = time.monotonic() + END_SECONDS
+        while time.monotonic() < deadline:
+            if where := self._status().get("next"):
+                return str(where)
+            time.sleep(POLL_SECONDS)
+        raise UnexpectedPage(f"The status page led nowhere within {END_SECONDS:g} s.")
+
+    def _status(self) -> dict[str, Any]:
+        url = f"{self.url}/checkout/{self.reference}/status.json"
+        page = self.browser.open(url, accept="application/json")
+        try:
+            status: dict[str, Any] = json.loads(page.text)
+        except ValueError as error:
+            raise UnexpectedPage(f"{url} answered {page.status} without JSON.") from error
+        if "state" not in status:
+            raise UnexpectedPage(f"{url} answered {page.status} without a state.")
+        return status
+
+    def _device_data(self, checkout: Page) -> str:
+        """The provider's hidden frame: takes the card's first digits and tells the page a session id."""
+        form = checkout.form(to="ddc")
+        form.fields["Bin"] = self.card.number[:6]
+        answer = self.browser.submit(checkout, form)
+        try:
+            return str(json.loads(answer.document.data["message"])["SessionId"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnexpectedPage(
+                f"The device data page answered {answer.status} without a session id."
+            ) from error
+
+    def _public_key(self, checkout: Page) -> str:
+        """The key that the page gives to the provider's script, or that the script brings along."""
+        scripts = (self.browser.open(url).text for url in checkout.document.scripts if not self._is_ours(url))
+        for text in (*checkout.document.data.values(), *scripts):
+            if found := PUBLIC_KEY.search(text):
+                return found[0]
+        raise UnexpectedPage(f"{checkout.url}: no key to seal the card with.")
+
+    def _is_ours(self, url: str) -> bool:
+        return urlsplit(url).netloc == urlsplit(self.url).netloc
+
+
+def only_way_on(page: Page) -> Form | None:
+    """Return the page's form if it has just one, with nothing in it for a person: such a form sends itself."""
+    forms = page.document.forms
+    return forms[0] if len(forms) == 1 and not forms[0].is_for_people else None
+
+
+def acs_form(page: Page) -> Form:
+    """Return the form in which the issuer asks; raises ``UnexpectedPage`` on any other page."""
+    for form in page.document.forms:
+        if any(name == "choice" for name, _value in form.buttons):
+            return form
+    raise UnexpectedPage(f"{page.url} ({page.status}) is not the issuer's challenge.")
