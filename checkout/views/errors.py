@@ -18,15 +18,15 @@ async def no_such_page(request: HttpRequest) -> HttpResponse:
     return problems.respond(request, problems.NOT_FOUND)
 
 
-def bad_request(request: HttpRequest, _error: Exception) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return problems.respond(request, problems.MALFORMED)
 
 
-def permission_denied(request: HttpRequest, _error: Exception) -> HttpResponse:
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     return problems.respond(request, problems.FORBIDDEN)
 
 
-def page_not_found(request: HttpRequest, _error: Exception) -> HttpResponse:
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return problems.respond(request, problems.NOT_FOUND)
 
 
