@@ -30,7 +30,8 @@ class MerchantForm(ModelForm):
             raise ValidationError("A JSON list of texts is needed.")
         for origin in origins:
             parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            is_origin = parts.netloc and origin == f"{parts.scheme}://{parts.netloc}"
+            if not is_origin or parts.scheme not in ("http", "https"):
                 raise ValidationError(f"{origin} is not an origin: scheme and host, without a path.")
         return origins
 

@@ -79,18 +79,19 @@ class PaymentAdmin(ReadOnlyAdmin):
         """See ``search.found``; nothing is found twice."""
         return found(queryset, search_term), False
 
-    def change_view(
+    def render_change_form(
         self,
         request: HttpRequest,
-        object_id: str,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        obj: Payment | None = None,
     ) -> HttpResponse:
-        """Add the payment's story to the page, for those who may see the payment."""
-        payment = self.get_object(request, object_id)
-        if payment is not None and self.has_view_permission(request, payment):
-            extra_context = {**(extra_context or {}), **story_of(payment, request.user)}
-        return super().change_view(request, object_id, form_url, extra_context)
+        """Add the payment's story to the page."""
+        if obj is not None:
+            context.update(story_of(obj, request.user))
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     @admin.display(description="amount", ordering="amount_minor")
     def amount(self, payment: Payment) -> str:

@@ -1,0 +1,21 @@
+"""Staff with the permissions that a test gives them."""
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+
+@pytest.fixture
+def staff_client(db):
+    """Return a client of a member of staff who has the permissions named, and no others."""
+
+    def client(*codenames):
+        person = User.objects.create(username="staff", is_staff=True)
+        granted = Permission.objects.filter(content_type__app_label="checkout", codename__in=codenames)
+        assert granted.count() == len(codenames)
+        person.user_permissions.set(granted)
+        browser = Client()
+        browser.force_login(person)
+        return browser
+
+    return client
