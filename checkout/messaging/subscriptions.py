@@ -158,6 +158,8 @@ class Subscriptions:
             log.exception("a reader's callback failed", queue=subscription.queue)
 
     async def _cancel(self, subscription: Subscription) -> None:
+        if subscription.is_cancelled:
+            return  # pika would never answer a second time
         subscription.is_cancelled = True
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
