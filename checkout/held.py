@@ -13,7 +13,7 @@ from typing import Any, cast
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import set_script_prefix
 
@@ -77,5 +77,7 @@ class HeldRequestHandler(ASGIHandler):
 
     async def _answer(self, request: HttpRequest, send: Send) -> None:
         response = await self.get_response_async(request)
+        if isinstance(response, HttpResponse):
+            response.headers.setdefault("Content-Length", str(len(response.content)))
         await self.send_response(response, send)
         request.close()
