@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import structlog
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 
 from checkout.errors import (
     OutcomeUnknown,
@@ -29,7 +29,7 @@ def ask(
 
     ``unreached`` is what it means when the question itself was not sent.
     """
-    close_old_connections()
+    _return_connection()
     try:
         return question(get_provider(account.opened()))
     except ProviderUnavailable as error:
@@ -49,6 +49,12 @@ def ask(
 def refused(reason: RefusalReason, outcome: Outcome = Outcome.REFUSED) -> ProviderResult:
     """Return a refusal of our own, of which the provider knows nothing."""
     return ProviderResult(outcome=outcome, refusal=Refusal(reason=reason))
+
+
+def _return_connection() -> None:
+    """A provider may take a minute, and connections are few."""
+    if not connection.in_atomic_block:
+        close_old_connections()
 
 
 def _silence(outcome: Outcome, error: ProviderError) -> ProviderResult:

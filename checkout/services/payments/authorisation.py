@@ -97,6 +97,8 @@ def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> P
 
 def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
     """Answer a command whose call was made before, or is just being made."""
+    if attempt.state == AttemptState.CHALLENGE_REQUIRED:
+        return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
     outcome = stored_outcome(intent)
     if outcome == Outcome.UNKNOWN and attempt_machine.allows(attempt.state, "outcome_unknown", Actor.SAGA):
         attempt.apply("outcome_unknown", Actor.SAGA)

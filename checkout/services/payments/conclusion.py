@@ -58,4 +58,4 @@ def record_fact(
         text=scrub_text(result.transcript),
     )
     if answer.outcome == CONFLICTED:
-        log.error("provider contradicts us", attempt=attempt.order_code, event=result.event)
+        log.error("provider contradicts us", attempt=attempt.order_code, said=result.event)

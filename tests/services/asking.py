@@ -1,0 +1,91 @@
+"""The payments service's commands about one attempt."""
+
+from django.utils import timezone
+
+from checkout import commands
+from checkout.messaging.envelope import Envelope
+from checkout.models import Attempt, Operation
+from checkout.services.payments import service
+from checkout.states import Actor
+from tests.services.delivering import Delivered, command, deliver
+
+RETURNED = "challenge_returned"
+
+
+def to_authorise(attempt: Attempt, card: str) -> Envelope:
+    body = commands.AuthorisePayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command("payments.authorise", body, sealed=card)
+
+
+def to_complete_challenge(attempt: Attempt) -> Envelope:
+    body = commands.CompleteAuthentication(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command("payments.complete_challenge", body)
+
+
+def to_inquire(attempt: Attempt) -> Envelope:
+    body = commands.InquirePayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command("payments.inquire", body)
+
+
+def to_capture(operation: Operation, *, minor: int | None = None) -> Envelope:
+    body = commands.CapturePayment(
+        payment=operation.payment.reference,
+        attempt=operation.attempt.order_code,
+        operation=operation.reference,
+        minor=operation.amount_minor if minor is None else minor,
+        currency=operation.currency,
+    )
+    return command("payments.capture", body)
+
+
+def to_void(operation: Operation) -> Envelope:
+    body = commands.VoidPayment(
+        payment=operation.payment.reference,
+        attempt=operation.attempt.order_code,
+        operation=operation.reference,
+    )
+    return command("payments.void", body)
+
+
+def to_refund(operation: Operation) -> Envelope:
+    body = commands.RefundPayment(
+        payment=operation.payment.reference,
+        attempt=operation.attempt.order_code,
+        operation=operation.reference,
+        minor=operation.amount_minor,
+        currency=operation.currency,
+    )
+    return command("payments.refund", body)
+
+
+def authorise(attempt: Attempt, card: str) -> Delivered:
+    return told(attempt, to_authorise(attempt, card))
+
+
+def inquire(attempt: Attempt) -> Delivered:
+    return told(attempt, to_inquire(attempt))
+
+
+def told(attempt: Attempt, envelope: Envelope) -> Delivered:
+    """Deliver, and bring the attempt in hand up to date."""
+    delivered = deliver(service, envelope)
+    attempt.refresh_from_db()
+    return delivered
+
+
+def come_back(attempt: Attempt) -> None:
+    """The shopper is back from the ACS."""
+    attempt.apply(RETURNED, Actor.SHOPPER)
+    attempt.save()
+
+
+def operation_on(attempt: Attempt, kind: str, minor: int = 1250) -> Operation:
+    return Operation.objects.create(
+        payment=attempt.payment, attempt=attempt, kind=kind, amount_minor=minor, currency="GBP"
+    )
+
+
+def let_settle(attempt: Attempt, settings) -> None:
+    """As if the last request were older than any request can take."""
+    settings.CHECKOUT_SETTLING_SECONDS = 0
+    assert not attempt.provider_calls.filter(started_at__gt=timezone.now()).exists()

@@ -1,0 +1,57 @@
+"""A merchant whose provider is the twin without a network, and a payment about to be made."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import pytest
+
+from checkout.models import Attempt, Merchant, Payment, ProviderAccount
+from checkout.providers.base import Browser
+from checkout.providers.memory_books import Books, books_of, forget_books
+
+ACCOUNT = "twin"
+MERCHANT_CODE = "TWINMERCHANT"
+
+
+@pytest.fixture(autouse=True)
+def _credentials(settings) -> None:
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {ACCOUNT: {}, "elsewhere": {}}
+
+
+@pytest.fixture
+def books() -> Iterator[Books]:
+    """What the provider believes."""
+    forget_books()
+    yield books_of(ACCOUNT)
+    forget_books()
+
+
+@pytest.fixture
+def account(db) -> ProviderAccount:
+    merchant = Merchant.objects.create(code="shop", name="The Shop")
+    return ProviderAccount.objects.create(
+        merchant=merchant, code=ACCOUNT, provider="memory", merchant_code=MERCHANT_CODE, endpoint=""
+    )
+
+
+@pytest.fixture
+def attempt(account: ProviderAccount, books: Books) -> Attempt:
+    """An attempt of 12.50 GBP that nothing has been done about."""
+    payment = Payment.objects.create(
+        merchant=account.merchant,
+        order_reference="A-1",
+        description="Tea",
+        amount_minor=1250,
+        currency="GBP",
+        shopper_email="shopper@example.com",
+        state=Payment.State.PROCESSING,
+    )
+    browser = Browser(accept_header="text/html", user_agent="Test", ip_address="192.0.2.7")
+    return Attempt.objects.create(
+        payment=payment,
+        number=1,
+        provider_account=account,
+        order_code=f"{payment.reference}-1",
+        session_id="a-session",
+        browser=asdict(browser),
+    )

@@ -1,0 +1,62 @@
+"""Hand a command to a service as its worker does, in this thread, and see what would be published."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from checkout.commands import Body
+from checkout.messaging.envelope import Envelope, Reply, encode_body, new_message_id
+from checkout.messaging.message import Message, Outgoing
+from checkout.messaging.service import Service
+from checkout.messaging.topology import Topology
+from checkout.messaging.worker import _handle
+from checkout.models import InboxMessage, OutboxMessage
+
+TOPOLOGY = Topology("test")
+
+
+@dataclass
+class Delivered:
+    """What a handler caused."""
+
+    outgoing: list[Outgoing]
+
+    @property
+    def reply(self) -> Reply:
+        replies = [
+            Reply.decode(sent.envelope.body) for sent in self.outgoing if sent.envelope.type == "reply"
+        ]
+        assert len(replies) == 1
+        return replies[0]
+
+    @property
+    def result(self) -> dict[str, Any]:
+        return self.reply.unwrap()
+
+    @property
+    def commands(self) -> list[Envelope]:
+        return [sent.envelope for sent in self.outgoing if sent.envelope.type != "reply"]
+
+
+def command(type: str, body: Body, *, sealed: str = "", message_id: str = "") -> Envelope:
+    """A command whose sender waits for the reply."""
+    return Envelope(
+        type=type,
+        body=encode_body(body),
+        message_id=message_id or new_message_id(),
+        correlation_id="17",
+        reply_to="test.replies.saga",
+        headers={"subject": getattr(body, "payment", "")},
+    ).with_sealed(sealed)
+
+
+def deliver(service: Service, envelope: Envelope) -> Delivered:
+    """Deliver ``envelope`` once; a second time is a redelivery."""
+    handler = service.commands[envelope.type]
+    message = Message(
+        envelope,
+        consumer=service.name,
+        topology=TOPOLOGY,
+        inbox_model=InboxMessage,
+        outbox_model=OutboxMessage,
+    )
+    return Delivered(_handle(handler, handler.decode(envelope.body), message))
