@@ -1,7 +1,9 @@
 """Fixtures for everything that tests need from outside this process."""
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -11,6 +13,7 @@ from tests.support.databases import database, migrated_database
 from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost
 
+OWN_STACK = pytest.StashKey[Stack]()
 # Headless Chromium as root in a container, and without a request of its own to the outside.
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-gpu"]
 
@@ -69,21 +72,27 @@ def dtd() -> Path:
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> Iterator[Stack]:
     """The product as separate processes, shared by tests that leave every process running."""
-    folder = tmp_path_factory.mktemp("stack")
     with (
         fresh_vhost() as broker_url,
         database(migrated_template) as database_url,
-        Stack(folder, broker_url=broker_url, database_url=database_url) as stack,
+        Stack(tmp_path_factory.mktemp("stack"), broker_url=broker_url, database_url=database_url) as stack,
     ):
         yield stack
 
 
 @pytest.fixture
-def stack_folder(tmp_path: Path) -> Path:
-    """Where a stack that a test starts for itself keeps its logs."""
-    folder = tmp_path / "stack"
-    folder.mkdir()
-    return folder
+def start_stack(
+    tmp_path: Path, rabbitmq_url: str, postgresql_url: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Stack]]:
+    """Start the product for this test alone: `start_stack(webs=2, without=["risk"], environment={…})`."""
+    with ExitStack() as running:
+
+        def start(**options: Any) -> Stack:
+            stack = Stack(tmp_path, broker_url=rabbitmq_url, database_url=postgresql_url, **options)
+            request.node.stash[OWN_STACK] = stack
+            return running.enter_context(stack)
+
+        yield start
 
 
 NEEDS: dict[str, list[Callable[[], object]]] = {
@@ -107,8 +116,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the product's processes logged when a test with them fails."""
     report = yield
-    if report.failed:
-        for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Stack):
-                report.sections.append(("Logs of the stack", value.log_tails()))
+    stack = item.stash.get(OWN_STACK, None) or getattr(item, "funcargs", {}).get("shared_stack")
+    if report.failed and stack is not None:
+        report.sections.append(("Logs of the stack", stack.log_tails()))
     return report

@@ -63,12 +63,10 @@ class Stack:
             **(environment or {}),
         }
         descriptor = self._listener.fileno()
+        web = ["-m", "uvicorn", "payments_gateway.asgi:application", "--fd", str(descriptor)]
+        web += ["--timeout-graceful-shutdown", "15", "--no-access-log"]
         for number in range(1, webs + 1):
-            self._add(
-                "web" if number == 1 else f"web-{number}",
-                ["-m", "uvicorn", "payments_gateway.asgi:application", "--fd", str(descriptor)],
-                descriptors=[descriptor],
-            )
+            self._add("web" if number == 1 else f"web-{number}", web, descriptors=[descriptor])
         for service in SERVICES:
             if service not in without:
                 self._add(service, ["manage.py", "run_service", service])
