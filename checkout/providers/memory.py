@@ -115,6 +115,11 @@ class MemoryProvider:
         fields = {"TransactionId": challenge.transaction_id, "ReturnUrl": return_url, "MD": merchant_data}
         return BrowserForm(action=challenge.acs_url, fields=fields)
 
+    def answer_challenge(self, order_code: str, *, approve: bool) -> None:
+        """Answer the challenge as the shopper; unanswered, it ends as the card said."""
+        end = OrderState.AUTHORISED if approve else OrderState.REFUSED
+        self.books.orders[order_code].after_challenge = end
+
     def parse_notification(self, body: bytes) -> list[Notification]:
         try:
             told = json.loads(body)
@@ -214,7 +219,7 @@ def _session_state(order: Order) -> str:
 
 
 def _refusal_reason(wish: str, reason: str) -> RefusalReason:
-    if wish == "challenge_refuse":
+    if wish.startswith("challenge"):
         return RefusalReason.AUTHENTICATION_FAILED
     if wish == "refuse":
         return RefusalReason(reason or RefusalReason.REFUSED_BY_ISSUER)
