@@ -11,7 +11,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -26,7 +26,7 @@ from checkout.sandbox.desk import Desk
 from checkout.sandbox.knobs import Knobs
 from checkout.sandbox.notifier import Notifier
 from checkout.sandbox.outgoing import Outgoing
-from checkout.sandbox.pages import Pages
+from checkout.sandbox.pages import Pages, json_text
 from checkout.sandbox.storage import open_storage
 from checkout.sandbox.three_ds import ThreeDsServer
 from checkout.sandbox.wpg import Wpg
@@ -44,6 +44,7 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     books, outgoing = Books(connection), Outgoing(connection)
     bell, knobs, pages = Bell(), Knobs(), Pages(configuration.url)
     card_key = CardKey(file.with_suffix(".key.pem"))
+    encryption = (STATIC / "worldpay-cse.js").read_text(encoding="utf-8")
     acquirer = Acquirer(books, outgoing, configuration, configuration.seed or secrets.token_hex(16))
     wpg = Wpg(acquirer, books, card_key, knobs, bell, configuration, pages)
     three_ds = ThreeDsServer(books, configuration, pages)
@@ -55,8 +56,10 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
         return PlainTextResponse(card_key.public)
 
     async def encryption_script(request: Request) -> Response:
+        """The script with its key set: an account needs no copy of a key that is made at the first start."""
         del request
-        return FileResponse(STATIC / "worldpay-cse.js", media_type="text/javascript")
+        script = f"{encryption}Worldpay.setPublicKey({json_text(card_key.public)});\n"
+        return Response(script, media_type="text/javascript")
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
         del request
