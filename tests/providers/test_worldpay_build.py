@@ -1,6 +1,7 @@
 """The messages to Worldpay: their content, and that its grammar accepts them."""
 
 from dataclasses import replace
+from xml.etree.ElementTree import Element
 
 import pytest
 from defusedxml.ElementTree import fromstring
@@ -16,6 +17,12 @@ from checkout.providers.worldpay_wpg.amounts import read_exponents
 from tests.providers.requests_to_make import BROWSER, authorisation, completion, modification
 
 SETUP = build.Setup(merchant_code="TEAPOTS")
+
+
+def find(root: Element, path: str) -> Element:
+    found = root.find(path)
+    assert found is not None, path
+    return found
 
 
 def first_message(setup=SETUP, **changes):
@@ -118,15 +125,15 @@ def test_an_address_that_is_none_is_left_out(given_address, sent):
 
 
 def test_the_second_message_says_only_that_the_challenge_is_over():
-    order = fromstring(build.completion(completion(), SETUP)).find("submit/order")
+    order = find(fromstring(build.completion(completion(), SETUP)), "submit/order")
     assert [child.tag for child in order] == ["info3DSecure", "session"]
     assert order.find("info3DSecure/completedAuthentication") is not None
-    assert order.find("session").attrib == {"id": "session-order-1"}
+    assert find(order, "session").attrib == {"id": "session-order-1"}
 
 
 def test_the_old_second_message_carries_the_issuers_answer_and_the_echo():
     request = completion(acs_response="eJx+/=", echo_data="137")
-    order = fromstring(build.completion(request, SETUP)).find("submit/order")
+    order = find(fromstring(build.completion(request, SETUP)), "submit/order")
     assert order.findtext("info3DSecure/paResponse") == "eJx+/="
     assert order.findtext("echoData") == "137"
 
@@ -136,9 +143,9 @@ def test_modifications_carry_our_reference_and_amount():
         ("capture", build.capture(modification("capture", minor=500), SETUP)),
         ("refund", build.refund(modification("refund", minor=500), SETUP)),
     ):
-        change = fromstring(message).find(f"modify/orderModification[@orderCode='order-1']/{name}")
+        change = find(fromstring(message), f"modify/orderModification[@orderCode='order-1']/{name}")
         assert change.get("reference") == f"order-1-{name}"
-        assert change.find("amount").get("value") == "500"
+        assert find(change, "amount").get("value") == "500"
 
 
 def test_a_void_is_a_cancel_of_the_whole_order():
