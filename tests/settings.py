@@ -4,6 +4,10 @@ A BROKER_URL or DATABASE_URL in the environment is for the tests that ask for Ra
 `tests/support/environment.py`. Without a DATABASE_URL, tests run on SQLite.
 """
 
+import os
+import tempfile
+from pathlib import Path
+
 from payments_gateway import settings as product
 from payments_gateway.settings import *  # noqa: F403
 
@@ -14,5 +18,10 @@ CHANNEL_LAYERS = {
         "CONFIG": {"url": BROKER_URL, "prefix": product.CHECKOUT_PREFIX},
     }
 }
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # A file, since threads that share a database in memory fail on each other's locks instead of waiting.
+    DATABASES["default"]["TEST"] = {  # noqa: F405
+        "NAME": Path(tempfile.gettempdir()) / f"payments-gateway-test-{os.getpid()}.sqlite3"
+    }
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -7,6 +7,7 @@ Several event loops, in several threads, may share one by its address.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from checkout.errors import (
     BrokerUnavailable,
@@ -44,7 +45,7 @@ class MemoryBroker(Broker):
         if self._is_open:
             return
         self._is_open = True
-        self._readers.append(Reader(self.node.queue, self._deliver_to_node, self.loop, None, auto_ack=True))
+        self._readers.append(self._reader(self.node.queue, self._deliver_to_node, None, auto_ack=True))
         self._server.brokers.add(self)
         self.connect()
 
@@ -103,11 +104,11 @@ class MemoryBroker(Broker):
         elif outcome is not None:
             self._counters["refused"] += 1
         self._unconfirmed += 1
-        self.loop.call_soon(self._confirm, on_end, outcome)
+        self.loop.call_soon(self._confirm, on_end, outcome, self._counters["connections_lost"])
 
-    def _confirm(self, on_end: OnEnd, outcome: MessagingError | None) -> None:
+    def _confirm(self, on_end: OnEnd, outcome: MessagingError | None, incarnation: int) -> None:
         self._unconfirmed -= 1
-        if not self._connected.is_set():
+        if incarnation != self._counters["connections_lost"]:
             outcome = PublishUncertain("connection lost before the confirm")
         on_end(outcome)
 
@@ -122,7 +123,7 @@ class MemoryBroker(Broker):
         self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
     ) -> Consumption:
         """See Broker."""
-        reader = Reader(queue, self._counting(on_delivery), self.loop, prefetch, auto_ack)
+        reader = self._reader(queue, self._counting(on_delivery), prefetch, auto_ack=auto_ack)
         self._readers.append(reader)
         if self._connected.is_set():
             self._attach(reader)
@@ -142,6 +143,11 @@ class MemoryBroker(Broker):
 
         return Consumption(cancel, release)
 
+    def _reader(self, queue: str, on_delivery: OnDelivery, prefetch: int | None, *, auto_ack: bool) -> Reader:
+        reader = Reader(queue, on_delivery, self.loop, prefetch, auto_ack)
+        reader.on_queue_deleted = partial(self._reattach, reader)
+        return reader
+
     def _counting(self, on_delivery: OnDelivery) -> Callable[[Delivery], None]:
         def deliver(delivery: Delivery) -> None:
             self._counters["deliveries"] += 1
@@ -152,6 +158,16 @@ class MemoryBroker(Broker):
     def _deliver_to_node(self, delivery: Delivery) -> None:
         if self._connected.is_set():
             self.node.deliver(delivery)
+
+    def _reattach(self, reader: Reader) -> None:
+        """The queue was deleted: declare it again and go on reading."""
+        with self._server.lock:
+            if not self._connected.is_set() or reader not in self._readers:
+                return
+            for queue in self._queues:
+                if queue.name == reader.queue:
+                    self._server.declare(self.topology, queue)
+            self._attach(reader)
 
     def _attach(self, reader: Reader) -> None:
         queue = self._server.queues.get(reader.queue)

@@ -36,6 +36,7 @@ class Reader:
     auto_ack: bool
     held: dict[int, Item] = field(default_factory=dict)
     epoch: int = 0
+    on_queue_deleted: Callable[[], None] | None = None
 
     @property
     def has_room(self) -> bool:
@@ -43,7 +44,8 @@ class Reader:
         return self.auto_ack or self.prefetch is None or len(self.held) < self.prefetch
 
 
-def _schedule(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
+def schedule(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
+    """Call ``function`` on ``loop`` soon."""
     # Waking a loop in another thread costs a system call; the usual case is the loop we are on.
     if asyncio._get_running_loop() is loop:
         loop.call_soon(function, *arguments)
@@ -110,6 +112,8 @@ class MemoryQueue:
         for reader in self._readers:
             reader.epoch += 1
             reader.held.clear()
+            if reader.on_queue_deleted is not None:
+                schedule(reader.loop, reader.on_queue_deleted)
         self._readers.clear()
 
     def _drop_expired(self) -> None:
@@ -134,7 +138,7 @@ class MemoryQueue:
                 redelivered=item.deliveries > 0,
                 settle=None if reader.auto_ack else self._settler(reader, item, reader.epoch),
             )
-            _schedule(reader.loop, self._hand_over, reader, delivery, reader.epoch)
+            schedule(reader.loop, self._hand_over, reader, delivery, reader.epoch)
 
     def _next_reader(self) -> Reader | None:
         for _ in range(len(self._readers)):

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from checkout.errors import MessagingError, PublishRefused, Undeliverable
@@ -50,7 +51,7 @@ class MemoryServer:
             self.is_up = False
             brokers = list(self.brokers)
         for broker in brokers:
-            broker.loop.call_soon_threadsafe(broker.lose_connection)
+            _call_on(broker.loop, broker.lose_connection)
 
     def resume(self) -> None:
         """Accept connections again."""
@@ -58,7 +59,7 @@ class MemoryServer:
             self.is_up = True
             brokers = list(self.brokers)
         for broker in brokers:
-            broker.loop.call_soon_threadsafe(broker.connect)
+            _call_on(broker.loop, broker.connect)
 
     def declare(self, topology: Topology, queue: Queue) -> None:
         """Declare a queue with its bindings, and the exchanges of its topology."""
@@ -122,6 +123,14 @@ class MemoryServer:
                 return set().union(*matching)
             case _:
                 return keys.get(routing_key, set())
+
+
+def _call_on(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+    """At once on this loop, so that nothing comes between the outage and its effects."""
+    if asyncio._get_running_loop() is loop:
+        function()
+    elif not loop.is_closed():
+        loop.call_soon_threadsafe(function)
 
 
 def topic_matches(pattern: list[str], words: list[str]) -> bool:

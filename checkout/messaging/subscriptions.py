@@ -160,9 +160,10 @@ class Subscriptions:
     async def _cancel(self, subscription: Subscription) -> None:
         if subscription.is_cancelled:
             return  # pika would never answer a second time
+        if subscription.is_cancelled:
+            return
         subscription.is_cancelled = True
-        if subscription in self._subscriptions:
-            self._subscriptions.remove(subscription)
+        self._subscriptions.remove(subscription)
         if subscription.task is not None:
             await subscription.first_try.wait()
         channel = subscription.channel

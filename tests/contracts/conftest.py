@@ -1,0 +1,44 @@
+"""The broker under test: in memory always, and RabbitMQ where there is one."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from checkout.messaging.broker import close_brokers
+from tests.support.brokers import Lab, MemoryLab, RabbitmqLab
+from tests.support.proxy import Proxy
+from tests.support.vhosts import fresh_vhost
+
+
+@pytest.fixture(scope="session")
+def vhost() -> Iterator[str]:
+    """A virtual host for all contract tests, which keep apart by prefix."""
+    with fresh_vhost() as url:
+        yield url
+
+
+@pytest.fixture(params=["memory", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+async def lab(request: pytest.FixtureRequest, settings) -> AsyncIterator[Lab]:
+    """Either broker; the settings point to it."""
+    if request.param == "memory":
+        lab: Lab = MemoryLab()
+    else:
+        lab = await _rabbitmq_lab(request.getfixturevalue("vhost"))
+    settings.BROKER_URL, settings.CHECKOUT_PREFIX = lab.url, lab.prefix
+    yield lab
+    await close_brokers()
+    await lab.close()
+
+
+@pytest.fixture
+async def rabbitmq(vhost: str) -> AsyncIterator[RabbitmqLab]:
+    """RabbitMQ, for what only it does."""
+    lab = await _rabbitmq_lab(vhost)
+    yield lab
+    await lab.close()
+
+
+async def _rabbitmq_lab(url: str) -> RabbitmqLab:
+    proxy = Proxy(url)
+    await proxy.accept()
+    return RabbitmqLab(proxy)

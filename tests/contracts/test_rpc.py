@@ -1,0 +1,237 @@
+"""Asking and being answered, and every way in which that can end: see ``checkout/messaging/rpc.py``."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from checkout.errors import (
+    BrokerUnavailable,
+    MalformedMessage,
+    PublishRefused,
+    PublishUncertain,
+    RemoteError,
+    ReplyLost,
+    ReplyTimeout,
+    TooManyWaiters,
+    Undeliverable,
+)
+from checkout.messaging import rpc
+from checkout.messaging.broker import Broker, Delivery, get_broker
+from checkout.messaging.envelope import Envelope, Reply
+from tests.support.brokers import Inbox, Lab, a_moment, small_queue, within
+
+PATIENT = 15.0
+IMPATIENT = 0.2
+
+
+class Echo:
+    """A service that answers as it is told to, from a process of its own."""
+
+    def __init__(self, broker: Broker, answer: Callable[[Envelope], list[bytes]]) -> None:
+        self.requests = Inbox()
+        self._broker = broker
+        self._answer = answer
+
+    async def start(self) -> "Echo":
+        queue = self._broker.topology.service_queue("echo")
+        await self._broker.declare(queue)
+        await self._broker.consume(queue.name, self._on_delivery, prefetch=100)
+        return self
+
+    def _on_delivery(self, delivery: Delivery) -> None:
+        assert delivery.envelope is not None
+        self.requests(delivery)
+        for body in self._answer(delivery.envelope):
+            self.reply(delivery.envelope, body)
+        delivery.ack()
+
+    def reply(self, request: Envelope, body: bytes) -> None:
+        envelope = Envelope(type="reply", body=body, correlation_id=request.correlation_id)
+        self._broker.post(self._broker.topology.replies, request.reply_to, envelope, lambda error: None)
+
+
+def repeats(envelope: Envelope) -> list[bytes]:
+    return [b'{"ok": true, "result": {"said": ' + envelope.body + b"}}"]
+
+
+def is_silent(envelope: Envelope) -> list[bytes]:
+    return []
+
+
+async def caller() -> Broker:
+    broker = get_broker()
+    await within(broker.wait_connected())
+    return broker
+
+
+async def test_a_reply_comes_back(lab: Lab):
+    service = await Echo(await lab.broker(), repeats).start()
+    result = await rpc.acall(
+        "echo",
+        "echo.say",
+        {"words": 1},
+        timeout_seconds=PATIENT,
+        message_id="m1",
+        subject="pay_1",
+        sealed="secret",
+        headers={"traceparent": "t"},
+    )
+    assert result == {"said": {"words": 1}}
+    request = (await service.requests.next()).envelope
+    assert request is not None
+    assert (request.type, request.message_id, request.subject) == ("echo.say", "m1", "pay_1")
+    assert (request.sealed, request.headers["traceparent"]) == ("secret", "t")
+    assert request.deadline is not None
+    assert get_broker().node.waiting == 0
+
+
+async def test_many_calls_at_once_get_their_own_replies(lab: Lab):
+    await Echo(await lab.broker(), repeats).start()
+    results = await asyncio.gather(
+        *(rpc.acall("echo", "echo.say", {"n": n}, timeout_seconds=PATIENT) for n in range(200))
+    )
+    assert [result["said"]["n"] for result in results] == list(range(200))
+
+
+async def test_an_error_of_the_service_is_raised_with_its_code(lab: Lab):
+    error = Reply.failure("out_of_stock", "None left.", retryable=True).encode()
+    await Echo(await lab.broker(), lambda _: [error]).start()
+    with pytest.raises(RemoteError) as raised:
+        await rpc.acall("echo", "echo.say", {}, timeout_seconds=PATIENT)
+    assert (raised.value.code, raised.value.message, raised.value.retryable) == (
+        "out_of_stock",
+        "None left.",
+        True,
+    )
+
+
+async def test_a_reply_that_breaks_the_contract_is_malformed(lab: Lab):
+    await Echo(await lab.broker(), lambda _: [b'{"ok": true, "error": null, "extra": 1}']).start()
+    with pytest.raises(MalformedMessage):
+        await rpc.acall("echo", "echo.say", {}, timeout_seconds=PATIENT)
+
+
+async def test_nobody_reads_such_commands(lab: Lab):
+    with pytest.raises(Undeliverable):
+        await rpc.acall("nobody", "echo.say", {}, timeout_seconds=PATIENT)
+    assert get_broker().node.waiting == 0
+
+
+async def test_a_full_queue_refuses_the_command(lab: Lab):
+    broker = await lab.broker()
+    await broker.declare(small_queue(broker, "small", 1))
+    outcomes = await asyncio.gather(
+        *(rpc.acall("small", "echo.say", {}, timeout_seconds=1.0) for _ in range(6)), return_exceptions=True
+    )
+    assert isinstance(outcomes[0], ReplyTimeout)
+    assert isinstance(outcomes[-1], PublishRefused)
+
+
+async def test_silence_ends_at_the_time_out(lab: Lab):
+    await Echo(await lab.broker(), is_silent).start()
+    await caller()
+    with pytest.raises(ReplyTimeout) as raised:
+        await rpc.acall("echo", "echo.say", {}, timeout_seconds=IMPATIENT)
+    assert not isinstance(raised.value, ReplyLost)
+    assert get_broker().node.waiting == 0
+
+
+async def test_a_cancelled_caller_leaves_nothing_behind(lab: Lab):
+    service = await Echo(await lab.broker(), is_silent).start()
+    call = asyncio.create_task(rpc.acall("echo", "echo.say", {}, timeout_seconds=PATIENT))
+    await service.requests.next()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert get_broker().node.waiting == 0
+
+
+async def test_a_late_reply_is_counted_and_dropped(lab: Lab):
+    service = await Echo(await lab.broker(), is_silent).start()
+    broker = await caller()
+    with pytest.raises(ReplyTimeout):
+        await rpc.acall("echo", "echo.say", {}, timeout_seconds=IMPATIENT)
+    request = (await service.requests.next()).envelope
+    assert request is not None
+    service.reply(request, Reply.success({}).encode())
+    await until_late_replies(broker, 1)
+
+
+async def test_of_two_replies_the_first_counts(lab: Lab):
+    first, second = Reply.success({"n": 1}).encode(), Reply.success({"n": 2}).encode()
+    await Echo(await lab.broker(), lambda _: [first, second]).start()
+    broker = await caller()
+    assert await rpc.acall("echo", "echo.say", {}, timeout_seconds=PATIENT) == {"n": 1}
+    await until_late_replies(broker, 1)
+
+
+async def test_a_connection_lost_while_waiting_ends_the_wait_at_once(lab: Lab):
+    service = await Echo(await lab.broker(), is_silent).start()
+    broker = await caller()
+    calls = [asyncio.create_task(rpc.acall("echo", "echo.say", {}, timeout_seconds=3600.0)) for _ in range(3)]
+    for _ in calls:
+        await service.requests.next()
+    await a_moment(broker)  # the commands are confirmed
+    lab.lose_connections()
+    outcomes = await within(asyncio.gather(*calls, return_exceptions=True))
+    assert [type(outcome) for outcome in outcomes] == [ReplyLost] * 3
+    assert broker.node.waiting == 0
+
+
+async def test_calls_work_again_after_a_lost_connection(lab: Lab):
+    await Echo(await lab.broker(), repeats).start()
+    broker = await caller()
+    lab.lose_connections()
+
+    async def answered() -> dict[str, object]:
+        while True:
+            try:
+                return await rpc.acall("echo", "echo.say", 1, timeout_seconds=PATIENT)
+            except (BrokerUnavailable, PublishUncertain, ReplyTimeout):
+                await broker.wait_connected()
+
+    assert await within(answered()) == {"said": 1}
+
+
+async def test_without_a_broker_from_the_start_it_fails_at_once(lab: Lab):
+    await lab.go_down()
+    with pytest.raises(BrokerUnavailable):
+        await within(rpc.acall("echo", "echo.say", {}, timeout_seconds=3600.0))
+    assert get_broker().node.waiting == 0
+
+
+async def test_more_callers_than_allowed_are_turned_away(lab: Lab, settings):
+    settings.CHECKOUT_MAX_WAITERS = 2
+    service = await Echo(await lab.broker(), is_silent).start()
+    calls = [
+        asyncio.create_task(rpc.acall("echo", "echo.say", {}, timeout_seconds=PATIENT)) for _ in range(2)
+    ]
+    for _ in calls:
+        await service.requests.next()
+    with pytest.raises(TooManyWaiters):
+        await rpc.acall("echo", "echo.say", {}, timeout_seconds=PATIENT)
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_a_thread_reaches_the_loop_that_serves(lab: Lab):
+    await Echo(await lab.broker(), repeats).start()
+    await get_broker().start()
+    result = await within(asyncio.to_thread(rpc.call, "echo", "echo.say", {"n": 1}, timeout_seconds=PATIENT))
+    assert result == {"said": {"n": 1}}
+    assert get_broker().metrics()["published"] >= 1
+
+
+async def test_the_synchronous_door_refuses_to_block_a_loop(lab: Lab):
+    with pytest.raises(RuntimeError):
+        rpc.call("echo", "echo.say", {}, timeout_seconds=PATIENT)
+
+
+async def until_late_replies(broker: Broker, number: int) -> None:
+    async def counted() -> None:
+        while broker.metrics()["late_replies"] < number:  # noqa: ASYNC110 (it counts, it does not tell)
+            await asyncio.sleep(0.01)
+
+    await within(counted())

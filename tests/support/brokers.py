@@ -1,0 +1,186 @@
+"""Both brokers for the contract suites, and ways to take them away."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable
+from typing import TypeVar
+from uuid import uuid4
+
+from checkout.messaging.broker import Broker, Delivery
+from checkout.messaging.connection import RabbitmqBroker
+from checkout.messaging.envelope import Envelope
+from checkout.messaging.memory import MemoryBroker
+from checkout.messaging.memory_server import MemoryServer
+from checkout.messaging.topology import Binding, Queue
+from tests.support.proxy import Proxy
+
+WAIT_SECONDS = 20.0
+
+T = TypeVar("T")
+
+
+async def within(awaitable: Awaitable[T]) -> T:
+    """Wait for something that must happen."""
+    return await asyncio.wait_for(awaitable, WAIT_SECONDS)
+
+
+class Lab(ABC):
+    """A broker of one kind, for one test, with names of its own."""
+
+    url: str
+
+    def __init__(self) -> None:
+        self.prefix = f"t{uuid4().hex[:8]}"
+        self._brokers: list[Broker] = []
+
+    async def broker(self) -> Broker:
+        """A connected client, as another process would have one."""
+        broker = self.unconnected_broker()
+        broker.open()
+        await within(broker.wait_connected())
+        return broker
+
+    def unconnected_broker(self) -> Broker:
+        broker = self._make()
+        self._brokers.append(broker)
+        return broker
+
+    async def close(self) -> None:
+        for broker in self._brokers:
+            await broker.close()
+
+    @abstractmethod
+    def _make(self) -> Broker: ...
+
+    @abstractmethod
+    def hold(self) -> None:
+        """From now on nothing gets through, until the connection is lost."""
+
+    @abstractmethod
+    def lose_connections(self) -> None:
+        """Every connection is lost; new ones succeed."""
+
+    @abstractmethod
+    async def go_down(self) -> None:
+        """Every connection is lost and new ones fail."""
+
+    @abstractmethod
+    async def come_back(self) -> None: ...
+
+
+class MemoryLab(Lab):
+    def __init__(self) -> None:
+        super().__init__()
+        self.url = f"memory://{uuid4().hex}"
+        self.server = MemoryServer.at(self.url)
+
+    def _make(self) -> Broker:
+        return MemoryBroker(self.url, self.prefix)
+
+    def hold(self) -> None:
+        """Within one turn of the loop nothing is confirmed anyway."""
+
+    def lose_connections(self) -> None:
+        self.server.stop()
+        self.server.resume()
+
+    async def go_down(self) -> None:
+        self.server.stop()
+
+    async def come_back(self) -> None:
+        self.server.resume()
+
+
+class RabbitmqLab(Lab):
+    def __init__(self, proxy: Proxy) -> None:
+        super().__init__()
+        self.proxy = proxy
+        self.watchdog_seconds = 2.0
+
+    @property
+    def url(self) -> str:  # type: ignore[override]
+        return self.proxy.url
+
+    def _make(self) -> Broker:
+        return RabbitmqBroker(self.url, self.prefix, watchdog_seconds=self.watchdog_seconds)
+
+    def hold(self) -> None:
+        self.proxy.hold()
+
+    def lose_connections(self) -> None:
+        self.proxy.cut()
+
+    async def go_down(self) -> None:
+        await self.proxy.refuse()
+
+    async def come_back(self) -> None:
+        await self.proxy.accept()
+
+    async def close(self) -> None:
+        self.proxy.cut()
+        await self.proxy.accept()
+        await super().close()
+        await self.proxy.close()
+
+
+async def reconnected(broker: Broker) -> None:
+    """Return when the broker has lost its connections and is connected again."""
+
+    async def back() -> None:
+        while not broker.metrics()["connections_lost"]:  # noqa: ASYNC110 (it counts, it does not tell)
+            await asyncio.sleep(0.01)
+        await broker.wait_connected()
+
+    await within(back())
+
+
+class Inbox:
+    """Collects what a queue delivers."""
+
+    def __init__(self) -> None:
+        self._deliveries: deque[Delivery] = deque()
+        self._arrived = asyncio.Event()
+
+    def __call__(self, delivery: Delivery) -> None:
+        self._deliveries.append(delivery)
+        self._arrived.set()
+
+    def __len__(self) -> int:
+        return len(self._deliveries)
+
+    async def next(self) -> Delivery:
+        async def arrival() -> Delivery:
+            while not self._deliveries:
+                self._arrived.clear()
+                await self._arrived.wait()
+            return self._deliveries.popleft()
+
+        return await within(arrival())
+
+
+def command(text: str = "{}", **fields: object) -> Envelope:
+    return Envelope(type="test.command", body=text.encode(), **fields)  # type: ignore[arg-type]
+
+
+def small_queue(broker: Broker, name: str, limit: int) -> Queue:
+    """A service's queue that takes ``limit`` messages and refuses more."""
+    return Queue(
+        f"{broker.topology.commands}.{name}",
+        {"x-queue-type": "classic", "x-max-length": limit, "x-overflow": "reject-publish"},
+        (Binding(broker.topology.commands, name),),
+    )
+
+
+async def a_moment(broker: Broker) -> None:
+    """Return when what was under way when called has had its effect: a round trip on this broker."""
+    arrived = Inbox()
+    queue = Queue(
+        f"{broker.topology.prefix}.moment.{uuid4().hex[:8]}", {"x-queue-type": "classic", "x-expires": 60_000}
+    )
+    await broker.declare(queue)
+    consumption = await broker.consume(queue.name, arrived, prefetch=1, auto_ack=True)
+    await broker.publish("", queue.name, command(), timeout_seconds=WAIT_SECONDS)
+    await arrived.next()
+    await consumption.release()
+    await broker.delete(queue.name)
