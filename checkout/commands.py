@@ -15,26 +15,30 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 # checkout: the orchestrator
 
 
-class SubmitPayment(Body):  # checkout.submit_payment
+class SubmitPayment(Body, frozen=True):  # checkout.submit_payment
     payment: str
     attempt: str
 
 
-class CompleteChallenge(Body):  # checkout.complete_challenge
+class CompleteChallenge(Body, frozen=True):  # checkout.complete_challenge
     payment: str
     attempt: str
 
 
-class AwaitPayment(Body):  # checkout.await_payment: answer me as well when there is something to tell
+class AwaitPayment(
+    Body, frozen=True
+):  # checkout.await_payment: answer me as well when there is something to tell
     payment: str
 
 
-class PassDeadline(Body):  # checkout.pass_deadline: a step took too long
+class PassDeadline(Body, frozen=True):  # checkout.pass_deadline: a step took too long
     saga: int
     version: int
 
 
-class ApplyProviderEvent(Body):  # checkout.apply_provider_event: what a notification says, already matched
+class ApplyProviderEvent(
+    Body, frozen=True
+):  # checkout.apply_provider_event: what a notification says, already matched
     payment: str
     attempt: str
     kind: str
@@ -42,7 +46,7 @@ class ApplyProviderEvent(Body):  # checkout.apply_provider_event: what a notific
     currency: str = ""
 
 
-class PaymentTold(Body):
+class PaymentTold(Body, frozen=True):
     """The answer to whoever waits: where the payment stands now."""
 
     payment: str
@@ -52,7 +56,7 @@ class PaymentTold(Body):
 # risk
 
 
-class AssessRisk(Body):  # risk.assess
+class AssessRisk(Body, frozen=True):  # risk.assess
     payment: str
     minor: int
     currency: str
@@ -60,7 +64,7 @@ class AssessRisk(Body):  # risk.assess
     ip_address: str = ""
 
 
-class RiskAssessed(Body):
+class RiskAssessed(Body, frozen=True):
     decision: str  # "accept" or "reject"
     reasons: list[str] = []
 
@@ -68,57 +72,43 @@ class RiskAssessed(Body):
 # orders
 
 
-class OrderLine(Body):
+class OrderLine(Body, frozen=True):
     sku: str
     quantity: int
 
 
-class ReserveStock(Body):  # orders.reserve
+class ReserveStock(Body, frozen=True):  # orders.reserve
     payment: str
     lines: list[OrderLine]
 
 
-class StockReserved(Body):
+class StockReserved(Body, frozen=True):
     reserved: bool
     missing: list[str] = []
 
 
-class ConfirmOrder(Body):  # orders.confirm
+class ConfirmOrder(Body, frozen=True):  # orders.confirm
     payment: str
 
 
-class ReleaseStock(Body):  # orders.release
+class ReleaseStock(Body, frozen=True):  # orders.release
     payment: str
 
 
 # payments: talks to the providers
 
 
-class AuthorisePayment(Body):  # payments.authorise; the card travels sealed in the envelope
+class AuthorisePayment(Body, frozen=True):  # payments.authorise; the card travels sealed in the envelope
     payment: str
     attempt: str
 
 
-class CompleteAuthentication(Body):  # payments.complete_challenge
+class CompleteAuthentication(Body, frozen=True):  # payments.complete_challenge
     payment: str
     attempt: str
 
 
-class CapturePayment(Body):  # payments.capture
-    payment: str
-    attempt: str
-    operation: str
-    minor: int
-    currency: str
-
-
-class VoidPayment(Body):  # payments.void
-    payment: str
-    attempt: str
-    operation: str
-
-
-class RefundPayment(Body):  # payments.refund
+class CapturePayment(Body, frozen=True):  # payments.capture
     payment: str
     attempt: str
     operation: str
@@ -126,16 +116,32 @@ class RefundPayment(Body):  # payments.refund
     currency: str
 
 
-class InquirePayment(Body):  # payments.inquire
+class VoidPayment(Body, frozen=True):  # payments.void
+    payment: str
+    attempt: str
+    operation: str
+
+
+class RefundPayment(Body, frozen=True):  # payments.refund
+    payment: str
+    attempt: str
+    operation: str
+    minor: int
+    currency: str
+
+
+class InquirePayment(Body, frozen=True):  # payments.inquire
     payment: str
     attempt: str
 
 
-class ApplyNotification(Body):  # payments.apply_notification: a stored notification is to be matched
+class ApplyNotification(
+    Body, frozen=True
+):  # payments.apply_notification: a stored notification is to be matched
     notification: int
 
 
-class ProviderAnswered(Body):
+class ProviderAnswered(Body, frozen=True):
     """What came of a provider call: ``outcome`` as in ``providers.base.Outcome``, or ``conflicted``.
 
     ``event`` is the provider's own word, ``refusal_reason`` ours.
@@ -149,7 +155,7 @@ class ProviderAnswered(Body):
 # ledger
 
 
-class PostEntries(Body):  # ledger.post; kind: capture_requested, captured, refunded, reversal
+class PostEntries(Body, frozen=True):  # ledger.post; kind: capture_requested, captured, refunded, reversal
     payment: str
     kind: str
     reference: str
@@ -160,9 +166,9 @@ class PostEntries(Body):  # ledger.post; kind: capture_requested, captured, refu
 # notifications
 
 
-class SendReceipt(Body):  # notifications.send_receipt
+class SendReceipt(Body, frozen=True):  # notifications.send_receipt
     payment: str
 
 
-class Done(Body):
+class Done(Body, frozen=True):
     """A plain yes."""

@@ -14,7 +14,7 @@ from checkout.models.payment import (
     ProviderNotification,
 )
 from checkout.models.risk import BlockedValue, RiskAssessment
-from checkout.models.saga import Saga, SagaStep
+from checkout.models.saga import Saga, SagaStep, Waiter
 from checkout.models.webhooks import Receipt
 
 __all__ = [
@@ -36,4 +36,5 @@ __all__ = [
     "Saga",
     "SagaStep",
     "StockItem",
+    "Waiter",
 ]

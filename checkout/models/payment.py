@@ -91,7 +91,10 @@ class Payment(models.Model):
             models.UniqueConstraint(fields=["merchant", "order_reference"], name="one_payment_per_order"),
             models.CheckConstraint(condition=models.Q(amount_minor__gt=0), name="payment_amount_is_positive"),
         ]
-        indexes: ClassVar = [models.Index(fields=["-created_at"]), models.Index(fields=["state", "updated_at"])]
+        indexes: ClassVar = [
+            models.Index(fields=["-created_at"]),
+            models.Index(fields=["state", "updated_at"]),
+        ]
         ordering: ClassVar = ["-created_at"]
 
     def __str__(self) -> str:
@@ -182,7 +185,9 @@ class Operation(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=models.Q(amount_minor__gt=0), name="operation_amount_is_positive")
+            models.CheckConstraint(
+                condition=models.Q(amount_minor__gt=0), name="operation_amount_is_positive"
+            )
         ]
         ordering: ClassVar = ["created_at"]
 
@@ -217,7 +222,9 @@ class Fact(models.Model):
     """One thing heard or decided. Append-only; ``text`` is scrubbed before it gets here."""
 
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="facts")
-    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, null=True, blank=True, related_name="facts")
+    attempt = models.ForeignKey(
+        Attempt, on_delete=models.PROTECT, null=True, blank=True, related_name="facts"
+    )
     source = models.CharField(max_length=10, choices=[(a.value, a.value) for a in Actor])
     kind = models.CharField(max_length=60)
     data = models.JSONField(default=dict, blank=True)

@@ -27,7 +27,6 @@ class Saga(models.Model):
     awaiting = models.CharField(
         max_length=120, blank=True, help_text="Correlation id of the one reply that moves it on"
     )
-    waiters = models.JSONField(default=list, blank=True, help_text="Web processes that hold a request for it")
     deadline_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
@@ -46,6 +45,22 @@ class Saga(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"
+
+
+class Waiter(models.Model):
+    """Somebody who holds a request until there is something to tell of a payment.
+
+    Written and taken with the payment locked, so that nobody asks just before, and is forgotten just after,
+    the others are told.
+    """
+
+    payment = models.ForeignKey(Payment, on_delete=models.CASCADE, related_name="waiters")
+    reply_to = models.CharField(max_length=255)
+    correlation_id = models.CharField(max_length=120)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.reply_to} {self.correlation_id}"
 
 
 class SagaStep(models.Model):

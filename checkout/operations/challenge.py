@@ -37,9 +37,11 @@ def challenge_page(reference: str) -> ChallengePage:
     Raises ``PaymentNotFound``, and ``IllegalTransition`` when it waits for none.
     """
     view = payment_view(reference)
-    attempt = Attempt.objects.select_related("payment", "provider_account").filter(
-        payment__reference=reference, state=AttemptState.CHALLENGE_REQUIRED
-    ).first()
+    attempt = (
+        Attempt.objects.select_related("payment", "provider_account")
+        .filter(payment__reference=reference, state=AttemptState.CHALLENGE_REQUIRED)
+        .first()
+    )
     if attempt is None or not attempt.challenge:
         raise IllegalTransition("This payment does not wait for a challenge.")
     provider = get_provider(attempt.provider_account.opened())
@@ -72,7 +74,10 @@ def return_from_challenge(reference: str, token: str, *, transaction_id: str, me
         return wait_for(reference)
     if attempt.challenge_expires_at is None or attempt.challenge_expires_at < timezone.now():
         raise TokenRejected("The challenge took too long.", is_expired=True)
-    fact = {"transaction_id": transaction_id[:64], "is_ours": _is_ours(attempt, transaction_id, merchant_data)}
+    fact = {
+        "transaction_id": transaction_id[:64],
+        "is_ours": _is_ours(attempt, transaction_id, merchant_data),
+    }
     Fact.objects.create(
         payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="challenge_returned", data=fact
     )
@@ -84,7 +89,7 @@ def return_from_challenge(reference: str, token: str, *, transaction_id: str, me
 
 
 def _is_ours(attempt: Attempt, transaction_id: str, merchant_data: str) -> bool:
-    """Whether what came back is what was sent. Kept for staff only: a hint, since a browser can say anything."""
+    """Whether what came back is what was sent. For staff: a browser can say anything."""
     sent = (attempt.challenge or {}).get("transaction_id", "")
     return hmac.compare_digest(transaction_id.encode(), str(sent).encode()) and hmac.compare_digest(
         merchant_data.encode(), attempt.order_code.encode()

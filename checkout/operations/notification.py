@@ -19,8 +19,8 @@ RELAY_AT_ONCE = 0.001
 def record_notification(account_code: str, body: bytes) -> Acknowledgement:
     """Store a notification and return the answer that its provider expects. The same body counts once.
 
-    Raises ``ProviderAccountNotFound``, and ``NotificationRejected`` for a body that cannot be read: nothing is
-    stored then, and the provider will send it again.
+    Raises ``ProviderAccountNotFound``, and ``NotificationRejected`` for a body that cannot be read: nothing
+    is stored then, and the provider will send it again.
     """
     account = ProviderAccount.objects.filter(code=account_code).first()
     if account is None:

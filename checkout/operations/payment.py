@@ -19,7 +19,6 @@ from checkout.providers.base import Browser, BrowserForm, CardEncryption
 from checkout.providers.registry import get_provider
 from checkout.states import Actor, PaymentState
 
-
 # The sealed card is in no table, so the relay can only send a submission without it, upon which the attempt
 # ends as not sent. It therefore waits until the message that carries the card has surely been handled.
 CARD_GRACE_SECONDS = 60

@@ -26,17 +26,13 @@ def enqueue_passed_deadlines() -> int:
     """
     due = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=timezone.now())
     sagas = list(
-        due.select_for_update(
-            skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",)
-        )
+        due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",))
         .select_related("payment")
         .only("pk", "version", "payment__reference")[:BATCH]
     )
     for saga in sagas:
         body = commands.PassDeadline(saga=saga.pk, version=saga.version)
-        enqueue(
-            OutboxMessage, "checkout", "checkout.pass_deadline", body, subject=saga.payment.reference
-        )
+        enqueue(OutboxMessage, "checkout", "checkout.pass_deadline", body, subject=saga.payment.reference)
     Saga.objects.filter(pk__in=[saga.pk for saga in sagas]).update(deadline_at=None)
     return len(sagas)
 

@@ -15,11 +15,11 @@ from django.utils import timezone
 
 from checkout.commands import Body, CapturePayment, PaymentTold
 from checkout.messaging.envelope import Reply
-from checkout.messaging.service import Message
+from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Attempt, Fact, Operation, Payment, Saga, SagaStep
 from checkout.sagas import DEFINITIONS
-from checkout.sagas.definition import Ask, Decision, End
-from checkout.states import Actor, attempt_machine, payment_machine
+from checkout.sagas.definition import Ask, Decision, End, SagaDefinition
+from checkout.states import Actor, PaymentState, attempt_machine, payment_machine
 
 log = structlog.get_logger(__name__)
 
@@ -32,36 +32,40 @@ def group_of(payment_reference: str) -> str:
     return f"payment.{payment_reference}"
 
 
-def start(kind: str, key: str, payment: Payment, attempt: Attempt, data: Body, message: Message) -> Saga:
-    """Start a saga and answer the message's sender when there is something to tell. A second start joins it."""
-    definition = DEFINITIONS[kind]
+def start(definition: SagaDefinition[Any], key: str, attempt: Attempt, data: Body, message: Message) -> None:
+    """Start a saga, and answer the message's sender when there is something to tell. It starts once."""
     saga, is_new = Saga.objects.select_for_update().get_or_create(
-        kind=kind,
+        kind=definition.kind,
         key=key,
-        defaults={"payment": payment, "attempt": attempt, "data": msgspec.to_builtins(data)},
+        defaults={
+            "payment_id": attempt.payment_id,
+            "attempt": attempt,
+            "data": msgspec.to_builtins(data),
+        },
     )
-    if not is_new:
-        join(saga, message)
-        return saga
-    _add_waiter(saga, message)
-    _carry_out(saga, definition.start(data), message)
-    return saga
+    join(attempt.payment.reference, message)
+    if is_new:
+        _carry_out(saga, definition.start(data), message)
 
 
-def join(saga: Saga, message: Message) -> None:
-    """Let the message's sender wait for this saga too; answer at once when it has nothing more to tell."""
-    payment = Payment.objects.get(pk=saga.payment_id)
-    if payment.state == Payment.State.PROCESSING and saga.status == Saga.Status.RUNNING:
-        _add_waiter(saga, message)
-        saga.save(update_fields=["waiters", "updated_at"])
-    else:
+def join(reference: str, message: Message) -> None:
+    """Let the message's sender wait for a payment; answer at once when there is something to tell already."""
+    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
+    if payment is None:
+        raise CommandRejected("payment_not_found", "There is no such payment.")
+    envelope = message.envelope
+    if payment.state != PaymentState.PROCESSING:
         message.reply(PaymentTold(payment=payment.reference, state=payment.state))
+    elif envelope.reply_to and payment.waiters.count() < MAX_WAITERS:
+        payment.waiters.create(reply_to=envelope.reply_to, correlation_id=envelope.correlation_id)
 
 
 def resume(reply: Reply, message: Message) -> None:
     """Give a service's reply to the saga that waits for it. A late or second reply changes nothing."""
     correlation_id = message.envelope.correlation_id
-    saga = Saga.objects.select_for_update().filter(awaiting=correlation_id).first() if correlation_id else None
+    saga = (
+        Saga.objects.select_for_update().filter(awaiting=correlation_id).first() if correlation_id else None
+    )
     if saga is None:
         log.info("reply nobody waits for", correlation_id=correlation_id, subject=message.subject)
         return
@@ -111,7 +115,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message) -> None:
         # A parked saga still takes the reply it was waiting for.
         saga.awaiting = ""
     if decision.tells or decision.end is not None:
-        _tell(saga, payment, message)
+        _tell(payment, message)
     saga.save()
     if decision.end is End.PARKED:
         log.error("saga parked", saga=saga.pk, step=saga.step, payment=payment.reference)
@@ -149,7 +153,7 @@ def _move_payment(payment: Payment, decision: Decision[Any], message: Message) -
 def move_payment(
     payment: Payment, event: str, actor: Actor, message: Message, *, refusal_reason: str = ""
 ) -> bool:
-    """Apply ``event`` to the locked payment and tell the world; an event that comes too late is only recorded.
+    """Apply ``event`` to the locked payment and tell the world; one that comes too late is only recorded.
 
     Returns whether it was applied.
     """
@@ -190,23 +194,11 @@ def _send(saga: Saga, ask: Ask, message: Message) -> None:
     )
 
 
-def _add_waiter(saga: Saga, message: Message) -> None:
-    envelope = message.envelope
-    if envelope.reply_to and len(saga.waiters) < MAX_WAITERS:
-        saga.waiters = [
-            *saga.waiters,
-            {"reply_to": envelope.reply_to, "correlation_id": envelope.correlation_id},
-        ]
-
-
-def _tell(saga: Saga, payment: Payment, message: Message) -> None:
-    for waiter in saga.waiters:
-        message.tell(
-            waiter["reply_to"],
-            waiter["correlation_id"],
-            PaymentTold(payment=payment.reference, state=payment.state),
-        )
-    saga.waiters = []
+def _tell(payment: Payment, message: Message) -> None:
+    for waiter in payment.waiters.all():
+        told = PaymentTold(payment=payment.reference, state=payment.state)
+        message.tell(waiter.reply_to, waiter.correlation_id, told)
+    payment.waiters.all().delete()
 
 
 def _summary(reply: Reply) -> str:

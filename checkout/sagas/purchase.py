@@ -23,7 +23,7 @@ SERVICE_WAIT = timedelta(minutes=10)
 PROVIDER_WAIT = timedelta(minutes=2)
 
 
-class PurchaseData(commands.Body):
+class PurchaseData(commands.Body, frozen=True):
     """What the purchase knows. ``inquiries`` counts how often the provider was asked without an answer."""
 
     payment: str

@@ -28,7 +28,7 @@ def submit_payment(command: commands.SubmitPayment, message: Message) -> None:
         captures=payment.captures_automatically,
         capture_operation=new_reference("op"),
     )
-    orchestrator.start(purchase.kind, attempt.order_code, payment, attempt, data, message)
+    orchestrator.start(purchase, attempt.order_code, attempt, data, message)
 
 
 @service.command("checkout.complete_challenge")
@@ -37,27 +37,14 @@ def complete_challenge(command: commands.CompleteChallenge, message: Message) ->
     saga = Saga.objects.select_for_update().filter(kind=purchase.kind, key=command.attempt).first()
     if saga is None:
         raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
-    if orchestrator.signal(saga, "challenge_returned", message):
-        saga.refresh_from_db()
-    orchestrator.join(saga, message)
+    orchestrator.signal(saga, "challenge_returned", message)
+    orchestrator.join(command.payment, message)
 
 
 @service.command("checkout.await_payment")
 def await_payment(command: commands.AwaitPayment, message: Message) -> None:
     """Somebody else waits for the same payment: a second click, a reload, a repeated return."""
-    saga = (
-        Saga.objects.select_for_update()
-        .filter(payment__reference=command.payment)
-        .order_by("-created_at")
-        .first()
-    )
-    if saga is None:
-        payment = Payment.objects.filter(reference=command.payment).first()
-        if payment is None:
-            raise CommandRejected("payment_not_found", "There is no such payment.")
-        message.reply(commands.PaymentTold(payment=payment.reference, state=payment.state))
-        return
-    orchestrator.join(saga, message)
+    orchestrator.join(command.payment, message)
 
 
 @service.command("checkout.pass_deadline")

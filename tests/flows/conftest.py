@@ -1,0 +1,56 @@
+"""The whole back end in this process: in-memory broker, services, relay, a provider without a network."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from pytest_django import Settings
+
+from checkout import embedded
+from checkout.messaging.broker import close_brokers, get_broker
+from checkout.models import Merchant, Payment, ProviderAccount, StockItem
+from checkout.money import Money
+from checkout.operations import create_payment
+from checkout.providers.memory_books import Books, books_of, forget_books
+
+
+@pytest.fixture
+def shop(transactional_db: None, settings: Settings) -> Merchant:
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {"memory": {}}
+    settings.CHECKOUT_RELAY_POLL_SECONDS = 0.05
+    merchant = Merchant.objects.create(code="shop", name="The Shop")
+    ProviderAccount.objects.create(
+        merchant=merchant,
+        code="memory",
+        provider="memory",
+        merchant_code="SHOP",
+        endpoint="http://localhost/",
+    )
+    StockItem.objects.create(sku="tea", name="Tea", price_minor=1250, currency="EUR", quantity=3)
+    return merchant
+
+
+@pytest.fixture
+def books() -> Books:
+    forget_books()
+    return books_of("memory")
+
+
+@pytest.fixture
+def payment(shop: Merchant) -> Payment:
+    return create_payment(
+        shop,
+        order_reference="order-1",
+        amount=Money(1250, "EUR"),
+        lines=[{"sku": "tea", "quantity": 1}],
+        description="Tea",
+        shopper_email="shopper@example.com",
+    )
+
+
+@pytest_asyncio.fixture
+async def back_end(shop: Merchant, books: Books) -> AsyncIterator[None]:
+    await get_broker().start()
+    async with embedded.running():
+        yield
+    await close_brokers()

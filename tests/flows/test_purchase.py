@@ -1,0 +1,233 @@
+"""Whole purchases, from the operation that a page calls to the money in the provider's books."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from checkout import waiting
+from checkout.challenge_token import token_for
+from checkout.database import in_thread
+from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
+from checkout.models import (
+    Attempt,
+    LedgerEntry,
+    OutboxMessage,
+    Payment,
+    Receipt,
+    Reservation,
+    Saga,
+    StockItem,
+)
+from checkout.operations import (
+    Pending,
+    create_payment,
+    payment_view,
+    record_notification,
+    return_from_challenge,
+    submit_payment,
+)
+from checkout.providers.base import Browser
+from checkout.providers.memory_books import Books
+from checkout.states import PaymentState
+
+BROWSER = Browser(accept_header="text/html", user_agent="Test", ip_address="127.0.0.1")
+PATIENCE_SECONDS = 20
+
+
+def submit(reference: str, *, attempt_number: int = 1) -> Pending:
+    return submit_payment(
+        reference, attempt_number=attempt_number, browser=BROWSER, device_data_reference="device-1"
+    )
+
+
+async def pay(payment: Payment, card: str, *, attempt_number: int = 1) -> PaymentState | None:
+    pending = await in_thread(submit, payment.reference, attempt_number=attempt_number)
+    return await waiting.answer(pending, sealed_card=card, budget_seconds=PATIENCE_SECONDS)
+
+
+async def eventually(read: Callable[[], Any], expected: Any) -> None:
+    """Wait until a row that another task writes says what is expected."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await in_thread(read) != expected:  # noqa: ASYNC110  the writer has no event to wait on
+            await asyncio.sleep(0.01)
+
+
+def saga_status(payment: Payment) -> Callable[[], str]:
+    return lambda: str(Saga.objects.filter(payment=payment).latest("created_at").status)
+
+
+def ledger_balance() -> int:
+    return sum(LedgerEntry.objects.values_list("amount_minor", flat=True))
+
+
+async def returned(payment: Payment) -> Pending:
+    attempt = await in_thread(lambda: Attempt.objects.select_related("payment").get(payment=payment))
+    return await in_thread(
+        return_from_challenge,
+        payment.reference,
+        token_for(attempt),
+        transaction_id=(attempt.challenge or {}).get("transaction_id", ""),
+        merchant_data=attempt.order_code,
+    )
+
+
+async def test_a_frictionless_purchase_reaches_every_service(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    state = await pay(payment, "approve")
+    assert state == PaymentState.CAPTURE_PENDING
+    await eventually(saga_status(payment), "completed")
+    order = books.orders[f"{payment.reference}-1"]
+    assert (order.amount.minor, order.captured.minor) == (1250, 1250)
+    assert await in_thread(lambda: Reservation.objects.get().state) == "confirmed"
+    assert await in_thread(ledger_balance) == 0
+    assert await in_thread(LedgerEntry.objects.count) == 2
+    assert await in_thread(Receipt.objects.count) == 1
+
+
+async def test_a_challenge_holds_the_money_until_the_shopper_is_back(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    assert await pay(payment, "challenge") == PaymentState.CHALLENGE_REQUIRED
+    assert books.orders[f"{payment.reference}-1"].captured.minor == 0
+    state = await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    assert state == PaymentState.CAPTURE_PENDING
+    await eventually(saga_status(payment), "completed")
+    assert books.orders[f"{payment.reference}-1"].captured.minor == 1250
+
+
+async def test_a_repeated_return_gets_the_recorded_answer_and_changes_nothing(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    await pay(payment, "challenge")
+    first = await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    await eventually(saga_status(payment), "completed")
+    again = await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    assert again == first == PaymentState.CAPTURE_PENDING
+    assert books.orders[f"{payment.reference}-1"].captured.minor == 1250
+
+
+async def test_a_failed_challenge_releases_the_stock_and_another_card_may_be_tried(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    await pay(payment, "challenge_refuse")
+    state = await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    assert state == PaymentState.REFUSED
+    await eventually(saga_status(payment), "compensated")
+    assert await in_thread(lambda: Reservation.objects.get().state) == "released"
+    assert await pay(payment, "approve", attempt_number=2) == PaymentState.CAPTURE_PENDING
+    await eventually(saga_status(payment), "completed")
+    assert await in_thread(lambda: Reservation.objects.get().state) == "confirmed"
+    assert books.orders[f"{payment.reference}-2"].captured.minor == 1250
+
+
+async def test_two_clicks_at_once_are_one_attempt_and_both_get_the_answer(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    states = await asyncio.gather(pay(payment, "approve"), pay(payment, "approve"))
+    assert set(states) <= {PaymentState.AUTHORISED, PaymentState.CAPTURE_PENDING}
+    assert len(books.orders) == 1
+    await eventually(saga_status(payment), "completed")
+    assert books.orders[f"{payment.reference}-1"].captured.minor == 1250
+
+
+async def test_an_old_form_after_a_refusal_does_not_pay_a_second_time(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    assert await pay(payment, "refuse:insufficient_funds") == PaymentState.REFUSED
+    assert await pay(payment, "approve") == PaymentState.REFUSED
+    assert await in_thread(Attempt.objects.count) == 1
+    assert (await in_thread(payment_view, payment.reference)).refusal_reason == "insufficient_funds"
+
+
+async def test_an_unknown_outcome_is_told_as_confirming_and_resolved_by_asking(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    assert await pay(payment, "unknown") == PaymentState.CONFIRMING
+
+    def ask_now() -> None:
+        OutboxMessage.objects.filter(type="payments.inquire", published_at=None).update(
+            available_at=payment.created_at
+        )
+
+    await in_thread(ask_now)
+    await eventually(saga_status(payment), "completed")
+    assert books.orders[f"{payment.reference}-1"].captured.minor == 1250
+
+
+async def test_a_submission_without_its_card_moves_no_money_and_may_be_repeated(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    assert await pay(payment, "") == PaymentState.REFUSED
+    assert (await in_thread(payment_view, payment.reference)).refusal_reason == "card_not_received"
+    assert not books.orders
+    assert await pay(payment, "approve", attempt_number=2) == PaymentState.CAPTURE_PENDING
+
+
+async def test_the_relay_carries_out_what_a_dead_web_process_only_wrote_down(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    await pay(payment, "challenge")
+    await returned(payment)  # committed; the process that would publish it is gone
+
+    def grace_is_over() -> None:
+        OutboxMessage.objects.filter(published_at=None).update(available_at=payment.created_at)
+
+    await in_thread(grace_is_over)
+    await eventually(saga_status(payment), "completed")
+    assert books.orders[f"{payment.reference}-1"].captured.minor == 1250
+
+
+async def test_the_providers_notification_makes_the_capture_final(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    await pay(payment, "approve")
+    await eventually(saga_status(payment), "completed")
+    for body in books.notifications():
+        answer = await in_thread(record_notification, "memory", body)
+        assert answer.status == 200
+        await in_thread(record_notification, "memory", body)
+    await eventually(lambda: Payment.objects.get(pk=payment.pk).state, PaymentState.CAPTURED)
+    await eventually(LedgerEntry.objects.count, 4)
+    assert await in_thread(ledger_balance) == 0
+
+
+async def test_out_of_stock_is_refused_before_the_provider_hears_of_it(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    await in_thread(StockItem.objects.update, quantity=0)
+    assert await pay(payment, "approve") == PaymentState.REFUSED
+    assert (await in_thread(payment_view, payment.reference)).refusal_reason == "out_of_stock"
+    assert not books.orders
+
+
+async def test_without_services_the_shopper_is_not_told_that_it_failed(
+    shop: object, payment: Payment
+) -> None:
+    pending = await in_thread(submit, payment.reference)
+    assert await waiting.answer(pending, sealed_card="approve", budget_seconds=0.5) is None
+    assert (await in_thread(payment_view, payment.reference)).state == PaymentState.PROCESSING
+
+
+def test_a_token_of_another_payment_is_refused_and_nothing_changes(shop: object, payment: Payment) -> None:
+    other = create_payment(
+        payment.merchant, order_reference="order-2", amount=payment.amount, description="Tea"
+    )
+    submit(other.reference)
+    attempt = Attempt.objects.select_related("payment").get(payment=other)
+    with pytest.raises(TokenRejected):
+        return_from_challenge(payment.reference, token_for(attempt, 1), transaction_id="", merchant_data="")
+    assert Payment.objects.get(pk=payment.pk).state == PaymentState.OPEN
+
+
+def test_an_unknown_payment_cannot_be_paid(shop: object) -> None:
+    with pytest.raises(PaymentNotFound):
+        submit("pay_unknown")
+
+
+def test_an_expired_payment_cannot_be_paid(shop: object, payment: Payment) -> None:
+    Payment.objects.filter(pk=payment.pk).update(state=PaymentState.EXPIRED)
+    with pytest.raises(IllegalTransition):
+        submit(payment.reference)
