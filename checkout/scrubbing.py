@@ -5,9 +5,9 @@ The same rules guard what comes in (``contains_card_number``) and what is writte
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import accumulate
 
-SHORTEST, LONGEST = 13, 19
 MASK = "[card number]"
 SECRET = "[secret]"  # noqa: S105 - the mask, not a secret
 
@@ -16,9 +16,13 @@ SECRET = "[secret]"  # noqa: S105 - the mask, not a secret
 _GROUPS = re.compile(r"(?<!\d)\d+(?:[ \u00a0-]{1,2}\d+)*")
 _GROUP = re.compile(r"\d+")
 
+# The digits that Luhn's sum takes doubled: 5 becomes 10, and that 1 + 0.
+_DOUBLED = str.maketrans("0123456789", "0246813579")
+
 # Issuer ranges and the lengths they issue (ISO/IEC 7812 prefixes of the schemes): without them, timestamps
 # and order numbers would be masked too.
-_SCHEMES = (
+_PREFIX = 4
+_SCHEMES: tuple[tuple[re.Pattern[str], set[int]], ...] = (
     (re.compile(r"4"), {13, 16, 19}),  # Visa
     (re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), {16}),  # Mastercard
     (re.compile(r"3[47]"), {15}),  # American Express
@@ -48,32 +52,34 @@ _AUTHORIZATION = re.compile(r"(\bAuthorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?)[^\
 _MASKED = re.compile(r"[\dXx*•]*[*•][\dXx*•]*|")
 
 
-def _is_card_number(digits: str) -> bool:
-    if not any(len(digits) in lengths and prefix.match(digits) for prefix, lengths in _SCHEMES):
-        return False
-    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
-    return (sum(doubled) + sum(map(int, digits[-1::-2]))) % 10 == 0
+def _passes_luhn(digits: str) -> bool:
+    return sum(map(int, digits[-1::-2] + digits[-2::-2].translate(_DOUBLED))) % 10 == 0
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield where card numbers begin and end in ``text``."""
     for run in _GROUPS.finditer(text):
         groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
-        ends = list(accumulate(end - start for start, end in groups))
         # Full-width and other Unicode digits count as the digits they are.
         digits = "".join(str(int(character)) for character in run.group() if character.isdecimal())
+        ends = list(accumulate(end - start for start, end in groups))
+        group_ending = {end: index for index, end in enumerate(ends)}
         passed = 0
-        for first, (start, _) in enumerate(groups):
-            begin = ends[first - 1] if first else 0
+        for begin, (start, _) in zip([0, *ends], groups, strict=False):
             if begin < passed:
                 continue
-            for last in range(first, len(groups)):
-                if ends[last] - begin > LONGEST:
-                    break
-                if ends[last] - begin >= SHORTEST and _is_card_number(digits[begin : ends[last]]):
+            for length in _lengths(digits[begin : begin + _PREFIX]):
+                last = group_ending.get(begin + length)
+                if last is not None and _passes_luhn(digits[begin : begin + length]):
                     yield start, groups[last][1]
-                    passed = ends[last]
+                    passed = begin + length
                     break
+
+
+@cache
+def _lengths(prefix: str) -> frozenset[int]:
+    """Return how long the numbers are that begin with these digits, of any scheme."""
+    return frozenset().union(*(lengths for pattern, lengths in _SCHEMES if pattern.match(prefix)))
 
 
 def contains_card_number(text: str) -> bool:
