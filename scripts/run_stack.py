@@ -27,6 +27,7 @@ def main() -> int:
             for command in (["migrate", "--verbosity=0"], ["load_example"]):
                 report(f"manage.py {command[0]}")
                 subprocess.run([sys.executable, "manage.py", *command], env=environment, check=True)
+            report("The gateway will be at http://localhost:8000; Ctrl-C stops everything")
             return run([sys.executable, "-m", "honcho", "start"], environment)
     except ServiceError as error:
         report(str(error))
