@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from checkout.messaging.broker import get_broker
-from checkout.messaging.relay import Relay
-from checkout.models import OutboxMessage
+from checkout.relay import run_relay
 from checkout.services import SERVICES
 from checkout.services.running import run_services
 
@@ -22,7 +21,7 @@ async def running() -> AsyncIterator[None]:
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(run_services(SERVICES, broker, stop))
-        group.create_task(Relay(broker, OutboxMessage).run(stop))
+        group.create_task(run_relay(broker, stop))
         try:
             yield
         finally:

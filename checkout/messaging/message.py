@@ -249,7 +249,7 @@ class Message:
                     plan.exchange,
                     plan.routing_key,
                     plan.envelope,
-                    delay_seconds=plan.delay_seconds,
+                    delay_seconds=plan.delay_seconds or None,
                     carries_sealed=carries,
                 )
             )

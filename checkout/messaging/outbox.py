@@ -71,15 +71,17 @@ class AbstractOutboxMessage(models.Model):
         routing_key: str,
         envelope: Envelope,
         *,
-        delay_seconds: float = 0,
+        delay_seconds: float | None = None,
         carries_sealed: bool = False,
     ) -> Self:
         """An unsaved row for ``envelope``.
 
-        Without a delay its creator is expected to publish it within the grace period; with one, the relay
-        publishes it when the time has come.
+        Without a delay its creator is expected to publish it within the grace period; with one, even of 0, the
+        relay publishes it when the time has come.
         """
         now = timezone.now()
+        if delay_seconds is None:
+            delay_seconds = conf.outbox_grace_seconds
         return cls(
             message_id=envelope.message_id,
             exchange=exchange,
@@ -93,7 +95,7 @@ class AbstractOutboxMessage(models.Model):
             headers={name: value for name, value in envelope.headers.items() if name != SEALED},
             carries_sealed=carries_sealed,
             created_at=now,
-            available_at=now + timedelta(seconds=delay_seconds or conf.outbox_grace_seconds),
+            available_at=now + timedelta(seconds=delay_seconds),
         )
 
     @property
@@ -153,11 +155,12 @@ def enqueue(
     reply_to: str = "",
     causation_id: str = "",
     headers: Mapping[str, HeaderValue] | None = None,
-    delay_seconds: float = 0,
+    delay_seconds: float | None = None,
 ) -> AbstractOutboxMessage:
     """Write a command into the caller's transaction.
 
-    Publish it after the commit with ``rpc.acall(…, message_id=row.message_id)``, or leave it to the relay.
+    Publish it after the commit with ``rpc.acall(…, message_id=row.message_id)``; the relay does so when you
+    have not by the end of the grace period, or of ``delay_seconds``. With 0 it is the relay's from the start.
     """
     own: dict[str, HeaderValue] = {SCHEMA_VERSION: 1}
     if subject:

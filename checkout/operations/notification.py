@@ -12,9 +12,6 @@ from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
 from checkout.providers.base import Acknowledgement
 from checkout.providers.registry import get_provider
 
-# Nobody waits for a notification's effect: the relay publishes it at its next look.
-RELAY_AT_ONCE = 0.001
-
 
 def record_notification(account_code: str, body: bytes) -> Acknowledgement:
     """Store a notification and return the answer that its provider expects. The same body counts once.
@@ -40,7 +37,7 @@ def record_notification(account_code: str, body: bytes) -> Acknowledgement:
                 "payments.apply_notification",
                 commands.ApplyNotification(notification=row.pk),
                 subject=parsed[0].order_code.rpartition("-")[0] if parsed else "",
-                delay_seconds=RELAY_AT_ONCE,
+                delay_seconds=0,
             )
         else:
             ProviderNotification.objects.filter(pk=row.pk).update(copies=F("copies") + 1)

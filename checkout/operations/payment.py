@@ -179,7 +179,7 @@ def submit_payment(
     return enqueued(payment.reference, "checkout.submit_payment", body, delay_seconds=CARD_GRACE_SECONDS)
 
 
-def enqueued(reference: str, type: str, body: Body, *, delay_seconds: float = 0) -> Pending:
+def enqueued(reference: str, type: str, body: Body, *, delay_seconds: float | None = None) -> Pending:
     """Write a command to the checkout service into the outbox, to be published by whoever waits for it."""
     row = enqueue(OutboxMessage, "checkout", type, body, subject=reference, delay_seconds=delay_seconds)
     return Pending(payment=reference, type=type, body=body, message_id=row.message_id)

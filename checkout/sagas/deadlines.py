@@ -32,7 +32,14 @@ def enqueue_passed_deadlines() -> int:
     )
     for saga in sagas:
         body = commands.PassDeadline(saga=saga.pk, version=saga.version)
-        enqueue(OutboxMessage, "checkout", "checkout.pass_deadline", body, subject=saga.payment.reference)
+        enqueue(
+            OutboxMessage,
+            "checkout",
+            "checkout.pass_deadline",
+            body,
+            subject=saga.payment.reference,
+            delay_seconds=0,
+        )
     Saga.objects.filter(pk__in=[saga.pk for saga in sagas]).update(deadline_at=None)
     return len(sagas)
 

@@ -231,3 +231,30 @@ def test_an_expired_payment_cannot_be_paid(shop: object, payment: Payment) -> No
     Payment.objects.filter(pk=payment.pk).update(state=PaymentState.EXPIRED)
     with pytest.raises(IllegalTransition):
         submit(payment.reference)
+
+
+async def test_a_challenge_that_nobody_returns_from_expires_after_the_provider_was_asked(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    await pay(payment, "challenge")
+
+    def time_is_up() -> None:
+        Attempt.objects.update(challenge_expires_at=payment.created_at)
+        Saga.objects.update(deadline_at=payment.created_at)
+
+    await in_thread(time_is_up)
+    await eventually(saga_status(payment), "compensated")
+    assert (await in_thread(payment_view, payment.reference)).state == PaymentState.EXPIRED
+    assert await in_thread(lambda: Reservation.objects.get().state) == "released"
+    late = await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    assert late == PaymentState.EXPIRED
+
+
+async def test_a_return_after_the_token_has_expired_is_refused(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    await pay(payment, "challenge")
+    await in_thread(Attempt.objects.update, challenge_expires_at=payment.created_at)
+    with pytest.raises(TokenRejected) as refused:
+        await returned(payment)
+    assert refused.value.is_expired

@@ -1,4 +1,4 @@
-"""``manage.py run_relay``: publishes what the outbox owes. May run in any number of copies."""
+"""``manage.py run_relay``: outbox and deadlines. May run in any number of copies."""
 
 import asyncio
 import signal
@@ -7,14 +7,13 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from checkout.messaging.broker import close_brokers, get_broker
-from checkout.messaging.relay import Relay
-from checkout.models import OutboxMessage
+from checkout.relay import run_relay
 
 
 class Command(BaseCommand):
     """See the module."""
 
-    help = "Publishes outbox rows that are due, until stopped."
+    help = "Publishes outbox rows that are due and lets deadlines pass, until stopped."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT, then finish the round."""
@@ -29,6 +28,6 @@ async def _run() -> None:
     broker = get_broker()
     await broker.start()
     try:
-        await Relay(broker, OutboxMessage).run(stop)
+        await run_relay(broker, stop)
     finally:
         await close_brokers()
