@@ -25,8 +25,8 @@ def after_the_intent(act: Callable[[], object] = crash) -> Iterator[None]:
 
 
 @contextmanager
-def after_the_provider_call() -> Iterator[None]:
-    """Crash when the provider has answered and nothing of it is stored."""
+def before_the_outcome_is_stored() -> Iterator[None]:
+    """Crash when the outside world has answered and nothing of it is stored."""
     with _on(pre_save, InboxMessage, crash):
         yield
 

@@ -23,7 +23,7 @@ from tests.services.delivering import deliver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-AFTER_THE_CALL = [crashing.after_the_provider_call, crashing.before_the_last_commit]
+AFTER_THE_CALL = [crashing.before_the_outcome_is_stored, crashing.before_the_last_commit]
 
 
 def crash_at(window, attempt, envelope):

@@ -1,0 +1,131 @@
+"""Ask the provider what became of an attempt, or answer from what is known by now."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from checkout.models import Attempt, Operation
+from checkout.providers.memory_books import OrderState
+from checkout.services.payments import service
+from checkout.states import Actor
+from tests.services.asking import (
+    authorise,
+    come_back,
+    inquire,
+    let_settle,
+    operation_on,
+    to_authorise,
+    to_inquire,
+    told,
+)
+from tests.services.delivering import deliver
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_unknown_outcome_is_resolved_by_asking(attempt):
+    authorise(attempt, "unknown")
+    assert inquire(attempt).result["outcome"] == "approved"
+    assert attempt.state == Attempt.State.AUTHORISED
+
+
+def test_an_ended_attempt_is_answered_without_asking(attempt, books):
+    authorise(attempt, "refuse:card_expired")
+    books.orders.clear()
+    result = inquire(attempt).result
+    assert (result["outcome"], result["refusal_reason"]) == ("refused", "card_expired")
+
+
+def test_an_order_that_the_provider_denies_was_not_sent_once_it_has_had_time(attempt, settings):
+    authorise(attempt, "lost")
+    assert inquire(attempt).result["outcome"] == "unknown"
+    assert attempt.state == Attempt.State.UNKNOWN
+    let_settle(attempt, settings)
+    assert inquire(attempt).result["outcome"] == "not_sent"
+    assert attempt.state == Attempt.State.NOT_SENT
+
+
+def test_a_provider_that_cannot_be_asked_leaves_the_outcome_unknown(attempt, settings):
+    authorise(attempt, "unknown")
+    let_settle(attempt, settings)
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
+    assert inquire(attempt).result["outcome"] == "unknown"
+    assert attempt.state == Attempt.State.UNKNOWN
+
+
+def test_a_shopper_in_a_challenge_is_left_in_peace(attempt, settings):
+    authorise(attempt, "challenge")
+    let_settle(attempt, settings)
+    assert inquire(attempt).result["outcome"] == "challenge_required"
+    assert attempt.state == Attempt.State.CHALLENGE_REQUIRED
+
+
+def test_a_challenge_that_lapsed_is_asked_about_and_left_to_expire(attempt):
+    authorise(attempt, "challenge")
+    attempt.challenge_expires_at = timezone.now() - timedelta(seconds=1)
+    attempt.save()
+    assert inquire(attempt).result["outcome"] == "not_sent"
+    assert attempt.state == Attempt.State.CHALLENGE_REQUIRED
+
+
+def test_a_lapsed_challenge_that_was_approved_after_all_is_authorised(attempt, books):
+    authorise(attempt, "challenge")
+    books.orders[attempt.order_code].state = OrderState.AUTHORISED
+    attempt.challenge_expires_at = timezone.now() - timedelta(seconds=1)
+    attempt.save()
+    assert inquire(attempt).result["outcome"] == "approved"
+    assert attempt.state == Attempt.State.AUTHORISED
+
+
+def test_a_command_to_authorise_that_comes_after_the_inquiry_is_not_sent(attempt, books):
+    assert inquire(attempt).result["outcome"] == "not_sent"
+    assert told(attempt, to_authorise(attempt, "approve")).result["outcome"] == "not_sent"
+    assert not books.orders
+
+
+def test_an_authorisation_of_an_expired_attempt_is_conflicted(attempt, books):
+    authorise(attempt, "challenge")
+    attempt.apply("expired", Actor.CLOCK)
+    attempt.save()
+    books.orders[attempt.order_code].state = OrderState.AUTHORISED
+    assert inquire(attempt).result["outcome"] == "conflicted"
+
+
+def test_a_refusal_that_comes_after_the_authorisation_is_recorded_and_not_applied(attempt, books):
+    authorise(attempt, "approve")
+    operation_on(attempt, Operation.Kind.CAPTURE)
+    books.orders[attempt.order_code].state = OrderState.REFUSED
+    assert inquire(attempt).result["outcome"] == "approved"
+    assert attempt.state == Attempt.State.AUTHORISED
+    assert attempt.facts.latest("pk").data["taken_as"] == "approved"
+
+
+def test_an_inquiry_completes_the_one_open_capture(attempt, books):
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, Operation.Kind.CAPTURE)
+    books.orders[attempt.order_code].captured = attempt.payment.amount
+    inquire(attempt)
+    operation.refresh_from_db()
+    assert operation.state == Operation.State.DONE
+
+
+def test_an_inquiry_does_not_guess_which_of_two_refunds_was_made(attempt, books):
+    authorise(attempt, "approve")
+    refunds = [operation_on(attempt, Operation.Kind.REFUND, minor=100) for _ in range(2)]
+    order = books.orders[attempt.order_code]
+    order.captured, order.refunded = attempt.payment.amount, refunds[0].amount
+    inquire(attempt)
+    assert {operation.state for operation in attempt.operations.all()} == {Operation.State.REQUESTED}
+
+
+def test_an_inquiry_after_a_lost_second_message_asks(attempt, books):
+    authorise(attempt, "challenge")
+    come_back(attempt)
+    books.orders[attempt.order_code].state = OrderState.AUTHORISED
+    assert inquire(attempt).result["outcome"] == "approved"
+
+
+def test_an_unknown_attempt_is_an_error_reply(attempt):
+    envelope = to_inquire(Attempt(payment=attempt.payment, order_code="none"))
+    assert deliver(service, envelope).reply.error.code == "attempt_not_found"

@@ -1,0 +1,224 @@
+"""Apply a provider's notification: matched, late, repeated, contradicting, unreadable."""
+
+import json
+
+import msgspec
+import pytest
+
+from checkout.commands import ApplyNotification, ApplyProviderEvent
+from checkout.models import Attempt, Fact, Operation, ProviderAccount, ProviderNotification
+from checkout.services.payments import service
+from tests.services.asking import authorise, operation_on, to_capture
+from tests.services.delivering import Delivered, command, deliver
+
+pytestmark = pytest.mark.django_db
+State = ProviderNotification.State
+
+
+def body(attempt: Attempt, event: str, **changes: object) -> str:
+    statement = {
+        "merchant_code": "TWINMERCHANT",
+        "order_code": attempt.order_code,
+        "event": event,
+        "minor": 1250,
+        "currency": "GBP",
+        "reference": "",
+        "number": 1,
+    }
+    return json.dumps(statement | changes)
+
+
+def stored(attempt: Attempt, text: str, account: ProviderAccount | None = None) -> ProviderNotification:
+    return ProviderNotification.objects.create(
+        account=account or attempt.provider_account, digest=str(hash(text)), body=text
+    )
+
+
+def notify(attempt: Attempt, row: ProviderNotification) -> Delivered:
+    delivered = deliver(
+        service, command("payments.apply_notification", ApplyNotification(notification=row.pk))
+    )
+    row.refresh_from_db()
+    attempt.refresh_from_db()
+    return delivered
+
+
+def events(delivered: Delivered) -> list[ApplyProviderEvent]:
+    assert {envelope.type for envelope in delivered.commands} <= {"checkout.apply_provider_event"}
+    return [msgspec.json.decode(sent.body, type=ApplyProviderEvent) for sent in delivered.commands]
+
+
+@pytest.mark.parametrize(
+    ("event", "state"), [("AUTHORISED", Attempt.State.AUTHORISED), ("REFUSED", Attempt.State.REFUSED)]
+)
+def test_a_notification_resolves_an_unknown_outcome_and_tells_the_orchestrator(attempt, event, state):
+    authorise(attempt, "lost")
+    row = stored(attempt, body(attempt, event))
+    [told] = events(notify(attempt, row))
+    assert attempt.state == state
+    assert (told.payment, told.attempt) == (attempt.payment.reference, attempt.order_code)
+    assert (told.kind, told.minor, told.currency) == (event.lower(), 1250, "GBP")
+    assert (row.state, row.payment) == (State.APPLIED, attempt.payment)
+    assert row.applied_at is not None
+    assert attempt.facts.filter(kind=f"notified_{event.lower()}").count() == 1
+
+
+def test_a_notification_that_is_applied_twice_has_one_effect(attempt):
+    authorise(attempt, "lost")
+    row = stored(attempt, body(attempt, "AUTHORISED"))
+    notify(attempt, row)
+    assert notify(attempt, row).commands == []
+    assert attempt.facts.filter(kind="notified_authorised").count() == 1
+
+
+def test_captured_completes_the_operation_that_it_names(attempt):
+    authorise(attempt, "approve")
+    operation, other = (operation_on(attempt, Operation.Kind.CAPTURE, minor=500) for _ in range(2))
+    deliver(service, to_capture(operation))
+    row = stored(attempt, body(attempt, "CAPTURED", minor=500, reference=operation.reference))
+    assert [told.kind for told in events(notify(attempt, row))] == ["captured"]
+    operation.refresh_from_db()
+    other.refresh_from_db()
+    assert (operation.state, other.state) == (Operation.State.DONE, Operation.State.REQUESTED)
+
+
+def test_captured_before_our_own_reply_is_not_undone_by_it(attempt):
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, Operation.Kind.CAPTURE)
+    notify(attempt, stored(attempt, body(attempt, "CAPTURED")))
+    assert deliver(service, to_capture(operation)).result["outcome"] == "approved"
+    operation.refresh_from_db()
+    assert operation.state == Operation.State.DONE
+
+
+def test_captured_implies_that_it_was_authorised(attempt):
+    authorise(attempt, "lost")
+    notify(attempt, stored(attempt, body(attempt, "CAPTURED")))
+    assert attempt.state == Attempt.State.AUTHORISED
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "state"),
+    [
+        ("CANCELLED", "void", Operation.State.DONE),
+        ("REFUNDED", "refund", Operation.State.DONE),
+        ("REFUND_FAILED", "refund", Operation.State.REFUSED),
+    ],
+)
+def test_other_operations_end_by_notification_too(attempt, event, kind, state):
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, kind)
+    notify(attempt, stored(attempt, body(attempt, event, reference=operation.reference)))
+    operation.refresh_from_db()
+    assert operation.state == state
+
+
+def test_a_refund_that_comes_back_is_refused_after_all(attempt):
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, Operation.Kind.REFUND)
+    notify(attempt, stored(attempt, body(attempt, "REFUNDED")))
+    notify(attempt, stored(attempt, body(attempt, "REFUND_FAILED", reference=operation.reference)))
+    operation.refresh_from_db()
+    assert operation.state == Operation.State.REFUSED
+
+
+def test_a_late_refusal_of_an_authorised_attempt_is_recorded_and_told_to_nobody(attempt):
+    authorise(attempt, "approve")
+    row = stored(attempt, body(attempt, "REFUSED"))
+    assert events(notify(attempt, row)) == []
+    assert attempt.state == Attempt.State.AUTHORISED
+    assert row.state == State.APPLIED
+    assert Fact.objects.get(kind="notified_refused").data["taken_as"] == "approved"
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [{"merchant_code": "ANOTHER"}, {"minor": 1}, {"minor": 1251}, {"currency": "EUR"}],
+    ids=lambda lie: next(iter(lie)),
+)
+def test_another_merchant_amount_or_currency_is_conflicted(attempt, lie):
+    authorise(attempt, "unknown")
+    row = stored(attempt, body(attempt, "AUTHORISED", **lie))
+    assert [told.kind for told in events(notify(attempt, row))] == ["conflicted"]
+    assert row.state == State.CONFLICTED
+    assert attempt.state == Attempt.State.CONFLICTED
+
+
+@pytest.mark.parametrize("minor", [1251, 400])
+def test_a_capture_of_another_amount_than_ours_is_conflicted(attempt, minor):
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, Operation.Kind.CAPTURE, minor=500)
+    row = stored(attempt, body(attempt, "CAPTURED", minor=minor, reference=operation.reference))
+    assert [told.kind for told in events(notify(attempt, row))] == ["conflicted"]
+    operation.refresh_from_db()
+    assert operation.state == Operation.State.REQUESTED
+
+
+def test_an_authorisation_of_a_refused_attempt_waits_for_staff(attempt):
+    authorise(attempt, "refuse")
+    row = stored(attempt, body(attempt, "AUTHORISED"))
+    assert [told.kind for told in events(notify(attempt, row))] == ["conflicted"]
+    assert attempt.state == Attempt.State.REFUSED
+
+
+def test_an_order_that_we_do_not_know_is_kept_as_unmatched(attempt):
+    row = stored(attempt, body(attempt, "AUTHORISED", order_code="unknown-1"))
+    assert notify(attempt, row).commands == []
+    assert (row.state, row.payment) == (State.UNMATCHED, None)
+
+
+def test_an_order_of_another_account_is_not_ours_to_touch(attempt):
+    authorise(attempt, "unknown")
+    elsewhere = ProviderAccount.objects.create(
+        merchant=attempt.payment.merchant,
+        code="elsewhere",
+        provider="memory",
+        merchant_code="TWINMERCHANT",
+        endpoint="",
+    )
+    row = stored(attempt, body(attempt, "AUTHORISED"), account=elsewhere)
+    assert notify(attempt, row).commands == []
+    assert (row.state, attempt.state) == (State.UNMATCHED, Attempt.State.UNKNOWN)
+
+
+def test_what_cannot_be_read_is_kept_as_unreadable(attempt):
+    row = stored(attempt, "{")
+    assert notify(attempt, row).commands == []
+    assert row.state == State.UNREADABLE
+
+
+@pytest.mark.parametrize("event", ["SETTLED", "CHARGED_BACK", "EXPIRED", "SOMETHING_NEW"])
+def test_what_concerns_the_payment_alone_is_a_fact_and_told(attempt, event):
+    authorise(attempt, "approve")
+    row = stored(attempt, body(attempt, event))
+    kind = "other" if event == "SOMETHING_NEW" else event.lower()
+    assert [told.kind for told in events(notify(attempt, row))] == [kind]
+    assert Fact.objects.get(kind=f"notified_{kind}").data["event"] == event
+    assert attempt.state == Attempt.State.AUTHORISED
+
+
+def test_every_statement_of_one_notification_is_applied_in_order(attempt):
+    authorise(attempt, "lost")
+    ProviderAccount.objects.update(provider="worldpay_wpg")
+    row = stored(
+        attempt,
+        worldpay(
+            (attempt.order_code, "AUTHORISED"), (attempt.order_code, "CAPTURED"), ("unknown-1", "AUTHORISED")
+        ),
+    )
+    assert [told.kind for told in events(notify(attempt, row))] == ["authorised", "captured"]
+    assert (row.state, row.payment) == (State.UNMATCHED, attempt.payment)
+
+
+def worldpay(*statements: tuple[str, str]) -> str:
+    """A notification of a provider that puts several statements into one."""
+    said = "".join(
+        f"""<orderStatusEvent orderCode="{order_code}"><payment><paymentMethod>VISA-SSL</paymentMethod>
+        <amount value="1250" currencyCode="GBP" exponent="2" debitCreditIndicator="credit"/>
+        <lastEvent>{event}</lastEvent></payment></orderStatusEvent>"""
+        for order_code, event in statements
+    )
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+        <!DOCTYPE paymentService PUBLIC "-//WorldPay//DTD WorldPay PaymentService v1//EN"
+        "http://dtd.worldpay.com/paymentService_v1.dtd">
+        <paymentService version="1.4" merchantCode="TWINMERCHANT"><notify>{said}</notify></paymentService>"""

@@ -1,0 +1,190 @@
+"""Stock for a payment: all or nothing, once, and given back when the payment is not made."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+
+from checkout.commands import ConfirmOrder, OrderLine, ReleaseStock, ReserveStock
+from checkout.models import Reservation, StockItem
+from checkout.services.orders import service
+from tests.services.delivering import Delivered, command, deliver
+
+
+def tea(quantity: int = 5) -> StockItem:
+    return StockItem.objects.create(sku="TEA", name="Tea", price_minor=100, currency="GBP", quantity=quantity)
+
+
+def reserve(payment: str, **lines: int) -> Delivered:
+    wanted = [OrderLine(sku=sku, quantity=quantity) for sku, quantity in lines.items()]
+    return deliver(service, command("orders.reserve", ReserveStock(payment=payment, lines=wanted)))
+
+
+def confirm(payment: str) -> Delivered:
+    return deliver(service, command("orders.confirm", ConfirmOrder(payment=payment)))
+
+
+def release(payment: str) -> Delivered:
+    return deliver(service, command("orders.release", ReleaseStock(payment=payment)))
+
+
+def left(sku: str = "TEA") -> int:
+    return StockItem.objects.get(sku=sku).quantity
+
+
+RESERVED = {"reserved": True, "missing": []}
+
+
+@pytest.mark.django_db
+def test_what_is_reserved_is_no_longer_for_sale():
+    tea(5)
+    assert reserve("p1", TEA=2).result == RESERVED
+    assert left() == 3
+
+
+@pytest.mark.django_db
+def test_reserving_twice_takes_stock_once():
+    tea(5)
+    reserve("p1", TEA=2)
+    assert reserve("p1", TEA=2).result == RESERVED
+    assert left() == 3
+
+
+@pytest.mark.django_db
+def test_all_lines_are_reserved_or_none():
+    tea(5)
+    assert reserve("p1", TEA=2, MUG=1, TRAY=1).result == {"reserved": False, "missing": ["MUG", "TRAY"]}
+    assert left() == 5
+
+
+@pytest.mark.django_db
+def test_lines_of_the_same_thing_are_added_up():
+    tea(3)
+    lines = [OrderLine(sku="TEA", quantity=2), OrderLine(sku="TEA", quantity=2)]
+    delivered = deliver(service, command("orders.reserve", ReserveStock(payment="p1", lines=lines)))
+    assert delivered.result == {"reserved": False, "missing": ["TEA"]}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("quantity", [0, -1])
+def test_a_quantity_below_one_is_an_error(quantity):
+    tea(5)
+    assert reserve("p1", TEA=quantity).reply.error.code == "invalid_quantity"
+    assert left() == 5
+
+
+@pytest.mark.django_db
+def test_an_order_of_nothing_in_stock_can_be_reserved_and_confirmed_again_and_again():
+    assert reserve("p1").result == RESERVED
+    assert confirm("p1").reply.ok
+    assert confirm("p1").reply.ok
+
+
+@pytest.mark.django_db
+def test_what_is_released_is_for_sale_again_once():
+    tea(5)
+    reserve("p1", TEA=2)
+    release("p1")
+    assert release("p1").reply.ok
+    assert left() == 5
+
+
+@pytest.mark.django_db
+def test_what_was_released_may_be_reserved_for_a_new_attempt():
+    tea(5)
+    reserve("p1", TEA=2)
+    release("p1")
+    assert reserve("p1", TEA=2).result == RESERVED
+    assert left() == 3
+
+
+@pytest.mark.django_db
+def test_releasing_what_was_never_reserved_is_a_plain_yes():
+    assert release("p1").reply.ok
+
+
+@pytest.mark.django_db
+def test_what_is_sold_is_not_released():
+    tea(5)
+    reserve("p1", TEA=2)
+    confirm("p1")
+    assert release("p1").reply.error.code == "order_confirmed"
+    assert left() == 3
+    assert Reservation.objects.get().state == Reservation.State.CONFIRMED
+
+
+@pytest.mark.django_db
+def test_what_was_never_reserved_cannot_be_confirmed():
+    assert confirm("p1").reply.error.code == "not_reserved"
+
+
+@pytest.mark.django_db
+def test_a_paid_order_whose_stock_was_given_back_takes_it_again():
+    tea(5)
+    reserve("p1", TEA=2)
+    release("p1")
+    assert confirm("p1").reply.ok
+    assert left() == 3
+
+
+@pytest.mark.django_db
+def test_a_paid_order_whose_stock_was_sold_to_another_is_an_error():
+    tea(2)
+    reserve("p1", TEA=2)
+    release("p1")
+    reserve("p2", TEA=1)
+    assert confirm("p1").reply.error.code == "out_of_stock"
+    assert left() == 1
+
+
+def at_once(*actions):
+    """Run all of them in threads that start together; return what they return."""
+    barrier = threading.Barrier(len(actions))
+
+    def run(action):
+        try:
+            connection.ensure_connection()
+            barrier.wait(10)
+            return action()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(run, actions))
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="tests run on SQLite, which has one writer")
+class TestAtTheSameTime:
+    """With rows locked by the database, on PostgreSQL."""
+
+    def test_the_last_one_is_sold_once(self):
+        tea(1)
+        results = at_once(*(lambda payment=f"p{n}": reserve(payment, TEA=1).result for n in range(8)))
+        assert sorted(result["reserved"] for result in results) == [False] * 7 + [True]
+        assert left() == 0
+
+    def test_one_payment_reserves_once_however_often_it_asks(self):
+        tea(5)
+        results = at_once(*(lambda: reserve("p1", TEA=2).result for _ in range(6)))
+        assert results == [RESERVED] * 6
+        assert left() == 3
+
+    def test_orders_of_the_same_things_in_any_order_do_not_lock_each_other_out(self):
+        tea(50)
+        StockItem.objects.create(sku="MUG", name="Mug", price_minor=1, currency="GBP", quantity=50)
+        actions = []
+        for n in range(4):
+            actions.append(lambda payment=f"a{n}": reserve(payment, TEA=1, MUG=1).result)
+            actions.append(lambda payment=f"b{n}": reserve(payment, MUG=1, TEA=1).result)
+        assert at_once(*actions) == [RESERVED] * 8
+        assert (left("TEA"), left("MUG")) == (42, 42)
+
+    def test_release_and_reserve_of_one_payment_end_in_a_state_that_adds_up(self):
+        tea(5)
+        reserve("p1", TEA=2)
+        at_once(lambda: release("p1").reply, lambda: reserve("p1", TEA=2).reply)
+        is_reserved = Reservation.objects.get().state == Reservation.State.RESERVED
+        assert left() == (3 if is_reserved else 5)
