@@ -35,7 +35,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     """What shoppers owe and pay."""
 
     change_form_template = "admin/checkout/payment/change_form.html"
-    list_display = ("order_reference", "amount", "state_in_words", "merchant", "age", "reference")
+    list_display = ("order_reference", "amount", "state_in_words", "merchant", "age")
     list_select_related = ("merchant",)
     list_filter = (
         attention.NeedsAttentionFilter,

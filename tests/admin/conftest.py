@@ -2,7 +2,9 @@
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 
 @pytest.fixture
@@ -19,3 +21,16 @@ def staff_client(db):
         return browser
 
     return client
+
+
+@pytest.fixture
+def queries_for(admin_client):
+    """Return how many queries the page at an address takes, once Django knows its content types."""
+
+    def count(address):
+        admin_client.get(address)
+        with CaptureQueriesContext(connection) as captured:
+            assert admin_client.get(address).status_code == 200
+        return len(captured)
+
+    return count
