@@ -56,7 +56,9 @@ FACTS: Mapping[str, str] = {
     "conflicted": "The provider contradicts what we know",
 }
 
+# Parts of names of facts, as their writers put them together.
 NOT_APPLIED = "_not_applied"
+NOTIFIED = "notified_"
 
 STEPS: Mapping[str, str] = {
     "assess_risk": "May this payment be tried?",
@@ -78,6 +80,16 @@ CALLS: Mapping[str, str] = {
     "void": "Asked the provider to release the money",
     "refund": "Asked the provider to give money back",
     "inquire": "Asked the provider what became of the payment",
+}
+
+ANSWERS: Mapping[str, str] = {
+    "approved": "yes",
+    "challenge_required": "the shopper's bank wants to ask the shopper first",
+    "pending": "not decided yet",
+    "refused": "no",
+    "not_sent": "it has not received anything",
+    "unknown": "not known, it may have happened",
+    "conflicted": "something that cannot be right",
 }
 
 
@@ -102,6 +114,12 @@ def _fact(kind: str) -> str:
         return FACTS[kind]
     if kind.endswith(NOT_APPLIED):
         return f"Came too late and changed nothing: {_fact(kind.removesuffix(NOT_APPLIED)).lower()}"
+    if kind.startswith(NOTIFIED):
+        return f"The provider told us: {humanised(kind.removeprefix(NOTIFIED))}"
+    for verb in CALLS:
+        outcome = kind.removeprefix(f"{verb}_")
+        if outcome != kind:
+            return f"The provider's answer ({humanised(verb)}): {ANSWERS.get(outcome) or humanised(outcome)}"
     return _first_upper(humanised(kind))
 
 

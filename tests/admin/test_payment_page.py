@@ -45,12 +45,22 @@ def test_the_timeline_is_a_table_with_a_caption_headers_and_times_with_their_zon
     assert f"{payment.created_at:%Y-%m-%d %H:%M:%S} UTC" in html
 
 
-def test_what_came_too_late_is_told_as_such(admin_client):
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("captured", "The provider has taken the money"),
+        ("authorise_unknown", "The provider's answer (authorise): not known, it may have happened"),
+        ("complete_challenge_approved", "The provider's answer (complete challenge): yes"),
+        ("notified_charged_back", "The provider told us: charged back"),
+        ("authorised_not_applied", "Came too late and changed nothing: the money is reserved"),
+        ("weather_changed", "Weather changed"),
+    ],
+)
+def test_facts_are_told_in_words_and_unknown_ones_in_their_own(admin_client, kind, told):
     payment = rows.payment("ORDER-1", PaymentState.EXPIRED)
-    Fact.objects.create(payment=payment, source="provider", kind="authorised_not_applied")
-    Fact.objects.create(payment=payment, source="provider", kind="weather_changed")
-    told = {entry["what"] for entry in page(admin_client, payment).context["timeline"]}
-    assert told == {"Came too late and changed nothing: the money is reserved", "Weather changed"}
+    Fact.objects.create(payment=payment, source="provider", kind=kind)
+    [entry] = page(admin_client, payment).context["timeline"]
+    assert (entry["what"], entry["name"]) == (told, kind)
 
 
 def test_a_payment_that_needs_attention_says_why(admin_client):
