@@ -33,7 +33,7 @@ async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
         return render(request, "checkout/challenge.html", context)
     policy.allow("frame-src", "'self'", *anywhere)
     width, _, height = shown.window.partition("x")
-    context |= {"width": width, "height": height, "token": operations.status_token(reference)}
+    context |= {"width": width, "height": height}
     return render(request, "checkout/challenge_frame.html", context)
 
 

@@ -24,9 +24,13 @@ export function bin() {
 
 /** The sealed card, or "" when a field is wrong: then it is marked and has the focus. */
 export function seal(publicKey) {
-  mark([]);
   if (publicKey) Worldpay.setPublicKey(publicKey);
-  return Worldpay.encrypt(card(), mark) || "";
+  const wrong = [];
+  const sealed = Worldpay.encrypt(card(), (codes) => wrong.push(...codes));
+  // Optional for the provider's script, but not for a shopper who is at the keyboard.
+  if (!digits("card-cvc")) wrong.push(201);
+  mark(wrong);
+  return wrong.length ? "" : sealed;
 }
 
 function card() {

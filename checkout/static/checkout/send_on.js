@@ -1,6 +1,8 @@
 "use strict";
 // Sends the page's form at once, except to a person who came back to this page: they may have changed their mind.
 {
+  const form = document.querySelector("form[data-send-on]");
   const [navigation] = performance.getEntriesByType("navigation");
-  if (navigation?.type !== "back_forward") document.querySelector("form[data-send-on]").submit();
+  if (form.target === "_top") window.top.location.replace(form.action);
+  else if (navigation?.type !== "back_forward") form.submit();
 }
