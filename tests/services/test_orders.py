@@ -1,14 +1,11 @@
 """Stock for a payment: all or nothing, once, and given back when the payment is not made."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
-from django.db import connection
 
 from checkout.commands import ConfirmOrder, OrderLine, ReleaseStock, ReserveStock
 from checkout.models import Reservation, StockItem
 from checkout.services.orders import service
+from tests.services.at_once import at_once
 from tests.services.delivering import Delivered, command, deliver
 
 
@@ -138,25 +135,8 @@ def test_a_paid_order_whose_stock_was_sold_to_another_is_an_error():
     assert left() == 1
 
 
-def at_once(*actions):
-    """Run all of them in threads that start together; return what they return."""
-    barrier = threading.Barrier(len(actions))
-
-    def run(action):
-        try:
-            connection.ensure_connection()
-            barrier.wait(10)
-            return action()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(actions)) as pool:
-        return list(pool.map(run, actions))
-
-
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="tests run on SQLite, which has one writer")
 class TestAtTheSameTime:
     """With rows locked by the database, on PostgreSQL."""
 

@@ -1,6 +1,7 @@
 """Block lists, amount limits and velocity, and the record of each decision."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -13,8 +14,8 @@ from tests.services.delivering import command, deliver
 pytestmark = pytest.mark.django_db
 
 
-def assess(**changes) -> dict:
-    body = {
+def assess(**changes: Any) -> dict[str, Any]:
+    body: dict[str, Any] = {
         "payment": "pay_1",
         "minor": 1250,
         "currency": "GBP",

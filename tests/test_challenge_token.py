@@ -1,0 +1,37 @@
+"""Tokens of challenges: one for each, and worth nothing without our key."""
+
+import re
+from dataclasses import dataclass
+
+from checkout.challenge_token import hash_of, token_for
+
+
+@dataclass
+class Attempt:
+    order_code: str = "pay_1-1"
+    challenge_count: int = 1
+
+
+def test_a_token_fits_into_a_path():
+    assert re.fullmatch(r"[\w-]{43}", token_for(Attempt()))
+
+
+def test_every_challenge_of_every_attempt_has_its_own():
+    tokens = {token_for(Attempt(code, count)) for code in ("a", "b") for count in (1, 2)}
+    assert len(tokens) == 4
+
+
+def test_the_next_challenges_token_can_be_told_before_there_is_one():
+    assert token_for(Attempt(challenge_count=0), 1) == token_for(Attempt(challenge_count=1))
+
+
+def test_a_token_depends_on_the_secret_key(settings):
+    before = token_for(Attempt())
+    settings.SECRET_KEY = "another key"
+    assert token_for(Attempt()) != before
+
+
+def test_what_is_stored_is_not_the_token():
+    token = token_for(Attempt())
+    assert hash_of(token) != token
+    assert hash_of(token) == hash_of(token_for(Attempt()))
