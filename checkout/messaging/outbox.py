@@ -24,7 +24,7 @@ from checkout.messaging.envelope import (
 from checkout.messaging.topology import Topology
 
 
-class AlreadyHandled(Exception):  # noqa: N818 (a fact about the message, not a failure)
+class AlreadyHandled(Exception):
     """This message id has been handled by this consumer; its effects are committed."""
 
 

@@ -18,7 +18,7 @@ CommandHandler = TypeVar("CommandHandler", bound=Callable[[Any, Message], Any])
 ReplyHandler = TypeVar("ReplyHandler", bound=Callable[[Reply, Message], Any])
 
 
-class CommandRejected(Exception):  # noqa: N818 (a refusal, which the sender is told)
+class CommandRejected(Exception):
     """The command cannot be carried out: the handler's writes are undone, the sender gets an error reply."""
 
     def __init__(self, code: str, text: str, retryable: bool = False) -> None:

@@ -23,7 +23,7 @@ OTHER_ECI = {"Y": "05", "A": "06", "U": "07"}
 NOT_FOUND = "Could not find payment for order"
 
 
-class RequestRefused(Exception):  # noqa: N818 (the other side's fault)
+class RequestRefused(Exception):
     """An error element with a code of the provider's grammar, see the comment on `error` in its DTD."""
 
     def __init__(self, code: int, message: str, order_code: str = "") -> None:
@@ -209,5 +209,5 @@ class Acquirer:
         return order
 
     def _identifier(self, order_code: str, purpose: str) -> UUID:
-        bits = Random(f"{self._seed}:{order_code}:{purpose}").getrandbits(128)  # noqa: S311 - repeatable by design
+        bits = Random(f"{self._seed}:{order_code}:{purpose}").getrandbits(128)
         return UUID(int=bits, version=4)

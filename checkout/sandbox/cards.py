@@ -36,7 +36,7 @@ BRANDS = (
 )
 
 
-class UnreadableCard(Exception):  # noqa: N818 (the other side's fault)
+class UnreadableCard(Exception):
     """The card data cannot be opened, or no card could look like that. The text never quotes the number."""
 
 

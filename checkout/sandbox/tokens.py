@@ -21,7 +21,7 @@ DEVICE_DATA_CLAIMS = {"jti", "iat", "iss", "OrgUnitId"}
 CHALLENGE_CLAIMS = DEVICE_DATA_CLAIMS | {"ReturnUrl", "Payload", "ObjectifyPayload"}
 
 
-class InvalidToken(Exception):  # noqa: N818 (the other side's fault)
+class InvalidToken(Exception):
     """The token is not one that this merchant's server could have made for this purpose."""
 
 

@@ -23,7 +23,7 @@ USER_AGENT = "Mozilla/5.0 (compatible; scripted shopper)"
 ACCEPT = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
-class NotReachable(Exception):  # noqa: N818 (a fact about the other side)
+class NotReachable(Exception):
     """Nobody answers at an address, or not in time."""
 
 

@@ -16,11 +16,11 @@ POLL_SECONDS = 0.1
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class ChildFailed(Exception):  # noqa: N818 (a fact about the child)
+class ChildFailed(Exception):
     """A child ended by itself or never became ready. The text has the end of its log."""
 
 
-class Stopped(Exception):  # noqa: N818 (a wish, not a failure)
+class Stopped(Exception):
     """Somebody asked this process to end."""
 
 
@@ -120,7 +120,7 @@ class Children:
         return "\n".join(child.log_tail() for child in self._started)
 
     def _popen(self, command: Sequence[str], output: int | None) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603  commands of our own
+        return subprocess.Popen(
             command,
             cwd=self._root,
             env=self._environment,

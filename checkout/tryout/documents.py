@@ -13,7 +13,7 @@ NOT_RENDERED = {"noscript", "template"}
 INVISIBLE = {"hidden", "submit", "image", "button", "reset"}
 
 
-class UnexpectedPage(Exception):  # noqa: N818 (a fact about the page)
+class UnexpectedPage(Exception):
     """A page is not what a shopper would find at this point."""
 
 

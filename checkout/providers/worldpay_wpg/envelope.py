@@ -22,7 +22,7 @@ _RAW_AMPERSAND = re.compile(
 )
 
 
-class UnreadableMessage(Exception):  # noqa: N818 - it becomes one of ours, which are named so
+class UnreadableMessage(Exception):
     """The bytes are not a WPG message. The text never quotes the message."""
 
 
