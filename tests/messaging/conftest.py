@@ -1,0 +1,47 @@
+"""A service at work on the in-memory broker and a real database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from checkout.messaging.broker import Broker, close_brokers
+from checkout.messaging.service import Service
+from checkout.messaging.worker import Worker
+from checkout.models import InboxMessage, OutboxMessage
+from tests.support.brokers import MemoryLab, within
+
+
+@pytest.fixture
+async def lab(settings) -> AsyncIterator[MemoryLab]:
+    lab = MemoryLab()
+    settings.BROKER_URL, settings.CHECKOUT_PREFIX = lab.url, lab.prefix
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "checkout.messaging.channel_layer.RabbitmqChannelLayer",
+            "CONFIG": {"url": lab.url, "prefix": lab.prefix},
+        }
+    }
+    yield lab
+    await close_brokers()
+    await lab.close()
+
+
+@asynccontextmanager
+async def at_work(broker: Broker, service: Service, *, concurrency: int = 2) -> AsyncIterator[asyncio.Event]:
+    """Run the service until the block is left; yields the event that stops it earlier."""
+    stop = asyncio.Event()
+    worker = Worker(
+        broker,
+        service,
+        inbox_model=InboxMessage,
+        outbox_model=OutboxMessage,
+        concurrency=concurrency,
+    )
+    running = asyncio.create_task(worker.run(stop))
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await within(running)

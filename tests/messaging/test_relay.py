@@ -1,0 +1,185 @@
+"""The outbox and its relay: nothing owed is forgotten, and nothing is taken twice at once."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from checkout.database import in_thread
+from checkout.messaging.envelope import Envelope
+from checkout.messaging.outbox import enqueue
+from checkout.messaging.relay import BATCH, Relay
+from checkout.models import InboxMessage, OutboxMessage
+from tests.messaging.conftest import at_work
+from tests.messaging.test_worker import client_of, greeter
+from tests.support.brokers import Inbox, MemoryLab, within
+from tests.support.services import Greet, everything_is_marked, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def owed(service: str = "greeter", *, due_in_seconds: float = -1, **changes: Any) -> OutboxMessage:
+    """A row that its creator did not come to publish."""
+    row = enqueue(OutboxMessage, service, "greet", Greet("you"), **changes)
+    OutboxMessage.objects.filter(pk=row.pk).update(
+        available_at=timezone.now() + timedelta(seconds=due_in_seconds)
+    )
+    return OutboxMessage.objects.get(pk=row.pk)
+
+
+def row_of(row: OutboxMessage) -> OutboxMessage:
+    return OutboxMessage.objects.get(pk=row.pk)
+
+
+async def test_what_its_creator_left_is_published_and_marked(lab: MemoryLab):
+    client = await client_of(lab)
+    row = await in_thread(owed, subject="pay_1", reply_to=client.queue.name, correlation_id="c-1")
+    async with at_work(await lab.broker(), greeter()):
+        await client.send("greeter", client.command("greet"))  # the queue exists
+        await client.reply()
+        assert await Relay(await lab.broker(), OutboxMessage).publish_due() == 1
+        answer = await client.reply_envelope()
+    assert (answer.subject, answer.causation_id) == ("pay_1", row.message_id)
+    assert (await in_thread(row_of, row)).published_at is not None
+
+
+async def test_what_is_not_due_is_left_alone(lab: MemoryLab):
+    relay = Relay(await lab.broker(), OutboxMessage)
+    await in_thread(enqueue, OutboxMessage, "greeter", "greet", Greet("its creator publishes it"))
+    await in_thread(owed, due_in_seconds=60)
+    assert await relay.publish_due() == 0
+
+
+async def test_a_delayed_message_is_published_when_its_time_has_come(lab: MemoryLab):
+    client = await client_of(lab)
+    await in_thread(enqueue, OutboxMessage, "greeter", "greet", Greet("later"), delay_seconds=0.3)
+    stop = asyncio.Event()
+    relay = asyncio.create_task(Relay(await lab.broker(), OutboxMessage, poll_seconds=0.05).run(stop))
+    async with at_work(await lab.broker(), greeter()):
+        await client.send("greeter", client.command("greet"))
+        await client.reply()
+        await until(lambda: InboxMessage.objects.count() == 2)
+        await until(everything_is_marked)
+    stop.set()
+    await within(relay)
+
+
+async def test_a_message_published_twice_is_handled_once(lab: MemoryLab):
+    """As after a crash between the publishing and the mark."""
+    client = await client_of(lab)
+    relay = Relay(await lab.broker(), OutboxMessage)
+    async with at_work(await lab.broker(), greeter()):
+        await client.send("greeter", client.command("greet"))
+        await client.reply()
+        row = await in_thread(owed, reply_to=client.queue.name)
+        await relay.publish_due()
+        first = await client.reply_envelope()
+        await until(everything_is_marked)
+        await in_thread(
+            OutboxMessage.objects.filter(pk=row.pk).update, published_at=None, available_at=timezone.now()
+        )
+        await relay.publish_due()
+        await until(everything_is_marked)
+    assert await in_thread(InboxMessage.objects.filter(message_id=row.message_id).count) == 1
+    for _ in range(len(client.replies)):
+        assert (await client.reply_envelope()).message_id == first.message_id
+
+
+async def test_a_command_that_nobody_takes_stays_owed_with_a_growing_pause(lab: MemoryLab):
+    relay = Relay(await lab.broker(), OutboxMessage)
+    row = await in_thread(owed, "nobody")
+    pauses = []
+    for attempts in range(1, 4):
+        assert await relay.publish_due() == 1
+        failed = await in_thread(row_of, row)
+        assert failed.published_at is None
+        assert failed.attempts == attempts
+        assert failed.last_error.startswith("undeliverable")
+        assert failed.available_at > timezone.now()
+        pauses.append(failed.available_at - timezone.now())
+        await in_thread(OutboxMessage.objects.filter(pk=row.pk).update, available_at=timezone.now())
+    assert pauses[2] > pauses[0]
+
+
+async def test_an_event_that_nobody_listens_to_is_done_with(lab: MemoryLab):
+    broker = await lab.broker()
+    event = OutboxMessage.of(broker.topology.events, "payment.captured", Envelope(type="e", body=b"{}"))
+    event.available_at = timezone.now()
+    await in_thread(event.save)
+    assert await Relay(broker, OutboxMessage).publish_due() == 1
+    assert (await in_thread(row_of, event)).published_at is not None
+
+
+async def test_several_relays_at_once_take_every_row_once(lab: MemoryLab):
+    def many() -> None:
+        now = timezone.now()
+        OutboxMessage.objects.bulk_create(
+            OutboxMessage(message_id=f"m{number}", type="t", body="{}", available_at=now)
+            for number in range(3 * BATCH)
+        )
+
+    await in_thread(many)
+    broker = await lab.broker()
+    relays = [Relay(broker, OutboxMessage) for _ in range(6)]
+    taken = await asyncio.gather(*(in_thread(relay.take) for relay in relays))
+    ids = [row.message_id for rows in taken for row in rows]
+    assert len(ids) == len(set(ids))
+    while rows := await in_thread(relays[0].take):
+        ids += [row.message_id for row in rows]
+    assert sorted(ids) == sorted(f"m{number}" for number in range(3 * BATCH))
+
+
+async def test_what_a_dead_relay_took_is_due_again_after_the_lease(lab: MemoryLab):
+    broker = await lab.broker()
+    row = await in_thread(owed)
+    assert len(await in_thread(Relay(broker, OutboxMessage, lease_seconds=60).take)) == 1
+    assert len(await in_thread(Relay(broker, OutboxMessage).take)) == 0
+    await in_thread(OutboxMessage.objects.filter(pk=row.pk).update, available_at=timezone.now())
+    assert len(await in_thread(Relay(broker, OutboxMessage).take)) == 1
+
+
+async def test_the_relay_waits_for_the_broker(lab: MemoryLab):
+    client = await client_of(lab)
+    inbox = Inbox()
+    queue = client.broker.topology.service_queue("greeter")
+    await client.broker.declare(queue)
+    await client.broker.consume(queue.name, inbox, prefetch=1)
+    broker = await lab.broker()
+    await lab.go_down()
+    row = await in_thread(owed)
+    stop = asyncio.Event()
+    relay = asyncio.create_task(Relay(broker, OutboxMessage, poll_seconds=0.01).run(stop))
+    done, _ = await asyncio.wait({relay}, timeout=0.1)
+    assert not done
+    assert (await in_thread(row_of, row)).attempts == 0
+    await lab.come_back()
+    await inbox.next()
+    stop.set()
+    await within(relay)
+
+
+async def test_no_transaction_is_open_outside_the_claim(lab: MemoryLab):
+    relay = Relay(await lab.broker(), OutboxMessage)
+    await in_thread(owed)
+
+    def take_and_look() -> bool:
+        relay.take()
+        return connection.in_atomic_block
+
+    assert not await in_thread(take_and_look)
+
+
+async def test_a_row_makes_the_message_it_was_made_of():
+    sent = Envelope(
+        type="t",
+        body=b'{"n": 1}',
+        correlation_id="c",
+        reply_to="r",
+        headers={"subject": "s", "causation-id": "m", "x": 1, "sealed": "secret", "deadline": 5},
+    )
+    row = OutboxMessage.of("exchange", "key", sent)
+    assert row.envelope() == sent.with_sealed("")
+    assert "secret" not in str(vars(row))
