@@ -209,5 +209,5 @@ class Acquirer:
         return order
 
     def _identifier(self, order_code: str, purpose: str) -> UUID:
-        bits = Random(f"{self._seed}:{order_code}:{purpose}").getrandbits(128)
+        bits = Random(f"{self._seed}:{order_code}:{purpose}").getrandbits(128)  # noqa: S311 - repeatable by design
         return UUID(int=bits, version=4)

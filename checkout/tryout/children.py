@@ -120,7 +120,7 @@ class Children:
         return "\n".join(child.log_tail() for child in self._started)
 
     def _popen(self, command: Sequence[str], output: int | None) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603  commands of our own
             command,
             cwd=self._root,
             env=self._environment,
