@@ -23,6 +23,11 @@ class Proxy:
         login = self._target.netloc.rpartition("@")[0]
         return urlunsplit(self._target._replace(netloc=f"{login}@127.0.0.1:{self._port}"))
 
+    @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return len(self._clients)
+
     async def accept(self) -> None:
         """Take connections."""
         if self._server is None:

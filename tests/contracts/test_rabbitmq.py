@@ -1,0 +1,272 @@
+"""What only RabbitMQ can do to us: close channels, block or bury a link, deliver what breaks the contract."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pika
+import pytest
+from pika import spec
+
+from checkout.errors import BrokerUnavailable, PublishRefused, PublishUncertain, Undeliverable
+from checkout.messaging import connection
+from checkout.messaging.amqp import connection_parameters
+from checkout.messaging.broker import Broker
+from checkout.messaging.link import AmqpChannel, Link, on_disposable_channel
+from checkout.messaging.publisher import Publisher
+from checkout.messaging.topology import Queue
+from tests.support.brokers import Inbox, RabbitmqLab, a_moment, command, reconnected, within
+from tests.support.vhosts import close_connections
+
+pytestmark = pytest.mark.rabbitmq
+
+
+@asynccontextmanager
+async def raw_channel(rabbitmq: RabbitmqLab) -> AsyncIterator[AmqpChannel]:
+    """A foreign program's channel."""
+    link = await Link.open(connection_parameters(rabbitmq.url, "a test"))
+    try:
+        yield await link.channel()
+    finally:
+        await link.close()
+
+
+async def send(broker: Broker, *, timeout_seconds: float = 10) -> None:
+    await broker.publish(broker.topology.commands, "risk", command(), timeout_seconds=timeout_seconds)
+
+
+async def test_a_channel_closed_by_the_broker_leaves_it_uncertain_and_publishing_goes_on(
+    rabbitmq: RabbitmqLab,
+):
+    broker = await rabbitmq.broker()
+    with pytest.raises(PublishUncertain):
+        await broker.publish("no.such.exchange", "x", command(), timeout_seconds=10)
+    await within(broker.wait_connected())
+    await broker.declare(broker.topology.service_queue("risk"))
+    await send(broker)
+
+
+async def test_no_confirm_in_time_leaves_it_uncertain(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    await broker.declare(broker.topology.service_queue("risk"))
+    rabbitmq.hold()
+    with pytest.raises(PublishUncertain):
+        await send(broker, timeout_seconds=0.2)
+    assert broker.metrics()["unconfirmed"] >= 1, "it is still under way, and counts toward the bound"
+
+
+async def test_an_operator_closing_the_connections_is_survived(rabbitmq: RabbitmqLab, vhost: str):
+    broker = await rabbitmq.broker()
+    inbox = Inbox()
+    queue = broker.topology.service_queue("risk")
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=1)
+    await asyncio.to_thread(close_connections, vhost)
+    await reconnected(broker)
+    await send(broker)
+    (await inbox.next()).ack()
+
+
+async def test_a_link_that_is_open_and_dead_is_given_up_by_the_watchdog(rabbitmq: RabbitmqLab):
+    rabbitmq.watchdog_seconds = 0.05
+    broker = await rabbitmq.broker()
+    rabbitmq.hold()
+
+    async def given_up() -> None:
+        while broker.is_connected:  # noqa: ASYNC110 (it does not tell)
+            await asyncio.sleep(0.01)
+
+    await within(given_up())
+    rabbitmq.lose_connections()
+    await within(broker.wait_connected())
+
+
+async def test_the_watchdog_is_content_with_a_living_link(rabbitmq: RabbitmqLab):
+    rabbitmq.watchdog_seconds = 0.02
+    broker = await rabbitmq.broker()
+
+    async def several_rounds() -> None:
+        while broker.metrics()["published"] < 10:  # noqa: ASYNC110 (it does not tell)
+            await asyncio.sleep(0.01)
+
+    await within(several_rounds())
+    assert broker.metrics()["connections_lost"] == 0
+    assert broker.metrics()["late_replies"] == 0
+
+
+async def test_a_blocked_connection_refuses_at_once_until_it_is_unblocked(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    await broker.declare(broker.topology.service_queue("risk"))
+    rabbitmq.proxy.say_to_clients(pika.frame.Method(0, spec.Connection.Blocked("low on disk")).marshal())
+
+    async def until_blocked() -> None:
+        while True:
+            await send(broker)
+            await asyncio.sleep(0)
+
+    with pytest.raises(BrokerUnavailable, match="blocked"):
+        await within(until_blocked())
+    rabbitmq.proxy.say_to_clients(pika.frame.Method(0, spec.Connection.Unblocked()).marshal())
+    await a_moment_later(broker)
+    await send(broker)
+
+
+async def a_moment_later(broker: Broker) -> None:
+    async def published() -> None:
+        while True:
+            try:
+                return await a_moment(broker)
+            except BrokerUnavailable:
+                await asyncio.sleep(0.01)
+
+    await within(published())
+
+
+async def test_a_connection_that_stays_blocked_is_closed(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(connection, "BLOCKED_TIMEOUT_SECONDS", 0.1)
+    broker = await rabbitmq.broker()
+    rabbitmq.proxy.say_to_clients(pika.frame.Method(0, spec.Connection.Blocked("low on disk")).marshal())
+    await reconnected(broker)
+
+
+@pytest.mark.parametrize("limits", [{"max_unconfirmed": 3}, {"max_unconfirmed_bytes": 6}])
+async def test_what_is_unconfirmed_is_bounded(rabbitmq: RabbitmqLab, limits: dict[str, int]):
+    publisher = Publisher("guest", **limits)
+    link = await Link.open(connection_parameters(rabbitmq.url, "a test"))
+    await publisher.prepare(link)
+    outcomes: list[object] = []
+    for _ in range(3):
+        publisher.post("", "nowhere", command("{}"), outcomes.append)
+    with pytest.raises(PublishRefused):
+        publisher.post("", "nowhere", command("{}"), outcomes.append)
+    await within(publisher.drained.wait())
+    assert [type(outcome) for outcome in outcomes] == [Undeliverable] * 3
+    assert publisher.unconfirmed_bytes == 0
+    publisher.post("", "nowhere", command("{}"), outcomes.append)
+    await within(publisher.drained.wait())
+    await link.close()
+
+
+async def test_thousands_at_once_are_all_confirmed(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    queue = Queue(f"{rabbitmq.prefix}.many", {"x-queue-type": "classic", "x-expires": 60_000})
+    await broker.declare(queue)
+    publishing = (broker.publish("", queue.name, command(), timeout_seconds=20) for _ in range(3000))
+    await within(asyncio.gather(*publishing))
+    assert broker.metrics()["unconfirmed"] == 0
+    await broker.delete(queue.name)
+
+
+@pytest.mark.parametrize(
+    ("properties", "body", "defect"),
+    [
+        (pika.BasicProperties(type="t", content_type="application/json"), b"{}", "message_id"),
+        (pika.BasicProperties(message_id="m", content_type="application/json"), b"{}", "type"),
+        (pika.BasicProperties(message_id="m", type="t"), b"{}", "content_type"),
+        (
+            pika.BasicProperties(
+                message_id="m", type="t", content_type="application/json", headers={"deadline": "soon"}
+            ),
+            b"{}",
+            "deadline",
+        ),
+        (
+            pika.BasicProperties(
+                message_id="m", type="t", content_type="application/json", headers={"nested": {"a": 1}}
+            ),
+            b"{}",
+            "nested",
+        ),
+        (
+            pika.BasicProperties(message_id="m", type="t", content_type="application/json"),
+            b"x" * 300_000,
+            "limit",
+        ),
+    ],
+)
+async def test_a_message_that_breaks_the_contract_arrives_with_its_defect(
+    rabbitmq: RabbitmqLab, properties: pika.BasicProperties, body: bytes, defect: str
+):
+    broker = await rabbitmq.broker()
+    inbox = Inbox()
+    queue = broker.topology.service_queue("risk")
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=1)
+    async with raw_channel(rabbitmq) as channel:
+        channel.raw.basic_publish(broker.topology.commands, "risk", body, properties)
+        delivery = await inbox.next()
+    assert delivery.envelope is None
+    assert delivery.raw == body
+    assert defect in delivery.defect
+    delivery.ack()
+
+
+async def test_a_queue_that_exists_with_other_arguments_disturbs_nothing_else(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    topology = broker.topology
+    foreign = Queue(topology.service_queue("clash").name, {"x-queue-type": "classic"})
+    await broker.declare(foreign)
+    other = await rabbitmq.broker()
+    inbox = Inbox()
+    await other.declare(topology.service_queue("clash"), topology.service_queue("risk"))
+    await other.consume(topology.service_queue("risk").name, inbox, prefetch=1)
+    await other.consume(topology.service_queue("clash").name, Inbox(), prefetch=1)
+    await send(other)
+    (await inbox.next()).ack()
+    assert other.metrics()["connections_lost"] == 0
+
+
+async def test_each_incarnation_is_a_new_pair_of_connections(rabbitmq: RabbitmqLab):
+    await rabbitmq.broker()
+    assert rabbitmq.proxy.accepted == 2
+    broker = await rabbitmq.broker()
+    assert rabbitmq.proxy.accepted == 4
+    await broker.close()
+    rabbitmq.lose_connections()
+
+
+async def test_the_node_queue_outlives_the_connection_and_keeps_what_came_meanwhile(rabbitmq: RabbitmqLab):
+    broker = await rabbitmq.broker()
+    correlation_id, _ = broker.node.wait_for_reply()
+    broker.node.forget(correlation_id)
+    link = await Link.open(connection_parameters(rabbitmq.url, "a test"))
+
+    async def look(channel: AmqpChannel) -> None:
+        await channel.ask(
+            lambda answer: channel.raw.queue_declare(broker.node.queue, passive=True, callback=answer)
+        )
+
+    await broker.close()
+    await on_disposable_channel(link, look)
+    await link.close()
+
+
+async def test_several_loops_in_one_process_have_a_broker_each(rabbitmq: RabbitmqLab):
+    here = await rabbitmq.broker()
+
+    async def elsewhere() -> str:
+        broker = connection.RabbitmqBroker(rabbitmq.url, rabbitmq.prefix)
+        broker.open()
+        await broker.wait_connected()
+        queue = broker.node.queue
+        await broker.close()
+        return queue
+
+    assert await within(asyncio.to_thread(asyncio.run, elsewhere())) != here.node.queue
+
+
+async def test_a_loop_that_simply_ends_leaves_no_connection_open(rabbitmq: RabbitmqLab):
+    async def careless() -> None:
+        broker = connection.RabbitmqBroker(rabbitmq.url, rabbitmq.prefix)
+        broker.open()
+        await broker.wait_connected()
+
+    await within(asyncio.to_thread(asyncio.run, careless()))
+
+    async def closed() -> None:
+        while rabbitmq.proxy.open:  # noqa: ASYNC110 (it does not tell)
+            await asyncio.sleep(0.01)
+
+    await within(closed())
