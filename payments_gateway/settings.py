@@ -117,10 +117,12 @@ AUTH_PASSWORD_VALIDATORS = [
 SECURE_COOKIES = env.public_url.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-SECURE_REFERRER_POLICY = "no-referrer"
+# Not no-referrer, which makes browsers send "Origin: null" with our own forms.
+SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_COOKIES else 0
 CSRF_TRUSTED_ORIGINS = [env.public_url]
+CSRF_FAILURE_VIEW = "checkout.views.errors.csrf_failure"
 
 if DEBUG:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
