@@ -97,6 +97,7 @@ const { consumerTag } = await channel.consume(queue, (message) => {
 process.on('SIGTERM', async () => {
   await channel.cancel(consumerTag);
   await Promise.allSettled(underWay);
+  await channel.close(); // behind the last acknowledgement, which closing the connection would overtake
   await connection.close();
 });
 
