@@ -11,20 +11,25 @@ from typing import Any
 
 import pytest
 import uvicorn
+from starlette.applications import Starlette
 
 from checkout.sandbox.cards import CardKey
 from checkout.sandbox.configuration import Configuration
 from checkout.sandbox.program import build
 from tests.sandbox.inbox import Inbox
 from tests.sandbox.merchant import Merchant, Shopper
-from tests.support.waiting import wait_until
 
 
 class PromptServer(uvicorn.Server):
-    """Ends the moment it is told to, where the original looks ten times a second."""
+    """Starts and ends at once, where the original looks ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = threading.Event()
 
     async def main_loop(self) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        self.is_up.set()
         await self._ended.wait()
 
     def end(self) -> None:
@@ -33,13 +38,14 @@ class PromptServer(uvicorn.Server):
 
 @contextmanager
 def running(configuration: Configuration, listener: socket.socket, folder: Path) -> Iterator[None]:
-    server = PromptServer(
-        uvicorn.Config(lambda: build(configuration, folder), factory=True, log_level="warning", ws="none")
-    )
+    def application() -> Starlette:
+        return build(configuration, folder)
+
+    server = PromptServer(uvicorn.Config(application, factory=True, log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
+    assert server.is_up.wait(timeout=20)
     try:
-        wait_until(lambda: server.started, "the sandbox to start")
         yield
     finally:
         server.end()
