@@ -152,6 +152,14 @@ class TestAtTheSameTime:
         assert results == [RESERVED] * 6
         assert left() == 3
 
+    def test_a_new_attempt_reserves_what_was_released_once_however_often_it_asks(self):
+        tea(5)
+        reserve("p1", TEA=2)
+        release("p1")
+        results = at_once(*(lambda: reserve("p1", TEA=2).result for _ in range(6)))
+        assert results == [RESERVED] * 6
+        assert left() == 3
+
     def test_orders_of_the_same_things_in_any_order_do_not_lock_each_other_out(self):
         tea(50)
         StockItem.objects.create(sku="MUG", name="Mug", price_minor=1, currency="GBP", quantity=50)

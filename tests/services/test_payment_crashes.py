@@ -1,9 +1,20 @@
 """Every window of a provider call in which the process can die, and what the redelivery makes of it."""
 
+import json
+
 import pytest
 from django.db import connection
 
-from checkout.models import Attempt, Fact, InboxMessage, Operation, OutboxMessage, ProviderCall
+from checkout.commands import ApplyNotification
+from checkout.models import (
+    Attempt,
+    Fact,
+    InboxMessage,
+    Operation,
+    OutboxMessage,
+    ProviderCall,
+    ProviderNotification,
+)
 from checkout.providers.memory import MemoryProvider
 from checkout.services.payments import service
 from tests.services import crashing
@@ -19,7 +30,7 @@ from tests.services.asking import (
     told,
 )
 from tests.services.crashing import Crash
-from tests.services.delivering import deliver
+from tests.services.delivering import command, deliver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -165,3 +176,25 @@ def test_no_transaction_is_open_while_the_provider_is_asked(attempt, monkeypatch
     monkeypatch.setattr(MemoryProvider, "authorise", watched)
     authorise(attempt, "approve")
     assert seen == [False]
+
+
+def test_a_notification_that_overtakes_the_providers_reply_is_not_undone_by_it(attempt):
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, Operation.Kind.CAPTURE)
+    statement = {
+        "merchant_code": attempt.provider_account.merchant_code,
+        "order_code": attempt.order_code,
+        "event": "CAPTURED",
+        "minor": 1250,
+        "currency": "GBP",
+        "reference": operation.reference,
+        "number": 1,
+    }
+    row = ProviderNotification.objects.create(
+        account=attempt.provider_account, digest="1", body=json.dumps(statement)
+    )
+    notified = command("payments.apply_notification", ApplyNotification(notification=row.pk))
+    with crashing.after_the_intent(lambda: deliver(service, notified)):
+        assert deliver(service, to_capture(operation)).result["outcome"] == "approved"
+    operation.refresh_from_db()
+    assert operation.state == Operation.State.DONE

@@ -1,9 +1,11 @@
 """The same payment from several sides at the same time, with rows locked by the database."""
 
 import pytest
+from django.db import connection
 
 from checkout.commands import ApplyNotification
 from checkout.models import Attempt, Fact, Operation, ProviderCall, ProviderNotification
+from checkout.providers.memory import MemoryProvider
 from checkout.services.payments import service
 from tests.services.asking import authorise, operation_on, to_authorise, to_capture, to_inquire
 from tests.services.at_once import at_once
@@ -20,6 +22,19 @@ def test_one_message_delivered_to_many_workers_authorises_once(attempt, books):
     assert len(books.notifications()) == 1
     assert Fact.objects.filter(kind="authorise_approved").count() == 1
     assert ProviderCall.objects.get().outcome == "approved"
+
+
+def test_the_database_connection_is_given_back_while_the_provider_is_asked(attempt, monkeypatch):
+    seen = []
+    ask = MemoryProvider.authorise
+
+    def watched(provider, request):
+        seen.append(connection.connection)
+        return ask(provider, request)
+
+    monkeypatch.setattr(MemoryProvider, "authorise", watched)
+    authorise(attempt, "approve")
+    assert seen == [None]
 
 
 def test_many_commands_to_capture_one_operation_capture_once(attempt, books):
