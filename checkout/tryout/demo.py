@@ -23,7 +23,7 @@ LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 PRODUCT_VARIABLES = ("CHECKOUT_", "SANDBOX_")
 
 
-class NotPossible(Exception):  # noqa: N818 (a fact about this machine)
+class NotPossible(Exception):
     """The demonstration cannot start here; the text says why."""
 
 
@@ -134,7 +134,7 @@ def check_port(port: int) -> None:
             if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 continue  # a machine without IPv6
             raise NotPossible(
-                f"Port {port} at {address} cannot be used: {error.strerror}. "
+                f"Port {port} at {address} cannot be used: {os.strerror(error.errno or 0)}. "
                 "Stop what uses it, or choose others with --port and --sandbox-port."
             ) from error
 

@@ -40,7 +40,8 @@ def play(scenario: Scenario, url: str) -> Purchase:
     duration = datetime.now(UTC) - started
     if shopper.reference:
         try:
-            end = shopper.end(scenario.expected)
+            # After a problem there is nothing to wait for: the state as it is tells more.
+            end = shopper.state() if problem else shopper.end(scenario.expected)
         except (UnexpectedPage, NotReachable) as error:
             problem = problem or str(error)
     return Purchase(scenario, shopper.reference, end, duration, shopper.browser.hops, problem)

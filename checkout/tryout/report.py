@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from urllib.parse import urlsplit
 
 from checkout.timeline import Entry
@@ -26,12 +27,12 @@ class Line:
 
 def lines_of(hops: Sequence[Hop], entries: Iterable[Entry]) -> list[Line]:
     """Merge both sides by time. Their clocks are one where gateway and shopper share a machine."""
-    events: list[tuple[datetime, str, str, str, timedelta | None]] = [
-        (hop.at, BROWSER, f"{hop.method} {shortened(hop.url)}", _told(hop), hop.duration) for hop in hops
+    events = [
+        *_browser_events(hops),
+        *((entry.at, entry.kind, entry.what, entry.detail, entry.duration) for entry in entries),
     ]
-    events += [(entry.at, entry.kind, entry.what, entry.detail, entry.duration) for entry in entries]
     events.sort(key=lambda event: event[0])
-    start = min(hop.at for hop in hops) if hops else None
+    start = hops[0].at if hops else None
     return [
         Line(
             at_ms=_milliseconds(at - (start or at)),
@@ -42,6 +43,17 @@ def lines_of(hops: Sequence[Hop], entries: Iterable[Entry]) -> list[Line]:
         )
         for at, kind, what, detail, duration in events
     ]
+
+
+def _browser_events(hops: Sequence[Hop]) -> Iterator[tuple[datetime, str, str, str, timedelta | None]]:
+    """What was asked again and again with the same answer is one line."""
+    for _same, group in groupby(hops, key=lambda hop: (hop.method, hop.url, hop.status)):
+        first, *more = group
+        detail = f"{first.status}, {' '.join(first.sent_cookies) or 'no cookie'}"
+        if more:
+            seconds = (more[-1].at - first.at).total_seconds()
+            detail += f", asked {len(more)} more times within {seconds:.1f} s"
+        yield first.at, BROWSER, f"{first.method} {shortened(first.url)}", detail, first.duration
 
 
 def shortened(url: str) -> str:
@@ -59,11 +71,6 @@ def table(lines: Iterable[Line]) -> Iterator[str]:
     for line in lines:
         took = "" if line.duration_ms is None else f"{line.duration_ms:.0f} ms"
         yield f"{line.at_ms / 1000:>7.3f}s  {took:>8}  {line.kind:<13}  {line.what}  {line.detail}".rstrip()
-
-
-def _told(hop: Hop) -> str:
-    cookies = f", sent {' '.join(hop.sent_cookies)}" if hop.sent_cookies else ", no cookie"
-    return f"{hop.status}{cookies}"
 
 
 def _milliseconds(duration: timedelta) -> float:

@@ -102,9 +102,13 @@ class Shopper:
     def end(self, expected: str) -> str:
         """Return the payment's state: ``expected`` as soon as it is that, else what it is after some time."""
         deadline = time.monotonic() + END_SECONDS
-        while (state := str(self._status()["state"])) != expected and time.monotonic() < deadline:
+        while (state := self.state()) != expected and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         return state
+
+    def state(self) -> str:
+        """Return where the payment stands now."""
+        return str(self._status()["state"])
 
     def _wait_for_next(self) -> str:
         deadline = time.monotonic() + END_SECONDS
@@ -150,7 +154,7 @@ class Shopper:
 
 
 def only_way_on(page: Page) -> Form | None:
-    """Return the page's form if it has just one, with nothing in it for a person: such a form sends itself."""
+    """Return the page's form if it has just one, with nothing in it for a person: it sends itself."""
     forms = page.document.forms
     return forms[0] if len(forms) == 1 and not forms[0].is_for_people else None
 

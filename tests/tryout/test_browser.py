@@ -14,10 +14,9 @@ def site():
         yield site
 
 
-def page_with_form(action: str, method: str = "post") -> Answer:
-    return Answer(
-        f'<form method="{method}" action="{action}"><input type="hidden" name="a" value="1"></form>'
-    )
+def page_with_form(action: str, target: str = "") -> Answer:
+    field = '<input type="hidden" name="a" value="1">'
+    return Answer(f'<form method="post" action="{action}" target="{target}">{field}</form>')
 
 
 def set_cookie(value: str) -> tuple[str, str]:

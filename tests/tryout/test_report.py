@@ -29,6 +29,12 @@ def test_both_sides_are_merged_by_time_and_counted_from_the_first_exchange():
     ]
 
 
+def test_polling_is_one_line():
+    polls = [hop(milliseconds, "/status.json") for milliseconds in (0, 250, 500)]
+    (line,) = lines_of(polls, [])
+    assert line.detail == "200, csrf, asked 2 more times within 0.5 s"
+
+
 def test_tokens_and_references_are_cut():
     url = "http://localhost:8000/checkout/pay_0123456789abcdef0123456789abcdef/challenge/return/0123456789abcdefghijk/?a=secret"
     assert shortened(url) == "localhost:8000/checkout/pay_012345…/challenge/return/0123456789…/"
