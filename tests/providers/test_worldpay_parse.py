@@ -121,6 +121,19 @@ def test_a_failed_authentication_is_told_from_a_refusal_by_the_issuer():
     assert result.refusal.reason == RefusalReason.AUTHENTICATION_FAILED
 
 
+@pytest.mark.parametrize(
+    ("indicator", "reason"),
+    [("01", RefusalReason.CANCELLED), ("04", RefusalReason.AUTHENTICATION_FAILED)],
+)
+def test_a_shopper_who_cancelled_is_told_from_one_whose_time_ran_out(indicator, reason):
+    three_ds = f"<challengeCancelIndicator>{indicator}</challengeCancelIndicator>"
+    result = parse_reply(
+        paid("REFUSED", f'<ThreeDSecureResult description="Failed">{three_ds}</ThreeDSecureResult>')
+    )
+    assert result.refusal is not None
+    assert result.refusal.reason == reason
+
+
 def test_a_precise_return_code_outweighs_the_authentication():
     result = parse_reply(
         paid(

@@ -15,6 +15,8 @@ MAX_WORD = 100
 MAX_PROSE = 200
 _VALUE = re.compile(r"[0-9]{1,15}")
 _ABSENT = {"", "null"}
+# EMV 3DS 2, challenge cancellation indicator: "cardholder selected Cancel". Others are time-outs and errors.
+_CARDHOLDER_CANCELLED = "01"
 
 
 def text(parent: Element | None, path: str) -> str:
@@ -113,6 +115,12 @@ class PaymentElement:
             eci=word(text(found, "eci")),
             transaction_id=word(text(found, "dsTransactionId")),
         )
+
+    @property
+    def was_cancelled_by_shopper(self) -> bool:
+        """Whether the shopper chose to cancel at the issuer, rather than failed there."""
+        indicator = text(self.element, "ThreeDSecureResult/challengeCancelIndicator")
+        return indicator == _CARDHOLDER_CANCELLED
 
 
 def journals(parent: Element) -> Iterator[tuple[str, Element]]:

@@ -112,7 +112,9 @@ def _refusal(payment: PaymentElement, kind: EventKind) -> Refusal:
     code = word(attribute(payment.element, "ISO8583ReturnCode", "code"))[:50]
     reason = codes.RETURN_CODES.get(code.lstrip("0"), RefusalReason.REFUSED_BY_ISSUER)
     if reason == RefusalReason.REFUSED_BY_ISSUER:
-        if kind == EventKind.REFUSED and _authentication_failed(payment.three_ds):
+        if kind == EventKind.REFUSED and payment.was_cancelled_by_shopper:
+            reason = RefusalReason.CANCELLED
+        elif kind == EventKind.REFUSED and _authentication_failed(payment.three_ds):
             reason = RefusalReason.AUTHENTICATION_FAILED
         else:
             reason = codes.KIND_REASONS.get(kind, reason)
