@@ -7,12 +7,16 @@ import secrets
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 from checkout.conf import conf
 from checkout.errors import MessagingError, TooManyWaiters
 from checkout.messaging.envelope import Envelope
 
 if TYPE_CHECKING:
     from checkout.messaging.broker import Delivery
+
+log = structlog.get_logger(__name__)
 
 
 class ChannelTraffic(Protocol):
@@ -66,6 +70,7 @@ class Node:
                 waiter.set_result(envelope)
         elif self.channels is None or not self.channels.take(delivery):
             self.late_replies += 1
+            _log_unwanted(delivery)
 
     def end_waiters(self, error: type[MessagingError], reason: str) -> None:
         """The connection on which replies arrive is lost: end every wait now."""
@@ -73,3 +78,11 @@ class Node:
         for waiter in waiters.values():
             if not waiter.done():
                 waiter.set_exception(error(reason))
+
+
+def _log_unwanted(delivery: Delivery) -> None:
+    envelope = delivery.envelope
+    if envelope is None:
+        log.warning("malformed message for this process", defect=delivery.defect)
+    else:
+        log.info("late reply", subject=envelope.subject, correlation_id=envelope.correlation_id)

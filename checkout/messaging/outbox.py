@@ -76,8 +76,8 @@ class AbstractOutboxMessage(models.Model):
     ) -> Self:
         """An unsaved row for ``envelope``.
 
-        Without a delay its creator is expected to publish it within the grace period; with one, even of 0, the
-        relay publishes it when the time has come.
+        Without a delay its creator is expected to publish it within the grace period; with one, even of 0,
+        the relay publishes it when the time has come.
         """
         now = timezone.now()
         if delay_seconds is None:

@@ -63,6 +63,7 @@ class Subscriptions:
         """The link is gone, and with it every channel; unacknowledged deliveries will come again."""
         self._link = None
         for subscription in self._subscriptions:
+            subscription.channel = None
             if subscription.task is not None:
                 subscription.task.cancel()
 

@@ -1,0 +1,142 @@
+"""Envelopes, message ids, replies and the topology: the values of the contract."""
+
+import json
+import os
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkout.errors import MalformedMessage, RemoteError
+from checkout.messaging.envelope import MAX_BODY_BYTES, Envelope, Reply, new_message_id
+from checkout.messaging.topology import Topology
+
+
+def test_message_ids_are_uuids_of_version_7_and_ordered_by_time():
+    ids = [new_message_id() for _ in range(10_000)]
+    assert ids == sorted(ids)
+    assert len(set(ids)) == len(ids)
+    parsed = uuid.UUID(ids[0])
+    assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
+
+
+def test_a_forked_process_makes_other_ids():
+    reader, writer = os.pipe()
+    before = new_message_id()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, new_message_id().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reader, 100).decode()
+    os.close(reader)
+    os.close(writer)
+    assert theirs[-14:] != new_message_id()[-14:]
+    assert before != theirs
+
+
+def test_a_body_over_the_limit_is_malformed():
+    Envelope(type="t", body=b"x" * MAX_BODY_BYTES)
+    with pytest.raises(MalformedMessage):
+        Envelope(type="t", body=b"x" * (MAX_BODY_BYTES + 1))
+
+
+def test_secrets_and_bodies_are_not_shown():
+    envelope = Envelope(type="t", body=b"hush", headers={"sealed": "secret"})
+    assert "secret" not in repr(envelope)
+    assert "hush" not in repr(envelope)
+
+
+def test_only_what_is_a_messages_own_stays_behind():
+    envelope = Envelope(
+        type="t",
+        body=b"{}",
+        headers={
+            "deadline": 1,
+            "attempt": 2,
+            "schema-version": 1,
+            "causation-id": "m",
+            "subject": "s",
+            "sealed": "secret",
+            "traceparent": "t",
+            "theirs": True,
+        },
+    )
+    assert envelope.travelling_headers() == {"traceparent": "t", "theirs": True}
+    assert envelope.with_sealed("").sealed == ""
+    assert envelope.with_sealed("other").sealed == "other"
+
+
+@given(
+    st.dictionaries(
+        st.text(),
+        st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), st.lists),
+    )
+)
+def test_a_reply_survives_the_wire(result: dict[str, object]):
+    assert Reply.decode(Reply.success(result).encode()).unwrap() == result
+
+
+def test_replies_look_as_the_contract_says():
+    assert json.loads(Reply.success({"n": 1}).encode()) == {"ok": True, "result": {"n": 1}}
+    assert json.loads(Reply.success({}).encode()) == {"ok": True, "result": {}}
+    assert json.loads(Reply.failure("c", "m", True).encode()) == {
+        "ok": False,
+        "error": {"code": "c", "message": "m", "retryable": True},
+    }
+    with pytest.raises(RemoteError):
+        Reply.failure("c", "m").unwrap()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'{"ok": true, "result": 5}',
+        b'{"ok": true, "error": {"code": "c", "message": "m"}}',
+        b'{"ok": false}',
+        b'{"ok": false, "result": {}}',
+        b'{"ok": "yes", "result": {}}',
+        b'{"ok": true, "result": {}, "more": 1}',
+        b'{"ok": false, "error": {"code": 5, "message": "m"}}',
+    ],
+)
+def test_what_is_no_reply_is_malformed(body: bytes):
+    with pytest.raises(MalformedMessage):
+        Reply.decode(body)
+
+
+@given(st.binary())
+def test_any_other_bytes_are_a_reply_or_malformed(body: bytes):
+    try:
+        Reply.decode(body)
+    except MalformedMessage:
+        return
+
+
+def test_work_queues_lose_nothing_silently():
+    topology = Topology("shop")
+    for queue in (
+        topology.service_queue("risk"),
+        topology.reply_queue("saga"),
+        topology.event_queue("log", ("#",)),
+    ):
+        assert queue.arguments["x-queue-type"] == "quorum"
+        assert queue.arguments["x-dead-letter-exchange"] == "shop.dead"
+        assert queue.arguments["x-dead-letter-strategy"] == "at-least-once"
+        assert queue.arguments["x-overflow"] == "reject-publish"
+        assert queue.arguments["x-delivery-limit"] == 20
+        assert queue.bindings
+
+
+def test_only_events_and_replies_to_processes_may_go_unheard():
+    topology = Topology("shop")
+    assert topology.may_go_unheard("shop.events", "payment.captured")
+    assert topology.may_go_unheard("shop.replies", topology.node_queue("b1").name)
+    assert not topology.may_go_unheard("shop.replies", topology.reply_queue("saga").name)
+    assert not topology.may_go_unheard("shop.commands", "risk")
