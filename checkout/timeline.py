@@ -79,7 +79,7 @@ def _messages(payment: Payment) -> Iterator[Entry]:
         card = "with the sealed card, " if sent.carries_sealed else ""
         received = inbox.pop(sent.message_id, None)
         if received is None:
-            progress = "sent" if sent.published_at else f"not sent yet {sent.last_error}".rstrip()
+            progress = "sent" if sent.published_at else f"in the outbox {sent.last_error}".rstrip()
             yield Entry(sent.created_at, Kind.MESSAGE, sent.type, card + progress)
             continue
         ended = max(received.handled_at, last_effects.get(sent.message_id, received.handled_at))

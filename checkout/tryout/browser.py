@@ -79,12 +79,10 @@ class Browser:
         values: Mapping[str, str] | None = None,
         *,
         press: tuple[str, str] | None = None,
-        in_frame: bool = False,
     ) -> Page:
-        """Send a form of ``page``, and follow where it leads."""
-        return self._navigate(
-            form.method, form.action, form.filled(values or {}, press=press), page, in_frame
-        )
+        """Send a form of ``page``, into the frame that it names or was in, and follow where it leads."""
+        fields = form.filled(values or {}, press=press)
+        return self._navigate(form.method, form.action, fields, page, form.opens_frame(page.is_in_frame))
 
     def _navigate(
         self,

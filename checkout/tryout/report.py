@@ -66,11 +66,12 @@ def shortened(url: str) -> str:
 
 
 def table(lines: Iterable[Line]) -> Iterator[str]:
-    """Return the lines as text for a terminal."""
-    yield f"{'at':>8}  {'took':>8}  {'where':<13}  what"
+    """Return the lines as text, the gateway's own hops indented below the browser's."""
+    yield f"{'at':>8}  {'took':>7}  {'where':<13}  what"
     for line in lines:
         took = "" if line.duration_ms is None else f"{line.duration_ms:.0f} ms"
-        yield f"{line.at_ms / 1000:>7.3f}s  {took:>8}  {line.kind:<13}  {line.what}  {line.detail}".rstrip()
+        indent = "" if line.kind == BROWSER else "  "
+        yield f"{line.at_ms / 1000:>7.3f}s  {took:>7}  {line.kind:<13}  {indent}{line.what}  {line.detail}"
 
 
 def _milliseconds(duration: timedelta) -> float:

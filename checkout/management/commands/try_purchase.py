@@ -1,6 +1,7 @@
 """``manage.py try_purchase``: buys something through the pages of a running gateway, as a browser would."""
 
 import json
+import shutil
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -64,8 +65,9 @@ class Command(BaseCommand):
     def _print(self, purchase: Purchase, entries: list[Entry] | None) -> None:
         scenario = purchase.scenario
         self.stdout.write(f"{scenario.name}: {scenario.summary}\nPayment {purchase.payment or '(none)'}\n\n")
+        width = shutil.get_terminal_size().columns if self.stdout.isatty() else None
         for line in table(lines_of(purchase.hops, entries or [])):
-            self.stdout.write(line)
+            self.stdout.write(line[:width])
         if entries is None:
             self.stdout.write(
                 "\nThe gateway's own hops are in its database, which DATABASE_URL does not name."
