@@ -13,13 +13,13 @@ MAX_HEADER = 2048
 MAX_LANGUAGE = 8
 COLOUR_DEPTHS = (1, 4, 8, 15, 16, 24, 32, 48)
 
-is_sealed_card = RegexValidator(r"\A[\w-]+(\.[\w-]*){4}\Z")  # a JWE in compact form (RFC 7516, section 7.1)
+is_opaque = RegexValidator(r"\A[\x21-\x7e]+\Z")  # what it is made of is between the browser and the provider
 
 
 class PayForm(forms.Form):
     """The only form of the checkout. ``browser_*`` fields are filled by a script and may be missing."""
 
-    encrypted_card = forms.CharField(max_length=8192, validators=[is_sealed_card])
+    encrypted_card = forms.CharField(max_length=8192, validators=[is_opaque])
     attempt_number = forms.IntegerField(min_value=1, max_value=1000)
     device_data_reference = forms.CharField(max_length=100, required=False)
     browser_language = forms.CharField(max_length=35, required=False)

@@ -1,11 +1,12 @@
 """The page with the card form, and what happens when it is sent."""
 
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from checkout import operations, problems
+from checkout.conf import conf
 from checkout.database import in_thread
 from checkout.forms import PayForm
 from checkout.pages import path_of
@@ -44,7 +45,7 @@ async def _card_form(request: HttpRequest, reference: str, *, status: int = 200)
     shown = await in_thread(operations.checkout_page, reference)
     if not shown.payment.state.may_be_paid:
         return see_other(path_of(reference, shown.payment.state))
-    device_data = urlsplit(shown.device_data.action)
+    device_data = urlsplit(urljoin(conf.public_url, shown.device_data.action))
     policy = content_security(request)
     for directive in ("frame-src", "form-action"):
         policy.allow(directive, f"{device_data.scheme}://{device_data.netloc}")

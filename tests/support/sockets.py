@@ -1,0 +1,45 @@
+"""A WebSocket to the whole web application in this process."""
+
+import json
+from typing import Any
+
+from asgiref.testing import ApplicationCommunicator
+
+from payments_gateway.asgi import application
+
+
+class Socket:
+    """Opened by `connect`; `told` is what the other side says next."""
+
+    def __init__(self, path: str, *, origin: str | None) -> None:
+        path, _, query = path.partition("?")
+        headers = [(b"host", b"localhost:8000")] + ([(b"origin", origin.encode())] if origin else [])
+        scope = {
+            "type": "websocket",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": query.encode(),
+            "headers": headers,
+            "subprotocols": [],
+        }
+        self._exchange = ApplicationCommunicator(application, scope)
+
+    async def connect(self) -> bool:
+        """Whether the other side accepts."""
+        await self._exchange.send_input({"type": "websocket.connect"})
+        return bool((await self.next())["type"] == "websocket.accept")
+
+    async def next(self) -> dict[str, Any]:
+        message: dict[str, Any] = await self._exchange.receive_output(20)
+        return message
+
+    async def told(self) -> Any:
+        return json.loads((await self.next())["text"])
+
+    async def say(self, text: str) -> None:
+        await self._exchange.send_input({"type": "websocket.receive", "text": text})
+
+    async def disconnect(self) -> None:
+        await self._exchange.send_input({"type": "websocket.disconnect", "code": 1000})
+        await self._exchange.wait(20)

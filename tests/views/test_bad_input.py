@@ -1,0 +1,220 @@
+"""Whatever comes in: a clear page or a problem document, the right status, nothing changed, no traceback."""
+
+import asyncio
+import json
+import logging
+
+import pytest
+
+from checkout import limits
+from checkout.database import in_thread
+from checkout.models import Attempt, Payment
+from tests.support.asgi import receive
+
+UNKNOWN = "pay_00000000000000000000000000000000"
+CARD = "4444333322221111"
+
+
+@pytest.fixture(params=[True, False], ids=["debug", "production"], autouse=True)
+def _debug(request, settings):
+    settings.DEBUG = request.param
+
+
+def assert_clear(answer, status):
+    assert answer.status == status
+    assert "Traceback" not in answer.text
+    assert "Exception" not in answer.text
+    assert "<h1>" in answer.text
+    assert answer.headers["content-security-policy"]
+
+
+def assert_problem(answer, status, code):
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = json.loads(answer.text)
+    assert document["status"] == status
+    assert document["type"].endswith(f":{code}")
+    assert document["title"]
+
+
+@pytest.mark.parametrize("page", ["", "challenge/", "status/", "result/"])
+async def test_an_unknown_payment_has_no_pages(shop, client, page):
+    assert_clear(await client.get(f"/checkout/{UNKNOWN}/{page}"), 404)
+
+
+async def test_an_unknown_payment_has_no_status_document(shop, client):
+    assert_problem(await client.get(f"/checkout/{UNKNOWN}/status.json"), 404, "payment_not_found")
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing/", "/checkout/pay_x/", "/checkout/pay_%00/", "/checkout/../../etc/passwd", "/admin2"]
+)
+async def test_an_address_that_is_not_ours(shop, client, path):
+    assert_clear(await client.get(path), 404)
+
+
+async def test_a_program_is_told_in_json(shop, client):
+    answer = await client.get("/nothing/", headers={"accept": "application/json"})
+    assert_problem(answer, 404, "not_found")
+
+
+async def test_a_forgotten_slash_is_added(shop, checkout):
+    answer = await checkout.client.get(checkout.path("status"))
+    assert (answer.status, answer.headers["location"]) == (301, checkout.path("status/"))
+
+
+@pytest.mark.parametrize(
+    ("method", "page", "allow"),
+    [("GET", "pay/", "POST"), ("POST", "result/", "GET, HEAD"), ("DELETE", "", "GET, HEAD")],
+)
+async def test_a_wrong_method_is_told_which_are_right(shop, checkout, method, page, allow):
+    token = {"x-csrftoken": (await checkout.filled_form("x"))["csrfmiddlewaretoken"]}
+    answer = await checkout.client.request(method, checkout.path(page), headers=token)
+    assert_clear(answer, 405)
+    assert answer.headers["allow"] == allow
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attempt_number": "many"},
+        {"attempt_number": ""},
+        {"attempt_number": "0"},
+        {"browser_screen_width": "-1"},
+        {"browser_time_zone": "west"},
+        {"device_data_reference": "x" * 101},
+        {"device_data_reference": "\0"},
+        {"encrypted_card": "x" * 8193},
+        {"encrypted_card": "two words"},
+    ],
+    ids=str,
+)
+async def test_a_malformed_payment_form_changes_nothing(shop, checkout, changes):
+    assert_clear(await checkout.pay("approve", **changes), 400)
+    assert await in_thread(Attempt.objects.count) == 0
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"no boundary"),
+        ("multipart/form-data; boundary=x", b"--x\r\nbroken"),
+        ("application/x-www-form-urlencoded", b"&".join(b"a=1" for _ in range(1001))),
+        ("application/x-www-form-urlencoded; charset=utf-16", b"a=1"),
+    ],
+)
+async def test_a_body_that_cannot_be_read(shop, checkout, content_type, body):
+    answer = await checkout.client.post(checkout.path("pay/"), body, headers={"content-type": content_type})
+    assert answer.status in (400, 403)
+    assert_clear(answer, answer.status)
+
+
+async def test_a_host_that_is_not_ours(shop, checkout):
+    assert_clear(await checkout.client.get("/", headers={"host": "evil.example"}), 400)
+    assert_clear(await checkout.get(headers={"host": "evil.example"}), 400)
+
+
+async def test_a_declared_body_that_is_too_large_is_not_waited_for(shop, checkout):
+    headers = {"content-length": str(10**9)}
+    with checkout.client.started("POST", checkout.path("pay/"), headers=headers, whole=False) as exchange:
+        answer = await receive(exchange)
+    assert_clear(answer, 413)
+    assert answer.headers["connection"] == "close"
+
+
+async def test_an_undeclared_body_is_counted(shop, checkout):
+    headers = {"content-length": "", "transfer-encoding": "chunked"}
+    data = b"x" * 300_000
+    with checkout.client.started(
+        "POST", checkout.path("pay/"), data=data, headers=headers, whole=False
+    ) as exchange:
+        assert_clear(await receive(exchange), 413)
+
+
+async def nobody(message):
+    raise AssertionError("there is nobody to send to")
+
+
+async def test_a_body_that_does_not_end_is_given_up_on():
+    seen = []
+
+    async def application(scope, receive, send):
+        seen.append((scope["checkout.body_refused"].status, await receive()))
+
+    never = asyncio.Event()
+
+    async def receive_slowly():
+        await never.wait()
+
+    limited = limits.BodyLimit(application, max_bytes=10, read_seconds=0.01)
+    await limited({"type": "http", "headers": []}, receive_slowly, nobody)
+    assert seen == [(408, {"type": "http.request", "body": b"", "more_body": False})]
+
+
+async def test_a_client_that_leaves_before_the_end_gets_no_answer():
+    async def application(scope, receive, send):
+        raise AssertionError("nobody is there any more")
+
+    async def leave():
+        return {"type": "http.disconnect"}
+
+    await limits.BodyLimit(application, max_bytes=10, read_seconds=5)(
+        {"type": "http", "headers": []}, leave, nobody
+    )
+
+
+async def test_a_body_of_the_largest_size_passes(shop, checkout, settings):
+    form = await checkout.filled_form("approve")
+    settings.CHECKOUT_REPLY_BUDGET_SECONDS = 0.01
+    answer = await checkout.client.post(checkout.path("pay/"), {**form, "more": "x" * 200_000})
+    assert answer.status == 303
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-www-form-urlencoded", f"device_data_reference={CARD}"),
+        ("application/x-www-form-urlencoded", "email=4444+3333+2222+1111"),
+        ("application/x-www-form-urlencoded", "x=4444%2D3333%2D2222%2D1111"),
+        ("application/json", json.dumps({"a": [{"b": int(CARD)}]})),
+        ("application/json", json.dumps({"note": f"card {CARD}, please"})),
+        (
+            "multipart/form-data; boundary=b",
+            f'--b\r\nContent-Disposition: form-data; name="n"\r\n\r\n{CARD}\r\n--b--',
+        ),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/checkout/{}/pay/", "/admin/login/"])
+async def test_a_card_number_is_refused_wherever_it_comes_and_written_nowhere(
+    shop, payment, client, caplog, path, content_type, body
+):
+    caplog.set_level(logging.DEBUG)
+    path = path.format(payment.reference)
+    answer = await client.post(path, body.encode(), headers={"content-type": content_type})
+    assert_clear(answer, 400)
+    assert "card number" in answer.text.lower()
+    assert CARD not in answer.text
+    assert CARD not in caplog.text
+
+
+async def test_a_card_number_in_an_address_is_refused(shop, checkout):
+    assert_clear(await checkout.get(f"?number={CARD}"), 400)
+
+
+async def test_identifiers_with_long_runs_of_digits_are_no_card_numbers(shop, checkout, settings):
+    settings.CHECKOUT_REPLY_BUDGET_SECONDS = 0.01
+    answer = await checkout.pay("approve", device_data_reference=f"0_{CARD}abcdef")
+    assert answer.status == 303
+
+
+async def test_a_database_that_is_away_is_not_the_visitors_fault(shop, checkout, settings, monkeypatch):
+    """The seam is the database, so one query is made to fail as a lost connection does."""
+    from django.db import OperationalError
+
+    def lost(*_args, **_kwargs):
+        raise OperationalError("connection lost")
+
+    monkeypatch.setattr(Payment.objects, "select_related", lost)
+    answer = await checkout.get()
+    assert_clear(answer, 503)
+    assert answer.headers["retry-after"]

@@ -1,0 +1,47 @@
+"""What a load balancer asks, and what every page needs: static files."""
+
+import json
+
+import pytest
+from django.db import OperationalError
+
+from checkout.messaging.broker import close_brokers, get_broker
+from checkout.views import health
+
+
+async def test_a_process_lives_whatever_is_missing(client):
+    answer = await client.get("/livez")
+    assert (answer.status, json.loads(answer.text)) == (200, {"status": "ok"})
+
+
+async def test_a_process_is_ready_with_database_and_broker(shop, client):
+    await get_broker().start()
+    answer = await client.get("/readyz")
+    assert (answer.status, json.loads(answer.text)) == (200, {"status": "ok", "missing": []})
+    await close_brokers()
+
+
+async def test_what_is_missing_is_named(client, monkeypatch):
+    def lost():
+        raise OperationalError("no database")
+
+    monkeypatch.setattr(health, "_ask_database", lost)
+    answer = await client.get("/readyz")
+    assert answer.status == 503
+    assert "database" in json.loads(answer.text)["missing"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/checkout/checkout.css", "/static/checkout/pay.js", "/static/admin/css/base.css"]
+)
+async def test_static_files_need_no_collecting(client, path):
+    answer = await client.get(path)
+    assert answer.status == 200
+    assert answer.headers["etag"]
+    unchanged = await client.get(path, headers={"if-none-match": answer.headers["etag"]})
+    assert unchanged.status == 304
+
+
+@pytest.mark.parametrize("path", ["/static/nothing.css", "/static/../pyproject.toml", "/static/%2e%2e/x"])
+async def test_no_other_file_is_served(client, path):
+    assert (await client.get(path)).status == 404

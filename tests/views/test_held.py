@@ -1,0 +1,59 @@
+"""A request that waits costs no thread and no database connection, and a client that leaves costs nothing."""
+
+import asyncio
+import threading
+from contextlib import ExitStack
+
+import pytest
+
+from checkout.database import in_thread
+from checkout.messaging.broker import close_brokers, get_broker
+from checkout.models import Attempt, OutboxMessage
+
+HELD = 40
+
+
+@pytest.fixture
+async def nobody_answers(shop, books, settings):
+    """The broker is there and takes the command; no service reads it."""
+    settings.CHECKOUT_REPLY_BUDGET_SECONDS = 20
+    broker = get_broker()
+    await broker.start()
+    await broker.declare(broker.topology.service_queue("checkout"))
+    yield
+    await close_brokers()
+
+
+async def until_waiting(count):
+    node = get_broker().node
+    async with asyncio.timeout(20):
+        while node.waiting < count:  # noqa: ASYNC110  nobody announces a new waiter
+            await asyncio.sleep(0.01)
+
+
+async def test_held_requests_share_the_event_loop(nobody_answers, checkout, settings):
+    form = await checkout.filled_form("approve")
+    await in_thread(lambda: None)
+    before = set(threading.enumerate())
+    with ExitStack() as held:
+        for _ in range(HELD):
+            held.enter_context(checkout.client.started("POST", checkout.path("pay/"), data=form))
+        await until_waiting(HELD)
+        new = {thread.name.rpartition("_")[0] for thread in set(threading.enumerate()) - before}
+    assert new <= {"database"}
+
+
+async def test_a_client_that_leaves_ends_the_wait_and_not_the_work(nobody_answers, checkout):
+    form = await checkout.filled_form("approve")
+    with checkout.client.started("POST", checkout.path("pay/"), data=form) as exchange:
+        await until_waiting(1)
+        await exchange.send_input({"type": "http.disconnect"})
+        await exchange.wait(20)
+    assert get_broker().node.waiting == 0
+    assert await in_thread(Attempt.objects.count) == 1
+    assert await in_thread(OutboxMessage.objects.filter(type="checkout.submit_payment").count) == 1
+
+
+async def test_an_answer_has_a_length(shop, client):
+    answer = await client.get("/livez")
+    assert int(answer.headers["content-length"]) == len(answer.body)

@@ -1,0 +1,167 @@
+"""From the card form to the result, over the whole application."""
+
+import asyncio
+
+import pytest
+
+from checkout.database import in_thread
+from checkout.models import Attempt, Payment
+from checkout.states import PaymentState
+
+PAY_FIELDS = {
+    "csrfmiddlewaretoken",
+    "encrypted_card",
+    "attempt_number",
+    "device_data_reference",
+    "browser_language",
+    "browser_colour_depth",
+    "browser_screen_height",
+    "browser_screen_width",
+    "browser_time_zone",
+    "browser_java_enabled",
+    "browser_javascript_enabled",
+}
+
+
+@pytest.mark.parametrize("card", ["approve", "refuse"])
+async def test_a_decided_payment_leads_to_its_result(back_end, books, checkout, card):
+    answer = await checkout.pay(card)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+    result = await checkout.get("result/")
+    title = "Payment complete" if card == "approve" else "Payment not made"
+    assert (result.status, f"<h1>{title}</h1>" in result.text) == (200, True)
+    assert ("Try again with another card" in result.text) == (card == "refuse")
+    assert "12.50 EUR" in result.text
+
+
+async def test_the_form_sends_what_the_page_says_and_no_card_field_has_a_name(shop, checkout):
+    form = await checkout.filled_form("x")
+    page = await checkout.get()
+    assert set(form) >= PAY_FIELDS
+    card_inputs = [
+        line for line in page.text.splitlines() if "<input" in line and 'type="hidden"' not in line
+    ]
+    assert len(card_inputs) == 4
+    assert all('autocomplete="cc-' in line and "name=" not in line for line in card_inputs)
+
+
+async def test_what_the_browser_tells_is_kept_in_the_words_of_3d_secure(back_end, books, checkout):
+    form = await checkout.filled_form(
+        "approve", browser_language="zh-Hans-CN", browser_java_enabled="", browser_javascript_enabled="true"
+    )
+    headers = {"user-agent": "Browser/1", "accept": "text/html", "x-forwarded-for": "203.0.113.9"}
+    await checkout.client.post(checkout.path("pay/"), form, headers=headers)
+    attempt = await in_thread(Attempt.objects.get)
+    assert attempt.browser == {
+        "accept_header": "text/html",
+        "user_agent": "Browser/1",
+        "ip_address": "192.0.2.7",
+        "javascript_enabled": True,
+        "language": "zh-Hans",
+        "java_enabled": False,
+        "colour_depth": 24,
+        "screen_height": None,
+        "screen_width": None,
+        "time_zone": "-60",
+    }
+
+
+async def test_two_clicks_lead_to_the_same_result_by_one_attempt(back_end, books, checkout):
+    form = await checkout.filled_form("approve")
+    answers = await asyncio.gather(*(checkout.client.post(checkout.path("pay/"), form) for _ in range(2)))
+    assert {answer.headers["location"] for answer in answers} == {checkout.path("result/")}
+    assert await in_thread(Attempt.objects.count) == 1
+
+
+async def test_a_form_without_an_encrypted_card_says_why_and_changes_nothing(shop, checkout):
+    answer = await checkout.pay("")
+    assert answer.status == 400
+    assert "did not arrive encrypted" in answer.text
+    assert await in_thread(Attempt.objects.count) == 0
+
+
+async def test_without_an_answer_in_time_the_status_page_takes_over(shop, checkout, settings):
+    settings.CHECKOUT_REPLY_BUDGET_SECONDS = 0.05
+    answer = await checkout.pay("approve")
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("status/"))
+    page = await checkout.get("status/")
+    assert "Please do not pay again" in page.text
+    assert "failed" not in page.text.lower()
+    assert '<meta http-equiv="refresh"' in page.text
+
+
+async def test_a_post_without_a_csrf_token_is_refused_clearly(shop, checkout):
+    form = await checkout.filled_form("approve")
+    del form["csrfmiddlewaretoken"]
+    answer = await checkout.client.post(checkout.path("pay/"), form)
+    assert answer.status == 403
+    assert "This form is no longer valid" in answer.text
+    assert await in_thread(Attempt.objects.count) == 0
+
+
+PAGES = {"": "checkout", "challenge/": "challenge", "status/": "status", "result/": "result"}
+
+
+@pytest.mark.parametrize(
+    ("state", "home"),
+    [
+        (PaymentState.OPEN, ""),
+        (PaymentState.PROCESSING, "status/"),
+        (PaymentState.CONFIRMING, "status/"),
+        (PaymentState.CONFLICTED, "status/"),
+        (PaymentState.CAPTURED, "result/"),
+        (PaymentState.EXPIRED, "result/"),
+        (PaymentState.REFUNDED, "result/"),
+    ],
+)
+async def test_every_page_leads_to_the_one_that_shows_the_present_state(shop, checkout, state, home):
+    await in_thread(lambda: Payment.objects.update(state=state))
+    for page in PAGES:
+        answer = await checkout.get(page)
+        if page == home:
+            assert answer.status == 200
+        else:
+            assert (answer.status, answer.headers["location"]) == (303, checkout.path(home))
+
+
+@pytest.mark.parametrize("state", [state for state in PaymentState if state.is_decided])
+async def test_every_ending_has_words_of_its_own(shop, checkout, state):
+    await in_thread(lambda: Payment.objects.update(state=state))
+    assert (await checkout.get("result/")).status == 200
+
+
+@pytest.mark.parametrize("page", ["", "result/"])
+async def test_pages_are_never_stored_and_ask_for_nothing_elsewhere(shop, checkout, page):
+    await in_thread(lambda: Payment.objects.update(state="refused"))
+    answer = await checkout.get(page)
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-frame-options"] == "DENY"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert not [name for name in checkout.client.cookies if name != "csrftoken"]
+
+
+async def test_only_scripts_with_this_answers_nonce_may_run(shop, checkout):
+    first, second = await checkout.get(), await checkout.get()
+    nonces = {answer.text.split('nonce="')[1].split('"')[0] for answer in (first, second)}
+    assert len(nonces) == 2
+    nonce = first.text.split('nonce="')[1].split('"')[0]
+    assert f"script-src 'nonce-{nonce}'" in first.headers["content-security-policy"]
+    assert first.text.count("<script") == first.text.count(f'nonce="{nonce}"')
+
+
+async def test_the_status_document_is_202_until_the_end_and_200_after(shop, checkout):
+    waiting = await checkout.get("status.json")
+    assert waiting.status == 202
+    assert waiting.headers["retry-after"] == "2"
+    assert waiting.headers["location"] == checkout.path("status.json")
+    await in_thread(lambda: Payment.objects.update(state="captured"))
+    decided = await checkout.get("status.json")
+    assert decided.status == 200
+    assert decided.headers["content-type"] == "application/json"
+    assert decided.text == (
+        f'{{"reference": "{checkout.reference}", "state": "captured", "is_final": true, "is_paid": true, '
+        f'"next": "{checkout.path("result/")}"}}'
+    )

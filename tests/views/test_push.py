@@ -1,0 +1,75 @@
+"""Status pushes over a WebSocket, through the whole application."""
+
+import pytest
+from channels.layers import get_channel_layer
+
+from checkout import operations
+from checkout.database import in_thread
+from checkout.models import Payment
+from tests.support.sockets import Socket
+
+ORIGIN = "http://localhost:8000"
+
+
+@pytest.fixture
+def socket_of(payment):
+    """A WebSocket of the payment's page, as a browser on our own page opens it."""
+
+    def make(*, reference=None, token=None, origin=ORIGIN, path=None):
+        token = operations.status_token(payment.reference) if token is None else token
+        path = path or f"/ws/checkout/{reference or payment.reference}/?token={token}"
+        return Socket(path, origin=origin)
+
+    return make
+
+
+async def push(reference, state):
+    event = {"type": "payment.changed", "reference": reference, "state": state}
+    await get_channel_layer().group_send(f"payment.{reference}", event)
+
+
+async def test_the_present_state_comes_at_once_and_every_change_after(shop, payment, socket_of):
+    socket = socket_of()
+    assert await socket.connect()
+    assert await socket.told() == {"state": "open", "next": f"/checkout/{payment.reference}/"}
+    await push(payment.reference, "processing")
+    assert await socket.told() == {"state": "processing", "next": None}
+    await push("pay_other", "refused")
+    await push(payment.reference, "captured")
+    assert await socket.told() == {"state": "captured", "next": f"/checkout/{payment.reference}/result/"}
+    await socket.disconnect()
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", None])
+async def test_a_page_of_another_site_gets_nothing(shop, socket_of, origin):
+    assert not await socket_of(origin=origin).connect()
+
+
+@pytest.mark.parametrize("token", ["", "x", "pay_0:1:x"])
+async def test_without_its_token_a_payment_is_not_told_about(shop, socket_of, token):
+    assert not await socket_of(token=token).connect()
+
+
+async def test_a_token_is_good_for_its_own_payment_only(shop, payment, socket_of):
+    other = await in_thread(
+        lambda: Payment.objects.create(
+            merchant=payment.merchant, order_reference="o", amount_minor=1, currency="EUR"
+        )
+    )
+    assert not await socket_of(reference=other.reference).connect()
+
+
+async def test_an_address_that_is_not_ours_is_refused(shop, socket_of):
+    assert not await socket_of(path="/ws/nothing/").connect()
+
+
+async def test_what_a_page_says_is_ignored_and_too_much_of_it_ends_the_connection(shop, payment, socket_of):
+    socket = socket_of()
+    await socket.connect()
+    await socket.told()
+    await socket.say("anything")
+    await push(payment.reference, "processing")
+    assert await socket.told() == {"state": "processing", "next": None}
+    await socket.say("x" * 4097)
+    assert (await socket.next())["code"] == 1009
+    await socket.disconnect()

@@ -1,0 +1,66 @@
+"""The example shop: from the shelf to the checkout, and the session that outlives it."""
+
+import pytest
+
+from checkout.database import in_thread
+from checkout.models import Merchant, Payment, StockItem
+from tests.views.paying import fields_of
+
+
+@pytest.fixture
+def shelf(shop, settings):
+    """The merchant of the example, with the one thing of `shop` on the shelf."""
+    Merchant.objects.update(code="example", return_origins=[settings.PUBLIC_URL])
+
+
+async def buy(client, **changes):
+    page = await client.get("/")
+    form = {**fields_of(page), "sku": "tea", "email": "someone@example.com", **changes}
+    return await client.post("/", form)
+
+
+async def test_buying_creates_a_payment_and_leads_to_its_checkout(shelf, client):
+    answer = await buy(client)
+    payment = await in_thread(Payment.objects.get)
+    assert (answer.status, answer.headers["location"]) == (303, f"/checkout/{payment.reference}/")
+    assert (payment.amount_minor, payment.currency, payment.shopper_email) == (
+        1250,
+        "EUR",
+        "someone@example.com",
+    )
+    assert payment.lines == [{"sku": "tea", "quantity": 1}]
+    assert payment.return_url.endswith(f"/orders/{payment.order_reference}/")
+
+
+async def test_the_shop_remembers_its_visitors_orders_and_nobody_elses(shelf, client):
+    await buy(client)
+    assert "Your orders" in (await client.get("/")).text
+    client.cookies.clear()
+    assert "Your orders" not in (await client.get("/")).text
+
+
+async def test_the_return_page_shows_the_order(shelf, client):
+    await buy(client)
+    payment = await in_thread(Payment.objects.get)
+    answer = await client.get(f"/orders/{payment.order_reference}/")
+    assert answer.status == 200
+    assert "12.50 EUR" in answer.text
+    assert (await client.get("/orders/order-unknown/")).status == 404
+
+
+@pytest.mark.parametrize("changes", [{"sku": "nothing"}, {"sku": ""}, {"email": "not an address"}])
+async def test_what_cannot_be_bought_is_400_and_creates_nothing(shelf, client, changes):
+    answer = await buy(client, **changes)
+    assert answer.status == 400
+    assert "<h1>" in answer.text
+    assert await in_thread(Payment.objects.count) == 0
+
+
+async def test_what_is_sold_out_cannot_be_bought(shelf, client):
+    await in_thread(lambda: StockItem.objects.update(quantity=0))
+    assert "Sold out" in (await client.get("/")).text
+    assert (await buy(client)).status == 400
+
+
+async def test_an_empty_shop_says_how_to_fill_it(db, client):
+    assert "load_example" in (await client.get("/")).text
