@@ -1,30 +1,30 @@
 """The one tree of errors: each class says whose fault it is and what to do next.
 
-    CheckoutError
-    ├── OperationRejected          the caller can fix it
-    │   ├── PaymentNotFound        no such payment for this caller
-    │   ├── ProviderAccountNotFound no such address for notifications
-    │   ├── IllegalTransition      not possible in the payment's present state
-    │   ├── AmountNotAvailable     more than is left to capture or refund
-    │   ├── DuplicateRequest       the same key was used for something else
-    │   └── TokenRejected          wrong, used up or expired token
-    ├── ProviderError              the provider's side
-    │   ├── ProviderUnavailable    certainly not sent: may be tried again
-    │   ├── OutcomeUnknown         may have happened: inquire, never repeat blindly
-    │   ├── ProviderReplyInvalid   could not be understood: treated like unknown, tell a developer
-    │   ├── ProviderMisconfigured  credentials or merchant set-up: tell an operator
-    │   └── NotificationRejected   not authentic or not readable
-    ├── MessagingError             the broker's side
-    │   ├── BrokerUnavailable      not published
-    │   ├── PublishRefused         not published: the queue is full
-    │   ├── PublishUncertain       perhaps published: the connection was lost before the confirm
-    │   ├── Undeliverable          published, no queue took it
-    │   ├── ReplyTimeout           work may still be going on: show the status page
-    │   │   └── ReplyLost          the same, known before time is up: the connection was lost
-    │   ├── TooManyWaiters         this process waits for as many replies as it may
-    │   ├── MalformedMessage       straight to the dead letters
-    │   └── RemoteError            the service answered with an error
-    └── SagaError                  a saga cannot go on by itself and is parked
+CheckoutError
+├── OperationRejected          the caller can fix it
+│   ├── PaymentNotFound        no such payment for this caller
+│   ├── ProviderAccountNotFound no such address for notifications
+│   ├── IllegalTransition      not possible in the payment's present state
+│   ├── AmountNotAvailable     more than is left to capture or refund
+│   ├── DuplicateRequest       the same key was used for something else
+│   └── TokenRejected          wrong, used up or expired token
+├── ProviderError              the provider's side
+│   ├── ProviderUnavailable    certainly not sent: may be tried again
+│   ├── OutcomeUnknown         may have happened: inquire, never repeat blindly
+│   ├── ProviderReplyInvalid   could not be understood: treated like unknown, tell a developer
+│   ├── ProviderMisconfigured  credentials or merchant set-up: tell an operator
+│   └── NotificationRejected   not authentic or not readable
+├── MessagingError             the broker's side
+│   ├── BrokerUnavailable      not published
+│   ├── PublishRefused         not published: the queue is full
+│   ├── PublishUncertain       perhaps published: the connection was lost before the confirm
+│   ├── Undeliverable          published, no queue took it
+│   ├── ReplyTimeout           work may still be going on: show the status page
+│   │   └── ReplyLost          the same, known before time is up: the connection was lost
+│   ├── TooManyWaiters         this process waits for as many replies as it may
+│   ├── MalformedMessage       straight to the dead letters
+│   └── RemoteError            the service answered with an error
+└── SagaError                  a saga cannot go on by itself and is parked
 """
 
 

@@ -114,7 +114,9 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message) -> None:
     elif decision.end is not End.PARKED:
         # A parked saga still takes the reply it was waiting for.
         saga.awaiting = ""
-    if decision.tells or decision.end is not None:
+    if (decision.tells or decision.end is not None) and payment.state != PaymentState.PROCESSING:
+        # While it is processing, those who wait belong to an attempt that has nothing to tell yet: this is
+        # the saga of an earlier attempt, tidying up.
         _tell(payment, message)
     saga.save()
     if decision.end is End.PARKED:

@@ -258,3 +258,11 @@ async def test_a_return_after_the_token_has_expired_is_refused(
     with pytest.raises(TokenRejected) as refused:
         await returned(payment)
     assert refused.value.is_expired
+
+
+async def test_the_tidying_up_of_a_refused_attempt_does_not_answer_those_who_wait_for_the_next(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    for number in range(1, 6):
+        assert await pay(payment, "refuse", attempt_number=number) == PaymentState.REFUSED
+    assert await pay(payment, "approve", attempt_number=6) == PaymentState.CAPTURE_PENDING
