@@ -37,11 +37,12 @@ def test_what_does_not_exist_gets_a_clear_page(sandbox, method, path, status):
     assert 'role="alert"' in page.text
 
 
-def test_the_encryption_script_and_key_are_plain_files(sandbox):
+def test_the_encryption_script_brings_the_key_that_is_also_there_alone(sandbox):
     script = requests.get(f"{sandbox}/worldpay/cse/worldpay-cse.js", timeout=20)
     key = requests.get(f"{sandbox}/worldpay/cse/public-key.txt", timeout=20)
     assert script.headers["content-type"].startswith("text/javascript")
     assert key.text.startswith("1#10001#")
+    assert script.text.endswith(f'Worldpay.setPublicKey("{key.text}");\n')
 
 
 def test_magic_values_are_listed(sandbox):
