@@ -131,7 +131,7 @@ class Shopper:
 
     def _device_data(self, checkout: Page) -> str:
         """The provider's hidden frame: takes the card's first digits and tells the page a session id."""
-        form = checkout.form(to="ddc")
+        form = checkout.form(to="/ddc")
         form.fields["Bin"] = self.card.number[:6]
         answer = self.browser.submit(checkout, form)
         try:
