@@ -133,23 +133,23 @@ class Browser:
             headers=headers,
             cookies=self._cookies_for(method, is_cross_site, in_frame),
             **{"params" if method == "GET" else "data": fields},
-        ).prepare()
+        )
         at, started = datetime.now(UTC), time.perf_counter()
         try:
+            prepared = request.prepare()
             # Sent as prepared: neither proxies nor credentials of the environment are for this.
             response = self._connections.send(
-                request, allow_redirects=False, timeout=TIMEOUT_SECONDS, proxies={}
+                prepared, allow_redirects=False, timeout=TIMEOUT_SECONDS, proxies={}
             )
         except requests.RequestException as error:
             parts = urlsplit(url)
-            raise NotReachable(
-                f"{parts.scheme}://{parts.netloc} does not answer ({type(error).__name__})."
-            ) from error
+            address = f"{parts.scheme}://{parts.netloc}" if parts.netloc else url
+            raise NotReachable(f"{address} does not answer ({type(error).__name__}).") from error
         duration = timedelta(seconds=time.perf_counter() - started)
         if not (is_cross_site and in_frame):
-            extract_cookies_to_jar(self.cookies, request, response.raw)  # type: ignore[no-untyped-call]
+            extract_cookies_to_jar(self.cookies, prepared, response.raw)  # type: ignore[no-untyped-call]
         sent = tuple(
-            pair.split("=")[0].strip() for pair in request.headers.get("Cookie", "").split(";") if pair
+            pair.split("=")[0].strip() for pair in prepared.headers.get("Cookie", "").split(";") if pair
         )
         hop = Hop(at, method, url, response.status_code, duration, sent, tuple(response.cookies.keys()))
         self.hops.append(hop)

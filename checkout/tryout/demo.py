@@ -20,6 +20,7 @@ WEB = (
 )
 
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+ADMIN_PASSWORD = "checkout-admin"  # noqa: S105  of a gateway that only this machine reaches
 PRODUCT_VARIABLES = ("CHECKOUT_", "SANDBOX_")
 
 
@@ -61,6 +62,7 @@ class Demo:
             "DATABASE_URL": f"sqlite:///{self.folder / 'gateway.sqlite3'}",
             "BROKER_URL": "memory://",
             "PUBLIC_URL": self.url,
+            "CHECKOUT_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "SANDBOX_URL": self.sandbox_url,
             "SANDBOX_PORT": str(self.sandbox_port),
             "SANDBOX_NOTIFICATION_URL": f"{self.url}/notifications/sandbox/",
@@ -113,7 +115,7 @@ class Demo:
             [
                 "",
                 f"Shop            {self.url}/",
-                f"Back office     {self.url}/admin/   (admin, password: admin)",
+                f"Back office     {self.url}/admin/   (admin, password {ADMIN_PASSWORD})",
                 f"Health          {self.url}/readyz",
                 f"Sandbox         {self.sandbox_url}/   (test cards: {self.sandbox_url}/scenarios/)",
                 f"Its books       {self.sandbox_url}/books.json",

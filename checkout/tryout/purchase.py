@@ -41,7 +41,7 @@ def play(scenario: Scenario, url: str) -> Purchase:
     if shopper.reference:
         try:
             # After a problem there is nothing to wait for: the state as it is tells more.
-            end = shopper.state() if problem else shopper.end(scenario.expected)
+            end = str(shopper.status()["state"]) if problem else shopper.end(scenario.expected)
         except (UnexpectedPage, NotReachable) as error:
             problem = problem or str(error)
     return Purchase(scenario, shopper.reference, end, duration, shopper.browser.hops, problem)

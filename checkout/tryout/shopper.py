@@ -100,25 +100,20 @@ class Shopper:
         raise UnexpectedPage(f"{page.url}: pages that lead on and on.")
 
     def end(self, expected: str) -> str:
-        """Return the payment's state: ``expected`` as soon as it is that, else what it is after some time."""
+        """Return the payment's state: ``expected`` as soon as it is that, else what it is after some time.
+
+        A payment that is decided and not paid does not become anything else, so it is not waited for.
+        """
         deadline = time.monotonic() + END_SECONDS
-        while (state := self.state()) != expected and time.monotonic() < deadline:
+        while True:
+            status = self.status()
+            is_over = bool(status.get("is_final")) and not status.get("is_paid")
+            if status["state"] == expected or is_over or time.monotonic() > deadline:
+                return str(status["state"])
             time.sleep(POLL_SECONDS)
-        return state
 
-    def state(self) -> str:
-        """Return where the payment stands now."""
-        return str(self._status()["state"])
-
-    def _wait_for_next(self) -> str:
-        deadline = time.monotonic() + END_SECONDS
-        while time.monotonic() < deadline:
-            if where := self._status().get("next"):
-                return str(where)
-            time.sleep(POLL_SECONDS)
-        raise UnexpectedPage(f"The status page led nowhere within {END_SECONDS:g} s.")
-
-    def _status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
+        """Return what ``status.json`` says of the payment; raises ``UnexpectedPage`` for anything else."""
         url = f"{self.url}/checkout/{self.reference}/status.json"
         page = self.browser.open(url, accept="application/json")
         try:
@@ -128,6 +123,14 @@ class Shopper:
         if "state" not in status:
             raise UnexpectedPage(f"{url} answered {page.status} without a state.")
         return status
+
+    def _wait_for_next(self) -> str:
+        deadline = time.monotonic() + END_SECONDS
+        while time.monotonic() < deadline:
+            if where := self.status().get("next"):
+                return str(where)
+            time.sleep(POLL_SECONDS)
+        raise UnexpectedPage(f"The status page led nowhere within {END_SECONDS:g} s.")
 
     def _device_data(self, checkout: Page) -> str:
         """The provider's hidden frame: takes the card's first digits and tells the page a session id."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkout.tryout.browser import Browser, NotReachable
+from checkout.tryout.browser import Browser, Hop, NotReachable
 from checkout.tryout.documents import UnexpectedPage
 from scripts.services.process import free_port
 from tests.tryout.two_sites import Answer, Site, two_sites
@@ -138,7 +138,7 @@ def test_the_origin_header_follows_the_referrer_policy_of_the_page(site, policy,
 
 
 def test_every_exchange_is_a_hop_with_its_cookies_and_status(site):
-    told = []
+    told: list[Hop] = []
     browser = Browser(told.append)
     site.answers["/"] = Answer(status=302, headers=[("Location", "/there"), set_cookie("a=1; Path=/")])
     browser.open(f"{site.ours}/")
@@ -160,6 +160,11 @@ def test_nobody_there_is_one_clear_error():
     port = free_port()
     with pytest.raises(NotReachable, match=f"http://localhost:{port} does not answer"):
         Browser().open(f"http://localhost:{port}/")
+
+
+def test_an_address_that_is_none_is_one_too():
+    with pytest.raises(NotReachable, match="gateway does not answer"):
+        Browser().open("gateway")
 
 
 def test_a_proxy_of_the_environment_is_not_asked(site, monkeypatch):
