@@ -1,0 +1,1 @@
+"""Purchases and their mishaps, with every part of the product as a process on RabbitMQ and PostgreSQL."""

@@ -1,0 +1,57 @@
+"""Scripted shoppers at a stack, and what gateway and provider have written down about their payments."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import requests
+
+from checkout.tryout.browser import Browser
+from checkout.tryout.card import Card
+from checkout.tryout.scenarios import CHALLENGE, FRICTIONLESS
+from checkout.tryout.shopper import Shopper
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
+
+__all__ = ["CHALLENGE", "FRICTIONLESS", "NotedCard", "is_handled", "paid_once", "rows", "shopper_at"]
+
+
+@dataclass(frozen=True)
+class NotedCard(Card):
+    """A card that remembers what was made of it."""
+
+    made: list[str] = field(default_factory=list)
+
+    def sealed(self, public_key: str) -> str:
+        self.made.append(super().sealed(public_key))
+        return self.made[-1]
+
+
+def shopper_at(stack: Stack, holder: str = FRICTIONLESS, **card: Any) -> Shopper:
+    """A shopper with a browser of their own; the holder's name on the card chooses the end."""
+    return Shopper(Browser(), stack.web_url, NotedCard(holder, **card))
+
+
+def paid_once(stack: Stack, shopper: Shopper) -> None:
+    """Wait for the end, which must be a payment, and look for the money in the provider's books."""
+    assert shopper.end("captured") == "captured"
+    statement = requests.get(f"{stack.sandbox_url}/books.json", timeout=10).json()
+    orders = [order for order in statement["orders"] if order["order_code"].startswith(shopper.reference)]
+    events = [event["kind"] for order in orders for event in order["events"]]
+    assert [events.count(kind) for kind in ("authorised", "capture_requested", "captured")] == [1, 1, 1]
+    paid = next(order for order in orders if order["captured"])
+    amounts = rows(stack, "SELECT amount_minor FROM checkout_payment WHERE reference = %s", shopper.reference)
+    assert amounts == [(paid["captured"],)]
+
+
+def rows(stack: Stack, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """What the gateway's database says; a statement that returns nothing is carried out."""
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        cursor = connection.execute(query.encode(), parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def is_handled(stack: Stack, shopper: Shopper, type: str) -> None:
+    """Wait until a service has handled a command of this type for the shopper's payment."""
+    query = "SELECT 1 FROM checkout_inboxmessage WHERE type = %s AND subject = %s"
+    wait_until(lambda: rows(stack, query, type, shopper.reference), f"{type} to be handled")

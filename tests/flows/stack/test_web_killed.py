@@ -1,0 +1,37 @@
+"""The web process dies while it holds a shopper's request: what was begun is finished without it."""
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from checkout.tryout.browser import NotReachable
+from checkout.tryout.shopper import acs_form
+from tests.flows.stack.shopping import CHALLENGE, is_handled, paid_once, shopper_at
+
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql]
+
+
+def test_killed_with_a_challenge_return_in_hand_the_payment_completes_and_a_reload_shows_it(start_stack):
+    stack = start_stack()
+    shopper = shopper_at(stack, CHALLENGE)
+    challenge = shopper.pay(shopper.order())
+    assert acs_form(challenge)
+
+    os.kill(stack.programs["payments"].pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as window:
+        returning = window.submit(shopper.decide, challenge, "approve")
+        is_handled(stack, shopper, "checkout.complete_challenge")
+        assert not returning.done()
+        stack.programs["web"].kill()
+        with pytest.raises(NotReachable):
+            returning.result()
+    os.kill(stack.programs["payments"].pid, signal.SIGCONT)
+
+    stack.programs["web"].start()
+    stack.wait_until_ready()
+    page = shopper.resume()
+    assert page.url.endswith("/result/")
+    assert "Payment complete" in page.text
+    paid_once(stack, shopper)
