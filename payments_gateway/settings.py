@@ -161,5 +161,10 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"pika": {"level": "WARNING"}},
+    "loggers": {
+        "pika": {"level": "WARNING"},
+        # Their own handlers would write the same lines a second time, and not scrubbed.
+        "django": {"handlers": []},
+        "uvicorn": {"handlers": []},
+    },
 }
