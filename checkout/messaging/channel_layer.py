@@ -12,7 +12,14 @@ import msgspec
 from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer
 
-from checkout.errors import MessagingError, PublishRefused, Undeliverable
+from checkout.conf import conf
+from checkout.errors import (
+    MalformedMessage,
+    MessagingError,
+    PublishRefused,
+    TooManyWaiters,
+    Undeliverable,
+)
 from checkout.messaging.broker import Broker, Delivery, get_broker
 from checkout.messaging.envelope import JSON, Envelope
 from checkout.messaging.group_members import GroupMembers
@@ -82,6 +89,24 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self.require_valid_channel_name(channel)
         return msgspec.msgpack.decode(await self._here().receive(channel))
 
+    async def expect_reply(self) -> str:
+        """A new channel on which exactly one message, or an error, is waited for. ``forget_reply`` it.
+
+        Beyond the specification: what ``rpc`` is made of. The channel's local part is the correlation id, and
+        a reply is a ``send`` to it from a program that need not know Channels. Raises TooManyWaiters.
+        """
+        channel = await self.new_channel("reply")
+        self._here().expect(channel)
+        return channel
+
+    def fail_reply(self, channel: str, error: MessagingError) -> None:
+        """Make ``receive`` on an expected channel raise ``error``."""
+        self._here().local.fail(_local_part(channel), error)
+
+    def forget_reply(self, channel: str) -> None:
+        """Nobody waits on this channel any more; a reply that comes later is counted and dropped."""
+        self._here().local.drop(_local_part(channel))
+
     async def group_add(self, group: str, channel: str) -> None:
         """Make ``channel`` a member; restored after a reconnection. Again: prolongs the membership."""
         self.require_valid_group_name(group)
@@ -125,6 +150,21 @@ class Traffic:
         self._shared: set[str] = set()
         self._forwarding: set[asyncio.Task[None]] = set()
 
+    @property
+    def waiting(self) -> int:
+        """See ChannelTraffic."""
+        return self.local.expected
+
+    def expect(self, channel: str) -> None:
+        """See ``RabbitmqChannelLayer.expect_reply``."""
+        if self.local.expected >= conf.max_waiters:
+            raise TooManyWaiters(f"{self.local.expected} callers are waiting already")
+        self.local.expect(_local_part(channel))
+
+    def end_waits(self, error: Callable[[], MessagingError]) -> None:
+        """See ChannelTraffic."""
+        self.local.fail_all(error)
+
     def take(self, delivery: Delivery) -> bool:
         """See ChannelTraffic."""
         envelope = delivery.envelope
@@ -148,8 +188,9 @@ class Traffic:
             return False
         try:
             content = msgspec.json.decode(envelope.body)
-        except msgspec.DecodeError:
-            return False
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self.local.fail(channel, MalformedMessage(f"not a reply: {error}"))
+            return True
         message = {"type": envelope.type} | (content if isinstance(content, dict) else {"content": content})
         return self.local.put(channel, _encode(message), self._capacity_of(channel))
 

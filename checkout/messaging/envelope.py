@@ -150,12 +150,23 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     def decode(cls, body: bytes) -> "Reply":
         """Raises MalformedMessage unless ``body`` is a reply as the contract has it."""
         try:
-            reply = _REPLY.decode(body)
+            return _REPLY.decode(body)._with_one_end()
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedMessage(f"not a reply: {error}") from error
-        if reply.ok == (reply.error is not None):
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> "Reply":
+        """A reply as the channel layer received it; raises MalformedMessage as ``decode`` does."""
+        fields = {name: value for name, value in message.items() if name != "type"}
+        try:
+            return msgspec.convert(fields, cls)._with_one_end()
+        except msgspec.ValidationError as error:
+            raise MalformedMessage(f"not a reply: {error}") from error
+
+    def _with_one_end(self) -> "Reply":
+        if self.ok == (self.error is not None):
             raise MalformedMessage("a reply has either a result or an error")
-        return reply
+        return self
 
     def unwrap(self) -> dict[str, Any]:
         """The result; raises RemoteError when the service answered with an error."""

@@ -1,5 +1,8 @@
 """Ask a service and wait for its reply: ``acall`` on an event loop, ``call`` in any other thread.
 
+The wait is a ``receive`` on a channel of the channel layer: ``reply_to`` is this process's queue, and the
+correlation id is the local part of the channel's name.
+
 What an error means for the caller:
 
 - ``BrokerUnavailable``, ``PublishRefused``, ``TooManyWaiters``: the command was not published;
@@ -25,6 +28,7 @@ from checkout.errors import (
 )
 from checkout.messaging import loops
 from checkout.messaging.broker import get_broker
+from checkout.messaging.channel_layer import RabbitmqChannelLayer
 from checkout.messaging.envelope import (
     DEADLINE,
     SEALED,
@@ -35,6 +39,9 @@ from checkout.messaging.envelope import (
     encode_body,
     new_message_id,
 )
+
+# Not Channels' default layer, which a project may have set to another: its state is the broker's anyway.
+_layer = RabbitmqChannelLayer()
 
 # How much longer than the call itself a synchronous caller waits for the loop to report its end.
 _LOOP_GRACE_SECONDS = 1.0
@@ -58,15 +65,14 @@ async def acall(
     Raises the errors listed above, and MalformedMessage when the reply does not keep its contract.
     """
     broker = get_broker()
-    node = broker.node
-    correlation_id, reply = node.wait_for_reply()
+    channel = await _layer.expect_reply()
     progress = "connecting"
 
     def on_end(error: MessagingError | None) -> None:
         nonlocal progress
         progress = "confirmed"
-        if error is not None and not reply.done():
-            reply.set_exception(error)
+        if error is not None:
+            _layer.fail_reply(channel, error)
 
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -75,19 +81,19 @@ async def acall(
                 type=type,
                 body=encode_body(body),
                 message_id=message_id or new_message_id(),
-                correlation_id=correlation_id,
-                reply_to=node.queue,
+                correlation_id=channel.partition("!")[2],
+                reply_to=broker.node.queue,
                 headers=_headers(timeout_seconds, subject, sealed, headers),
             )
             broker.post(broker.topology.commands, service, envelope, on_end)
             if progress == "connecting":
                 progress = "published"
-            answer = await reply
+            answer = await _layer.receive(channel)
     except TimeoutError:
         raise _time_out(progress, service, type, timeout_seconds) from None
     finally:
-        node.forget(correlation_id)
-    return Reply.decode(answer.body).unwrap()
+        _layer.forget_reply(channel)
+    return Reply.of(answer).unwrap()
 
 
 def _headers(

@@ -1,7 +1,7 @@
 """What every broker does: see ``checkout/messaging/broker.py``."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from itertools import count
 
 import pytest
@@ -145,8 +145,10 @@ async def test_what_was_not_acknowledged_comes_again_after_a_lost_connection(lab
     assert again.envelope.message_id == first.message_id
     assert again.redelivered
     assert again.delivery_count == 1
-    lost.ack()  # of the old connection: means nothing, and breaks nothing
-    again.ack()
+    lost.ack()  # of the old connection: settles nothing, and breaks nothing
+    again.reject(requeue=True)
+    (await inbox.next()).ack()
+    await within(broker.wait_connected())
     await a_moment(broker)
     assert len(inbox) == 0
 
@@ -313,7 +315,11 @@ async def test_a_closed_broker_publishes_nothing(lab: Lab):
 class TakesAll:
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
+        self.waiting = 0
 
     def take(self, delivery: Delivery) -> bool:
         self._inbox(delivery)
         return True
+
+    def end_waits(self, error: Callable[[], MessagingError]) -> None:
+        """Nobody waits here."""

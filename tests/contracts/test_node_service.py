@@ -1,44 +1,24 @@
 """A service in another language, which knows nothing but the written contract, takes part."""
 
 import asyncio
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from checkout.messaging.envelope import Envelope, Reply
 from tests.support.brokers import Inbox, RabbitmqLab, a_moment, command, within
-from tests.support.environment import missing
+from tests.support.javascript import installed_service
 from tests.support.services import Client
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.node]
 
-FOLDER = Path(__file__).parent / "node_risk_service"
-
-
-@pytest.fixture(scope="session")
-def service_folder(node: str) -> Path:
-    """The service with what it depends on, installed when it is missing."""
-    if not (FOLDER / "node_modules" / "amqplib").is_dir():
-        npm = shutil.which("npm") or missing("npm: install Debian's package npm")
-        installed = subprocess.run(
-            [npm, "ci", "--no-audit", "--no-fund"], cwd=FOLDER, capture_output=True, text=True, check=False
-        )
-        if installed.returncode:
-            missing(f"amqplib: npm ci failed: {installed.stderr[-500:]}")
-    return FOLDER
-
 
 @pytest.fixture
-async def service(
-    rabbitmq: RabbitmqLab, vhost: str, node: str, service_folder: Path
-) -> AsyncIterator[asyncio.subprocess.Process]:
+async def service(rabbitmq: RabbitmqLab, vhost: str, node: str) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         node,
         "service.mjs",
-        cwd=service_folder,
+        cwd=installed_service(),
         env={"BROKER_URL": vhost, "CHECKOUT_PREFIX": rabbitmq.prefix},
         stdout=asyncio.subprocess.PIPE,
     )

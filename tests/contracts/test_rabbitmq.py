@@ -229,8 +229,6 @@ async def test_each_incarnation_is_a_new_pair_of_connections(rabbitmq: RabbitmqL
 
 async def test_the_node_queue_outlives_the_connection_and_keeps_what_came_meanwhile(rabbitmq: RabbitmqLab):
     broker = await rabbitmq.broker()
-    correlation_id, _ = broker.node.wait_for_reply()
-    broker.node.forget(correlation_id)
     link = await Link.open(connection_parameters(rabbitmq.url, "a test"))
 
     async def look(channel: AmqpChannel) -> None:
