@@ -1,0 +1,238 @@
+"""Each page for itself: how it looks at any width, how it is read and operated, and what it asks for."""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import partial
+from typing import Literal
+from urllib.parse import parse_qs
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, Response, Route, expect
+
+from tests.browser.looking import assert_accessible
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.browser
+
+MAX_PAGE_BYTES = 50_000
+CARD = "4444333322221111"
+FIELDS = {"Card number": CARD, "Name on card": "A. Shopper", "Expiry date": "1239", "Security code": "123"}
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    context.set_default_timeout(15_000)
+    yield context.new_page()
+    context.close()
+
+
+def order(page: Page, stack: Stack) -> str:
+    """Buy something; leads to the checkout. Returns the payment's reference."""
+    page.goto(f"{stack.web_url}/")
+    page.get_by_role("button", name=re.compile("^Buy ")).first.click()
+    page.wait_for_url("**/checkout/**")
+    return page.url.split("/")[-2]
+
+
+def fill_in(page: Page) -> None:
+    for label, value in FIELDS.items():
+        page.get_by_label(label).fill(value)
+
+
+def put(stack: Stack, reference: str, state: str) -> None:
+    """Set the stage: the payment is in this state, whatever led there."""
+    stack.manage(
+        "shell",
+        "--command",
+        f"Payment.objects.filter(reference={reference!r}).update(state={state!r}, refusal_reason='')",
+    )
+
+
+def posted(request: Request) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(request.post_data or "").items()}
+
+
+def _weigh(sizes: dict[str, int], response: Response) -> None:
+    sizes[response.url] = len(response.body())
+
+
+@pytest.fixture(scope="module")
+def references(browser: Browser, shared_stack: Stack) -> dict[str, str]:
+    """A payment in each state that has a page of its own."""
+    context = browser.new_context()
+    page = context.new_page()
+    found = {}
+    for state in ("open", "confirming", "captured", "refused", "expired"):
+        found[state] = order(page, shared_stack)
+        put(shared_stack, found[state], state)
+    context.close()
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_every_page_can_be_read_and_operated_at_any_width(
+    browser: Browser,
+    shared_stack: Stack,
+    references: dict[str, str],
+    width: int,
+    scheme: Literal["light", "dark"],
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 700}, color_scheme=scheme)
+    page = context.new_page()
+    for reference in references.values():
+        page.goto(f"{shared_stack.web_url}/checkout/{reference}/")
+        assert_accessible(page)
+    page.goto(f"{shared_stack.web_url}/checkout/{references['open']}/")
+    page.get_by_role("button", name=re.compile("^Pay ")).click()
+    assert_accessible(page)
+    for path in ("", "nothing/", "checkout/pay_00000000000000000000000000000000/"):
+        page.goto(f"{shared_stack.web_url}/{path}")
+        assert_accessible(page)
+    context.close()
+
+
+def test_every_page_is_small_and_asks_nobody_but_the_provider(
+    browser: Browser, shared_stack: Stack, references: dict[str, str]
+) -> None:
+    for reference in ("", *references.values()):
+        context = browser.new_context()
+        page = context.new_page()
+        sizes: dict[str, int] = {}
+        page.on("response", partial(_weigh, sizes))
+        page.goto(
+            f"{shared_stack.web_url}/checkout/{reference}/" if reference else f"{shared_stack.web_url}/",
+            wait_until="networkidle",
+        )
+        assert len(sizes) > 1
+        assert sum(sizes.values()) < MAX_PAGE_BYTES, sizes
+        assert all(url.startswith((shared_stack.web_url, shared_stack.sandbox_url)) for url in sizes)
+        context.close()
+
+
+def test_what_is_wrong_is_said_at_each_field_and_the_first_has_the_focus(
+    page: Page, shared_stack: Stack
+) -> None:
+    order(page, shared_stack)
+    page.get_by_label("Card number").fill("4444333322221112")
+    page.get_by_role("button", name=re.compile("^Pay ")).click()
+    number = page.get_by_label("Card number")
+    expect(number).to_be_focused()
+    expect(number).to_have_attribute("aria-invalid", "true")
+    expect(number).to_have_accessible_description(re.compile("has a wrong digit"))
+    for label in ("Name on card", "Expiry date", "Security code"):
+        expect(page.get_by_label(label)).to_have_accessible_description(re.compile("Enter the"))
+    fill_in(page)
+    page.route("**/pay/", lambda route: route.abort())
+    page.get_by_role("button", name=re.compile("^Pay ")).click()
+    expect(page.locator("[aria-invalid=true]")).to_have_count(0)
+
+
+def test_the_keyboard_alone_pays(page: Page, shared_stack: Stack) -> None:
+    order(page, shared_stack)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    for label, value in FIELDS.items():
+        page.keyboard.press("Tab")
+        expect(page.get_by_label(label)).to_be_focused()
+        page.keyboard.type(value)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name=re.compile("^Pay "))).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Payment complete")
+
+
+def test_the_card_leaves_the_page_sealed_and_only_its_first_digits_open(
+    page: Page, shared_stack: Stack
+) -> None:
+    sent: list[Request] = []
+    page.on("request", lambda request: sent.append(request))
+    order(page, shared_stack)
+    fill_in(page)
+    page.get_by_role("button", name=re.compile("^Pay ")).click()
+    page.wait_for_url("**/result/")
+    everything = " ".join(f"{request.url} {request.post_data or ''}" for request in sent)
+    assert CARD not in everything
+    assert "Bin=444433&" in f"{everything}&".replace(" ", "&")
+    form = posted(next(request for request in sent if request.url.endswith("/pay/")))
+    assert form["encrypted_card"].count(".") == 4
+    assert form["browser_javascript_enabled"] == "true"
+    assert form["browser_colour_depth"].isdigit()
+    assert form["device_data_reference"].startswith("0_")
+
+
+def test_paying_is_announced_and_a_second_click_does_nothing(page: Page, shared_stack: Stack) -> None:
+    sent: list[Request] = []
+    held: list[Route] = []
+    page.on("request", lambda request: sent.append(request))
+    page.route("**/ddc.html", lambda route: held.append(route))
+    order(page, shared_stack)
+    fill_in(page)
+    page.get_by_role("button", name=re.compile("^Pay ")).dblclick()
+    expect(page.get_by_role("status")).to_contain_text("Paying…")
+    expect(page.get_by_role("button", name=re.compile("^Pay "))).to_be_disabled()
+    held.pop().continue_()
+    page.wait_for_url("**/result/")
+    assert sum(request.url.endswith("/pay/") for request in sent) == 1
+
+
+def test_a_device_check_that_does_not_answer_is_not_waited_for_longer_than_ten_seconds(
+    page: Page, shared_stack: Stack
+) -> None:
+    page.route("**/ddc.html", lambda route: route.abort())
+    page.clock.install()
+    order(page, shared_stack)
+    fill_in(page)
+    with page.expect_request("**/pay/") as paying:
+        page.get_by_role("button", name=re.compile("^Pay ")).click()
+        expect(page.get_by_role("status")).to_contain_text("Paying…")
+        page.clock.run_for(10_001)
+    assert "device_data_reference" not in posted(paying.value)
+
+
+def test_only_the_frame_of_the_device_check_is_listened_to(page: Page, shared_stack: Stack) -> None:
+    held: list[Route] = []
+    page.route("**/ddc.html", lambda route: held.append(route))
+    order(page, shared_stack)
+    fill_in(page)
+    page.get_by_role("button", name=re.compile("^Pay ")).click()
+    expect(page.get_by_role("status")).to_contain_text("Paying…")
+    forged = json.dumps({"MessageType": "profile.completed", "SessionId": "forged", "Status": True})
+    page.evaluate("(message) => window.postMessage(message, '*')", forged)
+    with page.expect_request("**/pay/") as paying:
+        held.pop().continue_()
+    assert posted(paying.value)["device_data_reference"].startswith("0_")
+
+
+def test_without_the_providers_script_the_page_says_that_nothing_was_paid(
+    page: Page, shared_stack: Stack
+) -> None:
+    page.route("**/worldpay-cse.js", lambda route: route.abort())
+    order(page, shared_stack)
+    expect(page.get_by_role("alert")).to_contain_text("Nothing has been paid")
+    expect(page.get_by_label("Card number")).to_be_hidden()
+
+
+def test_the_status_page_stands_still_for_those_who_prefer_that(
+    browser: Browser, shared_stack: Stack, references: dict[str, str]
+) -> None:
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(f"{shared_stack.web_url}/checkout/{references['confirming']}/status/")
+    expect(page.get_by_role("status")).to_contain_text("Please do not pay again")
+    assert page.evaluate("document.getAnimations().length") == 0
+    context.close()
+
+
+def test_a_policy_stops_scripts_that_are_not_ours(
+    page: Page, shared_stack: Stack, references: dict[str, str]
+) -> None:
+    page.goto(f"{shared_stack.web_url}/checkout/{references['open']}/")
+    page.evaluate(
+        """() => { const script = document.createElement("script");
+        script.textContent = "window.ran = true"; document.body.append(script); }"""
+    )
+    assert page.evaluate("window.ran") is None
