@@ -10,7 +10,7 @@ from checkout.tryout.browser import NotReachable
 from checkout.tryout.shopper import acs_form
 from tests.flows.stack.shopping import CHALLENGE, is_handled, paid_once, shopper_at
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(150)]
 
 
 def test_killed_with_a_challenge_return_in_hand_the_payment_completes_and_a_reload_shows_it(start_stack):

@@ -1,0 +1,21 @@
+"""The risk service in JavaScript, with what it depends on."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.support.environment import missing
+from tests.support.program import ROOT
+
+FOLDER = ROOT / "tests" / "contracts" / "node_risk_service"
+
+
+def installed_service() -> Path:
+    """Its folder; what it depends on is installed when it is missing."""
+    if not (FOLDER / "node_modules" / "amqplib").is_dir():
+        npm = shutil.which("npm") or missing("npm: install Debian's package npm")
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        installed = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
+        if installed.returncode:
+            missing(f"amqplib: npm ci failed: {installed.stderr[-500:]}")
+    return FOLDER
