@@ -49,6 +49,7 @@ async def test_a_command_is_handled_answered_recorded_and_marked(lab: MemoryLab)
     assert (inbox.consumer, inbox.message_id, inbox.subject) == ("greeter", sent.message_id, "pay_1")
     outbox = await in_thread(OutboxMessage.objects.get)
     assert (outbox.message_id, outbox.type, outbox.subject) == (answer.message_id, "reply", "pay_1")
+    assert not outbox.carries_sealed
 
 
 async def test_a_repeated_message_has_its_effect_once(lab: MemoryLab):

@@ -14,6 +14,7 @@ class Proxy:
         self._port = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._clients: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.accepted = 0
@@ -57,22 +58,29 @@ class Proxy:
             writer.write(data)
 
     async def close(self) -> None:
+        """Leave no socket behind, not even of a connection that is only just being made."""
         await self.refuse()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        try:
-            upstream_reader, upstream = await asyncio.open_connection(
-                self._target.hostname, self._target.port or 5672
-            )
-        except OSError:
-            writer.transport.abort()
-            return
-        ends = {writer, upstream}
-        self._writers |= ends
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         self._clients.add(writer)
+        ends = {writer}
+        self._writers |= ends
         try:
-            await asyncio.gather(self._pass_on(reader, upstream), self._pass_on(upstream_reader, writer))
+            with contextlib.suppress(OSError):
+                upstream_reader, upstream = await asyncio.open_connection(
+                    self._target.hostname, self._target.port or 5672
+                )
+                ends.add(upstream)
+                self._writers.add(upstream)
+                await asyncio.gather(self._pass_on(reader, upstream), self._pass_on(upstream_reader, writer))
         finally:
             self._writers -= ends
             self._clients.discard(writer)
