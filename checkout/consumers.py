@@ -6,16 +6,13 @@ from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from checkout import operations
+from checkout import operations, problems
 from checkout.database import in_thread
-from checkout.errors import PaymentNotFound, TokenRejected
 from checkout.pages import next_path
 from checkout.states import PaymentState
 
 MAX_MESSAGE_BYTES = 4096
-# Codes of the WebSocket protocol (RFC 6455, section 7.4.1).
-POLICY_VIOLATION = 1008
-MESSAGE_TOO_BIG = 1009
+MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
 
 
 class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
@@ -34,8 +31,8 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
             operations.check_status_token(self.reference, query.get("token", [""])[0])
             await self.channel_layer.group_add(self.group, self.channel_name)
             payment = await in_thread(operations.payment_view, self.reference)
-        except (TokenRejected, PaymentNotFound):
-            await self.close(POLICY_VIOLATION)
+        except problems.EXPECTED:
+            await self.close()
             return
         await self.accept()
         await self._tell(payment.state)

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.browser
 
 MAX_PAGE_BYTES = 50_000
 CARD = "4444333322221111"
+STATES = ("open", "confirming", "captured", "refused", "expired")
 FIELDS = {"Card number": CARD, "Name on card": "A. Shopper", "Expiry date": "1239", "Security code": "123"}
 
 
@@ -41,15 +42,6 @@ def fill_in(page: Page) -> None:
         page.get_by_label(label).fill(value)
 
 
-def put(stack: Stack, reference: str, state: str) -> None:
-    """Set the stage: the payment is in this state, whatever led there."""
-    stack.manage(
-        "shell",
-        "--command",
-        f"Payment.objects.filter(reference={reference!r}).update(state={state!r}, refusal_reason='')",
-    )
-
-
 def posted(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(request.post_data or "").items()}
 
@@ -60,14 +52,15 @@ def _weigh(sizes: dict[str, int], response: Response) -> None:
 
 @pytest.fixture(scope="module")
 def references(browser: Browser, shared_stack: Stack) -> dict[str, str]:
-    """A payment in each state that has a page of its own."""
+    """A payment in each state that has a page of its own, whatever would lead there."""
     context = browser.new_context()
     page = context.new_page()
-    found = {}
-    for state in ("open", "confirming", "captured", "refused", "expired"):
-        found[state] = order(page, shared_stack)
-        put(shared_stack, found[state], state)
+    found = {state: order(page, shared_stack) for state in STATES}
     context.close()
+    update = (
+        "for state, reference in {}.items(): Payment.objects.filter(reference=reference).update(state=state)"
+    )
+    shared_stack.manage("shell", "--command", update.format(found))
     return found
 
 
