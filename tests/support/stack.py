@@ -27,7 +27,8 @@ class Stack:
     that browsers take them for different sites. `programs` has each process by name: `web` (`web-2`, …),
     the services' names, `relay`, `sandbox`.
 
-    A service named in `without` is not started: the test provides it. `environment` overrides settings.
+    A service named in `without` is not started: the test provides it. `environment` overrides settings,
+    `web_environment` those of the web processes alone.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Stack:
         webs: int = 1,
         without: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        web_environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.broker_url = broker_url
@@ -66,7 +68,8 @@ class Stack:
         web = ["-m", "uvicorn", "payments_gateway.asgi:application", "--fd", str(descriptor)]
         web += ["--timeout-graceful-shutdown", "15", "--no-access-log"]
         for number in range(1, webs + 1):
-            self._add("web" if number == 1 else f"web-{number}", web, descriptors=[descriptor])
+            name = "web" if number == 1 else f"web-{number}"
+            self._add(name, web, descriptors=[descriptor], environment=web_environment)
         for service in SERVICES:
             if service not in without:
                 self._add(service, ["manage.py", "run_service", service])
@@ -133,12 +136,19 @@ class Stack:
             tails += [f"--- {program.name} ({state})", *program.text().splitlines()[-lines:]]
         return "\n".join(tails)
 
-    def _add(self, name: str, arguments: Sequence[str], descriptors: Sequence[int] = ()) -> None:
+    def _add(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        descriptors: Sequence[int] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.programs[name] = Program(
             name,
             [sys.executable, *arguments],
             log=self.folder / f"{name}.log",
-            environment=self.environment,
+            environment={**self.environment, **(environment or {})},
             descriptors=descriptors,
         )
 
