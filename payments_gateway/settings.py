@@ -28,7 +28,8 @@ INSTALLED_APPS = [
     "checkout",
 ]
 
-# All of these run on the event loop: a synchronous one would pin a thread to every held request.
+# For the shop, the back office and whatever else does not wait. Held requests have a shorter chain of their
+# own, which never leaves the event loop: see checkout/held.py.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "checkout.security.SecurityHeadersMiddleware",
