@@ -1,0 +1,69 @@
+"""The demonstration, started as a person starts it."""
+
+import re
+import socket
+
+import pytest
+import requests
+
+from checkout.tryout.demo import NotPossible, check_port
+from tests.tryout.running_demo import RunningDemo
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+def test_once_it_buys_one_thing_shows_every_hop_and_stops(tmp_path):
+    demo = RunningDemo(tmp_path)
+    ended = demo.run("--once")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert re.search(
+        r"browser +POST localhost:\d+/checkout/pay_\w+…/challenge/return/.*303, no cookie", ended.stdout
+    )
+    assert "provider call    authorise" in ended.stdout
+    assert "End: captured (as expected)." in ended.stdout
+    assert str(demo.folder) in ended.stdout
+    assert demo.is_gone()
+
+
+def test_a_port_in_use_is_told_before_anything_starts(tmp_path):
+    demo = RunningDemo(tmp_path)
+    with socket.create_server(("127.0.0.1", demo.sandbox_port)):
+        ended = demo.run("--once")
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == (
+        f"CommandError: Port {demo.sandbox_port} at 127.0.0.1 cannot be used: Address already in use. "
+        "Stop what uses it, or choose others with --port and --sandbox-port."
+    )
+    assert not demo.folder.exists()
+
+
+def test_a_port_is_looked_at_under_every_name_of_this_machine():
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("missing: IPv6")
+    with (
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as server,
+        pytest.raises(NotPossible, match="at ::1"),
+    ):
+        check_port(server.getsockname()[1])
+
+
+def test_it_tells_where_everything_is_and_lets_staff_in(demo):
+    told = demo.folder.with_suffix(".log").read_text()
+    assert f"Shop            {demo.url}/" in told
+    ((user, password),) = re.findall(r"Back office .*\((\w+), password ([\w-]+)\)", told)
+    login = f"{demo.url}/admin/login/"
+    with requests.Session() as session:
+        session.get(login, timeout=20)
+        form = {"username": user, "password": password, "csrfmiddlewaretoken": session.cookies["csrftoken"]}
+        answer = session.post(login, form, allow_redirects=False, timeout=20)
+    assert answer.status_code == 302
+    assert "sessionid" in answer.cookies
+
+
+def test_stopped_while_it_starts_it_leaves_nothing_behind(tmp_path):
+    demo = RunningDemo(tmp_path)
+    program = demo.program()
+    program.start()
+    program.wait_for_line("Starting the sandbox and the gateway", seconds=60)
+    assert program.terminate() == 130
+    assert demo.is_gone()
