@@ -7,20 +7,29 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from defusedxml.ElementTree import fromstring
 
 OK = (200, b"[OK]")
+REFUSED = (500, b"")
+
+
+def journal_type(body: bytes) -> str | None:
+    journal = fromstring(body).find(".//journal")
+    return None if journal is None else journal.get("journalType")
 
 
 class Inbox:
-    """Answers with `answers` one after the other, then always accepts."""
+    """Answers with `answers` one after the other, then accepts all but the journal types in `unwanted`."""
 
     def __init__(self) -> None:
         self.answers: deque[tuple[int, bytes]] = deque()
+        self.unwanted: set[str] = set()
         self.bodies: list[bytes] = []
         inbox = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                inbox.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-                status, body = inbox.answers.popleft() if inbox.answers else OK
+                received = self.rfile.read(int(self.headers["Content-Length"]))
+                inbox.bodies.append(received)
+                usual = REFUSED if journal_type(received) in inbox.unwanted else OK
+                status, body = inbox.answers.popleft() if inbox.answers else usual
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -33,8 +42,7 @@ class Inbox:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
 
     def journal_types(self) -> list[str | None]:
-        events = [fromstring(body).find(".//journal") for body in self.bodies]
-        return [None if journal is None else journal.get("journalType") for journal in events]
+        return [journal_type(body) for body in self.bodies]
 
     def __enter__(self) -> "Inbox":
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})

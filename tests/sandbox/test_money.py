@@ -48,6 +48,27 @@ def test_partial_refunds_may_not_exceed_what_was_captured(merchant):
     assert merchant.inquire("order-1").text("lastEvent") == "REFUNDED"
 
 
+def test_what_has_been_asked_for_counts_before_it_is_booked(sandbox_of):
+    with sandbox_of(settle_seconds=0.5) as url:
+        merchant = Merchant(url)
+        merchant.submit("order-1")
+        merchant.capture("order-1", 1000)
+        assert merchant.capture("order-1", 51).error[0] == "5"
+        wait_until(lambda: merchant.books("order-1")["captured"] == 1000, "the capture to be booked")
+        merchant.refund("order-1", 900)
+        assert merchant.refund("order-1", 101).error[0] == "5"
+
+
+def test_a_restart_books_nothing_twice(sandbox_of):
+    for code in ("order-1", "order-2"):
+        with sandbox_of() as url:
+            merchant = Merchant(url)
+            merchant.submit(code, amount=2000)
+            merchant.capture(code, 600)
+            wait_until(lambda m=merchant, c=code: m.books(c)["captured"] == 600, "the capture to be booked")
+            assert merchant.books("order-1")["captured"] == 600
+
+
 def test_a_cancellation_ends_the_authorisation(merchant):
     merchant.submit("order-1")
     assert merchant.cancel("order-1").root.find(".//cancelReceived") is not None

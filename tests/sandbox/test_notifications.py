@@ -67,13 +67,12 @@ def test_a_notification_that_is_not_accepted_holds_back_the_later_ones_of_its_li
 
 
 def test_a_booking_that_is_not_accepted_does_not_hold_back_authorisations(notifying, inbox):
+    inbox.unwanted = {"CAPTURED"}
     notifying.submit("order-1")
-    wait_until(lambda: inbox.journal_types() == ["AUTHORISED"], "the authorisation")
-    inbox.answers += [(500, b"")]
     notifying.capture("order-1", 1050)
-    wait_until(lambda: inbox.journal_types()[1:2] == ["CAPTURED"], "the first try of the capture")
+    wait_until(lambda: "CAPTURED" in inbox.journal_types(), "the first try of the capture")
     notifying.submit("order-2")
-    wait_until(lambda: sorted(inbox.journal_types()[2:]) == ["AUTHORISED", "CAPTURED"], "both")
+    wait_until(lambda: inbox.journal_types().count("AUTHORISED") == 2, "the second authorisation")
 
 
 def test_what_was_not_accepted_before_a_stop_is_sent_after_the_next_start(sandbox_of, inbox):
