@@ -16,6 +16,7 @@ from checkout.messaging.link import AmqpChannel, Link, on_disposable_channel
 from checkout.messaging.publisher import Publisher
 from checkout.messaging.topology import Queue
 from tests.support.brokers import Inbox, RabbitmqLab, a_moment, command, reconnected, within
+from tests.support.proxy import Proxy
 from tests.support.vhosts import close_connections
 
 pytestmark = pytest.mark.rabbitmq
@@ -147,6 +148,35 @@ async def test_what_is_unconfirmed_is_bounded(rabbitmq: RabbitmqLab, limits: dic
     publisher.post("", "nowhere", command("{}"), outcomes.append)
     await within(publisher.drained.wait())
     await link.close()
+
+
+async def test_confirms_of_an_earlier_incarnation_mean_nothing(rabbitmq: RabbitmqLab, vhost: str):
+    later_proxy = Proxy(vhost)
+    await later_proxy.accept()
+    earlier = await Link.open(connection_parameters(rabbitmq.url, "earlier"))
+    later = await Link.open(connection_parameters(later_proxy.url, "later"))
+    publisher = Publisher("guest")
+    of_the_earlier: list[object] = []
+    of_the_later: list[object] = []
+
+    await publisher.prepare(earlier)
+    rabbitmq.proxy.hold()
+    publisher.post("", "nowhere", command(), of_the_earlier.append)
+    publisher.lost()
+    await publisher.prepare(later)
+    later_proxy.hold()
+    publisher.post("", "nowhere", command(), of_the_later.append)
+    rabbitmq.proxy.let_go()
+    await within(earlier.channel())  # behind the earlier confirm, which has the same delivery tag
+    assert [type(outcome) for outcome in of_the_earlier] == [PublishUncertain]
+    assert of_the_later == []
+
+    later_proxy.let_go()
+    await within(publisher.drained.wait())
+    assert [type(outcome) for outcome in of_the_later] == [Undeliverable]
+    await earlier.close()
+    await later.close()
+    await later_proxy.close()
 
 
 async def test_thousands_at_once_are_all_confirmed(rabbitmq: RabbitmqLab):

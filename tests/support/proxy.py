@@ -52,6 +52,10 @@ class Proxy:
         """Keep connections open and pass nothing on, as a broken network does."""
         self._flowing.clear()
 
+    def let_go(self) -> None:
+        """Pass on again, what was held first."""
+        self._flowing.set()
+
     def say_to_clients(self, data: bytes) -> None:
         """Put bytes of our own into what clients receive."""
         for writer in self._clients:
