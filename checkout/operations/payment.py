@@ -50,6 +50,7 @@ class PaymentView:
     merchant_name: str
     refusal_reason: str
     return_url: str
+    captures_automatically: bool
     created_at: datetime
     updated_at: datetime
     card: dict[str, str] = field(default_factory=dict)
@@ -127,6 +128,7 @@ def payment_view(reference: str) -> PaymentView:
         merchant_name=payment.merchant.name,
         refusal_reason=payment.refusal_reason,
         return_url=payment.return_url,
+        captures_automatically=payment.captures_automatically,
         created_at=payment.created_at,
         updated_at=payment.updated_at,
         card=attempt.card if attempt else {},
