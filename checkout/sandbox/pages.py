@@ -32,7 +32,7 @@ class Pages:
             status_code=status,
             headers={
                 "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
-                f" base-uri 'none'; frame-ancestors {ancestors}",
+                f" img-src 'self'; base-uri 'none'; frame-ancestors {ancestors}",
                 "Cache-Control": "no-store",
                 "Referrer-Policy": "no-referrer",
                 "X-Content-Type-Options": "nosniff",
