@@ -1,0 +1,45 @@
+"""The money, as the provider has it: every browser flow ends with a look into the sandbox's books."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
+
+
+def assert_paid_once(stack: Stack, reference: str, minor: int, currency: str) -> None:
+    """One authorisation and one capture of exactly this amount, over all tries; waits until it is booked."""
+    wait_until(lambda: state_of(stack, reference) == "captured", f"the capture of {reference}")
+    events = list(_events(stack, reference))
+    kinds = Counter(event["kind"] for event in events)
+    assert (kinds["authorised"], kinds["capture_requested"], kinds["captured"]) == (1, 1, 1), kinds
+    assert {event["amount"] for event in events if event["kind"] == "captured"} == {minor}
+    (paid,) = [order for order in _orders(stack, reference) if order["authorised"]]
+    amounts = (paid["authorised"], paid["captured"], paid["cancelled"], paid["refunded"])
+    assert (*amounts, paid["currency"]) == (minor, minor, 0, 0, currency)
+
+
+def assert_nothing_taken(stack: Stack, reference: str, *, tries: int = 1) -> None:
+    """The provider heard of this many tries and authorised none of them."""
+    assert len(_orders(stack, reference)) == tries
+    kinds = {event["kind"] for event in _events(stack, reference)}
+    assert not kinds & {"authorised", "capture_requested", "captured"}, kinds
+
+
+def state_of(stack: Stack, reference: str) -> str:
+    """Where the gateway says that the payment stands."""
+    answer = requests.get(f"{stack.web_url}/checkout/{reference}/status.json", timeout=10)
+    return str(answer.json()["state"])
+
+
+def _orders(stack: Stack, reference: str) -> list[dict[str, Any]]:
+    statement = requests.get(f"{stack.sandbox_url}/books.json", timeout=10).json()
+    return [order for order in statement["orders"] if order["order_code"].startswith(f"{reference}-")]
+
+
+def _events(stack: Stack, reference: str) -> Iterator[dict[str, Any]]:
+    for order in _orders(stack, reference):
+        yield from order["events"]

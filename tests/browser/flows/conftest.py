@@ -1,0 +1,45 @@
+"""Shoppers, and the stacks that they shop at."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.flows.shopper import Shopper, shopping
+from tests.support.databases import database
+from tests.support.stack import Stack
+from tests.support.vhosts import fresh_vhost
+
+# A capture is booked some seconds after the shopper is told, and machines can be busy.
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture
+def shopper(browser: Browser, shared_stack: Stack) -> Iterator[Shopper]:
+    """A shopper where the bank's challenge takes the whole window."""
+    with shopping(browser, shared_stack) as shopper:
+        yield shopper
+
+
+@pytest.fixture
+def framed_shopper(browser: Browser, framed_stack: Stack) -> Iterator[Shopper]:
+    """A shopper at the other stack."""
+    with shopping(browser, framed_stack) as shopper:
+        yield shopper
+
+
+@pytest.fixture(scope="session")
+def framed_stack(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> Iterator[Stack]:
+    """Challenges are shown in a frame, and no request is held for longer than a second."""
+    environment = {"CHECKOUT_CHALLENGE_WINDOW": "390x400", "CHECKOUT_REPLY_BUDGET_SECONDS": "1"}
+    with (
+        fresh_vhost() as broker_url,
+        database(migrated_template) as database_url,
+        Stack(
+            tmp_path_factory.mktemp("framed-stack"),
+            broker_url=broker_url,
+            database_url=database_url,
+            environment=environment,
+        ) as stack,
+    ):
+        yield stack

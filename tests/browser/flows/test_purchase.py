@@ -1,0 +1,60 @@
+"""How a purchase can end, as the shopper sees it and as the provider has it in its books."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.flows.books import assert_nothing_taken, assert_paid_once
+from tests.browser.flows.shopper import CHALLENGED, FRICTIONLESS, REFUSED, TEA, TEA_PRICE, Shopper
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize(
+    ("item", "price"), [(TEA, TEA_PRICE), ("Folding fan", (2400, "JPY")), ("Stoneware mug", (1890, "EUR"))]
+)
+def test_a_shopper_whose_bank_asks_nothing_pays(shopper: Shopper, item: str, price: tuple[int, str]) -> None:
+    reference = shopper.order_and_pay(FRICTIONLESS, item)
+    shopper.is_told_paid()
+    assert_paid_once(shopper.stack, reference, *price)
+
+
+def test_a_shopper_who_approves_at_the_bank_has_paid(shopper: Shopper) -> None:
+    reference = shopper.order_and_pay(CHALLENGED)
+    shopper.decide("Approve")
+    shopper.is_told_paid()
+    expect(shopper.page.get_by_role("main")).to_contain_text("ending in 2503")
+    assert_paid_once(shopper.stack, reference, *TEA_PRICE)
+
+
+@pytest.mark.parametrize(
+    ("choice", "why"), [("Fail", "could not confirm that it is you"), ("Cancel", "You cancelled the payment")]
+)
+def test_a_shopper_who_does_not_pass_the_challenge_pays_nothing(
+    shopper: Shopper, choice: str, why: str
+) -> None:
+    reference = shopper.order_and_pay(CHALLENGED)
+    shopper.decide(choice)
+    shopper.is_told_not_paid(why)
+    assert_nothing_taken(shopper.stack, reference)
+
+
+def test_a_refused_card_pays_nothing_and_another_one_pays_once(shopper: Shopper) -> None:
+    reference = shopper.order_and_pay(REFUSED)
+    shopper.is_told_not_paid("not enough money available on this card")
+    assert_nothing_taken(shopper.stack, reference)
+    shopper.page.get_by_role("link", name="Try again with another card").click()
+    expect(shopper.page.get_by_role("main")).to_contain_text("The last try did not work")
+    shopper.pay(FRICTIONLESS)
+    shopper.is_told_paid()
+    assert_paid_once(shopper.stack, reference, *TEA_PRICE)
+
+
+def test_a_failed_challenge_can_be_repeated_and_passed(shopper: Shopper) -> None:
+    reference = shopper.order_and_pay(CHALLENGED)
+    shopper.decide("Fail")
+    shopper.is_told_not_paid("could not confirm that it is you")
+    shopper.page.get_by_role("link", name="Try again with another card").click()
+    shopper.pay(CHALLENGED)
+    shopper.decide("Approve")
+    shopper.is_told_paid()
+    assert_paid_once(shopper.stack, reference, *TEA_PRICE)

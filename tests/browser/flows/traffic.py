@@ -1,0 +1,39 @@
+"""What a browser asked for and complained about while somebody shopped."""
+
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebSocket
+
+
+class Traffic:
+    """Watches every page of a context. ``sites`` are the hosts that pages may ask, with their ports."""
+
+    def __init__(self, context: BrowserContext, *sites: str) -> None:
+        self.requests: list[Request] = []
+        self.complaints: list[str] = []
+        self._sites = {urlsplit(site).netloc for site in sites}
+        self._hosts: set[str] = set()
+        context.on("page", self._watch)
+        context.on("request", self._note)
+        context.on("console", self._listen)
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+
+    def check(self) -> None:
+        """No script failed, no policy was violated, and nobody else was asked for anything."""
+        assert not self.complaints
+        assert self._hosts <= self._sites
+
+    def _watch(self, page: Page) -> None:
+        page.on("websocket", self._note_socket)
+
+    def _note(self, request: Request) -> None:
+        self.requests.append(request)
+        if request.url.startswith("http"):
+            self._hosts.add(urlsplit(request.url).netloc)
+
+    def _note_socket(self, socket: WebSocket) -> None:
+        self._hosts.add(urlsplit(socket.url).netloc)
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.text} ({message.location['url']})")
