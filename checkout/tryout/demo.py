@@ -80,7 +80,7 @@ class Demo:
         self._prepare_folder()
         with Children(self.root, self.folder, self.environment) as children:
             self._start(children, say)
-            say("Buying something, through a 3-D Secure challenge\n")
+            say("Buying something, through a 3-D Secure challenge\n\n")
             code = children.run_visibly(
                 [*MANAGE, "try_purchase", "--scenario", "challenge", "--url", self.url]
             )
