@@ -1,6 +1,7 @@
 """The timer: turns a step that took too long into a command to the orchestrator."""
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 from django.db import DatabaseError, connection, transaction
@@ -15,14 +16,16 @@ from checkout.models import OutboxMessage, Saga
 log = structlog.get_logger(__name__)
 
 BATCH = 100
+REPEATED_AFTER = timedelta(minutes=10)
 
 
 @transaction.atomic
 def enqueue_passed_deadlines() -> int:
     """Write a command for every running saga whose deadline has passed; return how many.
 
-    Several timers may run at once: each takes other rows. Taking the deadline off the row and writing the
-    command is one transaction, so a deadline passes once.
+    Several timers may run at once: each takes other rows. Moving the deadline on and writing the command is
+    one transaction. If the command is lost, as a dead letter, another follows; two of them are harmless,
+    since the first moves the saga's version on.
     """
     due = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=timezone.now())
     sagas = list(
@@ -40,7 +43,9 @@ def enqueue_passed_deadlines() -> int:
             subject=saga.payment.reference,
             delay_seconds=0,
         )
-    Saga.objects.filter(pk__in=[saga.pk for saga in sagas]).update(deadline_at=None)
+    Saga.objects.filter(pk__in=[saga.pk for saga in sagas]).update(
+        deadline_at=timezone.now() + REPEATED_AFTER
+    )
     return len(sagas)
 
 

@@ -85,6 +85,11 @@ class Purchase:
             return _confirm(data)
         if step == "await_challenge":
             return _ask_provider(with_changes(data, is_expiring=True), delay_seconds=0)
+        # A question or its answer was lost: a dead letter, say. Both may be asked again at any time.
+        if step == "inquire":
+            return _confirm(data)
+        if step == "capture" and data.inquiries < len(INQUIRY_DELAYS):
+            return _capture_again(data, delay_seconds=0)
         return D(step=step, data=data, end=End.PARKED)
 
 
@@ -167,12 +172,17 @@ def _ask_provider(data: PurchaseData, *, delay_seconds: float) -> D:
         events=("outcome_unknown",),
         attempt_events=("outcome_unknown",),
         tells=True,
+        wait=PROVIDER_WAIT,
     )
 
 
 def _authorised(data: PurchaseData) -> D:
     if not data.captures:
         return replace(_confirm_order(data), events=("authorised",), tells=True)
+    return replace(_capture(with_changes(data, inquiries=0), delay_seconds=0), events=("authorised",))
+
+
+def _capture(data: PurchaseData, *, delay_seconds: float) -> D:
     body = commands.CapturePayment(
         payment=data.payment,
         attempt=data.attempt,
@@ -180,8 +190,14 @@ def _authorised(data: PurchaseData) -> D:
         minor=data.minor,
         currency=data.currency,
     )
-    ask = Ask(service="payments", type="payments.capture", body=body)
-    return D(step="capture", data=with_changes(data, inquiries=0), ask=ask, events=("authorised",))
+    ask = Ask(service="payments", type="payments.capture", body=body, delay_seconds=delay_seconds)
+    return D(step="capture", data=data, ask=ask, wait=PROVIDER_WAIT)
+
+
+def _capture_again(data: PurchaseData, *, delay_seconds: float) -> D:
+    """The operation is the same one, so that the provider is asked at most once unless it was not reached."""
+    again = _capture(with_changes(data, inquiries=data.inquiries + 1), delay_seconds=delay_seconds)
+    return replace(again, tells=True)
 
 
 def _capture_answered(data: PurchaseData, reply: Reply) -> D:
@@ -189,15 +205,7 @@ def _capture_answered(data: PurchaseData, reply: Reply) -> D:
     if outcome in ("approved", "pending"):
         return replace(_post_ledger(data), events=("capture_requested",), tells=True)
     if outcome == "not_sent" and data.inquiries < len(INQUIRY_DELAYS):
-        again = _authorised(data)
-        assert again.ask is not None  # noqa: S101  a purchase that got here captures
-        return replace(
-            again,
-            data=with_changes(data, inquiries=data.inquiries + 1),
-            ask=replace(again.ask, delay_seconds=INQUIRY_DELAYS[data.inquiries]),
-            events=(),
-            tells=True,
-        )
+        return _capture_again(data, delay_seconds=INQUIRY_DELAYS[data.inquiries])
     if outcome == "unknown":
         # The capture may have been taken. The provider's notification tells; until then nothing is repeated.
         return D(

@@ -170,3 +170,23 @@ def test_a_service_that_does_not_answer_before_any_money_ends_the_purchase() -> 
     saga = a_purchase().waited_too_long().answers_the_shopper().asks("orders.release")
     assert saga.events == ["refused"]
     assert saga.decision.attempt_events == ("not_sent",)
+
+
+@pytest.mark.parametrize("losses", [1, 3])
+def test_a_lost_inquiry_is_made_again_and_later(losses: int) -> None:
+    saga = an_accepted_purchase().answered(outcome="unknown")
+    for delay in INQUIRY_DELAYS[1 : losses + 1]:
+        assert saga.decision.wait is not None
+        saga.waited_too_long().asks("payments.inquire")
+        assert saga.decision.ask is not None
+        assert saga.decision.ask.delay_seconds == delay
+    saga.answered(outcome="approved").asks("payments.capture")
+
+
+def test_a_lost_capture_is_asked_for_again_as_the_same_operation_until_a_human_looks() -> None:
+    saga = an_accepted_purchase().answered(outcome="approved")
+    for _ in INQUIRY_DELAYS:
+        assert saga.decision.wait is not None
+        saga.waited_too_long().asks("payments.capture", operation=CAPTURE)
+    assert saga.events == ["authorised"]
+    saga.waited_too_long().ended("parked")
