@@ -57,11 +57,16 @@ def pass_deadline(command: commands.PassDeadline, message: Message) -> None:
 def apply_provider_event(command: commands.ApplyProviderEvent, message: Message) -> None:
     """Apply what a notification says: first to the saga that may be waiting for it, then to the payment.
 
-    Authorised and refused are left to the saga; without one that is waiting they are old news.
+    Authorised and refused are left to the saga; without one that is waiting they are old news. So is what
+    becomes of an earlier attempt: that staff cancelled or refunded it at the provider is no news of the
+    payment, which is another attempt's by now. Only a contradiction there is one.
     """
     saga = Saga.objects.select_for_update().filter(kind=purchase.kind, key=command.attempt).first()
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
-    if command.kind not in ("authorised", "refused"):
+    is_of_payment = (
+        command.kind == "conflicted" or payment.attempts.latest("number").order_code == command.attempt
+    )
+    if is_of_payment and command.kind not in ("authorised", "refused"):
         event = {"cancelled": "voided"}.get(command.kind, command.kind)
         is_applied = orchestrator.move_payment(payment, event, Actor.PROVIDER, message)
         if is_applied and event == "captured":

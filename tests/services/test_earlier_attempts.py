@@ -1,0 +1,62 @@
+"""What a provider tells of an attempt that another one has followed."""
+
+from dataclasses import asdict
+
+import pytest
+
+from checkout.commands import ApplyProviderEvent
+from checkout.models import Attempt, LedgerEntry, Payment
+from checkout.providers.base import Browser
+from checkout.services.checkout import service
+from tests.services.delivering import command, deliver
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def next_attempt(attempt: Attempt) -> Attempt:
+    """The one that the payment now stands for; ``attempt`` was refused."""
+    Attempt.objects.filter(pk=attempt.pk).update(state=Attempt.State.REFUSED)
+    browser = Browser(accept_header="text/html", user_agent="Test", ip_address="192.0.2.7")
+    return Attempt.objects.create(
+        payment=attempt.payment,
+        number=2,
+        provider_account=attempt.provider_account,
+        order_code=f"{attempt.payment.reference}-2",
+        session_id="another-session",
+        browser=asdict(browser),
+        state=Attempt.State.AUTHORISED,
+    )
+
+
+def state_after(kind: str, attempt: Attempt, before: str) -> str:
+    Payment.objects.filter(pk=attempt.payment_id).update(state=before)
+    told = ApplyProviderEvent(payment=attempt.payment.reference, attempt=attempt.order_code, kind=kind)
+    sent = deliver(service, command("checkout.apply_provider_event", told)).commands
+    assert ("ledger.post" in [envelope.type for envelope in sent]) == (
+        kind == "captured" and attempt.number == 2
+    )
+    assert not LedgerEntry.objects.exists()
+    return Payment.objects.get(pk=attempt.payment_id).state
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        ("cancelled", "authorised", "voided"),
+        ("captured", "capture_pending", "captured"),
+        ("refunded", "captured", "refunded"),
+        ("charged_back", "captured", "charged_back"),
+    ],
+)
+def test_only_the_latest_attempt_moves_the_payment(
+    attempt: Attempt, next_attempt: Attempt, kind: str, before: str, after: str
+) -> None:
+    assert state_after(kind, attempt, before) == before
+    assert state_after(kind, next_attempt, before) == after
+
+
+def test_an_earlier_attempt_that_was_authorised_after_all_is_for_staff(
+    attempt: Attempt, next_attempt: Attempt
+) -> None:
+    assert state_after("conflicted", attempt, "authorised") == "conflicted"
