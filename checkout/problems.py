@@ -140,7 +140,7 @@ def problem_of(error: Exception) -> Problem:
 
 def respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpResponse:
     """Return the problem as a page or, for programs, as JSON. ``back`` is the address the page leads to."""
-    if _wants_json(request):
+    if wants_json(request):
         body = json.dumps(
             {
                 "type": f"urn:checkout:problem:{problem.code}",
@@ -158,7 +158,8 @@ def respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpRe
     return HttpResponse(body, status=problem.status, content_type=content_type, headers=headers)
 
 
-def _wants_json(request: HttpRequest) -> bool:
+def wants_json(request: HttpRequest) -> bool:
+    """Whether a program is asking, rather than a person with a browser."""
     if request.path.startswith(JSON_PATHS) or request.path.endswith(".json"):
         return True
     preferred = request.get_preferred_type(["text/html", "application/json", "application/problem+json"])

@@ -25,7 +25,7 @@ async def checkout(request: HttpRequest, reference: str) -> HttpResponse:
 async def pay(request: HttpRequest, reference: str) -> HttpResponse:
     """Commit the attempt, wait for what comes of it, lead to the page that shows it."""
     form = PayForm(request.POST)
-    if "encrypted_card" in form.errors:
+    if "encrypted_card" in form.errors and not problems.wants_json(request):
         return await _card_form(request, reference, status=400)
     if not form.is_valid():
         return problems.respond(request, problems.MALFORMED, back=path_of(reference, None))
