@@ -6,14 +6,23 @@ from typing import Any
 import psycopg
 import requests
 
-from checkout.tryout.browser import Browser
+from checkout.tryout.browser import Browser, Page
 from checkout.tryout.card import Card
 from checkout.tryout.scenarios import CHALLENGE, FRICTIONLESS
-from checkout.tryout.shopper import Shopper
+from checkout.tryout.shopper import Shopper, acs_form, only_way_on
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
-__all__ = ["CHALLENGE", "FRICTIONLESS", "NotedCard", "is_handled", "paid_once", "rows", "shopper_at"]
+__all__ = [
+    "CHALLENGE",
+    "FRICTIONLESS",
+    "NotedCard",
+    "approved",
+    "is_handled",
+    "paid_once",
+    "rows",
+    "shopper_at",
+]
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,15 @@ class NotedCard(Card):
 def shopper_at(stack: Stack, holder: str = FRICTIONLESS, **card: Any) -> Shopper:
     """A shopper with a browser of their own; the holder's name on the card chooses the end."""
     return Shopper(Browser(), stack.web_url, NotedCard(holder, **card))
+
+
+def approved(stack: Stack, shopper: Shopper) -> Page:
+    """Pay and approve at the issuer; returns the page whose form leads back to the gateway."""
+    challenge = shopper.pay(shopper.order())
+    page = shopper.browser.submit(challenge, acs_form(challenge), press=("choice", "approve"))
+    while (form := only_way_on(page)) and not form.action.startswith(stack.web_url):
+        page = shopper.browser.submit(page, form)
+    return page
 
 
 def paid_once(stack: Stack, shopper: Shopper) -> None:

@@ -1,0 +1,70 @@
+"""A stack in which nothing goes on, so that whatever changes in it was changed by the request at hand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+from tests.flows.stack.shopping import CHALLENGE, approved, rows, shopper_at
+from tests.flows.stack.wire import Wire
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
+
+TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
+CONTENT = "SELECT count(*), md5(string_agg(row::text, '|' ORDER BY row::text)) FROM {} AS row"
+SUSPICIOUS = ("Traceback", "level=error", "level=critical", "Exception", "ERROR")
+
+
+@dataclass
+class QuietStack:
+    """A payment that waits for a card, one that waits for a challenge, one whose challenge took too long."""
+
+    stack: Stack
+    wire: Wire = field(init=False)
+    unpaid: str = field(init=False)
+    challenged: str = field(init=False)
+    return_path: str = field(init=False)
+    expired_path: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.wire = Wire(self.stack.web_url)
+        shopper = shopper_at(self.stack)
+        shopper.order()
+        self.unpaid = shopper.reference
+        self.challenged, self.return_path = self._challenged()
+        expired, self.expired_path = self._challenged()
+        long_ago = "UPDATE checkout_attempt SET challenge_expires_at = '2020-01-01Z' WHERE order_code = %s"
+        rows(self.stack, long_ago, f"{expired}-1")
+        open_messages = "SELECT 1 FROM checkout_outboxmessage WHERE published_at IS NULL"
+        wait_until(lambda: not rows(self.stack, open_messages), "everything to be published")
+
+    @contextmanager
+    def unchanged(self) -> Iterator[Wire]:
+        """What happens within the block changes no row, logs no fault, and leaves the web process healthy."""
+        web = self.stack.programs["web"]
+        before, logged = self.content(), len(web.text())
+        yield self.wire
+        assert self.wire.request("GET", "/readyz").status == 200
+        assert web.is_alive
+        after = self.content()
+        assert [table for table in after if after[table] != before[table]] == []
+        new_lines = web.text()[logged:]
+        assert not [word for word in SUSPICIOUS if word in new_lines], new_lines
+
+    def content(self) -> dict[str, tuple[int, str]]:
+        """Number and digest of the rows of every table."""
+        with psycopg.connect(self.stack.database_url) as connection:
+            tables = [name for (name,) in connection.execute(TABLES)]
+            queries = {table: sql.SQL(CONTENT).format(sql.Identifier(table)) for table in tables}
+            return {
+                table: connection.execute(query).fetchone() or (0, "") for table, query in queries.items()
+            }
+
+    def _challenged(self) -> tuple[str, str]:
+        """A payment whose shopper has approved but is not back yet, and the path that leads back."""
+        shopper = shopper_at(self.stack, CHALLENGE)
+        form = approved(self.stack, shopper).form(to="/challenge/return/")
+        return shopper.reference, urlsplit(form.action).path
