@@ -114,9 +114,8 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message) -> None:
     elif decision.end is not End.PARKED:
         # A parked saga still takes the reply it was waiting for.
         saga.awaiting = ""
-    if (decision.tells or decision.end is not None) and payment.state != PaymentState.PROCESSING:
-        # While it is processing, those who wait belong to an attempt that has nothing to tell yet: this is
-        # the saga of an earlier attempt, tidying up.
+    if (decision.tells or decision.end is not None) and _is_latest(saga, payment):
+        # The saga of an earlier attempt may still be tidying up: those who wait do not wait for that.
         _tell(payment, message)
     saga.save()
     if decision.end is End.PARKED:
@@ -194,6 +193,10 @@ def _send(saga: Saga, ask: Ask, message: Message) -> None:
         correlation_id=saga.awaiting,
         delay_seconds=ask.delay_seconds,
     )
+
+
+def _is_latest(saga: Saga, payment: Payment) -> bool:
+    return bool(payment.attempts.latest("number").pk == saga.attempt_id)
 
 
 def _tell(payment: Payment, message: Message) -> None:
