@@ -49,4 +49,5 @@ def paused(program: Program) -> Iterator[None]:
     try:
         yield
     finally:
-        os.kill(program.pid, signal.SIGCONT)
+        if program.is_alive:
+            os.kill(program.pid, signal.SIGCONT)

@@ -1,7 +1,5 @@
 """The web process dies while it holds a shopper's request: what was begun is finished without it."""
 
-import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from checkout.tryout.browser import NotReachable
 from checkout.tryout.shopper import acs_form
 from tests.flows.stack.shopping import CHALLENGE, is_handled, paid_once, shopper_at
+from tests.flows.stack.surroundings import paused
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(150)]
 
@@ -18,16 +17,13 @@ def test_killed_with_a_challenge_return_in_hand_the_payment_completes_and_a_relo
     shopper = shopper_at(stack, CHALLENGE)
     challenge = shopper.pay(shopper.order())
     assert acs_form(challenge)
-
-    os.kill(stack.programs["payments"].pid, signal.SIGSTOP)
-    with ThreadPoolExecutor(1) as window:
+    with ThreadPoolExecutor(1) as window, paused(stack.programs["payments"]):
         returning = window.submit(shopper.decide, challenge, "approve")
         is_handled(stack, shopper, "checkout.complete_challenge")
         assert not returning.done()
         stack.programs["web"].kill()
         with pytest.raises(NotReachable):
             returning.result()
-    os.kill(stack.programs["payments"].pid, signal.SIGCONT)
 
     stack.programs["web"].start()
     stack.wait_until_ready()

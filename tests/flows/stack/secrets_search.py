@@ -1,0 +1,86 @@
+"""Looks for card data in everything that a stack has written down or sent to whoever listens."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pika
+import psycopg
+from pika.adapters.blocking_connection import BlockingChannel
+from psycopg import sql
+
+from tests.flows.stack.quiet import TABLES
+from tests.flows.stack.shopping import NotedCard
+from tests.support.program import ROOT
+from tests.support.stack import Stack
+
+MAIL = ROOT / ".local" / "mail"
+EVENTS = "eavesdropper"
+DEAD = "checkout.dead"
+# Long enough not to occur by chance, short enough to find what was cut off.
+PIECE = 32
+
+
+@dataclass
+class Secrets:
+    """What must not be found: card numbers in any spelling, security codes named as such, sealed cards."""
+
+    patterns: dict[str, re.Pattern[str]] = field(default_factory=dict)
+    pieces: dict[str, str] = field(default_factory=dict)
+
+    def add_number(self, number: str) -> None:
+        self.patterns[f"card number {number}"] = re.compile(r"[\s.,_+-]{0,2}".join(number))
+
+    def add_card(self, card: NotedCard) -> None:
+        self.add_number(card.number)
+        named = rf"(?i)(cvc|cvv|csc|security.?code)\W{{0,8}}{card.cvc}\b"
+        self.patterns[f"security code {card.cvc}"] = re.compile(named)
+        for sealed in card.made:
+            # The first part is the same for every card.
+            for part in sealed.split(".")[1:]:
+                for start in range(0, max(len(part) - PIECE, 1), PIECE):
+                    self.pieces[part[start : start + PIECE]] = f"sealed card …{part[start : start + 8]}…"
+
+    def found_in(self, text: str) -> set[str]:
+        found = {name for name, pattern in self.patterns.items() if pattern.search(text)}
+        return found | {name for piece, name in self.pieces.items() if piece in text}
+
+
+def eavesdrop(stack: Stack) -> None:
+    """From now on keep a copy of every event."""
+    with pika.BlockingConnection(pika.URLParameters(stack.broker_url)) as connection:
+        channel = connection.channel()
+        channel.queue_declare(EVENTS, durable=True)
+        channel.queue_bind(EVENTS, "checkout.events", "#")
+
+
+def written_by(stack: Stack) -> dict[str, str]:
+    """Everything there is to search, by where it is."""
+    places = {f"log of {name}": program.text() for name, program in stack.programs.items()}
+    places |= {f"table {table}": text for table, text in _tables(stack.database_url)}
+    with pika.BlockingConnection(pika.URLParameters(stack.broker_url)) as connection:
+        for queue in (EVENTS, DEAD):
+            places[f"queue {queue}"] = "\n".join(_messages(connection.channel(), queue))
+    return places | {"mail": "\n".join(_texts(MAIL))}
+
+
+def _tables(database_url: str) -> Iterator[tuple[str, str]]:
+    """Every row of every table as text: all columns, whatever their type."""
+    with psycopg.connect(database_url) as connection:
+        for (table,) in connection.execute(TABLES).fetchall():
+            query = sql.SQL("SELECT row::text FROM {} AS row").format(sql.Identifier(table))
+            yield table, "\n".join(text for (text,) in connection.execute(query))
+
+
+def _messages(channel: BlockingChannel, queue: str) -> Iterator[str]:
+    """Properties, headers and bodies; unacknowledged, so that they are there the next time."""
+    while True:
+        method, properties, body = channel.basic_get(queue)
+        if method is None:
+            return
+        yield f"{method} {properties} {(body or b'').decode(errors='replace')}"
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    yield from (path.read_text(errors="replace") for path in folder.glob("*.log"))

@@ -1,0 +1,209 @@
+"""No card number, security code or encrypted card is stored, logged, announced or left behind anywhere."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import pika
+import pytest
+import requests
+
+from checkout.tryout.shopper import Shopper
+from tests.flows.stack.secrets_search import DEAD, EVENTS, MAIL, Secrets, eavesdrop, written_by
+from tests.flows.stack.shopping import CHALLENGE, is_handled, paid_once, rows, shopper_at
+from tests.flows.stack.surroundings import paused
+from tests.flows.stack.wire import CSRF, CSRF_COOKIE, FORM, Wire
+from tests.support.databases import database
+from tests.support.stack import Stack
+from tests.support.vhosts import fresh_vhost, queue_lengths
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(150)]
+
+CVC = "739"
+# Sent in fields that are none for it; never part of a purchase.
+LOOSE_NUMBER = "6011000990139424"
+
+
+@dataclass
+class Evidence:
+    stack: Stack
+    secrets: Secrets
+    written: dict[str, str]
+
+    def found(self) -> dict[str, set[str]]:
+        found = {place: self.secrets.found_in(text) for place, text in self.written.items()}
+        return {place: secrets for place, secrets in found.items() if secrets}
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> Iterator[Evidence]:
+    """All that is written down after purchases of several kinds, accidents included."""
+    with (
+        fresh_vhost() as broker_url,
+        database(migrated_template) as database_url,
+        Stack(tmp_path_factory.mktemp("searched"), broker_url=broker_url, database_url=database_url) as stack,
+    ):
+        eavesdrop(stack)
+        shoppers = [
+            frictionless(stack),
+            challenged(stack),
+            refused(stack),
+            interrupted_before_the_provider_is_called(stack),
+            interrupted_while_the_provider_is_called(stack),
+        ]
+        card_numbers_in_wrong_fields(stack, shoppers[0])
+        dead_letters(stack, sealed=shoppers[0].card.made[0])
+        secrets = Secrets()
+        secrets.add_number(LOOSE_NUMBER)
+        for shopper in shoppers:
+            secrets.add_card(shopper.card)
+        yield Evidence(stack, secrets, written_by(stack))
+
+
+def test_no_card_data_is_found_anywhere(evidence):
+    assert evidence.found() == {}
+    assert len(evidence.secrets.pieces) > 50
+    never_empty = {
+        "table checkout_payment",
+        "table checkout_fact",
+        "table checkout_outboxmessage",
+        "table checkout_inboxmessage",
+        "table checkout_providercall",
+        "table checkout_providernotification",
+        f"queue {EVENTS}",
+        f"queue {DEAD}",
+        "log of payments",
+        "log of web",
+        "mail",
+    }
+    assert {place for place in never_empty if not evidence.written[place]} == set()
+
+
+def test_the_search_finds_what_is_there(evidence):
+    """Something secret is put into each kind of place, in a spelling of its own."""
+    stack, secrets = evidence.stack, evidence.secrets
+    piece = next(iter(secrets.pieces))
+    grouped = "6011 0009 9013 9424"
+    rows(stack, "UPDATE checkout_fact SET data = jsonb_build_object('note', %s::text)", f"…{piece}…")
+    rows(stack, "UPDATE checkout_payment SET description = %s", grouped)
+    with stack.programs["relay"].log.open("a") as log:
+        log.write(f"cvc={CVC}\n")
+    mail = MAIL / "planted.log"
+    mail.write_text("6011-0009-9013-9424")
+    with pika.BlockingConnection(pika.URLParameters(stack.broker_url)) as connection:
+        channel = connection.channel()
+        channel.basic_publish("checkout.events", "payment.planted", f'{{"a": "{LOOSE_NUMBER}"}}'.encode())
+        properties = pika.BasicProperties(headers={"sealed": f"eyJ.{piece}"})
+        channel.basic_publish("checkout.dead", "", b"{}", properties)
+    try:
+        planted = Evidence(stack, secrets, written_by(stack)).found()
+    finally:
+        mail.unlink()
+    assert set(planted) == {
+        "table checkout_fact",
+        "table checkout_payment",
+        "log of relay",
+        "mail",
+        f"queue {EVENTS}",
+        f"queue {DEAD}",
+    }
+
+
+def frictionless(stack: Stack) -> Shopper:
+    shopper = shopper_at(stack, number="4444333322221111", cvc=CVC)
+    shopper.pay(shopper.order())
+    paid_once(stack, shopper)
+    return shopper
+
+
+def challenged(stack: Stack) -> Shopper:
+    shopper = shopper_at(stack, CHALLENGE, number="5555555555554444", cvc=CVC)
+    shopper.decide(shopper.pay(shopper.order()), "approve")
+    paid_once(stack, shopper)
+    return shopper
+
+
+def refused(stack: Stack) -> Shopper:
+    shopper = shopper_at(stack, "REFUSED51", number="4917610000000000", cvc=CVC)
+    assert "Payment not made" in shopper.pay(shopper.order()).text
+    return shopper
+
+
+def interrupted_before_the_provider_is_called(stack: Stack) -> Shopper:
+    """The payments service dies with the command and its card in hand; the broker delivers both again."""
+    payments = stack.programs["payments"]
+    shopper = shopper_at(stack, number="4000000000002701", cvc=CVC)
+    checkout = shopper.order()
+    with ThreadPoolExecutor(1) as window:
+        with paused(payments):
+            paying = window.submit(shopper.pay, checkout)
+            wait_until(
+                lambda: queue_lengths(stack.broker_url)["checkout.commands.payments"],
+                "the card to be handed on",
+            )
+            payments.kill()
+        payments.start()
+        paying.result()
+    paid_once(stack, shopper)
+    return shopper
+
+
+def interrupted_while_the_provider_is_called(stack: Stack) -> Shopper:
+    """It dies in the middle of the call: nobody knows what came of it, and the card is gone."""
+    payments = stack.programs["payments"]
+    slow = {"knob": {"verb": "submit", "delay_ms": 3_000}}
+    requests.post(f"{stack.sandbox_url}/scenarios/", json=slow, timeout=10).raise_for_status()
+    shopper = shopper_at(stack, number="5200000000002235", cvc=CVC)
+    checkout = shopper.order()
+    form, values = shopper.fill_in(checkout)
+    with ThreadPoolExecutor(1) as window:
+        paying = window.submit(shopper.browser.submit, checkout, form, values)
+        calls = "SELECT 1 FROM checkout_providercall WHERE key LIKE %s AND finished_at IS NULL"
+        wait_until(lambda: rows(stack, calls, f"{shopper.reference}%"), "the provider to be called")
+        payments.kill()
+        payments.start()
+        paying.result()
+    is_handled(stack, shopper, "payments.authorise")
+    return shopper
+
+
+def card_numbers_in_wrong_fields(stack: Stack, shopper: Shopper) -> None:
+    for field in ("device_data_reference", "card_number", "encrypted_card"):
+        for number in (LOOSE_NUMBER, "6011 0009 9013 9424", "6011-0009-9013-9424"):
+            form = {"csrfmiddlewaretoken": CSRF, "attempt_number": "1", field: number, "cvc": CVC}
+            answer = Wire(stack.web_url).request(
+                "POST",
+                f"/checkout/{shopper.reference}/pay/",
+                body=urlencode(form).encode(),
+                headers=[FORM, CSRF_COOKIE],
+            )
+            assert answer.status == 400
+            assert LOOSE_NUMBER not in answer.text
+    for path in (f"/orders/{LOOSE_NUMBER}/", f"/nothing/?card={LOOSE_NUMBER}", f"/checkout/{LOOSE_NUMBER}/"):
+        assert Wire(stack.web_url).request("GET", path).status in (400, 404)
+
+
+def dead_letters(stack: Stack, *, sealed: str) -> None:
+    """Commands with a card that end as dead letters: malformed, no JSON at all, and failing at every try."""
+    bodies = {
+        "payments": ("payments.authorise", b'{"attempt": 5}'),
+        "risk": ("risk.assess", f"card={LOOSE_NUMBER}&cvc={CVC}".encode()),
+        "notifications": ("notifications.send_receipt", b'{"payment": "pay_unknown"}'),
+    }
+    with pika.BlockingConnection(pika.URLParameters(stack.broker_url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for number, (service, (type, body)) in enumerate(bodies.items()):
+            properties = pika.BasicProperties(
+                type=type,
+                message_id=f"dead-{number}",
+                content_type="application/json",
+                delivery_mode=2,
+                timestamp=int(datetime.now(UTC).timestamp()),
+                headers={"sealed": sealed, "schema-version": 1},
+            )
+            channel.basic_publish("checkout.commands", service, body, properties, mandatory=True)
+    wait_until(lambda: queue_lengths(stack.broker_url)[DEAD] == len(bodies), "the dead letters")
