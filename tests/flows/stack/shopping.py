@@ -16,12 +16,13 @@ from tests.support.waiting import wait_until
 __all__ = [
     "CHALLENGE",
     "FRICTIONLESS",
+    "Customer",
     "NotedCard",
     "approved",
-    "is_handled",
     "paid_once",
     "rows",
     "shopper_at",
+    "until_handled",
 ]
 
 
@@ -36,9 +37,16 @@ class NotedCard(Card):
         return self.made[-1]
 
 
-def shopper_at(stack: Stack, holder: str = FRICTIONLESS, **card: Any) -> Shopper:
+@dataclass
+class Customer(Shopper):
+    """A shopper with such a card."""
+
+    card: NotedCard
+
+
+def shopper_at(stack: Stack, holder: str = FRICTIONLESS, **card: Any) -> Customer:
     """A shopper with a browser of their own; the holder's name on the card chooses the end."""
-    return Shopper(Browser(), stack.web_url, NotedCard(holder, **card))
+    return Customer(Browser(), stack.web_url, NotedCard(holder, **card))
 
 
 def approved(stack: Stack, shopper: Shopper) -> Page:
@@ -69,7 +77,7 @@ def rows(stack: Stack, query: str, *parameters: object) -> list[tuple[Any, ...]]
         return cursor.fetchall() if cursor.description else []
 
 
-def is_handled(stack: Stack, shopper: Shopper, type: str) -> None:
+def until_handled(stack: Stack, shopper: Shopper, type: str) -> None:
     """Wait until a service has handled a command of this type for the shopper's payment."""
     query = "SELECT 1 FROM checkout_inboxmessage WHERE type = %s AND subject = %s"
     wait_until(lambda: rows(stack, query, type, shopper.reference), f"{type} to be handled")

@@ -26,7 +26,7 @@ class Surroundings:
     def get(self, path: str) -> requests.Response:
         return requests.get(f"{self.stack.web_url}{path}", timeout=30)
 
-    def is_committed(self, shopper: Shopper, type: str) -> None:
+    def until_committed(self, shopper: Shopper, type: str) -> None:
         """Wait until the web process has written down a command for this shopper's payment."""
         query = "SELECT 1 FROM checkout_outboxmessage WHERE type = %s AND subject = %s"
         wait_until(lambda: rows(self.stack, query, type, shopper.reference), f"{type} to be committed")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from checkout.tryout.browser import NotReachable
-from tests.flows.stack.shopping import CHALLENGE, approved, is_handled, paid_once, rows, shopper_at
+from tests.flows.stack.shopping import CHALLENGE, approved, paid_once, rows, shopper_at, until_handled
 from tests.flows.stack.surroundings import paused
 
 pytestmark = [
@@ -24,7 +24,7 @@ async def test_the_broker_is_lost_while_an_answer_is_awaited(around):
     form, values = await in_thread(shopper.fill_in, checkout)
     with paused(around.stack.programs["payments"]):
         paying = asyncio.create_task(in_thread(shopper.browser.submit, checkout, form, values))
-        await in_thread(is_handled, around.stack, shopper, "checkout.submit_payment")
+        await in_thread(until_handled, around.stack, shopper, "checkout.submit_payment")
         await around.broker.refuse()
         assert_patience(await paying)
     await around.back_to_normal()
@@ -51,7 +51,7 @@ async def test_killed_before_it_has_published_anything_the_relay_sees_to_it(arou
     page = await in_thread(approved, around.stack, shopper)
     around.broker.hold()
     returning = asyncio.create_task(in_thread(go_back, shopper, page))
-    await in_thread(around.is_committed, shopper, "checkout.complete_challenge")
+    await in_thread(around.until_committed, shopper, "checkout.complete_challenge")
     assert not returning.done()
     around.stack.programs["web"].kill()
     with pytest.raises(NotReachable):

@@ -10,9 +10,8 @@ import pika
 import pytest
 import requests
 
-from checkout.tryout.shopper import Shopper
 from tests.flows.stack.secrets_search import DEAD, EVENTS, MAIL, Secrets, eavesdrop, written_by
-from tests.flows.stack.shopping import CHALLENGE, is_handled, paid_once, rows, shopper_at
+from tests.flows.stack.shopping import CHALLENGE, Customer, paid_once, rows, shopper_at, until_handled
 from tests.flows.stack.surroundings import paused
 from tests.flows.stack.wire import CSRF, CSRF_COOKIE, FORM, Wire
 from tests.support.databases import database
@@ -112,27 +111,27 @@ def test_the_search_finds_what_is_there(evidence):
     }
 
 
-def frictionless(stack: Stack) -> Shopper:
+def frictionless(stack: Stack) -> Customer:
     shopper = shopper_at(stack, number="4444333322221111", cvc=CVC)
     shopper.pay(shopper.order())
     paid_once(stack, shopper)
     return shopper
 
 
-def challenged(stack: Stack) -> Shopper:
+def challenged(stack: Stack) -> Customer:
     shopper = shopper_at(stack, CHALLENGE, number="5555555555554444", cvc=CVC)
     shopper.decide(shopper.pay(shopper.order()), "approve")
     paid_once(stack, shopper)
     return shopper
 
 
-def refused(stack: Stack) -> Shopper:
+def refused(stack: Stack) -> Customer:
     shopper = shopper_at(stack, "REFUSED51", number="4917610000000000", cvc=CVC)
     assert "Payment not made" in shopper.pay(shopper.order()).text
     return shopper
 
 
-def interrupted_before_the_provider_is_called(stack: Stack) -> Shopper:
+def interrupted_before_the_provider_is_called(stack: Stack) -> Customer:
     """The payments service dies with the command and its card in hand; the broker delivers both again."""
     payments = stack.programs["payments"]
     shopper = shopper_at(stack, number="4000000000002701", cvc=CVC)
@@ -151,7 +150,7 @@ def interrupted_before_the_provider_is_called(stack: Stack) -> Shopper:
     return shopper
 
 
-def interrupted_while_the_provider_is_called(stack: Stack) -> Shopper:
+def interrupted_while_the_provider_is_called(stack: Stack) -> Customer:
     """It dies in the middle of the call: nobody knows what came of it, and the card is gone."""
     payments = stack.programs["payments"]
     slow = {"knob": {"verb": "submit", "delay_ms": 3_000}}
@@ -166,11 +165,11 @@ def interrupted_while_the_provider_is_called(stack: Stack) -> Shopper:
         payments.kill()
         payments.start()
         paying.result()
-    is_handled(stack, shopper, "payments.authorise")
+    until_handled(stack, shopper, "payments.authorise")
     return shopper
 
 
-def card_numbers_in_wrong_fields(stack: Stack, shopper: Shopper) -> None:
+def card_numbers_in_wrong_fields(stack: Stack, shopper: Customer) -> None:
     for field in ("device_data_reference", "card_number", "encrypted_card"):
         for number in (LOOSE_NUMBER, "6011 0009 9013 9424", "6011-0009-9013-9424"):
             form = {"csrfmiddlewaretoken": CSRF, "attempt_number": "1", field: number, "cvc": CVC}

@@ -47,4 +47,4 @@ def receivers_of_replies(channel: BlockingChannel) -> Iterator[str]:
         if method is None:
             return
         if properties.type == "reply":
-            yield method.routing_key
+            yield str(method.routing_key)
