@@ -115,7 +115,7 @@ class Conf:
     @property
     def settling_time(self) -> timedelta:
         """How old a request must be before a provider's "no such order" means that it never arrived."""
-        return timedelta(seconds=float(getattr(settings, "CHECKOUT_SETTLING_SECONDS", 60)))
+        return timedelta(seconds=float(getattr(settings, "CHECKOUT_SETTLING_SECONDS", 180)))
 
     @property
     def risk_payments_per_email(self) -> int:

@@ -11,11 +11,15 @@ from itertools import accumulate
 MASK = "[card number]"
 SECRET = "[secret]"  # noqa: S105 - the mask, not a secret
 
-# Digits in groups, as people and programs write card numbers. A group is never cut in two, and is not part of
-# a word: otherwise one in two thousand of our own hexadecimal references would pass for a card number.
-_GROUPS = re.compile(r"(?<![^\W_])\d+(?:[ \u00a0-]{1,2}\d+(?![^\W_]))*(?![^\W_])")
+# Digits in groups, as people and programs write card numbers. A group is never cut in two: otherwise every
+# long order number would hold a card number by chance.
+_GROUPS = re.compile(r"(?<!\d)\d+(?:[ \u00a0-]{1,2}\d+)*")
 _GROUP = re.compile(r"\d+")
-_UUID = re.compile(r"(?<![^\W_])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![^\W_])", re.I)
+# References, digests and UUIDs are hexadecimal: one in two thousand would pass for a card number, and a
+# payment with such a name would be refused at its return.
+_HEXADECIMAL = re.compile(
+    r"(?<![^\W_])(?:[0-9a-f]{32,64}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?![^\W_])", re.I
+)
 
 # The digits that Luhn's sum takes doubled: 5 becomes 10, and that 1 + 0.
 _DOUBLED = str.maketrans("0123456789", "0246813579")
@@ -59,7 +63,7 @@ def _passes_luhn(digits: str) -> bool:
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield where card numbers begin and end in ``text``."""
-    text = _UUID.sub(lambda found: "-" * len(found.group()), text)
+    text = _HEXADECIMAL.sub(lambda found: "x" * len(found.group()), text)
     for run in _GROUPS.finditer(text):
         groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
         # Full-width and other Unicode digits count as the digits they are.

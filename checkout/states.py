@@ -113,7 +113,14 @@ PAYMENT_EDGES = (
     _edge("refunded", (P.CAPTURED, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.PROVIDER),
     _edge("charged_back", (P.CAPTURED, P.PARTIALLY_REFUNDED), P.CHARGED_BACK, Actor.PROVIDER),
     _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.PROVIDER),
-    _edge("conflicted", (*_LIVE, P.AUTHORISED, P.CAPTURE_PENDING), P.CONFLICTED, Actor.SAGA, Actor.PROVIDER),
+    # An approval found after a refusal or expiry stops a second try: the money of the first may be held.
+    _edge(
+        "conflicted",
+        (*_LIVE, P.REFUSED, P.EXPIRED, P.AUTHORISED, P.CAPTURE_PENDING),
+        P.CONFLICTED,
+        Actor.SAGA,
+        Actor.PROVIDER,
+    ),
 )
 
 _ASKED = (A.SUBMITTED, A.CHALLENGE_RETURNED)
@@ -128,7 +135,10 @@ ATTEMPT_EDGES = (
     _edge("refused", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.REFUSED, Actor.PROVIDER),
     _edge("expired", (A.CREATED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.EXPIRED, Actor.CLOCK),
     _edge(
-        "conflicted", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN, A.AUTHORISED), A.CONFLICTED, Actor.PROVIDER
+        "conflicted",
+        (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN, A.AUTHORISED, A.REFUSED, A.NOT_SENT, A.EXPIRED),
+        A.CONFLICTED,
+        Actor.PROVIDER,
     ),
 )
 

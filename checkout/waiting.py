@@ -28,7 +28,8 @@ async def answer(
             timeout_seconds=conf.reply_budget_seconds if budget_seconds is None else budget_seconds,
             message_id=pending.message_id or None,
             subject=pending.payment,
-            sealed=sealed_card,
+            # A mere question needs no card: it is answered at once, and the card would travel back with it.
+            sealed=sealed_card if pending.message_id else "",
         )
     except MessagingError as error:
         log.info("no answer in time", payment=pending.payment, type=pending.type, reason=error.code)

@@ -55,7 +55,7 @@ class Environment(BaseSettings):
         alias="CHECKOUT_CHALLENGE_WINDOW",
     )
 
-    settling_seconds: float = Field(default=60, ge=0, alias="CHECKOUT_SETTLING_SECONDS")
+    settling_seconds: float = Field(default=180, ge=0, alias="CHECKOUT_SETTLING_SECONDS")
     risk_payments_per_email: int = Field(default=10_000, ge=1, alias="CHECKOUT_RISK_PAYMENTS_PER_EMAIL")
     risk_payments_per_ip_address: int = Field(
         default=10_000, ge=1, alias="CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS"

@@ -26,7 +26,8 @@ find_python() {
     return 1
 }
 
-if ! is_suitable .venv/bin/python; then
+# An interrupted installation leaves an environment without pip.
+if ! is_suitable .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     python=$(find_python)
     echo "Making .venv with $("$python" --version)"
     "$python" -m venv --clear .venv

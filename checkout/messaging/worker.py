@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from channels.layers import get_channel_layer
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -30,6 +31,9 @@ log = structlog.get_logger(__name__)
 DELIVERY_LIMIT = 5
 PUBLISH_TIMEOUT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
+OUTAGE_PAUSE_SECONDS = 0.5
+# Well below the queues' consumer time-out of ten minutes, after which the broker would take the message back.
+LONGEST_OUTAGE_SECONDS = 300.0
 
 
 class Worker:
@@ -82,7 +86,7 @@ class Worker:
 
     async def _deal_with(self, delivery: Delivery) -> None:
         try:
-            is_done = await self._process(delivery)
+            is_done = await self._process_despite_outages(delivery)
         except Exception:
             log.exception(
                 "attempt failed", service=self._service.name, deliveries=delivery.delivery_count + 1
@@ -92,10 +96,23 @@ class Worker:
             delivery.ack()
             return
         # Redelivery is immediate, and what failed a moment ago would mostly fail again.
-        pause = FIRST_PAUSE_SECONDS * 2**delivery.delivery_count
+        pause = FIRST_PAUSE_SECONDS * 2 ** min(delivery.delivery_count, DELIVERY_LIMIT)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), pause)
         delivery.reject(requeue=True)
+
+    async def _process_despite_outages(self, delivery: Delivery) -> bool:
+        """Wait for a database that is away: the message is not at fault and must not use up its attempts."""
+        waited = 0.0
+        while True:
+            try:
+                return await self._process(delivery)
+            except (OperationalError, InterfaceError):
+                if self._stop.is_set() or waited >= LONGEST_OUTAGE_SECONDS:
+                    raise
+                log.warning("database away, waiting", service=self._service.name, exc_info=True)
+            await asyncio.wait({asyncio.ensure_future(self._stop.wait())}, timeout=OUTAGE_PAUSE_SECONDS)
+            waited += OUTAGE_PAUSE_SECONDS
 
     async def _process(self, delivery: Delivery) -> bool:
         """Whether the delivery is dealt with, as opposed to: must be tried again."""

@@ -68,12 +68,11 @@ class Purchase:
         """React to the shopper's return and to what the provider tells by notification."""
         if step == "await_challenge" and signal == "challenge_returned":
             return _complete_challenge(data)
-        # Only while the outcome is unknown: otherwise the provider's own reply is on its way and says more.
-        if step == "inquire" and signal == "authorised":
-            return _authorised(data)
-        if step == "inquire" and signal == "refused":
-            return _refuse(data, "refused_by_issuer")
-        if step == "await_capture" and signal == "captured":
+        # Only while the outcome is unknown: otherwise the provider's own reply is on its way. A notification
+        # is a reason to ask at once, not an answer: anybody could have sent it.
+        if step == "inquire" and signal in ("authorised", "refused", "captured"):
+            return _ask_provider(data, delay_seconds=0)
+        if step in ("capture", "await_capture") and signal == "captured":
             return _post_ledger(data)
         return None
 
@@ -201,7 +200,10 @@ def _capture_again(data: PurchaseData, *, delay_seconds: float) -> D:
 
 
 def _capture_answered(data: PurchaseData, reply: Reply) -> D:
-    outcome = reply.result.get("outcome") if reply.ok else "unknown"
+    if not reply.ok:
+        # By contract nothing was done, and trying again would change nothing.
+        return D(step="capture", data=data, tells=True, end=End.PARKED)
+    outcome = reply.result.get("outcome")
     if outcome in ("approved", "pending"):
         return replace(_post_ledger(data), events=("capture_requested",), tells=True)
     if outcome == "not_sent" and data.inquiries < len(INQUIRY_DELAYS):

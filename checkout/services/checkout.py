@@ -67,19 +67,30 @@ def apply_provider_event(command: commands.ApplyProviderEvent, message: Message)
         command.kind == "conflicted" or payment.attempts.latest("number").order_code == command.attempt
     )
     if is_of_payment and command.kind not in ("authorised", "refused"):
-        event = {"cancelled": "voided"}.get(command.kind, command.kind)
-        is_applied = orchestrator.move_payment(payment, event, Actor.PROVIDER, message)
-        if is_applied and event == "captured":
-            _post_captured(payment, command, message)
+        event = _event_of(command, payment)
+        if orchestrator.move_payment(payment, event, Actor.PROVIDER, message):
+            _post(command, payment, message)
     if saga is not None:
         orchestrator.signal(saga, command.kind, message)
 
 
-def _post_captured(payment: Payment, command: commands.ApplyProviderEvent, message: Message) -> None:
+def _event_of(command: commands.ApplyProviderEvent, payment: Payment) -> str:
+    """The payment's word for what the provider says. A capture that nobody asked for is not taken as one."""
+    if command.kind == "captured" and not payment.operations.filter(kind="capture").exists():
+        return "captured_unasked"
+    if command.kind == "refunded" and command.minor is not None and command.minor < payment.amount_minor:
+        return "refunded_in_part"
+    return {"cancelled": "voided"}.get(command.kind, command.kind)
+
+
+def _post(command: commands.ApplyProviderEvent, payment: Payment, message: Message) -> None:
+    """Book money that has moved: once per notification, since a second part is another posting."""
+    if command.kind not in ("captured", "refunded"):
+        return
     posting = commands.PostEntries(
         payment=payment.reference,
-        kind="captured",
-        reference=command.attempt,
+        kind=command.kind,
+        reference=f"{command.attempt}:{message.envelope.message_id}",
         minor=payment.amount_minor if command.minor is None else command.minor,
         currency=payment.currency,
     )

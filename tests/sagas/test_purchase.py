@@ -112,9 +112,21 @@ def test_an_inquiry_that_finds_nothing_releases_the_stock() -> None:
     saga.asks("orders.release").answered().ended("compensated")
 
 
-def test_a_notification_ends_the_not_knowing() -> None:
-    saga = an_accepted_purchase().answered(outcome="unknown").told("authorised").asks("payments.capture")
-    assert saga.events == ["outcome_unknown", "authorised"]
+@pytest.mark.parametrize("signal", ["authorised", "refused", "captured"])
+def test_a_notification_is_a_reason_to_ask_the_provider_at_once_and_no_more(signal: str) -> None:
+    saga = an_accepted_purchase().answered(outcome="unknown").told(signal).asks("payments.inquire")
+    assert saga.decision.ask is not None
+    assert saga.decision.ask.delay_seconds == 0
+    assert set(saga.events) == {"outcome_unknown"}
+
+
+def test_a_capture_that_the_service_rejects_gets_a_human_and_is_not_called_pending() -> None:
+    saga = an_accepted_purchase().answered(outcome="approved").answered_with_an_error().ended("parked")
+    assert saga.events == ["authorised"]
+
+
+def test_a_captured_notification_that_overtakes_the_reply_counts() -> None:
+    an_accepted_purchase().answered(outcome="approved").told("captured").asks("ledger.post")
 
 
 def test_a_notification_before_the_providers_own_reply_waits_for_it() -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from checkout.commands import ApplyProviderEvent
-from checkout.models import Attempt, LedgerEntry, Payment
+from checkout.models import Attempt, LedgerEntry, Operation, Payment
 from checkout.providers.base import Browser
 from checkout.services.checkout import service
 from tests.services.delivering import command, deliver
@@ -18,7 +18,7 @@ def next_attempt(attempt: Attempt) -> Attempt:
     """The one that the payment now stands for; ``attempt`` was refused."""
     Attempt.objects.filter(pk=attempt.pk).update(state=Attempt.State.REFUSED)
     browser = Browser(accept_header="text/html", user_agent="Test", ip_address="192.0.2.7")
-    return Attempt.objects.create(
+    later = Attempt.objects.create(
         payment=attempt.payment,
         number=2,
         provider_account=attempt.provider_account,
@@ -27,6 +27,13 @@ def next_attempt(attempt: Attempt) -> Attempt:
         browser=asdict(browser),
         state=Attempt.State.AUTHORISED,
     )
+    later.operations.create(
+        payment=attempt.payment,
+        kind=Operation.Kind.CAPTURE,
+        amount_minor=attempt.payment.amount_minor,
+        currency=attempt.payment.currency,
+    )
+    return later
 
 
 def state_after(kind: str, attempt: Attempt, before: str) -> str:
@@ -34,7 +41,7 @@ def state_after(kind: str, attempt: Attempt, before: str) -> str:
     told = ApplyProviderEvent(payment=attempt.payment.reference, attempt=attempt.order_code, kind=kind)
     sent = deliver(service, command("checkout.apply_provider_event", told)).commands
     assert ("ledger.post" in [envelope.type for envelope in sent]) == (
-        kind == "captured" and attempt.number == 2
+        kind in ("captured", "refunded") and attempt.number == 2
     )
     assert not LedgerEntry.objects.exists()
     return Payment.objects.get(pk=attempt.payment_id).state
@@ -54,6 +61,28 @@ def test_only_the_latest_attempt_moves_the_payment(
 ) -> None:
     assert state_after(kind, attempt, before) == before
     assert state_after(kind, next_attempt, before) == after
+
+
+def test_a_capture_that_nobody_asked_for_is_written_down_and_not_taken_as_one(attempt: Attempt) -> None:
+    told = ApplyProviderEvent(payment=attempt.payment.reference, attempt=attempt.order_code, kind="captured")
+    Payment.objects.filter(pk=attempt.payment_id).update(state="authorised")
+    assert deliver(service, command("checkout.apply_provider_event", told)).commands == []
+    assert Payment.objects.get(pk=attempt.payment_id).state == "authorised"
+    assert attempt.payment.facts.filter(kind="captured_unasked_not_applied").exists()
+
+
+def test_a_partial_refund_is_not_a_full_one(attempt: Attempt) -> None:
+    told = ApplyProviderEvent(
+        payment=attempt.payment.reference,
+        attempt=attempt.order_code,
+        kind="refunded",
+        minor=attempt.payment.amount_minor - 1,
+        currency=attempt.payment.currency,
+    )
+    Payment.objects.filter(pk=attempt.payment_id).update(state="captured")
+    sent = deliver(service, command("checkout.apply_provider_event", told)).commands
+    assert "ledger.post" in [envelope.type for envelope in sent]
+    assert Payment.objects.get(pk=attempt.payment_id).state == "partially_refunded"
 
 
 def test_an_earlier_attempt_that_was_authorised_after_all_is_for_staff(

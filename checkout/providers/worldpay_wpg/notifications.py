@@ -26,6 +26,9 @@ def parse_notification(body: bytes) -> list[Notification]:
     merchant, amount and currency with its own record.
     """
     try:
+        if b"\0" in body:
+            # UTF-16, say: it could be read here, but not stored as text and read again.
+            raise UnreadableMessage("NUL bytes in it")
         root = read_message(body)
         notify = root.find("notify")
         if notify is None:

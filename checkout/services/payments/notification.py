@@ -12,7 +12,12 @@ from checkout.models import Attempt, Fact, ProviderNotification
 from checkout.providers.base import EventKind, Notification, Outcome, ProviderResult
 from checkout.providers.registry import get_provider
 from checkout.scrubbing import scrub_text
-from checkout.services.payments.attempt_outcome import apply_to_attempt, conflict, is_for_another_payment
+from checkout.services.payments.attempt_outcome import (
+    ENDS,
+    apply_to_attempt,
+    conflict,
+    is_for_another_payment,
+)
 from checkout.services.payments.conclusion import CONFLICTED
 from checkout.services.payments.operation_outcome import operation_of, settle
 from checkout.services.payments.service import service
@@ -99,8 +104,10 @@ def _judged(
     operation = operation_of(attempt, statement.kind, statement.reference)
     if operation is not None and not settle(operation, statement.kind, statement.amount):
         return conflict(attempt, result)
-    if statement.kind in OUTCOMES:
+    if statement.kind in OUTCOMES and attempt.state in ENDS:
         return apply_to_attempt(attempt, result)
+    # How an open attempt ends is the provider's own reply to tell. A notification can be forged by whoever
+    # knows its address, so it only makes the saga ask.
     return ProviderAnswered(outcome=result.outcome, event=result.event)
 
 
