@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 from channels.layers import get_channel_layer
 from django.contrib.auth.models import Group
+from django.db import OperationalError
 
 from checkout.database import in_thread
+from checkout.messaging import worker
 from checkout.messaging.broker import get_broker
 from checkout.messaging.outbox import enqueue
 from checkout.messaging.service import CommandRejected, Message, Reply, Service
@@ -108,6 +110,27 @@ async def test_an_attempt_that_fails_is_repeated_with_nothing_left_of_it(lab: Me
         await client.send("unsteady", client.command("greet"))
         assert (await client.reply()).result == {"text": "at last"}
     assert await in_thread(Group.objects.count) == 1
+
+
+async def test_a_database_that_is_away_for_long_uses_up_no_attempts(
+    lab: MemoryLab, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker, "OUTAGE_PAUSE_SECONDS", 0.01)
+    service = Service("patient")
+    refusals: list[int] = []
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        if len(refusals) < 3 * worker.DELIVERY_LIMIT:
+            refusals.append(1)
+            raise OperationalError("the database system is starting up")
+        return Greeted("at last")
+
+    client = await client_of(lab)
+    async with at_work(await lab.broker(), service):
+        await client.send("patient", client.command("greet"))
+        assert (await client.reply()).result == {"text": "at last"}
+    assert len(client.dead) == 0
 
 
 async def test_what_always_fails_becomes_a_dead_letter_without_its_secret(lab: MemoryLab):
