@@ -15,7 +15,9 @@ from checkout.errors import OperationRejected
 from checkout.forms import BuyForm
 from checkout.models import Merchant, Payment, StockItem
 from checkout.money import Money
+from checkout.states import PaymentState
 from checkout.views.page import page, see_other
+from checkout.views.wording import word_of
 
 MERCHANT = "example"
 ORDERS = "orders"
@@ -39,7 +41,8 @@ async def order(request: HttpRequest, order_reference: str) -> HttpResponse:
     payment = await in_thread(_payment_of, order_reference)
     if payment is None:
         return problems.respond(request, problems.NOT_FOUND)
-    return render(request, "shop/order.html", {"payment": payment})
+    context = {"payment": payment, "word": word_of(PaymentState(payment.state))}
+    return render(request, "shop/order.html", context)
 
 
 def _shelf(session: SessionBase) -> dict[str, Any]:
@@ -52,7 +55,11 @@ def _shelf(session: SessionBase) -> dict[str, Any]:
         }
         for item in StockItem.objects.all()
     ]
-    return {"items": items, "orders": _payments(session.get(ORDERS, []))}
+    orders = [
+        {"payment": payment, "word": word_of(PaymentState(payment.state))}
+        for payment in _payments(session.get(ORDERS, []))
+    ]
+    return {"items": items, "orders": orders}
 
 
 def _buy(session: SessionBase, sku: str, email: str) -> str:

@@ -57,6 +57,11 @@ ENDINGS = {
 }
 
 
+def word_of(state: S) -> str:
+    """Return what the shop says of an order's payment."""
+    return "Paid" if state.is_paid else state.value.replace("_", " ").capitalize()
+
+
 def ending_of(payment: PaymentView) -> Ending:
     """Return what to say about a payment that is decided."""
     if payment.state is S.REFUSED:

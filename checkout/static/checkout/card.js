@@ -33,6 +33,12 @@ export function seal(publicKey) {
   return wrong.length ? "" : sealed;
 }
 
+/** Takes back what was said of a field once it is changed. */
+export function forget(field) {
+  input(field).removeAttribute("aria-invalid");
+  input(`${field}-error`).textContent = "";
+}
+
 function card() {
   const [, month = "", year = ""] = /^\s*(\d{1,2})\s*[/.-]?\s*(\d{4}|\d{2})\s*$/.exec(input("card-expiry").value) ?? [];
   return {
@@ -47,10 +53,10 @@ function card() {
 function mark(codes) {
   const messages = new Map(codes.map((code) => [FIELDS[Math.floor(code / 100)], MESSAGES[code] ?? EXPIRY_MESSAGE]));
   for (const field of Object.values(FIELDS)) {
-    const message = messages.get(field) ?? "";
-    input(`${field}-error`).textContent = message;
-    input(field).toggleAttribute("aria-invalid", false);
-    if (message) input(field).setAttribute("aria-invalid", "true");
+    forget(field);
+    if (!messages.has(field)) continue;
+    input(`${field}-error`).textContent = messages.get(field);
+    input(field).setAttribute("aria-invalid", "true");
   }
   document.querySelector('#pay-form [aria-invalid="true"]')?.focus();
 }

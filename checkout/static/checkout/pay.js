@@ -1,6 +1,6 @@
 // The card form: the card is sealed here and only the sealed card is sent, once.
 
-import { bin, seal } from "./card.js";
+import { bin, forget, seal } from "./card.js";
 import { deviceData } from "./device_data.js";
 
 const form = document.getElementById("pay-form");
@@ -34,6 +34,7 @@ async function pay(event) {
 if (globalThis.Worldpay) {
   form.hidden = false;
   form.addEventListener("submit", pay);
+  form.addEventListener("input", (event) => forget(event.target.id));
   // By the time the rest is filled in, the device check is usually done.
   document.getElementById("card-number").addEventListener("change", () => bin() && deviceData(bin()));
 } else {
