@@ -64,12 +64,15 @@ class Shopper:
     def pay_button(self) -> Locator:
         return self.page.get_by_role("button", name=re.compile("^Pay "))
 
+    def lose_javascript(self) -> None:
+        """Scripts are off for good in this window."""
+        self.devtools.send("Emulation.setScriptExecutionDisabled", {"value": True})
+
     def lose_javascript_when_paying(self) -> None:
-        """Scripts are off for good from the moment that the card form is on its way."""
-        devtools = self.devtools
+        """Scripts are off from the moment that the card form is on its way."""
 
         def switch_off(route: Route) -> None:
-            devtools.send("Emulation.setScriptExecutionDisabled", {"value": True})
+            self.lose_javascript()
             route.continue_()
 
         self.page.route("**/pay/", switch_off)

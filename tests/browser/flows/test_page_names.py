@@ -31,7 +31,7 @@ def test_every_page_of_a_purchase_says_what_it_is(framed_shopper: Shopper) -> No
     framed_shopper.order()
     titles.append(title_of(page))
     # Live regions are there before they speak: one that comes with its text is often not read out.
-    assert page.get_by_role("status").count() == 1
+    expect(page.get_by_role("status")).to_have_count(1)
     framed_shopper.pay(CHALLENGED)
     frame = page.frame_locator('iframe[name="challenge"]')
     expect(frame.get_by_role("button", name="Approve")).to_be_visible()

@@ -49,6 +49,18 @@ def test_a_refused_card_pays_nothing_and_another_one_pays_once(shopper: Shopper)
     assert_paid_once(shopper.stack, reference, *TEA_PRICE)
 
 
+def test_a_field_that_is_corrected_is_no_longer_called_wrong(shopper: Shopper) -> None:
+    reference = shopper.order()
+    shopper.pay_button.click()
+    number = shopper.page.get_by_label("Card number")
+    expect(number).to_have_accessible_description("Enter the card number.")
+    number.press("4")
+    expect(number).to_have_accessible_description("")
+    expect(number).not_to_have_attribute("aria-invalid", "true")
+    expect(shopper.page.locator("[aria-invalid=true]")).to_have_count(3)
+    assert_nothing_taken(shopper.stack, reference, tries=0)
+
+
 def test_a_failed_challenge_can_be_repeated_and_passed(shopper: Shopper) -> None:
     reference = shopper.order_and_pay(CHALLENGED)
     shopper.decide("Fail")

@@ -1,28 +1,13 @@
 """The answer takes longer than a request is held: the status page hears of it in three ways."""
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser.flows.books import assert_paid_once
+from tests.browser.flows.halting import halted
 from tests.browser.flows.shopper import CHALLENGED, FRICTIONLESS, TEA_PRICE, Shopper
 
 pytestmark = pytest.mark.browser
-
-
-@contextmanager
-def halted(shopper: Shopper, service: str) -> Iterator[None]:
-    """The service's process stands still for a while: it is there, and says nothing."""
-    pid = shopper.stack.programs[service].pid
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def expect_patience(shopper: Shopper) -> None:
@@ -40,7 +25,7 @@ def answer_that_nothing_is_new(route: Route) -> None:
 
 def test_a_push_brings_the_result_without_a_reload(framed_shopper: Shopper) -> None:
     framed_shopper.page.route("**/status.json", answer_that_nothing_is_new)
-    with halted(framed_shopper, "payments"):
+    with halted(framed_shopper.stack, "payments"):
         reference = framed_shopper.order_and_pay(FRICTIONLESS)
         expect_patience(framed_shopper)
     framed_shopper.is_told_paid()
@@ -50,7 +35,7 @@ def test_a_push_brings_the_result_without_a_reload(framed_shopper: Shopper) -> N
 
 def test_asking_brings_the_result_where_websockets_are_blocked(framed_shopper: Shopper) -> None:
     framed_shopper.page.route_web_socket("**/ws/**", lambda socket: socket.close())
-    with halted(framed_shopper, "payments"):
+    with halted(framed_shopper.stack, "payments"):
         reference = framed_shopper.order_and_pay(FRICTIONLESS)
         expect_patience(framed_shopper)
     framed_shopper.is_told_paid()
@@ -60,7 +45,7 @@ def test_asking_brings_the_result_where_websockets_are_blocked(framed_shopper: S
 
 def test_the_page_loads_itself_again_where_there_is_no_javascript(framed_shopper: Shopper) -> None:
     framed_shopper.lose_javascript_when_paying()
-    with halted(framed_shopper, "payments"):
+    with halted(framed_shopper.stack, "payments"):
         reference = framed_shopper.order_and_pay(FRICTIONLESS)
         expect_patience(framed_shopper)
     framed_shopper.is_told_paid()
@@ -70,7 +55,7 @@ def test_the_page_loads_itself_again_where_there_is_no_javascript(framed_shopper
 
 def test_a_push_leads_on_to_a_challenge_that_comes_late(framed_shopper: Shopper) -> None:
     framed_shopper.page.route("**/status.json", answer_that_nothing_is_new)
-    with halted(framed_shopper, "payments"):
+    with halted(framed_shopper.stack, "payments"):
         reference = framed_shopper.order_and_pay(CHALLENGED)
         expect_patience(framed_shopper)
     framed_shopper.decide("Approve", framed_shopper.page.frame_locator('iframe[name="challenge"]'))
@@ -79,7 +64,7 @@ def test_a_push_leads_on_to_a_challenge_that_comes_late(framed_shopper: Shopper)
 
 
 def test_a_reload_while_the_answer_is_awaited_pays_nothing_twice(framed_shopper: Shopper) -> None:
-    with halted(framed_shopper, "payments"):
+    with halted(framed_shopper.stack, "payments"):
         reference = framed_shopper.order_and_pay(FRICTIONLESS)
         expect_patience(framed_shopper)
         framed_shopper.page.reload()
