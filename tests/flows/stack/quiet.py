@@ -28,6 +28,7 @@ class QuietStack:
     challenged: str = field(init=False)
     return_path: str = field(init=False)
     expired_path: str = field(init=False)
+    _content: dict[str, tuple[int, str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.wire = Wire(self.stack.web_url)
@@ -40,17 +41,18 @@ class QuietStack:
         rows(self.stack, long_ago, f"{expired}-1")
         open_messages = "SELECT 1 FROM checkout_outboxmessage WHERE published_at IS NULL"
         wait_until(lambda: not rows(self.stack, open_messages), "everything to be published")
+        self._content = self.content()
 
     @contextmanager
     def unchanged(self) -> Iterator[Wire]:
         """What happens within the block changes no row, logs no fault, and leaves the web process healthy."""
         web = self.stack.programs["web"]
-        before, logged = self.content(), len(web.text())
+        before, logged = self._content, len(web.text())
         yield self.wire
         assert self.wire.request("GET", "/readyz").status == 200
         assert web.is_alive
-        after = self.content()
-        assert [table for table in after if after[table] != before[table]] == []
+        self._content = self.content()
+        assert [table for table, rows in self._content.items() if rows != before[table]] == []
         new_lines = web.text()[logged:]
         assert not [word for word in SUSPICIOUS if word in new_lines], new_lines
 
