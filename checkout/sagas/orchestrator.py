@@ -77,16 +77,14 @@ def resume(reply: Reply, message: Message) -> None:
     _carry_out(saga, definition.on_reply(saga.step, data, reply), message)
 
 
-def signal(saga: Saga, name: str, message: Message) -> bool:
-    """Tell a running, locked saga that something happened; return whether it meant anything to it."""
+def signal(saga: Saga, name: str, message: Message) -> None:
+    """Tell a locked saga that something happened. It means nothing to one that has ended or is elsewhere."""
     if saga.status != Saga.Status.RUNNING:
-        return False
+        return
     definition = DEFINITIONS[saga.kind]
     decision = definition.on_signal(saga.step, msgspec.convert(saga.data, definition.data_type), name)
-    if decision is None:
-        return False
-    _carry_out(saga, decision, message)
-    return True
+    if decision is not None:
+        _carry_out(saga, decision, message)
 
 
 def pass_deadline(saga_id: int, version: int, message: Message) -> None:
