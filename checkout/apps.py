@@ -10,5 +10,9 @@ class CheckoutConfig(AppConfig):
     verbose_name = "Payments"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from checkout import checks  # noqa: F401  registered on import, once the settings can be read
+        """Register the system checks; arm the crash point of a test."""
+        from checkout import checks, crash_points  # noqa: F401  registered once the settings can be read
+        from checkout.conf import conf
+
+        if conf.crash_at:
+            crash_points.arm(conf.crash_at)

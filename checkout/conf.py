@@ -5,7 +5,7 @@ Every value has a Django setting of the same name with the prefix ``CHECKOUT_`` 
 wrong in production.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -116,6 +116,67 @@ class Conf:
     def settling_time(self) -> timedelta:
         """How old a request must be before a provider's "no such order" means that it never arrived."""
         return timedelta(seconds=float(getattr(settings, "CHECKOUT_SETTLING_SECONDS", 180)))
+
+    @property
+    def inquiry_delays(self) -> Sequence[float]:
+        """Seconds until a provider is asked, and asked again, what became of an unknown outcome.
+
+        5 s, 15 s, 45 s, 2 min, 10 min, then every hour for three days; after the last one a human looks.
+        """
+        delays = getattr(settings, "CHECKOUT_INQUIRY_DELAYS", (5, 15, 45, 120, 600, *[3600] * 72))
+        return tuple(float(delay) for delay in delays)
+
+    @property
+    def retry_delays(self) -> Sequence[float]:
+        """Seconds until a step that certainly did not happen is tried again; the last one repeats."""
+        delays = getattr(settings, "CHECKOUT_RETRY_DELAYS", (1, 5, 15, 60, 300, 900, 3600))
+        return tuple(float(delay) for delay in delays)
+
+    @property
+    def service_wait(self) -> timedelta:
+        """How long one of our own services may take over a command."""
+        return timedelta(seconds=float(getattr(settings, "CHECKOUT_SERVICE_WAIT_SECONDS", 600)))
+
+    @property
+    def provider_wait(self) -> timedelta:
+        """How long a command that calls a provider may take; longer than the longest provider time-out."""
+        return timedelta(seconds=float(getattr(settings, "CHECKOUT_PROVIDER_WAIT_SECONDS", 120)))
+
+    @property
+    def notification_wait(self) -> timedelta:
+        """How long a pending operation waits for the provider's notification before the provider is asked."""
+        return timedelta(seconds=float(getattr(settings, "CHECKOUT_NOTIFICATION_WAIT_SECONDS", 1200)))
+
+    @property
+    def provider_timeouts(self) -> Mapping[str, float]:
+        """Read time-outs in seconds by verb, where they differ from the transport's own; ``connect`` too."""
+        timeouts: Mapping[str, float] = getattr(settings, "CHECKOUT_PROVIDER_TIMEOUTS", {})
+        return timeouts
+
+    @property
+    def checkout_lifetime(self) -> timedelta:
+        """How long a payment may stay unpaid before it counts as abandoned."""
+        return timedelta(seconds=float(getattr(settings, "CHECKOUT_ABANDONED_SECONDS", 86_400)))
+
+    @property
+    def authorisation_lifetime(self) -> timedelta:
+        """How long an authorisation is left without a capture before it is given back."""
+        return timedelta(seconds=float(getattr(settings, "CHECKOUT_AUTHORISATION_SECONDS", 6 * 86_400)))
+
+    @property
+    def retention(self) -> timedelta:
+        """How long handled messages are remembered; longer than anything is repeated by anybody."""
+        return timedelta(seconds=float(getattr(settings, "CHECKOUT_RETENTION_SECONDS", 30 * 86_400)))
+
+    @property
+    def reconciliation_interval(self) -> timedelta:
+        """How often the relay compares our books with the providers'."""
+        return timedelta(seconds=float(getattr(settings, "CHECKOUT_RECONCILIATION_SECONDS", 3600)))
+
+    @property
+    def crash_at(self) -> str:
+        """Where this process shall die, for tests (see ``crash_points``); empty for nowhere."""
+        return str(getattr(settings, "CHECKOUT_CRASH_AT", ""))
 
     @property
     def risk_payments_per_email(self) -> int:

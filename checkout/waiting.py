@@ -2,6 +2,7 @@
 
 import structlog
 
+from checkout import crash_points
 from checkout.conf import conf
 from checkout.errors import MessagingError
 from checkout.messaging import rpc
@@ -20,6 +21,8 @@ async def answer(
     outbox, so that only the fast answer is. The caller then shows the status page. Never raises a
     ``MessagingError``; holds no thread and no database connection.
     """
+    if pending.message_id:
+        crash_points.reached("web.intent_committed")
     try:
         told = await rpc.acall(
             "checkout",

@@ -4,7 +4,7 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from checkout import operations, problems
+from checkout import crash_points, operations, problems
 from checkout.database import in_thread
 
 MAX_NOTIFICATION_BYTES = 65_536
@@ -28,6 +28,7 @@ async def receive(request: HttpRequest, account: str) -> HttpResponse:
         problem = problems.problem_of(error)
         log.warning("notification not taken", account=account, status=problem.status, reason=repr(error))
         return problems.respond(request, problem)
+    crash_points.reached("web.notification_stored")
     return HttpResponse(
         acknowledgement.body, status=acknowledgement.status, content_type=acknowledgement.content_type
     )

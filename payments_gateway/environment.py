@@ -56,6 +56,21 @@ class Environment(BaseSettings):
     )
 
     settling_seconds: float = Field(default=180, ge=0, alias="CHECKOUT_SETTLING_SECONDS")
+    inquiry_delays: list[float] = Field(
+        default=[5, 15, 45, 120, 600, *[3600] * 72], min_length=1, alias="CHECKOUT_INQUIRY_DELAYS"
+    )
+    retry_delays: list[float] = Field(
+        default=[1, 5, 15, 60, 300, 900, 3600], min_length=1, alias="CHECKOUT_RETRY_DELAYS"
+    )
+    service_wait_seconds: float = Field(default=600, gt=0, alias="CHECKOUT_SERVICE_WAIT_SECONDS")
+    provider_wait_seconds: float = Field(default=120, gt=0, alias="CHECKOUT_PROVIDER_WAIT_SECONDS")
+    notification_wait_seconds: float = Field(default=1200, gt=0, alias="CHECKOUT_NOTIFICATION_WAIT_SECONDS")
+    provider_timeouts: dict[str, float] = Field(default={}, alias="CHECKOUT_PROVIDER_TIMEOUTS")
+    checkout_seconds: float = Field(default=86_400, gt=0, alias="CHECKOUT_ABANDONED_SECONDS")
+    authorisation_seconds: float = Field(default=6 * 86_400, gt=0, alias="CHECKOUT_AUTHORISATION_SECONDS")
+    retention_seconds: float = Field(default=30 * 86_400, gt=0, alias="CHECKOUT_RETENTION_SECONDS")
+    reconciliation_seconds: float = Field(default=3600, gt=0, alias="CHECKOUT_RECONCILIATION_SECONDS")
+    crash_at: str = Field(default="", alias="CHECKOUT_CRASH_AT")
     risk_payments_per_email: int = Field(default=10_000, ge=1, alias="CHECKOUT_RISK_PAYMENTS_PER_EMAIL")
     risk_payments_per_ip_address: int = Field(
         default=10_000, ge=1, alias="CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS"
@@ -75,6 +90,12 @@ class Environment(BaseSettings):
     def _production_needs_its_own_secret(self) -> "Environment":
         if not self.debug and self.secret_key.get_secret_value() == DEVELOPMENT_KEY:
             raise ValueError("SECRET_KEY must be set when DEBUG is off")
+        return self
+
+    @model_validator(mode="after")
+    def _production_does_not_crash_on_request(self) -> "Environment":
+        if not self.debug and self.crash_at:
+            raise ValueError("CHECKOUT_CRASH_AT is for tests: DEBUG must be on")
         return self
 
     @model_validator(mode="after")

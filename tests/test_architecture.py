@@ -13,7 +13,18 @@ EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "managers", "misc
 # From the bottom up: a layer imports itself and those before it. A part of `checkout` that is not listed
 # (start-up, commands, middleware) is above all of them.
 LAYERS = (
-    {"conf", "money", "states", "errors", "commands", "scrubbing", "log", "database", "challenge_token"},
+    {
+        "conf",
+        "money",
+        "states",
+        "errors",
+        "commands",
+        "scrubbing",
+        "log",
+        "database",
+        "challenge_token",
+        "crash_points",
+    },
     {"messaging"},
     {"models", "providers", "sagas"},
     {"operations", "services"},
@@ -66,7 +77,13 @@ def test_lower_layers_do_not_import_higher_ones():
 
 
 def test_messaging_knows_nothing_about_payments():
-    known = ("checkout.messaging", "checkout.errors", "checkout.conf", "checkout.database")
+    known = (
+        "checkout.messaging",
+        "checkout.errors",
+        "checkout.conf",
+        "checkout.database",
+        "checkout.crash_points",
+    )
     messaging = [module for module in CHECKOUT if module.part == "messaging"]
     assert messaging
     assert not offences(messaging, lambda _module, name: bool(part_of(name)) and not is_within(name, *known))

@@ -9,6 +9,7 @@ import structlog
 from django.db import DatabaseError, connections, router, transaction
 from django.utils import timezone
 
+from checkout import crash_points
 from checkout.conf import conf
 from checkout.database import in_thread
 from checkout.errors import MessagingError, Undeliverable
@@ -66,7 +67,9 @@ class Relay:
         """One round: take, publish, note the outcome. Returns how many rows were taken."""
         rows = await in_thread(self.take)
         if rows:
+            crash_points.reached("relay.taken")
             errors = await asyncio.gather(*(self._publish(row) for row in rows))
+            crash_points.reached("relay.published")
             await in_thread(self._note, rows, errors)
         return len(rows)
 

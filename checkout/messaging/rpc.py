@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from checkout import crash_points
 from checkout.errors import (
     BrokerUnavailable,
     MessagingError,
@@ -73,6 +74,8 @@ async def acall(
         progress = "confirmed"
         if error is not None:
             _layer.fail_reply(channel, error)
+        elif message_id is not None:
+            crash_points.reached("web.published")
 
     try:
         async with asyncio.timeout(timeout_seconds):

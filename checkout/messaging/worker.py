@@ -15,6 +15,7 @@ from channels.layers import get_channel_layer
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from checkout import crash_points
 from checkout.conf import conf
 from checkout.database import run_in
 from checkout.errors import MalformedMessage, MessagingError, Undeliverable
@@ -93,7 +94,9 @@ class Worker:
             )
             is_done = False
         if is_done:
+            crash_points.reached("worker.published")
             delivery.ack()
+            crash_points.reached("worker.acknowledged")
             return
         # Redelivery is immediate, and what failed a moment ago would mostly fail again.
         pause = FIRST_PAUSE_SECONDS * 2 ** min(delivery.delivery_count, DELIVERY_LIMIT)
@@ -126,6 +129,7 @@ class Worker:
         except MalformedMessage as error:
             self._refuse(delivery.envelope, str(error))
             return await self._give_up(delivery, str(error))
+        crash_points.reached("worker.delivered")
         message = Message(
             delivery.envelope,
             consumer=self._service.name,
@@ -136,6 +140,7 @@ class Worker:
             received_at=timezone.now(),
         )
         outgoing = await run_in(self._executor, partial(_handle, handler, body, message))
+        crash_points.reached("worker.committed")
         everything_left = await self._publish_all(outgoing)
         for push in message.pushes:
             await _send_push(push)

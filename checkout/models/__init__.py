@@ -1,7 +1,7 @@
 """Every table, by the part of the system that writes it."""
 
 from checkout.models.ledger import LedgerEntry
-from checkout.models.messages import InboxMessage, OutboxMessage
+from checkout.models.messages import DeadLetter, InboxMessage, OutboxMessage
 from checkout.models.orders import Reservation, StockItem
 from checkout.models.payment import (
     Attempt,
@@ -13,6 +13,7 @@ from checkout.models.payment import (
     ProviderCall,
     ProviderNotification,
 )
+from checkout.models.reconciliation import Difference
 from checkout.models.risk import BlockedValue, RiskAssessment
 from checkout.models.saga import Saga, SagaStep, Waiter
 from checkout.models.webhooks import Receipt
@@ -20,6 +21,8 @@ from checkout.models.webhooks import Receipt
 __all__ = [
     "Attempt",
     "BlockedValue",
+    "DeadLetter",
+    "Difference",
     "Fact",
     "InboxMessage",
     "LedgerEntry",

@@ -1,5 +1,10 @@
 """Messages that are owed, and messages that were handled. The mechanism is in ``checkout/messaging/``."""
 
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
 from checkout.messaging.outbox import AbstractInboxMessage, AbstractOutboxMessage
 
 
@@ -15,3 +20,28 @@ class InboxMessage(AbstractInboxMessage):
 
     class Meta(AbstractInboxMessage.Meta):
         verbose_name = "handled message"
+
+
+class DeadLetter(models.Model):
+    """A message that its service gave up on, kept without secrets until staff have dealt with it."""
+
+    message_id = models.CharField(max_length=64, unique=True)
+    type = models.CharField(max_length=100)
+    service = models.CharField(max_length=50, blank=True)
+    queue = models.CharField(max_length=255, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    subject = models.CharField(max_length=100, blank=True, db_index=True)
+    correlation_id = models.CharField(max_length=120, blank=True)
+    reply_to = models.CharField(max_length=255, blank=True)
+    body = models.TextField()
+    headers = models.JSONField(default=dict, blank=True)
+    copies = models.PositiveIntegerField(default=1, help_text="How often it has died")
+    died_at = models.DateTimeField(default=timezone.now)
+    requeued_at = models.DateTimeField(null=True, blank=True)
+    requeued_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-died_at"]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.message_id}"

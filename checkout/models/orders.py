@@ -31,6 +31,9 @@ class Reservation(models.Model):
         RELEASED = "released"
 
     payment_reference = models.CharField(max_length=40, unique=True)
+    attempt = models.CharField(
+        max_length=64, blank=True, help_text="The try at paying that it was made for, by its order code"
+    )
     lines = models.JSONField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.RESERVED)
     created_at = models.DateTimeField(default=timezone.now)

@@ -180,6 +180,12 @@ class Operation(models.Model):
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     state = models.CharField(max_length=12, choices=State.choices, default=State.REQUESTED)
+    idempotency_key = models.CharField(
+        max_length=100, blank=True, help_text="Whoever asks twice with the same key gets the same operation"
+    )
+    requested_by = models.CharField(max_length=150, blank=True, help_text="A user's name, saga or clock")
+    reason = models.CharField(max_length=200, blank=True, help_text="Why it was asked for")
+    refusal_reason = models.CharField(max_length=50, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -187,7 +193,12 @@ class Operation(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=models.Q(amount_minor__gt=0), name="operation_amount_is_positive"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["payment", "idempotency_key"],
+                condition=~models.Q(idempotency_key=""),
+                name="one_operation_per_idempotency_key",
+            ),
         ]
         ordering: ClassVar = ["created_at"]
 
@@ -263,10 +274,22 @@ class ProviderNotification(models.Model):
     )
     received_at = models.DateTimeField(default=timezone.now)
     applied_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=200, blank=True, help_text="Why it was not simply applied")
+    tries = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(
+        null=True, blank=True, help_text="When an unmatched one is looked at again"
+    )
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["account", "digest"], name="a_notification_is_stored_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_try_at"],
+                name="notifications_to_try_again",
+                condition=models.Q(next_try_at__isnull=False),
+            )
         ]
         ordering: ClassVar = ["-received_at"]
 

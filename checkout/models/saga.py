@@ -21,6 +21,14 @@ class Saga(models.Model):
     key = models.CharField(max_length=100, help_text="What makes starting it twice harmless")
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="sagas")
     attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="sagas")
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="children",
+        help_text="The saga that started this one and hears how it goes",
+    )
     step = models.CharField(max_length=50)
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.RUNNING)
     data = models.JSONField(default=dict)

@@ -15,6 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
+from checkout.conf import conf
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid, ProviderUnavailable
 from checkout.providers.base import Verb
 
@@ -158,4 +159,8 @@ def _root(error: object) -> object:
 @cache
 def shared_transport() -> HttpTransport:
     """Return this process's transport, so that connections are reused."""
-    return HttpTransport()
+    timeouts = conf.provider_timeouts
+    return HttpTransport(
+        connect_seconds=timeouts.get("connect", CONNECT_SECONDS),
+        read_seconds={verb: timeouts.get(verb, seconds) for verb, seconds in READ_SECONDS.items()},
+    )

@@ -7,7 +7,7 @@ import structlog
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from checkout import commands
+from checkout import commands, crash_points
 from checkout.conf import conf
 from checkout.database import in_thread
 from checkout.messaging.outbox import enqueue
@@ -53,7 +53,8 @@ async def run(stop: asyncio.Event) -> None:
     """Look for passed deadlines until ``stop`` is set."""
     while not stop.is_set():
         try:
-            await in_thread(enqueue_passed_deadlines)
+            if await in_thread(enqueue_passed_deadlines):
+                crash_points.reached("timers.committed")
         except DatabaseError:
             log.exception("deadlines not looked at")
         try:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import structlog
 from django.db import close_old_connections, connection
 
+from checkout import crash_points
 from checkout.errors import (
     OutcomeUnknown,
     ProviderError,
@@ -30,8 +31,11 @@ def ask(
     ``unreached`` is what it means when the question itself was not sent.
     """
     _return_connection()
+    crash_points.reached("payments.intent_committed")
     try:
-        return question(get_provider(account.opened()))
+        result = question(get_provider(account.opened()))
+        crash_points.reached("payments.answered")
+        return result
     except ProviderUnavailable as error:
         log.warning("provider not reached", account=account.code, reason=str(error))
         return _silence(unreached, error)
