@@ -42,6 +42,7 @@ class DeadLetter(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-died_at"]
+        permissions: ClassVar = [("requeue_deadletter", "Can send a dead letter again")]
 
     def __str__(self) -> str:
         return f"{self.type} {self.message_id}"

@@ -96,6 +96,12 @@ class Payment(models.Model):
             models.Index(fields=["state", "updated_at"]),
         ]
         ordering: ClassVar = ["-created_at"]
+        permissions: ClassVar = [
+            ("request_capture", "Can capture payments"),
+            ("request_void", "Can void payments"),
+            ("request_refund", "Can refund payments"),
+            ("cancel_payment", "Can cancel payments that were not paid"),
+        ]
 
     def __str__(self) -> str:
         return self.reference

@@ -50,6 +50,7 @@ class Saga(models.Model):
             )
         ]
         ordering: ClassVar = ["-created_at"]
+        permissions: ClassVar = [("resume_saga", "Can let a parked saga try again")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"
