@@ -1,0 +1,200 @@
+"""The product with one of its defences taken away, to prove that a checker notices.
+
+A process is mutated by DJANGO_SETTINGS_MODULE=tests.support.mutant_settings and MUTANT=<name>, this process
+by ``with applied(name):``. The product knows nothing of it. Defences overlap, so what a mutant does wrong
+shows only under the faults named with it.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+from django.db.models import QuerySet
+
+from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
+from checkout.messaging.broker import Delivery
+from checkout.messaging.envelope import Reply, new_message_id
+from checkout.messaging.message import Message, Outgoing
+from checkout.messaging.outbox import AbstractInboxMessage, AbstractOutboxMessage, enqueue
+from checkout.messaging.worker import Worker
+from checkout.models import Saga
+from checkout.operations import payment as submitting
+from checkout.providers.base import Authorisation, Outcome, Provider, ProviderResult
+from checkout.providers.registry import get_provider
+from checkout.sagas import DEFINITIONS
+from checkout.services.payments import asking, intent
+
+Patches = Iterator[AbstractContextManager[Any]]
+
+SENDING = ("authorise", "complete_challenge", "capture", "void", "refund")
+
+
+def no_inbox() -> Patches:
+    """Every delivery is handled, the second of the same message too: it causes everything again.
+
+    Shows when a message is delivered twice: two replies, facts or assessments caused by one message.
+    """
+
+    def record(row: AbstractInboxMessage) -> None:
+        type(row)._default_manager.bulk_create([row], ignore_conflicts=True)
+
+    yield patch.object(AbstractInboxMessage, "record", record)
+    yield from _everywhere(intent.refuse_repetition, lambda message: None)
+
+
+def no_intent_row() -> Patches:
+    """Nothing is written before a provider is called, so a repeated call has another idempotency key.
+
+    Shows when a process dies between a provider's answer and its commit, and when a request arrives after
+    its time-out.
+    """
+
+    def send(method: Callable[[Any], ProviderResult], request: Any) -> ProviderResult:
+        return method(replace(request, idempotency_key=new_message_id()))
+
+    yield from _everywhere(intent.commit_intent, lambda attempt, intent: True)
+    yield _providers_that(send)
+
+
+def no_version_check() -> Patches:
+    """A saga takes every reply to any of its commands and every deadline, however late, and is not locked.
+
+    Shows when replies come late or twice, when a deadline passes beside a reply, and with two orchestrators.
+    """
+
+    class Credulous(QuerySet[Saga]):
+        def filter(self, *args: Any, **wanted: Any) -> Any:
+            wanted.pop("version", None)
+            if "awaiting" in wanted:
+                wanted["steps__correlation_id"] = wanted.pop("awaiting")
+            return super().filter(*args, **wanted)
+
+        def select_for_update(self, *args: Any, **options: Any) -> Any:
+            return self.all()
+
+    yield patch.object(Saga.objects, "_queryset_class", Credulous)
+
+
+def ack_before_commit() -> Patches:
+    """A message is acknowledged as soon as it has come. Shows when a service dies or fails at handling it."""
+    begin = Worker._begin
+
+    def acknowledge_first(worker: Worker, delivery: Delivery) -> None:
+        delivery.ack()
+        begin(worker, delivery)
+
+    yield patch.object(Worker, "_begin", acknowledge_first)
+
+
+def blind_retry() -> Patches:
+    """A provider that did not answer is sent the same again, as new. Shows when only the answer was lost."""
+
+    def send(method: Callable[[Any], ProviderResult], request: Any) -> ProviderResult:
+        try:
+            return method(request)
+        except (OutcomeUnknown, ProviderReplyInvalid):
+            again = replace(request, idempotency_key=new_message_id())
+            if isinstance(request, Authorisation):
+                again = replace(again, order_code=f"{request.order_code}R")
+            return replace(method(again), order_code=request.order_code)
+
+    yield _providers_that(send)
+
+
+def compensation_while_unknown() -> Patches:
+    """A saga takes an unknown outcome for a refusal. Shows when only the provider's answer was lost."""
+    for definition in {type(definition) for definition in DEFINITIONS.values()}:
+        yield patch.object(definition, "on_reply", _pessimistic(definition.on_reply))
+
+
+def no_outbox() -> Patches:
+    """What is published at once is not stored. Shows when a process dies between commit and publishing, and
+    when the broker is away just then."""
+    write_outbox = Message._write_outbox
+
+    def forget(model: type[AbstractOutboxMessage], *message_ids: str) -> None:
+        model._default_manager.filter(message_id__in=message_ids).delete()
+
+    def write_and_forget(message: Message) -> list[Outgoing]:
+        outgoing = write_outbox(message)
+        forget(message._outbox_model, *(each.envelope.message_id for each in outgoing))
+        return outgoing
+
+    def enqueue_and_forget(model: type[AbstractOutboxMessage], *args: Any, **options: Any) -> Any:
+        row = enqueue(model, *args, **options)
+        if options.get("delay_seconds") != 0:  # else it is the relay that publishes it
+            forget(model, row.message_id)
+        return row
+
+    yield patch.object(Message, "_write_outbox", write_and_forget)
+    yield patch.object(submitting, "enqueue", enqueue_and_forget)
+
+
+MUTANTS: dict[str, Callable[[], Patches]] = {
+    mutant.__name__: mutant
+    for mutant in (
+        no_inbox,
+        no_intent_row,
+        no_version_check,
+        ack_before_commit,
+        blind_retry,
+        compensation_while_unknown,
+        no_outbox,
+    )
+}
+
+
+@contextmanager
+def applied(name: str) -> Iterator[None]:
+    """Within the block this process is without the defence that ``name`` takes away."""
+    with ExitStack() as changes:
+        _apply(name, changes)
+        yield
+
+
+def apply_for_ever(name: str) -> None:
+    """Take the defence away until this process ends."""
+    _apply(name, ExitStack())
+
+
+def _apply(name: str, changes: ExitStack) -> None:
+    for change in MUTANTS[name]():
+        changes.enter_context(change)
+
+
+def _everywhere(original: Callable[..., Any], replacement: Callable[..., Any]) -> Patches:
+    """Replace a function in every module that has imported it by name."""
+    for module_name, module in list(sys.modules.items()):
+        if module_name.partition(".")[0] == "checkout":
+            for name in [name for name, value in vars(module).items() if value is original]:
+                yield patch.object(module, name, replacement)
+
+
+def _providers_that(
+    send: Callable[[Callable[[Any], ProviderResult], Any], ProviderResult],
+) -> AbstractContextManager[Any]:
+    """Let everything that changes something at a provider go through ``send``."""
+
+    class Sender:
+        def __init__(self, provider: Provider) -> None:
+            self._provider = provider
+
+        def __getattr__(self, name: str) -> Any:
+            method = getattr(self._provider, name)
+            return partial(send, method) if name in SENDING else method
+
+    return patch.object(asking, "get_provider", lambda account: Sender(get_provider(account)))
+
+
+def _pessimistic(on_reply: Callable[..., Any]) -> Callable[..., Any]:
+    def take_for_refused(definition: Any, step: str, data: Any, reply: Reply) -> Any:
+        if reply.ok and reply.result.get("outcome") == Outcome.UNKNOWN:
+            told = {**reply.result, "outcome": Outcome.REFUSED, "refusal_reason": "provider_error"}
+            reply = Reply.success(told)
+        return on_reply(definition, step, data, reply)
+
+    return take_for_refused
