@@ -22,6 +22,7 @@ from checkout.messaging.envelope import (
     encode_body,
 )
 from checkout.messaging.topology import Topology
+from checkout.messaging.wakeup import wake_relays
 
 
 class AlreadyHandled(Exception):
@@ -160,7 +161,8 @@ def enqueue(
     """Write a command into the caller's transaction.
 
     Publish it after the commit with ``rpc.acall(…, message_id=row.message_id)``; the relay does so when you
-    have not by the end of the grace period, or of ``delay_seconds``. With 0 it is the relay's from the start.
+    have not by the end of the grace period, or of ``delay_seconds``. With 0 it is the relay's from the start,
+    which is woken for it.
     """
     own: dict[str, HeaderValue] = {SCHEMA_VERSION: 1}
     if subject:
@@ -176,4 +178,6 @@ def enqueue(
     )
     row = model.of(Topology(conf.prefix).commands, service, envelope, delay_seconds=delay_seconds)
     row.save(force_insert=True)
+    if delay_seconds == 0:
+        wake_relays(model)
     return row

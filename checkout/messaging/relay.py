@@ -3,10 +3,11 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
-from django.db import DatabaseError, connections, router, transaction
+from django.db import Error, connections, router, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from checkout import crash_points
@@ -15,6 +16,7 @@ from checkout.database import in_thread
 from checkout.errors import MessagingError, Undeliverable
 from checkout.messaging.broker import Broker
 from checkout.messaging.outbox import AbstractOutboxMessage
+from checkout.messaging.wakeup import listen
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +46,9 @@ class Relay:
         self._poll_seconds = poll_seconds or conf.relay_poll_seconds
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish what is due until ``stop`` is set."""
+        """Publish what is due until ``stop`` is set. Neither broker nor database has to be there."""
+        woken = asyncio.Event()
+        listening = asyncio.create_task(listen(self._model, woken))
         stopping = asyncio.ensure_future(stop.wait())
         try:
             while not stop.is_set():
@@ -53,15 +57,26 @@ class Relay:
                 connected.cancel()
                 if stop.is_set():
                     return
-                try:
-                    taken = await self.publish_due()
-                except DatabaseError:
-                    log.warning("outbox cannot be read", exc_info=True)
-                    taken = 0
-                if taken < BATCH:
-                    await asyncio.wait({stopping}, timeout=self._poll_seconds)
+                # Before the look, so that what is written during it wakes us once more.
+                woken.clear()
+                if await self._publish_due_if_possible() < BATCH:
+                    waking = asyncio.ensure_future(woken.wait())
+                    await asyncio.wait(
+                        {waking, stopping}, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    waking.cancel()
         finally:
             stopping.cancel()
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    async def _publish_due_if_possible(self) -> int:
+        try:
+            return await self.publish_due()
+        except Error:
+            # What was taken already is due again after the lease.
+            log.warning("outbox cannot be read", exc_info=True)
+            return 0
 
     async def publish_due(self) -> int:
         """One round: take, publish, note the outcome. Returns how many rows were taken."""
@@ -76,8 +91,9 @@ class Relay:
     def take(self) -> list[AbstractOutboxMessage]:
         """Take due rows for the length of the lease. Synchronous; commits before it returns."""
         database = router.db_for_write(self._model)
+        now = _clock_of(database)
         due = self._model._default_manager.using(database).filter(
-            published_at__isnull=True, available_at__lte=timezone.now()
+            published_at__isnull=True, available_at__lte=now
         )
         with transaction.atomic(using=database):
             # SQLite has one writer and needs no row locks.
@@ -86,11 +102,11 @@ class Relay:
             rows = list(due.order_by("available_at")[:BATCH])
             if rows:
                 self._model._default_manager.using(database).filter(pk__in=[row.pk for row in rows]).update(
-                    available_at=timezone.now() + timedelta(seconds=self._lease_seconds)
+                    available_at=now + timedelta(seconds=self._lease_seconds)
                 )
         return rows
 
-    async def _publish(self, row: AbstractOutboxMessage) -> MessagingError | None:
+    async def _publish(self, row: AbstractOutboxMessage) -> Exception | None:
         try:
             await self._broker.publish(
                 row.exchange, row.routing_key, row.envelope(), timeout_seconds=PUBLISH_TIMEOUT_SECONDS
@@ -100,9 +116,13 @@ class Relay:
             return None if unheard else error
         except MessagingError as error:
             return error
+        except Exception as error:
+            # A row that cannot be made a message must not stop all the others, now and after every restart.
+            log.exception("outbox row cannot be published", message_id=row.message_id)
+            return error
         return None
 
-    def _note(self, rows: Sequence[AbstractOutboxMessage], errors: Sequence[MessagingError | None]) -> None:
+    def _note(self, rows: Sequence[AbstractOutboxMessage], errors: Sequence[Exception | None]) -> None:
         now = timezone.now()
         published = [row.pk for row, error in zip(rows, errors, strict=True) if error is None]
         self._model._default_manager.filter(pk__in=published).update(published_at=now)
@@ -110,12 +130,20 @@ class Relay:
         for row, error in zip(rows, errors, strict=True):
             if error is not None:
                 row.attempts += 1
-                row.last_error = f"{error.code}: {error}"[:200]
+                row.last_error = f"{getattr(error, 'code', type(error).__name__)}: {error}"[:200]
                 row.available_at = now + timedelta(seconds=_pause_seconds(row.attempts))
                 failed.append(row)
         self._model._default_manager.bulk_update(failed, ["attempts", "last_error", "available_at"])
         if failed:
             log.warning("outbox rows not published", count=len(failed), reason=failed[0].last_error)
+
+
+def _clock_of(database: str) -> datetime | Now:
+    """The one clock by which leases run out, whatever the relays' own clocks say.
+
+    A database server's, where there is one; SQLite's is that of the one machine it is on.
+    """
+    return Now() if connections[database].vendor == "postgresql" else timezone.now()
 
 
 def _pause_seconds(attempts: int) -> float:

@@ -1,0 +1,76 @@
+"""Wakes relays when a message has been written for them, where the database can tell: LISTEN and NOTIFY.
+
+A hint and no more. Whatever becomes of it, and on databases that cannot tell, the relay's poll finds the row.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import psycopg
+import structlog
+from django.db import connections, models, router, transaction
+
+log = structlog.get_logger(__name__)
+
+# How often the connection is asked whether it is still one, and how long that may take.
+CHECK_SECONDS = 15.0
+ANSWER_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+
+# What Django's parameters say about its own kind of connection, which is synchronous.
+_OF_DJANGO = ("context", "cursor_factory")
+
+
+def wake_relays(model: type[models.Model]) -> None:
+    """Wake every relay of ``model`` when the current transaction has been committed.
+
+    In a statement of its own: transactions that notify commit one after the other, each under a lock that it
+    holds until its commit is on disk (PostgreSQL, ``src/backend/commands/async.c``, PreCommit_Notify). This
+    one has nothing to write there.
+    """
+    database = router.db_for_write(model)
+    if connections[database].vendor == "postgresql":
+        transaction.on_commit(partial(_notify, database, model), using=database, robust=True)
+
+
+def _notify(database: str, model: type[models.Model]) -> None:
+    connection = connections[database]
+    with connection.cursor() as cursor:
+        cursor.execute(f"NOTIFY {connection.ops.quote_name(model._meta.db_table)}")
+
+
+async def listen(model: type[models.Model], woken: asyncio.Event) -> None:
+    """Set ``woken`` at every wake-up, until cancelled; return at once where the database cannot tell.
+
+    Keeps a connection of its own, outside any pool, and makes a new one whenever that is lost.
+    """
+    connection = connections[router.db_for_write(model)]
+    if connection.vendor != "postgresql":
+        return
+    parameters = {
+        name: value for name, value in connection.get_connection_params().items() if name not in _OF_DJANGO
+    }
+    channel = connection.ops.quote_name(model._meta.db_table)
+    while True:
+        try:
+            await _listen_once(parameters, channel, woken)
+        except (psycopg.Error, OSError) as error:
+            # TimeoutError is an OSError.
+            log.info("relay is not woken for now, it polls", reason=str(error) or type(error).__name__)
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _listen_once(parameters: Mapping[str, Any], channel: str, woken: asyncio.Event) -> None:
+    async with asyncio.timeout(ANSWER_SECONDS):
+        connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
+    async with connection:
+        while True:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                # The first time it begins, each further time it shows whether anybody is there.
+                await connection.execute(f"LISTEN {channel}")
+            # What came while nobody listened has to be looked for.
+            woken.set()
+            async for _ in connection.notifies(timeout=CHECK_SECONDS):
+                woken.set()
