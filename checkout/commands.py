@@ -36,9 +36,25 @@ class PassDeadline(Body, frozen=True):  # checkout.pass_deadline: a step took to
     version: int
 
 
+class StartOperation(
+    Body, frozen=True
+):  # checkout.start_operation: a capture, void or refund that was asked for is to be carried out
+    payment: str
+    operation: str
+
+
+class ResumeSaga(Body, frozen=True):  # checkout.resume_saga: staff want a parked saga to go on
+    saga: int
+    version: int
+
+
+class AnnouncePayment(Body, frozen=True):  # checkout.announce_payment: it was moved outside a saga
+    payment: str
+
+
 class ApplyProviderEvent(
     Body, frozen=True
-):  # checkout.apply_provider_event: what a notification says, already matched
+):  # checkout.apply_provider_event: what a notification says, already matched and written down
     payment: str
     attempt: str
     kind: str
@@ -80,6 +96,7 @@ class OrderLine(Body, frozen=True):
 class ReserveStock(Body, frozen=True):  # orders.reserve
     payment: str
     lines: list[OrderLine]
+    attempt: str = ""
 
 
 class StockReserved(Body, frozen=True):
@@ -91,8 +108,9 @@ class ConfirmOrder(Body, frozen=True):  # orders.confirm
     payment: str
 
 
-class ReleaseStock(Body, frozen=True):  # orders.release
+class ReleaseStock(Body, frozen=True):  # orders.release; what a later attempt reserved stays reserved
     payment: str
+    attempt: str = ""
 
 
 # payments: talks to the providers
@@ -130,9 +148,30 @@ class RefundPayment(Body, frozen=True):  # payments.refund
     currency: str
 
 
+class AbandonPayment(
+    Body, frozen=True
+):  # payments.abandon: release whatever the provider may hold for an attempt that nobody completes
+    payment: str
+    attempt: str
+
+
 class InquirePayment(Body, frozen=True):  # payments.inquire
     payment: str
     attempt: str
+
+
+class CheckClaim(
+    Body, frozen=True
+):  # payments.check_claim: a notification says what we know nothing of; does the provider say so too?
+    payment: str
+    attempt: str
+    claim: str
+
+
+class InquireOperation(Body, frozen=True):  # payments.inquire_operation
+    payment: str
+    attempt: str
+    operation: str
 
 
 class ApplyNotification(
@@ -142,7 +181,8 @@ class ApplyNotification(
 
 
 class ProviderAnswered(Body, frozen=True):
-    """What came of a provider call: ``outcome`` as in ``providers.base.Outcome``, or ``conflicted``.
+    """What came of a provider call: ``outcome`` as in ``providers.base.Outcome``, ``conflicted``, or
+    ``not_shown`` (an operation that should long have arrived is not in the provider's answer).
 
     ``event`` is the provider's own word, ``refusal_reason`` ours.
     """
@@ -150,6 +190,13 @@ class ProviderAnswered(Body, frozen=True):
     outcome: str
     event: str = ""
     refusal_reason: str = ""
+
+
+class ClaimChecked(Body, frozen=True):
+    """``outcome`` is ``confirmed``, ``denied`` or ``unknown``; ``event`` is the provider's own word."""
+
+    outcome: str
+    event: str = ""
 
 
 # ledger

@@ -27,6 +27,8 @@ CheckoutError
 └── SagaError                  a saga cannot go on by itself and is parked
 """
 
+from checkout.money import Money
+
 
 class CheckoutError(Exception):
     """Root of everything that this project raises on purpose."""
@@ -62,6 +64,11 @@ class AmountNotAvailable(OperationRejected):
     """More was asked for than is left to capture or refund."""
 
     code = "amount_not_available"
+
+    def __init__(self, message: str, *, requested: Money, available: Money) -> None:
+        super().__init__(message)
+        self.requested = requested
+        self.available = available
 
 
 class DuplicateRequest(OperationRejected):

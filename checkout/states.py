@@ -20,6 +20,7 @@ class PaymentState(StrEnum):
     CONFIRMING = "confirming"
     AUTHORISED = "authorised"
     CAPTURE_PENDING = "capture_pending"
+    PARTIALLY_CAPTURED = "partially_captured"
     CAPTURED = "captured"
     REFUSED = "refused"
     VOID_PENDING = "void_pending"
@@ -49,7 +50,7 @@ class PaymentState(StrEnum):
 
 P = PaymentState
 UNDECIDED = frozenset({P.OPEN, P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CONFLICTED})
-PAID = frozenset({P.AUTHORISED, P.CAPTURE_PENDING, P.CAPTURED, P.PARTIALLY_REFUNDED})
+PAID = frozenset({P.AUTHORISED, P.CAPTURE_PENDING, P.PARTIALLY_CAPTURED, P.CAPTURED, P.PARTIALLY_REFUNDED})
 
 
 class AttemptState(StrEnum):
@@ -95,6 +96,9 @@ def _edge(event: str, sources: Iterable[str], target: str, *actors: Actor) -> Ed
 
 
 _LIVE = (P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING)
+_HELD = (P.AUTHORISED, P.CAPTURE_PENDING, P.VOID_PENDING)
+_TAKEN = (P.PARTIALLY_CAPTURED, P.CAPTURED)
+_GIVEN_BACK = (P.PARTIALLY_REFUNDED, P.REFUNDED)
 
 PAYMENT_EDGES = (
     _edge("submitted", (P.OPEN, P.REFUSED), P.PROCESSING, Actor.SHOPPER),
@@ -105,18 +109,25 @@ PAYMENT_EDGES = (
     _edge("refused", _LIVE, P.REFUSED, Actor.SAGA, Actor.PROVIDER),
     _edge("expired", (P.OPEN, *_LIVE), P.EXPIRED, Actor.SAGA, Actor.CLOCK),
     _edge("cancelled", (P.OPEN, P.REFUSED), P.CANCELLED, Actor.SHOPPER, Actor.STAFF),
-    _edge("capture_requested", (P.AUTHORISED,), P.CAPTURE_PENDING, Actor.SAGA, Actor.STAFF),
-    _edge("captured", (P.AUTHORISED, P.CAPTURE_PENDING), P.CAPTURED, Actor.PROVIDER),
-    _edge("void_requested", (P.AUTHORISED,), P.VOID_PENDING, Actor.SAGA, Actor.STAFF),
-    _edge("voided", (P.AUTHORISED, P.VOID_PENDING), P.VOIDED, Actor.SAGA, Actor.PROVIDER),
-    _edge("refunded_in_part", (P.CAPTURED, P.PARTIALLY_REFUNDED), P.PARTIALLY_REFUNDED, Actor.PROVIDER),
-    _edge("refunded", (P.CAPTURED, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.PROVIDER),
-    _edge("charged_back", (P.CAPTURED, P.PARTIALLY_REFUNDED), P.CHARGED_BACK, Actor.PROVIDER),
-    _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.PROVIDER),
+    # From here on the state follows the sums of the payment's operations (``models.sums``). Two operations
+    # may be told of in either order, so an edge starts wherever such sums may have been counted before.
+    _edge("capture_requested", (P.AUTHORISED, P.VOID_PENDING), P.CAPTURE_PENDING, Actor.SAGA),
+    _edge("capture_refused", (P.CAPTURE_PENDING,), P.AUTHORISED, Actor.SAGA),
+    _edge("captured_in_part", (*_HELD, *_GIVEN_BACK), P.PARTIALLY_CAPTURED, Actor.SAGA, Actor.PROVIDER),
+    _edge("captured", (*_HELD, P.PARTIALLY_CAPTURED, *_GIVEN_BACK), P.CAPTURED, Actor.SAGA, Actor.PROVIDER),
+    _edge("void_requested", (P.AUTHORISED, P.CAPTURE_PENDING), P.VOID_PENDING, Actor.SAGA, Actor.PROVIDER),
+    _edge("void_refused", (P.VOID_PENDING,), P.AUTHORISED, Actor.SAGA, Actor.PROVIDER),
+    _edge("voided", _HELD, P.VOIDED, Actor.SAGA, Actor.PROVIDER),
+    _edge("refunded_in_part", (*_TAKEN, *_GIVEN_BACK), P.PARTIALLY_REFUNDED, Actor.SAGA, Actor.PROVIDER),
+    _edge("refunded", (*_TAKEN, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.SAGA, Actor.PROVIDER),
+    # What the provider does by itself. A notification of it is only believed once the provider was asked.
+    _edge("authorisation_expired", (P.AUTHORISED,), P.EXPIRED, Actor.SAGA, Actor.PROVIDER),
+    _edge("charged_back", (*_TAKEN, *_GIVEN_BACK), P.CHARGED_BACK, Actor.SAGA, Actor.PROVIDER),
+    _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.SAGA, Actor.PROVIDER),
     # An approval found after a refusal or expiry stops a second try: the money of the first may be held.
     _edge(
         "conflicted",
-        (*_LIVE, P.REFUSED, P.EXPIRED, P.AUTHORISED, P.CAPTURE_PENDING),
+        (*_LIVE, P.REFUSED, P.EXPIRED, P.VOIDED, *_HELD, *_TAKEN, *_GIVEN_BACK),
         P.CONFLICTED,
         Actor.SAGA,
         Actor.PROVIDER,
@@ -133,7 +144,12 @@ ATTEMPT_EDGES = (
     _edge("outcome_unknown", _ASKED, A.UNKNOWN, Actor.SAGA),
     _edge("authorised", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.AUTHORISED, Actor.PROVIDER),
     _edge("refused", (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.REFUSED, Actor.PROVIDER),
-    _edge("expired", (A.CREATED, A.CHALLENGE_REQUIRED, A.UNKNOWN), A.EXPIRED, Actor.CLOCK),
+    _edge(
+        "expired",
+        (A.CREATED, A.CHALLENGE_REQUIRED, A.CHALLENGE_RETURNED, A.UNKNOWN),
+        A.EXPIRED,
+        Actor.CLOCK,
+    ),
     _edge(
         "conflicted",
         (*_ASKED, A.CHALLENGE_REQUIRED, A.UNKNOWN, A.AUTHORISED, A.REFUSED, A.NOT_SENT, A.EXPIRED),

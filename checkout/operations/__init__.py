@@ -6,6 +6,15 @@ anything is published; so a process that dies right afterwards loses nothing but
 """
 
 from checkout.operations.challenge import ChallengePage, challenge_page, return_from_challenge
+from checkout.operations.modification import (
+    Available,
+    OperationView,
+    available,
+    operations_of,
+    request_capture,
+    request_refund,
+    request_void,
+)
 from checkout.operations.notification import record_notification
 from checkout.operations.payment import (
     CheckoutPage,
@@ -16,19 +25,29 @@ from checkout.operations.payment import (
     payment_view,
     submit_payment,
 )
+from checkout.operations.staff import cancel_payment, resume_saga
 from checkout.operations.status import check_status_token, status_token
 
 __all__ = [
+    "Available",
     "ChallengePage",
     "CheckoutPage",
+    "OperationView",
     "PaymentView",
     "Pending",
+    "available",
+    "cancel_payment",
     "challenge_page",
     "check_status_token",
     "checkout_page",
     "create_payment",
+    "operations_of",
     "payment_view",
     "record_notification",
+    "request_capture",
+    "request_refund",
+    "request_void",
+    "resume_saga",
     "return_from_challenge",
     "status_token",
     "submit_payment",

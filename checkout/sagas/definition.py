@@ -32,6 +32,18 @@ class Ask:
     delay_seconds: float = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Another saga, of ``kind``, that does a part of the work. It is started once per ``key``.
+
+    One whose data names an ``operation`` gets that operation's row as well.
+    """
+
+    kind: str
+    key: str
+    data: Body
+
+
 DataT = TypeVar("DataT", bound=Body)
 
 
@@ -39,9 +51,11 @@ DataT = TypeVar("DataT", bound=Body)
 class Decision(Generic[DataT]):
     """What happens now: the step the saga stands at, and everything that goes with reaching it.
 
-    ``events`` move the payment (``states.PAYMENT_EDGES``), ``attempt_events`` the attempt. ``tells`` answers
-    whoever waits. ``wait`` is how long the step may take; a step with neither ``ask`` nor ``end`` waits for a
-    signal.
+    ``events`` move the payment (``states.PAYMENT_EDGES``), ``attempt_events`` the attempt; ``counts`` lets
+    the payment follow the sums of its operations. ``tells`` answers whoever waits, ``signals`` tells the saga
+    that started this one. ``starts`` starts another saga, whose signals move this one on. ``wait`` is how
+    long the step may take; a step without ``ask`` and ``end`` waits for a signal. A decision that stays at
+    its step and asks nothing leaves the reply that is awaited, and the deadline, as they were.
     """
 
     step: str
@@ -49,8 +63,11 @@ class Decision(Generic[DataT]):
     ask: Ask | None = None
     events: tuple[str, ...] = ()
     attempt_events: tuple[str, ...] = ()
+    counts: bool = False
     refusal_reason: str = ""
     tells: bool = False
+    signals: str = ""
+    starts: Start | None = None
     wait: timedelta | None = None
     end: End | None = None
 

@@ -1,0 +1,80 @@
+"""Sums of a payment's operations by kind, and where they put the payment. Read with the payment locked."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from checkout.models.payment import Attempt, Operation, Payment
+from checkout.states import PaymentState
+
+Kind, State = Operation.Kind, Operation.State
+
+# What the provider has, or may have, been asked for.
+ASKED = (State.PENDING, State.UNKNOWN, State.DONE)
+ALL_BUT_REFUSED = (State.REQUESTED, *ASKED)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Amounts in minor units of the payment's currency, by kind and state of the operations."""
+
+    owed: int
+    by_kind_and_state: Counter[tuple[str, str]]
+
+    def total(self, kind: str, *states: str) -> int:
+        """Return the sum of all operations of this kind in any of these states."""
+        return sum(self.by_kind_and_state[kind, state] for state in states)
+
+    @property
+    def captured(self) -> int:
+        """What was taken."""
+        return self.total(Kind.CAPTURE, State.DONE)
+
+    @property
+    def refunded(self) -> int:
+        """What was given back."""
+        return self.total(Kind.REFUND, State.DONE)
+
+    @property
+    def left_to_capture(self) -> int:
+        """What may still be asked for; nothing once the authorisation is, or is being, voided."""
+        if self.total(Kind.VOID, *ALL_BUT_REFUSED):
+            return 0
+        return self.owed - self.total(Kind.CAPTURE, *ALL_BUT_REFUSED)
+
+    @property
+    def left_to_refund(self) -> int:
+        """What may still be given back: only what has certainly been taken."""
+        return self.captured - self.total(Kind.REFUND, *ALL_BUT_REFUSED)
+
+    @property
+    def can_be_voided(self) -> bool:
+        """Whether no capture and no other void stands in the way."""
+        return not (self.total(Kind.CAPTURE, *ALL_BUT_REFUSED) or self.total(Kind.VOID, *ALL_BUT_REFUSED))
+
+    @property
+    def state(self) -> PaymentState:
+        """Where an authorised payment with these operations stands."""
+        if self.total(Kind.VOID, *ASKED):
+            is_done = bool(self.total(Kind.VOID, State.DONE))
+            return PaymentState.VOIDED if is_done else PaymentState.VOID_PENDING
+        if not self.captured:
+            is_asked = bool(self.total(Kind.CAPTURE, *ASKED))
+            return PaymentState.CAPTURE_PENDING if is_asked else PaymentState.AUTHORISED
+        if self.refunded:
+            is_all = self.refunded >= self.captured
+            return PaymentState.REFUNDED if is_all else PaymentState.PARTIALLY_REFUNDED
+        is_all = self.captured >= self.owed
+        return PaymentState.CAPTURED if is_all else PaymentState.PARTIALLY_CAPTURED
+
+
+def sums_of(payment: Payment) -> Sums:
+    """Add up the operations of a payment."""
+    sums: Counter[tuple[str, str]] = Counter()
+    for kind, state, minor in payment.operations.values_list("kind", "state", "amount_minor"):
+        sums[kind, state] += minor
+    return Sums(payment.amount_minor, sums)
+
+
+def has_operation(attempt: Attempt, kind: str) -> bool:
+    """Whether an operation of this kind, that was not refused, explains what the provider says happened."""
+    return attempt.operations.filter(kind=kind, state__in=ALL_BUT_REFUSED).exists()

@@ -1,0 +1,219 @@
+"""Ask for a capture, a void or a refund, and see what may be asked for.
+
+The payment's lock orders all requests: what is left is counted from the operations that there are, under
+that lock, so two at once cannot both have the last of it. An operation counts until it is refused.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from checkout import commands
+from checkout.errors import (
+    AmountNotAvailable,
+    DuplicateRequest,
+    IllegalTransition,
+    OperationRejected,
+    PaymentNotFound,
+)
+from checkout.messaging.outbox import enqueue
+from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment
+from checkout.models.sums import Sums, sums_of
+from checkout.money import Money
+from checkout.scrubbing import scrub_text
+from checkout.states import Actor, AttemptState, PaymentState
+
+Kind = Operation.Kind
+
+# Where money is held or taken, and nobody has to find out first whose it is.
+_STATES = frozenset(
+    {
+        PaymentState.AUTHORISED,
+        PaymentState.CAPTURE_PENDING,
+        PaymentState.PARTIALLY_CAPTURED,
+        PaymentState.CAPTURED,
+        PaymentState.VOID_PENDING,
+        PaymentState.PARTIALLY_REFUNDED,
+        PaymentState.REFUNDED,
+    }
+)
+_CLOCK = "clock"
+LONGEST_KEY = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationView:
+    """What may be known of a capture, void or refund. ``kind`` and ``state`` as in ``models.Operation``."""
+
+    reference: str
+    payment: str
+    kind: str
+    amount: Money
+    state: str
+    refusal_reason: str
+    requested_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Available:
+    """What is authorised, what has been captured, and what may be asked for now."""
+
+    authorised: Money
+    captured: Money
+    capturable: Money
+    refundable: Money
+    can_be_voided: bool
+
+
+def request_capture(
+    reference: str, *, amount: Money | None = None, idempotency_key: str = "", by: str, reason: str = ""
+) -> OperationView:
+    """Ask for authorised money to be taken: ``amount``, or all that is left.
+
+    The same idempotency key again returns the operation that it stands for, whatever became of it. Raises
+    ``PaymentNotFound``, ``IllegalTransition``, ``AmountNotAvailable``, ``DuplicateRequest`` for a key that
+    was used for something else, ``OperationRejected`` for an amount that is none or of another currency.
+    """
+    return _request(reference, Kind.CAPTURE, amount, idempotency_key, by, reason)
+
+
+def request_refund(
+    reference: str, *, amount: Money | None = None, idempotency_key: str = "", by: str, reason: str = ""
+) -> OperationView:
+    """Ask for captured money to be given back: ``amount``, or all. Raises as ``request_capture``."""
+    return _request(reference, Kind.REFUND, amount, idempotency_key, by, reason)
+
+
+def request_void(reference: str, *, idempotency_key: str = "", by: str, reason: str = "") -> OperationView:
+    """Ask for an authorisation without captures to be released. Raises as ``request_capture``."""
+    return _request(reference, Kind.VOID, None, idempotency_key, by, reason)
+
+
+def operations_of(reference: str) -> list[OperationView]:
+    """Return a payment's captures, voids and refunds, oldest first; raises ``PaymentNotFound``."""
+    payment = _payment(reference)
+    return [_view(operation, payment) for operation in payment.operations.order_by("pk")]
+
+
+def available(reference: str) -> Available:
+    """Return what may be asked for now; raises ``PaymentNotFound``. It may be less a moment later."""
+    payment = _payment(reference)
+    attempt, sums = _authorised_attempt(payment), sums_of(payment)
+    may_act = attempt is not None and payment.state in _STATES
+    return Available(
+        authorised=_money(payment, payment.amount_minor if attempt else 0),
+        captured=_money(payment, sums.captured),
+        capturable=_money(payment, sums.left_to_capture if may_act else 0),
+        refundable=_money(payment, sums.left_to_refund if may_act else 0),
+        can_be_voided=may_act and sums.can_be_voided,
+    )
+
+
+@transaction.atomic
+def _request(
+    reference: str, kind: str, amount: Money | None, idempotency_key: str, by: str, reason: str
+) -> OperationView:
+    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    if len(idempotency_key) > LONGEST_KEY or "\0" in idempotency_key:
+        raise OperationRejected(f"An idempotency key has at most {LONGEST_KEY} characters.")
+    if idempotency_key:
+        known = payment.operations.filter(idempotency_key=idempotency_key).first()
+        if known is not None:
+            return _repeated(known, payment, kind, amount)
+    attempt = _authorised_attempt(payment)
+    if attempt is None or payment.state not in _STATES:
+        raise IllegalTransition(f"A payment that is {payment.state} has nothing to {kind}.")
+    reason = scrub_text(reason.replace("\0", ""))[:200]
+    operation = Operation.objects.create(
+        payment=payment,
+        attempt=attempt,
+        kind=kind,
+        amount_minor=_checked_amount(payment, kind, amount).minor,
+        currency=payment.currency,
+        idempotency_key=idempotency_key,
+        requested_by=by[:150],
+        reason=reason,
+    )
+    Fact.objects.create(
+        payment=payment,
+        attempt=attempt,
+        source=Actor.CLOCK if by == _CLOCK else Actor.STAFF,
+        kind=f"{kind}_requested_by",
+        data={"by": by, "reason": reason, "amount": str(operation.amount), "reference": operation.reference},
+    )
+    body = commands.StartOperation(payment=payment.reference, operation=operation.reference)
+    enqueue(
+        OutboxMessage,
+        "checkout",
+        "checkout.start_operation",
+        body,
+        subject=payment.reference,
+        delay_seconds=0,
+    )
+    return _view(operation, payment)
+
+
+def _checked_amount(payment: Payment, kind: str, amount: Money | None) -> Money:
+    sums = sums_of(payment)
+    if kind == Kind.VOID:
+        if not sums.can_be_voided:
+            raise IllegalTransition("Only an authorisation without captures can be voided.")
+        return payment.amount
+    left = _money(payment, _left(sums, kind))
+    wanted = left if amount is None else amount
+    if wanted.currency != payment.currency:
+        raise OperationRejected(f"The payment is in {payment.currency}, not in {wanted.currency}.")
+    if amount is not None and amount.minor <= 0:
+        raise OperationRejected(f"An amount to {kind} is more than nothing.")
+    if left.minor <= 0 or left < wanted:
+        raise AmountNotAvailable(
+            f"{left} is left to {kind}, which is less than {wanted}."
+            if amount is not None
+            else f"Nothing is left to {kind}.",
+            requested=wanted,
+            available=left,
+        )
+    return wanted
+
+
+def _left(sums: Sums, kind: str) -> int:
+    return sums.left_to_capture if kind == Kind.CAPTURE else sums.left_to_refund
+
+
+def _repeated(known: Operation, payment: Payment, kind: str, amount: Money | None) -> OperationView:
+    is_same = known.kind == kind and (amount is None or amount == known.amount)
+    if not is_same:
+        raise DuplicateRequest(f"This key was used for a {known.kind} of {known.amount}.")
+    return _view(known, payment)
+
+
+def _payment(reference: str) -> Payment:
+    payment = Payment.objects.filter(reference=reference).first()
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    return payment
+
+
+def _authorised_attempt(payment: Payment) -> Attempt | None:
+    return payment.attempts.filter(state=AttemptState.AUTHORISED).order_by("-number").first()
+
+
+def _money(payment: Payment, minor: int) -> Money:
+    return Money(minor, payment.currency)
+
+
+def _view(operation: Operation, payment: Payment) -> OperationView:
+    return OperationView(
+        reference=operation.reference,
+        payment=payment.reference,
+        kind=operation.kind,
+        amount=operation.amount,
+        state=operation.state,
+        refusal_reason=operation.refusal_reason,
+        requested_by=operation.requested_by,
+        created_at=operation.created_at,
+    )

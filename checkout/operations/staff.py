@@ -1,0 +1,50 @@
+"""What only staff do: cancel a payment that nobody has paid, and let a parked saga go on."""
+
+from django.db import transaction
+
+from checkout import commands
+from checkout.commands import Body
+from checkout.errors import OperationRejected, PaymentNotFound
+from checkout.messaging.outbox import enqueue
+from checkout.models import Fact, OutboxMessage, Payment, Saga
+from checkout.states import Actor
+
+
+@transaction.atomic
+def cancel_payment(reference: str, *, by: str) -> None:
+    """Close a payment that is open or refused, so that nobody pays it any more.
+
+    Raises ``PaymentNotFound``, and ``IllegalTransition`` for a payment in any other state.
+    """
+    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    payment.apply("cancelled", Actor.STAFF)
+    Fact.objects.create(payment=payment, source=Actor.STAFF, kind="cancelled", data={"by": by})
+    _enqueue(
+        "checkout.announce_payment", commands.AnnouncePayment(payment=payment.reference), payment.reference
+    )
+
+
+@transaction.atomic
+def resume_saga(saga_pk: int, *, by: str) -> None:
+    """Have the step at which a saga was parked carried out again.
+
+    Raises ``OperationRejected`` when there is no such saga, or it is not parked (any more).
+    """
+    saga = Saga.objects.select_related("payment").filter(pk=saga_pk).first()
+    if saga is None or saga.status != Saga.Status.PARKED:
+        raise OperationRejected("Only a parked saga can be resumed.")
+    Fact.objects.create(
+        payment=saga.payment,
+        attempt_id=saga.attempt_id,
+        source=Actor.STAFF,
+        kind="saga_resumed",
+        data={"by": by, "saga": saga.kind, "step": saga.step},
+    )
+    body = commands.ResumeSaga(saga=saga.pk, version=saga.version)
+    _enqueue("checkout.resume_saga", body, saga.payment.reference)
+
+
+def _enqueue(type: str, body: Body, reference: str) -> None:
+    enqueue(OutboxMessage, "checkout", type, body, subject=reference, delay_seconds=0)
