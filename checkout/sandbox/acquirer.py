@@ -12,6 +12,7 @@ from uuid import UUID
 
 from checkout.sandbox.books import Books, Kind
 from checkout.sandbox.cards import Card, UnreadableCard
+from checkout.sandbox.clock import Clock
 from checkout.sandbox.configuration import Configuration
 from checkout.sandbox.orders import Challenge, Order, fold
 from checkout.sandbox.outgoing import Outgoing
@@ -50,10 +51,13 @@ class Submission:
 
 
 class Acquirer:
-    def __init__(self, books: Books, outgoing: Outgoing, configuration: Configuration, seed: str) -> None:
+    def __init__(
+        self, books: Books, outgoing: Outgoing, configuration: Configuration, clock: Clock, seed: str
+    ) -> None:
         self._books = books
         self._outgoing = outgoing
         self._configuration = configuration
+        self._clock = clock
         self._seed = seed
 
     def order(self, order_code: str) -> Order:
@@ -148,7 +152,7 @@ class Acquirer:
         self._outgoing.announce(self._read(order_code), "CANCELLED", order.authorised)
 
     def has_expired(self, challenge: Challenge) -> bool:
-        return time.time() > challenge.issued_at + self._configuration.challenge_seconds
+        return time.time() > challenge.issued_at + self._clock.seconds(self._configuration.challenge_seconds)
 
     def _request(
         self, order: Order, kind: Kind, verb: str, amount: int, currency: str, reference: str, left: int

@@ -1,18 +1,33 @@
 """Tells the background tasks that the books have changed."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Bell:
     def __init__(self) -> None:
         self._listeners: list[asyncio.Event] = []
 
-    def listen(self) -> asyncio.Event:
+    @contextmanager
+    def listening(self) -> Iterator[asyncio.Event]:
         """An event of the listener's own, which the listener clears before it looks at the books."""
         event = asyncio.Event()
         self._listeners.append(event)
-        return event
+        try:
+            yield event
+        finally:
+            self._listeners.remove(event)
 
     def ring(self) -> None:
         for event in self._listeners:
             event.set()
+
+
+async def rung_within(event: asyncio.Event, seconds: float | None) -> bool:
+    """Waits for the bell, at most so long (None: for ever); whether it rang."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

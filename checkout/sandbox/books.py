@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -91,11 +91,40 @@ class Books:
         )
         return found[0] if found else None
 
-    def order_codes(self) -> Iterator[str]:
+    def submissions(
+        self, *, order_code: str | None, prefix: str, since: float, after: int, limit: int
+    ) -> dict[str, int]:
+        """Codes of orders with the number of their submission, oldest first.
+
+        Those with this code, or a code that begins with `prefix`; with an entry `since` this time in seconds
+        since the epoch; submitted beyond the number `after`.
+        """
         rows = self.connection.execute(
-            "SELECT order_code FROM entry WHERE kind = ? ORDER BY id", (Kind.SUBMITTED,)
+            "SELECT order_code, id FROM entry AS submission WHERE kind = :submitted AND id > :after"
+            " AND (:order_code IS NULL OR order_code = :order_code)"
+            " AND (:prefix = '' OR substr(order_code, 1, length(:prefix)) = :prefix)"
+            " AND (:since = 0 OR order_code IN (SELECT order_code FROM entry WHERE at >= :since))"
+            " ORDER BY id LIMIT :limit",
+            {
+                "submitted": Kind.SUBMITTED,
+                "order_code": order_code,
+                "prefix": prefix,
+                "since": since,
+                "after": after,
+                "limit": limit,
+            },
         )
-        return (row["order_code"] for row in rows)
+        return {row["order_code"]: row["id"] for row in rows}
+
+    def histories(self, order_codes: Iterable[str]) -> dict[str, list[Entry]]:
+        """The entries of these orders, oldest first."""
+        codes = list(order_codes)
+        histories: dict[str, list[Entry]] = {code: [] for code in codes}
+        for entry in self._select(
+            "WHERE order_code IN (SELECT value FROM json_each(?)) ORDER BY id", json.dumps(codes)
+        ):
+            histories[entry.order_code].append(entry)
+        return histories
 
     def _select(self, condition: str, *parameters: object) -> list[Entry]:
         rows = self.connection.execute(f"SELECT * FROM entry {condition}", parameters)  # noqa: S608 - constants

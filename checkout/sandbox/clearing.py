@@ -1,10 +1,10 @@
 """Books captures and refunds some time after they were asked for, as the overnight run of a bank does."""
 
-import asyncio
 import time
 
-from checkout.sandbox.bell import Bell
+from checkout.sandbox.bell import Bell, rung_within
 from checkout.sandbox.books import Books, Entry, Kind
+from checkout.sandbox.clock import Clock
 from checkout.sandbox.configuration import Configuration
 from checkout.sandbox.orders import fold
 from checkout.sandbox.outgoing import Outgoing
@@ -15,26 +15,32 @@ BOOKINGS = {Kind.CAPTURE_REQUESTED: Kind.CAPTURED, Kind.REFUND_REQUESTED: Kind.R
 class Clearing:
     """Requests are booked in the order they came in; what a stop left over is booked after the next start."""
 
-    def __init__(self, books: Books, outgoing: Outgoing, configuration: Configuration, bell: Bell) -> None:
+    def __init__(
+        self, books: Books, outgoing: Outgoing, configuration: Configuration, clock: Clock, bell: Bell
+    ) -> None:
         self._books = books
         self._outgoing = outgoing
         self._delay_seconds = configuration.settle_seconds
+        self._clock = clock
         self._bell = bell
-        self._rung = bell.listen()
 
     async def run(self) -> None:
         """Runs until cancelled."""
         done = 0
-        while True:
-            self._rung.clear()
-            request = self._books.next_unsettled(after=done)
-            if request is None:
-                await self._rung.wait()
-                continue
-            await asyncio.sleep(request.at + self._delay_seconds - time.time())
-            self._book(request)
-            done = request.id
-            self._bell.ring()
+        with self._bell.listening() as rung:
+            while True:
+                rung.clear()
+                request = self._books.next_unsettled(after=done)
+                if request is None:
+                    await rung.wait()
+                    continue
+                early = request.at + self._clock.seconds(self._delay_seconds) - time.time()
+                if early > 0:
+                    await rung_within(rung, early)
+                    continue
+                self._book(request)
+                done = request.id
+                self._bell.ring()
 
     def _book(self, request: Entry) -> None:
         kind = BOOKINGS[request.kind]

@@ -40,6 +40,9 @@ class Configuration(BaseSettings):
     challenge_limit: Annotated[int, Field(ge=1)] = 2
     """How many challenges one order may meet before an unanswered one is refused."""
 
+    clock_scale: Annotated[float, Field(gt=0)] = 1.0
+    """All the times above are divided by it: with 60 the provider's minute is a second."""
+
     books: Path | None = None
     """SQLite file of the books; the private key lies beside it. None keeps both in a temporary folder."""
     seed: str = ""

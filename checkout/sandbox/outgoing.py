@@ -4,16 +4,35 @@ Authorisations, refusals and cancellations are pushed at once; bookings travel b
 order across the two is not promised (developer.worldpay.com/docs/wpg/manage/). In a line the first blocks.
 """
 
+import json
 import sqlite3
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from checkout.sandbox.forgeries import FORGERIES
+from checkout.sandbox.incidents import Incidents
+from checkout.sandbox.knobs import Knobs, NotificationKnob
 from checkout.sandbox.notices import notice
 from checkout.sandbox.orders import Order
 
 Line = Literal["prompt", "booked"]
+LINE_NAMES: tuple[Line, ...] = get_args(Line)
 LINES: dict[str, Line] = {"CAPTURED": "booked", "REFUNDED": "booked"}
+
+Plan = Literal["until_accepted", "once", "never", "first_try_lost", "after_the_next"]
+LONGEST_OVERTAKING_SECONDS = 60
+OPEN = (
+    "line = :line AND id > :after AND NOT EXISTS"
+    " (SELECT 1 FROM delivery WHERE delivery.notification = notification.id AND closed)"
+)
+# A notification that is to be overtaken leaves after a later one of its order.
+IS_DUE = (
+    "due <= :now AND (plan <> 'after_the_next' OR due + :longest <= :now OR EXISTS"
+    " (SELECT 1 FROM notification AS later JOIN delivery ON delivery.notification = later.id"
+    " WHERE later.order_code = notification.order_code AND later.id > notification.id AND closed))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,38 +42,91 @@ class Pending:
     id: int
     at: float
     body: bytes
+    plan: Plan
     tries: int
 
 
 class Outgoing:
     """Notifications of one storage. Announcing belongs to the caller's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, knobs: Knobs[NotificationKnob], incidents: Incidents
+    ) -> None:
         self._connection = connection
+        self._knobs = knobs
+        self._incidents = incidents
 
     def announce(self, order: Order, journal_type: str, amount: int, reference: str = "") -> None:
-        self._connection.execute(
-            "INSERT INTO notification (at, line, order_code, journal_type, body) VALUES (?, ?, ?, ?, ?)",
-            (
-                time.time(),
-                LINES.get(journal_type, "prompt"),
-                order.code,
-                journal_type,
-                notice(order, journal_type, amount, reference).decode(),
-            ),
-        )
+        """Queue the notification of this event, with what a knob makes of it."""
+        true = notice(order, journal_type, amount, reference)
+        struck = self._knobs.strike(journal_type)
+        if struck is None:
+            self._queue(order, journal_type, true)
+            return
+        knob, _ = struck
+        self._incidents.note(order.code, journal_type, knob.fault or "delay")
+        delay_seconds = knob.delay_ms / 1000
+        match knob.fault:
+            case "duplicate":
+                for copy in range(knob.copies + 1):
+                    self._queue(order, journal_type, true, delay_seconds=copy * delay_seconds)
+            case "replayed":
+                self._queue(order, journal_type, true)
+                first = self._first_of(order.code) or true
+                for copy in range(1, knob.copies + 1):
+                    self._queue(order, journal_type, first, "once", copy * delay_seconds)
+            case None | "overtaken" | "lost" | "lost_once":
+                plans: dict[str | None, Plan] = {
+                    None: "until_accepted",
+                    "overtaken": "after_the_next",
+                    "lost": "never",
+                    "lost_once": "first_try_lost",
+                }
+                self._queue(order, journal_type, true, plans[knob.fault], delay_seconds)
+            case forgery:
+                forged = FORGERIES[forgery](order, journal_type, amount, reference)
+                for _ in range(knob.copies):
+                    self._queue(order, journal_type, forged, "once")
+                self._queue(order, journal_type, true, delay_seconds=delay_seconds)
 
     def head(self, line: Line, after: int) -> Pending | None:
-        """The first notification of the line beyond `after` that is neither accepted nor given up."""
+        """The first due notification of the line beyond `after` that is neither accepted nor given up."""
         row = self._connection.execute(
-            "SELECT id, at, body,"
+            "SELECT id, at, body, plan,"  # noqa: S608 - constants
             " (SELECT count(*) FROM delivery WHERE delivery.notification = notification.id) AS tries"
-            " FROM notification WHERE line = ? AND id > ? AND NOT EXISTS"
-            " (SELECT 1 FROM delivery WHERE delivery.notification = notification.id AND closed)"
-            " ORDER BY id LIMIT 1",
-            (line, after),
+            f" FROM notification WHERE {OPEN} AND {IS_DUE} ORDER BY id LIMIT 1",
+            {"line": line, "after": after, "now": time.time(), "longest": LONGEST_OVERTAKING_SECONDS},
         ).fetchone()
-        return row and Pending(row["id"], row["at"], row["body"].encode(), row["tries"])
+        return row and Pending(row["id"], row["at"], row["body"].encode(), row["plan"], row["tries"])
+
+    def next_due(self, line: Line, after: int) -> float | None:
+        """When the next notification of the line is due by the clock, in seconds since the epoch."""
+        (due,) = self._connection.execute(
+            "SELECT min(CASE plan WHEN 'after_the_next' THEN due + :longest ELSE due END)"  # noqa: S608
+            f" FROM notification WHERE {OPEN}",
+            {"line": line, "after": after, "longest": LONGEST_OVERTAKING_SECONDS},
+        ).fetchone()
+        return None if due is None else float(due)
+
+    def closed_up_to(self, line: Line, after: int) -> int:
+        """All notifications of the line up to this one are closed, given that those up to `after` are."""
+        (first_open,) = self._connection.execute(
+            f"SELECT min(id) FROM notification WHERE {OPEN}",  # noqa: S608 - constants
+            {"line": line, "after": after},
+        ).fetchone()
+        if first_open is not None:
+            return int(first_open) - 1
+        (last,) = self._connection.execute("SELECT max(id) FROM notification").fetchone()
+        return int(last or 0)
+
+    def is_open(self, order_code: str) -> bool:
+        """Whether a notification of this order has not been posted even once."""
+        (found,) = self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM notification WHERE order_code = ? AND NOT EXISTS"
+            " (SELECT 1 FROM delivery WHERE delivery.notification = notification.id))",
+            (order_code,),
+        ).fetchone()
+        return bool(found)
 
     def record(self, pending: Pending, answer: str, *, closed: bool) -> None:
         """Note one delivery; `closed` when it was accepted or is given up."""
@@ -64,16 +136,49 @@ class Outgoing:
                 (time.time(), pending.id, answer, closed),
             )
 
-    def statement(self) -> list[dict[str, Any]]:
-        """Every notification with its deliveries, for the books page."""
-        deliveries: dict[int, list[dict[str, Any]]] = {}
-        for row in self._connection.execute("SELECT at, notification, answer FROM delivery ORDER BY id"):
-            deliveries.setdefault(row["notification"], []).append({"at": row["at"], "answer": row["answer"]})
-        rows = self._connection.execute(
-            "SELECT id, at, order_code, journal_type FROM notification ORDER BY id"
+    def of_orders(self, order_codes: Iterable[str]) -> list[dict[str, Any]]:
+        """The notifications of these orders with their deliveries, for the books page."""
+        found = {
+            row["id"]: dict(row) | {"deliveries": []}
+            for row in self._connection.execute(
+                "SELECT id, at, order_code, journal_type, plan FROM notification"
+                " WHERE order_code IN (SELECT value FROM json_each(?)) ORDER BY id",
+                (json.dumps(list(order_codes)),),
+            )
+        }
+        for row in self._connection.execute(
+            "SELECT notification, at, answer FROM delivery"
+            " WHERE notification IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(list(found)),),
+        ):
+            found[row["notification"]]["deliveries"].append({"at": row["at"], "answer": row["answer"]})
+        return list(found.values())
+
+    def _first_of(self, order_code: str) -> bytes | None:
+        row = self._connection.execute(
+            "SELECT body FROM notification WHERE order_code = ? ORDER BY id LIMIT 1", (order_code,)
+        ).fetchone()
+        return None if row is None else str(row["body"]).encode()
+
+    def _queue(
+        self,
+        order: Order,
+        journal_type: str,
+        body: bytes,
+        plan: Plan = "until_accepted",
+        delay_seconds: float = 0,
+    ) -> None:
+        now = time.time()
+        self._connection.execute(
+            "INSERT INTO notification (at, due, plan, line, order_code, journal_type, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                now,
+                now + delay_seconds,
+                plan,
+                LINES.get(journal_type, "prompt"),
+                order.code,
+                journal_type,
+                body.decode(),
+            ),
         )
-        return [
-            {key: row[key] for key in ("id", "at", "order_code", "journal_type")}
-            | {"deliveries": deliveries.get(row["id"], [])}
-            for row in rows
-        ]

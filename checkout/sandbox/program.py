@@ -11,7 +11,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -21,16 +21,23 @@ from checkout.sandbox.bell import Bell
 from checkout.sandbox.books import Books
 from checkout.sandbox.cards import CardKey
 from checkout.sandbox.clearing import Clearing
+from checkout.sandbox.clock import Clock
 from checkout.sandbox.configuration import Configuration
-from checkout.sandbox.desk import Desk
-from checkout.sandbox.knobs import Knobs
+from checkout.sandbox.connections import Connection
+from checkout.sandbox.console import Console
+from checkout.sandbox.disturbances import Disturbances
+from checkout.sandbox.incidents import Incidents
+from checkout.sandbox.knobs import Knobs, NotificationKnob, ReplyKnob
 from checkout.sandbox.notifier import Notifier
-from checkout.sandbox.outgoing import Outgoing
+from checkout.sandbox.outgoing import LINE_NAMES, Outgoing
 from checkout.sandbox.pages import Pages, json_text
+from checkout.sandbox.statement import Statement
 from checkout.sandbox.storage import open_storage
 from checkout.sandbox.three_ds import ThreeDsServer
 from checkout.sandbox.wpg import Wpg
 
+# Replies that are held back, perhaps for ever, must not hold up the end of the process.
+GRACE_SECONDS = 1
 STATIC = Path(__file__).resolve().parent / "static"
 
 
@@ -41,15 +48,28 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     """
     file = configuration.books or folder / "books.sqlite3"
     connection = open_storage(file)
-    books, outgoing = Books(connection), Outgoing(connection)
-    bell, knobs, pages = Bell(), Knobs(), Pages(configuration.url)
+    bell, pages = Bell(), Pages(configuration.url)
+    clock = Clock(configuration.clock_scale, bell)
+    reply_knobs, notification_knobs = Knobs[ReplyKnob](), Knobs[NotificationKnob]()
+    incidents, books = Incidents(connection), Books(connection)
+    outgoing = Outgoing(connection, notification_knobs, incidents)
     card_key = CardKey(file.with_suffix(".key.pem"))
     encryption = (STATIC / "worldpay-cse.js").read_text(encoding="utf-8")
-    acquirer = Acquirer(books, outgoing, configuration, configuration.seed or secrets.token_hex(16))
-    wpg = Wpg(acquirer, books, card_key, knobs, bell, configuration, pages)
+    acquirer = Acquirer(books, outgoing, configuration, clock, configuration.seed or secrets.token_hex(16))
+    disturbances = Disturbances(reply_knobs, incidents, outgoing, bell)
+    wpg = Wpg(acquirer, books, card_key, disturbances, bell, configuration, pages)
     three_ds = ThreeDsServer(books, configuration, pages)
     acs = AccessControlServer(books, acquirer, configuration, pages)
-    desk = Desk(books, outgoing, knobs, configuration, pages)
+    statement = Statement(books, outgoing, incidents)
+    console = Console(reply_knobs, notification_knobs, clock, incidents, pages)
+
+    async def index(request: Request) -> Response:
+        del request
+        return pages.render("index.html", {"configuration": configuration})
+
+    async def live(request: Request) -> Response:
+        del request
+        return JSONResponse({"status": "ok"})
 
     async def public_key(request: Request) -> Response:
         del request
@@ -70,9 +90,10 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        runs = [Clearing(books, outgoing, configuration, bell).run()]
+        runs = [Clearing(books, outgoing, configuration, clock, bell).run()]
         if configuration.notification_url:
-            runs += [Notifier(line, outgoing, configuration, bell).run() for line in ("prompt", "booked")]
+            for line in LINE_NAMES:
+                runs.append(Notifier(line, outgoing, configuration, clock, bell).run())
         tasks = [asyncio.create_task(run) for run in runs]
         yield
         for task in tasks:
@@ -83,10 +104,10 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/", desk.index),
-            Route("/livez", desk.live),
-            Route("/books.json", desk.statement),
-            Route("/scenarios/", desk.scenarios, methods=["GET", "POST"]),
+            Route("/", index),
+            Route("/livez", live),
+            Route("/books.json", statement.show),
+            Route("/scenarios/", console.show, methods=["GET", "POST"]),
             Route("/worldpay/jsp/merchant/xml/paymentService.jsp", wpg.payment_service, methods=["POST"]),
             Route("/worldpay/shopper/3ds/ddc.html", three_ds.device_data, methods=["POST"]),
             Route("/worldpay/shopper/3ds/challenge.html", three_ds.challenge, methods=["POST"]),
@@ -110,4 +131,6 @@ def serve(configuration: Configuration) -> None:
             host=configuration.host,
             port=configuration.port,
             access_log=False,
+            http=Connection,
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )

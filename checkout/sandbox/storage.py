@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (
     id INTEGER PRIMARY KEY,
@@ -15,6 +16,7 @@ CREATE TABLE IF NOT EXISTS entry (
     settles INTEGER UNIQUE REFERENCES entry (id),
     detail TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS entry_at ON entry (at);
 CREATE INDEX IF NOT EXISTS entry_order ON entry (order_code);
 CREATE INDEX IF NOT EXISTS entry_kind ON entry (kind, id);
 CREATE INDEX IF NOT EXISTS entry_transaction ON entry (transaction_id) WHERE transaction_id IS NOT NULL;
@@ -22,12 +24,15 @@ CREATE UNIQUE INDEX IF NOT EXISTS entry_one_submission ON entry (order_code) WHE
 CREATE TABLE IF NOT EXISTS notification (
     id INTEGER PRIMARY KEY,
     at REAL NOT NULL,
+    due REAL NOT NULL,
+    plan TEXT NOT NULL,
     line TEXT NOT NULL,
     order_code TEXT NOT NULL,
     journal_type TEXT NOT NULL,
     body TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS notification_line ON notification (line, id);
+CREATE INDEX IF NOT EXISTS notification_order ON notification (order_code);
 CREATE TABLE IF NOT EXISTS delivery (
     id INTEGER PRIMARY KEY,
     at REAL NOT NULL,
@@ -43,21 +48,37 @@ CREATE TABLE IF NOT EXISTS answered_request (
     reply TEXT NOT NULL,
     machine TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS incident (
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    order_code TEXT NOT NULL,
+    occasion TEXT NOT NULL,
+    fault TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS incident_order ON incident (order_code);
 """
 APPEND_ONLY = """
 CREATE TRIGGER IF NOT EXISTS {table}_no_{verb} BEFORE {verb} ON {table}
 BEGIN SELECT RAISE(ABORT, 'the books are append-only'); END;
 """
-TABLES = ("entry", "notification", "delivery", "answered_request")
+TABLES = ("entry", "notification", "delivery", "answered_request", "incident")
 
 
 def open_storage(file: Path) -> sqlite3.Connection:
-    """A connection for one thread. `with connection:` makes one transaction."""
+    """A connection for one thread. `with connection:` makes one transaction, on the disk when it ends.
+
+    Raises RuntimeError for the books of another version of the sandbox.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(file)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (is_used,) = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()
+    if is_used and version != VERSION:
+        raise RuntimeError(f"{file} has the books of another version of the sandbox: name another file")
+    connection.execute(f"PRAGMA user_version={VERSION}")
     connection.executescript(SCHEMA)
     for table in TABLES:
         for verb in ("UPDATE", "DELETE"):

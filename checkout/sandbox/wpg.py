@@ -11,9 +11,9 @@ from checkout.sandbox.bell import Bell
 from checkout.sandbox.books import Books
 from checkout.sandbox.cards import CardKey
 from checkout.sandbox.configuration import Configuration
+from checkout.sandbox.disturbances import Disturbances
 from checkout.sandbox.idempotency import Answer, AnsweredRequests
 from checkout.sandbox.incoming import Message, read_amount, read_message, read_submission
-from checkout.sandbox.knobs import Knobs
 from checkout.sandbox.pages import Pages, read_body
 from checkout.sandbox.replies import error_reply, received_reply, status_reply
 
@@ -24,7 +24,7 @@ class Wpg:
         acquirer: Acquirer,
         books: Books,
         card_key: CardKey,
-        knobs: Knobs,
+        disturbances: Disturbances,
         bell: Bell,
         configuration: Configuration,
         pages: Pages,
@@ -33,7 +33,7 @@ class Wpg:
         self._books = books
         self._answered = AnsweredRequests(books.connection)
         self._card_key = card_key
-        self._knobs = knobs
+        self._disturbances = disturbances
         self._bell = bell
         self._configuration = configuration
         self._pages = pages
@@ -49,15 +49,17 @@ class Wpg:
             if "xml" not in request.headers.get("content-type", ""):
                 raise RequestRefused(2, "Content-Type must be text/xml")
             message = read_message(body)
-            await self._knobs.apply(message.verb)
+        except RequestRefused as error:
+            return _response(Answer(error_reply(self._configuration.merchant_code, error)))
+        return await self._disturbances.reply(message, lambda: self._reply(message, body, request))
+
+    def _reply(self, message: Message, body: bytes, request: Request) -> Response:
+        try:
             answer = self._answer(message, body, request)
         except RequestRefused as error:
             answer = Answer(error_reply(self._configuration.merchant_code, error))
         self._bell.ring()
-        response = Response(answer.body, media_type="text/xml")
-        if answer.machine:
-            response.headers["Set-Cookie"] = f"machine={answer.machine};path=/"
-        return response
+        return _response(answer)
 
     def _answer(self, message: Message, body: bytes, request: Request) -> Answer:
         if message.merchant_code != self._configuration.merchant_code:
@@ -113,6 +115,13 @@ class Wpg:
             return False
         expected = f"{self._configuration.user}:{self._configuration.password}".encode()
         return scheme.lower() == "basic" and hmac.compare_digest(given, expected)
+
+
+def _response(answer: Answer) -> Response:
+    response = Response(answer.body, media_type="text/xml")
+    if answer.machine:
+        response.headers["Set-Cookie"] = f"machine={answer.machine};path=/"
+    return response
 
 
 def _machine_cookies(request: Request) -> list[str]:

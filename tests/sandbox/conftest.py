@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 
 from checkout.sandbox.cards import CardKey
 from checkout.sandbox.configuration import Configuration
+from checkout.sandbox.connections import Connection
 from checkout.sandbox.program import build
 from tests.sandbox.inbox import Inbox
 from tests.sandbox.merchant import Merchant, Shopper
@@ -41,7 +42,15 @@ def running(configuration: Configuration, listener: socket.socket, folder: Path)
     def application() -> Starlette:
         return build(configuration, folder)
 
-    server = PromptServer(uvicorn.Config(application, factory=True, log_level="warning", ws="none"))
+    settings = uvicorn.Config(
+        application,
+        factory=True,
+        log_level="warning",
+        ws="none",
+        http=Connection,
+        timeout_graceful_shutdown=1,
+    )
+    server = PromptServer(settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     assert server.is_up.wait(timeout=20)

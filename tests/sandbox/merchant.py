@@ -144,7 +144,7 @@ class Merchant:
         return self.post(f'<inquiry><orderInquiry orderCode="{order_code}"/></inquiry>')
 
     def books(self, order_code: str) -> dict[str, Any]:
-        answer = requests.get(f"{self.url}/books.json", {"order_code": order_code}, timeout=20).json()
+        answer = requests.get(f"{self.url}/books.json", {"order": order_code}, timeout=20).json()
         return answer["orders"][0] if answer["orders"] else {}
 
 

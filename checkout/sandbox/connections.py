@@ -1,0 +1,43 @@
+"""Reaches below HTTP, for faults that no response can express."""
+
+import asyncio
+import socket
+import struct
+from typing import Any, ClassVar
+
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+NO_LINGER = struct.pack("ii", 1, 0)
+Addresses = tuple[Any, Any]
+
+
+class Connection(HttpToolsProtocol):
+    """The server's protocol, which can be found again from the request that came over it."""
+
+    _open: ClassVar[dict[Addresses, asyncio.Transport]] = {}
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._open[(self.client, self.server)] = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._open.pop((self.client, self.server), None)
+        super().connection_lost(exc)
+
+    @classmethod
+    def close(cls, scope: Scope) -> None:
+        """Ends the connection of a request in order, after what has been sent."""
+        cls._of(scope).close()
+
+    @classmethod
+    def reset(cls, scope: Scope) -> None:
+        """Ends the connection of a request with a reset (RST) instead of an orderly end."""
+        transport = cls._of(scope)
+        # Without the time to linger, the kernel throws away what is unsent and sends a reset.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        transport.abort()
+
+    @classmethod
+    def _of(cls, scope: Scope) -> asyncio.Transport:
+        return cls._open[(scope["client"], scope["server"])]
