@@ -1,10 +1,34 @@
-"""The back office: Django's admin. Money can be looked at but not changed; configuration can be edited."""
+"""The back office: Django's admin.
+
+What was decided about money can be looked at but not changed: staff ask for captures, voids and refunds, as
+everybody else does. Configuration can be edited.
+"""
 
 from django.contrib import admin
 
-from checkout.admin import attempts, configuration, ledger, messages, payments, sagas, services
+from checkout.admin import (
+    attempts,
+    configuration,
+    dead_letters,
+    ledger,
+    messages,
+    payments,
+    reconciliation,
+    sagas,
+    services,
+)
 
-__all__ = ["attempts", "configuration", "ledger", "messages", "payments", "sagas", "services"]
+__all__ = [
+    "attempts",
+    "configuration",
+    "dead_letters",
+    "ledger",
+    "messages",
+    "payments",
+    "reconciliation",
+    "sagas",
+    "services",
+]
 
 admin.site.site_header = "Payments back office"
 admin.site.site_title = "Payments back office"

@@ -3,7 +3,15 @@
 from django.contrib import admin
 
 from checkout.admin.base import ReadOnlyAdmin
-from checkout.admin.display import NOTHING, badge, duration_text, json_block, payment_page_link, text_block
+from checkout.admin.display import (
+    NOTHING,
+    badge,
+    duration_text,
+    humanised,
+    json_block,
+    payment_page_link,
+    text_block,
+)
 from checkout.models import Attempt, Fact, Operation, ProviderCall
 
 
@@ -73,7 +81,9 @@ def card_text(attempt: Attempt) -> str:
 class OperationAdmin(ReadOnlyAdmin):
     """Captures, voids and refunds."""
 
-    list_display = ("reference", "kind", "amount", "state_label", "payment_link", "created_at")
+    list_display = (
+        "reference", "kind", "amount", "state_label", "payment_link", "requested_by", "created_at",
+    )  # fmt: skip
     list_select_related = ("payment",)
     list_filter = ("kind", "state", ("created_at", admin.DateFieldListFilter))
     search_fields = ("reference__exact", "payment__reference__exact", "payment__order_reference__exact")
@@ -84,12 +94,16 @@ class OperationAdmin(ReadOnlyAdmin):
         "kind",
         "amount",
         "state_label",
+        "refused_because",
         "payment_link",
         "attempt",
+        "requested_by",
+        "reason",
+        "idempotency_key",
         "created_at",
         "updated_at",
     )
-    readonly_fields = ("amount", "state_label", "payment_link")
+    readonly_fields = ("amount", "state_label", "refused_because", "payment_link")
 
     @admin.display(ordering="amount_minor")
     def amount(self, operation: Operation) -> str:
@@ -98,6 +112,10 @@ class OperationAdmin(ReadOnlyAdmin):
     @admin.display(description="state", ordering="state")
     def state_label(self, operation: Operation) -> str:
         return badge(operation.state)
+
+    @admin.display(description="refused because")
+    def refused_because(self, operation: Operation) -> str:
+        return humanised(operation.refusal_reason) or NOTHING
 
     @admin.display(description="payment")
     def payment_link(self, operation: Operation) -> str:

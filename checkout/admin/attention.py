@@ -10,18 +10,26 @@ from django.utils import timezone
 
 from checkout.admin.base import ModelAdmin
 from checkout.conf import conf
-from checkout.models import Payment, Saga
+from checkout.models import DeadLetter, Difference, Operation, Payment, ProviderNotification, Saga
 from checkout.states import PaymentState
 
 UNSETTLED_AFTER = timedelta(minutes=5)
-# Providers capture and void in batches, once a day.
+# Providers capture, void and refund in batches, once a day.
 PENDING_AFTER = timedelta(days=1)
 
 LABELS = {
     "unsettled": "Unsettled for too long",
+    "operation": "A capture, void or refund has had no outcome for too long",
     "parked": "Parked: a saga waits for a person",
     "conflicted": "The provider's word conflicts with ours",
+    "dead_letter": "A service gave up on a message",
+    "difference": "The provider's books differ from ours",
 }
+
+# What of other tables waits for a person.
+PARKED = Q(status=Saga.Status.PARKED)
+NOT_SENT_AGAIN = Q(requeued_at=None)
+UNRESOLVED = Q(resolved_at=None)
 
 
 def _unsettled() -> Q:
@@ -36,20 +44,35 @@ def _unsettled() -> Q:
     )
 
 
+def _without_outcome() -> Q:
+    now = timezone.now()
+    waits_for_provider = Q(state__in=(Operation.State.REQUESTED, Operation.State.UNKNOWN))
+    return waits_for_provider & Q(updated_at__lt=now - UNSETTLED_AFTER) | Q(
+        state=Operation.State.PENDING, updated_at__lt=now - PENDING_AFTER
+    )
+
+
 def conditions() -> Mapping[str, Q]:
     """Return what makes a payment need attention, by reason, as of now."""
-    parked = Saga.objects.filter(payment=OuterRef("pk"), status=Saga.Status.PARKED)
+    this = Q(payment=OuterRef("pk"))
+    contradiction = this & Q(state=ProviderNotification.State.CONFLICTED)
+    dead = Q(subject=OuterRef("reference")) & NOT_SENT_AGAIN
     return {
         "unsettled": _unsettled(),
-        "parked": Q(Exists(parked)),
-        "conflicted": Q(state=PaymentState.CONFLICTED),
+        "operation": Q(Exists(Operation.objects.filter(this & _without_outcome()))),
+        "parked": Q(Exists(Saga.objects.filter(this & PARKED))),
+        "conflicted": Q(state=PaymentState.CONFLICTED)
+        | Q(Exists(ProviderNotification.objects.filter(contradiction))),
+        "dead_letter": Q(Exists(DeadLetter.objects.filter(dead))),
+        "difference": Q(Exists(Difference.objects.filter(this & UNRESOLVED))),
     }
 
 
 def reasons(payment: Payment) -> list[str]:
     """Return why ``payment`` needs attention: nothing, when it does not."""
-    this = Payment.objects.filter(pk=payment.pk)
-    return [LABELS[name] for name, condition in conditions().items() if this.filter(condition).exists()]
+    flags = {f"is_{name}": condition for name, condition in conditions().items()}
+    found = Payment.objects.filter(pk=payment.pk).annotate(**flags).values(*flags).get()
+    return [label for name, label in LABELS.items() if found[f"is_{name}"]]
 
 
 class NeedsAttentionFilter(admin.SimpleListFilter):

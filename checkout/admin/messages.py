@@ -76,7 +76,9 @@ class InboxMessageAdmin(ReadOnlyAdmin):
 class ProviderNotificationAdmin(ReadOnlyAdmin):
     """What providers told us unasked, scrubbed before it was stored."""
 
-    list_display = ("received_at", "state_label", "account", "payment_found", "copies", "applied_at")
+    list_display = (
+        "received_at", "state_label", "reason", "account", "payment_found", "copies", "applied_at",
+    )  # fmt: skip
     list_select_related = ("account", "payment")
     list_filter = ("state", "account", ("received_at", admin.DateFieldListFilter))
     search_fields = ("payment__reference__exact", "payment__order_reference__exact", "digest__exact")
@@ -85,10 +87,13 @@ class ProviderNotificationAdmin(ReadOnlyAdmin):
     fields = (
         "account",
         "state_label",
+        "reason",
         "payment_found",
         "copies",
         "received_at",
         "applied_at",
+        "tries",
+        "next_try_at",
         "digest",
         "scrubbed_body",
     )

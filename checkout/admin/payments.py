@@ -5,16 +5,31 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import path
 from django.utils.html import format_html
 
+from checkout import operations
 from checkout.admin import attention
-from checkout.admin.base import ModelAdmin, ReadOnlyAdmin
+from checkout.admin.acting import Verb
+from checkout.admin.base import ModelAdmin
 from checkout.admin.display import NOTHING, age, badge, humanised
+from checkout.admin.operation_pages import OperatingAdmin
 from checkout.admin.search import found
 from checkout.admin.story import story_of
+from checkout.admin.waiting_for_staff import attention_page
 from checkout.admin.wording import STATES
 from checkout.models import Payment
-from checkout.states import PaymentState
+from checkout.states import Actor, PaymentState, payment_machine
+
+CANCEL = Verb(
+    name="cancel",
+    label="Cancel",
+    explanation="Nobody can pay this payment any more. Nothing has been paid yet, and this cannot be undone.",
+    done="Cancelled: nobody can pay it any more.",
+    otherwise="only what is open or refused can be cancelled. Nothing was changed.",
+    is_offered=lambda payment: payment_machine.allows(payment.state, "cancelled", Actor.STAFF),
+    carry_out=lambda payment, by: operations.cancel_payment(payment.reference, by=by),
+)
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -31,9 +46,10 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadOnlyAdmin):
+class PaymentAdmin(OperatingAdmin):
     """What shoppers owe and pay."""
 
+    verbs = (CANCEL,)
     change_form_template = "admin/checkout/payment/change_form.html"
     list_display = ("order_reference", "amount", "state_in_words", "merchant", "age")
     list_select_related = ("merchant",)
@@ -78,6 +94,12 @@ class PaymentAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[Payment], bool]:
         """See ``search.found``; nothing is found twice."""
         return found(queryset, search_term), False
+
+    def get_urls(self) -> list[Any]:
+        attention_url = path(
+            "attention/", self.admin_site.admin_view(attention_page), name="checkout_payment_attention"
+        )
+        return [attention_url, *super().get_urls()]
 
     def render_change_form(
         self,

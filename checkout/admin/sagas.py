@@ -2,9 +2,24 @@
 
 from django.contrib import admin
 
-from checkout.admin.base import ReadOnlyAdmin, ReadOnlyInline
+from checkout import operations
+from checkout.admin.acting import ActingAdmin, Verb
+from checkout.admin.base import ReadOnlyInline
 from checkout.admin.display import age, badge, humanised, json_block, payment_page_link
 from checkout.models import Saga, SagaStep
+
+TRY_AGAIN = Verb(
+    name="resume",
+    label="Try again",
+    explanation=(
+        "The step at which this saga was parked is carried out again. What may have reached the provider "
+        "before is not sent a second time: the provider is asked about it first."
+    ),
+    done="It will be tried again in a moment. Reload this page to see how it goes.",
+    otherwise="only a parked saga can be tried again. Nothing was changed.",
+    is_offered=lambda saga: saga.status == Saga.Status.PARKED,
+    carry_out=lambda saga, by: operations.resume_saga(saga.pk, by=by),
+)
 
 
 class StepInline(ReadOnlyInline):
@@ -15,9 +30,10 @@ class StepInline(ReadOnlyInline):
 
 
 @admin.register(Saga)
-class SagaAdmin(ReadOnlyAdmin):
-    """Only the orchestrator moves a saga."""
+class SagaAdmin(ActingAdmin):
+    """Only the orchestrator moves a saga; staff may ask it to try again."""
 
+    verbs = (TRY_AGAIN,)
     list_display = ("key", "kind", "status_label", "step_in_words", "payment_link", "age", "deadline_at")
     list_select_related = ("payment",)
     list_filter = ("status", "kind", ("created_at", admin.DateFieldListFilter))

@@ -8,9 +8,10 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils.html import format_html
 
+from checkout import operations
 from checkout.admin import attention
 from checkout.admin.attempts import card_text
-from checkout.admin.display import badge, duration_text, humanised
+from checkout.admin.display import NOTHING, badge, duration_text, humanised
 from checkout.admin.ledger import books_of
 from checkout.admin.wording import KINDS, in_plain_words
 from checkout.models import Attempt, Operation, Payment, Saga
@@ -52,9 +53,15 @@ def story_of(payment: Payment, user: Any) -> dict[str, Any]:
             ),
             Table(
                 "Captures, voids and refunds",
-                ("Reference", "Kind", "State", "Amount", "Requested"),
+                ("Reference", "Kind", "State", "Amount", "Requested", "By", "Reason", "Refused because"),
                 list(_operations(payment, user)),
                 "Nothing was captured, voided or refunded.",
+            ),
+            Table(
+                "Sums",
+                ("What", "Amount"),
+                list(_sums(payment)),
+                "Nothing is reserved.",
             ),
             Table(
                 "Sagas",
@@ -76,7 +83,25 @@ def _attempts(payment: Payment, user: Any) -> Iterator[Sequence[object]]:
 def _operations(payment: Payment, user: Any) -> Iterator[Sequence[object]]:
     for operation in payment.operations.all():
         name = _link(Operation, operation.pk, operation.reference, user)
-        yield name, operation.kind, badge(operation.state), operation.amount, operation.created_at
+        yield (
+            name,
+            operation.kind,
+            badge(operation.state),
+            operation.amount,
+            operation.created_at,
+            operation.requested_by or NOTHING,
+            operation.reason or NOTHING,
+            humanised(operation.refusal_reason) or NOTHING,
+        )
+
+
+def _sums(payment: Payment) -> Iterator[Sequence[object]]:
+    available = operations.available(payment.reference)
+    if available.authorised.minor:
+        yield "Authorised", available.authorised
+        yield "Captured", available.captured
+        yield "Left to capture", available.capturable
+        yield "Left to refund", available.refundable
 
 
 def _sagas(payment: Payment, user: Any) -> Iterator[Sequence[object]]:

@@ -6,6 +6,8 @@ from django.utils import timezone
 
 from checkout.models import (
     Attempt,
+    DeadLetter,
+    Difference,
     Fact,
     InboxMessage,
     LedgerEntry,
@@ -64,6 +66,49 @@ def saga(of, status=Saga.Status.RUNNING, step="authorise"):
     tried = of.attempts.first() or attempt(of)
     return Saga.objects.create(
         kind="purchase", key=tried.order_code, payment=of, attempt=tried, step=step, status=status
+    )
+
+
+def dead_letter(subject="", **fields):
+    return DeadLetter.objects.create(
+        **{
+            "message_id": f"dead-{DeadLetter.objects.count() + 1}",
+            "type": "ledger.post",
+            "service": "ledger",
+            "reason": "does not keep its contract",
+            "subject": subject,
+            "body": "{}",
+            **fields,
+        }
+    )
+
+
+def difference(of, kind="captured", **fields):
+    return Difference.objects.create(
+        **{
+            "account": account(),
+            "payment": of,
+            "order_code": of.reference,
+            "kind": kind,
+            "currency": of.currency,
+            "ours_minor": 1250,
+            "theirs_minor": 1200,
+            **fields,
+        }
+    )
+
+
+def notification(of, state, reason="", **fields):
+    return ProviderNotification.objects.create(
+        **{
+            "account": account(),
+            "digest": f"digest-{ProviderNotification.objects.count() + 1}",
+            "body": "<notify/>",
+            "state": state,
+            "reason": reason,
+            "payment": of,
+            **fields,
+        }
     )
 
 
@@ -150,6 +195,8 @@ def paid(order="ORDER-1"):
         payment=row, attempt=tried, kind="capture", amount_minor=1250, currency="GBP", state="done"
     )
     post(row, f"capture_requested:{order}", 1250, 1250)
+    dead_letter(row.reference, requeued_at=start)
+    difference(row, resolved_at=start)
     Reservation.objects.create(payment_reference=row.reference, lines=[], state="confirmed")
     Receipt.objects.create(payment_reference=row.reference, email=row.shopper_email)
     RiskAssessment.objects.create(

@@ -23,7 +23,7 @@ def only_row(name):
 def test_everything_that_tells_of_money_is_in_the_back_office():
     assert {
         "payment", "attempt", "operation", "fact", "ledgerentry", "saga", "outboxmessage", "inboxmessage",
-        "providernotification", "providercall",
+        "providernotification", "providercall", "deadletter", "difference",
     } <= set(MONEY)  # fmt: skip
 
 

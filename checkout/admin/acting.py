@@ -1,0 +1,134 @@
+"""What staff may do about a row: a link on its page, to a page that says what will happen, with a button."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import get_permission_codename
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from checkout.admin.base import ReadOnlyAdmin
+from checkout.errors import OperationRejected
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One thing to do with a row, by those with the permission ``<name>_<model>``.
+
+    ``carry_out`` takes the row and the user's name, and raises ``OperationRejected`` when it cannot be done.
+    ``done`` and ``otherwise`` are what the user is told when it was done, and when it is not offered.
+    """
+
+    name: str
+    label: str
+    explanation: str
+    done: str
+    otherwise: str
+    is_offered: Callable[[Any], bool]
+    carry_out: Callable[[Any, str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A link at the top of a row's page."""
+
+    label: str
+    address: str
+
+
+class ActingAdmin(ReadOnlyAdmin):
+    """Rows that are not edited, but about which something can be done."""
+
+    verbs: tuple[Verb, ...] = ()
+
+    def tools(self, request: HttpRequest, row: Any) -> list[Tool]:
+        """Return links to what this user may do about ``row`` as it is now."""
+        return [
+            Tool(verb.label, self.address(verb.name, row))
+            for verb in self.verbs
+            if self.may(request, verb) and verb.is_offered(row)
+        ]
+
+    def may(self, request: HttpRequest, verb: Verb) -> bool:
+        """Whether the user has the permission for ``verb``."""
+        codename = get_permission_codename(verb.name, self.opts)
+        return request.user.has_perm(f"{self.opts.app_label}.{codename}")
+
+    def address(self, page: str, row: Any) -> str:
+        """Return where a page about ``row`` is."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}", args=[row.pk])
+
+    def page(self, name: str, view: Callable[..., HttpResponse], *args: Any) -> URLPattern:
+        """Return the address of a page about a row, for staff only and with Django's check against CSRF."""
+        return path(
+            f"<path:object_id>/{name}/",
+            self.admin_site.admin_view(partial(view, *args)),
+            name=f"{self.opts.app_label}_{self.opts.model_name}_{name}",
+        )
+
+    def get_urls(self) -> list[Any]:
+        return [*(self.page(verb.name, self.verb_view, verb) for verb in self.verbs), *super().get_urls()]
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            context["tools"] = self.tools(request, obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def row_for(self, request: HttpRequest, object_id: str, is_permitted: bool) -> Any:
+        """Return the row, or None if it does not exist; raises ``PermissionDenied``."""
+        if not is_permitted or not self.has_view_permission(request):
+            raise PermissionDenied
+        return self.get_object(request, object_id)
+
+    def verb_view(self, verb: Verb, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and do it when the button was pressed; either way it ends on the row's own page."""
+        row = self.row_for(request, object_id, self.may(request, verb))
+        if row is None:
+            return self.missing(request, object_id)
+        if not verb.is_offered(row):
+            return self.back(request, row, messages.ERROR, f"{verb.label}: {verb.otherwise}")
+        if request.method != "POST":
+            return self.show(request, "admin/checkout/confirm_verb.html", row, verb.label, {"verb": verb})
+        try:
+            verb.carry_out(row, request.user.get_username())
+        except OperationRejected as error:
+            return self.back(request, row, messages.ERROR, f"{verb.label}: nothing was changed. {error}")
+        self.log_change(request, row, verb.label)
+        return self.back(request, row, messages.SUCCESS, verb.done)
+
+    def missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Say that there is no such row."""
+        self.message_user(request, f"There is no {self.opts.verbose_name} {object_id}.", messages.WARNING)
+        return HttpResponseRedirect(reverse("admin:index"))
+
+    def back(self, request: HttpRequest, row: Any, level: int, message: str) -> HttpResponse:
+        """Lead to the row's page, with a message on it."""
+        self.message_user(request, message, level)
+        return HttpResponseRedirect(self.address("change", row))
+
+    def show(
+        self, request: HttpRequest, template: str, row: Any, title: str, context: dict[str, Any]
+    ) -> HttpResponse:
+        """Return a page about ``row``."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": row,
+            "title": title,
+            "back": self.address("change", row),
+            **context,
+        }
+        return TemplateResponse(request, template, context)

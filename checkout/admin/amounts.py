@@ -1,0 +1,41 @@
+"""Amounts as staff write them: in major units, exact, never rounded and never guessed at."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from checkout.money import Money, exponent
+
+
+def plain(amount: Money) -> str:
+    """Return an amount as it is typed: ``1250.00``, or ``1250`` in a currency without minor units."""
+    return f"{amount.decimal:.{exponent(amount.currency)}f}"
+
+
+class AmountField(forms.CharField):
+    """An amount of money of one currency; cleans to ``Money``.
+
+    Only digits and a point are taken: of 1,250 nobody can say whether it is a thousand or one and a quarter.
+    """
+
+    def __init__(self, currency: str, **kwargs: Any) -> None:
+        self.currency = currency
+        widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "size": 14})
+        super().__init__(max_length=20, widget=widget, **kwargs)
+
+    def clean(self, value: Any) -> Money:
+        """Return the amount; raises ``ValidationError`` that says what to write instead."""
+        text = super().clean(value)
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
+            example = plain(Money(125000, self.currency))
+            raise ValidationError(f"Write the amount in {self.currency} with digits only, such as {example}.")
+        digits = exponent(self.currency)
+        minor = Decimal(text).scaleb(digits)
+        if minor != minor.to_integral_value():
+            raise ValidationError(f"{self.currency} has {digits or 'no'} digits after the point.")
+        if minor == 0:
+            raise ValidationError("Write an amount of more than nothing.")
+        return Money(int(minor), self.currency)

@@ -1,0 +1,75 @@
+"""The page that counts everything that waits for a person."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_permission_codename
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Max, Model, Q
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from checkout.admin import attention
+from checkout.models import DeadLetter, Difference, Payment, ProviderNotification, Saga
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Rows of a table that wait for a person.
+
+    ``query`` narrows the table's list to them, ``since`` is the column that tells how long they have waited.
+    """
+
+    label: str
+    model: type[Model]
+    condition: Q
+    query: str
+    since: str
+
+
+def concerns() -> Iterator[Concern]:
+    """Yield what to look for: payments by reason, then what may belong to no payment that we know."""
+    for name, condition in attention.conditions().items():
+        yield Concern(attention.LABELS[name], Payment, condition, f"attention={name}", "updated_at")
+    yield Concern("Parked", Saga, attention.PARKED, "status__exact=parked", "updated_at")
+    yield Concern("Not sent again", DeadLetter, attention.NOT_SENT_AGAIN, "status=waiting", "died_at")
+    states = ProviderNotification.State
+    for state in (states.UNMATCHED, states.CONFLICTED, states.UNREADABLE):
+        condition, query = Q(state=state), f"state__exact={state}"
+        yield Concern(str(state.label), ProviderNotification, condition, query, "received_at")
+    yield Concern("Open", Difference, attention.UNRESOLVED, "status=open", "found_at")
+
+
+def attention_page(request: HttpRequest) -> HttpResponse:
+    """Count what the user may see of it; raises ``PermissionDenied`` for who may see nothing of it."""
+    rows = [_counted(concern) for concern in concerns() if _may_view(request.user, concern.model)]
+    if not rows:
+        raise PermissionDenied
+    context = {
+        **admin.site.each_context(request),
+        "title": "What needs attention",
+        "rows": rows,
+        "total": sum(row["count"] for row in rows),
+    }
+    return TemplateResponse(request, "admin/checkout/attention.html", context)
+
+
+def _may_view(user: Any, model: type[Model]) -> bool:
+    return bool(user.has_perm(f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}"))
+
+
+def _counted(concern: Concern) -> dict[str, Any]:
+    counted = concern.model._default_manager.filter(concern.condition).aggregate(
+        count=Count("pk"), latest=Max(concern.since)
+    )
+    opts = concern.model._meta
+    listed = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
+    return {
+        "table": opts.verbose_name_plural,
+        "label": concern.label,
+        "address": f"{listed}?{concern.query}",
+        **counted,
+    }
