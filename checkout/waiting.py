@@ -1,15 +1,40 @@
 """The held tier: publish a committed command and wait for what comes of it, within the time budget."""
 
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import ParamSpec
+
 import structlog
 
-from checkout import crash_points
+from checkout import crash_points, kept_submissions
 from checkout.conf import conf
-from checkout.errors import MessagingError
+from checkout.database import in_thread
+from checkout.errors import MessagingError, RemoteError, ReplyTimeout
 from checkout.messaging import rpc
 from checkout.operations import Pending
 from checkout.states import PaymentState
 
 log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+
+
+async def commit_and_answer(
+    sealed_card: str, operation: Callable[P, Pending], *args: P.args, **kwargs: P.kwargs
+) -> PaymentState | None:
+    """Run ``operation`` in a database thread and ``answer`` what it returns.
+
+    Also for a shopper who leaves just then (a second click, say), who has committed to paying all the same:
+    the card is passed on, though nobody waits.
+    """
+    committing = asyncio.ensure_future(in_thread(operation, *args, **kwargs))
+    try:
+        pending = await asyncio.shield(committing)
+    except asyncio.CancelledError:
+        committing.add_done_callback(partial(_keep_what_was_committed, sealed_card))
+        raise
+    return await answer(pending, sealed_card=sealed_card)
 
 
 async def answer(
@@ -18,9 +43,13 @@ async def answer(
     """Return where the payment stands as soon as there is something to tell.
 
     None when the budget is over, the broker is away or the answer was lost: the command itself is in the
-    outbox, so that only the fast answer is. The caller then shows the status page. Never raises a
-    ``MessagingError``; holds no thread and no database connection.
+    outbox, so that only the fast answer is. The caller then shows the status page. A card, which is not in
+    the outbox, is kept until it can be passed on. Never raises a ``MessagingError``; holds no thread and no
+    database connection.
     """
+    # A mere question needs no card: it is answered at once, and the card would travel back with it.
+    sealed_card = sealed_card if pending.message_id else ""
+    committed_at = asyncio.get_running_loop().time()
     if pending.message_id:
         crash_points.reached("web.intent_committed")
     try:
@@ -31,10 +60,21 @@ async def answer(
             timeout_seconds=conf.reply_budget_seconds if budget_seconds is None else budget_seconds,
             message_id=pending.message_id or None,
             subject=pending.payment,
-            # A mere question needs no card: it is answered at once, and the card would travel back with it.
-            sealed=sealed_card if pending.message_id else "",
+            sealed=sealed_card,
         )
     except MessagingError as error:
         log.info("no answer in time", payment=pending.payment, type=pending.type, reason=error.code)
+        if sealed_card and not isinstance(error, ReplyTimeout | RemoteError):  # those were published
+            kept_submissions.keep(pending, sealed_card, committed_at=committed_at)
         return None
+    except asyncio.CancelledError:
+        if sealed_card:
+            kept_submissions.keep(pending, sealed_card, committed_at=committed_at)
+        raise
     return PaymentState(told["state"])
+
+
+def _keep_what_was_committed(sealed_card: str, committed: "asyncio.Future[Pending]") -> None:
+    if not committed.cancelled() and committed.exception() is None and committed.result().message_id:
+        now = committed.get_loop().time()
+        kept_submissions.keep(committed.result(), sealed_card, committed_at=now)

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
 everything_else = get_asgi_application()
 
-from checkout import embedded  # noqa: E402  needs Django to be set up
+from checkout import embedded, kept_submissions  # noqa: E402  they need Django to be set up
 from checkout.conf import conf  # noqa: E402
 from checkout.held import PATHS, HeldRequestHandler  # noqa: E402
 from checkout.limits import BodyLimit, Receive, Scope, Send  # noqa: E402
@@ -41,6 +41,7 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
         async with embedded.running() if conf.is_embedded else nullcontext():
             yield
     finally:
+        await kept_submissions.say_farewell()
         await close_brokers()
 
 

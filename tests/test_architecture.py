@@ -28,7 +28,7 @@ LAYERS = (
     {"messaging"},
     {"models", "providers", "sagas"},
     {"operations", "services"},
-    {"waiting", "timeline", "pages", "problems", "security"},
+    {"waiting", "kept_submissions", "timeline", "pages", "problems", "security"},
     {"urls", "routing", "forms", "views", "webhooks", "consumers", "admin", "api"},
 )
 EDGES = LAYERS[-1]

@@ -12,7 +12,7 @@ from checkout.forms import PayForm
 from checkout.pages import path_of
 from checkout.security import content_security
 from checkout.views.page import page, see_other
-from checkout.waiting import answer
+from checkout.waiting import commit_and_answer
 
 
 @page("GET", "HEAD")
@@ -29,14 +29,14 @@ async def pay(request: HttpRequest, reference: str) -> HttpResponse:
         return await _card_form(request, reference, status=400)
     if not form.is_valid():
         return problems.respond(request, problems.MALFORMED, back=path_of(reference, None))
-    pending = await in_thread(
+    state = await commit_and_answer(
+        form.cleaned_data["encrypted_card"],
         operations.submit_payment,
         reference,
         attempt_number=form.cleaned_data["attempt_number"],
         browser=form.browser(request),
         device_data_reference=form.cleaned_data["device_data_reference"],
     )
-    state = await answer(pending, sealed_card=form.cleaned_data["encrypted_card"])
     return see_other(path_of(reference, state))
 
 

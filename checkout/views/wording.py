@@ -42,6 +42,11 @@ ENDINGS = {
     S.AUTHORISED: Ending(
         "Payment accepted", "Thank you. The amount is reserved on your card until the order is sent.", "good"
     ),
+    S.PARTIALLY_CAPTURED: Ending(
+        "Payment accepted",
+        "Thank you. Part of the amount has been taken, the rest is reserved until the whole order is sent.",
+        "good",
+    ),
     S.PARTIALLY_REFUNDED: Ending(
         "Paid, partly refunded", "Part of the amount has been given back to your card."
     ),

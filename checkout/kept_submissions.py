@@ -1,0 +1,82 @@
+"""Submissions that could not be published: kept in this process's memory until the broker is back.
+
+The sealed card is in no table, so nobody else can send it. What is not sent in time is left to the relay,
+which sends it without the card; the attempt then ends as not sent, and the shopper may pay again.
+"""
+
+import asyncio
+
+import structlog
+
+from checkout.errors import MessagingError
+from checkout.messaging.broker import get_broker
+from checkout.messaging.envelope import SUBJECT, Envelope, encode_body
+from checkout.operations import Pending
+from checkout.operations.payment import CARD_GRACE_SECONDS
+
+log = structlog.get_logger(__name__)
+
+MAX_KEPT = 1000
+MAX_KEPT_BYTES = 4_194_304
+PUBLISH_TIMEOUT_SECONDS = 5.0
+PAUSE_SECONDS = 1.0
+FAREWELL_SECONDS = 2.0
+# The last try has ended well before the relay sends the submission without its card.
+KEPT_SECONDS = CARD_GRACE_SECONDS - 3 * PUBLISH_TIMEOUT_SECONDS
+
+_publishing: dict["asyncio.Task[None]", int] = {}
+
+
+def keep(pending: Pending, sealed_card: str, *, committed_at: float) -> None:
+    """Publish a submission, committed at that time of the event loop, as soon as that is possible.
+
+    What has arrived after all may be kept too: it is the same message, and counts once. Without room for
+    another one it is left to the relay at once.
+    """
+    if len(_publishing) >= MAX_KEPT or sum(_publishing.values()) + len(sealed_card) > MAX_KEPT_BYTES:
+        log.warning("no room to keep a submission", payment=pending.payment, kept=len(_publishing))
+        return
+    task = asyncio.get_running_loop().create_task(
+        _publish_in_time(pending, sealed_card, committed_at + KEPT_SECONDS)
+    )
+    _publishing[task] = len(sealed_card)
+    task.add_done_callback(_publishing.pop)
+
+
+async def say_farewell() -> None:
+    """This process is about to end: publish what can be published now, and forget the rest."""
+    if _publishing:
+        await asyncio.wait(_publishing, timeout=FAREWELL_SECONDS)
+    for task in list(_publishing):
+        task.cancel()
+
+
+async def _publish_in_time(pending: Pending, sealed_card: str, until: float) -> None:
+    envelope = Envelope(
+        type=pending.type,
+        body=encode_body(pending.body),
+        message_id=pending.message_id,
+        headers={SUBJECT: pending.payment},
+    ).with_sealed(sealed_card)
+    try:
+        async with asyncio.timeout_at(until):
+            await _publish(envelope)
+    except TimeoutError:
+        log.warning("kept submission given up", payment=pending.payment)
+    else:
+        log.info("kept submission published", payment=pending.payment)
+
+
+async def _publish(envelope: Envelope) -> None:
+    broker = get_broker()
+    while True:
+        await broker.wait_connected()
+        try:
+            await broker.publish(
+                broker.topology.commands, "checkout", envelope, timeout_seconds=PUBLISH_TIMEOUT_SECONDS
+            )
+        except MessagingError as error:
+            log.info("kept submission not published yet", payment=envelope.subject, reason=error.code)
+            await asyncio.sleep(PAUSE_SECONDS)
+        else:
+            return
