@@ -69,6 +69,33 @@ def saga(of, status=Saga.Status.RUNNING, step="authorise"):
     )
 
 
+def authorised(order="ORDER-1", **fields):
+    """A payment whose money is held and has not been taken."""
+    row = payment(order, PaymentState.AUTHORISED, captures_automatically=False, **fields)
+    attempt(row, last4="1111", state="authorised")
+    return row
+
+
+def captured(order="ORDER-1", **fields):
+    """A payment whose money was taken."""
+    row = authorised(order, **fields)
+    operation(row, "capture", row.amount_minor, state="done")
+    Payment.objects.filter(pk=row.pk).update(state=PaymentState.CAPTURED)
+    row.refresh_from_db()
+    return row
+
+
+def operation(of, kind, minor, **fields):
+    return Operation.objects.create(
+        payment=of,
+        attempt=of.attempts.get(),
+        kind=kind,
+        amount_minor=minor,
+        currency=of.currency,
+        **fields,
+    )
+
+
 def dead_letter(subject="", **fields):
     return DeadLetter.objects.create(
         **{

@@ -1,0 +1,33 @@
+"""Capture, void and refund as staff do it: open the form, fill it in, confirm."""
+
+from django.contrib.messages import get_messages
+from django.urls import reverse
+
+
+def address(payment, page):
+    return reverse(f"admin:checkout_payment_{page}", args=[payment.pk])
+
+
+def opened(client, payment, kind):
+    """The form as it is when opened: its fields and their values."""
+    response = client.get(address(payment, kind))
+    assert response.status_code == 200, response
+    form = response.context["form"]
+    return {name: str(form[name].value()) for name in form.fields if name != "reason"}
+
+
+def fill_in(client, payment, kind, **fields):
+    """Send the form that was just opened; what it was opened with, unless ``fields`` says otherwise."""
+    return client.post(
+        address(payment, kind), {**opened(client, payment, kind), "reason": "Damaged", **fields}
+    )
+
+
+def confirm(client, payment, kind, **fields):
+    """Send it as the page to confirm it does."""
+    return fill_in(client, payment, kind, confirmed="yes", **fields)
+
+
+def told(response):
+    """What the page that is shown next says."""
+    return [str(message) for message in get_messages(response.wsgi_request)]

@@ -1,0 +1,76 @@
+"""Dead letters, differences and notifications that did not fit: what staff look at after an accident."""
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.admin import rows
+
+pytestmark = pytest.mark.django_db
+
+
+def page(client, model, row=None, **query):
+    name = f"admin:checkout_{model}_" + ("changelist" if row is None else "change")
+    response = client.get(reverse(name, args=[] if row is None else [row.pk]), query)
+    assert response.status_code == 200
+    return response
+
+
+def listed(client, model, **query):
+    return list(page(client, model, **query).context["cl"].result_list)
+
+
+def test_a_dead_letter_is_shown_with_its_body_and_why_it_died(admin_client):
+    letter = rows.dead_letter("pay_1", body='{"minor": "ten"}', reason="minor is no number", copies=3)
+    html = page(admin_client, "deadletter", letter).content.decode()
+    assert "{&quot;minor&quot;: &quot;ten&quot;}" in html
+    assert "minor is no number" in html
+    assert "minor is no number" in page(admin_client, "deadletter").content.decode()
+
+
+def test_a_body_that_is_no_json_is_shown_as_it_is(admin_client):
+    assert "&lt;half a" in page(admin_client, "deadletter", rows.dead_letter(body="<half a")).content.decode()
+
+
+def test_dead_letters_are_listed_by_whether_they_were_sent_again(admin_client):
+    waiting, done = rows.dead_letter(), rows.dead_letter(requeued_at=timezone.now(), requeued_by="ann")
+    assert listed(admin_client, "deadletter", status="waiting") == [waiting]
+    assert listed(admin_client, "deadletter", status="requeued") == [done]
+    assert len(listed(admin_client, "deadletter", status="nonsense")) == 2
+
+
+def test_a_difference_is_shown_in_money_on_both_sides(admin_client):
+    payment = rows.payment("ORDER-1")
+    row = rows.difference(payment)
+    for html in (
+        page(admin_client, "difference", row).content.decode(),
+        page(admin_client, "difference").content.decode(),
+    ):
+        assert "12.50 GBP" in html
+        assert "12.00 GBP" in html
+        assert reverse("admin:checkout_payment_change", args=[payment.pk]) in html
+
+
+def test_an_order_that_only_the_provider_knows_is_shown_without_a_payment(admin_client):
+    payment = rows.payment("ORDER-1")
+    row = rows.difference(payment, "order", currency="", ours_minor=0, theirs_minor=1250)
+    type(row).objects.update(payment=None)
+    assert "1250 minor units" in page(admin_client, "difference", row).content.decode()
+
+
+def test_differences_are_listed_by_whether_they_are_open(admin_client):
+    payment = rows.payment("ORDER-1")
+    still = rows.difference(payment)
+    gone = rows.difference(payment, "refunded", resolved_at=timezone.now())
+    assert listed(admin_client, "difference", status="open") == [still]
+    assert listed(admin_client, "difference", status="resolved") == [gone]
+    assert len(listed(admin_client, "difference", status="nonsense")) == 2
+
+
+def test_a_notification_says_why_it_was_not_applied(admin_client):
+    row = rows.notification(None, "unmatched", "No attempt has this order code.", tries=2)
+    for html in (
+        page(admin_client, "providernotification", row).content.decode(),
+        page(admin_client, "providernotification", state__exact="unmatched").content.decode(),
+    ):
+        assert "No attempt has this order code." in html

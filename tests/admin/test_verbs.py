@@ -1,0 +1,99 @@
+"""Cancel a payment, let a parked saga try again: a page that asks, one button, back to the row."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.urls import reverse
+
+from checkout.models import OutboxMessage, Payment, Saga
+from checkout.states import PaymentState
+from tests.admin import rows
+from tests.admin.operating import told
+
+pytestmark = pytest.mark.django_db
+
+
+def parked_saga():
+    return rows.saga(rows.payment("PARKED", PaymentState.AUTHORISED), Saga.Status.PARKED)
+
+
+def open_payment():
+    return rows.payment("OPEN")
+
+
+CASES = pytest.mark.parametrize(
+    ("make", "model", "verb", "label", "command"),
+    [
+        (open_payment, "payment", "cancel", "Cancel", "checkout.announce_payment"),
+        (parked_saga, "saga", "resume", "Try again", "checkout.resume_saga"),
+    ],
+)
+
+
+def address(model, page, row):
+    return reverse(f"admin:checkout_{model}_{page}", args=[row.pk])
+
+
+@CASES
+def test_it_is_offered_on_the_rows_page_to_who_may_do_it(staff_client, make, model, verb, label, command):
+    row = make()
+    page = staff_client(f"view_{model}", f"{verb}_{model}").get(address(model, "change", row))
+    assert f'<a href="{address(model, verb, row)}">{label}</a>' in page.content.decode()
+
+
+@CASES
+def test_who_may_only_look_is_neither_offered_it_nor_obeyed(staff_client, make, model, verb, label, command):
+    row = make()
+    client = staff_client(f"view_{model}")
+    assert address(model, verb, row) not in client.get(address(model, "change", row)).content.decode()
+    assert client.get(address(model, verb, row)).status_code == 403
+    assert client.post(address(model, verb, row)).status_code == 403
+    assert not OutboxMessage.objects.exists()
+
+
+@CASES
+def test_to_ask_about_it_changes_nothing(admin_client, make, model, verb, label, command):
+    row = make()
+    page = admin_client.get(address(model, verb, row))
+    assert f'<input type="submit" value="{label}"' in page.content.decode()
+    assert not OutboxMessage.objects.exists()
+
+
+@CASES
+def test_it_is_done_in_the_users_name_and_leads_back_to_the_row(
+    staff_client, make, model, verb, label, command
+):
+    row = make()
+    client = staff_client(f"view_{model}", f"{verb}_{model}")
+    response = client.post(address(model, verb, row))
+    assert (response.status_code, response["Location"]) == (302, address(model, "change", row))
+    assert OutboxMessage.objects.get().type == command
+    payment = row if model == "payment" else row.payment
+    assert payment.facts.get().data["by"] == "staff"
+    entry = LogEntry.objects.get()
+    assert (entry.user.username, entry.get_edited_object(), entry.get_change_message()) == (
+        "staff",
+        row,
+        label,
+    )
+
+
+def test_a_payment_is_cancelled_once(admin_client):
+    payment = open_payment()
+    first, second = (admin_client.post(address("payment", "cancel", payment)) for _ in range(2))
+    assert Payment.objects.get().state == PaymentState.CANCELLED
+    assert payment.facts.count() == 1
+    assert first["Location"] == second["Location"]
+    assert told(second)[-1] == "Cancel: only what is open or refused can be cancelled. Nothing was changed."
+
+
+def test_a_saga_that_runs_is_not_tried_again(admin_client):
+    saga = rows.saga(rows.payment("RUNNING", PaymentState.AUTHORISED))
+    response = admin_client.post(address("saga", "resume", saga))
+    assert told(response) == ["Try again: only a parked saga can be tried again. Nothing was changed."]
+    assert not OutboxMessage.objects.exists()
+
+
+def test_a_row_that_does_not_exist_is_not_an_error(admin_client):
+    for model, verb in (("payment", "cancel"), ("saga", "resume")):
+        response = admin_client.get(reverse(f"admin:checkout_{model}_{verb}", args=[4711]))
+        assert response["Location"] == reverse("admin:index")
