@@ -4,14 +4,17 @@ import threading
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import ParseError, fromstring
 
 OK = (200, b"[OK]")
 REFUSED = (500, b"")
 
 
 def journal_type(body: bytes) -> str | None:
-    journal = fromstring(body).find(".//journal")
+    try:
+        journal = fromstring(body).find(".//journal")
+    except ParseError:
+        return None
     return None if journal is None else journal.get("journalType")
 
 

@@ -144,8 +144,13 @@ class Merchant:
         return self.post(f'<inquiry><orderInquiry orderCode="{order_code}"/></inquiry>')
 
     def books(self, order_code: str) -> dict[str, Any]:
-        answer = requests.get(f"{self.url}/books.json", {"order": order_code}, timeout=20).json()
-        return answer["orders"][0] if answer["orders"] else {}
+        orders = self.statement(order=order_code)["orders"]
+        return dict(orders[0]) if orders else {}
+
+    def statement(self, **query: object) -> dict[str, Any]:
+        answer = requests.get(f"{self.url}/books.json", query, timeout=20)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
 
 
 @dataclass
@@ -172,6 +177,13 @@ class Shopper:
 
     def post(self, path: str, **fields: str) -> requests.Response:
         return requests.post(f"{self.url}{path}", fields, timeout=20)
+
+
+def turn(url: str, **setting: object) -> dict[str, Any]:
+    """Sets what the scenarios page takes, and returns its listing."""
+    answer = requests.post(f"{url}/scenarios/", json=setting, timeout=20)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
 
 
 def money(amount: int, currency: str = "GBP") -> str:

@@ -5,6 +5,8 @@ import time
 import pytest
 import requests
 
+from tests.sandbox.merchant import turn
+
 PAGES = ["/", "/scenarios/"]
 
 
@@ -53,22 +55,22 @@ def test_magic_values_are_listed(sandbox):
 
 def test_a_knob_delays_as_many_replies_as_it_says(merchant, sandbox):
     merchant.submit("order-1")
-    _set(sandbox, knob={"verb": "inquiry", "delay_ms": 400, "times": 1})
+    turn(sandbox, knob={"verb": "inquiry", "delay_ms": 400, "times": 1})
     took = []
     for _ in range(2):
         started = time.monotonic()
         merchant.inquire("order-1")
         took.append(time.monotonic() - started)
     assert took[0] >= 0.4
-    assert _set(sandbox)["pending_knobs"] == []
+    assert turn(sandbox)["pending_knobs"] == []
 
 
 def test_a_knob_without_a_count_stays_until_the_reset(merchant, sandbox):
     knob = {"verb": "inquiry", "delay_ms": 0, "times": None}
-    _set(sandbox, knob=knob)
+    turn(sandbox, knob=knob)
     merchant.inquire("order-1")
-    assert _set(sandbox)["pending_knobs"] == [knob]
-    assert _set(sandbox, reset=True)["pending_knobs"] == []
+    assert turn(sandbox)["pending_knobs"] == [knob]
+    assert turn(sandbox, reset=True)["pending_knobs"] == []
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,10 @@ def test_a_knob_without_a_count_stays_until_the_reset(merchant, sandbox):
         b'{"knob": {"verb": "dance"}}',
         b'{"knob": {"verb": "submit", "delay_ms": -1}}',
         b'{"other": 1}',
+        b'{"knob": {"verb": "submit", "fault": "earthquake"}}',
+        b'{"knob": {"verb": "submit", "probability": 1.5}}',
+        b'{"notification": {"journal": "CAPTURED", "copies": 0}}',
+        b'{"clock_scale": 0}',
     ],
 )
 def test_a_faulty_setting_is_refused(sandbox, body):
@@ -87,7 +93,11 @@ def test_a_faulty_setting_is_refused(sandbox, body):
     assert answer.json()["errors"]
 
 
-def _set(url: str, **setting: object) -> dict[str, object]:
-    answer = requests.post(f"{url}/scenarios/", json=setting, timeout=20)
-    assert answer.status_code == 200
-    return answer.json()
+def test_the_page_for_browsers_shows_what_is_set_and_what_has_struck(merchant, sandbox):
+    turn(sandbox, knob={"verb": "inquiry", "fault": "503_before", "times": 2})
+    turn(sandbox, notification={"journal": "CAPTURED", "fault": "lost"}, clock_scale=60)
+    merchant.post_raw(b"<paymentService><inquiry><orderInquiry orderCode='a'/></inquiry></paymentService>")
+    page = requests.get(f"{sandbox}/scenarios/", headers={"Accept": "text/html"}, timeout=20).text
+    assert "<code>lost</code>" in page
+    assert "60.0 times" in page
+    assert "<code>inquiry</code> <code>503_before</code>: 1" in page

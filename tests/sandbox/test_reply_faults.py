@@ -7,19 +7,13 @@ import pytest
 import requests
 
 from checkout.sandbox.knobs import ReplyKnob
-from tests.sandbox.merchant import HEADER, Merchant, Shopper
+from tests.sandbox.merchant import HEADER, Merchant, Shopper, turn
 from tests.support.waiting import wait_until
 
 ADDRESS = "/worldpay/jsp/merchant/xml/paymentService.jsp"
 
 
-def turn(url: str, **setting: object) -> dict:
-    answer = requests.post(f"{url}/scenarios/", json=setting, timeout=20)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def capture(merchant: Merchant, **options: object) -> requests.Response:
+def capture(merchant: Merchant, *, timeout: float = 20, stream: bool = False) -> requests.Response:
     """A capture of order-1, whatever comes back."""
     body = (
         f'{HEADER}<paymentService version="1.4" merchantCode="SANDBOXMERCHANT"><modify>'
@@ -32,7 +26,8 @@ def capture(merchant: Merchant, **options: object) -> requests.Response:
         data=body,
         headers={"Content-Type": "text/xml"},
         auth=("sandbox", "sandbox-password"),
-        **{"timeout": 20, **options},
+        timeout=timeout,
+        stream=stream,
     )
 
 
@@ -164,7 +159,7 @@ def test_several_knobs_make_a_mixture(merchant):
 
 def test_a_spread_delay_differs_from_one_reply_to_the_next_and_has_an_end():
     knob = ReplyKnob(verb="submit", delay_ms=1_500, spread=3)
-    random = Random(1)
+    random = Random(1)  # noqa: S311 - repeatable
     delays = [knob.delay_seconds(random) for _ in range(2_000)]
     assert 1 < sorted(delays)[1_000] < 2
     assert max(delays) == 600
@@ -176,7 +171,7 @@ def test_incidents_are_counted_and_stand_with_their_order(merchant):
     with pytest.raises(AssertionError):
         merchant.submit("order-1")
     merchant.submit("order-1")
-    books = requests.get(f"{merchant.url}/books.json", {"order": "order-1"}, timeout=20).json()
+    books = merchant.statement(order="order-1")
     assert [(found["occasion"], found["fault"]) for found in books["incidents"]] == [("submit", "500_before")]
     assert turn(merchant.url)["incidents"] == {"submit": {"500_before": 1}}
 
