@@ -5,7 +5,6 @@ A hint and no more. Whatever becomes of it, and on databases that cannot tell, t
 
 import asyncio
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import psycopg
@@ -32,7 +31,7 @@ def wake_relays(model: type[models.Model]) -> None:
     """
     database = router.db_for_write(model)
     if connections[database].vendor == "postgresql":
-        transaction.on_commit(partial(_notify, database, model), using=database, robust=True)
+        transaction.on_commit(lambda: _notify(database, model), using=database, robust=True)
 
 
 def _notify(database: str, model: type[models.Model]) -> None:

@@ -1,0 +1,106 @@
+"""Two relays on RabbitMQ and PostgreSQL that lose both again and again: every row goes out and is marked."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import psycopg
+import pytest
+from django.db import Error, connection
+from django.utils import timezone
+
+from checkout.database import in_thread
+from checkout.messaging.relay import Relay
+from checkout.models import OutboxMessage
+from tests.support.brokers import Inbox, RabbitmqLab, within
+from tests.support.proxy import Proxy
+from tests.support.services import everything_is_marked, until
+
+pytestmark = [
+    pytest.mark.rabbitmq,
+    pytest.mark.postgresql,
+    pytest.mark.django_db(transaction=True),
+]
+
+T = TypeVar("T")
+
+ROWS = 600
+ROUNDS = 4
+
+
+def write_rows(topology, names: range) -> bool:
+    now = timezone.now()
+    OutboxMessage.objects.bulk_create(
+        OutboxMessage(
+            message_id=f"m{name}",
+            exchange=topology.commands,
+            routing_key="greeter",
+            type="greet",
+            body="{}",
+            available_at=now,
+        )
+        for name in names
+    )
+    return True
+
+
+def lose_database_connections() -> None:
+    """As a restart of the server does."""
+    parameters = connection.get_connection_params()
+    named = {name: parameters[name] for name in ("dbname", "user", "password", "host", "port")}
+    with psycopg.connect(autocommit=True, **named) as operator:
+        operator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+@pytest.fixture
+def _new_connections(transactional_db: None) -> Iterator[None]:
+    """For what comes after this test: those it had are gone."""
+    yield
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL
+
+
+def stubbornly(act: Callable[[], T]) -> T | None:
+    """The test's own connections are lost as well."""
+    try:
+        return act()
+    except Error:
+        return None
+
+
+@pytest.mark.usefixtures("_new_connections")
+async def test_two_relays_publish_every_row_whatever_is_lost_meanwhile(rabbitmq_url: str):
+    proxy = Proxy(rabbitmq_url)
+    await proxy.accept()
+    lab = RabbitmqLab(proxy)
+    inbox = Inbox()
+    reader = await lab.broker()
+    queue = reader.topology.service_queue("greeter")
+    await reader.declare(queue)
+    await reader.consume(queue.name, inbox, prefetch=1000, auto_ack=True)
+    stop = asyncio.Event()
+    relays = [
+        asyncio.create_task(
+            Relay(await lab.broker(), OutboxMessage, lease_seconds=0.5, poll_seconds=0.05).run(stop)
+        )
+        for _ in range(2)
+    ]
+    for number in range(ROUNDS):
+        names = range(number * ROWS, (number + 1) * ROWS)
+        await until(lambda: stubbornly(lambda: write_rows(reader.topology, names)))  # noqa: B023
+        proxy.cut()
+        await in_thread(lose_database_connections)
+    try:
+        await until(lambda: stubbornly(everything_is_marked))
+        assert not any(relay.done() for relay in relays)
+        heard: set[str] = set()
+        while len(heard) < ROUNDS * ROWS:
+            heard.add((await inbox.next()).envelope.message_id)
+        assert heard == {f"m{number}" for number in range(ROUNDS * ROWS)}
+    finally:
+        stop.set()
+        await within(asyncio.gather(*relays))
+        await lab.close()

@@ -1,0 +1,143 @@
+"""Relays are woken by the database for what is to be sent at once, and lose nothing when it does not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+
+from checkout.database import in_thread
+from checkout.messaging.outbox import enqueue
+from checkout.messaging.relay import Relay
+from checkout.messaging.wakeup import listen
+from checkout.models import OutboxMessage
+from tests.support.brokers import Inbox, MemoryLab, within
+from tests.support.services import Greet, until
+
+T = TypeVar("T")
+
+A_LONG_TIME = 3600.0
+
+
+def write(delay_seconds: float | None = 0) -> None:
+    enqueue(OutboxMessage, "greeter", "greet", Greet("you"), delay_seconds=delay_seconds)
+
+
+def listening_connection() -> psycopg.Connection[tuple[object, ...]]:
+    parameters = connection.get_connection_params()
+    return psycopg.connect(
+        autocommit=True, **{name: parameters[name] for name in ("dbname", "user", "password", "host", "port")}
+    )
+
+
+def end_listeners() -> int:
+    """As an operator or a restart does."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        )
+        return int(cursor.fetchone()[0])
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[asyncio.Event]:
+    """What a relay listens with, once it does."""
+    woken = asyncio.Event()
+    task = asyncio.create_task(listen(OutboxMessage, woken))
+    await within(woken.wait())
+    woken.clear()
+    try:
+        yield woken
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def relays(lab: MemoryLab, number: int, poll_seconds: float = A_LONG_TIME) -> AsyncIterator[Inbox]:
+    """Relays at work, and what comes of it."""
+    inbox = Inbox()
+    broker = await lab.broker()
+    queue = broker.topology.service_queue("greeter")
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=100, auto_ack=True)
+    stop = asyncio.Event()
+    running = [
+        asyncio.create_task(Relay(await lab.broker(), OutboxMessage, poll_seconds=poll_seconds).run(stop))
+        for _ in range(number)
+    ]
+    try:
+        yield inbox
+    finally:
+        stop.set()
+        await within(asyncio.gather(*running))
+
+
+def in_transaction(act: Callable[[], T]) -> T:
+    with transaction.atomic():
+        return act()
+
+
+class TestOnPostgresql:
+    pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+
+    async def test_what_is_to_be_sent_at_once_does_not_wait_for_the_poll(self, lab: MemoryLab):
+        async with relays(lab, 2) as inbox:
+            for _ in range(3):
+                await in_thread(in_transaction, write)
+                assert (await inbox.next()).envelope.type == "greet"
+
+    async def test_a_lost_connection_is_made_anew_and_what_came_meanwhile_is_found(self, lab: MemoryLab):
+        async with relays(lab, 1) as inbox:
+            await in_thread(write)
+            await inbox.next()
+            assert await until(end_listeners) == 1
+            await in_thread(write)
+            await inbox.next()
+
+    async def test_a_wake_up_follows_each_time(self):
+        async with listening() as woken:
+            for _ in range(2):
+                await in_thread(write)
+                await within(woken.wait())
+                woken.clear()
+
+    def test_only_what_is_committed_and_due_at_once_wakes_anybody(self):
+        with listening_connection() as listener:
+            listener.execute("LISTEN checkout_outboxmessage")
+            listener.execute("LISTEN the_end")
+            with pytest.raises(RuntimeError), transaction.atomic():  # noqa: PT012
+                write()
+                raise RuntimeError
+            write(delay_seconds=None)  # its creator publishes it
+            write(delay_seconds=60)
+            in_transaction(write)
+            with connection.cursor() as cursor:
+                cursor.execute("NOTIFY the_end")
+            heard = []
+            for notice in listener.notifies(timeout=20):
+                heard.append(notice.channel)
+                if notice.channel == "the_end":
+                    break
+        assert heard == ["checkout_outboxmessage", "the_end"]
+
+    def test_a_wake_up_that_fails_does_not_undo_or_hide_what_was_committed(self, monkeypatch):
+        def lost(*_arguments: object) -> None:
+            raise psycopg.OperationalError("the connection is lost")
+
+        monkeypatch.setattr("checkout.messaging.wakeup._notify", lost)
+        in_transaction(write)
+        assert OutboxMessage.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_without_a_database_that_tells_the_poll_does_it_all(lab: MemoryLab):
+    async with relays(lab, 1, poll_seconds=0.02) as inbox:
+        await in_thread(write)
+        await inbox.next()
+        await in_thread(write)
+        await inbox.next()
