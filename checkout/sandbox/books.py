@@ -99,12 +99,15 @@ class Books:
         Those with this code, or a code that begins with `prefix`; with an entry `since` this time in seconds
         since the epoch; submitted beyond the number `after`.
         """
+        conditions = ["kind = :submitted AND id > :after"]
+        if order_code is not None:
+            conditions.append("order_code = :order_code")
+        if prefix:
+            conditions.append("order_code >= :prefix AND order_code < :prefix || char(0x10FFFF)")
+        if since:
+            conditions.append("order_code IN (SELECT order_code FROM entry WHERE at >= :since)")
         rows = self.connection.execute(
-            "SELECT order_code, id FROM entry AS submission WHERE kind = :submitted AND id > :after"
-            " AND (:order_code IS NULL OR order_code = :order_code)"
-            " AND (:prefix = '' OR substr(order_code, 1, length(:prefix)) = :prefix)"
-            " AND (:since = 0 OR order_code IN (SELECT order_code FROM entry WHERE at >= :since))"
-            " ORDER BY id LIMIT :limit",
+            f"SELECT order_code, id FROM entry WHERE {' AND '.join(conditions)} ORDER BY id LIMIT :limit",  # noqa: S608
             {
                 "submitted": Kind.SUBMITTED,
                 "order_code": order_code,
