@@ -98,6 +98,11 @@ class Conf:
         return int(getattr(settings, "CHECKOUT_DATABASE_THREADS", 8))
 
     @property
+    def database_seconds(self) -> float:
+        """How long one statement may take; 0 for as long as it likes, as a migration may need."""
+        return float(getattr(settings, "CHECKOUT_DATABASE_SECONDS", 10.0))
+
+    @property
     def challenge_lifetime(self) -> timedelta:
         """How long a shopper may take over a challenge."""
         return timedelta(seconds=float(getattr(settings, "CHECKOUT_CHALLENGE_SECONDS", 900)))

@@ -2,17 +2,17 @@
 
 Django keeps connections per thread, and asgiref runs what has no request in one thread for the whole process.
 A pool of our own bounds both threads and connections, and a caller that waits for something else afterwards
-holds neither.
+holds neither. How long a thread may wait for the database is for ``bounded_connection.py`` to say.
 """
 
 import asyncio
 import contextvars
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections
+from django.db import OperationalError, close_old_connections
 
 from checkout.conf import conf
 
@@ -20,16 +20,36 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+# How long work may wait for a free thread: all are busy for longer only when the database does not answer.
+QUEUE_SECONDS = 5.0
+
+
 async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run ``function`` in a database thread. Cancelling the wait does not stop it."""
-    return await run_in(_pool(), partial(function, *args, **kwargs))
+    """Run ``function`` in a database thread. Cancelling the wait does not stop it.
+
+    Raises ``OperationalError``, without having begun, when no thread is free for ``QUEUE_SECONDS``.
+    """
+    job = _submit(_pool(), partial(function, *args, **kwargs))
+    # Has no effect on a job that has begun.
+    giving_up = asyncio.get_running_loop().call_later(QUEUE_SECONDS, job.cancel)
+    try:
+        return await asyncio.wrap_future(job)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise OperationalError("every database thread waits for the database") from None
+    finally:
+        giving_up.cancel()
 
 
 async def run_in(executor: ThreadPoolExecutor, function: Callable[[], R]) -> R:
     """Run ``function`` in a thread of ``executor`` with the caller's context variables."""
-    context = contextvars.copy_context()
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(executor, context.run, _with_connection_returned, function)
+    return await asyncio.wrap_future(_submit(executor, function))
+
+
+def _submit(executor: ThreadPoolExecutor, function: Callable[[], R]) -> "Future[R]":
+    return executor.submit(contextvars.copy_context().run, _with_connection_returned, function)
 
 
 def _with_connection_returned(function: Callable[[], R]) -> R:

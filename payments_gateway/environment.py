@@ -31,6 +31,7 @@ class Environment(BaseSettings):
     )
     database_url: str = Field(default="sqlite:///db.sqlite3", alias="DATABASE_URL")
     database_pool_size: int = Field(default=10, ge=1, alias="CHECKOUT_DATABASE_POOL_SIZE")
+    database_seconds: float = Field(default=10, ge=0, alias="CHECKOUT_DATABASE_SECONDS")
     broker_url: str = Field(default="memory://", alias="BROKER_URL")
     public_url: str = Field(default="http://localhost:8000", alias="PUBLIC_URL")
     sandbox_url: str = Field(default="http://127.0.0.1:8001", alias="SANDBOX_URL")

@@ -61,11 +61,25 @@ TEMPLATES = [
 
 DATABASES: dict[str, Any] = {"default": dj_database_url.parse(env.database_url, conn_max_age=0)}
 if DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
-        "min_size": 1,
-        "max_size": env.database_pool_size,
-        "timeout": 5,
-    }
+    from checkout.bounded_connection import BoundedConnection
+
+    milliseconds = round(env.database_seconds * 1000)
+    # A network or a server that falls silent must hold no thread, and a client that does so no lock.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+        "options": f"-c statement_timeout={milliseconds}"
+        f" -c idle_in_transaction_session_timeout={2 * milliseconds}",
+        "pool": {
+            "min_size": 1,
+            "max_size": env.database_pool_size,
+            "timeout": 5,
+            "connection_class": BoundedConnection,
+        },
+    } | DATABASES["default"].get("OPTIONS", {})
 elif DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # One writer at a time: take the write lock at BEGIN, so that waiting for it cannot deadlock.
     DATABASES["default"].setdefault("OPTIONS", {}).update(
@@ -91,6 +105,7 @@ CHECKOUT_PROVIDER_CREDENTIALS = env.provider_credentials
 CHECKOUT_REPLY_BUDGET_SECONDS = env.reply_budget_seconds
 CHECKOUT_MAX_WAITERS = env.max_waiters
 CHECKOUT_WORKER_THREADS = env.worker_threads
+CHECKOUT_DATABASE_SECONDS = env.database_seconds
 CHECKOUT_DATABASE_THREADS = env.database_threads
 CHECKOUT_OUTBOX_GRACE_SECONDS = env.outbox_grace_seconds
 CHECKOUT_RELAY_POLL_SECONDS = env.relay_poll_seconds

@@ -1,0 +1,34 @@
+"""A PostgreSQL connection on which nothing is waited for without end.
+
+The server's ``statement_timeout`` ends what takes too long while the server is there to end it. A server that
+has been halted, or a connection pooler that has lost it, keeps the socket open and acknowledges every packet:
+TCP sees nothing wrong, and libpq would wait for ever, with a thread and perhaps somebody's lock.
+"""
+
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
+
+from checkout.conf import conf
+
+R = TypeVar("R")
+
+# What the server gets to report its own time-out before the connection is given up.
+GRACE_SECONDS = 2.0
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """Closes itself when an answer has not come in time; what was asked may have been carried out."""
+
+    def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
+        """See ``psycopg.Connection``. Raises ``psycopg.OperationalError`` after ``conf.database_seconds``."""
+        if timeout is None and conf.database_seconds:
+            timeout = conf.database_seconds + GRACE_SECONDS
+        try:
+            return super().wait(gen, interval, timeout)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()
+            raise

@@ -1,0 +1,84 @@
+"""Nothing waits for the database without end: not a statement, not work that waits for a thread."""
+
+import asyncio
+import threading
+
+import psycopg
+import pytest
+from django.conf import settings as django_settings
+from django.db import OperationalError
+
+from checkout import bounded_connection, database
+from checkout.bounded_connection import BoundedConnection
+from checkout.database import in_thread
+from tests.support import environment
+from tests.support.proxy import Proxy
+
+
+@pytest.fixture
+async def silent(settings, monkeypatch):
+    """A connection to a server that has just fallen silent: packets are acknowledged, nothing is answered."""
+    settings.CHECKOUT_DATABASE_SECONDS = 0.1
+    monkeypatch.setattr(bounded_connection, "GRACE_SECONDS", 0.1)
+    network = Proxy(environment.database_url())
+    await network.accept()
+    connection = await asyncio.to_thread(BoundedConnection.connect, network.url, autocommit=True)
+    network.hold()
+    yield connection
+    connection.close()
+    await network.close()
+
+
+@pytest.mark.postgresql
+async def test_a_server_that_falls_silent_holds_nobody(silent):
+    with pytest.raises(psycopg.OperationalError):
+        await asyncio.to_thread(silent.execute, "SELECT 1")
+    assert silent.closed
+
+
+@pytest.mark.postgresql
+def test_what_has_a_time_out_of_its_own_keeps_its_connection(settings):
+    settings.CHECKOUT_DATABASE_SECONDS = 20
+    with BoundedConnection.connect(environment.database_url(), autocommit=True) as connection:
+        assert list(connection.notifies(timeout=0.01)) == []
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.postgresql
+def test_the_product_connects_with_bounds_at_both_ends():
+    options = django_settings.DATABASES["default"]["OPTIONS"]
+    assert options["pool"]["connection_class"] is BoundedConnection
+    parameters = {name: value for name, value in options.items() if name != "pool"}
+    with psycopg.connect(environment.database_url(), **parameters) as connection:
+        told = [
+            connection.execute(f"SHOW {name}").fetchone()
+            for name in ("statement_timeout", "idle_in_transaction_session_timeout")
+        ]
+    assert told == [("10s",), ("20s",)]
+
+
+async def test_work_that_no_thread_takes_up_is_refused_and_not_begun(monkeypatch):
+    monkeypatch.setattr(database, "QUEUE_SECONDS", 0.1)
+    free, begun = threading.Event(), []
+    busy = [
+        asyncio.create_task(in_thread(free.wait)) for _ in range(django_settings.CHECKOUT_DATABASE_THREADS)
+    ]
+    await asyncio.sleep(0)
+    try:
+        with pytest.raises(OperationalError):
+            await in_thread(begun.append, 1)
+    finally:
+        free.set()
+        await asyncio.gather(*busy)
+    await in_thread(begun.append, 2)
+    assert begun == [2]
+
+
+async def test_a_caller_who_leaves_is_not_told_that_the_database_is_busy():
+    free = threading.Event()
+    waiting = asyncio.create_task(in_thread(free.wait))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    free.set()
