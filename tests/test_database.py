@@ -59,7 +59,8 @@ def test_the_product_connects_with_bounds_at_both_ends():
 
 async def test_work_that_no_thread_takes_up_is_refused_and_not_begun(monkeypatch):
     monkeypatch.setattr(database, "QUEUE_SECONDS", 0.1)
-    free, begun = threading.Event(), []
+    free = threading.Event()
+    begun: list[int] = []
     busy = [
         asyncio.create_task(in_thread(free.wait)) for _ in range(django_settings.CHECKOUT_DATABASE_THREADS)
     ]
