@@ -9,7 +9,7 @@ import pika
 from pika.spec import Basic, BasicProperties
 
 from checkout.errors import MalformedMessage
-from checkout.messaging.broker import Delivery
+from checkout.messaging.broker import Death, Delivery
 from checkout.messaging.envelope import (
     ATTEMPT,
     CAUSATION_ID,
@@ -108,7 +108,8 @@ def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:
 def delivery_of(queue: str, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> Delivery:
     """What arrived; without an envelope when it breaks the contract."""
     redelivered = bool(method.redelivered)
-    counted = (properties.headers or {}).get("x-delivery-count")
+    headers = properties.headers or {}
+    counted = headers.get("x-delivery-count")
     delivery = Delivery(
         envelope=None,
         exchange=method.exchange or "",
@@ -116,6 +117,7 @@ def delivery_of(queue: str, method: Basic.Deliver, properties: BasicProperties, 
         queue=queue,
         delivery_count=counted if isinstance(counted, int) else int(redelivered),
         redelivered=redelivered,
+        death=_death(headers),
     )
     try:
         delivery.envelope = _envelope(properties, body)
@@ -123,6 +125,13 @@ def delivery_of(queue: str, method: Basic.Deliver, properties: BasicProperties, 
         delivery.raw = body
         delivery.defect = str(error)
     return delivery
+
+
+def _death(headers: Mapping[str, object]) -> Death | None:
+    """RabbitMQ, dead letter exchanges: where and why a message died first."""
+    if "x-first-death-queue" not in headers:
+        return None
+    return Death(str(headers["x-first-death-queue"]), str(headers.get("x-first-death-reason", "")))
 
 
 def _envelope(properties: BasicProperties, body: bytes) -> Envelope:

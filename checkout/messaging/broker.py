@@ -19,12 +19,21 @@ from checkout.messaging.topology import Queue, Topology
 OnEnd = Callable[[MessagingError | None], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The queue whose message the broker gave up on, and its word for why: ``delivery_limit``, say."""
+
+    queue: str
+    reason: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Delivery:
     """A message that has arrived. ``envelope`` is None when it breaks the contract; ``defect`` says how.
 
-    ``delivery_count`` is the number of earlier deliveries. Acknowledging twice, or after the connection was
-    lost, does nothing: the broker delivers an unacknowledged message again.
+    ``delivery_count`` is the number of earlier deliveries. A message with a ``death`` was dead-lettered by
+    the broker. Acknowledging twice, or after the connection was lost, does nothing: the broker delivers an
+    unacknowledged message again.
     """
 
     envelope: Envelope | None
@@ -35,6 +44,7 @@ class Delivery:
     defect: str = ""
     delivery_count: int = 0
     redelivered: bool = False
+    death: Death | None = None
     settle: Callable[[bool, bool], None] | None = field(default=None, repr=False)
 
     def ack(self) -> None:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from checkout.messaging.broker import Delivery, OnDelivery
+from checkout.messaging.broker import Death, Delivery, OnDelivery
 from checkout.messaging.envelope import Envelope
 from checkout.messaging.topology import Queue
 
@@ -23,6 +23,7 @@ class Item:
     envelope: Envelope
     expires_at: float | None = None
     deliveries: int = 0
+    death: Death | None = None
 
 
 @dataclass(eq=False)
@@ -57,9 +58,10 @@ class MemoryQueue:
     """Called under the server's lock, except for acknowledgements, which take it themselves."""
 
     def __init__(
-        self, description: Queue, lock: threading.RLock, dead_letter: Callable[[str, Envelope], None]
+        self, description: Queue, lock: threading.RLock, dead_letter: Callable[[str, Envelope, Death], None]
     ) -> None:
         arguments = description.arguments
+        self._name = description.name
         self._lock = lock
         self._limit = int(arguments.get("x-max-length", -1))
         self._lifetime_seconds = int(arguments.get("x-message-ttl", -1)) / 1000
@@ -74,7 +76,7 @@ class MemoryQueue:
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, exchange: str, routing_key: str, envelope: Envelope) -> bool:
+    def put(self, exchange: str, routing_key: str, envelope: Envelope, death: Death | None = None) -> bool:
         """Whether the message was taken; a full queue refuses it or drops its oldest message."""
         self._drop_expired()
         if 0 <= self._limit <= len(self._items):
@@ -82,7 +84,7 @@ class MemoryQueue:
                 return False
             self._items.popleft()
         expires_at = time.monotonic() + self._lifetime_seconds if self._lifetime_seconds >= 0 else None
-        self._items.append(Item(self._next, exchange, routing_key, envelope, expires_at))
+        self._items.append(Item(self._next, exchange, routing_key, envelope, expires_at, death=death))
         self._next += 1
         self._deliver()
         return True
@@ -136,6 +138,7 @@ class MemoryQueue:
                 queue=reader.queue,
                 delivery_count=item.deliveries,
                 redelivered=item.deliveries > 0,
+                death=item.death,
                 settle=None if reader.auto_ack else self._settler(reader, item, reader.epoch),
             )
             schedule(reader.loop, self._hand_over, reader, delivery, reader.epoch)
@@ -163,7 +166,7 @@ class MemoryQueue:
                 if not is_done and requeue:
                     self._give_back(item)
                 elif not is_done:
-                    self._give_up(item)
+                    self._give_up(item, "rejected")
                 self._deliver()
 
         return settle
@@ -171,13 +174,13 @@ class MemoryQueue:
     def _give_back(self, item: Item) -> None:
         item.deliveries += 1
         if 0 <= self._delivery_limit < item.deliveries:
-            self._give_up(item)
+            self._give_up(item, "delivery_limit")
             return
         place = 0
         while place < len(self._items) and self._items[place].number < item.number:
             place += 1
         self._items.insert(place, item)
 
-    def _give_up(self, item: Item) -> None:
+    def _give_up(self, item: Item, reason: str) -> None:
         if self._dead_exchange:
-            self._dead_letter(self._dead_exchange, item.envelope)
+            self._dead_letter(self._dead_exchange, item.envelope, Death(self._name, reason))

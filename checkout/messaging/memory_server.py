@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from checkout.errors import MessagingError, PublishRefused, Undeliverable
+from checkout.messaging.broker import Death
 from checkout.messaging.envelope import Envelope
 from checkout.messaging.memory_queue import MemoryQueue
 from checkout.messaging.topology import Binding, Queue, Topology
@@ -95,18 +96,20 @@ class MemoryServer:
         if removed is not None:
             removed.delete()
 
-    def route(self, exchange: str, routing_key: str, envelope: Envelope) -> MessagingError | None:
+    def route(
+        self, exchange: str, routing_key: str, envelope: Envelope, death: Death | None = None
+    ) -> MessagingError | None:
         """Put a message into every queue that is bound for it. What its publisher is to be told."""
         with self.lock:
             queues = [self.queues[name] for name in self._bound(exchange, routing_key) if name in self.queues]
             if not queues:
                 return Undeliverable(f"no queue is bound to {exchange} for {routing_key}")
-            taken = [queue.put(exchange, routing_key, envelope) for queue in queues]
+            taken = [queue.put(exchange, routing_key, envelope, death) for queue in queues]
             return None if all(taken) else PublishRefused(f"a queue bound to {exchange} is full")
 
-    def route_dead(self, exchange: str, envelope: Envelope) -> None:
+    def route_dead(self, exchange: str, envelope: Envelope, death: Death) -> None:
         """Dead-letter a message that its queue has given up on."""
-        self.route(exchange, "", envelope)
+        self.route(exchange, "", envelope, death)
 
     def _bound(self, exchange: str, routing_key: str) -> set[str]:
         if exchange == "":

@@ -6,6 +6,7 @@ anything is published; so a process that dies right afterwards loses nothing but
 """
 
 from checkout.operations.challenge import ChallengePage, challenge_page, return_from_challenge
+from checkout.operations.dead_letters import requeue_dead_letter
 from checkout.operations.modification import (
     Available,
     OperationView,
@@ -47,6 +48,7 @@ __all__ = [
     "request_capture",
     "request_refund",
     "request_void",
+    "requeue_dead_letter",
     "resume_saga",
     "return_from_challenge",
     "status_token",

@@ -1,0 +1,62 @@
+"""Keeps dead letters in the database until staff have dealt with them."""
+
+import structlog
+from django.db.models import F
+from django.utils import timezone
+
+from checkout.messaging.dead_letters import ALTERED, OWN_HEADERS, QUEUE, REASON, SERVICE
+from checkout.messaging.envelope import Envelope
+from checkout.models import DeadLetter
+from checkout.scrubbing import scrub_text
+
+log = structlog.get_logger(__name__)
+
+
+def keep(letter: Envelope) -> None:
+    """Store a dead letter, or count it when this message has died before.
+
+    Anybody may have written it, so nothing is stored that has not been scrubbed and cut to length. One that
+    was altered by that says so, since it is no longer the message that was sent.
+    """
+    body = letter.body.decode(errors="replace")
+    clean_body = _clean(body)
+    headers = {
+        name: value if isinstance(value, int) else _clean(value)
+        for name, value in letter.headers.items()
+        if name not in OWN_HEADERS
+    }
+    altered = letter.headers.get(ALTERED) or ("scrubbed" if clean_body != body else "")
+    if altered:
+        headers[ALTERED] = str(altered)
+    death = {
+        "service": _told(letter, SERVICE)[:50],
+        "queue": _told(letter, QUEUE)[:255],
+        "reason": _told(letter, REASON)[:500],
+        "died_at": timezone.now(),
+    }
+    row, is_new = DeadLetter.objects.get_or_create(
+        message_id=_clean(letter.message_id)[:64],
+        defaults={
+            "type": _clean(letter.type)[:100],
+            "subject": _clean(letter.subject)[:100],
+            "correlation_id": _clean(letter.correlation_id)[:120],
+            "reply_to": _clean(letter.reply_to)[:255],
+            "body": clean_body,
+            "headers": headers,
+            **death,
+        },
+    )
+    if not is_new:
+        DeadLetter.objects.filter(pk=row.pk).update(
+            copies=F("copies") + 1, requeued_at=None, requeued_by="", **death
+        )
+    log.error("dead letter kept", type=row.type, queue=death["queue"], subject=row.subject, is_new=is_new)
+
+
+def _told(letter: Envelope, header: str) -> str:
+    return _clean(str(letter.headers.get(header, "")))
+
+
+def _clean(text: str) -> str:
+    """PostgreSQL's text has no NUL."""
+    return scrub_text(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
