@@ -1,7 +1,7 @@
-"""A TCP relay between a client and a server, which a test can cut, hold or close."""
+"""A TCP relay between a client and a server, which a test can cut, hold, slow down or close."""
 
 import asyncio
-import contextlib
+from typing import cast
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -12,27 +12,26 @@ class Proxy:
         self._target = urlsplit(url)
         self._server: asyncio.Server | None = None
         self._port = 0
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._clients: set[asyncio.StreamWriter] = set()
-        self._serving: set[asyncio.Task[None]] = set()
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        self._pairs: set[_Pair] = set()
+        self._is_holding = False
+        self.delay_seconds = 0.0
         self.accepted = 0
 
     @property
     def url(self) -> str:
-        login = self._target.netloc.rpartition("@")[0]
-        return urlunsplit(self._target._replace(netloc=f"{login}@127.0.0.1:{self._port}"))
+        login, at, _ = self._target.netloc.rpartition("@")
+        return urlunsplit(self._target._replace(netloc=f"{login}{at}127.0.0.1:{self._port}"))
 
     @property
     def open(self) -> int:
         """How many connections there are."""
-        return len(self._clients)
+        return len(self._pairs)
 
     async def accept(self) -> None:
         """Take connections."""
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(self._new_client, "127.0.0.1", self._port)
             self._port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
@@ -44,57 +43,151 @@ class Proxy:
 
     def cut(self) -> None:
         """Reset every connection."""
-        for writer in list(self._writers):
-            writer.transport.abort()
-        self._flowing.set()
+        self._is_holding = False
+        for pair in list(self._pairs):
+            pair.abort()
 
     def hold(self) -> None:
         """Keep connections open and pass nothing on, as a broken network does."""
-        self._flowing.clear()
+        self._is_holding = True
+        for pair in self._pairs:
+            pair.pause()
 
     def let_go(self) -> None:
         """Pass on again, what was held first."""
-        self._flowing.set()
+        self._is_holding = False
+        for pair in self._pairs:
+            pair.resume()
+
+    def forget_servers(self) -> None:
+        """End every connection on the server's side only: its client is not told, and hears nothing more."""
+        for pair in self._pairs:
+            pair.forget_server()
+
+    def delay(self, seconds: float) -> None:
+        """From now on bytes take this long, in each direction."""
+        self.delay_seconds = seconds
 
     def say_to_clients(self, data: bytes) -> None:
         """Put bytes of our own into what clients receive."""
-        for writer in self._clients:
-            writer.write(data)
+        for pair in self._pairs:
+            pair.client.write(data)
 
     async def close(self) -> None:
         """Leave no socket behind, not even of a connection that is only just being made."""
+        connecting = [pair.connecting for pair in self._pairs if pair.connecting]
         await self.refuse()
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
+        await asyncio.gather(*connecting, return_exceptions=True)
+        # Transports close their sockets in the loop's next turn.
+        await asyncio.sleep(0)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _new_client(self) -> "_End":
         self.accepted += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
-        self._clients.add(writer)
-        ends = {writer}
-        self._writers |= ends
-        try:
-            with contextlib.suppress(OSError):
-                upstream_reader, upstream = await asyncio.open_connection(
-                    self._target.hostname, self._target.port or 5672
-                )
-                ends.add(upstream)
-                self._writers.add(upstream)
-                await asyncio.gather(self._pass_on(reader, upstream), self._pass_on(upstream_reader, writer))
-        finally:
-            self._writers -= ends
-            self._clients.discard(writer)
-            for end in ends:
-                end.transport.abort()
+        pair = _Pair(self)
+        self._pairs.add(pair)
+        return pair.client
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65_536):
-                await self._flowing.wait()
-                writer.write(data)
-                await writer.drain()
-        writer.transport.abort()
+    async def _connect(self, pair: "_Pair") -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_connection(
+                lambda: pair.server, self._target.hostname, self._target.port or 5672
+            )
+        except OSError:
+            pair.abort()
+        else:
+            if not self._is_holding:
+                pair.resume()
+
+
+class _Pair:
+    """One connection through the relay."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self.client = _End(self)
+        self.server = _End(self)
+        self.connecting: asyncio.Task[None] | None = None
+        self._is_ended = False
+        self._server_is_forgotten = False
+
+    def other(self, end: "_End") -> "_End":
+        return self.server if end is self.client else self.client
+
+    def made(self, end: "_End") -> None:
+        end.pause()
+        if self._is_ended:
+            end.abort()
+        elif end is self.client:
+            self.connecting = asyncio.get_running_loop().create_task(self.proxy._connect(self))
+
+    def lost(self, end: "_End") -> None:
+        if self._server_is_forgotten and end is self.server:
+            return
+        self.abort()
+
+    def pause(self) -> None:
+        self.client.pause()
+        self.server.pause()
+
+    def resume(self) -> None:
+        self.client.resume()
+        self.server.resume()
+
+    def forget_server(self) -> None:
+        self._server_is_forgotten = True
+        self.server.abort()
+
+    def abort(self) -> None:
+        self._is_ended = True
+        self.proxy._pairs.discard(self)
+        if self.connecting is not None:
+            self.connecting.cancel()
+        self.client.abort()
+        self.server.abort()
+
+
+class _End(asyncio.Protocol):
+    """One of the two sockets of a connection; what it receives goes out at the other."""
+
+    def __init__(self, pair: _Pair) -> None:
+        self._pair = pair
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._pair.made(self)
+
+    def data_received(self, data: bytes) -> None:
+        other = self._pair.other(self)
+        seconds = self._pair.proxy.delay_seconds
+        if seconds:
+            asyncio.get_running_loop().call_later(seconds, other.write, data)
+        else:
+            other.write(data)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._transport = None
+        self._pair.lost(self)
+
+    def pause_writing(self) -> None:
+        self._pair.other(self).pause()
+
+    def resume_writing(self) -> None:
+        self._pair.other(self).resume()
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def pause(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None and not self._pair.proxy._is_holding:
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()

@@ -25,10 +25,11 @@ class Stack:
 
     The gateway is at `web_url` (http://localhost:…), the sandbox at `sandbox_url` (http://127.0.0.1:…), so
     that browsers take them for different sites. `programs` has each process by name: `web` (`web-2`, …),
-    the services' names, `relay`, `sandbox`.
+    the services' names, `relay`, `sandbox`; a second copy of anything is `payments-2`.
 
-    A service named in `without` is not started: the test provides it. `environment` overrides settings,
-    `web_environment` those of the web processes alone.
+    A service named in `without` is not started: the test provides it. `copies` says of which service there
+    are several, or of `relay`. `environment` overrides settings, `web_environment` those of the web processes
+    alone, `own` those of single processes by their names.
     """
 
     def __init__(
@@ -41,6 +42,8 @@ class Stack:
         without: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         web_environment: Mapping[str, str] | None = None,
+        copies: Mapping[str, int] | None = None,
+        own: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.folder = folder
         self.broker_url = broker_url
@@ -64,16 +67,18 @@ class Stack:
             "SANDBOX_BOOKS": str(folder / "books.sqlite3"),
             **(environment or {}),
         }
+        self._own = own or {}
+        copies = {"web": webs, **(copies or {})}
         descriptor = self._listener.fileno()
         web = ["-m", "uvicorn", "payments_gateway.asgi:application", "--fd", str(descriptor)]
         web += ["--timeout-graceful-shutdown", "15", "--no-access-log"]
-        for number in range(1, webs + 1):
-            name = "web" if number == 1 else f"web-{number}"
+        for name in _names("web", copies):
             self._add(name, web, descriptors=[descriptor], environment=web_environment)
         for service in SERVICES:
-            if service not in without:
-                self._add(service, ["manage.py", "run_service", service])
-        self._add("relay", ["manage.py", "run_relay"])
+            for name in _names(service, copies) if service not in without else ():
+                self._add(name, ["manage.py", "run_service", service])
+        for name in _names("relay", copies):
+            self._add(name, ["manage.py", "run_relay"])
         self._add("sandbox", ["manage.py", "run_sandbox"])
 
     def __enter__(self) -> "Stack":
@@ -148,7 +153,7 @@ class Stack:
             name,
             [sys.executable, *arguments],
             log=self.folder / f"{name}.log",
-            environment={**self.environment, **(environment or {})},
+            environment={**self.environment, **(environment or {}), **self._own.get(name, {})},
             descriptors=descriptors,
         )
 
@@ -169,3 +174,7 @@ class Stack:
             except pika.exceptions.ChannelClosedByBroker:
                 return 0
             return int(declared.method.consumer_count)
+
+
+def _names(kind: str, copies: Mapping[str, int]) -> list[str]:
+    return [kind, *(f"{kind}-{number}" for number in range(2, copies.get(kind, 1) + 1))]
