@@ -1,0 +1,24 @@
+"""While the database is away: the page that says so, for requests that Django's own request cycle answers.
+
+Requests that wait have theirs from ``views/page.py``.
+"""
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.utils.deprecation import MiddlewareMixin
+
+from checkout import problems
+
+log = structlog.get_logger(__name__)
+
+
+class OutageMiddleware(MiddlewareMixin):
+    """Answers 503 with ``Retry-After`` where a view, or what it reads lazily, finds no database."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """See Django's "Middleware"."""
+        if not isinstance(exception, OperationalError | InterfaceError):
+            return None
+        log.warning("database away", path=request.path, reason=repr(exception))
+        return problems.respond(request, problems.UNAVAILABLE)
