@@ -21,7 +21,7 @@ def keep(letter: Envelope) -> None:
     body = letter.body.decode(errors="replace")
     clean_body = _clean(body)
     headers = {
-        name: value if isinstance(value, int) else _clean(value)
+        _clean(name): value if isinstance(value, int) else _clean(value)
         for name, value in letter.headers.items()
         if name not in OWN_HEADERS
     }

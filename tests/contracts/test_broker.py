@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from checkout.errors import BrokerUnavailable, MessagingError, PublishRefused, PublishUncertain, Undeliverable
-from checkout.messaging.broker import Broker, Delivery
+from checkout.messaging.broker import Broker, Death, Delivery
 from checkout.messaging.envelope import Envelope
 from checkout.messaging.topology import Queue
 from tests.support.brokers import Inbox, Lab, a_moment, command, reconnected, small_queue, within
@@ -205,7 +205,8 @@ async def test_a_rejected_message_comes_again_counted(lab: Lab):
 async def test_a_message_given_up_is_a_dead_letter(lab: Lab):
     broker = await lab.broker()
     inbox, dead = Inbox(), Inbox()
-    await broker.consume((await a_service(broker)).name, inbox, prefetch=1)
+    queue = (await a_service(broker)).name
+    await broker.consume(queue, inbox, prefetch=1)
     await broker.consume(broker.topology.dead_queue.name, dead, prefetch=1)
     sent = command()
     await send(broker, sent)
@@ -214,6 +215,7 @@ async def test_a_message_given_up_is_a_dead_letter(lab: Lab):
     assert letter.envelope is not None
     assert letter.envelope.message_id == sent.message_id
     assert letter.envelope.headers == sent.headers
+    assert letter.death == Death(queue, "rejected")
     letter.ack()
 
 
@@ -227,9 +229,12 @@ async def test_the_brokers_own_limit_ends_in_a_dead_letter(lab: Lab):
         delivery.reject(requeue=True)
 
     await broker.consume(broker.topology.dead_queue.name, dead, prefetch=1)
-    await broker.consume((await a_service(broker)).name, always_fails, prefetch=1)
+    queue = (await a_service(broker)).name
+    await broker.consume(queue, always_fails, prefetch=1)
     await send(broker, command())
-    (await dead.next()).ack()
+    letter = await dead.next()
+    assert letter.death == Death(queue, "delivery_limit")
+    letter.ack()
     assert next(deliveries) == 21
 
 

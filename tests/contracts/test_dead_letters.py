@@ -1,0 +1,136 @@
+"""A message that nobody can handle, from its service to the database and back: on every broker."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from django.db import OperationalError
+
+from checkout import dead_letters
+from checkout.database import in_thread
+from checkout.messaging.drain import Drain
+from checkout.messaging.envelope import Envelope
+from checkout.messaging.message import Message
+from checkout.messaging.relay import Relay
+from checkout.messaging.service import Service
+from checkout.models import DeadLetter, InboxMessage, OutboxMessage
+from checkout.operations import requeue_dead_letter
+from tests.messaging.conftest import at_work
+from tests.support.brokers import Inbox, Lab, within
+from tests.support.services import Greet, Greeted, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@asynccontextmanager
+async def draining(lab: Lab, keep=dead_letters.keep) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    running = asyncio.create_task(Drain(await lab.broker(), keep).run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await within(running)
+
+
+def letter() -> DeadLetter | None:
+    return DeadLetter.objects.first()
+
+
+def greeting(**headers: str) -> Envelope:
+    return Envelope(type="greet", body=b'{"name": "you"}', headers=headers)
+
+
+async def test_what_its_service_gives_up_on_is_kept_and_handled_when_it_is_sent_again(lab: Lab):
+    service, is_mended = Service("hopeless"), asyncio.Event()
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        if not is_mended.is_set():
+            raise OSError("not yet")
+        return Greeted("at last")
+
+    broker = await lab.broker()
+    await broker.declare(broker.topology.service_queue("hopeless"))
+    poison, sound = greeting(sealed="a card"), Envelope(type="greet", body=b'{"name": "other"}')
+    async with draining(lab), at_work(broker, service):
+        await broker.publish(broker.topology.commands, "hopeless", poison, timeout_seconds=10)
+        kept = await until(letter)
+        assert kept is not None
+        assert (kept.message_id, kept.service) == (poison.message_id, "hopeless")
+        assert "a card" not in str(vars(kept))
+        is_mended.set()
+        await broker.publish(broker.topology.commands, "hopeless", sound, timeout_seconds=10)
+        await until(lambda: InboxMessage.objects.filter(message_id=sound.message_id).exists())
+        await in_thread(requeue_dead_letter, kept.pk, by="Ada")
+        assert await Relay(broker, OutboxMessage).publish_due() == 1
+        await until(lambda: InboxMessage.objects.filter(message_id=poison.message_id).exists())
+    assert await in_thread(DeadLetter.objects.count) == 1
+
+
+async def test_what_the_broker_gives_up_on_is_kept_without_its_secret(lab: Lab):
+    broker = await lab.broker()
+    queue = broker.topology.service_queue("foreign")
+    await broker.declare(queue)
+    sent = greeting(sealed="a card", subject="pay_1")
+    async with draining(lab):
+        refusing = await broker.consume(
+            queue.name, lambda delivery: delivery.reject(requeue=False), prefetch=1
+        )
+        await broker.publish(broker.topology.commands, "foreign", sent, timeout_seconds=10)
+        kept = await until(letter)
+        await refusing.release()
+    assert kept is not None
+    assert (kept.message_id, kept.queue) == (sent.message_id, queue.name)
+    assert "a card" not in str(vars(kept))
+    await in_thread(requeue_dead_letter, kept.pk, by="Ada")
+    inbox = Inbox()
+    await broker.consume(queue.name, inbox, prefetch=1, auto_ack=True)
+    await Relay(broker, OutboxMessage).publish_due()
+    again = (await inbox.next()).envelope
+    assert again is not None
+    assert (again.message_id, again.body) == (sent.message_id, sent.body)
+    assert again.headers == sent.with_sealed("").headers
+
+
+async def test_two_drains_keep_a_message_that_died_twice_as_one(lab: Lab):
+    broker = await lab.broker()
+    sent = greeting(**{"dead-reason": "5 attempts failed"})
+    async with draining(lab), draining(lab):
+        for _ in range(6):
+            await broker.publish(broker.topology.dead, "", sent, timeout_seconds=10)
+        await until(lambda: DeadLetter.objects.filter(copies=6).exists())
+    assert await in_thread(DeadLetter.objects.count) == 1
+
+
+async def test_a_letter_waits_for_a_database_that_is_away(lab: Lab):
+    tries: list[Envelope] = []
+
+    def keep(letter: Envelope) -> None:
+        tries.append(letter)
+        if len(tries) == 1:
+            raise OperationalError("the database system is starting up")
+        dead_letters.keep(letter)
+
+    broker = await lab.broker()
+    async with draining(lab, keep):
+        await broker.publish(broker.topology.dead, "", greeting(), timeout_seconds=10)
+        await until(letter)
+    assert len(tries) == 2
+
+
+async def test_a_letter_is_acknowledged_only_once_it_is_kept(lab: Lab):
+    """A drain that dies in between finds it again."""
+    broker, dying = await lab.broker(), await lab.broker()
+    given = asyncio.Event()
+
+    def hang(delivery: object) -> None:
+        given.set()
+
+    await dying.consume(broker.topology.dead_queue.name, hang, prefetch=1)
+    await broker.publish(broker.topology.dead, "", greeting(), timeout_seconds=10)
+    await within(given.wait())
+    async with draining(lab):
+        await dying.close()
+        await until(letter)
