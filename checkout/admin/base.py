@@ -1,5 +1,6 @@
 """What the pages of the back office have in common."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -38,7 +39,7 @@ class ReadOnlyAdmin(ReadOnly, ModelAdmin):
     """
 
     change_form_template = "admin/checkout/read_only.html"
-    actions = None
+    actions: Sequence[str] | None = None
     show_full_result_count = False
     list_per_page = 50
 

@@ -1,14 +1,29 @@
 """Messages that a service gave up on."""
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from checkout.admin.acting import ActingAdmin
+from checkout import operations
+from checkout.admin.acting import ActingAdmin, Verb
 from checkout.admin.attention import NOT_SENT_AGAIN
 from checkout.admin.base import ModelAdmin
 from checkout.admin.display import badge, json_block, payment_link, text_block
+from checkout.errors import OperationRejected
 from checkout.models import DeadLetter
+
+REQUEUE = Verb(
+    name="requeue",
+    label="Requeue",
+    explanation=(
+        "The same message is sent once more to the queue where it died. Do it when what was wrong has been "
+        "put right; a service that has handled the message all the same does not handle it again."
+    ),
+    done="Sent again. If it dies again, it is listed here again.",
+    otherwise="this message was sent again already. Nothing was changed.",
+    is_offered=lambda letter: letter.requeued_at is None,
+    carry_out=lambda letter, by: operations.requeue_dead_letter(letter.pk, by=by),
+)
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -30,6 +45,8 @@ class StatusFilter(admin.SimpleListFilter):
 class DeadLetterAdmin(ActingAdmin):
     """What was in a message, without the sealed card, and why nobody could handle it."""
 
+    verbs = (REQUEUE,)
+    actions = ("requeue_selected",)
     list_display = ("type", "service", "reason", "status", "payment", "copies", "died_at")
     list_filter = (StatusFilter, "service", ("died_at", admin.DateFieldListFilter))
     search_fields = ("subject__exact", "message_id__exact", "correlation_id__exact", "type__exact")
@@ -53,6 +70,25 @@ class DeadLetterAdmin(ActingAdmin):
         "message_headers",
     )
     readonly_fields = ("status", "payment", "message_body", "message_headers")
+
+    def has_requeue_permission(self, request: HttpRequest) -> bool:
+        """Asked by Django before it offers the action."""
+        return self.may(request, REQUEUE)
+
+    @admin.action(description="Requeue the selected dead letters", permissions=["requeue"])
+    def requeue_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
+        """Each for itself: one that cannot be sent again does not hold up the others."""
+        sent = 0
+        for letter in queryset:
+            try:
+                operations.requeue_dead_letter(letter.pk, by=request.user.get_username())
+            except OperationRejected as error:
+                self.message_user(request, f"{letter}: not sent again. {error}", messages.ERROR)
+            else:
+                self.log_change(request, letter, REQUEUE.label)
+                sent += 1
+        if sent:
+            self.message_user(request, f"Sent again: {sent}.", messages.SUCCESS)
 
     @admin.display(description="status", ordering="requeued_at")
     def status(self, letter: DeadLetter) -> str:

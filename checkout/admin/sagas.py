@@ -5,7 +5,7 @@ from django.contrib import admin
 from checkout import operations
 from checkout.admin.acting import ActingAdmin, Verb
 from checkout.admin.base import ReadOnlyInline
-from checkout.admin.display import age, badge, humanised, json_block, payment_page_link
+from checkout.admin.display import NOTHING, age, badge, humanised, json_block, payment_page_link
 from checkout.models import Saga, SagaStep
 
 TRY_AGAIN = Verb(
@@ -45,15 +45,17 @@ class SagaAdmin(ActingAdmin):
         "key",
         "status_label",
         "step_in_words",
+        "parked_because",
         "payment_link",
         "attempt",
+        "parent",
         "awaiting",
         "deadline_at",
         "known",
         "created_at",
         "updated_at",
     )
-    readonly_fields = ("status_label", "step_in_words", "payment_link", "known")
+    readonly_fields = ("status_label", "step_in_words", "parked_because", "payment_link", "known")
     inlines = (StepInline,)
 
     @admin.display(description="status", ordering="status")
@@ -63,6 +65,14 @@ class SagaAdmin(ActingAdmin):
     @admin.display(description="step", ordering="step")
     def step_in_words(self, saga: Saga) -> str:
         return humanised(saga.step)
+
+    @admin.display(description="parked because")
+    def parked_because(self, saga: Saga) -> str:
+        if saga.status != Saga.Status.PARKED:
+            return NOTHING
+        parked = saga.payment.facts.filter(kind="saga_parked", data__saga=saga.kind, data__step=saga.step)
+        fact = parked.order_by("-pk").first()
+        return (fact.data.get("why") if fact else "") or NOTHING
 
     @admin.display(description="payment")
     def payment_link(self, saga: Saga) -> str:

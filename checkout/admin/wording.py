@@ -62,6 +62,8 @@ FACTS: Mapping[str, str] = {
     "capture_requested_by": "Somebody asked for the money to be taken",
     "void_requested_by": "Somebody asked for the money to be released",
     "refund_requested_by": "Somebody asked for money to be given back",
+    "dead_letter_sent_again": "Staff sent a message again that a service had given up on",
+    "saga_parked": "The flow cannot go on by itself: a person must look",
     "saga_resumed": "Staff had a parked flow tried again",
 }
 
@@ -75,8 +77,15 @@ STEPS: Mapping[str, str] = {
     "authorise": "Reserve the money",
     "complete_challenge": "Go on with what the bank found out about the shopper",
     "inquire": "Ask the provider what became of the payment",
+    "abandon": "Release what the provider may still hold",
+    "check": "Ask the provider whether what it told us is right",
     "capture": "Take the money",
+    "void": "Release the money",
+    "refund": "Give money back",
     "post_ledger": "Write it into the ledger",
+    "post_accepted": "Write into the ledger that the provider was asked",
+    "post_done": "Write into the ledger that it was done",
+    "post_undone": "Take it out of the ledger: it was not done after all",
     "confirm_order": "Confirm the order",
     "send_receipt": "Send the receipt",
     "release_stock": "Give the goods back to the stock",
@@ -99,6 +108,7 @@ ANSWERS: Mapping[str, str] = {
     "not_sent": "it has not received anything",
     "unknown": "not known, it may have happened",
     "conflicted": "something that cannot be right",
+    "not_shown": "it knows nothing of it",
 }
 
 

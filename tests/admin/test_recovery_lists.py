@@ -4,6 +4,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from checkout.models import Fact, Saga
+from checkout.states import PaymentState
 from tests.admin import rows
 
 pytestmark = pytest.mark.django_db
@@ -74,3 +76,13 @@ def test_a_notification_says_why_it_was_not_applied(admin_client):
         page(admin_client, "providernotification", state__exact="unmatched").content.decode(),
     ):
         assert "No attempt has this order code." in html
+
+
+def test_a_parked_saga_says_why(admin_client):
+    payment = rows.payment("PARKED", PaymentState.CONFIRMING)
+    saga = rows.saga(payment, Saga.Status.PARKED)
+    for step, why in (("authorise", "Asked for three days in vain."), ("capture", "Another reason.")):
+        data = {"saga": "purchase", "step": step, "why": why}
+        Fact.objects.create(payment=payment, source="saga", kind="saga_parked", data=data)
+    html = page(admin_client, "saga", saga).content.decode()
+    assert '<div class="readonly">Asked for three days in vain.</div>' in html

@@ -1,10 +1,12 @@
-"""Cancel a payment, let a parked saga try again: a page that asks, one button, back to the row."""
+"""Cancel a payment, let a parked saga try again, requeue: a page that asks, one button, back to the row."""
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
+from django.utils import timezone
 
-from checkout.models import OutboxMessage, Payment, Saga
+from checkout.messaging.dead_letters import ALTERED
+from checkout.models import DeadLetter, Fact, OutboxMessage, Payment, Saga
 from checkout.states import PaymentState
 from tests.admin import rows
 from tests.admin.operating import told
@@ -20,11 +22,16 @@ def open_payment():
     return rows.payment("OPEN")
 
 
+def dead_letter():
+    return rows.dead_letter(rows.payment("DEAD").reference, queue="checkout.commands.ledger")
+
+
 CASES = pytest.mark.parametrize(
     ("make", "model", "verb", "label", "command"),
     [
         (open_payment, "payment", "cancel", "Cancel", "checkout.announce_payment"),
         (parked_saga, "saga", "resume", "Try again", "checkout.resume_saga"),
+        (dead_letter, "deadletter", "requeue", "Requeue", "ledger.post"),
     ],
 )
 
@@ -54,7 +61,7 @@ def test_who_may_only_look_is_neither_offered_it_nor_obeyed(staff_client, make, 
 def test_to_ask_about_it_changes_nothing(admin_client, make, model, verb, label, command):
     row = make()
     page = admin_client.get(address(model, verb, row))
-    assert f'<input type="submit" value="{label}"' in page.content.decode()
+    assert f">{label}</button>" in page.content.decode()
     assert not OutboxMessage.objects.exists()
 
 
@@ -67,8 +74,7 @@ def test_it_is_done_in_the_users_name_and_leads_back_to_the_row(
     response = client.post(address(model, verb, row))
     assert (response.status_code, response["Location"]) == (302, address(model, "change", row))
     assert OutboxMessage.objects.get().type == command
-    payment = row if model == "payment" else row.payment
-    assert payment.facts.get().data["by"] == "staff"
+    assert Fact.objects.get().data["by"] == "staff"
     entry = LogEntry.objects.get()
     assert (entry.user.username, entry.get_edited_object(), entry.get_change_message()) == (
         "staff",
@@ -90,6 +96,38 @@ def test_a_saga_that_runs_is_not_tried_again(admin_client):
     saga = rows.saga(rows.payment("RUNNING", PaymentState.AUTHORISED))
     response = admin_client.post(address("saga", "resume", saga))
     assert told(response) == ["Try again: only a parked saga can be tried again. Nothing was changed."]
+    assert not OutboxMessage.objects.exists()
+
+
+def test_a_dead_letter_that_cannot_be_sent_again_says_why_and_stays(admin_client):
+    letter = rows.dead_letter(queue="checkout.commands.ledger", headers={ALTERED: "digest"})
+    response = admin_client.post(address("deadletter", "requeue", letter))
+    assert told(response) == [
+        "Requeue: nothing was changed. This message could not be read, so nothing of it was kept."
+    ]
+    assert DeadLetter.objects.get().requeued_at is None
+    assert not LogEntry.objects.exists()
+
+
+def requeue_selected(client, *letters):
+    selected = {"action": "requeue_selected", "_selected_action": [letter.pk for letter in letters]}
+    return client.post(reverse("admin:checkout_deadletter_changelist"), selected)
+
+
+def test_several_dead_letters_are_sent_again_each_for_itself(admin_client):
+    fine = [rows.dead_letter(queue="checkout.commands.ledger") for _ in range(2)]
+    done = rows.dead_letter(requeued_at=timezone.now(), requeued_by="ann")
+    response = requeue_selected(admin_client, *fine, done)
+    assert sorted(told(response)) == [
+        "Sent again: 2.",
+        f"{done}: not sent again. ann has sent this message again already.",
+    ]
+    assert OutboxMessage.objects.count() == 2
+
+
+def test_who_may_only_look_cannot_send_several_again(staff_client):
+    client = staff_client("view_deadletter")
+    requeue_selected(client, rows.dead_letter(queue="checkout.commands.ledger"))
     assert not OutboxMessage.objects.exists()
 
 
