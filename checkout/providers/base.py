@@ -6,8 +6,9 @@ A verb never repeats a request by itself and never touches the database. Values 
 (an order code with blanks in it) are a mistake in our own code and raise ``ValueError``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -23,6 +24,7 @@ class Verb(StrEnum):
     VOID = "void"
     REFUND = "refund"
     INQUIRE = "inquire"
+    LIST = "list"
 
 
 class Outcome(StrEnum):
@@ -209,12 +211,26 @@ class CardSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """What the provider's books have of one order, all in the order's currency.
+
+    ``authorised`` is what was, less what a void or its expiry gave back; ``captured`` and ``refunded`` are
+    what was booked, not what was merely asked for.
+    """
+
+    authorised: Money
+    captured: Money
+    refunded: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderResult:
     """The answer of any verb.
 
     ``event`` is the provider's own word, kept even when we do not know it, and ``kind`` what it means.
     ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be given back with
-    the next message of the same order. ``transcript`` is scrubbed.
+    the next message of the same order. ``position`` is what an inquiry tells of the order's money; None when
+    it does not say enough. ``transcript`` is scrubbed.
     """
 
     outcome: Outcome
@@ -227,6 +243,7 @@ class ProviderResult:
     three_ds: ThreeDSecure | None = None
     card: CardSummary | None = None
     checks: CardChecks | None = None
+    position: Position | None = None
     reference: str = ""
     session_state: str = field(default="", repr=False)
     transcript: str = field(default="", repr=False)
@@ -290,6 +307,18 @@ class Provider(Protocol):
     def refund(self, request: Modification) -> ProviderResult: ...
 
     def inquire(self, order_code: str) -> ProviderResult: ...
+
+    @property
+    def lists_orders(self) -> bool:
+        """Whether ``orders`` may be asked."""
+        ...
+
+    def orders(self, since: datetime, until: datetime) -> Sequence[ProviderResult]:
+        """What an inquiry would say of every order that was submitted from ``since`` to before ``until``.
+
+        Orders of which an inquiry would say ``NOT_SENT`` are left out.
+        """
+        ...
 
     def card_encryption(self) -> CardEncryption: ...
 

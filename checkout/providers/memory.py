@@ -8,6 +8,7 @@ Any other text is a card that cannot be opened.
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 
 from checkout.errors import NotificationRejected, OutcomeUnknown, ProviderReplyInvalid, ProviderUnavailable
 from checkout.money import Money
@@ -104,6 +105,17 @@ class MemoryProvider:
         if order is None or order.state == OrderState.CHALLENGED:
             return ProviderResult(outcome=Outcome.NOT_SENT, order_code=order_code, event="MISSING")
         return self._told(order)
+
+    @property
+    def lists_orders(self) -> bool:
+        return True
+
+    def orders(self, since: datetime, until: datetime) -> list[ProviderResult]:
+        return [
+            self._told(order)
+            for order in list(self.books.orders.values())
+            if since <= order.submitted_at < until and order.state != OrderState.CHALLENGED
+        ]
 
     def card_encryption(self) -> CardEncryption:
         return CardEncryption(script_url="/memory/seal.js", public_key="memory")
@@ -202,6 +214,7 @@ class MemoryProvider:
             challenge=self._challenge(order) if is_challenge else None,
             refusal=Refusal(reason=order.reason or RefusalReason.CANCELLED) if is_refused else None,
             card=None if is_challenge else _CARD,
+            position=None if is_challenge else order.position,
             session_state=_session_state(order),
         )
 

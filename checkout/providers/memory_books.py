@@ -4,10 +4,13 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
+from django.utils import timezone
+
 from checkout.money import Money
-from checkout.providers.base import EventKind, ProviderResult, RefusalReason
+from checkout.providers.base import EventKind, Position, ProviderResult, RefusalReason
 
 
 class OrderState(StrEnum):
@@ -28,6 +31,7 @@ class Order:
     session_id: str
     amount: Money
     state: OrderState
+    submitted_at: datetime = field(default_factory=timezone.now)
     after_challenge: OrderState = OrderState.AUTHORISED
     reason: RefusalReason | None = None
     captured: Money = field(init=False)
@@ -46,6 +50,13 @@ class Order:
         if self.state in (OrderState.REFUSED, OrderState.CANCELLED):
             return EventKind(self.state.value)
         return EventKind.OTHER
+
+    @property
+    def position(self) -> Position:
+        """What of the order's money is authorised, captured and refunded."""
+        minor = self.amount.minor if self.state == OrderState.AUTHORISED else 0
+        authorised = Money(minor, self.amount.currency)
+        return Position(authorised=authorised, captured=self.captured, refunded=self.refunded)
 
 
 class Books:

@@ -30,8 +30,10 @@ READ_SECONDS = {
     Verb.VOID: 10.0,
     Verb.REFUND: 10.0,
     Verb.INQUIRE: 10.0,
+    Verb.LIST: 60.0,
 }
 MAX_REPLY_BYTES = 65_536
+MAX_LIST_BYTES = 8_388_608
 _CHUNK_BYTES = 8_192
 
 
@@ -90,7 +92,9 @@ class HttpTransport:
             with self._adapter.send(
                 self._prepare(request), stream=True, timeout=(self._connect_seconds, seconds)
             ) as response:
-                body = self._read(response, deadline)
+                body = self._read(
+                    response, deadline, MAX_LIST_BYTES if verb == Verb.LIST else MAX_REPLY_BYTES
+                )
                 cookies = tuple(response.raw.headers.getlist("Set-Cookie"))
         except requests.RequestException as error:
             raise _meaning(error) from error
@@ -119,13 +123,13 @@ class HttpTransport:
             raise ProviderMisconfigured(f"Cannot send to {request.url!r}: {error}") from error
 
     @staticmethod
-    def _read(response: requests.Response, deadline: float) -> bytes:
+    def _read(response: requests.Response, deadline: float, max_bytes: int) -> bytes:
         """A single read has its own time-out; an answer that drips in must not outlast the whole."""
         body = b""
         while chunk := response.raw.read1(_CHUNK_BYTES):
             body += chunk
-            if len(body) > MAX_REPLY_BYTES:
-                raise ProviderReplyInvalid(f"The provider's answer is larger than {MAX_REPLY_BYTES} bytes.")
+            if len(body) > max_bytes:
+                raise ProviderReplyInvalid(f"The provider's answer is larger than {max_bytes} bytes.")
             if time.monotonic() > deadline:
                 raise OutcomeUnknown("The provider's answer did not end in time.")
         return body

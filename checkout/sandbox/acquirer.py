@@ -67,6 +67,11 @@ class Acquirer:
             raise RequestRefused(5, NOT_FOUND, order_code)
         return order
 
+    def orders(self, since: float, until: float) -> list[Order]:
+        """Those submitted in this time, in seconds since the epoch, that are not in their challenge."""
+        folded = map(fold, self._books.histories(self._books.submitted(since, until)).values())
+        return [order for order in folded if order is not None and order.last_event]
+
     def submit(self, new: Submission) -> Order:
         """Raises RequestRefused: 5 duplicate order or missing session, 7 card not acceptable."""
         if self._books.entries(new.order_code):

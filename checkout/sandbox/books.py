@@ -119,6 +119,14 @@ class Books:
         )
         return {row["order_code"]: row["id"] for row in rows}
 
+    def submitted(self, since: float, until: float) -> list[str]:
+        """Codes of the orders that were submitted from `since` to before `until`, oldest first."""
+        rows = self.connection.execute(
+            "SELECT order_code FROM entry WHERE kind = ? AND at >= ? AND at < ? ORDER BY id",
+            (Kind.SUBMITTED, since, until),
+        )
+        return [row["order_code"] for row in rows]
+
     def histories(self, order_codes: Iterable[str]) -> dict[str, list[Entry]]:
         """The entries of these orders, oldest first."""
         codes = list(order_codes)

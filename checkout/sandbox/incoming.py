@@ -1,6 +1,7 @@
 """Reads what a merchant sends, into values; refuses it with the provider's error codes."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -21,7 +22,7 @@ EXPONENTS = {
 VERBS: dict[str, tuple[tuple[str, Verb], ...]] = {
     "submit/order": (("info3DSecure", "complete"), ("paymentDetails", "submit")),
     "modify/orderModification": (("capture", "capture"), ("refund", "refund"), ("cancel", "cancel")),
-    "inquiry/orderInquiry": ((".", "inquiry"),),
+    "inquiry/orderInquiry": (("dateSearch", "list"), (".", "inquiry")),
 }
 
 
@@ -55,10 +56,27 @@ def read_message(body: bytes) -> Message:
         for marker, verb in choices:
             if element is not None and element.find(marker) is not None:
                 order_code = element.get("orderCode", "")
-                if not 0 < len(order_code) <= MAX_ORDER_CODE:
+                if verb != "list" and not 0 < len(order_code) <= MAX_ORDER_CODE:
                     raise RequestRefused(5, f"orderCode must have 1 to {MAX_ORDER_CODE} characters")
                 return Message(root.get("merchantCode", ""), verb, order_code, element)
     raise RequestRefused(2, "The request is none of the messages that this sandbox speaks")
+
+
+def read_period(inquiry: Element) -> tuple[float, float]:
+    """From when until before when, in seconds since the epoch. Raises RequestRefused (2)."""
+    dates = (inquiry.find(f"dateSearch/{tag}/date") for tag in ("fromDate", "untilDate"))
+    since, until = (_read_date(date) for date in dates)
+    return since, until
+
+
+def _read_date(date: Element | None) -> float:
+    """Dates have no time zone in the grammar; here they are in UTC."""
+    names = ("year", "month", "dayOfMonth", "hour", "minute", "second")
+    try:
+        parts = [int(date.get(name, "0")) for name in names] if date is not None else []
+        return datetime(*parts, tzinfo=UTC).timestamp()  # type: ignore[misc, arg-type]
+    except (ValueError, TypeError) as error:
+        raise RequestRefused(2, "A date of the search is missing or is none") from error
 
 
 def read_submission(order: Element, key: CardKey) -> Submission:

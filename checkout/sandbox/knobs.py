@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Verb = Literal["submit", "complete", "capture", "cancel", "refund", "inquiry"]
+Verb = Literal["submit", "complete", "capture", "cancel", "refund", "inquiry", "list"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 ReplyFault = Literal[
     "hang_before",

@@ -1,6 +1,7 @@
 """Writes replies to a merchant's messages."""
 
-from xml.etree.ElementTree import SubElement
+from collections.abc import Iterable
+from xml.etree.ElementTree import Element, SubElement
 
 from checkout.sandbox.acquirer import RequestRefused
 from checkout.sandbox.grammar import add_amount, add_payment, document, service
@@ -10,7 +11,7 @@ from checkout.sandbox.orders import Order
 def status_reply(order: Order, acs_url: str) -> bytes:
     """Where the order stands: a challenge to go through, or a payment."""
     root = service(order.merchant_code)
-    status = SubElement(SubElement(root, "reply"), "orderStatus", orderCode=order.code)
+    status = _status(SubElement(root, "reply"), order)
     if order.in_challenge:
         challenge = order.challenges[-1]
         details = SubElement(SubElement(status, "challengeRequired"), "threeDSChallengeDetails")
@@ -20,6 +21,15 @@ def status_reply(order: Order, acs_url: str) -> bytes:
         SubElement(details, "payload").text = challenge.payload
     else:
         add_payment(status, order, order.amount, order.last_event)
+    return document(root)
+
+
+def list_reply(merchant_code: str, orders: Iterable[Order]) -> bytes:
+    """Where many orders stand."""
+    root = service(merchant_code)
+    reply = SubElement(root, "reply")
+    for order in orders:
+        add_payment(_status(reply, order), order, order.amount, order.last_event)
     return document(root)
 
 
@@ -40,3 +50,7 @@ def error_reply(merchant_code: str, error: RequestRefused) -> bytes:
         parent = SubElement(parent, "orderStatus", orderCode=error.order_code)
     SubElement(parent, "error", code=str(error.code)).text = error.message
     return document(root)
+
+
+def _status(reply: Element, order: Order) -> Element:
+    return SubElement(reply, "orderStatus", orderCode=order.code)

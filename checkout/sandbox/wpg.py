@@ -13,9 +13,9 @@ from checkout.sandbox.cards import CardKey
 from checkout.sandbox.configuration import Configuration
 from checkout.sandbox.disturbances import Disturbances
 from checkout.sandbox.idempotency import Answer, AnsweredRequests
-from checkout.sandbox.incoming import Message, read_amount, read_message, read_submission
+from checkout.sandbox.incoming import Message, read_amount, read_message, read_period, read_submission
 from checkout.sandbox.pages import Pages, read_body
-from checkout.sandbox.replies import error_reply, received_reply, status_reply
+from checkout.sandbox.replies import error_reply, list_reply, received_reply, status_reply
 
 
 class Wpg:
@@ -91,6 +91,9 @@ class Wpg:
                 return Answer(status_reply(order, self._acs_url), order.machine if order.in_challenge else "")
             case "inquiry":
                 return Answer(status_reply(self._acquirer.order(code), self._acs_url))
+            case "list":
+                orders = self._acquirer.orders(*read_period(element))
+                return Answer(list_reply(message.merchant_code, orders))
             case "cancel":
                 self._acquirer.cancel(code)
                 return Answer(received_reply(self._acquirer.order(code), "cancelReceived", None))

@@ -1,16 +1,20 @@
 """What every adapter promises, as tests. A subclass gives a ``shop`` that speaks to one provider."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Protocol
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from checkout.errors import NotificationRejected
 from checkout.money import Money
 from checkout.providers.base import EventKind, Outcome, Provider, ProviderResult, RefusalReason
 from tests.providers.requests_to_make import authorisation, completion, modification
 from tests.support.waiting import wait_until
+
+HOUR = timedelta(hours=1)
 
 
 class Shop(Protocol):
@@ -113,6 +117,42 @@ class ProviderContract:
     def test_an_inquiry_for_an_order_never_sent_says_so(self, shop, order_code):
         result = shop.provider.inquire(order_code)
         assert (result.outcome, result.event) == (Outcome.NOT_SENT, "MISSING")
+
+    def position(self, shop, order_code):
+        found = shop.provider.inquire(order_code).position
+        assert {found.authorised.currency, found.captured.currency, found.refunded.currency} == {"GBP"}
+        return found.authorised.minor, found.captured.minor, found.refunded.minor
+
+    def test_an_inquiry_tells_what_is_authorised_captured_and_refunded(self, shop, order_code):
+        self.pay(shop, order_code)
+        assert self.position(shop, order_code) == (1050, 0, 0)
+        self.capture(shop, order_code, 600)
+        self.until(shop, order_code, EventKind.CAPTURED)
+        assert self.position(shop, order_code) == (1050, 600, 0)
+        for minor in (250, 350):
+            shop.provider.refund(modification("refund", order_code, minor))
+        wait_until(lambda: self.position(shop, order_code) == (1050, 600, 600), "both refunds")
+
+    def test_nothing_is_left_of_a_voided_order_and_nothing_was_of_a_refused_one(self, shop, order_code):
+        self.pay(shop, order_code, "refuse")
+        assert self.position(shop, order_code) == (0, 0, 0)
+        voided = f"{order_code}-voided"
+        self.pay(shop, voided)
+        shop.provider.void(modification("void", voided))
+        wait_until(lambda: self.position(shop, voided) == (0, 0, 0), "the void")
+
+    def test_orders_are_listed_by_the_time_of_their_submission(self, shop, order_code):
+        if not shop.provider.lists_orders:
+            pytest.skip("this provider lists no orders")
+        challenged = f"{order_code}-challenged"
+        self.captured(shop, order_code, 600)
+        self.pay(shop, challenged, "challenge")
+        now = timezone.now()
+        told = {result.order_code: result for result in shop.provider.orders(now - HOUR, now + HOUR)}
+        assert told[order_code].position == shop.provider.inquire(order_code).position
+        assert told[order_code].kind == EventKind.CAPTURED
+        assert challenged not in told
+        assert shop.provider.orders(now - 2 * HOUR, now - HOUR) == []
 
     def test_a_repeat_with_the_same_key_gets_the_same_answer(self, shop, order_code):
         request = authorisation(order_code, sealed_card=shop.cards["approve"])

@@ -79,6 +79,7 @@ def account(url: str, **credentials: str) -> Account:
             **credentials,
         },
         options={
+            "lists_orders": "yes",
             "device_data_url": f"{url}/worldpay/shopper/3ds/ddc.html",
             "challenge_url": f"{url}/worldpay/shopper/3ds/challenge.html",
             "encryption_script_url": f"{url}/worldpay/cse/worldpay-cse.js",

@@ -3,6 +3,7 @@
 import re
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 from xml.etree.ElementTree import Element
@@ -142,6 +143,13 @@ class Merchant:
 
     def inquire(self, order_code: str) -> Reply:
         return self.post(f'<inquiry><orderInquiry orderCode="{order_code}"/></inquiry>')
+
+    def list(self, since: datetime, until: datetime) -> Reply:
+        dates = "".join(
+            f"<{tag}>{moment:<date dayOfMonth='%d' month='%m' year='%Y' hour='%H' minute='%M'/>}</{tag}>"
+            for tag, moment in (("fromDate", since), ("untilDate", until))
+        )
+        return self.post(f"<inquiry><orderInquiry><dateSearch>{dates}</dateSearch></orderInquiry></inquiry>")
 
     def books(self, order_code: str) -> dict[str, Any]:
         orders = self.statement(order=order_code)["orders"]

@@ -1,5 +1,7 @@
 """Everything sent and answered, checked against the provider's own grammar."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from lxml import etree
 
@@ -40,6 +42,8 @@ def test_every_reply_and_notification_is_valid(sandbox_of, inbox, grammar):
         merchant.refund("approve", 5000)
         wait_until(lambda: merchant.books("approve")["refunded"], "the refund to be booked")
         merchant.inquire("approve")
+        now = datetime.now(UTC)
+        assert merchant.list(now - timedelta(days=1), now + timedelta(days=1)).text("lastEvent")
         replies = [reply for _, reply in merchant.exchanges]
         unreadable = merchant.post_raw(b"not xml").content
         wait_until(lambda: len(inbox.bodies) == 11, "all notifications")

@@ -3,7 +3,8 @@
 Credentials: ``user``, ``password`` (XML user), ``mac_key``, ``issuer``, ``organisational_unit`` (JWT).
 Options: ``device_data_url``, ``challenge_url``, ``encryption_script_url``, and, if wanted,
 ``encryption_public_key`` (a script may come with its key), ``exponents`` (``HUF=0 IDR=0``),
-``challenge_preference``, ``installation_id``.
+``challenge_preference``, ``installation_id``, ``lists_orders`` (``yes`` where Worldpay answers inquiries with
+a ``dateSearch``).
 """
 
 from collections.abc import Mapping
@@ -53,6 +54,10 @@ class WorldpayAccount:
             script_url=self._option("encryption_script_url"),
             public_key=self.account.options.get("encryption_public_key", ""),
         )
+
+    @property
+    def lists_orders(self) -> bool:
+        return self.account.options.get("lists_orders") == "yes"
 
     @property
     def device_data_url(self) -> str:

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from checkout.money import Money
@@ -110,6 +111,20 @@ def inquiry(order_code: str, setup: Setup) -> bytes:
     service = _service(setup)
     SubElement(SubElement(service, "inquiry"), "orderInquiry", orderCode=_order_code(order_code))
     return _document(service)
+
+
+def listing(since: datetime, until: datetime, setup: Setup) -> bytes:
+    """Return the question for all orders of a time: ``dateSearch`` in the DTD, in seconds and UTC."""
+    service = _service(setup)
+    search = SubElement(SubElement(SubElement(service, "inquiry"), "orderInquiry"), "dateSearch")
+    for tag, moment in (("fromDate", since), ("untilDate", until)):
+        SubElement(SubElement(search, tag), "date", _date(moment.astimezone(UTC)))
+    return _document(service)
+
+
+def _date(moment: datetime) -> dict[str, str]:
+    parts = {"dayOfMonth": "%d", "month": "%m", "year": "%Y", "hour": "%H", "minute": "%M", "second": "%S"}
+    return {name: moment.strftime(form) for name, form in parts.items()}
 
 
 def _service(setup: Setup) -> Element:

@@ -79,6 +79,15 @@ class PaymentElement:
         return amount(self.element)
 
     @property
+    def balances(self) -> dict[str, Money]:
+        """What lies on which of the provider's accounts; raises ``UnreadableMessage``."""
+        return {
+            balance.get("accountType", ""): money
+            for balance in self.element.iterfind("balance")
+            if (money := amount(balance)) is not None
+        }
+
+    @property
     def authorisation_id(self) -> str:
         return word(attribute(self.element, "AuthorisationId", "id"))
 

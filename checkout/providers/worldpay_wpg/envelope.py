@@ -29,14 +29,15 @@ class UnreadableMessage(Exception):
 class _BoundedBuilder(TreeBuilder):
     """Stops at depths and numbers of elements that no genuine message has."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_elements: int) -> None:
         super().__init__()
         self._depth = self._elements = 0
+        self._max_elements = max_elements
 
     def start(self, tag: str, attrs: dict[str, str], /) -> Element:
         self._depth += 1
         self._elements += 1
-        if self._depth > MAX_DEPTH or self._elements > MAX_ELEMENTS:
+        if self._depth > MAX_DEPTH or self._elements > self._max_elements:
             raise UnreadableMessage("too deep or too many elements")
         return super().start(tag, attrs)
 
@@ -45,17 +46,17 @@ class _BoundedBuilder(TreeBuilder):
         return super().end(tag)
 
 
-def read_message(body: bytes) -> Element:
+def read_message(body: bytes, *, max_bytes: int = MAX_BYTES, max_elements: int = MAX_ELEMENTS) -> Element:
     """Return the ``paymentService`` element of ``body``; raises ``UnreadableMessage`` and nothing else."""
-    if len(body) > MAX_BYTES:
-        raise UnreadableMessage(f"larger than {MAX_BYTES} bytes")
+    if len(body) > max_bytes:
+        raise UnreadableMessage(f"larger than {max_bytes} bytes")
     text = _DECLARATION.sub("", _decode(body)).strip()
     if not text:
         raise UnreadableMessage("empty")
     try:
-        root = _parse(text)
+        root = _parse(text, max_elements)
     except ParseError:
-        root = _parse_repaired(text)
+        root = _parse_repaired(text, max_elements)
     except ValueError as error:
         raise UnreadableMessage("entities are not accepted") from error
     if root.tag != "paymentService":
@@ -63,16 +64,16 @@ def read_message(body: bytes) -> Element:
     return root
 
 
-def _parse(text: str) -> Element:
-    parser = DefusedXMLParser(target=_BoundedBuilder(), forbid_dtd=False)
+def _parse(text: str, max_elements: int) -> Element:
+    parser = DefusedXMLParser(target=_BoundedBuilder(max_elements), forbid_dtd=False)
     parser.feed(text)
     root: Element = parser.close()
     return root
 
 
-def _parse_repaired(text: str) -> Element:
+def _parse_repaired(text: str, max_elements: int) -> Element:
     try:
-        return _parse(_RAW_AMPERSAND.sub(lambda found: found[1] or "&amp;", text))
+        return _parse(_RAW_AMPERSAND.sub(lambda found: found[1] or "&amp;", text), max_elements)
     except (ParseError, ValueError) as error:
         raise UnreadableMessage("not well-formed XML") from error
 

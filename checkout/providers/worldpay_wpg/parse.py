@@ -25,7 +25,10 @@ from checkout.providers.worldpay_wpg.elements import (
     word,
 )
 from checkout.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
+from checkout.providers.worldpay_wpg.position import position_of
 
+MAX_LIST_BYTES = 8_388_608
+MAX_LIST_ELEMENTS = 500_000
 _FAILED_AUTHENTICATION = ("fail", "reject", "not authenticated")
 
 
@@ -40,6 +43,18 @@ def parse_reply(body: bytes, verb: Verb = Verb.AUTHORISE) -> ProviderResult:
         return _read_reply(read_message(body).find("reply"), verb)
     except UnreadableMessage as error:
         raise ProviderReplyInvalid(f"Worldpay's reply cannot be understood: {error}.") from error
+
+
+def parse_listing(body: bytes) -> list[ProviderResult]:
+    """Return what ``body`` says of each of its orders; raises ``ProviderReplyInvalid`` and nothing else."""
+    try:
+        message = read_message(body, max_bytes=MAX_LIST_BYTES, max_elements=MAX_LIST_ELEMENTS)
+        reply = message.find("reply")
+        if reply is None or reply.find("error") is not None:
+            raise UnreadableMessage("no list of orders")
+        return [_read_order(status, Verb.INQUIRE) for status in reply.iterfind("orderStatus")]
+    except UnreadableMessage as error:
+        raise ProviderReplyInvalid(f"Worldpay's list cannot be understood: {error}.") from error
 
 
 def _read_reply(reply: Element | None, verb: Verb) -> ProviderResult:
@@ -104,6 +119,7 @@ def _read_payment(payment: PaymentElement, status: Element, order_code: str) -> 
         three_ds=payment.three_ds,
         card=payment.card,
         checks=payment.checks,
+        position=position_of(payment, outcome, kind),
         reference=payment.authorisation_id,
     )
 

@@ -1,7 +1,9 @@
 """The Worldpay adapter: build, send, parse."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from checkout.errors import ProviderMisconfigured, ProviderReplyInvalid
 from checkout.providers.base import (
@@ -64,6 +66,14 @@ class WorldpayWpg:
     def inquire(self, order_code: str) -> ProviderResult:
         return self._exchange(Verb.INQUIRE, order_code, build.inquiry(order_code, self._worldpay.setup))
 
+    @property
+    def lists_orders(self) -> bool:
+        return self._worldpay.lists_orders
+
+    def orders(self, since: datetime, until: datetime) -> list[ProviderResult]:
+        reply = self._send(Verb.LIST, build.listing(since, until, self._worldpay.setup), {})
+        return parse.parse_listing(reply.body)
+
     def card_encryption(self) -> CardEncryption:
         return self._worldpay.card_encryption
 
@@ -105,15 +115,12 @@ class WorldpayWpg:
     def _exchange(
         self, verb: Verb, order_code: str, message: bytes, *, key: str = "", session_state: str = ""
     ) -> ProviderResult:
-        headers = {"Content-Type": "text/xml"}
+        headers = {}
         if key:
             headers["Idempotency-Key"] = key
         if session_state:
             headers["Cookie"] = session_state
-        request = HttpRequest(self.account.endpoint, message, headers, self._worldpay.basic_credentials)
-        reply = self._transport.send(verb, request)
-        if reply.status != 200:
-            raise ProviderReplyInvalid(f"Worldpay answered with HTTP {reply.status}.")
+        reply = self._send(verb, message, headers)
         result = parse.parse_reply(reply.body, verb)
         if result.event == f"ERROR {SECURITY_VIOLATION}":
             raise ProviderMisconfigured("Worldpay reports a security violation: check the merchant code.")
@@ -125,6 +132,14 @@ class WorldpayWpg:
             session_state=_newest_machine(reply) or session_state,
             transcript=self.scrub(message + b"\n\n" + reply.body),
         )
+
+    def _send(self, verb: Verb, message: bytes, headers: Mapping[str, str]) -> HttpReply:
+        headers = {"Content-Type": "text/xml", **headers}
+        request = HttpRequest(self.account.endpoint, message, headers, self._worldpay.basic_credentials)
+        reply = self._transport.send(verb, request)
+        if reply.status != 200:
+            raise ProviderReplyInvalid(f"Worldpay answered with HTTP {reply.status}.")
+        return reply
 
 
 def _newest_machine(reply: HttpReply) -> str:
