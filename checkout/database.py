@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
-from django.db import OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from checkout.conf import conf
 
@@ -56,8 +56,21 @@ def _with_connection_returned(function: Callable[[], R]) -> R:
     close_old_connections()
     try:
         return function()
+    except (OperationalError, InterfaceError):
+        drop_dead_connections()
+        raise
     finally:
         close_old_connections()
+
+
+def drop_dead_connections() -> None:
+    """Look at the idle connections after one has failed: a restart of the database ends all of them at once.
+
+    Otherwise each of them would fail somebody else, perhaps hours later.
+    """
+    idle = getattr(connection, "pool", None)  # only PostgreSQL's
+    if idle is not None:
+        idle.check()
 
 
 @cache

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
 from checkout import problems
+from checkout.database import drop_dead_connections
 
 log = structlog.get_logger(__name__)
 
@@ -21,4 +22,5 @@ class OutageMiddleware(MiddlewareMixin):
         if not isinstance(exception, OperationalError | InterfaceError):
             return None
         log.warning("database away", path=request.path, reason=repr(exception))
+        drop_dead_connections()
         return problems.respond(request, problems.UNAVAILABLE)

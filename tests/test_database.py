@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from django.conf import settings as django_settings
 from django.db import OperationalError
+from django.db import connection as django_connection
 
 from checkout import bounded_connection, database
 from checkout.bounded_connection import BoundedConnection
@@ -83,3 +84,29 @@ async def test_a_caller_who_leaves_is_not_told_that_the_database_is_busy():
     with pytest.raises(asyncio.CancelledError):
         await waiting
     free.set()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+async def test_when_the_database_has_ended_all_connections_only_one_caller_finds_out():
+    meeting = threading.Barrier(3)
+    pids = await asyncio.gather(*(in_thread(pid_of_own_connection, meeting) for _ in range(meeting.parties)))
+    assert len(set(pids)) == meeting.parties
+    await in_thread(end_connections, pids)
+    with pytest.raises(OperationalError):
+        await in_thread(pid_of_own_connection, threading.Barrier(1))
+    await asyncio.gather(*(in_thread(pid_of_own_connection, meeting) for _ in range(meeting.parties)))
+
+
+def pid_of_own_connection(meeting: threading.Barrier) -> int:
+    """The server's process; waits until as many others have a connection as shall meet."""
+    with django_connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = int(cursor.fetchone()[0])
+    meeting.wait(20)
+    return pid
+
+
+def end_connections(pids: list[int]) -> None:
+    with psycopg.connect(environment.database_url(), autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s::int[]) AS pid", [pids])
