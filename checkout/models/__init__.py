@@ -13,7 +13,7 @@ from checkout.models.payment import (
     ProviderCall,
     ProviderNotification,
 )
-from checkout.models.reconciliation import Difference
+from checkout.models.reconciliation import Difference, Reconciliation
 from checkout.models.risk import BlockedValue, RiskAssessment
 from checkout.models.saga import Saga, SagaStep, Waiter
 from checkout.models.webhooks import Receipt
@@ -34,6 +34,7 @@ __all__ = [
     "ProviderCall",
     "ProviderNotification",
     "Receipt",
+    "Reconciliation",
     "Reservation",
     "RiskAssessment",
     "Saga",

@@ -1,4 +1,4 @@
-"""Where our books and a provider's differ."""
+"""Where our books and a provider's differ, and what has been compared."""
 
 from typing import ClassVar
 
@@ -12,14 +12,26 @@ class Difference(models.Model):
     """One sum of one order that the provider's books and ours disagree on, in minor units.
 
     Found by reconciliation; ``resolved_at`` is set when a later one finds the books in agreement again.
+    ``ledger_…`` compares the payment's ledger entries, the others its attempt and operations. ``order`` is an
+    order that only the provider knows.
     """
+
+    class Kind(models.TextChoices):
+        AUTHORISED = "authorised"
+        CAPTURED = "captured"
+        REFUNDED = "refunded"
+        LEDGER_CAPTURED = "ledger_captured"
+        LEDGER_REFUNDED = "ledger_refunded"
+        LEDGER_IN_PROCESS = "ledger_in_process"
+        CURRENCY = "currency"
+        ORDER = "order"
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="differences")
     payment = models.ForeignKey(
         Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="differences"
     )
     order_code = models.CharField(max_length=64)
-    kind = models.CharField(max_length=30, help_text="What differs: authorised, captured, refunded, order")
+    kind = models.CharField(max_length=30, choices=Kind.choices, help_text="What differs")
     currency = models.CharField(max_length=3, blank=True)
     ours_minor = models.BigIntegerField(default=0)
     theirs_minor = models.BigIntegerField(default=0)
@@ -39,3 +51,29 @@ class Difference(models.Model):
 
     def __str__(self) -> str:
         return f"{self.order_code} {self.kind}: {self.ours_minor} / {self.theirs_minor}"
+
+
+class Reconciliation(models.Model):
+    """One run over what changed at one account.
+
+    Whatever changed before ``compared_until`` has been compared, and whatever the provider lists as submitted
+    before ``listed_until`` has been looked for. The next run goes on from there.
+    """
+
+    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="reconciliations")
+    started_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    compared_until = models.DateTimeField(null=True, blank=True)
+    listed_until = models.DateTimeField(null=True, blank=True)
+    compared = models.PositiveIntegerField(default=0, help_text="Payments whose sums were compared")
+    in_progress = models.PositiveIntegerField(default=0, help_text="Payments left for when they are at rest")
+    untold = models.PositiveIntegerField(default=0, help_text="Orders whose sums the provider does not tell")
+    unanswered = models.PositiveIntegerField(default=0, help_text="Questions that got no answer")
+    differing = models.PositiveIntegerField(default=0, help_text="Differences that were seen")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["account", "-started_at"])]
+        ordering: ClassVar = ["-started_at"]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.started_at:%Y-%m-%d %H:%M:%S}"
