@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Callable
 
 import structlog
-from django.db import Error
 
 from checkout import crash_points
 from checkout.database import in_thread
@@ -52,10 +51,9 @@ class Drain:
     async def _deal_with(self, delivery: Delivery) -> None:
         try:
             await in_thread(self._keep, dead_letters.read(delivery))
-        except Error:
-            log.warning("database away, dead letter waits", exc_info=True)
         except Exception:
-            log.exception("dead letter not kept")
+            # The database may be away for a while.
+            log.exception("dead letter not kept yet")
         else:
             crash_points.reached("dead_letters.stored")
             delivery.ack()
