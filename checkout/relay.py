@@ -1,15 +1,48 @@
-"""What the relay process does: it publishes what the outbox owes, and lets deadlines pass."""
+"""What the relay process does: it publishes what the outbox owes, keeps dead letters, and lets time pass."""
 
 import asyncio
 
+from checkout import dead_letters
+from checkout.conf import conf
 from checkout.messaging.broker import Broker
+from checkout.messaging.drain import Drain
 from checkout.messaging.relay import Relay
 from checkout.models import OutboxMessage
-from checkout.sagas import deadlines
+from checkout.reconciliation import reconcile_when_due
+from checkout.sagas.deadlines import enqueue_passed_deadlines
+from checkout.timers import timer
+from checkout.timers.abandoned import expire_abandoned
+from checkout.timers.authorisations import void_expired
+from checkout.timers.retention import forget_old_messages
+from checkout.timers.timer import Timer
+from checkout.timers.unmatched import try_unmatched_again
+
+# For what is due after hours and days: how often to look, at most.
+SELDOM_SECONDS = 30.0
 
 
 async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
-    """Work until ``stop`` is set; then finish the round."""
+    """Work until ``stop`` is set; then finish the round. Any number of processes may do so at once."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(Relay(broker, OutboxMessage).run(stop))
-        group.create_task(deadlines.run(stop))
+        group.create_task(Relay(broker, OutboxMessage).run(stop), name="outbox")
+        group.create_task(Drain(broker, dead_letters.keep).run(stop), name="dead letters")
+        group.create_task(timer.run(_timers(stop), stop), name="timers")
+
+
+def _timers(stop: asyncio.Event) -> list[Timer]:
+    def reconcile() -> int:
+        return len(reconcile_when_due(stop.is_set))
+
+    return [
+        Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds),
+        Timer("unmatched notifications", try_unmatched_again, conf.relay_poll_seconds),
+        Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),
+        Timer("expired authorisations", void_expired, _pace(conf.authorisation_lifetime.total_seconds())),
+        Timer("retention", forget_old_messages, _pace(conf.retention.total_seconds())),
+        Timer("reconciliation", reconcile, _pace(conf.reconciliation_interval.total_seconds())),
+    ]
+
+
+def _pace(seconds: float) -> float:
+    """How often to look for what is due after so many seconds."""
+    return min(SELDOM_SECONDS, max(conf.relay_poll_seconds, seconds / 10))

@@ -1,19 +1,13 @@
-"""The timer: turns a step that took too long into a command to the orchestrator."""
+"""Turns a step that took too long into a command to the orchestrator."""
 
-import asyncio
 from datetime import timedelta
 
-import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
-from checkout import commands, crash_points
-from checkout.conf import conf
-from checkout.database import in_thread
+from checkout import commands
 from checkout.messaging.outbox import enqueue
 from checkout.models import OutboxMessage, Saga
-
-log = structlog.get_logger(__name__)
 
 BATCH = 100
 REPEATED_AFTER = timedelta(minutes=10)
@@ -31,6 +25,7 @@ def enqueue_passed_deadlines() -> int:
     sagas = list(
         due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",))
         .select_related("payment")
+        .order_by("deadline_at")
         .only("pk", "version", "payment__reference")[:BATCH]
     )
     for saga in sagas:
@@ -47,18 +42,3 @@ def enqueue_passed_deadlines() -> int:
         deadline_at=timezone.now() + REPEATED_AFTER
     )
     return len(sagas)
-
-
-async def run(stop: asyncio.Event) -> None:
-    """Look for passed deadlines until ``stop`` is set."""
-    while not stop.is_set():
-        try:
-            if await in_thread(enqueue_passed_deadlines):
-                crash_points.reached("timers.committed")
-        except DatabaseError:
-            log.exception("deadlines not looked at")
-        try:
-            async with asyncio.timeout(conf.relay_poll_seconds):
-                await stop.wait()
-        except TimeoutError:
-            continue

@@ -1,0 +1,49 @@
+"""Payments that nobody has come to pay."""
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from checkout import commands
+from checkout.conf import conf
+from checkout.messaging.outbox import enqueue
+from checkout.models import Fact, OutboxMessage, Payment, Saga
+from checkout.states import Actor, PaymentState
+from checkout.timers.timer import BATCH
+
+WAITING_FOR_SHOPPER = (PaymentState.OPEN, PaymentState.REFUSED)
+
+
+@transaction.atomic
+def expire_abandoned() -> int:
+    """Expire payments that have been open or refused, and untouched, for ``conf.checkout_lifetime``.
+
+    One with a saga that has not ended is left alone: it may still hold stock, or be about to move.
+    """
+    at_work = Saga.objects.filter(
+        payment=OuterRef("pk"), status__in=(Saga.Status.RUNNING, Saga.Status.PARKED)
+    )
+    abandoned = Payment.objects.filter(
+        ~Exists(at_work),
+        state__in=WAITING_FOR_SHOPPER,
+        updated_at__lt=timezone.now() - conf.checkout_lifetime,
+    )
+    payments = list(
+        abandoned.select_for_update(
+            skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",), no_key=True
+        ).order_by("updated_at")[:BATCH]
+    )
+    for payment in payments:
+        Fact.objects.create(
+            payment=payment, source=Actor.CLOCK, kind="abandoned", data={"state": payment.state}
+        )
+        payment.apply("expired", Actor.CLOCK)
+        enqueue(
+            OutboxMessage,
+            "checkout",
+            "checkout.announce_payment",
+            commands.AnnouncePayment(payment=payment.reference),
+            subject=payment.reference,
+            delay_seconds=0,
+        )
+    return len(payments)

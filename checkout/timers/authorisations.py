@@ -1,0 +1,49 @@
+"""Authorisations that nobody captures: given back before the issuer lets them lapse."""
+
+import structlog
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from checkout import operations
+from checkout.conf import conf
+from checkout.errors import OperationRejected
+from checkout.models import Fact, Operation, Payment
+from checkout.states import PaymentState
+from checkout.timers.timer import BATCH
+
+log = structlog.get_logger(__name__)
+
+BY = "clock"
+KEY = "authorisation_expired"
+
+
+def void_expired() -> int:
+    """Ask for a void of every authorisation older than ``conf.authorisation_lifetime`` without captures.
+
+    Once per payment: if that void is refused, the provider's word is waited for. The key makes two relays
+    that find the same payment ask once.
+    """
+    long_ago = timezone.now() - conf.authorisation_lifetime
+    authorised_long_ago = Fact.objects.filter(
+        payment=OuterRef("pk"), kind="authorised", recorded_at__lt=long_ago
+    )
+    of_payment = Operation.objects.filter(payment=OuterRef("pk"))
+    in_the_way = of_payment.exclude(state=Operation.State.REFUSED)
+    references = Payment.objects.filter(
+        Exists(authorised_long_ago),
+        ~Exists(in_the_way),
+        ~Exists(of_payment.filter(idempotency_key=KEY)),
+        state=PaymentState.AUTHORISED,
+        created_at__lt=long_ago,
+    ).values_list("reference", flat=True)
+    return sum(_void(reference) for reference in references[:BATCH])
+
+
+def _void(reference: str) -> bool:
+    try:
+        operations.request_void(reference, by=BY, idempotency_key=KEY, reason="nobody has captured it")
+    except OperationRejected as rejection:
+        # Somebody was faster: it is captured or voided now.
+        log.info("authorisation not given back", payment=reference, reason=str(rejection))
+        return False
+    return True

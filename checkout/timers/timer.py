@@ -1,0 +1,58 @@
+"""Runs timers beside each other, each at its own pace, whatever becomes of the others or of the database."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+from django.db import Error
+
+from checkout import crash_points
+from checkout.database import in_thread
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """``act`` deals with what is due, at most a batch, and returns how much that was. It runs in a thread."""
+
+    name: str
+    act: Callable[[], int]
+    every_seconds: float
+
+
+async def run(timers: Iterable[Timer], stop: asyncio.Event) -> None:
+    """Let all of them act until ``stop`` is set; then finish what has begun."""
+    async with asyncio.TaskGroup() as group:
+        for timer in timers:
+            group.create_task(_run(timer, stop), name=timer.name)
+
+
+async def _run(timer: Timer, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        dealt_with = await _act(timer)
+        if dealt_with >= BATCH:
+            continue
+        try:
+            async with asyncio.timeout(timer.every_seconds):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+async def _act(timer: Timer) -> int:
+    try:
+        dealt_with = await in_thread(timer.act)
+    except Error as error:
+        log.warning("database away, timer waits", timer=timer.name, reason=str(error))
+        return 0
+    except Exception:
+        # It is tried again. Deadlines must pass even if something else here has a defect.
+        log.exception("timer failed", timer=timer.name)
+        return 0
+    if dealt_with:
+        crash_points.reached("timers.committed")
+    return dealt_with
