@@ -27,7 +27,7 @@ LAYERS = (
     },
     {"messaging"},
     {"models", "providers", "sagas"},
-    {"operations", "services"},
+    {"operations", "services", "reconciliation"},
     {"waiting", "kept_submissions", "timeline", "pages", "problems", "security"},
     {"urls", "routing", "forms", "views", "webhooks", "consumers", "admin", "api"},
 )

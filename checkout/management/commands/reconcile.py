@@ -1,0 +1,100 @@
+"""``manage.py reconcile``: compares our books with the providers' and prints every difference."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from checkout.models import Difference, ProviderAccount, Reconciliation
+from checkout.money import Money
+from checkout.reconciliation import reconcile_account
+
+DIFFERENT = 1
+NOT_POSSIBLE = 2
+
+
+class Command(BaseCommand):
+    """See the module."""
+
+    help = (
+        "Compares our sums with the providers', to the minor unit. Exits with 0 if there is no difference,"
+        " 1 if there is one, 2 if a provider could not be asked."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Without arguments: what changed since the last run, and what differed then."""
+        parser.add_argument("--account", help="the code of one provider account (default: all)")
+        parser.add_argument("--since", help="compare what changed since then, ISO 8601, once more")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Exit with 0 if the books agree."""
+        since = _moment(options["since"]) if options["since"] else None
+        accounts = ProviderAccount.objects.order_by("code")
+        if options["account"]:
+            accounts = accounts.filter(code=options["account"])
+            if not accounts:
+                raise CommandError(f"There is no account {options['account']!r}.", returncode=NOT_POSSIBLE)
+        runs = [(account, *reconcile_account(account, since)) for account in accounts]
+        if options["json"]:
+            self.stdout.write(json.dumps({"accounts": [_as_json(*run) for run in runs]}, indent=2))
+        else:
+            for run in runs:
+                self._print(*run)
+        if any(seen for _, _, seen in runs):
+            raise SystemExit(DIFFERENT)
+        if any(run.unanswered for _, run, _ in runs):
+            raise SystemExit(NOT_POSSIBLE)
+
+    def _print(self, account: ProviderAccount, run: Reconciliation, seen: list[Difference]) -> None:
+        for difference in seen:
+            ours, theirs = (
+                _amount(difference.ours_minor, difference),
+                _amount(difference.theirs_minor, difference),
+            )
+            payment = difference.payment.reference if difference.payment else "(no payment of ours)"
+            self.stdout.write(
+                f"{account.code}  {difference.order_code}  {difference.kind}: ours {ours}, theirs {theirs}"
+                f"  {payment}, since {difference.found_at:%Y-%m-%d %H:%M:%S}"
+            )
+        self.stdout.write(
+            f"{account.code}: {run.compared} payments compared, {run.differing} differences; "
+            f"{run.in_progress} in progress, {run.untold} orders not told by the provider, "
+            f"{run.unanswered} questions unanswered."
+        )
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CommandError(f"{text!r} is no time in ISO 8601.", returncode=NOT_POSSIBLE) from error
+    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+
+
+def _amount(minor: int, difference: Difference) -> str:
+    return str(Money(minor, difference.currency))
+
+
+def _as_json(account: ProviderAccount, run: Reconciliation, seen: list[Difference]) -> dict[str, Any]:
+    return {
+        "account": account.code,
+        "compared": run.compared,
+        "in_progress": run.in_progress,
+        "untold": run.untold,
+        "unanswered": run.unanswered,
+        "differences": [
+            {
+                "order_code": difference.order_code,
+                "payment": difference.payment.reference if difference.payment else None,
+                "kind": difference.kind,
+                "currency": difference.currency,
+                "ours_minor": difference.ours_minor,
+                "theirs_minor": difference.theirs_minor,
+                "found_at": difference.found_at.isoformat(),
+            }
+            for difference in seen
+        ],
+    }

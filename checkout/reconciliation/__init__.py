@@ -1,0 +1,83 @@
+"""Compare our books with the providers', to the minor unit, and report every difference.
+
+Per attempt: authorised, captured and refunded by our operations; per payment: captured, refunded and in
+process by our ledger; and orders that only the provider has. Payments that are on their way are left for
+when they are at rest. Nothing is corrected: a difference is for people.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.models import Difference, ProviderAccount, Reconciliation
+from checkout.reconciliation.payments import compare_payments
+from checkout.reconciliation.strangers import find_strangers
+
+__all__ = ["reconcile", "reconcile_account", "reconcile_when_due"]
+
+# Rows are dated before they are committed, by processes whose clocks differ. What is younger than this, or
+# may still be on its way to a service, is looked at again by the next run.
+OVERLAP = timedelta(minutes=5)
+
+
+def reconcile(account: str | None = None, since: datetime | None = None) -> list[Difference]:
+    """Compare one account (by code) or all; returns the differences that there are.
+
+    ``since``: what changed since then, once more; otherwise what changed since the last run. What differed
+    before is always compared. Raises ``ProviderAccount.DoesNotExist``.
+    """
+    accounts = [ProviderAccount.objects.get(code=account)] if account else ProviderAccount.objects.all()
+    return [difference for found in accounts for difference in reconcile_account(found, since)[1]]
+
+
+def reconcile_account(
+    account: ProviderAccount, since: datetime | None = None
+) -> tuple[Reconciliation, list[Difference]]:
+    """Compare one account; returns what was counted, and the differences that there are."""
+    return _run(account, Reconciliation.objects.create(account=account), since, lambda: False)
+
+
+def reconcile_when_due(should_stop: Callable[[], bool] = lambda: False) -> list[Difference]:
+    """Compare the accounts whose last run began longer ago than ``conf.reconciliation_interval``.
+
+    Any number of processes may call this at any time: one of them runs. ``should_stop`` is asked between two
+    payments; what is left is for the next run.
+    """
+    return [
+        difference
+        for account in ProviderAccount.objects.order_by("pk")
+        if not should_stop() and (run := _claim(account)) is not None
+        for difference in _run(account, run, None, should_stop)[1]
+    ]
+
+
+@transaction.atomic
+def _claim(account: ProviderAccount) -> Reconciliation | None:
+    """Begin a run, unless somebody else has begun one lately."""
+    ProviderAccount.objects.select_for_update(of=("self",)).get(pk=account.pk)
+    recent = timezone.now() - conf.reconciliation_interval
+    if Reconciliation.objects.filter(account=account, started_at__gt=recent).exists():
+        return None
+    return Reconciliation.objects.create(account=account)
+
+
+def _run(
+    account: ProviderAccount,
+    run: Reconciliation,
+    since: datetime | None,
+    should_stop: Callable[[], bool],
+) -> tuple[Reconciliation, list[Difference]]:
+    so_far = Reconciliation.objects.filter(account=account).aggregate(
+        compared=Max("compared_until"), listed=Max("listed_until")
+    )
+    until = run.started_at - max(OVERLAP, conf.service_wait)
+    seen = compare_payments(account, run, since or so_far["compared"], until, should_stop)
+    seen += find_strangers(account, run, since or so_far["listed"], until, should_stop)
+    run.differing = len({difference.pk for difference in seen})
+    run.finished_at = timezone.now()
+    run.save()
+    return run, seen

@@ -1,0 +1,45 @@
+"""Which payments may differ from the provider's books: those that changed, and those that differed before."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db.models import F, Q
+
+from checkout.models import Difference, Payment, ProviderAccount, Saga
+
+BATCH = 2_000
+
+
+def changed_payments(account: ProviderAccount, since: datetime | None) -> Iterator[tuple[datetime, int]]:
+    """Yield when each payment of the account changed, oldest first, with its primary key.
+
+    A payment changes with its own row or with a saga's: one that was parked moves no payment.
+    """
+    done: set[int] = set()
+    while batch := _batch(account, since):
+        fresh = [(changed_at, pk) for changed_at, pk in batch if pk not in done]
+        if not fresh:
+            return
+        for changed_at, pk in fresh:
+            if pk not in done:
+                done.add(pk)
+                yield changed_at, pk
+        since = batch[-1][0]
+
+
+def differing_payments(account: ProviderAccount) -> list[int]:
+    """Return the payments with open differences."""
+    found = Difference.objects.filter(account=account, resolved_at__isnull=True, payment__isnull=False)
+    return list(found.order_by("payment_id").values_list("payment_id", flat=True).distinct())
+
+
+def _batch(account: ProviderAccount, since: datetime | None) -> list[tuple[datetime, int]]:
+    """The oldest changes from ``since`` on; those of that moment again, since several may have its time."""
+    is_due = Q(updated_at__gte=since) if since else Q()
+    payments = Payment.objects.filter(is_due, attempts__provider_account=account)
+    sagas = Saga.objects.filter(is_due, attempt__provider_account=account)
+    changes = [
+        *payments.order_by("updated_at").values_list("updated_at", "pk").distinct()[:BATCH],
+        *sagas.order_by("updated_at").values_list("updated_at", F("payment_id"))[:BATCH],
+    ]
+    return sorted(changes)[:BATCH]

@@ -1,0 +1,69 @@
+"""Compare payments that we know with the provider's books.
+
+Nothing is corrected here. Our books are read before and after the provider was asked: only when nothing
+moved in between do the two belong together.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from checkout.models import Difference, Payment, ProviderAccount, Reconciliation
+from checkout.reconciliation.changed import changed_payments, differing_payments
+from checkout.reconciliation.comparison import compare
+from checkout.reconciliation.differences import record
+from checkout.reconciliation.our_books import our_books
+from checkout.reconciliation.provider_books import Unanswered, told
+
+SAVE_EVERY = 100
+# Questions without an answer after which a run gives up.
+PATIENCE = 5
+
+
+def compare_payments(
+    account: ProviderAccount,
+    run: Reconciliation,
+    since: datetime | None,
+    until: datetime,
+    should_stop: Callable[[], bool],
+) -> list[Difference]:
+    """Compare what changed ``since`` and what differed before; returns the differences that there are.
+
+    ``run`` counts, and remembers how far it got: at most ``until``, and not beyond what got no answer. A
+    provider that does not answer is left alone soon.
+    """
+    seen: list[Difference] = []
+    differing = differing_payments(account)
+    for pk in differing:
+        if should_stop() or run.unanswered >= PATIENCE:
+            return seen
+        seen += _compare(account, run, pk)
+    for number, (changed_at, pk) in enumerate(changed_payments(account, since), start=1):
+        if should_stop() or run.unanswered >= PATIENCE:
+            return seen
+        if pk not in differing:
+            seen += _compare(account, run, pk)
+        if not run.unanswered:
+            run.compared_until = min(changed_at, until)
+        if number % SAVE_EVERY == 0:
+            run.save()
+    if not run.unanswered:
+        run.compared_until = until
+    return seen
+
+
+def _compare(account: ProviderAccount, run: Reconciliation, pk: int) -> list[Difference]:
+    before = our_books(pk, account)
+    if before.is_in_progress:
+        run.in_progress += 1
+        return []
+    try:
+        theirs = {code: told(account, code, before.currency).position for code in before.attempts}
+    except Unanswered:
+        run.unanswered += 1
+        return []
+    if our_books(pk, account) != before:
+        run.in_progress += 1
+        return []
+    run.compared += 1
+    run.untold += sum(position is None for position in theirs.values())
+    return record(account, Payment.objects.get(pk=pk), compare(before, theirs))

@@ -1,0 +1,80 @@
+"""What a provider's books say. Asked with no lock, no transaction and no database connection held."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import structlog
+from django.db import close_old_connections, connection
+
+from checkout.errors import ProviderError
+from checkout.models import Attempt, ProviderAccount
+from checkout.money import Money
+from checkout.providers.base import Outcome, Position, Provider, ProviderResult
+from checkout.providers.registry import get_provider
+
+log = structlog.get_logger(__name__)
+
+FIRST_WINDOW = timedelta(minutes=10)
+LONGEST_WINDOW = timedelta(days=1)
+# A window with fewer orders than this is followed by one twice as long, a fuller one by one half as long.
+FEW, MANY = 200, 2_000
+
+T = TypeVar("T")
+
+
+class Unanswered(Exception):
+    """The provider did not answer, or not so that we understand it. Nothing is known, nothing was changed."""
+
+
+def told(account: ProviderAccount, order_code: str, currency: str) -> ProviderResult:
+    """Return what the provider says of an order. Raises ``Unanswered``.
+
+    Of an order that it has no record of, or not yet, there is no money; that needs no words of the provider.
+    """
+    result = _ask(account, lambda provider: provider.inquire(order_code))
+    if result.outcome == Outcome.UNKNOWN:
+        raise Unanswered
+    if result.outcome != Outcome.NOT_SENT:
+        return result
+    nothing = Money(0, currency)
+    return replace(result, position=Position(authorised=nothing, captured=nothing, refunded=nothing))
+
+
+def unknown_orders(
+    account: ProviderAccount, since: datetime, until: datetime
+) -> Iterator[tuple[datetime, list[ProviderResult]]]:
+    """Go through the provider's orders of this time, window by window.
+
+    Yield until when the provider's orders have been looked at, and those among them that we do not know.
+    Raises ``Unanswered``. A provider that lists no orders has none.
+    """
+    if not _ask(account, lambda provider: provider.lists_orders):
+        return
+    window = FIRST_WINDOW
+    while since < until:
+        begin, end = since, min(since + window, until)
+        orders = _ask(account, lambda provider, begin=begin, end=end: provider.orders(begin, end))  # type: ignore[misc]
+        yield end, _strangers(orders)
+        if len(orders) < FEW:
+            window = min(window * 2, LONGEST_WINDOW)
+        elif len(orders) > MANY:
+            window /= 2
+        since = end
+
+
+def _strangers(orders: Sequence[ProviderResult]) -> list[ProviderResult]:
+    codes = [order.order_code for order in orders]
+    known = set(Attempt.objects.filter(order_code__in=codes).values_list("order_code", flat=True))
+    return [order for order in orders if order.order_code not in known]
+
+
+def _ask(account: ProviderAccount, question: Callable[[Provider], T]) -> T:
+    if not connection.in_atomic_block:
+        close_old_connections()
+    try:
+        return question(get_provider(account.opened()))
+    except ProviderError as error:
+        log.warning("provider could not be asked", account=account.code, reason=str(error))
+        raise Unanswered from error

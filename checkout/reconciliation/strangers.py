@@ -1,0 +1,52 @@
+"""Look for orders that only the provider knows, where the provider lists its orders."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from checkout.models import Attempt, Difference, ProviderAccount, Reconciliation
+from checkout.reconciliation.comparison import compare_stranger
+from checkout.reconciliation.differences import record
+from checkout.reconciliation.provider_books import Unanswered, told, unknown_orders
+
+UNKNOWN_CURRENCY = "XXX"
+CLOCK_SKEW = timedelta(minutes=1)
+
+
+def find_strangers(
+    account: ProviderAccount,
+    run: Reconciliation,
+    since: datetime | None,
+    until: datetime,
+    should_stop: Callable[[], bool],
+) -> list[Difference]:
+    """Go through the orders submitted ``since`` and those found before; returns the differences.
+
+    ``run`` remembers how far it got: at most ``until``, since the provider may list an order late.
+    """
+    seen: list[Difference] = []
+    try:
+        seen += _found_before(account)
+        begin = since or _beginning(account, until)
+        for end, strangers in unknown_orders(account, begin, run.started_at + CLOCK_SKEW):
+            seen += record(account, None, map(compare_stranger, strangers))
+            run.listed_until = min(end, until)
+            if should_stop():
+                break
+    except Unanswered:
+        run.unanswered += 1
+    return seen
+
+
+def _found_before(account: ProviderAccount) -> list[Difference]:
+    """Perhaps their money was given back meanwhile, or the order is known now."""
+    found = Difference.objects.filter(account=account, kind=Difference.Kind.ORDER, resolved_at__isnull=True)
+    codes = list(found.values_list("order_code", flat=True))
+    known = set(Attempt.objects.filter(order_code__in=codes).values_list("order_code", flat=True))
+    asked = [told(account, code, UNKNOWN_CURRENCY) for code in codes]
+    compared = [compare_stranger(order, is_known=order.order_code in known) for order in asked]
+    return record(account, None, compared)
+
+
+def _beginning(account: ProviderAccount, until: datetime) -> datetime:
+    first = Attempt.objects.filter(provider_account=account).order_by("created_at").first()
+    return min(first.created_at if first else until, until) - timedelta(days=1)

@@ -1,0 +1,110 @@
+"""Payments at rest, in our books and in those of a provider without a network."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from checkout.models import Attempt, LedgerEntry, Merchant, Operation, Payment, ProviderAccount
+from checkout.money import Money
+from checkout.providers.memory_books import Books, Order, OrderState, books_of, forget_books
+from checkout.services.ledger import ACCOUNTS
+from checkout.states import AttemptState, PaymentState
+
+LONG_AGO = timedelta(hours=2)
+PAID = 1250
+
+
+@pytest.fixture
+def books(settings) -> Iterator[Books]:
+    """What the provider of the account "twin" believes."""
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {}, "other": {}}
+    forget_books()
+    yield books_of("twin")
+    forget_books()
+
+
+@pytest.fixture
+def account(db, books) -> ProviderAccount:
+    merchant = Merchant.objects.create(code="shop", name="The Shop")
+    return ProviderAccount.objects.create(
+        merchant=merchant, code="twin", provider="memory", merchant_code="TWIN", endpoint=""
+    )
+
+
+@dataclass
+class Paid:
+    """A payment of 12.50 GBP that both books have as authorised."""
+
+    payment: Payment
+    attempt: Attempt
+    order: Order
+
+    def operation(self, kind: str, minor: int, state: str = Operation.State.DONE) -> Operation:
+        """In our books only, ledger included when it is done."""
+        made = Operation.objects.create(
+            payment=self.payment,
+            attempt=self.attempt,
+            kind=kind,
+            amount_minor=minor,
+            currency="GBP",
+            state=state,
+        )
+        if state == Operation.State.DONE:
+            for posting in {"capture": ("capture_requested", "captured"), "refund": ("refunded",)}.get(
+                kind, ()
+            ):
+                self.post(posting, made.reference, minor)
+        return made
+
+    def post(self, kind: str, reference: str, minor: int) -> None:
+        debit, credit = ACCOUNTS[kind]
+        for name, amount in ((debit, minor), (credit, -minor)):
+            LedgerEntry.objects.create(
+                posting=f"{kind}:{reference}",
+                account=name,
+                payment_reference=self.payment.reference,
+                amount_minor=amount,
+                currency="GBP",
+            )
+
+    def books_have(self, *, captured: int = 0, refunded: int = 0) -> None:
+        """In the provider's books only."""
+        self.order.captured, self.order.refunded = Money(captured, "GBP"), Money(refunded, "GBP")
+
+
+@pytest.fixture
+def paid(account: ProviderAccount, books: Books) -> Callable[[], Paid]:
+    """Makes such payments, none of which has changed for two hours."""
+
+    def make() -> Paid:
+        payment = Payment.objects.create(
+            merchant=account.merchant,
+            order_reference=f"A-{Payment.objects.count()}",
+            description="Tea",
+            amount_minor=PAID,
+            currency="GBP",
+            state=PaymentState.AUTHORISED,
+        )
+        Payment.objects.filter(pk=payment.pk).update(updated_at=timezone.now() - LONG_AGO)
+        attempt = Attempt.objects.create(
+            payment=payment,
+            number=1,
+            provider_account=account,
+            order_code=f"{payment.reference}-1",
+            session_id="s",
+            state=AttemptState.AUTHORISED,
+        )
+        order = Order(
+            order_code=attempt.order_code,
+            session_id="s",
+            amount=Money(PAID, "GBP"),
+            state=OrderState.AUTHORISED,
+            submitted_at=timezone.now() - LONG_AGO,
+        )
+        books.orders[order.order_code] = order
+        return Paid(payment, attempt, order)
+
+    return make

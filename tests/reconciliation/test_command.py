@@ -1,0 +1,71 @@
+"""`manage.py reconcile`."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from checkout.models import Attempt
+from checkout.providers.memory import MemoryProvider
+from checkout.states import AttemptState
+from tests.reconciliation.conftest import PAID
+from tests.reconciliation.test_progress import _refuse_connection
+
+
+def test_it_prints_what_it_compared_when_the_books_agree(paid, capsys):
+    paid()
+    call_command("reconcile")
+    assert capsys.readouterr().out == (
+        "twin: 1 payments compared, 0 differences; 0 in progress, 0 orders not told by the provider, "
+        "0 questions unanswered.\n"
+    )
+
+
+def test_it_prints_every_difference_and_exits_with_1(paid, capsys):
+    purchase = paid()
+    Attempt.objects.update(state=AttemptState.REFUSED)
+    with pytest.raises(SystemExit) as ended:
+        call_command("reconcile")
+    assert ended.value.code == 1
+    line = capsys.readouterr().out.splitlines()[0]
+    assert f"{purchase.attempt.order_code}  authorised: ours 0.00 GBP, theirs 12.50 GBP" in line
+    assert purchase.payment.reference in line
+
+
+def test_it_prints_one_json_object(paid, capsys):
+    purchase = paid()
+    Attempt.objects.update(state=AttemptState.REFUSED)
+    with pytest.raises(SystemExit):
+        call_command("reconcile", "--json")
+    (account,) = json.loads(capsys.readouterr().out)["accounts"]
+    (difference,) = account.pop("differences")
+    assert account == {"account": "twin", "compared": 1, "in_progress": 0, "untold": 0, "unanswered": 0}
+    assert difference.pop("found_at")
+    assert difference == {
+        "order_code": purchase.attempt.order_code,
+        "payment": purchase.payment.reference,
+        "kind": "authorised",
+        "currency": "GBP",
+        "ours_minor": 0,
+        "theirs_minor": PAID,
+    }
+
+
+def test_it_exits_with_2_when_the_provider_does_not_answer(paid, monkeypatch):
+    paid()
+    monkeypatch.setattr(MemoryProvider, "inquire", _refuse_connection)
+    with pytest.raises(SystemExit) as ended:
+        call_command("reconcile")
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("arguments", [["--account", "nobody"], ["--since", "yesterday"]])
+def test_what_is_not_understood_is_refused(account, arguments):
+    with pytest.raises(CommandError):
+        call_command("reconcile", *arguments)
+
+
+@pytest.mark.parametrize("since", ["2026-11-25", "2026-11-25T10:00:00Z", "2026-11-25T10:00:00+02:00"])
+def test_times_are_taken_with_and_without_a_zone(account, since, capsys):
+    call_command("reconcile", "--since", since, "--account", "twin")
+    assert "0 differences" in capsys.readouterr().out

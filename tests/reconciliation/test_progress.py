@@ -1,0 +1,131 @@
+"""What a run compares, and where the next one goes on."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from checkout.errors import ProviderUnavailable
+from checkout.models import Attempt, Payment, Reconciliation, Saga
+from checkout.providers.memory import MemoryProvider
+from checkout.reconciliation import reconcile, reconcile_when_due
+from checkout.states import AttemptState
+from tests.reconciliation.conftest import LONG_AGO
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Order codes that the provider was asked about, in their order."""
+    codes = []
+    inquire = MemoryProvider.inquire
+    monkeypatch.setattr(
+        MemoryProvider, "inquire", lambda provider, code: (codes.append(code), inquire(provider, code))[1]
+    )
+    return codes
+
+
+def test_the_next_run_looks_at_what_changed_only(paid, asked):
+    untouched, changed, parked = paid(), paid(), paid()
+    reconcile()
+    assert len(asked) == 3
+    asked.clear()
+    Payment.objects.filter(pk=changed.payment.pk).update(updated_at=timezone.now())
+    Saga.objects.create(
+        kind="capture",
+        key="k",
+        payment=parked.payment,
+        attempt=parked.attempt,
+        step="s",
+        status=Saga.Status.PARKED,
+    )
+    reconcile()
+    assert sorted(asked) == sorted([changed.attempt.order_code, parked.attempt.order_code])
+    assert untouched.attempt.order_code not in asked
+
+
+def test_what_differed_is_looked_at_again_though_it_did_not_change(paid, asked):
+    paid()
+    Attempt.objects.update(state=AttemptState.REFUSED)
+    reconcile()
+    asked.clear()
+    assert len(reconcile()) == 1
+    assert len(asked) == 1
+
+
+def test_a_change_that_was_committed_late_is_not_missed(paid, asked):
+    paid()
+    reconcile()
+    asked.clear()
+    late = paid()
+    Payment.objects.filter(pk=late.payment.pk).update(updated_at=timezone.now() - timedelta(minutes=4))
+    reconcile()
+    assert asked == [late.attempt.order_code]
+
+
+def test_since_looks_at_everything_from_then_on(paid, asked):
+    paid()
+    reconcile()
+    reconcile()
+    assert len(asked) == 1
+    reconcile(since=timezone.now() - 2 * LONG_AGO)
+    assert len(asked) == 2
+
+
+def test_what_got_no_answer_is_asked_again_by_the_next_run(paid, monkeypatch):
+    paid()
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryProvider, "inquire", _refuse_connection)
+        assert reconcile() == []
+    assert Reconciliation.objects.get().unanswered == 1
+    Attempt.objects.update(state=AttemptState.REFUSED)
+    assert len(reconcile()) == 1
+
+
+def test_a_provider_that_does_not_answer_is_left_alone_soon(paid, monkeypatch):
+    asked = []
+    for _ in range(12):
+        paid()
+    monkeypatch.setattr(MemoryProvider, "inquire", lambda _, code: (asked.append(code), _refuse_connection()))
+    reconcile()
+    assert len(asked) == 5
+
+
+def _refuse_connection(*_arguments):
+    raise ProviderUnavailable("No connection.")
+
+
+def test_a_run_that_is_stopped_is_continued_by_the_next(paid, asked):
+    purchases = [paid() for _ in range(4)]
+    for hours, purchase in enumerate(purchases, start=2):
+        moment = timezone.now() - timedelta(hours=10 - hours)
+        Payment.objects.filter(pk=purchase.payment.pk).update(updated_at=moment)
+    reconcile_when_due(should_stop=lambda: len(asked) >= 2)
+    codes = [purchase.attempt.order_code for purchase in purchases]
+    assert asked == codes[:2]
+    asked.clear()
+    reconcile()
+    assert set(codes[2:]) <= set(asked)
+    assert codes[0] not in asked
+
+
+def test_the_timer_runs_once_in_an_interval(paid, asked, settings):
+    settings.CHECKOUT_RECONCILIATION_SECONDS = 3600
+    paid()
+    reconcile_when_due()
+    Payment.objects.update(updated_at=timezone.now())
+    reconcile_when_due()
+    assert len(asked) == 1
+    Reconciliation.objects.update(started_at=timezone.now() - LONG_AGO)
+    reconcile_when_due()
+    assert len(asked) == 2
+
+
+def test_more_changes_at_one_moment_than_fit_a_batch_are_all_compared(paid, asked, monkeypatch):
+    monkeypatch.setattr("checkout.reconciliation.changed.BATCH", 3)
+    for _ in range(7):
+        paid()
+    moment = timezone.now() - LONG_AGO
+    for offset, payment in enumerate(Payment.objects.all()):
+        Payment.objects.filter(pk=payment.pk).update(updated_at=moment + timedelta(seconds=offset // 2))
+    reconcile()
+    assert len(asked) == len(set(asked)) == 7

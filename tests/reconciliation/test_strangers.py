@@ -1,0 +1,102 @@
+"""Orders that the provider has and we do not."""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from django.utils import timezone
+
+from checkout.models import Attempt, Reconciliation
+from checkout.money import Money
+from checkout.providers.memory import MemoryProvider
+from checkout.providers.memory_books import Order, OrderState
+from checkout.reconciliation import reconcile
+from tests.reconciliation.conftest import LONG_AGO, PAID
+
+
+@pytest.fixture
+def stranger(account, books):
+    order = Order(
+        order_code="from-nowhere",
+        session_id="s",
+        amount=Money(999, "EUR"),
+        state=OrderState.AUTHORISED,
+        submitted_at=timezone.now() - LONG_AGO,
+    )
+    books.orders[order.order_code] = order
+    return order
+
+
+def test_an_order_that_only_the_provider_knows_is_a_difference(stranger, paid):
+    paid()
+    (difference,) = reconcile()
+    assert (difference.kind, difference.order_code) == ("order", "from-nowhere")
+    assert (difference.ours_minor, difference.theirs_minor, difference.currency) == (0, 999, "EUR")
+    assert difference.payment is None
+
+
+def test_it_stays_until_its_money_is_given_back(stranger):
+    assert len(reconcile()) == 1
+    assert len(reconcile()) == 1
+    stranger.state = OrderState.CANCELLED
+    assert reconcile() == []
+
+
+def test_it_stays_until_we_know_it(stranger, paid):
+    reconcile()
+    Attempt.objects.filter(pk=paid().attempt.pk).update(order_code="from-nowhere")
+    assert "order" not in {difference.kind for difference in reconcile()}
+
+
+def test_an_order_without_money_is_none(stranger):
+    stranger.state = OrderState.REFUSED
+    assert reconcile() == []
+
+
+def test_the_list_is_gone_through_from_where_the_last_run_ended(stranger, monkeypatch):
+    periods = []
+    orders = MemoryProvider.orders
+    monkeypatch.setattr(
+        MemoryProvider,
+        "orders",
+        lambda provider, since, until: (periods.append((since, until)), orders(provider, since, until))[1],
+    )
+    reconcile()
+    first = list(periods)
+    assert all(end == begin for (_, end), (begin, _) in pairwise(first))
+    assert first[0][0] <= stranger.submitted_at < first[-1][1]
+    periods.clear()
+    reached = Reconciliation.objects.get().listed_until
+    assert stranger.submitted_at < reached < first[-1][1]
+    reconcile()
+    assert periods[0][0] == reached
+
+
+def test_busy_times_are_asked_for_in_shorter_pieces(account, books, monkeypatch):
+    monkeypatch.setattr("checkout.reconciliation.provider_books.FEW", 1)
+    monkeypatch.setattr("checkout.reconciliation.provider_books.MANY", 1)
+    lengths = []
+    orders = MemoryProvider.orders
+    begin = timezone.now() - LONG_AGO
+    for number in range(6):
+        books.orders[f"o-{number}"] = Order(
+            order_code=f"o-{number}",
+            session_id="s",
+            amount=Money(PAID, "GBP"),
+            state=OrderState.REFUSED,
+            submitted_at=begin + timedelta(minutes=number),
+        )
+    monkeypatch.setattr(
+        MemoryProvider,
+        "orders",
+        lambda provider, since, until: (lengths.append(until - since), orders(provider, since, until))[1],
+    )
+    reconcile(since=begin)
+    assert lengths[1] == lengths[0] / 2
+    assert lengths[-2] > lengths[1]
+
+
+def test_a_provider_that_lists_nothing_is_not_asked_to(stranger, monkeypatch):
+    monkeypatch.setattr(MemoryProvider, "lists_orders", False)
+    assert reconcile() == []
+    assert Reconciliation.objects.get().unanswered == 0

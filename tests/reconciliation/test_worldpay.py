@@ -1,0 +1,93 @@
+"""The same over the provider's own protocol, with the sandbox as the provider."""
+
+import pytest
+
+from checkout.management.commands.load_example import load_account
+from checkout.models import Attempt, Merchant, Payment
+from checkout.reconciliation import reconcile, reconcile_account
+from checkout.states import AttemptState, PaymentState
+from tests.reconciliation.conftest import Paid
+from tests.sandbox.conftest import key_file, sandbox, sandbox_of
+from tests.sandbox.merchant import Merchant as SandboxMerchant
+from tests.sandbox.merchant import turn
+from tests.support.waiting import wait_until
+
+__all__ = ["key_file", "sandbox", "sandbox_of"]
+
+
+@pytest.fixture
+def provider(sandbox) -> SandboxMerchant:
+    """Somebody who sends to the provider what we know nothing of."""
+    return SandboxMerchant(sandbox)
+
+
+@pytest.fixture
+def account(db, sandbox, settings):
+    settings.SANDBOX_URL = sandbox
+    return load_account(Merchant.objects.create(code="shop", name="The Shop"))
+
+
+@pytest.fixture
+def paid(account, provider) -> Paid:
+    payment = Payment.objects.create(
+        merchant=account.merchant,
+        order_reference="A-1",
+        description="Tea",
+        amount_minor=1050,
+        currency="GBP",
+        state=PaymentState.AUTHORISED,
+    )
+    attempt = Attempt.objects.create(
+        payment=payment,
+        number=1,
+        provider_account=account,
+        order_code=f"{payment.reference}-1",
+        session_id="s",
+        state=AttemptState.AUTHORISED,
+    )
+    provider.submit(attempt.order_code)
+    return Paid(payment, attempt, order=None)
+
+
+def captured(provider, order_code, minor):
+    provider.capture(order_code, minor)
+    wait_until(lambda: provider.books(order_code)["captured"] == minor, "the capture to be booked")
+
+
+def test_a_part_that_is_captured_and_refunded_agrees_to_the_minor_unit(paid, provider, account):
+    assert reconcile() == []
+    captured(provider, paid.attempt.order_code, 600)
+    provider.refund(paid.attempt.order_code, 599)
+    wait_until(lambda: provider.books(paid.attempt.order_code)["refunded"] == 599, "the refund")
+    paid.operation("capture", 600)
+    paid.operation("refund", 599)
+    run, differences = reconcile_account(account)
+    assert differences == []
+    assert (run.compared, run.untold, run.unanswered) == (1, 0, 0)
+
+
+def test_a_capture_that_we_know_nothing_of_is_found(paid, provider):
+    captured(provider, paid.attempt.order_code, 1)
+    told = {(difference.kind, difference.ours_minor, difference.theirs_minor) for difference in reconcile()}
+    assert told == {("captured", 0, 1), ("ledger_captured", 0, 1)}
+
+
+def test_an_order_that_we_know_nothing_of_is_found_with_its_money(paid, provider, account):
+    provider.submit("from-nowhere", amount=777)
+    provider.submit("refused-from-nowhere", "REFUSED")
+    (difference,) = reconcile()
+    assert (difference.kind, difference.order_code, difference.theirs_minor) == ("order", "from-nowhere", 777)
+    provider.cancel("from-nowhere")
+    assert reconcile() == []
+
+
+@pytest.mark.parametrize("fault", ["500_before", "reset_before", "truncated", "html", "last_event_unknown"])
+def test_a_bad_answer_is_no_difference(paid, provider, account, fault):
+    turn(provider.url, knob={"verb": "inquiry", "fault": fault, "times": None})
+    run, differences = reconcile_account(account)
+    assert differences == []
+    assert run.unanswered == 1
+    turn(provider.url, reset=True)
+    run, differences = reconcile_account(account)
+    assert differences == []
+    assert (run.compared, run.unanswered) == (1, 0)
