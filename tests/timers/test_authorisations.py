@@ -1,0 +1,88 @@
+"""An authorisation that nobody captures is given back, once, before it lapses."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment
+from checkout.timers.authorisations import KEY, void_expired
+from tests.services.at_once import at_once
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def authorised(attempt: Attempt, settings) -> Attempt:
+    """Since two hours."""
+    settings.CHECKOUT_AUTHORISATION_SECONDS = 3600
+    long_ago = timezone.now() - timedelta(hours=2)
+    attempt.state = Attempt.State.AUTHORISED
+    attempt.save()
+    Payment.objects.update(state=Payment.State.AUTHORISED, created_at=long_ago)
+    Fact.objects.create(payment=attempt.payment, kind="authorised", source="saga", recorded_at=long_ago)
+    return attempt
+
+
+def operation(attempt: Attempt, kind: str, state: str) -> None:
+    Operation.objects.create(
+        payment=attempt.payment, attempt=attempt, kind=kind, state=state, amount_minor=1250, currency="GBP"
+    )
+
+
+def test_it_is_voided_by_the_clock_once(authorised: Attempt):
+    assert (void_expired(), void_expired()) == (1, 0)
+    void = Operation.objects.get()
+    assert (void.kind, void.requested_by, void.idempotency_key) == ("void", "clock", KEY)
+    assert OutboxMessage.objects.filter(type="checkout.start_operation").count() == 1
+
+
+def test_one_that_is_young_is_left(authorised: Attempt):
+    Fact.objects.filter(kind="authorised").update(recorded_at=timezone.now() - timedelta(minutes=59))
+    assert void_expired() == 0
+
+
+def test_a_payment_older_than_its_authorisation_counts_from_that(authorised: Attempt):
+    Fact.objects.filter(kind="authorised").delete()
+    assert void_expired() == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "voided"),
+    [
+        ("capture", "requested", 0),
+        ("capture", "unknown", 0),
+        ("capture", "done", 0),
+        ("void", "pending", 0),
+        ("capture", "refused", 1),
+        ("void", "refused", 1),
+    ],
+)
+def test_what_is_captured_or_voided_or_about_to_be_is_left(authorised: Attempt, kind, state, voided):
+    operation(authorised, kind, state)
+    assert void_expired() == voided
+
+
+@pytest.mark.parametrize("state", ["captured", "capture_pending", "voided", "conflicted", "expired"])
+def test_what_is_not_authorised_any_more_is_left(authorised: Attempt, state: str):
+    Payment.objects.update(state=state)
+    assert void_expired() == 0
+
+
+def test_a_void_that_was_refused_is_not_asked_for_again(authorised: Attempt):
+    void_expired()
+    Operation.objects.update(state=Operation.State.REFUSED)
+    assert void_expired() == 0
+
+
+def test_a_request_that_is_turned_down_is_no_error(authorised: Attempt):
+    """Its attempt is another's by now, so that the request is turned down."""
+    Attempt.objects.update(state=Attempt.State.CONFLICTED)
+    assert void_expired() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_relays_ask_once(authorised: Attempt):
+    at_once(*[void_expired] * 4)
+    assert Operation.objects.count() == 1
+    assert OutboxMessage.objects.filter(type="checkout.start_operation").count() == 1
