@@ -68,6 +68,10 @@ class Postgresql:
         """Fast shutdown, which is SIGINT: sessions are ended, data is flushed."""
         end(self._server, signal.SIGINT)
 
+    def crash(self) -> None:
+        """Immediate shutdown, which is SIGQUIT: sessions are dropped, and the next start recovers from the log."""
+        end(self._server, signal.SIGQUIT)
+
     def _create_cluster(self, output: IO[bytes]) -> None:
         password_file = self.folder / "password"
         command = ["initdb", "-D", str(self._data), "-U", ROLE, "-A", "scram-sha-256"]

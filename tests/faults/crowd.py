@@ -1,0 +1,92 @@
+"""All the shoppers of a campaign, and what each purchase came to for whoever waited for it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+import aiohttp
+
+from tests.faults import habits
+from tests.faults.client import Client, Gates
+from tests.faults.merchant import Merchant, Order
+from tests.faults.recorder import Recorder, now
+from tests.faults.shopper import Lost, Shopper, Stopped
+
+# Of the payments, those that begin in the example shop; the others are created by the merchant's server.
+FROM_THE_SHOP = 0.25
+SHOPPERS_AT_ONCE = 120
+
+
+@dataclass
+class Crowd:
+    """`began` and `seconds` tell by payment when its purchase began and how long its shopper took."""
+
+    session: aiohttp.ClientSession
+    gateway: str
+    sealed: Mapping[str, str]
+    recorder: Recorder
+    merchant: Merchant
+    seed: int
+    stop: asyncio.Event
+    started: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    began: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    _gates: Gates = field(default_factory=Gates)
+    _present: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def present(self) -> int:
+        return len(self._present)
+
+    async def send_in(self, count: int) -> None:
+        """Let `count` shoppers more begin, as soon as there is room for them."""
+        for _ in range(count):
+            while self.present >= SHOPPERS_AT_ONCE:
+                await asyncio.wait(self._present, return_when=asyncio.FIRST_COMPLETED)
+            task = asyncio.create_task(self._purchase(self.started))
+            self.started += 1
+            self._present.add(task)
+            task.add_done_callback(self._present.discard)
+            # Let the new one send its first request before the next comes.
+            await asyncio.sleep(0)
+
+    async def thin_out(self, seconds: float) -> None:
+        """Wait until all have gone, but not longer than this."""
+        if self._present:
+            await asyncio.wait(self._present, timeout=seconds)
+
+    async def leave(self, seconds: float) -> None:
+        """Wait until all have gone; after `seconds` those who wait for something give up."""
+        await self.thin_out(seconds)
+        self.stop.set()
+        await asyncio.gather(*self._present)
+
+    async def _purchase(self, number: int) -> None:
+        random = Random(f"{self.seed}:{number}")  # noqa: S311 (repeatable by design)
+        habit = habits.draw(random)
+        self.kinds[habit.kind] += 1
+        client = Client(self.session, self.gateway, self.recorder, self._gates)
+        order: Order | None = None
+        if random.random() >= FROM_THE_SHOP:
+            order = await self.merchant.create(f"campaign-{self.seed}-{number}", random)
+            if order is None:
+                return
+            client.payment = order.reference
+        shopper = Shopper(client, habit, self.sealed, random, self.stop)
+        began = now()
+        try:
+            await shopper.buy()
+        except Stopped:
+            return
+        except Lost as lost:
+            self.lost.append(f"{client.payment}: {lost}")
+            return
+        finally:
+            self.began[client.payment] = began
+        self.seconds[client.payment] = now() - began
+        if order is not None and shopper.is_paid:
+            await self.merchant.run_errand(order, random)

@@ -1,0 +1,210 @@
+"""What is there to be judged after a campaign: the provider's books, our database, and what clients saw.
+
+Plain rows, so that the invariants are functions of values and can be tried on invented evidence.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psycopg
+import requests
+from psycopg.rows import class_row
+
+from tests.faults.recorder import Asked, Seen
+
+PAGE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    reference: str
+    order_reference: str
+    state: str
+    minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    payment: str
+    order_code: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    payment: str
+    reference: str
+    kind: str
+    minor: int
+    state: str
+    requested_by: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saga:
+    payment: str
+    kind: str
+    step: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    payment: str
+    posting: str
+    account: str
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An event that moved a payment; `state` is where to, empty when the fact does not say."""
+
+    payment: str
+    event: str
+    actor: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The provider's sums of one order, in minor units. `faults` struck it on purpose."""
+
+    code: str
+    currency: str
+    authorisations: int
+    authorised: int
+    cancelled: int
+    capture_requested: int
+    captured: int
+    refund_requested: int
+    refunded: int
+    faults: frozenset[str] = frozenset()
+
+
+@dataclass
+class Evidence:
+    payments: dict[str, Payment] = field(default_factory=dict)
+    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
+    operations: dict[str, list[Operation]] = field(default_factory=dict)
+    sagas: dict[str, list[Saga]] = field(default_factory=dict)
+    ledger: dict[str, list[LedgerEntry]] = field(default_factory=dict)
+    steps: dict[str, list[Step]] = field(default_factory=dict)
+    reservations: dict[str, str] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    histories: dict[str, list[Seen]] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    # Messages: owed and not published; commands that were published and never handled; given up on.
+    unpublished: list[str] = field(default_factory=list)
+    unhandled: list[str] = field(default_factory=list)
+    dead: list[str] = field(default_factory=list)
+    queued: dict[str, int] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+    # Of the processes: how much of something each holds, before and after, see `resources`.
+    leaks: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+
+    def orders_of(self, payment: str) -> list[Order]:
+        """The provider's orders of a payment's attempts."""
+        codes = (attempt.order_code for attempt in self.attempts.get(payment, ()))
+        return [self.orders[code] for code in codes if code in self.orders]
+
+    def faults_of(self, payment: str) -> frozenset[str]:
+        return frozenset().union(*(order.faults for order in self.orders_of(payment)))
+
+
+PAYMENTS = """
+    SELECT reference, order_reference, state, amount_minor AS minor, currency FROM checkout_payment"""
+ATTEMPTS = """
+    SELECT payment.reference AS payment, order_code, attempt.state
+    FROM checkout_attempt attempt JOIN checkout_payment payment ON payment.id = payment_id
+    ORDER BY attempt.id"""
+OPERATIONS = """
+    SELECT payment.reference AS payment, operation.reference, kind, operation.amount_minor AS minor,
+           operation.state, requested_by, idempotency_key AS key
+    FROM checkout_operation operation JOIN checkout_payment payment ON payment.id = payment_id
+    ORDER BY operation.id"""
+SAGAS = """
+    SELECT payment.reference AS payment, kind, step, status
+    FROM checkout_saga saga JOIN checkout_payment payment ON payment.id = payment_id"""
+LEDGER = """
+    SELECT payment_reference AS payment, posting, account, amount_minor AS minor FROM checkout_ledgerentry"""
+# Facts of one payment are numbered in the order of its lock.
+STEPS = """
+    SELECT payment.reference AS payment, kind AS event, source AS actor,
+           coalesce(fact.data ->> 'state', '') AS state
+    FROM checkout_fact fact JOIN checkout_payment payment ON payment.id = payment_id
+    WHERE kind = ANY (%s) ORDER BY fact.id"""
+UNPUBLISHED = """
+    SELECT type || ' ' || message_id || ' ' || subject || ' ' || last_error FROM checkout_outboxmessage
+    WHERE published_at IS NULL"""
+# Commands to a service, and replies to the orchestrator. What is told to a process may go unheard.
+UNHANDLED = """
+    SELECT type || ' ' || message_id || ' ' || subject FROM checkout_outboxmessage message
+    WHERE published_at IS NOT NULL
+      AND (exchange = 'checkout.commands' OR routing_key = 'checkout.replies.saga')
+      AND NOT EXISTS (
+        SELECT 1 FROM checkout_inboxmessage inbox WHERE inbox.message_id = message.message_id)"""
+DEAD = "SELECT type || ' ' || service || ' ' || reason FROM checkout_deadletter WHERE requeued_at IS NULL"
+DIFFERENCES = """
+    SELECT order_code || ' ' || kind || ': ' || ours_minor || ' / ' || theirs_minor
+    FROM checkout_difference WHERE resolved_at IS NULL"""
+RESERVATIONS = "SELECT payment_reference, state FROM checkout_reservation"
+
+RowT = TypeVar("RowT")
+
+
+def read_database(evidence: Evidence, url: str, events: Iterable[str]) -> None:
+    """Read everything that the gateway has written down; `events` are those that move payments."""
+    with psycopg.connect(url) as connection:
+        payments = _read(connection, PAYMENTS, Payment)
+        evidence.payments = {payment.reference: payment for payment in payments}
+        by_payment: Callable[[Any], str] = lambda row: row.payment  # noqa: E731
+        evidence.attempts = _grouped(_read(connection, ATTEMPTS, Attempt), by_payment)
+        evidence.operations = _grouped(_read(connection, OPERATIONS, Operation), by_payment)
+        evidence.sagas = _grouped(_read(connection, SAGAS, Saga), by_payment)
+        evidence.ledger = _grouped(_read(connection, LEDGER, LedgerEntry), by_payment)
+        evidence.steps = _grouped(_read(connection, STEPS, Step, list(events)), by_payment)
+        evidence.reservations = dict(connection.execute(RESERVATIONS).fetchall())
+        for name, query in (
+            ("unpublished", UNPUBLISHED),
+            ("unhandled", UNHANDLED),
+            ("dead", DEAD),
+            ("differences", DIFFERENCES),
+        ):
+            setattr(evidence, name, [text for (text,) in connection.execute(query.encode())])
+
+
+def read_books(evidence: Evidence, sandbox_url: str) -> None:
+    """Read the provider's books, and which faults struck which orders."""
+    after: int | None = 0
+    while after is not None:
+        query = {"after": str(after), "limit": str(PAGE)}
+        page = requests.get(f"{sandbox_url}/books.json", params=query, timeout=60).json()
+        faults: dict[str, set[str]] = defaultdict(set)
+        for incident in page["incidents"]:
+            faults[incident["order_code"]].add(incident["fault"])
+        for order in page["orders"]:
+            code = order["order_code"]
+            evidence.orders[code] = Order(
+                code=code,
+                faults=frozenset(faults[code]),
+                **{name: order[name] for name in Order.__slots__ if name not in ("code", "faults")},
+            )
+        after = page["next"]
+
+
+def _read(connection: psycopg.Connection[Any], query: str, kind: type[RowT], *parameters: Any) -> list[RowT]:
+    with connection.cursor(row_factory=class_row(kind)) as cursor:
+        return cursor.execute(query.encode(), parameters or None).fetchall()
+
+
+def _grouped(rows: Iterable[RowT], key: Callable[[RowT], str]) -> dict[str, list[RowT]]:
+    groups: dict[str, list[RowT]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return dict(groups)

@@ -1,0 +1,271 @@
+"""What must hold whatever was broken: the invariants I1 to I11, each a function of the evidence."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from checkout.states import PAYMENT_EDGES, PaymentState, payment_machine
+from tests.faults.evidence import Evidence, Order, Step
+
+P = PaymentState
+NOT_PAID = frozenset({P.OPEN, P.REFUSED, P.CANCELLED, P.EXPIRED})
+ON_THE_WAY = frozenset({P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CAPTURE_PENDING, P.VOID_PENDING})
+# A forged or contradictory notification puts a payment aside for staff, which is what it is for.
+FORGED = frozenset({"wrong_amount", "wrong_currency", "wrong_merchant", "contradictory"})
+ACCOUNTS = ("provider:in_process", "provider:captured", "merchant:payable")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """`payment` is empty for what concerns no single one."""
+
+    invariant: str
+    payment: str
+    text: str
+
+
+Found = Iterator[tuple[str, str]]
+
+
+def nothing_lost(evidence: Evidence) -> Found:
+    """Every payment and operation that a client was told of exists; every order at the provider is ours."""
+    for reference in evidence.histories:
+        if reference and reference not in evidence.payments:
+            yield reference, "a client knows this payment, the database does not"
+    ours = {attempt.order_code for attempts in evidence.attempts.values() for attempt in attempts}
+    for code in evidence.orders.keys() - ours:
+        yield "", f"the provider has an order {code}, and we have no such attempt"
+    operations = {each.reference for rows in evidence.operations.values() for each in rows}
+    for asked in evidence.asked:
+        if asked.answer.startswith("op_") and asked.answer not in operations:
+            yield asked.payment, f"{asked.kind} {asked.answer} was accepted and does not exist"
+
+
+def nothing_charged_twice(evidence: Evidence) -> Found:
+    """One authorisation per payment; not more captured than authorised, nor more refunded than captured."""
+    for reference in evidence.payments:
+        orders = evidence.orders_of(reference)
+        held = [order.code for order in orders if order.authorised > order.cancelled]
+        if len(held) > 1:
+            yield reference, f"authorised more than once: {', '.join(held)}"
+        for order in orders:
+            for text in over_limits(order):
+                yield reference, text
+
+
+def over_limits(order: Order) -> Iterator[str]:
+    """How an order's sums at the provider contradict each other."""
+    if order.authorisations > 1:
+        yield f"{order.code} authorised {order.authorisations} times"
+    if order.capture_requested + order.cancelled > order.authorised:
+        yield f"{order.code} authorised {order.authorised}, captures of {order.capture_requested} asked for"
+    if order.captured > order.capture_requested:
+        yield f"{order.code} captured {order.captured}, asked for {order.capture_requested}"
+    if order.refund_requested > order.captured:
+        yield f"{order.code} captured {order.captured}, refunds of {order.refund_requested} asked for"
+
+
+def nothing_stuck(evidence: Evidence) -> Found:
+    """Every payment has come to rest, every saga has ended, and none waits for staff without a cause."""
+    for reference, payment in evidence.payments.items():
+        is_forged = bool(FORGED & evidence.faults_of(reference))
+        if payment.state in ON_THE_WAY:
+            yield reference, f"still {payment.state}"
+        if payment.state == P.CONFLICTED and not is_forged:
+            yield reference, "conflicted, and nothing was forged"
+        for saga in evidence.sagas.get(reference, ()):
+            if saga.status == "running" or (saga.status == "parked" and not is_forged):
+                yield reference, f"{saga.kind} saga {saga.status} at {saga.step}"
+        for operation in evidence.operations.get(reference, ()):
+            if operation.state not in ("done", "refused") and not is_forged:
+                yield reference, f"{operation.kind} {operation.reference} still {operation.state}"
+
+
+def compensation_complete(evidence: Evidence) -> Found:
+    """Who did not pay has nothing taken or held, at the provider, in the ledger and on the shelf."""
+    for reference, payment in evidence.payments.items():
+        if payment.state not in (*NOT_PAID, P.VOIDED):
+            continue
+        for order in evidence.orders_of(reference):
+            net = order.authorised - order.cancelled + order.capture_requested - order.refunded
+            if net:
+                yield reference, f"{payment.state}, but {net} is held or taken at {order.code}"
+        balances = _balances(evidence, reference)
+        if any(balances.values()):
+            yield reference, f"{payment.state}, but the ledger has {dict(balances)}"
+        if evidence.reservations.get(reference) == "reserved":
+            yield reference, f"{payment.state}, but its stock is still reserved"
+
+
+def books_agree(evidence: Evidence) -> Found:
+    """Our ledger and our operations say of every payment what the provider's books say, to the minor unit."""
+    for reference in evidence.payments:
+        orders = evidence.orders_of(reference)
+        captured = sum(order.captured for order in orders)
+        refunded = sum(order.refunded for order in orders)
+        balances = _balances(evidence, reference)
+        expected = {
+            "provider:in_process": 0,
+            "provider:captured": captured - refunded,
+            "merchant:payable": refunded - captured,
+        }
+        for account in ACCOUNTS:
+            if balances[account] != expected[account]:
+                yield (
+                    reference,
+                    f"{account} is {balances[account]}, by the provider's books {expected[account]}",
+                )
+        for kind, theirs in (("capture", captured), ("refund", refunded)):
+            done = [each for each in evidence.operations.get(reference, ()) if each.state == "done"]
+            ours = sum(each.minor for each in done if each.kind == kind)
+            if ours != theirs:
+                yield reference, f"{kind}s done of {ours}, by the provider's books {theirs}"
+        postings: Counter[str] = Counter()
+        for entry in evidence.ledger.get(reference, ()):
+            postings[entry.posting] += entry.minor
+        for posting, total in postings.items():
+            if total:
+                yield reference, f"posting {posting} does not add up to zero, but to {total}"
+    for difference in evidence.differences:
+        yield "", f"reconciliation found {difference}"
+
+
+def clients_were_told_the_truth(evidence: Evidence) -> Found:
+    """What is said later follows from what was said before; told "paid" means paid; no answer is a 500."""
+    for reference, history in evidence.histories.items():
+        for seen in history:
+            if seen.status == 500 or seen.note == "without Retry-After":
+                yield reference, f"{seen}"
+        if not reference or reference not in evidence.payments:
+            continue
+        end = evidence.payments[reference].state
+        told = sorted((seen for seen in history if seen.state), key=lambda seen: seen.at)
+        previous = None
+        for seen in told:
+            # Two answers that were under way at once may have been told in either order.
+            if (
+                previous is not None
+                and previous.at < seen.began
+                and not _leads_to(previous.state, seen.state)
+            ):
+                yield reference, f"told {previous.state}, later {seen.state}"
+            if previous is None or previous.at < seen.began:
+                previous = seen
+        if end in NOT_PAID and any(seen.is_paid for seen in told):
+            yield reference, f"told it was paid, and it ended {end}"
+        if previous is not None and not _leads_to(previous.state, end):
+            yield reference, f"told {previous.state} last, and it ended {end}"
+
+
+def same_key_same_answer(evidence: Evidence) -> Found:
+    """One key, one answer; the key again with another amount is an error; one form makes one attempt."""
+    answers: dict[tuple[str, str, str], set[tuple[int | None, str]]] = {}
+    for asked in evidence.asked:
+        if asked.answer:
+            answers.setdefault((asked.payment, asked.kind, asked.key), set()).add((asked.minor, asked.answer))
+    for (payment, kind, key), given in answers.items():
+        accepted = {(minor, answer) for minor, answer in given if answer.startswith(("op_", "pay_"))}
+        if len(accepted) > 1:
+            yield payment, f"{kind} with key {key} was answered by {sorted(map(str, accepted))}"
+    for reference, operations in evidence.operations.items():
+        keys = Counter(each.key for each in operations if each.key)
+        for key, count in keys.items():
+            if count > 1:
+                yield reference, f"{count} operations with key {key}"
+    orders = Counter(payment.order_reference for payment in evidence.payments.values())
+    for name, count in orders.items():
+        if count > 1:
+            yield "", f"{count} payments for order {name}"
+
+
+def no_leak(evidence: Evidence) -> Found:
+    """Connections, descriptors, memory and waiters are back to what they were."""
+    for leak in evidence.leaks:
+        yield "", leak
+
+
+def order_of_states(evidence: Evidence) -> Found:
+    """The history of every payment is a path through the declared state machine."""
+    for reference, payment in evidence.payments.items():
+        state: str = P.OPEN
+        for step in evidence.steps.get(reference, ()):
+            if not _is_an_event(step):
+                continue
+            if not payment_machine.allows(state, step.event, step.actor):  # type: ignore[arg-type]
+                yield reference, f"{step.event} by {step.actor} while {state}"
+                break
+            state = payment_machine.next(state, step.event, step.actor)  # type: ignore[arg-type]
+        else:
+            if state != payment.state:
+                yield reference, f"its history leads to {state}, and it is {payment.state}"
+
+
+def no_secret(evidence: Evidence) -> Found:
+    """No card number, security code or sealed card is in any table, log or message."""
+    for place in evidence.secrets:
+        yield "", place
+
+
+def messages_delivered(evidence: Evidence) -> Found:
+    """Every message that was owed has been published and handled; nothing is left over, nothing has died."""
+    for name in ("unpublished", "unhandled", "dead"):
+        for text in getattr(evidence, name):
+            yield "", f"{name}: {text}"
+    for queue, count in evidence.queued.items():
+        if count:
+            yield "", f"{count} messages left in {queue}"
+
+
+INVARIANTS: dict[str, tuple[str, Callable[[Evidence], Found]]] = {
+    "I1": ("nothing lost", nothing_lost),
+    "I2": ("nothing charged twice", nothing_charged_twice),
+    "I3": ("nothing stuck", nothing_stuck),
+    "I4": ("compensation complete", compensation_complete),
+    "I5": ("books agree", books_agree),
+    "I6": ("clients were told the truth", clients_were_told_the_truth),
+    "I7": ("same key, same answer", same_key_same_answer),
+    "I8": ("no resource leak", no_leak),
+    "I9": ("states in order", order_of_states),
+    "I10": ("no secret written down", no_secret),
+    "I11": ("messages delivered once", messages_delivered),
+}
+
+
+def violations_of(evidence: Evidence) -> list[Violation]:
+    """Judge everything."""
+    return [
+        Violation(name, payment, text)
+        for name, (_, check) in INVARIANTS.items()
+        for payment, text in check(evidence)
+    ]
+
+
+def _balances(evidence: Evidence, reference: str) -> Counter[str]:
+    balances: Counter[str] = Counter()
+    for entry in evidence.ledger.get(reference, ()):
+        balances[entry.account] += entry.minor
+    return balances
+
+
+def _is_an_event(step: Step) -> bool:
+    """Facts of the same name without a state are about something else, except the shopper's own two."""
+    return bool(step.state) or step.event in ("submitted", "challenge_returned")
+
+
+def _reachable() -> dict[str, frozenset[str]]:
+    """From each state, the states that some path of the machine leads to, itself included."""
+    reached = {state.value: {state.value} for state in PaymentState}
+    for _ in PaymentState:
+        for edge in PAYMENT_EDGES:
+            for source in edge.sources:
+                for states in reached.values():
+                    if source in states:
+                        states.add(edge.target)
+    return {state: frozenset(states) for state, states in reached.items()}
+
+
+_REACHABLE = _reachable()
+
+
+def _leads_to(state: str, later: str) -> bool:
+    return later in _REACHABLE[state]

@@ -1,0 +1,174 @@
+"""The merchant's server and back office: creates payments, and captures, voids and refunds them afterwards.
+
+It uses the verbs that admin and API use, on the same database, with a key for everything that moves money.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import TypeVar
+
+from django.db import DatabaseError, InterfaceError
+
+from checkout import operations
+from checkout.database import in_thread
+from checkout.errors import OperationRejected
+from checkout.models import Merchant as MerchantRow
+from checkout.money import Money
+from checkout.operations import OperationView
+from checkout.states import PaymentState
+from tests.faults.recorder import Asked, Recorder
+
+T = TypeVar("T")
+
+LOOK_SECONDS = 1.0
+PRICES = (
+    ("TEA-100", 1250, "GBP"),
+    ("MUG-350", 1890, "EUR"),
+    ("FAN-210", 2400, "JPY"),
+    ("BAG-040", 3495, "GBP"),
+)
+SETTLED = frozenset({PaymentState.CAPTURED, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED})
+
+# What is done with paid payments, and with authorised ones whose capture is the merchant's to ask for.
+ERRANDS = {
+    "nothing": 72,
+    "refund": 8,
+    "refund in parts": 8,
+    "refund too much": 4,
+    "refund twice with one key": 4,
+    "refund at once from two desks": 4,
+}
+MANUAL_ERRANDS = {
+    "capture": 35,
+    "capture in parts": 30,
+    "void": 20,
+    "capture too much": 5,
+    "leave it": 10,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    reference: str
+    amount: Money
+    is_manual: bool
+
+
+class Merchant:
+    """`stop` ends all patience."""
+
+    def __init__(self, recorder: Recorder, stop: asyncio.Event) -> None:
+        self._recorder = recorder
+        self._stop = stop
+        self._row: MerchantRow | None = None
+
+    async def create(self, name: str, random: Random) -> Order | None:
+        """A payment for the order `name`, asked for twice now and then; None when the campaign is over."""
+        sku, minor, currency = random.choice(PRICES)
+        is_manual = random.random() < 0.12
+        amount = Money(minor, currency)
+
+        def create() -> str:
+            if self._row is None:
+                self._row = MerchantRow.objects.get(code="example")
+            return operations.create_payment(
+                self._row,
+                order_reference=name,
+                amount=amount,
+                lines=[{"sku": sku, "quantity": 1}],
+                description=f"Order {name}"[:50],
+                shopper_email="shopper@example.com",
+                captures_automatically=not is_manual,
+            ).reference
+
+        times = 2 if random.random() < 0.05 else 1
+        answers = [await self._patiently(create) for _ in range(times)]
+        for answer in answers:
+            self._recorder.asked.append(Asked("", "create", amount.minor, name, answer or ""))
+        return None if answers[0] is None else Order(answers[0], amount, is_manual)
+
+    async def run_errand(self, order: Order, random: Random) -> None:
+        """Do with a paid payment what merchants do."""
+        errands = MANUAL_ERRANDS if order.is_manual else ERRANDS
+        errand = random.choices(list(errands), list(errands.values()))[0]
+        if errand in ("nothing", "leave it"):
+            return
+        part = Money(max(1, order.amount.minor * random.randint(10, 60) // 100), order.amount.currency)
+        more = Money(order.amount.minor + 1, order.amount.currency)
+        if errand == "void":
+            await self._ask(order, "void", None)
+            return
+        if order.is_manual:
+            amounts = {"capture": (None,), "capture in parts": (part, None), "capture too much": (more, None)}
+            for amount in amounts[errand]:
+                await self._ask(order, "capture", amount)
+            return
+        if not await self._until_settled(order):
+            return
+        match errand:
+            case "refund":
+                await self._ask(order, "refund", None)
+            case "refund in parts":
+                await self._ask(order, "refund", part)
+                await self._ask(order, "refund", None)
+            case "refund too much":
+                await self._ask(order, "refund", part)
+                await self._ask(order, "refund", order.amount)
+            case "refund twice with one key":
+                await self._ask(order, "refund", part, key="same")
+                await self._ask(order, "refund", part, key="same")
+                await self._ask(order, "refund", more, key="same")
+            case "refund at once from two desks":
+                await asyncio.gather(
+                    self._ask(order, "refund", order.amount, key="one"),
+                    self._ask(order, "refund", order.amount, key="two"),
+                )
+
+    async def _ask(self, order: Order, kind: str, amount: Money | None, *, key: str = "") -> None:
+        """Ask until there is an answer: a lost answer is asked for again with the same key."""
+        key = key or f"{kind}-{len(self._recorder.asked)}"
+
+        def ask() -> OperationView | OperationRejected:
+            try:
+                match kind:
+                    case "capture":
+                        return operations.request_capture(
+                            order.reference, amount=amount, idempotency_key=key, by="campaign"
+                        )
+                    case "refund":
+                        return operations.request_refund(
+                            order.reference, amount=amount, idempotency_key=key, by="campaign"
+                        )
+                    case _:
+                        return operations.request_void(order.reference, idempotency_key=key, by="campaign")
+            except OperationRejected as rejection:
+                return rejection
+
+        answer = await self._patiently(ask)
+        said = answer.reference if isinstance(answer, OperationView) else type(answer).__name__
+        minor = amount.minor if amount else None
+        self._recorder.asked.append(Asked(order.reference, kind, minor, key, said))
+
+    async def _until_settled(self, order: Order) -> bool:
+        while True:
+            view = await self._patiently(lambda: operations.payment_view(order.reference))
+            if view is None:
+                return False
+            if view.state in SETTLED:
+                return True
+            await self._pause(LOOK_SECONDS)
+
+    async def _patiently(self, function: Callable[[], T]) -> T | None:
+        """The function's result, however long the database is away; None when the campaign is over."""
+        while not self._stop.is_set():
+            with contextlib.suppress(DatabaseError, InterfaceError):
+                return await in_thread(function)
+            await self._pause(LOOK_SECONDS)
+        return None
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)

@@ -1,0 +1,50 @@
+"""What a scripted shopper reads off a page. By regular expressions: parsers cost more than the gateway."""
+
+import re
+from dataclasses import dataclass
+from html import unescape
+from urllib.parse import urljoin
+
+FORM = re.compile(r"<form\b([^>]*)>(.*?)</form>", re.DOTALL)
+INPUT = re.compile(r"<input\b([^>]*)>")
+ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+HEADING = re.compile(r"<h1[^>]*>(.*?)</h1>", re.DOTALL)
+SESSION = re.compile(r"SessionId\W+([\w-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`action` is absolute; `fields` are what the form sends when left alone."""
+
+    action: str
+    fields: dict[str, str]
+
+
+def forms_of(text: str, url: str) -> list[Form]:
+    """Every form of the page that came from `url`."""
+    return [_form(head, body, url) for head, body in FORM.findall(text)]
+
+
+def form_to(part: str, text: str, url: str) -> Form | None:
+    """The form whose action contains `part`."""
+    return next((form for form in forms_of(text, url) if part in form.action), None)
+
+
+def heading_of(text: str) -> str:
+    found = HEADING.search(text)
+    return unescape(found[1].strip()) if found else ""
+
+
+def device_data_session(text: str) -> str:
+    """The session id in the provider's device data page; empty when there is none."""
+    found = SESSION.search(unescape(text))
+    return found[1] if found else ""
+
+
+def _form(head: str, body: str, url: str) -> Form:
+    fields = {}
+    for control in INPUT.findall(body):
+        attributes = dict(ATTRIBUTE.findall(control))
+        if "name" in attributes and attributes.get("type") != "submit":
+            fields[attributes["name"]] = unescape(attributes.get("value", ""))
+    return Form(urljoin(url, unescape(dict(ATTRIBUTE.findall(head)).get("action", ""))), fields)

@@ -1,0 +1,61 @@
+"""What clients were told, and when: the history that the checker judges."""
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+
+NO_ANSWER = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One response, or the lack of one (`status` 0). `at` is monotonic; `state` is what it said, if any."""
+
+    at: float
+    seconds: float
+    payment: str
+    request: str
+    status: int
+    state: str = ""
+    is_paid: bool = False
+    is_final: bool = False
+    note: str = ""
+
+    @property
+    def began(self) -> float:
+        return self.at - self.seconds
+
+    def __str__(self) -> str:
+        said = f" {self.state}" if self.state else ""
+        return f"{self.request} → {self.status or 'no answer'}{said} {self.note}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the merchant asked for with an idempotency key, and the answer: a reference or an error's name."""
+
+    payment: str
+    kind: str
+    minor: int | None
+    key: str
+    answer: str
+
+
+class Recorder:
+    """Keeps every response by payment. What is about no payment is kept under an empty name."""
+
+    def __init__(self) -> None:
+        self.histories: dict[str, list[Seen]] = defaultdict(list)
+        self.asked: list[Asked] = []
+
+    def add(self, seen: Seen) -> None:
+        self.histories[seen.payment].append(seen)
+
+    @property
+    def payments(self) -> list[str]:
+        """The payments that some client knows of."""
+        return [reference for reference in self.histories if reference]
+
+
+def now() -> float:
+    return time.monotonic()

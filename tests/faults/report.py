@@ -1,0 +1,111 @@
+"""What a campaign came to, as a table for people and as JSON for programs."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from tests.faults.invariants import INVARIANTS, Violation
+
+SHOWN = 5
+
+
+@dataclass
+class Report:
+    """Times are in seconds. `faults` counts injections by F number, `provider_faults` the sandbox's own."""
+
+    seed: int
+    mutant: str = ""
+    payments: int = 0
+    duration: float = 0
+    states: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    provider_faults: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    crash_points: Mapping[str, int] = field(default_factory=dict)
+    crash_points_missed: Sequence[str] = ()
+    calm: list[float] = field(default_factory=list)
+    stormy: list[float] = field(default_factory=list)
+    settled_after: float | None = None
+    looks: int = 0
+    responses: Counter[int] = field(default_factory=Counter)
+    violations: list[Violation] = field(default_factory=list)
+    timelines: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def fault_count(self) -> int:
+        at_the_provider = sum(sum(faults.values()) for faults in self.provider_faults.values())
+        return sum(self.faults.values()) + sum(self.crash_points.values()) + at_the_provider
+
+    def as_json(self) -> str:
+        found = Counter(violation.invariant for violation in self.violations)
+        document: dict[str, Any] = {
+            "seed": self.seed,
+            "mutant": self.mutant,
+            "payments": self.payments,
+            "duration_seconds": round(self.duration, 1),
+            "states": self.states,
+            "shoppers": self.kinds,
+            "faults": self.faults,
+            "faults_in_all": self.fault_count,
+            "provider_faults": self.provider_faults,
+            "crash_points": self.crash_points,
+            "crash_points_missed": list(self.crash_points_missed),
+            "seconds_to_the_end": {"calm": percentiles(self.calm), "stormy": percentiles(self.stormy)},
+            "settled_seconds_after_the_last_fault": self.settled_after,
+            "looks_at_the_books_meanwhile": self.looks,
+            "responses": {str(status): count for status, count in sorted(self.responses.items())},
+            "violations": {name: found[name] for name in INVARIANTS},
+            "found": [
+                {"invariant": each.invariant, "payment": each.payment, "text": each.text}
+                for each in self.violations
+            ],
+            "timelines": self.timelines,
+            "notes": self.notes,
+        }
+        return json.dumps(document, indent=1, ensure_ascii=False)
+
+    def lines(self) -> Iterator[str]:
+        yield f"seed {self.seed}{f', mutant {self.mutant}' if self.mutant else ''}"
+        yield f"{self.payments} payments in {timedelta(seconds=round(self.duration))}: {_counts(self.states)}"
+        yield f"shoppers: {_counts(self.kinds)}"
+        yield f"{self.fault_count} faults. {_counts(self.faults)}"
+        for occasion, faults in self.provider_faults.items():
+            yield f"  provider, {occasion}: {_counts(faults)}"
+        yield f"crash points hit: {_counts(self.crash_points) or 'none'}"
+        if self.crash_points_missed:
+            yield f"crash points NOT hit: {', '.join(self.crash_points_missed)}"
+        for name, seconds in (("without faults", self.calm), ("with faults", self.stormy)):
+            p50, p99 = (percentiles(seconds).get(name, 0) for name in ("p50", "p99"))
+            yield f"to the end {name}: p50 {p50:.2f} s, p99 {p99:.2f} s ({len(seconds)} purchases)"
+        settled = "NOT settled" if self.settled_after is None else f"settled {self.settled_after:.1f} s"
+        yield f"{settled} after the last fault; {self.looks} looks at the books meanwhile"
+        yield f"responses by status: {_counts(self.responses)}"
+        found = Counter(violation.invariant for violation in self.violations)
+        for name, (title, _) in INVARIANTS.items():
+            yield f"  {name:<4} {title:<28} {found[name]} violations"
+            for violation in [each for each in self.violations if each.invariant == name][:SHOWN]:
+                yield f"       {violation.payment or '-'}: {violation.text}"
+        for reference, lines in self.timelines.items():
+            yield f"--- {reference}"
+            yield from lines
+        yield from self.notes
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    if not seconds:
+        return {}
+    ordered = sorted(seconds)
+    return {
+        name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 3)
+        for name, share in (("p50", 0.5), ("p99", 0.99), ("longest", 1.0))
+    }
+
+
+def _counts(counts: Mapping[Any, int]) -> str:
+    return ", ".join(
+        f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: str(item[0]))
+    )

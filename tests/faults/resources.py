@@ -1,0 +1,53 @@
+"""What processes and servers hold at one moment, and what they hold too much of later."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.site import Site
+
+# A tenth more is no leak. A few are added since pools of connections and threads grow and shrink.
+TOLERANCE = 1.1
+SPARE = {"descriptors": 12, "threads": 8, "megabytes": 40, "database sessions": 15, "broker connections": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """How much of something somebody holds."""
+
+    holder: str
+    what: str
+    amount: int
+
+
+async def holdings(site: Site) -> list[Holding]:
+    """What is held now."""
+    found = [
+        Holding(name, what, amount)
+        for name, program in site.programs.items()
+        if program.is_alive
+        for what, amount in _of_process(program.pid)
+    ]
+    sessions = site.rows("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
+    found.append(Holding("PostgreSQL", "database sessions", sessions[0][0]))
+    connections = await site.rabbitmqctl("list_connections", "--quiet", "--no-table-headers", "pid")
+    found.append(Holding("RabbitMQ", "broker connections", len(connections.splitlines())))
+    return found
+
+
+def leaks(before: list[Holding], after: list[Holding]) -> Iterator[str]:
+    """Who holds more than before, allowing for what is normal."""
+    base = {(held.holder, held.what): held.amount for held in before}
+    for held in after:
+        known = base.get((held.holder, held.what))
+        if known is not None and held.amount > known * TOLERANCE + SPARE[held.what]:
+            yield f"{held.holder} holds {held.amount} {held.what}, {known} before"
+
+
+def _of_process(pid: int) -> Iterator[tuple[str, int]]:
+    folder = Path(f"/proc/{pid}")
+    status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
+    yield "descriptors", len(os.listdir(folder / "fd"))
+    yield "threads", int(status["Threads"])
+    yield "megabytes", int(status["VmRSS"].split()[0]) // 1024

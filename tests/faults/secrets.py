@@ -1,0 +1,73 @@
+"""Looks for card data in everything that a campaign has written down."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+import psycopg
+from psycopg import sql
+
+from checkout.tryout.card import Card
+from tests.faults.site import Site
+
+TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
+CHUNK_BYTES = 4_000_000
+# Long enough not to occur by chance, short enough to find what was cut off.
+PIECE = 24
+
+
+class Secrets:
+    """What must not be found: card numbers in any spelling, security codes named as such, sealed cards."""
+
+    def __init__(self, card: Card, sealed: Iterable[str]) -> None:
+        self._patterns = {
+            "a card number": re.compile(r"[\s.,_+-]{0,2}".join(card.number).encode()),
+            "a security code": re.compile(rf"(?i)(cvc|cvv|csc|security.?code)\W{{0,8}}{card.cvc}\b".encode()),
+        }
+        # The first part of a sealed card is the same for every one.
+        self._pieces = {part[:PIECE].encode() for text in sealed for part in text.split(".")[1:]}
+
+    def found_in(self, text: bytes) -> set[str]:
+        found = {name for name, pattern in self._patterns.items() if pattern.search(text)}
+        return found | {"a sealed card" for piece in self._pieces if piece in text}
+
+
+def search(site: Site, secrets: Secrets) -> Iterator[str]:
+    """Where something was found, and what."""
+    for place, chunks in _places(site).items():
+        found: set[str] = set()
+        for chunk in chunks:
+            found |= secrets.found_in(chunk)
+        for name in sorted(found):
+            yield f"{name} in {place}"
+
+
+def _places(site: Site) -> Mapping[str, Iterable[bytes]]:
+    places: dict[str, Iterable[bytes]] = {
+        f"the log of {name}": _in_chunks(program.log.open("rb"))
+        for name, program in site.programs.items()
+        if program.log.exists()
+    }
+    for (table,) in site.rows(TABLES):
+        places[f"table {table}"] = _table(site.stack.database_url, table)
+    return places
+
+
+def _table(database_url: str, table: str) -> Iterator[bytes]:
+    """Every row as text: all columns, whatever their type."""
+    with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
+        query = sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table))
+        with cursor.copy(query) as copy:
+            yield from _in_chunks(bytes(block) for block in copy)
+
+
+def _in_chunks(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Large pieces that end where a line or row ends."""
+    chunk: list[bytes] = []
+    size = 0
+    for block in blocks:
+        chunk.append(block)
+        size += len(block)
+        if size > CHUNK_BYTES:
+            yield b"".join(chunk)
+            chunk, size = [], 0
+    yield b"".join(chunk)

@@ -1,0 +1,50 @@
+"""The product's settings in a campaign: the same rules as in production, with hours made seconds.
+
+What must be longer than something else still is: the settling time than a provider's time-outs, the wait for
+a provider than both, the gateway's patience with a challenge than the issuer's.
+"""
+
+import json
+
+REPLY_BUDGET_SECONDS = 5
+CONNECT_SECONDS, READ_SECONDS = 2, 4
+SETTLING_SECONDS = 8
+LONGEST_PAUSE_SECONDS = 6
+CHALLENGE_SECONDS = 30
+CHECKOUT_SECONDS = 100
+AUTHORISATION_SECONDS = 40
+NOTIFICATION_WAIT_SECONDS = 8
+PROVIDER_WAIT_SECONDS = 12
+SERVICE_WAIT_SECONDS = 20
+# As long as the product keeps a card that could not be published, see operations.payment.
+CARD_GRACE_SECONDS = 60
+# After the last fault: every pause that the product makes, twice, on a machine that is busy.
+QUIESCENCE_SECONDS = 2 * (CARD_GRACE_SECONDS + CHALLENGE_SECONDS)
+
+VERBS = ("authorise", "complete_challenge", "capture", "void", "refund", "inquire")
+
+PRODUCT = {
+    "CHECKOUT_REPLY_BUDGET_SECONDS": str(REPLY_BUDGET_SECONDS),
+    "CHECKOUT_PROVIDER_TIMEOUTS": json.dumps(
+        {"connect": CONNECT_SECONDS, **dict.fromkeys(VERBS, READ_SECONDS)}
+    ),
+    "CHECKOUT_SETTLING_SECONDS": str(SETTLING_SECONDS),
+    "CHECKOUT_INQUIRY_DELAYS": json.dumps([1, 2, 3, 5, *[LONGEST_PAUSE_SECONDS] * 200]),
+    "CHECKOUT_RETRY_DELAYS": json.dumps([0.5, 1, 2, 4]),
+    "CHECKOUT_SERVICE_WAIT_SECONDS": str(SERVICE_WAIT_SECONDS),
+    "CHECKOUT_PROVIDER_WAIT_SECONDS": str(PROVIDER_WAIT_SECONDS),
+    "CHECKOUT_NOTIFICATION_WAIT_SECONDS": str(NOTIFICATION_WAIT_SECONDS),
+    "CHECKOUT_CHALLENGE_SECONDS": str(CHALLENGE_SECONDS),
+    "CHECKOUT_ABANDONED_SECONDS": str(CHECKOUT_SECONDS),
+    "CHECKOUT_AUTHORISATION_SECONDS": str(AUTHORISATION_SECONDS),
+    "CHECKOUT_RECONCILIATION_SECONDS": "30",
+    "CHECKOUT_OUTBOX_GRACE_SECONDS": "3",
+    "CHECKOUT_RISK_PAYMENTS_PER_EMAIL": "1000000",
+    "CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS": "1000000",
+}
+SANDBOX = {
+    "SANDBOX_SETTLE_SECONDS": "0.5",
+    "SANDBOX_RETRY_FIRST_SECONDS": "0.5",
+    "SANDBOX_RETRY_LONGEST_SECONDS": "4",
+    "SANDBOX_CHALLENGE_SECONDS": "25",
+}

@@ -1,0 +1,217 @@
+"""A shopper who follows the pages wherever they lead, and comes back when something breaks."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from random import Random
+from urllib.parse import urljoin
+
+from tests.faults.client import JSON, PAGE, Answer, Client, NoAnswer, TryAgain
+from tests.faults.habits import Habits
+from tests.faults.pages import device_data_session, form_to, heading_of
+
+SKUS = ("TEA-100", "MUG-350", "FAN-210", "BAG-040")
+PAUSE_SECONDS = 0.4
+POLL_SECONDS = 0.5
+LONGEST_POLL_SECONDS = 4.0
+MAX_TRIES = 6
+BROWSER = {
+    "browser_language": "en-GB",
+    "browser_colour_depth": "24",
+    "browser_screen_height": "1080",
+    "browser_screen_width": "1920",
+    "browser_time_zone": "0",
+    "browser_javascript_enabled": "true",
+}
+# Headings under which a shopper with a good card tries again at once: nothing was wrong with the card.
+NOT_THE_CARD = ("The card details did not reach", "could not be made just now")
+
+
+class Stopped(Exception):
+    """The campaign is over; where the payment stands is for the checker to look up."""
+
+
+class Lost(Exception):
+    """A page that no shopper should meet at this point."""
+
+
+class Shopper:
+    """`sealed` holds a sealed card by the holder's name. `stop` ends all patience."""
+
+    def __init__(
+        self,
+        client: Client,
+        habits: Habits,
+        sealed: Mapping[str, str],
+        random: Random,
+        stop: asyncio.Event,
+    ) -> None:
+        self.client = client
+        self.habits = habits
+        self.is_paid = False
+        self._sealed = sealed
+        self._random = random
+        self._stop = stop
+        self._cards = list(habits.cards)
+        self._tries = 0
+        self._last_form: tuple[str, dict[str, str]] | None = None
+        self._has_walked_away = False
+
+    @property
+    def reference(self) -> str:
+        return self.client.payment
+
+    async def buy(self) -> None:
+        """From the shop to wherever this purchase ends. Raises Stopped and Lost."""
+        if not self.reference:
+            await self._order()
+        page = await self._own_page()
+        while not self._has_walked_away:
+            page = await self._follow(page)
+            if "/result/" in page.path:
+                if not self._tries_again(page):
+                    break
+                page = await self._get(self._path(""))
+            elif "/challenge/" in page.path:
+                page = await self._challenge(page)
+            elif form := form_to("/pay/", page.text, page.url):
+                page = await self._pay(page, form.action, form.fields)
+            elif "/status/" in page.path:
+                page = await self._wait_on_status_page()
+            elif page.status in (400, 404, 409, 410):
+                page = await self._own_page()
+            else:
+                raise Lost(f"{page.url} {page.status} {heading_of(page.text)!r}")
+        for _ in range(self.habits.reloads):
+            await self._get(self._path(""))
+        if self.habits.sends_again and self._last_form is not None:
+            await self._follow(await self._post(*self._last_form))
+        await self.look()
+
+    async def look(self) -> dict[str, object]:
+        """What status.json says now."""
+        answer = await self._get(self._path("status.json"), accept=JSON)
+        said = answer.json()
+        self.is_paid = bool(said["is_paid"])
+        return said
+
+    async def _order(self) -> None:
+        while not self.reference:
+            shop = await self._get("/")
+            form = form_to("/", shop.text, shop.url)
+            if form is None:
+                raise Lost(f"{shop.url} {shop.status}: nothing to buy")
+            fields = {
+                "csrfmiddlewaretoken": form.fields["csrfmiddlewaretoken"],
+                "email": "shopper@example.com",
+            }
+            answer = await self._post("/", {**fields, "sku": self._random.choice(SKUS)})
+            if answer.status == 303:
+                self.client.payment = answer.location.strip("/").rpartition("/")[2]
+
+    async def _pay(self, page: Answer, action: str, fields: dict[str, str]) -> Answer:
+        values = {**fields, **BROWSER, "browser_java_enabled": ""}
+        if self.habits.has_device_data:
+            values["device_data_reference"] = await self._device_data(page)
+        card = self._cards.pop(0) if len(self._cards) > 1 else self._cards[0]
+        values["encrypted_card"] = self._sealed[card]
+        self._tries += 1
+        self._last_form = (action, values)
+        if self._tries == 1 and self.habits.leaves_after is not None:
+            try:
+                async with asyncio.timeout(self.habits.leaves_after):
+                    await self.client.post(action, values)
+            except (TimeoutError, NoAnswer, TryAgain):
+                pass
+            return await self._own_page()
+        clicks = (self.client.post(action, values) for _ in range(self.habits.clicks))
+        return await self._first_answer(clicks)
+
+    async def _device_data(self, page: Answer) -> str:
+        form = form_to("/ddc", page.text, page.url)
+        if form is None:
+            raise Lost(f"{page.url}: no device data form")
+        try:
+            answer = await self.client.post(form.action, {**form.fields, "Bin": "444433"})
+        except (NoAnswer, TryAgain):
+            return ""
+        return device_data_session(answer.text)
+
+    async def _challenge(self, page: Answer) -> Answer:
+        """To the issuer and back, through every form on the way."""
+        if not self.habits.choice:
+            self._has_walked_away = True
+            return page
+        try:
+            for _ in range(6):
+                form = form_to("", page.text, page.url)
+                if form is None:
+                    # The issuer's page is of another time: where the payment stands now decides.
+                    return await self._own_page()
+                fields = dict(form.fields)
+                if form.action.endswith("/decision/"):
+                    fields["choice"] = self.habits.choice
+                if form.action.startswith(self.client.gateway):
+                    returns = (
+                        self.client.post(form.action, fields, cross_site=True)
+                        for _ in range(self.habits.returns)
+                    )
+                    return await self._first_answer(returns)
+                page = await self.client.post(form.action, fields)
+        except (NoAnswer, TryAgain):
+            await self._pause()
+        return await self._own_page()
+
+    async def _first_answer(self, requests: Iterable[Awaitable[Answer]]) -> Answer:
+        """Send at once what was clicked several times; a browser shows one answer, and forgets the others."""
+        answers = await asyncio.gather(*requests, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, Answer):
+                return answer
+            if not isinstance(answer, NoAnswer | TryAgain):
+                raise answer
+        await self._pause()
+        return await self._own_page()
+
+    async def _wait_on_status_page(self) -> Answer:
+        pause = POLL_SECONDS
+        while not (said := await self.look())["next"]:
+            await self._pause(pause)
+            pause = min(2 * pause, LONGEST_POLL_SECONDS)
+        return await self._get(str(said["next"]))
+
+    async def _follow(self, page: Answer) -> Answer:
+        while page.status in (301, 302, 303):
+            page = await self._get(urljoin(page.url, page.location))
+        return page
+
+    async def _own_page(self) -> Answer:
+        return await self._get(self._path(""))
+
+    def _tries_again(self, page: Answer) -> bool:
+        if self._tries >= MAX_TRIES or heading_of(page.text) != "Payment not made":
+            return False
+        return self._tries < len(self.habits.cards) or any(words in page.text for words in NOT_THE_CARD)
+
+    async def _get(self, path: str, *, accept: str = PAGE) -> Answer:
+        return await self._patiently(lambda: self.client.get(path, accept=accept))
+
+    async def _post(self, path: str, fields: Mapping[str, str]) -> Answer:
+        """For forms that may be sent twice: an order that nobody pays, and a payment that is decided."""
+        return await self._patiently(lambda: self.client.post(path, fields))
+
+    async def _patiently(self, send: Callable[[], Awaitable[Answer]]) -> Answer:
+        while True:
+            try:
+                return await send()
+            except (NoAnswer, TryAgain):
+                await self._pause()
+
+    async def _pause(self, seconds: float = PAUSE_SECONDS) -> None:
+        if self._stop.is_set():
+            raise Stopped
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds * self._random.uniform(0.5, 1.5))
+
+    def _path(self, page: str) -> str:
+        return f"/checkout/{self.reference}/{page}"

@@ -1,0 +1,138 @@
+"""Everything that a campaign runs on and may break: services of its own, the stack, and the links between."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psycopg
+
+from scripts.services.postgresql import Postgresql
+from scripts.services.rabbitmq import Rabbitmq
+from tests.faults import settings
+from tests.support.program import ROOT, Program
+from tests.support.proxy import Proxy
+from tests.support.stack import Stack
+
+COPIES = {"checkout": 2, "payments": 2, "relay": 2}
+# These reach broker and database through links that can be broken; the others do so directly.
+LINKED = ("web", "checkout-2", "payments-2", "relay-2")
+
+
+@dataclass(frozen=True)
+class Site:
+    """`broker_link`, `database_link` and `provider_link` are the links of the processes in LINKED.
+
+    The provider's is that of every process.
+    """
+
+    folder: Path
+    rabbitmq: Rabbitmq
+    postgresql: Postgresql
+    stack: Stack
+    broker_link: Proxy
+    database_link: Proxy
+    provider_link: Proxy
+
+    @property
+    def programs(self) -> Mapping[str, Program]:
+        return self.stack.programs
+
+    async def rabbitmqctl(self, *arguments: str) -> str:
+        return await asyncio.to_thread(self._rabbitmqctl, *arguments)
+
+    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """What the database says, over a connection that is in nobody's way; also carries out statements."""
+        with psycopg.connect(self.stack.database_url, autocommit=True, connect_timeout=5) as connection:
+            cursor = connection.execute(query.encode(), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    async def set_scenario(self, setting: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn the sandbox's knobs; returns what is set by now and which faults have struck."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.stack.sandbox_url}/scenarios/", json=setting) as response,
+        ):
+            response.raise_for_status()
+            listing: dict[str, Any] = await response.json()
+            return listing
+
+    def _rabbitmqctl(self, *arguments: str) -> str:
+        command = [self.rabbitmq.environment["RABBITMQ_CONTROL"], *arguments]
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90)
+        if result.returncode:
+            raise RuntimeError(f"rabbitmqctl {' '.join(arguments)}: {result.stdout}{result.stderr}")
+        return result.stdout
+
+
+@asynccontextmanager
+async def opened(mutant: str = "") -> AsyncIterator[Site]:
+    """A site that is ready; `mutant` names the defence that its processes lack."""
+    with contextlib.ExitStack() as closing:
+        folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="campaign-")))
+        # PostgreSQL runs as another user when we are root, and must pass through.
+        folder.chmod(0o711)  # noqa: ASYNC240
+        rabbitmq, postgresql = Rabbitmq(folder / "rabbitmq"), Postgresql(folder / "postgresql", durable=True)
+        for service in (rabbitmq, postgresql):
+            await asyncio.to_thread(service.start)
+            closing.callback(service.stop)
+        broker_url = rabbitmq.environment["BROKER_URL"]
+        database_url = postgresql.environment["DATABASE_URL"]
+        links = Proxy(broker_url), Proxy(database_url)
+        for link in links:
+            await link.accept()
+        linked = {"BROKER_URL": links[0].url, "DATABASE_URL": links[1].url}
+        mutation = (
+            {"DJANGO_SETTINGS_MODULE": "tests.support.mutant_settings", "MUTANT": mutant} if mutant else {}
+        )
+        stack = Stack(
+            folder,
+            broker_url=broker_url,
+            database_url=database_url,
+            webs=2,
+            copies=COPIES,
+            environment={**settings.PRODUCT, **settings.SANDBOX, **mutation},
+            own=dict.fromkeys(LINKED, linked),
+        )
+        provider_link = Proxy(stack.sandbox_url)
+        await provider_link.accept()
+        await asyncio.to_thread(_migrate, stack)
+        closing.callback(stack.stop)
+        await asyncio.to_thread(stack.start)
+        site = Site(folder, rabbitmq, postgresql, stack, *links, provider_link)
+        await asyncio.to_thread(_reach_provider_by_link, site)
+        try:
+            yield site
+        finally:
+            await asyncio.to_thread(stack.stop)
+            for link in (*links, provider_link):
+                await link.close()
+
+
+def _migrate(stack: Stack) -> None:
+    command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+    subprocess.run(command, cwd=ROOT, env=stack.environment, stdin=subprocess.DEVNULL, check=True)
+
+
+def _reach_provider_by_link(site: Site) -> None:
+    site.rows(
+        "UPDATE checkout_provideraccount SET endpoint = replace(endpoint, %s, %s)",
+        site.stack.sandbox_url,
+        site.provider_link.url,
+    )
+
+
+def use_database(site: Site) -> None:
+    """Make this process's Django, not set up yet, one of the site's clients."""
+    import django
+
+    os.environ.update(site.stack.environment)
+    django.setup()

@@ -1,0 +1,28 @@
+"""The story of one payment, for whoever has to find out why it ended as it did."""
+
+from collections.abc import Iterator
+
+from tests.faults.evidence import Evidence
+
+
+def timeline(evidence: Evidence, reference: str) -> Iterator[str]:
+    """What clients saw, in order, and then what database and provider have in the end."""
+    history = evidence.histories.get(reference, [])
+    first = min((seen.began for seen in history), default=0.0)
+    for seen in sorted(history, key=lambda seen: seen.at):
+        yield f"  {seen.began - first:8.2f} {seen.at - first:8.2f}  {seen}"
+    for step in evidence.steps.get(reference, ()):
+        yield f"  fact       {step.event} by {step.actor} {step.state}"
+    for attempt in evidence.attempts.get(reference, ()):
+        yield f"  attempt    {attempt.order_code} {attempt.state}"
+    for operation in evidence.operations.get(reference, ()):
+        yield f"  operation  {operation.kind} {operation.minor} {operation.state} {operation.requested_by}"
+    for saga in evidence.sagas.get(reference, ()):
+        yield f"  saga       {saga.kind} {saga.status} at {saga.step}"
+    for entry in evidence.ledger.get(reference, ()):
+        yield f"  ledger     {entry.posting} {entry.account} {entry.minor}"
+    for order in evidence.orders_of(reference):
+        yield f"  provider   {order}"
+    for asked in evidence.asked:
+        if asked.payment == reference:
+            yield f"  merchant   {asked.kind} {asked.minor} key {asked.key} → {asked.answer}"

@@ -1,0 +1,54 @@
+"""What must hold at every moment, looked at while everything is breaking."""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+
+import aiohttp
+import psycopg
+
+from tests.faults.evidence import Order
+from tests.faults.invariants import Violation, over_limits
+from tests.faults.site import Site
+
+LOOK_SECONDS = 5.0
+UNBALANCED = """
+    SELECT payment_reference, posting, sum(amount_minor) FROM checkout_ledgerentry
+    WHERE posted_at > now() - interval '1 minute'
+    GROUP BY payment_reference, posting HAVING sum(amount_minor) <> 0"""
+
+
+@dataclass
+class Watch:
+    """`violations` of I2 at the provider and of I5 in the ledger, each told once."""
+
+    site: Site
+    session: aiohttp.ClientSession
+    violations: set[Violation] = field(default_factory=set)
+    looks: int = 0
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        since = time.time()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            began = time.time()
+            # What cannot be looked at now is looked at again, from the same time on.
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError, psycopg.Error):
+                await self._look(since)
+                since = began - 1
+                self.looks += 1
+
+    async def _look(self, since: float) -> None:
+        async with self.session.get(
+            f"{self.site.stack.sandbox_url}/books.json",
+            params={"since": str(since), "brief": "1", "limit": "5000"},
+        ) as response:
+            page = await response.json()
+        for order in page["orders"]:
+            sums = {name: order[name] for name in Order.__slots__ if name not in ("code", "faults")}
+            for text in over_limits(Order(code=order["order_code"], **sums)):
+                self.violations.add(Violation("I2", order["order_code"].rpartition("-")[0], text))
+        for payment, posting, total in await asyncio.to_thread(self.site.rows, UNBALANCED):
+            self.violations.add(Violation("I5", payment, f"posting {posting} adds up to {total}"))
