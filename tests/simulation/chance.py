@@ -1,0 +1,72 @@
+"""Everything that a schedule leaves to chance, decided by its seed."""
+
+import math
+from collections.abc import Sequence
+from random import Random
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# How often each fault happens where it could, in schedules that have it, and how many a schedule has at most.
+# The product is to survive faults, not to make progress while they never end.
+FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
+    "crash": ((0.002, 0.01, 0.04), 5),
+    "database_lost": ((0.005, 0.03), 4),
+    "connection_cut": ((0.005, 0.03), 4),
+    "publish_refused": ((0.02, 0.1), 6),
+    "publish_uncertain": ((0.02, 0.1), 6),
+    "doubled": ((0.03, 0.2), 20),
+    "provider": ((0.1, 0.4), 6),
+    "notification_copied": ((0.3,), 6),
+    "notification_late": ((0.3,), 6),
+    "hiccup": ((0.02, 0.1), 20),
+}
+
+
+class Chance:
+    """A source of decisions; the same seed decides the same."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(f"schedule {seed}")
+        self._rates = {
+            name: self._random.choice(rates) if self._random.random() < 0.5 else 0.0
+            for name, (rates, _) in FAULTS.items()
+        }
+        self._left = {name: most for name, (_, most) in FAULTS.items()}
+        self._pace = self._random.choice((0.001, 0.02, 0.3))
+        self.happened: dict[str, int] = {}
+
+    def happens(self, fault: str) -> bool:
+        """Whether ``fault`` happens now."""
+        rate = self._rates[fault]
+        if not rate or not self._left[fault] or self._random.random() >= rate:
+            return False
+        self._left[fault] -= 1
+        self.happened[fault] = self.happened.get(fault, 0) + 1
+        return True
+
+    def moment(self) -> float:
+        """Return seconds that something takes inside our own house: mostly short, now and then long."""
+        if self.happens("hiccup"):
+            return self.between(1, 30)
+        return self.around(self._pace)
+
+    def around(self, mean: float) -> float:
+        """Return seconds, exponentially distributed."""
+        return -mean * math.log(1 - self._random.random())
+
+    def between(self, least: float, most: float) -> float:
+        """Return a number in between."""
+        return self._random.uniform(least, most)
+
+    def number(self, least: int, most: int) -> int:
+        """Return a whole number in between, both included."""
+        return self._random.randint(least, most)
+
+    def of(self, likelihood: float) -> bool:
+        """Return True with this likelihood."""
+        return self._random.random() < likelihood
+
+    def one_of(self, choices: Sequence[T], weights: Sequence[float] | None = None) -> T:
+        """Return one of ``choices``."""
+        return self._random.choices(choices, weights)[0]

@@ -1,0 +1,27 @@
+"""Virtual time: it stands still while anything runs, and jumps when everybody waits."""
+
+from datetime import UTC, datetime, timedelta
+
+import time_machine
+
+EPOCH = datetime(2030, 1, 7, 9, 0, tzinfo=UTC)
+
+
+class Clock:
+    """What every clock of this process shows, in seconds since ``EPOCH``: ``time``, ``datetime`` and the loop."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._travel = time_machine.travel(EPOCH, tick=False)
+        self._traveller = self._travel.start()
+
+    def move_to(self, now: float) -> None:
+        """Let it be ``now``."""
+        self.now = now
+        self._traveller.move_to(EPOCH + timedelta(seconds=now), tick=False)
+
+    def seconds_until(self, stored: str | None) -> float | None:
+        """Return when a time as SQLite stores it is, in seconds since ``EPOCH``."""
+        if stored is None:
+            return None
+        return (datetime.fromisoformat(stored).replace(tzinfo=UTC) - EPOCH).total_seconds()

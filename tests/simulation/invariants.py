@@ -1,0 +1,198 @@
+"""What must hold when everything has come to rest, numbered as in docs/reliability.md.
+
+The tables are read as they are, past the product's own code; the provider's books are the other side.
+"""
+
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from checkout.messaging.memory_server import MemoryServer
+from checkout.providers.memory_books import Books, Order, OrderState
+from checkout.states import PAYMENT_EDGES, AttemptState, PaymentState
+from tests.simulation import network
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+P, A = PaymentState, AttemptState
+UNPAID = (P.OPEN, P.REFUSED, P.EXPIRED, P.CANCELLED, P.VOIDED)
+PAYMENT_AT_REST = frozenset(PaymentState) - {
+    P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CAPTURE_PENDING, P.VOID_PENDING, P.CONFLICTED
+}  # fmt: skip
+ATTEMPT_AT_REST = (A.AUTHORISED, A.REFUSED, A.NOT_SENT, A.EXPIRED)
+EDGES = {(source, edge.target) for edge in PAYMENT_EDGES for source in edge.sources}
+
+HISTORY = """
+CREATE TEMP TABLE history (payment TEXT, before TEXT, after TEXT);
+CREATE TEMP TRIGGER payment_moves AFTER UPDATE OF state ON main.checkout_payment WHEN old.state <> new.state
+BEGIN INSERT INTO history VALUES (new.reference, old.state, new.state); END;
+"""
+
+
+def watch_history(database: sqlite3.Connection) -> None:
+    """Have the database itself write down every move of a payment, for ``check``."""
+    database.executescript(HISTORY)
+
+
+def check(world: "World") -> list[str]:
+    """Return every violation of I1 to I5, I9 and I11; those seen on the way are in ``world.violations``."""
+    books = Ledgers(world.rows, world.bank.books)
+    findings = [
+        *_nothing_lost(world, books),
+        *_nothing_twice(books),
+        *_nothing_stuck(books),
+        *_compensated(books),
+        *_stock(world, books),
+        *_books_agree(books),
+        *_history(books),
+        *_messages(books),
+    ]
+    world.rows.execute("DELETE FROM history")
+    return findings
+
+
+class Ledgers:
+    """Our rows and the provider's orders, by payment."""
+
+    def __init__(self, database: sqlite3.Connection, books: Books) -> None:
+        self._database = database
+        self.payments: dict[str, str] = dict(self.rows("SELECT reference, state FROM checkout_payment"))
+        self.payment_of: dict[str, str] = dict(
+            self.rows(
+                "SELECT a.order_code, p.reference FROM checkout_attempt a "
+                "JOIN checkout_payment p ON p.id = a.payment_id"
+            )
+        )
+        self.all_orders = books.orders
+        self.orders: dict[str, list[Order]] = defaultdict(list)
+        for code, order in books.orders.items():
+            self.orders[self.payment_of.get(code, "")].append(order)
+
+    def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Return what a query finds."""
+        return self._database.execute(query, parameters).fetchall()
+
+    def held(self, payment: str) -> int:
+        """Return what the provider has, or could still take, of the shopper's money, in minor units."""
+        return sum(
+            order.captured.minor - order.refunded.minor or order.amount.minor - order.captured.minor
+            for order in self.orders[payment]
+            if order.state == OrderState.AUTHORISED
+        )
+
+    def kept(self, payment: str) -> int:
+        """Return what the provider has taken and not given back, in minor units."""
+        return sum(order.captured.minor - order.refunded.minor for order in self.orders[payment])
+
+
+def _nothing_lost(world: "World", books: Ledgers) -> Iterator[str]:
+    for shopper in world.shoppers:
+        if shopper.reference and shopper.reference not in books.payments:
+            yield f"I1: {shopper.reference} was created and is gone"
+    for code in books.all_orders:
+        if code not in books.payment_of:
+            yield f"I1: the provider's order {code} belongs to no payment"
+
+
+def _nothing_twice(books: Ledgers) -> Iterator[str]:
+    for payment, orders in books.orders.items():
+        live = [order.order_code for order in orders if order.state == OrderState.AUTHORISED]
+        if len(live) > 1:
+            yield f"I2: {payment} is authorised more than once: {', '.join(live)}"
+
+
+def _nothing_stuck(books: Ledgers) -> Iterator[str]:
+    for kind, key, step, status in books.rows(
+        "SELECT kind, key, step, status FROM checkout_saga WHERE status IN ('running', 'parked')"
+    ):
+        yield f"I3: saga {kind} {key} is {status} at {step}"
+    for payment, state in books.payments.items():
+        if state not in PAYMENT_AT_REST:
+            yield f"I3: {payment} is still {state}"
+    for code, state in books.rows("SELECT order_code, state FROM checkout_attempt"):
+        if state not in ATTEMPT_AT_REST:
+            yield f"I3: attempt {code} is still {state}"
+    for reference, kind, state in books.rows(
+        "SELECT reference, kind, state FROM checkout_operation WHERE state NOT IN ('done', 'refused')"
+    ):
+        yield f"I3: {kind} {reference} is still {state}"
+
+
+def _compensated(books: Ledgers) -> Iterator[str]:
+    for payment, state in books.payments.items():
+        if state in UNPAID and (held := books.held(payment)):
+            yield f"I4: {payment} is {state}, and the provider holds {held}"
+        if PaymentState(state).is_paid and not books.held(payment):
+            yield f"I4: {payment} is {state}, and the provider holds nothing"
+
+
+def _stock(world: "World", books: Ledgers) -> Iterator[str]:
+    reserved: Counter[str] = Counter()
+    reservations = dict(books.rows("SELECT payment_reference, state FROM checkout_reservation"))
+    for payment, state in books.payments.items():
+        reservation = reservations.get(payment, "released")
+        if state in UNPAID and reservation != "released":
+            yield f"I4: {payment} is {state}, and its stock is {reservation}"
+        if PaymentState(state).is_paid and reservation != "confirmed":
+            yield f"I4: {payment} is {state}, and its stock is {reservation}"
+    for sku, quantity in books.rows(
+        "SELECT line.value ->> 'sku', line.value ->> 'quantity' "
+        "FROM checkout_reservation r, json_each(r.lines) line WHERE r.state <> 'released'"
+    ):
+        reserved[sku] += quantity
+    for sku, quantity in books.rows("SELECT sku, quantity FROM checkout_stockitem"):
+        if quantity + reserved[sku] != world.stock:
+            yield f"I4: {quantity} of {sku} are left and {reserved[sku]} reserved, of {world.stock}"
+
+
+def _books_agree(books: Ledgers) -> Iterator[str]:
+    for posting, total in books.rows(
+        "SELECT posting, SUM(amount_minor) FROM checkout_ledgerentry GROUP BY posting HAVING SUM(amount_minor) <> 0"
+    ):
+        yield f"I5: posting {posting} adds up to {total}"
+    ledger: dict[tuple[str, str], int] = {
+        (payment, account): total
+        for payment, account, total in books.rows(
+            "SELECT payment_reference, account, SUM(amount_minor) FROM checkout_ledgerentry GROUP BY 1, 2"
+        )
+    }
+    operations: dict[tuple[str, str], int] = {
+        (payment, kind): total
+        for payment, kind, total in books.rows(
+            "SELECT p.reference, o.kind, SUM(o.amount_minor) FROM checkout_operation o "
+            "JOIN checkout_payment p ON p.id = o.payment_id WHERE o.state = 'done' GROUP BY 1, 2"
+        )
+    }
+    for payment in books.payments:
+        kept = books.kept(payment)
+        ours = ledger.get((payment, "provider:captured"), 0)
+        if ours != kept:
+            yield f"I5: {payment}: the ledger says {ours} captured, the provider {kept}"
+        if in_process := ledger.get((payment, "provider:in_process"), 0):
+            yield f"I5: {payment}: the ledger still has {in_process} in process"
+        ours = operations.get((payment, "capture"), 0) - operations.get((payment, "refund"), 0)
+        if ours != kept:
+            yield f"I5: {payment}: the operations say {ours} captured, the provider {kept}"
+
+
+def _history(books: Ledgers) -> Iterator[str]:
+    for payment, before, after in books.rows("SELECT payment, before, after FROM history"):
+        if (before, after) not in EDGES:
+            yield f"I9: {payment} went from {before} to {after}"
+
+
+def _messages(books: Ledgers) -> Iterator[str]:
+    for kind, message_id, error in books.rows(
+        "SELECT type, message_id, last_error FROM checkout_outboxmessage WHERE published_at IS NULL"
+    ):
+        yield f"I11: {kind} {message_id} was never published: {error}"
+    for kind, message_id in books.rows(
+        "SELECT o.type, o.message_id FROM checkout_outboxmessage o WHERE o.exchange LIKE '%.commands' AND NOT EXISTS "
+        "(SELECT 1 FROM checkout_inboxmessage i WHERE i.message_id = o.message_id AND i.consumer = o.routing_key)"
+    ):
+        yield f"I11: {kind} {message_id} was never handled"
+    for queue, contents in MemoryServer.at(network.URL).queues.items():
+        if len(contents) and ".node." not in queue:  # of a process that has died; they expire
+            yield f"I11: {len(contents)} messages are left in {queue}"

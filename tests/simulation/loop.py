@@ -1,0 +1,144 @@
+"""An event loop in virtual time, on which dead processes do nothing."""
+
+import asyncio
+import contextlib
+import heapq
+import math
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+from django.conf import settings
+
+from tests.simulation.clock import Clock
+from tests.simulation.processes import Crash, owner_of
+from tests.simulation.threads import Thread
+
+POLL_SECONDS: float = settings.CHECKOUT_RELAY_POLL_SECONDS
+# Many times what the longest schedule needs: something goes round in circles.
+MAX_ROUNDS = 50_000
+
+
+class _Handle(asyncio.Handle):
+    def _run(self) -> None:
+        _run_unless_dead(self)
+
+
+class _Timer(asyncio.TimerHandle):
+    def _run(self) -> None:
+        _run_unless_dead(self)
+
+
+def _run_unless_dead(handle: Any) -> None:
+    loop: VirtualLoop = handle._loop
+    if not owner_of(handle._context).is_alive and not loop.is_closing:
+        loop.left_undone.append(handle)
+        return
+    with contextlib.suppress(Crash):
+        handle._context.run(handle._callback, *handle._args)
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """Runs what is ready; when nothing is, the clock jumps to the next timer. Stops when there is none.
+
+    Timers of the relay's poll interval are not fired while ``next_due`` says that a poll would find nothing:
+    that changes nothing but the cost, since virtual hours pass while a provider is asked again and again.
+    Stops at ``last_moment`` whatever is left to do.
+    """
+
+    def __init__(self, clock: Clock, last_moment: float) -> None:
+        super().__init__()
+        self._clock = clock
+        self._clock_resolution = 1e-6
+        self._selector = self
+        self._last_moment = last_moment
+        self._polls: list[_Timer] = []
+        self.paused: set[Thread] = set()
+        self.next_due: Callable[[], float | None] = lambda: None
+        self.rounds = 0
+        self.is_at_rest = True
+        self.left_undone: list[asyncio.Handle] = []
+        self.is_closing = False
+
+    def time(self) -> float:
+        """See BaseEventLoop: virtual seconds."""
+        return self._clock.now
+
+    def call_soon(
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """See BaseEventLoop."""
+        handle = _Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    call_soon_threadsafe = call_soon
+
+    def call_at(
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """See BaseEventLoop."""
+        timer = _Timer(when, callback, args, self, context)
+        if abs(when - self._clock.now - POLL_SECONDS) < 1e-9:
+            self._polls.append(timer)
+        else:
+            heapq.heappush(self._scheduled, timer)
+            timer._scheduled = True
+        return timer
+
+    def begin_closing(self) -> None:
+        """From now on the dead act, too: what they left behind is to be unwound like everything else."""
+        self.is_closing = True
+        self.rounds = 0
+        self._ready.extend(self.left_undone)
+        self.left_undone.clear()
+
+    def select(self, timeout: float | None) -> list[Any]:
+        """Play the selector: nobody is ever heard from, so jump to the next timer, or stop."""
+        self.rounds += 1
+        if self.rounds > MAX_ROUNDS:
+            self._give_up()
+        if timeout == 0:
+            return []
+        next_timer = math.inf if timeout is None else self._clock.now + timeout
+        next_timer = self._next_poll(next_timer)
+        if next_timer == math.inf:
+            self.stop()
+        elif next_timer > self._last_moment:
+            self._give_up()
+        elif next_timer > self._clock.now:
+            self._clock.move_to(next_timer)
+        return []
+
+    def _give_up(self) -> None:
+        self.is_at_rest = False
+        self.stop()
+
+    def _next_poll(self, next_timer: float) -> float:
+        """Make the next poll that may find something ready, unless ``next_timer`` is earlier; return when."""
+        self._polls = [
+            poll for poll in self._polls if not poll.cancelled() and owner_of(poll._context).is_alive
+        ]
+        if not self._polls or min(poll.when() for poll in self._polls) > next_timer:
+            return next_timer
+        due = self.next_due()
+        if due is None:
+            return next_timer
+        when, poll = min(((_tick(poll, due), poll) for poll in self._polls), key=lambda pair: pair[0])
+        if when > next_timer:
+            return next_timer
+        self._polls.remove(poll)
+        self._ready.append(poll)
+        return when
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        pass
+
+    def _write_to_self(self) -> None:
+        pass
+
+
+def _tick(poll: asyncio.TimerHandle, due: float) -> float:
+    """Return when the poller that waits for ``poll`` would look for the first time at or after ``due``."""
+    missed = max(0, math.ceil((due - poll.when()) / POLL_SECONDS))
+    return poll.when() + missed * POLL_SECONDS

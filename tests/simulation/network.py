@@ -1,0 +1,104 @@
+"""The in-memory broker behind an unreliable network, whose moods are the seed's."""
+
+from collections.abc import Callable
+
+from checkout.errors import BrokerUnavailable, PublishUncertain
+from checkout.messaging.broker import Consumption, Delivery, OnDelivery, OnEnd
+from checkout.messaging.envelope import Envelope
+from checkout.messaging.memory import MemoryBroker
+from tests.simulation.chance import Chance
+from tests.simulation.processes import Process, outside
+from tests.simulation.trace import Trace
+
+URL = "memory://simulation"
+
+
+class UnreliableBroker(MemoryBroker):
+    """One process's connection. What is on the wire, or at the broker, survives the process."""
+
+    def __init__(self, prefix: str, process: Process, chance: Chance, trace: Trace) -> None:
+        super().__init__(URL, prefix)
+        self._process = process
+        self._chance = chance
+        self._trace = trace
+
+    def post(self, exchange: str, routing_key: str, envelope: Envelope, on_end: OnEnd) -> None:
+        """See Broker: it may be refused, left in doubt, or arrive twice; the confirm takes its time."""
+        self._perhaps_cut()
+        if self._chance.happens("publish_refused"):
+            self._note("refused", envelope)
+            raise BrokerUnavailable("the network refused")
+
+        def end(outcome: object) -> None:
+            self._after_a_while(on_end, outcome)
+
+        def route() -> None:
+            outside(self._server.route, exchange, routing_key, envelope)
+
+        if self.is_connected and self._chance.happens("publish_uncertain"):
+            self._note("published in doubt", envelope)
+            if self._chance.of(0.5):
+                route()
+            end(PublishUncertain("no confirm"))
+            return
+        if self._chance.happens("doubled"):
+            self._note("published twice", envelope)
+            outside(self.loop.call_later, self._chance.moment(), route)
+        self._note("published", envelope)
+        outside(super().post, exchange, routing_key, envelope, end)
+
+    async def consume(
+        self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
+    ) -> Consumption:
+        """See Broker: deliveries overtake one another on their way to the reader."""
+
+        def arrive(delivery: Delivery) -> None:
+            delivery.settle = self._settling(delivery)
+            self._after_a_while(self._hand_over, on_delivery, delivery)
+
+        return await super().consume(queue, arrive, prefetch=prefetch, auto_ack=auto_ack)
+
+    def lose_connection(self) -> None:
+        """See MemoryBroker."""
+        outside(super().lose_connection)
+
+    def connect(self) -> None:
+        """See MemoryBroker."""
+        outside(super().connect)
+
+    def leave(self) -> None:
+        """The process has died, and its connection with it."""
+        self._server.brokers.discard(self)
+        self.lose_connection()
+
+    def _hand_over(self, on_delivery: OnDelivery, delivery: Delivery) -> None:
+        self._perhaps_cut()
+        self._note("delivered" if not delivery.delivery_count else "redelivered", delivery.envelope)
+        on_delivery(delivery)
+
+    def _settling(self, delivery: Delivery) -> Callable[[bool, bool], None] | None:
+        settle = delivery.settle
+        if settle is None:
+            return None
+
+        def settle_outside(is_done: bool, requeue: bool) -> None:
+            self._note("acknowledged" if is_done else "rejected", delivery.envelope)
+            outside(settle, is_done, requeue)
+
+        return settle_outside
+
+    def _perhaps_cut(self) -> None:
+        if self._chance.happens("connection_cut"):
+            self._after_a_while(self._cut)
+
+    def _cut(self) -> None:
+        self._trace.note(self._process.name, "connection cut")
+        self.lose_connection()
+        self.loop.call_later(self._chance.between(0.1, 20), self.connect, context=self._process.context)
+
+    def _after_a_while(self, function: Callable[..., object], *args: object) -> None:
+        self.loop.call_later(self._chance.moment(), function, *args, context=self._process.context)
+
+    def _note(self, what: str, envelope: Envelope | None) -> None:
+        if envelope is not None:
+            self._trace.note(self._process.name, what, envelope.type, envelope.correlation_id, envelope.message_id)

@@ -1,0 +1,21 @@
+"""The product's own randomness (references, message ids, jitter), taken from the seed as well."""
+
+import random
+import secrets
+
+from checkout.messaging import envelope
+
+_source = random.Random()  # noqa: S311 (that it can be foreseen is the point)
+
+
+def take_over() -> None:
+    """Let every secret of this process come from the seed."""
+    secrets.token_bytes = lambda nbytes=None: _source.randbytes(32 if nbytes is None else nbytes)
+    secrets.randbits = _source.getrandbits
+
+
+def restart(seed: int) -> None:
+    """Begin again with ``seed``: references and message ids repeat, too."""
+    random.seed(f"product {seed}")
+    _source.seed(f"secrets {seed}")
+    envelope._seed_process_bits()

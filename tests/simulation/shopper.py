@@ -1,0 +1,137 @@
+"""Shoppers: they pay, click twice, fail or forget their challenge, come back late, and try again."""
+
+from typing import TYPE_CHECKING, TypeVar
+
+from checkout import operations
+from checkout.challenge_token import token_for
+from checkout.errors import IllegalTransition, TokenRejected
+from checkout.models import Attempt, Merchant
+from checkout.money import Money
+from checkout.providers.base import Browser
+from checkout.states import PaymentState
+from tests.simulation.web import Unanswered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.simulation.world import World
+
+T = TypeVar("T")
+
+BROWSER = Browser(accept_header="text/html", user_agent="Simulated", ip_address="127.0.0.1")
+CARDS = ("approve", "challenge", "challenge_refuse", "refuse", "pending")
+CARD_WEIGHTS = (8, 5, 2, 3, 1)
+CURRENCY = "EUR"
+MAX_ATTEMPTS = 3
+# How long a shopper keeps looking at the status page.
+PATIENCE_SECONDS = 4 * 86_400
+WAITING = (PaymentState.PROCESSING, PaymentState.CONFIRMING)
+
+
+class Shopper:
+    """One shopper with one order."""
+
+    def __init__(self, world: "World", number: int) -> None:
+        self._world = world
+        self._chance = world.chance
+        self._number = number
+        self.reference = ""
+
+    async def run(self) -> None:
+        """Go shopping, until paid, given up or out of patience."""
+        chance = self._chance
+        amount = Money(chance.number(2, 5000), CURRENCY)
+        lines = [
+            {"sku": sku, "quantity": chance.number(1, 2)} for sku in ("tea", "cup") if chance.of(0.5)
+        ] or [{"sku": "tea", "quantity": 1}]
+        captures = chance.of(0.7)
+        email = "shopper@example.com" if chance.of(0.5) else ""
+        self.reference = await self._ask(
+            lambda: operations.create_payment(
+                Merchant.objects.get(),
+                order_reference=f"order-{self._number}",
+                amount=amount,
+                lines=lines,
+                description="Tea",
+                shopper_email=email,
+                captures_automatically=captures,
+            ).reference
+        )
+        for number in range(1, MAX_ATTEMPTS + 1):
+            if not await self._pay(number) or chance.of(0.4):
+                return
+
+    async def _pay(self, number: int) -> bool:
+        """Whether the payment may be tried again."""
+        card = self._chance.one_of(CARDS, CARD_WEIGHTS)
+        for _ in range(2 if self._chance.of(0.2) else 1):
+            self._world.spawn(self._submit(number, card))
+        await self._world.sleep(self._chance.around(2))
+        while True:
+            state = await self._outcome()
+            if state != PaymentState.CHALLENGE_REQUIRED:
+                return state == PaymentState.REFUSED
+            if not await self._challenged():
+                return False
+
+    async def _submit(self, number: int, card: str) -> None:
+        def submit() -> operations.Pending:
+            return operations.submit_payment(
+                self.reference, attempt_number=number, browser=BROWSER, device_data_reference=""
+            )
+
+        try:
+            await self._ask(submit, sealed=card)
+        except IllegalTransition:
+            self._world.trace.note("shopper", "may not pay", self.reference)
+
+    async def _outcome(self) -> PaymentState | None:
+        """Look at the status page until it says something new; None when patience is over."""
+        pause_seconds, waited = 1.0, 0.0
+        while waited < PATIENCE_SECONDS:
+            state = self._world.state_of(self.reference)
+            if state not in WAITING:
+                self._world.trace.note("shopper", "sees", self.reference, state)
+                return state
+            await self._world.sleep(pause_seconds)
+            waited += pause_seconds
+            pause_seconds = min(pause_seconds * 2, 3600)
+        return None
+
+    async def _challenged(self) -> bool:
+        """Go through the challenge, well or badly; False when the shopper walks away for good."""
+        attempt = self._world.without_loop(self._latest_attempt)
+        token = token_for(attempt)
+        way = self._chance.one_of(("back", "twice", "late", "away"), (6, 2, 1, 2))
+        await self._world.sleep(self._chance.around(30) if way != "late" else self._chance.between(840, 1000))
+        if way == "away":
+            self._world.trace.note("shopper", "walks away", self.reference)
+            return False
+        if way == "twice":
+            self._world.spawn(self._return(token, attempt.order_code))
+        await self._return(token, attempt.order_code)
+        await self._world.sleep(self._chance.around(1))
+        return True
+
+    def _latest_attempt(self) -> Attempt:
+        attempts = Attempt.objects.select_related("payment")
+        return attempts.filter(payment__reference=self.reference).latest("number")
+
+    async def _return(self, token: str, order_code: str) -> None:
+        def come_back() -> operations.Pending:
+            return operations.return_from_challenge(
+                self.reference, token, transaction_id="", merchant_data=order_code
+            )
+
+        try:
+            await self._ask(come_back)
+        except (TokenRejected, IllegalTransition) as error:
+            self._world.trace.note("shopper", "is turned away", self.reference, str(error))
+
+    async def _ask(self, operation: "Callable[[], T]", *, sealed: str = "") -> T:
+        """Send a request, and send it again while there is no answer, as people do."""
+        while True:
+            try:
+                return await self._world.request(operation, sealed=sealed)
+            except Unanswered:
+                await self._world.sleep(self._chance.between(1, 5))

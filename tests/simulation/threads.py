@@ -1,0 +1,75 @@
+"""Threads that take turns: greenlets, which give way only where a provider call would keep them waiting."""
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import greenlet
+
+from checkout import database
+from tests.simulation.processes import Crash, Process, current
+
+if TYPE_CHECKING:
+    from tests.simulation.loop import VirtualLoop
+
+
+class Thread:
+    """A function that runs at once and in one go, but for its calls of ``pause``."""
+
+    def __init__(self, loop: "VirtualLoop", function: Callable[[], Any]) -> None:
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self._loop = loop
+        self._function = function
+        self._process: Process = current()
+        self._context = contextvars.copy_context()
+        self._greenlet = greenlet.greenlet(self._run)
+
+    def go(self) -> None:
+        """Run until the next pause, or to the end."""
+        # Django refuses to work where a loop is running, and a real thread has none.
+        asyncio._set_running_loop(None)
+        try:
+            pause_seconds = self._greenlet.switch()
+        finally:
+            asyncio._set_running_loop(self._loop)
+        if not self._greenlet.dead:
+            self._loop.paused.add(self)
+            self._loop.call_later(pause_seconds, self._wake, context=self._process.context)
+
+    def end(self) -> None:
+        """Unwind a paused thread whose process is gone."""
+        self._greenlet.throw(Crash)
+
+    def _wake(self) -> None:
+        self._loop.paused.discard(self)
+        self.go()
+
+    def _run(self) -> None:
+        try:
+            result = self._context.run(self._function)
+        except Crash:
+            return
+        except Exception as error:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
+
+
+def pause(seconds: float) -> None:
+    """Let everybody else run for so long; only in a thread."""
+    greenlet.getcurrent().parent.switch(seconds)
+
+
+def take_over() -> None:
+    """Let all database work of this process be done in threads of this kind, on one connection."""
+
+    def submit(_executor: object, function: Callable[[], Any]) -> asyncio.Future[Any]:
+        loop: VirtualLoop = asyncio.get_running_loop()
+        if loop.is_closing:
+            raise Crash
+        thread = Thread(loop, function)
+        thread.go()
+        return thread.future
+
+    database._submit = submit

@@ -1,0 +1,93 @@
+"""The web: requests of shoppers, staff and the provider, each in a process that may die under it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import InterfaceError, OperationalError
+
+from checkout import crash_points
+from checkout.conf import conf
+from checkout.errors import MessagingError
+from checkout.messaging.broker import Delivery
+from checkout.messaging.envelope import SEALED, SUBJECT, Envelope, Reply, encode_body
+from checkout.operations import Pending
+from tests.simulation.processes import Crash, Process
+
+if TYPE_CHECKING:
+    from tests.simulation.network import UnreliableBroker
+    from tests.simulation.world import World
+
+T = TypeVar("T")
+
+
+class Unanswered(Exception):
+    """The connection broke, or the answer was a 503: the client does not know whether it was heard."""
+
+
+class Web:
+    """One web process: what its views do with an operation and the broker."""
+
+    def __init__(self, world: "World", process: Process, broker: "UnreliableBroker") -> None:
+        self._world = world
+        self.process = process
+        self._broker = broker
+        broker.node.channels = self
+
+    def handle(self, operation: Callable[[], T], *, point: str = "", sealed: str = "") -> T:
+        """Carry out an operation as a view does; raises ``Unanswered``, and what the operation raises."""
+        return self.process.run(self._handle, operation, point, sealed)
+
+    def _handle(self, operation: Callable[[], T], point: str, sealed: str) -> T:
+        try:
+            result = self._world.without_loop(operation)
+            if point:
+                crash_points.reached(point)
+        except (Crash, OperationalError, InterfaceError) as error:
+            raise Unanswered from error
+        if isinstance(result, Pending):
+            self.process.spawn(self._publish(result, sealed))
+        return result
+
+    async def _publish(self, pending: Pending, sealed: str) -> None:
+        """Publish a committed command with its secret (``waiting.answer``)."""
+        if pending.message_id:
+            crash_points.reached("web.intent_committed")
+        headers: dict[str, Any] = {SUBJECT: pending.payment}
+        if sealed and pending.message_id:
+            headers[SEALED] = sealed
+        ids = {"message_id": pending.message_id} if pending.message_id else {}
+        envelope = Envelope(
+            type=pending.type,
+            body=encode_body(pending.body),
+            correlation_id=pending.payment,
+            reply_to=self._broker.node.queue,
+            headers=headers,
+            **ids,
+        )
+        try:
+            await self._broker.publish(
+                self._broker.topology.commands,
+                "checkout",
+                envelope,
+                timeout_seconds=conf.reply_budget_seconds,
+            )
+        except MessagingError:
+            return
+        if pending.message_id:
+            crash_points.reached("web.published")
+
+    @property
+    def waiting(self) -> int:
+        """See ChannelTraffic."""
+        return 0
+
+    def take(self, delivery: Delivery) -> bool:
+        """See ChannelTraffic: an answer to somebody who waits, perhaps."""
+        if delivery.envelope is not None:
+            reply = Reply.decode(delivery.envelope.body)
+            if reply.ok:
+                self._world.told(reply.result["payment"], reply.result["state"])
+        return True
+
+    def end_waits(self, error: Callable[[], MessagingError]) -> None:
+        """See ChannelTraffic: nobody waits here; a shopper looks again instead."""

@@ -1,0 +1,219 @@
+"""One schedule: the processes, the people, the bank, and the seed that moves them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from django.db import OperationalError
+
+from checkout import crash_points
+from checkout.conf import conf
+from checkout.messaging.memory_server import MemoryServer
+from checkout.messaging.worker import Worker
+from checkout.models import InboxMessage, OutboxMessage
+from checkout.providers.memory_books import OrderState
+from checkout.relay import run_relay
+from checkout.services import SERVICES
+from checkout.states import PaymentState
+from tests.simulation import invariants, network, timetable
+from tests.simulation.bank import Bank
+from tests.simulation.chance import Chance
+from tests.simulation.clock import Clock
+from tests.simulation.database.base import DatabaseWrapper
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.network import UnreliableBroker
+from tests.simulation.processes import OUTSIDE, Crash, Process, current
+from tests.simulation.shopper import Shopper
+from tests.simulation.trace import Trace
+from tests.simulation.twin import Line
+from tests.simulation.web import Unanswered, Web
+
+T = TypeVar("T")
+
+DAY = 86_400.0
+LONGEST_SECONDS = 20 * DAY
+STOCK = 10
+WEBS = ("web 1", "web 2")
+
+
+class World:
+    """Everything of one schedule. ``violations`` is what must stay empty."""
+
+    def __init__(self, seed: int, clock: Clock, database: DatabaseWrapper) -> None:
+        clock.move_to(0.0)
+        self.seed = seed
+        self.database = database
+        self.rows = database.connection
+        self.clock = clock
+        self.chance = Chance(seed)
+        self.trace = Trace(clock)
+        self.stock = STOCK
+        self.violations: list[str] = []
+        self.points: Counter[str] = Counter()
+        self.loop = VirtualLoop(clock, LONGEST_SECONDS)
+        self.loop.next_due = lambda: timetable.next_due(self.rows, clock)
+        self.loop.set_task_factory(_of_its_process)
+        self.loop.set_exception_handler(self._on_error)
+        self.bank = Bank(self)
+        self.shoppers = [Shopper(self, number) for number in range(1, self.chance.number(1, 3) + 1)]
+        self._webs: list[Web] = []
+        self._processes: list[Process] = [OUTSIDE]
+        OUTSIDE.tasks.clear()
+        self._brokers: dict[Process, UnreliableBroker] = {}
+
+    def run(self) -> None:
+        """Let it all happen, until nothing more would."""
+        Line.world = self
+        crash_points.observe(self._reached)
+        self.database.watch_commit = self._on_commit
+        asyncio._set_running_loop(self.loop)
+        for name in self._cast():
+            self._start(name)
+        for shopper in self.shoppers:
+            self.later(self.chance.around(5), lambda shopper=shopper: self.spawn(shopper.run()))
+        asyncio._set_running_loop(None)
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+            self.violations += self._found_at_rest()
+        finally:
+            self._close()
+
+    def _found_at_rest(self) -> list[str]:
+        if not self.loop.is_at_rest:
+            return ["I3: things go round in circles, or on for ever"]
+        return invariants.check(self)
+
+    def _cast(self) -> list[str]:
+        copies = {name: self.chance.number(1, 2) for name in ("checkout", "payments", "relay")}
+        names = [f"{name} {number}" for name in (*SERVICES, "relay") for number in range(1, copies.get(name, 1) + 1)]
+        return [*WEBS, *names]
+
+    def _start(self, name: str) -> None:
+        process = Process(name)
+        self._processes.append(process)
+        process.run(self._boot, process)
+
+    def _boot(self, process: Process) -> None:
+        broker = UnreliableBroker(conf.prefix, process, self.chance, self.trace)
+        self._brokers[process] = broker
+        broker.open()
+        kind = process.name.partition(" ")[0]
+        stop = asyncio.Event()
+        if kind == "web":
+            self._webs.append(Web(self, process, broker))
+        elif kind == "relay":
+            process.spawn(run_relay(broker, stop))
+        else:
+            worker = Worker(
+                broker, SERVICES[kind], inbox_model=InboxMessage, outbox_model=OutboxMessage
+            )
+            process.spawn(worker.run(stop))
+        self.trace.note(process.name, "starts")
+
+    def kill(self, process: Process, where: str) -> None:
+        """End a process; it is started again after a while."""
+        self.trace.note(process.name, "dies at", where)
+        process.is_alive = False
+        self._webs = [web for web in self._webs if web.process is not process]
+        self._brokers.pop(process).leave()
+        self.later(self.chance.between(0.5, 30), lambda: self._start(process.name))
+
+    def _reached(self, point: str) -> None:
+        process = current()
+        if process is OUTSIDE or self.loop.is_closing:
+            return
+        self.points[point] += 1
+        if self.chance.happens("crash"):
+            self.kill(process, point)
+            raise Crash
+
+    def _on_commit(self, moment: str) -> None:
+        if self.loop.is_closing:
+            raise Crash
+        if current() is OUTSIDE:
+            return
+        if self.chance.happens("database_lost"):
+            self.trace.note(current().name, "loses the database", moment, "commit")
+            raise OperationalError(f"connection lost {moment} the commit")
+        self._reached(f"{moment} commit")
+
+    async def request(self, operation: Callable[[], T], *, point: str = "", sealed: str = "") -> T:
+        """Send an HTTP request to some web process; raises ``Unanswered``, and what the operation raises."""
+        await self.sleep(self.chance.moment())
+        if not self._webs:
+            raise Unanswered
+        return self.chance.one_of(self._webs).handle(operation, point=point, sealed=sealed)
+
+    def without_loop(self, function: Callable[[], T]) -> T:
+        """Call ``function`` as a thread would: Django refuses to work where a loop is running."""
+        asyncio._set_running_loop(None)
+        try:
+            return function()
+        finally:
+            asyncio._set_running_loop(self.loop)
+
+    def state_of(self, reference: str) -> PaymentState:
+        """Return what the status page of a payment would show."""
+        (state,) = self.rows.execute(
+            "SELECT state FROM checkout_payment WHERE reference = ?", (reference,)
+        ).fetchone()
+        return PaymentState(state)
+
+    def told(self, reference: str, state: str) -> None:
+        """A web process has been told where a payment stands: never "failed" while the money may be held."""
+        self.trace.note("web", "is told", reference, state)
+        if state in (PaymentState.REFUSED, PaymentState.EXPIRED):
+            order = self.bank.books.orders.get(f"{reference}-1")
+            if order is not None and order.state == OrderState.AUTHORISED:
+                self.violations.append(f"I6: {reference} was called {state}, and it is authorised")
+
+    async def sleep(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        await asyncio.sleep(seconds)
+
+    def later(self, seconds: float, function: Callable[[], object]) -> None:
+        """Call ``function`` outside of all processes after so many seconds."""
+        self.loop.call_later(seconds, function, context=OUTSIDE.context)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Start a task outside of all processes."""
+        OUTSIDE.spawn(coroutine)
+
+    def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not self.loop.is_closing:
+            error = context.get("exception")
+            self.violations.append(f"unexpected: {context['message']}: {error!r}")
+
+    def _close(self) -> None:
+        """Unwind everything that is still under way, without letting it do anything."""
+        self.loop.begin_closing()
+        asyncio._set_running_loop(self.loop)
+        for thread in list(self.loop.paused):
+            thread.end()
+        asyncio._set_running_loop(None)
+        under_way = [task for process in self._processes for task in process.tasks if not task.done()]
+        for task in under_way:
+            task.cancel()
+        if under_way:
+            self.loop.run_until_complete(asyncio.wait(under_way))
+        for process in self._processes:
+            for task in process.tasks:
+                if not task.cancelled():
+                    task.exception()
+            process.tasks.clear()
+        server = MemoryServer.at(network.URL)
+        server.brokers.clear()
+        for queue in list(server.queues):
+            server.delete(queue)
+        crash_points.observe(None)
+        asyncio.set_event_loop(None)
+        self.loop.close()
+
+
+def _of_its_process(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    task = asyncio.Task(coroutine, loop=loop, **options)
+    current().tasks.append(task)
+    return task
