@@ -47,7 +47,7 @@ class DeadLetterAdmin(ActingAdmin):
 
     verbs = (REQUEUE,)
     actions = ("requeue_selected",)
-    list_display = ("type", "service", "reason", "status", "payment", "copies", "died_at")
+    list_display = ("type", "service", "reason", "status", "copies", "died_at", "payment")
     list_filter = (StatusFilter, "service", ("died_at", admin.DateFieldListFilter))
     search_fields = ("subject__exact", "message_id__exact", "correlation_id__exact", "type__exact")
     search_help_text = "Payment reference, message id, correlation id or type"

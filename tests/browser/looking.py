@@ -35,14 +35,14 @@ TOO_SMALL = """() => [...document.querySelectorAll("button, input:not([type=hidd
   .filter(([box]) => box.width < 24 || box.height < 24)
   .map(([, html]) => html)"""
 
-# 1.3.1 and 4.1.2: every input has a label, every reference to a description leads somewhere, ids are unique.
+# 1.3.1 and 4.1.2: every input has a name, every reference to a description leads somewhere, ids are unique.
 UNNAMED = """() => {
-  const inputs = [...document.querySelectorAll("input:not([type=hidden])")];
+  const inputs = [...document.querySelectorAll("input:not([type=hidden], [type=submit])")];
   const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
   const described = ["aria-describedby", "aria-labelledby"].flatMap((name) =>
     [...document.querySelectorAll(`[${name}]`)].flatMap((element) => element.getAttribute(name).split(" ")));
   return [
-    ...inputs.filter((input) => !input.labels.length).map((input) => input.outerHTML),
+    ...inputs.filter((input) => !input.labels.length && !input.ariaLabel).map((input) => input.outerHTML),
     ...described.filter((id) => !document.getElementById(id)),
     ...ids.filter((id, index) => ids.indexOf(id) !== index),
     ...[...document.querySelectorAll("iframe:not([title]), img:not([alt])")].map((found) => found.outerHTML),

@@ -1,0 +1,189 @@
+"""Staff at work in a real browser: wide and narrow, by keyboard, and without JavaScript."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.looking import assert_accessible
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.browser
+
+PASSWORD = "checkout-admin"
+# Rows as purchases and accidents leave them behind.
+MAKE_ROWS = """
+from tests.admin import rows
+held, taken, parked = rows.authorised("h%(name)s"), rows.captured("t%(name)s"), rows.payment("p%(name)s")
+letter = rows.dead_letter(message_id="%(name)s")
+rows.notification(None, "unmatched", "No attempt has this order code.", digest="%(name)s")
+saga, difference = rows.saga(parked, "parked"), rows.difference(taken)
+print("KEYS", held.pk, taken.pk, parked.pk, saga.pk, letter.pk, difference.pk)
+"""
+
+
+@contextmanager
+def at_work(browser: Browser, stack: Stack, **options: Any) -> Iterator[Page]:
+    """A member of staff who has logged in."""
+    context = browser.new_context(base_url=f"{stack.web_url}/admin/", **options)
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    page.goto("login/")
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def keys(shared_stack: Stack) -> dict[str, str]:
+    """The primary keys of new rows, by what they are."""
+    printed = shared_stack.manage("shell", "--command", MAKE_ROWS % {"name": uuid4().hex[:12]})
+    numbers = printed.rpartition("KEYS")[2].split()
+    return dict(zip(("held", "taken", "parked", "saga", "letter", "difference"), numbers, strict=True))
+
+
+def refunds(page: Page) -> Locator:
+    """The refunds in the table on a payment's page."""
+    table = page.get_by_role("region", name="Captures, voids and refunds")
+    return table.get_by_role("row").filter(has_text="refund")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_every_page_can_be_read_and_operated_at_any_width(
+    browser: Browser,
+    shared_stack: Stack,
+    keys: dict[str, str],
+    width: int,
+    scheme: Literal["light", "dark"],
+) -> None:
+    pages = (
+        "checkout/payment/attention/",
+        "checkout/payment/{held}/change/",
+        "checkout/payment/{taken}/change/",
+        "checkout/payment/{held}/capture/",
+        "checkout/payment/{held}/void/",
+        "checkout/payment/{taken}/refund/",
+        "checkout/payment/{parked}/cancel/",
+        "checkout/saga/{saga}/change/",
+        "checkout/saga/{saga}/resume/",
+        "checkout/deadletter/",
+        "checkout/deadletter/{letter}/change/",
+        "checkout/deadletter/{letter}/requeue/",
+        "checkout/difference/",
+        "checkout/difference/{difference}/change/",
+        "checkout/providernotification/",
+    )
+    with at_work(
+        browser, shared_stack, viewport={"width": width, "height": 800}, color_scheme=scheme
+    ) as page:
+        assert_accessible(page)
+        for path in pages:
+            response = page.goto(path.format(**keys))
+            assert response is not None
+            assert response.status == 200
+            assert_accessible(page)
+        page.goto("checkout/payment/{taken}/refund/".format(**keys))
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert_accessible(page)
+        page.get_by_label("Reason").fill("Arrived broken")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("button", name="Refund 12.50 GBP")).to_be_visible()
+        assert_accessible(page)
+
+
+def test_what_is_wrong_is_said_at_the_field_that_it_is_about(
+    browser: Browser, shared_stack: Stack, keys: dict[str, str]
+) -> None:
+    with at_work(browser, shared_stack) as page:
+        page.goto("checkout/payment/{taken}/refund/".format(**keys))
+        page.get_by_label("Amount").fill("12,50")
+        page.get_by_role("button", name="Continue").click()
+        expect(page).to_have_title(re.compile("^Error: "))
+        for label, error in (("Amount", "with digits only"), ("Reason", "required")):
+            field = page.get_by_label(label)
+            expect(field).to_have_attribute("aria-invalid", "true")
+            expect(field).to_have_accessible_description(re.compile(error))
+        expect(page.get_by_label("Amount")).to_have_value("12,50")
+
+
+def test_the_keyboard_alone_refunds(browser: Browser, shared_stack: Stack, keys: dict[str, str]) -> None:
+    with at_work(browser, shared_stack) as page:
+        page.goto("checkout/payment/{taken}/change/".format(**keys))
+        page.get_by_role("link", name="Refund").focus()
+        page.keyboard.press("Enter")
+        amount = page.get_by_label("Amount")
+        amount.focus()
+        page.keyboard.press("ControlOrMeta+A")
+        page.keyboard.type("2.50")
+        page.keyboard.press("Tab")
+        expect(page.get_by_label("Reason")).to_be_focused()
+        page.keyboard.type("Arrived broken")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="Continue")).to_be_focused()
+        page.keyboard.press("Enter")
+        confirm = page.get_by_role("button", name="Refund 2.50 GBP")
+        expect(confirm).to_be_visible()
+        confirm.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_text(re.compile("^Refund of 2.50 GBP, op_[0-9a-f]+: requested"))).to_be_visible()
+        expect(refunds(page)).to_have_count(1)
+        expect(refunds(page)).to_contain_text("Arrived broken")
+
+
+def test_without_javascript_everything_can_be_done(
+    browser: Browser, shared_stack: Stack, keys: dict[str, str]
+) -> None:
+    with at_work(browser, shared_stack, java_script_enabled=False) as page:
+        page.goto("checkout/payment/{taken}/refund/".format(**keys))
+        page.get_by_label("Reason").fill("Arrived broken")
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Change").click()
+        page.get_by_label("Amount").fill("3.00")
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Refund 3.00 GBP").click()
+        expect(page.get_by_text("Refund of 3.00 GBP")).to_be_visible()
+        page.goto("checkout/payment/{parked}/cancel/".format(**keys))
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_text("Cancelled: nobody can pay it any more.")).to_be_visible()
+        page.goto("checkout/deadletter/")
+        page.get_by_role("link", name="Waiting for a person").click()
+        page.get_by_label(re.compile("^Select this object")).first.check()
+        page.get_by_role("combobox", name="Action").select_option(label="Requeue the selected dead letters")
+        page.get_by_role("button", name="Go").click()
+        expect(page.locator(".messagelist li")).to_have_count(1)
+
+
+def test_a_double_click_refunds_once(browser: Browser, shared_stack: Stack, keys: dict[str, str]) -> None:
+    with at_work(browser, shared_stack) as page:
+        page.goto("checkout/payment/{taken}/refund/".format(**keys))
+        page.get_by_label("Amount").fill("1.00")
+        page.get_by_label("Reason").fill("Arrived broken")
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Refund 1.00 GBP").dblclick()
+        expect(refunds(page)).to_have_count(1)
+        page.reload()
+        expect(refunds(page)).to_have_count(1)
+
+
+def test_of_two_people_who_want_all_of_the_money_the_second_is_told(
+    browser: Browser, shared_stack: Stack, keys: dict[str, str]
+) -> None:
+    with at_work(browser, shared_stack) as first, at_work(browser, shared_stack) as second:
+        for page in (first, second):
+            page.goto("checkout/payment/{held}/capture/".format(**keys))
+            page.get_by_label("Reason").fill("Sent")
+            page.get_by_role("button", name="Continue").click()
+        first.get_by_role("button", name="Capture 12.50 GBP").click()
+        expect(first.get_by_text("Capture of 12.50 GBP")).to_be_visible()
+        second.get_by_role("button", name="Capture 12.50 GBP").click()
+        told = second.get_by_text("Capture: nothing is left for it. Nothing was requested.")
+        expect(told).to_be_visible()
