@@ -202,7 +202,9 @@ class ClaimChecked(Body, frozen=True):
 # ledger
 
 
-class PostEntries(Body, frozen=True):  # ledger.post; kind: capture_requested, captured, refunded, reversal
+class PostEntries(Body, frozen=True):  # ledger.post
+    """``kind``: capture_requested, captured, refunded, reversal or refund_returned."""
+
     payment: str
     kind: str
     reference: str

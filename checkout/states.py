@@ -4,7 +4,7 @@ An edge names the event that takes it and who may cause that event. What is not 
 possible: ``Machine.next`` raises ``IllegalTransition`` and the fact is recorded without being applied.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -108,22 +108,23 @@ PAYMENT_EDGES = (
     _edge("authorised", _LIVE, P.AUTHORISED, Actor.SAGA, Actor.PROVIDER),
     _edge("refused", _LIVE, P.REFUSED, Actor.SAGA, Actor.PROVIDER),
     _edge("expired", (P.OPEN, *_LIVE), P.EXPIRED, Actor.SAGA, Actor.CLOCK),
+    _edge("expired", (P.REFUSED,), P.EXPIRED, Actor.CLOCK),
     _edge("cancelled", (P.OPEN, P.REFUSED), P.CANCELLED, Actor.SHOPPER, Actor.STAFF),
     # From here on the state follows the sums of the payment's operations (``models.sums``). Two operations
     # may be told of in either order, so an edge starts wherever such sums may have been counted before.
     _edge("capture_requested", (P.AUTHORISED, P.VOID_PENDING), P.CAPTURE_PENDING, Actor.SAGA),
     _edge("capture_refused", (P.CAPTURE_PENDING,), P.AUTHORISED, Actor.SAGA),
-    _edge("captured_in_part", (*_HELD, *_GIVEN_BACK), P.PARTIALLY_CAPTURED, Actor.SAGA, Actor.PROVIDER),
-    _edge("captured", (*_HELD, P.PARTIALLY_CAPTURED, *_GIVEN_BACK), P.CAPTURED, Actor.SAGA, Actor.PROVIDER),
-    _edge("void_requested", (P.AUTHORISED, P.CAPTURE_PENDING), P.VOID_PENDING, Actor.SAGA, Actor.PROVIDER),
-    _edge("void_refused", (P.VOID_PENDING,), P.AUTHORISED, Actor.SAGA, Actor.PROVIDER),
-    _edge("voided", _HELD, P.VOIDED, Actor.SAGA, Actor.PROVIDER),
-    _edge("refunded_in_part", (*_TAKEN, *_GIVEN_BACK), P.PARTIALLY_REFUNDED, Actor.SAGA, Actor.PROVIDER),
-    _edge("refunded", (*_TAKEN, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.SAGA, Actor.PROVIDER),
+    _edge("captured_in_part", (*_HELD, *_GIVEN_BACK), P.PARTIALLY_CAPTURED, Actor.SAGA),
+    _edge("captured", (*_HELD, P.PARTIALLY_CAPTURED, *_GIVEN_BACK), P.CAPTURED, Actor.SAGA),
+    _edge("void_requested", (P.AUTHORISED, P.CAPTURE_PENDING), P.VOID_PENDING, Actor.SAGA),
+    _edge("void_refused", (P.VOID_PENDING,), P.AUTHORISED, Actor.SAGA),
+    _edge("voided", _HELD, P.VOIDED, Actor.SAGA),
+    _edge("refunded_in_part", (*_TAKEN, *_GIVEN_BACK), P.PARTIALLY_REFUNDED, Actor.SAGA),
+    _edge("refunded", (*_TAKEN, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.SAGA),
     # What the provider does by itself. A notification of it is only believed once the provider was asked.
-    _edge("authorisation_expired", (P.AUTHORISED,), P.EXPIRED, Actor.SAGA, Actor.PROVIDER),
-    _edge("charged_back", (*_TAKEN, *_GIVEN_BACK), P.CHARGED_BACK, Actor.SAGA, Actor.PROVIDER),
-    _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.SAGA, Actor.PROVIDER),
+    _edge("authorisation_expired", (P.AUTHORISED,), P.EXPIRED, Actor.SAGA),
+    _edge("charged_back", (*_TAKEN, *_GIVEN_BACK), P.CHARGED_BACK, Actor.SAGA),
+    _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.SAGA),
     # An approval found after a refusal or expiry stops a second try: the money of the first may be held.
     _edge(
         "conflicted",
@@ -181,6 +182,26 @@ class Machine:
             raise IllegalTransition(f"{actor} may not make a {self.name} {event}.")
         return edge.target
 
+    def event_between(self, state: str, target: str, among: Collection[str]) -> str | None:
+        """Return the event, one of ``among``, that leads from ``state`` straight to ``target``."""
+        found = (edge for (source, _), edge in self._targets.items() if source == state)
+        return next((edge.event for edge in found if edge.target == target and edge.event in among), None)
+
+
+# The events by which a payment follows the sums of its operations.
+COUNTED = frozenset(
+    {
+        "capture_requested",
+        "capture_refused",
+        "captured_in_part",
+        "captured",
+        "void_requested",
+        "void_refused",
+        "voided",
+        "refunded_in_part",
+        "refunded",
+    }
+)
 
 payment_machine = Machine("payment", PAYMENT_EDGES)
 attempt_machine = Machine("attempt", ATTEMPT_EDGES)

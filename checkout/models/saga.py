@@ -47,7 +47,8 @@ class Saga(models.Model):
                 fields=["deadline_at"],
                 name="saga_deadlines",
                 condition=models.Q(status="running", deadline_at__isnull=False),
-            )
+            ),
+            models.Index(fields=["awaiting"], name="sagas_that_wait", condition=~models.Q(awaiting="")),
         ]
         ordering: ClassVar = ["-created_at"]
         permissions: ClassVar = [("resume_saga", "Can let a parked saga try again")]

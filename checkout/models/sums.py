@@ -12,6 +12,14 @@ Kind, State = Operation.Kind, Operation.State
 ASKED = (State.PENDING, State.UNKNOWN, State.DONE)
 ALL_BUT_REFUSED = (State.REQUESTED, *ASKED)
 
+# Events by the kind of operation that they follow from.
+EXPLANATIONS = {
+    "captured": Kind.CAPTURE,
+    "cancelled": Kind.VOID,
+    "refunded": Kind.REFUND,
+    "refund_failed": Kind.REFUND,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Sums:
@@ -75,6 +83,12 @@ def sums_of(payment: Payment) -> Sums:
     return Sums(payment.amount_minor, sums)
 
 
-def has_operation(attempt: Attempt, kind: str) -> bool:
-    """Whether an operation of this kind, that was not refused, explains what the provider says happened."""
-    return attempt.operations.filter(kind=kind, state__in=ALL_BUT_REFUSED).exists()
+def is_explained(attempt: Attempt, event: str) -> bool:
+    """Whether an operation of ours explains what a provider says has happened."""
+    kind = EXPLANATIONS.get(event)
+    if kind is None:
+        return False
+    operations = attempt.operations.filter(kind=kind)
+    if event != "refund_failed":
+        operations = operations.exclude(state=State.REFUSED)
+    return operations.exists()

@@ -1,6 +1,16 @@
 """Durable flows. ``DEFINITIONS`` knows each by its kind."""
 
+from typing import Any
+
+from checkout.sagas.capture import Capture
+from checkout.sagas.definition import SagaDefinition
 from checkout.sagas.purchase import Purchase
+from checkout.sagas.refund import Refund
+from checkout.sagas.verification import Verification
+from checkout.sagas.void import Void
 
 purchase = Purchase()
-DEFINITIONS = {purchase.kind: purchase}
+verification = Verification()
+DEFINITIONS: dict[str, SagaDefinition[Any]] = {
+    definition.kind: definition for definition in (purchase, Capture(), Void(), Refund(), verification)
+}

@@ -55,7 +55,8 @@ class Decision(Generic[DataT]):
     the payment follow the sums of its operations. ``tells`` answers whoever waits, ``signals`` tells the saga
     that started this one. ``starts`` starts another saga, whose signals move this one on. ``wait`` is how
     long the step may take; a step without ``ask`` and ``end`` waits for a signal. A decision that stays at
-    its step and asks nothing leaves the reply that is awaited, and the deadline, as they were.
+    its step and asks nothing leaves the reply that is awaited, and the deadline, as they were. ``why`` tells
+    staff what a saga was parked for; ``is_overdue`` that a step has been tried too often.
     """
 
     step: str
@@ -70,13 +71,22 @@ class Decision(Generic[DataT]):
     starts: Start | None = None
     wait: timedelta | None = None
     end: End | None = None
+    why: str = ""
+    is_overdue: bool = False
 
 
 class SagaDefinition(Protocol[DataT]):
-    """A flow. Steps are known by name, so that new ones do not disturb sagas that are under way."""
+    """A flow. Steps are known by name, so that new ones do not disturb sagas that are under way.
+
+    ``steps`` names all of them: a saga that stands at another one, of another release, is parked. Fields that
+    are added to the data have defaults.
+    """
 
     kind: str
     data_type: type[DataT]
+
+    @property
+    def steps(self) -> frozenset[str]: ...
 
     def start(self, data: DataT) -> Decision[DataT]: ...
 
@@ -90,4 +100,8 @@ class SagaDefinition(Protocol[DataT]):
 
     def on_deadline(self, step: str, data: DataT) -> Decision[DataT]:
         """The step has taken too long."""
+        ...
+
+    def on_resume(self, step: str, data: DataT) -> Decision[DataT]:
+        """Staff want a parked saga to go on: carry its step out again, as often as if it were new."""
         ...

@@ -1,51 +1,57 @@
 """Persists what saga definitions decide, and carries it out.
 
 Every function here runs inside the transaction of the message that caused it: inbox row, saga row under lock,
-decision and outbox rows are committed together or not at all. The saga's row is locked before the payment's,
-always in that order.
+decision and outbox rows are committed together or not at all. Rows are locked in one order: the saga that
+started another before that other, sagas before their payment, the payment before its attempt.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import structlog
 from django.utils import timezone
 
-from checkout.commands import Body, CapturePayment, PaymentTold
+from checkout.commands import Body, PaymentTold
 from checkout.messaging.envelope import Reply
 from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Attempt, Fact, Operation, Payment, Saga, SagaStep
 from checkout.sagas import DEFINITIONS
-from checkout.sagas.definition import Ask, Decision, End, SagaDefinition
-from checkout.states import Actor, PaymentState, attempt_machine, payment_machine
+from checkout.sagas.definition import Ask, Decision, End, SagaDefinition, Start
+from checkout.sagas.movement import apply_decision, tell
+from checkout.sagas.operation import OperationData
+from checkout.states import Actor, PaymentState
 
 log = structlog.get_logger(__name__)
 
 REPLIES = "saga"
 MAX_WAITERS = 16
 
-
-def group_of(payment_reference: str) -> str:
-    """Return the channel-layer group that hears of a payment's changes."""
-    return f"payment.{payment_reference}"
+Definition = SagaDefinition[Any]
 
 
-def start(definition: SagaDefinition[Any], key: str, attempt: Attempt, data: Body, message: Message) -> None:
-    """Start a saga, and answer the message's sender when there is something to tell. It starts once."""
-    saga, is_new = Saga.objects.select_for_update().get_or_create(
-        kind=definition.kind,
+def start(
+    kind: str, key: str, attempt: Attempt, data: Body, message: Message, *, parent: Saga | None = None
+) -> None:
+    """Start a saga, once per kind and key. One that its ``parent`` starts again goes on if it is parked."""
+    saga, is_new = Saga.objects.get_or_create(
+        kind=kind,
         key=key,
         defaults={
             "payment_id": attempt.payment_id,
             "attempt": attempt,
+            "parent": parent,
             "data": msgspec.to_builtins(data),
         },
     )
-    join(attempt.payment.reference, message)
     if is_new:
-        _carry_out(saga, definition.start(data), message)
+        _carry_out(saga, DEFINITIONS[kind].start(data), message)
+    elif parent is not None:
+        saga = Saga.objects.select_for_update().get(pk=saga.pk)
+        saga.parent = parent
+        if saga.status == Saga.Status.PARKED:
+            _go_on(saga, message)
 
 
 def join(reference: str, message: Message) -> None:
@@ -63,61 +69,120 @@ def join(reference: str, message: Message) -> None:
 def resume(reply: Reply, message: Message) -> None:
     """Give a service's reply to the saga that waits for it. A late or second reply changes nothing."""
     correlation_id = message.envelope.correlation_id
-    saga = (
-        Saga.objects.select_for_update().filter(awaiting=correlation_id).first() if correlation_id else None
-    )
+    saga = locked(awaiting=correlation_id) if correlation_id else None
     if saga is None:
         log.info("reply nobody waits for", correlation_id=correlation_id, subject=message.subject)
         return
     SagaStep.objects.filter(correlation_id=correlation_id).update(
         replied_at=timezone.now(), outcome=_summary(reply)
     )
-    definition = DEFINITIONS[saga.kind]
-    data = msgspec.convert(saga.data, definition.data_type)
-    _carry_out(saga, definition.on_reply(saga.step, data, reply), message)
+    if (opened := _opened(saga)) is not None:
+        definition, data = opened
+        _carry_out(saga, definition.on_reply(saga.step, data, reply), message)
 
 
 def signal(saga: Saga, name: str, message: Message) -> None:
-    """Tell a locked saga that something happened. It means nothing to one that has ended or is elsewhere."""
-    if saga.status != Saga.Status.RUNNING:
-        return
-    definition = DEFINITIONS[saga.kind]
-    decision = definition.on_signal(saga.step, msgspec.convert(saga.data, definition.data_type), name)
-    if decision is not None:
-        _carry_out(saga, decision, message)
+    """Tell a locked saga that something happened. To most, at most of their steps, it means nothing."""
+    if (opened := _opened(saga)) is not None:
+        definition, data = opened
+        decision = definition.on_signal(saga.step, data, name)
+        if decision is not None:
+            _carry_out(saga, decision, message)
 
 
 def pass_deadline(saga_id: int, version: int, message: Message) -> None:
     """A step took too long, unless the saga has moved on since the timer looked at it."""
-    saga = Saga.objects.select_for_update().filter(pk=saga_id, version=version).first()
-    if saga is None or saga.status != Saga.Status.RUNNING:
-        return
-    definition = DEFINITIONS[saga.kind]
-    data = msgspec.convert(saga.data, definition.data_type)
-    _carry_out(saga, definition.on_deadline(saga.step, data), message)
+    saga = locked(pk=saga_id, version=version)
+    if saga is not None and saga.status == Saga.Status.RUNNING and (opened := _opened(saga)) is not None:
+        definition, data = opened
+        _carry_out(saga, definition.on_deadline(saga.step, data), message)
+
+
+def go_on(saga_id: int, version: int, message: Message) -> None:
+    """Staff want a parked saga to go on, unless it has done so since they looked at it."""
+    saga = locked(pk=saga_id, version=version)
+    if saga is not None and saga.status == Saga.Status.PARKED:
+        _go_on(saga, message)
+
+
+def locked(**wanted: Any) -> Saga | None:
+    """Return the one saga that is as ``wanted``, locked, with the one that started it locked before it."""
+    found = Saga.objects.filter(**wanted).values_list("pk", "parent_id").first()
+    if found is None:
+        return None
+    pk, parent_id = found
+    parent = Saga.objects.select_for_update().get(pk=parent_id) if parent_id else None
+    saga = Saga.objects.select_for_update().filter(pk=pk).filter(**wanted).first()
+    if saga is not None and parent is not None:
+        saga.parent = parent
+    return saga
+
+
+def sagas_of(attempt: Attempt) -> list[Saga]:
+    """Return all sagas of an attempt, locked in the order in which they were started."""
+    sagas = {
+        saga.pk: saga for saga in Saga.objects.select_for_update().filter(attempt=attempt).order_by("pk")
+    }
+    for saga in sagas.values():
+        if saga.parent_id in sagas:
+            saga.parent = sagas[saga.parent_id]
+    return list(sagas.values())
+
+
+def _go_on(saga: Saga, message: Message) -> None:
+    if (opened := _opened(saga)) is not None:
+        definition, data = opened
+        _carry_out(saga, definition.on_resume(saga.step, data), message)
+
+
+def _opened(saga: Saga) -> tuple[Definition, Any] | None:
+    """Return what decides for the saga, and its data.
+
+    None for one that another release has left where this one cannot go on: it is parked, and nothing is lost.
+    """
+    definition = DEFINITIONS.get(saga.kind)
+    try:
+        if definition is None or saga.step not in definition.steps:
+            raise ValueError(f"This release knows no step {saga.step} of a {saga.kind}.")
+        return definition, msgspec.convert(saga.data, definition.data_type)
+    except (ValueError, msgspec.ValidationError) as error:
+        if saga.status in (Saga.Status.COMPLETED, Saga.Status.COMPENSATED):
+            return None
+        saga.status = Saga.Status.PARKED
+        saga.deadline_at = None
+        saga.version += 1
+        saga.save()
+        _record_parking(saga, str(error))
+        return None
 
 
 def _carry_out(saga: Saga, decision: Decision[Any], message: Message) -> None:
     payment = Payment.objects.select_for_update(no_key=True).get(pk=saga.payment_id)
-    _move_attempt(saga, decision)
-    _move_payment(payment, decision, message)
+    apply_decision(saga, payment, decision, message)
+    if not _stays(saga, decision):
+        saga.status = _STATUS[decision.end]
+        saga.deadline_at = _deadline(decision)
+        if decision.end is not End.PARKED:
+            # A parked saga still takes the reply it was waiting for.
+            saga.awaiting = ""
     saga.step = decision.step
     saga.data = msgspec.to_builtins(decision.data)
-    saga.status = _STATUS[decision.end]
     saga.version += 1
-    saga.deadline_at = _deadline(decision)
     if decision.ask is not None:
         saga.awaiting = f"{saga.pk}:{decision.step}:{saga.version}"
         _send(saga, decision.ask, message)
-    elif decision.end is not End.PARKED:
-        # A parked saga still takes the reply it was waiting for.
-        saga.awaiting = ""
     if (decision.tells or decision.end is not None) and _is_latest(saga, payment):
         # The saga of an earlier attempt may still be tidying up: those who wait do not wait for that.
-        _tell(payment, message)
+        tell(payment, message)
     saga.save()
     if decision.end is End.PARKED:
-        log.error("saga parked", saga=saga.pk, step=saga.step, payment=payment.reference)
+        _record_parking(saga, decision.why)
+    if decision.is_overdue:
+        log.error("saga overdue", saga=saga.pk, step=saga.step, payment=payment.reference)
+    if decision.starts is not None:
+        _start(saga, decision.starts, message)
+    if decision.signals and saga.parent is not None:
+        signal(saga.parent, decision.signals, message)
 
 
 _STATUS: Mapping[End | None, str] = {
@@ -128,61 +193,35 @@ _STATUS: Mapping[End | None, str] = {
 }
 
 
-def _deadline(decision: Decision[Any]) -> Any:
+def _stays(saga: Saga, decision: Decision[Any]) -> bool:
+    is_elsewhere = decision.step != saga.step or decision.end is not None
+    return not is_elsewhere and decision.ask is None and decision.starts is None
+
+
+def _deadline(decision: Decision[Any]) -> datetime | None:
     if decision.wait is None or decision.end is not None:
         return None
     delay = decision.ask.delay_seconds if decision.ask else 0
     return timezone.now() + decision.wait + timedelta(seconds=delay)
 
 
-def _move_attempt(saga: Saga, decision: Decision[Any]) -> None:
-    for event in decision.attempt_events:
-        attempt = Attempt.objects.select_for_update(no_key=True).get(pk=saga.attempt_id)
-        actor = Actor.CLOCK if event == "expired" else Actor.SAGA
-        if attempt_machine.allows(attempt.state, event, actor):
-            attempt.apply(event, actor)
-            attempt.save(update_fields=["state", "updated_at"])
-
-
-def _move_payment(payment: Payment, decision: Decision[Any], message: Message) -> None:
-    for event in decision.events:
-        move_payment(payment, event, Actor.SAGA, message, refusal_reason=decision.refusal_reason)
-
-
-def move_payment(
-    payment: Payment, event: str, actor: Actor, message: Message, *, refusal_reason: str = ""
-) -> bool:
-    """Apply ``event`` to the locked payment and tell the world; one that comes too late is only recorded.
-
-    Returns whether it was applied.
-    """
-    if not payment_machine.allows(payment.state, event, actor):
-        if payment.state != event:
-            Fact.objects.create(
-                payment=payment, source=actor, kind=f"{event}_not_applied", data={"state": payment.state}
-            )
-        return False
-    payment.refusal_reason = refusal_reason
-    payment.apply(event, actor)
-    Fact.objects.create(payment=payment, source=actor, kind=event, data={"state": payment.state})
-    told = {"payment": payment.reference, "state": payment.state}
-    message.announce(f"payment.{payment.state}", {**told, "version": payment.version})
-    message.push(group_of(payment.reference), {"type": "payment.changed", **told})
-    return True
+def _start(parent: Saga, child: Start, message: Message) -> None:
+    if isinstance(child.data, OperationData):
+        Operation.objects.get_or_create(
+            reference=child.data.operation,
+            defaults={
+                "payment_id": parent.payment_id,
+                "attempt_id": parent.attempt_id,
+                "kind": child.kind,
+                "amount_minor": child.data.minor,
+                "currency": child.data.currency,
+                "requested_by": parent.kind,
+            },
+        )
+    start(child.kind, child.key, parent.attempt, child.data, message, parent=parent)
 
 
 def _send(saga: Saga, ask: Ask, message: Message) -> None:
-    if isinstance(ask.body, CapturePayment):
-        Operation.objects.get_or_create(
-            reference=ask.body.operation,
-            defaults={
-                "payment_id": saga.payment_id,
-                "attempt_id": saga.attempt_id,
-                "kind": Operation.Kind.CAPTURE,
-                "amount_minor": ask.body.minor,
-                "currency": ask.body.currency,
-            },
-        )
     SagaStep.objects.create(saga=saga, name=saga.step, command=ask.type, correlation_id=saga.awaiting)
     message.send(
         ask.service,
@@ -197,11 +236,15 @@ def _is_latest(saga: Saga, payment: Payment) -> bool:
     return bool(payment.attempts.latest("number").pk == saga.attempt_id)
 
 
-def _tell(payment: Payment, message: Message) -> None:
-    for waiter in payment.waiters.all():
-        told = PaymentTold(payment=payment.reference, state=payment.state)
-        message.tell(waiter.reply_to, waiter.correlation_id, told)
-    payment.waiters.all().delete()
+def _record_parking(saga: Saga, why: str) -> None:
+    log.error("saga parked", saga=saga.pk, kind=saga.kind, step=saga.step, why=why)
+    Fact.objects.create(
+        payment_id=saga.payment_id,
+        attempt_id=saga.attempt_id,
+        source=Actor.SAGA,
+        kind="saga_parked",
+        data={"saga": saga.kind, "step": saga.step, "why": why},
+    )
 
 
 def _summary(reply: Reply) -> str:

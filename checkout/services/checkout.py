@@ -3,13 +3,32 @@
 from checkout import commands
 from checkout.messaging.envelope import Reply
 from checkout.messaging.service import CommandRejected, Message, Service
-from checkout.models import Attempt, Payment, Saga
+from checkout.models import Attempt, Operation, Payment, Saga
 from checkout.models.payment import new_reference
-from checkout.sagas import orchestrator, purchase
+from checkout.models.sums import is_explained
+from checkout.sagas import orchestrator, purchase, verification
+from checkout.sagas.movement import announce, move_payment, tell
+from checkout.sagas.operation import OperationData
 from checkout.sagas.purchase import PurchaseData
-from checkout.states import Actor
+from checkout.sagas.verification import VerificationData
+from checkout.states import Actor, AttemptState
 
 service = Service("checkout", replies=orchestrator.REPLIES)
+
+# What a notification may say of an authorised payment that the provider must confirm before it is believed.
+CLAIMS = frozenset(
+    {
+        "captured",
+        "cancelled",
+        "refunded",
+        "refund_failed",
+        "expired",
+        "charged_back",
+        "charge_back_reversed",
+    }
+)
+OPEN = (Saga.Status.RUNNING, Saga.Status.PARKED)
+SETTLED = (Operation.State.DONE, Operation.State.REFUSED)
 
 
 @service.command("checkout.submit_payment")
@@ -28,13 +47,14 @@ def submit_payment(command: commands.SubmitPayment, message: Message) -> None:
         captures=payment.captures_automatically,
         capture_operation=new_reference("op"),
     )
-    orchestrator.start(purchase, attempt.order_code, attempt, data, message)
+    orchestrator.start(purchase.kind, attempt.order_code, attempt, data, message)
+    orchestrator.join(payment.reference, message)
 
 
 @service.command("checkout.complete_challenge")
 def complete_challenge(command: commands.CompleteChallenge, message: Message) -> None:
     """The shopper is back from the ACS."""
-    saga = Saga.objects.select_for_update().filter(kind=purchase.kind, key=command.attempt).first()
+    saga = orchestrator.locked(kind=purchase.kind, key=command.attempt)
     if saga is None:
         raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
     orchestrator.signal(saga, "challenge_returned", message)
@@ -47,54 +67,77 @@ def await_payment(command: commands.AwaitPayment, message: Message) -> None:
     orchestrator.join(command.payment, message)
 
 
+@service.command("checkout.start_operation")
+def start_operation(command: commands.StartOperation, message: Message) -> None:
+    """Start the saga of a capture, void or refund that somebody asked for."""
+    operation = (
+        Operation.objects.select_related("attempt", "payment")
+        .filter(reference=command.operation, payment__reference=command.payment)
+        .first()
+    )
+    if operation is None:
+        raise CommandRejected("operation_not_found", "This payment has no such operation.")
+    data = OperationData(
+        payment=command.payment,
+        attempt=operation.attempt.order_code,
+        operation=operation.reference,
+        minor=operation.amount_minor,
+        currency=operation.currency,
+    )
+    orchestrator.start(operation.kind, operation.reference, operation.attempt, data, message)
+
+
 @service.command("checkout.pass_deadline")
 def pass_deadline(command: commands.PassDeadline, message: Message) -> None:
     """The relay's timer found a step that took too long."""
     orchestrator.pass_deadline(command.saga, command.version, message)
 
 
+@service.command("checkout.resume_saga")
+def resume_saga(command: commands.ResumeSaga, message: Message) -> None:
+    """Staff have looked at a parked saga and want it to go on."""
+    orchestrator.go_on(command.saga, command.version, message)
+
+
+@service.command("checkout.announce_payment")
+def announce_payment(command: commands.AnnouncePayment, message: Message) -> None:
+    """Tell everybody where a payment stands that was moved outside a saga."""
+    payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
+    announce(payment, message)
+    tell(payment, message)
+
+
 @service.command("checkout.apply_provider_event")
 def apply_provider_event(command: commands.ApplyProviderEvent, message: Message) -> None:
-    """Apply what a notification says: first to the saga that may be waiting for it, then to the payment.
+    """Tell the attempt's sagas what a notification says, or what it has made of their operation.
 
-    Authorised and refused are left to the saga; without one that is waiting they are old news. So is what
-    becomes of an earlier attempt: that staff cancelled or refunded it at the provider is no news of the
-    payment, which is another attempt's by now. Only a contradiction there is one.
+    What becomes of an earlier attempt is no news of the payment, which is another attempt's by now; only a
+    contradiction is. What no saga can explain is believed when the provider confirms it, not before.
     """
-    saga = Saga.objects.select_for_update().filter(kind=purchase.kind, key=command.attempt).first()
+    attempt = _attempt(command.attempt)
+    sagas = orchestrator.sagas_of(attempt)
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
-    is_of_payment = (
-        command.kind == "conflicted" or payment.attempts.latest("number").order_code == command.attempt
+    if command.kind == "conflicted":
+        move_payment(payment, "conflicted", Actor.PROVIDER, message)
+    settled = dict(attempt.operations.filter(state__in=SETTLED).values_list("reference", "state"))
+    for saga in sagas:
+        if saga.kind == purchase.kind:
+            orchestrator.signal(saga, command.kind, message)
+        elif saga.key in settled:
+            orchestrator.signal(saga, settled[saga.key], message)
+    if _is_to_be_verified(command.kind, attempt, sagas):
+        data = VerificationData(payment=payment.reference, attempt=attempt.order_code, claim=command.kind)
+        key = f"{command.kind}:{message.envelope.message_id}"
+        orchestrator.start(verification.kind, key, attempt, data, message)
+
+
+def _is_to_be_verified(kind: str, attempt: Attempt, sagas: list[Saga]) -> bool:
+    if kind not in CLAIMS or attempt.state != AttemptState.AUTHORISED or is_explained(attempt, kind):
+        return False
+    return not any(
+        saga.kind == verification.kind and saga.status in OPEN and saga.data["claim"] == kind
+        for saga in sagas
     )
-    if is_of_payment and command.kind not in ("authorised", "refused"):
-        event = _event_of(command, payment)
-        if orchestrator.move_payment(payment, event, Actor.PROVIDER, message):
-            _post(command, payment, message)
-    if saga is not None:
-        orchestrator.signal(saga, command.kind, message)
-
-
-def _event_of(command: commands.ApplyProviderEvent, payment: Payment) -> str:
-    """The payment's word for what the provider says. A capture that nobody asked for is not taken as one."""
-    if command.kind == "captured" and not payment.operations.filter(kind="capture").exists():
-        return "captured_unasked"
-    if command.kind == "refunded" and command.minor is not None and command.minor < payment.amount_minor:
-        return "refunded_in_part"
-    return {"cancelled": "voided"}.get(command.kind, command.kind)
-
-
-def _post(command: commands.ApplyProviderEvent, payment: Payment, message: Message) -> None:
-    """Book money that has moved: once per notification, since a second part is another posting."""
-    if command.kind not in ("captured", "refunded"):
-        return
-    posting = commands.PostEntries(
-        payment=payment.reference,
-        kind=command.kind,
-        reference=f"{command.attempt}:{message.envelope.message_id}",
-        minor=payment.amount_minor if command.minor is None else command.minor,
-        currency=payment.currency,
-    )
-    message.send("ledger", "ledger.post", posting, reply_to="")
 
 
 @service.on_reply

@@ -11,6 +11,7 @@ Chart of accounts, seen from the gateway; debits are positive, and each posting 
     captured              provider:captured     provider:in_process
     refunded              merchant:payable      provider:captured
     reversal              merchant:payable      provider:in_process   (the capture was refused)
+    refund_returned       provider:captured     merchant:payable      (the issuer sent the refund back)
 """
 
 from checkout.commands import Done, PostEntries
@@ -29,6 +30,7 @@ ACCOUNTS = {
     "captured": (CAPTURED, IN_PROCESS),
     "refunded": (PAYABLE, CAPTURED),
     "reversal": (PAYABLE, IN_PROCESS),
+    "refund_returned": (CAPTURED, PAYABLE),
 }
 
 

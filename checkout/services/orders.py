@@ -18,7 +18,8 @@ service = Service("orders")
 def reserve(command: ReserveStock, message: Message) -> StockReserved:
     """Set all lines aside or none. A second time for the same payment changes nothing.
 
-    What was released may be reserved again: the payment is being tried once more.
+    What was released may be reserved again, for a later attempt: the payment is being tried once more. For
+    the attempt whose release has overtaken this command nothing is reserved, as nobody would release it.
     """
     wanted = _quantities(command.lines)
     reservation, _ = Reservation.objects.get_or_create(
@@ -26,8 +27,14 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
         defaults={"lines": [], "state": Reservation.State.RELEASED},
     )
     reservation = Reservation.objects.select_for_update().get(pk=reservation.pk)
+    is_later = _number(command.attempt) > _number(reservation.attempt)
     if reservation.state != Reservation.State.RELEASED:
+        if is_later:
+            reservation.attempt = command.attempt
+            reservation.save(update_fields=["attempt", "updated_at"])
         return StockReserved(reserved=True)
+    if reservation.attempt and not is_later:
+        return StockReserved(reserved=False)
     stock = _locked_stock(wanted)
     missing = _missing(stock, wanted)
     if missing:
@@ -35,7 +42,8 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
     _take(stock, wanted)
     reservation.lines = [{"sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
     reservation.state = Reservation.State.RESERVED
-    reservation.save(update_fields=["lines", "state", "updated_at"])
+    reservation.attempt = command.attempt
+    reservation.save(update_fields=["lines", "state", "attempt", "updated_at"])
     return StockReserved(reserved=True)
 
 
@@ -61,9 +69,20 @@ def confirm(command: ConfirmOrder, message: Message) -> Done:
 
 @service.command("orders.release")
 def release(command: ReleaseStock, message: Message) -> Done:
-    """Give back what is set aside, if anything is. What has been sold is not given back."""
-    reservation = Reservation.objects.select_for_update().filter(payment_reference=command.payment).first()
-    if reservation is None or reservation.state == Reservation.State.RELEASED:
+    """Give back what is set aside for this attempt, if anything is. What has been sold is not given back.
+
+    What a later attempt has reserved stays. A release that comes before its reservation is remembered.
+    """
+    reservation, _ = Reservation.objects.get_or_create(
+        payment_reference=command.payment,
+        defaults={"lines": [], "state": Reservation.State.RELEASED, "attempt": command.attempt},
+    )
+    reservation = Reservation.objects.select_for_update().get(pk=reservation.pk)
+    if _number(command.attempt) < _number(reservation.attempt):
+        return Done()
+    if reservation.state == Reservation.State.RELEASED:
+        reservation.attempt = command.attempt
+        reservation.save(update_fields=["attempt", "updated_at"])
         return Done()
     if reservation.state == Reservation.State.CONFIRMED:
         raise CommandRejected("order_confirmed", "The order is confirmed; its stock is not given back.")
@@ -72,6 +91,12 @@ def release(command: ReleaseStock, message: Message) -> Done:
     reservation.state = Reservation.State.RELEASED
     reservation.save(update_fields=["state", "updated_at"])
     return Done()
+
+
+def _number(attempt: str) -> int:
+    """Return which try an attempt is: its code ends with the number. None comes before all others."""
+    number = attempt.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _quantities(lines: list[OrderLine]) -> dict[str, int]:

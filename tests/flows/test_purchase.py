@@ -55,7 +55,7 @@ async def eventually(read: Callable[[], Any], expected: Any) -> None:
 
 
 def saga_status(payment: Payment) -> Callable[[], str]:
-    return lambda: str(Saga.objects.filter(payment=payment).latest("created_at").status)
+    return lambda: str(Saga.objects.filter(payment=payment, kind="purchase").latest("pk").status)
 
 
 def ledger_balance() -> int:

@@ -16,6 +16,7 @@ class Conversation:
         self._hear(definition.start(data))
 
     def _hear(self, decision: Decision[Any]) -> Self:
+        assert decision.step in self.definition.steps
         self.decision = decision
         self.events.extend(decision.events)
         return self
@@ -40,6 +41,28 @@ class Conversation:
         assert decision is not None, f"{signal} means nothing at {self.decision.step}"
         return self._hear(decision)
 
+    def starts(self, kind: str, **fields: Any) -> Self:
+        """It leaves a part to another saga, and waits for that one's signals."""
+        started = self.decision.starts
+        assert started is not None, f"starts nothing at {self.decision.step}"
+        assert started.kind == kind
+        for name, value in fields.items():
+            assert getattr(started.data, name) == value
+        return self.waits_for_a_signal()
+
+    def signals(self, name: str) -> Self:
+        assert self.decision.signals == name
+        return self
+
+    def resumed(self) -> Self:
+        return self._hear(self.definition.on_resume(self.decision.step, self.decision.data))
+
+    def after(self, delay_seconds: float) -> Self:
+        """What it asks, it asks so many seconds later."""
+        assert self.decision.ask is not None
+        assert self.decision.ask.delay_seconds == delay_seconds
+        return self
+
     def ignores(self, signal: str) -> Self:
         assert self.definition.on_signal(self.decision.step, self.decision.data, signal) is None
         return self
@@ -59,4 +82,5 @@ class Conversation:
     def ended(self, end: str) -> Self:
         assert self.decision.end == end
         assert self.decision.ask is None
+        assert bool(self.decision.why) == (end == "parked")
         return self

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from checkout.sagas.purchase import INQUIRY_DELAYS, Purchase, PurchaseData
+from checkout.conf import conf
+from checkout.sagas.purchase import Purchase, PurchaseData
 from tests.sagas.conversation import Conversation
 
 CAPTURE = "op_1"
@@ -30,19 +32,22 @@ def an_accepted_purchase(**changes: Any) -> Conversation:
     return saga.asks("orders.reserve").answered(reserved=True).asks("payments.authorise", attempt="pay_1-1")
 
 
-def test_a_frictionless_purchase_is_captured_booked_confirmed_and_receipted() -> None:
+def an_authorised_purchase(**changes: Any) -> Conversation:
+    return an_accepted_purchase(**changes).answered(outcome="approved").starts("capture", operation=CAPTURE)
+
+
+def test_a_frictionless_purchase_is_captured_confirmed_and_receipted() -> None:
     saga = an_accepted_purchase().answered(outcome="approved")
-    saga.asks("payments.capture", operation=CAPTURE, minor=1250, currency="EUR")
-    saga.answered(outcome="pending").answers_the_shopper().asks("ledger.post", kind="capture_requested")
-    saga.answered().asks("orders.confirm")
+    saga.starts("capture", operation=CAPTURE, minor=1250, currency="EUR", attempt="pay_1-1")
+    saga.told("capture_accepted").answers_the_shopper().asks("orders.confirm")
     saga.answered().asks("notifications.send_receipt")
     saga.answered().ended("completed")
-    assert saga.events == ["authorised", "capture_requested"]
+    assert saga.events == ["authorised"]
 
 
 def test_a_shopper_without_an_address_gets_no_receipt() -> None:
-    saga = an_accepted_purchase(email="").answered(outcome="approved").answered(outcome="pending")
-    saga.answered().asks("orders.confirm").answered().ended("completed")
+    saga = an_authorised_purchase(email="").told("capture_accepted")
+    saga.asks("orders.confirm").answered().ended("completed")
 
 
 def test_with_manual_capture_the_purchase_ends_authorised() -> None:
@@ -66,7 +71,7 @@ def test_missing_stock_ends_the_purchase_without_asking_the_provider() -> None:
 def test_a_challenge_is_told_to_the_shopper_and_waits_for_the_return() -> None:
     saga = an_accepted_purchase().answered(outcome="challenge_required")
     saga.answers_the_shopper().waits_for_a_signal().told("challenge_returned")
-    saga.asks("payments.complete_challenge").answered(outcome="approved").asks("payments.capture")
+    saga.asks("payments.complete_challenge").answered(outcome="approved").starts("capture")
     assert saga.events == ["challenge_required", "authorised"]
 
 
@@ -104,7 +109,7 @@ def test_an_unknown_outcome_is_inquired_and_nothing_is_undone_meanwhile(how: str
 
 def test_an_inquiry_that_finds_the_money_goes_on_as_if_nothing_had_happened() -> None:
     saga = an_accepted_purchase().answered(outcome="unknown").answered(outcome="approved")
-    saga.asks("payments.capture")
+    saga.starts("capture")
 
 
 def test_an_inquiry_that_finds_nothing_releases_the_stock() -> None:
@@ -115,18 +120,46 @@ def test_an_inquiry_that_finds_nothing_releases_the_stock() -> None:
 @pytest.mark.parametrize("signal", ["authorised", "refused", "captured"])
 def test_a_notification_is_a_reason_to_ask_the_provider_at_once_and_no_more(signal: str) -> None:
     saga = an_accepted_purchase().answered(outcome="unknown").told(signal).asks("payments.inquire")
-    assert saga.decision.ask is not None
-    assert saga.decision.ask.delay_seconds == 0
+    saga.after(0)
     assert set(saga.events) == {"outcome_unknown"}
 
 
-def test_a_capture_that_the_service_rejects_gets_a_human_and_is_not_called_pending() -> None:
-    saga = an_accepted_purchase().answered(outcome="approved").answered_with_an_error().ended("parked")
+def test_notifications_do_not_use_up_the_patience_of_a_purchase() -> None:
+    saga = an_accepted_purchase().answered(outcome="unknown")
+    for _ in range(1000):
+        saga.told("authorised")
+    saga.answered(outcome="unknown").asks("payments.inquire").after(15)
+
+
+def test_a_capture_that_a_human_must_look_at_stops_the_purchase_until_it_goes_on() -> None:
+    saga = an_authorised_purchase().told("capture_parked").answers_the_shopper().ended("parked")
+    saga.told("capture_accepted").asks("orders.confirm")
     assert saga.events == ["authorised"]
 
 
-def test_a_captured_notification_that_overtakes_the_reply_counts() -> None:
-    an_accepted_purchase().answered(outcome="approved").told("captured").asks("ledger.post")
+def test_a_parked_purchase_takes_its_capture_up_again_when_resumed() -> None:
+    an_authorised_purchase().told("capture_parked").resumed().starts("capture", operation=CAPTURE)
+
+
+def test_a_refused_capture_gives_back_the_authorisation_and_then_the_stock() -> None:
+    saga = an_authorised_purchase().told("capture_refused").starts("void", operation=f"{CAPTURE}-void")
+    assert saga.decision.ask is None
+    saga.ignores("void_accepted").told("void_done").answers_the_shopper().asks("orders.release")
+    saga.answered().ended("compensated")
+    assert "refused" not in saga.events
+
+
+def test_stock_is_not_given_back_while_the_authorisation_may_be_held() -> None:
+    saga = an_authorised_purchase().told("capture_refused").ignores("void_delayed")
+    saga.told("void_refused").ended("parked").told("void_done").asks("orders.release")
+
+
+def test_stock_that_cannot_be_given_back_is_tried_for_ever_and_reported() -> None:
+    saga = an_accepted_purchase().answered(outcome="refused")
+    for delay in (*conf.retry_delays, conf.retry_delays[-1]):
+        saga.answered_with_an_error().asks("orders.release").after(delay)
+    assert saga.decision.is_overdue
+    saga.answered().ended("compensated")
 
 
 def test_a_notification_before_the_providers_own_reply_waits_for_it() -> None:
@@ -135,33 +168,59 @@ def test_a_notification_before_the_providers_own_reply_waits_for_it() -> None:
 
 def test_a_provider_that_never_answers_gets_a_human() -> None:
     saga = an_accepted_purchase()
-    for _ in range(len(INQUIRY_DELAYS) + 1):
+    for _ in range(len(conf.inquiry_delays) + 1):
         saga.answered(outcome="unknown")
-    saga.ended("parked")
+    saga.ended("parked").resumed().asks("payments.inquire").after(5)
 
 
-def test_an_abandoned_challenge_asks_the_provider_before_it_expires() -> None:
+@pytest.mark.parametrize("outcome", ["not_sent", "pending", "unknown", "challenge_required"])
+def test_an_abandoned_challenge_is_asked_about_and_cancelled_before_it_expires(outcome: str) -> None:
     saga = an_accepted_purchase().answered(outcome="challenge_required").waited_too_long()
-    saga.asks("payments.inquire").answered(outcome="not_sent")
-    assert saga.decision.events == ("expired",)
+    saga.asks("payments.inquire").after(0).answered(outcome=outcome)
+    assert "expired" not in saga.events
+    saga.asks("payments.abandon", attempt="pay_1-1").answered(outcome="refused")
+    assert saga.decision.events == saga.decision.attempt_events == ("expired",)
     saga.asks("orders.release").answered().ended("compensated")
 
 
-def test_an_abandoned_challenge_that_was_paid_after_all_is_paid() -> None:
+@pytest.mark.parametrize("lost", ["unknown", "error", "deadline"])
+def test_a_challenge_whose_cancellation_is_uncertain_does_not_expire(lost: str) -> None:
     saga = an_accepted_purchase().answered(outcome="challenge_required").waited_too_long()
-    saga.answered(outcome="approved").asks("payments.capture")
+    saga.answered(outcome="not_sent").asks("payments.abandon")
+    if lost == "deadline":
+        saga.waited_too_long()
+    elif lost == "error":
+        saga.answered_with_an_error()
+    else:
+        saga.answered(outcome="unknown")
+    saga.asks("payments.inquire").answered(outcome="unknown").asks("payments.abandon")
+    assert "expired" not in saga.events
 
 
-def test_a_capture_that_was_not_sent_is_sent_again_later() -> None:
-    saga = an_accepted_purchase().answered(outcome="approved").answered(outcome="not_sent")
-    saga.answers_the_shopper().asks("payments.capture", operation=CAPTURE)
-    assert saga.decision.ask is not None
-    assert saga.decision.ask.delay_seconds == 5
+def test_an_abandoned_challenge_that_was_refused_needs_no_cancelling() -> None:
+    saga = an_accepted_purchase().answered(outcome="challenge_required").waited_too_long()
+    saga.answered(outcome="refused").asks("orders.release")
+    assert saga.decision.events == ("expired",)
 
 
-def test_a_capture_of_unknown_outcome_is_not_repeated_but_waits_for_the_provider() -> None:
-    saga = an_accepted_purchase().answered(outcome="approved").answered(outcome="unknown")
-    saga.answers_the_shopper().waits_for_a_signal().told("captured").asks("ledger.post")
+@pytest.mark.parametrize("answers", [("approved",), ("unknown", "approved")])
+def test_an_abandoned_challenge_that_was_paid_after_all_is_paid(answers: tuple[str, ...]) -> None:
+    saga = an_accepted_purchase().answered(outcome="challenge_required").waited_too_long()
+    for outcome in answers:
+        saga.answered(outcome=outcome)
+    saga.starts("capture")
+
+
+def test_a_shopper_who_is_back_while_the_provider_is_being_asked_may_go_on() -> None:
+    saga = an_accepted_purchase().answered(outcome="challenge_required").waited_too_long()
+    saga.answered(outcome="not_sent").told("challenge_returned").asks("payments.complete_challenge")
+    saga.answered(outcome="unknown").ignores("challenge_returned").answered(outcome="not_sent")
+    assert "expired" not in saga.events
+
+
+def test_a_capture_that_takes_longer_is_told_to_the_shopper_and_waited_for() -> None:
+    saga = an_authorised_purchase().told("capture_delayed").answers_the_shopper().waits_for_a_signal()
+    saga.ignores("captured").told("capture_accepted").asks("orders.confirm")
 
 
 def test_a_mismatch_of_what_was_asked_and_answered_waits_for_staff() -> None:
@@ -171,11 +230,22 @@ def test_a_mismatch_of_what_was_asked_and_answered_waits_for_staff() -> None:
 
 @pytest.mark.parametrize("steps", [1, 2])
 def test_captured_money_is_never_undone_by_a_failing_later_step(steps: int) -> None:
-    saga = an_accepted_purchase().answered(outcome="approved").answered(outcome="pending")
+    saga = an_authorised_purchase().told("capture_accepted")
     for _ in range(steps - 1):
         saga.answered()
     saga.answered_with_an_error().ended("parked")
     assert "refused" not in saga.events
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_service_that_loses_its_command_is_asked_again(steps: int) -> None:
+    saga = an_authorised_purchase().told("capture_accepted")
+    for _ in range(steps):
+        saga.answered()
+    lost = saga.decision.ask
+    saga.waited_too_long()
+    assert saga.decision.ask == lost
+    assert saga.decision.end is None
 
 
 def test_a_service_that_does_not_answer_before_any_money_ends_the_purchase() -> None:
@@ -187,18 +257,19 @@ def test_a_service_that_does_not_answer_before_any_money_ends_the_purchase() -> 
 @pytest.mark.parametrize("losses", [1, 3])
 def test_a_lost_inquiry_is_made_again_and_later(losses: int) -> None:
     saga = an_accepted_purchase().answered(outcome="unknown")
-    for delay in INQUIRY_DELAYS[1 : losses + 1]:
+    for delay in conf.inquiry_delays[1 : losses + 1]:
         assert saga.decision.wait is not None
-        saga.waited_too_long().asks("payments.inquire")
-        assert saga.decision.ask is not None
-        assert saga.decision.ask.delay_seconds == delay
-    saga.answered(outcome="approved").asks("payments.capture")
+        saga.waited_too_long().asks("payments.inquire").after(delay)
+    saga.answered(outcome="approved").starts("capture")
 
 
-def test_a_lost_capture_is_asked_for_again_as_the_same_operation_until_a_human_looks() -> None:
-    saga = an_accepted_purchase().answered(outcome="approved")
-    for _ in INQUIRY_DELAYS:
-        assert saga.decision.wait is not None
-        saga.waited_too_long().asks("payments.capture", operation=CAPTURE)
-    assert saga.events == ["authorised"]
-    saga.waited_too_long().ended("parked")
+def test_the_stock_is_reserved_and_released_for_this_attempt() -> None:
+    saga = a_purchase().answered(decision="accept").asks("orders.reserve", attempt="pay_1-1")
+    saga.answered(reserved=False).asks("orders.release", attempt="pay_1-1")
+
+
+def test_data_of_an_older_release_has_defaults_and_that_of_a_newer_one_is_understood() -> None:
+    old = msgspec.to_builtins(an_accepted_purchase().decision.data)
+    for name in ("inquiries", "tries", "is_expiring"):
+        del old[name]
+    assert msgspec.convert(old | {"something_new": 1}, PurchaseData).tries == 0

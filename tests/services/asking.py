@@ -27,6 +27,11 @@ def to_inquire(attempt: Attempt) -> Envelope:
     return command("payments.inquire", body)
 
 
+def to_abandon(attempt: Attempt) -> Envelope:
+    body = commands.AbandonPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command("payments.abandon", body)
+
+
 def to_capture(operation: Operation, *, minor: int | None = None) -> Envelope:
     body = commands.CapturePayment(
         payment=operation.payment.reference,
@@ -58,12 +63,37 @@ def to_refund(operation: Operation) -> Envelope:
     return command("payments.refund", body)
 
 
+def to_inquire_operation(operation: Operation) -> Envelope:
+    body = commands.InquireOperation(
+        payment=operation.payment.reference,
+        attempt=operation.attempt.order_code,
+        operation=operation.reference,
+    )
+    return command("payments.inquire_operation", body)
+
+
 def authorise(attempt: Attempt, card: str) -> Delivered:
     return told(attempt, to_authorise(attempt, card))
 
 
 def inquire(attempt: Attempt) -> Delivered:
     return told(attempt, to_inquire(attempt))
+
+
+def carry_out(operation: Operation) -> str:
+    """Send the command of the operation's kind; return the outcome."""
+    to_carry_out = {"capture": to_capture, "void": to_void, "refund": to_refund}[operation.kind]
+    return outcome_of(operation, to_carry_out(operation))
+
+
+def inquire_operation(operation: Operation) -> str:
+    return outcome_of(operation, to_inquire_operation(operation))
+
+
+def outcome_of(operation: Operation, envelope: Envelope) -> str:
+    outcome = deliver(service, envelope).result["outcome"]
+    operation.refresh_from_db()
+    return str(outcome)
 
 
 def told(attempt: Attempt, envelope: Envelope) -> Delivered:

@@ -22,6 +22,7 @@ from tests.services.asking import (
     authorise,
     come_back,
     inquire,
+    inquire_operation,
     let_settle,
     operation_on,
     to_authorise,
@@ -116,8 +117,7 @@ def test_a_crash_after_a_capture_leaves_the_operation_unknown_until_the_provider
     assert told(attempt, envelope).result["outcome"] == "unknown"
     operation.refresh_from_db()
     assert operation.state == Operation.State.UNKNOWN
-    assert inquire(attempt).result["outcome"] == "approved"
-    operation.refresh_from_db()
+    assert inquire_operation(operation) == "approved"
     assert operation.state == Operation.State.DONE
     assert books.orders[attempt.order_code].captured.minor == 1250
 

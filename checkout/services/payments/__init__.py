@@ -5,7 +5,24 @@ A provider call is three steps: commit the intent (``intent``), call with no loc
 without outcome, which is answered with "unknown" and never repeated.
 """
 
-from checkout.services.payments import authorisation, inquiry, modification, notification
+from checkout.services.payments import (
+    abandonment,
+    authorisation,
+    claims,
+    inquiry,
+    modification,
+    notification,
+    operation_inquiry,
+)
 from checkout.services.payments.service import service
 
-__all__ = ["authorisation", "inquiry", "modification", "notification", "service"]
+__all__ = [
+    "abandonment",
+    "authorisation",
+    "claims",
+    "inquiry",
+    "modification",
+    "notification",
+    "operation_inquiry",
+    "service",
+]

@@ -82,7 +82,7 @@ def _carry_out(
             attempt.apply("submitted", Actor.SAGA)
             attempt.save(update_fields=["state", "updated_at"])
     result = send(attempt, intent) if is_to_be_sent else None
-    conclude(message, partial(_record, order_code, intent, result))
+    conclude(message, attempt, partial(_record, order_code, intent, result))
 
 
 def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> ProviderAnswered:

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import structlog
 from django.db import transaction
 
-from checkout.commands import ProviderAnswered
+from checkout.commands import ApplyProviderEvent, ClaimChecked, ProviderAnswered
+from checkout.messaging.outbox import enqueue
 from checkout.messaging.service import AlreadyHandled, Message
-from checkout.models import Attempt, Fact
+from checkout.models import Attempt, Fact, OutboxMessage
 from checkout.providers.base import ProviderResult
 from checkout.scrubbing import scrub_text
 from checkout.states import Actor
@@ -18,19 +19,34 @@ log = structlog.get_logger(__name__)
 CONFLICTED = "conflicted"
 
 
-def conclude(message: Message, record: Callable[[], ProviderAnswered]) -> None:
+def conclude(
+    message: Message, attempt: Attempt, record: Callable[[], ProviderAnswered | ClaimChecked]
+) -> None:
     """Run ``record`` and send what it returns as the reply.
 
     If another copy of the command was answered meanwhile (with "unknown", as it found our intent), what we
-    have learnt is recorded all the same: the inquiry that follows an unknown outcome will find it.
+    have learnt is recorded all the same: the inquiry that follows an unknown outcome will find it. A
+    contradiction is told on in any case: the saga may have gone on without this answer.
     """
     try:
         with message.once():
-            message.reply(record())
+            answer = record()
+            message.reply(answer)
+            if answer.outcome == CONFLICTED:
+                _tell(attempt)
     except AlreadyHandled:
         with transaction.atomic():
-            record()
+            if record().outcome == CONFLICTED:
+                _tell(attempt)
         raise
+
+
+def _tell(attempt: Attempt) -> None:
+    reference = attempt.payment.reference
+    event = ApplyProviderEvent(payment=reference, attempt=attempt.order_code, kind=CONFLICTED)
+    enqueue(
+        OutboxMessage, "checkout", "checkout.apply_provider_event", event, subject=reference, delay_seconds=0
+    )
 
 
 def record_fact(

@@ -3,27 +3,36 @@
 from dataclasses import replace
 from functools import partial
 
-from django.db.models import Q
 from django.utils import timezone
 
 from checkout.commands import InquirePayment, ProviderAnswered
-from checkout.conf import conf
 from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Attempt
 from checkout.providers.base import Outcome, ProviderResult, RefusalReason, Verb
 from checkout.services.payments.asking import ask, refused
 from checkout.services.payments.attempt_outcome import answer_of, apply_to_attempt
-from checkout.services.payments.conclusion import CONFLICTED, conclude, record_fact
-from checkout.services.payments.intent import locked_attempt
-from checkout.services.payments.operation_outcome import has_open_operations, operation_of, settle
+from checkout.services.payments.conclusion import conclude, record_fact
+from checkout.services.payments.intent import is_on_its_way, locked_attempt
 from checkout.services.payments.service import service
 from checkout.states import AttemptState
+
+# The provider has not been asked yet, or can tell no more than is known.
+CLOSED_STATES = (
+    AttemptState.CREATED,
+    AttemptState.AUTHORISED,
+    AttemptState.REFUSED,
+    AttemptState.CONFLICTED,
+)
 
 
 @service.command("payments.inquire", transactional=False)
 def inquire(command: InquirePayment, message: Message) -> None:
     """Answer with what we know by now, else with what the provider says. Asking changes nothing there."""
-    attempt = Attempt.objects.select_related("provider_account").filter(order_code=command.attempt).first()
+    attempt = (
+        Attempt.objects.select_related("payment", "provider_account")
+        .filter(order_code=command.attempt)
+        .first()
+    )
     if attempt is None:
         raise CommandRejected("attempt_not_found", f"There is no attempt {command.attempt}.")
     result = None
@@ -33,16 +42,12 @@ def inquire(command: InquirePayment, message: Message) -> None:
             lambda provider: provider.inquire(command.attempt),
             unreached=Outcome.UNKNOWN,
         )
-    conclude(message, partial(_record, command.attempt, result))
+    conclude(message, attempt, partial(_record, command.attempt, result))
 
 
 def _is_open(attempt: Attempt) -> bool:
     """Whether the provider may know more than we do."""
-    if attempt.state in (AttemptState.CREATED, AttemptState.REFUSED, AttemptState.CONFLICTED):
-        return False
-    if attempt.state == AttemptState.AUTHORISED:
-        return has_open_operations(attempt)
-    return not _is_in_challenge(attempt)
+    return attempt.state not in CLOSED_STATES and not _is_in_challenge(attempt)
 
 
 def _is_in_challenge(attempt: Attempt) -> bool:
@@ -63,19 +68,8 @@ def _record(order_code: str, result: ProviderResult | None) -> ProviderAnswered:
     if result is None:
         in_challenge = _is_in_challenge(attempt)
         return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED if in_challenge else Outcome.UNKNOWN)
-    if result.outcome == Outcome.NOT_SENT and _is_on_its_way(attempt):
+    if result.outcome == Outcome.NOT_SENT and is_on_its_way(attempt):
         result = replace(result, outcome=Outcome.UNKNOWN)
     answer = apply_to_attempt(attempt, result)
-    if answer.outcome != CONFLICTED:
-        operation = operation_of(attempt, result.kind, reference="")
-        if operation is not None:
-            settle(operation, result.kind, result.amount)
     record_fact(attempt, f"{Verb.INQUIRE}_{answer.outcome}", result, answer)
     return answer
-
-
-def _is_on_its_way(attempt: Attempt) -> bool:
-    """Whether a request is so young that it may yet arrive: then "no such order" is no answer."""
-    return attempt.provider_calls.filter(
-        Q(outcome="") | Q(outcome=Outcome.UNKNOWN), started_at__gt=timezone.now() - conf.settling_time
-    ).exists()

@@ -4,13 +4,21 @@ Callers use ``transaction.atomic(durable=True)``: an intent that is not committe
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+from django.db import connection
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.messaging.service import AlreadyHandled, CommandRejected, Message
 from checkout.models import Attempt, InboxMessage, ProviderCall
 from checkout.providers.base import Outcome, Verb
 from checkout.services.payments.service import service
+
+# The provider was asked what became of an operation, long after it was sent, and its answer does not show it.
+NOT_SHOWN = "not_shown"
+TO_BE_SENT_AGAIN = (Outcome.NOT_SENT, NOT_SHOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +55,40 @@ def refuse_repetition(message: Message) -> None:
 def commit_intent(attempt: Attempt, intent: Intent) -> bool:
     """Write the intent; return whether the provider is to be called now. The attempt must be locked.
 
-    A call that certainly was not sent may be made again with the same key. Every other intent that exists
-    stands for a call that was, or is just being, made.
+    A call that was not sent, or that the provider knows nothing of, may be made again with the same key.
+    Every other intent that exists stands for a call that was, or is just being, made.
     """
-    call, is_new = ProviderCall.objects.get_or_create(
-        key=intent.key, defaults={"attempt": attempt, "verb": intent.verb}
+    _, is_new = ProviderCall.objects.get_or_create(
+        key=intent.key, defaults={"attempt": attempt, "verb": intent.verb, "started_at": _now()}
     )
     if is_new:
         return True
-    if call.outcome != Outcome.NOT_SENT:
-        return False
-    call.outcome = ""
-    call.started_at, call.finished_at = timezone.now(), None
-    call.save(update_fields=["outcome", "started_at", "finished_at"])
-    return True
+    again = ProviderCall.objects.filter(key=intent.key, outcome__in=TO_BE_SENT_AGAIN)
+    return bool(again.update(outcome="", started_at=_now(), finished_at=None))
 
 
 def record_outcome(intent: Intent, outcome: str, event: str) -> None:
     """Write what came of the call, in the transaction of step three."""
-    ProviderCall.objects.filter(key=intent.key).update(
-        outcome=outcome, event=event[:100], finished_at=timezone.now()
-    )
+    ProviderCall.objects.filter(key=intent.key).update(outcome=outcome, event=event[:100], finished_at=_now())
 
 
 def stored_outcome(intent: Intent) -> str:
     """Return what is known of a call made before; ``unknown`` while nothing is."""
     call = ProviderCall.objects.filter(key=intent.key).first()
     return (call.outcome if call else "") or Outcome.UNKNOWN
+
+
+def is_on_its_way(attempt: Attempt, key: str = "") -> bool:
+    """Whether a request, or the one with this key, is so young that it may yet arrive at the provider.
+
+    Until then "no such order" is no answer.
+    """
+    calls = attempt.provider_calls.filter(
+        outcome__in=("", Outcome.UNKNOWN), started_at__gt=_now() - conf.settling_time
+    )
+    return (calls.filter(key=key) if key else calls).exists()
+
+
+def _now() -> Any:
+    """The present by the database's clock, as those of the processes may differ; SQLite has none."""
+    return Now() if connection.vendor == "postgresql" else timezone.now()

@@ -8,7 +8,7 @@ from checkout.commands import CapturePayment, ProviderAnswered, RefundPayment, V
 from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Attempt, Operation
 from checkout.money import Money
-from checkout.providers.base import Modification, Outcome, Provider, ProviderResult, Verb
+from checkout.providers.base import Modification, Provider, ProviderResult, Verb
 from checkout.services.payments.asking import ask
 from checkout.services.payments.attempt_outcome import conflict
 from checkout.services.payments.conclusion import CONFLICTED, conclude, record_fact
@@ -19,7 +19,7 @@ from checkout.services.payments.intent import (
     record_outcome,
     refuse_repetition,
 )
-from checkout.services.payments.operation_outcome import OUTCOMES, STATES, move
+from checkout.services.payments.operation_outcome import STATES, answer_of, move
 from checkout.services.payments.service import service
 from checkout.states import AttemptState
 
@@ -31,6 +31,7 @@ OPEN_STATES = (
     AttemptState.CHALLENGE_RETURNED,
     AttemptState.UNKNOWN,
 )
+UNANSWERED = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
 
 
 @service.command("payments.capture", transactional=False)
@@ -60,11 +61,11 @@ def _carry_out(order_code: str, reference: str, verb: Verb, amount: Money | None
         attempt = locked_attempt(order_code)
         refuse_repetition(message)
         operation = _operation(attempt, reference, verb, amount)
-        is_to_be_sent = operation.state == Operation.State.REQUESTED and commit_intent(attempt, intent)
+        is_to_be_sent = operation.state in UNANSWERED and commit_intent(attempt, intent)
         if is_to_be_sent:
             _check_allowed(attempt, verb)
     result = _send(attempt, operation, verb) if is_to_be_sent else None
-    conclude(message, partial(_record, order_code, intent, result))
+    conclude(message, attempt, partial(_record, order_code, intent, result))
 
 
 def _operation(attempt: Attempt, reference: str, verb: Verb, amount: Money | None) -> Operation:
@@ -106,11 +107,10 @@ def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> P
     attempt = locked_attempt(order_code)
     operation = attempt.operations.get(reference=intent.key)
     if result is None:
-        if operation.state == Operation.State.REQUESTED:
-            move(operation, Operation.State.UNKNOWN)
-        return ProviderAnswered(outcome=OUTCOMES[Operation.State(operation.state)])
+        move(operation, Operation.State.UNKNOWN)
+        return answer_of(operation)
     answer = _apply(attempt, operation, result)
-    record_outcome(intent, answer.outcome, result.event)
+    record_outcome(intent, result.outcome, result.event)
     record_fact(attempt, f"{intent.verb}_{answer.outcome}", result, answer, reference=operation.reference)
     return answer
 
@@ -123,7 +123,9 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
         move(operation, Operation.State.UNKNOWN)
         conflict(attempt, result)
         return ProviderAnswered(outcome=CONFLICTED, event=result.event)
-    move(operation, STATES.get(result.outcome, Operation.State.UNKNOWN))
-    outcome = OUTCOMES[Operation.State(operation.state)]
-    reason = result.refusal.reason if result.refusal and outcome != Outcome.APPROVED else ""
-    return ProviderAnswered(outcome=outcome, event=result.event, refusal_reason=reason)
+    state = STATES.get(result.outcome, Operation.State.UNKNOWN)
+    if operation.kind == Operation.Kind.VOID and state == Operation.State.REFUSED:
+        # It may be refused because nothing is held any more, which is all that was wanted. An inquiry tells.
+        state = Operation.State.UNKNOWN
+    move(operation, state, reason=result.refusal.reason if result.refusal else "")
+    return answer_of(operation, event=result.event)

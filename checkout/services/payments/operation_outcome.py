@@ -3,54 +3,64 @@
 The operation's attempt must be locked: that is the operation's lock too.
 """
 
+from checkout.commands import ProviderAnswered
 from checkout.models import Attempt, Operation
 from checkout.money import Money
 from checkout.providers.base import EventKind, Outcome
 
+State = Operation.State
+
 STATES = {
-    Outcome.APPROVED: Operation.State.DONE,
-    Outcome.PENDING: Operation.State.PENDING,
-    Outcome.REFUSED: Operation.State.REFUSED,
-    Outcome.NOT_SENT: Operation.State.REQUESTED,
+    Outcome.APPROVED: State.DONE,
+    Outcome.PENDING: State.PENDING,
+    Outcome.REFUSED: State.REFUSED,
+    Outcome.NOT_SENT: State.REQUESTED,
 }
 
 OUTCOMES = {
-    Operation.State.DONE: Outcome.APPROVED,
-    Operation.State.PENDING: Outcome.PENDING,
-    Operation.State.REFUSED: Outcome.REFUSED,
-    Operation.State.REQUESTED: Outcome.NOT_SENT,
-    Operation.State.UNKNOWN: Outcome.UNKNOWN,
+    State.DONE: Outcome.APPROVED,
+    State.PENDING: Outcome.PENDING,
+    State.REFUSED: Outcome.REFUSED,
+    State.REQUESTED: Outcome.NOT_SENT,
+    State.UNKNOWN: Outcome.UNKNOWN,
 }
 
 # Which kind of operation an event is about, and what it makes of it.
 EVENTS = {
-    EventKind.CAPTURED: (Operation.Kind.CAPTURE, Operation.State.DONE),
-    EventKind.CANCELLED: (Operation.Kind.VOID, Operation.State.DONE),
-    EventKind.REFUNDED: (Operation.Kind.REFUND, Operation.State.DONE),
-    EventKind.REFUND_FAILED: (Operation.Kind.REFUND, Operation.State.REFUSED),
+    EventKind.CAPTURED: (Operation.Kind.CAPTURE, State.DONE),
+    EventKind.CANCELLED: (Operation.Kind.VOID, State.DONE),
+    EventKind.REFUNDED: (Operation.Kind.REFUND, State.DONE),
+    EventKind.REFUND_FAILED: (Operation.Kind.REFUND, State.REFUSED),
 }
 
-OPEN = (Operation.State.REQUESTED, Operation.State.PENDING, Operation.State.UNKNOWN)
+# News may come out of order: only what says more than is known moves an operation on.
+RANKS = {State.REQUESTED: 0, State.UNKNOWN: 1, State.PENDING: 2, State.DONE: 3, State.REFUSED: 3}
 
 
-def move(operation: Operation, state: str) -> None:
-    """Move on to ``state`` and save, unless the operation is further already: news may come out of order."""
-    is_further = operation.state not in OPEN or (operation.state == Operation.State.PENDING and state in OPEN)
-    if not is_further:
+def move(operation: Operation, state: str, *, reason: str = "") -> None:
+    """Move on to ``state`` and save, unless the operation is as far or further already."""
+    if RANKS[State(state)] > RANKS[State(operation.state)]:
         operation.state = state
-        operation.save(update_fields=["state", "updated_at"])
+        operation.refusal_reason = reason if state == State.REFUSED else ""
+        operation.save(update_fields=["state", "refusal_reason", "updated_at"])
+
+
+def answer_of(operation: Operation, *, event: str = "") -> ProviderAnswered:
+    """Return where the operation stands, as the answer to a command about it."""
+    outcome = OUTCOMES[State(operation.state)]
+    return ProviderAnswered(outcome=outcome, event=event, refusal_reason=operation.refusal_reason)
 
 
 def operation_of(attempt: Attempt, kind: EventKind, reference: str) -> Operation | None:
-    """Return the operation that an event is about: by its reference, or the only open one of its kind."""
+    """Return the operation that an event is about: the one that it names, else the only one there can be."""
     if kind not in EVENTS:
         return None
     candidates = attempt.operations.filter(kind=EVENTS[kind][0])
     named = candidates.filter(reference=reference).first() if reference else None
     if named is not None:
         return named
-    still_open = list(candidates.filter(state__in=OPEN)[:2])
-    return still_open[0] if len(still_open) == 1 else None
+    made = list(candidates.exclude(state=State.REFUSED)[:2])
+    return made[0] if len(made) == 1 and made[0].state != State.DONE else None
 
 
 def settle(operation: Operation, kind: EventKind, amount: Money | None) -> bool:
@@ -58,13 +68,8 @@ def settle(operation: Operation, kind: EventKind, amount: Money | None) -> bool:
     if amount is not None and amount != operation.amount:
         return False
     state = EVENTS[kind][1]
-    if kind == EventKind.REFUND_FAILED and operation.state == Operation.State.DONE:
+    if kind == EventKind.REFUND_FAILED and operation.state == State.DONE:
         # The one thing that is taken back: the issuer returned a refund that had been made.
-        operation.state = Operation.State.PENDING
-    move(operation, state)
+        operation.state = State.PENDING
+    move(operation, state, reason=str(kind))
     return True
-
-
-def has_open_operations(attempt: Attempt) -> bool:
-    """Whether the provider still owes the outcome of a capture, void or refund."""
-    return attempt.operations.filter(state__in=OPEN).exists()

@@ -1,0 +1,22 @@
+"""The capture: authorised money is taken. Booked as asked for when accepted, as taken when confirmed."""
+
+from checkout import commands
+from checkout.sagas.operation import OperationData, OperationSaga
+
+
+class Capture(OperationSaga):
+    """The definition of the capture saga."""
+
+    kind = "capture"
+    posted_when_accepted = "capture_requested"
+    posted_when_done = "captured"
+    posted_when_undone = "reversal"
+
+    def command(self, data: OperationData) -> commands.CapturePayment:
+        return commands.CapturePayment(
+            payment=data.payment,
+            attempt=data.attempt,
+            operation=data.operation,
+            minor=data.minor,
+            currency=data.currency,
+        )

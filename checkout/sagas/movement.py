@@ -1,0 +1,83 @@
+"""Moves payments and attempts as sagas decide, and tells whoever wants to know.
+
+The payment must be locked. Its attempt is locked after it, always in that order.
+"""
+
+from typing import Any
+
+from checkout.commands import PaymentTold
+from checkout.messaging.service import Message
+from checkout.models import Attempt, Fact, Payment, Saga
+from checkout.models.sums import sums_of
+from checkout.sagas.definition import Decision
+from checkout.states import COUNTED, Actor, attempt_machine, payment_machine
+
+
+def group_of(payment_reference: str) -> str:
+    """Return the channel-layer group that hears of a payment's changes."""
+    return f"payment.{payment_reference}"
+
+
+def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], message: Message) -> None:
+    """Move the saga's attempt and the payment, by the decision's events and then by its sums."""
+    for event in decision.attempt_events:
+        _move_attempt(saga, event)
+    for event in decision.events:
+        move_payment(payment, event, Actor.SAGA, message, refusal_reason=decision.refusal_reason)
+    if decision.counts:
+        _follow_sums(payment, message)
+
+
+def move_payment(
+    payment: Payment, event: str, actor: Actor, message: Message, *, refusal_reason: str = ""
+) -> None:
+    """Apply ``event`` to the locked payment and tell the world; one that comes too late is only recorded."""
+    if not payment_machine.allows(payment.state, event, actor):
+        if payment.state != event:
+            _record_not_applied(payment, event, actor)
+        return
+    payment.refusal_reason = refusal_reason
+    payment.apply(event, actor)
+    Fact.objects.create(payment=payment, source=actor, kind=event, data={"state": payment.state})
+    announce(payment, message)
+
+
+def announce(payment: Payment, message: Message) -> None:
+    """Tell the world, and the pages that show the payment, where it stands now."""
+    told = {"payment": payment.reference, "state": payment.state}
+    message.announce(f"payment.{payment.state}", {**told, "version": payment.version})
+    message.push(group_of(payment.reference), {"type": "payment.changed", **told})
+
+
+def tell(payment: Payment, message: Message) -> None:
+    """Answer those who hold a request for the payment."""
+    for waiter in payment.waiters.all():
+        told = PaymentTold(payment=payment.reference, state=payment.state)
+        message.tell(waiter.reply_to, waiter.correlation_id, told)
+    payment.waiters.all().delete()
+
+
+def _follow_sums(payment: Payment, message: Message) -> None:
+    target = sums_of(payment).state
+    if payment.state == target:
+        return
+    event = payment_machine.event_between(payment.state, target, COUNTED)
+    if event is None:
+        # Money moved after the payment had ended otherwise, or while staff look at it.
+        _record_not_applied(payment, target, Actor.SAGA)
+    else:
+        move_payment(payment, event, Actor.SAGA, message)
+
+
+def _move_attempt(saga: Saga, event: str) -> None:
+    attempt = Attempt.objects.select_for_update(no_key=True).get(pk=saga.attempt_id)
+    actor = Actor.CLOCK if event == "expired" else Actor.SAGA
+    if attempt_machine.allows(attempt.state, event, actor):
+        attempt.apply(event, actor)
+        attempt.save(update_fields=["state", "updated_at"])
+
+
+def _record_not_applied(payment: Payment, event: str, actor: Actor) -> None:
+    Fact.objects.create(
+        payment=payment, source=actor, kind=f"{event}_not_applied", data={"state": payment.state}
+    )

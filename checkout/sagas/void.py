@@ -1,0 +1,13 @@
+"""The void: an authorisation of which nothing was captured is released. No money moves, nothing is booked."""
+
+from checkout import commands
+from checkout.sagas.operation import OperationData, OperationSaga
+
+
+class Void(OperationSaga):
+    """The definition of the void saga."""
+
+    kind = "void"
+
+    def command(self, data: OperationData) -> commands.VoidPayment:
+        return commands.VoidPayment(payment=data.payment, attempt=data.attempt, operation=data.operation)

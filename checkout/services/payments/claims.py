@@ -1,0 +1,56 @@
+"""Ask the provider whether a notification is true that says what we know nothing of."""
+
+from functools import partial
+
+from checkout.commands import CheckClaim, ClaimChecked
+from checkout.messaging.service import CommandRejected, Message
+from checkout.models import Attempt, Fact
+from checkout.models.sums import is_explained
+from checkout.providers.base import EventKind, Outcome, ProviderResult
+from checkout.scrubbing import scrub_text
+from checkout.services.payments.asking import ask
+from checkout.services.payments.conclusion import conclude
+from checkout.services.payments.intent import locked_attempt
+from checkout.services.payments.service import service
+from checkout.states import Actor
+
+
+@service.command("payments.check_claim", transactional=False)
+def check_claim(command: CheckClaim, message: Message) -> None:
+    """Answer ``confirmed`` when the provider says so too and no operation of ours explains it by now."""
+    attempt = (
+        Attempt.objects.select_related("payment", "provider_account")
+        .filter(order_code=command.attempt)
+        .first()
+    )
+    if attempt is None:
+        raise CommandRejected("attempt_not_found", f"There is no attempt {command.attempt}.")
+    result = ask(
+        attempt.provider_account,
+        lambda provider: provider.inquire(command.attempt),
+        unreached=Outcome.UNKNOWN,
+    )
+    conclude(message, attempt, partial(_record, command, result))
+
+
+def _record(command: CheckClaim, result: ProviderResult) -> ClaimChecked:
+    attempt = locked_attempt(command.attempt)
+    outcome = _judged(attempt, command.claim, result)
+    data = {"claim": command.claim, "outcome": outcome, "event": result.event}
+    Fact.objects.create(
+        payment=attempt.payment,
+        attempt=attempt,
+        source=Actor.PROVIDER,
+        kind=f"claim_{outcome}",
+        data={name: scrub_text(value) for name, value in data.items()},
+        text=scrub_text(result.transcript),
+    )
+    return ClaimChecked(outcome=outcome, event=result.event)
+
+
+def _judged(attempt: Attempt, claim: str, result: ProviderResult) -> str:
+    if result.outcome in (Outcome.UNKNOWN, Outcome.NOT_SENT):
+        return "unknown"
+    said = EventKind.CAPTURED if result.kind == EventKind.SETTLED else result.kind
+    is_confirmed = said == claim and not is_explained(attempt, claim)
+    return "confirmed" if is_confirmed else "denied"

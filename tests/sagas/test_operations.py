@@ -1,0 +1,179 @@
+"""The sagas of capture, void and refund, as conversations."""
+
+from typing import Any
+
+import pytest
+
+from checkout.conf import conf
+from checkout.sagas.capture import Capture
+from checkout.sagas.operation import OperationData
+from checkout.sagas.refund import Refund
+from checkout.sagas.void import Void
+from tests.sagas.conversation import Conversation
+
+DEFINITIONS = {"capture": Capture, "void": Void, "refund": Refund}
+KINDS = pytest.mark.parametrize("kind", DEFINITIONS)
+DATA: dict[str, Any] = {
+    "payment": "pay_1",
+    "attempt": "pay_1-1",
+    "operation": "op_1",
+    "minor": 500,
+    "currency": "EUR",
+}
+
+
+def asked(kind: str) -> Conversation:
+    saga = Conversation(DEFINITIONS[kind](), OperationData(**DATA))
+    return saga.asks(f"payments.{kind}", attempt="pay_1-1", operation="op_1")
+
+
+def accepted(kind: str) -> Conversation:
+    """The provider took the request, and what there is to book is booked."""
+    saga = asked(kind).answered(outcome="pending").signals(f"{kind}_accepted")
+    assert saga.decision.counts
+    if kind == "capture":
+        saga.asks("ledger.post", kind="capture_requested", reference="op_1", minor=500).answered()
+    return saga.waits_for_a_signal()
+
+
+def test_a_capture_is_booked_when_accepted_and_when_confirmed() -> None:
+    saga = accepted("capture").told("done")
+    saga.asks("ledger.post", kind="captured", reference="op_1", minor=500, currency="EUR")
+    saga.answered().signals("capture_done").ended("completed")
+    assert saga.decision.counts
+
+
+def test_a_refund_is_booked_when_confirmed() -> None:
+    saga = accepted("refund").told("done").asks("ledger.post", kind="refunded", reference="op_1", minor=500)
+    saga.answered().signals("refund_done").ended("completed")
+
+
+def test_a_void_moves_no_money_and_books_nothing() -> None:
+    accepted("void").told("done").signals("void_done").ended("completed")
+
+
+@KINDS
+def test_what_the_provider_refuses_at_once_is_never_booked(kind: str) -> None:
+    asked(kind).answered(outcome="refused").signals(f"{kind}_refused").ended("compensated")
+
+
+def test_a_capture_that_is_refused_after_all_is_booked_back() -> None:
+    saga = accepted("capture").told("refused").asks("ledger.post", kind="reversal", reference="op_1")
+    saga.answered().signals("capture_refused").ended("compensated")
+
+
+@KINDS
+def test_an_accepted_operation_waits_for_the_notification_and_then_asks(kind: str) -> None:
+    saga = accepted(kind)
+    assert saga.decision.wait == conf.notification_wait
+    for delay in conf.inquiry_delays:
+        saga.waited_too_long().asks("payments.inquire_operation", operation="op_1").after(delay)
+    saga.answered(outcome="pending").ended("parked").signals(f"{kind}_parked")
+
+
+@KINDS
+@pytest.mark.parametrize("step", ["request", "await_provider", "inquire", "parked"])
+def test_a_notification_ends_it_wherever_it_stands(kind: str, step: str) -> None:
+    saga = asked(kind) if step == "request" else accepted(kind)
+    if step in ("inquire", "parked"):
+        saga.waited_too_long()
+    if step == "parked":
+        for _ in conf.inquiry_delays:
+            saga.answered(outcome="unknown")
+        saga.ended("parked")
+    saga.told("done")
+    while saga.decision.ask is not None:
+        saga.asks("ledger.post").answered()
+    saga.ended("completed")
+
+
+def test_a_confirmation_that_overtakes_the_acceptance_is_booked_after_it() -> None:
+    saga = asked("capture").answered(outcome="pending").asks("ledger.post", kind="capture_requested")
+    saga.told("done").waits_for_a_signal().answered().asks("ledger.post", kind="captured")
+    saga.answered().ended("completed")
+
+
+@KINDS
+def test_what_was_not_sent_is_sent_again_for_ever_and_reported(kind: str) -> None:
+    saga = asked(kind)
+    for delay in (*conf.retry_delays, conf.retry_delays[-1]):
+        saga.answered(outcome="not_sent").asks(f"payments.{kind}", operation="op_1").after(delay)
+        saga.signals(f"{kind}_delayed")
+    assert saga.decision.is_overdue
+    assert saga.events == []
+
+
+@KINDS
+def test_an_unknown_outcome_is_asked_about_and_nothing_is_repeated_meanwhile(kind: str) -> None:
+    saga = asked(kind).answered(outcome="unknown").signals(f"{kind}_delayed")
+    for delay in conf.inquiry_delays:
+        saga.asks("payments.inquire_operation", operation="op_1").after(delay).answered(outcome="unknown")
+    saga.ended("parked").resumed().asks("payments.inquire_operation").after(conf.inquiry_delays[0])
+
+
+@KINDS
+def test_only_what_the_provider_should_show_and_does_not_is_sent_again_as_the_same(kind: str) -> None:
+    saga = asked(kind).answered(outcome="unknown").answered(outcome="not_shown")
+    saga.asks(f"payments.{kind}", operation="op_1").answered(outcome="pending").signals(f"{kind}_accepted")
+
+
+@KINDS
+def test_what_was_accepted_is_never_sent_again(kind: str) -> None:
+    saga = accepted(kind).waited_too_long().answered(outcome="not_shown")
+    saga.asks("payments.inquire_operation").answered(outcome="not_sent").asks("payments.inquire_operation")
+
+
+@KINDS
+def test_a_lost_command_or_answer_is_asked_for_again_as_the_same(kind: str) -> None:
+    saga = asked(kind)
+    for _ in range(100):
+        saga.waited_too_long().asks(f"payments.{kind}", operation="op_1")
+    assert saga.decision.is_overdue
+
+
+def test_a_lost_posting_is_posted_again() -> None:
+    saga = asked("capture").answered(outcome="pending")
+    saga.waited_too_long().asks("ledger.post", kind="capture_requested").answered()
+    saga.told("done").waited_too_long().asks("ledger.post", kind="captured").answered().ended("completed")
+
+
+@KINDS
+def test_what_the_payments_service_rejects_gets_a_human_and_can_be_tried_again(kind: str) -> None:
+    saga = asked(kind).answered_with_an_error().signals(f"{kind}_parked").ended("parked")
+    assert "It did not work." in saga.decision.why
+    saga.resumed().asks(f"payments.{kind}", operation="op_1")
+
+
+@KINDS
+def test_an_answer_about_something_else_is_for_staff(kind: str) -> None:
+    saga = asked(kind).answered(outcome="conflicted").ended("parked")
+    assert saga.events == ["conflicted"]
+    saga.resumed().asks("payments.inquire_operation", operation="op_1")
+
+
+def test_a_refund_that_comes_back_weeks_later_is_booked_back() -> None:
+    saga = accepted("refund").told("done").answered().ended("completed").ignores("done")
+    saga.told("refused").asks("ledger.post", kind="refund_returned", reference="op_1").answered()
+    saga.signals("refund_refused").ended("compensated").ignores("refused")
+    assert saga.decision.counts
+
+
+def test_a_refund_that_comes_back_while_it_is_being_booked_is_booked_and_booked_back() -> None:
+    saga = accepted("refund").told("done").asks("ledger.post", kind="refunded").told("refused")
+    saga.waited_too_long().asks("ledger.post", kind="refunded").answered()
+    saga.asks("ledger.post", kind="refund_returned").answered().ended("compensated")
+
+
+@pytest.mark.parametrize("kind", ["capture", "void"])
+def test_what_is_finished_stays_finished(kind: str) -> None:
+    saga = accepted(kind).told("done")
+    if kind == "capture":
+        saga.answered()
+    saga.ended("completed").ignores("refused").ignores("done")
+
+
+@KINDS
+def test_the_provider_s_other_news_mean_nothing_to_an_operation(kind: str) -> None:
+    saga = accepted(kind)
+    for signal in ("captured", "authorised", "cancelled", "conflicted"):
+        saga.ignores(signal)

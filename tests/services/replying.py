@@ -1,0 +1,47 @@
+"""Answer a saga as the service would that it waits for."""
+
+from typing import Any
+
+from checkout.messaging.envelope import Envelope, Reply, new_message_id
+from checkout.messaging.message import Message
+from checkout.messaging.worker import _handle
+from checkout.models import InboxMessage, OutboxMessage, Saga
+from checkout.services.checkout import service
+from tests.services.delivering import TOPOLOGY, Delivered
+
+
+def reply_to(saga: Saga, reply: Reply) -> Delivered:
+    """Deliver ``reply`` to the orchestrator, and bring the saga in hand up to date."""
+    saga.refresh_from_db()
+    envelope = Envelope(
+        type="reply",
+        body=reply.encode(),
+        message_id=new_message_id(),
+        correlation_id=saga.awaiting,
+        headers={"subject": saga.payment.reference},
+    )
+    delivered = deliver_reply(envelope)
+    saga.refresh_from_db()
+    return delivered
+
+
+def deliver_reply(envelope: Envelope) -> Delivered:
+    message = Message(
+        envelope,
+        consumer=service.name,
+        topology=TOPOLOGY,
+        inbox_model=InboxMessage,
+        outbox_model=OutboxMessage,
+        reply_queue=TOPOLOGY.reply_queue(service.replies).name,
+    )
+    handler = service.reply_handler
+    assert handler is not None
+    return Delivered(_handle(handler, handler.decode(envelope.body), message))
+
+
+def answered(saga: Saga, **result: Any) -> Delivered:
+    return reply_to(saga, Reply.success(result))
+
+
+def answered_with_an_error(saga: Saga) -> Delivered:
+    return reply_to(saga, Reply.failure("broken", "It did not work."))

@@ -1,0 +1,92 @@
+"""Cancel at the provider what nobody will complete."""
+
+import pytest
+
+from checkout.errors import OutcomeUnknown
+from checkout.models import Attempt, ProviderCall
+from checkout.providers import memory
+from checkout.providers.base import Outcome, ProviderResult
+from checkout.providers.memory_books import OrderState
+from checkout.services.payments import service
+from checkout.states import Actor
+from tests.services.asking import authorise, come_back, to_abandon, told
+from tests.services.delivering import deliver
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def challenged(attempt: Attempt) -> Attempt:
+    authorise(attempt, "challenge")
+    return attempt
+
+
+@pytest.fixture
+def cancellations(monkeypatch) -> list[str]:
+    """The keys of all cancellations that reach the provider."""
+    keys: list[str] = []
+    void = memory.MemoryProvider.void
+
+    def seen(provider, request):
+        keys.append(request.idempotency_key)
+        return void(provider, request)
+
+    monkeypatch.setattr(memory.MemoryProvider, "void", seen)
+    return keys
+
+
+def test_an_order_that_the_provider_does_not_hold_counts_as_cancelled(challenged, cancellations):
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "refused"
+    assert cancellations == [f"{challenged.order_code}:abandon"]
+    assert challenged.state == Attempt.State.CHALLENGE_REQUIRED
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PENDING, Outcome.NOT_SENT, Outcome.REFUSED])
+def test_every_certain_answer_of_the_provider_means_that_nothing_is_held(challenged, monkeypatch, outcome):
+    answer = ProviderResult(outcome=outcome, order_code=challenged.order_code)
+    monkeypatch.setattr(memory.MemoryProvider, "void", lambda *_: answer)
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "refused"
+
+
+def test_an_authorisation_that_is_found_is_released(challenged, books):
+    books.orders[challenged.order_code].state = OrderState.AUTHORISED
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "refused"
+    assert books.orders[challenged.order_code].state == OrderState.CANCELLED
+
+
+def test_a_provider_that_is_not_reached_leaves_it_unknown_and_may_be_asked_again(
+    challenged, settings, cancellations
+):
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "unknown"
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {}}
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "refused"
+    assert ProviderCall.objects.filter(key=f"{challenged.order_code}:abandon").count() == 1
+
+
+def test_a_lost_answer_is_unknown(challenged, monkeypatch):
+    def silent(*_):
+        raise OutcomeUnknown("No answer.")
+
+    monkeypatch.setattr(memory.MemoryProvider, "void", silent)
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "unknown"
+
+
+def test_a_redelivered_command_is_not_carried_out_again(challenged, cancellations):
+    envelope = to_abandon(challenged)
+    deliver(service, envelope)
+    deliver(service, envelope)
+    assert len(cancellations) == 1
+
+
+def test_a_shopper_who_came_back_in_the_last_moment_is_not_cancelled(challenged, cancellations):
+    come_back(challenged)
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "unknown"
+    assert cancellations == []
+
+
+def test_a_late_command_does_not_touch_what_was_authorised_meanwhile(challenged, cancellations):
+    challenged.apply("authorised", Actor.PROVIDER)
+    challenged.save()
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "approved"
+    assert cancellations == []
