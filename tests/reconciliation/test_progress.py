@@ -62,6 +62,16 @@ def test_a_change_that_was_committed_late_is_not_missed(paid, asked):
     assert asked == [late.attempt.order_code]
 
 
+def test_a_run_that_is_stopped_does_not_pass_over_the_last_minutes_either(paid, asked):
+    purchases = [paid(), paid()]
+    for minutes, purchase in enumerate(purchases, start=1):
+        moment = timezone.now() - timedelta(minutes=4 - minutes)
+        Payment.objects.filter(pk=purchase.payment.pk).update(updated_at=moment)
+    reconcile_when_due(should_stop=lambda: bool(asked))
+    run = Reconciliation.objects.get()
+    assert run.compared_until < run.started_at - timedelta(minutes=4)
+
+
 def test_since_looks_at_everything_from_then_on(paid, asked):
     paid()
     reconcile()

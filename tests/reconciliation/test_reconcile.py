@@ -140,7 +140,18 @@ def test_an_open_operation_of_a_parked_saga_does_not_hide_a_difference(paid):
         step="inquire",
         status=Saga.Status.PARKED,
     )
+    purchase.payment.save()
     assert found(reconcile()) == {("captured", 0, PAID), ("ledger_captured", 0, PAID)}
+
+
+def test_what_was_asked_for_and_is_not_certain_may_be_in_process(paid):
+    purchase = paid()
+    capture = purchase.operation("capture", PAID, Operation.State.PENDING)
+    purchase.post("capture_requested", capture.reference, PAID)
+    assert reconcile() == []
+    Operation.objects.update(state=Operation.State.REFUSED)
+    purchase.payment.save()
+    assert found(reconcile()) == {("ledger_in_process", PAID, 0)}
 
 
 @pytest.mark.parametrize("reason", ["saga", "operation", "state"])
