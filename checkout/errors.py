@@ -14,6 +14,7 @@ CheckoutError
 │   ├── ProviderReplyInvalid   could not be understood: treated like unknown, tell a developer
 │   ├── ProviderMisconfigured  credentials or merchant set-up: tell an operator
 │   └── NotificationRejected   not authentic or not readable
+│       └── SenderNotAllowed   not from an address that this account's provider sends from
 ├── MessagingError             the broker's side
 │   ├── BrokerUnavailable      not published
 │   ├── PublishRefused         not published: the queue is full
@@ -121,6 +122,12 @@ class NotificationRejected(ProviderError):
     """A notification is not authentic or cannot be read; its sender must correct it."""
 
     code = "notification_rejected"
+
+
+class SenderNotAllowed(NotificationRejected):
+    """A notification did not come from one of its account's networks."""
+
+    code = "sender_not_allowed"
 
 
 class MessagingError(CheckoutError):

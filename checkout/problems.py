@@ -16,6 +16,7 @@ from checkout.errors import (
     OperationRejected,
     PaymentNotFound,
     ProviderAccountNotFound,
+    SenderNotAllowed,
     TokenRejected,
 )
 
@@ -132,6 +133,8 @@ def problem_of(error: Exception) -> Problem:
             return CONFLICT
         case OperationRejected():
             return REJECTED
+        case SenderNotAllowed():
+            return FORBIDDEN
         case NotificationRejected():
             return NOTIFICATION_MALFORMED
         case _:

@@ -16,14 +16,20 @@ log = structlog.get_logger(__name__)
 async def receive(request: HttpRequest, account: str) -> HttpResponse:
     """Answer what stops the provider from sending again, once the notification is committed.
 
-    400 for what cannot be read and 503 when it could not be stored: the provider then sends it again.
+    400 for what cannot be read, 403 for an address that is not the provider's, and 503 when it could not be
+    stored: the provider then sends it again.
     """
     if request.method != "POST":
         return problems.respond(request, problems.method_not_allowed(("POST",)))
     if len(request.body) > MAX_NOTIFICATION_BYTES:
         return problems.respond(request, problems.TOO_LARGE)
     try:
-        acknowledgement = await in_thread(operations.record_notification, account, request.body)
+        acknowledgement = await in_thread(
+            operations.record_notification,
+            account,
+            request.body,
+            sender=request.META.get("REMOTE_ADDR", ""),
+        )
     except problems.EXPECTED as error:
         problem = problems.problem_of(error)
         log.warning("notification not taken", account=account, status=problem.status, reason=repr(error))

@@ -1,27 +1,33 @@
 """Take a provider's notification: store it, then acknowledge it, then think about it."""
 
 import hashlib
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from django.db import transaction
 from django.db.models import F
 
 from checkout import commands
-from checkout.errors import ProviderAccountNotFound
+from checkout.errors import ProviderAccountNotFound, ProviderMisconfigured, SenderNotAllowed
 from checkout.messaging.outbox import enqueue
 from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
 from checkout.providers.base import Acknowledgement
 from checkout.providers.registry import get_provider
 
+# Option of a provider account: a list of networks ("192.0.2.0/24") that notifications may come from.
+NETWORKS = "notification_networks"
 
-def record_notification(account_code: str, body: bytes) -> Acknowledgement:
+
+def record_notification(account_code: str, body: bytes, *, sender: str = "") -> Acknowledgement:
     """Store a notification and return the answer that its provider expects. The same body counts once.
 
-    Raises ``ProviderAccountNotFound``, and ``NotificationRejected`` for a body that cannot be read: nothing
-    is stored then, and the provider will send it again.
+    ``sender`` is the IP address that it came from. Raises ``ProviderAccountNotFound``, ``SenderNotAllowed``
+    for an address outside the account's networks, and ``NotificationRejected`` for a body that cannot be
+    read: nothing is stored then, and the provider will send it again.
     """
     account = ProviderAccount.objects.filter(code=account_code).first()
     if account is None:
         raise ProviderAccountNotFound("There is no such provider account.")
+    _check_sender(account, sender)
     provider = get_provider(account.opened())
     parsed = provider.parse_notification(body)
     with transaction.atomic():
@@ -42,3 +48,21 @@ def record_notification(account_code: str, body: bytes) -> Acknowledgement:
         else:
             ProviderNotification.objects.filter(pk=row.pk).update(copies=F("copies") + 1)
     return provider.acknowledgement()
+
+
+def _check_sender(account: ProviderAccount, sender: str) -> None:
+    if NETWORKS not in account.options:
+        return
+    try:
+        networks = [ip_network(network) for network in account.options[NETWORKS]]
+    except (ValueError, TypeError) as error:
+        # Nobody is let in by a mistake in the list; the provider sends it again once that is corrected.
+        raise ProviderMisconfigured(f"{NETWORKS} of {account.code} is no list of networks.") from error
+    try:
+        address = ip_address(sender)
+    except ValueError:
+        raise SenderNotAllowed("The sender of this notification is not known.") from None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if not any(address in network for network in networks):
+        raise SenderNotAllowed("This address does not send notifications to this account.")

@@ -127,30 +127,45 @@ def test_a_late_refusal_of_an_authorised_attempt_is_recorded_and_told_to_nobody(
     assert events(notify(attempt, row)) == []
     assert attempt.state == Attempt.State.AUTHORISED
     assert row.state == State.APPLIED
-    assert Fact.objects.get(kind="notified_refused").data["taken_as"] == "approved"
+    assert row.reason == "comes too late: the attempt is authorised"
+    assert Fact.objects.get(kind="notified_refused").data["not_applied"] == row.reason
 
 
 @pytest.mark.parametrize(
-    "lie",
-    [{"merchant_code": "ANOTHER"}, {"minor": 1}, {"minor": 1251}, {"currency": "EUR"}],
-    ids=lambda lie: next(iter(lie)),
+    ("lie", "reason"),
+    [
+        ({"merchant_code": "ANOTHER"}, "is for the merchant ANOTHER"),
+        ({"minor": 1}, "says 0.01 GBP, the payment is 12.50 GBP"),
+        ({"minor": 1251}, "says 12.51 GBP, the payment is 12.50 GBP"),
+        ({"currency": "EUR"}, "says 12.50 EUR, the payment is 12.50 GBP"),
+    ],
+    ids=["merchant", "too little", "too much", "currency"],
 )
-def test_another_merchant_amount_or_currency_is_conflicted(attempt, lie):
-    authorise(attempt, "unknown")
+@pytest.mark.parametrize("card", ["approve", "unknown", "refuse"])
+def test_another_merchant_amount_or_currency_is_conflicted_and_moves_nothing(attempt, card, lie, reason):
+    """Whoever knows the address could have sent it: what the provider itself says is what counts."""
+    authorise(attempt, card)
+    before = (attempt.state, attempt.payment.state)
     row = stored(attempt, body(attempt, "AUTHORISED", **lie))
-    assert [told.kind for told in events(notify(attempt, row))] == ["conflicted"]
-    assert row.state == State.CONFLICTED
-    assert attempt.state == Attempt.State.CONFLICTED
+    told = [event.kind for event in events(notify(attempt, row))]
+    assert (row.state, row.reason) == (State.CONFLICTED, reason)
+    assert Fact.objects.get(kind="notified_authorised").data["not_applied"] == reason
+    attempt.payment.refresh_from_db()
+    assert (attempt.state, attempt.payment.state) == before
+    is_reason_to_ask = attempt.state == Attempt.State.UNKNOWN and "merchant_code" not in lie
+    assert told == (["authorised"] if is_reason_to_ask else [])
 
 
 @pytest.mark.parametrize("minor", [1251, 400])
-def test_a_capture_of_another_amount_than_ours_is_conflicted(attempt, minor):
+def test_a_capture_of_another_amount_than_ours_is_conflicted_and_moves_nothing(attempt, minor):
     authorise(attempt, "approve")
     operation = operation_on(attempt, Operation.Kind.CAPTURE, minor=500)
     row = stored(attempt, body(attempt, "CAPTURED", minor=minor, reference=operation.reference))
-    assert [told.kind for told in events(notify(attempt, row))] == ["conflicted"]
+    assert events(notify(attempt, row)) == []
+    assert row.state == State.CONFLICTED
+    assert "GBP" in row.reason
     operation.refresh_from_db()
-    assert operation.state == Operation.State.REQUESTED
+    assert (operation.state, attempt.state) == (Operation.State.REQUESTED, Attempt.State.AUTHORISED)
 
 
 def test_an_authorisation_of_a_refused_attempt_waits_for_staff(attempt):
@@ -158,12 +173,34 @@ def test_an_authorisation_of_a_refused_attempt_waits_for_staff(attempt):
     row = stored(attempt, body(attempt, "AUTHORISED"))
     assert [told.kind for told in events(notify(attempt, row))] == ["conflicted"]
     assert attempt.state == Attempt.State.CONFLICTED
+    assert (row.state, row.reason) == (State.CONFLICTED, "says AUTHORISED, the attempt was refused")
+
+
+def test_the_same_statement_in_other_bytes_has_one_effect(attempt):
+    authorise(attempt, "approve")
+    operation_on(attempt, Operation.Kind.CAPTURE)
+    text = body(attempt, "CAPTURED")
+    notify(attempt, stored(attempt, text))
+    again = stored(attempt, text.replace(": ", ":"))
+    assert events(notify(attempt, again)) == []
+    assert (again.state, again.reason) == (State.APPLIED, "repeats an earlier one")
+    assert attempt.facts.filter(kind="notified_captured").count() == 1
+
+
+def test_a_second_part_is_no_repetition(attempt):
+    authorise(attempt, "approve")
+    for number in (1, 2):
+        operation = operation_on(attempt, Operation.Kind.CAPTURE, minor=600)
+        told = body(attempt, "CAPTURED", minor=600, reference=operation.reference, number=number)
+        notify(attempt, stored(attempt, told))
+    assert {operation.state for operation in attempt.operations.all()} == {Operation.State.DONE}
 
 
 def test_an_order_that_we_do_not_know_is_kept_as_unmatched(attempt):
     row = stored(attempt, body(attempt, "AUTHORISED", order_code="unknown-1"))
     assert notify(attempt, row).commands == []
     assert (row.state, row.payment) == (State.UNMATCHED, None)
+    assert row.reason == "this account has no order unknown-1"
 
 
 def test_an_order_of_another_account_is_not_ours_to_touch(attempt):
@@ -207,6 +244,7 @@ def test_every_statement_of_one_notification_is_applied_in_order(attempt):
     )
     assert [told.kind for told in events(notify(attempt, row))] == ["authorised", "captured"]
     assert (row.state, row.payment) == (State.UNMATCHED, attempt.payment)
+    assert events(notify(attempt, row)) == [], "what was found is not applied again with what was not"
 
 
 def worldpay(*statements: tuple[str, str]) -> str:

@@ -1,40 +1,28 @@
-"""Apply a provider's notification: match it, write it down, move what it is about, tell the orchestrator."""
+"""Apply a provider's notification: find what it is about, now or later."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 import structlog
 from django.utils import timezone
 
-from checkout.commands import ApplyNotification, ApplyProviderEvent, ProviderAnswered
+from checkout.commands import ApplyNotification
+from checkout.conf import conf
 from checkout.errors import NotificationRejected
 from checkout.messaging.service import Message
-from checkout.models import Attempt, Fact, ProviderNotification
-from checkout.providers.base import EventKind, Notification, Outcome, ProviderResult
+from checkout.models import Attempt, ProviderNotification
+from checkout.providers.base import Notification
 from checkout.providers.registry import get_provider
 from checkout.scrubbing import scrub_text
-from checkout.services.payments.attempt_outcome import (
-    ENDS,
-    apply_to_attempt,
-    conflict,
-    is_for_another_payment,
-)
-from checkout.services.payments.conclusion import CONFLICTED
-from checkout.services.payments.operation_outcome import operation_of, settle
 from checkout.services.payments.service import service
-from checkout.states import Actor
+from checkout.services.payments.statement import Finding, apply_statement
 
 log = structlog.get_logger(__name__)
 
-# What a notification says about the attempt itself. A capture or refund implies that it was authorised.
-OUTCOMES = {
-    EventKind.AUTHORISED: Outcome.APPROVED,
-    EventKind.CAPTURED: Outcome.APPROVED,
-    EventKind.SETTLED: Outcome.APPROVED,
-    EventKind.REFUNDED: Outcome.APPROVED,
-    EventKind.REFUSED: Outcome.REFUSED,
-}
-
 State = ProviderNotification.State
+UNDECIDED = (State.RECEIVED, State.UNMATCHED)
+# Of several statements in one notification, what staff should hear of first.
+WORST_FIRST = (State.CONFLICTED, State.UNMATCHED, State.APPLIED)
 
 
 @service.command("payments.apply_notification")
@@ -45,19 +33,18 @@ def apply_notification(command: ApplyNotification, message: Message) -> None:
         .select_related("account")
         .get(pk=command.notification)
     )
-    if row.state != State.RECEIVED:
+    if row.state not in UNDECIDED:
         return
-    provider = get_provider(row.account.opened())
     try:
-        statements = provider.parse_notification(row.body.encode())
-    except NotificationRejected:
+        statements = get_provider(row.account.opened()).parse_notification(row.body.encode())
+    except NotificationRejected as error:
         log.error("stored notification cannot be read", notification=row.pk, account=row.account.code)
-        _finish(row, State.UNREADABLE)
+        _finish(row, [Finding(State.UNREADABLE, str(error))])
         return
     attempts = _locked_attempts(row, {statement.order_code for statement in statements})
-    states = [_apply(row, attempts.get(statement.order_code), statement, message) for statement in statements]
+    findings = [_apply(attempts.get(statement.order_code), statement, message) for statement in statements]
     row.payment = next((attempt.payment for attempt in attempts.values()), None)
-    _finish(row, _worst(states))
+    _finish(row, findings)
 
 
 def _locked_attempts(row: ProviderNotification, order_codes: Iterable[str]) -> dict[str, Attempt]:
@@ -71,85 +58,33 @@ def _locked_attempts(row: ProviderNotification, order_codes: Iterable[str]) -> d
     return {attempt.order_code: attempt for attempt in attempts}
 
 
-def _apply(
-    row: ProviderNotification, attempt: Attempt | None, statement: Notification, message: Message
-) -> str:
+def _apply(attempt: Attempt | None, statement: Notification, message: Message) -> Finding:
     if attempt is None:
-        log.error("notification of an unknown order", notification=row.pk, order=statement.order_code)
-        return State.UNMATCHED
-    result = ProviderResult(
-        outcome=OUTCOMES.get(statement.kind, Outcome.PENDING),
-        order_code=statement.order_code,
-        event=statement.event,
-        kind=statement.kind,
-        amount=statement.amount,
-        reference=statement.reference,
-    )
-    answer = _judged(row, attempt, statement, result)
-    _record_fact(attempt, statement, answer, result)
-    if answer.outcome == CONFLICTED:
-        _tell(attempt, statement, CONFLICTED, message)
-        return State.CONFLICTED
-    if answer.outcome == result.outcome:
-        _tell(attempt, statement, statement.kind, message)
-    return State.APPLIED
+        return Finding(State.UNMATCHED, f"this account has no order {statement.order_code}")
+    return apply_statement(attempt, statement, message)
 
 
-def _judged(
-    row: ProviderNotification, attempt: Attempt, statement: Notification, result: ProviderResult
-) -> ProviderAnswered:
-    """Apply the statement. The answer's outcome differs from the result's when it was not applied."""
-    if statement.merchant_code != row.account.merchant_code or is_for_another_payment(attempt, result):
-        return conflict(attempt, result)
-    operation = operation_of(attempt, statement.kind, statement.reference)
-    if operation is not None and not settle(operation, statement.kind, statement.amount):
-        return conflict(attempt, result)
-    if statement.kind in OUTCOMES and attempt.state in ENDS:
-        return apply_to_attempt(attempt, result)
-    # How an open attempt ends is the provider's own reply to tell. A notification can be forged by whoever
-    # knows its address, so it only makes the saga ask.
-    return ProviderAnswered(outcome=result.outcome, event=result.event)
+def _finish(row: ProviderNotification, findings: list[Finding]) -> None:
+    worst = min(findings, key=lambda finding: _rank(finding.state), default=Finding(State.APPLIED))
+    row.state = worst.state
+    row.reason = scrub_text(worst.reason)[:200]
+    row.next_try_at = None
+    if worst.state == State.UNMATCHED:
+        _plan_next_try(row)
+    else:
+        row.applied_at = timezone.now()
+    row.save(update_fields=["state", "reason", "payment", "applied_at", "tries", "next_try_at"])
+    if worst.state != State.APPLIED:
+        log.error("notification needs attention", notification=row.pk, state=row.state, reason=row.reason)
 
 
-def _record_fact(
-    attempt: Attempt, statement: Notification, answer: ProviderAnswered, result: ProviderResult
-) -> None:
-    data = {
-        "event": statement.event,
-        "event_id": statement.event_id,
-        "amount": str(statement.amount) if statement.amount else "",
-        "reference": statement.reference,
-        "taken_as": answer.outcome if answer.outcome != result.outcome else "",
-    }
-    Fact.objects.create(
-        payment=attempt.payment,
-        attempt=attempt,
-        source=Actor.PROVIDER,
-        kind=f"notified_{statement.kind}",
-        data={name: scrub_text(value) for name, value in data.items() if value},
-    )
+def _rank(state: State) -> int:
+    return WORST_FIRST.index(state) if state in WORST_FIRST else -1
 
 
-def _tell(attempt: Attempt, statement: Notification, kind: str, message: Message) -> None:
-    payment = attempt.payment
-    event = ApplyProviderEvent(
-        payment=payment.reference,
-        attempt=attempt.order_code,
-        kind=kind,
-        minor=statement.amount.minor if statement.amount else None,
-        currency=statement.amount.currency if statement.amount else "",
-    )
-    message.send("checkout", "checkout.apply_provider_event", event, reply_to="", subject=payment.reference)
-
-
-def _worst(states: list[str]) -> str:
-    for state in (State.CONFLICTED, State.UNMATCHED):
-        if state in states:
-            return state
-    return State.APPLIED
-
-
-def _finish(row: ProviderNotification, state: str) -> None:
-    row.state = state
-    row.applied_at = timezone.now()
-    row.save(update_fields=["state", "applied_at", "payment"])
+def _plan_next_try(row: ProviderNotification) -> None:
+    """Look again when the order may have become known; after the last time it is left to staff."""
+    delays = conf.inquiry_delays
+    if row.tries < len(delays):
+        row.next_try_at = timezone.now() + timedelta(seconds=delays[row.tries])
+        row.tries += 1

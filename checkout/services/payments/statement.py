@@ -1,0 +1,117 @@
+"""What one statement of a notification makes of the attempt that it is about. The attempt must be locked."""
+
+from dataclasses import dataclass
+
+from checkout.commands import ApplyProviderEvent
+from checkout.messaging.service import Message
+from checkout.models import Attempt, Fact, ProviderNotification
+from checkout.providers.base import EventKind, Notification, Outcome, ProviderResult
+from checkout.scrubbing import scrub_text
+from checkout.services.payments.attempt_outcome import ENDS, apply_to_attempt, is_for_another_payment
+from checkout.services.payments.conclusion import CONFLICTED
+from checkout.services.payments.operation_outcome import operation_of, settle
+from checkout.states import Actor
+
+State = ProviderNotification.State
+
+# What a statement says about the attempt itself. A capture or refund implies that it was authorised.
+OUTCOMES = {
+    EventKind.AUTHORISED: Outcome.APPROVED,
+    EventKind.CAPTURED: Outcome.APPROVED,
+    EventKind.SETTLED: Outcome.APPROVED,
+    EventKind.REFUNDED: Outcome.APPROVED,
+    EventKind.REFUSED: Outcome.REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of a statement, why if it was not simply applied, and what the orchestrator is told."""
+
+    state: State
+    reason: str = ""
+    tells: str = ""
+
+
+def apply_statement(attempt: Attempt, statement: Notification, message: Message) -> Finding:
+    """Apply a statement once, write it down, and tell the orchestrator what it should know."""
+    if _is_known(attempt, statement):
+        return Finding(State.APPLIED, "repeats an earlier one")
+    finding = _judged(attempt, statement)
+    _record_fact(attempt, statement, finding)
+    if finding.tells:
+        _tell(attempt, statement, finding.tells, message)
+    return finding
+
+
+def _is_known(attempt: Attempt, statement: Notification) -> bool:
+    """Whether the same was stated before, in another notification or at an earlier look at this one."""
+    known = attempt.facts.filter(kind=_kind(statement), data__event_id=scrub_text(statement.event_id))
+    return bool(statement.event_id) and known.exists()
+
+
+def _judged(attempt: Attempt, statement: Notification) -> Finding:
+    """Move what was asked for before. A statement about other money moves nothing: it may be forged."""
+    if statement.merchant_code != attempt.provider_account.merchant_code:
+        return Finding(State.CONFLICTED, f"is for the merchant {statement.merchant_code}")
+    result = ProviderResult(
+        outcome=OUTCOMES.get(statement.kind, Outcome.PENDING),
+        order_code=statement.order_code,
+        event=statement.event,
+        kind=statement.kind,
+        amount=statement.amount,
+        reference=statement.reference,
+    )
+    is_open = attempt.state not in ENDS
+    if is_for_another_payment(attempt, result):
+        # The provider is asked how an open attempt ends, and will say for how much.
+        reason = f"says {statement.amount}, the payment is {attempt.payment.amount}"
+        return Finding(State.CONFLICTED, reason, tells=statement.kind if is_open else "")
+    operation = operation_of(attempt, statement.kind, statement.reference)
+    if operation is not None and not settle(operation, statement.kind, statement.amount):
+        reason = f"says {statement.amount}, we asked to {operation.kind} {operation.amount}"
+        return Finding(State.CONFLICTED, reason)
+    if statement.kind not in OUTCOMES or is_open:
+        # How an open attempt ends is the provider's own reply to tell. A notification can be forged by
+        # whoever knows its address, so it only makes the saga ask.
+        return Finding(State.APPLIED, tells=statement.kind)
+    ended = attempt.state
+    answer = apply_to_attempt(attempt, result)
+    if answer.outcome == CONFLICTED:
+        return Finding(State.CONFLICTED, f"says {statement.event}, the attempt was {ended}", tells=CONFLICTED)
+    if answer.outcome != result.outcome:
+        return Finding(State.APPLIED, f"comes too late: the attempt is {attempt.state}")
+    return Finding(State.APPLIED, tells=statement.kind)
+
+
+def _kind(statement: Notification) -> str:
+    return f"notified_{statement.kind}"
+
+
+def _record_fact(attempt: Attempt, statement: Notification, finding: Finding) -> None:
+    data = {
+        "event": statement.event,
+        "event_id": statement.event_id,
+        "amount": str(statement.amount) if statement.amount else "",
+        "reference": statement.reference,
+        "not_applied": finding.reason,
+    }
+    Fact.objects.create(
+        payment=attempt.payment,
+        attempt=attempt,
+        source=Actor.PROVIDER,
+        kind=_kind(statement),
+        data={name: scrub_text(value) for name, value in data.items() if value},
+    )
+
+
+def _tell(attempt: Attempt, statement: Notification, kind: str, message: Message) -> None:
+    payment = attempt.payment
+    event = ApplyProviderEvent(
+        payment=payment.reference,
+        attempt=attempt.order_code,
+        kind=kind,
+        minor=statement.amount.minor if statement.amount else None,
+        currency=statement.amount.currency if statement.amount else "",
+    )
+    message.send("checkout", "checkout.apply_provider_event", event, reply_to="", subject=payment.reference)
