@@ -22,6 +22,7 @@ class Kind(StrEnum):
     CAPTURED = "captured"
     REFUND_REQUESTED = "refund_requested"
     REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from checkout.sandbox.bell import Bell, rung_within
 from checkout.sandbox.books import Books, Entry, Kind
 from checkout.sandbox.clock import Clock
 from checkout.sandbox.configuration import Configuration
+from checkout.sandbox.incidents import Incidents
+from checkout.sandbox.knobs import BookingKnob, Knobs
 from checkout.sandbox.orders import fold
 from checkout.sandbox.outgoing import Outgoing
 
@@ -16,10 +18,19 @@ class Clearing:
     """Requests are booked in the order they came in; what a stop left over is booked after the next start."""
 
     def __init__(
-        self, books: Books, outgoing: Outgoing, configuration: Configuration, clock: Clock, bell: Bell
+        self,
+        books: Books,
+        outgoing: Outgoing,
+        knobs: Knobs[BookingKnob],
+        incidents: Incidents,
+        configuration: Configuration,
+        clock: Clock,
+        bell: Bell,
     ) -> None:
         self._books = books
         self._outgoing = outgoing
+        self._knobs = knobs
+        self._incidents = incidents
         self._delay_seconds = configuration.settle_seconds
         self._clock = clock
         self._bell = bell
@@ -45,6 +56,9 @@ class Clearing:
     def _book(self, request: Entry) -> None:
         kind = BOOKINGS[request.kind]
         with self._books.connection:
+            if self._knobs.strike(kind.value.upper()):
+                kind = Kind.REFUND_FAILED
+                self._incidents.note(request.order_code, "booking", kind)
             self._books.append(
                 request.order_code,
                 kind,

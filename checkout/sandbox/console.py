@@ -10,7 +10,9 @@ from checkout.sandbox.clock import Clock
 from checkout.sandbox.incidents import Incidents
 from checkout.sandbox.knobs import (
     VERBS,
+    BookingKnob,
     Journal,
+    K,
     Knobs,
     NotificationFault,
     NotificationKnob,
@@ -28,6 +30,7 @@ class Setting(BaseModel):
 
     reset: bool = False
     knob: ReplyKnob | list[ReplyKnob] = Field(default_factory=list)
+    booking: BookingKnob | list[BookingKnob] = Field(default_factory=list)
     notification: NotificationKnob | list[NotificationKnob] = Field(default_factory=list)
     clock_scale: Annotated[float, Field(gt=0)] | None = None
 
@@ -37,12 +40,14 @@ class Console:
         self,
         reply_knobs: Knobs[ReplyKnob],
         notification_knobs: Knobs[NotificationKnob],
+        booking_knobs: Knobs[BookingKnob],
         clock: Clock,
         incidents: Incidents,
         pages: Pages,
     ) -> None:
         self._reply_knobs = reply_knobs
         self._notification_knobs = notification_knobs
+        self._booking_knobs = booking_knobs
         self._clock = clock
         self._incidents = incidents
         self._pages = pages
@@ -64,12 +69,11 @@ class Console:
         if setting.reset:
             self._reply_knobs.reset()
             self._notification_knobs.reset()
+            self._booking_knobs.reset()
             self._clock.reset()
-        for knob in setting.knob if isinstance(setting.knob, list) else [setting.knob]:
-            self._reply_knobs.turn(knob)
-        notification = setting.notification
-        for turned in notification if isinstance(notification, list) else [notification]:
-            self._notification_knobs.turn(turned)
+        _turn(self._reply_knobs, setting.knob)
+        _turn(self._notification_knobs, setting.notification)
+        _turn(self._booking_knobs, setting.booking)
         if setting.clock_scale:
             self._clock.run_at(setting.clock_scale)
 
@@ -98,5 +102,11 @@ class Console:
             "clock_scale": self._clock.scale,
             "pending_knobs": self._reply_knobs.pending(),
             "pending_notifications": self._notification_knobs.pending(),
+            "pending_bookings": self._booking_knobs.pending(),
             "incidents": self._incidents.counts(),
         }
+
+
+def _turn(knobs: Knobs[K], wanted: K | list[K]) -> None:
+    for knob in wanted if isinstance(wanted, list) else [wanted]:
+        knobs.turn(knob)

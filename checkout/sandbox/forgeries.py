@@ -14,6 +14,7 @@ CONTRADICTIONS = {
     "CANCELLED": "CAPTURED",
     "CAPTURED": "CANCELLED",
     "REFUNDED": "REFUND_FAILED",
+    "REFUND_FAILED": "REFUNDED",
 }
 
 # Each takes what the true notification is made of: order, journal type, amount in minor units, reference.

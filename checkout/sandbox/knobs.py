@@ -30,7 +30,7 @@ ReplyFault = Literal[
     "last_event_null",
     "last_event_unknown",
 ]
-Journal = Literal["AUTHORISED", "REFUSED", "ERROR", "CANCELLED", "CAPTURED", "REFUNDED"]
+Journal = Literal["AUTHORISED", "REFUSED", "ERROR", "CANCELLED", "CAPTURED", "REFUNDED", "REFUND_FAILED"]
 NotificationFault = Literal[
     "duplicate",
     "replayed",
@@ -95,6 +95,15 @@ class NotificationKnob(Knob):
 
     def is_for(self, occasion: str) -> bool:
         return self.journal in {"any", occasion}
+
+
+class BookingKnob(Knob):
+    """Refunds that were received are not booked but fail."""
+
+    fault: Literal["refund_failed"]
+
+    def is_for(self, occasion: str) -> bool:
+        return occasion == "REFUNDED"
 
 
 K = TypeVar("K", bound=Knob)

@@ -13,7 +13,7 @@ ACCOUNTS = {
     "CAPTURED": (("IN_PROCESS_AUTHORISED", "debit"), ("IN_PROCESS_CAPTURED", "credit")),
     "REFUNDED": (("IN_PROCESS_CAPTURED", "debit"), ("REFUND_PENDING", "credit")),
 }
-REFERENCE_TYPES = {"CAPTURED": "capture", "REFUNDED": "refund"}
+REFERENCE_TYPES = {"CAPTURED": "capture", "REFUNDED": "refund", "REFUND_FAILED": "refund"}
 
 
 def notice(order: Order, journal_type: str, amount: int, reference: str) -> bytes:

@@ -14,6 +14,7 @@ LAST_EVENTS = {
     Kind.CAPTURED: "CAPTURED",
     Kind.REFUND_REQUESTED: "SENT_FOR_REFUND",
     Kind.REFUNDED: "REFUNDED",
+    Kind.REFUND_FAILED: "REFUND_FAILED",
 }
 
 
@@ -118,5 +119,7 @@ def _apply(order: Order, entry: Entry) -> None:
             order.refund_requested += entry.amount
         case Kind.REFUNDED:
             order.refunded += entry.amount
+        case Kind.REFUND_FAILED:
+            order.refund_requested -= entry.amount
         case Kind.SUBMITTED | Kind.ERROR:
             pass

@@ -19,7 +19,7 @@ from checkout.sandbox.orders import Order
 
 Line = Literal["prompt", "booked"]
 LINE_NAMES: tuple[Line, ...] = get_args(Line)
-LINES: dict[str, Line] = {"CAPTURED": "booked", "REFUNDED": "booked"}
+LINES: dict[str, Line] = dict.fromkeys(("CAPTURED", "REFUNDED", "REFUND_FAILED"), "booked")
 
 Plan = Literal["until_accepted", "once", "never", "first_try_lost", "after_the_next"]
 LONGEST_OVERTAKING_SECONDS = 60

@@ -27,7 +27,7 @@ from checkout.sandbox.connections import Connection
 from checkout.sandbox.console import Console
 from checkout.sandbox.disturbances import Disturbances
 from checkout.sandbox.incidents import Incidents
-from checkout.sandbox.knobs import Knobs, NotificationKnob, ReplyKnob
+from checkout.sandbox.knobs import BookingKnob, Knobs, NotificationKnob, ReplyKnob
 from checkout.sandbox.notifier import Notifier
 from checkout.sandbox.outgoing import LINE_NAMES, Outgoing
 from checkout.sandbox.pages import Pages, json_text
@@ -51,6 +51,7 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     bell, pages = Bell(), Pages(configuration.url)
     clock = Clock(configuration.clock_scale, bell)
     reply_knobs, notification_knobs = Knobs[ReplyKnob](), Knobs[NotificationKnob]()
+    booking_knobs = Knobs[BookingKnob]()
     incidents, books = Incidents(connection), Books(connection)
     outgoing = Outgoing(connection, notification_knobs, incidents)
     card_key = CardKey(file.with_suffix(".key.pem"))
@@ -61,7 +62,7 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     three_ds = ThreeDsServer(books, configuration, pages)
     acs = AccessControlServer(books, acquirer, configuration, pages)
     statement = Statement(books, outgoing, incidents)
-    console = Console(reply_knobs, notification_knobs, clock, incidents, pages)
+    console = Console(reply_knobs, notification_knobs, booking_knobs, clock, incidents, pages)
 
     async def index(request: Request) -> Response:
         del request
@@ -90,7 +91,7 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        runs = [Clearing(books, outgoing, configuration, clock, bell).run()]
+        runs = [Clearing(books, outgoing, booking_knobs, incidents, configuration, clock, bell).run()]
         if configuration.notification_url:
             for line in LINE_NAMES:
                 runs.append(Notifier(line, outgoing, configuration, clock, bell).run())

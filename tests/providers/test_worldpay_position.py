@@ -41,6 +41,7 @@ HELD, KEPT = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
         ("CAPTURED", [balance(HELD, 450), balance(KEPT, 600)], gbp(1050, 600, 0)),
         ("SENT_FOR_REFUND", [balance(KEPT, 30)], gbp(1050, 1050, 1020)),
         ("REFUNDED", [balance(HELD, 450), balance(KEPT, 250)], gbp(1050, 600, 350)),
+        ("REFUND_FAILED", [balance(KEPT, 1050)], gbp(1050, 1050, 0)),
         ("REFUNDED", [], gbp(1050, 1050, 1050)),
         ("REFUSED", [], gbp(0, 0, 0)),
         ("CANCELLED", [], gbp(0, 0, 0)),

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from tests.sandbox.merchant import Merchant, machine_cookie, money
+from tests.sandbox.merchant import Merchant, machine_cookie, money, turn
 from tests.support.waiting import wait_until
 
 
@@ -57,6 +57,20 @@ def test_what_has_been_asked_for_counts_before_it_is_booked(sandbox_of):
         wait_until(lambda: merchant.books("order-1")["captured"] == 1000, "the capture to be booked")
         merchant.refund("order-1", 900)
         assert merchant.refund("order-1", 101).error[0] == "5"
+
+
+def test_a_refund_may_fail_after_it_was_received(sandbox_of, inbox):
+    with sandbox_of(notification_url=inbox.url) as url:
+        merchant = Merchant(url)
+        _purchase(merchant, "order-1")
+        turn(url, booking={"fault": "refund_failed"})
+        merchant.refund("order-1", 600)
+        wait_until(lambda: "REFUND_FAILED" in inbox.journal_types(), "the failure")
+        assert merchant.books("order-1")["refunded"] == 0
+        assert merchant.inquire("order-1").text("lastEvent") == "REFUND_FAILED"
+        merchant.refund("order-1", 600, headers={"Idempotency-Key": "again"})
+        wait_until(lambda: merchant.books("order-1")["refunded"] == 600, "the second refund")
+        assert turn(url)["incidents"] == {"booking": {"refund_failed": 1}}
 
 
 def test_a_restart_books_nothing_twice(sandbox_of):

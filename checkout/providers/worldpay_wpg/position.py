@@ -19,6 +19,7 @@ EXPECTED = {
     "PARTIAL_CAPTURED": {CAPTURED},
     "SENT_FOR_REFUND": set[str](),
     "REFUNDED": set[str](),
+    "REFUND_FAILED": {CAPTURED},
 }
 
 
