@@ -193,6 +193,8 @@ LOGGING = {
         "pika": {"level": "WARNING"},
         # Their own handlers would write the same lines a second time, and not scrubbed.
         "django": {"handlers": []},
-        "uvicorn": {"handlers": []},
+        "uvicorn": {"handlers": [], "propagate": True},
+        # Its lines have addresses with tokens in them.
+        "uvicorn.access": {"propagate": False},
     },
 }
