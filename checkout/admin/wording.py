@@ -46,6 +46,11 @@ FACTS: Mapping[str, str] = {
     "refused": "The payment was refused",
     "expired": "The time to pay ran out",
     "cancelled": "The payment was called off",
+    "abandoned": "Nobody paid in time",
+    "claim_confirmed": "The provider was asked and stands by what it told us unasked",
+    "claim_denied": "The provider was asked and does not stand by what was told us in its name",
+    "claim_unknown": "The provider was asked about what it told us unasked, and did not answer",
+    "books_differ": "The provider's books differ from ours",
     "capture_requested": "The provider was asked to take the money",
     "captured_in_part": "The provider has taken a part of the money",
     "captured": "The provider has taken the money",
@@ -100,6 +105,9 @@ CALLS: Mapping[str, str] = {
     "inquire": "Asked the provider what became of the payment",
 }
 
+# What the provider answers about, the longer names first.
+ANSWERED = (*(f"inquire_{kind}" for kind in ("capture", "void", "refund")), "abandon", *CALLS)
+
 ANSWERS: Mapping[str, str] = {
     "approved": "yes",
     "challenge_required": "the shopper's bank wants to ask the shopper first",
@@ -135,7 +143,7 @@ def _fact(kind: str) -> str:
         return f"Came too late and changed nothing: {_fact(kind.removesuffix(NOT_APPLIED)).lower()}"
     if kind.startswith(NOTIFIED):
         return f"The provider told us: {humanised(kind.removeprefix(NOTIFIED))}"
-    for verb in CALLS:
+    for verb in ANSWERED:
         outcome = kind.removeprefix(f"{verb}_")
         if outcome != kind:
             return f"The provider's answer ({humanised(verb)}): {ANSWERS.get(outcome) or humanised(outcome)}"

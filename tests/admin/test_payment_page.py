@@ -51,6 +51,7 @@ def test_the_timeline_is_a_table_with_a_caption_headers_and_times_with_their_zon
         ("captured", "The provider has taken the money"),
         ("authorise_unknown", "The provider's answer (authorise): not known, it may have happened"),
         ("complete_challenge_approved", "The provider's answer (complete challenge): yes"),
+        ("inquire_refund_not_shown", "The provider's answer (inquire refund): it knows nothing of it"),
         ("notified_charged_back", "The provider told us: charged back"),
         ("authorised_not_applied", "Came too late and changed nothing: the money is reserved"),
         ("weather_changed", "Weather changed"),

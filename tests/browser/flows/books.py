@@ -29,6 +29,11 @@ def assert_nothing_taken(stack: Stack, reference: str, *, tries: int = 1) -> Non
     assert not kinds & {"authorised", "capture_requested", "captured"}, kinds
 
 
+def given_back(stack: Stack, reference: str) -> int:
+    """How much the provider has refunded, over all tries, in minor units."""
+    return sum(order["refunded"] for order in _orders(stack, reference))
+
+
 def state_of(stack: Stack, reference: str) -> str:
     """Where the gateway says that the payment stands."""
     answer = requests.get(f"{stack.web_url}/checkout/{reference}/status.json", timeout=10)
