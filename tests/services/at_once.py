@@ -16,7 +16,6 @@ def at_once(*actions: Callable[[], T]) -> list[T]:
 
     def run(action: Callable[[], T]) -> T:
         try:
-            connection.ensure_connection()
             barrier.wait(10)
             return action()
         finally:

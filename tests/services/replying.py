@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from checkout.commands import ApplyProviderEvent
 from checkout.messaging.envelope import Envelope, Reply, new_message_id
 from checkout.messaging.message import Message
 from checkout.messaging.worker import _handle
-from checkout.models import InboxMessage, OutboxMessage, Saga
+from checkout.models import Attempt, InboxMessage, OutboxMessage, Saga
 from checkout.services.checkout import service
-from tests.services.delivering import TOPOLOGY, Delivered
+from tests.services.delivering import TOPOLOGY, Delivered, command, deliver
 
 
 def reply_to(saga: Saga, reply: Reply) -> Delivered:
@@ -37,6 +38,12 @@ def deliver_reply(envelope: Envelope) -> Delivered:
     handler = service.reply_handler
     assert handler is not None
     return Delivered(_handle(handler, handler.decode(envelope.body), message))
+
+
+def notified(attempt: Attempt, kind: str) -> Delivered:
+    """Tell the orchestrator what the payments service has read in a notification."""
+    event = ApplyProviderEvent(payment=attempt.payment.reference, attempt=attempt.order_code, kind=kind)
+    return deliver(service, command("checkout.apply_provider_event", event))
 
 
 def answered(saga: Saga, **result: Any) -> Delivered:

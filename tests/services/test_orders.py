@@ -13,17 +13,18 @@ def tea(quantity: int = 5) -> StockItem:
     return StockItem.objects.create(sku="TEA", name="Tea", price_minor=100, currency="GBP", quantity=quantity)
 
 
-def reserve(payment: str, **lines: int) -> Delivered:
+def reserve(payment: str, *, attempt: str = "", **lines: int) -> Delivered:
     wanted = [OrderLine(sku=sku, quantity=quantity) for sku, quantity in lines.items()]
-    return deliver(service, command("orders.reserve", ReserveStock(payment=payment, lines=wanted)))
+    body = ReserveStock(payment=payment, lines=wanted, attempt=attempt)
+    return deliver(service, command("orders.reserve", body))
 
 
 def confirm(payment: str) -> Delivered:
     return deliver(service, command("orders.confirm", ConfirmOrder(payment=payment)))
 
 
-def release(payment: str) -> Delivered:
-    return deliver(service, command("orders.release", ReleaseStock(payment=payment)))
+def release(payment: str, *, attempt: str = "") -> Delivered:
+    return deliver(service, command("orders.release", ReleaseStock(payment=payment, attempt=attempt)))
 
 
 def left(sku: str = "TEA") -> int:
@@ -176,3 +177,69 @@ class TestAtTheSameTime:
         at_once(lambda: release("p1").reply, lambda: reserve("p1", TEA=2).reply)
         is_reserved = Reservation.objects.get().state == Reservation.State.RESERVED
         assert left() == (3 if is_reserved else 5)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("later", [2, 10])
+def test_a_late_release_of_an_earlier_attempt_leaves_what_the_next_one_reserved(later):
+    tea(5)
+    reserve("p1", attempt="p1-1", TEA=2)
+    release("p1", attempt="p1-1")
+    assert reserve("p1", attempt=f"p1-{later}", TEA=2).result == RESERVED
+    assert release("p1", attempt="p1-1").reply.ok
+    assert (left(), Reservation.objects.get().state) == (3, "reserved")
+    release("p1", attempt=f"p1-{later}")
+    assert (left(), Reservation.objects.get().state) == (5, "released")
+
+
+@pytest.mark.django_db
+def test_what_an_earlier_attempt_has_not_released_yet_becomes_the_next_one_s():
+    tea(5)
+    reserve("p1", attempt="p1-1", TEA=2)
+    assert reserve("p1", attempt="p1-2", TEA=2).result == RESERVED
+    release("p1", attempt="p1-1")
+    assert left() == 3
+    assert confirm("p1").reply.ok
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("before", [True, False])
+def test_a_reservation_that_its_own_release_has_overtaken_is_not_made(before):
+    tea(5)
+    if not before:
+        reserve("p1", attempt="p1-1", TEA=2)
+    release("p1", attempt="p1-1")
+    assert reserve("p1", attempt="p1-1", TEA=2).result == {"reserved": False, "missing": []}
+    assert left() == 5
+    assert confirm("p1").reply.ok is not before
+
+
+@pytest.mark.django_db
+def test_a_late_reservation_of_an_earlier_attempt_is_not_made():
+    tea(5)
+    release("p1", attempt="p1-2")
+    assert reserve("p1", attempt="p1-1", TEA=2).result["reserved"] is False
+    assert reserve("p1", attempt="p1-3", TEA=2).result == RESERVED
+    reserve("p1", attempt="p1-1", TEA=2)
+    assert Reservation.objects.get().attempt == "p1-3"
+    assert left() == 3
+
+
+@pytest.mark.django_db
+def test_a_release_that_comes_twice_gives_back_once():
+    tea(5)
+    reserve("p1", attempt="p1-1", TEA=2)
+    release("p1", attempt="p1-1")
+    release("p1", attempt="p1-1")
+    assert left() == 5
+
+
+@pytest.mark.django_db
+def test_what_is_sold_is_not_given_back_for_a_late_release_of_an_earlier_attempt():
+    tea(5)
+    reserve("p1", attempt="p1-1", TEA=2)
+    reserve("p1", attempt="p1-2", TEA=2)
+    confirm("p1")
+    assert release("p1", attempt="p1-1").reply.ok
+    assert release("p1", attempt="p1-2").reply.error.code == "order_confirmed"
+    assert left() == 3

@@ -5,14 +5,14 @@ from dataclasses import asdict
 import msgspec
 import pytest
 
-from checkout.commands import ApplyProviderEvent, CheckClaim, StartOperation
+from checkout.commands import CheckClaim, StartOperation
 from checkout.models import Attempt, LedgerEntry, Operation, Payment, Saga
 from checkout.providers.base import Browser
 from checkout.services.checkout import service
 from checkout.states import PaymentState
 from tests.services.asking import operation_on
 from tests.services.delivering import Delivered, command, deliver
-from tests.services.replying import answered
+from tests.services.replying import answered, notified
 
 pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
@@ -38,11 +38,6 @@ def later_attempt(attempt: Attempt) -> Attempt:
         browser=asdict(browser),
         state=Attempt.State.AUTHORISED,
     )
-
-
-def told(attempt: Attempt, kind: str) -> Delivered:
-    event = ApplyProviderEvent(payment=attempt.payment.reference, attempt=attempt.order_code, kind=kind)
-    return deliver(service, command("checkout.apply_provider_event", event))
 
 
 def started(operation: Operation) -> Saga:
@@ -87,7 +82,7 @@ def test_a_settled_operation_ends_its_saga_and_moves_the_payment(authorised, kin
     operation, saga = accepted(authorised, kind)
     assert state_of(authorised) in (PaymentState.CAPTURE_PENDING, PaymentState.VOID_PENDING)
     settle(operation, State.DONE)
-    delivered = told(authorised, event)
+    delivered = notified(authorised, event)
     assert state_of(authorised) == done
     saga.refresh_from_db()
     assert saga.step == ("post_done" if kind == CAPTURE else "finished")
@@ -97,14 +92,14 @@ def test_a_settled_operation_ends_its_saga_and_moves_the_payment(authorised, kin
 def test_news_is_told_once(authorised):
     operation, _ = accepted(authorised, CAPTURE)
     settle(operation, State.DONE)
-    told(authorised, "captured")
-    assert commands_of(told(authorised, "captured")) == []
+    notified(authorised, "captured")
+    assert commands_of(notified(authorised, "captured")) == []
 
 
 def test_a_notification_that_settled_nothing_ends_nothing(authorised):
     _, saga = accepted(authorised, CAPTURE)
     for kind in ("captured", "refused", "authorised", "cancelled", "expired"):
-        told(authorised, kind)
+        notified(authorised, kind)
     saga.refresh_from_db()
     assert saga.step == "await_provider"
     assert state_of(authorised) == PaymentState.CAPTURE_PENDING
@@ -113,28 +108,28 @@ def test_a_notification_that_settled_nothing_ends_nothing(authorised):
 def test_parts_add_up(authorised):
     (first, _), (second, _) = accepted(authorised, CAPTURE, 500), accepted(authorised, CAPTURE, 750)
     settle(first, State.DONE)
-    told(authorised, "captured")
+    notified(authorised, "captured")
     assert state_of(authorised) == PaymentState.PARTIALLY_CAPTURED
     settle(second, State.DONE)
-    told(authorised, "captured")
+    notified(authorised, "captured")
     assert state_of(authorised) == PaymentState.CAPTURED
     refund, _ = accepted(authorised, REFUND, 1000)
     settle(refund, State.DONE)
-    told(authorised, "refunded")
+    notified(authorised, "refunded")
     assert state_of(authorised) == PaymentState.PARTIALLY_REFUNDED
     last, _ = accepted(authorised, REFUND, 250)
     settle(last, State.DONE)
-    told(authorised, "refunded")
+    notified(authorised, "refunded")
     assert state_of(authorised) == PaymentState.REFUNDED
     settle(last, State.REFUSED)
-    told(authorised, "refund_failed")
+    notified(authorised, "refund_failed")
     assert state_of(authorised) == PaymentState.PARTIALLY_REFUNDED
 
 
 def test_a_refused_capture_leads_back_to_authorised(authorised):
     operation, _ = accepted(authorised, CAPTURE)
     settle(operation, State.REFUSED)
-    assert commands_of(told(authorised, "other")) == ["ledger.post"]
+    assert commands_of(notified(authorised, "other")) == ["ledger.post"]
     assert state_of(authorised) == PaymentState.AUTHORISED
 
 
@@ -142,7 +137,7 @@ def test_a_parked_operation_hears_of_its_end(authorised):
     operation, saga = accepted(authorised, VOID)
     Saga.objects.filter(pk=saga.pk).update(status=Saga.Status.PARKED, deadline_at=None)
     settle(operation, State.DONE)
-    told(authorised, "cancelled")
+    notified(authorised, "cancelled")
     saga.refresh_from_db()
     assert saga.status == Saga.Status.COMPLETED
 
@@ -161,7 +156,7 @@ CLAIMS = [
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_what_nothing_explains_is_verified_and_moves_nothing_before(authorised, claim):
     before = state_of(authorised)
-    [envelope] = told(authorised, claim).commands
+    [envelope] = notified(authorised, claim).commands
     assert envelope.type == "payments.check_claim"
     assert msgspec.json.decode(envelope.body, type=CheckClaim).claim == claim
     assert state_of(authorised) == before
@@ -170,11 +165,11 @@ def test_what_nothing_explains_is_verified_and_moves_nothing_before(authorised, 
 
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_the_same_claim_is_verified_once_at_a_time(authorised, claim):
-    told(authorised, claim)
-    assert told(authorised, claim).commands == []
+    notified(authorised, claim)
+    assert notified(authorised, claim).commands == []
     saga = Saga.objects.get(kind="verification")
     answered(saga, outcome="denied")
-    assert [envelope.type for envelope in told(authorised, claim).commands] == ["payments.check_claim"]
+    assert [envelope.type for envelope in notified(authorised, claim).commands] == ["payments.check_claim"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +181,7 @@ def test_the_same_claim_is_verified_once_at_a_time(authorised, claim):
     ],
 )
 def test_what_the_provider_confirms_moves_the_payment(authorised, claim, after):
-    told(authorised, claim)
+    notified(authorised, claim)
     answered(Saga.objects.get(kind="verification"), outcome="confirmed")
     assert state_of(authorised) == after
 
@@ -194,18 +189,18 @@ def test_what_the_provider_confirms_moves_the_payment(authorised, claim, after):
 def test_a_charge_back_and_its_reversal_move_the_payment_when_confirmed(authorised):
     operation, _ = accepted(authorised, CAPTURE)
     settle(operation, State.DONE)
-    told(authorised, "captured")
-    told(authorised, "charged_back")
+    notified(authorised, "captured")
+    notified(authorised, "charged_back")
     answered(Saga.objects.get(kind="verification"), outcome="confirmed")
     assert state_of(authorised) == PaymentState.CHARGED_BACK
-    told(authorised, "charge_back_reversed")
+    notified(authorised, "charge_back_reversed")
     answered(Saga.objects.filter(kind="verification").latest("pk"), outcome="confirmed")
     assert state_of(authorised) == PaymentState.CAPTURED
 
 
 @pytest.mark.parametrize("kind", ["settled", "other", "error", "authorised"])
 def test_what_says_nothing_of_money_is_not_verified(authorised, kind):
-    assert told(authorised, kind).commands == []
+    assert notified(authorised, kind).commands == []
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
@@ -214,12 +209,12 @@ def test_what_becomes_of_an_earlier_attempt_does_not_move_the_payment(attempt, c
     attempt.save()
     later_attempt(attempt)
     Payment.objects.filter(pk=attempt.payment_id).update(state=PaymentState.AUTHORISED)
-    assert told(attempt, claim).commands == []
+    assert notified(attempt, claim).commands == []
     assert state_of(attempt) == PaymentState.AUTHORISED
 
 
 def test_an_earlier_attempt_that_was_authorised_after_all_is_for_staff(attempt):
     later_attempt(attempt)
     Payment.objects.filter(pk=attempt.payment_id).update(state=PaymentState.AUTHORISED)
-    told(attempt, "conflicted")
+    notified(attempt, "conflicted")
     assert state_of(attempt) == PaymentState.CONFLICTED
