@@ -1,0 +1,35 @@
+"""Reconciliation of payments that real processes made."""
+
+import pytest
+import requests
+
+from checkout.tryout.scenarios import FRICTIONLESS
+from tests.flows.stack.shopping import paid_once, rows, shopper_at
+from tests.sandbox.merchant import Merchant
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql]
+
+
+def test_books_agree_after_a_purchase_and_a_refund_behind_our_back_is_found(start_stack):
+    stack = start_stack(environment={"CHECKOUT_RECONCILIATION_SECONDS": "86400"})
+    shopper = shopper_at(stack, FRICTIONLESS)
+    shopper.pay(shopper.order())
+    paid_once(stack, shopper)
+    at_rest = "SELECT 1 FROM checkout_saga WHERE status = 'running'"
+    wait_until(lambda: not rows(stack, at_rest), "every saga to end")
+    assert "1 payments compared, 0 differences" in stack.manage("reconcile", "--since", "2020-01-01")
+    behind_our_back(stack, shopper)
+    with pytest.raises(AssertionError, match=r"refunded: ours 0\.00 GBP, theirs 0\.05 GBP"):
+        stack.manage("reconcile", "--since", "2020-01-01")
+    assert requests.get(f"{stack.web_url}/readyz", timeout=10).ok
+
+
+def behind_our_back(stack, shopper):
+    """The merchant refunds five pence in the provider's own back office."""
+    provider = Merchant(stack.sandbox_url)
+    (order,) = provider.statement(prefix=shopper.reference)["orders"]
+    knob = {"notification": {"fault": "lost", "times": None}}
+    requests.post(f"{stack.sandbox_url}/scenarios/", json=knob, timeout=10).raise_for_status()
+    provider.refund(order["order_code"], 5)
+    wait_until(lambda: provider.books(order["order_code"])["refunded"] == 5, "the refund")
