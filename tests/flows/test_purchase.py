@@ -1,8 +1,6 @@
 """Whole purchases, from the operation that a page calls to the money in the provider's books."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -21,56 +19,18 @@ from checkout.models import (
     StockItem,
 )
 from checkout.operations import (
-    Pending,
     create_payment,
     payment_view,
     record_notification,
     return_from_challenge,
-    submit_payment,
 )
-from checkout.providers.base import Browser
 from checkout.providers.memory_books import Books
 from checkout.states import PaymentState
-
-BROWSER = Browser(accept_header="text/html", user_agent="Test", ip_address="127.0.0.1")
-PATIENCE_SECONDS = 20
-
-
-def submit(reference: str, *, attempt_number: int = 1) -> Pending:
-    return submit_payment(
-        reference, attempt_number=attempt_number, browser=BROWSER, device_data_reference="device-1"
-    )
-
-
-async def pay(payment: Payment, card: str, *, attempt_number: int = 1) -> PaymentState | None:
-    pending = await in_thread(submit, payment.reference, attempt_number=attempt_number)
-    return await waiting.answer(pending, sealed_card=card, budget_seconds=PATIENCE_SECONDS)
-
-
-async def eventually(read: Callable[[], Any], expected: Any) -> None:
-    """Wait until a row that another task writes says what is expected."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while await in_thread(read) != expected:  # noqa: ASYNC110  the writer has no event to wait on
-            await asyncio.sleep(0.01)
-
-
-def saga_status(payment: Payment) -> Callable[[], str]:
-    return lambda: str(Saga.objects.filter(payment=payment, kind="purchase").latest("pk").status)
+from tests.flows.shopping import PATIENCE_SECONDS, eventually, pay, returned, saga_status, submit
 
 
 def ledger_balance() -> int:
     return sum(LedgerEntry.objects.values_list("amount_minor", flat=True))
-
-
-async def returned(payment: Payment) -> Pending:
-    attempt = await in_thread(lambda: Attempt.objects.select_related("payment").get(payment=payment))
-    return await in_thread(
-        return_from_challenge,
-        payment.reference,
-        token_for(attempt),
-        transaction_id=(attempt.challenge or {}).get("transaction_id", ""),
-        merchant_data=attempt.order_code,
-    )
 
 
 async def test_a_frictionless_purchase_reaches_every_service(

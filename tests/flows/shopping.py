@@ -1,0 +1,69 @@
+"""A shopper, a provider that notifies, and a clerk who waits, for whole flows in this process."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from checkout import waiting
+from checkout.challenge_token import token_for
+from checkout.database import in_thread
+from checkout.models import Attempt, LedgerEntry, Payment, Saga
+from checkout.operations import Pending, record_notification, return_from_challenge, submit_payment
+from checkout.providers.base import Browser
+from checkout.providers.memory_books import Books
+from checkout.states import PaymentState
+
+BROWSER = Browser(accept_header="text/html", user_agent="Test", ip_address="127.0.0.1")
+PATIENCE_SECONDS = 20
+
+
+def submit(reference: str, *, attempt_number: int = 1) -> Pending:
+    return submit_payment(
+        reference, attempt_number=attempt_number, browser=BROWSER, device_data_reference="device-1"
+    )
+
+
+async def pay(payment: Payment, card: str, *, attempt_number: int = 1) -> PaymentState | None:
+    pending = await in_thread(submit, payment.reference, attempt_number=attempt_number)
+    return await waiting.answer(pending, sealed_card=card, budget_seconds=PATIENCE_SECONDS)
+
+
+async def returned(payment: Payment) -> Pending:
+    attempt = await in_thread(lambda: Attempt.objects.select_related("payment").get(payment=payment))
+    return await in_thread(
+        return_from_challenge,
+        payment.reference,
+        token_for(attempt),
+        transaction_id=(attempt.challenge or {}).get("transaction_id", ""),
+        merchant_data=attempt.order_code,
+    )
+
+
+async def eventually(read: Callable[[], Any], expected: Any) -> None:
+    """Wait until a row that another task writes says what is expected."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await in_thread(read) != expected:  # noqa: ASYNC110  the writer has no event to wait on
+            await asyncio.sleep(0.01)
+
+
+def saga_status(payment: Payment, kind: str = "purchase") -> Callable[[], str]:
+    sagas = Saga.objects.filter(payment=payment, kind=kind).order_by("-pk")
+    return lambda: str(sagas.values_list("status", flat=True).first())
+
+
+def state_of(payment: Payment) -> Callable[[], str]:
+    return lambda: str(Payment.objects.get(pk=payment.pk).state)
+
+
+async def notify_all(books: Books) -> None:
+    """Let the provider send everything that it has to say; what it says again counts once."""
+    for body in books.notifications():
+        await in_thread(record_notification, "memory", body)
+
+
+def balances() -> dict[str, int]:
+    """What the ledger says, by account; empty accounts left out."""
+    sums: dict[str, int] = {}
+    for account, minor in LedgerEntry.objects.values_list("account", "amount_minor"):
+        sums[account] = sums.get(account, 0) + minor
+    return {account: minor for account, minor in sums.items() if minor}
