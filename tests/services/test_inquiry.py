@@ -37,26 +37,26 @@ def test_an_ended_attempt_is_answered_without_asking(attempt, books):
     assert (result["outcome"], result["refusal_reason"]) == ("refused", "card_expired")
 
 
-def test_an_order_that_the_provider_denies_was_not_sent_once_it_has_had_time(attempt, settings):
+def test_an_order_that_the_provider_denies_was_not_sent_once_it_has_had_time(attempt):
     authorise(attempt, "lost")
     assert inquire(attempt).result["outcome"] == "unknown"
     assert attempt.state == Attempt.State.UNKNOWN
-    let_settle(attempt, settings)
+    let_settle(attempt)
     assert inquire(attempt).result["outcome"] == "not_sent"
     assert attempt.state == Attempt.State.NOT_SENT
 
 
 def test_a_provider_that_cannot_be_asked_leaves_the_outcome_unknown(attempt, settings):
     authorise(attempt, "unknown")
-    let_settle(attempt, settings)
+    let_settle(attempt)
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
     assert inquire(attempt).result["outcome"] == "unknown"
     assert attempt.state == Attempt.State.UNKNOWN
 
 
-def test_a_shopper_in_a_challenge_is_left_in_peace(attempt, settings):
+def test_a_shopper_in_a_challenge_is_left_in_peace(attempt):
     authorise(attempt, "challenge")
-    let_settle(attempt, settings)
+    let_settle(attempt)
     assert inquire(attempt).result["outcome"] == "challenge_required"
     assert attempt.state == Attempt.State.CHALLENGE_REQUIRED
 

@@ -75,11 +75,11 @@ def test_a_capture_that_the_provider_shows_is_done(authorised, order):
     assert fact.data["reference"] == operation.reference
 
 
-def test_a_pending_capture_that_is_not_booked_yet_stays_pending_however_old(authorised, order, settings):
+def test_a_pending_capture_that_is_not_booked_yet_stays_pending_however_old(authorised, order):
     operation = operation_on(authorised, CAPTURE)
     carry_out(operation)
     order.captured = gbp(0)
-    let_settle(authorised, settings)
+    let_settle(authorised)
     assert inquire_operation(operation) == "pending"
     assert operation.state == State.PENDING
 
@@ -95,21 +95,21 @@ def test_what_is_not_shown_may_still_be_on_its_way(authorised, order, kind):
 
 @pytest.mark.parametrize("kind", [CAPTURE, VOID])
 def test_what_should_long_have_arrived_and_is_not_shown_is_sent_again_with_the_same_key(
-    authorised, order, settings, kind
+    authorised, order, kind
 ):
     operation = lost(authorised, kind)
-    let_settle(authorised, settings)
+    let_settle(authorised)
     assert inquire_operation(operation) == "not_shown"
     assert operation.state == State.UNKNOWN
     assert carry_out(operation) == "pending"
     assert ProviderCall.objects.filter(attempt=authorised, verb=kind).get().key == operation.reference
 
 
-def test_a_refund_that_is_not_shown_is_sent_again_once(authorised, order, settings):
+def test_a_refund_that_is_not_shown_is_sent_again_once(authorised, order):
     made(authorised, CAPTURE)
     order.captured = gbp(1250)
     operation = lost(authorised, REFUND, 300)
-    let_settle(authorised, settings)
+    let_settle(authorised)
     assert inquire_operation(operation) == "not_shown"
     carry_out(operation)
     carry_out(operation)
@@ -121,7 +121,7 @@ def test_a_provider_that_says_nothing_is_no_reason_to_send_anything_again(
     authorised, order, settings, monkeypatch, silence
 ):
     operation = lost(authorised, CAPTURE)
-    let_settle(authorised, settings)
+    let_settle(authorised)
     if silence == "unreachable":
         settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
     else:
@@ -132,7 +132,7 @@ def test_a_provider_that_says_nothing_is_no_reason_to_send_anything_again(
     assert order.captured == gbp(0)
 
 
-def test_partial_refunds_are_told_apart_by_sums_and_not_guessed(authorised, order, settings):
+def test_partial_refunds_are_told_apart_by_sums_and_not_guessed(authorised, order):
     made(authorised, CAPTURE)
     order.captured = gbp(1250)
     first, second = lost(authorised, REFUND, 100), lost(authorised, REFUND, 200)

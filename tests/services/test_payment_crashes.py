@@ -1,11 +1,14 @@
 """Every window of a provider call in which the process can die, and what the redelivery makes of it."""
 
 import json
+import time
+from functools import partial
 
 import pytest
 from django.db import connection
 
 from checkout.commands import ApplyNotification
+from checkout.conf import conf
 from checkout.models import (
     Attempt,
     Fact,
@@ -16,7 +19,7 @@ from checkout.models import (
     ProviderNotification,
 )
 from checkout.providers.memory import MemoryProvider
-from checkout.services.payments import service
+from checkout.services.payments import asking, service
 from tests.services import crashing
 from tests.services.asking import (
     authorise,
@@ -44,14 +47,14 @@ def crash_at(window, attempt, envelope):
     attempt.refresh_from_db()
 
 
-def test_a_crash_before_the_call_is_unknown_until_the_provider_denies_it(attempt, books, settings):
+def test_a_crash_before_the_call_is_unknown_until_the_provider_denies_it(attempt, books):
     envelope = to_authorise(attempt, "approve")
     crash_at(crashing.after_the_intent, attempt, envelope)
     assert attempt.state == Attempt.State.SUBMITTED
 
     assert told(attempt, envelope).result["outcome"] == "unknown"
     assert inquire(attempt).result["outcome"] == "unknown", "the request might still arrive"
-    let_settle(attempt, settings)
+    let_settle(attempt)
     assert inquire(attempt).result["outcome"] == "not_sent"
     assert attempt.state == Attempt.State.NOT_SENT
     assert not books.orders
@@ -93,14 +96,14 @@ def test_a_crash_after_the_second_message_is_resolved_by_inquiry(attempt, books,
     assert inquire(attempt).result["outcome"] == "approved"
 
 
-def test_a_crash_before_the_second_message_never_sends_it_twice(attempt, books, settings):
+def test_a_crash_before_the_second_message_never_sends_it_twice(attempt, books):
     authorise(attempt, "challenge")
     come_back(attempt)
     envelope = to_complete_challenge(attempt)
     crash_at(crashing.after_the_intent, attempt, envelope)
 
     assert told(attempt, envelope).result["outcome"] == "unknown"
-    let_settle(attempt, settings)
+    let_settle(attempt)
     assert inquire(attempt).result["outcome"] == "not_sent"
     assert books.orders[attempt.order_code].state == "challenged"
 
@@ -198,3 +201,30 @@ def test_a_notification_that_overtakes_the_providers_reply_is_not_undone_by_it(a
         assert deliver(service, to_capture(operation)).result["outcome"] == "approved"
     operation.refresh_from_db()
     assert operation.state == Operation.State.DONE
+
+
+@pytest.mark.parametrize("card", ["approve", "challenge"])
+def test_a_process_that_was_stopped_before_the_call_does_not_make_it_after_it_was_given_up(
+    attempt, books, monkeypatch, card
+):
+    envelope = to_authorise(attempt, card)
+    with crashing.after_the_intent(partial(wake_up_much_later, attempt, monkeypatch)):
+        assert told(attempt, envelope).result["outcome"] == "not_sent"
+    assert attempt.state == Attempt.State.NOT_SENT
+    assert not books.orders
+
+
+def test_a_stopped_process_does_not_capture_what_was_sent_again_meanwhile(attempt, books, monkeypatch):
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, Operation.Kind.CAPTURE)
+    with crashing.after_the_intent(partial(wake_up_much_later, attempt, monkeypatch)):
+        assert told(attempt, to_capture(operation)).result["outcome"] == "not_sent"
+    assert books.orders[attempt.order_code].captured.minor == 0
+    monkeypatch.undo()
+
+
+def wake_up_much_later(attempt, monkeypatch):
+    now = time.monotonic() + conf.settling_time.total_seconds()
+    monkeypatch.setattr(asking.time, "monotonic", lambda: now)
+    let_settle(attempt)
+    inquire(attempt)

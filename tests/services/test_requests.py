@@ -70,7 +70,7 @@ def test_no_amount_means_all_that_is_left(attempt, reference):
     assert request_refund(reference, by="ada").amount == gbp(501)
 
 
-def test_several_parts_may_be_captured_and_no_more_than_the_whole(attempt, reference):
+def test_several_parts_may_be_captured_and_no_more_than_the_whole(reference):
     for minor in (500, 250, 500):
         request_capture(reference, amount=gbp(minor), by="ada")
     with pytest.raises(AmountNotAvailable) as refused:

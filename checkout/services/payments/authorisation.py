@@ -19,7 +19,7 @@ from checkout.providers.base import (
     RefusalReason,
     Verb,
 )
-from checkout.services.payments.asking import ask, refused
+from checkout.services.payments.asking import ask, latest_time_to_send, refused
 from checkout.services.payments.attempt_outcome import answer_of, apply_to_attempt
 from checkout.services.payments.conclusion import conclude, record_fact
 from checkout.services.payments.intent import (
@@ -70,9 +70,10 @@ def _carry_out(
     *,
     ready: AttemptState,
     intent_of: Callable[[Attempt], Intent],
-    send: Callable[[Attempt, Intent], ProviderResult],
+    send: Callable[[Attempt, Intent, float], ProviderResult],
 ) -> None:
     """The three steps. An attempt that is not ``ready`` is past this message, which is then not sent."""
+    not_after = latest_time_to_send()
     with transaction.atomic(durable=True):
         attempt = locked_attempt(order_code)
         refuse_repetition(message)
@@ -81,7 +82,7 @@ def _carry_out(
         if is_to_be_sent and attempt.state == AttemptState.CREATED:
             attempt.apply("submitted", Actor.SAGA)
             attempt.save(update_fields=["state", "updated_at"])
-    result = send(attempt, intent) if is_to_be_sent else None
+    result = send(attempt, intent, not_after) if is_to_be_sent else None
     conclude(message, attempt, partial(_record, order_code, intent, result))
 
 
@@ -106,7 +107,9 @@ def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
     return answer_of(attempt, otherwise=outcome)
 
 
-def _send_authorisation(sealed_card: str, attempt: Attempt, intent: Intent) -> ProviderResult:
+def _send_authorisation(
+    sealed_card: str, attempt: Attempt, intent: Intent, not_after: float
+) -> ProviderResult:
     if not sealed_card:
         return refused(RefusalReason.CARD_NOT_RECEIVED, outcome=Outcome.NOT_SENT)
     payment = attempt.payment
@@ -124,10 +127,10 @@ def _send_authorisation(sealed_card: str, attempt: Attempt, intent: Intent) -> P
         device_data_reference=attempt.device_data_reference,
         challenge_window=conf.challenge_window,
     )
-    return ask(attempt.provider_account, lambda provider: provider.authorise(request))
+    return ask(attempt.provider_account, lambda provider: provider.authorise(request), not_after=not_after)
 
 
-def _send_completion(attempt: Attempt, intent: Intent) -> ProviderResult:
+def _send_completion(attempt: Attempt, intent: Intent, not_after: float) -> ProviderResult:
     request = ChallengeCompletion(
         order_code=attempt.order_code,
         session_id=attempt.session_id,
@@ -135,4 +138,8 @@ def _send_completion(attempt: Attempt, intent: Intent) -> ProviderResult:
         session_state=attempt.session_state,
         echo_data=(attempt.challenge or {}).get("echo_data", ""),
     )
-    return ask(attempt.provider_account, lambda provider: provider.complete_challenge(request))
+    return ask(
+        attempt.provider_account,
+        lambda provider: provider.complete_challenge(request),
+        not_after=not_after,
+    )
