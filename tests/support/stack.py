@@ -71,6 +71,7 @@ class Stack:
         copies = {"web": webs, **(copies or {})}
         descriptor = self._listener.fileno()
         web = ["-m", "uvicorn", "payments_gateway.asgi:application", "--fd", str(descriptor)]
+        web += ["--http", "payments_gateway.server:OrderlyProtocol"]
         web += ["--timeout-graceful-shutdown", "15", "--no-access-log"]
         for name in _names("web", copies):
             self._add(name, web, descriptors=[descriptor], environment=web_environment)

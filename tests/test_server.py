@@ -1,0 +1,66 @@
+"""The end of a web process, seen from a connection on which nothing has been asked yet."""
+
+import asyncio
+import socket
+
+import pytest
+import uvicorn
+
+from payments_gateway.server import OrderlyProtocol
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+async def hello(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+@pytest.fixture
+async def server():
+    """A server that answers, listening on a free port."""
+    config = uvicorn.Config(hello, http=OrderlyProtocol, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+    serving = asyncio.create_task(server._serve([listener]))
+    yield server, address
+    server.should_exit = True
+    await asyncio.wait_for(serving, 20)
+
+
+async def test_a_request_on_its_way_is_answered_by_a_server_that_ends(server):
+    running, address = server
+    reader, writer = await asyncio.open_connection(*address)
+    async with asyncio.timeout(20):
+        while not running.server_state.connections:  # noqa: ASYNC110  nobody announces it
+            await asyncio.sleep(0.01)
+        running.should_exit = True
+        while not await is_closed(address):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        writer.write(REQUEST)
+        answer = (await reader.read()).lower()
+    assert answer.startswith(b"http/1.1 200")
+    assert b"connection: close" in answer
+    assert answer.endswith(b"hello")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_connection_on_which_nothing_is_asked_does_not_keep_the_server_from_ending(server):
+    running, address = server
+    reader, writer = await asyncio.open_connection(*address)
+    running.should_exit = True
+    assert await asyncio.wait_for(reader.read(), 20) == b""
+    writer.close()
+    await writer.wait_closed()
+
+
+async def is_closed(address):
+    try:
+        _, writer = await asyncio.open_connection(*address)
+    except ConnectionError:
+        return True
+    writer.close()
+    await writer.wait_closed()
+    return False
