@@ -1,0 +1,78 @@
+"""A purchase and the saga of its capture from several sides at once: one of each effect, and no deadlock."""
+
+import pytest
+
+from checkout.commands import ApplyProviderEvent, CompleteChallenge, PassDeadline, SubmitPayment
+from checkout.messaging.envelope import Envelope, Reply, new_message_id
+from checkout.models import Attempt, Operation, Payment, Saga
+from checkout.services.checkout import service
+from checkout.states import PaymentState
+from tests.services.at_once import at_once
+from tests.services.delivering import Delivered, command, deliver
+from tests.services.replying import answered, deliver_reply
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def capturing(attempt: Attempt) -> Saga:
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    deliver(service, command("checkout.submit_payment", body))
+    saga = Saga.objects.get()
+    answered(saga, decision="accept")
+    answered(saga, reserved=True)
+    Attempt.objects.update(state=Attempt.State.AUTHORISED)
+    answered(saga, outcome="approved")
+    return saga
+
+
+def reply(saga: Saga, **result: object) -> Envelope:
+    return Envelope(
+        type="reply",
+        body=Reply.success(result).encode(),
+        message_id=new_message_id(),
+        correlation_id=saga.awaiting,
+        headers={"subject": saga.payment.reference},
+    )
+
+
+def sent(saga_reply: Envelope) -> dict[str, str]:
+    return by_id(deliver_reply(saga_reply))
+
+
+def done(envelope: Envelope) -> dict[str, str]:
+    return by_id(deliver(service, envelope))
+
+
+def by_id(delivered: Delivered) -> dict[str, str]:
+    """What is published, by message id: a redelivery may publish again what its first delivery left."""
+    return {envelope.message_id: envelope.type for envelope in delivered.commands}
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_replies_notifications_and_deadlines_at_once_have_one_effect_each(capturing, _round):
+    child = Saga.objects.get(parent=capturing)
+    Operation.objects.update(state=Operation.State.DONE)
+    pending = reply(child, outcome="pending")
+    told = ApplyProviderEvent(
+        payment=child.payment.reference, attempt=child.attempt.order_code, kind="captured"
+    )
+    late = CompleteChallenge(payment=child.payment.reference, attempt=child.attempt.order_code)
+    deadline = PassDeadline(saga=child.pk, version=child.version)
+    results = at_once(
+        lambda: sent(pending),
+        lambda: sent(reply(child, outcome="approved")),
+        lambda: done(command("checkout.apply_provider_event", told)),
+        lambda: done(command("checkout.apply_provider_event", told)),
+        lambda: done(command("checkout.complete_challenge", late)),
+        lambda: done(command("checkout.pass_deadline", deadline)),
+        lambda: done(command("checkout.pass_deadline", deadline)),
+        lambda: sent(pending),
+    )
+    types = list({id: type for each in results for id, type in each.items()}.values())
+    assert types.count("orders.confirm") == 1
+    assert types.count("ledger.post") == 1
+    assert types.count("payments.capture") <= 1
+    capturing.refresh_from_db()
+    assert capturing.step == "confirm_order"
+    assert Payment.objects.get().state == PaymentState.CAPTURED
