@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.flows.stack.quiet import QuietStack
+from tests.flows.stack.site import Site, opened
 from tests.flows.stack.surroundings import Surroundings
 from tests.support.databases import database
 from tests.support.proxy import Proxy
@@ -18,7 +19,7 @@ from tests.support.vhosts import fresh_vhost
 async def around(
     tmp_path_factory: pytest.TempPathFactory, migrated_template: str
 ) -> AsyncIterator[Surroundings]:
-    """A stack and its surroundings, where requests are held for three seconds at most."""
+    """A stack and its surroundings, where requests are held for three seconds and statements for two."""
     with fresh_vhost() as broker_url, database(migrated_template) as database_url:
         relays = Proxy(broker_url), Proxy(database_url)
         for relay in relays:
@@ -31,6 +32,8 @@ async def around(
                 "BROKER_URL": relays[0].url,
                 "DATABASE_URL": relays[1].url,
                 "CHECKOUT_REPLY_BUDGET_SECONDS": "3",
+                "CHECKOUT_DATABASE_SECONDS": "2",
+                "CHECKOUT_DATABASE_THREADS": "2",
             },
         )
         # In a thread: the relays that it connects through run on this loop.
@@ -52,3 +55,10 @@ def quiet(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> I
         Stack(tmp_path_factory.mktemp("quiet"), broker_url=broker_url, database_url=database_url) as stack,
     ):
         yield QuietStack(stack)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """A stack with two web processes on services that a test may stop; it starts them again itself."""
+    with opened() as site:
+        yield site

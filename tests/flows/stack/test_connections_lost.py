@@ -17,6 +17,9 @@ pytestmark = [
 
 in_thread = asyncio.to_thread
 
+# Requests at once, of which most find every database thread of the web process waiting.
+MORE_THAN_THREADS = 8
+
 
 async def test_the_broker_is_lost_while_an_answer_is_awaited(around):
     shopper = shopper_at(around.stack)
@@ -62,13 +65,17 @@ async def test_killed_before_it_has_published_anything_the_relay_sees_to_it(arou
     await in_thread(paid_once, around.stack, shopper)
 
 
-async def test_a_card_that_could_not_be_passed_on_is_asked_for_again(around):
-    shopper = shopper_at(around.stack)
-    checkout = await in_thread(shopper.order)
-    form, values = await in_thread(shopper.fill_in, checkout)
-    await around.broker.refuse()
-    waiting = await in_thread(shopper.browser.submit, checkout, form, values)
-    assert_patience(waiting)
+async def test_a_card_that_could_not_be_passed_on_is_passed_on_when_the_broker_is_back(around):
+    shopper, waiting = await pay_in_vain(around)
+    await around.back_to_normal()
+    assert (await in_thread(shopper.follow, waiting)).url.endswith("/result/")
+    await in_thread(paid_once, around.stack, shopper)
+
+
+async def test_a_card_that_is_lost_with_its_process_is_asked_for_again(around):
+    shopper, waiting = await pay_in_vain(around)
+    around.stack.programs["web"].kill()
+    around.stack.programs["web"].start()
     await around.back_to_normal()
 
     # The card is stored nowhere, so its command waits for a minute: it might be on its way.
@@ -109,6 +116,38 @@ async def test_the_database_is_away(around):
     await around.back_to_normal()
     assert (await in_thread(shopper.pay, checkout)).url.endswith("/result/")
     await in_thread(paid_once, around.stack, shopper)
+
+
+async def test_a_database_that_falls_silent_holds_nobody_for_long(around):
+    shopper = shopper_at(around.stack)
+    checkout = await in_thread(shopper.order)
+    form, values = await in_thread(shopper.fill_in, checkout)
+    around.database.hold()
+    path = f"/checkout/{shopper.reference}/"
+    *answers, refused = await asyncio.gather(
+        *(in_thread(around.get, path) for _ in range(MORE_THAN_THREADS)),
+        in_thread(shopper.browser.submit, checkout, form, values),
+    )
+    assert refused.status == 503
+    assert {(answer.status_code, answer.headers.get("Retry-After")) for answer in answers} == {(503, "5")}
+    assert (await in_thread(around.get, "/livez")).ok
+
+    around.database.cut()
+    await around.back_to_normal()
+    page = await in_thread(shopper.resume)
+    assert (await in_thread(shopper.pay, page)).url.endswith("/result/")
+    await in_thread(paid_once, around.stack, shopper)
+
+
+async def pay_in_vain(around):
+    """Pay while the broker is away; returns the shopper and the page that asks for patience."""
+    shopper = shopper_at(around.stack)
+    checkout = await in_thread(shopper.order)
+    form, values = await in_thread(shopper.fill_in, checkout)
+    await around.broker.refuse()
+    waiting = await in_thread(shopper.browser.submit, checkout, form, values)
+    assert_patience(waiting)
+    return shopper, waiting
 
 
 def assert_patience(page):

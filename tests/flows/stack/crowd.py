@@ -1,0 +1,158 @@
+"""Shoppers who go on buying while a test takes something away, and all that they were answered."""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import requests
+
+from checkout.tryout.browser import Browser, Hop, NotReachable, Page
+from checkout.tryout.documents import UnexpectedPage
+from checkout.tryout.shopper import acs_form, only_way_on
+from tests.flows.stack.shopping import CHALLENGE, FRICTIONLESS, Customer, NotedCard, rows
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
+
+PAID = ("<h1>Payment complete</h1>", "<h1>Payment accepted</h1>")
+CARD_MISSING = "Please enter them again"
+# States in which a payment with automatic capture must not stay.
+OPEN = """
+    SELECT reference, state FROM checkout_payment
+    WHERE state IN ('processing', 'confirming', 'authorised', 'capture_pending')
+"""
+# Between one purchase and the next of a shopper: an outage, in which nobody waits, makes no more of them.
+PAUSE_SECONDS = 1.0
+# What is left after an outage: the wait for a card that never came, and then a purchase.
+SETTLED_SECONDS = 120
+
+
+@dataclass
+class Crowd:
+    """While the block runs, `size` shoppers buy one thing after another; half of them are challenged."""
+
+    stack: Stack
+    size: int = 4
+    hops: list[Hop] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    told_paid: list[str] = field(default_factory=list)
+    patient: list[Customer] = field(default_factory=list)
+    _enough: threading.Event = field(default_factory=threading.Event)
+    _buying: list["Future[None]"] = field(default_factory=list)
+    _threads: ThreadPoolExecutor = field(init=False)
+
+    def __enter__(self) -> "Crowd":
+        self._threads = ThreadPoolExecutor(self.size)
+        holders = (CHALLENGE, FRICTIONLESS)
+        self._buying = [
+            self._threads.submit(self._buy_until_told, holders[number % 2]) for number in range(self.size)
+        ]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._enough.set()
+        self._threads.shutdown()
+        if kind is None:
+            for buying in self._buying:
+                buying.result()
+
+    def until_more_have_paid(self, count: int = 6) -> None:
+        """Wait until so many more shoppers have been told that they have paid."""
+        enough = len(self.told_paid) + count
+        wait_until(lambda: len(self.told_paid) >= enough, f"{count} purchases more", seconds=60)
+
+    def when_the_patient_come_back(self) -> dict[str, int]:
+        """How many of those who were asked for patience have paid in the end, and how many must try again."""
+        with ThreadPoolExecutor(self.size) as windows:
+            ends = list(windows.map(self._come_back, self.patient))
+        return {end: ends.count(end) for end in sorted(set(ends))}
+
+    @property
+    def answers(self) -> dict[int, int]:
+        """How often the gateway answered with which status."""
+        statuses = [hop.status for hop in self.hops if self._is_ours(hop.url)]
+        return {status: statuses.count(status) for status in sorted(set(statuses))}
+
+    @property
+    def longest_seconds(self) -> float:
+        """The longest that the gateway kept anybody waiting."""
+        return max(hop.duration.total_seconds() for hop in self.hops if self._is_ours(hop.url))
+
+    def _buy_until_told(self, holder: str) -> None:
+        while not self._enough.wait(PAUSE_SECONDS):
+            shopper = Customer(Browser(self.hops.append), self.stack.web_url, NotedCard(holder))
+            try:
+                page = self._buy(shopper)
+            except (UnexpectedPage, NotReachable) as error:
+                last = f"after {shopper.browser.hops[-1].status}" if shopper.browser.hops else ""
+                self.failures.append(f"{shopper.reference} {type(error).__name__} {last}: {error}")
+            else:
+                if is_paid(page):
+                    self.told_paid.append(shopper.reference)
+                else:
+                    self.patient.append(shopper)
+
+    def _buy(self, shopper: Customer) -> Page:
+        """Buy one thing, as far as that goes without waiting on the status page."""
+        checkout = shopper.order()
+        form, values = shopper.fill_in(checkout)
+        page = self._forward(shopper, shopper.browser.submit(checkout, form, values))
+        if not self._is_ours(page.url):
+            page = shopper.browser.submit(page, acs_form(page), press=("choice", "approve"))
+            page = self._forward(shopper, page)
+        if is_paid(page) or "Please do not pay again" in page.text:
+            return page
+        raise UnexpectedPage(f"{page.url} answered {page.status}")
+
+    def _come_back(self, shopper: Customer) -> str:
+        """Look where the payment stands by now, and go through the challenge if there is one."""
+        page = shopper.resume()
+        if not self._is_ours(page.url):
+            page = shopper.decide(page, "approve")
+        if CARD_MISSING in page.text:
+            return "card to be entered again"
+        if not is_paid(page):
+            raise UnexpectedPage(f"{page.url} answered {page.status}")
+        self.told_paid.append(shopper.reference)
+        return "paid"
+
+    def _forward(self, shopper: Customer, page: Page) -> Page:
+        while form := only_way_on(page):
+            page = shopper.browser.submit(page, form)
+        return page
+
+    def _is_ours(self, url: str) -> bool:
+        return urlsplit(url).netloc == urlsplit(self.stack.web_url).netloc
+
+
+def is_paid(page: Page) -> bool:
+    return any(words in page.text for words in PAID)
+
+
+def assert_settled(crowd: Crowd) -> dict[str, int]:
+    """Wait until every payment has come to an end, which is the same in the provider's books.
+
+    Returns how many ended in which state.
+    """
+    stack = crowd.stack
+    wait_until(lambda: not rows(stack, OPEN), "every payment to come to an end", seconds=SETTLED_SECONDS)
+    wait_until(lambda: _differences(stack) == [], "the provider's books to agree", seconds=30)
+    states = dict(rows(stack, "SELECT reference, state FROM checkout_payment"))
+    assert {states[reference] for reference in crowd.told_paid} == {"captured"}
+    return {state: list(states.values()).count(state) for state in sorted(set(states.values()))}
+
+
+def _differences(stack: Stack) -> list[tuple[str, str, int, int]]:
+    """Payments of which the provider has captured another amount than we say."""
+    orders = requests.get(f"{stack.sandbox_url}/books.json?brief=1", timeout=30).json()["orders"]
+    captured: dict[str, int] = {}
+    for order in orders:
+        payment = order["order_code"].rpartition("-")[0]
+        captured[payment] = captured.get(payment, 0) + order["captured"]
+    ours = rows(stack, "SELECT reference, state, amount_minor FROM checkout_payment")
+    return [
+        (reference, state, amount, captured.get(reference, 0))
+        for reference, state, amount in ours
+        if captured.get(reference, 0) != (amount if state == "captured" else 0)
+    ]

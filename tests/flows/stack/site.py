@@ -1,0 +1,74 @@
+"""A stack on a RabbitMQ and a PostgreSQL of its own, which a test may stop."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.services.postgresql import Postgresql
+from scripts.services.rabbitmq import Rabbitmq
+from tests.support.program import ROOT, Program
+from tests.support.stack import SERVICES, Stack
+from tests.support.waiting import wait_until
+
+SETTINGS = {
+    "CHECKOUT_REPLY_BUDGET_SECONDS": "4",
+    "CHECKOUT_RISK_PAYMENTS_PER_EMAIL": "1000000",
+    "SANDBOX_SETTLE_SECONDS": "0.5",
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    stack: Stack
+    rabbitmq: Rabbitmq
+    postgresql: Postgresql
+
+    def until_ready(self) -> None:
+        """Until every process takes work again."""
+        self.stack.wait_until_ready()
+
+    def restart_one_after_the_other(self) -> None:
+        """As a deployment does: SIGTERM, and the next when the new one takes work."""
+        for name, program in self.stack.programs.items():
+            if name != "sandbox":
+                program.terminate()
+                self._start(program)
+
+    def _start(self, program: Program) -> None:
+        logged = len(program.text())
+        program.start()
+        if program.name.startswith("web"):
+            line = "Application startup complete"
+            wait_until(lambda: line in program.text()[logged:], f"{program.name} to start", seconds=60)
+        elif program.name in SERVICES:
+            self.stack.wait_for_consumer(f"checkout.commands.{program.name}")
+
+
+@contextmanager
+def opened() -> Iterator[Site]:
+    with ExitStack() as closing:
+        folder = Path(closing.enter_context(tempfile.TemporaryDirectory()))
+        folder.chmod(0o711)  # PostgreSQL runs as another user when we are root, and must pass through
+        rabbitmq, postgresql = Rabbitmq(folder / "rabbitmq"), Postgresql(folder / "postgresql", durable=True)
+        for service in (rabbitmq, postgresql):
+            service.start()
+            closing.callback(service.stop)
+        stack = Stack(
+            folder,
+            broker_url=rabbitmq.environment["BROKER_URL"],
+            database_url=postgresql.environment["DATABASE_URL"],
+            webs=2,
+            environment=SETTINGS,
+        )
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+            cwd=ROOT,
+            env=stack.environment,
+            stdin=subprocess.DEVNULL,
+            check=True,
+        )
+        yield Site(closing.enter_context(stack), rabbitmq, postgresql)

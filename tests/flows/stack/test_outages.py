@@ -1,0 +1,80 @@
+"""RabbitMQ, PostgreSQL and every process of ours go away and come back while shoppers buy.
+
+OUTAGE_SECONDS says how long RabbitMQ is away; with `pytest -s` the figures are shown.
+"""
+
+import os
+import threading
+
+import pytest
+
+from checkout.kept_submissions import KEPT_SECONDS
+from tests.flows.stack.crowd import Crowd, assert_settled
+from tests.flows.stack.memory import Watch, resident_mb
+from tests.support.waiting import wait_until
+
+OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "8"))
+BUDGET_SECONDS = 4
+# A busy machine's; what is asserted is that nobody waits for the broker to come back.
+SLACK_SECONDS = 8
+MORE_MEMORY_MB = 48
+
+pytestmark = [
+    pytest.mark.rabbitmq,
+    pytest.mark.postgresql,
+    pytest.mark.timeout(300 + OUTAGE_SECONDS),
+]
+
+
+def test_while_rabbitmq_is_away_shoppers_are_asked_for_patience_and_all_ends_well(site):
+    web = site.stack.programs["web"]
+    with Crowd(site.stack) as crowd:
+        crowd.until_more_have_paid()
+        before = resident_mb(web)
+        with Watch(web) as memory:
+            site.rabbitmq.stop()
+            threading.Event().wait(OUTAGE_SECONDS)
+            site.rabbitmq.start()
+        site.until_ready()
+        crowd.until_more_have_paid()
+    longest = crowd.longest_seconds
+    came_back = crowd.when_the_patient_come_back()
+    ends = assert_settled(crowd)
+    print(
+        f"\nRabbitMQ away for {OUTAGE_SECONDS:g} s: answers {crowd.answers}, longest {longest:.1f} s,"
+        f" {len(crowd.patient)} asked for patience, of whom {came_back}; ends {ends};"
+        f" web {before:.0f} MB before, {memory.peak_mb:.0f} at most, {resident_mb(web):.0f} after"
+    )
+    assert crowd.failures == []
+    assert max(crowd.answers) < 500, crowd.answers
+    assert longest < BUDGET_SECONDS + SLACK_SECONDS
+    assert memory.peak_mb < before + MORE_MEMORY_MB
+    assert crowd.patient
+    if OUTAGE_SECONDS < KEPT_SECONDS / 2:
+        assert set(came_back) == {"paid"}
+
+
+def test_while_postgresql_restarts_shoppers_are_asked_to_come_again_and_nothing_is_lost(site):
+    with Crowd(site.stack) as crowd:
+        crowd.until_more_have_paid()
+        site.postgresql.stop()
+        wait_until(lambda: 503 in crowd.answers, "somebody to be told")
+        site.postgresql.start()
+        crowd.until_more_have_paid()
+    assert {status for status in crowd.answers if status >= 500} == {503}, crowd.answers
+    assert all("after 503" in failure for failure in crowd.failures), crowd.failures
+    crowd.when_the_patient_come_back()
+    ends = assert_settled(crowd)
+    print(f"\nPostgreSQL restarted: answers {crowd.answers}, ends {ends}")
+
+
+def test_a_rolling_restart_of_every_process_fails_nobody(site):
+    with Crowd(site.stack) as crowd:
+        crowd.until_more_have_paid()
+        site.restart_one_after_the_other()
+        crowd.until_more_have_paid()
+    assert crowd.failures == []
+    assert max(crowd.answers) < 400, crowd.answers
+    crowd.when_the_patient_come_back()
+    ends = assert_settled(crowd)
+    print(f"\nEvery process restarted: answers {crowd.answers}, {len(crowd.told_paid)} paid at once, {ends}")
