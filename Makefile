@@ -5,7 +5,7 @@ RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up lint format migrate lock clean
+.PHONY: help demo test faults up lint format migrate lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,10 @@ demo: $(RUNTIME) ## Try it out: one purchase through 3-D Secure, then serve unti
 
 test: $(DEVELOPMENT) ## Run every check and test, with RabbitMQ, PostgreSQL and Chromium set up for it
 	@$(PYTHON) -m scripts.run_tests
+
+faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENTS=n MINUTES=m SEED=s, long form: ROUNDS=r PATIENCE=p)
+	@$(PYTHON) -m tests.faults --payments $(or $(PAYMENTS),3000) --minutes $(or $(MINUTES),0) --seed $(or $(SEED),0) \
+		--rounds $(or $(ROUNDS),1) --patience $(or $(PATIENCE),1) $(if $(REPORT),--json $(REPORT))
 
 up: $(RUNTIME) ## Run the real stack of the Procfile on RabbitMQ and PostgreSQL (data stays in .local/, or DATA=folder)
 	@$(PYTHON) -m scripts.run_stack

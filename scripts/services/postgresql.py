@@ -69,7 +69,7 @@ class Postgresql:
         end(self._server, signal.SIGINT)
 
     def crash(self) -> None:
-        """Immediate shutdown, which is SIGQUIT: sessions are dropped, and the next start recovers from the log."""
+        """Immediate shutdown, which is SIGQUIT: sessions are dropped, and the next start recovers."""
         end(self._server, signal.SIGQUIT)
 
     def _create_cluster(self, output: IO[bytes]) -> None:

@@ -3,12 +3,13 @@
 import argparse
 import asyncio
 import random
+import signal
 import sys
 from pathlib import Path
 
 import uvloop
 
-from scripts.with_services import stop_on_signals
+from scripts.with_services import INTERRUPTED
 from tests.faults.report import Report
 from tests.faults.site import opened, use_database
 
@@ -17,12 +18,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--payments", type=int, default=3000, help="at least so many (default: 3000)")
     parser.add_argument("--minutes", type=float, default=0, help="at least so long")
+    parser.add_argument("--at-most", type=float, default=0, help="minutes after which enough is enough")
+    parser.add_argument("--rounds", type=int, default=1, help="visits to each crash point (default: 1)")
+    parser.add_argument("--patience", type=float, default=1, help="stretches faults that last (default: 1)")
     parser.add_argument("--seed", type=int, default=0, help="0 draws one")
     parser.add_argument("--mutant", default="", help="a defence to take away, see tests/support/mutants.py")
     parser.add_argument("--json", type=Path, help="write the report there as well")
     options = parser.parse_args()
-    stop_on_signals()
-    report = uvloop.run(_run(options))
+    try:
+        report = uvloop.run(_run(options))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        return INTERRUPTED
     for line in report.lines():
         print(line)
     if options.json:
@@ -31,12 +37,25 @@ def main() -> int:
 
 
 async def _run(options: argparse.Namespace) -> Report:
+    """Ends in order, with everything that was started, when it is asked to."""
+    campaign = asyncio.current_task()
+    assert campaign is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, campaign.cancel)
     seed = options.seed or random.SystemRandom().randrange(1, 1_000_000)
     async with opened(options.mutant) as site:
         await asyncio.to_thread(use_database, site)
         from tests.faults.campaign import Extent, run  # its modules need Django to be set up
 
-        return await run(site, Extent(options.payments, options.minutes, seed), options.mutant)
+        extent = Extent(
+            payments=options.payments,
+            minutes=options.minutes,
+            at_most_minutes=options.at_most or float("inf"),
+            seed=seed,
+            rounds=options.rounds,
+            patience=options.patience,
+        )
+        return await run(site, extent, options.mutant)
 
 
 if __name__ == "__main__":

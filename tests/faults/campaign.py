@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from random import Random
 
 import aiohttp
 
@@ -13,7 +15,10 @@ from checkout.tryout.card import Card
 from tests.faults import habits, resources, secrets, settings
 from tests.faults.client import open_session
 from tests.faults.crowd import Crowd
+from tests.faults.diary import Diary
 from tests.faults.evidence import Evidence, read_books, read_database
+from tests.faults.injectors.keeper import Keeper
+from tests.faults.injectors.storm import Storm
 from tests.faults.invariants import ON_THE_WAY, violations_of
 from tests.faults.merchant import Merchant
 from tests.faults.recorder import Recorder, now
@@ -21,12 +26,15 @@ from tests.faults.report import Report
 from tests.faults.site import Site
 from tests.faults.timeline import timeline
 from tests.faults.watch import Watch
+from tests.faults.weather import blowing, by_number, provider_faults, roll_in_good_weather
 
+PROGRESS_SECONDS = 10
 WARM_UP = 40
 WARM_UP_SECONDS = 30
 # Of the payments, those that are made before anything is broken, to compare with.
 CALM_SHARE = 0.08
-BATCH = 10
+# How many payments more than wanted there may be until every fault has been.
+OVERTIME = 1.5
 TIMELINES = 3
 CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
 
@@ -39,22 +47,30 @@ RESTLESS = """
 
 @dataclass(frozen=True)
 class Extent:
-    """How long a campaign goes on: at least so many payments, and at least so many minutes."""
+    """How long a campaign goes on: at least so many payments, and at least so many minutes.
+
+    After `at_most_minutes` no payment more begins, whatever is missing. Every crash point is visited in each
+    of `rounds`. `patience` stretches faults that last.
+    """
 
     payments: int
     minutes: float
+    at_most_minutes: float
     seed: int
+    rounds: int = 1
+    patience: float = 1
 
 
 async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     """Run a campaign on a site that is ready. Needs Django set up with the site's database."""
-    report = Report(extent.seed, mutant)
+    report, diary = Report(extent.seed, mutant), Diary()
     recorder, stop = Recorder(), asyncio.Event()
     async with open_session() as session:
         sealed = await _sealed_cards(session, site)
         merchant = Merchant(recorder, stop)
         crowd = Crowd(session, site.stack.web_url, sealed, recorder, merchant, extent.seed, stop)
         began = now()
+        progress = asyncio.create_task(_tell_progress(crowd, diary, began))
         await crowd.send_in(WARM_UP)
         await crowd.thin_out(WARM_UP_SECONDS)
         before = await resources.holdings(site)
@@ -62,14 +78,39 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         watching = asyncio.create_task(watch.run())
         await crowd.send_in(int(extent.payments * CALM_SHARE))
         calm_until = now()
-        while crowd.started < extent.payments or now() - began < extent.minutes * 60:
-            await crowd.send_in(BATCH)
-        await crowd.leave(settings.QUIESCENCE_SECONDS)
+        random = Random(extent.seed)  # noqa: S311 (repeatable by design)
+        keeper = Keeper(site, diary, random, extent.rounds)
+        storm = Storm(
+            site=site,
+            keeper=keeper,
+            diary=diary,
+            recorder=recorder,
+            session=session,
+            random=random,
+            over=asyncio.Event(),
+            patience=extent.patience,
+            purchases=lambda: crowd.gone,
+        )
+        keeping = asyncio.create_task(keeper.run())
+        rolling = asyncio.create_task(roll_in_good_weather(storm))
+        while not rolling.done():
+            await crowd.send_one_in()
+        await rolling
+        async with blowing(storm) as rounds:
+            while not _is_enough(extent, crowd, keeper, rounds, now() - began):
+                await crowd.send_one_in()
+        report.provider_faults = await provider_faults(storm)
         last_fault_at = now()
-        report.settled_after = await _settle(site, last_fault_at)
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        report.settled_after, _ = await asyncio.gather(
+            _settle(site, last_fault_at), crowd.leave(settings.QUIESCENCE_SECONDS)
+        )
+        for task in (watching, keeping, progress):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+    report.faults = by_number(storm, report.provider_faults)
+    report.crash_points, report.crash_points_missed = keeper.hits, keeper.missed
+    report.notes += [f"not done: {each}" for each in diary.not_done]
     report.duration = now() - began
     report.kinds = crowd.kinds
     report.looks = watch.looks
@@ -77,11 +118,21 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     for reference, seconds in crowd.seconds.items():
         chosen = report.calm if crowd.began[reference] + seconds < calm_until else report.stormy
         chosen.append(seconds)
-    evidence = await asyncio.to_thread(_gather, site, recorder, sealed.values())
+    evidence = await asyncio.to_thread(_gather, site, recorder, diary, sealed.values())
     evidence.leaks = list(resources.leaks(before, await resources.holdings(site)))
     evidence.queued = await _queued(site)
     _judge(report, evidence, watch)
     return report
+
+
+async def _tell_progress(crowd: Crowd, diary: Diary, began: float) -> None:
+    told = 0
+    while True:
+        await asyncio.sleep(PROGRESS_SECONDS)
+        texts = [f"{each.number} {each.text}" for each in diary.injections[told:]]
+        told += len(texts)
+        line = f"{now() - began:6.0f} s  {crowd.started} payments, {crowd.present} under way"
+        print("; ".join([line, *texts]), file=sys.stderr, flush=True)
 
 
 async def _sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str, str]:
@@ -101,9 +152,27 @@ async def _settle(site: Site, since: float) -> float | None:
     return None
 
 
-def _gather(site: Site, recorder: Recorder, sealed: Iterable[str]) -> Evidence:
-    evidence = Evidence(histories=recorder.histories, asked=recorder.asked)
-    read_database(evidence, site.stack.database_url, {edge.event for edge in PAYMENT_EDGES})
+def _is_enough(
+    extent: Extent, crowd: Crowd, keeper: Keeper, rounds: Sequence[asyncio.Event], seconds: float
+) -> bool:
+    """Whether there were enough payments and minutes, and every fault and every crash point was met once."""
+    if seconds > extent.at_most_minutes * 60:
+        return True
+    if crowd.started < extent.payments or seconds < extent.minutes * 60:
+        return False
+    is_complete = keeper.tours_are_over and all(each_was.is_set() for each_was in rounds)
+    return is_complete or crowd.started > extent.payments * OVERTIME
+
+
+def _gather(site: Site, recorder: Recorder, diary: Diary, sealed: Iterable[str]) -> Evidence:
+    evidence = Evidence(
+        histories=recorder.histories,
+        asked=recorder.asked,
+        mishaps=diary.mishaps,
+        poison_sent=diary.poisoned,
+    )
+    events = {edge.event for edge in PAYMENT_EDGES}
+    read_database(evidence, site.stack.database_url, events, diary.excused)
     read_books(evidence, site.stack.sandbox_url)
     searched = secrets.Secrets(Card(habits.GOOD), sealed)
     evidence.secrets = list(secrets.search(site, searched))

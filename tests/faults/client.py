@@ -78,6 +78,7 @@ class Client:
     ) -> None:
         self.gateway = gateway
         self.payment = ""
+        self.ears = recorder.ears
         self._session = session
         self._recorder = recorder
         self._gates = gates

@@ -16,7 +16,7 @@ from tests.faults.shopper import Lost, Shopper, Stopped
 
 # Of the payments, those that begin in the example shop; the others are created by the merchant's server.
 FROM_THE_SHOP = 0.25
-SHOPPERS_AT_ONCE = 120
+SHOPPERS_AT_ONCE = 60
 
 
 @dataclass
@@ -42,17 +42,29 @@ class Crowd:
     def present(self) -> int:
         return len(self._present)
 
+    @property
+    def gone(self) -> int:
+        return self.started - self.present
+
     async def send_in(self, count: int) -> None:
         """Let `count` shoppers more begin, as soon as there is room for them."""
         for _ in range(count):
-            while self.present >= SHOPPERS_AT_ONCE:
-                await asyncio.wait(self._present, return_when=asyncio.FIRST_COMPLETED)
-            task = asyncio.create_task(self._purchase(self.started))
-            self.started += 1
-            self._present.add(task)
-            task.add_done_callback(self._present.discard)
-            # Let the new one send its first request before the next comes.
-            await asyncio.sleep(0)
+            while not await self.send_one_in():
+                pass
+
+    async def send_one_in(self) -> bool:
+        """Let one begin; return False when there has been no room for a second."""
+        if self.present >= SHOPPERS_AT_ONCE:
+            await asyncio.wait(self._present, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+        if self.present >= SHOPPERS_AT_ONCE:
+            return False
+        task = asyncio.create_task(self._purchase(self.started))
+        self.started += 1
+        self._present.add(task)
+        task.add_done_callback(self._present.discard)
+        # Let the new one send its first request before the next comes.
+        await asyncio.sleep(0)
+        return True
 
     async def thin_out(self, seconds: float) -> None:
         """Wait until all have gone, but not longer than this."""

@@ -103,9 +103,12 @@ class Evidence:
     unhandled: list[str] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
     queued: dict[str, int] = field(default_factory=dict)
+    poison_sent: int = 0
+    poison_found: int = 0
     differences: list[str] = field(default_factory=list)
     # Of the processes: how much of something each holds, before and after, see `resources`.
     leaks: list[str] = field(default_factory=list)
+    mishaps: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
 
     def orders_of(self, payment: str) -> list[Order]:
@@ -145,11 +148,15 @@ UNPUBLISHED = """
 # Commands to a service, and replies to the orchestrator. What is told to a process may go unheard.
 UNHANDLED = """
     SELECT type || ' ' || message_id || ' ' || subject FROM checkout_outboxmessage message
-    WHERE published_at IS NOT NULL
+    WHERE published_at IS NOT NULL AND NOT message_id = ANY (%s)
       AND (exchange = 'checkout.commands' OR routing_key = 'checkout.replies.saga')
       AND NOT EXISTS (
         SELECT 1 FROM checkout_inboxmessage inbox WHERE inbox.message_id = message.message_id)"""
-DEAD = "SELECT type || ' ' || service || ' ' || reason FROM checkout_deadletter WHERE requeued_at IS NULL"
+IS_POISON = "(message_id LIKE 'poison-%' OR type = 'malformed')"
+DEAD = f"""
+    SELECT type || ' ' || service || ' ' || reason FROM checkout_deadletter
+    WHERE requeued_at IS NULL AND NOT {IS_POISON}"""  # noqa: S608 (constants)
+POISON = f"SELECT count(*) FROM checkout_deadletter WHERE {IS_POISON}"  # noqa: S608
 DIFFERENCES = """
     SELECT order_code || ' ' || kind || ': ' || ours_minor || ' / ' || theirs_minor
     FROM checkout_difference WHERE resolved_at IS NULL"""
@@ -158,8 +165,11 @@ RESERVATIONS = "SELECT payment_reference, state FROM checkout_reservation"
 RowT = TypeVar("RowT")
 
 
-def read_database(evidence: Evidence, url: str, events: Iterable[str]) -> None:
-    """Read everything that the gateway has written down; `events` are those that move payments."""
+def read_database(evidence: Evidence, url: str, events: Iterable[str], excused: Iterable[str]) -> None:
+    """Read everything that the gateway has written down.
+
+    `events` are those that move payments, `excused` the ids of messages that need not have been handled.
+    """
     with psycopg.connect(url) as connection:
         payments = _read(connection, PAYMENTS, Payment)
         evidence.payments = {payment.reference: payment for payment in payments}
@@ -170,13 +180,11 @@ def read_database(evidence: Evidence, url: str, events: Iterable[str]) -> None:
         evidence.ledger = _grouped(_read(connection, LEDGER, LedgerEntry), by_payment)
         evidence.steps = _grouped(_read(connection, STEPS, Step, list(events)), by_payment)
         evidence.reservations = dict(connection.execute(RESERVATIONS).fetchall())
-        for name, query in (
-            ("unpublished", UNPUBLISHED),
-            ("unhandled", UNHANDLED),
-            ("dead", DEAD),
-            ("differences", DIFFERENCES),
-        ):
-            setattr(evidence, name, [text for (text,) in connection.execute(query.encode())])
+        evidence.unpublished = _texts(connection, UNPUBLISHED)
+        evidence.unhandled = _texts(connection, UNHANDLED, list(excused))
+        evidence.dead = _texts(connection, DEAD)
+        evidence.differences = _texts(connection, DIFFERENCES)
+        ((evidence.poison_found,),) = connection.execute(POISON.encode()).fetchall()
 
 
 def read_books(evidence: Evidence, sandbox_url: str) -> None:
@@ -201,6 +209,10 @@ def read_books(evidence: Evidence, sandbox_url: str) -> None:
 def _read(connection: psycopg.Connection[Any], query: str, kind: type[RowT], *parameters: Any) -> list[RowT]:
     with connection.cursor(row_factory=class_row(kind)) as cursor:
         return cursor.execute(query.encode(), parameters or None).fetchall()
+
+
+def _texts(connection: psycopg.Connection[Any], query: str, *parameters: Any) -> list[str]:
+    return [text for (text,) in connection.execute(query.encode(), parameters or None)]
 
 
 def _grouped(rows: Iterable[RowT], key: Callable[[RowT], str]) -> dict[str, list[RowT]]:

@@ -1,6 +1,6 @@
 """What a shopper is like, drawn from a seed: which cards, what happens at the issuer, how steady the hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 GOOD = "3DS_V2_FRICTIONLESS_IDENTIFIED"
@@ -10,7 +10,8 @@ REJECTED = "3DS_V2_FRICTIONLESS_REJECTED"
 
 # Kind of shopper and how many of a hundred are like that.
 KINDS = {
-    "frictionless": 30,
+    "only looks": 12,
+    "frictionless": 18,
     "challenge passed": 18,
     "challenge failed": 4,
     "challenge cancelled": 4,
@@ -26,12 +27,18 @@ KINDS = {
 }
 
 
+# Of those who meet the status page, how many hear of changes by its WebSocket; the others ask.
+LISTENERS = 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """`cards` are the holders' names on the cards that are tried in turn, which decide the end there.
+    """`cards` are the holders' names on the cards that are tried in turn, which decide the end there; who has
+    none never pays.
 
     `choice` is what is pressed at the issuer, empty to walk away. `clicks` on Pay and `returns` from the
     issuer are sent at once. `leaves_after` is when the connection is cut while paying, in seconds.
+    `listens`: to the status page's WebSocket.
     """
 
     kind: str
@@ -43,13 +50,20 @@ class Habits:
     leaves_after: float | None = None
     sends_again: bool = False
     has_device_data: bool = True
+    listens: bool = False
 
 
 def draw(random: Random) -> Habits:
     """The next shopper."""
+    return replace(_draw(random), listens=random.random() < LISTENERS)
+
+
+def _draw(random: Random) -> Habits:
     kind = random.choices(list(KINDS), list(KINDS.values()))[0]
     some = random.choice((GOOD, GOOD, CHALLENGED))
     match kind:
+        case "only looks":
+            return Habits(kind, cards=())
         case "challenge passed":
             return Habits(kind, (CHALLENGED,))
         case "challenge failed":

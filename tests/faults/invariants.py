@@ -1,4 +1,4 @@
-"""What must hold whatever was broken: the invariants I1 to I11, each a function of the evidence."""
+"""What must hold whatever was broken: the invariants I1 to I11 and P, each a function of the evidence."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -184,6 +184,12 @@ def no_leak(evidence: Evidence) -> Found:
         yield "", leak
 
 
+def processes_go_on(evidence: Evidence) -> Found:
+    """No process ends by itself, and each ends in order when it is asked to."""
+    for mishap in evidence.mishaps:
+        yield "", mishap
+
+
 def order_of_states(evidence: Evidence) -> Found:
     """The history of every payment is a path through the declared state machine."""
     for reference, payment in evidence.payments.items():
@@ -211,6 +217,8 @@ def messages_delivered(evidence: Evidence) -> Found:
     for name in ("unpublished", "unhandled", "dead"):
         for text in getattr(evidence, name):
             yield "", f"{name}: {text}"
+    if evidence.poison_found != evidence.poison_sent:
+        yield "", f"{evidence.poison_sent} poisonous messages sent, {evidence.poison_found} dead letters"
     for queue, count in evidence.queued.items():
         if count:
             yield "", f"{count} messages left in {queue}"
@@ -228,6 +236,7 @@ INVARIANTS: dict[str, tuple[str, Callable[[Evidence], Found]]] = {
     "I9": ("states in order", order_of_states),
     "I10": ("no secret written down", no_secret),
     "I11": ("messages delivered once", messages_delivered),
+    "P": ("processes go on", processes_go_on),
 }
 
 

@@ -4,6 +4,8 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 
+from tests.faults.ear import Ear
+
 NO_ANSWER = 0
 
 
@@ -42,11 +44,15 @@ class Asked:
 
 
 class Recorder:
-    """Keeps every response by payment. What is about no payment is kept under an empty name."""
+    """Keeps every response by payment. What is about no payment is kept under an empty name.
+
+    `ears` are the WebSockets that are open.
+    """
 
     def __init__(self) -> None:
         self.histories: dict[str, list[Seen]] = defaultdict(list)
         self.asked: list[Asked] = []
+        self.ears: set[Ear] = set()
 
     def add(self, seen: Seen) -> None:
         self.histories[seen.payment].append(seen)

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from random import Random
 from urllib.parse import urljoin
 
 from tests.faults.client import JSON, PAGE, Answer, Client, NoAnswer, TryAgain
+from tests.faults.ear import Ear, listening
 from tests.faults.habits import Habits
 from tests.faults.pages import device_data_session, form_to, heading_of
 
@@ -66,6 +68,8 @@ class Shopper:
         if not self.reference:
             await self._order()
         page = await self._own_page()
+        if not self._cards:
+            return
         while not self._has_walked_away:
             page = await self._follow(page)
             if "/result/" in page.path:
@@ -77,7 +81,7 @@ class Shopper:
             elif form := form_to("/pay/", page.text, page.url):
                 page = await self._pay(page, form.action, form.fields)
             elif "/status/" in page.path:
-                page = await self._wait_on_status_page()
+                page = await self._wait_on_status_page(page)
             elif page.status in (400, 404, 409, 410):
                 page = await self._own_page()
             else:
@@ -173,12 +177,23 @@ class Shopper:
         await self._pause()
         return await self._own_page()
 
-    async def _wait_on_status_page(self) -> Answer:
+    async def _wait_on_status_page(self, page: Answer) -> Answer:
         pause = POLL_SECONDS
-        while not (said := await self.look())["next"]:
-            await self._pause(pause)
-            pause = min(2 * pause, LONGEST_POLL_SECONDS)
+        async with self._ear(page) as ear:
+            while not (said := await self.look())["next"]:
+                if ear is None:
+                    await self._pause(pause)
+                elif self._stop.is_set():
+                    raise Stopped
+                else:
+                    await ear.wait_for_news(pause)
+                pause = min(2 * pause, LONGEST_POLL_SECONDS)
         return await self._get(str(said["next"]))
+
+    def _ear(self, page: Answer) -> AbstractAsyncContextManager[Ear | None]:
+        if self.habits.listens:
+            return listening(page.text, self.client.gateway, self.client.ears)
+        return contextlib.nullcontext()
 
     async def _follow(self, page: Answer) -> Answer:
         while page.status in (301, 302, 303):

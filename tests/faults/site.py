@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -136,3 +137,5 @@ def use_database(site: Site) -> None:
 
     os.environ.update(site.stack.environment)
     django.setup()
+    # What this process itself meets of the faults is expected.
+    logging.disable(logging.WARNING)

@@ -1,0 +1,1 @@
+"""What breaks things, by what is broken; `table` has every fault by its number."""

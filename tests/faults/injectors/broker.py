@@ -1,0 +1,182 @@
+"""RabbitMQ is killed, stopped, cut off, short of disk and memory, full, and loses queues and replies."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import TypeVar
+
+import pika
+from pika.adapters.blocking_connection import BlockingChannel
+
+from tests.faults.injectors.storm import Storm
+
+T = TypeVar("T")
+
+STOP_SECONDS = 15
+SILENCE_SECONDS = 8
+ALARM_SECONDS = 6
+# What waits there is asked for again when its step's deadline passes.
+QUEUES_TO_DELETE = ("risk", "orders", "ledger")
+SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
+# Commands that may have been in a queue when it was deleted.
+PERHAPS_LOST = """
+    SELECT message_id FROM checkout_outboxmessage message
+    WHERE exchange = 'checkout.commands' AND routing_key = %s AND created_at > now() - interval '2 minutes'
+      AND NOT EXISTS (
+        SELECT 1 FROM checkout_inboxmessage inbox WHERE inbox.message_id = message.message_id)"""
+
+
+async def kill_and_restart(storm: Storm) -> str:
+    await asyncio.to_thread(storm.site.rabbitmq.kill)
+    await asyncio.to_thread(storm.site.rabbitmq.start)
+    return "RabbitMQ killed and started again"
+
+
+async def stop(storm: Storm) -> str:
+    await asyncio.to_thread(storm.site.rabbitmq.stop)
+    try:
+        await storm.last(STOP_SECONDS)
+    finally:
+        await asyncio.to_thread(storm.site.rabbitmq.start)
+    return "RabbitMQ stopped for a while"
+
+
+async def silence(storm: Storm) -> str:
+    """Nothing gets through; half of the time what was on its way arrives in the end."""
+    link = storm.site.broker_link
+    link.hold()
+    try:
+        await storm.last(SILENCE_SECONDS)
+    finally:
+        arrives = storm.random.random() < 0.5
+        link.let_go() if arrives else link.cut()
+    return f"link to RabbitMQ silent, then {'let go' if arrives else 'cut'}"
+
+
+async def cut(storm: Storm) -> str:
+    storm.site.broker_link.cut()
+    return "link to RabbitMQ cut"
+
+
+async def forget_clients(storm: Storm) -> str:
+    storm.site.broker_link.forget_servers()
+    return "RabbitMQ's end of the links gone, unknown to its clients"
+
+
+async def slow_down(storm: Storm) -> str:
+    link = storm.site.broker_link
+    link.delay(storm.random.uniform(0.02, 0.2))
+    try:
+        await storm.last(ALARM_SECONDS)
+    finally:
+        link.delay(0)
+    return "link to RabbitMQ slow"
+
+
+async def fill_queue(storm: Storm) -> str:
+    service = storm.random.choice(SERVICES)
+    pattern, definition = rf"^checkout\.commands\.{service}$", '{"max-length": 1}'
+    await storm.site.rabbitmqctl("set_policy", "full", pattern, definition, "--apply-to", "queues")
+    try:
+        await storm.last(ALARM_SECONDS)
+    finally:
+        await storm.site.rabbitmqctl("clear_policy", "full")
+    return f"queue of {service} full"
+
+
+async def disk_alarm(storm: Storm) -> str:
+    await storm.site.rabbitmqctl("set_disk_free_limit", "1000TB")
+    try:
+        await storm.last(ALARM_SECONDS)
+    finally:
+        await storm.site.rabbitmqctl("set_disk_free_limit", "50MB")
+    return "disk alarm"
+
+
+async def memory_alarm(storm: Storm) -> str:
+    await storm.site.rabbitmqctl("set_vm_memory_high_watermark", "0.00001")
+    try:
+        await storm.last(ALARM_SECONDS)
+    finally:
+        await storm.site.rabbitmqctl("set_vm_memory_high_watermark", "0.6")
+    return "memory alarm"
+
+
+async def poison(storm: Storm) -> str:
+    """One message that is no envelope, one of an unknown type, one with a body of another kind."""
+    service = storm.random.choice(SERVICES)
+
+    def publish(channel: BlockingChannel) -> None:
+        channel.confirm_delivery()
+        for kind, body in (("", b"\xff\xfe"), ("payments.launch", b"{}"), (f"{service}.assess", b"[1, 2]")):
+            properties = pika.BasicProperties(
+                message_id=f"poison-{uuid.uuid4().hex}",
+                type=kind,
+                content_type="application/json",
+                delivery_mode=2,
+            )
+            channel.basic_publish("checkout.commands", service, body, properties, mandatory=True)
+
+    await with_channel(storm, publish)
+    storm.diary.poisoned += 3
+    return f"three poisonous messages for {service}"
+
+
+async def delete_queue(storm: Storm) -> str:
+    service = storm.random.choice(QUEUES_TO_DELETE)
+    await with_channel(storm, lambda channel: channel.queue_delete(f"checkout.commands.{service}"))
+    lost = await asyncio.to_thread(storm.site.rows, PERHAPS_LOST, service)
+    storm.diary.excused |= {message_id for (message_id,) in lost}
+    return f"queue of {service} deleted"
+
+
+async def take_and_keep(storm: Storm) -> str:
+    """A copy of a service that takes messages and does nothing with them, until its connection ends."""
+    service = storm.random.choice(SERVICES)
+
+    def wedge() -> int:
+        connection = pika.BlockingConnection(pika.URLParameters(storm.site.stack.broker_url))
+        channel = connection.channel()
+        channel.basic_qos(prefetch_count=20)
+        channel.basic_consume(f"checkout.commands.{service}", lambda *_: None)
+        connection.process_data_events(time_limit=ALARM_SECONDS)
+        connection.close()
+        return 0
+
+    await asyncio.to_thread(wedge)
+    return f"a wedged copy of {service} took messages and kept them"
+
+
+async def lose_replies(storm: Storm) -> str:
+    """Empty the queues of web processes, and send them replies to what nobody asked."""
+    queues = [
+        name
+        for (name,) in await asyncio.to_thread(
+            storm.site.rows, "SELECT DISTINCT reply_to FROM checkout_waiter"
+        )
+    ]
+
+    def disturb(channel: BlockingChannel) -> None:
+        for queue in queues:
+            channel.queue_purge(queue)
+            for _ in range(5):
+                properties = pika.BasicProperties(
+                    message_id=uuid.uuid4().hex,
+                    type="reply",
+                    correlation_id=uuid.uuid4().hex,
+                    content_type="application/json",
+                )
+                channel.basic_publish("checkout.replies", queue, b'{"ok": true, "result": {}}', properties)
+
+    await with_channel(storm, disturb)
+    return f"replies lost and invented in {len(queues)} queues"
+
+
+async def with_channel(storm: Storm, use: Callable[[BlockingChannel], T]) -> T:
+    """In a thread, with a connection that no link of the campaign carries."""
+
+    def run() -> T:
+        with pika.BlockingConnection(pika.URLParameters(storm.site.stack.broker_url)) as connection:
+            return use(connection.channel())
+
+    return await asyncio.to_thread(run)

@@ -1,0 +1,78 @@
+"""Clients that are slow, rude or hostile, and sockets that break."""
+
+import asyncio
+import contextlib
+import hashlib
+from urllib.parse import urlsplit
+
+from tests.faults.injectors.storm import Storm
+
+SLOW_CLIENTS = 200
+SLOW_SECONDS = 8
+FORGERY = """<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE paymentService PUBLIC "-//WorldPay//DTD WorldPay PaymentService v1//EN"
+ "http://dtd.worldpay.com/paymentService_v1.dtd">
+<paymentService version="1.4" merchantCode="SANDBOXMERCHANT"><notify><orderStatusEvent orderCode="{order}">
+<payment><paymentMethod>VISA-SSL</paymentMethod>
+<amount value="{minor}" currencyCode="GBP" exponent="2" debitCreditIndicator="credit"/>
+<lastEvent>AUTHORISED</lastEvent></payment>
+<journal journalType="AUTHORISED"/></orderStatusEvent></notify></paymentService>"""
+
+
+async def send_hostile_notifications(storm: Storm) -> str:
+    """What cannot be read, is too large, of nobody's account, and of an order that nobody knows."""
+    unknown = f"pay_{hashlib.sha256(str(storm.random.random()).encode()).hexdigest()[:32]}-1"
+    bodies = {
+        "sandbox": [
+            b"",
+            b"<not xml",
+            b"\xff\xfe\x00",
+            b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+            b"x" * 100_000,
+            FORGERY.format(order=unknown, minor=1250).encode(),
+        ],
+        "nobody": [FORGERY.format(order=unknown, minor=1250).encode()],
+    }
+    statuses = []
+    for account, each in bodies.items():
+        for body in each:
+            url = f"{storm.site.stack.web_url}/notifications/{account}/"
+            async with storm.session.post(url, data=body, headers={"Content-Type": "text/xml"}) as response:
+                statuses.append(response.status)
+    if 500 in statuses:
+        storm.diary.mishaps.append(f"hostile notifications were answered by {statuses}")
+    return f"hostile notifications, answered by {statuses}"
+
+
+async def connect_slowly(storm: Storm) -> str:
+    """Many clients that send their request byte by byte, or nothing at all, or do not read the answer."""
+    parts = urlsplit(storm.site.stack.web_url)
+    writers: list[asyncio.StreamWriter] = []
+
+    async def one(number: int) -> None:
+        _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writers.append(writer)
+        request = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Filler: " + b"a" * 100
+        if number % 3 == 1:
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for position in range(SLOW_SECONDS * 2):
+            if number % 3 == 2:
+                writer.write(request[position : position + 1])
+            await asyncio.sleep(0.5)
+
+    try:
+        async with asyncio.timeout(SLOW_SECONDS * 3):
+            await asyncio.gather(*(one(number) for number in range(SLOW_CLIENTS)), return_exceptions=True)
+    finally:
+        for writer in writers:
+            with contextlib.suppress(OSError):
+                writer.transport.abort()
+    return f"{len(writers)} slow clients"
+
+
+async def drop_sockets(storm: Storm) -> str:
+    """Every WebSocket of the shoppers breaks."""
+    broken = storm.recorder.ears.copy()
+    for ear in broken:
+        ear.abort()
+    return f"{len(broken)} WebSockets dropped"

@@ -1,0 +1,171 @@
+"""Keeps every process of the stack running, and sends some of them to one crash point after another."""
+
+import asyncio
+import os
+import signal
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from random import Random
+
+from checkout import crash_points
+from tests.faults.diary import Diary
+from tests.faults.recorder import now
+from tests.faults.site import Site
+from tests.support.stack import SERVICES
+
+LOOK_SECONDS = 0.1
+END_SECONDS = 25
+# How uvicorn, and our own programs, end when they are asked to.
+ORDERLY = (0, -signal.SIGTERM)
+# The longest way to a crash point, in passes.
+LONGEST_WAY = 25
+# How often a process dies again at the very next pass: what was redelivered crashes it a second time.
+AT_ONCE_AGAIN = 0.4
+
+# These processes are sent to crash points; where there are copies, the second one is spared.
+POINTS = {
+    **{name: [point for point in crash_points.POINTS if point.startswith("worker.")] for name in SERVICES},
+    "web": [point for point in crash_points.POINTS if point.startswith("web.")],
+    "relay": [
+        point for point in crash_points.POINTS if point.startswith(("relay.", "timers.", "dead_letters."))
+    ],
+}
+POINTS["payments"] += [point for point in crash_points.POINTS if point.startswith("payments.")]
+
+
+@dataclass
+class Tour:
+    """The crash points that one process has still to visit, and those that it has died at."""
+
+    left: deque[str]
+    hit: Counter[str] = field(default_factory=Counter)
+    armed: str = ""
+
+    def next(self, died: bool) -> str:
+        """Where to die next; empty when the tour is over."""
+        if self.armed and died:
+            point = self.armed.partition(":")[0]
+            self.hit[point] += 1
+            self.left.remove(self.armed)
+        elif self.armed:
+            # Something else came first: perhaps the point is seldom reached. Another one is tried.
+            self.left.rotate(-1)
+        self.armed = self.left[0] if self.left else ""
+        return self.armed
+
+
+class Keeper:
+    """Restarts what has ended. What ends by itself, and not at a crash point, is a mishap."""
+
+    def __init__(self, site: Site, diary: Diary, random: Random, rounds: int) -> None:
+        self.site = site
+        self._diary = diary
+        self._expected: set[str] = set()
+        self._environment: dict[str, dict[str, str]] = {}
+        self._is_touring = False
+        self._tours = {name: Tour(_visits(points, random, rounds)) for name, points in POINTS.items()}
+
+    @property
+    def hits(self) -> Counter[str]:
+        """How often which process has died at which point: `payments at worker.committed`."""
+        return Counter(
+            {
+                f"{name} at {point}": times
+                for name, tour in self._tours.items()
+                for point, times in tour.hit.items()
+            }
+        )
+
+    @property
+    def tours_are_over(self) -> bool:
+        return not self.missed
+
+    @property
+    def missed(self) -> list[str]:
+        """Points at which no process that has them has died."""
+        return [
+            f"{name} at {point}"
+            for name, points in POINTS.items()
+            for point in points
+            if not self._tours[name].hit[point]
+        ]
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for name, program in self.site.programs.items():
+                if program.exit_code is not None:
+                    await self._restart(name, program.exit_code)
+
+    async def start_tours(self) -> None:
+        """From now on processes die at crash points: each is restarted to begin with."""
+        self._is_touring = True
+        for name in POINTS:
+            await self.terminate(name)
+
+    async def end_tours(self) -> None:
+        """Nothing dies any more: those that are still armed are restarted."""
+        self._is_touring = False
+        for name, tour in self._tours.items():
+            if tour.armed:
+                tour.armed = ""
+                self.kill(name)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL; it is restarted at once."""
+        self._expected.add(name)
+        self._signal(name, signal.SIGKILL)
+
+    async def terminate(self, name: str, **environment: str) -> None:
+        """SIGTERM, and started again when it has ended, with these settings until it is started again."""
+        self._expected.add(name)
+        self._environment[name] = environment
+        program, before = self.site.programs[name], self.site.programs[name].pid
+        self._signal(name, signal.SIGTERM)
+        deadline = now() + END_SECONDS
+        while program.is_alive and program.pid == before:
+            if now() > deadline:
+                self._diary.mishaps.append(f"{name} did not end within {END_SECONDS} s of SIGTERM")
+                self._signal(name, signal.SIGKILL)
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def pause(self, name: str, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT after this long."""
+        pid = self.site.programs[name].pid
+        self._signal(name, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            if self.site.programs[name].pid == pid:
+                self._signal(name, signal.SIGCONT)
+
+    def _signal(self, name: str, number: int) -> None:
+        program = self.site.programs[name]
+        if program.is_alive:
+            os.kill(program.pid, number)
+
+    async def _restart(self, name: str, exit_code: int) -> None:
+        tour = self._tours.get(name)
+        died_at_point = bool(tour and tour.armed and exit_code == crash_points.KILLED)
+        is_ours = name in self._expected and exit_code in (*ORDERLY, -signal.SIGKILL)
+        if not (died_at_point or is_ours):
+            self._diary.mishaps.append(f"{name} ended by itself with code {exit_code}")
+        self._expected.discard(name)
+        environment = self._environment.pop(name, {})
+        if tour and (self._is_touring or died_at_point):
+            armed = tour.next(died_at_point)
+            if self._is_touring and armed:
+                environment = {**environment, "CHECKOUT_CRASH_AT": armed}
+        await asyncio.to_thread(lambda: self.site.programs[name].start(**environment))
+
+
+def _visits(points: list[str], random: Random, rounds: int) -> deque[str]:
+    visits: list[str] = []
+    for _ in range(rounds):
+        for point in random.sample(points, len(points)):
+            visits.append(f"{point}:{random.randint(2, LONGEST_WAY)}")
+            if random.random() < AT_ONCE_AGAIN:
+                visits.append(f"{point}:1")
+    return deque(visits)

@@ -1,0 +1,103 @@
+"""The provider is out of reach, or does not keep to what it should answer and tell."""
+
+from random import Random
+from typing import Any
+
+from tests.faults.injectors.storm import Storm
+
+# Longer than the product waits for an answer, shorter than it takes for a request to count as lost.
+HOLD_SECONDS = 5
+REPLY_FAULTS = {
+    "hang_before": 4,
+    "hang_after": 8,
+    "reset_before": 6,
+    "reset_after": 12,
+    "500_before": 4,
+    "500_after": 8,
+    "503_before": 4,
+    "503_after": 6,
+    "after_notification": 16,
+    "cut": 6,
+    "truncated": 6,
+    "empty": 4,
+    "html": 4,
+    "raw_ampersand": 4,
+    "wrong_encoding": 2,
+    "last_event_null": 2,
+    "last_event_unknown": 2,
+}
+NOTIFICATION_FAULTS = {
+    "duplicate": 20,
+    "replayed": 10,
+    "overtaken": 10,
+    "lost": 10,
+    "lost_once": 10,
+    "malformed": 6,
+    "wrong_amount": 2,
+    "wrong_currency": 2,
+    "wrong_merchant": 2,
+    "wrong_order": 4,
+    "contradictory": 3,
+    "unknown_status": 5,
+    "no_journal": 5,
+    "no_reference": 5,
+}
+# Of a thousand replies, or notifications, how many per unit of weight above.
+PER_MILLE = 0.6
+
+
+async def hold_and_cut(storm: Storm) -> str:
+    """Requests are under way, and nobody ever hears of them again."""
+    link = storm.site.provider_link
+    link.hold()
+    try:
+        await storm.last(HOLD_SECONDS)
+    finally:
+        link.cut()
+    return "link to the provider silent, then cut"
+
+
+async def hold_and_let_go(storm: Storm) -> str:
+    """Requests reach the provider when nobody waits for the answer any more."""
+    link = storm.site.provider_link
+    link.hold()
+    try:
+        await storm.pause(HOLD_SECONDS)
+    finally:
+        link.let_go()
+    return "link to the provider silent, then let go"
+
+
+async def cut(storm: Storm) -> str:
+    storm.site.provider_link.cut()
+    return "link to the provider cut"
+
+
+async def refuse(storm: Storm) -> str:
+    await storm.site.provider_link.refuse()
+    try:
+        await storm.last(2)
+    finally:
+        await storm.site.provider_link.accept()
+    return "provider refuses connections"
+
+
+def misbehaviour(random: Random) -> dict[str, Any]:
+    """The sandbox's knobs for a whole campaign: everything now and then, each with a seed of its own."""
+    return {
+        "reset": True,
+        "knob": [
+            {"verb": "any", "fault": fault, **_now_and_then(weight, random)}
+            for fault, weight in REPLY_FAULTS.items()
+        ]
+        + [{"verb": "any", "delay_ms": 300, "spread": 1.0, **_now_and_then(50, random)}],
+        "notification": [
+            {"fault": fault, "copies": 2, "delay_ms": 200, **_now_and_then(weight, random)}
+            for fault, weight in NOTIFICATION_FAULTS.items()
+        ]
+        + [{"delay_ms": 5_000, **_now_and_then(20, random)}],
+    }
+
+
+def _now_and_then(weight: int, random: Random) -> dict[str, Any]:
+    return {"times": None, "probability": weight * PER_MILLE / 1000, "seed": random.randrange(1_000_000)}

@@ -1,0 +1,35 @@
+"""The short form of the fault campaign, as CI runs it: `make faults` is the same with more to say."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.faults.injectors.table import BY_THE_SANDBOX, FAULTS, ROLLING_RESTART
+from tests.support.program import ROOT
+
+PAYMENTS = int(os.environ.get("CAMPAIGN_PAYMENTS", "3000"))
+LONGEST_MINUTES = 4.5
+NUMBERS = {f"F{number}" for number in range(1, 26)}
+
+
+def test_every_fault_of_the_list_is_in_the_table():
+    assert {*(fault.number for fault in FAULTS), ROLLING_RESTART.number, *BY_THE_SANDBOX} == NUMBERS
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.postgresql
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_nothing_is_lost_or_done_twice_whatever_breaks(tmp_path):
+    """It starts a RabbitMQ and a PostgreSQL of its own, since it kills them."""
+    path = tmp_path / "report.json"
+    command = [sys.executable, "-m", "tests.faults", "--payments", str(PAYMENTS), "--json", str(path)]
+    command += ["--at-most", str(LONGEST_MINUTES)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, f"{run.stdout[-20_000:]}\n{run.stderr[-5_000:]}"
+    report = json.loads(path.read_text())
+    assert report["faults_in_all"] >= 100
+    assert set(report["faults"]) == NUMBERS

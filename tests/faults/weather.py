@@ -1,0 +1,63 @@
+"""The faults of a whole campaign: from the first rolling restart until everything is mended."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.faults.injectors import provider, table
+from tests.faults.injectors.storm import Storm, inject, run_lane
+from tests.faults.recorder import NO_ANSWER, now
+
+# How many purchases come between two faults of a lane.
+BREATHS = {table.PROCESSES: 30, table.BROKER: 50, table.DATABASE: 100, table.OUTSIDE: 50}
+
+
+async def roll_in_good_weather(storm: Storm) -> None:
+    """Every process restarted while nothing else is broken: no shopper may notice."""
+    began = now()
+    await inject(table.ROLLING_RESTART, storm)
+    for history in storm.recorder.histories.values():
+        for seen in history:
+            if seen.at > began and (seen.status == NO_ANSWER or seen.status >= 500):
+                storm.diary.mishaps.append(f"noticed during the rolling restart: {seen}")
+
+
+@asynccontextmanager
+async def blowing(storm: Storm) -> AsyncIterator[list[asyncio.Event]]:
+    """Faults in every lane, crash points and a provider that misbehaves, while the block runs.
+
+    Yields what says of each lane that all its faults have been.
+    """
+    await storm.site.set_scenario(provider.misbehaviour(storm.random))
+    await storm.keeper.start_tours()
+    rounds = {name: asyncio.Event() for name in table.lanes()}
+    lanes = [
+        asyncio.create_task(run_lane(faults, storm, BREATHS[name], rounds[name]))
+        for name, faults in table.lanes().items()
+    ]
+    try:
+        yield list(rounds.values())
+    finally:
+        storm.over.set()
+        await asyncio.gather(*lanes)
+        await storm.keeper.end_tours()
+        await asyncio.to_thread(storm.site.stack.wait_until_ready)
+
+
+async def provider_faults(storm: Storm) -> dict[str, dict[str, int]]:
+    """What the sandbox did wrong, by occasion and fault; from now on it does nothing wrong."""
+    listing = await storm.site.set_scenario({"reset": True})
+    incidents: dict[str, dict[str, int]] = listing["incidents"]
+    return incidents
+
+
+def by_number(storm: Storm, incidents: dict[str, dict[str, int]]) -> Counter[str]:
+    """All faults by number, the sandbox's too."""
+    counts = storm.diary.counts()
+    by_fault: Counter[str] = Counter()
+    for faults in incidents.values():
+        by_fault.update(faults)
+    for number, names in table.BY_THE_SANDBOX.items():
+        counts[number] += sum(by_fault[name] for name in names)
+    return counts
