@@ -1,4 +1,4 @@
-"""``manage.py run_relay``: outbox and deadlines. May run in any number of copies."""
+"""``manage.py run_relay``: outbox, timers, dead letters. May run in any number of copies."""
 
 import asyncio
 import signal
@@ -13,7 +13,7 @@ from checkout.relay import run_relay
 class Command(BaseCommand):
     """See the module."""
 
-    help = "Publishes outbox rows that are due and lets deadlines pass, until stopped."
+    help = "Publishes outbox rows that are due, lets time pass and keeps dead letters, until stopped."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT, then finish the round."""
