@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import requests
 
-from checkout.errors import ProviderMisconfigured
+from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
 from checkout.providers.base import Account, Outcome, ProviderResult
 from checkout.providers.registry import get_provider
 from checkout.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.providers.contract import ProviderContract, order_code
 from tests.providers.requests_to_make import authorisation
 from tests.sandbox.inbox import Inbox
-from tests.sandbox.merchant import Merchant, form_action, hidden_fields
+from tests.sandbox.merchant import Merchant, form_action, hidden_fields, turn
 from tests.support.program import Program
 from tests.support.waiting import wait_until
 
@@ -131,6 +131,40 @@ def test_the_device_data_page_takes_our_token(shop):
     page = requests.post(form.action, {**form.fields, "Bin": "444433"}, timeout=20)
     assert page.status_code == 200, page.text
     assert re.search(r"SessionId|session", page.text)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("reset_before", OutcomeUnknown),
+        ("reset_after", OutcomeUnknown),
+        ("cut", OutcomeUnknown),
+        ("503_after", OutcomeUnknown),
+        ("truncated", ProviderReplyInvalid),
+        ("empty", ProviderReplyInvalid),
+        ("html", ProviderReplyInvalid),
+    ],
+)
+def test_what_breaks_on_the_way_leaves_the_outcome_open(sandbox, shop, order_code, fault, error):
+    turn(sandbox.url, knob={"verb": "submit", "fault": fault})
+    with pytest.raises(error):
+        shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
+    arrived = fault != "reset_before"
+    assert shop.provider.inquire(order_code).outcome == (Outcome.APPROVED if arrived else Outcome.NOT_SENT)
+
+
+@pytest.mark.parametrize("fault", ["raw_ampersand", "wrong_encoding", "after_notification", "drip"])
+def test_what_is_only_untidy_is_understood(sandbox, shop, order_code, fault):
+    turn(sandbox.url, knob={"verb": "submit", "fault": fault, "drip_ms": 1})
+    result = shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
+    assert result.outcome == Outcome.APPROVED
+
+
+@pytest.mark.parametrize("fault", ["last_event_null", "last_event_unknown"])
+def test_a_status_that_says_nothing_leaves_the_outcome_open(sandbox, shop, order_code, fault):
+    turn(sandbox.url, knob={"verb": "submit", "fault": fault})
+    result = shop.provider.authorise(authorisation(order_code, sealed_card=shop.cards["approve"]))
+    assert result.outcome == Outcome.UNKNOWN
 
 
 def test_wrong_credentials_are_the_operators_business(sandbox, shop, order_code):

@@ -40,7 +40,6 @@ class Paid:
 
     payment: Payment
     attempt: Attempt
-    order: Order
 
     def operation(self, kind: str, minor: int, state: str = Operation.State.DONE) -> Operation:
         """In our books only, ledger included when it is done."""
@@ -70,16 +69,23 @@ class Paid:
                 currency="GBP",
             )
 
+
+@dataclass
+class Twinned(Paid):
+    """The same, and the order as the provider without a network has it."""
+
+    order: Order
+
     def books_have(self, *, captured: int = 0, refunded: int = 0) -> None:
         """In the provider's books only."""
         self.order.captured, self.order.refunded = Money(captured, "GBP"), Money(refunded, "GBP")
 
 
 @pytest.fixture
-def paid(account: ProviderAccount, books: Books) -> Callable[[], Paid]:
+def paid(account: ProviderAccount, books: Books) -> Callable[[], Twinned]:
     """Makes such payments, none of which has changed for two hours."""
 
-    def make() -> Paid:
+    def make() -> Twinned:
         payment = Payment.objects.create(
             merchant=account.merchant,
             order_reference=f"A-{Payment.objects.count()}",
@@ -105,6 +111,6 @@ def paid(account: ProviderAccount, books: Books) -> Callable[[], Paid]:
             submitted_at=timezone.now() - LONG_AGO,
         )
         books.orders[order.order_code] = order
-        return Paid(payment, attempt, order)
+        return Twinned(payment, attempt, order)
 
     return make

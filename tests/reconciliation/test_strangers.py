@@ -53,14 +53,21 @@ def test_an_order_without_money_is_none(stranger):
     assert reconcile() == []
 
 
-def test_the_list_is_gone_through_from_where_the_last_run_ended(stranger, monkeypatch):
-    periods = []
+@pytest.fixture
+def periods(monkeypatch):
+    """From when until when the provider was asked to list."""
+    asked = []
     orders = MemoryProvider.orders
-    monkeypatch.setattr(
-        MemoryProvider,
-        "orders",
-        lambda provider, since, until: (periods.append((since, until)), orders(provider, since, until))[1],
-    )
+
+    def noted(provider, since, until):
+        asked.append((since, until))
+        return orders(provider, since, until)
+
+    monkeypatch.setattr(MemoryProvider, "orders", noted)
+    return asked
+
+
+def test_the_list_is_gone_through_from_where_the_last_run_ended(stranger, periods):
     reconcile()
     first = list(periods)
     assert all(end == begin for (_, end), (begin, _) in pairwise(first))
@@ -72,11 +79,9 @@ def test_the_list_is_gone_through_from_where_the_last_run_ended(stranger, monkey
     assert periods[0][0] == reached
 
 
-def test_busy_times_are_asked_for_in_shorter_pieces(account, books, monkeypatch):
+def test_busy_times_are_asked_for_in_shorter_pieces(account, books, periods, monkeypatch):
     monkeypatch.setattr("checkout.reconciliation.provider_books.FEW", 1)
     monkeypatch.setattr("checkout.reconciliation.provider_books.MANY", 1)
-    lengths = []
-    orders = MemoryProvider.orders
     begin = timezone.now() - LONG_AGO
     for number in range(6):
         books.orders[f"o-{number}"] = Order(
@@ -86,12 +91,8 @@ def test_busy_times_are_asked_for_in_shorter_pieces(account, books, monkeypatch)
             state=OrderState.REFUSED,
             submitted_at=begin + timedelta(minutes=number),
         )
-    monkeypatch.setattr(
-        MemoryProvider,
-        "orders",
-        lambda provider, since, until: (lengths.append(until - since), orders(provider, since, until))[1],
-    )
     reconcile(since=begin)
+    lengths = [until - since for since, until in periods]
     assert lengths[1] == lengths[0] / 2
     assert lengths[-2] > lengths[1]
 

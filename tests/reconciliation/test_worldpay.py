@@ -46,7 +46,7 @@ def paid(account, provider) -> Paid:
         state=AttemptState.AUTHORISED,
     )
     provider.submit(attempt.order_code)
-    return Paid(payment, attempt, order=None)
+    return Paid(payment, attempt)
 
 
 def captured(provider, order_code, minor):

@@ -155,7 +155,7 @@ class Merchant:
         orders = self.statement(order=order_code)["orders"]
         return dict(orders[0]) if orders else {}
 
-    def statement(self, **query: object) -> dict[str, Any]:
+    def statement(self, **query: str | float) -> dict[str, Any]:
         answer = requests.get(f"{self.url}/books.json", query, timeout=20)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())

@@ -40,6 +40,16 @@ def test_an_overtaken_one_comes_after_the_next_of_its_order(notifying, inbox):
     arrived(inbox, "ERROR", "CAPTURED", "AUTHORISED")
 
 
+def test_an_overtaken_one_is_not_satisfied_with_those_that_were_there_before_it(notifying, inbox):
+    notifying.submit("order-1")
+    arrived(inbox, "AUTHORISED")
+    turn(notifying.url, notification={"journal": "CAPTURED", "fault": "overtaken"})
+    notifying.capture("order-1", 1050)
+    wait_until(lambda: notifying.books("order-1")["captured"] == 1050, "the booking")
+    notifying.refund("order-1", 1)
+    arrived(inbox, "AUTHORISED", "REFUNDED", "CAPTURED")
+
+
 def test_a_lost_one_never_comes(notifying, inbox):
     turn(notifying.url, notification={"journal": "AUTHORISED", "fault": "lost"})
     notifying.submit("order-1")
