@@ -1,6 +1,7 @@
 """The whole back end in this process: in-memory broker, services, relay, a provider without a network."""
 
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -18,6 +19,8 @@ from checkout.providers.memory_books import Books, books_of, forget_books
 def shop(transactional_db: None, settings: Settings) -> Merchant:
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {"memory": {}}
     settings.CHECKOUT_RELAY_POLL_SECONDS = 0.05
+    # A broker of its own: what the test before has left in its queues is none of this one's business.
+    settings.BROKER_URL = f"memory://{uuid4().hex}"
     merchant = Merchant.objects.create(code="shop", name="The Shop")
     ProviderAccount.objects.create(
         merchant=merchant,
