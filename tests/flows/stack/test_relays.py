@@ -1,0 +1,78 @@
+"""Two relays as processes: poison is put aside and can be sent again, and one of them is enough."""
+
+import pika
+import pytest
+
+from checkout.tryout.scenarios import FRICTIONLESS
+from tests.flows.stack.shopping import paid_once, rows, shopper_at
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(150)]
+
+KEPT = "SELECT copies, service, headers::text FROM checkout_deadletter WHERE requeued_at IS NULL"
+APPLIED = "SELECT 1 FROM checkout_providernotification WHERE state = 'applied' AND body LIKE %s"
+
+
+def test_poison_is_put_aside_with_others_going_on_and_dies_again_when_it_is_sent_again(start_stack):
+    stack = start_stack(copies={"relay": 2}, environment={"CHECKOUT_RECONCILIATION_SECONDS": "86400"})
+    publish_poison(stack)
+    wait_until(lambda: rows(stack, KEPT), "the dead letter")
+    assert rows(stack, KEPT) == [(1, "notifications", '{"schema-version": 1}')]
+    paid_once(stack, pays(stack))
+    stack.manage(
+        "shell",
+        "--command",
+        "from checkout.models import DeadLetter; from checkout.operations import requeue_dead_letter;"
+        " requeue_dead_letter(DeadLetter.objects.get().pk, by='Ada')",
+    )
+    wait_until(lambda: [row[0] for row in rows(stack, KEPT)] == [2], "it to die again")
+
+
+def test_when_one_of_two_relays_dies_the_other_does_all_the_work(start_stack):
+    stack = start_stack(
+        copies={"relay": 2},
+        environment={"CHECKOUT_RECONCILIATION_SECONDS": "86400"},
+        own={"relay": {"CHECKOUT_CRASH_AT": "relay.taken"}},
+    )
+    shoppers = []
+    while stack.programs["relay"].is_alive:
+        shoppers.append(pays(stack))
+        wait_until(
+            lambda: not stack.programs["relay"].is_alive or is_told(stack, shoppers[-1]),
+            "a notification to be applied, or the relay to die of it",
+        )
+    shoppers.append(pays(stack))
+    for shopper in shoppers:
+        # What the dead relay had taken is due again after its lease of 30 s.
+        wait_until(lambda: is_captured(stack, shopper), "the capture to be told", seconds=80)  # noqa: B023
+        paid_once(stack, shopper)
+
+
+def pays(stack):
+    shopper = shopper_at(stack, FRICTIONLESS)
+    shopper.pay(shopper.order())
+    return shopper
+
+
+def is_told(stack, shopper) -> bool:
+    return bool(rows(stack, APPLIED, f"%{shopper.reference}%"))
+
+
+def is_captured(stack, shopper) -> bool:
+    query = "SELECT state FROM checkout_payment WHERE reference = %s"
+    return rows(stack, query, shopper.reference) == [("captured",)]
+
+
+def publish_poison(stack) -> None:
+    properties = pika.BasicProperties(
+        type="notifications.send_receipt",
+        message_id="poison",
+        content_type="application/json",
+        delivery_mode=2,
+        headers={"sealed": "a card", "schema-version": 1},
+    )
+    with pika.BlockingConnection(pika.URLParameters(stack.broker_url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        body = b'{"payment": "pay_unknown"}'
+        channel.basic_publish("checkout.commands", "notifications", body, properties, mandatory=True)
