@@ -204,7 +204,7 @@ class Message:
                 carries_sealed=row.carries_sealed,
             )
             for row in rows
-            if row.is_left_to_creator
+            if row.carries_sealed or row.is_left_to_creator
         ]
 
     def _answer(self, reply: Reply) -> None:

@@ -24,6 +24,7 @@ BATCH = 100
 LEASE_SECONDS = 30.0
 PUBLISH_TIMEOUT_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 300.0
+LEFT_TO_REDELIVERY = "left to the redelivery of its cause, which has its secret"
 
 
 class Relay:
@@ -100,11 +101,15 @@ class Relay:
             if connections[database].features.has_select_for_update_skip_locked:
                 due = due.select_for_update(skip_locked=True)
             rows = list(due.order_by("available_at")[:BATCH])
+            first_seen = [row.pk for row in rows if _had_secret(row)]
+            every = self._model._default_manager.using(database)
             if rows:
-                self._model._default_manager.using(database).filter(pk__in=[row.pk for row in rows]).update(
+                every.filter(pk__in=[row.pk for row in rows]).update(
                     available_at=now + timedelta(seconds=self._lease_seconds)
                 )
-        return rows
+            if first_seen:
+                every.filter(pk__in=first_seen).update(attempts=1, last_error=LEFT_TO_REDELIVERY)
+        return [row for row in rows if row.pk not in first_seen]
 
     async def _publish(self, row: AbstractOutboxMessage) -> Exception | None:
         try:
@@ -144,6 +149,16 @@ def _clock_of(database: str) -> datetime | Now:
     A database server's, where there is one; SQLite's is that of the one machine it is on.
     """
     return Now() if connections[database].vendor == "postgresql" else timezone.now()
+
+
+def _had_secret(row: AbstractOutboxMessage) -> bool:
+    """Whether the row is seen for the first time, and its message had a sealed secret, which no row has.
+
+    The message that caused it has the secret too, and is about to be delivered again: after an outage of the
+    broker just when relays publish again. Whoever handles that sends this one complete. Only what is still
+    here after a lease has lost its secret.
+    """
+    return row.carries_sealed and not row.attempts
 
 
 def _pause_seconds(attempts: int) -> float:

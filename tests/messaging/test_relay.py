@@ -67,6 +67,15 @@ async def test_a_delayed_message_is_published_when_its_time_has_come(lab: Memory
     await within(relay)
 
 
+async def test_what_had_a_secret_is_published_without_it_when_nobody_has_come_to_do_so(lab: MemoryLab):
+    relay = Relay(await lab.broker(), OutboxMessage, lease_seconds=0)
+    row = await in_thread(owed)
+    await in_thread(OutboxMessage.objects.update, carries_sealed=True)
+    assert await relay.publish_due() == 0
+    assert "redelivery" in (await in_thread(row_of, row)).last_error
+    assert await relay.publish_due() == 1
+
+
 async def test_a_message_published_twice_is_handled_once(lab: MemoryLab):
     """As after a crash between the publishing and the mark."""
     client = await client_of(lab)

@@ -7,11 +7,13 @@ import pytest
 from channels.layers import get_channel_layer
 from django.contrib.auth.models import Group
 from django.db import OperationalError
+from django.utils import timezone
 
 from checkout.database import in_thread
 from checkout.messaging import worker
 from checkout.messaging.broker import get_broker
 from checkout.messaging.outbox import enqueue
+from checkout.messaging.relay import Relay
 from checkout.messaging.service import CommandRejected, Message, Reply, Service
 from checkout.models import InboxMessage, OutboxMessage
 from tests.messaging.conftest import at_work
@@ -90,6 +92,26 @@ async def test_what_a_crash_left_unpublished_is_published_at_the_redelivery(lab:
     assert await in_thread(Group.objects.count) == 1
     await a_moment(client.broker)
     assert len(client.replies) == 0
+
+
+async def test_a_relay_that_comes_first_does_not_cost_the_secret(lab: MemoryLab):
+    service = Service("crashing")
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        lab.server.stop()
+        return Greeted("once")
+
+    client = await client_of(lab)
+    relay = Relay(await lab.broker(), OutboxMessage, lease_seconds=0)
+    async with at_work(await lab.broker(), service):
+        await client.send("crashing", client.command("greet", sealed="secret"))
+        await until(InboxMessage.objects.exists)
+        await in_thread(OutboxMessage.objects.update, available_at=timezone.now())
+        assert await in_thread(relay.take) == []
+        lab.server.resume()
+        assert (await client.reply_envelope()).sealed == "secret"
+        await until(everything_is_marked)
 
 
 async def test_an_attempt_that_fails_is_repeated_with_nothing_left_of_it(lab: MemoryLab):
