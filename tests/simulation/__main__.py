@@ -1,10 +1,9 @@
 import sys, os, time, logging
 os.environ["DJANGO_SETTINGS_MODULE"]="tests.simulation.settings"
+from tests.simulation import logbook
 import django
 django.setup()
-logging.disable(logging.CRITICAL)
-import structlog
-structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+logbook.take_over()
 from django.core.management import call_command
 from django.db import connection
 call_command("migrate",verbosity=0)

@@ -36,6 +36,10 @@ class Chance:
         self._pace = self._random.choice((0.001, 0.02, 0.3))
         self.happened: dict[str, int] = {}
 
+    def calm_down(self) -> None:
+        """No faults any more."""
+        self._rates = dict.fromkeys(self._rates, 0.0)
+
     def happens(self, fault: str) -> bool:
         """Whether ``fault`` happens now."""
         rate = self._rates[fault]

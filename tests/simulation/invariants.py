@@ -133,7 +133,8 @@ def _stock(world: "World", books: Ledgers) -> Iterator[str]:
     reservations = dict(books.rows("SELECT payment_reference, state FROM checkout_reservation"))
     for payment, state in books.payments.items():
         reservation = reservations.get(payment, "released")
-        if state in UNPAID and reservation != "released":
+        # Of an authorisation that is voided later the order has been confirmed before; it is not ours to undo.
+        if state in UNPAID and state != P.VOIDED and reservation != "released":
             yield f"I4: {payment} is {state}, and its stock is {reservation}"
         if PaymentState(state).is_paid and reservation != "confirmed":
             yield f"I4: {payment} is {state}, and its stock is {reservation}"

@@ -6,15 +6,14 @@ import heapq
 import math
 from collections.abc import Callable
 from contextvars import Context
+from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
-
+from tests.simulation import timetable
 from tests.simulation.clock import Clock
 from tests.simulation.processes import Crash, owner_of
 from tests.simulation.threads import Thread
 
-POLL_SECONDS: float = settings.CHECKOUT_RELAY_POLL_SECONDS
 # Many times what the longest schedule needs: something goes round in circles.
 MAX_ROUNDS = 50_000
 
@@ -38,10 +37,26 @@ def _run_unless_dead(handle: Any) -> None:
         handle._context.run(handle._callback, *handle._args)
 
 
+@dataclass(eq=False, slots=True)
+class _Poll:
+    """A timer of the relay that would only look whether something is due."""
+
+    name: str
+    timer: asyncio.TimerHandle
+    interval: float
+
+    def tick(self, due: float | None) -> float:
+        """Return when this poller would look for the first time at or after ``due``."""
+        if due is None:
+            return math.inf
+        missed = max(0, math.ceil((due - self.timer.when()) / self.interval))
+        return self.timer.when() + missed * self.interval
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """Runs what is ready; when nothing is, the clock jumps to the next timer. Stops when there is none.
 
-    Timers of the relay's poll interval are not fired while ``next_due`` says that a poll would find nothing:
+    The relay's polls are passed over while ``next_due`` says that a poll would find nothing:
     that changes nothing but the cost, since virtual hours pass while a provider is asked again and again.
     Stops at ``last_moment`` whatever is left to do.
     """
@@ -52,9 +67,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._clock_resolution = 1e-6
         self._selector = self
         self._last_moment = last_moment
-        self._polls: list[_Timer] = []
+        self._polls: list[_Poll] = []
         self.paused: set[Thread] = set()
-        self.next_due: Callable[[], float | None] = lambda: None
+        self.next_due: Callable[[str], float | None] = lambda _timer: None
         self.rounds = 0
         self.is_at_rest = True
         self.left_undone: list[asyncio.Handle] = []
@@ -79,12 +94,21 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> asyncio.TimerHandle:
         """See BaseEventLoop."""
         timer = _Timer(when, callback, args, self, context)
-        if abs(when - self._clock.now - POLL_SECONDS) < 1e-9:
-            self._polls.append(timer)
+        poll = self._as_poll(timer)
+        if poll is not None:
+            self._polls.append(poll)
         else:
             heapq.heappush(self._scheduled, timer)
             timer._scheduled = True
         return timer
+
+    def _as_poll(self, timer: asyncio.TimerHandle) -> "_Poll | None":
+        task = asyncio.current_task(self)
+        if task is None or task.get_name() not in timetable.TIMERS:
+            return None
+        wait = timer.when() - self._clock.now
+        interval = next((known for known in timetable.INTERVALS if abs(wait - known) < 1e-6), None)
+        return None if interval is None else _Poll(task.get_name(), timer, interval)
 
     def begin_closing(self) -> None:
         """From now on the dead act, too: what they left behind is to be unwound like everything else."""
@@ -117,28 +141,25 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _next_poll(self, next_timer: float) -> float:
         """Make the next poll that may find something ready, unless ``next_timer`` is earlier; return when."""
         self._polls = [
-            poll for poll in self._polls if not poll.cancelled() and owner_of(poll._context).is_alive
+            poll
+            for poll in self._polls
+            if not poll.timer.cancelled() and owner_of(poll.timer._context).is_alive
         ]
-        if not self._polls or min(poll.when() for poll in self._polls) > next_timer:
+        if not self._polls or min(poll.timer.when() for poll in self._polls) > next_timer:
             return next_timer
-        due = self.next_due()
-        if due is None:
-            return next_timer
-        when, poll = min(((_tick(poll, due), poll) for poll in self._polls), key=lambda pair: pair[0])
-        if when > next_timer:
-            return next_timer
-        self._polls.remove(poll)
-        self._ready.append(poll)
-        return when
+        due = {name: self.next_due(name) for name in {poll.name: None for poll in self._polls}}
+        first: _Poll | None = None
+        for poll in self._polls:
+            when = poll.tick(due[poll.name])
+            if when < next_timer:
+                next_timer, first = when, poll
+        if first is not None:
+            self._polls.remove(first)
+            self._ready.append(first.timer)
+        return next_timer
 
     def _process_events(self, event_list: list[Any]) -> None:
         pass
 
     def _write_to_self(self) -> None:
         pass
-
-
-def _tick(poll: asyncio.TimerHandle, due: float) -> float:
-    """Return when the poller that waits for ``poll`` would look for the first time at or after ``due``."""
-    missed = max(0, math.ceil((due - poll.when()) / POLL_SECONDS))
-    return poll.when() + missed * POLL_SECONDS

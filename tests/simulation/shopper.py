@@ -36,11 +36,11 @@ class Shopper:
         self._chance = world.chance
         self._number = number
         self.reference = ""
+        self.amount = Money(world.chance.number(2, 5000), CURRENCY)
 
     async def run(self) -> None:
         """Go shopping, until paid, given up or out of patience."""
         chance = self._chance
-        amount = Money(chance.number(2, 5000), CURRENCY)
         lines = [
             {"sku": sku, "quantity": chance.number(1, 2)} for sku in ("tea", "cup") if chance.of(0.5)
         ] or [{"sku": "tea", "quantity": 1}]
@@ -50,7 +50,7 @@ class Shopper:
             lambda: operations.create_payment(
                 Merchant.objects.get(),
                 order_reference=f"order-{self._number}",
-                amount=amount,
+                amount=self.amount,
                 lines=lines,
                 description="Tea",
                 shopper_email=email,

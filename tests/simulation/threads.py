@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import greenlet
@@ -18,7 +19,8 @@ class Thread:
     """A function that runs at once and in one go, but for its calls of ``pause``."""
 
     def __init__(self, loop: "VirtualLoop", function: Callable[[], Any]) -> None:
-        self.future: asyncio.Future[Any] = loop.create_future()
+        self.future: Future[Any] = Future()
+        self.future.set_running_or_notify_cancel()
         self._loop = loop
         self._function = function
         self._process: Process = current()
@@ -64,7 +66,7 @@ def pause(seconds: float) -> None:
 def take_over() -> None:
     """Let all database work of this process be done in threads of this kind, on one connection."""
 
-    def submit(_executor: object, function: Callable[[], Any]) -> asyncio.Future[Any]:
+    def submit(_executor: object, function: Callable[[], Any]) -> Future[Any]:
         loop: VirtualLoop = asyncio.get_running_loop()
         if loop.is_closing:
             raise Crash

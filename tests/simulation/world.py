@@ -10,16 +10,19 @@ from django.db import OperationalError
 
 from checkout import crash_points
 from checkout.conf import conf
+from checkout.database import in_thread
 from checkout.messaging.memory_server import MemoryServer
 from checkout.messaging.worker import Worker
 from checkout.models import InboxMessage, OutboxMessage
 from checkout.providers.memory_books import OrderState
+from checkout.reconciliation import reconcile
 from checkout.relay import run_relay
 from checkout.services import SERVICES
 from checkout.states import PaymentState
-from tests.simulation import invariants, network, timetable
+from tests.simulation import invariants, logbook, network, timetable
 from tests.simulation.bank import Bank
 from tests.simulation.chance import Chance
+from tests.simulation.clerk import Clerk
 from tests.simulation.clock import Clock
 from tests.simulation.database.base import DatabaseWrapper
 from tests.simulation.loop import VirtualLoop
@@ -32,7 +35,8 @@ from tests.simulation.web import Unanswered, Web
 
 T = TypeVar("T")
 
-DAY = 86_400.0
+HOUR = 3600.0
+DAY = 24 * HOUR
 LONGEST_SECONDS = 20 * DAY
 STOCK = 10
 WEBS = ("web 1", "web 2")
@@ -53,7 +57,7 @@ class World:
         self.violations: list[str] = []
         self.points: Counter[str] = Counter()
         self.loop = VirtualLoop(clock, LONGEST_SECONDS)
-        self.loop.next_due = lambda: timetable.next_due(self.rows, clock)
+        self.loop.next_due = lambda timer: timetable.next_due(timer, self.rows, clock)
         self.loop.set_task_factory(_of_its_process)
         self.loop.set_exception_handler(self._on_error)
         self.bank = Bank(self)
@@ -66,6 +70,7 @@ class World:
     def run(self) -> None:
         """Let it all happen, until nothing more would."""
         Line.world = self
+        logbook.write_to(self.trace)
         crash_points.observe(self._reached)
         self.database.watch_commit = self._on_commit
         asyncio._set_running_loop(self.loop)
@@ -73,13 +78,24 @@ class World:
             self._start(name)
         for shopper in self.shoppers:
             self.later(self.chance.around(5), lambda shopper=shopper: self.spawn(shopper.run()))
+            if self.chance.of(0.6):
+                self.spawn(Clerk(self, shopper).run())
         asyncio._set_running_loop(None)
         asyncio.set_event_loop(self.loop)
         try:
             self.loop.run_forever()
+            self._reconcile()
             self.violations += self._found_at_rest()
         finally:
             self._close()
+
+    def _reconcile(self) -> None:
+        """Have the product compare the books as well, which must come to the same conclusion."""
+        self.chance.calm_down()
+        self.clock.move_to(self.clock.now + HOUR)
+        reconciling = self.loop.create_task(in_thread(reconcile))
+        self.loop.run_until_complete(reconciling)
+        self.violations += [f"I5: reconciliation finds {difference}" for difference in reconciling.result()]
 
     def _found_at_rest(self) -> list[str]:
         if not self.loop.is_at_rest:

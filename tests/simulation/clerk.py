@@ -1,0 +1,88 @@
+"""Staff: they capture, void and refund, in parts or all, too much, twice, and two of them at once."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from checkout import operations
+from checkout.errors import OperationRejected
+from checkout.money import Money
+from checkout.states import PaymentState
+from tests.simulation.web import Unanswered
+
+if TYPE_CHECKING:
+    from tests.simulation.shopper import Shopper
+    from tests.simulation.world import World
+
+Request = Callable[..., operations.OperationView]
+
+# What is worth asking for, in most states; in the others it may be asked for all the same.
+WISHES: dict[PaymentState, tuple[Request, ...]] = {
+    PaymentState.AUTHORISED: (operations.request_capture, operations.request_capture, operations.request_void),
+    PaymentState.PARTIALLY_CAPTURED: (operations.request_capture, operations.request_refund),
+    PaymentState.CAPTURED: (operations.request_refund,),
+    PaymentState.PARTIALLY_REFUNDED: (operations.request_refund,),
+}
+ANYTHING: tuple[Request, ...] = (
+    operations.request_capture,
+    operations.request_void,
+    operations.request_refund,
+)
+
+
+class Clerk:
+    """Somebody who looks after one shopper's payment."""
+
+    def __init__(self, world: "World", shopper: "Shopper") -> None:
+        self._world = world
+        self._chance = world.chance
+        self._shopper = shopper
+
+    async def run(self) -> None:
+        """Come by a few times and do something."""
+        for number in range(self._chance.number(0, 3)):
+            await self._world.sleep(self._chance.around(900))
+            if not self._shopper.reference:
+                continue
+            state = self._world.state_of(self._shopper.reference)
+            wishes = WISHES.get(state, ())
+            if not wishes or self._chance.of(0.1):
+                wishes = ANYTHING if self._chance.of(0.1) else ()
+            if wishes:
+                request = self._chance.one_of(wishes)
+                self._ask(request, f"wish {number}")
+
+    def _ask(self, request: Request, key: str) -> None:
+        amount = self._amount() if request is not operations.request_void else None
+        options = {} if request is operations.request_void else {"amount": amount}
+        # Two clicks have one key, two people have one each.
+        keys = [key, key] if self._chance.of(0.2) else [key]
+        if self._chance.of(0.2):
+            keys.append(f"{key} of a colleague")
+        for each in keys:
+            self._world.spawn(
+                self._send(lambda each=each: request(self._shopper.reference, idempotency_key=each, by="clerk", **options))
+            )
+
+    def _amount(self) -> Money | None:
+        """Return a part, all that is left (None), or more than there ever was."""
+        owed = self._shopper.amount
+        match self._chance.one_of(("all", "part", "too much"), (4, 5, 1)):
+            case "all":
+                return None
+            case "part":
+                return Money(self._chance.number(1, owed.minor), owed.currency)
+            case _:
+                return Money(owed.minor + 1, owed.currency)
+
+    async def _send(self, operation: Callable[[], operations.OperationView]) -> None:
+        while True:
+            try:
+                view = await self._world.request(operation)
+            except Unanswered:
+                await self._world.sleep(self._chance.between(1, 5))
+            except OperationRejected as rejection:
+                self._world.trace.note("clerk", "is refused", self._shopper.reference, rejection)
+                return
+            else:
+                self._world.trace.note("clerk", "asked for", view.kind, view.amount, view.reference)
+                return
