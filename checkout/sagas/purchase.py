@@ -23,7 +23,7 @@ CHALLENGE_MARGIN = timedelta(seconds=30)
 
 
 class PurchaseData(commands.Body, frozen=True, forbid_unknown_fields=False):
-    """What the purchase knows. ``inquiries`` and ``tries`` count what was asked in vain."""
+    """What the purchase knows. ``inquiries``, ``tries`` and ``voids`` count what was asked in vain."""
 
     payment: str
     attempt: str
@@ -36,6 +36,7 @@ class PurchaseData(commands.Body, frozen=True, forbid_unknown_fields=False):
     capture_operation: str
     inquiries: int = 0
     tries: int = 0
+    voids: int = 0
     is_expiring: bool = False
 
 
@@ -51,7 +52,8 @@ class Purchase:
     @property
     def steps(self) -> frozenset[str]:
         """Every step that a purchase may stand at."""
-        return frozenset({*_REPLIES, "await_challenge", "capture", "void", "conflicted", "finished"})
+        waiting = {"await_challenge", "capture", "void", "conflicted", "finished", "unpaid"}
+        return frozenset({*_REPLIES, *waiting})
 
     def start(self, data: PurchaseData) -> D:
         """Ask the risk service first: it is the cheapest way to say no."""
@@ -82,6 +84,9 @@ class Purchase:
             return _capture_told(data, signal)
         if step == "void":
             return _void_told(data, signal)
+        if step == "finished" and signal == "capture_refused":
+            why = "The capture was refused after the order had been confirmed: it is not paid."
+            return D(step="unpaid", data=data, end=End.PARKED, why=why)
         return None
 
     def on_deadline(self, step: str, data: PurchaseData) -> D:
@@ -95,7 +100,9 @@ class Purchase:
         return _confirm(data)
 
     def on_resume(self, step: str, data: PurchaseData) -> D:
-        """Carry the step out again, with all its patience."""
+        """Carry the step out again, with all its patience; what only staff can settle is settled by now."""
+        if step == "unpaid":
+            return D(step="finished", data=data, end=End.COMPLETED)
         return self.on_deadline(step, with_changes(data, inquiries=0, tries=0))
 
 
@@ -225,8 +232,12 @@ def _capture_told(data: PurchaseData, signal: str) -> D | None:
 
 
 def _void(data: PurchaseData) -> D:
-    """What was authorised and cannot be captured is given back before the stock is."""
-    return D(step="void", data=data, starts=_operation("void", f"{data.capture_operation}-void", data))
+    """What was authorised and cannot be captured is given back before the stock is.
+
+    A void that was refused has ended: the next one is another operation.
+    """
+    suffix = f"v{data.voids}" if data.voids else "void"
+    return D(step="void", data=data, starts=_operation("void", f"{data.capture_operation}-{suffix}", data))
 
 
 def _void_told(data: PurchaseData, signal: str) -> D | None:
@@ -234,7 +245,8 @@ def _void_told(data: PurchaseData, signal: str) -> D | None:
         return _release(data, events=())
     if signal in ("void_refused", "void_parked"):
         why = "The capture was refused, and the authorisation could not be released."
-        return D(step="void", data=data, tells=True, end=End.PARKED, why=why)
+        refused = with_changes(data, voids=data.voids + (signal == "void_refused"))
+        return D(step="void", data=refused, tells=True, end=End.PARKED, why=why)
     return None
 
 

@@ -154,6 +154,24 @@ def test_stock_is_not_given_back_while_the_authorisation_may_be_held() -> None:
     saga.told("void_refused").ended("parked").told("void_done").asks("orders.release")
 
 
+def test_a_void_that_was_refused_is_asked_for_anew_when_resumed() -> None:
+    saga = an_authorised_purchase().told("capture_refused").told("void_refused").ended("parked")
+    saga.resumed().starts("void", operation=f"{CAPTURE}-v1")
+    saga.told("void_refused").resumed().starts("void", operation=f"{CAPTURE}-v2")
+    saga.told("void_done").asks("orders.release")
+
+
+def test_a_parked_void_is_taken_up_again_when_resumed() -> None:
+    saga = an_authorised_purchase().told("capture_refused").told("void_parked").ended("parked")
+    saga.resumed().starts("void", operation=f"{CAPTURE}-void")
+
+
+def test_a_capture_that_is_refused_after_the_order_was_confirmed_is_for_staff() -> None:
+    saga = an_authorised_purchase(email="").told("capture_accepted").answered().ended("completed")
+    saga.told("capture_refused").ended("parked")
+    saga.resumed().ended("completed")
+
+
 def test_stock_that_cannot_be_given_back_is_tried_for_ever_and_reported() -> None:
     saga = an_accepted_purchase().answered(outcome="refused")
     for delay in (*conf.retry_delays, conf.retry_delays[-1]):

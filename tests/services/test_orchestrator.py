@@ -139,6 +139,18 @@ def test_a_parked_child_that_goes_on_takes_its_parent_along(capturing):
     assert (capturing.status, capturing.step) == (Status.RUNNING, "confirm_order")
 
 
+def test_a_purchase_whose_void_was_refused_sends_another_one_when_resumed(capturing):
+    settle(Operation.State.REFUSED)
+    answered(child_of(capturing), outcome="refused")
+    settle(Operation.State.REFUSED)
+    answered(child_of(capturing), outcome="refused")
+    capturing.refresh_from_db()
+    assert (capturing.step, capturing.status) == ("void", Status.PARKED)
+    assert types(resume(capturing)) == ["payments.void"]
+    assert capturing.status == Status.RUNNING
+    assert Operation.objects.filter(kind="void").count() == 2
+
+
 def test_parking_is_a_fact_with_its_reason(capturing):
     answered_with_an_error(child_of(capturing))
     facts = Fact.objects.filter(kind="saga_parked").order_by("pk")
