@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from checkout import crash_points
 from checkout.models import Attempt, Operation
 from checkout.providers.memory_books import OrderState
 from checkout.services.payments import service
@@ -59,6 +60,25 @@ def test_a_shopper_in_a_challenge_is_left_in_peace(attempt):
     let_settle(attempt)
     assert inquire(attempt).result["outcome"] == "challenge_required"
     assert attempt.state == Attempt.State.CHALLENGE_REQUIRED
+
+
+def test_a_challenge_that_begins_while_the_provider_denies_knowing_the_order_goes_on(attempt):
+    """Another copy of the command to authorise was at the provider meanwhile."""
+    authorise(attempt, "lost")
+    let_settle(attempt)
+
+    def let_it_begin(point: str) -> None:
+        if point == "payments.answered":
+            Attempt.objects.filter(pk=attempt.pk).update(
+                state=Attempt.State.CHALLENGE_REQUIRED,
+                challenge_expires_at=timezone.now() + timedelta(minutes=10),
+            )
+
+    crash_points.observe(let_it_begin)
+    try:
+        assert inquire(attempt).result["outcome"] == "challenge_required"
+    finally:
+        crash_points.observe(None)
 
 
 def test_a_challenge_that_lapsed_is_asked_about_and_left_to_expire(attempt):

@@ -65,9 +65,11 @@ def _record(order_code: str, result: ProviderResult | None) -> ProviderAnswered:
     if attempt.state == AttemptState.CREATED:
         # The command to authorise is late. Whoever asks is about to give up on it, so it must not come true.
         result = refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT)
+    # The challenge may have begun while the provider was being asked, which then denied knowing the order.
+    if _is_in_challenge(attempt) and (result is None or result.outcome == Outcome.NOT_SENT):
+        return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
     if result is None:
-        in_challenge = _is_in_challenge(attempt)
-        return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED if in_challenge else Outcome.UNKNOWN)
+        return answer_of(attempt, otherwise=Outcome.UNKNOWN)
     if result.outcome == Outcome.NOT_SENT and is_on_its_way(attempt):
         result = replace(result, outcome=Outcome.UNKNOWN)
     answer = apply_to_attempt(attempt, result)
