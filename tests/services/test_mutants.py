@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from django.db import transaction
 
 from checkout import commands
 from checkout.messaging.broker import Delivery, close_brokers, get_broker
@@ -64,7 +65,8 @@ def test_without_a_version_check_a_saga_takes_any_reply_and_any_deadline(attempt
     saga.steps.create(name="risk", command="risk.assess", correlation_id="1")
     late_reply, late_deadline = {"awaiting": "1"}, {"pk": saga.pk, "version": 1}
     for late in (late_reply, late_deadline):
-        assert Saga.objects.select_for_update().filter(**late).first() is None
+        with transaction.atomic():
+            assert Saga.objects.select_for_update().filter(**late).first() is None
         with applied("no_version_check"):
             assert Saga.objects.select_for_update().filter(**late).first() == saga
 
