@@ -88,7 +88,5 @@ def is_explained(attempt: Attempt, event: str) -> bool:
     kind = EXPLANATIONS.get(event)
     if kind is None:
         return False
-    operations = attempt.operations.filter(kind=kind)
-    if event != "refund_failed":
-        operations = operations.exclude(state=State.REFUSED)
-    return operations.exists()
+    contrary = State.DONE if event == "refund_failed" else State.REFUSED
+    return attempt.operations.filter(kind=kind).exclude(state=contrary).exists()

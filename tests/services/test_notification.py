@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from checkout.commands import ApplyNotification, ApplyProviderEvent
-from checkout.models import Attempt, Fact, Operation, ProviderAccount, ProviderNotification
+from checkout.models import Attempt, Fact, Operation, ProviderAccount, ProviderCall, ProviderNotification
 from checkout.services.payments import service
 from tests.services.asking import authorise, operation_on, to_capture
 from tests.services.delivering import Delivered, command, deliver
@@ -83,10 +83,42 @@ def test_captured_completes_the_operation_that_it_names(attempt):
 def test_captured_before_our_own_reply_is_not_undone_by_it(attempt):
     authorise(attempt, "approve")
     operation = operation_on(attempt, Operation.Kind.CAPTURE)
+    ProviderCall.objects.create(attempt=attempt, key=operation.reference, verb="capture")
     notify(attempt, stored(attempt, body(attempt, "CAPTURED")))
     assert deliver(service, to_capture(operation)).result["outcome"] == "approved"
     operation.refresh_from_db()
     assert operation.state == Operation.State.DONE
+
+
+@pytest.mark.parametrize("outcome", ["", "not_sent"])
+def test_captured_from_anybody_does_not_keep_us_from_asking_for_the_capture(attempt, books, outcome):
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, Operation.Kind.CAPTURE)
+    if outcome:
+        ProviderCall.objects.create(attempt=attempt, key=operation.reference, verb="capture", outcome=outcome)
+    notify(attempt, stored(attempt, body(attempt, "CAPTURED")))
+    assert deliver(service, to_capture(operation)).result["outcome"] == "pending"
+    assert books.orders[attempt.order_code].captured.minor == 1250
+
+
+@pytest.mark.parametrize("event", ["CAPTURED", "CANCELLED", "REFUNDED", "REFUND_FAILED"])
+def test_what_may_have_got_lost_is_ended_by_the_provider_and_not_by_anybody(attempt, event):
+    authorise(attempt, "approve")
+    kinds = {"CAPTURED": Operation.Kind.CAPTURE, "CANCELLED": Operation.Kind.VOID}
+    operation = operation_on(attempt, kinds.get(event, Operation.Kind.REFUND))
+    Operation.objects.update(state=Operation.State.UNKNOWN)
+    notify(attempt, stored(attempt, body(attempt, event)))
+    operation.refresh_from_db()
+    assert operation.state == Operation.State.UNKNOWN
+
+
+def test_a_failure_that_names_no_refund_does_not_free_its_money_to_be_refunded_again(attempt):
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, Operation.Kind.REFUND)
+    Operation.objects.update(state=Operation.State.PENDING)
+    [told] = events(notify(attempt, stored(attempt, body(attempt, "REFUND_FAILED"))))
+    operation.refresh_from_db()
+    assert (told.kind, operation.state) == ("refund_failed", Operation.State.PENDING)
 
 
 def test_a_capture_of_an_open_attempt_is_a_reason_to_ask_and_not_an_authorisation(attempt):
@@ -115,10 +147,10 @@ def test_other_operations_end_by_notification_too(attempt, event, kind, state):
 def test_a_refund_that_comes_back_is_refused_after_all(attempt):
     authorise(attempt, "approve")
     operation = operation_on(attempt, Operation.Kind.REFUND)
-    notify(attempt, stored(attempt, body(attempt, "REFUNDED")))
-    notify(attempt, stored(attempt, body(attempt, "REFUND_FAILED", reference=operation.reference)))
-    operation.refresh_from_db()
-    assert operation.state == Operation.State.REFUSED
+    for event, state in (("REFUNDED", Operation.State.DONE), ("REFUND_FAILED", Operation.State.REFUSED)):
+        notify(attempt, stored(attempt, body(attempt, event, reference=operation.reference)))
+        operation.refresh_from_db()
+        assert operation.state == state
 
 
 def test_a_late_refusal_of_an_authorised_attempt_is_recorded_and_told_to_nobody(attempt):

@@ -142,6 +142,27 @@ def test_partial_refunds_are_told_apart_by_sums_and_not_guessed(authorised, orde
     assert {inquire_operation(first), inquire_operation(second)} == {"approved"}
 
 
+def test_the_failure_of_an_earlier_refund_is_not_taken_for_that_of_a_later_one(
+    authorised, order, monkeypatch
+):
+    failed = ProviderResult(
+        outcome=Outcome.APPROVED, order_code=authorised.order_code, kind=EventKind.REFUND_FAILED
+    )
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", lambda *_: failed)
+    made(authorised, REFUND, 300, State.REFUSED)
+    later = lost(authorised, REFUND, 300)
+    assert inquire_operation(later) == "unknown"
+    assert later.state == State.UNKNOWN
+
+
+def test_the_failure_of_the_only_refund_is_its_own(authorised, order, monkeypatch):
+    failed = ProviderResult(
+        outcome=Outcome.APPROVED, order_code=authorised.order_code, kind=EventKind.REFUND_FAILED
+    )
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", lambda *_: failed)
+    assert inquire_operation(lost(authorised, REFUND, 300)) == "refused"
+
+
 def test_without_sums_an_event_that_another_operation_explains_proves_nothing(authorised, order, monkeypatch):
     without_sums(monkeypatch)
     made(authorised, CAPTURE)

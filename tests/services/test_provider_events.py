@@ -142,6 +142,15 @@ def test_a_parked_operation_hears_of_its_end(authorised):
     assert saga.status == Saga.Status.COMPLETED
 
 
+def test_a_failure_that_names_no_refund_is_verified_when_every_refund_is_done(authorised):
+    operation, _ = accepted(authorised, REFUND)
+    notified(authorised, "refund_failed")
+    assert not Saga.objects.filter(kind="verification").exists(), "the refund's own saga asks"
+    settle(operation, State.DONE)
+    notified(authorised, "refund_failed")
+    assert Saga.objects.get(kind="verification").data["claim"] == "refund_failed"
+
+
 CLAIMS = [
     "captured",
     "cancelled",

@@ -98,6 +98,8 @@ def _state_shown(operation: Operation, result: ProviderResult) -> str | None:
         is_whole = operation.amount == operation.payment.amount
         return State.REFUSED if is_only_one and is_whole else None
     if operation.kind == Kind.REFUND and event == EventKind.REFUND_FAILED:
+        # An earlier one that failed is as good an explanation.
+        is_only_one = operation.attempt.operations.filter(kind=Kind.REFUND).count() == 1
         return State.REFUSED if is_only_one else None
     if event not in BOOKED[Kind(operation.kind)]:
         return None

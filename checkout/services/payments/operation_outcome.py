@@ -52,15 +52,26 @@ def answer_of(operation: Operation, *, event: str = "") -> ProviderAnswered:
 
 
 def operation_of(attempt: Attempt, kind: EventKind, reference: str) -> Operation | None:
-    """Return the operation that an event is about: the one that it names, else the only one there can be."""
+    """Return the operation that an event is about: the one that it names, else the only one there can be.
+
+    Only the provider and we know a name. An event without one may be anybody's: it ends nothing that was not
+    sent or may have got lost, and does not say that money which was sent is still here. There we ask.
+    """
     if kind not in EVENTS:
         return None
     candidates = attempt.operations.filter(kind=EVENTS[kind][0])
     named = candidates.filter(reference=reference).first() if reference else None
-    if named is not None:
+    if named is not None or kind == EventKind.REFUND_FAILED:
         return named
     made = list(candidates.exclude(state=State.REFUSED)[:2])
-    return made[0] if len(made) == 1 and made[0].state != State.DONE else None
+    return made[0] if len(made) == 1 and _is_at_the_provider(made[0]) else None
+
+
+def _is_at_the_provider(operation: Operation) -> bool:
+    """Whether the provider has taken it, or is just being asked for the first time."""
+    if operation.state != State.REQUESTED:
+        return operation.state == State.PENDING
+    return operation.attempt.provider_calls.filter(key=operation.reference, outcome="").exists()
 
 
 def settle(operation: Operation, kind: EventKind, amount: Money | None) -> bool:
