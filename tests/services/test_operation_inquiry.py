@@ -116,6 +116,21 @@ def test_a_refund_that_is_not_shown_is_sent_again_once(authorised, order):
     assert order.refunded == gbp(300)
 
 
+def test_the_refusal_of_a_repetition_may_be_because_the_first_one_arrived_after_all(
+    authorised, order, monkeypatch
+):
+    made(authorised, CAPTURE)
+    order.captured = gbp(1250)
+    operation = lost(authorised, REFUND, 300)
+    let_settle(authorised)
+    assert inquire_operation(operation) == "not_shown"
+    refusal = ProviderResult(outcome=Outcome.REFUSED, order_code=authorised.order_code, event="ERROR 5")
+    monkeypatch.setattr(memory.MemoryProvider, "refund", lambda *_: refusal)
+    assert carry_out(operation) == "unknown"
+    order.refunded = gbp(300)
+    assert inquire_operation(operation) == "approved"
+
+
 @pytest.mark.parametrize("silence", ["unreachable", "unknown event"])
 def test_a_provider_that_says_nothing_is_no_reason_to_send_anything_again(
     authorised, order, settings, monkeypatch, silence

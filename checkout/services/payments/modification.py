@@ -125,8 +125,10 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
         conflict(attempt, result)
         return ProviderAnswered(outcome=CONFLICTED, event=result.event)
     state = STATES.get(result.outcome, Operation.State.UNKNOWN)
-    if operation.kind == Operation.Kind.VOID and state == Operation.State.REFUSED:
-        # It may be refused because nothing is held any more, which is all that was wanted. An inquiry tells.
+    is_repeated = operation.state == Operation.State.UNKNOWN
+    if state == Operation.State.REFUSED and (is_repeated or operation.kind == Operation.Kind.VOID):
+        # It may be refused because an earlier copy did arrive, a void because nothing is held any more, which
+        # is all that was wanted. An inquiry tells.
         state = Operation.State.UNKNOWN
     move(operation, state, reason=result.refusal.reason if result.refusal else "")
     return answer_of(operation, event=result.event)
