@@ -16,6 +16,9 @@ class Trace:
         """Write down that something happened."""
         self._events.append((self._clock.now, who, what))
 
+    def __len__(self) -> int:
+        return len(self._events)
+
     def lines(self) -> list[str]:
         """Return it for people."""
         return [

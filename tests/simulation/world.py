@@ -55,7 +55,8 @@ class World:
         self.trace = Trace(clock)
         self.stock = STOCK
         self.violations: list[str] = []
-        self.points: Counter[str] = Counter()
+        self.crashes: Counter[str] = Counter()
+        self._ends: Counter[str] = Counter()
         self.loop = VirtualLoop(clock, LONGEST_SECONDS)
         self.loop.next_due = lambda timer: timetable.next_due(timer, self.rows, clock)
         self.loop.set_task_factory(_of_its_process)
@@ -86,6 +87,7 @@ class World:
             self.loop.run_forever()
             self._reconcile()
             self.violations += self._found_at_rest()
+            self._ends.update(state for (state,) in self.rows.execute("SELECT state FROM checkout_payment"))
         finally:
             self._close()
 
@@ -132,6 +134,7 @@ class World:
     def kill(self, process: Process, where: str) -> None:
         """End a process; it is started again after a while."""
         self.trace.note(process.name, "dies at", where)
+        self.crashes[where] += 1
         process.is_alive = False
         self._webs = [web for web in self._webs if web.process is not process]
         self._brokers.pop(process).leave()
@@ -141,7 +144,6 @@ class World:
         process = current()
         if process is OUTSIDE or self.loop.is_closing:
             return
-        self.points[point] += 1
         if self.chance.happens("crash"):
             self.kill(process, point)
             raise Crash
@@ -177,6 +179,10 @@ class World:
             "SELECT state FROM checkout_payment WHERE reference = ?", (reference,)
         ).fetchone()
         return PaymentState(state)
+
+    def ends(self) -> Counter[str]:
+        """Return how many payments ended how."""
+        return self._ends
 
     def told(self, reference: str, state: str) -> None:
         """A web process has been told where a payment stands: never "failed" while the money may be held."""

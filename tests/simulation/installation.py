@@ -1,0 +1,63 @@
+"""A fresh installation in this process, put back to its beginning before each schedule.
+
+Importing this module sets Django up, so that everything else here can be imported after it.
+"""
+
+import os
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.simulation.settings"
+
+import django
+
+from tests.simulation import logbook
+
+logbook.take_over()
+django.setup()
+
+from django.core.management import call_command  # noqa: E402
+from django.db import connections  # noqa: E402
+
+from checkout.models import Merchant, ProviderAccount, StockItem  # noqa: E402
+from checkout.providers.registry import ADAPTERS  # noqa: E402
+from tests.simulation import bank, invariants, randomness, threads  # noqa: E402
+from tests.simulation.clock import Clock  # noqa: E402
+from tests.simulation.database.base import DatabaseWrapper, Template  # noqa: E402
+from tests.simulation.world import STOCK, World  # noqa: E402
+
+
+class Installation:
+    """Runs schedules, one after the other. There is one per process: it takes clocks and randomness over."""
+
+    def __init__(self) -> None:
+        call_command("migrate", verbosity=0)
+        database = connections["default"]
+        assert isinstance(database, DatabaseWrapper)
+        self._database = database
+        ADAPTERS["memory"] = "tests.simulation.twin.Twin"
+        self._clock = Clock()
+        _open_shop()
+        invariants.watch_history(database.connection)
+        self._template = Template(database.connection)
+        randomness.take_over()
+        threads.take_over()
+
+    def run(self, seed: int) -> World:
+        """Run the schedule that ``seed`` makes; return what became of it."""
+        self._template.restore()
+        randomness.restart(seed)
+        world = World(seed, self._clock, self._database)
+        world.run()
+        return world
+
+
+def _open_shop() -> None:
+    merchant = Merchant.objects.create(code="shop", name="The Shop")
+    ProviderAccount.objects.create(
+        merchant=merchant,
+        code=bank.ACCOUNT,
+        provider="memory",
+        merchant_code=bank.MERCHANT_CODE,
+        endpoint="http://localhost/",
+    )
+    for sku in ("tea", "cup"):
+        StockItem.objects.create(sku=sku, name=sku, price_minor=100, currency="EUR", quantity=STOCK)
