@@ -183,7 +183,8 @@ def _ask_provider(data: PurchaseData, *, delay_seconds: float) -> D:
         data=data,
         ask=ask,
         events=("outcome_unknown",),
-        attempt_events=("outcome_unknown",),
+        # Of a challenge that is late it is known that it was not completed, or is only being completed now.
+        attempt_events=() if data.is_expiring else ("outcome_unknown",),
         tells=True,
         wait=conf.provider_wait,
     )

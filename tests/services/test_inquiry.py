@@ -17,6 +17,7 @@ from tests.services.asking import (
     let_settle,
     operation_on,
     to_authorise,
+    to_complete_challenge,
     to_inquire,
     told,
 )
@@ -118,6 +119,16 @@ def test_an_authorised_attempt_is_answered_without_asking(attempt, books):
     books.orders[attempt.order_code].state = OrderState.REFUSED
     assert inquire(attempt).result["outcome"] == "approved"
     assert not attempt.facts.filter(kind__startswith="inquire").exists()
+
+
+def test_a_shopper_who_is_just_back_is_not_given_up_before_the_second_message_is_sent(attempt, books):
+    authorise(attempt, "challenge")
+    let_settle(attempt)
+    come_back(attempt)
+    order = books.orders.pop(attempt.order_code)
+    assert inquire(attempt).result["outcome"] == "challenge_required"
+    books.orders[attempt.order_code] = order
+    assert told(attempt, to_complete_challenge(attempt)).result["outcome"] == "approved"
 
 
 def test_an_inquiry_after_a_lost_second_message_asks(attempt, books):

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from checkout.commands import PassDeadline, ResumeSaga, StartOperation, SubmitPayment
+from checkout.commands import CompleteChallenge, PassDeadline, ResumeSaga, StartOperation, SubmitPayment
 from checkout.errors import OperationRejected
 from checkout.messaging.envelope import Envelope, Reply, new_message_id
 from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
@@ -186,6 +186,19 @@ def test_a_deadline_of_an_earlier_step_changes_nothing(purchase):
     answered(purchase, decision="accept")
     assert pass_deadline(purchase, version).outgoing == []
     assert purchase.step == "reserve_stock"
+
+
+def test_a_shopper_who_came_back_just_before_the_deadline_passed_is_let_through(purchase):
+    answered(purchase, decision="accept")
+    answered(purchase, reserved=True)
+    answered(purchase, outcome="challenge_required")
+    Attempt.objects.update(state=Attempt.State.CHALLENGE_RETURNED)
+    Payment.objects.update(state=PaymentState.PROCESSING)
+    assert types(pass_deadline(purchase)) == ["payments.inquire"]
+    body = CompleteChallenge(payment=purchase.payment.reference, attempt=purchase.key)
+    delivered = deliver(service, command("checkout.complete_challenge", body))
+    assert types(delivered) == ["payments.complete_challenge"]
+    assert Attempt.objects.get().state == Attempt.State.CHALLENGE_RETURNED, "it is still to be completed"
 
 
 def test_news_that_a_step_only_notes_leaves_its_reply_and_deadline(capturing):

@@ -60,13 +60,20 @@ def _is_in_challenge(attempt: Attempt) -> bool:
     )
 
 
+def _is_back_from_challenge(attempt: Attempt) -> bool:
+    """Whether the second message is yet to be sent: the shopper came back as the time was up."""
+    sent = attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE).count()
+    return attempt.state == AttemptState.CHALLENGE_RETURNED and sent < attempt.challenge_count
+
+
 def _record(order_code: str, result: ProviderResult | None) -> ProviderAnswered:
     attempt = locked_attempt(order_code)
     if attempt.state == AttemptState.CREATED:
         # The command to authorise is late. Whoever asks is about to give up on it, so it must not come true.
         result = refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT)
     # The challenge may have begun while the provider was being asked, which then denied knowing the order.
-    if _is_in_challenge(attempt) and (result is None or result.outcome == Outcome.NOT_SENT):
+    is_challenged = _is_in_challenge(attempt) or _is_back_from_challenge(attempt)
+    if is_challenged and (result is None or result.outcome == Outcome.NOT_SENT):
         return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
     if result is None:
         return answer_of(attempt, otherwise=Outcome.UNKNOWN)
