@@ -86,12 +86,14 @@ def our_books(payment_pk: int, account: ProviderAccount) -> OurBooks:
 
 def _ledger_sums(payment: Payment) -> LedgerSums:
     entries = LedgerEntry.objects.filter(payment_reference=payment.reference)
+    # What else moves the account: refunds, and refunds that came back.
+    is_capture = Q(posting__startswith="captured:")
     sums = entries.aggregate(
-        captured=Sum("amount_minor", filter=Q(account=CAPTURED, amount_minor__gt=0), default=0),
-        refunded=Sum("amount_minor", filter=Q(account=CAPTURED, amount_minor__lt=0), default=0),
+        captured=Sum("amount_minor", filter=Q(account=CAPTURED) & is_capture, default=0),
+        refunded=Sum("amount_minor", filter=Q(account=CAPTURED) & ~is_capture, default=0),
         in_process=Sum("amount_minor", filter=Q(account=IN_PROCESS), default=0),
     )
-    return LedgerSums(sums["captured"], -sums["refunded"], sums["in_process"])
+    return LedgerSums(sums["captured"], sums["captured"] - sums["kept"], sums["in_process"])
 
 
 def _is_in_progress(payment: Payment, has_open_operations: bool) -> bool:

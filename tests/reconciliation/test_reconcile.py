@@ -84,6 +84,18 @@ def test_another_currency_is_a_difference_whatever_the_amount(paid):
     assert (difference.kind, difference.currency) == ("currency", "EUR")
 
 
+def test_a_refund_that_came_back_is_in_neither_book(paid):
+    payment = paid()
+    payment.operation("capture", 1250)
+    refund = payment.operation("refund", 250, Operation.State.REFUSED)
+    payment.post("refunded", refund.reference, 250)
+    payment.post("refund_returned", refund.reference, 250)
+    payment.books_have(captured=1250)
+    assert reconcile() == []
+    payment.post("refunded", "op_another", 100)
+    assert found(reconcile(since=timezone.now() - LONG_AGO * 2)) == {("ledger_refunded", 100, 0)}
+
+
 def test_the_ledger_is_compared_as_well_as_the_operations(paid):
     purchase = paid()
     purchase.operation("capture", PAID)
