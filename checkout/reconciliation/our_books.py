@@ -93,7 +93,7 @@ def _ledger_sums(payment: Payment) -> LedgerSums:
         refunded=Sum("amount_minor", filter=Q(account=CAPTURED) & ~is_capture, default=0),
         in_process=Sum("amount_minor", filter=Q(account=IN_PROCESS), default=0),
     )
-    return LedgerSums(sums["captured"], sums["captured"] - sums["kept"], sums["in_process"])
+    return LedgerSums(sums["captured"], -sums["refunded"], sums["in_process"])
 
 
 def _is_in_progress(payment: Payment, has_open_operations: bool) -> bool:
