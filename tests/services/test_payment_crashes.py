@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from checkout.commands import ApplyNotification
 from checkout.conf import conf
@@ -218,9 +219,26 @@ def test_a_stopped_process_does_not_capture_what_was_sent_again_meanwhile(attemp
     authorise(attempt, "approve")
     operation = operation_on(attempt, Operation.Kind.CAPTURE)
     with crashing.after_the_intent(partial(wake_up_much_later, attempt, monkeypatch)):
-        assert told(attempt, to_capture(operation)).result["outcome"] == "not_sent"
+        assert told(attempt, to_capture(operation)).result["outcome"] == "unknown"
     assert books.orders[attempt.order_code].captured.minor == 0
     monkeypatch.undo()
+
+
+def test_a_stopped_process_does_not_have_it_sent_a_third_time_while_the_second_is_on_its_way(
+    attempt, books, monkeypatch
+):
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, Operation.Kind.CAPTURE)
+
+    def wake_up_after_it_was_sent_again() -> None:
+        wake_up_much_later(attempt, monkeypatch)
+        ProviderCall.objects.filter(key=operation.reference).update(started_at=timezone.now())
+
+    with crashing.after_the_intent(wake_up_after_it_was_sent_again):
+        told(attempt, to_capture(operation))
+    monkeypatch.undo()
+    assert told(attempt, to_capture(operation)).result["outcome"] == "unknown"
+    assert books.orders[attempt.order_code].captured.minor == 0
 
 
 def wake_up_much_later(attempt, monkeypatch):

@@ -39,7 +39,8 @@ def ask(
     crash_points.reached("payments.intent_committed")
     try:
         if time.monotonic() > not_after:
-            raise ProviderUnavailable("This process was held up too long to send it any more.")
+            # Not by us; but meanwhile it may have been sent again, and that outcome is not ours to say.
+            raise OutcomeUnknown("This process was held up too long to send it any more.")
         result = question(get_provider(account.opened()))
         crash_points.reached("payments.answered")
         return result
