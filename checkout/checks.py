@@ -6,6 +6,7 @@ from typing import Any
 from django.core import checks
 
 from checkout.conf import conf
+from checkout.providers.transport import CONNECT_SECONDS, READ_SECONDS
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -28,3 +29,27 @@ def production_is_reached_over_tls(**_kwargs: Any) -> Sequence[checks.CheckMessa
     if conf.public_url.startswith("https://"):
         return []
     return [checks.Error("PUBLIC_URL is not https://.", id="checkout.E002")]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def production_does_not_die_on_purpose(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """A crash point is for tests: it ends the process between two steps of a payment."""
+    if not conf.crash_at:
+        return []
+    return [checks.Error(f"CHECKOUT_CRASH_AT ends processes at {conf.crash_at}.", id="checkout.E003")]
+
+
+@checks.register(deploy=True)
+def nothing_is_sent_again_while_it_may_arrive(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """A request leaves within half the settling time, and has to arrive within the other half."""
+    longest = max(conf.provider_timeouts.get(verb, seconds) for verb, seconds in READ_SECONDS.items())
+    longest += conf.provider_timeouts.get("connect", CONNECT_SECONDS)
+    if longest < conf.settling_time.total_seconds() / 2:
+        return []
+    return [
+        checks.Error(
+            f"CHECKOUT_SETTLING_SECONDS is less than twice the {longest:g} s that a provider may take.",
+            hint="A request that is still on its way could be taken for lost, and be sent a second time.",
+            id="checkout.E004",
+        )
+    ]

@@ -1,0 +1,34 @@
+"""What a deployment must not be started with."""
+
+import pytest
+from django.core.checks import run_checks
+
+
+def complaints() -> set[str]:
+    found = {str(check.id) for check in run_checks(include_deployment_checks=True)}
+    return {name for name in found if name.startswith("checkout.")}
+
+
+@pytest.fixture(autouse=True)
+def _production(settings) -> None:
+    settings.BROKER_URL = "amqps://broker.example/"
+    settings.PUBLIC_URL = "https://pay.example"
+
+
+def test_the_defaults_are_fit_for_production():
+    assert complaints() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("BROKER_URL", "memory://", "checkout.E001"),
+        ("PUBLIC_URL", "http://pay.example", "checkout.E002"),
+        ("CHECKOUT_CRASH_AT", "worker.committed:1", "checkout.E003"),
+        ("CHECKOUT_SETTLING_SECONDS", 60, "checkout.E004"),
+        ("CHECKOUT_PROVIDER_TIMEOUTS", {"authorise": 120}, "checkout.E004"),
+    ],
+)
+def test_what_would_hurt_is_refused(settings, name, value, complaint):
+    setattr(settings, name, value)
+    assert complaints() == {complaint}
