@@ -7,8 +7,6 @@ import signal
 import sys
 from pathlib import Path
 
-import uvloop
-
 from scripts.with_services import INTERRUPTED
 from tests.faults.report import Report
 from tests.faults.site import opened, use_database
@@ -26,7 +24,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the report there as well")
     options = parser.parse_args()
     try:
-        report = uvloop.run(_run(options))
+        report = asyncio.run(_run(options))
     except (asyncio.CancelledError, KeyboardInterrupt):
         return INTERRUPTED
     for line in report.lines():

@@ -1,7 +1,6 @@
 """One campaign from the first shopper to the verdict."""
 
 import asyncio
-import contextlib
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,7 +18,7 @@ from tests.faults.diary import Diary
 from tests.faults.evidence import Evidence, read_books, read_database
 from tests.faults.injectors.keeper import Keeper
 from tests.faults.injectors.storm import Storm
-from tests.faults.invariants import ON_THE_WAY, violations_of
+from tests.faults.invariants import ON_THE_WAY, OTHER_NAMES, violations_of
 from tests.faults.merchant import Merchant
 from tests.faults.recorder import Recorder, now
 from tests.faults.report import Report
@@ -65,19 +64,10 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     """Run a campaign on a site that is ready. Needs Django set up with the site's database."""
     report, diary = Report(extent.seed, mutant), Diary()
     recorder, stop = Recorder(), asyncio.Event()
-    async with open_session() as session:
+    async with open_session() as session, asyncio.TaskGroup() as group:
         sealed = await _sealed_cards(session, site)
         merchant = Merchant(recorder, stop)
         crowd = Crowd(session, site.stack.web_url, sealed, recorder, merchant, extent.seed, stop)
-        began = now()
-        progress = asyncio.create_task(_tell_progress(crowd, diary, began))
-        await crowd.send_in(WARM_UP)
-        await crowd.thin_out(WARM_UP_SECONDS)
-        before = await resources.holdings(site)
-        watch = Watch(site, session)
-        watching = asyncio.create_task(watch.run())
-        await crowd.send_in(int(extent.payments * CALM_SHARE))
-        calm_until = now()
         random = Random(extent.seed)  # noqa: S311 (repeatable by design)
         keeper = Keeper(site, diary, random, extent.rounds)
         storm = Storm(
@@ -91,11 +81,20 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
             patience=extent.patience,
             purchases=lambda: crowd.gone,
         )
-        keeping = asyncio.create_task(keeper.run())
-        rolling = asyncio.create_task(roll_in_good_weather(storm))
+        watch = Watch(site, session)
+        began = now()
+        beside = [
+            group.create_task(work)
+            for work in (keeper.run(), watch.run(), _tell_progress(crowd, diary, began))
+        ]
+        await crowd.send_in(WARM_UP)
+        await crowd.thin_out(WARM_UP_SECONDS)
+        before = await resources.holdings(site)
+        await crowd.send_in(int(extent.payments * CALM_SHARE))
+        calm_until = now()
+        rolling = group.create_task(roll_in_good_weather(storm))
         while not rolling.done():
             await crowd.send_one_in()
-        await rolling
         async with blowing(storm) as rounds:
             while not _is_enough(extent, crowd, keeper, rounds, now() - began):
                 await crowd.send_one_in()
@@ -104,10 +103,8 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         report.settled_after, _ = await asyncio.gather(
             _settle(site, last_fault_at), crowd.leave(settings.QUIESCENCE_SECONDS)
         )
-        for task in (watching, keeping, progress):
+        for task in beside:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
     report.faults = by_number(storm, report.provider_faults)
     report.crash_points, report.crash_points_missed = keeper.hits, keeper.missed
     report.notes += [f"not done: {each}" for each in diary.not_done]
@@ -171,7 +168,7 @@ def _gather(site: Site, recorder: Recorder, diary: Diary, sealed: Iterable[str])
         mishaps=diary.mishaps,
         poison_sent=diary.poisoned,
     )
-    events = {edge.event for edge in PAYMENT_EDGES}
+    events = {edge.event for edge in PAYMENT_EDGES} | OTHER_NAMES.keys()
     read_database(evidence, site.stack.database_url, events, diary.excused)
     read_books(evidence, site.stack.sandbox_url)
     searched = secrets.Secrets(Card(habits.GOOD), sealed)

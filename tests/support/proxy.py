@@ -1,6 +1,9 @@
 """A TCP relay between a client and a server, which a test can cut, hold, slow down or close."""
 
 import asyncio
+import socket
+import struct
+from collections import deque
 from typing import cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -91,13 +94,12 @@ class Proxy:
         loop = asyncio.get_running_loop()
         try:
             await loop.create_connection(
-                lambda: pair.server, self._target.hostname, self._target.port or 5672
+                lambda: pair.server, str(self._target.hostname), self._target.port or 5672
             )
         except OSError:
             pair.abort()
         else:
-            if not self._is_holding:
-                pair.resume()
+            pair.resume()
 
 
 class _Pair:
@@ -122,29 +124,40 @@ class _Pair:
             self.connecting = asyncio.get_running_loop().create_task(self.proxy._connect(self))
 
     def lost(self, end: "_End") -> None:
+        """One side has ended the connection: the other hears of it when it has got everything."""
         if self._server_is_forgotten and end is self.server:
             return
-        self.abort()
+        self._end()
+        self.other(end).close()
+
+    @property
+    def is_flowing(self) -> bool:
+        return self.client.is_connected and self.server.is_connected and not self.proxy._is_holding
 
     def pause(self) -> None:
         self.client.pause()
         self.server.pause()
 
     def resume(self) -> None:
-        self.client.resume()
-        self.server.resume()
+        """Pass on what was held, and read on, if nothing else is in the way."""
+        if self.is_flowing:
+            self.client.resume()
+            self.server.resume()
 
     def forget_server(self) -> None:
         self._server_is_forgotten = True
         self.server.abort()
 
     def abort(self) -> None:
+        self._end()
+        self.client.abort()
+        self.server.abort()
+
+    def _end(self) -> None:
         self._is_ended = True
         self.proxy._pairs.discard(self)
         if self.connecting is not None:
             self.connecting.cancel()
-        self.client.abort()
-        self.server.abort()
 
 
 class _End(asyncio.Protocol):
@@ -153,18 +166,24 @@ class _End(asyncio.Protocol):
     def __init__(self, pair: _Pair) -> None:
         self._pair = pair
         self._transport: asyncio.Transport | None = None
+        # What came before there was another end, or while the link was held.
+        self._held: list[bytes] = []
+        self._late: deque[tuple[float, bytes]] = deque()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._transport is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._pair.made(self)
 
     def data_received(self, data: bytes) -> None:
-        other = self._pair.other(self)
-        seconds = self._pair.proxy.delay_seconds
-        if seconds:
-            asyncio.get_running_loop().call_later(seconds, other.write, data)
+        if self._pair.is_flowing:
+            self._pass_on(data)
         else:
-            other.write(data)
+            self._held.append(data)
+            self.pause()
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._transport = None
@@ -174,7 +193,8 @@ class _End(asyncio.Protocol):
         self._pair.other(self).pause()
 
     def resume_writing(self) -> None:
-        self._pair.other(self).resume()
+        if self._pair.is_flowing:
+            self._pair.other(self).resume()
 
     def write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -185,9 +205,37 @@ class _End(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        if self._transport is not None and not self._pair.proxy._is_holding:
+        held, self._held = self._held, []
+        for data in held:
+            self._pass_on(data)
+        if self._transport is not None:
             self._transport.resume_reading()
 
-    def abort(self) -> None:
+    def _pass_on(self, data: bytes) -> None:
+        seconds = self._pair.proxy.delay_seconds
+        if seconds or self._late:
+            loop = asyncio.get_running_loop()
+            self._late.append((loop.time() + seconds, data))
+            if len(self._late) == 1:
+                loop.call_later(seconds, self._pass_on_late)
+        else:
+            self._pair.other(self).write(data)
+
+    def _pass_on_late(self) -> None:
+        """In the order of arrival, also when the link has become faster meanwhile."""
+        loop = asyncio.get_running_loop()
+        while self._late and self._late[0][0] <= loop.time():
+            self._pair.other(self).write(self._late.popleft()[1])
+        if self._late:
+            loop.call_at(self._late[0][0], self._pass_on_late)
+
+    def close(self) -> None:
         if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Reset: without lingering, a socket that is closed sends no orderly end."""
+        if self._transport is not None:
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
