@@ -7,11 +7,11 @@ from checkout.models import Attempt, Operation, Payment, Saga
 from checkout.models.payment import new_reference
 from checkout.models.sums import is_explained
 from checkout.sagas import orchestrator, purchase, verification
-from checkout.sagas.movement import announce, move_payment, tell
+from checkout.sagas.movement import announce, tell
 from checkout.sagas.operation import OperationData
 from checkout.sagas.purchase import PurchaseData
 from checkout.sagas.verification import VerificationData
-from checkout.states import Actor, AttemptState
+from checkout.states import AttemptState
 
 service = Service("checkout", replies=orchestrator.REPLIES)
 
@@ -27,6 +27,9 @@ CLAIMS = frozenset(
         "charge_back_reversed",
     }
 )
+# What is only said of an order for which money was held, and the attempts for which we believe that none is.
+IMPLIES_AUTHORISED = frozenset({"authorised", "captured", "settled", "refunded"})
+ENDED_WITHOUT_MONEY = (AttemptState.REFUSED, AttemptState.NOT_SENT, AttemptState.EXPIRED)
 OPEN = (Saga.Status.RUNNING, Saga.Status.PARKED)
 SETTLED = (Operation.State.DONE, Operation.State.REFUSED)
 
@@ -117,27 +120,29 @@ def apply_provider_event(command: commands.ApplyProviderEvent, message: Message)
     attempt = _attempt(command.attempt)
     sagas = orchestrator.sagas_of(attempt)
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
-    if command.kind == "conflicted":
-        move_payment(payment, "conflicted", Actor.PROVIDER, message)
     settled = dict(attempt.operations.filter(state__in=SETTLED).values_list("reference", "state"))
     for saga in sagas:
         if saga.kind == purchase.kind:
             orchestrator.signal(saga, command.kind, message)
         elif saga.key in settled:
             orchestrator.signal(saga, settled[saga.key], message)
-    if _is_to_be_verified(command.kind, attempt, sagas):
-        data = VerificationData(payment=payment.reference, attempt=attempt.order_code, claim=command.kind)
-        key = f"{command.kind}:{message.envelope.message_id}"
+    claim = _claim(command.kind, attempt)
+    if claim and not any(_verifies(saga, claim) for saga in sagas):
+        data = VerificationData(payment=payment.reference, attempt=attempt.order_code, claim=claim)
+        key = f"{claim}:{message.envelope.message_id}"
         orchestrator.start(verification.kind, key, attempt, data, message)
 
 
-def _is_to_be_verified(kind: str, attempt: Attempt, sagas: list[Saga]) -> bool:
-    if kind not in CLAIMS or attempt.state != AttemptState.AUTHORISED or is_explained(attempt, kind):
-        return False
-    return not any(
-        saga.kind == verification.kind and saga.status in OPEN and saga.data["claim"] == kind
-        for saga in sagas
-    )
+def _claim(kind: str, attempt: Attempt) -> str:
+    """Return what the provider is to confirm; empty for what we know, or what its own reply will tell."""
+    if attempt.state in ENDED_WITHOUT_MONEY:
+        return "authorised" if kind in IMPLIES_AUTHORISED else ""
+    is_news = attempt.state == AttemptState.AUTHORISED and kind in CLAIMS and not is_explained(attempt, kind)
+    return kind if is_news else ""
+
+
+def _verifies(saga: Saga, claim: str) -> bool:
+    return saga.kind == verification.kind and saga.status in OPEN and saga.data["claim"] == claim
 
 
 @service.on_reply

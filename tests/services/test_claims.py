@@ -59,3 +59,29 @@ def test_the_attempt_is_not_moved(authorised, books):
     checked(authorised, "cancelled")
     authorised.refresh_from_db()
     assert authorised.state == Attempt.State.AUTHORISED
+
+
+@pytest.mark.parametrize("end", ["refused", "not_sent", "expired"])
+def test_money_held_for_an_attempt_that_had_ended_puts_it_aside_for_staff(authorised, end):
+    Attempt.objects.update(state=end)
+    assert checked(authorised, "authorised") == "confirmed"
+    authorised.refresh_from_db()
+    assert authorised.state == Attempt.State.CONFLICTED
+
+
+def test_a_lie_about_an_attempt_that_had_ended_is_denied(attempt):
+    authorise(attempt, "refuse")
+    assert checked(attempt, "authorised") == "denied"
+    attempt.refresh_from_db()
+    assert attempt.state == Attempt.State.REFUSED
+
+
+def test_an_authorisation_that_was_released_again_holds_nothing(authorised, books):
+    Attempt.objects.update(state=Attempt.State.EXPIRED)
+    books.orders[authorised.order_code].state = OrderState.CANCELLED
+    assert checked(authorised, "authorised") == "denied"
+
+
+def test_an_order_that_never_arrived_is_denied(attempt):
+    Attempt.objects.update(state=Attempt.State.NOT_SENT)
+    assert checked(attempt, "authorised") == "denied"

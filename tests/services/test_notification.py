@@ -200,12 +200,13 @@ def test_a_capture_of_another_amount_than_ours_is_conflicted_and_moves_nothing(a
     assert (operation.state, attempt.state) == (Operation.State.REQUESTED, Attempt.State.AUTHORISED)
 
 
-def test_an_authorisation_of_a_refused_attempt_waits_for_staff(attempt):
+@pytest.mark.parametrize("event", ["AUTHORISED", "CAPTURED"])
+def test_news_of_money_for_a_refused_attempt_moves_nothing_but_is_looked_into(attempt, event):
     authorise(attempt, "refuse")
-    row = stored(attempt, body(attempt, "AUTHORISED"))
-    assert [told.kind for told in events(notify(attempt, row))] == ["conflicted"]
-    assert attempt.state == Attempt.State.CONFLICTED
-    assert (row.state, row.reason) == (State.CONFLICTED, "says AUTHORISED, the attempt was refused")
+    row = stored(attempt, body(attempt, event))
+    assert [told.kind for told in events(notify(attempt, row))] == [event.lower()]
+    assert attempt.state == Attempt.State.REFUSED
+    assert (row.state, row.reason) == (State.APPLIED, "the attempt is refused: the provider is asked")
 
 
 def test_the_same_statement_in_other_bytes_has_one_effect(attempt):

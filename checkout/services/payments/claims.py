@@ -9,10 +9,14 @@ from checkout.models.sums import is_explained
 from checkout.providers.base import EventKind, Outcome, ProviderResult
 from checkout.scrubbing import scrub_text
 from checkout.services.payments.asking import ask
+from checkout.services.payments.attempt_outcome import conflict
 from checkout.services.payments.conclusion import conclude
-from checkout.services.payments.intent import locked_attempt
+from checkout.services.payments.intent import is_on_its_way, locked_attempt
 from checkout.services.payments.service import service
-from checkout.states import Actor
+from checkout.states import Actor, AttemptState
+
+# The last event of an order for which nothing is held.
+HELD_NO_MORE = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 
 
 @service.command("payments.check_claim", transactional=False)
@@ -36,6 +40,8 @@ def check_claim(command: CheckClaim, message: Message) -> None:
 def _record(command: CheckClaim, result: ProviderResult) -> ClaimChecked:
     attempt = locked_attempt(command.attempt)
     outcome = _judged(attempt, command.claim, result)
+    if outcome == "confirmed" and command.claim == EventKind.AUTHORISED:
+        conflict(attempt, result)
     data = {"claim": command.claim, "outcome": outcome, "event": result.event}
     Fact.objects.create(
         payment=attempt.payment,
@@ -49,7 +55,12 @@ def _record(command: CheckClaim, result: ProviderResult) -> ClaimChecked:
 
 
 def _judged(attempt: Attempt, claim: str, result: ProviderResult) -> str:
-    if result.outcome in (Outcome.UNKNOWN, Outcome.NOT_SENT):
+    if result.outcome == Outcome.UNKNOWN or (result.outcome == Outcome.NOT_SENT and is_on_its_way(attempt)):
+        return "unknown"
+    if claim == EventKind.AUTHORISED:
+        is_held = result.outcome == Outcome.APPROVED and result.kind not in HELD_NO_MORE
+        return "confirmed" if is_held and attempt.state != AttemptState.AUTHORISED else "denied"
+    if result.outcome == Outcome.NOT_SENT:
         return "unknown"
     said = EventKind.CAPTURED if result.kind == EventKind.SETTLED else result.kind
     is_confirmed = said == claim and not is_explained(attempt, claim)

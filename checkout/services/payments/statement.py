@@ -7,10 +7,9 @@ from checkout.messaging.service import Message
 from checkout.models import Attempt, Fact, ProviderNotification
 from checkout.providers.base import EventKind, Notification, Outcome, ProviderResult
 from checkout.scrubbing import scrub_text
-from checkout.services.payments.attempt_outcome import ENDS, apply_to_attempt, is_for_another_payment
-from checkout.services.payments.conclusion import CONFLICTED
+from checkout.services.payments.attempt_outcome import ENDS, is_for_another_payment
 from checkout.services.payments.operation_outcome import operation_of, settle
-from checkout.states import Actor
+from checkout.states import Actor, AttemptState
 
 State = ProviderNotification.State
 
@@ -75,12 +74,14 @@ def _judged(attempt: Attempt, statement: Notification) -> Finding:
         # How an open attempt ends is the provider's own reply to tell. A notification can be forged by
         # whoever knows its address, so it only makes the saga ask.
         return Finding(State.APPLIED, tells=statement.kind)
-    ended = attempt.state
-    answer = apply_to_attempt(attempt, result)
-    if answer.outcome == CONFLICTED:
-        return Finding(State.CONFLICTED, f"says {statement.event}, the attempt was {ended}", tells=CONFLICTED)
-    if answer.outcome != result.outcome:
-        return Finding(State.APPLIED, f"comes too late: the attempt is {attempt.state}")
+    if result.outcome == Outcome.REFUSED:
+        is_news = attempt.state != AttemptState.REFUSED
+        reason = f"comes too late: the attempt is {attempt.state}" if is_news else ""
+        return Finding(State.APPLIED, reason)
+    if attempt.state != AttemptState.AUTHORISED:
+        # Money may be held for an attempt that has ended without any, or somebody lies.
+        reason = f"the attempt is {attempt.state}: the provider is asked"
+        return Finding(State.APPLIED, reason, tells=statement.kind)
     return Finding(State.APPLIED, tells=statement.kind)
 
 
