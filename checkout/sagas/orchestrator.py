@@ -34,7 +34,10 @@ Definition = SagaDefinition[Any]
 def start(
     kind: str, key: str, attempt: Attempt, data: Body, message: Message, *, parent: Saga | None = None
 ) -> None:
-    """Start a saga, once per kind and key. One that its ``parent`` starts again goes on if it is parked."""
+    """Start a saga, once per kind and key.
+
+    When its ``parent`` starts it again, one that is parked goes on, and one that has ended says so again.
+    """
     saga, is_new = Saga.objects.get_or_create(
         kind=kind,
         key=key,
@@ -52,6 +55,8 @@ def start(
         saga.parent = parent
         if saga.status == Saga.Status.PARKED:
             _go_on(saga, message)
+        elif saga.status in _ENDED:
+            signal(parent, f"{kind}_{_ENDED[saga.status]}", message)
 
 
 def join(reference: str, message: Message) -> None:
@@ -146,7 +151,7 @@ def _opened(saga: Saga) -> tuple[Definition, Any] | None:
             raise ValueError(f"This release knows no step {saga.step} of a {saga.kind}.")
         return definition, msgspec.convert(saga.data, definition.data_type)
     except (ValueError, msgspec.ValidationError) as error:
-        if saga.status in (Saga.Status.COMPLETED, Saga.Status.COMPENSATED):
+        if saga.status in _ENDED:
             return None
         saga.status = Saga.Status.PARKED
         saga.deadline_at = None
@@ -191,6 +196,9 @@ _STATUS: Mapping[End | None, str] = {
     End.COMPENSATED: Saga.Status.COMPENSATED,
     End.PARKED: Saga.Status.PARKED,
 }
+
+
+_ENDED: Mapping[str, str] = {Saga.Status.COMPLETED: "done", Saga.Status.COMPENSATED: "refused"}
 
 
 def _stays(saga: Saga, decision: Decision[Any]) -> bool:

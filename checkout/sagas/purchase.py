@@ -21,6 +21,9 @@ from checkout.sagas.pauses import OVERDUE, inquiry_delay, retry_delay
 # Longer than the return token lives, so that a last-second return is never overtaken.
 CHALLENGE_MARGIN = timedelta(seconds=30)
 
+# Notifications that may say how an open attempt has ended.
+HINTS = ("authorised", "refused", "captured", "cancelled", "expired")
+
 
 class PurchaseData(commands.Body, frozen=True, forbid_unknown_fields=False):
     """What the purchase knows. ``inquiries``, ``tries`` and ``voids`` count what was asked in vain."""
@@ -78,7 +81,7 @@ class Purchase:
             return _complete_challenge(data) if is_awaited else None
         # Only while the outcome is unknown: otherwise the provider's own reply is on its way. A notification
         # is a reason to ask at once, not an answer: anybody could have sent it. So it uses up no patience.
-        if step == "inquire" and signal in ("authorised", "refused", "captured"):
+        if step == "inquire" and signal in HINTS:
             return _ask_provider(data, delay_seconds=0)
         if step == "capture":
             return _capture_told(data, signal)
@@ -221,7 +224,7 @@ def _capture(data: PurchaseData) -> D:
 
 
 def _capture_told(data: PurchaseData, signal: str) -> D | None:
-    if signal == "capture_accepted":
+    if signal in ("capture_accepted", "capture_done"):
         return replace(_confirm_order(data), tells=True)
     if signal == "capture_delayed":
         return D(step="capture", data=data, tells=True)

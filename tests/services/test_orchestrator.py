@@ -8,10 +8,11 @@ from checkout.commands import CompleteChallenge, PassDeadline, ResumeSaga, Start
 from checkout.errors import OperationRejected
 from checkout.messaging.envelope import Envelope, Reply, new_message_id
 from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.operations import cancel_payment, resume_saga
+from checkout.operations import cancel_payment, request_void, resume_saga
+from checkout.providers.memory_books import Order, OrderState
 from checkout.services.checkout import service
 from checkout.states import PaymentState
-from tests.services.asking import operation_on
+from tests.services.asking import authorise, inquire, let_settle, operation_on
 from tests.services.delivering import Delivered, command, deliver
 from tests.services.replying import answered, answered_with_an_error, deliver_reply, notified
 
@@ -62,6 +63,12 @@ def resume(saga: Saga) -> Delivered:
     delivered = deliver(service, command("checkout.resume_saga", body))
     saga.refresh_from_db()
     return delivered
+
+
+def deliver_row(type: str) -> Delivered:
+    """Deliver what the relay would publish."""
+    row = OutboxMessage.objects.get(type=type)
+    return deliver(service, command(type, service.commands[type].decode(row.body.encode())))
 
 
 def types(delivered: Delivered) -> list[str]:
@@ -149,6 +156,52 @@ def test_a_purchase_whose_void_was_refused_sends_another_one_when_resumed(captur
     assert types(resume(capturing)) == ["payments.void"]
     assert capturing.status == Status.RUNNING
     assert Operation.objects.filter(kind="void").count() == 2
+
+
+@pytest.mark.parametrize(("end", "goes_on_to"), [("completed", "confirm_order"), ("compensated", "void")])
+def test_a_child_that_ended_unheard_says_so_again_when_its_parent_is_resumed(capturing, end, goes_on_to):
+    Saga.objects.filter(parent=capturing).update(status=end)
+    Saga.objects.filter(pk=capturing.pk).update(status=Status.PARKED)
+    resume(capturing)
+    assert (capturing.status, capturing.step) == (Status.RUNNING, goes_on_to)
+
+
+def test_a_void_by_staff_frees_a_purchase_whose_own_void_was_refused(capturing):
+    settle(Operation.State.REFUSED)
+    answered(child_of(capturing), outcome="refused")
+    settle(Operation.State.REFUSED)
+    answered(child_of(capturing), outcome="refused")
+    capturing.refresh_from_db()
+    assert (capturing.status, capturing.step) == (Status.PARKED, "void")
+    asked = request_void(capturing.payment.reference, by="ada")
+    deliver_row("checkout.start_operation")
+    void = Saga.objects.get(key=asked.reference)
+    Operation.objects.filter(reference=asked.reference).update(state=Operation.State.DONE)
+    assert types(answered(void, outcome="approved")) == ["orders.release"]
+    assert state() == PaymentState.VOIDED
+    capturing.refresh_from_db()
+    assert (capturing.status, capturing.step) == (Status.RUNNING, "release_stock")
+
+
+def test_a_contradiction_that_comes_after_the_purchase_has_ended_reaches_the_payment(purchase, books):
+    answered(purchase, decision="accept")
+    answered(purchase, reserved=True)
+    attempt = purchase.attempt
+    authorise(attempt, "lost")
+    let_settle(attempt)
+    inquire(attempt)
+    answered(purchase, outcome="not_sent")
+    answered(purchase)
+    assert (state(), purchase.status) == (PaymentState.REFUSED, Status.COMPENSATED)
+    books.orders[attempt.order_code] = Order(
+        order_code=attempt.order_code,
+        session_id=attempt.session_id,
+        amount=attempt.payment.amount,
+        state=OrderState.AUTHORISED,
+    )
+    assert inquire(attempt).result["outcome"] == "conflicted"
+    deliver_row("checkout.apply_provider_event")
+    assert state() == PaymentState.CONFLICTED
 
 
 def test_parking_is_a_fact_with_its_reason(capturing):
