@@ -7,11 +7,11 @@ from checkout.models import Attempt, Operation, Payment, Saga
 from checkout.models.payment import new_reference
 from checkout.models.sums import is_explained
 from checkout.sagas import orchestrator, purchase, verification
-from checkout.sagas.movement import announce, tell
+from checkout.sagas.movement import announce, move_payment, tell
 from checkout.sagas.operation import OperationData
 from checkout.sagas.purchase import PurchaseData
 from checkout.sagas.verification import VerificationData
-from checkout.states import AttemptState
+from checkout.states import Actor, AttemptState
 
 service = Service("checkout", replies=orchestrator.REPLIES)
 
@@ -87,7 +87,10 @@ def start_operation(command: commands.StartOperation, message: Message) -> None:
         minor=operation.amount_minor,
         currency=operation.currency,
     )
-    orchestrator.start(operation.kind, operation.reference, operation.attempt, data, message)
+    # A purchase that could not release an authorisation by itself waits for whoever can.
+    waits = operation.kind == Operation.Kind.VOID
+    parent = orchestrator.locked(kind=purchase.kind, key=data.attempt) if waits else None
+    orchestrator.start(operation.kind, operation.reference, operation.attempt, data, message, parent=parent)
 
 
 @service.command("checkout.pass_deadline")
@@ -120,6 +123,9 @@ def apply_provider_event(command: commands.ApplyProviderEvent, message: Message)
     attempt = _attempt(command.attempt)
     sagas = orchestrator.sagas_of(attempt)
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
+    if command.kind == "conflicted":
+        # Said by the provider itself in answer to a question, perhaps when the saga had gone on without it.
+        move_payment(payment, "conflicted", Actor.PROVIDER, message)
     settled = dict(attempt.operations.filter(state__in=SETTLED).values_list("reference", "state"))
     for saga in sagas:
         if saga.kind == purchase.kind:
@@ -142,7 +148,7 @@ def _claim(kind: str, attempt: Attempt) -> str:
 
 
 def _verifies(saga: Saga, claim: str) -> bool:
-    return saga.kind == verification.kind and saga.status in OPEN and saga.data["claim"] == claim
+    return saga.kind == verification.kind and saga.status in OPEN and saga.data.get("claim") == claim
 
 
 @service.on_reply
