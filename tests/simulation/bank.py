@@ -1,11 +1,13 @@
 """Behind the provider: what it is asked, what it decides later, and the notifications it sends."""
 
+import json
 from typing import TYPE_CHECKING
 
 from checkout import operations
-from checkout.providers.base import Authorisation
+from checkout.money import Money
+from checkout.providers.base import Authorisation, Modification
 from checkout.providers.memory import MemoryProvider
-from checkout.providers.memory_books import Books, OrderState, books_of, forget_books
+from checkout.providers.memory_books import Books, Order, OrderState, books_of, forget_books
 from tests.simulation.web import Unanswered
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = "twin"
 MERCHANT_CODE = "TWIN"
+LIES = ("AUTHORISED", "REFUSED", "CANCELLED", "CAPTURED", "REFUNDED", "REFUND_FAILED", "EXPIRED", "CHARGED_BACK")
 
 
 class Bank:
@@ -24,7 +27,7 @@ class Bank:
         self._chance = world.chance
         self._posted = 0
         self._authorisations: set[str] = set()
-        self.letters_under_way = 0
+        self._letters = 0
 
     @property
     def books(self) -> Books:
@@ -57,13 +60,56 @@ class Bank:
                     f"I2: {order.order_code}: {order.amount} authorised, {order.captured} captured, "
                     f"{order.refunded} refunded"
                 )
+        self._post_notifications()
+
+    def refunded(self, request: Modification) -> None:
+        """Note that money was given back; the issuer may return it after hours."""
+        if self._chance.happens("refund_returned"):
+            self._world.later(self._chance.between(600, 2 * 86_400), lambda: self._return_refund(request))
+
+    def _return_refund(self, request: Modification) -> None:
+        order = self.books.orders[request.order_code]
+        order.refunded -= request.amount
+        self._post(self._letter(order, "REFUND_FAILED", request.amount, reference=request.reference))
+
+    def _letter(self, order: Order, event: str, amount: Money, **others: object) -> bytes:
+        self._letters += 1
+        text = {
+            "merchant_code": MERCHANT_CODE,
+            "order_code": order.order_code,
+            "event": event,
+            "minor": amount.minor,
+            "currency": amount.currency,
+            "reference": "",
+            "number": f"letter {self._letters}",
+        }
+        return json.dumps(text | others).encode()
+
+    def _forged(self, order: Order) -> bytes:
+        """Return what somebody could send who knows the address and has seen the order's number."""
+        lie: dict[str, object] = self._chance.one_of(
+            (
+                {"minor": order.amount.minor + 1},
+                {"currency": "USD"},
+                {"merchant_code": "ANOTHER"},
+                {"order_code": f"{order.order_code}0"},
+                {},
+            )
+        )
+        return self._letter(order, self._chance.one_of(LIES), order.amount, **lie)
+
+    def _post(self, body: bytes) -> None:
+        for _ in range(2 if self._chance.happens("notification_copied") else 1):
+            self._world.spawn(self._deliver(body))
+
+    def _post_notifications(self) -> None:
         notifications = self.books.notifications()
         for body in notifications[self._posted :]:
-            copies = 2 if self._chance.happens("notification_copied") else 1
-            for _ in range(copies):
-                self.letters_under_way += 1
-                self._world.spawn(self._deliver(body))
+            self._post(body)
         self._posted = len(notifications)
+        for order in self.books.orders.values():
+            if self._chance.happens("notification_forged"):
+                self._post(self._forged(order))
 
     async def _deliver(self, body: bytes) -> None:
         late = self._chance.happens("notification_late")
@@ -78,5 +124,4 @@ class Bank:
             except Unanswered:
                 pause_seconds = self._chance.between(5, 60)
             else:
-                self.letters_under_way -= 1
                 return

@@ -19,6 +19,10 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
     "provider": ((0.1, 0.4), 6),
     "notification_copied": ((0.3,), 6),
     "notification_late": ((0.3,), 6),
+    "notification_forged": ((0.2,), 4),
+    "refund_returned": ((0.3,), 2),
+    "stall": ((0.01, 0.05), 3),
+    "freeze": ((0.005, 0.02), 3),
     "hiccup": ((0.02, 0.1), 20),
 }
 

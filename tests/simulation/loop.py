@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.simulation import timetable
 from tests.simulation.clock import Clock
-from tests.simulation.processes import Crash, owner_of
+from tests.simulation.processes import Crash, Process, owner_of
 from tests.simulation.threads import Thread
 
 # Many times what the longest schedule needs: something goes round in circles.
@@ -30,7 +30,8 @@ class _Timer(asyncio.TimerHandle):
 
 def _run_unless_dead(handle: Any) -> None:
     loop: VirtualLoop = handle._loop
-    if not owner_of(handle._context).is_alive and not loop.is_closing:
+    owner = owner_of(handle._context)
+    if (owner.is_frozen or not owner.is_alive) and not loop.is_closing:
         loop.left_undone.append(handle)
         return
     with contextlib.suppress(Crash):
@@ -116,6 +117,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.rounds = 0
         self._ready.extend(self.left_undone)
         self.left_undone.clear()
+
+    def thaw(self, process: Process) -> None:
+        """Let a process that was stopped do what it has missed."""
+        process.is_frozen = False
+        missed = [handle for handle in self.left_undone if owner_of(handle._context) is process]
+        self.left_undone = [handle for handle in self.left_undone if handle not in missed]
+        self._ready.extend(missed)
 
     def select(self, timeout: float | None) -> list[Any]:
         """Play the selector: nobody is ever heard from, so jump to the next timer, or stop."""

@@ -18,6 +18,7 @@ class Process:
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_alive = True
+        self.is_frozen = False
         self.tasks: list[asyncio.Task[Any]] = []
         self._context = Context()
         self._context.run(_current.set, self)

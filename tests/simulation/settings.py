@@ -8,7 +8,7 @@ DATABASES = {
     "default": {
         "ENGINE": "tests.simulation.database",
         "NAME": ":memory:",
-        "OPTIONS": {"transaction_mode": "IMMEDIATE"},
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "cached_statements": 2000},
         "CONN_MAX_AGE": None,
     }
 }

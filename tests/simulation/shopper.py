@@ -58,7 +58,7 @@ class Shopper:
             ).reference
         )
         for number in range(1, MAX_ATTEMPTS + 1):
-            if not await self._pay(number) or chance.of(0.4):
+            if not await self._pay(number) or chance.of(0.5):
                 return
 
     async def _pay(self, number: int) -> bool:

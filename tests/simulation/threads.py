@@ -63,6 +63,11 @@ def pause(seconds: float) -> None:
     greenlet.getcurrent().parent.switch(seconds)
 
 
+def is_in_thread() -> bool:
+    """Whether the running code may pause."""
+    return greenlet.getcurrent().parent is not None
+
+
 def take_over() -> None:
     """Let all database work of this process be done in threads of this kind, on one connection."""
 

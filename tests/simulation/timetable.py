@@ -35,16 +35,32 @@ _NEXT = {
 TIMERS = frozenset(_NEXT)
 
 
-def next_due(timer: str, database: sqlite3.Connection, clock: Clock) -> float | None:
-    """Return the first moment at which a timer has something to do; None when there is nothing in sight."""
-    query = _NEXT[timer]
-    moment = clock.seconds_until(database.execute(query).fetchone()[0]) if query else None
-    return None if moment is None else moment + _lifetimes().get(timer, 0.0)
+# Both timers want it to be over, not just reached.
+_LIFETIMES = {
+    "abandoned payments": conf.checkout_lifetime.total_seconds() + 1e-3,
+    "expired authorisations": conf.authorisation_lifetime.total_seconds() + 1e-3,
+}
 
 
-def _lifetimes() -> dict[str, float]:
-    # Both timers want it to be over, not just reached.
-    return {
-        "abandoned payments": conf.checkout_lifetime.total_seconds() + 1e-3,
-        "expired authorisations": conf.authorisation_lifetime.total_seconds() + 1e-3,
-    }
+class Timetable:
+    """Looks it up in the tables, again after every change of them."""
+
+    def __init__(self, database: sqlite3.Connection, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._known: dict[str, float | None] = {}
+        self._changes = -1
+
+    def next_due(self, timer: str) -> float | None:
+        """Return the first moment at which a timer has something to do; None when nothing is in sight."""
+        if self._changes != self._database.total_changes:
+            self._changes = self._database.total_changes
+            self._known.clear()
+        if timer not in self._known:
+            self._known[timer] = self._look_up(timer)
+        return self._known[timer]
+
+    def _look_up(self, timer: str) -> float | None:
+        query = _NEXT[timer]
+        moment = self._clock.seconds_until(self._database.execute(query).fetchone()[0]) if query else None
+        return None if moment is None else moment + _LIFETIMES.get(timer, 0.0)

@@ -54,7 +54,14 @@ class Twin(MemoryProvider):
         return self._call(Verb.VOID, request.reference, lambda: super(Twin, self).void(request))
 
     def refund(self, request: Modification) -> ProviderResult:
-        return self._call(Verb.REFUND, request.reference, lambda: super(Twin, self).refund(request))
+        def act() -> ProviderResult:
+            before = self.books.orders[request.order_code].refunded
+            result = super(Twin, self).refund(request)
+            if self.books.orders[request.order_code].refunded != before:
+                Line.world.bank.refunded(request)
+            return result
+
+        return self._call(Verb.REFUND, request.reference, act)
 
     def inquire(self, order_code: str) -> ProviderResult:
         return self._call(Verb.INQUIRE, order_code, lambda: super(Twin, self).inquire(order_code))

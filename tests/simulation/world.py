@@ -19,7 +19,7 @@ from checkout.reconciliation import reconcile
 from checkout.relay import run_relay
 from checkout.services import SERVICES
 from checkout.states import PaymentState
-from tests.simulation import invariants, logbook, network, timetable
+from tests.simulation import invariants, logbook, network, threads
 from tests.simulation.bank import Bank
 from tests.simulation.chance import Chance
 from tests.simulation.clerk import Clerk
@@ -29,6 +29,7 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import UnreliableBroker
 from tests.simulation.processes import OUTSIDE, Crash, Process, current
 from tests.simulation.shopper import Shopper
+from tests.simulation.timetable import Timetable
 from tests.simulation.trace import Trace
 from tests.simulation.twin import Line
 from tests.simulation.web import Unanswered, Web
@@ -39,6 +40,7 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 LONGEST_SECONDS = 20 * DAY
 STOCK = 10
+HEARTBEATS_SECONDS = 25.0
 WEBS = ("web 1", "web 2")
 
 
@@ -58,11 +60,12 @@ class World:
         self.crashes: Counter[str] = Counter()
         self._ends: Counter[str] = Counter()
         self.loop = VirtualLoop(clock, LONGEST_SECONDS)
-        self.loop.next_due = lambda timer: timetable.next_due(timer, self.rows, clock)
+        self.loop.next_due = Timetable(self.rows, clock).next_due
         self.loop.set_task_factory(_of_its_process)
         self.loop.set_exception_handler(self._on_error)
         self.bank = Bank(self)
-        self.shoppers = [Shopper(self, number) for number in range(1, self.chance.number(1, 3) + 1)]
+        shoppers = self.chance.one_of((1, 2, 3), (6, 3, 1))
+        self.shoppers = [Shopper(self, number) for number in range(1, shoppers + 1)]
         self._webs: list[Web] = []
         self._processes: list[Process] = [OUTSIDE]
         OUTSIDE.tasks.clear()
@@ -147,6 +150,29 @@ class World:
         if self.chance.happens("crash"):
             self.kill(process, point)
             raise Crash
+
+        if self.chance.happens("stall") and not self.rows.in_transaction and threads.is_in_thread():
+            seconds = self.chance.between(1, 400)
+            self.trace.note(process.name, "stalls at", point, f"for {seconds:.0f} s")
+            threads.pause(seconds)
+        if self.chance.happens("freeze"):
+            self._freeze(process)
+
+    def _freeze(self, process: Process) -> None:
+        """Stop a process for a while, as SIGSTOP does; the broker takes it for lost after some time."""
+        seconds = self.chance.between(1, 90)
+        self.trace.note(process.name, "freezes", f"for {seconds:.0f} s")
+        process.is_frozen = True
+        broker = self._brokers[process]
+        if seconds > HEARTBEATS_SECONDS:
+            self.later(HEARTBEATS_SECONDS, broker.lose_connection)
+        self.later(seconds, lambda: self._thaw(process, broker))
+
+    def _thaw(self, process: Process, broker: UnreliableBroker) -> None:
+        if process.is_alive:
+            self.trace.note(process.name, "goes on")
+            self.loop.thaw(process)
+            broker.connect()
 
     def _on_commit(self, moment: str) -> None:
         if self.loop.is_closing:

@@ -1,9 +1,26 @@
 """The engine: commits are watched, and everything can be put back to how it was at first."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
 
 from django.db.backends.sqlite3 import base
+
+
+class Cursor(base.SQLiteCursorWrapper):
+    """Turns the placeholders of each statement into SQLite's once."""
+
+    def execute(self, query: str, params: Any = None) -> sqlite3.Cursor:
+        """See SQLiteCursorWrapper."""
+        if params is None or isinstance(params, Mapping):
+            return super().execute(query, params)
+        return sqlite3.Cursor.execute(self, _with_question_marks(query), params)
+
+
+@lru_cache(maxsize=5000)
+def _with_question_marks(query: str) -> str:
+    return base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%")
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -11,6 +28,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     # Called with "before" and "after" around every commit; what it raises, the committing code sees.
     watch_commit: Callable[[str], None] = staticmethod(lambda _moment: None)
+
+    def create_cursor(self, name: str | None = None) -> Cursor:
+        """See Django's wrapper."""
+        return self.connection.cursor(factory=Cursor)
 
     def _commit(self) -> None:
         if self.connection is None:
