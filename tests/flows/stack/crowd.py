@@ -1,6 +1,7 @@
 """Shoppers who go on buying while a test takes something away, and all that they were answered."""
 
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -57,10 +58,11 @@ class Crowd:
             for buying in self._buying:
                 buying.result()
 
-    def until_more_have_paid(self, count: int = 6) -> None:
-        """Wait until so many more shoppers have been told that they have paid."""
-        enough = len(self.told_paid) + count
-        wait_until(lambda: len(self.told_paid) >= enough, f"{count} purchases more", seconds=60)
+    def until_more_have_paid(self, count: int = 6, *, seconds: float = 60) -> float:
+        """Wait until so many more shoppers have been told that they have paid; returns for how long."""
+        enough, began = len(self.told_paid) + count, time.monotonic()
+        wait_until(lambda: len(self.told_paid) >= enough, f"{count} purchases more", seconds=seconds)
+        return time.monotonic() - began
 
     def when_the_patient_come_back(self) -> dict[str, int]:
         """How many of those who were asked for patience have paid in the end, and how many must try again."""

@@ -36,13 +36,15 @@ def test_while_rabbitmq_is_away_shoppers_are_asked_for_patience_and_all_ends_wel
             threading.Event().wait(OUTAGE_SECONDS)
             site.rabbitmq.start()
         site.until_ready()
-        crowd.until_more_have_paid()
+        # First what has been left behind: everything that was submitted meanwhile.
+        seconds = crowd.until_more_have_paid(seconds=60 + OUTAGE_SECONDS)
     longest = crowd.longest_seconds
     came_back = crowd.when_the_patient_come_back()
     ends = assert_settled(crowd)
     print(
         f"\nRabbitMQ away for {OUTAGE_SECONDS:g} s: answers {crowd.answers}, longest {longest:.1f} s,"
         f" {len(crowd.patient)} asked for patience, of whom {came_back}; ends {ends};"
+        f" {seconds:.0f} s until new purchases were answered in time;"
         f" web {before:.0f} MB before, {memory.peak_mb:.0f} at most, {resident_mb(web):.0f} after"
     )
     assert crowd.failures == []
