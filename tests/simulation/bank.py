@@ -94,7 +94,8 @@ class Bank:
                 {"merchant_code": "ANOTHER"},
                 {"order_code": f"{order.order_code}0"},
                 {},
-            )
+            ),
+            (4, 2, 2, 1, 6),
         )
         return self._letter(order, self._chance.one_of(LIES), order.amount, **lie)
 
