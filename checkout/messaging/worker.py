@@ -29,9 +29,12 @@ from checkout.messaging.service import CommandRejected, Handler, Service
 
 log = structlog.get_logger(__name__)
 
-DELIVERY_LIMIT = 5
+# Every message that a process holds when it dies or loses its connection counts as delivered, whether it was
+# looked at or not. So an innocent one may have been here as often as things broke down while it waited.
+DELIVERY_LIMIT = 10
 PUBLISH_TIMEOUT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 1.6
 OUTAGE_PAUSE_SECONDS = 0.5
 # Well below the queues' consumer time-out of ten minutes, after which the broker would take the message back.
 LONGEST_OUTAGE_SECONDS = 300.0
@@ -99,7 +102,7 @@ class Worker:
             crash_points.reached("worker.acknowledged")
             return
         # Redelivery is immediate, and what failed a moment ago would mostly fail again.
-        pause = FIRST_PAUSE_SECONDS * 2 ** min(delivery.delivery_count, DELIVERY_LIMIT)
+        pause = min(FIRST_PAUSE_SECONDS * 2**delivery.delivery_count, LONGEST_PAUSE_SECONDS)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), pause)
         delivery.reject(requeue=True)
@@ -114,7 +117,8 @@ class Worker:
                 if self._stop.is_set() or waited >= LONGEST_OUTAGE_SECONDS:
                     raise
                 log.warning("database away, waiting", service=self._service.name, exc_info=True)
-            await asyncio.wait({asyncio.ensure_future(self._stop.wait())}, timeout=OUTAGE_PAUSE_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), OUTAGE_PAUSE_SECONDS)
             waited += OUTAGE_PAUSE_SECONDS
 
     async def _process(self, delivery: Delivery) -> bool:

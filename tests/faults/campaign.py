@@ -9,13 +9,15 @@ from random import Random
 
 import aiohttp
 
+from checkout import operations
+from checkout.database import in_thread
 from checkout.states import PAYMENT_EDGES
 from checkout.tryout.card import Card
 from tests.faults import habits, resources, secrets, settings
 from tests.faults.client import open_session
 from tests.faults.crowd import Crowd
 from tests.faults.diary import Diary
-from tests.faults.evidence import Evidence, read_books, read_database
+from tests.faults.evidence import INNOCENT, Evidence, read_books, read_database
 from tests.faults.injectors.keeper import Keeper
 from tests.faults.injectors.storm import Storm
 from tests.faults.invariants import ON_THE_WAY, OTHER_NAMES, violations_of
@@ -101,7 +103,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         report.provider_faults = await provider_faults(storm)
         last_fault_at = now()
         report.settled_after, _ = await asyncio.gather(
-            _settle(site, last_fault_at), crowd.leave(settings.QUIESCENCE_SECONDS)
+            _settle(site, report, last_fault_at), crowd.leave(settings.QUIESCENCE_SECONDS)
         )
         for task in beside:
             task.cancel()
@@ -139,10 +141,16 @@ async def _sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str,
     return {holder: Card(holder).sealed(key) for holder in CARDS}
 
 
-async def _settle(site: Site, since: float) -> float | None:
-    """Seconds until everything had come to rest; None when it had not by the end of all patience."""
+async def _settle(site: Site, report: Report, since: float) -> float | None:
+    """Seconds until everything had come to rest; None when it had not by the end of all patience.
+
+    Meanwhile staff look after dead letters, as they would.
+    """
     restless = [*ON_THE_WAY, "authorised"]
     while now() - since < settings.QUIESCENCE_SECONDS:
+        for (letter,) in await asyncio.to_thread(site.rows, INNOCENT):
+            await in_thread(operations.requeue_dead_letter, letter, by="campaign")
+            report.requeued += 1
         if not (await asyncio.to_thread(site.rows, RESTLESS, restless))[0][0]:
             return now() - since
         await asyncio.sleep(1)

@@ -116,9 +116,6 @@ class Evidence:
         codes = (attempt.order_code for attempt in self.attempts.get(payment, ()))
         return [self.orders[code] for code in codes if code in self.orders]
 
-    def faults_of(self, payment: str) -> frozenset[str]:
-        return frozenset().union(*(order.faults for order in self.orders_of(payment)))
-
 
 PAYMENTS = """
     SELECT reference, order_reference, state, amount_minor AS minor, currency FROM checkout_payment"""
@@ -156,6 +153,7 @@ IS_POISON = "(message_id LIKE 'poison-%' OR type = 'malformed')"
 DEAD = f"""
     SELECT type || ' ' || service || ' ' || reason FROM checkout_deadletter
     WHERE requeued_at IS NULL AND NOT {IS_POISON}"""  # noqa: S608 (constants)
+INNOCENT = f"SELECT id FROM checkout_deadletter WHERE requeued_at IS NULL AND NOT {IS_POISON}"  # noqa: S608
 POISON = f"SELECT count(*) FROM checkout_deadletter WHERE {IS_POISON}"  # noqa: S608
 DIFFERENCES = """
     SELECT order_code || ' ' || kind || ': ' || ours_minor || ' / ' || theirs_minor

@@ -10,8 +10,6 @@ from tests.faults.evidence import Evidence, Order
 P = PaymentState
 NOT_PAID = frozenset({P.OPEN, P.REFUSED, P.CANCELLED, P.EXPIRED})
 ON_THE_WAY = frozenset({P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CAPTURE_PENDING, P.VOID_PENDING})
-# A forged or contradictory notification puts a payment aside for staff, which is what it is for.
-FORGED = frozenset({"wrong_amount", "wrong_currency", "wrong_merchant", "contradictory"})
 # Facts that record an event under another name, and events that facts record without the state.
 OTHER_NAMES = {"abandoned": "expired"}
 WITHOUT_STATE = frozenset({"submitted", "challenge_returned", "cancelled"})
@@ -69,18 +67,17 @@ def over_limits(order: Order) -> Iterator[str]:
 
 
 def nothing_stuck(evidence: Evidence) -> Found:
-    """Every payment has come to rest, every saga has ended, and none waits for staff without a cause."""
+    """Every payment has come to rest, every saga has ended, and none waits for staff."""
     for reference, payment in evidence.payments.items():
-        is_forged = bool(FORGED & evidence.faults_of(reference))
         if payment.state in ON_THE_WAY:
             yield reference, f"still {payment.state}"
-        if payment.state == P.CONFLICTED and not is_forged:
-            yield reference, "conflicted, and nothing was forged"
+        if payment.state == P.CONFLICTED:
+            yield reference, "conflicted"
         for saga in evidence.sagas.get(reference, ()):
-            if saga.status == "running" or (saga.status == "parked" and not is_forged):
+            if saga.status in ("running", "parked"):
                 yield reference, f"{saga.kind} saga {saga.status} at {saga.step}"
         for operation in evidence.operations.get(reference, ()):
-            if operation.state not in ("done", "refused") and not is_forged:
+            if operation.state not in ("done", "refused"):
                 yield reference, f"{operation.kind} {operation.reference} still {operation.state}"
 
 

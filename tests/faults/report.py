@@ -31,6 +31,7 @@ class Report:
     stormy: list[float] = field(default_factory=list)
     settled_after: float | None = None
     looks: int = 0
+    requeued: int = 0
     responses: Counter[int] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
     timelines: dict[str, list[str]] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class Report:
             "seconds_to_the_end": {"calm": percentiles(self.calm), "stormy": percentiles(self.stormy)},
             "settled_seconds_after_the_last_fault": self.settled_after,
             "looks_at_the_books_meanwhile": self.looks,
+            "dead_letters_sent_again": self.requeued,
             "responses": {str(status): count for status, count in sorted(self.responses.items())},
             "violations": {name: found[name] for name in INVARIANTS},
             "found": [
@@ -83,6 +85,7 @@ class Report:
             yield f"to the end {name}: p50 {p50:.2f} s, p99 {p99:.2f} s ({len(seconds)} purchases)"
         settled = "NOT settled" if self.settled_after is None else f"settled {self.settled_after:.1f} s"
         yield f"{settled} after the last fault; {self.looks} looks at the books meanwhile"
+        yield f"dead letters sent again by staff: {self.requeued}"
         yield f"responses by status: {_counts(self.responses)}"
         found = Counter(violation.invariant for violation in self.violations)
         for name, (title, _) in INVARIANTS.items():

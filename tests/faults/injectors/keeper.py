@@ -126,7 +126,10 @@ class Keeper:
         deadline = now() + END_SECONDS
         while program.is_alive and program.pid == before:
             if now() > deadline:
-                self._diary.mishaps.append(f"{name} did not end within {END_SECONDS} s of SIGTERM")
+                last_words = program.text().splitlines()[-3:]
+                self._diary.mishaps.append(
+                    f"{name} did not end within {END_SECONDS} s of SIGTERM: {last_words}"
+                )
                 self._signal(name, signal.SIGKILL)
                 return
             await asyncio.sleep(LOOK_SECONDS)
