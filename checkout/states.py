@@ -119,8 +119,8 @@ PAYMENT_EDGES = (
     _edge("void_requested", (P.AUTHORISED, P.CAPTURE_PENDING), P.VOID_PENDING, Actor.SAGA),
     _edge("void_refused", (P.VOID_PENDING,), P.AUTHORISED, Actor.SAGA),
     _edge("voided", _HELD, P.VOIDED, Actor.SAGA),
-    _edge("refunded_in_part", (*_TAKEN, *_GIVEN_BACK), P.PARTIALLY_REFUNDED, Actor.SAGA),
-    _edge("refunded", (*_TAKEN, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.SAGA),
+    _edge("refunded_in_part", (*_HELD, *_TAKEN, *_GIVEN_BACK), P.PARTIALLY_REFUNDED, Actor.SAGA),
+    _edge("refunded", (*_HELD, *_TAKEN, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.SAGA),
     # What the provider does by itself. A notification of it is only believed once the provider was asked.
     _edge("authorisation_expired", (P.AUTHORISED,), P.EXPIRED, Actor.SAGA),
     _edge("charged_back", (*_TAKEN, *_GIVEN_BACK), P.CHARGED_BACK, Actor.SAGA),
