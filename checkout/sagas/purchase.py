@@ -14,36 +14,29 @@ from msgspec.structs import replace as with_changes
 from checkout import commands
 from checkout.conf import conf
 from checkout.messaging.envelope import Reply
-from checkout.sagas.definition import Ask, Decision, End, Start
-from checkout.sagas.operation import OperationData
-from checkout.sagas.pauses import OVERDUE, inquiry_delay, retry_delay
+from checkout.sagas.definition import Ask, End
+from checkout.sagas.fulfilment import (
+    capture,
+    capture_told,
+    confirm_order,
+    order_confirmed,
+    receipt_sent,
+    refuse,
+    release,
+    release_stock,
+    send_receipt,
+    stock_released,
+    void,
+    void_told,
+)
+from checkout.sagas.pauses import inquiry_delay
+from checkout.sagas.purchase_data import D, PurchaseData
 
 # Longer than the return token lives, so that a last-second return is never overtaken.
 CHALLENGE_MARGIN = timedelta(seconds=30)
 
 # Notifications that may say how an open attempt has ended.
 HINTS = ("authorised", "refused", "captured", "cancelled", "expired")
-
-
-class PurchaseData(commands.Body, frozen=True, forbid_unknown_fields=False):
-    """What the purchase knows. ``inquiries``, ``tries`` and ``voids`` count what was asked in vain."""
-
-    payment: str
-    attempt: str
-    minor: int
-    currency: str
-    email: str
-    ip_address: str
-    lines: list[commands.OrderLine]
-    captures: bool
-    capture_operation: str
-    inquiries: int = 0
-    tries: int = 0
-    voids: int = 0
-    is_expiring: bool = False
-
-
-D = Decision[PurchaseData]
 
 
 class Purchase:
@@ -84,9 +77,9 @@ class Purchase:
         if step == "inquire" and signal in HINTS:
             return _ask_provider(data, delay_seconds=0)
         if step == "capture":
-            return _capture_told(data, signal)
+            return capture_told(data, signal)
         if step == "void":
-            return _void_told(data, signal)
+            return void_told(data, signal)
         if step == "finished" and signal == "capture_refused":
             why = "The capture was refused after the order had been confirmed: it is not paid."
             return D(step="unpaid", data=data, end=End.PARKED, why=why)
@@ -95,7 +88,7 @@ class Purchase:
     def on_deadline(self, step: str, data: PurchaseData) -> D:
         """Give up where no money is involved, else ask the provider; ask our own services again."""
         if step in ("assess_risk", "reserve_stock"):
-            return replace(_refuse(data, "provider_error"), attempt_events=("not_sent",))
+            return replace(refuse(data, "provider_error"), attempt_events=("not_sent",))
         if step == "await_challenge":
             return _ask_provider(with_changes(data, is_expiring=True), delay_seconds=0)
         if step in _AGAIN:
@@ -127,7 +120,7 @@ def _risk_assessed(data: PurchaseData, reply: Reply) -> D:
 
 def _stock_reserved(data: PurchaseData, reply: Reply) -> D:
     if not reply.ok or not reply.result.get("reserved"):
-        decision = _refuse(data, "out_of_stock" if reply.ok else "provider_error")
+        decision = refuse(data, "out_of_stock" if reply.ok else "provider_error")
         return replace(decision, attempt_events=("not_sent",))
     body = commands.AuthorisePayment(payment=data.payment, attempt=data.attempt)
     ask = Ask(service="payments", type="payments.authorise", body=body)
@@ -148,7 +141,7 @@ def _provider_answered(data: PurchaseData, reply: Reply) -> D:
             wait=conf.challenge_lifetime + CHALLENGE_MARGIN,
         )
     if outcome in ("refused", "not_sent"):
-        return _refuse(data, reply.result.get("refusal_reason") or "provider_error")
+        return refuse(data, reply.result.get("refusal_reason") or "provider_error")
     if outcome == "conflicted":
         why = "The provider's answer contradicts what we know."
         return D(step="conflicted", data=data, events=("conflicted",), tells=True, end=End.PARKED, why=why)
@@ -208,111 +201,14 @@ def _abandoned(data: PurchaseData, reply: Reply) -> D:
 
 
 def _expired(data: PurchaseData) -> D:
-    return _release(data, events=("expired",), attempt_events=("expired",))
+    return release(data, events=("expired",), attempt_events=("expired",))
 
 
 def _authorised(data: PurchaseData) -> D:
     authorised = with_changes(data, inquiries=0, tries=0, is_expiring=False)
     if not data.captures:
-        return replace(_confirm_order(authorised), events=("authorised",), tells=True)
-    return replace(_capture(authorised), events=("authorised",))
-
-
-def _capture(data: PurchaseData) -> D:
-    """The capture is a saga of its own, and signals how it goes."""
-    return D(step="capture", data=data, starts=_operation("capture", data.capture_operation, data))
-
-
-def _capture_told(data: PurchaseData, signal: str) -> D | None:
-    if signal in ("capture_accepted", "capture_done"):
-        return replace(_confirm_order(data), tells=True)
-    if signal == "capture_delayed":
-        return D(step="capture", data=data, tells=True)
-    if signal == "capture_refused":
-        return _void(data)
-    if signal == "capture_parked":
-        return D(step="capture", data=data, tells=True, end=End.PARKED, why="The capture is parked.")
-    return None
-
-
-def _void(data: PurchaseData) -> D:
-    """What was authorised and cannot be captured is given back before the stock is.
-
-    A void that was refused has ended: the next one is another operation.
-    """
-    suffix = f"v{data.voids}" if data.voids else "void"
-    return D(step="void", data=data, starts=_operation("void", f"{data.capture_operation}-{suffix}", data))
-
-
-def _void_told(data: PurchaseData, signal: str) -> D | None:
-    if signal == "void_done":
-        return _release(data, events=())
-    if signal in ("void_refused", "void_parked"):
-        why = "The capture was refused, and the authorisation could not be released."
-        refused = with_changes(data, voids=data.voids + (signal == "void_refused"))
-        return D(step="void", data=refused, tells=True, end=End.PARKED, why=why)
-    return None
-
-
-def _operation(kind: str, reference: str, data: PurchaseData) -> Start:
-    operation = OperationData(
-        payment=data.payment,
-        attempt=data.attempt,
-        operation=reference,
-        minor=data.minor,
-        currency=data.currency,
-    )
-    return Start(kind=kind, key=reference, data=operation)
-
-
-def _confirm_order(data: PurchaseData) -> D:
-    ask = Ask(service="orders", type="orders.confirm", body=commands.ConfirmOrder(payment=data.payment))
-    return D(step="confirm_order", data=data, ask=ask, wait=conf.service_wait)
-
-
-def _order_confirmed(data: PurchaseData, reply: Reply) -> D:
-    if reply.error is not None:
-        # Captured money is never undone because of what comes after it.
-        why = f"The order could not be confirmed: {reply.error.message}"
-        return D(step="confirm_order", data=data, end=End.PARKED, why=why)
-    if not data.email:
-        return D(step="finished", data=data, end=End.COMPLETED)
-    return _send_receipt(with_changes(data, tries=0))
-
-
-def _send_receipt(data: PurchaseData) -> D:
-    body = commands.SendReceipt(payment=data.payment)
-    ask = Ask(service="notifications", type="notifications.send_receipt", body=body)
-    return D(step="send_receipt", data=data, ask=ask, wait=conf.service_wait)
-
-
-def _receipt_sent(data: PurchaseData, reply: Reply) -> D:
-    if not reply.ok:
-        return D(step="send_receipt", data=data, end=End.PARKED, why="The receipt was rejected.")
-    return D(step="finished", data=data, end=End.COMPLETED)
-
-
-def _refuse(data: PurchaseData, reason: str) -> D:
-    return replace(_release(data, events=("refused",)), refusal_reason=reason)
-
-
-def _release(data: PurchaseData, *, events: tuple[str, ...], attempt_events: tuple[str, ...] = ()) -> D:
-    decision = _release_stock(with_changes(data, tries=0))
-    return replace(decision, events=events, attempt_events=attempt_events, tells=True)
-
-
-def _release_stock(data: PurchaseData, *, delay_seconds: float = 0) -> D:
-    body = commands.ReleaseStock(payment=data.payment, attempt=data.attempt)
-    ask = Ask(service="orders", type="orders.release", body=body, delay_seconds=delay_seconds)
-    is_overdue = data.tries >= OVERDUE
-    return D(step="release_stock", data=data, ask=ask, wait=conf.service_wait, is_overdue=is_overdue)
-
-
-def _stock_released(data: PurchaseData, reply: Reply) -> D:
-    if not reply.ok:
-        again = with_changes(data, tries=data.tries + 1)
-        return _release_stock(again, delay_seconds=retry_delay(data.tries))
-    return D(step="release_stock", data=data, end=End.COMPENSATED)
+        return replace(confirm_order(authorised), events=("authorised",), tells=True)
+    return replace(capture(authorised), events=("authorised",))
 
 
 _REPLIES: dict[str, Callable[[PurchaseData, Reply], D]] = {
@@ -322,16 +218,16 @@ _REPLIES: dict[str, Callable[[PurchaseData, Reply], D]] = {
     "complete_challenge": _provider_answered,
     "inquire": _inquiry_answered,
     "abandon": _abandoned,
-    "confirm_order": _order_confirmed,
-    "send_receipt": _receipt_sent,
-    "release_stock": _stock_released,
+    "confirm_order": order_confirmed,
+    "send_receipt": receipt_sent,
+    "release_stock": stock_released,
 }
 
 # What may be asked again at any time: whoever is asked knows what was done before.
 _AGAIN: dict[str, Callable[[PurchaseData], D]] = {
-    "capture": _capture,
-    "void": _void,
-    "confirm_order": _confirm_order,
-    "send_receipt": _send_receipt,
-    "release_stock": _release_stock,
+    "capture": capture,
+    "void": void,
+    "confirm_order": confirm_order,
+    "send_receipt": send_receipt,
+    "release_stock": release_stock,
 }

@@ -9,7 +9,7 @@ from checkout.models.sums import is_explained
 from checkout.sagas import orchestrator, purchase, verification
 from checkout.sagas.movement import announce, move_payment, tell
 from checkout.sagas.operation import OperationData
-from checkout.sagas.purchase import PurchaseData
+from checkout.sagas.purchase_data import PurchaseData
 from checkout.sagas.verification import VerificationData
 from checkout.states import Actor, AttemptState
 

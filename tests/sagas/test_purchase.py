@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from checkout.conf import conf
-from checkout.sagas.purchase import Purchase, PurchaseData
+from checkout.sagas.purchase import Purchase
+from checkout.sagas.purchase_data import PurchaseData
 from tests.sagas.conversation import Conversation
 
 CAPTURE = "op_1"

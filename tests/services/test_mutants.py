@@ -17,7 +17,7 @@ from checkout.models import InboxMessage, Operation, OutboxMessage, ProviderCall
 from checkout.money import Money
 from checkout.operations.payment import enqueued
 from checkout.sagas import purchase
-from checkout.sagas.purchase import PurchaseData
+from checkout.sagas.purchase_data import PurchaseData
 from checkout.services import payments, risk
 from tests.services import crashing
 from tests.services.asking import authorise, operation_on, to_capture

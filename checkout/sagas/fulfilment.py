@@ -1,0 +1,110 @@
+"""The end of a purchase: capture, order, receipt when it is paid; void and release of stock when not."""
+
+from dataclasses import replace
+
+from msgspec.structs import replace as with_changes
+
+from checkout import commands
+from checkout.conf import conf
+from checkout.messaging.envelope import Reply
+from checkout.sagas.definition import Ask, End, Start
+from checkout.sagas.operation import OperationData
+from checkout.sagas.pauses import OVERDUE, retry_delay
+from checkout.sagas.purchase_data import D, PurchaseData
+
+
+def capture(data: PurchaseData) -> D:
+    """The capture is a saga of its own, and signals how it goes."""
+    return D(step="capture", data=data, starts=_operation("capture", data.capture_operation, data))
+
+
+def capture_told(data: PurchaseData, signal: str) -> D | None:
+    if signal in ("capture_accepted", "capture_done"):
+        return replace(confirm_order(data), tells=True)
+    if signal == "capture_delayed":
+        return D(step="capture", data=data, tells=True)
+    if signal == "capture_refused":
+        return void(data)
+    if signal == "capture_parked":
+        return D(step="capture", data=data, tells=True, end=End.PARKED, why="The capture is parked.")
+    return None
+
+
+def void(data: PurchaseData) -> D:
+    """What was authorised and cannot be captured is given back before the stock is.
+
+    A void that was refused has ended: the next one is another operation.
+    """
+    suffix = f"v{data.voids}" if data.voids else "void"
+    return D(step="void", data=data, starts=_operation("void", f"{data.capture_operation}-{suffix}", data))
+
+
+def void_told(data: PurchaseData, signal: str) -> D | None:
+    if signal == "void_done":
+        return release(data, events=())
+    if signal in ("void_refused", "void_parked"):
+        why = "The capture was refused, and the authorisation could not be released."
+        refused = with_changes(data, voids=data.voids + (signal == "void_refused"))
+        return D(step="void", data=refused, tells=True, end=End.PARKED, why=why)
+    return None
+
+
+def _operation(kind: str, reference: str, data: PurchaseData) -> Start:
+    operation = OperationData(
+        payment=data.payment,
+        attempt=data.attempt,
+        operation=reference,
+        minor=data.minor,
+        currency=data.currency,
+    )
+    return Start(kind=kind, key=reference, data=operation)
+
+
+def confirm_order(data: PurchaseData) -> D:
+    ask = Ask(service="orders", type="orders.confirm", body=commands.ConfirmOrder(payment=data.payment))
+    return D(step="confirm_order", data=data, ask=ask, wait=conf.service_wait)
+
+
+def order_confirmed(data: PurchaseData, reply: Reply) -> D:
+    if reply.error is not None:
+        # Captured money is never undone because of what comes after it.
+        why = f"The order could not be confirmed: {reply.error.message}"
+        return D(step="confirm_order", data=data, end=End.PARKED, why=why)
+    if not data.email:
+        return D(step="finished", data=data, end=End.COMPLETED)
+    return send_receipt(with_changes(data, tries=0))
+
+
+def send_receipt(data: PurchaseData) -> D:
+    body = commands.SendReceipt(payment=data.payment)
+    ask = Ask(service="notifications", type="notifications.send_receipt", body=body)
+    return D(step="send_receipt", data=data, ask=ask, wait=conf.service_wait)
+
+
+def receipt_sent(data: PurchaseData, reply: Reply) -> D:
+    if not reply.ok:
+        return D(step="send_receipt", data=data, end=End.PARKED, why="The receipt was rejected.")
+    return D(step="finished", data=data, end=End.COMPLETED)
+
+
+def refuse(data: PurchaseData, reason: str) -> D:
+    return replace(release(data, events=("refused",)), refusal_reason=reason)
+
+
+def release(data: PurchaseData, *, events: tuple[str, ...], attempt_events: tuple[str, ...] = ()) -> D:
+    decision = release_stock(with_changes(data, tries=0))
+    return replace(decision, events=events, attempt_events=attempt_events, tells=True)
+
+
+def release_stock(data: PurchaseData, *, delay_seconds: float = 0) -> D:
+    body = commands.ReleaseStock(payment=data.payment, attempt=data.attempt)
+    ask = Ask(service="orders", type="orders.release", body=body, delay_seconds=delay_seconds)
+    is_overdue = data.tries >= OVERDUE
+    return D(step="release_stock", data=data, ask=ask, wait=conf.service_wait, is_overdue=is_overdue)
+
+
+def stock_released(data: PurchaseData, reply: Reply) -> D:
+    if not reply.ok:
+        again = with_changes(data, tries=data.tries + 1)
+        return release_stock(again, delay_seconds=retry_delay(data.tries))
+    return D(step="release_stock", data=data, end=End.COMPENSATED)
