@@ -1,17 +1,22 @@
 """The sagas of capture, void and refund, as conversations."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from checkout.conf import conf
 from checkout.sagas.capture import Capture
-from checkout.sagas.operation import OperationData
+from checkout.sagas.operation import OperationData, OperationSaga
 from checkout.sagas.refund import Refund
 from checkout.sagas.void import Void
 from tests.sagas.conversation import Conversation
 
-DEFINITIONS = {"capture": Capture, "void": Void, "refund": Refund}
+DEFINITIONS: dict[str, Callable[[], OperationSaga]] = {
+    "capture": Capture,
+    "void": Void,
+    "refund": Refund,
+}
 KINDS = pytest.mark.parametrize("kind", DEFINITIONS)
 DATA: dict[str, Any] = {
     "payment": "pay_1",
