@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="0 draws one")
     parser.add_argument("--mutant", default="", help="a defence to take away, see tests/support/mutants.py")
     parser.add_argument("--json", type=Path, help="write the report there as well")
+    parser.add_argument("--logs", type=Path, help="keep the processes' logs there")
     options = parser.parse_args()
     try:
         report = asyncio.run(_run(options))
@@ -41,7 +42,7 @@ async def _run(options: argparse.Namespace) -> Report:
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, campaign.cancel)
     seed = options.seed or random.SystemRandom().randrange(1, 1_000_000)
-    async with opened(options.mutant) as site:
+    async with opened(options.mutant, options.logs) as site:
         await asyncio.to_thread(use_database, site)
         from tests.faults.campaign import Extent, run  # its modules need Django to be set up
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -53,7 +54,7 @@ class Site:
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """What the database says, over a connection that is in nobody's way; also carries out statements."""
         with psycopg.connect(self.stack.database_url, autocommit=True, connect_timeout=5) as connection:
-            cursor = connection.execute(query.encode(), parameters)
+            cursor = connection.execute(query.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     async def set_scenario(self, setting: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,8 +76,8 @@ class Site:
 
 
 @asynccontextmanager
-async def opened(mutant: str = "") -> AsyncIterator[Site]:
-    """A site that is ready; `mutant` names the defence that its processes lack."""
+async def opened(mutant: str = "", logs: Path | None = None) -> AsyncIterator[Site]:
+    """A site that is ready; `mutant` names the defence that its processes lack, `logs` where logs are kept."""
     with contextlib.ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="campaign-")))
         # PostgreSQL runs as another user when we are root, and must pass through.
@@ -114,6 +115,8 @@ async def opened(mutant: str = "") -> AsyncIterator[Site]:
             yield site
         finally:
             await asyncio.to_thread(stack.stop)
+            if logs is not None:
+                await asyncio.to_thread(_keep_logs, stack, logs)
             for link in (*links, provider_link):
                 await link.close()
 
@@ -121,6 +124,13 @@ async def opened(mutant: str = "") -> AsyncIterator[Site]:
 def _migrate(stack: Stack) -> None:
     command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
     subprocess.run(command, cwd=ROOT, env=stack.environment, stdin=subprocess.DEVNULL, check=True)
+
+
+def _keep_logs(stack: Stack, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for program in stack.programs.values():
+        if program.log.exists():
+            shutil.copy(program.log, folder)
 
 
 def _reach_provider_by_link(site: Site) -> None:
