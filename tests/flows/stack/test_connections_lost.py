@@ -18,7 +18,7 @@ pytestmark = [
 in_thread = asyncio.to_thread
 
 # Requests at once, of which most find every database thread of the web process waiting.
-MORE_THAN_THREADS = 8
+MORE_THAN_THREADS = 5
 
 
 async def test_the_broker_is_lost_while_an_answer_is_awaited(around):

@@ -13,7 +13,7 @@ from tests.flows.stack.crowd import Crowd, assert_settled
 from tests.flows.stack.memory import Watch, resident_mb
 from tests.support.waiting import wait_until
 
-OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "8"))
+OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "6"))
 BUDGET_SECONDS = 4
 # A busy machine's; what is asserted is that nobody waits for the broker to come back.
 SLACK_SECONDS = 8
