@@ -19,6 +19,7 @@ from checkout.services.payments.intent import (
     refuse_repetition,
     stored_outcome,
 )
+from checkout.services.payments.send_window import SendWindow
 from checkout.services.payments.service import service
 from checkout.states import AttemptState
 
@@ -32,17 +33,18 @@ def abandon(command: AbandonPayment, message: Message) -> None:
     be tried again, with the same key. An attempt that has gone on meanwhile is answered with where it stands.
     """
     intent = Intent(Verb.VOID, f"{command.attempt}:abandon")
+    window = SendWindow.opened()
     with transaction.atomic(durable=True):
         attempt = locked_attempt(command.attempt)
         refuse_repetition(message)
         is_to_be_sent = attempt.state == AttemptState.CHALLENGE_REQUIRED and (
             commit_intent(attempt, intent) or stored_outcome(intent) == Outcome.UNKNOWN
         )
-    result = _send(attempt, intent) if is_to_be_sent else None
+    result = _send(attempt, intent, window) if is_to_be_sent else None
     conclude(message, attempt, partial(_record, command.attempt, intent, result))
 
 
-def _send(attempt: Attempt, intent: Intent) -> ProviderResult:
+def _send(attempt: Attempt, intent: Intent, window: SendWindow) -> ProviderResult:
     request = Modification(
         order_code=attempt.order_code,
         reference=intent.key,
@@ -50,7 +52,12 @@ def _send(attempt: Attempt, intent: Intent) -> ProviderResult:
         amount=attempt.payment.amount,
         session_state=attempt.session_state,
     )
-    return ask(attempt.provider_account, lambda provider: provider.void(request), unreached=Outcome.UNKNOWN)
+    return ask(
+        attempt.provider_account,
+        lambda provider: provider.void(request),
+        unreached=Outcome.UNKNOWN,
+        window=window,
+    )
 
 
 def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> ProviderAnswered:

@@ -1,14 +1,11 @@
 """Step two of a provider call: ask, with no lock, no transaction and no database connection held."""
 
-import math
-import time
 from collections.abc import Callable
 
 import structlog
 from django.db import close_old_connections, connection
 
 from checkout import crash_points
-from checkout.conf import conf
 from checkout.errors import (
     OutcomeUnknown,
     ProviderError,
@@ -19,6 +16,7 @@ from checkout.errors import (
 from checkout.models import ProviderAccount
 from checkout.providers.base import Outcome, Provider, ProviderResult, Refusal, RefusalReason
 from checkout.providers.registry import get_provider
+from checkout.services.payments.send_window import SendWindow
 
 log = structlog.get_logger(__name__)
 
@@ -28,17 +26,16 @@ def ask(
     question: Callable[[Provider], ProviderResult],
     *,
     unreached: Outcome = Outcome.NOT_SENT,
-    not_after: float = math.inf,
+    window: SendWindow | None = None,
 ) -> ProviderResult:
     """Return what the provider said, or what it means that it said nothing. Provider errors do not escape.
 
-    ``unreached`` is what it means when the question itself was not sent, ``not_after`` when it is too late to
-    send it, by ``time.monotonic``.
+    ``unreached`` is what it means when the question itself was not sent. After its ``window`` it is not sent.
     """
     _return_connection()
     crash_points.reached("payments.intent_committed")
     try:
-        if time.monotonic() > not_after:
+        if window is not None and window.is_over:
             # Not by us; but meanwhile it may have been sent again, and that outcome is not ours to say.
             raise OutcomeUnknown("This process was held up too long to send it any more.")
         result = question(get_provider(account.opened()))
@@ -56,15 +53,6 @@ def ask(
     except ProviderReplyInvalid as error:
         log.error("provider's reply not understood", account=account.code, reason=str(error))
         return _silence(Outcome.UNKNOWN, error)
-
-
-def latest_time_to_send() -> float:
-    """Return until when what is decided now may be sent, by ``time.monotonic``.
-
-    A process that was stopped in between must not send what an inquiry has meanwhile found never to have
-    arrived. What is sent by half the settling time arrives within it.
-    """
-    return time.monotonic() + conf.settling_time.total_seconds() / 2
 
 
 def refused(reason: RefusalReason, outcome: Outcome = Outcome.REFUSED) -> ProviderResult:

@@ -19,7 +19,7 @@ from checkout.providers.base import (
     RefusalReason,
     Verb,
 )
-from checkout.services.payments.asking import ask, latest_time_to_send, refused
+from checkout.services.payments.asking import ask, refused
 from checkout.services.payments.attempt_outcome import answer_of, apply_to_attempt
 from checkout.services.payments.conclusion import conclude, record_fact
 from checkout.services.payments.intent import (
@@ -30,6 +30,7 @@ from checkout.services.payments.intent import (
     refuse_repetition,
     stored_outcome,
 )
+from checkout.services.payments.send_window import SendWindow
 from checkout.services.payments.service import service
 from checkout.states import Actor, AttemptState, attempt_machine
 
@@ -70,10 +71,10 @@ def _carry_out(
     *,
     ready: AttemptState,
     intent_of: Callable[[Attempt], Intent],
-    send: Callable[[Attempt, Intent, float], ProviderResult],
+    send: Callable[[Attempt, Intent, SendWindow], ProviderResult],
 ) -> None:
     """The three steps. An attempt that is not ``ready`` is past this message, which is then not sent."""
-    not_after = latest_time_to_send()
+    window = SendWindow.opened()
     with transaction.atomic(durable=True):
         attempt = locked_attempt(order_code)
         refuse_repetition(message)
@@ -82,7 +83,7 @@ def _carry_out(
         if is_to_be_sent and attempt.state == AttemptState.CREATED:
             attempt.apply("submitted", Actor.SAGA)
             attempt.save(update_fields=["state", "updated_at"])
-    result = send(attempt, intent, not_after) if is_to_be_sent else None
+    result = send(attempt, intent, window) if is_to_be_sent else None
     conclude(message, attempt, partial(_record, order_code, intent, result))
 
 
@@ -108,7 +109,7 @@ def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
 
 
 def _send_authorisation(
-    sealed_card: str, attempt: Attempt, intent: Intent, not_after: float
+    sealed_card: str, attempt: Attempt, intent: Intent, window: SendWindow
 ) -> ProviderResult:
     if not sealed_card:
         return refused(RefusalReason.CARD_NOT_RECEIVED, outcome=Outcome.NOT_SENT)
@@ -127,10 +128,10 @@ def _send_authorisation(
         device_data_reference=attempt.device_data_reference,
         challenge_window=conf.challenge_window,
     )
-    return ask(attempt.provider_account, lambda provider: provider.authorise(request), not_after=not_after)
+    return ask(attempt.provider_account, lambda provider: provider.authorise(request), window=window)
 
 
-def _send_completion(attempt: Attempt, intent: Intent, not_after: float) -> ProviderResult:
+def _send_completion(attempt: Attempt, intent: Intent, window: SendWindow) -> ProviderResult:
     request = ChallengeCompletion(
         order_code=attempt.order_code,
         session_id=attempt.session_id,
@@ -141,5 +142,5 @@ def _send_completion(attempt: Attempt, intent: Intent, not_after: float) -> Prov
     return ask(
         attempt.provider_account,
         lambda provider: provider.complete_challenge(request),
-        not_after=not_after,
+        window=window,
     )

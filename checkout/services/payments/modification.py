@@ -9,7 +9,7 @@ from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Attempt, Operation
 from checkout.money import Money
 from checkout.providers.base import Modification, Provider, ProviderResult, Verb
-from checkout.services.payments.asking import ask, latest_time_to_send
+from checkout.services.payments.asking import ask
 from checkout.services.payments.attempt_outcome import conflict
 from checkout.services.payments.conclusion import CONFLICTED, conclude, record_fact
 from checkout.services.payments.intent import (
@@ -20,6 +20,7 @@ from checkout.services.payments.intent import (
     refuse_repetition,
 )
 from checkout.services.payments.operation_outcome import STATES, answer_of, move
+from checkout.services.payments.send_window import SendWindow
 from checkout.services.payments.service import service
 from checkout.states import AttemptState
 
@@ -57,7 +58,7 @@ def refund(command: RefundPayment, message: Message) -> None:
 def _carry_out(order_code: str, reference: str, verb: Verb, amount: Money | None, message: Message) -> None:
     """The three steps, with the operation's reference as the idempotency key."""
     intent = Intent(verb, reference)
-    not_after = latest_time_to_send()
+    window = SendWindow.opened()
     with transaction.atomic(durable=True):
         attempt = locked_attempt(order_code)
         refuse_repetition(message)
@@ -65,7 +66,7 @@ def _carry_out(order_code: str, reference: str, verb: Verb, amount: Money | None
         is_to_be_sent = operation.state in UNANSWERED and commit_intent(attempt, intent)
         if is_to_be_sent:
             _check_allowed(attempt, verb)
-    result = _send(attempt, operation, verb, not_after) if is_to_be_sent else None
+    result = _send(attempt, operation, verb, window) if is_to_be_sent else None
     conclude(message, attempt, partial(_record, order_code, intent, result))
 
 
@@ -85,7 +86,7 @@ def _check_allowed(attempt: Attempt, verb: Verb) -> None:
         raise CommandRejected("outcome_open", f"An attempt that is {attempt.state} has nothing to {verb}.")
 
 
-def _send(attempt: Attempt, operation: Operation, verb: Verb, not_after: float) -> ProviderResult:
+def _send(attempt: Attempt, operation: Operation, verb: Verb, window: SendWindow) -> ProviderResult:
     request = Modification(
         order_code=attempt.order_code,
         reference=operation.reference,
@@ -101,7 +102,7 @@ def _send(attempt: Attempt, operation: Operation, verb: Verb, not_after: float) 
             return provider.void(request)
         return provider.refund(request)
 
-    return ask(attempt.provider_account, question, not_after=not_after)
+    return ask(attempt.provider_account, question, window=window)
 
 
 def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> ProviderAnswered:
