@@ -45,6 +45,7 @@ class Installation:
         """Run the schedule that ``seed`` makes; return what became of it."""
         self._template.restore()
         randomness.restart(seed)
+        assert self._database.get_autocommit(), "the schedule before left a transaction open"
         world = World(seed, self._clock, self._database)
         world.run()
         return world

@@ -52,7 +52,6 @@ class Report:
             _counts("faults", self.faults),
             _counts("crashes", self.crash_points),
             _counts("ends", self.ends),
-            *(f"seed {seed}: {violation}" for seed, violation in sorted(self.violations)[:50]),
             f"{len(self.violations)} violations",
         ]
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import greenlet
+from django.db import connection
 
 from checkout import database
 from tests.simulation.processes import Crash, Process, current
@@ -60,6 +61,8 @@ class Thread:
 
 def pause(seconds: float) -> None:
     """Let everybody else run for so long; only in a thread."""
+    if connection.in_atomic_block or not connection.get_autocommit():
+        raise AssertionError("a transaction is held open by a thread that waits")
     greenlet.getcurrent().parent.switch(seconds)
 
 

@@ -150,16 +150,18 @@ class World:
         process = current()
         if process is OUTSIDE or self.loop.is_closing:
             return
-        if self.chance.happens("crash"):
-            self.kill(process, point)
-            raise Crash
-
-        if self.chance.happens("stall") and not self.rows.in_transaction and threads.is_in_thread():
+        self._perhaps_crash(process, point)
+        if threads.is_in_thread() and self.chance.happens("stall"):
             seconds = self.chance.between(1, 400)
             self.trace.note(process.name, "stalls at", point, f"for {seconds:.0f} s")
             threads.pause(seconds)
         if self.chance.happens("freeze"):
             self._freeze(process)
+
+    def _perhaps_crash(self, process: Process, where: str) -> None:
+        if self.chance.happens("crash"):
+            self.kill(process, where)
+            raise Crash
 
     def _freeze(self, process: Process) -> None:
         """Stop a process for a while, as SIGSTOP does; the broker takes it for lost after some time."""
@@ -185,7 +187,7 @@ class World:
         if self.chance.happens("database_lost"):
             self.trace.note(current().name, "loses the database", moment, "commit")
             raise OperationalError(f"connection lost {moment} the commit")
-        self._reached(f"{moment} commit")
+        self._perhaps_crash(current(), f"{moment} commit")
 
     async def request(self, operation: Callable[[], T], *, point: str = "", sealed: str = "") -> T:
         """Send an HTTP request to some web process; raises ``Unanswered``, and what the operation raises."""
