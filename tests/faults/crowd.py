@@ -16,7 +16,7 @@ from tests.faults.shopper import Lost, Shopper, Stopped
 
 # Of the payments, those that begin in the example shop; the others are created by the merchant's server.
 FROM_THE_SHOP = 0.25
-SHOPPERS_AT_ONCE = 60
+SHOPPERS_AT_ONCE = 150
 
 
 @dataclass

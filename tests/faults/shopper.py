@@ -15,7 +15,7 @@ from tests.faults.pages import device_data_session, form_to, heading_of
 SKUS = ("TEA-100", "MUG-350", "FAN-210", "BAG-040")
 PAUSE_SECONDS = 0.4
 POLL_SECONDS = 0.5
-LONGEST_POLL_SECONDS = 4.0
+LONGEST_POLL_SECONDS = 6.0
 MAX_TRIES = 6
 BROWSER = {
     "browser_language": "en-GB",

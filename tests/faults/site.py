@@ -77,7 +77,7 @@ class Site:
 
 @asynccontextmanager
 async def opened(mutant: str = "", logs: Path | None = None) -> AsyncIterator[Site]:
-    """A site that is ready; `mutant` names the defence that its processes lack, `logs` where logs are kept."""
+    """A site that is ready. `mutant` names a defence that it lacks; logs are kept in the folder `logs`."""
     with contextlib.ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="campaign-")))
         # PostgreSQL runs as another user when we are root, and must pass through.
