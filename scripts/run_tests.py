@@ -13,6 +13,19 @@ from scripts.services.process import ServiceError
 from scripts.with_services import report, run, services, stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
+# What starts programs of its own needs the machine to itself; the rest shares it.
+ALONE = (
+    "tests/browser",
+    "tests/faults",
+    "tests/flows/stack",
+    "tests/sandbox/test_in_browser.py",
+    "tests/test_scripts.py",
+    "tests/tryout",
+)
+HALVES = (
+    ("--cov-report=", "-n", "auto", "--dist", "loadfile", *(f"--ignore={path}" for path in ALONE)),
+    ("--cov-append", "--cov-report=term", *ALONE),
+)
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -24,15 +37,20 @@ def main() -> int:
     install_node_packages()
     try:
         with services(require=IN_CI) as environment:
-            report("Running the tests")
-            pytest = [sys.executable, "-m", "pytest", "--cov", "--cov-report=term", *sys.argv[1:]]
-            tested = run(pytest, environment)
+            runs = [sys.argv[1:]] if sys.argv[1:] else HALVES
+            tested = max(test(environment, *arguments) for arguments in runs)
     except ServiceError as error:
         report(str(error))
         return 1
     if not linted:
         report("A check before the tests failed: see above")
     return tested or (0 if linted else 1)
+
+
+def test(environment: dict[str, str], *arguments: str) -> int:
+    """Run pytest once; returns its exit code."""
+    report("Running the tests")
+    return run([sys.executable, "-m", "pytest", "--cov", *arguments], environment)
 
 
 def install_node_packages() -> None:
