@@ -41,9 +41,8 @@ def main() -> int:
             subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
             violations = json.loads(report.read_text())["violations"]
             found = {invariant: count for invariant, count in violations.items() if count}
-            print(
-                f"{name:<28} {', '.join(f'{each} {count}' for each, count in found.items()) or 'NOT CAUGHT'}"
-            )
+            caught_by = ", ".join(f"{invariant} {count}" for invariant, count in found.items())
+            print(f"{name:<28} {caught_by or 'NOT CAUGHT'}", flush=True)
             if not found:
                 escaped.append(name)
     return 1 if escaped else 0
