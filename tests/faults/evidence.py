@@ -98,9 +98,10 @@ class Evidence:
     orders: dict[str, Order] = field(default_factory=dict)
     histories: dict[str, list[Seen]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
-    # Messages: owed and not published; commands that were published and never handled; given up on.
+    # Messages: owed and not published; published and never handled; handled more than once; given up on.
     unpublished: list[str] = field(default_factory=list)
     unhandled: list[str] = field(default_factory=list)
+    answered_twice: list[str] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
     queued: dict[str, int] = field(default_factory=dict)
     poison_sent: int = 0
@@ -149,6 +150,9 @@ UNHANDLED = """
       AND (exchange = 'checkout.commands' OR routing_key = 'checkout.replies.saga')
       AND NOT EXISTS (
         SELECT 1 FROM checkout_inboxmessage inbox WHERE inbox.message_id = message.message_id)"""
+ANSWERED_TWICE = """
+    SELECT count(*) || ' replies to ' || causation_id || ' ' || min(subject) FROM checkout_outboxmessage
+    WHERE type = 'reply' GROUP BY causation_id, correlation_id HAVING count(*) > 1"""
 IS_POISON = "(message_id LIKE 'poison-%' OR type = 'malformed')"
 DEAD = f"""
     SELECT type || ' ' || service || ' ' || reason FROM checkout_deadletter
@@ -180,6 +184,7 @@ def read_database(evidence: Evidence, url: str, events: Iterable[str], excused: 
         evidence.reservations = dict(connection.execute(RESERVATIONS).fetchall())
         evidence.unpublished = _texts(connection, UNPUBLISHED)
         evidence.unhandled = _texts(connection, UNHANDLED, list(excused))
+        evidence.answered_twice = _texts(connection, ANSWERED_TWICE)
         evidence.dead = _texts(connection, DEAD)
         evidence.differences = _texts(connection, DIFFERENCES)
         ((evidence.poison_found,),) = connection.execute(POISON.encode()).fetchall()

@@ -214,8 +214,8 @@ def no_secret(evidence: Evidence) -> Found:
 
 
 def messages_delivered(evidence: Evidence) -> Found:
-    """Every message that was owed has been published and handled; nothing is left over, nothing has died."""
-    for name in ("unpublished", "unhandled", "dead"):
+    """Every message that was owed was published and handled, once; nothing is left over, nothing has died."""
+    for name in ("unpublished", "unhandled", "answered_twice", "dead"):
         for text in getattr(evidence, name):
             yield "", f"{name}: {text}"
     if evidence.poison_found != evidence.poison_sent:

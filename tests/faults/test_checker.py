@@ -206,6 +206,7 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I10", lambda evidence: evidence.secrets.append("a card number in the log of web")),
     ("I11", lambda evidence: evidence.unpublished.append("payments.capture")),
     ("I11", lambda evidence: evidence.unhandled.append("payments.capture")),
+    ("I11", lambda evidence: evidence.answered_twice.append("2 replies to m-1")),
     ("I11", lambda evidence: evidence.dead.append("payments.capture")),
     ("I11", lambda evidence: evidence.queued.update({"checkout.dead": 1})),
     ("I11", poison_lost),
