@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import pika
@@ -104,21 +105,19 @@ async def memory_alarm(storm: Storm) -> str:
 
 async def poison(storm: Storm) -> str:
     """One message that is no envelope, one of an unknown type, one with a body of another kind."""
+    await storm.keeper.send_to("relay", "dead_letters.stored")
     service = storm.random.choice(SERVICES)
-
-    def publish(channel: BlockingChannel) -> None:
-        channel.confirm_delivery()
-        for kind, body in (("", b"\xff\xfe"), ("payments.launch", b"{}"), (f"{service}.assess", b"[1, 2]")):
-            properties = pika.BasicProperties(
-                message_id=f"poison-{uuid.uuid4().hex}",
-                type=kind,
-                content_type="application/json",
-                delivery_mode=2,
-            )
-            channel.basic_publish("checkout.commands", service, body, properties, mandatory=True)
-
-    await with_channel(storm, publish)
-    storm.diary.poisoned += 3
+    for kind, body in (("", b"\xff\xfe"), ("payments.launch", b"{}"), (f"{service}.assess", b"[1, 2]")):
+        properties = pika.BasicProperties(
+            message_id=f"poison-{uuid.uuid4().hex}",
+            type=kind,
+            content_type="application/json",
+            delivery_mode=2,
+        )
+        await with_channel(storm, partial(_publish_surely, service, body, properties))
+        storm.diary.poisoned += 1
+        # In pieces, so that both relays get some.
+        await storm.pause(2)
     return f"three poisonous messages for {service}"
 
 
@@ -170,6 +169,13 @@ async def lose_replies(storm: Storm) -> str:
 
     await with_channel(storm, disturb)
     return f"replies lost and invented in {len(queues)} queues"
+
+
+def _publish_surely(
+    service: str, body: bytes, properties: pika.BasicProperties, channel: BlockingChannel
+) -> None:
+    channel.confirm_delivery()
+    channel.basic_publish("checkout.commands", service, body, properties, mandatory=True)
 
 
 async def with_channel(storm: Storm, use: Callable[[BlockingChannel], T]) -> T:

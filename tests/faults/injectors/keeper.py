@@ -19,6 +19,8 @@ END_SECONDS = 25
 ORDERLY = (0, -signal.SIGTERM)
 # The longest way to a crash point, in passes.
 LONGEST_WAY = 25
+# What is passed too seldom for a way.
+SELDOM = ("timers.", "dead_letters.")
 # How often a process dies again at the very next pass: what was redelivered crashes it a second time.
 AT_ONCE_AGAIN = 0.4
 
@@ -134,6 +136,16 @@ class Keeper:
                 return
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def send_to(self, name: str, point: str) -> None:
+        """Let a process die at this point next, if it has not yet died there often enough."""
+        tour = self._tours[name]
+        visit = next((each for each in tour.left if each.startswith(point)), None)
+        if visit is not None and self._is_touring:
+            tour.left.remove(visit)
+            tour.left.appendleft(visit)
+            tour.armed = ""
+            await self.terminate(name)
+
     async def pause(self, name: str, seconds: float) -> None:
         """SIGSTOP, and SIGCONT after this long."""
         pid = self.site.programs[name].pid
@@ -168,7 +180,8 @@ def _visits(points: list[str], random: Random, rounds: int) -> deque[str]:
     visits: list[str] = []
     for _ in range(rounds):
         for point in random.sample(points, len(points)):
-            visits.append(f"{point}:{random.randint(2, LONGEST_WAY)}")
-            if random.random() < AT_ONCE_AGAIN:
+            is_seldom = point.startswith(SELDOM)
+            visits.append(f"{point}:{1 if is_seldom else random.randint(2, LONGEST_WAY)}")
+            if not is_seldom and random.random() < AT_ONCE_AGAIN:
                 visits.append(f"{point}:1")
     return deque(visits)
