@@ -34,7 +34,7 @@ WARM_UP = 40
 WARM_UP_SECONDS = 30
 # Of the payments, those that are made before anything is broken, to compare with.
 CALM_SHARE = 0.08
-# How many payments more than wanted there may be until every fault has been.
+# How often the wanted number of payments there may be in all until every fault has been.
 OVERTIME = 1.5
 TIMELINES = 3
 CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
@@ -48,9 +48,9 @@ RESTLESS = """
 
 @dataclass(frozen=True)
 class Extent:
-    """How long a campaign goes on: at least so many payments, and at least so many minutes.
+    """How long a campaign goes on: at least so many payments, and at least so many minutes of faults.
 
-    After `at_most_minutes` no payment more begins, whatever is missing. Every crash point is visited in each
+    After `at_most_minutes` of faults no payment more begins, whatever is missing. Every crash point is visited in each
     of `rounds`. `patience` stretches faults that last.
     """
 
@@ -97,8 +97,11 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         rolling = group.create_task(roll_in_good_weather(storm))
         while not rolling.done():
             await crowd.send_one_in()
+        storm_began, before_the_storm = now(), crowd.started
         async with blowing(storm) as rounds:
-            while not _is_enough(extent, crowd, keeper, rounds, now() - began):
+            while not _is_enough(
+                extent, before_the_storm, crowd.started, keeper, rounds, now() - storm_began
+            ):
                 await crowd.send_one_in()
         report.provider_faults = await provider_faults(storm)
         last_fault_at = now()
@@ -158,15 +161,22 @@ async def _settle(site: Site, report: Report, since: float) -> float | None:
 
 
 def _is_enough(
-    extent: Extent, crowd: Crowd, keeper: Keeper, rounds: Sequence[asyncio.Event], seconds: float
+    extent: Extent,
+    before_the_storm: int,
+    payments: int,
+    keeper: Keeper,
+    rounds: Sequence[asyncio.Event],
+    seconds: float,
 ) -> bool:
     """Whether there were enough payments and minutes, and every fault and every crash point was met once."""
     if seconds > extent.at_most_minutes * 60:
         return True
-    if crowd.started < extent.payments or seconds < extent.minutes * 60:
+    in_the_storm = payments - before_the_storm
+    is_long_enough = payments >= extent.payments and seconds >= extent.minutes * 60
+    if not is_long_enough or in_the_storm < extent.payments / 2:
         return False
     is_complete = keeper.tours_are_over and all(each_was.is_set() for each_was in rounds)
-    return is_complete or crowd.started > extent.payments * OVERTIME
+    return is_complete or in_the_storm > extent.payments * OVERTIME
 
 
 def _gather(site: Site, recorder: Recorder, diary: Diary, sealed: Iterable[str]) -> Evidence:
