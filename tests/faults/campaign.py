@@ -50,8 +50,8 @@ RESTLESS = """
 class Extent:
     """How long a campaign goes on: at least so many payments, and at least so many minutes of faults.
 
-    After `at_most_minutes` of faults no payment more begins, whatever is missing. Every crash point is visited in each
-    of `rounds`. `patience` stretches faults that last.
+    After `at_most_minutes` of faults no payment more begins, whatever is missing. Every crash point is
+    visited in each of `rounds`. `patience` stretches faults that last.
     """
 
     payments: int
