@@ -1,5 +1,7 @@
 """The orchestrator: what sagas decide is carried out once, together, and by whoever comes first."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from django.utils import timezone
@@ -280,8 +282,11 @@ def test_an_unknown_step_is_parked_with_a_reason_and_goes_on_when_it_is_known(ca
 
 @pytest.mark.parametrize("damage", ["kind", "data"])
 def test_what_cannot_be_read_is_parked_and_not_lost(purchase, damage):
-    changes = {"kind": {"kind": "of_tomorrow"}, "data": {"data": {"payment": 7}}}[damage]
-    Saga.objects.update(**changes)
+    changes: dict[str, dict[str, Any]] = {
+        "kind": {"kind": "of_tomorrow"},
+        "data": {"data": {"payment": 7}},
+    }
+    Saga.objects.update(**changes[damage])
     assert answered(purchase, decision="accept").outgoing == []
     assert purchase.status == Status.PARKED
     assert Fact.objects.filter(kind="saga_parked").exists()

@@ -20,7 +20,7 @@ from checkout.models import (
     ProviderNotification,
 )
 from checkout.providers.memory import MemoryProvider
-from checkout.services.payments import send_window, service
+from checkout.services.payments import service
 from tests.services import crashing
 from tests.services.asking import (
     authorise,
@@ -243,7 +243,7 @@ def test_a_stopped_process_does_not_have_it_sent_a_third_time_while_the_second_i
 
 def wake_up_much_later(attempt, monkeypatch):
     now = time.monotonic() + conf.settling_time.total_seconds()
-    monkeypatch.setattr(send_window.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     let_settle(attempt)
     inquire(attempt)
 
@@ -253,7 +253,7 @@ def test_a_machine_that_slept_does_not_send_either_although_its_monotonic_clock_
 ):
     def sleep() -> None:
         later = timezone.now() + conf.settling_time
-        monkeypatch.setattr(send_window.timezone, "now", lambda: later)
+        monkeypatch.setattr(timezone, "now", lambda: later)
 
     with crashing.after_the_intent(sleep):
         assert told(attempt, to_authorise(attempt, "approve")).result["outcome"] == "unknown"

@@ -35,7 +35,9 @@ def main() -> int:
     """Return the exit status: 1 when something was violated."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--schedules", type=int, default=1000, metavar="N")
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the first schedule's; others follow")
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="S", help="the first schedule's; others follow"
+    )
     parser.add_argument("--processes", type=int, default=1, metavar="P")
     parser.add_argument("--replay", type=int, metavar="SEED", help="run this one and print its trace")
     parser.add_argument("--mutant", default="", metavar="NAME", help="without one of our defences")

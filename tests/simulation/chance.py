@@ -56,7 +56,7 @@ class Chance:
     def moment(self) -> float:
         """Return seconds that something takes inside our own house: mostly short, now and then long."""
         if self.happens("hiccup"):
-            return self.between(1, 30)
+            return self.between(1, 30) if self.of(0.8) else self.between(30, 1500)
         return self.around(self._pace)
 
     def around(self, mean: float) -> float:

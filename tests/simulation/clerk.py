@@ -17,7 +17,11 @@ Request = Callable[..., operations.OperationView]
 
 # What is worth asking for, in most states; in the others it may be asked for all the same.
 WISHES: dict[PaymentState, tuple[Request, ...]] = {
-    PaymentState.AUTHORISED: (operations.request_capture, operations.request_capture, operations.request_void),
+    PaymentState.AUTHORISED: (
+        operations.request_capture,
+        operations.request_capture,
+        operations.request_void,
+    ),
     PaymentState.PARTIALLY_CAPTURED: (operations.request_capture, operations.request_refund),
     PaymentState.CAPTURED: (operations.request_refund,),
     PaymentState.PARTIALLY_REFUNDED: (operations.request_refund,),
@@ -60,7 +64,11 @@ class Clerk:
             keys.append(f"{key} of a colleague")
         for each in keys:
             self._world.spawn(
-                self._send(lambda each=each: request(self._shopper.reference, idempotency_key=each, by="clerk", **options))
+                self._send(
+                    lambda each=each: request(
+                        self._shopper.reference, idempotency_key=each, by="clerk", **options
+                    )
+                )
             )
 
     def _amount(self) -> Money | None:

@@ -28,11 +28,16 @@ HISTORY = """
 CREATE TEMP TABLE history (payment TEXT, before TEXT, after TEXT);
 CREATE TEMP TRIGGER payment_moves AFTER UPDATE OF state ON main.checkout_payment WHEN old.state <> new.state
 BEGIN INSERT INTO history VALUES (new.reference, old.state, new.state); END;
+CREATE TEMP TABLE late_replies (awaited TEXT, taken TEXT);
+CREATE TEMP TRIGGER reply_is_taken AFTER UPDATE OF replied_at ON main.checkout_sagastep
+WHEN new.correlation_id <> (SELECT awaiting FROM checkout_saga WHERE id = new.saga_id)
+BEGIN INSERT INTO late_replies
+    SELECT awaiting, new.correlation_id FROM checkout_saga WHERE id = new.saga_id; END;
 """
 
 
 def watch_history(database: sqlite3.Connection) -> None:
-    """Have the database itself write down every move of a payment, for ``check``."""
+    """Have the database itself write down how payments move and which replies sagas take, for ``check``."""
     database.executescript(HISTORY)
 
 
@@ -49,7 +54,8 @@ def check(world: "World") -> list[str]:
         *_history(books),
         *_messages(books),
     ]
-    world.rows.execute("DELETE FROM history")
+    for table in ("history", "late_replies"):
+        world.rows.execute(f"DELETE FROM {table}")
     return findings
 
 
@@ -133,7 +139,7 @@ def _stock(world: "World", books: Ledgers) -> Iterator[str]:
     reservations = dict(books.rows("SELECT payment_reference, state FROM checkout_reservation"))
     for payment, state in books.payments.items():
         reservation = reservations.get(payment, "released")
-        # Of an authorisation that is voided later the order has been confirmed before; it is not ours to undo.
+        # Of an authorisation that is voided later the order has been confirmed before: not ours to undo.
         if state in UNPAID and state != P.VOIDED and reservation != "released":
             yield f"I4: {payment} is {state}, and its stock is {reservation}"
         if PaymentState(state).is_paid and reservation != "confirmed":
@@ -150,7 +156,8 @@ def _stock(world: "World", books: Ledgers) -> Iterator[str]:
 
 def _books_agree(books: Ledgers) -> Iterator[str]:
     for posting, total in books.rows(
-        "SELECT posting, SUM(amount_minor) FROM checkout_ledgerentry GROUP BY posting HAVING SUM(amount_minor) <> 0"
+        "SELECT posting, SUM(amount_minor) FROM checkout_ledgerentry "
+        "GROUP BY posting HAVING SUM(amount_minor) <> 0"
     ):
         yield f"I5: posting {posting} adds up to {total}"
     ledger: dict[tuple[str, str], int] = {
@@ -182,6 +189,8 @@ def _history(books: Ledgers) -> Iterator[str]:
     for payment, before, after in books.rows("SELECT payment, before, after FROM history"):
         if (before, after) not in EDGES:
             yield f"I9: {payment} went from {before} to {after}"
+    for awaited, taken in books.rows("SELECT awaited, taken FROM late_replies"):
+        yield f"I9: a saga that waits for {awaited or 'nothing'} took the reply to {taken}"
 
 
 def _messages(books: Ledgers) -> Iterator[str]:
@@ -190,10 +199,17 @@ def _messages(books: Ledgers) -> Iterator[str]:
     ):
         yield f"I11: {kind} {message_id} was never published: {error}"
     for kind, message_id in books.rows(
-        "SELECT o.type, o.message_id FROM checkout_outboxmessage o WHERE o.exchange LIKE '%.commands' AND NOT EXISTS "
-        "(SELECT 1 FROM checkout_inboxmessage i WHERE i.message_id = o.message_id AND i.consumer = o.routing_key)"
+        "SELECT o.type, o.message_id FROM checkout_outboxmessage o "
+        "WHERE o.exchange LIKE '%.commands' AND NOT EXISTS "
+        "(SELECT 1 FROM checkout_inboxmessage i "
+        "WHERE i.message_id = o.message_id AND i.consumer = o.routing_key)"
     ):
         yield f"I11: {kind} {message_id} was never handled"
+    for kind, cause, number in books.rows(
+        "SELECT type, causation_id, COUNT(*) FROM checkout_outboxmessage WHERE causation_id <> '' "
+        "GROUP BY causation_id, exchange, routing_key, type, correlation_id HAVING COUNT(*) > 1"
+    ):
+        yield f"I11: {cause} caused {kind} {number} times"
     for queue, contents in MemoryServer.at(network.URL).queues.items():
         if len(contents) and ".node." not in queue:  # of a process that has died; they expire
             yield f"I11: {len(contents)} messages are left in {queue}"

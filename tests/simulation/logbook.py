@@ -35,4 +35,3 @@ def _note(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutabl
     if _trace:
         _trace[0].note(current().name, "logs:", event.get("event"), details)
     raise structlog.DropEvent
-

@@ -101,4 +101,6 @@ class UnreliableBroker(MemoryBroker):
 
     def _note(self, what: str, envelope: Envelope | None) -> None:
         if envelope is not None:
-            self._trace.note(self._process.name, what, envelope.type, envelope.correlation_id, envelope.message_id)
+            self._trace.note(
+                self._process.name, what, envelope.type, envelope.correlation_id, envelope.message_id
+            )

@@ -5,7 +5,7 @@ import secrets
 
 from checkout.messaging import envelope
 
-_source = random.Random()  # noqa: S311 (that it can be foreseen is the point)
+_source = random.Random()
 
 
 def take_over() -> None:

@@ -20,7 +20,7 @@ _installation: Installation | None = None
 
 
 def installation(mutant: str = "") -> Installation:
-    """Return this process's installation, made at the first call; ``mutant`` takes a defence away for good."""
+    """Return this process's installation, made at the first call; ``mutant`` takes a defence away."""
     global _installation
     if _installation is None:
         if mutant:

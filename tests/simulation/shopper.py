@@ -47,15 +47,17 @@ class Shopper:
         captures = chance.of(0.7)
         email = "shopper@example.com" if chance.of(0.5) else ""
         self.reference = await self._ask(
-            lambda: operations.create_payment(
-                Merchant.objects.get(),
-                order_reference=f"order-{self._number}",
-                amount=self.amount,
-                lines=lines,
-                description="Tea",
-                shopper_email=email,
-                captures_automatically=captures,
-            ).reference
+            lambda: (
+                operations.create_payment(
+                    Merchant.objects.get(),
+                    order_reference=f"order-{self._number}",
+                    amount=self.amount,
+                    lines=lines,
+                    description="Tea",
+                    shopper_email=email,
+                    captures_automatically=captures,
+                ).reference
+            )
         )
         for number in range(1, MAX_ATTEMPTS + 1):
             if not await self._pay(number) or chance.of(0.5):

@@ -1,4 +1,4 @@
-"""When the relay's timers next have something to do: what lets the loop jump over polls that would find nothing.
+"""When the relay's timers next have something to do: lets the loop jump over polls that would find nothing.
 
 By the names of the relay's tasks. Two are missing on purpose: old messages are forgotten after a month, which
 no schedule lasts, and the books are compared at the end of each instead of every virtual hour.

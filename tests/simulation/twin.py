@@ -78,7 +78,9 @@ class Twin(MemoryProvider):
             raise ProviderUnavailable("no connection")
         if fate == "late":
             # It arrives after it was given up on, but before it counts as settled.
-            there = TIMEOUT_SECONDS + chance.between(0, conf.settling_time.total_seconds() - TIMEOUT_SECONDS - 30)
+            there = TIMEOUT_SECONDS + chance.between(
+                0, conf.settling_time.total_seconds() - TIMEOUT_SECONDS - 30
+            )
         results: list[ProviderResult] = []
         if fate != "lost":
             outside(Line.world.loop.call_later, there, self._arrive, verb, about, act, results)

@@ -55,7 +55,7 @@ class Web:
         headers: dict[str, Any] = {SUBJECT: pending.payment}
         if sealed and pending.message_id:
             headers[SEALED] = sealed
-        ids = {"message_id": pending.message_id} if pending.message_id else {}
+        ids: dict[str, Any] = {"message_id": pending.message_id} if pending.message_id else {}
         envelope = Envelope(
             type=pending.type,
             body=encode_body(pending.body),

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from django.db import OperationalError
@@ -112,7 +111,11 @@ class World:
 
     def _cast(self) -> list[str]:
         copies = {name: self.chance.one_of((1, 2), (2, 1)) for name in ("checkout", "payments", "relay")}
-        names = [f"{name} {number}" for name in (*SERVICES, "relay") for number in range(1, copies.get(name, 1) + 1)]
+        names = [
+            f"{name} {number}"
+            for name in (*SERVICES, "relay")
+            for number in range(1, copies.get(name, 1) + 1)
+        ]
         return [*WEBS, *names]
 
     def _start(self, name: str) -> None:
@@ -131,9 +134,7 @@ class World:
         elif kind == "relay":
             process.spawn(run_relay(broker, stop))
         else:
-            worker = Worker(
-                broker, SERVICES[kind], inbox_model=InboxMessage, outbox_model=OutboxMessage
-            )
+            worker = Worker(broker, SERVICES[kind], inbox_model=InboxMessage, outbox_model=OutboxMessage)
             process.spawn(worker.run(stop))
         self.trace.note(process.name, "starts")
 

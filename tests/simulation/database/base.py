@@ -54,11 +54,11 @@ class Template:
         tables = connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'checkout\\_%' ESCAPE '\\'"
         ).fetchall()
-        kept = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables}  # noqa: S608
+        kept = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables}
         self._statements: list[tuple[str, list[tuple[object, ...]]]] = [
-            *((f"DELETE FROM {name}", [()]) for name in kept),  # noqa: S608
+            *((f"DELETE FROM {name}", [()]) for name in kept),
             *(
-                (f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608
+                (f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)
                 for name, rows in kept.items()
                 if rows
             ),
