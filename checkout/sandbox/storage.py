@@ -77,6 +77,7 @@ def open_storage(file: Path) -> sqlite3.Connection:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (is_used,) = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()
     if is_used and version != VERSION:
+        connection.close()
         raise RuntimeError(f"{file} has the books of another version of the sandbox: name another file")
     connection.execute(f"PRAGMA user_version={VERSION}")
     connection.executescript(SCHEMA)
