@@ -21,7 +21,8 @@ def run(seeds: range, mutant: str, processes: int, *, is_first_enough: bool) -> 
     """Run many, say at once what is violated, and at the end what came of them."""
     began = time.monotonic()
     total = Report()
-    for report in runner.run(seeds, mutant, processes):
+    chunk = 1 if is_first_enough else runner.CHUNK
+    for report in runner.run(seeds, mutant, processes, chunk):
         total += report
         for seed, violation in report.violations:
             print(f"seed {seed}: {violation}", flush=True)

@@ -32,9 +32,9 @@ def installation(mutant: str = "") -> Installation:
     return _installation
 
 
-def run(seeds: range, mutant: str, processes: int) -> Iterator[Report]:
-    """Run these schedules; yield what came of each few of them."""
-    chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
+def run(seeds: range, mutant: str, processes: int, chunk: int = CHUNK) -> Iterator[Report]:
+    """Run these schedules; yield what came of each ``chunk`` of them."""
+    chunks = [seeds[start : start + chunk] for start in range(0, len(seeds), chunk)]
     run_here = partial(_run_chunk, mutant=mutant)
     if processes == 1:
         yield from map(run_here, chunks)

@@ -1,0 +1,91 @@
+"""Shows that the checks can fail: spoils a clean schedule in one way after another and looks again.
+
+``python -m tests.simulation.blemishes`` prints what was found of each; the exit status is 1 if one was not.
+"""
+
+import sys
+from collections.abc import Callable
+
+from checkout.money import Money
+from tests.simulation import invariants, runner
+from tests.simulation.world import World
+
+MANY = 200
+
+
+def _strange_order(world: World) -> None:
+    order = next(iter(world.bank.books.orders.values()))
+    world.bank.books.orders["nobody's"] = order
+
+
+def _second_authorisation(world: World) -> None:
+    """The attempt of another payment becomes a second one of the first."""
+    world.rows.execute(
+        "UPDATE checkout_attempt SET number = id, payment_id = (SELECT MIN(id) FROM checkout_payment)"
+    )
+
+
+def _captured_twice(world: World) -> None:
+    order = next(iter(world.bank.books.orders.values()))
+    order.captured += Money(order.amount.minor, order.amount.currency)
+
+
+def _sql(statement: str) -> Callable[[World], None]:
+    def spoil(world: World) -> None:
+        world.rows.execute(statement)
+
+    return spoil
+
+
+def _update(table: str, change: str) -> Callable[[World], None]:
+    return _sql(f"UPDATE checkout_{table} SET {change}")
+
+
+BLEMISHES: dict[str, tuple[str, Callable[[World], None]]] = {
+    "an order that is nobody's": ("I1", _strange_order),
+    "a payment that is gone": ("I1", _update("payment", "reference = reference || 'x'")),
+    "two authorisations of one payment": ("I2", _second_authorisation),
+    "a saga that never ended": ("I3", _update("saga", "status = 'running'")),
+    "a parked saga": ("I3", _update("saga", "status = 'parked'")),
+    "a payment under way": ("I3", _update("payment", "state = 'confirming'")),
+    "an operation of unknown outcome": ("I3", _update("operation", "state = 'unknown'")),
+    "money kept of a payment that failed": ("I4", _update("payment", "state = 'refused'")),
+    "stock that was never confirmed": ("I4", _update("reservation", "state = 'reserved'")),
+    "stock that is lost": ("I4", _update("stockitem", "quantity = quantity - 1")),
+    "a ledger that is one minor unit off": ("I5", _update("ledgerentry", "amount_minor = amount_minor + 1")),
+    "a capture that the provider counts twice": ("I5", _captured_twice),
+    "a move that is no edge": ("I9", _sql("INSERT INTO history VALUES ('pay', 'refunded', 'open')")),
+    "a reply to another question": ("I9", _sql("INSERT INTO late_replies VALUES ('1:a:1', '1:b:2')")),
+    "a message that was not published": ("I11", _update("outboxmessage", "published_at = NULL")),
+    "a message that was not handled": ("I11", _sql("DELETE FROM checkout_inboxmessage")),
+    "a message handled twice": (
+        "I11",
+        _update("outboxmessage", "causation_id = 'same', correlation_id = ''"),
+    ),
+}
+
+
+def main() -> int:
+    """Spoil the same schedule once per blemish."""
+    seed = _seed_of_a_good_one()
+    missed = 0
+    for name, (invariant, spoil) in BLEMISHES.items():
+        world = runner.installation().run(seed)
+        spoil(world)
+        found = [finding for finding in invariants.check(world) if finding.startswith(f"{invariant}:")]
+        print(f"{invariant}, {name}: {found[0] if found else 'NOT FOUND'}")
+        missed += not found
+    return 1 if missed else 0
+
+
+def _seed_of_a_good_one() -> int:
+    """Return a schedule that has all that can be spoilt: two payments, both captured."""
+    for seed in range(1, MANY):
+        world = runner.installation().run(seed)
+        if world.ends()["captured"] == 2 and not world.violations:
+            return seed
+    raise LookupError("no schedule captures two payments")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
