@@ -27,6 +27,7 @@ def main() -> int:
     try:
         report = asyncio.run(_run(options))
     except (asyncio.CancelledError, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
         return INTERRUPTED
     for line in report.lines():
         print(line)
@@ -39,8 +40,7 @@ async def _run(options: argparse.Namespace) -> Report:
     """Ends in order, with everything that was started, when it is asked to."""
     campaign = asyncio.current_task()
     assert campaign is not None
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, campaign.cancel)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, campaign.cancel)
     seed = options.seed or random.SystemRandom().randrange(1, 1_000_000)
     async with opened(options.mutant, options.logs) as site:
         await asyncio.to_thread(use_database, site)

@@ -69,7 +69,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     async with open_session() as session, asyncio.TaskGroup() as group:
         sealed = await _sealed_cards(session, site)
         merchant = Merchant(recorder, stop)
-        crowd = Crowd(session, site.stack.web_url, sealed, recorder, merchant, extent.seed, stop)
+        crowd = Crowd(group, session, site.stack.web_url, sealed, recorder, merchant, extent.seed, stop)
         random = Random(extent.seed)  # noqa: S311 (repeatable by design)
         keeper = Keeper(site, diary, random, extent.rounds)
         storm = Storm(

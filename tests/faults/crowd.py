@@ -23,6 +23,7 @@ SHOPPERS_AT_ONCE = 150
 class Crowd:
     """`began` and `seconds` tell by payment when its purchase began and how long its shopper took."""
 
+    group: asyncio.TaskGroup
     session: aiohttp.ClientSession
     gateway: str
     sealed: Mapping[str, str]
@@ -58,7 +59,7 @@ class Crowd:
             await asyncio.wait(self._present, timeout=1, return_when=asyncio.FIRST_COMPLETED)
         if self.present >= SHOPPERS_AT_ONCE:
             return False
-        task = asyncio.create_task(self._purchase(self.started))
+        task = self.group.create_task(self._purchase(self.started))
         self.started += 1
         self._present.add(task)
         task.add_done_callback(self._present.discard)
@@ -75,7 +76,8 @@ class Crowd:
         """Wait until all have gone; after `seconds` those who wait for something give up."""
         await self.thin_out(seconds)
         self.stop.set()
-        await asyncio.gather(*self._present)
+        if self._present:
+            await asyncio.wait(self._present)
 
     async def _purchase(self, number: int) -> None:
         random = Random(f"{self.seed}:{number}")  # noqa: S311 (repeatable by design)
