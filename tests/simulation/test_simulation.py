@@ -10,7 +10,7 @@ import pytest
 from tests.support.mutants import MUTANTS
 
 # A fraction of what is run by hand: docs/reliability.md.
-SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "400"))
+SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "250"))
 SECONDS = 600
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS)]

@@ -64,7 +64,7 @@ class Program:
             os.kill(self.pid, signal.SIGKILL)
             self.wait(seconds=10)
 
-    def terminate(self, *, seconds: float = 20) -> int:
+    def terminate(self, *, seconds: float = 30) -> int:
         """SIGTERM, as a deployment does. Returns the exit code."""
         if self.is_alive:
             os.kill(self.pid, signal.SIGTERM)

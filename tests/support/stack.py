@@ -72,7 +72,7 @@ class Stack:
         descriptor = self._listener.fileno()
         web = ["-m", "uvicorn", "payments_gateway.asgi:application", "--fd", str(descriptor)]
         web += ["--http", "payments_gateway.server:OrderlyProtocol"]
-        web += ["--timeout-graceful-shutdown", "15", "--no-access-log"]
+        web += ["--timeout-graceful-shutdown", "24", "--no-access-log"]
         for name in _names("web", copies):
             self._add(name, web, descriptors=[descriptor], environment=web_environment)
         for service in SERVICES:
