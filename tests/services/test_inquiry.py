@@ -1,12 +1,14 @@
 """Ask the provider what became of an attempt, or answer from what is known by now."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from checkout import crash_points
-from checkout.models import Attempt, Operation
+from checkout.models import Attempt, Operation, ProviderCall
 from checkout.providers.memory_books import OrderState
 from checkout.services.payments import service
 from checkout.states import Actor
@@ -24,6 +26,16 @@ from tests.services.asking import (
 from tests.services.delivering import deliver
 
 pytestmark = pytest.mark.django_db
+
+
+@contextmanager
+def before_the_answer_is_looked_at(act: Callable[[], object]) -> Iterator[None]:
+    """Run ``act`` when the provider has answered and nothing has been made of it."""
+    crash_points.observe(lambda point: act() if point == "payments.answered" else None)
+    try:
+        yield
+    finally:
+        crash_points.observe(None)
 
 
 def test_an_unknown_outcome_is_resolved_by_asking(attempt):
@@ -68,18 +80,31 @@ def test_a_challenge_that_begins_while_the_provider_denies_knowing_the_order_goe
     authorise(attempt, "lost")
     let_settle(attempt)
 
-    def let_it_begin(point: str) -> None:
-        if point == "payments.answered":
-            Attempt.objects.filter(pk=attempt.pk).update(
-                state=Attempt.State.CHALLENGE_REQUIRED,
-                challenge_expires_at=timezone.now() + timedelta(minutes=10),
-            )
+    def begin() -> None:
+        Attempt.objects.filter(pk=attempt.pk).update(
+            state=Attempt.State.CHALLENGE_REQUIRED,
+            challenge_expires_at=timezone.now() + timedelta(minutes=10),
+        )
 
-    crash_points.observe(let_it_begin)
-    try:
+    with before_the_answer_is_looked_at(begin):
         assert inquire(attempt).result["outcome"] == "challenge_required"
-    finally:
-        crash_points.observe(None)
+
+
+def test_a_denial_from_before_another_copy_was_answered_is_none_any_more(attempt):
+    authorise(attempt, "lost")
+    let_settle(attempt)
+    calls = ProviderCall.objects.filter(attempt=attempt)
+    with before_the_answer_is_looked_at(lambda: calls.update(outcome="pending")):
+        assert inquire(attempt).result["outcome"] == "unknown"
+    assert attempt.state == Attempt.State.UNKNOWN
+
+
+def test_a_denial_is_as_old_as_the_question(attempt):
+    """The process was held up with an answer from when the request might still have arrived."""
+    authorise(attempt, "lost")
+    with before_the_answer_is_looked_at(lambda: let_settle(attempt)):
+        assert inquire(attempt).result["outcome"] == "unknown"
+    assert attempt.state == Attempt.State.UNKNOWN
 
 
 def test_a_challenge_that_lapsed_is_asked_about_and_left_to_expire(attempt):

@@ -11,7 +11,7 @@ from checkout.scrubbing import scrub_text
 from checkout.services.payments.asking import ask
 from checkout.services.payments.attempt_outcome import conflict
 from checkout.services.payments.conclusion import conclude
-from checkout.services.payments.intent import is_on_its_way, locked_attempt
+from checkout.services.payments.intent import UnderWay, locked_attempt, under_way
 from checkout.services.payments.service import service
 from checkout.states import Actor, AttemptState
 
@@ -29,17 +29,18 @@ def check_claim(command: CheckClaim, message: Message) -> None:
     )
     if attempt is None:
         raise CommandRejected("attempt_not_found", f"There is no attempt {command.attempt}.")
+    before = under_way(attempt)
     result = ask(
         attempt.provider_account,
         lambda provider: provider.inquire(command.attempt),
         unreached=Outcome.UNKNOWN,
     )
-    conclude(message, attempt, partial(_record, command, result))
+    conclude(message, attempt, partial(_record, command, before, result))
 
 
-def _record(command: CheckClaim, result: ProviderResult) -> ClaimChecked:
+def _record(command: CheckClaim, before: UnderWay, result: ProviderResult) -> ClaimChecked:
     attempt = locked_attempt(command.attempt)
-    outcome = _judged(attempt, command.claim, result)
+    outcome = _judged(attempt, command.claim, before, result)
     if outcome == "confirmed" and command.claim == EventKind.AUTHORISED:
         conflict(attempt, result)
     data = {"claim": command.claim, "outcome": outcome, "event": result.event}
@@ -54,13 +55,14 @@ def _record(command: CheckClaim, result: ProviderResult) -> ClaimChecked:
     return ClaimChecked(outcome=outcome, event=result.event)
 
 
-def _judged(attempt: Attempt, claim: str, result: ProviderResult) -> str:
-    if result.outcome == Outcome.UNKNOWN or (result.outcome == Outcome.NOT_SENT and is_on_its_way(attempt)):
+def _judged(attempt: Attempt, claim: str, before: UnderWay, result: ProviderResult) -> str:
+    is_missing = result.outcome == Outcome.NOT_SENT
+    if result.outcome == Outcome.UNKNOWN or (is_missing and not before.is_over(attempt)):
         return "unknown"
     if claim == EventKind.AUTHORISED:
         is_held = result.outcome == Outcome.APPROVED and result.kind not in HELD_NO_MORE
         return "confirmed" if is_held and attempt.state != AttemptState.AUTHORISED else "denied"
-    if result.outcome == Outcome.NOT_SENT:
+    if is_missing:
         return "unknown"
     said = EventKind.CAPTURED if result.kind == EventKind.SETTLED else result.kind
     is_confirmed = said == claim and not is_explained(attempt, claim)

@@ -12,7 +12,7 @@ from checkout.providers.base import Outcome, ProviderResult, RefusalReason, Verb
 from checkout.services.payments.asking import ask, refused
 from checkout.services.payments.attempt_outcome import answer_of, apply_to_attempt
 from checkout.services.payments.conclusion import conclude, record_fact
-from checkout.services.payments.intent import is_on_its_way, locked_attempt
+from checkout.services.payments.intent import UnderWay, locked_attempt, under_way
 from checkout.services.payments.service import service
 from checkout.states import AttemptState
 
@@ -35,14 +35,14 @@ def inquire(command: InquirePayment, message: Message) -> None:
     )
     if attempt is None:
         raise CommandRejected("attempt_not_found", f"There is no attempt {command.attempt}.")
-    result = None
+    before, result = under_way(attempt), None
     if _is_open(attempt):
         result = ask(
             attempt.provider_account,
             lambda provider: provider.inquire(command.attempt),
             unreached=Outcome.UNKNOWN,
         )
-    conclude(message, attempt, partial(_record, command.attempt, result))
+    conclude(message, attempt, partial(_record, command.attempt, before, result))
 
 
 def _is_open(attempt: Attempt) -> bool:
@@ -66,7 +66,7 @@ def _is_back_from_challenge(attempt: Attempt) -> bool:
     return attempt.state == AttemptState.CHALLENGE_RETURNED and sent < attempt.challenge_count
 
 
-def _record(order_code: str, result: ProviderResult | None) -> ProviderAnswered:
+def _record(order_code: str, before: UnderWay, result: ProviderResult | None) -> ProviderAnswered:
     attempt = locked_attempt(order_code)
     if attempt.state == AttemptState.CREATED:
         # The command to authorise is late. Whoever asks is about to give up on it, so it must not come true.
@@ -77,7 +77,7 @@ def _record(order_code: str, result: ProviderResult | None) -> ProviderAnswered:
         return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
     if result is None:
         return answer_of(attempt, otherwise=Outcome.UNKNOWN)
-    if result.outcome == Outcome.NOT_SENT and is_on_its_way(attempt):
+    if result.outcome == Outcome.NOT_SENT and not before.is_over(attempt):
         result = replace(result, outcome=Outcome.UNKNOWN)
     answer = apply_to_attempt(attempt, result)
     record_fact(attempt, f"{Verb.INQUIRE}_{answer.outcome}", result, answer)

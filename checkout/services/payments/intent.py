@@ -4,6 +4,7 @@ Callers use ``transaction.atomic(durable=True)``: an intent that is not committe
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -78,15 +79,35 @@ def stored_outcome(intent: Intent) -> str:
     return (call.outcome if call else "") or Outcome.UNKNOWN
 
 
-def is_on_its_way(attempt: Attempt, key: str = "") -> bool:
-    """Whether a request, or the one with this key, is so young that it may yet arrive at the provider.
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """An attempt's requests, or the one with ``key``, as they stood just before the provider was asked.
 
-    Until then "no such order" is no answer.
+    An answer is as old as its question. "No such order" is none while a request may yet arrive, and none any
+    more when one was sent or answered before the answer is looked at.
     """
-    calls = attempt.provider_calls.filter(
-        outcome__in=("", Outcome.UNKNOWN), started_at__gt=_now() - conf.settling_time
+
+    key: str
+    calls: tuple[tuple[str, str, datetime], ...]
+    may_yet_arrive: bool
+
+    def is_over(self, attempt: Attempt) -> bool:
+        """Whether nothing could still arrive when the provider was asked, and nothing has happened since."""
+        return not self.may_yet_arrive and _calls(attempt, self.key) == self.calls
+
+
+def under_way(attempt: Attempt, key: str = "") -> UnderWay:
+    """Look at what is under way to the provider. To be called before the provider is asked about it."""
+    young = attempt.provider_calls.filter(
+        outcome__in=("", Outcome.UNKNOWN, Outcome.PENDING), started_at__gt=_now() - conf.settling_time
     )
-    return (calls.filter(key=key) if key else calls).exists()
+    may_yet_arrive = (young.filter(key=key) if key else young).exists()
+    return UnderWay(key, _calls(attempt, key), may_yet_arrive)
+
+
+def _calls(attempt: Attempt, key: str) -> tuple[tuple[str, str, datetime], ...]:
+    calls = attempt.provider_calls.order_by("pk").values_list("key", "outcome", "started_at")
+    return tuple(calls.filter(key=key) if key else calls)
 
 
 def _now() -> Any:

@@ -17,7 +17,7 @@ from checkout.providers.base import EventKind, Outcome, ProviderResult, RefusalR
 from checkout.services.payments.asking import ask
 from checkout.services.payments.attempt_outcome import conflict, is_for_another_payment
 from checkout.services.payments.conclusion import conclude, record_fact
-from checkout.services.payments.intent import NOT_SHOWN, is_on_its_way, locked_attempt
+from checkout.services.payments.intent import NOT_SHOWN, UnderWay, locked_attempt, under_way
 from checkout.services.payments.operation_outcome import answer_of, move
 from checkout.services.payments.service import service
 
@@ -43,27 +43,29 @@ def inquire_operation(command: InquireOperation, message: Message) -> None:
     if operation is None:
         raise CommandRejected("operation_not_found", f"This attempt has no operation {command.operation}.")
     attempt = operation.attempt
-    result = None
+    before, result = under_way(attempt, operation.reference), None
     if operation.state in (State.PENDING, State.UNKNOWN):
         result = ask(
             attempt.provider_account,
             lambda provider: provider.inquire(attempt.order_code),
             unreached=Outcome.UNKNOWN,
         )
-    conclude(message, attempt, partial(_record, attempt.order_code, operation.reference, result))
+    conclude(message, attempt, partial(_record, attempt.order_code, before, result))
 
 
-def _record(order_code: str, reference: str, result: ProviderResult | None) -> ProviderAnswered:
+def _record(order_code: str, before: UnderWay, result: ProviderResult | None) -> ProviderAnswered:
     attempt = locked_attempt(order_code)
-    operation = attempt.operations.get(reference=reference)
+    operation = attempt.operations.get(reference=before.key)
     if result is None or operation.state not in (State.PENDING, State.UNKNOWN):
         return answer_of(operation)
-    answer = _judged(attempt, operation, result)
-    record_fact(attempt, f"inquire_{operation.kind}_{answer.outcome}", result, answer, reference=reference)
+    answer = _judged(attempt, operation, before, result)
+    record_fact(attempt, f"inquire_{operation.kind}_{answer.outcome}", result, answer, reference=before.key)
     return answer
 
 
-def _judged(attempt: Attempt, operation: Operation, result: ProviderResult) -> ProviderAnswered:
+def _judged(
+    attempt: Attempt, operation: Operation, before: UnderWay, result: ProviderResult
+) -> ProviderAnswered:
     if is_for_another_payment(attempt, result):
         return conflict(attempt, result)
     state = _state_shown(operation, result)
@@ -72,16 +74,16 @@ def _judged(attempt: Attempt, operation: Operation, result: ProviderResult) -> P
         state = State.REFUSED
     if state is not None:
         move(operation, state, reason=RefusalReason.INVALID_REQUEST)
-    elif _is_overdue(attempt, operation, result):
+    elif _is_overdue(attempt, operation, before, result):
         call.update(outcome=NOT_SHOWN)
         return ProviderAnswered(outcome=NOT_SHOWN, event=result.event)
     return answer_of(operation, event=result.event)
 
 
-def _is_overdue(attempt: Attempt, operation: Operation, result: ProviderResult) -> bool:
+def _is_overdue(attempt: Attempt, operation: Operation, before: UnderWay, result: ProviderResult) -> bool:
     """Whether the provider's answer would show the operation, had its request ever arrived."""
     is_unknown = operation.state == State.UNKNOWN and result.kind in CERTAIN
-    return is_unknown and not is_on_its_way(attempt, operation.reference)
+    return is_unknown and before.is_over(attempt)
 
 
 def _state_shown(operation: Operation, result: ProviderResult) -> str | None:
