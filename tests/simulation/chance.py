@@ -21,10 +21,15 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
     "notification_late": ((0.3,), 6),
     "notification_forged": ((0.2,), 4),
     "refund_returned": ((0.3,), 2),
-    "stall": ((0.01, 0.05), 3),
+    "stall": ((0.03, 0.2), 3),
     "freeze": ((0.005, 0.02), 3),
+    "poison": ((0.5,), 1),
     "hiccup": ((0.02, 0.1), 20),
 }
+
+
+# How many of the schedules have a certain kind of fault: few kinds at a time leave less to blunder into.
+LIKELIHOOD = 0.4
 
 
 class Chance:
@@ -33,7 +38,7 @@ class Chance:
     def __init__(self, seed: int) -> None:
         self._random = Random(f"schedule {seed}")
         self._rates = {
-            name: self._random.choice(rates) if self._random.random() < 0.5 else 0.0
+            name: self._random.choice(rates) if self._random.random() < LIKELIHOOD else 0.0
             for name, (rates, _) in FAULTS.items()
         }
         self._left = {name: most for name, (_, most) in FAULTS.items()}

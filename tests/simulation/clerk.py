@@ -43,7 +43,7 @@ class Clerk:
 
     async def run(self) -> None:
         """Come by a few times and do something."""
-        for number in range(self._chance.one_of((0, 1, 2, 3), (4, 3, 2, 1))):
+        for number in range(self._chance.one_of((0, 1, 2, 3), (4, 4, 2, 1))):
             await self._world.sleep(self._chance.around(900))
             if not self._shopper.reference:
                 continue

@@ -53,6 +53,7 @@ def check(world: "World") -> list[str]:
         *_books_agree(books),
         *_history(books),
         *_messages(books),
+        *_dead_letters(world, books),
     ]
     for table in ("history", "late_replies"):
         world.rows.execute(f"DELETE FROM {table}")
@@ -191,6 +192,15 @@ def _history(books: Ledgers) -> Iterator[str]:
             yield f"I9: {payment} went from {before} to {after}"
     for awaited, taken in books.rows("SELECT awaited, taken FROM late_replies"):
         yield f"I9: a saga that waits for {awaited or 'nothing'} took the reply to {taken}"
+
+
+def _dead_letters(world: "World", books: Ledgers) -> Iterator[str]:
+    kept = dict(books.rows("SELECT message_id, reason FROM checkout_deadletter"))
+    for message_id in world.poison:
+        if kept.pop(message_id, None) is None:
+            yield f"I11: the poison {message_id} is not among the dead letters"
+    for message_id, reason in kept.items():
+        yield f"I11: {message_id} is a dead letter: {reason}"
 
 
 def _messages(books: Ledgers) -> Iterator[str]:

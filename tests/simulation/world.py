@@ -10,7 +10,9 @@ from django.db import OperationalError
 from checkout import crash_points
 from checkout.conf import conf
 from checkout.database import in_thread
+from checkout.messaging.envelope import Envelope
 from checkout.messaging.memory_server import MemoryServer
+from checkout.messaging.topology import Topology
 from checkout.messaging.worker import Worker
 from checkout.models import InboxMessage, OutboxMessage
 from checkout.providers.memory_books import OrderState
@@ -58,6 +60,7 @@ class World:
         self.trace = Trace(clock)
         self.stock = STOCK
         self.violations: list[str] = []
+        self.poison: list[str] = []
         self.crashes: Counter[str] = Counter()
         self._ends: Counter[str] = Counter()
         self.loop = VirtualLoop(clock, LONGEST_SECONDS)
@@ -85,6 +88,8 @@ class World:
             self.later(self.chance.around(5), lambda shopper=shopper: self.spawn(shopper.run()))
             if self.chance.of(0.6):
                 self.spawn(Clerk(self, shopper).run())
+        if self.chance.happens("poison"):
+            self.later(self.chance.around(20), self._poison)
         asyncio._set_running_loop(None)
         asyncio.set_event_loop(self.loop)
         try:
@@ -117,6 +122,14 @@ class World:
             for number in range(1, copies.get(name, 1) + 1)
         ]
         return [*WEBS, *names]
+
+    def _poison(self) -> None:
+        """Have a stranger send a service what it cannot understand."""
+        topology = Topology(conf.prefix)
+        envelope = Envelope(type="nonsense", body=b"{}")
+        self.trace.note("stranger", "poisons with", envelope.message_id)
+        self.poison.append(envelope.message_id)
+        MemoryServer.at(network.URL).route(topology.commands, self.chance.one_of(tuple(SERVICES)), envelope)
 
     def _start(self, name: str) -> None:
         process = Process(name)
