@@ -77,10 +77,9 @@ class Twin(MemoryProvider):
             pause(there)
             raise ProviderUnavailable("no connection")
         if fate == "late":
-            # It arrives after it was given up on, but before it counts as settled.
-            there = TIMEOUT_SECONDS + chance.between(
-                0, conf.settling_time.total_seconds() - TIMEOUT_SECONDS - 30
-            )
+            # After it was given up on, but as soon as the settling time allows for: half of that is for
+            # deciding to send it (services/payments/send_window.py).
+            there = chance.between(TIMEOUT_SECONDS, conf.settling_time.total_seconds() / 2)
         results: list[ProviderResult] = []
         if fate != "lost":
             outside(Line.world.loop.call_later, there, self._arrive, verb, about, act, results)
