@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.support import environment
@@ -36,6 +37,14 @@ def postgresql_url(migrated_template: str) -> Iterator[str]:
 def migrated_template() -> Iterator[str]:
     with migrated_database() as url:
         yield url
+
+
+@pytest.fixture
+def new_database_connections(transactional_db: None) -> Iterator[None]:
+    """For what comes after a test that ends every connection to its database, this thread's own among them."""
+    yield
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL
 
 
 @pytest.fixture(scope="session")

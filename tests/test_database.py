@@ -88,11 +88,11 @@ async def test_a_caller_who_leaves_is_not_told_that_the_database_is_busy():
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("new_database_connections")
 async def test_when_the_database_has_ended_all_connections_only_one_caller_finds_out():
     meeting = threading.Barrier(3)
     await asyncio.gather(*(in_thread(use_a_connection, meeting) for _ in range(meeting.parties)))
-    own = django_connection.connection
-    await in_thread(end_connections, but=own.info.backend_pid if own else 0)
+    await in_thread(end_connections)
     with pytest.raises(OperationalError):
         await in_thread(use_a_connection, threading.Barrier(1))
     await asyncio.gather(*(in_thread(use_a_connection, meeting) for _ in range(meeting.parties)))
@@ -105,11 +105,10 @@ def use_a_connection(meeting: threading.Barrier) -> None:
     meeting.wait(20)
 
 
-def end_connections(*, but: int) -> None:
-    """End every connection to the test database but that of the test's own thread."""
+def end_connections() -> None:
+    """End every connection to the test database."""
     name = django_connection.settings_dict["NAME"]
-    everybody = (
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND pid <> %s"
-    )
-    with psycopg.connect(environment.database_url(), autocommit=True) as connection:
-        connection.execute(everybody, [name, but])
+    with psycopg.connect(environment.database_url(), autocommit=True) as operator:
+        operator.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name]
+        )

@@ -1,7 +1,7 @@
 """Two relays on RabbitMQ and PostgreSQL that lose both again and again: every row goes out and is marked."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 import psycopg
@@ -55,14 +55,6 @@ def lose_database_connections() -> None:
         )
 
 
-@pytest.fixture
-def _new_connections(transactional_db: None) -> Iterator[None]:
-    """For what comes after this test: those it had are gone."""
-    yield
-    connection.close()
-    connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL
-
-
 def stubbornly(act: Callable[[], T]) -> T | None:
     """The test's own connections are lost as well."""
     try:
@@ -71,7 +63,7 @@ def stubbornly(act: Callable[[], T]) -> T | None:
         return None
 
 
-@pytest.mark.usefixtures("_new_connections")
+@pytest.mark.usefixtures("new_database_connections")
 async def test_two_relays_publish_every_row_whatever_is_lost_meanwhile(rabbitmq_url: str):
     proxy = Proxy(rabbitmq_url)
     await proxy.accept()
