@@ -18,9 +18,9 @@ class Conf:
     """Settings, read at each access so that tests may override them."""
 
     @property
-    def debug(self) -> bool:
-        """Whether this is a development or try-out installation."""
-        return bool(settings.DEBUG)
+    def is_try_out(self) -> bool:
+        """Whether this installation works with the sandbox, and with secrets that everybody knows."""
+        return bool(getattr(settings, "CHECKOUT_TRY_OUT", settings.DEBUG))
 
     @property
     def base_dir(self) -> Path:

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, reset_queries
 
 from checkout.conf import conf
 
@@ -54,6 +54,8 @@ def _submit(executor: ThreadPoolExecutor, function: Callable[[], R]) -> "Future[
 
 def _with_connection_returned(function: Callable[[], R]) -> R:
     close_old_connections()
+    # With DEBUG on, Django keeps every statement, and forgets them only when a request begins.
+    reset_queries()
     try:
         return function()
     except (OperationalError, InterfaceError):

@@ -25,6 +25,7 @@ class Environment(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore")
 
     debug: bool = Field(default=True, alias="DEBUG")
+    try_out: bool = Field(default_factory=lambda data: data["debug"], alias="CHECKOUT_TRY_OUT")
     secret_key: SecretStr = Field(default=SecretStr(DEVELOPMENT_KEY), alias="SECRET_KEY")
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default=["localhost", "127.0.0.1", "[::1]"], alias="ALLOWED_HOSTS"
@@ -89,19 +90,19 @@ class Environment(BaseSettings):
 
     @model_validator(mode="after")
     def _production_needs_its_own_secret(self) -> "Environment":
-        if not self.debug and self.secret_key.get_secret_value() == DEVELOPMENT_KEY:
-            raise ValueError("SECRET_KEY must be set when DEBUG is off")
+        if not self.try_out and self.secret_key.get_secret_value() == DEVELOPMENT_KEY:
+            raise ValueError("SECRET_KEY must be set for anything but a try-out")
         return self
 
     @model_validator(mode="after")
     def _production_does_not_crash_on_request(self) -> "Environment":
-        if not self.debug and self.crash_at:
-            raise ValueError("CHECKOUT_CRASH_AT is for tests: DEBUG must be on")
+        if not self.try_out and self.crash_at:
+            raise ValueError("CHECKOUT_CRASH_AT is for tests: CHECKOUT_TRY_OUT must be on")
         return self
 
     @model_validator(mode="after")
     def _the_sandbox_needs_no_set_up(self) -> "Environment":
-        if self.debug:
+        if self.try_out:
             self.provider_credentials.setdefault("sandbox", SANDBOX_CREDENTIALS)
             if not self.admin_password.get_secret_value():
                 self.admin_password = SecretStr(DEVELOPMENT_PASSWORD)

@@ -67,6 +67,9 @@ if DATABASES["default"]["ENGINE"].endswith("postgresql"):
     milliseconds = round(env.database_seconds * 1000)
     # A network or a server that falls silent must hold no thread, and a client that does so no lock.
     DATABASES["default"]["OPTIONS"] = {
+        # The same few hundred statements again and again: let the server plan each of them once per connection.
+        "server_side_binding": True,
+        "prepare_threshold": 3,
         "connect_timeout": 5,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
@@ -101,6 +104,7 @@ CHANNEL_LAYERS = {
 }
 
 CHECKOUT_PREFIX = env.prefix
+CHECKOUT_TRY_OUT = env.try_out
 CHECKOUT_ADMIN_PASSWORD = env.admin_password.get_secret_value()
 CHECKOUT_PROVIDER_CREDENTIALS = env.provider_credentials
 CHECKOUT_REPLY_BUDGET_SECONDS = env.reply_budget_seconds
@@ -152,7 +156,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if SECURE_COOKIES else 0
 CSRF_TRUSTED_ORIGINS = [env.public_url]
 CSRF_FAILURE_VIEW = "checkout.views.errors.csrf_failure"
 
-if DEBUG:
+if env.try_out:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = BASE_DIR / ".local" / "mail"
 

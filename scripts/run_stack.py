@@ -20,6 +20,9 @@ def main() -> int:
     # honcho and the Procfile's commands are the virtual environment's.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     os.environ["PACKAGES"] = "rabbitmq-server postgresql"
+    # Without what Django does for debugging: it keeps every statement and composes it anew to do so.
+    if "DEBUG" not in os.environ:
+        os.environ |= {"DEBUG": "false", "CHECKOUT_TRY_OUT": os.environ.get("CHECKOUT_TRY_OUT", "true")}
     stop_on_signals()
     subprocess.run(["scripts/install_packages.sh"], check=False)
     try:

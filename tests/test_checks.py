@@ -13,6 +13,7 @@ def complaints() -> set[str]:
 def _production(settings) -> None:
     settings.BROKER_URL = "amqps://broker.example/"
     settings.PUBLIC_URL = "https://pay.example"
+    settings.CHECKOUT_TRY_OUT = False
 
 
 def test_the_defaults_are_fit_for_production():
@@ -24,6 +25,7 @@ def test_the_defaults_are_fit_for_production():
     [
         ("BROKER_URL", "memory://", "checkout.E001"),
         ("PUBLIC_URL", "http://pay.example", "checkout.E002"),
+        ("CHECKOUT_TRY_OUT", True, "checkout.E005"),
         ("CHECKOUT_CRASH_AT", "worker.committed:1", "checkout.E003"),
         ("CHECKOUT_SETTLING_SECONDS", 60, "checkout.E004"),
         ("CHECKOUT_PROVIDER_TIMEOUTS", {"authorise": 120}, "checkout.E004"),

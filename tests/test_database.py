@@ -15,6 +15,9 @@ from checkout.database import in_thread
 from tests.support import environment
 from tests.support.proxy import Proxy
 
+# Options that are not the database server's.
+OF_DJANGO = ("pool", "server_side_binding", "prepare_threshold")
+
 
 @pytest.fixture
 async def silent(settings, monkeypatch):
@@ -49,7 +52,7 @@ def test_what_has_a_time_out_of_its_own_keeps_its_connection(settings):
 def test_the_product_connects_with_bounds_at_both_ends():
     options = django_settings.DATABASES["default"]["OPTIONS"]
     assert options["pool"]["connection_class"] is BoundedConnection
-    parameters = {name: value for name, value in options.items() if name != "pool"}
+    parameters = {name: value for name, value in options.items() if name not in OF_DJANGO}
     with psycopg.connect(environment.database_url(), **parameters) as connection:
         told = [
             connection.execute(f"SHOW {name}").fetchone()

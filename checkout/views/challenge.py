@@ -25,7 +25,7 @@ async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
     if isinstance(shown, PaymentView):
         return see_other(path_of(reference, shown.state))
     # Issuers' hosts cannot be known, and browsers apply form-action and frame-src to every hop on the way.
-    anywhere = ("https:", *LOOPBACK) if conf.debug else ("https:",)
+    anywhere = ("https:", *LOOPBACK) if conf.is_try_out else ("https:",)
     policy = content_security(request)
     policy.allow("form-action", *anywhere)
     context = {"page": shown, "payment": shown.payment}

@@ -57,6 +57,8 @@ class Stack:
         self.environment = {
             **os.environ,
             "PYTHONUNBUFFERED": "1",
+            "DEBUG": "false",
+            "CHECKOUT_TRY_OUT": "true",
             "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
             "BROKER_URL": broker_url,
             "DATABASE_URL": database_url,

@@ -46,11 +46,11 @@ async def test_a_challenge_in_a_frame_can_also_be_opened_in_the_window(return_pa
     assert "frame-src 'self' https:" in page.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("debug", [True, False])
-async def test_plain_http_is_for_the_sandbox_only(return_path, checkout, settings, debug):
-    settings.DEBUG = debug
+@pytest.mark.parametrize("is_try_out", [True, False])
+async def test_plain_http_is_for_the_sandbox_only(return_path, checkout, settings, is_try_out):
+    settings.CHECKOUT_TRY_OUT = is_try_out
     policy = (await checkout.get("challenge/")).headers["content-security-policy"]
-    assert ("http:" in policy) == debug
+    assert ("http:" in policy) == is_try_out
 
 
 async def test_the_return_needs_no_cookie_and_sets_none(return_path, checkout):

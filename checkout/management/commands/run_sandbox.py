@@ -15,8 +15,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         del args, options
-        if not conf.debug:
-            raise CommandError("The sandbox is a development tool: it starts only where DEBUG is on.")
+        if not conf.is_try_out:
+            raise CommandError("The sandbox is a development tool: it starts only where CHECKOUT_TRY_OUT is on.")
         configuration = Configuration()
         self.stdout.write(f"Sandbox (never real money) at {configuration.url}")
         serve(configuration)
