@@ -99,8 +99,7 @@ class Message:
     def once(self) -> Iterator[None]:
         """A transaction that records the message as handled, with its effects and the messages it causes.
 
-        Raises AlreadyHandled when that has happened before. If the command was waiting in an outbox of this
-        database, it has evidently been published and is marked so here, which saves its sender a write.
+        Raises AlreadyHandled when that has happened before.
         """
         try:
             with transaction.atomic():
@@ -111,9 +110,6 @@ class Message:
                     subject=self.subject,
                     received_at=self._received_at,
                 ).record()
-                self._outbox_model._default_manager.filter(
-                    message_id=self.envelope.message_id, published_at__isnull=True
-                ).update(published_at=timezone.now())
                 yield
                 owed = self._write_outbox()
         except BaseException:

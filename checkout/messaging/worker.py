@@ -145,6 +145,8 @@ class Worker:
         )
         outgoing = await run_in(self._executor, partial(_handle, handler, body, message))
         crash_points.reached("worker.committed")
+        # If it was waiting in an outbox of this database, it has evidently been published.
+        self._marker.add(message.envelope.message_id)
         everything_left = await self._publish_all(outgoing)
         for push in message.pushes:
             await _send_push(push)

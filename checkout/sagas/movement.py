@@ -3,11 +3,12 @@
 The payment must be locked. Its attempt is locked after it, always in that order.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from checkout.commands import PaymentTold
 from checkout.messaging.service import Message
-from checkout.models import Attempt, Fact, Payment, Saga
+from checkout.models import Attempt, Fact, Payment, Saga, Waiter
 from checkout.models.sums import sums_of
 from checkout.sagas.definition import Decision
 from checkout.states import COUNTED, Actor, attempt_machine, payment_machine
@@ -49,9 +50,9 @@ def announce(payment: Payment, message: Message) -> None:
     message.push(group_of(payment.reference), {"type": "payment.changed", **told})
 
 
-def tell(payment: Payment, message: Message) -> None:
-    """Answer those who hold a request for the payment."""
-    for waiter in payment.waiters.all():
+def tell(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
+    """Answer those who hold a request for the payment: all of its ``waiters``."""
+    for waiter in waiters:
         told = PaymentTold(payment=payment.reference, state=payment.state)
         message.tell(waiter.reply_to, waiter.correlation_id, told)
     payment.waiters.all().delete()

@@ -32,31 +32,40 @@ Definition = SagaDefinition[Any]
 
 
 def start(
-    kind: str, key: str, attempt: Attempt, data: Body, message: Message, *, parent: Saga | None = None
+    kind: str,
+    key: str,
+    attempt: Attempt,
+    data: Body,
+    message: Message,
+    *,
+    parent: Saga | None = None,
+    payment: Payment | None = None,
 ) -> None:
     """Start a saga, once per kind and key.
 
     When its ``parent`` starts it again, one that is parked goes on, and one that has ended says so again.
+    ``payment`` is the attempt's, if it has been locked already.
     """
-    saga, is_new = Saga.objects.get_or_create(
+    new = Saga(
         kind=kind,
         key=key,
-        defaults={
-            "payment_id": attempt.payment_id,
-            "attempt": attempt,
-            "parent": parent,
-            "data": msgspec.to_builtins(data),
-        },
+        payment_id=attempt.payment_id,
+        attempt=attempt,
+        parent=parent,
+        data=msgspec.to_builtins(data),
     )
-    if is_new:
-        _carry_out(saga, DEFINITIONS[kind].start(data), message)
-    elif parent is not None:
-        saga = Saga.objects.select_for_update().get(pk=saga.pk)
+    Saga.objects.bulk_create([new], ignore_conflicts=True)
+    saga = Saga.objects.select_for_update().get(kind=kind, key=key)
+    saga.attempt = attempt
+    if parent is not None:
         saga.parent = parent
+    if saga.version == 0:
+        _carry_out(saga, DEFINITIONS[kind].start(data), message, payment)
+    elif parent is not None:
         if saga.status == Saga.Status.PARKED:
             _go_on(saga, message)
         elif saga.status in _ENDED:
-            signal(parent, f"{kind}_{_ENDED[saga.status]}", message)
+            signal(parent, f"{kind}_{_ENDED[saga.status]}", message, payment)
 
 
 def join(reference: str, message: Message) -> None:
@@ -86,13 +95,16 @@ def resume(reply: Reply, message: Message) -> None:
         _carry_out(saga, definition.on_reply(saga.step, data, reply), message)
 
 
-def signal(saga: Saga, name: str, message: Message) -> None:
-    """Tell a locked saga that something happened. To most, at most of their steps, it means nothing."""
+def signal(saga: Saga, name: str, message: Message, payment: Payment | None = None) -> None:
+    """Tell a locked saga that something happened. To most, at most of their steps, it means nothing.
+
+    ``payment`` is the saga's, if it has been locked already.
+    """
     if (opened := _opened(saga)) is not None:
         definition, data = opened
         decision = definition.on_signal(saga.step, data, name)
         if decision is not None:
-            _carry_out(saga, decision, message)
+            _carry_out(saga, decision, message, payment)
 
 
 def pass_deadline(saga_id: int, version: int, message: Message) -> None:
@@ -116,11 +128,17 @@ def locked(**wanted: Any) -> Saga | None:
     if found is None:
         return None
     pk, parent_id = found
-    parent = Saga.objects.select_for_update().get(pk=parent_id) if parent_id else None
-    saga = Saga.objects.select_for_update().filter(pk=pk).filter(**wanted).first()
-    if saga is not None and parent is not None:
-        saga.parent = parent
-    return saga
+    # A saga is started after the one that starts it.
+    locked = {saga.pk: saga for saga in Saga.objects.select_for_update().filter(pk__in=found).order_by("pk")}
+    saga = locked[pk]
+    if parent_id:
+        saga.parent = locked[parent_id]
+    return saga if _is_still(saga, wanted) else None
+
+
+def _is_still(saga: Saga, wanted: Mapping[str, Any]) -> bool:
+    """Whether nobody has moved the saga on while its lock was waited for."""
+    return all(getattr(saga, name) == value for name, value in wanted.items())
 
 
 def sagas_of(attempt: Attempt) -> list[Saga]:
@@ -161,8 +179,10 @@ def _opened(saga: Saga) -> tuple[Definition, Any] | None:
         return None
 
 
-def _carry_out(saga: Saga, decision: Decision[Any], message: Message) -> None:
-    payment = Payment.objects.select_for_update(no_key=True).get(pk=saga.payment_id)
+def _carry_out(
+    saga: Saga, decision: Decision[Any], message: Message, payment: Payment | None = None
+) -> None:
+    payment = payment or Payment.objects.select_for_update(no_key=True).get(pk=saga.payment_id)
     apply_decision(saga, payment, decision, message)
     if not _stays(saga, decision):
         saga.status = _STATUS[decision.end]
@@ -176,18 +196,20 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message) -> None:
     if decision.ask is not None:
         saga.awaiting = f"{saga.pk}:{decision.step}:{saga.version}"
         _send(saga, decision.ask, message)
-    if (decision.tells or decision.end is not None) and _is_latest(saga, payment):
+    if decision.tells or decision.end is not None:
+        waiters = list(payment.waiters.all())
         # The saga of an earlier attempt may still be tidying up: those who wait do not wait for that.
-        tell(payment, message)
+        if waiters and _is_latest(saga, payment):
+            tell(payment, waiters, message)
     saga.save()
     if decision.end is End.PARKED:
         _record_parking(saga, decision.why)
     if decision.is_overdue:
         log.error("saga overdue", saga=saga.pk, step=saga.step, payment=payment.reference)
     if decision.starts is not None:
-        _start(saga, decision.starts, message)
+        _start(saga, decision.starts, message, payment)
     if decision.signals and saga.parent is not None:
-        signal(saga.parent, decision.signals, message)
+        signal(saga.parent, decision.signals, message, payment)
 
 
 _STATUS: Mapping[End | None, str] = {
@@ -213,20 +235,19 @@ def _deadline(decision: Decision[Any]) -> datetime | None:
     return timezone.now() + decision.wait + timedelta(seconds=delay)
 
 
-def _start(parent: Saga, child: Start, message: Message) -> None:
+def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> None:
     if isinstance(child.data, OperationData):
-        Operation.objects.get_or_create(
+        operation = Operation(
             reference=child.data.operation,
-            defaults={
-                "payment_id": parent.payment_id,
-                "attempt_id": parent.attempt_id,
-                "kind": child.kind,
-                "amount_minor": child.data.minor,
-                "currency": child.data.currency,
-                "requested_by": parent.kind,
-            },
+            payment_id=parent.payment_id,
+            attempt_id=parent.attempt_id,
+            kind=child.kind,
+            amount_minor=child.data.minor,
+            currency=child.data.currency,
+            requested_by=parent.kind,
         )
-    start(child.kind, child.key, parent.attempt, child.data, message, parent=parent)
+        Operation.objects.bulk_create([operation], ignore_conflicts=True)
+    start(child.kind, child.key, parent.attempt, child.data, message, parent=parent, payment=payment)
 
 
 def _send(saga: Saga, ask: Ask, message: Message) -> None:

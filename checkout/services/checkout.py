@@ -110,7 +110,7 @@ def announce_payment(command: commands.AnnouncePayment, message: Message) -> Non
     """Tell everybody where a payment stands that was moved outside a saga."""
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
     announce(payment, message)
-    tell(payment, message)
+    tell(payment, payment.waiters.all(), message)
 
 
 @service.command("checkout.apply_provider_event")
@@ -129,9 +129,9 @@ def apply_provider_event(command: commands.ApplyProviderEvent, message: Message)
     settled = dict(attempt.operations.filter(state__in=SETTLED).values_list("reference", "state"))
     for saga in sagas:
         if saga.kind == purchase.kind:
-            orchestrator.signal(saga, command.kind, message)
+            orchestrator.signal(saga, command.kind, message, payment)
         elif saga.key in settled:
-            orchestrator.signal(saga, settled[saga.key], message)
+            orchestrator.signal(saga, settled[saga.key], message, payment)
     claim = _claim(command.kind, attempt)
     if claim and not any(_verifies(saga, claim) for saga in sagas):
         data = VerificationData(payment=payment.reference, attempt=attempt.order_code, claim=claim)

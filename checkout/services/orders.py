@@ -22,11 +22,7 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
     the attempt whose release has overtaken this command nothing is reserved, as nobody would release it.
     """
     wanted = _quantities(command.lines)
-    reservation, _ = Reservation.objects.get_or_create(
-        payment_reference=command.payment,
-        defaults={"lines": [], "state": Reservation.State.RELEASED},
-    )
-    reservation = Reservation.objects.select_for_update().get(pk=reservation.pk)
+    reservation = _locked_reservation(command.payment, attempt="")
     is_later = _number(command.attempt) > _number(reservation.attempt)
     if reservation.state != Reservation.State.RELEASED:
         if is_later:
@@ -73,11 +69,7 @@ def release(command: ReleaseStock, message: Message) -> Done:
 
     What a later attempt has reserved stays. A release that comes before its reservation is remembered.
     """
-    reservation, _ = Reservation.objects.get_or_create(
-        payment_reference=command.payment,
-        defaults={"lines": [], "state": Reservation.State.RELEASED, "attempt": command.attempt},
-    )
-    reservation = Reservation.objects.select_for_update().get(pk=reservation.pk)
+    reservation = _locked_reservation(command.payment, attempt=command.attempt)
     if _number(command.attempt) < _number(reservation.attempt):
         return Done()
     if reservation.state == Reservation.State.RELEASED:
@@ -91,6 +83,15 @@ def release(command: ReleaseStock, message: Message) -> Done:
     reservation.state = Reservation.State.RELEASED
     reservation.save(update_fields=["state", "updated_at"])
     return Done()
+
+
+def _locked_reservation(payment: str, *, attempt: str) -> Reservation:
+    """Return the payment's reservation; where there was none, one of ``attempt`` with nothing in it."""
+    none = Reservation(
+        payment_reference=payment, lines=[], state=Reservation.State.RELEASED, attempt=attempt
+    )
+    Reservation.objects.bulk_create([none], ignore_conflicts=True)
+    return Reservation.objects.select_for_update().get(payment_reference=payment)
 
 
 def _number(attempt: str) -> int:

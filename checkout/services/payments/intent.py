@@ -59,12 +59,11 @@ def commit_intent(attempt: Attempt, intent: Intent) -> bool:
     A call that was not sent, or that the provider knows nothing of, may be made again with the same key.
     Every other intent that exists stands for a call that was, or is just being, made.
     """
-    _, is_new = ProviderCall.objects.get_or_create(
-        key=intent.key, defaults={"attempt": attempt, "verb": intent.verb, "started_at": _now()}
-    )
-    if is_new:
+    calls = ProviderCall.objects.filter(key=intent.key)
+    if not calls.exists():
+        ProviderCall.objects.create(key=intent.key, attempt=attempt, verb=intent.verb, started_at=_now())
         return True
-    again = ProviderCall.objects.filter(key=intent.key, outcome__in=TO_BE_SENT_AGAIN)
+    again = calls.filter(outcome__in=TO_BE_SENT_AGAIN)
     return bool(again.update(outcome="", started_at=_now(), finished_at=None))
 
 
