@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 
@@ -90,7 +91,9 @@ class LocalChannels:
                     await reader
                 except asyncio.CancelledError:
                     if reader.cancelled():
-                        box.readers.remove(reader)
+                        # A message that came in this same moment has passed it over already.
+                        with suppress(ValueError):
+                            box.readers.remove(reader)
                     elif box.messages:
                         self._wake_reader(box)
                     raise

@@ -129,6 +129,19 @@ async def test_a_reader_cancelled_just_as_a_message_comes_leaves_it_to_the_next(
     assert outcomes[1] == {"type": "a"}
 
 
+async def test_a_reader_cancelled_just_before_a_message_comes_leaves_it_to_the_next(
+    layer: RabbitmqChannelLayer,
+):
+    channel = await layer.new_channel()
+    reader = asyncio.create_task(layer.receive(channel))
+    await asyncio.sleep(0)
+    reader.cancel()
+    await layer.send(channel, {"type": "a"})
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    assert await within(layer.receive(channel)) == {"type": "a"}
+
+
 async def test_a_shared_channel_is_read_once(lab: Lab, layer: RabbitmqChannelLayer):
     await connected(layer)
     other = await elsewhere(lab)

@@ -24,6 +24,7 @@ class Payment:
     state: str
     minor: int
     currency: str
+    is_manual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,15 @@ class Evidence:
         codes = (attempt.order_code for attempt in self.attempts.get(payment, ()))
         return [self.orders[code] for code in codes if code in self.orders]
 
+    def is_contradicted(self, payment: str) -> bool:
+        """Whether the provider has said something of it and the opposite, both in its own name."""
+        return any("contradictory" in order.faults for order in self.orders_of(payment))
+
 
 PAYMENTS = """
-    SELECT reference, order_reference, state, amount_minor AS minor, currency FROM checkout_payment"""
+    SELECT reference, order_reference, state, amount_minor AS minor, currency,
+           NOT captures_automatically AS is_manual
+    FROM checkout_payment"""
 ATTEMPTS = """
     SELECT payment.reference AS payment, order_code, attempt.state
     FROM checkout_attempt attempt JOIN checkout_payment payment ON payment.id = payment_id

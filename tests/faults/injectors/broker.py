@@ -107,7 +107,12 @@ async def poison(storm: Storm) -> str:
     """One message that is no envelope, one of an unknown type, one with a body of another kind."""
     await storm.keeper.send_to("relay", "dead_letters.stored")
     service = storm.random.choice(SERVICES)
-    for kind, body in (("", b"\xff\xfe"), ("payments.launch", b"{}"), (f"{service}.assess", b"[1, 2]")):
+    # No two of them alike: the same one twice is one dead letter.
+    for kind, body in (
+        ("", b"\xff" + uuid.uuid4().bytes),
+        ("payments.launch", b"{}"),
+        (f"{service}.assess", b"[1, 2]"),
+    ):
         properties = pika.BasicProperties(
             message_id=f"poison-{uuid.uuid4().hex}",
             type=kind,
