@@ -3,12 +3,13 @@
 PYTHON := .venv/bin/python
 RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
+PEERS_INSTALLED := .venv-bench/.installed benchmarks/node/node_modules/.installed
 
 # Where it is set, every one of a dozen processes would compile all of its modules again at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults up lint format migrate lock clean
+.PHONY: help demo test faults bench up lint format migrate lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +23,10 @@ test: $(DEVELOPMENT) ## Run every check and test, with RabbitMQ, PostgreSQL and 
 faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENTS=n MINUTES=m SEED=s, long form: ROUNDS=r PATIENCE=p)
 	@$(PYTHON) -m tests.faults --payments $(or $(PAYMENTS),3000) --minutes $(or $(MINUTES),0) --seed $(or $(SEED),0) \
 		--rounds $(or $(ROUNDS),1) --patience $(or $(PATIENCE),1) $(if $(REPORT),--json $(REPORT))
+
+bench: $(DEVELOPMENT) $(PEERS_INSTALLED) ## Measure beside other systems (PEERS=a,b ROUNDS=r SECONDS=s, WHAT=held,layers,purchases or all)
+	@$(PYTHON) -m benchmarks --what $(or $(WHAT),compare) $(if $(PEERS),--peers $(PEERS)) $(if $(COUNTS),--counts $(COUNTS)) \
+		--rounds $(or $(ROUNDS),3) --seconds $(or $(SECONDS),5)
 
 up: $(RUNTIME) ## Run the real stack of the Procfile on RabbitMQ and PostgreSQL (data stays in .local/, or DATA=folder)
 	@$(PYTHON) -m scripts.run_stack
@@ -39,7 +44,7 @@ lock: $(DEVELOPMENT) ## Pin the dependencies of pyproject.toml again (UPGRADE=1:
 	@scripts/lock.sh
 
 clean: ## Remove the virtual environment, caches and kept data
-	rm -rf .venv .local .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis staticfiles db.sqlite3*
+	rm -rf .venv .venv-bench benchmarks/node/node_modules .local .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis staticfiles db.sqlite3*
 
 $(RUNTIME): requirements.txt
 	@scripts/make_venv.sh $<
@@ -48,3 +53,14 @@ $(RUNTIME): requirements.txt
 $(DEVELOPMENT): requirements-dev.txt
 	@scripts/make_venv.sh $<
 	@touch $@ $(RUNTIME)
+
+.venv-bench/.installed: benchmarks/requirements.txt | $(DEVELOPMENT)
+	@PACKAGES="rabbitmq-server postgresql nodejs npm wrk redis-server" scripts/install_packages.sh
+	@$(PYTHON) -m venv --clear .venv-bench
+	@echo "Installing the packages of $< into .venv-bench"
+	@.venv-bench/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $<
+	@touch $@
+
+benchmarks/node/node_modules/.installed: benchmarks/node/package-lock.json | .venv-bench/.installed
+	@npm ci --silent --prefix benchmarks/node
+	@touch $@

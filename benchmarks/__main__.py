@@ -1,0 +1,59 @@
+"""`python -m benchmarks`, which is `make bench`: measure, and print what came of it.
+
+Needs RabbitMQ, and PostgreSQL for purchases; a BROKER_URL or DATABASE_URL in the environment is used, else
+they are started for the time of the measurement.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from scripts.services.process import ServiceError
+from scripts.with_services import report, services, stop_on_signals
+
+PARTS = ("compare", "held", "layers", "purchases")
+RESULTS = Path(__file__).resolve().parent / "results.json"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--what", default="compare", help=f"of {', '.join(PARTS)}, with commas; or all")
+    parser.add_argument("--peers", type=_names, default=[], help="names, with commas (default: all)")
+    parser.add_argument("--rounds", type=int, default=3, help="of which the median counts (default: 3)")
+    parser.add_argument("--seconds", type=float, default=5, help="of each single measurement (default: 5)")
+    parser.add_argument("--counts", type=_counts, default=[], help="requests at once, with commas")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the comparison's rows go")
+    options = parser.parse_args()
+    parts = list(PARTS) if options.what == "all" else _names(options.what)
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"unknown: {', '.join(unknown)}")
+    stop_on_signals()
+    try:
+        with services() as environment:
+            os.environ |= environment
+            # Imported only now, because they look for the services in the environment.
+            systems = importlib.import_module("benchmarks.systems")
+            try:
+                for part in parts:
+                    importlib.import_module(f"benchmarks.{part}").run(options)
+            except systems.BenchmarkError as error:
+                report(str(error))
+                return 1
+    except ServiceError as error:
+        report(str(error))
+        return 1
+    return 0
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _counts(text: str) -> list[int]:
+    return [int(count) for count in _names(text)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

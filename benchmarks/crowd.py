@@ -1,0 +1,81 @@
+"""Many requests at once that are answered much later: one connection each, opened at a steady rate."""
+
+import errno
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from benchmarks.systems import BODY
+
+GIVE_UP_SECONDS = 90
+LOOK_SECONDS = 0.1
+
+
+@dataclass
+class _Waiting:
+    began: float
+    received: bytearray = field(default_factory=bytearray)
+
+
+def waiting_times(address: str, count: int, per_second: float, look: Callable[[], None]) -> list[float]:
+    """Seconds from the beginning of each connection to the end of its answer, for those answered with 200.
+
+    `look` is called now and then meanwhile.
+    """
+    url = urlsplit(address)
+    target = (url.hostname, url.port)
+    head = f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\n"
+    request = f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+    times: list[float] = []
+    opened = ended = 0
+    began = looked = time.monotonic()
+    with selectors.DefaultSelector() as selector:
+        while ended < count and (now := time.monotonic()) < began + count / per_second + GIVE_UP_SECONDS:
+            while opened < count and now >= began + opened / per_second:
+                selector.register(_connect(target), selectors.EVENT_WRITE, _Waiting(time.monotonic()))
+                opened += 1
+            if now > looked + LOOK_SECONDS:
+                look()
+                looked = now
+            next_at = began + opened / per_second if opened < count else now + LOOK_SECONDS
+            for key, event in selector.select(max(0.0, min(LOOK_SECONDS, next_at - now))):
+                connection: socket.socket = key.fileobj  # type: ignore[assignment]
+                waiting: _Waiting = key.data
+                if event & selectors.EVENT_WRITE:
+                    connection.sendall(request)
+                    selector.modify(connection, selectors.EVENT_READ, waiting)
+                    continue
+                if not _is_over(connection, waiting):
+                    continue
+                if waiting.received.startswith(b"HTTP/1.1 200 "):
+                    times.append(time.monotonic() - waiting.began)
+                selector.unregister(connection)
+                connection.close()
+                ended += 1
+    return times
+
+
+def _connect(target: tuple[str | None, int | None]) -> socket.socket:
+    connection = socket.socket()
+    connection.setblocking(False)
+    error = connection.connect_ex(target)
+    if error not in (0, errno.EINPROGRESS):
+        raise OSError(error, "cannot connect")
+    return connection
+
+
+def _is_over(connection: socket.socket, waiting: _Waiting) -> bool:
+    """Whether the whole answer is there, or there will be none."""
+    try:
+        data = connection.recv(65_536)
+    except ConnectionError:
+        return True
+    waiting.received += data
+    head, blank, body = waiting.received.partition(b"\r\n\r\n")
+    if not blank:
+        return not data
+    length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
+    return not data or len(body) >= int(length)

@@ -1,0 +1,54 @@
+"""`python -m benchmarks.gateway.worker`: a service on the product's broker, without a database.
+
+The reply is persistent and confirmed, and the command is acknowledged only then.
+"""
+
+import asyncio
+import os
+
+import msgspec
+
+from checkout.errors import MessagingError
+from checkout.messaging.broker import Broker, Delivery, get_broker
+from checkout.messaging.envelope import Envelope, Reply
+
+HOLD_SECONDS = float(os.environ.get("HOLD_SECONDS", "0"))
+PREFETCH = int(os.environ.get("PREFETCH", "1000"))
+
+
+async def main() -> None:
+    broker = get_broker()
+    await broker.start()
+    queue = broker.topology.service_queue("benchmark")
+    await broker.declare(queue)
+    loop = asyncio.get_running_loop()
+
+    def on_delivery(delivery: Delivery) -> None:
+        if HOLD_SECONDS:
+            loop.call_later(HOLD_SECONDS, reply, broker, delivery)
+        else:
+            reply(broker, delivery)
+
+    await broker.wait_connected()
+    await broker.consume(queue.name, on_delivery, prefetch=PREFETCH)
+    await asyncio.Event().wait()
+
+
+def reply(broker: Broker, delivery: Delivery) -> None:
+    command = delivery.envelope
+    if command is None:
+        delivery.reject(requeue=False)
+        return
+
+    def on_end(error: MessagingError | None) -> None:
+        # What nobody waits for any more is done with, as in a service.
+        delivery.ack()
+
+    result = {**msgspec.json.decode(command.body), "status": "done"}
+    body = Reply.success(result).encode()
+    envelope = Envelope(type="reply", body=body, correlation_id=command.correlation_id)
+    broker.post(broker.topology.replies, command.reply_to, envelope, on_end)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,44 @@
+"""The one load generator: wrk, a closed loop over keep-alive connections, the same for every system."""
+
+import json
+import resource
+import subprocess
+from dataclasses import dataclass
+
+from benchmarks.systems import BenchmarkError
+from tests.support.program import ROOT
+
+_FOLDER = ROOT / "benchmarks"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run. `load_share` is the share of one core that the load generator itself took."""
+
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+    load_share: float
+
+
+def measure(address: str, *, concurrency: int, seconds: float) -> Measured:
+    """Post the command over so many connections at once. Raises BenchmarkError for any wrong answer."""
+    command = ["wrk", "--threads", "1", "--connections", str(concurrency), "--duration", f"{seconds:g}s"]
+    command += ["--timeout", "30s", "--script", str(_FOLDER / "load.lua"), address]
+    command += ["--", str(_FOLDER / "command.json")]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if finished.returncode:
+        raise BenchmarkError(f"wrk: {finished.stdout}{finished.stderr}")
+    told = json.loads(finished.stdout.splitlines()[-1])
+    if told["bad_answers"] or told["broken"] or not told["requests"]:
+        raise BenchmarkError(f"{address} at {concurrency}: {told}")
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    duration = told["microseconds"] / 1e6
+    return Measured(
+        requests_per_second=told["requests"] / duration,
+        p50_ms=told["p50"] / 1000,
+        p99_ms=told["p99"] / 1000,
+        load_share=spent / duration,
+    )

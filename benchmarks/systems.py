@@ -1,0 +1,142 @@
+"""The systems compared: each of them has one web process and one worker process."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+from scripts.services.process import free_port
+from tests.support.program import ROOT, Program
+from tests.support.waiting import wait_until
+
+PRODUCT = sys.executable
+PEER = str(ROOT / ".venv-bench" / "bin" / "python")
+PORT = "{port}"
+START_SECONDS = 40
+
+# 300 bytes: what a shop would send.
+BODY = (ROOT / "benchmarks" / "command.json").read_bytes().strip()
+
+
+class BenchmarkError(Exception):
+    """A system did not do its work, so that there is nothing to measure."""
+
+
+@dataclass(frozen=True)
+class System:
+    """Commands of its web process, which listens on `PORT`, and of its worker. `path` takes the POST."""
+
+    web: Sequence[str]
+    worker: Sequence[str] = ()
+    path: str = "/"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A system that has answered once. `address` is where to POST."""
+
+    address: str
+    web: Program
+
+
+def _uvicorn(python: str, application: str, *options: str) -> list[str]:
+    listening = ["--host", "127.0.0.1", "--port", PORT]
+    quiet = ["--no-access-log", "--log-level", "warning"]
+    return [python, "-m", "uvicorn", application, *listening, *quiet, *options]
+
+
+# As in the Procfile, whose application this is.
+_GATEWAY_WEB = _uvicorn(
+    PRODUCT,
+    "payments_gateway.asgi:application",
+    *("--http", "payments_gateway.server:OrderlyProtocol"),
+    *("--timeout-graceful-shutdown", "24", "--ws-max-size", "4096"),
+)
+_GUNICORN = ["-m", "gunicorn", "benchmarks.peers.celery_web:application", "--bind", f"127.0.0.1:{PORT}"]
+_CELERY = ["-m", "celery", "--app", "benchmarks.peers.celery_app", "worker", "--loglevel", "error"]
+
+SYSTEMS: dict[str, System] = {
+    "gateway": System(
+        web=_GATEWAY_WEB,
+        worker=[PRODUCT, "-m", "benchmarks.gateway.worker"],
+        path="/checkout/benchmark/",
+        environment={
+            "DEBUG": "false",
+            "CHECKOUT_TRY_OUT": "true",
+            "DJANGO_SETTINGS_MODULE": "benchmarks.gateway.settings",
+            "CHECKOUT_REPLY_BUDGET_SECONDS": "30",
+        },
+    ),
+    "node": System(
+        web=["node", "benchmarks/node/plain_web.js"], worker=["node", "benchmarks/node/plain_worker.js"]
+    ),
+    "node-same-guarantees": System(
+        web=["node", "benchmarks/node/guaranteed_web.js"],
+        worker=["node", "benchmarks/node/guaranteed_worker.js"],
+    ),
+    "faststream": System(
+        web=_uvicorn(PEER, "benchmarks.peers.faststream_web:app"),
+        worker=[PEER, "-m", "benchmarks.peers.faststream_worker"],
+    ),
+    "aio-pika": System(
+        web=_uvicorn(PEER, "benchmarks.peers.aio_pika_web:app"),
+        worker=[PEER, "-m", "benchmarks.peers.aio_pika_worker"],
+    ),
+    "celery": System(
+        web=[PEER, *_GUNICORN, "--worker-class", "gthread", "--threads", "64", "--keep-alive", "60"],
+        worker=[PEER, *_CELERY, "--pool", "solo", "--without-gossip", "--without-mingle"],
+    ),
+    "django-floor": System(web=_uvicorn(PEER, "benchmarks.peers.django_floor:application")),
+}
+
+
+@contextmanager
+def running(name: str, broker_url: str, folder: Path, **environment: str) -> Iterator[Running]:
+    """Start a system, wait until it does its work, stop it afterwards. Raises BenchmarkError."""
+    system = SYSTEMS[name]
+    port = str(free_port())
+    settings = {**os.environ, **system.environment, **environment, "BROKER_URL": broker_url, "PORT": port}
+    commands = {"worker": system.worker, "web": system.web}
+    address = f"http://127.0.0.1:{port}{system.path}"
+    with ExitStack() as closing:
+        programs = {}
+        for kind, command in commands.items():
+            if not command:
+                continue
+            program = programs[kind] = Program(
+                f"{name} {kind}",
+                [part.replace(PORT, port) for part in command],
+                log=folder / f"{name}-{kind}.log",
+                environment=settings,
+            )
+            program.start()
+            closing.callback(program.kill)
+            closing.callback(_stop, program)
+        try:
+            wait_until(lambda: _works(address, programs), f"an answer of {name}", seconds=START_SECONDS)
+        except AssertionError as error:
+            logs = "\n".join(f"--- {each.name}\n{each.text()[-3000:]}" for each in programs.values())
+            raise BenchmarkError(f"{error}\n{logs}") from None
+        yield Running(address, programs["web"])
+
+
+def _works(address: str, programs: Mapping[str, Program]) -> bool:
+    """Whether the answer is the right one; who asks before the worker is there may wait."""
+    for program in programs.values():
+        if not program.is_alive:
+            raise AssertionError(f"{program.name} has ended")
+    with suppress(requests.RequestException):
+        headers = {"Content-Type": "application/json"}
+        answer = requests.post(address, BODY, headers=headers, timeout=START_SECONDS)
+        return answer.status_code == 200 and answer.json()["status"] == "done"
+    return False
+
+
+def _stop(program: Program) -> None:
+    if program.is_alive:
+        program.terminate(seconds=10)
