@@ -33,6 +33,11 @@ class PaymentState(StrEnum):
     CONFLICTED = "conflicted"
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether an attempt is being made. Its saga moves the payment, not the sums of its operations."""
+        return self in LIVE
+
+    @property
     def is_decided(self) -> bool:
         """Whether the shopper can be told how the payment ended (a refused one may be tried again)."""
         return self not in UNDECIDED
@@ -49,7 +54,8 @@ class PaymentState(StrEnum):
 
 
 P = PaymentState
-UNDECIDED = frozenset({P.OPEN, P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CONFLICTED})
+LIVE = frozenset({P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING})
+UNDECIDED = LIVE | {P.OPEN, P.CONFLICTED}
 PAID = frozenset({P.AUTHORISED, P.CAPTURE_PENDING, P.PARTIALLY_CAPTURED, P.CAPTURED, P.PARTIALLY_REFUNDED})
 
 
@@ -95,7 +101,6 @@ def _edge(event: str, sources: Iterable[str], target: str, *actors: Actor) -> Ed
     return Edge(event, frozenset(sources), target, frozenset(actors))
 
 
-_LIVE = (P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING)
 _HELD = (P.AUTHORISED, P.CAPTURE_PENDING, P.VOID_PENDING)
 _TAKEN = (P.PARTIALLY_CAPTURED, P.CAPTURED)
 _GIVEN_BACK = (P.PARTIALLY_REFUNDED, P.REFUNDED)
@@ -104,10 +109,11 @@ PAYMENT_EDGES = (
     _edge("submitted", (P.OPEN, P.REFUSED), P.PROCESSING, Actor.SHOPPER),
     _edge("challenge_required", (P.PROCESSING, P.CONFIRMING), P.CHALLENGE_REQUIRED, Actor.SAGA),
     _edge("challenge_returned", (P.CHALLENGE_REQUIRED,), P.PROCESSING, Actor.SHOPPER),
-    _edge("outcome_unknown", (P.PROCESSING,), P.CONFIRMING, Actor.SAGA),
-    _edge("authorised", _LIVE, P.AUTHORISED, Actor.SAGA, Actor.PROVIDER),
-    _edge("refused", _LIVE, P.REFUSED, Actor.SAGA, Actor.PROVIDER),
-    _edge("expired", (P.OPEN, *_LIVE), P.EXPIRED, Actor.SAGA, Actor.CLOCK),
+    _edge("outcome_unknown", (P.PROCESSING, P.CHALLENGE_REQUIRED), P.CONFIRMING, Actor.SAGA),
+    # One that is captured automatically is only called authorised when its capture was accepted.
+    _edge("authorised", LIVE, P.AUTHORISED, Actor.SAGA, Actor.PROVIDER),
+    _edge("refused", LIVE, P.REFUSED, Actor.SAGA, Actor.PROVIDER),
+    _edge("expired", (P.OPEN, *LIVE), P.EXPIRED, Actor.SAGA, Actor.CLOCK),
     _edge("expired", (P.REFUSED,), P.EXPIRED, Actor.CLOCK),
     _edge("cancelled", (P.OPEN, P.REFUSED), P.CANCELLED, Actor.SHOPPER, Actor.STAFF),
     # From here on the state follows the sums of the payment's operations (``models.sums``). Two operations
@@ -116,9 +122,9 @@ PAYMENT_EDGES = (
     _edge("capture_refused", (P.CAPTURE_PENDING,), P.AUTHORISED, Actor.SAGA),
     _edge("captured_in_part", (*_HELD, *_GIVEN_BACK), P.PARTIALLY_CAPTURED, Actor.SAGA),
     _edge("captured", (*_HELD, P.PARTIALLY_CAPTURED, *_GIVEN_BACK), P.CAPTURED, Actor.SAGA),
-    _edge("void_requested", (P.AUTHORISED, P.CAPTURE_PENDING), P.VOID_PENDING, Actor.SAGA),
+    _edge("void_requested", (*LIVE, P.AUTHORISED, P.CAPTURE_PENDING), P.VOID_PENDING, Actor.SAGA),
     _edge("void_refused", (P.VOID_PENDING,), P.AUTHORISED, Actor.SAGA),
-    _edge("voided", _HELD, P.VOIDED, Actor.SAGA),
+    _edge("voided", (*LIVE, *_HELD), P.VOIDED, Actor.SAGA),
     _edge("refunded_in_part", (*_HELD, *_TAKEN, *_GIVEN_BACK), P.PARTIALLY_REFUNDED, Actor.SAGA),
     _edge("refunded", (*_HELD, *_TAKEN, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.SAGA),
     # What the provider does by itself. A notification of it is only believed once the provider was asked.
@@ -128,7 +134,7 @@ PAYMENT_EDGES = (
     # An approval found after a refusal or expiry stops a second try: the money of the first may be held.
     _edge(
         "conflicted",
-        (*_LIVE, P.REFUSED, P.EXPIRED, P.VOIDED, *_HELD, *_TAKEN, *_GIVEN_BACK),
+        (*LIVE, P.REFUSED, P.EXPIRED, P.VOIDED, *_HELD, *_TAKEN, *_GIVEN_BACK),
         P.CONFLICTED,
         Actor.SAGA,
         Actor.PROVIDER,

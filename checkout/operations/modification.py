@@ -107,7 +107,7 @@ def available(reference: str) -> Available:
         captured=_money(payment, sums.captured),
         capturable=_money(payment, sums.left_to_capture if may_act else 0),
         refundable=_money(payment, sums.left_to_refund if may_act else 0),
-        can_be_voided=may_act and sums.can_be_voided,
+        can_be_voided=(may_act or _is_stuck(payment, sums)) and sums.can_be_voided,
     )
 
 
@@ -125,7 +125,8 @@ def _request(
         if known is not None:
             return _repeated(known, payment, kind, amount)
     attempt = _authorised_attempt(payment)
-    if attempt is None or payment.state not in _STATES:
+    may_act = payment.state in _STATES or (kind == Kind.VOID and _is_stuck(payment, sums_of(payment)))
+    if attempt is None or not may_act:
         raise IllegalTransition(f"A payment that is {payment.state} has nothing to {kind}.")
     reason = scrub_text(reason.replace("\0", ""))[:200]
     operation = Operation.objects.create(
@@ -178,6 +179,11 @@ def _checked_amount(payment: Payment, kind: str, amount: Money | None) -> Money:
             available=left,
         )
     return wanted
+
+
+def _is_stuck(payment: Payment, sums: Sums) -> bool:
+    """Whether an automatic capture was refused, and what is held could not be released so far."""
+    return payment.state == PaymentState.CONFIRMING and sums.total(Kind.CAPTURE, Operation.State.REFUSED) > 0
 
 
 def _left(sums: Sums, kind: str) -> int:

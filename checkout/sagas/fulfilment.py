@@ -14,20 +14,25 @@ from checkout.sagas.purchase_data import D, PurchaseData
 
 
 def capture(data: PurchaseData) -> D:
-    """The capture is a saga of its own, and signals how it goes."""
+    """The capture is a saga of its own, and signals how it goes. Nobody is told of success before that."""
     return D(step="capture", data=data, starts=_operation("capture", data.capture_operation, data))
 
 
 def capture_told(data: PurchaseData, signal: str) -> D | None:
     if signal in ("capture_accepted", "capture_done"):
-        return replace(confirm_order(data), tells=True)
+        return authorised(data)
     if signal == "capture_delayed":
-        return D(step="capture", data=data, tells=True)
+        return _unknown("capture", data)
     if signal == "capture_refused":
         return void(data)
     if signal == "capture_parked":
-        return D(step="capture", data=data, tells=True, end=End.PARKED, why="The capture is parked.")
+        return replace(_unknown("capture", data), end=End.PARKED, why="The capture is parked.")
     return None
+
+
+def authorised(data: PurchaseData) -> D:
+    """The good news. What its capture has come to already is counted at the same moment."""
+    return replace(confirm_order(data), events=("authorised",), counts=True, tells=True)
 
 
 def void(data: PurchaseData) -> D:
@@ -40,13 +45,22 @@ def void(data: PurchaseData) -> D:
 
 
 def void_told(data: PurchaseData, signal: str) -> D | None:
+    if signal == "void_accepted":
+        return D(step="void", data=data, events=("void_requested",), tells=True)
+    if signal == "void_delayed":
+        return _unknown("void", data)
     if signal == "void_done":
-        return release(data, events=())
+        return release(data, events=("voided",))
     if signal in ("void_refused", "void_parked"):
         why = "The capture was refused, and the authorisation could not be released."
         refused = with_changes(data, voids=data.voids + (signal == "void_refused"))
-        return D(step="void", data=refused, tells=True, end=End.PARKED, why=why)
+        return replace(_unknown("void", refused), end=End.PARKED, why=why)
     return None
+
+
+def _unknown(step: str, data: PurchaseData) -> D:
+    """Whether it will be paid is not known, and may take a while: the shopper need not stand and wait."""
+    return D(step=step, data=data, events=("outcome_unknown",), tells=True)
 
 
 def _operation(kind: str, reference: str, data: PurchaseData) -> Start:

@@ -11,7 +11,7 @@ from checkout.messaging.service import Message
 from checkout.models import Attempt, Fact, Payment, Saga, Waiter
 from checkout.models.sums import sums_of
 from checkout.sagas.definition import Decision
-from checkout.states import COUNTED, Actor, attempt_machine, payment_machine
+from checkout.states import COUNTED, Actor, PaymentState, attempt_machine, payment_machine
 
 
 def group_of(payment_reference: str) -> str:
@@ -60,7 +60,7 @@ def tell(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
 
 def _follow_sums(payment: Payment, message: Message) -> None:
     target = sums_of(payment).state
-    if payment.state == target:
+    if payment.state == target or PaymentState(payment.state).is_under_way:
         return
     event = payment_machine.event_between(payment.state, target, COUNTED)
     if event is None:

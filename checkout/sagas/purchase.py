@@ -16,6 +16,7 @@ from checkout.conf import conf
 from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import Ask, End
 from checkout.sagas.fulfilment import (
+    authorised,
     capture,
     capture_told,
     confirm_order,
@@ -178,8 +179,8 @@ def _ask_provider(data: PurchaseData, *, delay_seconds: float) -> D:
         step="inquire",
         data=data,
         ask=ask,
-        events=("outcome_unknown",),
         # Of a challenge that is late it is known that it was not completed, or is only being completed now.
+        events=() if data.is_expiring else ("outcome_unknown",),
         attempt_events=() if data.is_expiring else ("outcome_unknown",),
         tells=True,
         wait=conf.provider_wait,
@@ -205,10 +206,11 @@ def _expired(data: PurchaseData) -> D:
 
 
 def _authorised(data: PurchaseData) -> D:
-    authorised = with_changes(data, inquiries=0, tries=0, is_expiring=False)
+    held = with_changes(data, inquiries=0, tries=0, is_expiring=False)
     if not data.captures:
-        return replace(confirm_order(authorised), events=("authorised",), tells=True)
-    return replace(capture(authorised), events=("authorised",))
+        return authorised(held)
+    # The shopper of a challenge that was late is no longer waited for.
+    return replace(capture(held), events=("outcome_unknown",) if data.is_expiring else ())
 
 
 _REPLIES: dict[str, Callable[[PurchaseData, Reply], D]] = {

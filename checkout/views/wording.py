@@ -72,7 +72,4 @@ def ending_of(payment: PaymentView) -> Ending:
     if payment.state is S.REFUSED:
         advice = ADVICE.get(payment.refusal_reason, ASK_THE_BANK)
         return Ending("Payment not made", f"{advice} Nothing was charged.", "bad")
-    if payment.state is S.AUTHORISED and payment.captures_automatically:
-        # A push can be quicker than the capture, and the page does not change any more.
-        return PAID
     return ENDINGS[payment.state]

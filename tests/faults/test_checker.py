@@ -146,6 +146,10 @@ def told_paid_too_early(evidence: Evidence) -> None:
     evidence.histories[REFUSED].insert(1, told(1.5, REFUSED, "authorised", is_paid=True))
 
 
+def told_paid_and_voided(evidence: Evidence) -> None:
+    state(evidence, PAID, "voided")
+
+
 def told_back_and_forth(evidence: Evidence) -> None:
     evidence.histories[PAID].append(told(3, PAID, "processing"))
 
@@ -196,6 +200,7 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I5", lambda evidence: order(evidence, captured=999)),
     ("I5", lambda evidence: evidence.differences.append("pay_1-1 captured: 1 / 2")),
     ("I6", told_paid_too_early),
+    ("I6", told_paid_and_voided),
     ("I6", told_back_and_forth),
     ("I6", server_error),
     ("I7", two_answers_to_one_key),

@@ -89,7 +89,7 @@ def test_an_automatic_capture_is_a_saga_of_its_own_with_an_operation(capturing):
     assert (operation.reference, operation.amount_minor, operation.kind) == (child.key, 1250, "capture")
     assert operation.requested_by == "purchase"
     assert (capturing.step, capturing.status, capturing.awaiting) == ("capture", Status.RUNNING, "")
-    assert state() == PaymentState.AUTHORISED
+    assert state() == PaymentState.PROCESSING
 
 
 def test_an_accepted_capture_moves_payment_and_purchase_in_one_transaction(capturing):
@@ -97,6 +97,9 @@ def test_an_accepted_capture_moves_payment_and_purchase_in_one_transaction(captu
     delivered = answered(child_of(capturing), outcome="pending")
     assert sorted(types(delivered)) == ["ledger.post", "orders.confirm"]
     assert state() == PaymentState.CAPTURE_PENDING
+    announced = [envelope.type for envelope in delivered.commands if envelope.type.startswith("payment.")]
+    assert announced == ["payment.authorised", "payment.capture_pending"]
+    assert not Fact.objects.filter(kind__endswith="_not_applied").exists()
     capturing.refresh_from_db()
     assert capturing.step == "confirm_order"
 
@@ -109,14 +112,14 @@ def test_a_capture_of_unknown_outcome_keeps_the_purchase_waiting(capturing):
     capturing.refresh_from_db()
     assert (capturing.step, capturing.status) == ("capture", Status.RUNNING)
     assert capturing.version == version + 1
-    assert state() == PaymentState.CAPTURE_PENDING
+    assert state() == PaymentState.CONFIRMING
 
 
 def test_a_refused_capture_voids_releases_and_ends_compensated(capturing):
     settle(Operation.State.REFUSED)
     assert types(answered(child_of(capturing), outcome="refused")) == ["payments.void"]
     void = child_of(capturing)
-    assert (void.kind, state()) == ("void", PaymentState.AUTHORISED)
+    assert (void.kind, state()) == ("void", PaymentState.PROCESSING)
     Operation.objects.filter(kind="void").update(state=Operation.State.PENDING)
     assert types(answered(void, outcome="pending")) == []
     assert state() == PaymentState.VOID_PENDING
@@ -126,6 +129,8 @@ def test_a_refused_capture_voids_releases_and_ends_compensated(capturing):
     assert state() == PaymentState.VOIDED
     answered(capturing)
     assert capturing.status == Status.COMPENSATED
+    facts = Fact.objects.values_list("kind", flat=True)
+    assert not {"authorised", "capture_requested"} & set(facts), "nobody was ever told that it was paid"
 
 
 def test_a_parked_child_parks_its_parent_and_both_go_on_when_one_is_resumed(capturing):

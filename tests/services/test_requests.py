@@ -120,6 +120,15 @@ def test_after_a_refused_capture_the_authorisation_can_be_voided_once(attempt, r
         request_capture(reference, by="ada")
 
 
+def test_what_a_purchase_could_neither_capture_nor_release_can_be_voided_and_no_more(attempt, reference):
+    become(attempt, PaymentState.CONFIRMING)
+    made(attempt, "capture", 1250, State.REFUSED)
+    with pytest.raises(IllegalTransition):
+        request_capture(reference, by="ada")
+    assert available(reference).can_be_voided
+    assert request_void(reference, by="ada").amount == gbp(1250)
+
+
 @pytest.mark.parametrize("kind", ASK)
 @pytest.mark.parametrize(
     "state", sorted({*PaymentState} - {"authorised", "capture_pending", "partially_captured", "captured"})

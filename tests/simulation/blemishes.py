@@ -54,6 +54,7 @@ BLEMISHES: dict[str, tuple[str, Callable[[World], None]]] = {
     "stock that is lost": ("I4", _update("stockitem", "quantity = quantity - 1")),
     "a ledger that is one minor unit off": ("I5", _update("ledgerentry", "amount_minor = amount_minor + 1")),
     "a capture that the provider counts twice": ("I5", _captured_twice),
+    "good news that was not true": ("I6", _update("payment", "state = 'voided'")),
     "a move that is no edge": ("I9", _sql("INSERT INTO history VALUES ('pay', 'refunded', 'open')")),
     "a reply to another question": ("I9", _sql("INSERT INTO late_replies VALUES ('1:a:1', '1:b:2')")),
     "a message that was not published": ("I11", _update("outboxmessage", "published_at = NULL")),

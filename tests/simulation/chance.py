@@ -43,6 +43,8 @@ class Chance:
         }
         self._left = {name: most for name, (_, most) in FAULTS.items()}
         self._pace = self._random.choice((0.001, 0.02, 0.3))
+        self._issuers = Random(f"issuers of schedule {seed}")
+        self._share_of_bad_issuers = self._issuers.choice((0.0, 0.0, 0.0, 0.3))
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:
@@ -57,6 +59,10 @@ class Chance:
         self._left[fault] -= 1
         self.happened[fault] = self.happened.get(fault, 0) + 1
         return True
+
+    def issuer_refuses_capture(self) -> bool:
+        """Whether the issuer does not stand by an authorisation. No fault: it is not counted as one."""
+        return self._issuers.random() < self._share_of_bad_issuers
 
     def moment(self) -> float:
         """Return seconds that something takes inside our own house: mostly short, now and then long."""

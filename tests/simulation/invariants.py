@@ -42,7 +42,7 @@ def watch_history(database: sqlite3.Connection) -> None:
 
 
 def check(world: "World") -> list[str]:
-    """Return every violation of I1 to I5, I9 and I11; those seen on the way are in ``world.violations``."""
+    """Return every violation of I1 to I6, I9 and I11; those seen on the way are in ``world.violations``."""
     books = Ledgers(world.rows, world.bank.books)
     findings = [
         *_nothing_lost(world, books),
@@ -51,6 +51,7 @@ def check(world: "World") -> list[str]:
         *_compensated(books),
         *_stock(world, books),
         *_books_agree(books),
+        *_told_the_truth(books),
         *_history(books),
         *_messages(books),
         *_dead_letters(world, books),
@@ -184,6 +185,16 @@ def _books_agree(books: Ledgers) -> Iterator[str]:
         ours = operations.get((payment, "capture"), 0) - operations.get((payment, "refund"), 0)
         if ours != kept:
             yield f"I5: {payment}: the operations say {ours} captured, the provider {kept}"
+
+
+def _told_the_truth(books: Ledgers) -> Iterator[str]:
+    """What is captured automatically is only called paid when the capture was accepted, and stays so."""
+    automatic = books.rows("SELECT reference, state FROM checkout_payment WHERE captures_automatically")
+    for payment, end in automatic:
+        states = [after for (after,) in books.rows("SELECT after FROM history WHERE payment = ?", payment)]
+        paid = [state for state in states if PaymentState(state).is_paid]
+        if paid and end in UNPAID:
+            yield f"I6: {payment} was {paid[0]}, and ended {end}"
 
 
 def _history(books: Ledgers) -> Iterator[str]:

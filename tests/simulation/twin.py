@@ -7,7 +7,16 @@ from django.db import connection
 
 from checkout.conf import conf
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid, ProviderUnavailable
-from checkout.providers.base import Authorisation, ChallengeCompletion, Modification, ProviderResult, Verb
+from checkout.providers.base import (
+    Authorisation,
+    ChallengeCompletion,
+    Modification,
+    Outcome,
+    ProviderResult,
+    Refusal,
+    RefusalReason,
+    Verb,
+)
 from checkout.providers.memory import MemoryProvider
 from checkout.providers.memory_books import OrderState
 from tests.simulation.processes import outside
@@ -48,7 +57,13 @@ class Twin(MemoryProvider):
         )
 
     def capture(self, request: Modification) -> ProviderResult:
-        return self._call(Verb.CAPTURE, request.reference, lambda: super(Twin, self).capture(request))
+        def act() -> ProviderResult:
+            if Line.world.chance.issuer_refuses_capture():
+                # Whatever was answered before under the same key is answered again.
+                self.books.once(request.idempotency_key, lambda: _refusal(request))
+            return super(Twin, self).capture(request)
+
+        return self._call(Verb.CAPTURE, request.reference, act)
 
     def void(self, request: Modification) -> ProviderResult:
         return self._call(Verb.VOID, request.reference, lambda: super(Twin, self).void(request))
@@ -100,3 +115,10 @@ class Twin(MemoryProvider):
         results.append(act())
         Line.world.trace.note("provider", "was asked to", verb, about, results[0].outcome, results[0].event)
         Line.world.bank.after_request(self)
+
+
+def _refusal(request: Modification) -> ProviderResult:
+    refusal = Refusal(reason=RefusalReason.INVALID_REQUEST, description="The issuer does not pay.")
+    return ProviderResult(
+        outcome=Outcome.REFUSED, order_code=request.order_code, event="ERROR", refusal=refusal
+    )
