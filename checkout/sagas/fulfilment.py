@@ -84,8 +84,8 @@ def order_confirmed(data: PurchaseData, reply: Reply) -> D:
         # Captured money is never undone because of what comes after it.
         why = f"The order could not be confirmed: {reply.error.message}"
         return D(step="confirm_order", data=data, end=End.PARKED, why=why)
-    if not data.email:
-        return D(step="finished", data=data, end=End.COMPLETED)
+    if not data.email or data.is_capture_refused:
+        return _finished(data)
     return send_receipt(with_changes(data, tries=0))
 
 
@@ -98,6 +98,19 @@ def send_receipt(data: PurchaseData) -> D:
 def receipt_sent(data: PurchaseData, reply: Reply) -> D:
     if not reply.ok:
         return D(step="send_receipt", data=data, end=End.PARKED, why="The receipt was rejected.")
+    return _finished(data)
+
+
+def capture_lost(step: str, data: PurchaseData) -> D:
+    """A capture that had been accepted is refused after all. What is under way is finished first."""
+    refused = with_changes(data, is_capture_refused=True)
+    return _finished(refused) if step == "finished" else D(step=step, data=refused)
+
+
+def _finished(data: PurchaseData) -> D:
+    if data.is_capture_refused:
+        why = "The capture was refused after the order had been confirmed: it is not paid."
+        return D(step="unpaid", data=data, end=End.PARKED, why=why)
     return D(step="finished", data=data, end=End.COMPLETED)
 
 

@@ -18,6 +18,7 @@ from checkout.sagas.definition import Ask, End
 from checkout.sagas.fulfilment import (
     authorised,
     capture,
+    capture_lost,
     capture_told,
     confirm_order,
     order_confirmed,
@@ -81,9 +82,8 @@ class Purchase:
             return capture_told(data, signal)
         if step == "void":
             return void_told(data, signal)
-        if step == "finished" and signal == "capture_refused":
-            why = "The capture was refused after the order had been confirmed: it is not paid."
-            return D(step="unpaid", data=data, end=End.PARKED, why=why)
+        if signal == "capture_refused" and step in ("confirm_order", "send_receipt", "finished"):
+            return capture_lost(step, data)
         return None
 
     def on_deadline(self, step: str, data: PurchaseData) -> D:

@@ -5,7 +5,10 @@ from checkout.sagas.definition import Decision
 
 
 class PurchaseData(commands.Body, frozen=True, forbid_unknown_fields=False):
-    """What the purchase knows. ``inquiries``, ``tries`` and ``voids`` count what was asked in vain."""
+    """What the purchase knows. ``inquiries``, ``tries`` and ``voids`` count what was asked in vain.
+
+    ``is_capture_refused`` is news that came while something else had to be finished first.
+    """
 
     payment: str
     attempt: str
@@ -20,6 +23,7 @@ class PurchaseData(commands.Body, frozen=True, forbid_unknown_fields=False):
     tries: int = 0
     voids: int = 0
     is_expiring: bool = False
+    is_capture_refused: bool = False
 
 
 D = Decision[PurchaseData]

@@ -176,7 +176,22 @@ def test_a_parked_void_is_taken_up_again_when_resumed() -> None:
 def test_a_capture_that_is_refused_after_the_order_was_confirmed_is_for_staff() -> None:
     saga = an_authorised_purchase(email="").told("capture_accepted").answered().ended("completed")
     saga.told("capture_refused").ended("parked")
+    assert saga.decision.step == "unpaid"
     saga.resumed().ended("completed")
+
+
+def test_a_capture_refused_while_the_order_is_being_confirmed_is_for_staff_and_gets_no_receipt() -> None:
+    saga = an_authorised_purchase().told("capture_accepted").asks("orders.confirm")
+    saga.told("capture_refused").waits_for_a_signal().waited_too_long().asks("orders.confirm")
+    saga.answered().ended("parked")
+    assert saga.decision.step == "unpaid"
+    saga.resumed().ended("completed")
+
+
+def test_a_capture_refused_while_the_receipt_is_being_written_is_for_staff() -> None:
+    saga = an_authorised_purchase().told("capture_accepted").answered().asks("notifications.send_receipt")
+    saga.told("capture_refused").waits_for_a_signal().answered().ended("parked")
+    assert saga.decision.step == "unpaid"
 
 
 def test_stock_that_cannot_be_given_back_is_tried_for_ever_and_reported() -> None:

@@ -273,6 +273,21 @@ def test_news_that_a_step_only_notes_leaves_its_reply_and_deadline(capturing):
     assert child.data["told"] == "done"
 
 
+def test_a_capture_refused_while_the_order_is_being_confirmed_is_not_forgotten(capturing):
+    capture = child_of(capturing)
+    settle(Operation.State.PENDING)
+    answered(capture, outcome="pending")
+    answered(capture)
+    settle(Operation.State.REFUSED)
+    pass_deadline(capture)
+    answered(capture, outcome="refused")
+    answered(capture)
+    capturing.refresh_from_db()
+    assert (capturing.step, capturing.status) == ("confirm_order", Status.RUNNING)
+    answered(capturing)
+    assert (capturing.step, capturing.status) == ("unpaid", Status.PARKED)
+
+
 def test_an_unknown_step_is_parked_with_a_reason_and_goes_on_when_it_is_known(capturing):
     child = child_of(capturing)
     Saga.objects.filter(pk=child.pk).update(step="a_step_of_tomorrow")
