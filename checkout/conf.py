@@ -73,6 +73,36 @@ class Conf:
         return int(getattr(settings, "CHECKOUT_MAX_WAITERS", 2000))
 
     @property
+    def max_held(self) -> int:
+        """Requests to the checkout that one web process holds at once, whatever they wait for."""
+        return int(getattr(settings, "CHECKOUT_MAX_HELD", 5000))
+
+    @property
+    def max_held_per_address(self) -> int:
+        """How many of them may come from one address (of IPv6: one /64 network)."""
+        return int(getattr(settings, "CHECKOUT_MAX_HELD_PER_ADDRESS", 500))
+
+    @property
+    def max_sockets(self) -> int:
+        """WebSockets that one web process keeps open at once."""
+        return int(getattr(settings, "CHECKOUT_MAX_SOCKETS", 10_000))
+
+    @property
+    def max_sockets_per_address(self) -> int:
+        """How many of them may come from one address (of IPv6: one /64 network)."""
+        return int(getattr(settings, "CHECKOUT_MAX_SOCKETS_PER_ADDRESS", 200))
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long a web process that was told to end still takes connections, so that its end is noticed."""
+        return float(getattr(settings, "CHECKOUT_DRAIN_SECONDS", 1.0))
+
+    @property
+    def body_seconds(self) -> float:
+        """How long a client may take to send a request's body."""
+        return float(getattr(settings, "CHECKOUT_BODY_SECONDS", 10.0))
+
+    @property
     def max_body_bytes(self) -> int:
         """The largest request or message body accepted, in bytes."""
         return int(getattr(settings, "CHECKOUT_MAX_BODY_BYTES", 262_144))

@@ -1,6 +1,8 @@
 """Status pushes: a payment's page hears over a WebSocket that its payment has moved on."""
 
+import asyncio
 import json
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -8,24 +10,31 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from checkout import operations, problems
 from checkout.database import in_thread
+from checkout.draining import drain
 from checkout.pages import next_path
 from checkout.states import PaymentState
 
 MAX_MESSAGE_BYTES = 4096
 MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
+SERVICE_RESTART = 1012  # registered with IANA: the client may come back at once
 
 
 class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """Sends ``{"state", "next"}`` at once and on every change. ``next`` is a path to go to, or null.
 
     The query parameter ``token`` is what ``operations.status_token`` gave the page. A push is a hint: a page
-    that misses one polls.
+    that misses one polls. A process that is about to end closes with 1012.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._until_closed = ExitStack()
+        self._leaving: asyncio.Future[None] | None = None
 
     async def connect(self) -> None:
         """Join first and read then, so that no change falls between."""
         self.reference: str = self.scope["url_route"]["kwargs"]["reference"]
-        self.group = f"payment.{self.reference}"
+        self.group = operations.group_of(self.reference)
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
         try:
             operations.check_status_token(self.reference, query.get("token", [""])[0])
@@ -36,19 +45,24 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
             return
         await self.accept()
         await self._tell(payment.state)
+        self._until_closed.enter_context(drain.ends(self._leave))
 
     async def disconnect(self, code: int) -> None:
         """Leave the group; leaving one that was never joined is harmless."""
+        self._until_closed.close()
         await self.channel_layer.group_discard(self.group, self.channel_name)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Ignore what a page says: it has nothing to say here."""
-        if len(text_data or bytes_data or "") > MAX_MESSAGE_BYTES:
+        if len(bytes_data or (text_data or "").encode()) > MAX_MESSAGE_BYTES:
             await self.close(MESSAGE_TOO_BIG)
 
     async def payment_changed(self, event: dict[str, Any]) -> None:
         """The saga tells the group where the payment stands."""
         await self._tell(PaymentState(event["state"]))
+
+    def _leave(self) -> None:
+        self._leaving = asyncio.ensure_future(self.close(SERVICE_RESTART))
 
     async def _tell(self, state: PaymentState) -> None:
         message = {"state": state.value, "next": next_path(self.reference, state)}

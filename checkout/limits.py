@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from checkout.problems import MALFORMED, TOO_LARGE, TOO_SLOW, Problem
-from checkout.security import BODY_REFUSED
+from checkout.security import REFUSED
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -33,27 +33,30 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        refused: Problem | None = None
         body: bytes | None = b""
-        declared = _declared_length(scope)
-        if declared is None:
-            refused = MALFORMED
-        elif declared > self._max_bytes:
-            refused = TOO_LARGE
-        else:
+        if REFUSED not in scope:  # whoever was not let in is not listened to either
             try:
-                async with asyncio.timeout(self._read_seconds):
-                    body = await self._read(receive)
-            except TimeoutError:
-                refused = TOO_SLOW
-            except _TooLargeError:
-                refused = TOO_LARGE
+                body = await self._body_of(scope, receive)
+            except _RefusedError as error:
+                scope[REFUSED] = error.problem
         if body is None:
             return
-        if refused:
-            scope[BODY_REFUSED] = refused
+        if REFUSED in scope:
             send = _closing(send)
         await self._application(scope, _replay(body, receive), send)
+
+    async def _body_of(self, scope: Scope, receive: Receive) -> bytes | None:
+        """Return the body, None when the client leaves before its end."""
+        declared = _declared_length(scope)
+        if declared is None:
+            raise _RefusedError(MALFORMED)
+        if declared > self._max_bytes:
+            raise _RefusedError(TOO_LARGE)
+        try:
+            async with asyncio.timeout(self._read_seconds):
+                return await self._read(receive)
+        except TimeoutError:
+            raise _RefusedError(TOO_SLOW) from None
 
     async def _read(self, receive: Receive) -> bytes | None:
         body = bytearray()
@@ -63,13 +66,15 @@ class BodyLimit:
                 return None
             body += message.get("body", b"")
             if len(body) > self._max_bytes:
-                raise _TooLargeError
+                raise _RefusedError(TOO_LARGE)
             if not message.get("more_body", False):
                 return bytes(body)
 
 
-class _TooLargeError(Exception):
-    """More has arrived than may."""
+class _RefusedError(Exception):
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
 
 
 def _declared_length(scope: Scope) -> int | None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
@@ -94,6 +95,22 @@ TOO_SLOW = Problem(
 TOO_LARGE = Problem(
     413, "too_large", "Request too large", "More was sent than is accepted here. Nothing has changed."
 )
+TOO_MANY = Problem(
+    429,
+    "too_many_requests",
+    "Too much at once",
+    "Too many requests from your network are waiting for an answer here. Nothing has changed. "
+    "Please wait a moment and try again.",
+    {"Retry-After": "5"},
+)
+FULL = Problem(
+    503,
+    "full",
+    "Too busy right now",
+    "Too many people are waiting for an answer here. Nothing has changed. "
+    "Please wait a moment and try again.",
+    {"Retry-After": "5"},
+)
 UNAVAILABLE = Problem(
     503,
     "unavailable",
@@ -144,21 +161,23 @@ def problem_of(error: Exception) -> Problem:
 def respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpResponse:
     """Return the problem as a page or, for programs, as JSON. ``back`` is the address the page leads to."""
     if wants_json(request):
-        body = json.dumps(
-            {
-                "type": f"urn:checkout:problem:{problem.code}",
-                "title": problem.title,
-                "status": problem.status,
-                "detail": problem.detail,
-            },
-            ensure_ascii=False,
-        )
+        body = json.dumps(document_of(problem), ensure_ascii=False)
         content_type = "application/problem+json"
     else:
         body = render_to_string("checkout/problem.html", {"problem": problem, "back": back}, request=request)
         content_type = "text/html; charset=utf-8"
     headers = {"Cache-Control": "no-store", **problem.headers}
     return HttpResponse(body, status=problem.status, content_type=content_type, headers=headers)
+
+
+def document_of(problem: Problem) -> dict[str, Any]:
+    """Return the problem's members (RFC 9457, section 3.1)."""
+    return {
+        "type": f"urn:checkout:problem:{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+    }
 
 
 def wants_json(request: HttpRequest) -> bool:

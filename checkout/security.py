@@ -18,7 +18,8 @@ from checkout import problems
 from checkout.conf import conf
 from checkout.scrubbing import contains_card_number
 
-BODY_REFUSED = "checkout.body_refused"  # in the ASGI scope: why the body was not read (see limits.py)
+# In the ASGI scope: why the request was not let in, or its body not read (see admission.py and limits.py).
+REFUSED = "checkout.refused"
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
@@ -140,7 +141,7 @@ class CardNumberGuardMiddleware(HybridMiddleware):
     """
 
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
-        refused = getattr(request, "scope", {}).get(BODY_REFUSED)
+        refused = getattr(request, "scope", {}).get(REFUSED)
         if refused:
             return problems.respond(request, refused)
         try:

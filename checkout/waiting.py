@@ -6,13 +6,15 @@ from functools import partial
 from typing import ParamSpec
 
 import structlog
+from channels.layers import get_channel_layer
 
-from checkout import crash_points, kept_submissions
+from checkout import crash_points, kept_submissions, operations
 from checkout.conf import conf
 from checkout.database import in_thread
+from checkout.draining import drain
 from checkout.errors import MessagingError, RemoteError, ReplyTimeout
 from checkout.messaging import rpc
-from checkout.operations import Pending
+from checkout.operations import PaymentView, Pending
 from checkout.states import PaymentState
 
 log = structlog.get_logger(__name__)
@@ -21,7 +23,11 @@ P = ParamSpec("P")
 
 
 async def commit_and_answer(
-    sealed_card: str, operation: Callable[P, Pending], *args: P.args, **kwargs: P.kwargs
+    sealed_card: str,
+    budget_seconds: float,
+    operation: Callable[P, Pending],
+    *args: P.args,
+    **kwargs: P.kwargs,
 ) -> PaymentState | None:
     """Run ``operation`` in a database thread and ``answer`` what it returns.
 
@@ -34,7 +40,7 @@ async def commit_and_answer(
     except asyncio.CancelledError:
         committing.add_done_callback(partial(_keep_what_was_committed, sealed_card))
         raise
-    return await answer(pending, sealed_card=sealed_card)
+    return await answer(pending, sealed_card=sealed_card, budget_seconds=budget_seconds)
 
 
 async def answer(
@@ -42,22 +48,27 @@ async def answer(
 ) -> PaymentState | None:
     """Return where the payment stands as soon as there is something to tell.
 
-    None when the budget is over, the broker is away or the answer was lost: the command itself is in the
-    outbox, so that only the fast answer is. The caller then shows the status page. A card, which is not in
-    the outbox, is kept until it can be passed on. Never raises a ``MessagingError``; holds no thread and no
-    database connection.
+    None when the budget is over, the broker is away, the answer was lost or this process is about to end: the
+    command itself is in the outbox, so that only the fast answer is. The caller then shows the status page. A
+    card, which is not in the outbox, is kept until it can be passed on. Never raises a ``MessagingError``;
+    holds no thread and no database connection.
     """
     # A mere question needs no card: it is answered at once, and the card would travel back with it.
     sealed_card = sealed_card if pending.message_id else ""
     committed_at = asyncio.get_running_loop().time()
     if pending.message_id:
         crash_points.reached("web.intent_committed")
+    budget_seconds = conf.reply_budget_seconds if budget_seconds is None else budget_seconds
+    if budget_seconds <= 0 or drain.has_begun:
+        if pending.message_id:
+            kept_submissions.keep(pending, sealed_card, committed_at=committed_at)
+        return None
     try:
         told = await rpc.acall(
             "checkout",
             pending.type,
             pending.body,
-            timeout_seconds=conf.reply_budget_seconds if budget_seconds is None else budget_seconds,
+            timeout_seconds=budget_seconds,
             message_id=pending.message_id or None,
             subject=pending.payment,
             sealed=sealed_card,
@@ -72,6 +83,34 @@ async def answer(
             kept_submissions.keep(pending, sealed_card, committed_at=committed_at)
         raise
     return PaymentState(told["state"])
+
+
+async def news(
+    reference: str, is_news: Callable[[PaymentState], bool], *, budget_seconds: float
+) -> PaymentView:
+    """Return the payment as soon as its state is news, and in any case when the budget is over.
+
+    Listens to what pages are pushed, on this process's own queue, and believes the row only. Raises
+    ``PaymentNotFound``, never a ``MessagingError``; holds no thread and no database connection.
+    """
+    payment = await in_thread(operations.payment_view, reference)
+    if is_news(payment.state) or budget_seconds <= 0 or drain.has_begun:
+        return payment
+    layer = get_channel_layer()
+    group, channel = operations.group_of(reference), await layer.new_channel()
+    now = asyncio.get_running_loop().time
+    try:
+        async with asyncio.timeout(budget_seconds) as limit:
+            with drain.ends(lambda: limit.reschedule(now())):
+                await layer.group_add(group, channel)
+                # Joined first and read then, so that no change falls between.
+                while not is_news((payment := await in_thread(operations.payment_view, reference)).state):
+                    await layer.receive(channel)
+                return payment
+    except (TimeoutError, MessagingError):
+        return await in_thread(operations.payment_view, reference)  # a push may have been lost
+    finally:
+        await layer.group_discard(group, channel)
 
 
 def _keep_what_was_committed(sealed_card: str, committed: "asyncio.Future[Pending]") -> None:

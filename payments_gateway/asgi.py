@@ -18,11 +18,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
 everything_else = get_asgi_application()
 
 from checkout import embedded, kept_submissions  # noqa: E402  they need Django to be set up
+from checkout.admission import Admission  # noqa: E402
 from checkout.conf import conf  # noqa: E402
+from checkout.draining import drain  # noqa: E402
 from checkout.held import PATHS, HeldRequestHandler  # noqa: E402
 from checkout.limits import BodyLimit, Receive, Scope, Send  # noqa: E402
 from checkout.messaging.broker import close_brokers, get_broker  # noqa: E402
 from checkout.routing import websocket_urlpatterns  # noqa: E402
+from payments_gateway.signals import announced  # noqa: E402
 
 held = HeldRequestHandler()
 
@@ -35,14 +38,22 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def lifespan(_application: Any) -> AsyncIterator[None]:
-    """Connect to the broker before the first request, without waiting for it; disconnect after the last."""
-    await get_broker().start()
-    try:
-        async with embedded.running() if conf.is_embedded else nullcontext():
-            yield
-    finally:
-        await kept_submissions.say_farewell()
-        await close_brokers()
+    """Connect to the broker before the first request, without waiting for it; disconnect after the last.
+
+    The end begins at the signal, while the server still takes connections (see ``checkout.draining``).
+    """
+    broker = get_broker()
+    await broker.start()
+    with drain.ends(broker.node.stop_waiting):
+        try:
+            with announced(drain.begin, seconds=conf.drain_seconds):
+                async with embedded.running() if conf.is_embedded else nullcontext():
+                    yield
+        finally:
+            drain.begin()  # a server may end without a signal
+            await kept_submissions.say_farewell()
+            await close_brokers()
+            drain.reset()
 
 
 # Straight from where each application keeps them: nothing has to be collected before the first start.
@@ -54,13 +65,15 @@ by_protocol: Any = ProtocolTypeRouter(
     {"http": http, "websocket": AllowedHostsOriginValidator(URLRouter(websocket_urlpatterns))}
 )
 
-application = BodyLimit(
-    Router(
-        routes=[Mount("/static", app=ExceptionMiddleware(static_files))],
-        default=by_protocol,
-        redirect_slashes=False,
-        lifespan=lifespan,
-    ),
-    max_bytes=conf.max_body_bytes,
-    read_seconds=10,
+application = Admission(
+    BodyLimit(
+        Router(
+            routes=[Mount("/static", app=ExceptionMiddleware(static_files))],
+            default=by_protocol,
+            redirect_slashes=False,
+            lifespan=lifespan,
+        ),
+        max_bytes=conf.max_body_bytes,
+        read_seconds=conf.body_seconds,
+    )
 )

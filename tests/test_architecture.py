@@ -24,11 +24,12 @@ LAYERS = (
         "database",
         "challenge_token",
         "crash_points",
+        "draining",
     },
     {"messaging"},
     {"models", "providers", "sagas"},
     {"operations", "services", "reconciliation"},
-    {"waiting", "kept_submissions", "timeline", "pages", "problems", "security"},
+    {"waiting", "kept_submissions", "preferences", "timeline", "pages", "problems", "security"},
     {"urls", "routing", "forms", "views", "webhooks", "consumers", "admin", "api"},
 )
 EDGES = LAYERS[-1]

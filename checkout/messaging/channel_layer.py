@@ -161,7 +161,7 @@ class Traffic:
             raise TooManyWaiters(f"{self.local.expected} callers are waiting already")
         self.local.expect(_local_part(channel))
 
-    def end_waits(self, error: Callable[[], MessagingError]) -> None:
+    def end_waits(self, error: Callable[[], Exception]) -> None:
         """See ChannelTraffic."""
         self.local.fail_all(error)
 

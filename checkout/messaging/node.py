@@ -26,7 +26,7 @@ class ChannelTraffic(Protocol):
     def take(self, delivery: Delivery) -> bool:
         """Whether the delivery was meant for a channel or group."""
 
-    def end_waits(self, error: Callable[[], MessagingError]) -> None:
+    def end_waits(self, error: Callable[[], Exception]) -> None:
         """End every wait for a reply."""
 
 
@@ -54,6 +54,11 @@ class Node:
         """The connection on which replies arrive is lost: end every wait now."""
         if self.channels:
             self.channels.end_waits(lambda: error(reason))
+
+    def stop_waiting(self) -> None:
+        """End every wait for a reply now, as when its time is up."""
+        if self.channels:
+            self.channels.end_waits(TimeoutError)
 
 
 def _log_unwanted(delivery: Delivery) -> None:

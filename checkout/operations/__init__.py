@@ -27,7 +27,7 @@ from checkout.operations.payment import (
     submit_payment,
 )
 from checkout.operations.staff import cancel_payment, resume_saga
-from checkout.operations.status import check_status_token, status_token
+from checkout.operations.status import check_status_token, group_of, status_token
 
 __all__ = [
     "Available",
@@ -42,6 +42,7 @@ __all__ = [
     "check_status_token",
     "checkout_page",
     "create_payment",
+    "group_of",
     "operations_of",
     "payment_view",
     "record_notification",

@@ -1,8 +1,11 @@
-"""Tokens that let a page hear of its payment over a WebSocket, without a session."""
+"""How a page hears of its payment: the group that is told, and tokens that let it in without a session."""
 
 from django.core import signing
 
 from checkout.errors import TokenRejected
+from checkout.sagas.movement import group_of
+
+__all__ = ["check_status_token", "group_of", "status_token"]
 
 _SALT = "checkout.status"
 # A page left open longer than a day polls, or is opened again.

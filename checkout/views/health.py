@@ -6,6 +6,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from checkout.database import in_thread
+from checkout.draining import drain
 from checkout.messaging.broker import get_broker
 from checkout.views.page import page
 
@@ -20,7 +21,12 @@ async def live(request: HttpRequest) -> HttpResponse:
 
 @page("GET", "HEAD")
 async def ready(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when database and broker can be reached, 503 with the names of those that cannot."""
+    """Answer 200 when database and broker can be reached, 503 with the names of those that cannot.
+
+    Also 503 once the process has been told to end, so that a load balancer sends nobody here any more.
+    """
+    if drain.has_begun:
+        return JsonResponse({"status": "ending", "missing": []}, status=503)
     missing = []
     if not await _database_answers():
         missing.append("database")

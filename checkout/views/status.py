@@ -1,17 +1,19 @@
 """What a payment has come to: still being confirmed, or decided."""
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from checkout import operations
 from checkout.conf import conf
 from checkout.database import in_thread
 from checkout.pages import RESULT, STATUS, next_path, page_of, path_of
+from checkout.preferences import Preferences
 from checkout.security import content_security
+from checkout.states import PaymentState
+from checkout.views.document import is_known, respond_with_state, unless_known
 from checkout.views.page import page, see_other
 from checkout.views.wording import ending_of
-
-POLL_SECONDS = 2
+from checkout.waiting import news
 
 
 @page("GET", "HEAD")
@@ -28,19 +30,21 @@ async def status(request: HttpRequest, reference: str) -> HttpResponse:
 
 @page("GET", "HEAD")
 async def status_json(request: HttpRequest, reference: str) -> HttpResponse:
-    """Say where the payment stands: 202 as long as that is not the end, then 200."""
-    payment = await in_thread(operations.payment_view, reference)
-    body = {
-        "reference": payment.reference,
-        "state": payment.state.value,
-        "is_final": payment.state.is_decided,
-        "is_paid": payment.state.is_paid,
-        "next": next_path(reference, payment.state),
-    }
-    if payment.state.is_decided:
-        return JsonResponse(body)
-    headers = {"Retry-After": str(POLL_SECONDS), "Location": request.path}
-    return JsonResponse(body, status=202, headers=headers)
+    """Say where the payment stands: 202 as long as that is not the end, then 200.
+
+    ``Prefer: wait=N`` holds the answer back until it differs from what the client has (``If-None-Match``) or,
+    without that, until there is something to do but wait; for the reply budget at most.
+    """
+    preferences = Preferences.of(request)
+
+    def is_news(state: PaymentState) -> bool:
+        if "If-None-Match" in request.headers:
+            return not is_known(request, respond_with_state(reference, state))
+        return next_path(reference, state) is not None
+
+    budget_seconds = preferences.budget_seconds(most=conf.reply_budget_seconds, otherwise=0)
+    payment = await news(reference, is_news, budget_seconds=budget_seconds)
+    return preferences.note(unless_known(request, respond_with_state(reference, payment.state)))
 
 
 @page("GET", "HEAD")

@@ -326,5 +326,5 @@ class TakesAll:
         self._inbox(delivery)
         return True
 
-    def end_waits(self, error: Callable[[], MessagingError]) -> None:
+    def end_waits(self, error: Callable[[], Exception]) -> None:
         """Nobody waits here."""

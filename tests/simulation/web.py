@@ -89,5 +89,5 @@ class Web:
                 self._world.told(reply.result["payment"], reply.result["state"])
         return True
 
-    def end_waits(self, error: Callable[[], MessagingError]) -> None:
+    def end_waits(self, error: Callable[[], Exception]) -> None:
         """See ChannelTraffic: nobody waits here; a shopper looks again instead."""

@@ -38,6 +38,7 @@ class AsgiClient:
     """Keeps cookies as a browser does; `cross_site` leaves them out, as SameSite=Lax does with a POST."""
 
     host: str = "localhost"
+    address: str = "192.0.2.7"
     cookies: dict[str, str] = field(default_factory=dict)
 
     async def get(self, path: str, **options: Any) -> Answer:
@@ -94,7 +95,7 @@ class AsgiClient:
             "query_string": query.encode(),
             "root_path": "",
             "headers": [(name.lower().encode(), value.encode()) for name, value in lines.items() if value],
-            "client": ("192.0.2.7", 40000),
+            "client": (self.address, 40000),
             "server": ("localhost", 8000),
         }
         exchange = ApplicationCommunicator(application, scope)

@@ -11,7 +11,17 @@ from payments_gateway.asgi import application
 class Socket:
     """Opened by `connect`; `told` is what the other side says next."""
 
-    def __init__(self, path: str, *, origin: str | None) -> None:
+    refused_with: tuple[int, str] | None = None
+    """Status and Retry-After of the answer to a handshake that was refused with one."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        origin: str | None,
+        address: str = "192.0.2.7",
+        extensions: dict[str, Any] | None = None,
+    ) -> None:
         path, _, query = path.partition("?")
         headers = [(b"host", b"localhost:8000")] + ([(b"origin", origin.encode())] if origin else [])
         scope = {
@@ -22,13 +32,19 @@ class Socket:
             "query_string": query.encode(),
             "headers": headers,
             "subprotocols": [],
+            "client": (address, 40000),
+            "extensions": {"websocket.http.response": {}} if extensions is None else extensions,
         }
         self._exchange = ApplicationCommunicator(application, scope)
 
     async def connect(self) -> bool:
         """Whether the other side accepts."""
         await self._exchange.send_input({"type": "websocket.connect"})
-        return bool((await self.next())["type"] == "websocket.accept")
+        answer = await self.next()
+        if answer["type"] == "websocket.http.response.start":
+            headers = dict(answer["headers"])
+            self.refused_with = (answer["status"], headers[b"retry-after"].decode())
+        return bool(answer["type"] == "websocket.accept")
 
     async def next(self) -> dict[str, Any]:
         message: dict[str, Any] = await self._exchange.receive_output(20)

@@ -139,7 +139,7 @@ async def test_a_body_that_does_not_end_is_given_up_on():
     seen = []
 
     async def application(scope, receive, send):
-        seen.append((scope["checkout.body_refused"].status, await receive()))
+        seen.append((scope["checkout.refused"].status, await receive()))
 
     never = asyncio.Event()
 

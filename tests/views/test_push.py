@@ -15,10 +15,10 @@ ORIGIN = "http://localhost:8000"
 def socket_of(payment):
     """A WebSocket of the payment's page, as a browser on our own page opens it."""
 
-    def make(*, reference=None, token=None, origin=ORIGIN, path=None):
+    def make(*, reference=None, token=None, origin=ORIGIN, path=None, **options):
         token = operations.status_token(payment.reference) if token is None else token
         path = path or f"/ws/checkout/{reference or payment.reference}/?token={token}"
-        return Socket(path, origin=origin)
+        return Socket(path, origin=origin, **options)
 
     return make
 

@@ -1,0 +1,111 @@
+"""How many requests and WebSockets one process holds at once, altogether and for one client.
+
+Counted before a body is read and before anything is looked up: what is too many costs next to nothing, and
+those who are inside do not notice. Counting takes constant time, however many are held.
+"""
+
+import json
+from ipaddress import AddressValueError, IPv6Address
+
+from checkout.conf import conf
+from checkout.limits import Application, Receive, Scope, Send
+from checkout.problems import FULL, TOO_MANY, Problem, document_of
+from checkout.security import REFUSED
+
+# Notifications are not among them: they wait for nothing, and come from few addresses in bursts.
+HELD_PATHS = ("/checkout/",)
+
+
+class Crowd:
+    """Who is inside. Nothing is kept of a client that has left."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.by_client: dict[str, int] = {}
+
+    def enter(self, client: str, *, most: int, most_of_client: int) -> Problem | None:
+        """Count the client in, or return why it must stay outside. An unknown client, "", is not bounded."""
+        if self.total >= most:
+            return FULL
+        inside = self.by_client.get(client, 0)
+        if client and inside >= most_of_client:
+            return TOO_MANY
+        self.total += 1
+        self.by_client[client] = inside + 1
+        return None
+
+    def leave(self, client: str) -> None:
+        """Count out one who was counted in."""
+        self.total -= 1
+        inside = self.by_client.pop(client) - 1
+        if inside:
+            self.by_client[client] = inside
+
+
+class Admission:
+    """Lets requests and handshakes in up to the limits in the settings.
+
+    A refused request goes on with a note in its scope, from which the middleware inside makes the answer; a
+    refused handshake is answered here (ASGI's extension "WebSocket Denial Response", or 403 without it).
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self.requests = Crowd()
+        self.sockets = Crowd()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_socket = scope["type"] == "websocket"
+        if not is_socket and not (scope["type"] == "http" and scope["path"].startswith(HELD_PATHS)):
+            await self._application(scope, receive, send)
+            return
+        client = client_of(scope)
+        if is_socket:
+            crowd, most, most_of_client = self.sockets, conf.max_sockets, conf.max_sockets_per_address
+        else:
+            crowd, most, most_of_client = self.requests, conf.max_held, conf.max_held_per_address
+        refusal = crowd.enter(client, most=most, most_of_client=most_of_client)
+        if refusal is None:
+            try:
+                await self._application(scope, receive, send)
+            finally:
+                crowd.leave(client)
+        elif is_socket:
+            await _refuse_handshake(scope, refusal, receive, send)
+        else:
+            scope[REFUSED] = refusal
+            await self._application(scope, receive, send)
+
+
+def client_of(scope: Scope) -> str:
+    """Return the address that the server says the client has, "" when it does not know.
+
+    Of an IPv6 address only the network, since the rest of it is the client's own choice (RFC 4291, 2.5.4).
+    """
+    host: str = scope["client"][0] if scope.get("client") else ""
+    if ":" not in host:
+        return host
+    try:
+        address = IPv6Address(host)
+    except AddressValueError:
+        return host
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return address.packed[:8].hex()
+
+
+async def _refuse_handshake(scope: Scope, problem: Problem, receive: Receive, send: Send) -> None:
+    await receive()  # the handshake itself
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close"})
+        return
+    headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store", **problem.headers}
+    await send(
+        {
+            "type": "websocket.http.response.start",
+            "status": problem.status,
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        }
+    )
+    body = json.dumps(document_of(problem)).encode()
+    await send({"type": "websocket.http.response.body", "body": body})

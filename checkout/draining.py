@@ -1,0 +1,42 @@
+"""Whether this process is about to end: what waits then stops waiting, and nothing waits any more.
+
+Used on the event loop that serves the process.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Drain:
+    """Begins once. Whoever waits is told, and must not raise."""
+
+    def __init__(self) -> None:
+        self.has_begun = False
+        self._waiting: dict[object, Callable[[], None]] = {}
+
+    def begin(self) -> None:
+        """Tell everybody who waits. Again: does nothing."""
+        if self.has_begun:
+            return
+        self.has_begun = True
+        for end in list(self._waiting.values()):
+            end()
+
+    def reset(self) -> None:
+        """The process starts again: there is one drain for all the lives of an application in a process."""
+        self.has_begun = False
+
+    @contextmanager
+    def ends(self, end: Callable[[], None]) -> Iterator[None]:
+        """Inside this context ``end`` is called when the drain begins, at once if it has."""
+        key = object()
+        self._waiting[key] = end
+        try:
+            if self.has_begun:
+                end()
+            yield
+        finally:
+            del self._waiting[key]
+
+
+drain = Drain()

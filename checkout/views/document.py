@@ -1,0 +1,47 @@
+"""Where a payment stands, for programs: the document that ``status.json`` and an answer to ``pay`` are."""
+
+from hashlib import sha256
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.utils.cache import get_conditional_response
+from django.utils.http import parse_etags
+
+from checkout.pages import next_path
+from checkout.states import PaymentState
+
+POLL_SECONDS = 2
+
+
+def respond_with_state(reference: str, state: PaymentState) -> HttpResponse:
+    """Answer 202 as long as the payment is not decided, with where and when to ask again; then 200."""
+    response = JsonResponse(
+        {
+            "reference": reference,
+            "state": state.value,
+            "is_final": state.is_decided,
+            "is_paid": state.is_paid,
+            "next": next_path(reference, state),
+        }
+    )
+    response.headers["ETag"] = f'"{sha256(response.content).hexdigest()[:32]}"'
+    if not state.is_decided:
+        response.status_code = 202
+        response.headers["Retry-After"] = str(POLL_SECONDS)
+        response.headers["Location"] = reverse("checkout:status_json", args=[reference])
+    return response
+
+
+def is_known(request: HttpRequest, response: HttpResponse) -> bool:
+    """Whether the client says that it has this very document (RFC 9110, section 13.1.2)."""
+    known = parse_etags(request.headers.get("If-None-Match", ""))
+    return "*" in known or response.headers["ETag"] in {etag.removeprefix("W/") for etag in known}
+
+
+def unless_known(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Return the response, or 304 to a client that has it."""
+    conditional = get_conditional_response(request, etag=response.headers["ETag"], response=response)
+    assert isinstance(conditional, HttpResponse)  # noqa: S101  what it was given, or one of Django's own
+    if conditional is not response and "Retry-After" in response.headers:
+        conditional.headers["Retry-After"] = response.headers["Retry-After"]
+    return conditional

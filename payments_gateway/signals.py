@@ -1,0 +1,46 @@
+"""The signals that end a process are announced inside it before its server acts upon them."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def announced(begin: Callable[[], None], *, seconds: float) -> Iterator[None]:
+    """Inside this context the first signal calls ``begin`` on the running loop, the server ``seconds`` later.
+
+    A second signal reaches the server at once. Off the main thread, where Python has no signals: nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    known = {number: signal.getsignal(number) for number in SIGNALS}
+    has_begun = False
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        handler = known[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    def take(number: int, frame: FrameType | None) -> None:
+        nonlocal has_begun
+        if has_begun or loop.is_closed():
+            pass_on(number, frame)
+            return
+        has_begun = True
+        loop.call_soon_threadsafe(begin)
+        loop.call_soon_threadsafe(loop.call_later, seconds, pass_on, number, None)
+
+    for number in SIGNALS:
+        signal.signal(number, take)
+    try:
+        yield
+    finally:
+        for number, handler in known.items():
+            signal.signal(number, handler)
