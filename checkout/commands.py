@@ -108,6 +108,10 @@ class ConfirmOrder(Body, frozen=True):  # orders.confirm
     payment: str
 
 
+class CancelOrder(Body, frozen=True):  # orders.cancel; what was sold is given back, for good
+    payment: str
+
+
 class ReleaseStock(Body, frozen=True):  # orders.release; what a later attempt reserved stays reserved
     payment: str
     attempt: str = ""

@@ -94,6 +94,7 @@ STEPS: Mapping[str, str] = {
     "confirm_order": "Confirm the order",
     "send_receipt": "Send the receipt",
     "release_stock": "Give the goods back to the stock",
+    "cancel_order": "Call the order off and give the goods back to the stock",
 }
 
 CALLS: Mapping[str, str] = {

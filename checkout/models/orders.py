@@ -23,12 +23,13 @@ class StockItem(models.Model):
 
 
 class Reservation(models.Model):
-    """Stock set aside for a payment; confirmed when paid, released when not."""
+    """Stock set aside for a payment: confirmed when paid, released when not, cancelled when given back."""
 
     class State(models.TextChoices):
         RESERVED = "reserved"
         CONFIRMED = "confirmed"
         RELEASED = "released"
+        CANCELLED = "cancelled"
 
     payment_reference = models.CharField(max_length=40, unique=True)
     attempt = models.CharField(

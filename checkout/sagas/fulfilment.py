@@ -135,3 +135,18 @@ def stock_released(data: PurchaseData, reply: Reply) -> D:
         again = with_changes(data, tries=data.tries + 1)
         return release_stock(again, delay_seconds=retry_delay(data.tries))
     return D(step="release_stock", data=data, end=End.COMPENSATED)
+
+
+def cancel_order(data: PurchaseData, *, delay_seconds: float = 0) -> D:
+    """What was ordered on an authorisation is not sent any more once that was voided."""
+    body = commands.CancelOrder(payment=data.payment)
+    ask = Ask(service="orders", type="orders.cancel", body=body, delay_seconds=delay_seconds)
+    is_overdue = data.tries >= OVERDUE
+    return D(step="cancel_order", data=data, ask=ask, wait=conf.service_wait, is_overdue=is_overdue)
+
+
+def order_cancelled(data: PurchaseData, reply: Reply) -> D:
+    if not reply.ok:
+        again = with_changes(data, tries=data.tries + 1)
+        return cancel_order(again, delay_seconds=retry_delay(data.tries))
+    return D(step="cancel_order", data=data, end=End.COMPENSATED)

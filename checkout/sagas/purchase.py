@@ -1,8 +1,9 @@
 """The purchase: risk, stock, authorisation, perhaps a challenge, capture, order, receipt.
 
 What is undone when it fails is the stock reservation; an authorisation whose capture is refused is voided
-first. While the outcome at the provider is unknown nothing is repeated and nothing is undone; the provider is
-asked instead. A challenge that nobody completes is cancelled at the provider before it expires here.
+first, and an order whose authorisation staff void is called off. While the outcome at the provider is unknown
+nothing is repeated and nothing is undone; the provider is asked instead. A challenge that nobody completes is
+cancelled at the provider before it expires here.
 """
 
 from collections.abc import Callable
@@ -17,10 +18,12 @@ from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import Ask, End
 from checkout.sagas.fulfilment import (
     authorised,
+    cancel_order,
     capture,
     capture_lost,
     capture_told,
     confirm_order,
+    order_cancelled,
     order_confirmed,
     receipt_sent,
     refuse,
@@ -84,6 +87,8 @@ class Purchase:
             return void_told(data, signal)
         if signal == "capture_refused" and step in ("confirm_order", "send_receipt", "finished"):
             return capture_lost(step, data)
+        if signal == "void_done" and step in ("confirm_order", "send_receipt", "finished", "unpaid"):
+            return cancel_order(with_changes(data, tries=0))
         return None
 
     def on_deadline(self, step: str, data: PurchaseData) -> D:
@@ -223,6 +228,7 @@ _REPLIES: dict[str, Callable[[PurchaseData, Reply], D]] = {
     "confirm_order": order_confirmed,
     "send_receipt": receipt_sent,
     "release_stock": stock_released,
+    "cancel_order": order_cancelled,
 }
 
 # What may be asked again at any time: whoever is asked knows what was done before.
@@ -232,4 +238,5 @@ _AGAIN: dict[str, Callable[[PurchaseData], D]] = {
     "confirm_order": confirm_order,
     "send_receipt": send_receipt,
     "release_stock": release_stock,
+    "cancel_order": cancel_order,
 }

@@ -87,7 +87,7 @@ def start_operation(command: commands.StartOperation, message: Message) -> None:
         minor=operation.amount_minor,
         currency=operation.currency,
     )
-    # A purchase that could not release an authorisation by itself waits for whoever can.
+    # The purchase hears that it is undone. One that could not release an authorisation itself waits for that.
     waits = operation.kind == Operation.Kind.VOID
     parent = orchestrator.locked(kind=purchase.kind, key=data.attempt) if waits else None
     orchestrator.start(operation.kind, operation.reference, operation.attempt, data, message, parent=parent)

@@ -1,4 +1,4 @@
-"""The orders service: sets stock aside for a payment, keeps it when paid and gives it back when not.
+"""The orders service: sets stock aside for a payment, sells it when paid and gives it back when not.
 
 The reservation's row is the lock of its payment and is always taken first; then the stock, in the order of
 its sku, so that no two payments ever wait for one another.
@@ -7,7 +7,15 @@ its sku, so that no two payments ever wait for one another.
 from collections import Counter
 from collections.abc import Mapping
 
-from checkout.commands import ConfirmOrder, Done, OrderLine, ReleaseStock, ReserveStock, StockReserved
+from checkout.commands import (
+    CancelOrder,
+    ConfirmOrder,
+    Done,
+    OrderLine,
+    ReleaseStock,
+    ReserveStock,
+    StockReserved,
+)
 from checkout.messaging.service import CommandRejected, Message, Service
 from checkout.models import Reservation, StockItem
 
@@ -23,6 +31,8 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
     """
     wanted = _quantities(command.lines)
     reservation = _locked_reservation(command.payment, attempt="")
+    if reservation.state == Reservation.State.CANCELLED:
+        return StockReserved(reserved=False)
     is_later = _number(command.attempt) > _number(reservation.attempt)
     if reservation.state != Reservation.State.RELEASED:
         if is_later:
@@ -52,6 +62,8 @@ def confirm(command: ConfirmOrder, message: Message) -> Done:
     reservation = Reservation.objects.select_for_update().filter(payment_reference=command.payment).first()
     if reservation is None or (reservation.state == Reservation.State.RELEASED and not reservation.lines):
         raise CommandRejected("not_reserved", "Nothing was reserved for this payment.")
+    if reservation.state == Reservation.State.CANCELLED:
+        raise CommandRejected("order_cancelled", "The order has been called off, and its stock given back.")
     if reservation.state == Reservation.State.RELEASED:
         wanted = _reserved(reservation)
         stock = _locked_stock(wanted)
@@ -70,7 +82,8 @@ def release(command: ReleaseStock, message: Message) -> Done:
     What a later attempt has reserved stays. A release that comes before its reservation is remembered.
     """
     reservation = _locked_reservation(command.payment, attempt=command.attempt)
-    if _number(command.attempt) < _number(reservation.attempt):
+    is_earlier = _number(command.attempt) < _number(reservation.attempt)
+    if is_earlier or reservation.state == Reservation.State.CANCELLED:
         return Done()
     if reservation.state == Reservation.State.RELEASED:
         reservation.attempt = command.attempt
@@ -78,18 +91,29 @@ def release(command: ReleaseStock, message: Message) -> Done:
         return Done()
     if reservation.state == Reservation.State.CONFIRMED:
         raise CommandRejected("order_confirmed", "The order is confirmed; its stock is not given back.")
-    given_back = {sku: -quantity for sku, quantity in _reserved(reservation).items()}
-    _take(_locked_stock(given_back), given_back)
+    _give_back(reservation)
     reservation.state = Reservation.State.RELEASED
+    reservation.save(update_fields=["state", "updated_at"])
+    return Done()
+
+
+@service.command("orders.cancel")
+def cancel(command: CancelOrder, message: Message) -> Done:
+    """Call an order off whose payment was undone: what was set aside or sold is given back, once.
+
+    That is remembered, so that a confirmation which this command has overtaken does not sell it again.
+    """
+    reservation = _locked_reservation(command.payment, attempt="")
+    if reservation.state in (Reservation.State.RESERVED, Reservation.State.CONFIRMED):
+        _give_back(reservation)
+    reservation.state = Reservation.State.CANCELLED
     reservation.save(update_fields=["state", "updated_at"])
     return Done()
 
 
 def _locked_reservation(payment: str, *, attempt: str) -> Reservation:
     """Return the payment's reservation; where there was none, one of ``attempt`` with nothing in it."""
-    none = Reservation(
-        payment_reference=payment, lines=[], state=Reservation.State.RELEASED, attempt=attempt
-    )
+    none = Reservation(payment_reference=payment, lines=[], state=Reservation.State.RELEASED, attempt=attempt)
     Reservation.objects.bulk_create([none], ignore_conflicts=True)
     return Reservation.objects.select_for_update().get(payment_reference=payment)
 
@@ -122,6 +146,11 @@ def _locked_stock(skus: Mapping[str, int]) -> dict[str, StockItem]:
     return {
         item.sku: item for item in StockItem.objects.select_for_update().filter(sku__in=skus).order_by("sku")
     }
+
+
+def _give_back(reservation: Reservation) -> None:
+    given_back = {sku: -quantity for sku, quantity in _reserved(reservation).items()}
+    _take(_locked_stock(given_back), given_back)
 
 
 def _take(stock: Mapping[str, StockItem], quantities: Mapping[str, int]) -> None:

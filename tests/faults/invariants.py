@@ -99,8 +99,9 @@ def compensation_complete(evidence: Evidence) -> Found:
         balances = _balances(evidence, reference)
         if any(balances.values()):
             yield reference, f"{payment.state}, but the ledger has {dict(balances)}"
-        if evidence.reservations.get(reference) == "reserved":
-            yield reference, f"{payment.state}, but its stock is still reserved"
+        reservation = evidence.reservations.get(reference)
+        if reservation in ("reserved", "confirmed"):
+            yield reference, f"{payment.state}, but its stock is still {reservation}"
 
 
 def books_agree(evidence: Evidence) -> Found:

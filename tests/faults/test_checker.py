@@ -130,6 +130,10 @@ def stock_not_released(evidence: Evidence) -> None:
     evidence.reservations[REFUSED] = "reserved"
 
 
+def sold_and_not_paid(evidence: Evidence) -> None:
+    evidence.reservations[REFUSED] = "confirmed"
+
+
 def wrong_posting(evidence: Evidence) -> None:
     evidence.ledger[PAID][1] = replace(evidence.ledger[PAID][1], minor=-999)
 
@@ -194,6 +198,7 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I3", lambda evidence: state(evidence, PAID, "conflicted")),
     ("I4", held_after_refusal),
     ("I4", stock_not_released),
+    ("I4", sold_and_not_paid),
     ("I5", wrong_posting),
     ("I5", posted_twice),
     ("I5", operation_not_done),

@@ -104,11 +104,14 @@ async def test_a_capture_of_a_part_is_no_capture_of_the_whole(
 
 async def test_a_void_releases_what_was_authorised(back_end: None, manual: Payment, books: Books) -> None:
     await authorise(manual)
+    assert await in_thread(lambda: Reservation.objects.get().state) == "confirmed"
     await in_thread(request_void, manual.reference, by="ada", reason="The shop is closed")
     await eventually(state_of(manual), PaymentState.VOID_PENDING)
     await eventually(operation_states(manual), ["pending"])
     await notify_all(books)
     await eventually(state_of(manual), PaymentState.VOIDED)
+    await eventually(saga_status(manual), "compensated")
+    assert await in_thread(lambda: Reservation.objects.get().state) == "cancelled"
     assert books.orders[f"{manual.reference}-1"].state == OrderState.CANCELLED
     assert await in_thread(balances) == {}
 

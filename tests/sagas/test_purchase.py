@@ -194,6 +194,21 @@ def test_a_capture_refused_while_the_receipt_is_being_written_is_for_staff() -> 
     assert saga.decision.step == "unpaid"
 
 
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_an_order_whose_authorisation_is_voided_is_called_off_at_any_step(steps: int) -> None:
+    saga = an_accepted_purchase(captures=False).answered(outcome="approved")
+    for _ in range(steps):
+        saga.answered()
+    saga.ignores("void_accepted").ignores("void_refused").told("void_done").asks("orders.cancel")
+    saga.waited_too_long().answered_with_an_error().asks("orders.cancel")
+    saga.answered().ended("compensated").ignores("void_done")
+
+
+def test_an_order_that_turned_out_to_be_unpaid_is_called_off_when_staff_void_it() -> None:
+    saga = an_authorised_purchase(email="").told("capture_accepted").answered().told("capture_refused")
+    saga.ended("parked").told("void_done").asks("orders.cancel")
+
+
 def test_stock_that_cannot_be_given_back_is_tried_for_ever_and_reported() -> None:
     saga = an_accepted_purchase().answered(outcome="refused")
     for delay in (*conf.retry_delays, conf.retry_delays[-1]):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkout.commands import ConfirmOrder, OrderLine, ReleaseStock, ReserveStock
+from checkout.commands import CancelOrder, ConfirmOrder, OrderLine, ReleaseStock, ReserveStock
 from checkout.models import Reservation, StockItem
 from checkout.services.orders import service
 from tests.services.at_once import at_once
@@ -25,6 +25,10 @@ def confirm(payment: str) -> Delivered:
 
 def release(payment: str, *, attempt: str = "") -> Delivered:
     return deliver(service, command("orders.release", ReleaseStock(payment=payment, attempt=attempt)))
+
+
+def cancel(payment: str) -> Delivered:
+    return deliver(service, command("orders.cancel", CancelOrder(payment=payment)))
 
 
 def left(sku: str = "TEA") -> int:
@@ -110,6 +114,41 @@ def test_what_is_sold_is_not_released():
     assert release("p1").reply.error.code == "order_confirmed"
     assert left() == 3
     assert Reservation.objects.get().state == Reservation.State.CONFIRMED
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_sold", [True, False])
+def test_what_is_called_off_is_for_sale_again_once(is_sold):
+    tea(5)
+    reserve("p1", TEA=2)
+    if is_sold:
+        confirm("p1")
+    assert cancel("p1").reply.ok
+    assert cancel("p1").reply.ok
+    assert left() == 5
+
+
+@pytest.mark.django_db
+def test_what_was_called_off_is_not_sold_reserved_or_released_by_a_message_that_comes_late():
+    tea(5)
+    reserve("p1", attempt="p1-1", TEA=2)
+    confirm("p1")
+    cancel("p1")
+    assert confirm("p1").reply.error.code == "order_cancelled"
+    assert reserve("p1", attempt="p1-2", TEA=2).result["reserved"] is False
+    assert release("p1", attempt="p1-2").reply.ok
+    assert left() == 5
+    assert Reservation.objects.get().state == "cancelled"
+
+
+@pytest.mark.django_db
+def test_an_order_that_was_given_back_before_is_called_off_without_giving_more():
+    tea(5)
+    reserve("p1", TEA=2)
+    release("p1")
+    cancel("p1")
+    assert cancel("p2").reply.ok
+    assert left() == 5
 
 
 @pytest.mark.django_db

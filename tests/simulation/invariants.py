@@ -21,6 +21,7 @@ UNPAID = (P.OPEN, P.REFUSED, P.EXPIRED, P.CANCELLED, P.VOIDED)
 PAYMENT_AT_REST = frozenset(PaymentState) - {
     P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CAPTURE_PENDING, P.VOID_PENDING, P.CONFLICTED
 }  # fmt: skip
+GIVEN_BACK = ("released", "cancelled")
 ATTEMPT_AT_REST = (A.AUTHORISED, A.REFUSED, A.NOT_SENT, A.EXPIRED)
 EDGES = {(source, edge.target) for edge in PAYMENT_EDGES for source in edge.sources}
 
@@ -141,14 +142,13 @@ def _stock(world: "World", books: Ledgers) -> Iterator[str]:
     reservations = dict(books.rows("SELECT payment_reference, state FROM checkout_reservation"))
     for payment, state in books.payments.items():
         reservation = reservations.get(payment, "released")
-        # Of an authorisation that is voided later the order has been confirmed before: not ours to undo.
-        if state in UNPAID and state != P.VOIDED and reservation != "released":
+        if state in UNPAID and reservation not in GIVEN_BACK:
             yield f"I4: {payment} is {state}, and its stock is {reservation}"
         if PaymentState(state).is_paid and reservation != "confirmed":
             yield f"I4: {payment} is {state}, and its stock is {reservation}"
     for sku, quantity in books.rows(
         "SELECT line.value ->> 'sku', line.value ->> 'quantity' "
-        "FROM checkout_reservation r, json_each(r.lines) line WHERE r.state <> 'released'"
+        "FROM checkout_reservation r, json_each(r.lines) line WHERE r.state NOT IN ('released', 'cancelled')"
     ):
         reserved[sku] += quantity
     for sku, quantity in books.rows("SELECT sku, quantity FROM checkout_stockitem"):
