@@ -43,6 +43,10 @@ class StartOperation(
     operation: str
 
 
+class ReviewPayment(Body, frozen=True):  # checkout.review_payment: staff want a conflicted one settled
+    payment: str
+
+
 class ResumeSaga(Body, frozen=True):  # checkout.resume_saga: staff want a parked saga to go on
     saga: int
     version: int
@@ -170,6 +174,15 @@ class CheckClaim(
     payment: str
     attempt: str
     claim: str
+
+
+class ReviewAttempt(Body, frozen=True):  # payments.review: do the provider and we agree by now?
+    payment: str
+    attempt: str
+
+
+class AttemptReviewed(Body, frozen=True):
+    outcome: str  # "held" or "released" where we agree, "stands" where we do not, "unknown" without an answer
 
 
 class InquireOperation(Body, frozen=True):  # payments.inquire_operation

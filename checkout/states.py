@@ -131,6 +131,9 @@ PAYMENT_EDGES = (
     _edge("authorisation_expired", (P.AUTHORISED,), P.EXPIRED, Actor.SAGA),
     _edge("charged_back", (*_TAKEN, *_GIVEN_BACK), P.CHARGED_BACK, Actor.SAGA),
     _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.SAGA),
+    # Staff had the provider asked again, and its word and our operations agree: money is held, or it is not.
+    _edge("conflict_resolved", (P.CONFLICTED,), P.AUTHORISED, Actor.SAGA),
+    _edge("conflict_released", (P.CONFLICTED,), P.VOIDED, Actor.SAGA),
     # An approval found after a refusal or expiry stops a second try: the money of the first may be held.
     _edge(
         "conflicted",
@@ -163,6 +166,9 @@ ATTEMPT_EDGES = (
         A.CONFLICTED,
         Actor.PROVIDER,
     ),
+    # Only when staff ask: nothing that comes by itself settles a contradiction.
+    _edge("reviewed_as_authorised", (A.CONFLICTED,), A.AUTHORISED, Actor.PROVIDER),
+    _edge("reviewed_as_refused", (A.CONFLICTED,), A.REFUSED, Actor.PROVIDER),
 )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from django import forms
 from django.contrib import messages
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
@@ -20,8 +21,9 @@ from checkout.errors import OperationRejected
 class Verb:
     """One thing to do with a row, by those with the permission ``<name>_<model>``.
 
-    ``carry_out`` takes the row and the user's name, and raises ``OperationRejected`` when it cannot be done.
-    ``done`` and ``otherwise`` are what the user is told when it was done, and when it is not offered.
+    ``carry_out`` takes the row, the user's name and, if it ``asks_why``, what the user wrote; it raises
+    ``OperationRejected`` when it cannot be done. ``done`` and ``otherwise`` are what the user is told when it
+    was done, and when it is not offered.
     """
 
     name: str
@@ -30,7 +32,18 @@ class Verb:
     done: str
     otherwise: str
     is_offered: Callable[[Any], bool]
-    carry_out: Callable[[Any, str], object]
+    carry_out: Callable[[Any, str, str], object]
+    asks_why: bool = False
+
+
+class ReasonForm(forms.Form):
+    """Why something is done."""
+
+    reason = forms.CharField(
+        max_length=200,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text="For colleagues: the shopper does not see it.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +113,12 @@ class ActingAdmin(ReadOnlyAdmin):
             return self.missing(request, object_id)
         if not verb.is_offered(row):
             return self.back(request, row, messages.ERROR, f"{verb.label}: {verb.otherwise}")
-        if request.method != "POST":
-            return self.show(request, "admin/checkout/confirm_verb.html", row, verb.label, {"verb": verb})
+        form = ReasonForm(request.POST if request.method == "POST" else None) if verb.asks_why else None
+        if request.method != "POST" or (form and not form.is_valid()):
+            context = {"verb": verb, "form": form}
+            return self.show(request, "admin/checkout/confirm_verb.html", row, verb.label, context)
         try:
-            verb.carry_out(row, request.user.get_username())
+            verb.carry_out(row, request.user.get_username(), form.cleaned_data["reason"] if form else "")
         except OperationRejected as error:
             return self.back(request, row, messages.ERROR, f"{verb.label}: nothing was changed. {error}")
         self.log_change(request, row, verb.label)

@@ -22,7 +22,7 @@ REQUEUE = Verb(
     done="Sent again. If it dies again, it is listed here again.",
     otherwise="this message was sent again already. Nothing was changed.",
     is_offered=lambda letter: letter.requeued_at is None,
-    carry_out=lambda letter, by: operations.requeue_dead_letter(letter.pk, by=by),
+    carry_out=lambda letter, by, _: operations.requeue_dead_letter(letter.pk, by=by),
 )
 
 

@@ -28,7 +28,23 @@ CANCEL = Verb(
     done="Cancelled: nobody can pay it any more.",
     otherwise="only what is open or refused can be cancelled. Nothing was changed.",
     is_offered=lambda payment: payment_machine.allows(payment.state, "cancelled", Actor.STAFF),
-    carry_out=lambda payment, by: operations.cancel_payment(payment.reference, by=by),
+    carry_out=lambda payment, by, _: operations.cancel_payment(payment.reference, by=by),
+)
+
+REVIEW = Verb(
+    name="review",
+    label="Ask the provider again",
+    explanation=(
+        "The provider is asked what it holds for this payment. Where its word and our operations agree, the "
+        "payment follows them; money that it took, gave back or released by itself is taken into our books. "
+        "Where they do not agree, or it does not answer, nothing changes, and the timeline says why. Nothing "
+        "is captured by itself afterwards."
+    ),
+    done="The provider is being asked. The timeline says what comes of it.",
+    otherwise="only a conflicted payment can be settled so. Nothing was changed.",
+    is_offered=lambda payment: payment.state == PaymentState.CONFLICTED,
+    carry_out=lambda payment, by, why: operations.review_payment(payment.reference, by=by, reason=why),
+    asks_why=True,
 )
 
 
@@ -49,7 +65,7 @@ class StateFilter(admin.SimpleListFilter):
 class PaymentAdmin(OperatingAdmin):
     """What shoppers owe and pay."""
 
-    verbs = (CANCEL,)
+    verbs = (CANCEL, REVIEW)
     change_form_template = "admin/checkout/payment/change_form.html"
     list_display = ("order_reference", "amount", "state_in_words", "merchant", "age")
     list_select_related = ("merchant",)

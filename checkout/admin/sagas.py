@@ -18,7 +18,7 @@ TRY_AGAIN = Verb(
     done="It will be tried again in a moment. Reload this page to see how it goes.",
     otherwise="only a parked saga can be tried again. Nothing was changed.",
     is_offered=lambda saga: saga.status == Saga.Status.PARKED,
-    carry_out=lambda saga, by: operations.resume_saga(saga.pk, by=by),
+    carry_out=lambda saga, by, _: operations.resume_saga(saga.pk, by=by),
 )
 
 

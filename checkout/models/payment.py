@@ -101,6 +101,7 @@ class Payment(models.Model):
             ("request_void", "Can void payments"),
             ("request_refund", "Can refund payments"),
             ("cancel_payment", "Can cancel payments that were not paid"),
+            ("review_payment", "Can have the provider asked about conflicted payments"),
         ]
 
     def __str__(self) -> str:

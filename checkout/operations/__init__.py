@@ -26,7 +26,7 @@ from checkout.operations.payment import (
     payment_view,
     submit_payment,
 )
-from checkout.operations.staff import cancel_payment, resume_saga
+from checkout.operations.staff import cancel_payment, resume_saga, review_payment
 from checkout.operations.status import check_status_token, group_of, status_token
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "requeue_dead_letter",
     "resume_saga",
     "return_from_challenge",
+    "review_payment",
     "status_token",
     "submit_payment",
 ]

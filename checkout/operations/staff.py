@@ -1,13 +1,14 @@
-"""What only staff do: cancel a payment that nobody has paid, and let a parked saga go on."""
+"""What only staff do: cancel what nobody has paid, settle what is conflicted, let a parked saga go on."""
 
 from django.db import transaction
 
 from checkout import commands
 from checkout.commands import Body
-from checkout.errors import OperationRejected, PaymentNotFound
+from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
 from checkout.messaging.outbox import enqueue
 from checkout.models import Fact, OutboxMessage, Payment, Saga
-from checkout.states import Actor
+from checkout.scrubbing import scrub_text
+from checkout.states import Actor, PaymentState
 
 
 @transaction.atomic
@@ -24,6 +25,26 @@ def cancel_payment(reference: str, *, by: str) -> None:
     _enqueue(
         "checkout.announce_payment", commands.AnnouncePayment(payment=payment.reference), payment.reference
     )
+
+
+@transaction.atomic
+def review_payment(reference: str, *, by: str, reason: str) -> None:
+    """Have the provider asked about a conflicted payment, which follows its word where our operations agree.
+
+    Raises ``PaymentNotFound``, ``IllegalTransition`` for a payment in any other state, ``OperationRejected``
+    while the provider is being asked already. That it did not answer, or that the contradiction stands, is a
+    fact of the payment.
+    """
+    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    if payment.state != PaymentState.CONFLICTED:
+        raise IllegalTransition(f"A payment that is {payment.state} contradicts nothing.")
+    if payment.sagas.filter(kind="review", status=Saga.Status.RUNNING).exists():
+        raise OperationRejected("The provider is just being asked.")
+    data = {"by": by, "reason": _note(reason)}
+    Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)
+    _enqueue("checkout.review_payment", commands.ReviewPayment(payment=payment.reference), payment.reference)
 
 
 @transaction.atomic
@@ -44,6 +65,10 @@ def resume_saga(saga_pk: int, *, by: str) -> None:
     )
     body = commands.ResumeSaga(saga=saga.pk, version=saga.version)
     _enqueue("checkout.resume_saga", body, saga.payment.reference)
+
+
+def _note(text: str) -> str:
+    return scrub_text(text.replace("\0", ""))[:200]
 
 
 def _enqueue(type: str, body: Body, reference: str) -> None:

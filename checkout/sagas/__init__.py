@@ -6,11 +6,14 @@ from checkout.sagas.capture import Capture
 from checkout.sagas.definition import SagaDefinition
 from checkout.sagas.purchase import Purchase
 from checkout.sagas.refund import Refund
+from checkout.sagas.review import Review
 from checkout.sagas.verification import Verification
 from checkout.sagas.void import Void
 
 purchase = Purchase()
 verification = Verification()
+review = Review()
 DEFINITIONS: dict[str, SagaDefinition[Any]] = {
-    definition.kind: definition for definition in (purchase, Capture(), Void(), Refund(), verification)
+    definition.kind: definition
+    for definition in (purchase, Capture(), Void(), Refund(), verification, review)
 }

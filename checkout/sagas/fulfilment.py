@@ -58,6 +58,15 @@ def void_told(data: PurchaseData, signal: str) -> D | None:
     return None
 
 
+def reviewed(step: str, data: PurchaseData, signal: str) -> D | None:
+    """Staff have had a contradiction settled. Whether money that is held is taken is theirs to say, too."""
+    if signal == "review_held" and step in ("conflicted", "release_stock"):
+        return replace(confirm_order(with_changes(data, tries=0)), tells=True)
+    if signal == "review_released" and step in ("conflicted", "capture", "void"):
+        return release(data, events=())
+    return None
+
+
 def _unknown(step: str, data: PurchaseData) -> D:
     """Whether it will be paid is not known, and may take a while: the shopper need not stand and wait."""
     return D(step=step, data=data, events=("outcome_unknown",), tells=True)

@@ -29,6 +29,7 @@ from checkout.sagas.fulfilment import (
     refuse,
     release,
     release_stock,
+    reviewed,
     send_receipt,
     stock_released,
     void,
@@ -42,6 +43,9 @@ CHALLENGE_MARGIN = timedelta(seconds=30)
 
 # Notifications that may say how an open attempt has ended.
 HINTS = ("authorised", "refused", "captured", "cancelled", "expired")
+
+# Where the order has been, or may be, confirmed.
+CONFIRMED = ("confirm_order", "send_receipt", "finished", "unpaid")
 
 
 class Purchase:
@@ -81,14 +85,16 @@ class Purchase:
         # is a reason to ask at once, not an answer: anybody could have sent it. So it uses up no patience.
         if step == "inquire" and signal in HINTS:
             return _ask_provider(data, delay_seconds=0)
-        if step == "capture":
+        if step == "capture" and signal.startswith("capture_"):
             return capture_told(data, signal)
-        if step == "void":
+        if step == "void" and signal.startswith("void_"):
             return void_told(data, signal)
         if signal == "capture_refused" and step in ("confirm_order", "send_receipt", "finished"):
             return capture_lost(step, data)
-        if signal == "void_done" and step in ("confirm_order", "send_receipt", "finished", "unpaid"):
+        if signal in ("void_done", "review_released") and step in CONFIRMED:
             return cancel_order(with_changes(data, tries=0))
+        if signal in ("review_held", "review_released"):
+            return reviewed(step, data, signal)
         return None
 
     def on_deadline(self, step: str, data: PurchaseData) -> D:

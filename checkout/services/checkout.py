@@ -6,12 +6,13 @@ from checkout.messaging.service import CommandRejected, Message, Service
 from checkout.models import Attempt, Operation, Payment, Saga
 from checkout.models.payment import new_reference
 from checkout.models.sums import is_explained
-from checkout.sagas import orchestrator, purchase, verification
+from checkout.sagas import orchestrator, purchase, review, verification
 from checkout.sagas.movement import announce, move_payment, tell
 from checkout.sagas.operation import OperationData
 from checkout.sagas.purchase_data import PurchaseData
+from checkout.sagas.review import ReviewData
 from checkout.sagas.verification import VerificationData
-from checkout.states import Actor, AttemptState
+from checkout.states import Actor, AttemptState, PaymentState
 
 service = Service("checkout", replies=orchestrator.REPLIES)
 
@@ -93,6 +94,18 @@ def start_operation(command: commands.StartOperation, message: Message) -> None:
     orchestrator.start(operation.kind, operation.reference, operation.attempt, data, message, parent=parent)
 
 
+@service.command("checkout.review_payment")
+def review_payment(command: commands.ReviewPayment, message: Message) -> None:
+    """Staff want the provider asked again. The purchase of the attempt hears what comes of it."""
+    payment = Payment.objects.get(reference=command.payment)
+    if payment.state != PaymentState.CONFLICTED:
+        return
+    attempt = min(payment.attempts.all(), key=_rank_for_review)
+    data = ReviewData(payment=payment.reference, attempt=attempt.order_code)
+    parent = orchestrator.locked(kind=purchase.kind, key=attempt.order_code)
+    orchestrator.start(review.kind, message.envelope.message_id, attempt, data, message, parent=parent)
+
+
 @service.command("checkout.pass_deadline")
 def pass_deadline(command: commands.PassDeadline, message: Message) -> None:
     """The relay's timer found a step that took too long."""
@@ -145,6 +158,12 @@ def _claim(kind: str, attempt: Attempt) -> str:
         return "authorised" if kind in IMPLIES_AUTHORISED else ""
     is_news = attempt.state == AttemptState.AUTHORISED and kind in CLAIMS and not is_explained(attempt, kind)
     return kind if is_news else ""
+
+
+def _rank_for_review(attempt: Attempt) -> tuple[int, int]:
+    """What was put aside itself comes before what the provider may have done something to."""
+    rank = {AttemptState.CONFLICTED: 0, AttemptState.AUTHORISED: 1}
+    return rank.get(AttemptState(attempt.state), len(rank)), -attempt.number
 
 
 def _verifies(saga: Saga, claim: str) -> bool:

@@ -22,6 +22,10 @@ def open_payment():
     return rows.payment("OPEN")
 
 
+def conflicted_payment():
+    return rows.payment("CONFLICTED", PaymentState.CONFLICTED)
+
+
 def dead_letter():
     return rows.dead_letter(rows.payment("DEAD").reference, queue="checkout.commands.ledger")
 
@@ -30,6 +34,7 @@ CASES = pytest.mark.parametrize(
     ("make", "model", "verb", "label", "command"),
     [
         (open_payment, "payment", "cancel", "Cancel", "checkout.announce_payment"),
+        (conflicted_payment, "payment", "review", "Ask the provider again", "checkout.review_payment"),
         (parked_saga, "saga", "resume", "Try again", "checkout.resume_saga"),
         (dead_letter, "deadletter", "requeue", "Requeue", "ledger.post"),
     ],
@@ -71,7 +76,7 @@ def test_it_is_done_in_the_users_name_and_leads_back_to_the_row(
 ):
     row = make()
     client = staff_client(f"view_{model}", f"{verb}_{model}")
-    response = client.post(address(model, verb, row))
+    response = client.post(address(model, verb, row), {"reason": "The bank called"})
     assert (response.status_code, response["Location"]) == (302, address(model, "change", row))
     assert OutboxMessage.objects.get().type == command
     assert Fact.objects.get().data["by"] == "staff"
@@ -81,6 +86,24 @@ def test_it_is_done_in_the_users_name_and_leads_back_to_the_row(
         row,
         label,
     )
+
+
+def test_what_has_to_be_explained_is_not_done_without_a_reason(admin_client):
+    payment = conflicted_payment()
+    page = admin_client.post(address("payment", "review", payment), {"reason": " "})
+    assert "Please say why" in page.content.decode()
+    assert not OutboxMessage.objects.exists()
+    admin_client.post(address("payment", "review", payment), {"reason": "The bank called"})
+    assert Fact.objects.get().data == {"by": "admin", "reason": "The bank called"}
+
+
+def test_only_a_conflicted_payment_is_reviewed(admin_client):
+    payment = rows.captured()
+    response = admin_client.post(address("payment", "review", payment), {"reason": "Why not"})
+    assert told(response) == [
+        "Ask the provider again: only a conflicted payment can be settled so. Nothing was changed."
+    ]
+    assert not OutboxMessage.objects.exists()
 
 
 def test_a_payment_is_cancelled_once(admin_client):

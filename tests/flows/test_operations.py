@@ -10,7 +10,13 @@ from checkout.database import in_thread
 from checkout.errors import OutcomeUnknown
 from checkout.models import Merchant, Operation, Payment, Reservation
 from checkout.money import Money
-from checkout.operations import create_payment, request_capture, request_refund, request_void
+from checkout.operations import (
+    create_payment,
+    request_capture,
+    request_refund,
+    request_void,
+    review_payment,
+)
 from checkout.providers.memory_books import Books, OrderState
 from checkout.states import PaymentState
 from tests.flows.shopping import balances, eventually, notify_all, pay, saga_status, state_of
@@ -214,6 +220,26 @@ async def test_a_capture_behind_our_back_is_verified_and_then_for_staff(
     await notify_all(books)
     await eventually(state_of(manual), PaymentState.CONFLICTED)
     assert await in_thread(balances) == {}
+    await in_thread(review_payment, manual.reference, by="ada", reason="It was captured in the portal")
+    await eventually(state_of(manual), PaymentState.CAPTURED)
+    await eventually(saga_status(manual, "capture"), "completed")
+    assert await in_thread(balances) == {"provider:captured": 1250, "merchant:payable": -1250}
+
+
+async def test_an_authorisation_that_was_released_behind_our_back_is_voided_once_staff_had_it_reviewed(
+    back_end: None, manual: Payment, books: Books
+) -> None:
+    await authorise(manual)
+    order = books.orders[f"{manual.reference}-1"]
+    order.state = OrderState.CANCELLED
+    books.notify("SHOP", order, order.amount)
+    await notify_all(books)
+    await eventually(state_of(manual), PaymentState.CONFLICTED)
+    await in_thread(review_payment, manual.reference, by="ada", reason="The issuer called")
+    await eventually(state_of(manual), PaymentState.VOIDED)
+    await eventually(saga_status(manual), "compensated")
+    await eventually(saga_status(manual, "void"), "completed")
+    assert await in_thread(lambda: Reservation.objects.get().state) == "cancelled"
 
 
 async def test_a_forged_notification_moves_nothing(back_end: None, manual: Payment, books: Books) -> None:

@@ -13,6 +13,7 @@ from checkout.services.payments import (
     modification,
     notification,
     operation_inquiry,
+    review,
 )
 from checkout.services.payments.service import service
 
@@ -24,5 +25,6 @@ __all__ = [
     "modification",
     "notification",
     "operation_inquiry",
+    "review",
     "service",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import structlog
 from django.db import transaction
 
-from checkout.commands import ApplyProviderEvent, ClaimChecked, ProviderAnswered
+from checkout.commands import ApplyProviderEvent, AttemptReviewed, ClaimChecked, ProviderAnswered
 from checkout.messaging.outbox import enqueue
 from checkout.messaging.service import AlreadyHandled, Message
 from checkout.models import Attempt, Fact, OutboxMessage
@@ -20,7 +20,9 @@ CONFLICTED = "conflicted"
 
 
 def conclude(
-    message: Message, attempt: Attempt, record: Callable[[], ProviderAnswered | ClaimChecked]
+    message: Message,
+    attempt: Attempt,
+    record: Callable[[], ProviderAnswered | ClaimChecked | AttemptReviewed],
 ) -> None:
     """Run ``record`` and send what it returns as the reply.
 

@@ -1,0 +1,64 @@
+"""The review: staff have the provider asked again about a payment that is conflicted.
+
+Where the provider's word and our operations agree, the payment follows them. Where they do not, or the
+provider does not answer, nothing changes, and the reason is a fact of the payment.
+"""
+
+from checkout import commands
+from checkout.conf import conf
+from checkout.messaging.envelope import Reply
+from checkout.sagas.definition import Ask, Decision, End
+
+# What agreement makes of the payment.
+EVENTS = {"held": "conflict_resolved", "released": "conflict_released"}
+
+
+class ReviewData(commands.Body, frozen=True, forbid_unknown_fields=False):
+    """Which attempt the contradiction is about."""
+
+    payment: str
+    attempt: str
+
+
+D = Decision[ReviewData]
+
+
+class Review:
+    """The definition of the review saga. It signals ``review_held`` or ``review_released``."""
+
+    kind = "review"
+    data_type = ReviewData
+    steps = frozenset({"review", "finished"})
+
+    def start(self, data: ReviewData) -> D:
+        """Ask at once."""
+        body = commands.ReviewAttempt(payment=data.payment, attempt=data.attempt)
+        ask = Ask(service="payments", type="payments.review", body=body)
+        return D(step="review", data=data, ask=ask, wait=conf.provider_wait)
+
+    def on_reply(self, step: str, data: ReviewData, reply: Reply) -> D:
+        """Follow what was agreed on, and nothing else."""
+        outcome = str(reply.result["outcome"]) if reply.ok else "unknown"
+        if outcome not in EVENTS:
+            return D(step="finished", data=data, end=End.COMPLETED)
+        return D(
+            step="finished",
+            data=data,
+            events=(EVENTS[outcome],),
+            counts=outcome == "held",
+            tells=True,
+            signals=f"review_{outcome}",
+            end=End.COMPLETED,
+        )
+
+    def on_signal(self, step: str, data: ReviewData, signal: str) -> D | None:
+        """Nothing that is signalled says more than the provider will."""
+        return None
+
+    def on_deadline(self, step: str, data: ReviewData) -> D:
+        """What was found is found again."""
+        return self.start(data)
+
+    def on_resume(self, step: str, data: ReviewData) -> D:
+        """Ask again."""
+        return self.start(data)

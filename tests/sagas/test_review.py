@@ -1,0 +1,56 @@
+"""A review of a conflicted payment, as a conversation; and what its purchase makes of it."""
+
+import pytest
+
+from checkout.sagas.review import Review, ReviewData
+from tests.sagas.conversation import Conversation
+from tests.sagas.test_purchase import CAPTURE, an_accepted_purchase, an_authorised_purchase
+
+
+def a_review() -> Conversation:
+    saga = Conversation(Review(), ReviewData(payment="pay_1", attempt="pay_1-1"))
+    return saga.asks("payments.review", payment="pay_1", attempt="pay_1-1")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "event"), [("held", "conflict_resolved"), ("released", "conflict_released")]
+)
+def test_the_payment_follows_what_provider_and_operations_agree_on(outcome: str, event: str) -> None:
+    saga = a_review().answered(outcome=outcome).answers_the_shopper().ended("completed")
+    saga.signals(f"review_{outcome}")
+    assert saga.events == [event]
+
+
+@pytest.mark.parametrize("outcome", ["stands", "unknown"])
+def test_nothing_changes_without_agreement(outcome: str) -> None:
+    saga = a_review().answered(outcome=outcome).ended("completed").signals("")
+    assert saga.events == []
+
+
+def test_a_service_that_fails_changes_nothing_and_one_that_loses_the_question_is_asked_again() -> None:
+    saga = a_review().ignores("authorised").waited_too_long().asks("payments.review")
+    saga.answered_with_an_error().ended("completed")
+    assert saga.events == []
+
+
+def test_a_purchase_that_was_put_aside_goes_on_without_capturing() -> None:
+    saga = an_accepted_purchase().answered(outcome="conflicted").ended("parked")
+    saga.told("review_held").answers_the_shopper().asks("orders.confirm")
+    assert saga.events == ["conflicted"]
+
+
+def test_a_purchase_that_had_been_given_up_takes_its_order_up_again() -> None:
+    saga = an_accepted_purchase().answered(outcome="refused").answered().ended("compensated")
+    saga.told("review_held").asks("orders.confirm")
+
+
+@pytest.mark.parametrize("step", ["conflicted", "capture"])
+def test_a_purchase_of_which_nothing_is_held_gives_its_stock_back(step: str) -> None:
+    saga = an_accepted_purchase().answered(outcome="conflicted" if step == "conflicted" else "approved")
+    saga.told("review_released").asks("orders.release")
+    assert "refused" not in saga.events
+
+
+def test_an_order_that_was_confirmed_is_called_off_when_nothing_is_held() -> None:
+    saga = an_authorised_purchase(capture_operation=CAPTURE, email="").told("capture_accepted").answered()
+    saga.ended("completed").ignores("review_held").told("review_released").asks("orders.cancel")
