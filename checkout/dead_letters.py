@@ -48,7 +48,13 @@ def keep(letter: Envelope) -> None:
     )
     if not is_new:
         DeadLetter.objects.filter(pk=row.pk).update(
-            copies=F("copies") + 1, requeued_at=None, requeued_by="", **death
+            copies=F("copies") + 1,
+            requeued_at=None,
+            requeued_by="",
+            dealt_with_at=None,
+            dealt_with_by="",
+            dealt_with_note="",
+            **death,
         )
     log.error("dead letter kept", type=row.type, queue=death["queue"], subject=row.subject, is_new=is_new)
 

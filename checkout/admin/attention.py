@@ -28,7 +28,8 @@ LABELS = {
 
 # What of other tables waits for a person.
 PARKED = Q(status=Saga.Status.PARKED)
-NOT_SENT_AGAIN = Q(requeued_at=None)
+NOT_DEALT_WITH = Q(dealt_with_at=None)
+OPEN_LETTER = Q(requeued_at=None) & NOT_DEALT_WITH
 UNRESOLVED = Q(resolved_at=None)
 
 
@@ -55,8 +56,8 @@ def _without_outcome() -> Q:
 def conditions() -> Mapping[str, Q]:
     """Return what makes a payment need attention, by reason, as of now."""
     this = Q(payment=OuterRef("pk"))
-    contradiction = this & Q(state=ProviderNotification.State.CONFLICTED)
-    dead = Q(subject=OuterRef("reference")) & NOT_SENT_AGAIN
+    contradiction = this & Q(state=ProviderNotification.State.CONFLICTED) & NOT_DEALT_WITH
+    dead = Q(subject=OuterRef("reference")) & OPEN_LETTER
     return {
         "unsettled": _unsettled(),
         "operation": Q(Exists(Operation.objects.filter(this & _without_outcome()))),

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 
 from checkout import operations
 from checkout.admin.acting import ActingAdmin, Verb
-from checkout.admin.attention import NOT_SENT_AGAIN
+from checkout.admin.attention import OPEN_LETTER
 from checkout.admin.base import ModelAdmin
 from checkout.admin.display import badge, json_block, payment_link, text_block
 from checkout.errors import OperationRejected
@@ -25,27 +25,50 @@ REQUEUE = Verb(
     carry_out=lambda letter, by, _: operations.requeue_dead_letter(letter.pk, by=by),
 )
 
+DEAL_WITH = Verb(
+    name="deal_with",
+    label="Mark as dealt with",
+    explanation=(
+        "The message is not sent again, and nothing else changes: it only stops waiting for a person. Say "
+        "what was done, or why nothing need be. If the same message dies again, it is listed again."
+    ),
+    done="Marked as dealt with.",
+    otherwise="it was sent again or dealt with before. Nothing was changed.",
+    is_offered=lambda letter: letter.requeued_at is None and letter.dealt_with_at is None,
+    carry_out=lambda letter, by, why: operations.deal_with_dead_letter(letter.pk, by=by, note=why),
+    asks_why=True,
+)
+
 
 class StatusFilter(admin.SimpleListFilter):
-    """Whether it was sent again."""
+    """Whether it was sent again, or dealt with otherwise."""
 
     title = "status"
     parameter_name = "status"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
-        return [("waiting", "Waiting for a person"), ("requeued", "Sent again")]
+        return [
+            ("waiting", "Waiting for a person"),
+            ("requeued", "Sent again"),
+            ("dealt_with", "Dealt with otherwise"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
-        if self.value() == "waiting":
-            return queryset.filter(NOT_SENT_AGAIN)
-        return queryset.exclude(NOT_SENT_AGAIN) if self.value() == "requeued" else queryset
+        match self.value():
+            case "waiting":
+                return queryset.filter(OPEN_LETTER)
+            case "requeued":
+                return queryset.filter(requeued_at__isnull=False)
+            case "dealt_with":
+                return queryset.filter(requeued_at=None, dealt_with_at__isnull=False)
+        return queryset
 
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ActingAdmin):
     """What was in a message, without the sealed card, and why nobody could handle it."""
 
-    verbs = (REQUEUE,)
+    verbs = (REQUEUE, DEAL_WITH)
     actions = ("requeue_selected",)
     list_display = ("type", "service", "reason", "status", "copies", "died_at", "payment")
     list_filter = (StatusFilter, "service", ("died_at", admin.DateFieldListFilter))
@@ -64,6 +87,9 @@ class DeadLetterAdmin(ActingAdmin):
         "died_at",
         "requeued_at",
         "requeued_by",
+        "dealt_with_at",
+        "dealt_with_by",
+        "dealt_with_note",
         "correlation_id",
         "reply_to",
         "message_body",
@@ -92,7 +118,9 @@ class DeadLetterAdmin(ActingAdmin):
 
     @admin.display(description="status", ordering="requeued_at")
     def status(self, letter: DeadLetter) -> str:
-        return badge("sent_again" if letter.requeued_at else "waiting")
+        if letter.requeued_at:
+            return badge("sent_again")
+        return badge("dealt_with" if letter.dealt_with_at else "waiting")
 
     @admin.display(ordering="subject")
     def payment(self, letter: DeadLetter) -> str:

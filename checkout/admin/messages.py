@@ -4,9 +4,26 @@ import json
 
 from django.contrib import admin
 
+from checkout import operations
+from checkout.admin.acting import ActingAdmin, Verb
 from checkout.admin.base import ReadOnlyAdmin
 from checkout.admin.display import badge, duration_text, json_block, payment_link, text_block
 from checkout.models import InboxMessage, OutboxMessage, ProviderNotification
+from checkout.operations.dealt_with import NEEDS_ATTENTION
+
+DEAL_WITH = Verb(
+    name="deal_with",
+    label="Mark as dealt with",
+    explanation=(
+        "What the notification says is not applied, nor is its payment looked for any more: it only stops "
+        "waiting for a person. Say what was done, or why nothing need be."
+    ),
+    done="Marked as dealt with.",
+    otherwise="it waits for nobody. Nothing was changed.",
+    is_offered=lambda row: row.state in NEEDS_ATTENTION and row.dealt_with_at is None,
+    carry_out=lambda row, by, why: operations.deal_with_notification(row.pk, by=by, note=why),
+    asks_why=True,
+)
 
 
 @admin.register(OutboxMessage)
@@ -73,14 +90,20 @@ class InboxMessageAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ProviderNotification)
-class ProviderNotificationAdmin(ReadOnlyAdmin):
+class ProviderNotificationAdmin(ActingAdmin):
     """What providers told us unasked, scrubbed before it was stored."""
 
+    verbs = (DEAL_WITH,)
     list_display = (
         "received_at", "state_label", "reason", "account", "payment_found", "copies", "applied_at",
     )  # fmt: skip
     list_select_related = ("account", "payment")
-    list_filter = ("state", "account", ("received_at", admin.DateFieldListFilter))
+    list_filter = (
+        "state",
+        ("dealt_with_at", admin.EmptyFieldListFilter),
+        "account",
+        ("received_at", admin.DateFieldListFilter),
+    )
     search_fields = ("payment__reference__exact", "payment__order_reference__exact", "digest__exact")
     search_help_text = "Payment reference, order number or SHA-256 of the body"
     date_hierarchy = "received_at"
@@ -94,6 +117,9 @@ class ProviderNotificationAdmin(ReadOnlyAdmin):
         "applied_at",
         "tries",
         "next_try_at",
+        "dealt_with_at",
+        "dealt_with_by",
+        "dealt_with_note",
         "digest",
         "scrubbed_body",
     )

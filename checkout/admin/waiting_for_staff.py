@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from checkout.admin import attention
 from checkout.models import DeadLetter, Difference, Payment, ProviderNotification, Saga
+from checkout.operations.dealt_with import NEEDS_ATTENTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,10 @@ def concerns() -> Iterator[Concern]:
     for name, condition in attention.conditions().items():
         yield Concern(attention.LABELS[name], Payment, condition, f"attention={name}", "updated_at")
     yield Concern("Parked", Saga, attention.PARKED, "status__exact=parked", "updated_at")
-    yield Concern("Not sent again", DeadLetter, attention.NOT_SENT_AGAIN, "status=waiting", "died_at")
-    states = ProviderNotification.State
-    for state in (states.UNMATCHED, states.CONFLICTED, states.UNREADABLE):
-        condition, query = Q(state=state), f"state__exact={state}"
+    yield Concern("Not dealt with", DeadLetter, attention.OPEN_LETTER, "status=waiting", "died_at")
+    for state in NEEDS_ATTENTION:
+        condition = Q(state=state) & attention.NOT_DEALT_WITH
+        query = f"state__exact={state}&dealt_with_at__isempty=1"
         yield Concern(str(state.label), ProviderNotification, condition, query, "received_at")
     yield Concern("Open", Difference, attention.UNRESOLVED, "status=open", "found_at")
 

@@ -75,6 +75,8 @@ FACTS: Mapping[str, str] = {
     "void_requested_by": "Somebody asked for the money to be released",
     "refund_requested_by": "Somebody asked for money to be given back",
     "dead_letter_sent_again": "Staff sent a message again that a service had given up on",
+    "dead_letter_dealt_with": "Staff dealt with a message that a service had given up on",
+    "notification_dealt_with": "Staff dealt with what the provider told us and what could not be applied",
     "saga_parked": "The flow cannot go on by itself: a person must look",
     "saga_resumed": "Staff had a parked flow tried again",
 }

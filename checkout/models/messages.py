@@ -6,6 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from checkout.messaging.outbox import AbstractInboxMessage, AbstractOutboxMessage
+from checkout.models.dealt_with import DealtWith
 
 
 class OutboxMessage(AbstractOutboxMessage):
@@ -22,7 +23,7 @@ class InboxMessage(AbstractInboxMessage):
         verbose_name = "handled message"
 
 
-class DeadLetter(models.Model):
+class DeadLetter(DealtWith):
     """A message that its service gave up on, kept without secrets until staff have dealt with it."""
 
     message_id = models.CharField(max_length=64, unique=True)
@@ -42,7 +43,10 @@ class DeadLetter(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-died_at"]
-        permissions: ClassVar = [("requeue_deadletter", "Can send a dead letter again")]
+        permissions: ClassVar = [
+            ("requeue_deadletter", "Can send a dead letter again"),
+            ("deal_with_deadletter", "Can mark a dead letter as dealt with"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.message_id}"

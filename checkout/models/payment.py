@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from checkout.conf import conf
+from checkout.models.dealt_with import DealtWith
 from checkout.money import Money
 from checkout.providers.base import Account
 from checkout.states import Actor, AttemptState, PaymentState, attempt_machine, payment_machine
@@ -261,7 +262,7 @@ class Fact(models.Model):
         super().save(*args, **kwargs)
 
 
-class ProviderNotification(models.Model):
+class ProviderNotification(DealtWith):
     """A notification as received (scrubbed), stored before it is acknowledged."""
 
     class State(models.TextChoices):
@@ -299,6 +300,9 @@ class ProviderNotification(models.Model):
             )
         ]
         ordering: ClassVar = ["-received_at"]
+        permissions: ClassVar = [
+            ("deal_with_providernotification", "Can mark a notification as dealt with"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.account_id} {self.received_at:%Y-%m-%d %H:%M:%S} {self.state}"

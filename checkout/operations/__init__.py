@@ -7,6 +7,7 @@ anything is published; so a process that dies right afterwards loses nothing but
 
 from checkout.operations.challenge import ChallengePage, challenge_page, return_from_challenge
 from checkout.operations.dead_letters import requeue_dead_letter
+from checkout.operations.dealt_with import deal_with_dead_letter, deal_with_notification
 from checkout.operations.modification import (
     Available,
     OperationView,
@@ -42,6 +43,8 @@ __all__ = [
     "check_status_token",
     "checkout_page",
     "create_payment",
+    "deal_with_dead_letter",
+    "deal_with_notification",
     "group_of",
     "operations_of",
     "payment_view",

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from checkout.admin.attention import LABELS
 from checkout.models import Operation, Saga
+from checkout.operations import deal_with_dead_letter, deal_with_notification
 from checkout.states import PaymentState
 from tests.admin import rows
 
@@ -44,7 +45,7 @@ def test_everything_that_waits_is_counted_and_listed(admin_client):
         ("payments", LABELS["dead_letter"]): 1,
         ("payments", LABELS["difference"]): 1,
         ("sagas", "Parked"): 1,
-        ("dead letters", "Not sent again"): 2,
+        ("dead letters", "Not dealt with"): 2,
         ("provider notifications", "Unmatched"): 1,
         ("provider notifications", "Conflicted"): 1,
         ("provider notifications", "Unreadable"): 1,
@@ -78,6 +79,17 @@ def test_what_was_dealt_with_does_not_wait(admin_client):
     rows.dead_letter(payment.reference, requeued_at=timezone.now())
     rows.difference(payment, resolved_at=timezone.now())
     rows.notification(payment, "applied")
+    assert counted(admin_client) == {}
+
+
+def test_what_staff_say_they_have_dealt_with_waits_no_longer(admin_client):
+    payment = rows.payment("FINE", PaymentState.CAPTURED)
+    letter = rows.dead_letter(payment.reference)
+    strange = [rows.notification(payment, state) for state in ("unmatched", "conflicted", "unreadable")]
+    assert len(counted(admin_client)) == 6
+    deal_with_dead_letter(letter.pk, by="ann", note="Sent by hand")
+    for row in strange:
+        deal_with_notification(row.pk, by="ann", note="Somebody played")
     assert counted(admin_client) == {}
 
 

@@ -41,6 +41,21 @@ def test_dead_letters_are_listed_by_whether_they_were_sent_again(admin_client):
     assert len(listed(admin_client, "deadletter", status="nonsense")) == 2
 
 
+def test_what_was_dealt_with_is_listed_apart_with_who_did_it_and_what(admin_client):
+    mark = {"dealt_with_at": timezone.now(), "dealt_with_by": "ann", "dealt_with_note": "Paid by cheque"}
+    rows.dead_letter()
+    letter = rows.dead_letter(**mark)
+    assert listed(admin_client, "deadletter", status="dealt_with") == [letter]
+    assert letter not in listed(admin_client, "deadletter", status="waiting")
+    waiting, done = (rows.notification(None, "unmatched", "No such order.") for _ in range(2))
+    type(done).objects.filter(pk=done.pk).update(**mark)
+    assert listed(admin_client, "providernotification", dealt_with_at__isempty="1") == [waiting]
+    for model, row in (("deadletter", letter), ("providernotification", done)):
+        html = page(admin_client, model, row).content.decode()
+        assert "Paid by cheque" in html
+        assert "ann" in html
+
+
 def test_a_difference_is_shown_in_money_on_both_sides(admin_client):
     payment = rows.payment("ORDER-1")
     row = rows.difference(payment)

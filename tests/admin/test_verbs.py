@@ -88,6 +88,35 @@ def test_it_is_done_in_the_users_name_and_leads_back_to_the_row(
     )
 
 
+@pytest.mark.parametrize(
+    ("make", "model"),
+    [
+        (dead_letter, "deadletter"),
+        (lambda: rows.notification(rows.payment("LIED"), "conflicted"), "providernotification"),
+    ],
+)
+def test_what_waits_is_marked_as_dealt_with_by_who_may_do_it(staff_client, make, model):
+    row = make()
+    client = staff_client(f"view_{model}", f"deal_with_{model}")
+    page = client.get(address(model, "change", row)).content.decode()
+    assert f'<a href="{address(model, "deal_with", row)}">Mark as dealt with</a>' in page
+    client.post(address(model, "deal_with", row), {"reason": "Looked into"})
+    row.refresh_from_db()
+    assert (row.dealt_with_by, row.dealt_with_note) == ("staff", "Looked into")
+    assert address(model, "deal_with", row) not in client.get(address(model, "change", row)).content.decode()
+    assert Fact.objects.get().data["note"] == "Looked into"
+    assert LogEntry.objects.get().get_change_message() == "Mark as dealt with"
+
+
+@pytest.mark.parametrize("model", ["deadletter", "providernotification"])
+def test_who_may_only_look_marks_nothing(staff_client, model):
+    row = dead_letter() if model == "deadletter" else rows.notification(None, "unmatched")
+    client = staff_client(f"view_{model}")
+    assert client.post(address(model, "deal_with", row), {"reason": "x"}).status_code == 403
+    row.refresh_from_db()
+    assert row.dealt_with_at is None
+
+
 def test_what_has_to_be_explained_is_not_done_without_a_reason(admin_client):
     payment = conflicted_payment()
     page = admin_client.post(address("payment", "review", payment), {"reason": " "})

@@ -1,0 +1,16 @@
+"""What waits for a person until one says that it has been dealt with."""
+
+from django.db import models
+
+NOTE_LENGTH = 200
+
+
+class DealtWith(models.Model):
+    """The mark: when, by whom, and what was done or why nothing need be."""
+
+    dealt_with_at = models.DateTimeField(null=True, blank=True)
+    dealt_with_by = models.CharField(max_length=150, blank=True)
+    dealt_with_note = models.CharField(max_length=NOTE_LENGTH, blank=True)
+
+    class Meta:
+        abstract = True
