@@ -48,6 +48,20 @@ def test_what_is_still_owed_is_never_forgotten():
     assert forget_old_messages() == 0
 
 
+def test_any_number_of_rows_that_must_stay_do_not_keep_those_behind_them():
+    OutboxMessage.objects.bulk_create(
+        [*(sent(f"owed {number}", None) for number in range(2 * ROWS)), sent("old", OLD)]
+    )
+    assert (forget_old_messages(), forget_old_messages()) == (1, 0)
+    assert OutboxMessage.objects.count() == 2 * ROWS
+
+
+def test_rows_that_are_too_young_are_not_walked_through(django_assert_max_num_queries):
+    OutboxMessage.objects.bulk_create(sent(f"m{number}", YOUNG, written=YOUNG) for number in range(2 * ROWS))
+    with django_assert_max_num_queries(4):
+        assert forget_old_messages() == 0
+
+
 def test_a_backlog_is_worked_off_in_batches():
     OutboxMessage.objects.bulk_create(sent(f"m{number}", OLD) for number in range(ROWS + 1))
     assert [forget_old_messages() for _ in range(3)] == [ROWS, 1, 0]
