@@ -90,6 +90,11 @@ class Message:
         """The sender's name for the answer."""
         return self.envelope.correlation_id
 
+    @property
+    def has_sealed(self) -> bool:
+        """Whether a sealed secret came with the message, and nobody has taken it yet."""
+        return bool(self._sealed)
+
     def take_sealed(self) -> str:
         """The sealed secret, which from now on travels no further; empty when there is none."""
         sealed, self._sealed = self._sealed, ""

@@ -15,6 +15,7 @@ from msgspec.structs import replace as with_changes
 from checkout import commands
 from checkout.conf import conf
 from checkout.messaging.envelope import Reply
+from checkout.providers.base import RefusalReason
 from checkout.sagas.definition import Ask, End
 from checkout.sagas.fulfilment import (
     authorised,
@@ -61,7 +62,12 @@ class Purchase:
         return frozenset({*_REPLIES, *waiting})
 
     def start(self, data: PurchaseData) -> D:
-        """Ask the risk service first: it is the cheapest way to say no."""
+        """Ask the risk service first: it is the cheapest way to say no.
+
+        A submission whose card was lost in an outage cannot be paid: nobody is asked, nothing set aside.
+        """
+        if not data.has_card:
+            return _not_begun(data, RefusalReason.CARD_NOT_RECEIVED)
         body = commands.AssessRisk(
             payment=data.payment,
             minor=data.minor,
@@ -114,17 +120,21 @@ class Purchase:
         return self.on_deadline(step, with_changes(data, inquiries=0, tries=0))
 
 
+def _not_begun(data: PurchaseData, reason: str) -> D:
+    return D(
+        step="assess_risk",
+        data=data,
+        events=("refused",),
+        attempt_events=("not_sent",),
+        refusal_reason=reason,
+        tells=True,
+        end=End.COMPENSATED,
+    )
+
+
 def _risk_assessed(data: PurchaseData, reply: Reply) -> D:
     if not reply.ok or reply.result.get("decision") != "accept":
-        return D(
-            step="assess_risk",
-            data=data,
-            events=("refused",),
-            attempt_events=("not_sent",),
-            refusal_reason="not_permitted" if reply.ok else "provider_error",
-            tells=True,
-            end=End.COMPENSATED,
-        )
+        return _not_begun(data, "not_permitted" if reply.ok else "provider_error")
     body = commands.ReserveStock(payment=data.payment, lines=data.lines, attempt=data.attempt)
     ask = Ask(service="orders", type="orders.reserve", body=body)
     return D(step="reserve_stock", data=data, ask=ask, wait=conf.service_wait)

@@ -7,6 +7,7 @@ from checkout.sagas.definition import Decision
 class PurchaseData(commands.Body, frozen=True, forbid_unknown_fields=False):
     """What the purchase knows. ``inquiries``, ``tries`` and ``voids`` count what was asked in vain.
 
+    ``has_card`` is whether the submission came with its card, which is in no table.
     ``is_capture_refused`` is news that came while something else had to be finished first.
     """
 
@@ -19,6 +20,7 @@ class PurchaseData(commands.Body, frozen=True, forbid_unknown_fields=False):
     lines: list[commands.OrderLine]
     captures: bool
     capture_operation: str
+    has_card: bool = True
     inquiries: int = 0
     tries: int = 0
     voids: int = 0

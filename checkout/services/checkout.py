@@ -50,6 +50,7 @@ def submit_payment(command: commands.SubmitPayment, message: Message) -> None:
         lines=[commands.OrderLine(**line) for line in payment.lines],
         captures=payment.captures_automatically,
         capture_operation=new_reference("op"),
+        has_card=message.has_sealed,
     )
     orchestrator.start(purchase.kind, attempt.order_code, attempt, data, message)
     orchestrator.join(payment.reference, message)

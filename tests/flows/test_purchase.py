@@ -15,6 +15,7 @@ from checkout.models import (
     Payment,
     Receipt,
     Reservation,
+    RiskAssessment,
     Saga,
     StockItem,
 )
@@ -123,6 +124,8 @@ async def test_a_submission_without_its_card_moves_no_money_and_may_be_repeated(
     assert await pay(payment, "") == PaymentState.REFUSED
     assert (await in_thread(payment_view, payment.reference)).refusal_reason == "card_not_received"
     assert not books.orders
+    assert not await in_thread(RiskAssessment.objects.exists)
+    assert not await in_thread(Reservation.objects.exists)
     assert await pay(payment, "approve", attempt_number=2) == PaymentState.CAPTURE_PENDING
 
 

@@ -59,6 +59,12 @@ def test_with_manual_capture_the_purchase_ends_authorised() -> None:
     assert saga.events == ["authorised"]
 
 
+def test_a_purchase_without_its_card_ends_before_it_begins() -> None:
+    saga = a_purchase(has_card=False).answers_the_shopper().ended("compensated")
+    assert (saga.events, saga.decision.attempt_events) == (["refused"], ("not_sent",))
+    assert saga.decision.refusal_reason == "card_not_received"
+
+
 def test_a_rejected_risk_ends_before_anything_is_reserved_or_sent() -> None:
     saga = a_purchase().answered(decision="reject").answers_the_shopper().ended("compensated")
     assert saga.events == ["refused"]
@@ -333,6 +339,7 @@ def test_the_stock_is_reserved_and_released_for_this_attempt() -> None:
 
 def test_data_of_an_older_release_has_defaults_and_that_of_a_newer_one_is_understood() -> None:
     old = msgspec.to_builtins(an_accepted_purchase().decision.data)
-    for name in ("inquiries", "tries", "is_expiring"):
+    for name in ("inquiries", "tries", "is_expiring", "is_capture_refused", "has_card"):
         del old[name]
-    assert msgspec.convert(old | {"something_new": 1}, PurchaseData).tries == 0
+    data = msgspec.convert(old | {"something_new": 1}, PurchaseData)
+    assert (data.tries, data.has_card) == (0, True)

@@ -25,7 +25,7 @@ Status = Saga.Status
 @pytest.fixture
 def purchase(attempt: Attempt) -> Saga:
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
-    deliver(service, command("checkout.submit_payment", body))
+    deliver(service, command("checkout.submit_payment", body, sealed="approve"))
     return Saga.objects.get(kind="purchase")
 
 
@@ -75,6 +75,16 @@ def deliver_row(type: str) -> Delivered:
 
 def types(delivered: Delivered) -> list[str]:
     return [envelope.type for envelope in delivered.commands if not envelope.type.startswith("payment.")]
+
+
+def test_a_submission_whose_card_is_lost_ends_before_anybody_is_asked(attempt):
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    delivered = deliver(service, command("checkout.submit_payment", body))
+    assert [envelope.type for envelope in delivered.commands] == ["payment.refused"]
+    assert delivered.result["state"] == "refused"
+    attempt.refresh_from_db()
+    assert (attempt.state, Saga.objects.get().status) == (Attempt.State.NOT_SENT, Status.COMPENSATED)
+    assert Payment.objects.get().refusal_reason == "card_not_received"
 
 
 def test_an_automatic_capture_is_a_saga_of_its_own_with_an_operation(capturing):

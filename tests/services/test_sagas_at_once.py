@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def capturing(attempt: Attempt) -> Saga:
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
-    deliver(service, command("checkout.submit_payment", body))
+    deliver(service, command("checkout.submit_payment", body, sealed="approve"))
     saga = Saga.objects.get()
     answered(saga, decision="accept")
     answered(saga, reserved=True)
