@@ -64,14 +64,7 @@ def operation_of(attempt: Attempt, kind: EventKind, reference: str) -> Operation
     if named is not None or kind == EventKind.REFUND_FAILED:
         return named
     made = list(candidates.exclude(state=State.REFUSED)[:2])
-    return made[0] if len(made) == 1 and _is_at_the_provider(made[0]) else None
-
-
-def _is_at_the_provider(operation: Operation) -> bool:
-    """Whether the provider has taken it, or is just being asked for the first time."""
-    if operation.state != State.REQUESTED:
-        return operation.state == State.PENDING
-    return operation.attempt.provider_calls.filter(key=operation.reference, outcome="").exists()
+    return made[0] if len(made) == 1 and made[0].state == State.PENDING else None
 
 
 def settle(operation: Operation, kind: EventKind, amount: Money | None) -> bool:
