@@ -194,6 +194,10 @@ class Machine:
             raise IllegalTransition(f"{actor} may not make a {self.name} {event}.")
         return edge.target
 
+    def has_happened(self, state: str, event: str) -> bool:
+        """Whether ``state`` is where ``event`` leads to, so that hearing of it again says nothing new."""
+        return any(edge.event == event and edge.target == state for edge in self.edges)
+
     def event_between(self, state: str, target: str, among: Collection[str]) -> str | None:
         """Return the event, one of ``among``, that leads from ``state`` straight to ``target``."""
         found = (edge for (source, _), edge in self._targets.items() if source == state)

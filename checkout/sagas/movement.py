@@ -34,7 +34,7 @@ def move_payment(
 ) -> None:
     """Apply ``event`` to the locked payment and tell the world; one that comes too late is only recorded."""
     if not payment_machine.allows(payment.state, event, actor):
-        if payment.state != event:
+        if not payment_machine.has_happened(payment.state, event):
             _record_not_applied(payment, event, actor)
         return
     payment.refusal_reason = refusal_reason

@@ -123,6 +123,8 @@ def test_a_capture_of_unknown_outcome_keeps_the_purchase_waiting(capturing):
     assert (capturing.step, capturing.status) == ("capture", Status.RUNNING)
     assert capturing.version == version + 1
     assert state() == PaymentState.CONFIRMING
+    answered(child_of(capturing), outcome="unknown")
+    assert not Fact.objects.filter(kind__endswith="_not_applied").exists(), "hearing it again is no news"
 
 
 def test_a_refused_capture_voids_releases_and_ends_compensated(capturing):
