@@ -96,7 +96,7 @@ def _held(attempt: Attempt, result: ProviderResult) -> Finding:
         Kind.CAPTURE: result.position.captured if result.position else nothing,
         Kind.REFUND: result.position.refunded if result.position else nothing,
     }
-    adopted: dict[str, int] = {}
+    adopted: dict[Kind, int] = {}
     for kind, amount in theirs.items():
         done, asked = _sum(attempt, kind, State.DONE), _sum(attempt, kind, *OPEN)
         if done <= amount.minor <= done + asked:
