@@ -8,12 +8,13 @@ import argparse
 import importlib
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from scripts.services.process import ServiceError
 from scripts.with_services import report, services, stop_on_signals
 
-PARTS = ("compare", "held", "layers", "purchases")
+PARTS = ("compare", "held", "layers", "purchases", "share")
 RESULTS = Path(__file__).resolve().parent / "results.json"
 
 
@@ -31,7 +32,7 @@ def main() -> int:
         parser.error(f"unknown: {', '.join(unknown)}")
     stop_on_signals()
     try:
-        with services() as environment:
+        with tempfile.TemporaryDirectory() as folder, services(keep=Path(folder)) as environment:
             os.environ |= environment
             # Imported only now, because they look for the services in the environment.
             systems = importlib.import_module("benchmarks.systems")

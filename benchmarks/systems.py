@@ -38,10 +38,11 @@ class System:
 
 @dataclass(frozen=True)
 class Running:
-    """A system that has answered once. `address` is where to POST."""
+    """A system that has answered once. `address` is where to POST; `environment` is that of its processes."""
 
     address: str
     web: Program
+    environment: Mapping[str, str]
 
 
 def _uvicorn(python: str, application: str, *options: str) -> list[str]:
@@ -122,7 +123,7 @@ def running(name: str, broker_url: str, folder: Path, **environment: str) -> Ite
         except AssertionError as error:
             logs = "\n".join(f"--- {each.name}\n{each.text()[-3000:]}" for each in programs.values())
             raise BenchmarkError(f"{error}\n{logs}") from None
-        yield Running(address, programs["web"])
+        yield Running(address, programs["web"], settings)
 
 
 def _works(address: str, programs: Mapping[str, Program]) -> bool:
