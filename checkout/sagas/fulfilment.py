@@ -12,13 +12,29 @@ from checkout.sagas.operation import OperationData
 from checkout.sagas.pauses import OVERDUE, retry_delay
 from checkout.sagas.purchase_data import D, PurchaseData
 
+# Where the order has been, or may be, confirmed.
+CONFIRMED = ("confirm_order", "send_receipt", "finished", "unpaid")
+
+
+def told(step: str, data: PurchaseData, signal: str) -> D | None:
+    """What the sagas of capture, void and review signal."""
+    if step == "capture" and signal.startswith("capture_"):
+        return _capture_told(data, signal)
+    if step == "void" and signal.startswith("void_"):
+        return _void_told(data, signal)
+    if signal == "capture_refused" and step in ("confirm_order", "send_receipt", "finished"):
+        return _capture_lost(step, data)
+    if signal in ("void_done", "review_released") and step in CONFIRMED:
+        return cancel_order(with_changes(data, tries=0))
+    return _reviewed(step, data, signal)
+
 
 def capture(data: PurchaseData) -> D:
     """The capture is a saga of its own, and signals how it goes. Nobody is told of success before that."""
     return D(step="capture", data=data, starts=_operation("capture", data.capture_operation, data))
 
 
-def capture_told(data: PurchaseData, signal: str) -> D | None:
+def _capture_told(data: PurchaseData, signal: str) -> D | None:
     if signal in ("capture_accepted", "capture_done"):
         return authorised(data)
     if signal == "capture_delayed":
@@ -44,7 +60,7 @@ def void(data: PurchaseData) -> D:
     return D(step="void", data=data, starts=_operation("void", f"{data.capture_operation}-{suffix}", data))
 
 
-def void_told(data: PurchaseData, signal: str) -> D | None:
+def _void_told(data: PurchaseData, signal: str) -> D | None:
     if signal == "void_accepted":
         return D(step="void", data=data, events=("void_requested",), tells=True)
     if signal == "void_delayed":
@@ -58,7 +74,7 @@ def void_told(data: PurchaseData, signal: str) -> D | None:
     return None
 
 
-def reviewed(step: str, data: PurchaseData, signal: str) -> D | None:
+def _reviewed(step: str, data: PurchaseData, signal: str) -> D | None:
     """Staff have had a contradiction settled. Whether money that is held is taken is theirs to say, too."""
     if signal == "review_held" and step in ("conflicted", "release_stock"):
         return replace(confirm_order(with_changes(data, tries=0)), tells=True)
@@ -110,7 +126,7 @@ def receipt_sent(data: PurchaseData, reply: Reply) -> D:
     return _finished(data)
 
 
-def capture_lost(step: str, data: PurchaseData) -> D:
+def _capture_lost(step: str, data: PurchaseData) -> D:
     """A capture that had been accepted is refused after all. What is under way is finished first."""
     refused = with_changes(data, is_capture_refused=True)
     return _finished(refused) if step == "finished" else D(step=step, data=refused)

@@ -21,8 +21,6 @@ from checkout.sagas.fulfilment import (
     authorised,
     cancel_order,
     capture,
-    capture_lost,
-    capture_told,
     confirm_order,
     order_cancelled,
     order_confirmed,
@@ -30,11 +28,10 @@ from checkout.sagas.fulfilment import (
     refuse,
     release,
     release_stock,
-    reviewed,
     send_receipt,
     stock_released,
+    told,
     void,
-    void_told,
 )
 from checkout.sagas.pauses import inquiry_delay
 from checkout.sagas.purchase_data import D, PurchaseData
@@ -44,9 +41,6 @@ CHALLENGE_MARGIN = timedelta(seconds=30)
 
 # Notifications that may say how an open attempt has ended.
 HINTS = ("authorised", "refused", "captured", "cancelled", "expired")
-
-# Where the order has been, or may be, confirmed.
-CONFIRMED = ("confirm_order", "send_receipt", "finished", "unpaid")
 
 
 class Purchase:
@@ -83,7 +77,7 @@ class Purchase:
         return _REPLIES[step](data, reply)
 
     def on_signal(self, step: str, data: PurchaseData, signal: str) -> D | None:
-        """React to the shopper's return, to notifications, and to the sagas of capture and void."""
+        """React to the shopper's return, to notifications, and to the sagas of capture, void and review."""
         if signal == "challenge_returned":
             is_awaited = step == "await_challenge" or (data.is_expiring and step in ("inquire", "abandon"))
             return _complete_challenge(data) if is_awaited else None
@@ -91,17 +85,7 @@ class Purchase:
         # is a reason to ask at once, not an answer: anybody could have sent it. So it uses up no patience.
         if step == "inquire" and signal in HINTS:
             return _ask_provider(data, delay_seconds=0)
-        if step == "capture" and signal.startswith("capture_"):
-            return capture_told(data, signal)
-        if step == "void" and signal.startswith("void_"):
-            return void_told(data, signal)
-        if signal == "capture_refused" and step in ("confirm_order", "send_receipt", "finished"):
-            return capture_lost(step, data)
-        if signal in ("void_done", "review_released") and step in CONFIRMED:
-            return cancel_order(with_changes(data, tries=0))
-        if signal in ("review_held", "review_released"):
-            return reviewed(step, data, signal)
-        return None
+        return told(step, data, signal)
 
     def on_deadline(self, step: str, data: PurchaseData) -> D:
         """Give up where no money is involved, else ask the provider; ask our own services again."""

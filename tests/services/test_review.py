@@ -151,7 +151,9 @@ def test_what_we_believe_done_and_the_provider_does_not_have_stands(authorised, 
     assert adopted() == []
 
 
-@pytest.mark.parametrize("other", [Attempt.State.AUTHORISED, Attempt.State.CONFLICTED])
+@pytest.mark.parametrize(
+    "other", [Attempt.State.AUTHORISED, Attempt.State.CONFLICTED, Attempt.State.SUBMITTED]
+)
 def test_two_attempts_that_hold_money_are_not_settled_by_one_of_them(aside, books, other):
     second = Attempt.objects.create(
         payment=aside.payment,

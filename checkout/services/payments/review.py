@@ -17,6 +17,7 @@ from checkout.services.payments.attempt_outcome import is_for_another_payment
 from checkout.services.payments.claims import HELD_NO_MORE
 from checkout.services.payments.conclusion import conclude
 from checkout.services.payments.intent import UnderWay, locked_attempt, under_way
+from checkout.services.payments.modification import OPEN_STATES
 from checkout.services.payments.service import service
 from checkout.states import Actor, AttemptState
 
@@ -83,8 +84,8 @@ def _judged(attempt: Attempt, before: UnderWay, result: ProviderResult) -> Findi
 
 
 def _held(attempt: Attempt, result: ProviderResult) -> Finding:
-    if _others(attempt, AttemptState.AUTHORISED, AttemptState.CONFLICTED):
-        return Finding("stands", "Another attempt holds money, too, or contradicts us as well.")
+    if _others(attempt, AttemptState.AUTHORISED, AttemptState.CONFLICTED, *OPEN_STATES):
+        return Finding("stands", "Another attempt holds money, too, is under way, or contradicts us as well.")
     if attempt.state not in (AttemptState.AUTHORISED, AttemptState.CONFLICTED):
         return Finding("stands", f"The provider holds money, and the attempt is {attempt.state}.")
     if _sum(attempt, Kind.VOID, State.DONE):
@@ -96,7 +97,7 @@ def _held(attempt: Attempt, result: ProviderResult) -> Finding:
         Kind.CAPTURE: result.position.captured if result.position else nothing,
         Kind.REFUND: result.position.refunded if result.position else nothing,
     }
-    adopted: dict[Kind, int] = {}
+    adopted: dict[Operation.Kind, int] = {}
     for kind, amount in theirs.items():
         done, asked = _sum(attempt, kind, State.DONE), _sum(attempt, kind, *OPEN)
         if done <= amount.minor <= done + asked:
@@ -120,8 +121,8 @@ def _released(attempt: Attempt) -> Finding:
         _move(attempt, "reviewed_as_refused")
     elif attempt.state == AttemptState.AUTHORISED and not _sum(attempt, Kind.VOID, State.DONE, *OPEN):
         _adopt(attempt, Kind.VOID, attempt.payment.amount_minor)
-    if _others(attempt, AttemptState.CONFLICTED):
-        return Finding("stands", "Nothing is held for this attempt, but another one contradicts us as well.")
+    if _others(attempt, AttemptState.CONFLICTED, *OPEN_STATES):
+        return Finding("stands", "Nothing is held for this attempt, but another one is not settled either.")
     return Finding("held" if _others(attempt, AttemptState.AUTHORISED) else "released")
 
 
