@@ -31,6 +31,7 @@ TO_GROUP = "group.message"
 ORIGIN = "origin"
 CHANNEL = "channel"
 TIMEOUT_SECONDS = 5.0
+DEFAULT_BOUNDS = (100, 60, 86_400)  # capacity, expiry, group_expiry
 
 # prefix . boot id ! local part, as new_channel makes them
 _OF_A_PROCESS = re.compile(r"\.([0-9a-f]{20})!")
@@ -51,6 +52,8 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
       capacity of a channel in another process is enforced there, silently.
     - A group's members are known to the process that added them, which is also where ``group_discard`` must
       be called. For channels from ``new_channel`` this is the natural place.
+    - Layers of one address and prefix share their channels in a process, and the bounds of whichever was used
+      last. Processes that share a channel must agree on its capacity and expiry.
     - ``flush`` empties this process's channels, memberships, and the shared channels it has used.
     - Reading a channel that any process may read costs several round trips per message: use process-local
       channels and groups where speed matters.
@@ -73,6 +76,8 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self.group_expiry = group_expiry
         self._url = url
         self._prefix = prefix
+        # A layer that leaves the bounds as they are, such as the one that replies arrive by, sets none.
+        self._has_bounds = bool(channel_capacity) or (capacity, expiry, group_expiry) != DEFAULT_BOUNDS
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """A name that only this process receives on."""
@@ -130,9 +135,14 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     def _here(self) -> Traffic:
         broker = get_broker(self._url, self._prefix)
-        if not isinstance(broker.node.channels, Traffic):
-            broker.node.channels = Traffic(broker, self.expiry, self.group_expiry, self.get_capacity)
-        return broker.node.channels
+        traffic = broker.node.channels
+        if not isinstance(traffic, Traffic):
+            traffic = broker.node.channels = Traffic(
+                broker, self.expiry, self.group_expiry, self.get_capacity
+            )
+        elif self._has_bounds:
+            traffic.bound(self.expiry, self.group_expiry, self.get_capacity)
+        return traffic
 
 
 class Traffic:
@@ -149,6 +159,12 @@ class Traffic:
         self._capacity_of = capacity_of
         self._shared: set[str] = set()
         self._forwarding: set[asyncio.Task[None]] = set()
+
+    def bound(self, expiry: int, group_expiry: int, capacity_of: Callable[[str], int]) -> None:
+        """From now on these hold; what is there already keeps its own."""
+        self.local.expiry_seconds = self._expiry = expiry
+        self.members.expiry_seconds = group_expiry
+        self._capacity_of = capacity_of
 
     @property
     def waiting(self) -> int:
@@ -203,11 +219,7 @@ class Traffic:
             queue = f"{self.broker.topology.prefix}.node.{boot_id}"
             await self._publish(self.broker.topology.replies, queue, _to_channel(channel, body))
         else:
-            queue = await self._declare_shared(channel)
-            try:
-                await self._publish(self.broker.topology.replies, queue, _to_channel(channel, body))
-            except PublishRefused:
-                raise ChannelFull(channel) from None
+            await self._send_shared(channel, body)
 
     async def receive(self, channel: str) -> bytes:
         boot_id = _boot_id(channel)
@@ -254,6 +266,21 @@ class Traffic:
             await self.broker.publish(exchange, routing_key, envelope, timeout_seconds=TIMEOUT_SECONDS)
         except Undeliverable:
             return  # at most once: the process has gone, or the group has no members elsewhere
+
+    async def _send_shared(self, channel: str, body: bytes) -> None:
+        for _ in range(2):
+            queue = await self._declare_shared(channel)
+            envelope = _to_channel(channel, body)
+            try:
+                await self.broker.publish(
+                    self.broker.topology.replies, queue, envelope, timeout_seconds=TIMEOUT_SECONDS
+                )
+            except PublishRefused:
+                raise ChannelFull(channel) from None
+            except Undeliverable:
+                self._shared.discard(queue)  # unread for so long that the broker has deleted it
+            else:
+                return
 
     async def _declare_shared(self, channel: str) -> str:
         queue = self.broker.topology.channel_queue(

@@ -25,7 +25,7 @@ class LocalChannels:
     """
 
     def __init__(self, expiry_seconds: float) -> None:
-        self._expiry_seconds = expiry_seconds
+        self.expiry_seconds = expiry_seconds
         self._boxes: dict[str, _Mailbox] = {}
         self._loop = asyncio.get_running_loop()
         self._expected: set[str] = set()
@@ -68,9 +68,9 @@ class LocalChannels:
         self._drop_expired(box, now)
         if len(box.messages) >= (1 if box.is_expected else capacity):
             return False
-        box.messages.append((now + self._expiry_seconds, message))
+        box.messages.append((now + self.expiry_seconds, message))
         if not self._wake_reader(box) and box.timer is None:
-            box.timer = self._loop.call_later(self._expiry_seconds, self._expire, channel)
+            box.timer = self._loop.call_later(self.expiry_seconds, self._expire, channel)
         return True
 
     async def get(self, channel: str) -> bytes:

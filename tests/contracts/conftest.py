@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from checkout.messaging.broker import close_brokers
+from checkout.messaging.channel_layer import RabbitmqChannelLayer
 from tests.support.brokers import Lab, MemoryLab, RabbitmqLab
 from tests.support.proxy import Proxy
 from tests.support.vhosts import fresh_vhost
@@ -28,6 +29,12 @@ async def lab(request: pytest.FixtureRequest, settings) -> AsyncIterator[Lab]:
     yield lab
     await close_brokers()
     await lab.close()
+
+
+@pytest.fixture
+def layer(lab: Lab) -> RabbitmqChannelLayer:
+    """A channel layer on that broker, with room for three messages in a channel."""
+    return RabbitmqChannelLayer(lab.url, lab.prefix, capacity=3)
 
 
 @pytest.fixture

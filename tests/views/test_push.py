@@ -73,3 +73,28 @@ async def test_what_a_page_says_is_ignored_and_too_much_of_it_ends_the_connectio
     await socket.say("x" * 4097)
     assert (await socket.next())["code"] == 1009
     await socket.disconnect()
+
+
+async def test_size_is_counted_in_bytes(shop, payment, socket_of):
+    socket = socket_of()
+    await socket.connect()
+    await socket.told()
+    await socket.say("é" * 2049)
+    assert (await socket.next())["code"] == 1009
+    await socket.disconnect()
+
+
+async def test_an_open_websocket_asks_the_database_nothing(shop, payment, socket_of, monkeypatch):
+    socket = socket_of()
+    await socket.connect()
+    await socket.told()
+
+    def not_now(*_arguments, **_options):
+        raise AssertionError("the database was asked")
+
+    with monkeypatch.context() as without_database:
+        without_database.setattr("django.db.backends.utils.CursorWrapper.execute", not_now)
+        await push(payment.reference, "processing")
+        assert await socket.told() == {"state": "processing", "next": None}
+        await socket.say("anything")
+        await socket.disconnect()

@@ -1,0 +1,42 @@
+"""Layers under test, and layers of other processes."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from checkout.messaging.broker import Broker, get_broker
+from checkout.messaging.channel_layer import RabbitmqChannelLayer, Traffic
+from tests.support.brokers import Lab, within
+
+
+async def elsewhere(lab: Lab, capacity: int = 3) -> Traffic:
+    """The layer's part in another process."""
+    broker = await lab.broker()
+    traffic = Traffic(broker, 60, 86_400, lambda channel: capacity)
+    broker.node.channels = traffic
+    return traffic
+
+
+async def connected(layer: RabbitmqChannelLayer) -> Broker:
+    await layer.new_channel()
+    broker = get_broker()
+    await within(broker.wait_connected())
+    return broker
+
+
+async def silent(layer: RabbitmqChannelLayer, channel: str) -> None:
+    """Nothing is there to be received; what could be on its way has arrived before."""
+    reading = asyncio.create_task(layer.receive(channel))
+    done, _ = await asyncio.wait({reading}, timeout=0.2)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    assert not done
+
+
+def encoded(message: dict[str, Any]) -> bytes:
+    return msgspec.msgpack.encode(message)
+
+
+def decoded(body: bytes) -> Any:
+    return msgspec.msgpack.decode(body)

@@ -1,0 +1,133 @@
+"""A process that has been told to end: whoever waits is answered, and nobody begins to wait."""
+
+import json
+from contextlib import ExitStack
+
+import pytest
+from asgiref.testing import ApplicationCommunicator
+
+from checkout import kept_submissions
+from checkout.conf import conf
+from checkout.database import in_thread
+from checkout.draining import Drain, drain
+from checkout.messaging.broker import get_broker
+from checkout.messaging.memory_server import MemoryServer
+from checkout.models import Attempt, InboxMessage
+from payments_gateway.asgi import application
+from tests.support.asgi import receive
+from tests.views.test_held import nobody_answers, until_waiting
+from tests.views.test_preferences import processing, until_listening
+from tests.views.test_push import socket_of
+
+__all__ = ["nobody_answers", "processing", "socket_of"]
+
+
+@pytest.fixture(autouse=True)
+def _over_afterwards():
+    yield
+    drain.reset()
+
+
+@pytest.fixture
+def begin():
+    """What the process does when it is told to end."""
+
+    def begin():
+        with drain.ends(get_broker().node.stop_waiting):
+            drain.begin()
+
+    return begin
+
+
+async def test_held_requests_are_led_to_the_status_page(nobody_answers, checkout, begin):
+    form = await checkout.filled_form("approve")
+    with ExitStack() as held:
+        exchanges = [
+            held.enter_context(checkout.client.started("POST", checkout.path("pay/"), data=form))
+            for _ in range(3)
+        ]
+        await until_waiting(3)
+        begin()
+        answers = [await receive(exchange) for exchange in exchanges]
+    assert {(answer.status, answer.headers["location"]) for answer in answers} == {
+        (303, checkout.path("status/"))
+    }
+    assert await in_thread(Attempt.objects.count) == 1
+
+
+async def test_what_was_published_already_is_not_published_again(nobody_answers, checkout, begin):
+    form = await checkout.filled_form("approve")
+    with checkout.client.started("POST", checkout.path("pay/"), data=form) as exchange:
+        await until_waiting(1)
+        await kept_submissions.say_farewell()
+        published = get_broker().metrics()["published"]
+        begin()
+        await receive(exchange)
+        await kept_submissions.say_farewell()
+    assert get_broker().metrics()["published"] == published
+
+
+async def test_a_poll_that_waits_is_answered_at_once(processing, checkout, begin):
+    with checkout.client.started("GET", checkout.path("status.json"), headers={"prefer": "wait=20"}) as poll:
+        await until_listening(checkout.reference)
+        begin()
+        assert (await receive(poll)).status == 202
+    assert (await checkout.get("status.json", headers={"prefer": "wait=20"})).status == 202
+
+
+async def test_who_pays_now_is_not_kept_waiting_and_has_paid(back_end, books, checkout, begin):
+    form = await checkout.filled_form("approve")
+    begin()
+    answer = await checkout.client.post(checkout.path("pay/"), form)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("status/"))
+    await kept_submissions.say_farewell()
+    drain.reset()
+    assert (await checkout.get("status.json", headers={"prefer": "wait=20"})).status == 200
+
+
+async def test_a_websocket_is_closed_with_the_word_for_come_back_soon(shop, payment, socket_of, begin):
+    socket = socket_of()
+    await socket.connect()
+    await socket.told()
+    begin()
+    assert await socket.next() == {"type": "websocket.close", "code": 1012}
+    await socket.disconnect()
+
+
+async def test_the_process_is_not_ready_any_more_and_lives(shop, client, begin):
+    await get_broker().start()
+    assert (await client.get("/readyz")).status == 200
+    begin()
+    answer = await client.get("/readyz")
+    assert (answer.status, json.loads(answer.text)["status"]) == (503, "ending")
+    assert (await client.get("/livez")).status == 200
+
+
+def test_a_drain_begins_once_and_only_those_who_still_wait_are_told():
+    told = []
+    drain = Drain()
+    with drain.ends(lambda: told.append("left")):
+        pass
+    with drain.ends(lambda: told.append("waits")):
+        drain.begin()
+        drain.begin()
+    with drain.ends(lambda: told.append("came late")):
+        pass
+    assert told == ["waits", "came late"]
+
+
+async def test_a_card_is_passed_on_before_the_connection_to_the_broker_is_closed(shop, books, checkout):
+    life = ApplicationCommunicator(application, {"type": "lifespan"})
+    await life.send_input({"type": "lifespan.startup"})
+    assert (await life.receive_output(20))["type"] == "lifespan.startup.complete"
+    form = await checkout.filled_form("approve")
+    server = MemoryServer.at(conf.broker_url)
+    server.stop()
+    answer = await checkout.client.post(checkout.path("pay/"), form)
+    assert answer.headers["location"] == checkout.path("status/")
+    await life.send_input({"type": "lifespan.shutdown"})
+    server.resume()
+    assert (await life.receive_output(20))["type"] == "lifespan.shutdown.complete"
+    handled = await in_thread(InboxMessage.objects.filter(type="checkout.submit_payment").count)
+    assert handled + len(server.queues["checkout.commands.checkout"]) == 1
+    assert not drain.has_begun
