@@ -112,11 +112,12 @@ def test_a_denial_is_as_old_as_the_question(attempt):
     assert attempt.state == Attempt.State.UNKNOWN
 
 
-def test_a_challenge_that_lapsed_is_asked_about_and_left_to_expire(attempt):
+def test_a_challenge_that_lapsed_is_asked_about_and_left_to_its_purchase_to_cancel(attempt):
     authorise(attempt, "challenge")
     attempt.challenge_expires_at = timezone.now() - timedelta(seconds=1)
     attempt.save()
-    assert inquire(attempt).result["outcome"] == "not_sent"
+    let_settle(attempt)
+    assert inquire(attempt).result["outcome"] == "challenge_required"
     assert attempt.state == Attempt.State.CHALLENGE_REQUIRED
 
 

@@ -71,8 +71,9 @@ def _record(order_code: str, before: UnderWay, result: ProviderResult | None) ->
     if attempt.state == AttemptState.CREATED:
         # The command to authorise is late. Whoever asks is about to give up on it, so it must not come true.
         result = refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT)
-    # The challenge may have begun while the provider was being asked, which then denied knowing the order.
-    is_challenged = _is_in_challenge(attempt) or _is_back_from_challenge(attempt)
+    # Providers deny knowing the order of a challenge: of one that began since they were asked, too, and of
+    # one whose time was up before its purchase heard of it, which still has to cancel it.
+    is_challenged = attempt.state == AttemptState.CHALLENGE_REQUIRED or _is_back_from_challenge(attempt)
     if is_challenged and (result is None or result.outcome == Outcome.NOT_SENT):
         return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
     if result is None:
