@@ -191,8 +191,8 @@ def _told_the_truth(books: Ledgers) -> Iterator[str]:
     """What is captured automatically is only called paid when the capture was accepted, and stays so."""
     automatic = books.rows("SELECT reference, state FROM checkout_payment WHERE captures_automatically")
     for payment, end in automatic:
-        states = [after for (after,) in books.rows("SELECT after FROM history WHERE payment = ?", payment)]
-        paid = [state for state in states if PaymentState(state).is_paid]
+        left = [before for (before,) in books.rows("SELECT before FROM history WHERE payment = ?", payment)]
+        paid = [state for state in left if PaymentState(state).is_paid]
         if paid and end in UNPAID:
             yield f"I6: {payment} was {paid[0]}, and ended {end}"
 
