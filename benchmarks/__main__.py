@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--what", default="compare", help=f"of {', '.join(PARTS)}, with commas; or all")
     parser.add_argument("--peers", type=_names, default=[], help="names, with commas (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="of which the median counts (default: 3)")
-    parser.add_argument("--seconds", type=float, default=5, help="of each single measurement (default: 5)")
+    parser.add_argument("--seconds", type=int, default=5, help="of each single measurement (default: 5)")
     parser.add_argument("--counts", type=_counts, default=[], help="requests at once, with commas")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the comparison's rows go")
     options = parser.parse_args()

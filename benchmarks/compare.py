@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
     print(as_table(runs))
 
 
-def compare(peers: Sequence[str], rounds: int, seconds: float, concurrencies: Sequence[int]) -> Runs:
+def compare(peers: Sequence[str], rounds: int, seconds: int, concurrencies: Sequence[int]) -> Runs:
     """Measure every peer once in each round, alone on the machine. Raises BenchmarkError."""
     runs: Runs = {(peer, concurrency): [] for peer in peers for concurrency in concurrencies}
     for number in range(rounds):

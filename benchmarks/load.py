@@ -21,9 +21,9 @@ class Measured:
     load_share: float
 
 
-def measure(address: str, *, concurrency: int, seconds: float) -> Measured:
+def measure(address: str, *, concurrency: int, seconds: int) -> Measured:
     """Post the command over so many connections at once. Raises BenchmarkError for any wrong answer."""
-    command = ["wrk", "--threads", "1", "--connections", str(concurrency), "--duration", f"{seconds:g}s"]
+    command = ["wrk", "--threads", "1", "--connections", str(concurrency), "--duration", f"{seconds}s"]
     command += ["--timeout", "30s", "--script", str(_FOLDER / "load.lua"), address]
     command += ["--", str(_FOLDER / "command.json")]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
