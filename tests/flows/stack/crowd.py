@@ -23,6 +23,11 @@ OPEN = """
     SELECT reference, state FROM checkout_payment
     WHERE state IN ('processing', 'confirming', 'authorised', 'capture_pending')
 """
+WHERE_THEY_STAND = """
+    SELECT payment.reference, state, kind, step, status, awaiting, deadline_at::text, saga.updated_at::text
+    FROM checkout_payment payment JOIN checkout_saga saga ON saga.payment_id = payment.id
+    WHERE state IN ('processing', 'confirming', 'authorised', 'capture_pending')
+"""
 # Between one purchase and the next of a shopper: an outage, in which nobody waits, makes no more of them.
 PAUSE_SECONDS = 1.0
 # What is left after an outage: the wait for a card that never came, and then a purchase.
@@ -139,7 +144,10 @@ def assert_settled(crowd: Crowd) -> dict[str, int]:
     Returns how many ended in which state.
     """
     stack = crowd.stack
-    wait_until(lambda: not rows(stack, OPEN), "every payment to come to an end", seconds=SETTLED_SECONDS)
+    try:
+        wait_until(lambda: not rows(stack, OPEN), "every payment to come to an end", seconds=SETTLED_SECONDS)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {rows(stack, WHERE_THEY_STAND)}\n{stack.log_tails(40)}") from None
     wait_until(lambda: _differences(stack) == [], "the provider's books to agree", seconds=30)
     states = dict(rows(stack, "SELECT reference, state FROM checkout_payment"))
     assert {states[reference] for reference in crowd.told_paid} == {"captured"}
