@@ -10,7 +10,7 @@ from tests.faults.injectors.storm import Storm, inject, run_lane
 from tests.faults.recorder import NO_ANSWER, now
 
 # How many purchases come between two faults of a lane.
-BREATHS = {table.PROCESSES: 30, table.BROKER: 50, table.DATABASE: 100, table.OUTSIDE: 50}
+BREATHS = {table.PROCESSES: 30, table.BROKER: 25, table.DATABASE: 60, table.OUTSIDE: 40}
 
 
 async def roll_in_good_weather(storm: Storm) -> None:

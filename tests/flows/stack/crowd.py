@@ -114,6 +114,7 @@ class Crowd:
 
     def _come_back(self, shopper: Customer) -> str:
         """Look where the payment stands by now, and go through the challenge if there is one."""
+        wait_until(lambda: shopper.status().get("next"), "news on the status page", seconds=SETTLED_SECONDS)
         status = f"{self.stack.web_url}/checkout/{shopper.reference}/status/"
         page = shopper.follow(shopper.browser.open(status))
         if not self._is_ours(page.url):

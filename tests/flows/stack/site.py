@@ -15,6 +15,10 @@ from tests.support.stack import SERVICES, Stack
 from tests.support.waiting import wait_until
 
 SETTINGS = {
+    # A commit may succeed just as the database goes away: then nobody knows whether the provider was asked,
+    # and it is asked again only when what was sent should long have arrived.
+    "CHECKOUT_SETTLING_SECONDS": "20",
+    "CHECKOUT_INQUIRY_DELAYS": "[2, 5, 10, 15, 15, 15, 30]",
     "CHECKOUT_REPLY_BUDGET_SECONDS": "4",
     "CHECKOUT_RISK_PAYMENTS_PER_EMAIL": "1000000",
     "SANDBOX_SETTLE_SECONDS": "0.5",
