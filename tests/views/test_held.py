@@ -16,7 +16,7 @@ HELD = 40
 @pytest.fixture
 async def nobody_answers(shop, books, settings):
     """The broker is there and takes the command; no service reads it."""
-    settings.CHECKOUT_REPLY_BUDGET_SECONDS = 20
+    settings.CHECKOUT_REPLY_BUDGET_SECONDS = 50
     broker = get_broker()
     await broker.start()
     await broker.declare(broker.topology.service_queue("checkout"))

@@ -77,31 +77,31 @@ async def until_listening(reference):
 
 @pytest.fixture
 async def processing(shop, payment, settings):
-    """A payment about which there is nothing to tell yet."""
-    settings.CHECKOUT_REPLY_BUDGET_SECONDS = 20
+    """A payment about which there is nothing to tell yet, and a budget that is longer than any test."""
+    settings.CHECKOUT_REPLY_BUDGET_SECONDS = 60
     await in_thread(lambda: Payment.objects.update(state="processing"))
 
 
 async def test_a_poll_that_waits_is_answered_when_the_payment_is_decided(processing, checkout):
     path = checkout.path("status.json")
-    with checkout.client.started("GET", path, headers={"prefer": "wait=15"}) as exchange:
+    with checkout.client.started("GET", path, headers={"prefer": "wait=60"}) as exchange:
         await until_listening(checkout.reference)
         await moved(checkout.reference, "confirming")
         await moved(checkout.reference, "captured")
-        answer = await receive(exchange)
+        answer = await receive(exchange, 15)
     assert (answer.status, json.loads(answer.text)["state"]) == (200, "captured")
-    assert answer.headers["preference-applied"] == "wait=15"
+    assert answer.headers["preference-applied"] == "wait=60"
     assert "Prefer" in answer.headers["vary"]
     assert not listening(checkout.reference)
 
 
 async def test_with_what_it_knows_a_client_waits_for_any_change(processing, checkout):
     known = (await checkout.get("status.json")).headers["etag"]
-    headers = {"prefer": "wait=15", "if-none-match": known}
+    headers = {"prefer": "wait=60", "if-none-match": known}
     with checkout.client.started("GET", checkout.path("status.json"), headers=headers) as exchange:
         await until_listening(checkout.reference)
         await moved(checkout.reference, "confirming")
-        answer = await receive(exchange)
+        answer = await receive(exchange, 15)
     assert (answer.status, json.loads(answer.text)["state"]) == (202, "confirming")
 
 
