@@ -33,7 +33,7 @@ def production_is_reached_over_tls(**_kwargs: Any) -> Sequence[checks.CheckMessa
 
 @checks.register(checks.Tags.security, deploy=True)
 def production_is_no_try_out(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """A try-out pays with the sandbox, sends challenges over plain HTTP and knows passwords that are published."""
+    """A try-out pays with the sandbox, over plain HTTP, and its passwords are published."""
     if not conf.is_try_out:
         return []
     return [checks.Error("CHECKOUT_TRY_OUT is on.", id="checkout.E005")]

@@ -67,7 +67,7 @@ if DATABASES["default"]["ENGINE"].endswith("postgresql"):
     milliseconds = round(env.database_seconds * 1000)
     # A network or a server that falls silent must hold no thread, and a client that does so no lock.
     DATABASES["default"]["OPTIONS"] = {
-        # The same few hundred statements again and again: let the server plan each of them once per connection.
+        # The same few hundred statements again and again: the server plans each once per connection.
         "server_side_binding": True,
         "prepare_threshold": 3,
         "connect_timeout": 5,

@@ -41,7 +41,7 @@ def migrated_template() -> Iterator[str]:
 
 @pytest.fixture
 def new_database_connections(transactional_db: None) -> Iterator[None]:
-    """For what comes after a test that ends every connection to its database, this thread's own among them."""
+    """For what comes after a test that ends every connection to its database, this thread's too."""
     yield
     connection.close()
     connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL

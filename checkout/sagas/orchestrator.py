@@ -179,9 +179,7 @@ def _opened(saga: Saga) -> tuple[Definition, Any] | None:
         return None
 
 
-def _carry_out(
-    saga: Saga, decision: Decision[Any], message: Message, payment: Payment | None = None
-) -> None:
+def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: Payment | None = None) -> None:
     payment = payment or Payment.objects.select_for_update(no_key=True).get(pk=saga.payment_id)
     apply_decision(saga, payment, decision, message)
     if not _stays(saga, decision):

@@ -16,7 +16,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         del args, options
         if not conf.is_try_out:
-            raise CommandError("The sandbox is a development tool: it starts only where CHECKOUT_TRY_OUT is on.")
+            raise CommandError("The sandbox is a development tool: it starts only with CHECKOUT_TRY_OUT on.")
         configuration = Configuration()
         self.stdout.write(f"Sandbox (never real money) at {configuration.url}")
         serve(configuration)
