@@ -3,6 +3,8 @@
 
 const { poll, socket } = document.getElementById("payment-status").dataset;
 const DELAYS = [2000, 5000, 10_000];
+const SPREAD = 0.25; // pages that a restart has cut off at the same moment do not come back at the same moment
+const PATIENCE = "wait=8"; // RFC 7240: where there is no push, the answer itself may wait for news
 
 let pushes = null;
 let isLeaving = false;
@@ -24,7 +26,9 @@ function listen() {
 async function ask(count) {
   listen();
   try {
-    const response = await fetch(poll, { headers: { Accept: "application/json" }, cache: "no-store" });
+    const headers = { Accept: "application/json" };
+    if (pushes?.readyState !== WebSocket.OPEN) headers.Prefer = PATIENCE;
+    const response = await fetch(poll, { headers, cache: "no-store" });
     if (response.ok) go((await response.json()).next);
   } catch {
     // Offline, or the server is restarting: ask again.
@@ -33,7 +37,8 @@ async function ask(count) {
 }
 
 function askLater(count) {
-  setTimeout(ask, DELAYS[Math.min(count, DELAYS.length - 1)], count);
+  const delay = DELAYS[Math.min(count, DELAYS.length - 1)];
+  setTimeout(ask, delay * (1 - SPREAD + 2 * SPREAD * Math.random()), count);
 }
 
 listen();
