@@ -13,7 +13,7 @@ is_present() {
 }
 
 missing=
-for package in ${PACKAGES:-rabbitmq-server postgresql chromium nodejs npm faketime}; do
+for package in ${PACKAGES:-rabbitmq-server postgresql chromium nodejs npm faketime wrk}; do
     is_present "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
