@@ -9,8 +9,9 @@ class DealtWith(models.Model):
     """The mark: when, by whom, and what was done or why nothing need be."""
 
     dealt_with_at = models.DateTimeField(null=True, blank=True)
-    dealt_with_by = models.CharField(max_length=150, blank=True)
-    dealt_with_note = models.CharField(max_length=NOTE_LENGTH, blank=True)
+    # The database knows the defaults, too: processes of the version before write rows without these columns.
+    dealt_with_by = models.CharField(max_length=150, blank=True, default="", db_default="")
+    dealt_with_note = models.CharField(max_length=NOTE_LENGTH, blank=True, default="", db_default="")
 
     class Meta:
         abstract = True
