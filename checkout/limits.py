@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from checkout.draining import drain
 from checkout.problems import MALFORMED, TOO_LARGE, TOO_SLOW, Problem
 from checkout.security import REFUSED
 
@@ -15,6 +16,9 @@ Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks disagree on how to type these three
+
+# How much longer a body may take when the process is about to end.
+LAST_SECONDS = 1.0
 
 
 class BodyLimit:
@@ -52,9 +56,11 @@ class BodyLimit:
             raise _RefusedError(MALFORMED)
         if declared > self._max_bytes:
             raise _RefusedError(TOO_LARGE)
+        now = asyncio.get_running_loop().time
         try:
-            async with asyncio.timeout(self._read_seconds):
-                return await self._read(receive)
+            async with asyncio.timeout(self._read_seconds) as limit:
+                with drain.ends(lambda: limit.reschedule(now() + LAST_SECONDS)):
+                    return await self._read(receive)
         except TimeoutError:
             raise _RefusedError(TOO_SLOW) from None
 

@@ -131,6 +131,7 @@ class SecurityHeadersMiddleware(HybridMiddleware):
 
 # Identifiers with letters (UUIDs, sealed cards, tokens) may hold a long run of digits by chance.
 _IDENTIFIER = re.compile(r"[\w-]*[A-Za-z_][\w-]*")
+_PAYMENT = re.compile(r"/checkout/pay_[0-9a-f]{32}/")
 _UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
 
 
@@ -143,7 +144,9 @@ class CardNumberGuardMiddleware(HybridMiddleware):
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
         refused = getattr(request, "scope", {}).get(REFUSED)
         if refused:
-            return problems.respond(request, refused)
+            # No address is resolved for it, and yet a shopper should find back to the payment.
+            payment = _PAYMENT.match(request.path)
+            return problems.respond(request, refused, back=payment.group() if payment else "")
         try:
             request.get_host()
             if request.path.startswith("/notifications/"):

@@ -47,6 +47,7 @@ async def test_one_too_many_is_told_so_in_its_own_language(paying, checkout, set
         page = await checkout.get("status/")
         assert (page.status, page.headers["retry-after"]) == (status, "5")
         assert "<h1>Too " in page.text
+        assert f'href="{checkout.path()}"' in page.text
         document = await checkout.get("status/", headers={"accept": "application/json"})
         assert document.status == status
         assert document.headers["content-type"] == "application/problem+json"

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from asgiref.testing import ApplicationCommunicator
 
-from checkout import kept_submissions
+from checkout import kept_submissions, limits
 from checkout.conf import conf
 from checkout.database import in_thread
 from checkout.draining import Drain, drain
@@ -102,6 +102,15 @@ async def test_the_process_is_not_ready_any_more_and_lives(shop, client, begin):
     answer = await client.get("/readyz")
     assert (answer.status, json.loads(answer.text)["status"]) == (503, "ending")
     assert (await client.get("/livez")).status == 200
+
+
+async def test_a_body_that_does_not_come_keeps_no_process_from_ending(shop, checkout, begin, monkeypatch):
+    monkeypatch.setattr(limits, "LAST_SECONDS", 0.01)
+    monkeypatch.setattr(application._application, "_read_seconds", 60)
+    with checkout.client.started("POST", checkout.path("pay/"), data=b"x", whole=False) as exchange:
+        await asyncio.sleep(0)
+        begin()
+        assert (await receive(exchange, 15)).status == 408
 
 
 def test_a_drain_begins_once_and_only_those_who_still_wait_are_told():
