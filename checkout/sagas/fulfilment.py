@@ -75,10 +75,13 @@ def _void_told(data: PurchaseData, signal: str) -> D | None:
 
 
 def _reviewed(step: str, data: PurchaseData, signal: str) -> D | None:
-    """Staff have had a contradiction settled. Whether money that is held is taken is theirs to say, too."""
-    if signal == "review_held" and step in ("conflicted", "release_stock"):
+    """Staff have had a contradiction settled. Whether money that is held is taken is theirs to say, too.
+
+    One that was still asking must not hear "approved" after that: it would capture what staff have captured.
+    """
+    if signal == "review_held" and step in ("conflicted", "inquire", "release_stock"):
         return replace(confirm_order(with_changes(data, tries=0)), tells=True)
-    if signal == "review_released" and step in ("conflicted", "capture", "void"):
+    if signal == "review_released" and step in ("conflicted", "inquire", "capture", "void"):
         return release(data, events=())
     return None
 

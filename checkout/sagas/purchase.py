@@ -39,8 +39,8 @@ from checkout.sagas.purchase_data import D, PurchaseData
 # Longer than the return token lives, so that a last-second return is never overtaken.
 CHALLENGE_MARGIN = timedelta(seconds=30)
 
-# Notifications that may say how an open attempt has ended.
-HINTS = ("authorised", "refused", "captured", "cancelled", "expired")
+# Notifications that may say how an open attempt has ended, and that it was put aside meanwhile.
+HINTS = ("authorised", "refused", "captured", "cancelled", "expired", "conflicted")
 
 
 class Purchase:

@@ -54,3 +54,18 @@ def test_a_purchase_of_which_nothing_is_held_gives_its_stock_back(step: str) -> 
 def test_an_order_that_was_confirmed_is_called_off_when_nothing_is_held() -> None:
     saga = an_authorised_purchase(capture_operation=CAPTURE, email="").told("capture_accepted").answered()
     saga.ended("completed").ignores("review_held").told("review_released").asks("orders.cancel")
+
+
+def test_a_purchase_that_asks_again_in_an_hour_hears_of_the_contradiction_at_once() -> None:
+    saga = an_accepted_purchase().answered(outcome="unknown").told("conflicted").after(0)
+    saga.asks("payments.inquire").answered(outcome="conflicted").ended("parked")
+
+
+def test_a_purchase_that_was_still_asking_captures_nothing_after_the_review() -> None:
+    saga = an_accepted_purchase().answered(outcome="unknown").asks("payments.inquire")
+    saga.told("review_held").asks("orders.confirm").answered().asks("notifications.send_receipt")
+
+
+def test_a_purchase_that_was_still_asking_gives_its_stock_back_when_nothing_is_held() -> None:
+    saga = an_accepted_purchase().answered(outcome="unknown").asks("payments.inquire")
+    saga.told("review_released").asks("orders.release")
