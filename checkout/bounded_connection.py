@@ -20,7 +20,10 @@ GRACE_SECONDS = 2.0
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """Closes itself when an answer has not come in time; what was asked may have been carried out."""
+    """Closes itself when an answer has not come in time; what was asked may have been carried out.
+
+    And when what it has prepared does not fit the tables any more.
+    """
 
     def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
         """See ``psycopg.Connection``. Raises ``psycopg.OperationalError`` after ``conf.database_seconds``."""
@@ -31,4 +34,8 @@ class BoundedConnection(psycopg.Connection[Any]):
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()
+            raise
+        except psycopg.errors.FeatureNotSupported:
+            # A prepared statement whose table a migration has altered: it would fail whoever comes next, too.
+            self.pgconn.finish()
             raise

@@ -115,3 +115,22 @@ def end_connections() -> None:
         operator.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name]
         )
+
+
+@pytest.mark.postgresql
+def test_a_statement_whose_table_was_altered_fails_once_and_not_for_as_long_as_the_connection_lives():
+    table = "of_the_next_version"
+    select = f"SELECT id, name FROM {table}"  # noqa: S608
+    with psycopg.connect(environment.database_url(), autocommit=True) as staff:
+        staff.execute(f"CREATE TABLE {table} (id int, name varchar(10))".encode())
+        try:
+            with BoundedConnection.connect(environment.database_url(), autocommit=True) as connection:
+                connection.prepare_threshold = 1
+                for _ in range(3):
+                    connection.execute(select.encode())
+                staff.execute(f"ALTER TABLE {table} ALTER COLUMN name TYPE varchar(20)".encode())
+                with pytest.raises(psycopg.errors.FeatureNotSupported):
+                    connection.execute(select.encode())
+                assert connection.closed
+        finally:
+            staff.execute(f"DROP TABLE {table}".encode())
