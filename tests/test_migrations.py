@@ -27,4 +27,8 @@ def test_the_version_before_can_keep_a_dead_letter(before):
 
 
 def test_the_version_before_can_store_a_notification(before):
-    assert before("ProviderNotification").objects.create(account_id=rows.account().pk, digest="0", body="<x/>").pk
+    assert (
+        before("ProviderNotification")
+        .objects.create(account_id=rows.account().pk, digest="0", body="<x/>")
+        .pk
+    )
