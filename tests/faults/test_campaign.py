@@ -1,6 +1,6 @@
 """The fault campaign as a test, in its short form; `make faults` goes on for longer.
 
-On two cores it makes about four payments a second while things break. Three minutes of faults are too few for
+On two cores it makes about four payments a second while things break. Two minutes of faults are too few for
 all of them and for all crash points: CAMPAIGN_PAYMENTS=3000 pytest tests/faults takes its time, 0 leaves it out.
 """
 
@@ -14,9 +14,9 @@ import pytest
 from tests.faults.injectors.table import BY_THE_SANDBOX, FAULTS, ROLLING_RESTART
 from tests.support.program import ROOT
 
-PAYMENTS = os.environ.get("CAMPAIGN_PAYMENTS", "500")
+PAYMENTS = os.environ.get("CAMPAIGN_PAYMENTS", "400")
 IS_SHORT = "CAMPAIGN_PAYMENTS" not in os.environ
-SHORT = ("--at-most", "3")
+SHORT = ("--at-most", "2")
 NUMBERS = {f"F{number}" for number in range(1, 26)}
 
 
