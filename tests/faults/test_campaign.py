@@ -1,7 +1,7 @@
 """The fault campaign as a test, in its short form; `make faults` goes on for longer.
 
-On two cores it makes about four payments a second while things break. Two minutes of faults are too few for
-all of them and for all crash points: CAMPAIGN_PAYMENTS=3000 pytest tests/faults takes its time, 0 leaves it out.
+On two cores it makes about four payments a second while things break. Two minutes are too few for all faults
+and crash points: CAMPAIGN_PAYMENTS=3000 pytest tests/faults takes the time for them, 0 leaves it out.
 """
 
 import json
