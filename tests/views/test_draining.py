@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -142,3 +143,19 @@ async def test_a_card_is_passed_on_before_the_connection_to_the_broker_is_closed
     handled = await in_thread(InboxMessage.objects.filter(type="checkout.submit_payment").count)
     assert handled + len(server.queues["checkout.commands.checkout"]) == 1
     assert not drain.has_begun
+
+
+async def test_whose_time_is_up_at_this_very_moment_keeps_nobody_else_from_being_told(
+    processing, checkout, settings, begin
+):
+    settings.CHECKOUT_REPLY_BUDGET_SECONDS = 0.2
+    told = []
+    with checkout.client.started("GET", checkout.path("status.json"), headers={"prefer": "wait=9"}) as poll:
+        await until_listening(checkout.reference)
+        with drain.ends(lambda: told.append("everybody else")):
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.2, begin)
+            # A loop that is held up finds the end of the poll and of the process due at once.
+            loop.call_soon(time.sleep, 0.3)
+            assert (await receive(poll, 15)).status == 202
+    assert told == ["everybody else"]

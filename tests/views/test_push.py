@@ -1,10 +1,15 @@
 """Status pushes over a WebSocket, through the whole application."""
 
+import asyncio
+
 import pytest
 from channels.layers import get_channel_layer
 
 from checkout import operations
+from checkout.consumers import StatusConsumer
 from checkout.database import in_thread
+from checkout.draining import drain
+from checkout.messaging.broker import get_broker
 from checkout.models import Payment
 from tests.support.sockets import Socket
 
@@ -98,3 +103,31 @@ async def test_an_open_websocket_asks_the_database_nothing(shop, payment, socket
         assert await socket.told() == {"state": "processing", "next": None}
         await socket.say("anything")
         await socket.disconnect()
+
+
+async def test_a_socket_that_breaks_while_it_is_told_something_leaves_nothing_behind(payment, shop):
+    messages = [{"type": "websocket.connect"}]
+    is_broken = asyncio.Event()
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await is_broken.wait()
+        return {"type": "websocket.disconnect", "code": 1006}
+
+    async def send(message):
+        if "captured" in message.get("text", ""):
+            raise OSError  # as servers do once the connection is gone
+        if message["type"] == "websocket.send":
+            asyncio.get_running_loop().create_task(push(payment.reference, "captured"))
+
+    scope = {
+        "type": "websocket",
+        "url_route": {"kwargs": {"reference": payment.reference}},
+        "query_string": f"token={operations.status_token(payment.reference)}".encode(),
+    }
+    before = dict(drain._waiting)
+    with pytest.raises(OSError):
+        await StatusConsumer.as_asgi()(scope, receive, send)
+    assert drain._waiting == before
+    assert not get_broker("memory://").node.channels.members.of(f"payment.{payment.reference}")
