@@ -3,8 +3,9 @@
 Used on the event loop that serves the process.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 
 class Drain:
@@ -37,6 +38,15 @@ class Drain:
             yield
         finally:
             del self._waiting[key]
+
+    def shortens(self, limit: asyncio.Timeout, *, to_seconds: float) -> AbstractContextManager[None]:
+        """Inside this context ``limit`` ends so long after the drain begins, unless its time is up before."""
+
+        def shorten() -> None:
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time() + to_seconds)
+
+        return self.ends(shorten)
 
 
 drain = Drain()

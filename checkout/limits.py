@@ -56,10 +56,9 @@ class BodyLimit:
             raise _RefusedError(MALFORMED)
         if declared > self._max_bytes:
             raise _RefusedError(TOO_LARGE)
-        now = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(self._read_seconds) as limit:
-                with drain.ends(lambda: limit.reschedule(now() + LAST_SECONDS)):
+                with drain.shortens(limit, to_seconds=LAST_SECONDS):
                     return await self._read(receive)
         except TimeoutError:
             raise _RefusedError(TOO_SLOW) from None

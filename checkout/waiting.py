@@ -98,10 +98,9 @@ async def news(
         return payment
     layer = get_channel_layer()
     group, channel = operations.group_of(reference), await layer.new_channel()
-    now = asyncio.get_running_loop().time
     try:
         async with asyncio.timeout(budget_seconds) as limit:
-            with drain.ends(lambda: limit.reschedule(now())):
+            with drain.shortens(limit, to_seconds=0):
                 await layer.group_add(group, channel)
                 # Joined first and read then, so that no change falls between.
                 while not is_news((payment := await in_thread(operations.payment_view, reference)).state):
