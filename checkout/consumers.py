@@ -30,6 +30,16 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         super().__init__(*args, **kwargs)
         self._until_closed = ExitStack()
         self._leaving: asyncio.Future[None] | None = None
+        self.group = ""
+
+    async def __call__(self, *args: Any) -> None:
+        """Leave nothing behind, also when the connection breaks while something is being sent."""
+        try:
+            await super().__call__(*args)
+        finally:
+            self._until_closed.close()
+            if self.group:
+                await self.channel_layer.group_discard(self.group, self.channel_name)
 
     async def connect(self) -> None:
         """Join first and read then, so that no change falls between."""
@@ -46,11 +56,6 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         await self.accept()
         await self._tell(payment.state)
         self._until_closed.enter_context(drain.ends(self._leave))
-
-    async def disconnect(self, code: int) -> None:
-        """Leave the group; leaving one that was never joined is harmless."""
-        self._until_closed.close()
-        await self.channel_layer.group_discard(self.group, self.channel_name)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Ignore what a page says: it has nothing to say here."""
