@@ -22,7 +22,8 @@ SANDBOX_CREDENTIALS = {
 class Environment(BaseSettings):
     """Everything that differs between installations. Names are the environment variables' names."""
 
-    model_config = SettingsConfigDict(extra="ignore")
+    # What is wrong is named without its value, which may be a secret.
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     debug: bool = Field(default=True, alias="DEBUG")
     try_out: bool = Field(default_factory=lambda data: data["debug"], alias="CHECKOUT_TRY_OUT")

@@ -2,6 +2,9 @@
 
 import pytest
 from django.core.checks import run_checks
+from pydantic import ValidationError
+
+from payments_gateway.environment import DEVELOPMENT_KEY, Environment
 
 
 def complaints() -> set[str]:
@@ -14,6 +17,15 @@ def _production(settings) -> None:
     settings.BROKER_URL = "amqps://broker.example/"
     settings.PUBLIC_URL = "https://pay.example"
     settings.CHECKOUT_TRY_OUT = False
+
+
+def test_settings_that_are_wrong_are_named_without_the_secrets_among_them(monkeypatch):
+    monkeypatch.setenv("DEBUG", "false")
+    monkeypatch.delenv("CHECKOUT_TRY_OUT", raising=False)
+    monkeypatch.setenv("CHECKOUT_PROVIDER_CREDENTIALS", '{"acme": {"password": "swordfish"}}')
+    with pytest.raises(ValidationError, match="SECRET_KEY must be set") as refused:
+        Environment(SECRET_KEY=DEVELOPMENT_KEY)
+    assert "swordfish" not in str(refused.value)
 
 
 def test_the_defaults_are_fit_for_production():
