@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from checkout.models import Attempt
 from checkout.providers.memory import MemoryProvider
@@ -57,6 +58,14 @@ def test_it_exits_with_2_when_the_provider_does_not_answer(paid, monkeypatch):
     with pytest.raises(SystemExit) as ended:
         call_command("reconcile")
     assert ended.value.code == 2
+
+
+def test_it_exits_with_2_when_our_own_books_cannot_be_read(account):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE checkout_reconciliation RENAME TO elsewhere")
+    with pytest.raises(CommandError, match="Our books cannot be read") as refused:
+        call_command("reconcile")
+    assert refused.value.returncode == 2
 
 
 @pytest.mark.parametrize("arguments", [["--account", "nobody"], ["--since", "yesterday"]])

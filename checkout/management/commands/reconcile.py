@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from checkout.models import Difference, ProviderAccount, Reconciliation
@@ -20,7 +22,7 @@ class Command(BaseCommand):
 
     help = (
         "Compares our sums with the providers', to the minor unit. Exits with 0 if there is no difference,"
-        " 1 if there is one, 2 if a provider could not be asked."
+        " 1 if there is one, 2 if a provider could not be asked or our books not be read."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -32,12 +34,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit with 0 if the books agree."""
         since = _moment(options["since"]) if options["since"] else None
-        accounts = ProviderAccount.objects.order_by("code")
-        if options["account"]:
-            accounts = accounts.filter(code=options["account"])
-            if not accounts:
-                raise CommandError(f"There is no account {options['account']!r}.", returncode=NOT_POSSIBLE)
-        runs = [(account, *reconcile_account(account, since)) for account in accounts]
+        try:
+            runs = [
+                (account, *reconcile_account(account, since)) for account in _accounts(options["account"])
+            ]
+        except DatabaseError as error:
+            raise CommandError(f"Our books cannot be read: {error}", returncode=NOT_POSSIBLE) from error
         if options["json"]:
             self.stdout.write(json.dumps({"accounts": [_as_json(*run) for run in runs]}, indent=2))
         else:
@@ -64,6 +66,16 @@ class Command(BaseCommand):
             f"{run.in_progress} in progress, {run.untold} orders not told by the provider, "
             f"{run.unanswered} questions unanswered."
         )
+
+
+def _accounts(code: str | None) -> QuerySet[ProviderAccount]:
+    accounts = ProviderAccount.objects.order_by("code")
+    if not code:
+        return accounts
+    accounts = accounts.filter(code=code)
+    if not accounts:
+        raise CommandError(f"There is no account {code!r}.", returncode=NOT_POSSIBLE)
+    return accounts
 
 
 def _moment(text: str) -> datetime:
