@@ -162,6 +162,12 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_COOKIES else 0
 CSRF_TRUSTED_ORIGINS = [env.public_url]
 CSRF_FAILURE_VIEW = "checkout.views.errors.csrf_failure"
+SILENCED_SYSTEM_CHECKS = [
+    "security.W002",  # checkout.security sends X-Frame-Options
+    "security.W005",  # what else the domain serves is not ours to bind to TLS
+    "security.W008",  # who ends TLS in front of us redirects to it
+    "security.W021",  # as W005
+]
 
 if env.try_out:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"

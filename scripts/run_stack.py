@@ -30,6 +30,8 @@ def main() -> int:
             for command in (["migrate", "--verbosity=0"], ["load_example"]):
                 report(f"manage.py {command[0]}")
                 subprocess.run([sys.executable, "manage.py", *command], env=environment, check=True)
+            if not os.environ.get("DATABASE_URL"):
+                report(f"For manage.py beside it: DATABASE_URL={environment['DATABASE_URL']}")
             report("The gateway will be at http://localhost:8000; Ctrl-C stops everything")
             return run([sys.executable, "-m", "honcho", "start"], environment)
     except ServiceError as error:
