@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from django.db import DatabaseError
+from django.db import Error
 from django.utils import timezone
 
 from checkout.messaging.outbox import AbstractOutboxMessage
@@ -58,7 +58,7 @@ class Marker:
 
         try:
             await self._in_thread(update)
-        except DatabaseError:
+        except Error:
             log.warning("published messages not marked yet", count=len(batch), exc_info=True)
             return False
         del self._waiting[: len(batch)]
