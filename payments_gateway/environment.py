@@ -103,6 +103,12 @@ class Environment(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _production_shows_nobody_its_insides(self) -> "Environment":
+        if not self.try_out and self.debug:
+            raise ValueError("DEBUG must be off for anything but a try-out")
+        return self
+
+    @model_validator(mode="after")
     def _production_does_not_crash_on_request(self) -> "Environment":
         if not self.try_out and self.crash_at:
             raise ValueError("CHECKOUT_CRASH_AT is for tests: CHECKOUT_TRY_OUT must be on")

@@ -28,6 +28,14 @@ def test_settings_that_are_wrong_are_named_without_the_secrets_among_them(monkey
     assert "swordfish" not in str(refused.value)
 
 
+def test_pages_for_developers_which_show_what_was_posted_are_for_try_outs_only(monkeypatch):
+    monkeypatch.delenv("DEBUG", raising=False)
+    monkeypatch.setenv("CHECKOUT_TRY_OUT", "false")
+    with pytest.raises(ValidationError, match="DEBUG must be off"):
+        Environment(SECRET_KEY="of-its-own")
+    assert not Environment(SECRET_KEY="of-its-own", DEBUG=False).debug
+
+
 def test_the_defaults_are_fit_for_production():
     assert complaints() == set()
 
