@@ -26,7 +26,10 @@ def main() -> int:
     stop_on_signals()
     subprocess.run(["scripts/install_packages.sh"], check=False)
     try:
-        with services(keep=Path(os.environ.get("DATA", ROOT / ".local")), require=True) as environment:
+        folder = Path(os.environ.get("DATA", ROOT / ".local")).resolve()
+        with services(keep=folder, require=True) as environment:
+            # A provider that had forgotten the payments that we remember would differ from our books.
+            environment.setdefault("SANDBOX_BOOKS", str(folder / "sandbox" / "books.sqlite3"))
             for command in (["migrate", "--verbosity=0"], ["load_example"]):
                 report(f"manage.py {command[0]}")
                 subprocess.run([sys.executable, "manage.py", *command], env=environment, check=True)
