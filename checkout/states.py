@@ -109,7 +109,7 @@ PAYMENT_EDGES = (
     _edge("submitted", (P.OPEN, P.REFUSED), P.PROCESSING, Actor.SHOPPER),
     _edge("challenge_required", (P.PROCESSING, P.CONFIRMING), P.CHALLENGE_REQUIRED, Actor.SAGA),
     _edge("challenge_returned", (P.CHALLENGE_REQUIRED,), P.PROCESSING, Actor.SHOPPER),
-    _edge("outcome_unknown", (P.PROCESSING, P.CHALLENGE_REQUIRED), P.CONFIRMING, Actor.SAGA),
+    _edge("outcome_unknown", (P.PROCESSING, P.CHALLENGE_REQUIRED, P.VOID_PENDING), P.CONFIRMING, Actor.SAGA),
     # One that is captured automatically is only called authorised when its capture was accepted.
     _edge("authorised", LIVE, P.AUTHORISED, Actor.SAGA, Actor.PROVIDER),
     _edge("refused", LIVE, P.REFUSED, Actor.SAGA, Actor.PROVIDER),

@@ -8,7 +8,7 @@ from typing import Any
 
 from checkout.commands import PaymentTold
 from checkout.messaging.service import Message
-from checkout.models import Attempt, Fact, Payment, Saga, Waiter
+from checkout.models import Attempt, Fact, Operation, Payment, Saga, Waiter
 from checkout.models.sums import sums_of
 from checkout.sagas.definition import Decision
 from checkout.states import COUNTED, Actor, PaymentState, attempt_machine, payment_machine
@@ -25,7 +25,7 @@ def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], messag
         _move_attempt(saga, event)
     for event in decision.events:
         move_payment(payment, event, Actor.SAGA, message, refusal_reason=decision.refusal_reason)
-    if decision.counts:
+    if decision.counts and not _is_part_of_an_undoing(saga):
         _follow_sums(payment, message)
 
 
@@ -68,6 +68,14 @@ def _follow_sums(payment: Payment, message: Message) -> None:
         _record_not_applied(payment, target, Actor.SAGA)
     else:
         move_payment(payment, event, Actor.SAGA, message)
+
+
+def _is_part_of_an_undoing(saga: Saga) -> bool:
+    """Whether it voids what its purchase could not capture, which says itself where the payment stands.
+
+    By its sums alone the payment would count as authorised again, and so as paid, when the void is refused.
+    """
+    return saga.kind == Operation.Kind.VOID and saga.parent is not None and saga.parent.step == "void"
 
 
 def _move_attempt(saga: Saga, event: str) -> None:

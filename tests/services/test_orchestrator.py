@@ -10,7 +10,7 @@ from checkout.commands import CompleteChallenge, PassDeadline, ResumeSaga, Start
 from checkout.errors import OperationRejected
 from checkout.messaging.envelope import Envelope, Reply, new_message_id
 from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.operations import cancel_payment, request_void, resume_saga
+from checkout.operations import available, cancel_payment, request_void, resume_saga
 from checkout.providers.memory_books import Order, OrderState
 from checkout.services.checkout import service
 from checkout.states import PaymentState
@@ -143,6 +143,22 @@ def test_a_refused_capture_voids_releases_and_ends_compensated(capturing):
     assert capturing.status == Status.COMPENSATED
     facts = Fact.objects.values_list("kind", flat=True)
     assert not {"authorised", "capture_requested"} & set(facts), "nobody was ever told that it was paid"
+
+
+def test_a_void_that_is_refused_after_all_makes_no_good_news_of_a_refused_capture(capturing):
+    settle(Operation.State.REFUSED)
+    answered(child_of(capturing), outcome="refused")
+    void, operations = child_of(capturing), Operation.objects.filter(kind="void")
+    operations.update(state=Operation.State.PENDING)
+    answered(void, outcome="pending")
+    assert state() == PaymentState.VOID_PENDING
+    operations.update(state=Operation.State.REFUSED)
+    pass_deadline(void)
+    answered(void, outcome="refused")
+    capturing.refresh_from_db()
+    assert (capturing.status, capturing.step) == (Status.PARKED, "void")
+    assert state() == PaymentState.CONFIRMING
+    assert available(capturing.payment.reference).can_be_voided
 
 
 def test_a_parked_child_parks_its_parent_and_both_go_on_when_one_is_resumed(capturing):
