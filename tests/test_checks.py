@@ -2,7 +2,7 @@
 
 import pytest
 from django.core.checks import run_checks
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from payments_gateway.environment import DEVELOPMENT_KEY, Environment
 
@@ -24,7 +24,7 @@ def test_settings_that_are_wrong_are_named_without_the_secrets_among_them(monkey
     monkeypatch.delenv("CHECKOUT_TRY_OUT", raising=False)
     monkeypatch.setenv("CHECKOUT_PROVIDER_CREDENTIALS", '{"acme": {"password": "swordfish"}}')
     with pytest.raises(ValidationError, match="SECRET_KEY must be set") as refused:
-        Environment(SECRET_KEY=DEVELOPMENT_KEY)
+        Environment(SECRET_KEY=SecretStr(DEVELOPMENT_KEY))
     assert "swordfish" not in str(refused.value)
 
 
@@ -32,8 +32,8 @@ def test_pages_for_developers_which_show_what_was_posted_are_for_try_outs_only(m
     monkeypatch.delenv("DEBUG", raising=False)
     monkeypatch.setenv("CHECKOUT_TRY_OUT", "false")
     with pytest.raises(ValidationError, match="DEBUG must be off"):
-        Environment(SECRET_KEY="of-its-own")
-    assert not Environment(SECRET_KEY="of-its-own", DEBUG=False).debug
+        Environment(SECRET_KEY=SecretStr("of-its-own"))
+    assert not Environment(SECRET_KEY=SecretStr("of-its-own"), DEBUG=False).debug
 
 
 def test_the_defaults_are_fit_for_production():
