@@ -10,7 +10,7 @@ from checkout.commands import CompleteChallenge, PassDeadline, ResumeSaga, Start
 from checkout.errors import OperationRejected
 from checkout.messaging.envelope import Envelope, Reply, new_message_id
 from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.operations import available, cancel_payment, request_void, resume_saga
+from checkout.operations import cancel_payment, resume_saga
 from checkout.providers.memory_books import Order, OrderState
 from checkout.services.checkout import service
 from checkout.states import PaymentState
@@ -127,40 +127,6 @@ def test_a_capture_of_unknown_outcome_keeps_the_purchase_waiting(capturing):
     assert not Fact.objects.filter(kind__endswith="_not_applied").exists(), "hearing it again is no news"
 
 
-def test_a_refused_capture_voids_releases_and_ends_compensated(capturing):
-    settle(Operation.State.REFUSED)
-    assert types(answered(child_of(capturing), outcome="refused")) == ["payments.void"]
-    void = child_of(capturing)
-    assert (void.kind, state()) == ("void", PaymentState.PROCESSING)
-    Operation.objects.filter(kind="void").update(state=Operation.State.PENDING)
-    assert types(answered(void, outcome="pending")) == []
-    assert state() == PaymentState.VOID_PENDING
-    Operation.objects.filter(kind="void").update(state=Operation.State.DONE)
-    pass_deadline(void)
-    assert types(answered(void, outcome="approved")) == ["orders.release"]
-    assert state() == PaymentState.VOIDED
-    answered(capturing)
-    assert capturing.status == Status.COMPENSATED
-    facts = Fact.objects.values_list("kind", flat=True)
-    assert not {"authorised", "capture_requested"} & set(facts), "nobody was ever told that it was paid"
-
-
-def test_a_void_that_is_refused_after_all_makes_no_good_news_of_a_refused_capture(capturing):
-    settle(Operation.State.REFUSED)
-    answered(child_of(capturing), outcome="refused")
-    void, operations = child_of(capturing), Operation.objects.filter(kind="void")
-    operations.update(state=Operation.State.PENDING)
-    answered(void, outcome="pending")
-    assert state() == PaymentState.VOID_PENDING
-    operations.update(state=Operation.State.REFUSED)
-    pass_deadline(void)
-    answered(void, outcome="refused")
-    capturing.refresh_from_db()
-    assert (capturing.status, capturing.step) == (Status.PARKED, "void")
-    assert state() == PaymentState.CONFIRMING
-    assert available(capturing.payment.reference).can_be_voided
-
-
 def test_a_parked_child_parks_its_parent_and_both_go_on_when_one_is_resumed(capturing):
     child = child_of(capturing)
     answered_with_an_error(child)
@@ -181,41 +147,12 @@ def test_a_parked_child_that_goes_on_takes_its_parent_along(capturing):
     assert (capturing.status, capturing.step) == (Status.RUNNING, "confirm_order")
 
 
-def test_a_purchase_whose_void_was_refused_sends_another_one_when_resumed(capturing):
-    settle(Operation.State.REFUSED)
-    answered(child_of(capturing), outcome="refused")
-    settle(Operation.State.REFUSED)
-    answered(child_of(capturing), outcome="refused")
-    capturing.refresh_from_db()
-    assert (capturing.step, capturing.status) == ("void", Status.PARKED)
-    assert types(resume(capturing)) == ["payments.void"]
-    assert capturing.status == Status.RUNNING
-    assert Operation.objects.filter(kind="void").count() == 2
-
-
 @pytest.mark.parametrize(("end", "goes_on_to"), [("completed", "confirm_order"), ("compensated", "void")])
 def test_a_child_that_ended_unheard_says_so_again_when_its_parent_is_resumed(capturing, end, goes_on_to):
     Saga.objects.filter(parent=capturing).update(status=end)
     Saga.objects.filter(pk=capturing.pk).update(status=Status.PARKED)
     resume(capturing)
     assert (capturing.status, capturing.step) == (Status.RUNNING, goes_on_to)
-
-
-def test_a_void_by_staff_frees_a_purchase_whose_own_void_was_refused(capturing):
-    settle(Operation.State.REFUSED)
-    answered(child_of(capturing), outcome="refused")
-    settle(Operation.State.REFUSED)
-    answered(child_of(capturing), outcome="refused")
-    capturing.refresh_from_db()
-    assert (capturing.status, capturing.step) == (Status.PARKED, "void")
-    asked = request_void(capturing.payment.reference, by="ada")
-    deliver_row("checkout.start_operation")
-    void = Saga.objects.get(key=asked.reference)
-    Operation.objects.filter(reference=asked.reference).update(state=Operation.State.DONE)
-    assert types(answered(void, outcome="approved")) == ["orders.release"]
-    assert state() == PaymentState.VOIDED
-    capturing.refresh_from_db()
-    assert (capturing.status, capturing.step) == (Status.RUNNING, "release_stock")
 
 
 def test_a_contradiction_that_comes_after_the_purchase_has_ended_reaches_the_payment(purchase, books):
