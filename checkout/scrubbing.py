@@ -15,6 +15,8 @@ SECRET = "[secret]"  # noqa: S105 - the mask, not a secret
 # long order number would hold a card number by chance.
 _GROUPS = re.compile(r"(?<!\d)\d+(?:[ \u00a0-]{1,2}\d+)*")
 _GROUP = re.compile(r"\d+")
+# The shortest card number has 13 digits, of any script; most texts have fewer in all.
+_DIGITS_ENOUGH = re.compile(r"(?:\D*+\d){13}")
 # References, digests and UUIDs are hexadecimal: one in two thousand would pass for a card number, and a
 # payment with such a name would be refused at its return.
 _HEXADECIMAL = re.compile(
@@ -63,6 +65,8 @@ def _passes_luhn(digits: str) -> bool:
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield where card numbers begin and end in ``text``."""
+    if not has_digits_enough(text):
+        return
     text = _HEXADECIMAL.sub(lambda found: "x" * len(found.group()), text)
     for run in _GROUPS.finditer(text):
         groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
@@ -86,6 +90,11 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
 def _lengths(prefix: str) -> frozenset[int]:
     """Return how long the numbers are that begin with these digits, of any scheme."""
     return frozenset().union(*(lengths for pattern, lengths in _SCHEMES if pattern.match(prefix)))
+
+
+def has_digits_enough(text: str) -> bool:
+    """Whether ``text`` has as many digits in all, wherever they are, as the shortest card number."""
+    return _DIGITS_ENOUGH.match(text) is not None
 
 
 def contains_card_number(text: str) -> bool:

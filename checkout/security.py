@@ -5,7 +5,7 @@ Both run on the event loop as well as in threads and block neither.
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 from urllib.parse import unquote_plus
 
@@ -16,7 +16,7 @@ from django.http.multipartparser import MultiPartParserError
 
 from checkout import problems
 from checkout.conf import conf
-from checkout.scrubbing import contains_card_number
+from checkout.scrubbing import contains_card_number, has_digits_enough
 
 # In the ASGI scope: why the request was not let in, or its body not read (see admission.py and limits.py).
 REFUSED = "checkout.refused"
@@ -31,17 +31,24 @@ class ContentSecurity:
     back office) may run our own files.
     """
 
+    _STRICT: Mapping[str, list[str]] = {
+        "default-src": ["'none'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    }
+
     def __init__(self) -> None:
         self._nonce = ""
-        self._sources = {
-            "default-src": ["'none'"],
-            "style-src": ["'self'"],
-            "img-src": ["'self'", "data:"],
-            "connect-src": ["'self'"],
-            "form-action": ["'self'"],
-            "frame-ancestors": ["'none'"],
-            "base-uri": ["'none'"],
-        }
+        self._sources = self._STRICT
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the page has allowed nothing."""
+        return self._sources is self._STRICT and not self._nonce
 
     @property
     def nonce(self) -> str:
@@ -52,7 +59,9 @@ class ContentSecurity:
     def allow(self, directive: str, *sources: str) -> None:
         """Allow further sources."""
         known = [source for source in self._sources.get(directive, []) if source != "'none'"]
-        self._sources[directive] = known + [source for source in sources if source not in known]
+        added = [source for source in sources if source not in known]
+        # Never in place: all policies begin with the same sources.
+        self._sources = {**self._sources, directive: known + added}
 
     @property
     def frame_options(self) -> str:
@@ -112,21 +121,27 @@ class SecurityHeadersMiddleware(HybridMiddleware):
 
     def after(self, request: HttpRequest, response: HttpResponseBase) -> None:
         policy = content_security(request)
-        headers = {
-            "Content-Security-Policy": str(policy),
-            "X-Frame-Options": policy.frame_options,
-            "X-Content-Type-Options": "nosniff",
-            # Not `no-referrer`: it makes browsers send `Origin: null` with our own forms, which CSRF
-            # protection refuses. Other sites are told nothing either way.
-            "Referrer-Policy": "same-origin",
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-        }
-        if conf.public_url.startswith("https://"):
-            headers["Strict-Transport-Security"] = "max-age=31536000"
-        for name, value in headers.items():
+        for name, value in (_STRICT_HEADERS if policy.is_strict else _headers_of(policy)).items():
             response.headers.setdefault(name, value)
+        if conf.public_url.startswith("https://"):
+            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+
+
+def _headers_of(policy: ContentSecurity) -> dict[str, str]:
+    return {
+        "Content-Security-Policy": str(policy),
+        "X-Frame-Options": policy.frame_options,
+        "X-Content-Type-Options": "nosniff",
+        # Not `no-referrer`: it makes browsers send `Origin: null` with our own forms, which CSRF
+        # protection refuses. Other sites are told nothing either way.
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    }
+
+
+_STRICT_HEADERS = _headers_of(ContentSecurity())
 
 
 # Identifiers with letters (UUIDs, sealed cards, tokens) may hold a long run of digits by chance.
@@ -155,7 +170,7 @@ class CardNumberGuardMiddleware(HybridMiddleware):
         except _UNREADABLE:
             request._mark_post_parse_error()  # type: ignore[attr-defined]  # else each look at POST raises again
             return problems.respond(request, problems.MALFORMED)
-        if contains_card_number(_IDENTIFIER.sub(" ", text)):
+        if has_digits_enough(text) and contains_card_number(_IDENTIFIER.sub(" ", text)):
             return problems.respond(request, problems.CARD_NUMBER)
         return None
 

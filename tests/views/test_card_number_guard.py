@@ -1,0 +1,115 @@
+"""The guard refuses a card number however it is sent, and nothing that merely has as many digits."""
+
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checkout.security import CardNumberGuardMiddleware, SecurityHeadersMiddleware, content_security
+
+# Public test numbers; the first one has as few digits as a card number can have.
+CARDS = ["4911830000000", "4444333322221111", "343434343434343", "4000000000000000006"]
+SCRIPTS = {"ASCII": ord("0"), "full-width": 0xFF10, "Arabic-Indic": 0x0660, "Devanagari": 0x0966}
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=b"
+
+cards = st.sampled_from(CARDS)
+scripts = st.sampled_from(sorted(SCRIPTS))
+separators = st.sampled_from(["", " ", "-", "\u00a0", "  ", " -"])
+words = st.text(st.sampled_from("abc xyz.,:/é"), max_size=20)
+
+
+def written(card, separator, script):
+    digits = [chr(SCRIPTS[script] + int(digit)) for digit in card]
+    return separator.join(digits)
+
+
+def is_refused(query="", body="", content_type=FORM):
+    """What the middleware says of a request; nobody is behind it."""
+    if body:
+        request = RequestFactory().post(f"/checkout/?{query}", body.encode(), content_type=content_type)
+    else:
+        request = RequestFactory().get(f"/checkout/?{query}")
+    chain = SecurityHeadersMiddleware(CardNumberGuardMiddleware(lambda _request: HttpResponse()))
+    response = chain(request)
+    assert response.status_code in (200, 400)
+    return response.status_code == 400
+
+
+def multipart(value):
+    return f'--b\r\nContent-Disposition: form-data; name="n"\r\n\r\n{value}\r\n--b--\r\n'
+
+
+@settings(deadline=None)
+@given(cards, separators, scripts, words, words)
+def test_a_card_number_is_refused_in_every_kind_of_body(card, separator, script, before, after):
+    value = f"{before} {written(card, separator, script)} {after}"
+    assert is_refused(body=f"n={quote_plus(value)}")
+    assert is_refused(body=f"n={quote(value, safe='')}")
+    assert is_refused(body=json.dumps({"n": value}, ensure_ascii=False), content_type="application/json")
+    assert is_refused(body=multipart(value), content_type=MULTIPART)
+    assert is_refused(body=value, content_type="text/plain")
+
+
+@settings(deadline=None)
+@given(cards, separators, scripts)
+def test_a_card_number_is_refused_in_an_address(card, separator, script):
+    value = written(card, separator, script)
+    assert is_refused(query=f"n={quote_plus(value)}")
+    assert is_refused(query=f"n={quote(value, safe='')}", body="n=1")
+
+
+@settings(deadline=None)
+@given(cards)
+def test_a_card_number_is_refused_with_each_digit_percent_encoded(card):
+    encoded = "".join(f"%{ord(digit):02X}" for digit in card)
+    assert is_refused(query=f"n={encoded}")
+    assert is_refused(body=f"n={encoded}")
+
+
+@settings(deadline=None)
+@given(cards, words)
+def test_a_card_number_in_one_field_is_refused_among_others(card, word):
+    assert is_refused(body=f"a=1&b={quote_plus(word)}&c={card}&d=2")
+    assert is_refused(body=json.dumps([1, {"a": word}, {"b": [int(card)]}]), content_type="application/json")
+
+
+@settings(deadline=None)
+@given(cards, st.integers(min_value=7, max_value=12))
+def test_digits_of_different_fields_make_no_card_number(card, cut):
+    first, second = card[:cut], card[cut:]
+    assert not is_refused(body=f"a={first}&b={second}")
+    assert not is_refused(query=f"a={first}", body=f"b={second}")
+    assert not is_refused(body=json.dumps([first, second]), content_type="application/json")
+
+
+@pytest.mark.parametrize(
+    "body", ["", "n=491183000000", "n=4444333322221112", "n=pay_44443333222211110000444433332222", "n=éàü"]
+)
+def test_what_holds_no_card_number_passes(body):
+    assert not is_refused(body=body)
+
+
+def headers_after(allow):
+    def view(request):
+        allow(content_security(request))
+        return HttpResponse()
+
+    return SecurityHeadersMiddleware(view)(RequestFactory().get("/")).headers
+
+
+def test_what_one_page_allows_no_other_page_has():
+    strict = dict(headers_after(lambda _policy: None))
+    opened = headers_after(lambda policy: policy.allow("frame-ancestors", "'self'"))
+    scripted = headers_after(lambda policy: policy.nonce)
+    assert opened["X-Frame-Options"] == "SAMEORIGIN"
+    assert "frame-ancestors 'self'" in opened["Content-Security-Policy"]
+    assert "'nonce-" in scripted["Content-Security-Policy"]
+    assert dict(headers_after(lambda _policy: None)) == strict
+    assert strict["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in strict["Content-Security-Policy"]
+    assert "nonce" not in strict["Content-Security-Policy"]
