@@ -161,8 +161,6 @@ class Subscriptions:
     async def _cancel(self, subscription: Subscription) -> None:
         if subscription.is_cancelled:
             return  # pika would never answer a second time
-        if subscription.is_cancelled:
-            return
         subscription.is_cancelled = True
         self._subscriptions.remove(subscription)
         if subscription.task is not None:
