@@ -7,7 +7,6 @@ requests, and database work is done by ``checkout.database.in_thread`` only, whi
 """
 
 import asyncio
-from contextlib import suppress
 from typing import Any, cast
 
 from django.core.exceptions import RequestAborted
@@ -17,11 +16,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import set_script_prefix
 
-from checkout.limits import Receive, Scope, Send
+from checkout.limits import Message, Receive, Scope, Send
 from checkout.security import CardNumberGuardMiddleware, SecurityHeadersMiddleware
 
 # What is held, or must not meet a session: the shopper comes back from the ACS without a cookie.
 PATHS = ("/checkout/", "/notifications/", "/livez", "/readyz")
+
+WATCH_AFTER_SECONDS = 0.05
 
 
 class EventLoopCsrfMiddleware(CsrfViewMiddleware):
@@ -65,15 +66,15 @@ class HeldRequestHandler(ASGIHandler):
             if request is None:
                 await self.send_response(cast(HttpResponseBase, refusal), send)
                 return
-            answering = asyncio.ensure_future(self._answer(request, send))
-            leaving = asyncio.ensure_future(receive())
+            watch = _Watch(receive)
             try:
-                await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+                await self._answer(request, send)
+            except asyncio.CancelledError:
+                # Somebody else, the server for one, may have cancelled this task in the same moment.
+                if not watch.has_left or watch.task.uncancel():
+                    raise
             finally:
-                leaving.cancel()
-                answering.cancel()
-            with suppress(asyncio.CancelledError):
-                await answering
+                watch.end()
 
     async def _answer(self, request: HttpRequest, send: Send) -> None:
         response = await self.get_response_async(request)
@@ -81,3 +82,30 @@ class HeldRequestHandler(ASGIHandler):
             response.headers.setdefault("Content-Length", str(len(response.content)))
         await self.send_response(response, send)
         request.close()
+
+
+class _Watch:
+    """Cancels the current task when its client leaves. Begins late: most requests are answered before."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.has_left = False
+        self.task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._receive = receive
+        self._leaving: asyncio.Future[Message] | None = None
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_SECONDS, self._begin)
+
+    def end(self) -> None:
+        """Watch no longer."""
+        self._timer.cancel()
+        if self._leaving is not None:
+            self._leaving.remove_done_callback(self._on_left)
+            self._leaving.cancel()
+
+    def _begin(self) -> None:
+        # The body has been read: what still comes is the news that the client has left.
+        self._leaving = asyncio.ensure_future(self._receive())
+        self._leaving.add_done_callback(self._on_left)
+
+    def _on_left(self, _leaving: "asyncio.Future[Message]") -> None:
+        self.has_left = True
+        self.task.cancel()

@@ -30,12 +30,6 @@ from payments_gateway.signals import announced  # noqa: E402
 held = HeldRequestHandler()
 
 
-async def http(scope: Scope, receive: Receive, send: Send) -> None:
-    """Django, by one of two request cycles."""
-    application = held if scope["path"].startswith(PATHS) else everything_else
-    await application(scope, receive, send)
-
-
 @asynccontextmanager
 async def lifespan(_application: Any) -> AsyncIterator[None]:
     """Connect to the broker before the first request, without waiting for it; disconnect after the last.
@@ -62,18 +56,21 @@ static_files = StaticFiles(
 )
 
 by_protocol: Any = ProtocolTypeRouter(
-    {"http": http, "websocket": AllowedHostsOriginValidator(URLRouter(websocket_urlpatterns))}
+    {"http": everything_else, "websocket": AllowedHostsOriginValidator(URLRouter(websocket_urlpatterns))}
 )
 
-application = Admission(
-    BodyLimit(
-        Router(
-            routes=[Mount("/static", app=ExceptionMiddleware(static_files))],
-            default=by_protocol,
-            redirect_slashes=False,
-            lifespan=lifespan,
-        ),
-        max_bytes=conf.max_body_bytes,
-        read_seconds=conf.body_seconds,
-    )
+router: Any = Router(
+    routes=[Mount("/static", app=ExceptionMiddleware(static_files))],
+    default=by_protocol,
+    redirect_slashes=False,
+    lifespan=lifespan,
 )
+
+
+async def by_cycle(scope: Scope, receive: Receive, send: Send) -> None:
+    """One of two request cycles. What is held is known by its path and needs no routing before Django's."""
+    application = held if scope["type"] == "http" and scope["path"].startswith(PATHS) else router
+    await application(scope, receive, send)
+
+
+application = Admission(BodyLimit(by_cycle, max_bytes=conf.max_body_bytes, read_seconds=conf.body_seconds))

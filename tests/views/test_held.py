@@ -6,9 +6,11 @@ from contextlib import ExitStack
 
 import pytest
 
+from checkout import held
 from checkout.database import in_thread
 from checkout.messaging.broker import close_brokers, get_broker
 from checkout.models import Attempt, OutboxMessage
+from tests.support.asgi import receive
 
 HELD = 40
 
@@ -35,9 +37,9 @@ async def test_held_requests_share_the_event_loop(nobody_answers, checkout, sett
     form = await checkout.filled_form("approve")
     await in_thread(lambda: None)
     before = set(threading.enumerate())
-    with ExitStack() as held:
+    with ExitStack() as exchanges:
         for _ in range(HELD):
-            held.enter_context(checkout.client.started("POST", checkout.path("pay/"), data=form))
+            exchanges.enter_context(checkout.client.started("POST", checkout.path("pay/"), data=form))
         await until_waiting(HELD)
         new = {thread.name.rpartition("_")[0] for thread in set(threading.enumerate()) - before}
     assert new <= {"database"}
@@ -57,3 +59,32 @@ async def test_a_client_that_leaves_ends_the_wait_and_not_the_work(nobody_answer
 async def test_an_answer_has_a_length(shop, client):
     answer = await client.get("/livez")
     assert int(answer.headers["content-length"]) == len(answer.body)
+
+
+async def test_a_request_that_is_answered_at_once_takes_no_task(shop, client, monkeypatch):
+    monkeypatch.setattr(held, "WATCH_AFTER_SECONDS", 3600.0)  # "at once", however slow the machine
+    started = []
+    loop = asyncio.get_running_loop()
+
+    def factory(loop, coroutine, **options):
+        started.append(coroutine.__qualname__)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    with client.started("GET", "/livez") as exchange:
+        loop.set_task_factory(factory)
+        try:
+            answer = await receive(exchange)
+        finally:
+            loop.set_task_factory(None)
+    assert answer.status == 200
+    assert not [name for name in started if "replay" in name or "HeldRequestHandler" in name]
+
+
+async def test_a_server_that_cancels_a_held_request_is_obeyed(nobody_answers, checkout):
+    form = await checkout.filled_form("approve")
+    with checkout.client.started("POST", checkout.path("pay/"), data=form) as exchange:
+        await until_waiting(1)
+        exchange.future.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await exchange.future
+    assert get_broker().node.waiting == 0
