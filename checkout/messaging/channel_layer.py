@@ -12,18 +12,16 @@ import msgspec
 from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer
 
-from checkout.conf import conf
 from checkout.errors import (
-    MalformedMessage,
     MessagingError,
     PublishRefused,
-    TooManyWaiters,
     Undeliverable,
 )
 from checkout.messaging.broker import Broker, Delivery, get_broker
 from checkout.messaging.envelope import JSON, Envelope
 from checkout.messaging.group_members import GroupMembers
 from checkout.messaging.local_channels import LocalChannels
+from checkout.messaging.replies import Replies
 
 MSGPACK = "application/msgpack"
 TO_CHANNEL = "channel.message"
@@ -94,24 +92,6 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self.require_valid_channel_name(channel)
         return msgspec.msgpack.decode(await self._here().receive(channel))
 
-    async def expect_reply(self) -> str:
-        """A new channel on which exactly one message, or an error, is waited for. ``forget_reply`` it.
-
-        Beyond the specification: what ``rpc`` is made of. The channel's local part is the correlation id, and
-        a reply is a ``send`` to it from a program that need not know Channels. Raises TooManyWaiters.
-        """
-        channel = await self.new_channel("reply")
-        self._here().expect(channel)
-        return channel
-
-    def fail_reply(self, channel: str, error: MessagingError) -> None:
-        """Make ``receive`` on an expected channel raise ``error``."""
-        self._here().local.fail(_local_part(channel), error)
-
-    def forget_reply(self, channel: str) -> None:
-        """Nobody waits on this channel any more; a reply that comes later is counted and dropped."""
-        self._here().local.drop(_local_part(channel))
-
     async def group_add(self, group: str, channel: str) -> None:
         """Make ``channel`` a member; restored after a reconnection. Again: prolongs the membership."""
         self.require_valid_group_name(group)
@@ -133,6 +113,10 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """See the class."""
         await self._here().flush()
 
+    def traffic(self) -> Traffic:
+        """What arrives on the running loop, beyond the specification: ``rpc`` waits for replies there."""
+        return self._here()
+
     def _here(self) -> Traffic:
         broker = get_broker(self._url, self._prefix)
         traffic = broker.node.channels
@@ -153,6 +137,7 @@ class Traffic:
     ) -> None:
         self.broker = broker
         self.local = LocalChannels(expiry)
+        self.replies = Replies()
         self.members = GroupMembers(broker, group_expiry)
         self.numbers = count()
         self._expiry = expiry
@@ -169,23 +154,19 @@ class Traffic:
     @property
     def waiting(self) -> int:
         """See ChannelTraffic."""
-        return self.local.expected
-
-    def expect(self, channel: str) -> None:
-        """See ``RabbitmqChannelLayer.expect_reply``."""
-        if self.local.expected >= conf.max_waiters:
-            raise TooManyWaiters(f"{self.local.expected} callers are waiting already")
-        self.local.expect(_local_part(channel))
+        return len(self.replies)
 
     def end_waits(self, error: Callable[[], Exception]) -> None:
         """See ChannelTraffic."""
-        self.local.fail_all(error)
+        self.replies.fail_all(error)
 
     def take(self, delivery: Delivery) -> bool:
         """See ChannelTraffic."""
         envelope = delivery.envelope
         if envelope is None:
             return False
+        if envelope.content_type == JSON and envelope.correlation_id in self.replies:
+            return self.replies.give(envelope.correlation_id, envelope.body)
         if envelope.type == TO_GROUP:
             # Members in the sending process have had it, in order with its other messages.
             if envelope.headers.get(ORIGIN) != self.broker.node.boot_id:
@@ -198,15 +179,14 @@ class Traffic:
         return self._take_foreign(envelope)
 
     def _take_foreign(self, envelope: Envelope) -> bool:
-        """A JSON reply from a program that knows only ``reply_to`` and the local part of a channel's name."""
+        """JSON from a program that knows only ``reply_to`` and the local part of a channel's name."""
         channel = envelope.correlation_id
         if envelope.content_type != JSON or not self.local.has(channel):
             return False
         try:
             content = msgspec.json.decode(envelope.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self.local.fail(channel, MalformedMessage(f"not a reply: {error}"))
-            return True
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
         message = {"type": envelope.type} | (content if isinstance(content, dict) else {"content": content})
         return self.local.put(channel, _encode(message), self._capacity_of(channel))
 

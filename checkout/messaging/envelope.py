@@ -154,15 +154,6 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedMessage(f"not a reply: {error}") from error
 
-    @classmethod
-    def of(cls, message: Mapping[str, Any]) -> "Reply":
-        """A reply as the channel layer received it; raises MalformedMessage as ``decode`` does."""
-        fields = {name: value for name, value in message.items() if name != "type"}
-        try:
-            return msgspec.convert(fields, cls)._with_one_end()
-        except msgspec.ValidationError as error:
-            raise MalformedMessage(f"not a reply: {error}") from error
-
     def _with_one_end(self) -> "Reply":
         if self.ok == (self.error is not None):
             raise MalformedMessage("a reply has either a result or an error")

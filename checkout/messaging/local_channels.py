@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -12,52 +11,18 @@ class _Mailbox:
     messages: deque[tuple[float, bytes]] = field(default_factory=deque)  # (loop time of expiry, message)
     readers: deque[asyncio.Future[None]] = field(default_factory=deque)
     timer: asyncio.TimerHandle | None = None
-    is_expected: bool = False
-    error: Exception | None = None
 
 
 class LocalChannels:
     """Messages by channel, as encoded bytes. A channel without messages and readers takes no memory.
 
     Used on one event loop only. ``expiry_seconds`` is how long an unread message is kept.
-
-    A channel may also be *expected*: somebody waits on it for exactly one message, or for an error.
     """
 
     def __init__(self, expiry_seconds: float) -> None:
         self.expiry_seconds = expiry_seconds
         self._boxes: dict[str, _Mailbox] = {}
         self._loop = asyncio.get_running_loop()
-        self._expected: set[str] = set()
-
-    @property
-    def expected(self) -> int:
-        """How many channels somebody waits on for their one message."""
-        return len(self._expected)
-
-    def expect(self, channel: str) -> None:
-        """From now on the channel takes one message, or an error, until it is dropped."""
-        self._boxes[channel] = _Mailbox(is_expected=True)
-        self._expected.add(channel)
-
-    def fail(self, channel: str, error: Exception) -> None:
-        """End the wait on an expected channel with ``error``, unless its message is there already."""
-        box = self._boxes.get(channel)
-        if box is not None and box.is_expected:
-            box.error = box.error or error
-            self._wake_reader(box)
-
-    def fail_all(self, error: Callable[[], Exception]) -> None:
-        """End every wait on an expected channel."""
-        for channel in list(self._expected):
-            self.fail(channel, error())
-
-    def drop(self, channel: str) -> None:
-        """Nobody expects anything on this channel any more."""
-        self._expected.discard(channel)
-        box = self._boxes.pop(channel, None)
-        if box is not None and box.timer is not None:
-            box.timer.cancel()
 
     def put(self, channel: str, message: bytes, capacity: int) -> bool:
         """Whether there was room for the message."""
@@ -66,7 +31,7 @@ class LocalChannels:
             box = self._boxes[channel] = _Mailbox()
         now = self._loop.time()
         self._drop_expired(box, now)
-        if len(box.messages) >= (1 if box.is_expected else capacity):
+        if len(box.messages) >= capacity:
             return False
         box.messages.append((now + self.expiry_seconds, message))
         if not self._wake_reader(box) and box.timer is None:
@@ -83,8 +48,6 @@ class LocalChannels:
                 self._drop_expired(box, self._loop.time())
                 if box.messages:
                     return box.messages.popleft()[1]
-                if box.error is not None:
-                    raise box.error
                 reader = self._loop.create_future()
                 box.readers.append(reader)
                 try:
@@ -133,7 +96,7 @@ class LocalChannels:
         self._forget_if_idle(channel, box)
 
     def _forget_if_idle(self, channel: str, box: _Mailbox) -> None:
-        if box.messages or box.readers or box.is_expected or self._boxes.get(channel) is not box:
+        if box.messages or box.readers or self._boxes.get(channel) is not box:
             return
         if box.timer is not None:
             box.timer.cancel()

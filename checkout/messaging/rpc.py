@@ -1,7 +1,6 @@
 """Ask a service and wait for its reply: ``acall`` on an event loop, ``call`` in any other thread.
 
-The wait is a ``receive`` on a channel of the channel layer: ``reply_to`` is this process's queue, and the
-correlation id is the local part of the channel's name.
+``reply_to`` is this process's queue, and the correlation id is the number of a wait (see ``replies``).
 
 What an error means for the caller:
 
@@ -28,7 +27,6 @@ from checkout.errors import (
     ReplyTimeout,
 )
 from checkout.messaging import loops
-from checkout.messaging.broker import get_broker
 from checkout.messaging.channel_layer import RabbitmqChannelLayer
 from checkout.messaging.envelope import (
     DEADLINE,
@@ -65,15 +63,16 @@ async def acall(
     first one, which is waited for) the call fails at once. Cancelling it forgets the reply, not the work.
     Raises the errors listed above, and MalformedMessage when the reply does not keep its contract.
     """
-    broker = get_broker()
-    channel = await _layer.expect_reply()
+    traffic = _layer.traffic()
+    broker, replies = traffic.broker, traffic.replies
+    correlation_id, answer = replies.expect()
     progress = "connecting"
 
     def on_end(error: MessagingError | None) -> None:
         nonlocal progress
         progress = "confirmed"
         if error is not None:
-            _layer.fail_reply(channel, error)
+            replies.fail(correlation_id, error)
         elif message_id is not None:
             crash_points.reached("web.published")
 
@@ -84,19 +83,19 @@ async def acall(
                 type=type,
                 body=encode_body(body),
                 message_id=message_id or new_message_id(),
-                correlation_id=channel.partition("!")[2],
+                correlation_id=correlation_id,
                 reply_to=broker.node.queue,
                 headers=_headers(timeout_seconds, subject, sealed, headers),
             )
             broker.post(broker.topology.commands, service, envelope, on_end)
             if progress == "connecting":
                 progress = "published"
-            answer = await _layer.receive(channel)
+            reply = await answer
     except TimeoutError:
         raise _time_out(progress, service, type, timeout_seconds) from None
     finally:
-        _layer.forget_reply(channel)
-    return Reply.of(answer).unwrap()
+        replies.forget(correlation_id)
+    return Reply.decode(reply).unwrap()
 
 
 def _headers(
