@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from checkout.states import PAYMENT_EDGES, Actor, PaymentState, payment_machine
+from checkout.states import PAID, PAYMENT_EDGES, Actor, PaymentState, payment_machine
 from tests.faults.evidence import Evidence, Order
 
 P = PaymentState
@@ -286,4 +286,6 @@ _REACHABLE = _reachable()
 
 
 def _leads_to(state: str, later: str) -> bool:
-    return later in _REACHABLE[state]
+    """Whether the one may be told after the other. What was paid is never again on its way to that."""
+    was_paid = state in PAID or state in (P.VOIDED, P.REFUNDED, P.CHARGED_BACK)
+    return later in _REACHABLE[state] and not (was_paid and PaymentState(later).is_under_way)
