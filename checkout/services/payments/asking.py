@@ -13,7 +13,7 @@ from checkout.errors import (
     ProviderReplyInvalid,
     ProviderUnavailable,
 )
-from checkout.models import ProviderAccount
+from checkout.models import Attempt, ProviderAccount
 from checkout.providers.base import Outcome, Provider, ProviderResult, Refusal, RefusalReason
 from checkout.providers.registry import get_provider
 from checkout.services.payments.send_window import SendWindow
@@ -53,6 +53,15 @@ def ask(
     except ProviderReplyInvalid as error:
         log.error("provider's reply not understood", account=account.code, reason=str(error))
         return _silence(Outcome.UNKNOWN, error)
+
+
+def inquire_about(attempt: Attempt) -> ProviderResult:
+    """Ask what became of an attempt. A question changes nothing, so one that got lost has taught nothing."""
+    return ask(
+        attempt.provider_account,
+        lambda provider: provider.inquire(attempt.order_code),
+        unreached=Outcome.UNKNOWN,
+    )
 
 
 def refused(reason: RefusalReason, outcome: Outcome = Outcome.REFUSED) -> ProviderResult:

@@ -3,15 +3,15 @@
 from functools import partial
 
 from checkout.commands import CheckClaim, ClaimChecked
-from checkout.messaging.service import CommandRejected, Message
+from checkout.messaging.service import Message
 from checkout.models import Attempt, Fact
 from checkout.models.sums import is_explained
 from checkout.providers.base import EventKind, Outcome, ProviderResult
 from checkout.scrubbing import scrub_text
-from checkout.services.payments.asking import ask
+from checkout.services.payments.asking import inquire_about
 from checkout.services.payments.attempt_outcome import conflict
 from checkout.services.payments.conclusion import conclude
-from checkout.services.payments.intent import UnderWay, locked_attempt, under_way
+from checkout.services.payments.intent import UnderWay, attempt_of, locked_attempt, under_way
 from checkout.services.payments.service import service
 from checkout.states import Actor, AttemptState
 
@@ -22,19 +22,9 @@ HELD_NO_MORE = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 @service.command("payments.check_claim", transactional=False)
 def check_claim(command: CheckClaim, message: Message) -> None:
     """Answer ``confirmed`` when the provider says so too and no operation of ours explains it by now."""
-    attempt = (
-        Attempt.objects.select_related("payment", "provider_account")
-        .filter(order_code=command.attempt)
-        .first()
-    )
-    if attempt is None:
-        raise CommandRejected("attempt_not_found", f"There is no attempt {command.attempt}.")
+    attempt = attempt_of(command.attempt)
     before = under_way(attempt)
-    result = ask(
-        attempt.provider_account,
-        lambda provider: provider.inquire(command.attempt),
-        unreached=Outcome.UNKNOWN,
-    )
+    result = inquire_about(attempt)
     conclude(message, attempt, partial(_record, command, before, result))
 
 

@@ -6,13 +6,13 @@ from functools import partial
 from django.utils import timezone
 
 from checkout.commands import InquirePayment, ProviderAnswered
-from checkout.messaging.service import CommandRejected, Message
+from checkout.messaging.service import Message
 from checkout.models import Attempt
 from checkout.providers.base import Outcome, ProviderResult, RefusalReason, Verb
-from checkout.services.payments.asking import ask, refused
+from checkout.services.payments.asking import inquire_about, refused
 from checkout.services.payments.attempt_outcome import answer_of, apply_to_attempt
 from checkout.services.payments.conclusion import conclude, record_fact
-from checkout.services.payments.intent import UnderWay, locked_attempt, under_way
+from checkout.services.payments.intent import UnderWay, attempt_of, locked_attempt, under_way
 from checkout.services.payments.service import service
 from checkout.states import AttemptState
 
@@ -28,20 +28,10 @@ CLOSED_STATES = (
 @service.command("payments.inquire", transactional=False)
 def inquire(command: InquirePayment, message: Message) -> None:
     """Answer with what we know by now, else with what the provider says. Asking changes nothing there."""
-    attempt = (
-        Attempt.objects.select_related("payment", "provider_account")
-        .filter(order_code=command.attempt)
-        .first()
-    )
-    if attempt is None:
-        raise CommandRejected("attempt_not_found", f"There is no attempt {command.attempt}.")
+    attempt = attempt_of(command.attempt)
     before, result = under_way(attempt), None
     if _is_open(attempt):
-        result = ask(
-            attempt.provider_account,
-            lambda provider: provider.inquire(command.attempt),
-            unreached=Outcome.UNKNOWN,
-        )
+        result = inquire_about(attempt)
     conclude(message, attempt, partial(_record, command.attempt, before, result))
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -32,12 +33,16 @@ class Intent:
 
 def locked_attempt(order_code: str) -> Attempt:
     """Return the attempt, locked until the transaction ends; raises ``CommandRejected`` if there is none."""
-    attempt = (
-        Attempt.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("payment", "provider_account")
-        .filter(order_code=order_code)
-        .first()
-    )
+    return _found(Attempt.objects.select_for_update(of=("self",), no_key=True), order_code)
+
+
+def attempt_of(order_code: str) -> Attempt:
+    """Return the attempt as it is now; raises ``CommandRejected`` if there is none."""
+    return _found(Attempt.objects.all(), order_code)
+
+
+def _found(attempts: QuerySet[Attempt], order_code: str) -> Attempt:
+    attempt = attempts.select_related("payment", "provider_account").filter(order_code=order_code).first()
     if attempt is None:
         raise CommandRejected("attempt_not_found", f"There is no attempt {order_code}.")
     return attempt

@@ -14,7 +14,7 @@ from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Attempt, Operation, ProviderCall
 from checkout.money import Money
 from checkout.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
-from checkout.services.payments.asking import ask
+from checkout.services.payments.asking import inquire_about
 from checkout.services.payments.attempt_outcome import conflict, is_for_another_payment
 from checkout.services.payments.conclusion import conclude, record_fact
 from checkout.services.payments.intent import NOT_SHOWN, UnderWay, locked_attempt, under_way
@@ -45,11 +45,7 @@ def inquire_operation(command: InquireOperation, message: Message) -> None:
     attempt = operation.attempt
     before, result = under_way(attempt, operation.reference), None
     if operation.state in (State.PENDING, State.UNKNOWN):
-        result = ask(
-            attempt.provider_account,
-            lambda provider: provider.inquire(attempt.order_code),
-            unreached=Outcome.UNKNOWN,
-        )
+        result = inquire_about(attempt)
     conclude(message, attempt, partial(_record, attempt.order_code, before, result))
 
 

@@ -7,16 +7,16 @@ from django.db.models import Sum
 
 from checkout.commands import AttemptReviewed, ReviewAttempt, StartOperation
 from checkout.messaging.outbox import enqueue
-from checkout.messaging.service import CommandRejected, Message
+from checkout.messaging.service import Message
 from checkout.models import Attempt, Fact, Operation, OutboxMessage
 from checkout.money import Money
 from checkout.providers.base import EventKind, Outcome, ProviderResult
 from checkout.scrubbing import scrub_text
-from checkout.services.payments.asking import ask
+from checkout.services.payments.asking import inquire_about
 from checkout.services.payments.attempt_outcome import is_for_another_payment
 from checkout.services.payments.claims import HELD_NO_MORE
 from checkout.services.payments.conclusion import conclude
-from checkout.services.payments.intent import UnderWay, locked_attempt, under_way
+from checkout.services.payments.intent import UnderWay, attempt_of, locked_attempt, under_way
 from checkout.services.payments.modification import OPEN_STATES
 from checkout.services.payments.service import service
 from checkout.states import Actor, AttemptState
@@ -41,19 +41,9 @@ def review(command: ReviewAttempt, message: Message) -> None:
     What the provider did by itself to an authorised attempt is taken into our books: as an operation that is
     done, and is posted like any other. One that was put aside itself is only let go when nothing differs.
     """
-    attempt = (
-        Attempt.objects.select_related("payment", "provider_account")
-        .filter(order_code=command.attempt)
-        .first()
-    )
-    if attempt is None:
-        raise CommandRejected("attempt_not_found", f"There is no attempt {command.attempt}.")
+    attempt = attempt_of(command.attempt)
     before = under_way(attempt)
-    result = ask(
-        attempt.provider_account,
-        lambda provider: provider.inquire(command.attempt),
-        unreached=Outcome.UNKNOWN,
-    )
+    result = inquire_about(attempt)
     conclude(message, attempt, partial(_record, command.attempt, before, result))
 
 
