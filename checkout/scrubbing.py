@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import accumulate
 
+# The longest note of a person about what was done, and why, in characters.
+NOTE_LENGTH = 200
+
 MASK = "[card number]"
 SECRET = "[secret]"  # noqa: S105 - the mask, not a secret
 
@@ -120,3 +123,8 @@ def scrub_text(text: str) -> str:
     for start, end in reversed(list(_spans(text))):
         text = text[:start] + MASK + text[end:]
     return text
+
+
+def scrub_note(text: str) -> str:
+    """Return a person's note as it may be kept: scrubbed, and without NUL, which PostgreSQL refuses."""
+    return scrub_text(text.replace("\0", ""))[:NOTE_LENGTH]

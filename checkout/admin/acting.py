@@ -15,6 +15,7 @@ from django.urls import URLPattern, path, reverse
 
 from checkout.admin.base import ReadOnlyAdmin
 from checkout.errors import OperationRejected
+from checkout.scrubbing import NOTE_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class ReasonForm(forms.Form):
     """Why something is done."""
 
     reason = forms.CharField(
-        max_length=200,
+        max_length=NOTE_LENGTH,
         widget=forms.TextInput(attrs={"class": "vTextField"}),
         help_text="For colleagues: the shopper does not see it.",
     )

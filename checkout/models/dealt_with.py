@@ -2,7 +2,7 @@
 
 from django.db import models
 
-NOTE_LENGTH = 200
+from checkout.scrubbing import NOTE_LENGTH
 
 
 class DealtWith(models.Model):

@@ -5,8 +5,8 @@ from django.utils import timezone
 
 from checkout.errors import OperationRejected
 from checkout.models import DeadLetter, Fact, Payment, ProviderNotification
-from checkout.models.dealt_with import NOTE_LENGTH, DealtWith
-from checkout.scrubbing import scrub_text
+from checkout.models.dealt_with import DealtWith
+from checkout.scrubbing import scrub_note
 from checkout.states import Actor
 
 NEEDS_ATTENTION = (
@@ -57,7 +57,7 @@ def _mark(row: DealtWith, by: str, note: str) -> None:
         raise OperationRejected(f"{row.dealt_with_by} has dealt with it already.")
     row.dealt_with_at = timezone.now()
     row.dealt_with_by = by[:150]
-    row.dealt_with_note = scrub_text(note.replace("\0", ""))[:NOTE_LENGTH]
+    row.dealt_with_note = scrub_note(note)
     row.save(update_fields=["dealt_with_at", "dealt_with_by", "dealt_with_note"])
 
 

@@ -21,7 +21,7 @@ from checkout.messaging.outbox import enqueue
 from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment
 from checkout.models.sums import Sums, sums_of
 from checkout.money import Money
-from checkout.scrubbing import scrub_text
+from checkout.scrubbing import scrub_note
 from checkout.states import Actor, AttemptState, PaymentState
 
 Kind = Operation.Kind
@@ -128,7 +128,7 @@ def _request(
     may_act = payment.state in _STATES or (kind == Kind.VOID and _is_stuck(payment, sums_of(payment)))
     if attempt is None or not may_act:
         raise IllegalTransition(f"A payment that is {payment.state} has nothing to {kind}.")
-    reason = scrub_text(reason.replace("\0", ""))[:200]
+    reason = scrub_note(reason)
     operation = Operation.objects.create(
         payment=payment,
         attempt=attempt,

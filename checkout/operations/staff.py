@@ -7,7 +7,7 @@ from checkout.commands import Body
 from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
 from checkout.messaging.outbox import enqueue
 from checkout.models import Fact, OutboxMessage, Payment, Saga
-from checkout.scrubbing import scrub_text
+from checkout.scrubbing import scrub_note
 from checkout.states import Actor, PaymentState
 
 
@@ -42,7 +42,7 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
         raise IllegalTransition(f"A payment that is {payment.state} contradicts nothing.")
     if payment.sagas.filter(kind="review", status=Saga.Status.RUNNING).exists():
         raise OperationRejected("The provider is just being asked.")
-    data = {"by": by, "reason": _note(reason)}
+    data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)
     _enqueue("checkout.review_payment", commands.ReviewPayment(payment=payment.reference), payment.reference)
 
@@ -65,10 +65,6 @@ def resume_saga(saga_pk: int, *, by: str) -> None:
     )
     body = commands.ResumeSaga(saga=saga.pk, version=saga.version)
     _enqueue("checkout.resume_saga", body, saga.payment.reference)
-
-
-def _note(text: str) -> str:
-    return scrub_text(text.replace("\0", ""))[:200]
 
 
 def _enqueue(type: str, body: Body, reference: str) -> None:
