@@ -1,5 +1,6 @@
 """The end of a purchase: capture, order, receipt when it is paid; void and release of stock when not."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
@@ -153,28 +154,32 @@ def release(data: PurchaseData, *, events: tuple[str, ...], attempt_events: tupl
 
 def release_stock(data: PurchaseData, *, delay_seconds: float = 0) -> D:
     body = commands.ReleaseStock(payment=data.payment, attempt=data.attempt)
-    ask = Ask(service="orders", type="orders.release", body=body, delay_seconds=delay_seconds)
-    is_overdue = data.tries >= OVERDUE
-    return D(step="release_stock", data=data, ask=ask, wait=conf.service_wait, is_overdue=is_overdue)
+    return _undo("release_stock", "orders.release", body, data, delay_seconds)
 
 
 def stock_released(data: PurchaseData, reply: Reply) -> D:
-    if not reply.ok:
-        again = with_changes(data, tries=data.tries + 1)
-        return release_stock(again, delay_seconds=retry_delay(data.tries))
-    return D(step="release_stock", data=data, end=End.COMPENSATED)
+    return _undone("release_stock", release_stock, data, reply)
 
 
 def cancel_order(data: PurchaseData, *, delay_seconds: float = 0) -> D:
     """What was ordered on an authorisation is not sent any more once that was voided."""
     body = commands.CancelOrder(payment=data.payment)
-    ask = Ask(service="orders", type="orders.cancel", body=body, delay_seconds=delay_seconds)
-    is_overdue = data.tries >= OVERDUE
-    return D(step="cancel_order", data=data, ask=ask, wait=conf.service_wait, is_overdue=is_overdue)
+    return _undo("cancel_order", "orders.cancel", body, data, delay_seconds)
 
 
 def order_cancelled(data: PurchaseData, reply: Reply) -> D:
+    return _undone("cancel_order", cancel_order, data, reply)
+
+
+def _undo(step: str, type: str, body: commands.Body, data: PurchaseData, delay_seconds: float) -> D:
+    """Have the orders service undo something. It is asked until it has."""
+    ask = Ask(service="orders", type=type, body=body, delay_seconds=delay_seconds)
+    is_overdue = data.tries >= OVERDUE
+    return D(step=step, data=data, ask=ask, wait=conf.service_wait, is_overdue=is_overdue)
+
+
+def _undone(step: str, undo: Callable[..., D], data: PurchaseData, reply: Reply) -> D:
     if not reply.ok:
         again = with_changes(data, tries=data.tries + 1)
-        return cancel_order(again, delay_seconds=retry_delay(data.tries))
-    return D(step="cancel_order", data=data, end=End.COMPENSATED)
+        return undo(again, delay_seconds=retry_delay(data.tries))
+    return D(step=step, data=data, end=End.COMPENSATED)
