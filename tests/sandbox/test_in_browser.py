@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.sandbox.merchant import RETURN_URL, challenge_token, device_data_claims, sign
+from tests.support.frames import click_in_frame
 
 pytestmark = pytest.mark.browser
 
@@ -90,7 +91,7 @@ def test_a_challenge_in_the_smallest_window_shows_every_choice_and_leads_back(me
         button = frame.get_by_role("button", name=choice).bounding_box()
         assert button["y"] + button["height"] <= window["y"] + window["height"]
         assert button["x"] + button["width"] <= window["x"] + window["width"]
-    frame.get_by_role("button", name="Approve").click()
+    click_in_frame(frame.get_by_role("button", name="Approve"))
     frame.get_by_text("Back").wait_for()
     assert returned == [f"TransactionId={first.text('transactionId3DS')}&Response=&MD=md"]
 

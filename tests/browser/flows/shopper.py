@@ -10,6 +10,7 @@ from typing import Any
 from playwright.sync_api import Browser, CDPSession, FrameLocator, Locator, Page, Route, expect
 
 from tests.browser.flows.traffic import Traffic
+from tests.support.frames import click_in_frame
 from tests.support.stack import Stack
 
 # The sandbox's test cards, see docs/sandbox.md.
@@ -57,8 +58,12 @@ class Shopper:
         return reference
 
     def decide(self, choice: str, window: Page | FrameLocator | None = None) -> None:
-        """Approve, Fail or Cancel at the bank."""
-        (window or self.page).get_by_role("button", name=choice).click()
+        """Approve, Fail or Cancel at the bank, in this window or in a frame of it."""
+        button = (window or self.page).get_by_role("button", name=choice)
+        if isinstance(window, FrameLocator):
+            click_in_frame(button)
+        else:
+            button.click()
 
     @property
     def pay_button(self) -> Locator:
@@ -109,4 +114,5 @@ def shopping(browser: Browser, stack: Stack, **options: Any) -> Iterator[Shopper
         yield Shopper(context.new_page(), stack, traffic)
         traffic.check()
     finally:
+        traffic.tell()
         context.close()

@@ -11,10 +11,13 @@ class Traffic:
     def __init__(self, context: BrowserContext, *sites: str) -> None:
         self.requests: list[Request] = []
         self.complaints: list[str] = []
+        self._story: list[str] = []
         self._sites = {urlsplit(site).netloc for site in sites}
         self._hosts: set[str] = set()
         context.on("page", self._watch)
         context.on("request", self._note)
+        context.on("response", lambda response: self._story.append(f"{response.status} {response.url}"))
+        context.on("requestfailed", lambda request: self._story.append(f"{request.failure} {request.url}"))
         context.on("console", self._listen)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
 
@@ -23,11 +26,16 @@ class Traffic:
         assert not self.complaints
         assert self._hosts <= self._sites
 
+    def tell(self) -> None:
+        """Print what was asked for and answered, in order: pytest shows it with a test that failed."""
+        print("What the browser saw:", *self._story, sep="\n    ")
+
     def _watch(self, page: Page) -> None:
         page.on("websocket", self._note_socket)
 
     def _note(self, request: Request) -> None:
         self.requests.append(request)
+        self._story.append(f"{request.method} {request.url}")
         if request.url.startswith("http"):
             self._hosts.add(urlsplit(request.url).netloc)
 
