@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pika
+from pika.exceptions import AMQPConnectionError, AMQPError
 from pika.spec import Basic, BasicProperties
 
 from checkout.errors import MalformedMessage
@@ -33,7 +34,7 @@ _BROKER_HEADERS = (
     "x-acquired-count",
     "x-opt-",
 )
-_KINDS: dict[str, type] = {
+KINDS: dict[str, type] = {
     DEADLINE: int,
     ATTEMPT: int,
     TRACEPARENT: str,
@@ -160,7 +161,14 @@ def _headers(raw: Mapping[str, object]) -> dict[str, HeaderValue]:
     for name, value in raw.items():
         if name.startswith(_BROKER_HEADERS):
             continue
-        if not isinstance(value, _KINDS.get(name, (str, int))):
+        if not isinstance(value, KINDS.get(name, (str, int))):
             raise MalformedMessage(f"header {name} is a {type(value).__name__}")
         headers[name] = value  # type: ignore[assignment] # narrowed by the table of kinds
     return headers
+
+
+def plain(reason: BaseException) -> AMQPConnectionError:
+    """A fresh exception: pika shares one object among all who hear of it, and raising it makes it grow."""
+    if isinstance(reason, AMQPError | OSError):
+        return AMQPConnectionError(f"{type(reason).__name__}: {reason}")
+    return AMQPConnectionError(repr(reason))

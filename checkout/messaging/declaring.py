@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from checkout.messaging.link import AmqpChannel, Link, on_disposable_channel
+from checkout.messaging.amqp_channel import AmqpChannel
+from checkout.messaging.link import Link, on_disposable_channel
 from checkout.messaging.topology import Exchange, Queue
 
 

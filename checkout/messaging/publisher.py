@@ -12,8 +12,6 @@ from itertools import takewhile
 
 import structlog
 from pika.channel import Channel
-from pika.exceptions import AMQPError
-from pika.frame import Method
 from pika.spec import Basic, BasicProperties
 
 from checkout.errors import (
@@ -23,10 +21,10 @@ from checkout.errors import (
     PublishUncertain,
     Undeliverable,
 )
-from checkout.messaging.amqp import properties_of
+from checkout.messaging.amqp_channel import AmqpChannel
 from checkout.messaging.broker import OnEnd
 from checkout.messaging.envelope import Envelope
-from checkout.messaging.link import AmqpChannel, Link
+from checkout.messaging.link import Link
 
 log = structlog.get_logger(__name__)
 
@@ -75,8 +73,7 @@ class Publisher:
         """Open the publishing channel on a new link. Raises AMQPError."""
         channel = await link.channel()
         channel.raw.add_on_return_callback(self._on_return)
-        on_confirm = partial(self._on_confirm, channel)
-        await channel.ask(lambda answer: channel.raw.confirm_delivery(on_confirm, answer))
+        await channel.confirm(partial(self._on_confirm, channel))
         self._next_tag = 1
         self._link = link
         self._channel = channel
@@ -107,27 +104,20 @@ class Publisher:
             or self.unconfirmed_bytes + size > self._max_unconfirmed_bytes
         ):
             raise PublishRefused(f"{len(self._pending)} messages are unconfirmed")
-        try:
-            channel.raw.basic_publish(
-                exchange, routing_key, envelope.body, properties_of(envelope, self._user_id), mandatory=True
-            )
-        except AMQPError as error:
-            raise BrokerUnavailable(f"not connected: {error}") from error
+        channel.publish(exchange, routing_key, envelope, self._user_id)
         self._pending[self._next_tag] = _Pending(exchange, routing_key, envelope.message_id, size, on_end)
         self._next_tag += 1
         self.drained.clear()
         self.unconfirmed_bytes += size
         self.published += 1
 
-    def _on_confirm(self, channel: AmqpChannel, frame: Method[Basic.Ack | Basic.Nack]) -> None:
+    def _on_confirm(self, channel: AmqpChannel, delivery_tag: int, multiple: bool, is_ack: bool) -> None:
         if channel is not self._channel:
             return  # of an earlier incarnation, whose tags mean nothing here
-        method = frame.method
-        is_ack = isinstance(method, Basic.Ack)
-        if method.multiple:
-            tags = list(takewhile(lambda tag: tag <= method.delivery_tag, self._pending))
+        if multiple:
+            tags = list(takewhile(lambda tag: tag <= delivery_tag, self._pending))
         else:
-            tags = [method.delivery_tag]
+            tags = [delivery_tag]
         for tag in tags:
             message = self._pending.pop(tag, None)
             if message is None:

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
-from pika.channel import Channel
 from pika.exceptions import AMQPError
-from pika.spec import Basic, BasicProperties
 
-from checkout.messaging.amqp import delivery_of
-from checkout.messaging.broker import Consumption, OnDelivery
-from checkout.messaging.link import AmqpChannel, Link
+from checkout.messaging.amqp_channel import AmqpChannel
+from checkout.messaging.broker import Consumption, Delivery, OnDelivery
+from checkout.messaging.link import Link
 
 log = structlog.get_logger(__name__)
 
@@ -114,20 +112,13 @@ class Subscriptions:
                 cancelled.set_result(RuntimeError("cancelled by the broker: the queue is gone or has moved"))
 
         channel.raw.add_on_cancel_callback(on_cancel)
-        if not subscription.auto_ack:
-            await channel.ask(
-                lambda answer: channel.raw.basic_qos(prefetch_count=subscription.prefetch, callback=answer)
-            )
         subscription.channel = channel
-        subscription.tag = ""
-        on_message = partial(self._on_message, subscription)
-
-        def start(answer: Callable[[object], None]) -> None:
-            subscription.tag = channel.raw.basic_consume(
-                subscription.queue, on_message, auto_ack=subscription.auto_ack, callback=answer
-            )
-
-        await channel.ask(start)
+        subscription.tag = await channel.read(
+            subscription.queue,
+            partial(self._on_delivery, subscription, channel),
+            prefetch=subscription.prefetch,
+            auto_ack=subscription.auto_ack,
+        )
         subscription.is_reading = True
         subscription.first_try.set()
         try:
@@ -139,20 +130,13 @@ class Subscriptions:
         await channel.close()
         return str(cancelled.result())
 
-    def _on_message(
-        self,
-        subscription: Subscription,
-        channel: Channel,
-        method: Basic.Deliver,
-        properties: BasicProperties,
-        body: bytes,
-    ) -> None:
-        if subscription.channel is None or subscription.channel.raw is not channel:
+    def _on_delivery(self, subscription: Subscription, channel: AmqpChannel, delivery: Delivery) -> None:
+        if subscription.channel is not channel:
             return  # of an earlier incarnation; the broker delivers it again
+        if subscription.is_cancelled:
+            delivery.reject(requeue=True)  # it was on its way already
+            return
         self.deliveries += 1
-        delivery = delivery_of(subscription.queue, method, properties, body)
-        if not subscription.auto_ack:
-            delivery.settle = partial(_settle, channel, method.delivery_tag)
         try:
             subscription.on_delivery(delivery)
         except Exception:
@@ -177,13 +161,3 @@ class Subscriptions:
                 await subscription.channel.close()
             subscription.task.cancel()
             await asyncio.wait({subscription.task})
-
-
-def _settle(channel: Channel, delivery_tag: int | None, is_done: bool, requeue: bool) -> None:
-    # On a closed channel there is nothing to settle: the broker has taken the delivery back.
-    if delivery_tag is None or not channel.is_open:
-        return
-    if is_done:
-        channel.basic_ack(delivery_tag)
-    else:
-        channel.basic_reject(delivery_tag, requeue)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from checkout.messaging import direct
 from checkout.messaging.broker import close_brokers
 from checkout.messaging.channel_layer import RabbitmqChannelLayer
 from tests.support.brokers import Lab, MemoryLab, RabbitmqLab
@@ -18,9 +19,17 @@ def vhost() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["memory", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("rabbitmq", marks=pytest.mark.rabbitmq),
+        pytest.param("rabbitmq by pika's public interface", marks=pytest.mark.rabbitmq),
+    ]
+)
 async def lab(request: pytest.FixtureRequest, settings) -> AsyncIterator[Lab]:
-    """Either broker; the settings point to it."""
+    """Each of the brokers; the settings point to it."""
+    if "public interface" in request.param:
+        request.getfixturevalue("changed_pika")
     if request.param == "memory":
         lab: Lab = MemoryLab()
     else:
@@ -32,14 +41,22 @@ async def lab(request: pytest.FixtureRequest, settings) -> AsyncIterator[Lab]:
 
 
 @pytest.fixture
+def changed_pika(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pika whose insides are not the known ones."""
+    monkeypatch.setattr(direct, "is_possible", lambda: False)
+
+
+@pytest.fixture
 def layer(lab: Lab) -> RabbitmqChannelLayer:
     """A channel layer on that broker, with room for three messages in a channel."""
     return RabbitmqChannelLayer(lab.url, lab.prefix, capacity=3)
 
 
-@pytest.fixture
-async def rabbitmq(vhost: str) -> AsyncIterator[RabbitmqLab]:
+@pytest.fixture(params=["directly", "by pika's public interface"])
+async def rabbitmq(request: pytest.FixtureRequest, vhost: str) -> AsyncIterator[RabbitmqLab]:
     """RabbitMQ, for what only it does."""
+    if request.param != "directly":
+        request.getfixturevalue("changed_pika")
     lab = await _rabbitmq_lab(vhost)
     yield lab
     await lab.close()

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 import pika
 import pytest
@@ -11,8 +13,9 @@ from pika import spec
 from checkout.errors import BrokerUnavailable, PublishRefused, PublishUncertain, Undeliverable
 from checkout.messaging import connection
 from checkout.messaging.amqp import connection_parameters
+from checkout.messaging.amqp_channel import AmqpChannel
 from checkout.messaging.broker import Broker
-from checkout.messaging.link import AmqpChannel, Link, on_disposable_channel
+from checkout.messaging.link import Link, on_disposable_channel
 from checkout.messaging.publisher import Publisher
 from checkout.messaging.topology import Queue
 from tests.support.brokers import Inbox, RabbitmqLab, a_moment, command, reconnected, within
@@ -45,6 +48,23 @@ async def test_a_channel_closed_by_the_broker_leaves_it_uncertain_and_publishing
     await within(broker.wait_connected())
     await broker.declare(broker.topology.service_queue("risk"))
     await send(broker)
+
+
+@pytest.mark.parametrize(
+    ("routing_key", "fields"),
+    [("k" * 256, {}), ("risk", {"type": "t" * 256}), ("risk", {"headers": {"number": 1 << 63}})],
+)
+async def test_what_amqp_cannot_carry_is_refused_and_disturbs_nothing(
+    rabbitmq: RabbitmqLab, routing_key: str, fields: dict[str, Any]
+):
+    broker = await rabbitmq.broker()
+    await broker.declare(broker.topology.service_queue("risk"))
+    with pytest.raises(PublishRefused):
+        await broker.publish(
+            broker.topology.commands, routing_key, replace(command(), **fields), timeout_seconds=10
+        )
+    await send(broker)
+    assert broker.metrics()["connections_lost"] == broker.metrics()["unconfirmed"] == 0
 
 
 async def test_no_confirm_in_time_leaves_it_uncertain(rabbitmq: RabbitmqLab):

@@ -1,0 +1,5 @@
+"""The frames that make up nearly all traffic, as bytes (AMQP 0-9-1, section 4.2).
+
+pika builds several objects for each frame and takes them apart again, which is more than half of what a
+request costs this process. Whatever is not of the common form is left to pika.
+"""
