@@ -25,6 +25,7 @@ LAYERS = (
         "challenge_token",
         "crash_points",
         "draining",
+        "statements",
     },
     {"messaging"},
     {"models", "providers", "sagas"},
@@ -84,6 +85,7 @@ def test_messaging_knows_nothing_about_payments():
         "checkout.conf",
         "checkout.database",
         "checkout.crash_points",
+        "checkout.statements",
     )
     messaging = [module for module in CHECKOUT if module.part == "messaging"]
     assert messaging

@@ -22,6 +22,7 @@ from checkout.messaging.envelope import (
 )
 from checkout.messaging.outbox import AbstractInboxMessage, AbstractOutboxMessage
 from checkout.messaging.topology import Topology
+from checkout.statements import insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +258,7 @@ class Message:
             if not plan.delay_seconds:
                 envelope = plan.envelope.with_sealed(self._sealed) if carries else plan.envelope
                 outgoing.append(Outgoing(plan.exchange, plan.routing_key, envelope, True, carries))
-        if rows:
-            self._outbox_model._default_manager.bulk_create(rows)
+        insert(*rows)
         return outgoing
 
     def _forget_plans(self) -> None:

@@ -23,6 +23,7 @@ from checkout.messaging.envelope import (
 )
 from checkout.messaging.topology import Topology
 from checkout.messaging.wakeup import wake_relays
+from checkout.statements import insert
 
 
 class AlreadyHandled(Exception):
@@ -140,7 +141,7 @@ class AbstractInboxMessage(models.Model):
     def record(self) -> None:
         """Insert this row. Raises AlreadyHandled, upon which the caller must leave its transaction."""
         try:
-            self.save(force_insert=True)
+            insert(self)
         except IntegrityError as error:
             raise AlreadyHandled(self.message_id) from error
 
@@ -177,7 +178,7 @@ def enqueue(
         headers={**(headers or {}), **own},
     )
     row = model.of(Topology(conf.prefix).commands, service, envelope, delay_seconds=delay_seconds)
-    row.save(force_insert=True)
+    insert(row)
     if delay_seconds == 0:
         wake_relays(model)
     return row

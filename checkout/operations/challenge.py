@@ -14,6 +14,7 @@ from checkout.models import Attempt, Fact, Payment
 from checkout.operations.payment import PaymentView, Pending, enqueued, payment_view, wait_for
 from checkout.providers.base import BrowserForm, Challenge
 from checkout.providers.registry import get_provider
+from checkout.statements import insert
 from checkout.states import Actor, AttemptState
 
 
@@ -78,9 +79,7 @@ def return_from_challenge(reference: str, token: str, *, transaction_id: str, me
         "transaction_id": transaction_id[:64],
         "is_ours": _is_ours(attempt, transaction_id, merchant_data),
     }
-    Fact.objects.create(
-        payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="challenge_returned", data=fact
-    )
+    insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="challenge_returned", data=fact))
     attempt.apply("challenge_returned", Actor.SHOPPER)
     attempt.save(update_fields=["state", "updated_at"])
     payment.apply("challenge_returned", Actor.SHOPPER)

@@ -17,6 +17,7 @@ from checkout.models import Attempt, Fact, Merchant, OutboxMessage, Payment, Pro
 from checkout.money import Money
 from checkout.providers.base import Browser, BrowserForm, CardEncryption
 from checkout.providers.registry import get_provider
+from checkout.statements import insert
 from checkout.states import Actor, PaymentState
 
 # The sealed card is in no table, so the relay can only send a submission without it, upon which the attempt
@@ -102,7 +103,7 @@ def create_payment(
                 return_url=return_url,
                 **wanted,
             )
-            Fact.objects.create(payment=payment, source=Actor.SHOPPER, kind="created")
+            insert(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
             return payment
     except IntegrityError:
         known = Payment.objects.filter(merchant=merchant, order_reference=order_reference).first()
@@ -176,7 +177,7 @@ def submit_payment(
     )
     payment.refusal_reason = ""
     payment.apply("submitted", Actor.SHOPPER)
-    Fact.objects.create(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted")
+    insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted"))
     body = commands.SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
     return enqueued(payment.reference, "checkout.submit_payment", body, delay_seconds=CARD_GRACE_SECONDS)
 

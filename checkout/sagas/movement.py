@@ -11,6 +11,7 @@ from checkout.messaging.service import Message
 from checkout.models import Attempt, Fact, Operation, Payment, Saga, Waiter
 from checkout.models.sums import sums_of
 from checkout.sagas.definition import Decision
+from checkout.statements import insert
 from checkout.states import COUNTED, Actor, PaymentState, attempt_machine, payment_machine
 
 
@@ -39,7 +40,7 @@ def move_payment(
         return
     payment.refusal_reason = refusal_reason
     payment.apply(event, actor)
-    Fact.objects.create(payment=payment, source=actor, kind=event, data={"state": payment.state})
+    insert(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
     announce(payment, message)
 
 
@@ -87,6 +88,4 @@ def _move_attempt(saga: Saga, event: str) -> None:
 
 
 def _record_not_applied(payment: Payment, event: str, actor: Actor) -> None:
-    Fact.objects.create(
-        payment=payment, source=actor, kind=f"{event}_not_applied", data={"state": payment.state}
-    )
+    insert(Fact(payment=payment, source=actor, kind=f"{event}_not_applied", data={"state": payment.state}))

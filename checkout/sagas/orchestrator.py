@@ -21,6 +21,7 @@ from checkout.sagas import DEFINITIONS
 from checkout.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.sagas.movement import apply_decision, tell
 from checkout.sagas.operation import OperationData
+from checkout.statements import insert
 from checkout.states import Actor, PaymentState
 
 log = structlog.get_logger(__name__)
@@ -249,7 +250,7 @@ def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> No
 
 
 def _send(saga: Saga, ask: Ask, message: Message) -> None:
-    SagaStep.objects.create(saga=saga, name=saga.step, command=ask.type, correlation_id=saga.awaiting)
+    insert(SagaStep(saga=saga, name=saga.step, command=ask.type, correlation_id=saga.awaiting))
     message.send(
         ask.service,
         ask.type,

@@ -16,6 +16,7 @@ from checkout.commands import AssessRisk, RiskAssessed
 from checkout.conf import conf
 from checkout.messaging.service import Message, Service
 from checkout.models import BlockedValue, RiskAssessment
+from checkout.statements import insert
 
 service = Service("risk")
 
@@ -33,7 +34,7 @@ def assess(command: AssessRisk, message: Message) -> RiskAssessed:
         *_too_often(email_hash, ip_address),
     ]
     decision = "reject" if reasons else "accept"
-    RiskAssessment.objects.create(
+    assessment = RiskAssessment(
         payment_reference=command.payment,
         email_hash=email_hash,
         ip_address=ip_address,
@@ -42,6 +43,7 @@ def assess(command: AssessRisk, message: Message) -> RiskAssessed:
         decision=decision,
         reasons=reasons,
     )
+    insert(assessment)
     return RiskAssessed(decision=decision, reasons=reasons)
 
 

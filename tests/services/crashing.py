@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from django.db import models, transaction
-from django.db.models.signals import post_save, pre_save
+from django.db import connection, models, transaction
 
 from checkout.models import Fact, InboxMessage, ProviderCall
 
@@ -20,34 +20,44 @@ def crash() -> None:
 @contextmanager
 def after_the_intent(act: Callable[[], object] = crash) -> Iterator[None]:
     """Run ``act`` when the intent has been committed and the provider has not been called."""
-    with _on(post_save, ProviderCall, lambda: transaction.on_commit(act)):
+    with _at_insert(ProviderCall, after=lambda: transaction.on_commit(act)):
         yield
 
 
 @contextmanager
 def before_the_outcome_is_stored() -> Iterator[None]:
     """Crash when the outside world has answered and nothing of it is stored."""
-    with _on(pre_save, InboxMessage, crash):
+    with _at_insert(InboxMessage, before=crash):
         yield
 
 
 @contextmanager
 def before_the_last_commit() -> Iterator[None]:
     """Crash when outcome and fact are written and not committed."""
-    with _on(post_save, Fact, crash):
+    with _at_insert(Fact, after=crash):
         yield
 
 
 @contextmanager
-def _on(
-    signal: models.signals.ModelSignal, model: type[models.Model], act: Callable[[], object]
+def _at_insert(
+    model: type[models.Model],
+    *,
+    before: Callable[[], object] = lambda: None,
+    after: Callable[[], object] = lambda: None,
 ) -> Iterator[None]:
-    def once(**_kwargs: object) -> None:
-        signal.disconnect(once, sender=model)
-        act()
+    """Act around the first insert of a ``model`` by this thread."""
+    statement = f'INSERT INTO "{model._meta.db_table}"'
+    is_over = False
 
-    signal.connect(once, sender=model)
-    try:
+    def watch(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+        nonlocal is_over
+        if is_over or not sql.startswith(statement):
+            return execute(sql, *arguments)
+        is_over = True
+        before()
+        result = execute(sql, *arguments)
+        after()
+        return result
+
+    with connection.execute_wrapper(watch):
         yield
-    finally:
-        signal.disconnect(once, sender=model)

@@ -11,6 +11,7 @@ from checkout.messaging.service import AlreadyHandled, Message
 from checkout.models import Attempt, Fact, OutboxMessage
 from checkout.providers.base import ProviderResult
 from checkout.scrubbing import scrub_text
+from checkout.statements import insert
 from checkout.states import Actor
 
 log = structlog.get_logger(__name__)
@@ -67,7 +68,7 @@ def record_fact(
     }
     if answer.outcome != result.outcome:
         data["taken_as"] = answer.outcome
-    Fact.objects.create(
+    fact = Fact(
         payment=attempt.payment,
         attempt=attempt,
         source=Actor.PROVIDER,
@@ -75,5 +76,6 @@ def record_fact(
         data={name: scrub_text(value) for name, value in data.items() if value},
         text=scrub_text(result.transcript),
     )
+    insert(fact)
     if answer.outcome == CONFLICTED:
         log.error("provider contradicts us", attempt=attempt.order_code, said=result.event)

@@ -9,6 +9,7 @@ from checkout.providers.base import EventKind, Notification, Outcome, ProviderRe
 from checkout.scrubbing import scrub_text
 from checkout.services.payments.attempt_outcome import ENDS, is_for_another_payment
 from checkout.services.payments.operation_outcome import operation_of, settle
+from checkout.statements import insert
 from checkout.states import Actor, AttemptState
 
 State = ProviderNotification.State
@@ -97,13 +98,14 @@ def _record_fact(attempt: Attempt, statement: Notification, finding: Finding) ->
         "reference": statement.reference,
         "not_applied": finding.reason,
     }
-    Fact.objects.create(
+    fact = Fact(
         payment=attempt.payment,
         attempt=attempt,
         source=Actor.PROVIDER,
         kind=_kind(statement),
         data={name: scrub_text(value) for name, value in data.items() if value},
     )
+    insert(fact)
 
 
 def _tell(attempt: Attempt, statement: Notification, kind: str, message: Message) -> None:

@@ -1,0 +1,71 @@
+"""Writing rows by their values. As with Django's bulk operations no signals are sent."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from django.db import DatabaseError, connections, router
+from django.db.models import Field, Model
+
+Fields = tuple["Field[Any, Any]", ...]
+
+
+def insert(*rows: Model) -> None:
+    """Insert rows of one model in one statement, and give them their numbers."""
+    if rows:
+        _insert(rows)
+
+
+def insert_unless_known(row: Model) -> bool:
+    """Insert a row and give it its number; return False when there is one that it must not be beside."""
+    return _insert([row], " ON CONFLICT DO NOTHING")
+
+
+def update(row: Model, *names: str) -> None:
+    """Write these fields of a row, and every field that tells when it was written.
+
+    Raises ``DatabaseError`` when there is no such row.
+    """
+    using = router.db_for_write(type(row), instance=row)
+    sql, fields = _update_of(type(row), names)
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, [*_values(row, fields, using, is_new=False), row.pk])
+        if cursor.rowcount != 1:
+            raise DatabaseError(f"There is no {row._meta.verbose_name} {row.pk} to write to.")
+
+
+def _insert(rows: Sequence[Model], on_conflict: str = "") -> bool:
+    model = type(rows[0])
+    using = router.db_for_write(model, instance=rows[0])
+    sql, fields = _insert_of(model, len(rows), on_conflict)
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, [value for row in rows for value in _values(row, fields, using, is_new=True)])
+        numbers = cursor.fetchall()
+    for row, (number,) in zip(rows, numbers, strict=not on_conflict):
+        row.pk, row._state.adding, row._state.db = number, False, using
+    return bool(numbers)
+
+
+def _values(row: Model, fields: Fields, using: str, *, is_new: bool) -> list[Any]:
+    connection = connections[using]
+    return [field.get_db_prep_save(field.pre_save(row, is_new), connection) for field in fields]
+
+
+@cache
+def _insert_of(model: type[Model], count: int, on_conflict: str) -> tuple[str, Fields]:
+    fields = tuple(field for field in model._meta.concrete_fields if not field.primary_key)
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    row = f"({', '.join(['%s'] * len(fields))})"
+    values = ", ".join([row] * count)
+    table, key = model._meta.db_table, model._meta.pk.column
+    return f'INSERT INTO "{table}" ({columns}) VALUES {values}{on_conflict} RETURNING "{key}"', fields  # noqa: S608
+
+
+@cache
+def _update_of(model: type[Model], names: tuple[str, ...]) -> tuple[str, Fields]:
+    known = {field.name: field for field in model._meta.concrete_fields}
+    told = [field for field in known.values() if getattr(field, "auto_now", False)]
+    fields = (*(known[name] for name in names), *told)
+    changes = ", ".join(f'"{field.column}" = %s' for field in fields)
+    table, key = model._meta.db_table, model._meta.pk.column
+    return f'UPDATE "{table}" SET {changes} WHERE "{key}" = %s', fields  # noqa: S608
