@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Model, QuerySet
 from django.db.transaction import TransactionManagementError
@@ -61,7 +62,7 @@ def test_a_compiled_query_is_asked_with_other_values_each_time(attempt):
     )
     query = Compiled(lambda code: Attempt.objects.filter(order_code=code))
     assert [query.first(code) for code in ("pay_1-1", "pay_1-2", "pay_1-3")] == [attempt, other, None]
-    with pytest.raises(Attempt.DoesNotExist):
+    with pytest.raises(ObjectDoesNotExist):
         query.get("pay_1-3")
 
 
