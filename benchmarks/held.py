@@ -21,7 +21,8 @@ HOLD_SECONDS = 5.0
 WARM_UP = 200
 ENVIRONMENT = {
     "HOLD_SECONDS": str(HOLD_SECONDS),
-    "PREFETCH": "0",
+    # More than are held: a quorum queue gives a consumer without a limit 2,000 at most.
+    "PREFETCH": "20000",
     "CHECKOUT_MAX_WAITERS": "20000",
     "CHECKOUT_MAX_HELD": "20000",
     "CHECKOUT_MAX_HELD_PER_ADDRESS": "20000",

@@ -7,6 +7,7 @@ requests, and database work is done by ``checkout.database.in_thread`` only, whi
 """
 
 import asyncio
+from io import BytesIO
 from typing import Any, cast
 
 from django.core.exceptions import RequestAborted
@@ -75,6 +76,18 @@ class HeldRequestHandler(ASGIHandler):
                     raise
             finally:
                 watch.end()
+
+    async def read_body(self, receive: Receive) -> BytesIO:
+        """Take what ``BodyLimit`` has read: it is of bounded size, and in memory already."""
+        body = BytesIO()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RequestAborted
+            body.write(message.get("body", b""))
+            if not message.get("more_body", False):
+                body.seek(0)
+                return body
 
     async def _answer(self, request: HttpRequest, send: Send) -> None:
         response = await self.get_response_async(request)

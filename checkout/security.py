@@ -16,7 +16,7 @@ from django.http.multipartparser import MultiPartParserError
 
 from checkout import problems
 from checkout.conf import conf
-from checkout.scrubbing import contains_card_number, has_digits_enough
+from checkout.scrubbing import contains_card_number, has_long_run
 
 # In the ASGI scope: why the request was not let in, or its body not read (see admission.py and limits.py).
 REFUSED = "checkout.refused"
@@ -170,7 +170,7 @@ class CardNumberGuardMiddleware(HybridMiddleware):
         except _UNREADABLE:
             request._mark_post_parse_error()  # type: ignore[attr-defined]  # else each look at POST raises again
             return problems.respond(request, problems.MALFORMED)
-        if has_digits_enough(text) and contains_card_number(_IDENTIFIER.sub(" ", text)):
+        if has_long_run(text) and contains_card_number(_IDENTIFIER.sub(" ", text)):
             return problems.respond(request, problems.CARD_NUMBER)
         return None
 

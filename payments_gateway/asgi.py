@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
 everything_else = get_asgi_application()
 
-from checkout import embedded, kept_submissions  # noqa: E402  they need Django to be set up
+from checkout import embedded, garbage, kept_submissions  # noqa: E402  they need Django to be set up
 from checkout.admission import Admission  # noqa: E402
 from checkout.conf import conf  # noqa: E402
 from checkout.draining import drain  # noqa: E402
@@ -73,4 +73,5 @@ async def by_cycle(scope: Scope, receive: Receive, send: Send) -> None:
     await application(scope, receive, send)
 
 
+garbage.leave_the_program_alone()
 application = Admission(BodyLimit(by_cycle, max_bytes=conf.max_body_bytes, read_seconds=conf.body_seconds))

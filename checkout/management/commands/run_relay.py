@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from checkout import garbage
 from checkout.messaging.broker import close_brokers, get_broker
 from checkout.relay import run_relay
 
@@ -17,6 +18,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT, then finish the round."""
+        garbage.leave_the_program_alone()
         asyncio.run(_run())
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from checkout import garbage
 from checkout.conf import conf
 from checkout.sandbox.configuration import Configuration
 from checkout.sandbox.program import serve
@@ -19,4 +20,5 @@ class Command(BaseCommand):
             raise CommandError("The sandbox is a development tool: it starts only with CHECKOUT_TRY_OUT on.")
         configuration = Configuration()
         self.stdout.write(f"Sandbox (never real money) at {configuration.url}")
+        garbage.leave_the_program_alone()
         serve(configuration)

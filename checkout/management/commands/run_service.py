@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from checkout import garbage
 from checkout.conf import conf
 from checkout.messaging.broker import close_brokers, get_broker
 from checkout.services import SERVICES
@@ -38,6 +39,7 @@ class Command(BaseCommand):
                 "BROKER_URL is memory://: the services run inside the web process. Set it to amqp://… to run "
                 "them on their own."
             )
+        garbage.leave_the_program_alone()
         asyncio.run(_run(names))
 
 
