@@ -10,6 +10,7 @@ from checkout.conf import conf
 from checkout.models.dealt_with import DealtWith
 from checkout.money import Money
 from checkout.providers.base import Account
+from checkout.statements import update
 from checkout.states import Actor, AttemptState, PaymentState, attempt_machine, payment_machine
 
 
@@ -120,7 +121,7 @@ class Payment(models.Model):
         """
         self.state = payment_machine.next(self.state, event, actor)
         self.version += 1
-        self.save(update_fields=["state", "version", "refusal_reason", "updated_at"])
+        update(self, "state", "version", "refusal_reason")
 
 
 class Attempt(models.Model):

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from checkout.models.payment import Attempt, Operation, Payment
+from checkout.statements import Compiled
 from checkout.states import PaymentState
 
 Kind, State = Operation.Kind, Operation.State
@@ -75,11 +76,20 @@ class Sums:
         return PaymentState.CAPTURED if is_all else PaymentState.PARTIALLY_CAPTURED
 
 
+_OF_PAYMENT = Compiled(lambda payment: Operation.objects.filter(payment_id=payment).order_by("pk"))
+_OF_ATTEMPT = Compiled(lambda attempt: Operation.objects.filter(attempt_id=attempt).order_by("pk"))
+
+
+def operations_of(attempt: Attempt) -> list[Operation]:
+    """Return the operations of an attempt, the oldest first."""
+    return _OF_ATTEMPT.all(attempt.pk)
+
+
 def sums_of(payment: Payment) -> Sums:
     """Add up the operations of a payment."""
     sums: Counter[tuple[str, str]] = Counter()
-    for kind, state, minor in payment.operations.values_list("kind", "state", "amount_minor"):
-        sums[kind, state] += minor
+    for operation in _OF_PAYMENT.all(payment.pk):
+        sums[operation.kind, operation.state] += operation.amount_minor
     return Sums(payment.amount_minor, sums)
 
 
@@ -89,4 +99,4 @@ def is_explained(attempt: Attempt, event: str) -> bool:
     if kind is None:
         return False
     contrary = State.DONE if event == "refund_failed" else State.REFUSED
-    return attempt.operations.filter(kind=kind).exclude(state=contrary).exists()
+    return any(each.kind == kind and each.state != contrary for each in operations_of(attempt))

@@ -11,6 +11,7 @@ from checkout.challenge_token import hash_of, token_for
 from checkout.conf import conf
 from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
 from checkout.models import Attempt, Fact, Payment
+from checkout.models.locking import locked_payment
 from checkout.operations.payment import PaymentView, Pending, enqueued, payment_view, wait_for
 from checkout.providers.base import BrowserForm, Challenge
 from checkout.providers.registry import get_provider
@@ -61,7 +62,7 @@ def return_from_challenge(reference: str, token: str, *, transaction_id: str, me
     Nothing that the browser says is taken as a result: the provider is asked. Raises ``PaymentNotFound``,
     ``TokenRejected`` (with ``is_expired``) for a token that is not this payment's or too old.
     """
-    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
+    payment = locked_payment(reference)
     if payment is None:
         raise PaymentNotFound("There is no such payment.")
     attempt = (

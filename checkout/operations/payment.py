@@ -14,6 +14,7 @@ from checkout.commands import Body
 from checkout.errors import DuplicateRequest, IllegalTransition, OperationRejected, PaymentNotFound
 from checkout.messaging.outbox import enqueue
 from checkout.models import Attempt, Fact, Merchant, OutboxMessage, Payment, ProviderAccount
+from checkout.models.locking import locked_payment
 from checkout.money import Money
 from checkout.providers.base import Browser, BrowserForm, CardEncryption
 from checkout.providers.registry import get_provider
@@ -156,7 +157,7 @@ def submit_payment(
 
     Raises ``PaymentNotFound``, and ``IllegalTransition`` when the payment can no longer be paid.
     """
-    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
+    payment = locked_payment(reference)
     if payment is None:
         raise PaymentNotFound("There is no such payment.")
     attempts = payment.attempts.count()

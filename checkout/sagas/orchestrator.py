@@ -5,23 +5,25 @@ decision and outbox rows are committed together or not at all. Rows are locked i
 started another before that other, sagas before their payment, the payment before its attempt.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import structlog
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from checkout.commands import Body, PaymentTold
 from checkout.messaging.envelope import Reply
 from checkout.messaging.service import CommandRejected, Message
-from checkout.models import Attempt, Fact, Operation, Payment, Saga, SagaStep
+from checkout.models import Attempt, Fact, Operation, Payment, Saga, SagaStep, Waiter
+from checkout.models.locking import locked_payment, locked_payment_of
 from checkout.sagas import DEFINITIONS
 from checkout.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.sagas.movement import apply_decision, tell
 from checkout.sagas.operation import OperationData
-from checkout.statements import insert
+from checkout.statements import Compiled, insert, insert_unless_known, update
 from checkout.states import Actor, PaymentState
 
 log = structlog.get_logger(__name__)
@@ -47,7 +49,7 @@ def start(
     When its ``parent`` starts it again, one that is parked goes on, and one that has ended says so again.
     ``payment`` is the attempt's, if it has been locked already.
     """
-    new = Saga(
+    saga = Saga(
         kind=kind,
         key=key,
         payment_id=attempt.payment_id,
@@ -55,11 +57,11 @@ def start(
         parent=parent,
         data=msgspec.to_builtins(data),
     )
-    Saga.objects.bulk_create([new], ignore_conflicts=True)
-    saga = Saga.objects.select_for_update().get(kind=kind, key=key)
-    saga.attempt = attempt
-    if parent is not None:
-        saga.parent = parent
+    if not insert_unless_known(saga):
+        saga = Saga.objects.select_for_update().get(kind=kind, key=key)
+        saga.attempt = attempt
+        if parent is not None:
+            saga.parent = parent
     if saga.version == 0:
         _carry_out(saga, DEFINITIONS[kind].start(data), message, payment)
     elif parent is not None:
@@ -71,26 +73,26 @@ def start(
 
 def join(reference: str, message: Message) -> None:
     """Let the message's sender wait for a payment; answer at once when there is something to tell already."""
-    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
+    payment = locked_payment(reference)
     if payment is None:
         raise CommandRejected("payment_not_found", "There is no such payment.")
     envelope = message.envelope
     if payment.state != PaymentState.PROCESSING:
         message.reply(PaymentTold(payment=payment.reference, state=payment.state))
     elif envelope.reply_to and payment.waiters.count() < MAX_WAITERS:
-        payment.waiters.create(reply_to=envelope.reply_to, correlation_id=envelope.correlation_id)
+        waiter = Waiter(payment=payment, reply_to=envelope.reply_to, correlation_id=envelope.correlation_id)
+        insert(waiter)
 
 
 def resume(reply: Reply, message: Message) -> None:
     """Give a service's reply to the saga that waits for it. A late or second reply changes nothing."""
     correlation_id = message.envelope.correlation_id
-    saga = locked(awaiting=correlation_id) if correlation_id else None
+    saga = _as_wanted(_ASKED.all(correlation_id), awaiting=correlation_id) if correlation_id else None
     if saga is None:
         log.info("reply nobody waits for", correlation_id=correlation_id, subject=message.subject)
         return
-    SagaStep.objects.filter(correlation_id=correlation_id).update(
-        replied_at=timezone.now(), outcome=_summary(reply)
-    )
+    step = SagaStep(correlation_id=correlation_id, replied_at=timezone.now(), outcome=_summary(reply))
+    update(step, "replied_at", "outcome", by="correlation_id")
     if (opened := _opened(saga)) is not None:
         definition, data = opened
         _carry_out(saga, definition.on_reply(saga.step, data, reply), message)
@@ -110,7 +112,7 @@ def signal(saga: Saga, name: str, message: Message, payment: Payment | None = No
 
 def pass_deadline(saga_id: int, version: int, message: Message) -> None:
     """A step took too long, unless the saga has moved on since the timer looked at it."""
-    saga = locked(pk=saga_id, version=version)
+    saga = _as_wanted(_NUMBERED.all(saga_id), pk=saga_id, version=version)
     if saga is not None and saga.status == Saga.Status.RUNNING and (opened := _opened(saga)) is not None:
         definition, data = opened
         _carry_out(saga, definition.on_deadline(saga.step, data), message)
@@ -118,23 +120,38 @@ def pass_deadline(saga_id: int, version: int, message: Message) -> None:
 
 def go_on(saga_id: int, version: int, message: Message) -> None:
     """Staff want a parked saga to go on, unless it has done so since they looked at it."""
-    saga = locked(pk=saga_id, version=version)
+    saga = _as_wanted(_NUMBERED.all(saga_id), pk=saga_id, version=version)
     if saga is not None and saga.status == Saga.Status.PARKED:
         _go_on(saga, message)
 
 
-def locked(**wanted: Any) -> Saga | None:
-    """Return the one saga that is as ``wanted``, locked, with the one that started it locked before it."""
-    found = Saga.objects.filter(**wanted).values_list("pk", "parent_id").first()
-    if found is None:
-        return None
-    pk, parent_id = found
-    # A saga is started after the one that starts it.
-    locked = {saga.pk: saga for saga in Saga.objects.select_for_update().filter(pk__in=found).order_by("pk")}
-    saga = locked[pk]
-    if parent_id:
-        saga.parent = locked[parent_id]
-    return saga if _is_still(saga, wanted) else None
+def locked(kind: str, key: str) -> Saga | None:
+    """Return the saga of this kind and key, locked, with the one that started it locked before it."""
+    return _as_wanted(_NAMED.all(kind, key), kind=kind, key=key)
+
+
+def _with_its_parent(found: QuerySet[Saga]) -> QuerySet[Saga]:
+    """Lock a saga and the one that started it, which is the older one and comes first."""
+    found = found.order_by()
+    both = found.values("pk").union(found.values("parent_id"), all=True)
+    return Saga.objects.select_for_update().filter(pk__in=both).order_by("pk")
+
+
+_NAMED = Compiled(lambda kind, key: _with_its_parent(Saga.objects.filter(kind=kind, key=key)))
+_NUMBERED = Compiled(lambda pk: _with_its_parent(Saga.objects.filter(pk=pk)))
+# Not by what is awaited: SQL that is made in advance does not fit its index, which leaves the empty ones out.
+_ASKED = Compiled(lambda id: _with_its_parent(Saga.objects.filter(steps__correlation_id=id)))
+
+
+def _as_wanted(found: Sequence[Saga], **wanted: Any) -> Saga | None:
+    """Return the younger of two sagas, with its parent, if it is as ``wanted`` by now."""
+    known = {saga.pk: saga for saga in found}
+    for saga in reversed(found):
+        if _is_still(saga, wanted):
+            if saga.parent_id in known:
+                saga.parent = known[saga.parent_id]
+            return saga
+    return None
 
 
 def _is_still(saga: Saga, wanted: Mapping[str, Any]) -> bool:
@@ -144,13 +161,14 @@ def _is_still(saga: Saga, wanted: Mapping[str, Any]) -> bool:
 
 def sagas_of(attempt: Attempt) -> list[Saga]:
     """Return all sagas of an attempt, locked in the order in which they were started."""
-    sagas = {
-        saga.pk: saga for saga in Saga.objects.select_for_update().filter(attempt=attempt).order_by("pk")
-    }
+    sagas = {saga.pk: saga for saga in _OF_ATTEMPT.all(attempt.pk)}
     for saga in sagas.values():
         if saga.parent_id in sagas:
             saga.parent = sagas[saga.parent_id]
     return list(sagas.values())
+
+
+_OF_ATTEMPT = Compiled(lambda pk: Saga.objects.select_for_update().filter(attempt_id=pk).order_by("pk"))
 
 
 def _go_on(saga: Saga, message: Message) -> None:
@@ -181,8 +199,10 @@ def _opened(saga: Saga) -> tuple[Definition, Any] | None:
 
 
 def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: Payment | None = None) -> None:
-    payment = payment or Payment.objects.select_for_update(no_key=True).get(pk=saga.payment_id)
-    apply_decision(saga, payment, decision, message)
+    if payment is None and _concerns_payment(decision):
+        payment = locked_payment_of(saga)
+    if payment is not None:
+        apply_decision(saga, payment, decision, message)
     if not _stays(saga, decision):
         saga.status = _STATUS[decision.end]
         saga.deadline_at = _deadline(decision)
@@ -195,20 +215,29 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     if decision.ask is not None:
         saga.awaiting = f"{saga.pk}:{decision.step}:{saga.version}"
         _send(saga, decision.ask, message)
-    if decision.tells or decision.end is not None:
-        waiters = list(payment.waiters.all())
+    if payment is not None and (decision.tells or decision.end is not None):
+        waiters = _WAITERS.all(payment.pk)
         # The saga of an earlier attempt may still be tidying up: those who wait do not wait for that.
         if waiters and _is_latest(saga, payment):
             tell(payment, waiters, message)
-    saga.save()
+    update(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
     if decision.end is End.PARKED:
         _record_parking(saga, decision.why)
     if decision.is_overdue:
-        log.error("saga overdue", saga=saga.pk, step=saga.step, payment=payment.reference)
-    if decision.starts is not None:
+        log.error("saga overdue", saga=saga.pk, step=saga.step, payment=saga.payment.reference)
+    if payment is not None and decision.starts is not None:
         _start(saga, decision.starts, message, payment)
     if decision.signals and saga.parent is not None:
         signal(saga.parent, decision.signals, message, payment)
+
+
+def _concerns_payment(decision: Decision[Any]) -> bool:
+    """Whether it moves the payment, counts or adds to its operations, or answers those who wait for it.
+
+    Everything else is the saga's own, and nobody has to wait for the payment's lock.
+    """
+    moves = decision.events or decision.attempt_events or decision.counts or decision.starts
+    return bool(moves or decision.tells or decision.end)
 
 
 _STATUS: Mapping[End | None, str] = {
@@ -245,7 +274,7 @@ def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> No
             currency=child.data.currency,
             requested_by=parent.kind,
         )
-        Operation.objects.bulk_create([operation], ignore_conflicts=True)
+        insert_unless_known(operation)
     start(child.kind, child.key, parent.attempt, child.data, message, parent=parent, payment=payment)
 
 
@@ -261,7 +290,14 @@ def _send(saga: Saga, ask: Ask, message: Message) -> None:
 
 
 def _is_latest(saga: Saga, payment: Payment) -> bool:
-    return bool(payment.attempts.latest("number").pk == saga.attempt_id)
+    latest = _LATEST_ATTEMPT.first(payment.pk)
+    return latest is not None and latest.pk == saga.attempt_id
+
+
+_WAITERS = Compiled(lambda payment: Waiter.objects.filter(payment_id=payment))
+_LATEST_ATTEMPT = Compiled(
+    lambda payment: Attempt.objects.filter(payment_id=payment).only("pk").order_by("-number")[:1]
+)
 
 
 def _record_parking(saga: Saga, why: str) -> None:

@@ -4,14 +4,16 @@ from checkout import commands
 from checkout.messaging.envelope import Reply
 from checkout.messaging.service import CommandRejected, Message, Service
 from checkout.models import Attempt, Operation, Payment, Saga
+from checkout.models.locking import locked_payment_of
 from checkout.models.payment import new_reference
-from checkout.models.sums import is_explained
+from checkout.models.sums import is_explained, operations_of
 from checkout.sagas import orchestrator, purchase, review, verification
 from checkout.sagas.movement import announce, move_payment, tell
 from checkout.sagas.operation import OperationData
 from checkout.sagas.purchase_data import PurchaseData
 from checkout.sagas.review import ReviewData
 from checkout.sagas.verification import VerificationData
+from checkout.statements import Compiled
 from checkout.states import Actor, AttemptState, PaymentState
 
 service = Service("checkout", replies=orchestrator.REPLIES)
@@ -59,7 +61,7 @@ def submit_payment(command: commands.SubmitPayment, message: Message) -> None:
 @service.command("checkout.complete_challenge")
 def complete_challenge(command: commands.CompleteChallenge, message: Message) -> None:
     """The shopper is back from the ACS."""
-    saga = orchestrator.locked(kind=purchase.kind, key=command.attempt)
+    saga = orchestrator.locked(purchase.kind, command.attempt)
     if saga is None:
         raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
     orchestrator.signal(saga, "challenge_returned", message)
@@ -91,7 +93,7 @@ def start_operation(command: commands.StartOperation, message: Message) -> None:
     )
     # The purchase hears that it is undone. One that could not release an authorisation itself waits for that.
     waits = operation.kind == Operation.Kind.VOID
-    parent = orchestrator.locked(kind=purchase.kind, key=data.attempt) if waits else None
+    parent = orchestrator.locked(purchase.kind, data.attempt) if waits else None
     orchestrator.start(operation.kind, operation.reference, operation.attempt, data, message, parent=parent)
 
 
@@ -103,7 +105,7 @@ def review_payment(command: commands.ReviewPayment, message: Message) -> None:
         return
     attempt = min(payment.attempts.all(), key=_rank_for_review)
     data = ReviewData(payment=payment.reference, attempt=attempt.order_code)
-    parent = orchestrator.locked(kind=purchase.kind, key=attempt.order_code)
+    parent = orchestrator.locked(purchase.kind, attempt.order_code)
     orchestrator.start(review.kind, message.envelope.message_id, attempt, data, message, parent=parent)
 
 
@@ -136,11 +138,11 @@ def apply_provider_event(command: commands.ApplyProviderEvent, message: Message)
     """
     attempt = _attempt(command.attempt)
     sagas = orchestrator.sagas_of(attempt)
-    payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
+    payment = locked_payment_of(attempt)
     if command.kind == "conflicted":
         # Said by the provider itself in answer to a question, perhaps when the saga had gone on without it.
         move_payment(payment, "conflicted", Actor.PROVIDER, message)
-    settled = dict(attempt.operations.filter(state__in=SETTLED).values_list("reference", "state"))
+    settled = {each.reference: each.state for each in operations_of(attempt) if each.state in SETTLED}
     for saga in sagas:
         if saga.kind == purchase.kind:
             orchestrator.signal(saga, command.kind, message, payment)
@@ -177,8 +179,11 @@ def resume(reply: Reply, message: Message) -> None:
     orchestrator.resume(reply, message)
 
 
+_ATTEMPT = Compiled(lambda code: Attempt.objects.select_related("payment").filter(order_code=code))
+
+
 def _attempt(order_code: str) -> Attempt:
-    attempt = Attempt.objects.select_related("payment").filter(order_code=order_code).first()
+    attempt = _ATTEMPT.first(order_code)
     if attempt is None:
         raise CommandRejected("attempt_not_found", f"There is no attempt {order_code}.")
     return attempt

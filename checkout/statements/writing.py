@@ -21,17 +21,18 @@ def insert_unless_known(row: Model) -> bool:
     return _insert([row], " ON CONFLICT DO NOTHING")
 
 
-def update(row: Model, *names: str) -> None:
+def update(row: Model, *names: str, by: str = "") -> None:
     """Write these fields of a row, and every field that tells when it was written.
 
-    Raises ``DatabaseError`` when there is no such row.
+    The row is known by its number, or ``by`` another field that is unique. Raises ``DatabaseError`` when
+    there is none.
     """
     using = router.db_for_write(type(row), instance=row)
-    sql, fields = _update_of(type(row), names)
+    sql, fields = _update_of(type(row), names, by or row._meta.pk.name)
     with connections[using].cursor() as cursor:
-        cursor.execute(sql, [*_values(row, fields, using, is_new=False), row.pk])
+        cursor.execute(sql, _values(row, fields, using, is_new=False))
         if cursor.rowcount != 1:
-            raise DatabaseError(f"There is no {row._meta.verbose_name} {row.pk} to write to.")
+            raise DatabaseError(f"There is no such {row._meta.verbose_name} to write to.")
 
 
 def _insert(rows: Sequence[Model], on_conflict: str = "") -> bool:
@@ -62,10 +63,10 @@ def _insert_of(model: type[Model], count: int, on_conflict: str) -> tuple[str, F
 
 
 @cache
-def _update_of(model: type[Model], names: tuple[str, ...]) -> tuple[str, Fields]:
+def _update_of(model: type[Model], names: tuple[str, ...], by: str) -> tuple[str, Fields]:
     known = {field.name: field for field in model._meta.concrete_fields}
     told = [field for field in known.values() if getattr(field, "auto_now", False)]
-    fields = (*(known[name] for name in names), *told)
+    fields, key = [*(known[name] for name in names), *told], known[by]
     changes = ", ".join(f'"{field.column}" = %s' for field in fields)
-    table, key = model._meta.db_table, model._meta.pk.column
-    return f'UPDATE "{table}" SET {changes} WHERE "{key}" = %s', fields  # noqa: S608
+    table = model._meta.db_table
+    return f'UPDATE "{table}" SET {changes} WHERE "{key.column}" = %s', (*fields, key)  # noqa: S608
