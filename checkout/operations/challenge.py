@@ -15,7 +15,7 @@ from checkout.models.locking import locked_payment
 from checkout.operations.payment import PaymentView, Pending, enqueued, payment_view, wait_for
 from checkout.providers.base import BrowserForm, Challenge
 from checkout.providers.registry import get_provider
-from checkout.statements import insert
+from checkout.statements import insert, update
 from checkout.states import Actor, AttemptState
 
 
@@ -82,7 +82,7 @@ def return_from_challenge(reference: str, token: str, *, transaction_id: str, me
     }
     insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="challenge_returned", data=fact))
     attempt.apply("challenge_returned", Actor.SHOPPER)
-    attempt.save(update_fields=["state", "updated_at"])
+    update(attempt, "state")
     payment.apply("challenge_returned", Actor.SHOPPER)
     body = commands.CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)
     return enqueued(payment.reference, "checkout.complete_challenge", body)

@@ -11,6 +11,7 @@ from checkout.models import Attempt
 from checkout.money import Money
 from checkout.providers.base import Challenge, EventKind, Outcome, ProviderResult, Refusal, RefusalReason
 from checkout.services.payments.conclusion import CONFLICTED
+from checkout.statements import update
 from checkout.states import Actor, AttemptState, attempt_machine
 
 # The event by which an outcome moves an attempt, and who causes it. Everything else leaves it unknown.
@@ -37,6 +38,20 @@ OF_A_PART_PERHAPS = (
     EventKind.EXPIRED,
     EventKind.REFUNDED,
     EventKind.REFUND_FAILED,
+)
+
+# What an answer changes of an attempt.
+KEPT = (
+    "state",
+    "session_state",
+    "challenge",
+    "challenge_count",
+    "challenge_token_hash",
+    "challenge_expires_at",
+    "three_d_secure",
+    "card",
+    "refusal_reason",
+    "refusal_code",
 )
 
 
@@ -71,12 +86,12 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
             _keep_challenge(attempt, result.challenge)
         attempt.apply(event, actor)
         _keep_details(attempt, result)
-        attempt.save()
+        update(attempt, *KEPT)
     elif result.outcome == Outcome.APPROVED and attempt.state != AttemptState.AUTHORISED:
         return conflict(attempt, result)
     elif attempt.state == AttemptState.REFUSED and result.outcome == Outcome.REFUSED:
         _keep_details(attempt, result)
-        attempt.save()
+        update(attempt, *KEPT)
     return answer_of(attempt, otherwise=result.outcome, event=result.event)
 
 
@@ -128,5 +143,5 @@ def conflict(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:
     """Put the attempt aside for staff, unless it has ended already."""
     if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
         attempt.apply("conflicted", Actor.PROVIDER)
-        attempt.save()
+        update(attempt, "state")
     return ProviderAnswered(outcome=CONFLICTED, event=result.event)

@@ -32,6 +32,7 @@ from checkout.services.payments.intent import (
 )
 from checkout.services.payments.send_window import SendWindow
 from checkout.services.payments.service import service
+from checkout.statements import update
 from checkout.states import Actor, AttemptState, attempt_machine
 
 
@@ -82,7 +83,7 @@ def _carry_out(
         is_to_be_sent = attempt.state == ready and commit_intent(attempt, intent)
         if is_to_be_sent and attempt.state == AttemptState.CREATED:
             attempt.apply("submitted", Actor.SAGA)
-            attempt.save(update_fields=["state", "updated_at"])
+            update(attempt, "state")
     result = send(attempt, intent, window) if is_to_be_sent else None
     conclude(message, attempt, partial(_record, order_code, intent, result))
 
@@ -104,7 +105,7 @@ def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
     outcome = stored_outcome(intent)
     if outcome == Outcome.UNKNOWN and attempt_machine.allows(attempt.state, "outcome_unknown", Actor.SAGA):
         attempt.apply("outcome_unknown", Actor.SAGA)
-        attempt.save(update_fields=["state", "updated_at"])
+        update(attempt, "state")
     return answer_of(attempt, otherwise=outcome)
 
 

@@ -17,6 +17,7 @@ from checkout.messaging.service import AlreadyHandled, CommandRejected, Message
 from checkout.models import Attempt, InboxMessage, ProviderCall
 from checkout.providers.base import Outcome, Verb
 from checkout.services.payments.service import service
+from checkout.statements import Compiled
 
 # The provider was asked what became of an operation, long after it was sent, and its answer does not show it.
 NOT_SHOWN = "not_shown"
@@ -33,16 +34,23 @@ class Intent:
 
 def locked_attempt(order_code: str) -> Attempt:
     """Return the attempt, locked until the transaction ends; raises ``CommandRejected`` if there is none."""
-    return _found(Attempt.objects.select_for_update(of=("self",), no_key=True), order_code)
+    return _known(_LOCKED.first(order_code), order_code)
 
 
 def attempt_of(order_code: str) -> Attempt:
     """Return the attempt as it is now; raises ``CommandRejected`` if there is none."""
-    return _found(Attempt.objects.all(), order_code)
+    return _known(_ATTEMPT.first(order_code), order_code)
 
 
-def _found(attempts: QuerySet[Attempt], order_code: str) -> Attempt:
-    attempt = attempts.select_related("payment", "provider_account").filter(order_code=order_code).first()
+def _with_what_is_sent(code: str) -> QuerySet[Attempt]:
+    return Attempt.objects.select_related("payment", "provider_account").filter(order_code=code)
+
+
+_ATTEMPT = Compiled(_with_what_is_sent)
+_LOCKED = Compiled(lambda code: _with_what_is_sent(code).select_for_update(of=("self",), no_key=True))
+
+
+def _known(attempt: Attempt | None, order_code: str) -> Attempt:
     if attempt is None:
         raise CommandRejected("attempt_not_found", f"There is no attempt {order_code}.")
     return attempt
@@ -54,8 +62,13 @@ def refuse_repetition(message: Message) -> None:
     Asked with the attempt locked, as whoever answers holds that lock. Without it, the redelivery of a command
     that was answered "not sent" would send it after all.
     """
-    if InboxMessage.objects.filter(consumer=service.name, message_id=message.envelope.message_id).exists():
+    if _HANDLED.all(service.name, message.envelope.message_id):
         raise AlreadyHandled(message.envelope.message_id)
+
+
+_HANDLED = Compiled(
+    lambda consumer, id: InboxMessage.objects.filter(consumer=consumer, message_id=id).only("pk").order_by()
+)
 
 
 def commit_intent(attempt: Attempt, intent: Intent) -> bool:
@@ -64,11 +77,10 @@ def commit_intent(attempt: Attempt, intent: Intent) -> bool:
     A call that was not sent, or that the provider knows nothing of, may be made again with the same key.
     Every other intent that exists stands for a call that was, or is just being, made.
     """
-    calls = ProviderCall.objects.filter(key=intent.key)
-    if not calls.exists():
+    if _CALL.first(intent.key) is None:
         ProviderCall.objects.create(key=intent.key, attempt=attempt, verb=intent.verb, started_at=_now())
         return True
-    again = calls.filter(outcome__in=TO_BE_SENT_AGAIN)
+    again = ProviderCall.objects.filter(key=intent.key, outcome__in=TO_BE_SENT_AGAIN)
     return bool(again.update(outcome="", started_at=_now(), finished_at=None))
 
 
@@ -79,8 +91,11 @@ def record_outcome(intent: Intent, outcome: str, event: str) -> None:
 
 def stored_outcome(intent: Intent) -> str:
     """Return what is known of a call made before; ``unknown`` while nothing is."""
-    call = ProviderCall.objects.filter(key=intent.key).first()
+    call = _CALL.first(intent.key)
     return (call.outcome if call else "") or Outcome.UNKNOWN
+
+
+_CALL = Compiled(lambda key: ProviderCall.objects.filter(key=key).order_by())
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from checkout.services.payments.intent import (
 from checkout.services.payments.operation_outcome import STATES, answer_of, move
 from checkout.services.payments.send_window import SendWindow
 from checkout.services.payments.service import service
+from checkout.statements import Compiled
 from checkout.states import AttemptState
 
 # While the outcome of the authorisation is open, nothing is compensated: there may be nothing to undo yet.
@@ -71,12 +72,17 @@ def _carry_out(order_code: str, reference: str, verb: Verb, amount: Money | None
 
 
 def _operation(attempt: Attempt, reference: str, verb: Verb, amount: Money | None) -> Operation:
-    operation = attempt.operations.filter(reference=reference, kind=verb).first()
-    if operation is None:
+    operation = _OPERATION.first(attempt.pk, reference)
+    if operation is None or operation.kind != verb:
         raise CommandRejected("operation_not_found", f"This attempt has no {verb} {reference}.")
     if amount is not None and amount != operation.amount:
         raise CommandRejected("amount_differs", f"{reference} is a {verb} of {operation.amount}.")
     return operation
+
+
+_OPERATION = Compiled(
+    lambda attempt, reference: Operation.objects.filter(attempt_id=attempt, reference=reference)
+)
 
 
 def _check_allowed(attempt: Attempt, verb: Verb) -> None:
@@ -107,7 +113,7 @@ def _send(attempt: Attempt, operation: Operation, verb: Verb, window: SendWindow
 
 def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> ProviderAnswered:
     attempt = locked_attempt(order_code)
-    operation = attempt.operations.get(reference=intent.key)
+    operation = _OPERATION.get(attempt.pk, intent.key)
     if result is None:
         move(operation, Operation.State.UNKNOWN)
         return answer_of(operation)

@@ -16,6 +16,7 @@ from checkout.providers.registry import get_provider
 from checkout.scrubbing import scrub_text
 from checkout.services.payments.service import service
 from checkout.services.payments.statement import Finding, apply_statement
+from checkout.statements import Compiled, update
 
 log = structlog.get_logger(__name__)
 
@@ -28,11 +29,7 @@ WORST_FIRST = (State.CONFLICTED, State.UNMATCHED, State.APPLIED)
 @service.command("payments.apply_notification")
 def apply_notification(command: ApplyNotification, message: Message) -> None:
     """Apply every statement of a stored notification, once, in the order in which the provider made them."""
-    row = (
-        ProviderNotification.objects.select_for_update(of=("self",))
-        .select_related("account")
-        .get(pk=command.notification)
-    )
+    row = _NOTIFICATION.get(command.notification)
     if row.state not in UNDECIDED:
         return
     try:
@@ -48,14 +45,23 @@ def apply_notification(command: ApplyNotification, message: Message) -> None:
 
 
 def _locked_attempts(row: ProviderNotification, order_codes: Iterable[str]) -> dict[str, Attempt]:
-    """Lock all of them at once, in one order, so that two notifications never wait for each other."""
-    attempts = (
+    """Lock all of them in one order, so that two notifications never wait for each other."""
+    attempts = [_ATTEMPT.first(code, row.account_id) for code in sorted(order_codes)]
+    return {attempt.order_code: attempt for attempt in attempts if attempt is not None}
+
+
+_NOTIFICATION = Compiled(
+    lambda pk: (
+        ProviderNotification.objects.select_for_update(of=("self",)).select_related("account").filter(pk=pk)
+    )
+)
+_ATTEMPT = Compiled(
+    lambda code, account: (
         Attempt.objects.select_for_update(of=("self",), no_key=True)
         .select_related("payment", "provider_account")
-        .filter(order_code__in=order_codes, provider_account=row.account)
-        .order_by("pk")
+        .filter(order_code=code, provider_account_id=account)
     )
-    return {attempt.order_code: attempt for attempt in attempts}
+)
 
 
 def _apply(attempt: Attempt | None, statement: Notification, message: Message) -> Finding:
@@ -73,7 +79,7 @@ def _finish(row: ProviderNotification, findings: list[Finding]) -> None:
         _plan_next_try(row)
     else:
         row.applied_at = timezone.now()
-    row.save(update_fields=["state", "reason", "payment", "applied_at", "tries", "next_try_at"])
+    update(row, "state", "reason", "payment", "applied_at", "tries", "next_try_at")
     if worst.state != State.APPLIED:
         log.error("notification needs attention", notification=row.pk, state=row.state, reason=row.reason)
 

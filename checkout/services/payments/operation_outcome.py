@@ -5,8 +5,10 @@ The operation's attempt must be locked: that is the operation's lock too.
 
 from checkout.commands import ProviderAnswered
 from checkout.models import Attempt, Operation
+from checkout.models.sums import operations_of
 from checkout.money import Money
 from checkout.providers.base import EventKind, Outcome
+from checkout.statements import update
 
 State = Operation.State
 
@@ -42,7 +44,7 @@ def move(operation: Operation, state: str, *, reason: str = "") -> None:
     if RANKS[State(state)] > RANKS[State(operation.state)]:
         operation.state = state
         operation.refusal_reason = reason if state == State.REFUSED else ""
-        operation.save(update_fields=["state", "refusal_reason", "updated_at"])
+        update(operation, "state", "refusal_reason")
 
 
 def answer_of(operation: Operation, *, event: str = "") -> ProviderAnswered:
@@ -59,11 +61,11 @@ def operation_of(attempt: Attempt, kind: EventKind, reference: str) -> Operation
     """
     if kind not in EVENTS:
         return None
-    candidates = attempt.operations.filter(kind=EVENTS[kind][0])
-    named = candidates.filter(reference=reference).first() if reference else None
+    candidates = [each for each in operations_of(attempt) if each.kind == EVENTS[kind][0]]
+    named = next((each for each in candidates if reference and each.reference == reference), None)
     if named is not None or kind == EventKind.REFUND_FAILED:
         return named
-    made = list(candidates.exclude(state=State.REFUSED)[:2])
+    made = [each for each in candidates if each.state != State.REFUSED]
     return made[0] if len(made) == 1 and made[0].state == State.PENDING else None
 
 

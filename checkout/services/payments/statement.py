@@ -9,7 +9,7 @@ from checkout.providers.base import EventKind, Notification, Outcome, ProviderRe
 from checkout.scrubbing import scrub_text
 from checkout.services.payments.attempt_outcome import ENDS, is_for_another_payment
 from checkout.services.payments.operation_outcome import operation_of, settle
-from checkout.statements import insert
+from checkout.statements import Compiled, insert
 from checkout.states import Actor, AttemptState
 
 State = ProviderNotification.State
@@ -46,8 +46,15 @@ def apply_statement(attempt: Attempt, statement: Notification, message: Message)
 
 def _is_known(attempt: Attempt, statement: Notification) -> bool:
     """Whether the same was stated before, in another notification or at an earlier look at this one."""
-    known = attempt.facts.filter(kind=_kind(statement), data__event_id=scrub_text(statement.event_id))
-    return bool(statement.event_id) and known.exists()
+    if not statement.event_id:
+        return False
+    event_id = scrub_text(statement.event_id)
+    return any(fact.data.get("event_id") == event_id for fact in _FACTS.all(attempt.pk, _kind(statement)))
+
+
+_FACTS = Compiled(
+    lambda attempt, kind: Fact.objects.filter(attempt_id=attempt, kind=kind).only("data").order_by()
+)
 
 
 def _judged(attempt: Attempt, statement: Notification) -> Finding:
