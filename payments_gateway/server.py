@@ -1,9 +1,45 @@
-"""uvicorn's HTTP with an orderly end, for ``uvicorn --http payments_gateway.server:OrderlyProtocol``."""
+"""uvicorn's HTTP with an orderly end and fewer writes: ``--http payments_gateway.server:OrderlyProtocol``."""
+
+import asyncio
+from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # How long a client that is connected may still begin a request.
 FAREWELL_SECONDS = 1.0
+
+
+class JoinedWrites:
+    """What uvicorn writes of a response in one turn of the loop, head and body, leaves the process together.
+
+    Each write is a system call that wakes whoever reads: a tenth of a request's cost.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._unwritten: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """See asyncio.WriteTransport."""
+        if not self._unwritten:
+            self._loop.call_soon(self._flush)
+        self._unwritten.append(data)
+
+    def close(self) -> None:
+        """See asyncio.BaseTransport."""
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """See asyncio.BaseTransport."""
+        return self._transport.is_closing()
+
+    def _flush(self) -> None:
+        if self._unwritten:
+            data = b"".join(self._unwritten)
+            self._unwritten.clear()
+            self._transport.write(data)
 
 
 class OrderlyProtocol(HttpToolsProtocol):
@@ -14,6 +50,17 @@ class OrderlyProtocol(HttpToolsProtocol):
     """
 
     _is_leaving = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See asyncio.BaseProtocol."""
+        super().connection_made(transport)
+        self._transport = transport
+        self.transport = cast(asyncio.Transport, JoinedWrites(transport))
+
+    def handle_websocket_upgrade(self) -> None:
+        """See uvicorn. A WebSocket writes whole frames."""
+        self.transport = self._transport
+        super().handle_websocket_upgrade()
 
     def shutdown(self) -> None:
         """See uvicorn, which waits for the last connection to end."""

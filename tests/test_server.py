@@ -6,7 +6,7 @@ import socket
 import pytest
 import uvicorn
 
-from payments_gateway.server import OrderlyProtocol
+from payments_gateway.server import JoinedWrites, OrderlyProtocol
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -64,3 +64,33 @@ async def is_closed(address):
     writer.close()
     await writer.wait_closed()
     return False
+
+
+class Written(asyncio.Transport):
+    """Remembers what is written, and when it was closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.story = []
+
+    def write(self, data):
+        self.story.append(bytes(data))
+
+    def close(self):
+        self.story.append("closed")
+
+    def is_closing(self):
+        return "closed" in self.story
+
+
+async def test_what_is_written_in_one_turn_leaves_together_and_before_a_close():
+    transport = Written()
+    joined = JoinedWrites(transport)
+    joined.write(b"head ")
+    joined.write(b"body")
+    await asyncio.sleep(0)
+    joined.write(b"the end")
+    joined.close()
+    await asyncio.sleep(0)
+    assert transport.story == [b"head body", b"the end", "closed"]
+    assert joined.is_closing()
