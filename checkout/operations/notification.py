@@ -12,6 +12,7 @@ from checkout.messaging.outbox import enqueue
 from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
 from checkout.providers.base import Acknowledgement
 from checkout.providers.registry import get_provider
+from checkout.statements import Compiled, insert_unless_known
 
 # Option of a provider account: a list of networks ("192.0.2.0/24") that notifications may come from.
 NETWORKS = "notification_networks"
@@ -24,19 +25,17 @@ def record_notification(account_code: str, body: bytes, *, sender: str = "") -> 
     for an address outside the account's networks, and ``NotificationRejected`` for a body that cannot be
     read: nothing is stored then, and the provider will send it again.
     """
-    account = ProviderAccount.objects.filter(code=account_code).first()
+    account = _ACCOUNT.first(account_code)
     if account is None:
         raise ProviderAccountNotFound("There is no such provider account.")
     _check_sender(account, sender)
     provider = get_provider(account.opened())
     parsed = provider.parse_notification(body)
+    row = ProviderNotification(
+        account=account, digest=hashlib.sha256(body).hexdigest(), body=provider.scrub(body)
+    )
     with transaction.atomic():
-        row, is_new = ProviderNotification.objects.get_or_create(
-            account=account,
-            digest=hashlib.sha256(body).hexdigest(),
-            defaults={"body": provider.scrub(body)},
-        )
-        if is_new:
+        if insert_unless_known(row):
             enqueue(
                 OutboxMessage,
                 "payments",
@@ -46,8 +45,12 @@ def record_notification(account_code: str, body: bytes, *, sender: str = "") -> 
                 delay_seconds=0,
             )
         else:
-            ProviderNotification.objects.filter(pk=row.pk).update(copies=F("copies") + 1)
+            known = ProviderNotification.objects.filter(account=account, digest=row.digest)
+            known.update(copies=F("copies") + 1)
     return provider.acknowledgement()
+
+
+_ACCOUNT = Compiled(lambda code: ProviderAccount.objects.filter(code=code))
 
 
 def _check_sender(account: ProviderAccount, sender: str) -> None:

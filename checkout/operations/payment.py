@@ -18,7 +18,7 @@ from checkout.models.locking import locked_payment
 from checkout.money import Money
 from checkout.providers.base import Browser, BrowserForm, CardEncryption
 from checkout.providers.registry import get_provider
-from checkout.statements import insert
+from checkout.statements import Compiled, insert
 from checkout.states import Actor, PaymentState
 
 # The sealed card is in no table, so the relay can only send a submission without it, upon which the attempt
@@ -95,7 +95,7 @@ def create_payment(
     }
     try:
         with transaction.atomic():
-            payment = Payment.objects.create(
+            payment = Payment(
                 merchant=merchant,
                 order_reference=order_reference,
                 lines=list(lines),
@@ -104,6 +104,7 @@ def create_payment(
                 return_url=return_url,
                 **wanted,
             )
+            insert(payment)
             insert(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
             return payment
     except IntegrityError:
@@ -117,10 +118,25 @@ def create_payment(
 
 def payment_view(reference: str) -> PaymentView:
     """Return what pages may know; raises ``PaymentNotFound``."""
-    payment = Payment.objects.select_related("merchant").filter(reference=reference).first()
+    return _view(*_payment_and_attempt(reference))
+
+
+def _payment_and_attempt(reference: str) -> tuple[Payment, Attempt | None]:
+    """Return the payment and the latest attempt at it."""
+    payment = _PAYMENT.first(reference)
     if payment is None:
         raise PaymentNotFound("There is no such payment.")
-    attempt = payment.attempts.order_by("-number").only("card").first()
+    return payment, _LATEST_ATTEMPT.first(payment.pk)
+
+
+_PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
+_LATEST_ATTEMPT = Compiled(
+    lambda payment: Attempt.objects.filter(payment_id=payment).only("number", "card").order_by("-number")[:1]
+)
+_ACCOUNTS = Compiled(lambda merchant: ProviderAccount.objects.filter(merchant_id=merchant).order_by("pk"))
+
+
+def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
     return PaymentView(
         reference=payment.reference,
         state=PaymentState(payment.state),
@@ -139,11 +155,11 @@ def payment_view(reference: str) -> PaymentView:
 
 def checkout_page(reference: str) -> CheckoutPage:
     """Return what the card form needs; raises ``PaymentNotFound`` and ``ProviderMisconfigured``."""
-    view = payment_view(reference)
-    provider = get_provider(_account_for(view.reference).opened())
+    payment, attempt = _payment_and_attempt(reference)
+    provider = get_provider(_account_for(payment).opened())
     return CheckoutPage(
-        payment=view,
-        attempt_number=Attempt.objects.filter(payment__reference=reference).count() + 1,
+        payment=_view(payment, attempt),
+        attempt_number=_number(attempt) + 1,
         card_encryption=provider.card_encryption(),
         device_data=provider.device_data_form(),
     )
@@ -160,22 +176,23 @@ def submit_payment(
     payment = locked_payment(reference)
     if payment is None:
         raise PaymentNotFound("There is no such payment.")
-    attempts = payment.attempts.count()
+    attempts = _number(_LATEST_ATTEMPT.first(payment.pk))
     if attempt_number <= attempts or not PaymentState(payment.state).may_be_paid:
         # A second click, a form from the browser's history, a second tab: never a second attempt.
         if attempts == 0:
             raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")
         return wait_for(payment.reference)
-    attempt = Attempt.objects.create(
+    attempt = Attempt(
         payment=payment,
         number=attempts + 1,
-        provider_account=_account_for(reference),
+        provider_account=_account_for(payment),
         # Unique, and short enough for every provider (Worldpay: fewer than 50 characters with 3DS Flex).
         order_code=f"{payment.reference}-{attempts + 1}",
         session_id=secrets.token_hex(16),
         browser=asdict(browser),
         device_data_reference=device_data_reference,
     )
+    insert(attempt)
     payment.refusal_reason = ""
     payment.apply("submitted", Actor.SHOPPER)
     insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted"))
@@ -195,8 +212,13 @@ def wait_for(reference: str) -> Pending:
     return Pending(payment=reference, type="checkout.await_payment", body=body)
 
 
-def _account_for(reference: str) -> ProviderAccount:
-    account = ProviderAccount.objects.filter(merchant__payments__reference=reference).order_by("pk").first()
+def _number(latest: Attempt | None) -> int:
+    """Return how many attempts there have been: they are numbered."""
+    return latest.number if latest else 0
+
+
+def _account_for(payment: Payment) -> ProviderAccount:
+    account = _ACCOUNTS.first(payment.merchant_id)
     if account is None:
         raise OperationRejected("The merchant has no account with a payment provider.")
     return account

@@ -17,6 +17,7 @@ Chart of accounts, seen from the gateway; debits are positive, and each posting 
 from checkout.commands import Done, PostEntries
 from checkout.messaging.service import CommandRejected, Message, Service
 from checkout.models import LedgerEntry
+from checkout.statements import insert_unless_known
 
 service = Service("ledger")
 
@@ -44,19 +45,18 @@ def post(command: PostEntries, message: Message) -> Done:
     debit, credit = ACCOUNTS[command.kind]
     posting = f"{command.kind}:{command.reference}"
     sides = {(debit, command.minor, command.currency), (credit, -command.minor, command.currency)}
-    LedgerEntry.objects.bulk_create(
-        [
-            LedgerEntry(
-                posting=posting,
-                account=account,
-                payment_reference=command.payment,
-                amount_minor=minor,
-                currency=currency,
-            )
-            for account, minor, currency in sorted(sides)
-        ],
-        ignore_conflicts=True,
-    )
+    entries = [
+        LedgerEntry(
+            posting=posting,
+            account=account,
+            payment_reference=command.payment,
+            amount_minor=minor,
+            currency=currency,
+        )
+        for account, minor, currency in sorted(sides)
+    ]
+    if insert_unless_known(*entries):
+        return Done()
     posted = set(
         LedgerEntry.objects.filter(posting=posting, payment_reference=command.payment).values_list(
             "account", "amount_minor", "currency"

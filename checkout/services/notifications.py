@@ -15,6 +15,7 @@ from django.utils import timezone
 from checkout.commands import Body, Done, SendReceipt
 from checkout.messaging.service import Message, Service
 from checkout.models import Payment, Receipt
+from checkout.statements import insert_unless_known
 
 log = structlog.get_logger(__name__)
 
@@ -35,17 +36,13 @@ class DeliverReceipt(Body, frozen=True):
 def send_receipt(command: SendReceipt, message: Message) -> Done:
     """Record that a receipt is owed and see to it; nothing to do for a shopper who left no address."""
     email = Payment.objects.values_list("shopper_email", flat=True).get(reference=command.payment)
-    if email:
-        _, is_new = Receipt.objects.get_or_create(
-            payment_reference=command.payment, defaults={"email": email}
+    if email and insert_unless_known(Receipt(payment_reference=command.payment, email=email)):
+        message.send(
+            service.name,
+            "notifications.deliver_receipt",
+            DeliverReceipt(payment=command.payment),
+            reply_to="",
         )
-        if is_new:
-            message.send(
-                service.name,
-                "notifications.deliver_receipt",
-                DeliverReceipt(payment=command.payment),
-                reply_to="",
-            )
     return Done()
 
 

@@ -18,6 +18,7 @@ from checkout.commands import (
 )
 from checkout.messaging.service import CommandRejected, Message, Service
 from checkout.models import Reservation, StockItem
+from checkout.statements import Compiled, insert_unless_known, update
 
 service = Service("orders")
 
@@ -37,7 +38,7 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
     if reservation.state != Reservation.State.RELEASED:
         if is_later:
             reservation.attempt = command.attempt
-            reservation.save(update_fields=["attempt", "updated_at"])
+            update(reservation, "attempt")
         return StockReserved(reserved=True)
     if reservation.attempt and not is_later:
         return StockReserved(reserved=False)
@@ -49,7 +50,7 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
     reservation.lines = [{"sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
     reservation.state = Reservation.State.RESERVED
     reservation.attempt = command.attempt
-    reservation.save(update_fields=["lines", "state", "attempt", "updated_at"])
+    update(reservation, "lines", "state", "attempt")
     return StockReserved(reserved=True)
 
 
@@ -59,7 +60,7 @@ def confirm(command: ConfirmOrder, message: Message) -> Done:
 
     Stock that the release of an earlier attempt gave back in between is taken again, if it is still there.
     """
-    reservation = Reservation.objects.select_for_update().filter(payment_reference=command.payment).first()
+    reservation = _RESERVATION.first(command.payment)
     if reservation is None or (reservation.state == Reservation.State.RELEASED and not reservation.lines):
         raise CommandRejected("not_reserved", "Nothing was reserved for this payment.")
     if reservation.state == Reservation.State.CANCELLED:
@@ -71,7 +72,7 @@ def confirm(command: ConfirmOrder, message: Message) -> Done:
             raise CommandRejected("out_of_stock", "What was reserved has been given back and sold since.")
         _take(stock, wanted)
     reservation.state = Reservation.State.CONFIRMED
-    reservation.save(update_fields=["state", "updated_at"])
+    update(reservation, "state")
     return Done()
 
 
@@ -87,13 +88,13 @@ def release(command: ReleaseStock, message: Message) -> Done:
         return Done()
     if reservation.state == Reservation.State.RELEASED:
         reservation.attempt = command.attempt
-        reservation.save(update_fields=["attempt", "updated_at"])
+        update(reservation, "attempt")
         return Done()
     if reservation.state == Reservation.State.CONFIRMED:
         raise CommandRejected("order_confirmed", "The order is confirmed; its stock is not given back.")
     _give_back(reservation)
     reservation.state = Reservation.State.RELEASED
-    reservation.save(update_fields=["state", "updated_at"])
+    update(reservation, "state")
     return Done()
 
 
@@ -107,15 +108,20 @@ def cancel(command: CancelOrder, message: Message) -> Done:
     if reservation.state in (Reservation.State.RESERVED, Reservation.State.CONFIRMED):
         _give_back(reservation)
     reservation.state = Reservation.State.CANCELLED
-    reservation.save(update_fields=["state", "updated_at"])
+    update(reservation, "state")
     return Done()
 
 
 def _locked_reservation(payment: str, *, attempt: str) -> Reservation:
     """Return the payment's reservation; where there was none, one of ``attempt`` with nothing in it."""
     none = Reservation(payment_reference=payment, lines=[], state=Reservation.State.RELEASED, attempt=attempt)
-    Reservation.objects.bulk_create([none], ignore_conflicts=True)
-    return Reservation.objects.select_for_update().get(payment_reference=payment)
+    return none if insert_unless_known(none) else _RESERVATION.get(payment)
+
+
+_RESERVATION = Compiled(
+    lambda payment: Reservation.objects.select_for_update().filter(payment_reference=payment)
+)
+_STOCK = Compiled(lambda sku: StockItem.objects.select_for_update().filter(sku=sku))
 
 
 def _number(attempt: str) -> int:
@@ -143,9 +149,7 @@ def _missing(stock: Mapping[str, StockItem], wanted: Mapping[str, int]) -> list[
 
 
 def _locked_stock(skus: Mapping[str, int]) -> dict[str, StockItem]:
-    return {
-        item.sku: item for item in StockItem.objects.select_for_update().filter(sku__in=skus).order_by("sku")
-    }
+    return {item.sku: item for sku in sorted(skus) for item in _STOCK.all(sku)}
 
 
 def _give_back(reservation: Reservation) -> None:
@@ -156,4 +160,4 @@ def _give_back(reservation: Reservation) -> None:
 def _take(stock: Mapping[str, StockItem], quantities: Mapping[str, int]) -> None:
     for sku, quantity in quantities.items():
         stock[sku].quantity -= quantity
-    StockItem.objects.bulk_update(stock.values(), ["quantity"])
+        update(stock[sku], "quantity")

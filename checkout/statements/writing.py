@@ -16,9 +16,12 @@ def insert(*rows: Model) -> None:
         _insert(rows)
 
 
-def insert_unless_known(row: Model) -> bool:
-    """Insert a row and give it its number; return False when there is one that it must not be beside."""
-    return _insert([row], " ON CONFLICT DO NOTHING")
+def insert_unless_known(*rows: Model) -> bool:
+    """Insert those beside which there is no row that must not be; return whether that was all of them.
+
+    Only then they have their numbers.
+    """
+    return _insert(rows, " ON CONFLICT DO NOTHING")
 
 
 def update(row: Model, *names: str, by: str = "") -> None:
@@ -42,9 +45,11 @@ def _insert(rows: Sequence[Model], on_conflict: str = "") -> bool:
     with connections[using].cursor() as cursor:
         cursor.execute(sql, [value for row in rows for value in _values(row, fields, using, is_new=True)])
         numbers = cursor.fetchall()
-    for row, (number,) in zip(rows, numbers, strict=not on_conflict):
+    if len(numbers) < len(rows):
+        return False
+    for row, (number,) in zip(rows, numbers, strict=True):
         row.pk, row._state.adding, row._state.db = number, False, using
-    return bool(numbers)
+    return True
 
 
 def _values(row: Model, fields: Fields, using: str, *, is_new: bool) -> list[Any]:

@@ -1,6 +1,12 @@
 """Pages of the whole application, with the back end of the flow tests behind them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from django.db import OperationalError
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Model
 
 from checkout.models import Payment
 from tests.flows.conftest import back_end, books, payment, shop
@@ -19,3 +25,19 @@ def client() -> AsgiClient:
 def checkout(client: AsgiClient, payment: Payment) -> Checkout:
     """The pages of one payment of 12.50 EUR."""
     return Checkout(client, payment.reference)
+
+
+@pytest.fixture
+def lose_queries(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Model]], None]:
+    """Let every query of a model fail from now on, as a lost connection does."""
+    execute = CursorWrapper.execute
+
+    def lose(model: type[Model]) -> None:
+        def lost(cursor: CursorWrapper, sql: str, *arguments: Any) -> Any:
+            if f'FROM "{model._meta.db_table}"' in sql:
+                raise OperationalError("connection lost")
+            return execute(cursor, sql, *arguments)
+
+        monkeypatch.setattr(CursorWrapper, "execute", lost)
+
+    return lose

@@ -207,14 +207,8 @@ async def test_identifiers_with_long_runs_of_digits_are_no_card_numbers(shop, ch
     assert answer.status == 303
 
 
-async def test_a_database_that_is_away_is_not_the_visitors_fault(shop, checkout, settings, monkeypatch):
-    """The seam is the database, so one query is made to fail as a lost connection does."""
-    from django.db import OperationalError
-
-    def lost(*_args, **_kwargs):
-        raise OperationalError("connection lost")
-
-    monkeypatch.setattr(Payment.objects, "select_related", lost)
+async def test_a_database_that_is_away_is_not_the_visitors_fault(shop, checkout, lose_queries):
+    lose_queries(Payment)
     answer = await checkout.get()
     assert_clear(answer, 503)
     assert answer.headers["retry-after"]

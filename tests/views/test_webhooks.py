@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from django.db import OperationalError
 
 from checkout.database import in_thread
 from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
@@ -70,13 +69,8 @@ async def test_what_cannot_be_taken_is_a_problem_document_and_changes_nothing(
     assert await stored() == 0
 
 
-async def test_a_notification_that_could_not_be_stored_will_be_sent_again(shop, client, body, monkeypatch):
-    """The seam is the database, so the first query is made to fail as a lost connection does."""
-
-    def lost(*_args, **_kwargs):
-        raise OperationalError("connection lost")
-
-    monkeypatch.setattr(ProviderAccount.objects, "filter", lost)
+async def test_a_notification_that_could_not_be_stored_will_be_sent_again(shop, client, body, lose_queries):
+    lose_queries(ProviderAccount)
     answer = await client.post(PATH, body)
     assert answer.status == 503
     assert answer.headers["retry-after"]
