@@ -6,6 +6,7 @@ is measured. The line of JSON at the end is what `layers.py` reads.
 """
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -117,6 +118,9 @@ async def _one_way_rate(layer: Any, here: str, sink: str) -> float:
 
 
 async def main(dotted: str, config: str, *sender: str) -> None:
+    # Both layers are measured as in the product's processes, see ``checkout.garbage``.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     layer = import_string(dotted)(**json.loads(config))
     if sender:
         await receive_for(layer, sender[0])

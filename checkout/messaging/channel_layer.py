@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -298,10 +299,13 @@ def _to_channel(channel: str, body: bytes) -> Envelope:
     return Envelope(type=TO_CHANNEL, body=body, content_type=MSGPACK, headers={CHANNEL: channel})
 
 
+# A group's members are asked for theirs with every message to it.
+@lru_cache(maxsize=16_384)
 def _boot_id(channel: str) -> str:
     match = _OF_A_PROCESS.search(channel)
     return match.group(1) if match else ""
 
 
+@lru_cache(maxsize=16_384)
 def _local_part(channel: str) -> str:
     return channel.partition("!")[2]

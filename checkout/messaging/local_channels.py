@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class _Mailbox:
+    """There are messages or readers, never both for longer than a reader takes to wake up."""
+
     messages: deque[tuple[float, bytes]] = field(default_factory=deque)  # (loop time of expiry, message)
-    readers: deque[asyncio.Future[None]] = field(default_factory=deque)
+    readers: deque[asyncio.Future[bytes]] = field(default_factory=deque)
     timer: asyncio.TimerHandle | None = None
 
 
@@ -29,13 +31,13 @@ class LocalChannels:
         box = self._boxes.get(channel)
         if box is None:
             box = self._boxes[channel] = _Mailbox()
-        now = self._loop.time()
-        self._drop_expired(box, now)
+        elif self._hand_over(box, message):
+            return True
+        self._drop_expired(box)
         if len(box.messages) >= capacity:
             return False
-        box.messages.append((now + self.expiry_seconds, message))
-        if not self._wake_reader(box) and box.timer is None:
-            box.timer = self._loop.call_later(self.expiry_seconds, self._expire, channel)
+        box.messages.append((self._loop.time() + self.expiry_seconds, message))
+        self._watch_expiry(channel, box)
         return True
 
     async def get(self, channel: str) -> bytes:
@@ -44,22 +46,22 @@ class LocalChannels:
         if box is None:
             box = self._boxes[channel] = _Mailbox()
         try:
-            while True:
-                self._drop_expired(box, self._loop.time())
-                if box.messages:
-                    return box.messages.popleft()[1]
-                reader = self._loop.create_future()
-                box.readers.append(reader)
-                try:
-                    await reader
-                except asyncio.CancelledError:
-                    if reader.cancelled():
-                        # A message that came in this same moment has passed it over already.
-                        with suppress(ValueError):
-                            box.readers.remove(reader)
-                    elif box.messages:
-                        self._wake_reader(box)
-                    raise
+            self._drop_expired(box)
+            if box.messages:
+                return box.messages.popleft()[1]
+            reader = self._loop.create_future()
+            box.readers.append(reader)
+            try:
+                message: bytes = await reader
+                return message
+            except asyncio.CancelledError:
+                if reader.cancelled():
+                    # A message that came in this same moment has passed it over already.
+                    with suppress(ValueError):
+                        box.readers.remove(reader)
+                else:
+                    self._give_back(channel, reader.result())
+                raise
         finally:
             self._forget_if_idle(channel, box)
 
@@ -74,23 +76,35 @@ class LocalChannels:
             self._forget_if_idle(channel, box)
 
     @staticmethod
-    def _wake_reader(box: _Mailbox) -> bool:
+    def _hand_over(box: _Mailbox, message: bytes) -> bool:
         while box.readers:
             reader = box.readers.popleft()
             if not reader.done():
-                reader.set_result(None)
+                reader.set_result(message)
                 return True
         return False
 
-    @staticmethod
-    def _drop_expired(box: _Mailbox, now: float) -> None:
-        while box.messages and box.messages[0][0] <= now:
+    def _give_back(self, channel: str, message: bytes) -> None:
+        """A reader was cancelled in the moment in which it got this: another one has it, or the next."""
+        box = self._boxes.get(channel)
+        if box is None:
+            box = self._boxes[channel] = _Mailbox()
+        if not self._hand_over(box, message):
+            box.messages.appendleft((self._loop.time() + self.expiry_seconds, message))
+            self._watch_expiry(channel, box)
+
+    def _drop_expired(self, box: _Mailbox) -> None:
+        while box.messages and box.messages[0][0] <= self._loop.time():
             box.messages.popleft()
+
+    def _watch_expiry(self, channel: str, box: _Mailbox) -> None:
+        if box.timer is None:
+            box.timer = self._loop.call_later(self.expiry_seconds, self._expire, channel)
 
     def _expire(self, channel: str) -> None:
         box = self._boxes[channel]
         box.timer = None
-        self._drop_expired(box, self._loop.time())
+        self._drop_expired(box)
         if box.messages:
             box.timer = self._loop.call_at(box.messages[0][0], self._expire, channel)
         self._forget_if_idle(channel, box)
