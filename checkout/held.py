@@ -79,15 +79,15 @@ class HeldRequestHandler(ASGIHandler):
 
     async def read_body(self, receive: Receive) -> BytesIO:
         """Take what ``BodyLimit`` has read: it is of bounded size, and in memory already."""
-        body = BytesIO()
-        while True:
+        parts: list[bytes] = []
+        is_over = False
+        while not is_over:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise RequestAborted
-            body.write(message.get("body", b""))
-            if not message.get("more_body", False):
-                body.seek(0)
-                return body
+            parts.append(message.get("body", b""))
+            is_over = not message.get("more_body", False)
+        return BytesIO(b"".join(parts))  # of one part: the same bytes, which are in memory once
 
     async def _answer(self, request: HttpRequest, send: Send) -> None:
         response = await self.get_response_async(request)

@@ -31,6 +31,8 @@ class ContentSecurity:
     back office) may run our own files.
     """
 
+    __slots__ = ("_nonce", "_sources")
+
     _STRICT: Mapping[str, list[str]] = {
         "default-src": ["'none'"],
         "style-src": ["'self'"],
