@@ -33,13 +33,13 @@ class Preferences:
             return min(float(self.wait_seconds), most)
         return 0.0 if self.responds_async else otherwise
 
-    def note(self, response: HttpResponse) -> HttpResponse:
-        """Say in a response what was done about them (section 3)."""
+    def note(self, response: HttpResponse, *, most: float) -> HttpResponse:
+        """Say in a response what was done about them (section 3), with ``most`` as in ``budget_seconds``."""
         applied = []
         if self.responds_async and response.status_code == 202:
             applied.append("respond-async")
         if self.wait_seconds is not None:
-            applied.append(f"wait={self.wait_seconds}")
+            applied.append(f"wait={min(self.wait_seconds, int(most))}")
         if applied:
             response.headers["Preference-Applied"] = ", ".join(applied)
         patch_vary_headers(response, ["Prefer"])

@@ -53,7 +53,7 @@ async def pay(request: HttpRequest, reference: str) -> HttpResponse:
             state = (await in_thread(operations.payment_view, reference)).state
         response = respond_with_state(reference, state)
     patch_vary_headers(response, ["Accept"])
-    return preferences.note(response)
+    return preferences.note(response, most=budget_seconds)
 
 
 async def _card_form(request: HttpRequest, reference: str, *, status: int = 200) -> HttpResponse:

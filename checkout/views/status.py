@@ -42,9 +42,11 @@ async def status_json(request: HttpRequest, reference: str) -> HttpResponse:
             return not is_known(request, respond_with_state(reference, state))
         return next_path(reference, state) is not None
 
-    budget_seconds = preferences.budget_seconds(most=conf.reply_budget_seconds, otherwise=0)
+    most = conf.reply_budget_seconds
+    budget_seconds = preferences.budget_seconds(most=most, otherwise=0)
     payment = await news(reference, is_news, budget_seconds=budget_seconds)
-    return preferences.note(unless_known(request, respond_with_state(reference, payment.state)))
+    response = unless_known(request, respond_with_state(reference, payment.state))
+    return preferences.note(response, most=most)
 
 
 @page("GET", "HEAD")

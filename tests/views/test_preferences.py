@@ -110,6 +110,7 @@ async def test_a_poll_without_news_ends_with_the_budget(processing, checkout, se
     settings.CHECKOUT_REPLY_BUDGET_SECONDS = 0.05
     answer = await checkout.get("status.json", headers={"prefer": "wait=1000"})
     assert (answer.status, answer.headers["retry-after"]) == (202, "2")
+    assert answer.headers["preference-applied"] == "wait=0", "what was heeded, not what was wished for"
 
 
 async def test_a_lost_push_is_made_up_for_by_the_row(processing, checkout, settings):
