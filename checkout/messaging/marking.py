@@ -14,7 +14,7 @@ from checkout.messaging.outbox import AbstractOutboxMessage
 
 log = structlog.get_logger(__name__)
 
-INTERVAL_SECONDS = 0.2
+INTERVAL_SECONDS = 1.0
 BATCH = 500
 
 Threaded = Callable[[Callable[[], None]], Awaitable[None]]

@@ -154,9 +154,13 @@ class Worker:
 
     async def _publish_all(self, outgoing: list[Outgoing]) -> bool:
         """Whether nothing is left here that only a redelivery could still send with its secret."""
-        left = await asyncio.gather(*(self._publish(message) for message in outgoing))
+        if len(outgoing) == 1:
+            # Mostly a reply, or the next command: no task of its own.
+            has_left = [await self._publish(outgoing[0])]
+        else:
+            has_left = await asyncio.gather(*(self._publish(message) for message in outgoing))
         return all(
-            has_left or not message.carries_sealed for has_left, message in zip(left, outgoing, strict=True)
+            is_gone or not message.carries_sealed for is_gone, message in zip(has_left, outgoing, strict=True)
         )
 
     async def _publish(self, message: Outgoing) -> bool:
