@@ -15,7 +15,7 @@ from checkout.models.locking import locked_payment
 from checkout.operations.payment import PaymentView, Pending, enqueued, payment_view, wait_for
 from checkout.providers.base import BrowserForm, Challenge
 from checkout.providers.registry import get_provider
-from checkout.statements import insert, update
+from checkout.statements import Compiled, insert, update
 from checkout.states import Actor, AttemptState
 
 
@@ -39,11 +39,7 @@ def challenge_page(reference: str) -> ChallengePage:
     Raises ``PaymentNotFound``, and ``IllegalTransition`` when it waits for none.
     """
     view = payment_view(reference)
-    attempt = (
-        Attempt.objects.select_related("payment", "provider_account")
-        .filter(payment__reference=reference, state=AttemptState.CHALLENGE_REQUIRED)
-        .first()
-    )
+    attempt = _CHALLENGED.first(reference)
     if attempt is None or not attempt.challenge:
         raise IllegalTransition("This payment does not wait for a challenge.")
     provider = get_provider(attempt.provider_account.opened())
@@ -65,9 +61,7 @@ def return_from_challenge(reference: str, token: str, *, transaction_id: str, me
     payment = locked_payment(reference)
     if payment is None:
         raise PaymentNotFound("There is no such payment.")
-    attempt = (
-        payment.attempts.select_for_update(no_key=True).filter(challenge_token_hash=hash_of(token)).first()
-    )
+    attempt = _RETURNED.first(payment.pk, hash_of(token))
     if attempt is None:
         if _is_earlier_token(payment, token):
             return wait_for(reference)
@@ -86,6 +80,18 @@ def return_from_challenge(reference: str, token: str, *, transaction_id: str, me
     payment.apply("challenge_returned", Actor.SHOPPER)
     body = commands.CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)
     return enqueued(payment.reference, "checkout.complete_challenge", body)
+
+
+_CHALLENGED = Compiled(
+    lambda reference: Attempt.objects.select_related("payment", "provider_account").filter(
+        payment__reference=reference, state=AttemptState.CHALLENGE_REQUIRED
+    )
+)
+_RETURNED = Compiled(
+    lambda payment, token_hash: Attempt.objects.select_for_update(no_key=True).filter(
+        payment_id=payment, challenge_token_hash=token_hash
+    )
+)
 
 
 def _is_ours(attempt: Attempt, transaction_id: str, merchant_data: str) -> bool:

@@ -37,14 +37,14 @@ Definition = SagaDefinition[Any]
 def start(
     kind: str,
     key: str,
-    attempt: Attempt,
+    whose: Attempt | Saga,
     data: Body,
     message: Message,
     *,
     parent: Saga | None = None,
     payment: Payment | None = None,
 ) -> None:
-    """Start a saga, once per kind and key.
+    """Start a saga, once per kind and key, of an attempt, or of the one that another saga is about.
 
     When its ``parent`` starts it again, one that is parked goes on, and one that has ended says so again.
     ``payment`` is the attempt's, if it has been locked already.
@@ -52,14 +52,13 @@ def start(
     saga = Saga(
         kind=kind,
         key=key,
-        payment_id=attempt.payment_id,
-        attempt=attempt,
+        payment_id=whose.payment_id,
+        attempt_id=whose.attempt_id if isinstance(whose, Saga) else whose.pk,
         parent=parent,
         data=msgspec.to_builtins(data),
     )
     if not insert_unless_known(saga):
         saga = Saga.objects.select_for_update().get(kind=kind, key=key)
-        saga.attempt = attempt
         if parent is not None:
             saga.parent = parent
     if saga.version == 0:
@@ -79,7 +78,7 @@ def join(reference: str, message: Message) -> None:
     envelope = message.envelope
     if payment.state != PaymentState.PROCESSING:
         message.reply(PaymentTold(payment=payment.reference, state=payment.state))
-    elif envelope.reply_to and payment.waiters.count() < MAX_WAITERS:
+    elif envelope.reply_to and len(_WAITERS.all(payment.pk)) < MAX_WAITERS:
         waiter = Waiter(payment=payment, reply_to=envelope.reply_to, correlation_id=envelope.correlation_id)
         insert(waiter)
 
@@ -275,7 +274,7 @@ def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> No
             requested_by=parent.kind,
         )
         insert_unless_known(operation)
-    start(child.kind, child.key, parent.attempt, child.data, message, parent=parent, payment=payment)
+    start(child.kind, child.key, parent, child.data, message, parent=parent, payment=payment)
 
 
 def _send(saga: Saga, ask: Ask, message: Message) -> None:

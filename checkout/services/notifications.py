@@ -15,7 +15,7 @@ from django.utils import timezone
 from checkout.commands import Body, Done, SendReceipt
 from checkout.messaging.service import Message, Service
 from checkout.models import Payment, Receipt
-from checkout.statements import insert_unless_known
+from checkout.statements import Compiled, insert_unless_known
 
 log = structlog.get_logger(__name__)
 
@@ -32,10 +32,14 @@ class DeliverReceipt(Body, frozen=True):
     failures: int = 0
 
 
+_PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
+_RECEIPT = Compiled(lambda payment: Receipt.objects.filter(payment_reference=payment))
+
+
 @service.command("notifications.send_receipt")
 def send_receipt(command: SendReceipt, message: Message) -> Done:
     """Record that a receipt is owed and see to it; nothing to do for a shopper who left no address."""
-    email = Payment.objects.values_list("shopper_email", flat=True).get(reference=command.payment)
+    email = _PAYMENT.get(command.payment).shopper_email
     if email and insert_unless_known(Receipt(payment_reference=command.payment, email=email)):
         message.send(
             service.name,
@@ -49,7 +53,7 @@ def send_receipt(command: SendReceipt, message: Message) -> Done:
 @service.command("notifications.deliver_receipt", transactional=False)
 def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
     """Send the e-mail unless it has been sent, then record it."""
-    receipt = Receipt.objects.get(payment_reference=command.payment)
+    receipt = _RECEIPT.get(command.payment)
     is_sent = receipt.sent_at is not None
     if not is_sent:
         try:
@@ -70,7 +74,7 @@ def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
 
 def receipt_email(receipt: Receipt) -> EmailMessage:
     """Return the plain-text e-mail, read from the payment as it stands."""
-    payment = Payment.objects.select_related("merchant").get(reference=receipt.payment_reference)
+    payment = _PAYMENT.get(receipt.payment_reference)
     return EmailMessage(
         subject=f"Your payment to {payment.merchant.name}",
         body=render_to_string("checkout/email/receipt.txt", {"payment": payment}),
