@@ -114,14 +114,14 @@ async def measure(running: Stack, seconds: float) -> Rate:
     try:
         for _ in range(WARM_UP_PURCHASES // AT_ONCE):
             await asyncio.gather(*(shoppers.buy(next(numbers)) for _ in range(AT_ONCE)))
-        await _all_captured(running)
+        await all_captured(running)
         size, spent = _database_bytes(running), _cpu_seconds(running)
         began = time.perf_counter()
         async with asyncio.TaskGroup() as tasks:
             for _ in range(AT_ONCE):
                 tasks.create_task(shop(began + seconds))
         last = max(purchase.ended for purchase in bought)
-        await _all_captured(running)
+        await all_captured(running)
         captured = time.perf_counter()
     finally:
         await shoppers.close()
@@ -136,7 +136,8 @@ async def measure(running: Stack, seconds: float) -> Rate:
     )
 
 
-async def _all_captured(running: Stack) -> None:
+async def all_captured(running: Stack) -> None:
+    """Wait until every payment has come to its end. Raises BenchmarkError."""
     deadline = time.perf_counter() + CAPTURE_SECONDS
     while missing := _one(
         running,
