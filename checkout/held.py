@@ -18,7 +18,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import set_script_prefix
 
 from checkout.limits import Message, Receive, Scope, Send
-from checkout.security import CardNumberGuardMiddleware, SecurityHeadersMiddleware
+from checkout.security import CardNumberGuardMiddleware, ContentSecurity, encoded_headers
 
 # What is held, or must not meet a session: the shopper comes back from the ACS without a cookie.
 PATHS = ("/checkout/", "/notifications/", "/livez", "/readyz")
@@ -38,22 +38,27 @@ class EventLoopCsrfMiddleware(CsrfViewMiddleware):
 
 
 class HeldRequestHandler(ASGIHandler):
-    """Runs asynchronous views with the middleware below. The settings' middleware is for everything else."""
+    """Runs asynchronous views with three middlewares that are known to stay on the event loop.
 
-    middleware = (SecurityHeadersMiddleware, CardNumberGuardMiddleware, EventLoopCsrfMiddleware)
+    Security headers and the guard against card numbers are plain functions here, without two coroutines for
+    each. The settings' middleware is for everything else.
+    """
 
     def load_middleware(self, is_async: bool = True) -> None:
-        """Build the chain from classes that are known to stay on the event loop."""
-        self._view_middleware: list[Any] = []
+        """See BaseHandler."""
+        innermost = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
+        csrf = EventLoopCsrfMiddleware(innermost)
+        self._view_middleware: list[Any] = [csrf.process_view]
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
-        chain = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
-        for make in reversed(self.middleware):
-            instance = make(chain)
-            if hasattr(instance, "process_view"):
-                self._view_middleware.insert(0, instance.process_view)
-            chain = convert_exception_to_response(instance)
-        self._middleware_chain = chain
+        self._csrf: Any = convert_exception_to_response(csrf)
+        self._guard = CardNumberGuardMiddleware(self._csrf)
+        self._middleware_chain = convert_exception_to_response(self._respond)
+
+    async def _respond(self, request: HttpRequest) -> HttpResponseBase:
+        request.content_security = ContentSecurity()  # type: ignore[attr-defined]
+        refusal = self._guard.before(request)
+        return refusal or await self._csrf(request)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. A client that leaves cancels the wait, never the work."""
@@ -93,7 +98,14 @@ class HeldRequestHandler(ASGIHandler):
         response = await self.get_response_async(request)
         if isinstance(response, HttpResponse):
             response.headers.setdefault("Content-Length", str(len(response.content)))
-        await self.send_response(response, send)
+        security = encoded_headers(request, response)
+
+        async def send_with_security(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].extend(security)
+            await send(message)
+
+        await self.send_response(response, send_with_security)
         request.close()
 
 

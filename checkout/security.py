@@ -6,6 +6,7 @@ Both run on the event loop as well as in threads and block neither.
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import cast
 from urllib.parse import unquote_plus
 
@@ -122,15 +123,38 @@ class SecurityHeadersMiddleware(HybridMiddleware):
         return None
 
     def after(self, request: HttpRequest, response: HttpResponseBase) -> None:
-        policy = content_security(request)
-        for name, value in (_STRICT_HEADERS if policy.is_strict else _headers_of(policy)).items():
+        for name, value in _headers_of(content_security(request), is_tls=_is_tls()).items():
             response.headers.setdefault(name, value)
-        if conf.public_url.startswith("https://"):
-            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
 
 
-def _headers_of(policy: ContentSecurity) -> dict[str, str]:
-    return {
+def encoded_headers(request: HttpRequest, response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
+    """Return what the middleware would have set, for a response on its way out.
+
+    Nearly all of them have the same: those are encoded once.
+    """
+    policy = content_security(request)
+    encoded = _strict(is_tls=_is_tls()) if policy.is_strict else _encoded(policy, is_tls=_is_tls())
+    own = {name.lower() for name in response.headers}
+    return [pair for name, pair in encoded.items() if name not in own]
+
+
+@cache
+def _strict(*, is_tls: bool) -> dict[str, tuple[bytes, bytes]]:
+    return _encoded(ContentSecurity(), is_tls=is_tls)
+
+
+def _encoded(policy: ContentSecurity, *, is_tls: bool) -> dict[str, tuple[bytes, bytes]]:
+    headers = _headers_of(policy, is_tls=is_tls)
+    return {name.lower(): (name.encode(), value.encode()) for name, value in headers.items()}
+
+
+def _is_tls() -> bool:
+    return conf.public_url.startswith("https://")
+
+
+def _headers_of(policy: ContentSecurity, *, is_tls: bool) -> dict[str, str]:
+    transport = {"Strict-Transport-Security": "max-age=31536000"} if is_tls else {}
+    return transport | {
         "Content-Security-Policy": str(policy),
         "X-Frame-Options": policy.frame_options,
         "X-Content-Type-Options": "nosniff",
@@ -141,9 +165,6 @@ def _headers_of(policy: ContentSecurity) -> dict[str, str]:
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     }
-
-
-_STRICT_HEADERS = _headers_of(ContentSecurity())
 
 
 # Identifiers with letters (UUIDs, sealed cards, tokens) may hold a long run of digits by chance.

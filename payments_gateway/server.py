@@ -5,6 +5,8 @@ from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from checkout.limits import HAS_ARRIVED, Scope
+
 # How long a client that is connected may still begin a request.
 FAREWELL_SECONDS = 1.0
 
@@ -75,3 +77,9 @@ class OrderlyProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self._is_leaving and self.cycle is not None:
             self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """See httptools. Most bodies come with their heads, before the application begins to read."""
+        super().on_message_complete()
+        if self.cycle is not None:
+            cast(Scope, self.cycle.scope)[HAS_ARRIVED] = True
