@@ -261,10 +261,10 @@ class World:
         for thread in list(self.loop.paused):
             thread.end()
         asyncio._set_running_loop(None)
-        under_way = [task for process in self._processes for task in process.tasks if not task.done()]
-        for task in under_way:
-            task.cancel()
-        if under_way:
+        # Meanwhile a message that was on its way may arrive, and begin something.
+        while under_way := [task for process in self._processes for task in process.tasks if not task.done()]:
+            for task in under_way:
+                task.cancel()
             self.loop.run_until_complete(asyncio.wait(under_way))
         for process in self._processes:
             for task in process.tasks:
