@@ -39,9 +39,10 @@ def test_buttons_lead_through_a_challenge_in_a_frame(framed_shopper: Shopper) ->
     frame = page.frame_locator('iframe[name="challenge"]')
     for button in ("Continue to your bank", "Approve"):
         click_in_frame(frame.get_by_role("button", name=button))
-    # First the issuer's page returns to the provider, then the provider's to the shop, each by a button of the same name.
+    # The issuer's page returns to the provider, then the provider's to the shop, by buttons of the same name.
     for site in (framed_shopper.stack.sandbox_url, framed_shopper.stack.web_url):
-        click_in_frame(frame.locator(f'form[action^="{site}"]').get_by_role("button", name="Return to the shop"))
+        form = frame.locator(f'form[action^="{site}"]')
+        click_in_frame(form.get_by_role("button", name="Return to the shop"))
     click_in_frame(frame.get_by_role("button", name="Continue", exact=True))
     # Not is_told_paid: a form without fields adds a question mark to the address.
     expect(page.get_by_role("heading", level=1)).to_have_text("Payment complete")
