@@ -6,7 +6,7 @@ import gc
 # which go without the collector, and those that are held for a while were looked at again and again: a fifth
 # of what a request cost, and most of what ten thousand held ones did.
 NEW_OBJECTS = 50_000
-ROUNDS_OF_THE_YOUNG, ROUNDS_OF_THE_MIDDLE = 5, 200
+ROUNDS_OF_THE_YOUNG, ROUNDS_OF_THE_MIDDLE = 5, 10
 
 
 def leave_the_program_alone() -> None:

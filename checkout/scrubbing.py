@@ -14,15 +14,16 @@ NOTE_LENGTH = 200
 MASK = "[card number]"
 SECRET = "[secret]"  # noqa: S105 - the mask, not a secret
 
-# Digits in groups, as people and programs write card numbers. A group is never cut in two: otherwise every
-# long order number would hold a card number by chance.
-_GROUPS = re.compile(r"(?<!\d)\d+(?:[ \u00a0-]{1,2}\d+)*")
+# Digits in groups, as people and programs write card numbers, with spaces and hyphens of all kinds. A group
+# is never cut in two: otherwise every long order number would hold a card number by chance.
+_BETWEEN = r"[ \t\u00a0\u2007\u2009\u200b\u202f\u2010\u2011\u2013-]"
+_GROUPS = re.compile(rf"(?<!\d)\d+(?:{_BETWEEN}{{1,2}}\d+)*")
 _GROUP = re.compile(r"\d+")
 # The shortest card number has 13 digits, of any script. Most texts have no such run of groups, which is seen
 # fastest without what may stand between groups, and with one digit for all.
 _SHORTEST = 13
-_LONG_RUN = re.compile(rf"\d(?:[ \u00a0-]{{0,2}}\d){{{_SHORTEST - 1}}}")
-_BETWEEN_GROUPS = b" -"
+_LONG_RUN = re.compile(rf"\d(?:{_BETWEEN}{{0,2}}\d){{{_SHORTEST - 1}}}")
+_BETWEEN_GROUPS = b" \t-"
 _ONE_DIGIT = bytes.maketrans(b"123456789", b"000000000")
 _RUN_OF_ONE_DIGIT = b"0" * _SHORTEST
 # References, digests and UUIDs are hexadecimal: one in two thousand would pass for a card number, and a

@@ -189,7 +189,8 @@ class CardNumberGuardMiddleware(HybridMiddleware):
             request.get_host()
             if request.path.startswith("/notifications/"):
                 return None
-            text = f"{unquote_plus(request.META.get('QUERY_STRING', ''))}\n{_text_of(request)}"
+            query = unquote_plus(request.META.get("QUERY_STRING", ""))
+            text = f"{request.path}\n{query}\n{_text_of(request)}"
         except _UNREADABLE:
             request._mark_post_parse_error()  # type: ignore[attr-defined]  # else each look at POST raises again
             return problems.respond(request, problems.MALFORMED)
@@ -202,5 +203,7 @@ def _text_of(request: HttpRequest) -> str:
     if request.method not in ("POST", "PUT", "PATCH"):
         return ""
     text = request.body.decode("utf-8", "replace")
-    request.POST  # noqa: B018  parses a form now, where a malformed one can still be answered
-    return unquote_plus(text) if request.content_type == "application/x-www-form-urlencoded" else text
+    # Parses a form now, where a malformed one can still be answered. It is looked at as the view will see
+    # it: a part may be encoded in its own way.
+    fields = "\n".join(part for name, values in request.POST.lists() for part in (name, *values))
+    return f"{text}\n{fields}"

@@ -10,6 +10,8 @@ from checkout.limits import HAS_ARRIVED, Scope
 # How long a client that is connected may still begin a request.
 FAREWELL_SECONDS = 1.0
 
+LARGE_BYTES = 65_536
+
 
 class JoinedWrites:
     """What uvicorn writes of a response in one turn of the loop, head and body, leaves the process together.
@@ -27,6 +29,8 @@ class JoinedWrites:
         if not self._unwritten:
             self._loop.call_soon(self._flush)
         self._unwritten.append(data)
+        if len(data) > LARGE_BYTES:
+            self._flush()  # so that whoever writes much hears when the client does not keep up
 
     def close(self) -> None:
         """See asyncio.BaseTransport."""

@@ -127,7 +127,7 @@ class DirectConnection(AmqpConnection):
             end = at + size + layout.OVERHEAD
             if end > available:
                 break
-            if kind == layout.METHOD:
+            if kind == layout.METHOD and data[end - 1] == layout.FRAME_END:
                 (method,) = layout.METHOD_ID.unpack_from(data, at + layout.FRAME_HEAD.size)
                 if method == layout.BASIC_DELIVER and (on_message := self.readers.get(channel)):
                     try:

@@ -40,13 +40,16 @@ class Marker:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        while self._waiting and await self._write():
-            pass
+        await self._write_all()
 
     async def _flush_soon(self) -> None:
         while self._waiting:
             await asyncio.sleep(INTERVAL_SECONDS)
-            await self._write()
+            await self._write_all()
+
+    async def _write_all(self) -> None:
+        while self._waiting and await self._write():
+            pass
 
     async def _write(self) -> bool:
         batch = self._waiting[:BATCH]

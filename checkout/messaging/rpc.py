@@ -100,6 +100,8 @@ async def acall(
     finally:
         timer.cancel()
         replies.forget(correlation_id)
+        # An error's traceback holds this frame, which would hold the error, and the card with it.
+        del answer
     return Reply.decode(reply).unwrap()
 
 

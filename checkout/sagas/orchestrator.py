@@ -149,6 +149,10 @@ def _as_wanted(found: Sequence[Saga], **wanted: Any) -> Saga | None:
         if _is_still(saga, wanted):
             if saga.parent_id in known:
                 saga.parent = known[saga.parent_id]
+            elif saga.parent_id is not None:
+                # Given to it while its lock was waited for. Two that lock in this order are told of their
+                # deadlock by the database, and their messages come again.
+                saga.parent = Saga.objects.select_for_update().get(pk=saga.parent_id)
             return saga
     return None
 

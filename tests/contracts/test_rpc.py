@@ -1,7 +1,10 @@
 """Asking and being answered, and every way in which that can end: see ``checkout/messaging/rpc.py``."""
 
 import asyncio
+import gc
 from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
 
 import pytest
 
@@ -145,6 +148,25 @@ async def test_a_cancelled_caller_leaves_nothing_behind(lab: Lab):
     with pytest.raises(asyncio.CancelledError):
         await call
     assert get_broker().node.waiting == 0
+
+
+async def test_a_call_that_ends_with_an_error_leaves_its_card_in_no_cycle(lab: Lab):
+    await Echo(await lab.broker(), is_silent).start()
+    await caller()
+    gc.collect()
+    gc.disable()
+    try:
+        with suppress(ReplyTimeout):
+            await rpc.acall("echo", "echo.say", {}, timeout_seconds=IMPATIENT, sealed="a card")
+        await asyncio.sleep(0)  # the turn of the loop in which its time was up is over
+        left = [each for each in gc.get_objects() if isinstance(each, FrameType) and _is_call(each)]
+    finally:
+        gc.enable()
+    assert not left
+
+
+def _is_call(frame: FrameType) -> bool:
+    return frame.f_code is rpc.acall.__code__
 
 
 async def test_a_late_reply_is_counted_and_dropped(lab: Lab):

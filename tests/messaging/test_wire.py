@@ -177,6 +177,14 @@ def test_a_body_in_several_frames_is_left_to_pika():
         read_delivery("q", data, 0, header_at(data))
 
 
+def test_content_of_another_channel_between_the_frames_is_left_to_pika():
+    method, header, body = (each.marshal() for each in decoded(delivered(PLAIN)))
+    foreign = header[:1] + (CHANNEL + 1).to_bytes(2) + header[3:]
+    for data in (method + foreign + body, method + header + body[:1] + b"\x00\x09" + body[3:]):
+        with pytest.raises(Uncommon):
+            read_delivery("q", data, 0, len(method))
+
+
 def test_damaged_bytes_are_read_as_something_or_left_to_pika_but_never_an_error():
     chance = random.Random(7)  # noqa: S311
     data = delivered(FULL)

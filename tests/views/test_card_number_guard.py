@@ -1,5 +1,6 @@
 """The guard refuses a card number however it is sent, and nothing that merely has as many digits."""
 
+import base64
 import json
 from urllib.parse import quote, quote_plus
 
@@ -19,7 +20,7 @@ MULTIPART = "multipart/form-data; boundary=b"
 
 cards = st.sampled_from(CARDS)
 scripts = st.sampled_from(sorted(SCRIPTS))
-separators = st.sampled_from(["", " ", "-", "\u00a0", "  ", " -"])
+separators = st.sampled_from(["", " ", "-", "\u00a0", "  ", " -", "\u2009", "\u202f", "\u2011", "\u2013"])
 words = st.text(st.sampled_from("abc xyz.,:/é"), max_size=20)
 
 
@@ -28,20 +29,21 @@ def written(card, separator, script):
     return separator.join(digits)
 
 
-def is_refused(query="", body="", content_type=FORM):
+def is_refused(query="", body="", content_type=FORM, path="/checkout/"):
     """What the middleware says of a request; nobody is behind it."""
     if body:
-        request = RequestFactory().post(f"/checkout/?{query}", body.encode(), content_type=content_type)
+        request = RequestFactory().post(f"{path}?{query}", body.encode(), content_type=content_type)
     else:
-        request = RequestFactory().get(f"/checkout/?{query}")
+        request = RequestFactory().get(f"{path}?{query}")
     chain = SecurityHeadersMiddleware(CardNumberGuardMiddleware(lambda _request: HttpResponse()))
     response = chain(request)
     assert response.status_code in (200, 400)
     return response.status_code == 400
 
 
-def multipart(value):
-    return f'--b\r\nContent-Disposition: form-data; name="n"\r\n\r\n{value}\r\n--b--\r\n'
+def multipart(value, *headers):
+    head = "\r\n".join(['Content-Disposition: form-data; name="n"', *headers])
+    return f"--b\r\n{head}\r\n\r\n{value}\r\n--b--\r\n"
 
 
 @settings(deadline=None)
@@ -69,6 +71,21 @@ def test_a_card_number_is_refused_with_each_digit_percent_encoded(card):
     encoded = "".join(f"%{ord(digit):02X}" for digit in card)
     assert is_refused(query=f"n={encoded}")
     assert is_refused(body=f"n={encoded}")
+
+
+@settings(deadline=None)
+@given(cards)
+def test_a_card_number_is_refused_in_the_encoding_of_a_part(card):
+    value = base64.b64encode(card.encode()).decode()
+    assert is_refused(body=multipart(value, "Content-Transfer-Encoding: base64"), content_type=MULTIPART)
+
+
+@settings(deadline=None)
+@given(cards)
+def test_a_card_number_is_refused_as_the_name_of_a_field_or_a_part_of_the_path(card):
+    encoded = "".join(f"%{ord(digit):02X}" for digit in card)
+    assert is_refused(body=f"{encoded}=1")
+    assert is_refused(path=f"/checkout/{card}/")
 
 
 @settings(deadline=None)

@@ -67,22 +67,29 @@ def _read_delivery(queue: str, data: bytes, start: int, header_at: int) -> tuple
     tag_at = start + _CONSUMER_TAG_AT
     tag_at += data[tag_at] + 1
     delivery_tag, redelivered = TAG_AND_BITS.unpack_from(data, tag_at)
-    kind, _, length, _, _, size, flags = CONTENT.unpack_from(data, header_at)
-    if kind != HEADER or redelivered or flags & ~_KNOWN or flags & _REQUIRED != _REQUIRED:
+    _, channel, _ = FRAME_HEAD.unpack_from(data, start)
+    kind, its_channel, length, _, _, size, flags = CONTENT.unpack_from(data, header_at)
+    if (
+        kind != HEADER
+        or its_channel != channel
+        or redelivered
+        or flags & ~_KNOWN
+        or flags & _REQUIRED != _REQUIRED
+    ):
         raise Uncommon
     body_at = header_at + length + OVERHEAD
     end = body_at
     if size:
         if available < body_at + FRAME_HEAD.size:
             raise Incomplete
-        kind, _, length = FRAME_HEAD.unpack_from(data, body_at)
-        if kind != BODY or length != size:
-            raise Uncommon  # in several frames
+        kind, its_channel, length = FRAME_HEAD.unpack_from(data, body_at)
+        if kind != BODY or its_channel != channel or length != size or data[body_at - 1] != FRAME_END:
+            raise Uncommon  # in several frames, or between those of another channel
         body_at += FRAME_HEAD.size
         end = body_at + size + 1
     if available < end:
         raise Incomplete
-    if data[end - 1] != FRAME_END:
+    if data[end - 1] != FRAME_END or data[header_at - 1] != FRAME_END:
         raise Uncommon
     exchange, routing_key = _names(data[tag_at + TAG_AND_BITS.size : header_at - 1])
     envelope = _read_envelope(data, header_at + CONTENT.size, flags, data[body_at : body_at + size])
