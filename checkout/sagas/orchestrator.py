@@ -5,13 +5,13 @@ decision and outbox rows are committed together or not at all. Rows are locked i
 started another before that other, sagas before their payment, the payment before its attempt.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import structlog
-from django.db.models import QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from checkout.commands import Body, PaymentTold
@@ -86,7 +86,7 @@ def join(reference: str, message: Message) -> None:
 def resume(reply: Reply, message: Message) -> None:
     """Give a service's reply to the saga that waits for it. A late or second reply changes nothing."""
     correlation_id = message.envelope.correlation_id
-    saga = _as_wanted(_ASKED.all(correlation_id), awaiting=correlation_id) if correlation_id else None
+    saga = _locked(_ASKED.first(correlation_id), awaiting=correlation_id) if correlation_id else None
     if saga is None:
         log.info("reply nobody waits for", correlation_id=correlation_id, subject=message.subject)
         return
@@ -111,7 +111,7 @@ def signal(saga: Saga, name: str, message: Message, payment: Payment | None = No
 
 def pass_deadline(saga_id: int, version: int, message: Message) -> None:
     """A step took too long, unless the saga has moved on since the timer looked at it."""
-    saga = _as_wanted(_NUMBERED.all(saga_id), pk=saga_id, version=version)
+    saga = _locked(_NUMBERED.first(saga_id), version=version)
     if saga is not None and saga.status == Saga.Status.RUNNING and (opened := _opened(saga)) is not None:
         definition, data = opened
         _carry_out(saga, definition.on_deadline(saga.step, data), message)
@@ -119,42 +119,42 @@ def pass_deadline(saga_id: int, version: int, message: Message) -> None:
 
 def go_on(saga_id: int, version: int, message: Message) -> None:
     """Staff want a parked saga to go on, unless it has done so since they looked at it."""
-    saga = _as_wanted(_NUMBERED.all(saga_id), pk=saga_id, version=version)
+    saga = _locked(_NUMBERED.first(saga_id), version=version)
     if saga is not None and saga.status == Saga.Status.PARKED:
         _go_on(saga, message)
 
 
 def locked(kind: str, key: str) -> Saga | None:
     """Return the saga of this kind and key, locked, with the one that started it locked before it."""
-    return _as_wanted(_NAMED.all(kind, key), kind=kind, key=key)
+    return _locked(_NAMED.first(kind, key))
 
 
-def _with_its_parent(found: QuerySet[Saga]) -> QuerySet[Saga]:
-    """Lock a saga and the one that started it, which is the older one and comes first."""
-    found = found.order_by()
-    both = found.values("pk").union(found.values("parent_id"), all=True)
-    return Saga.objects.select_for_update().filter(pk__in=both).order_by("pk")
-
-
-_NAMED = Compiled(lambda kind, key: _with_its_parent(Saga.objects.filter(kind=kind, key=key)))
-_NUMBERED = Compiled(lambda pk: _with_its_parent(Saga.objects.filter(pk=pk)))
+_NAMED = Compiled(lambda kind, key: Saga.objects.filter(kind=kind, key=key))
+_NUMBERED = Compiled(lambda pk: Saga.objects.filter(pk=pk))
 # Not by what is awaited: SQL that is made in advance does not fit its index, which leaves the empty ones out.
-_ASKED = Compiled(lambda id: _with_its_parent(Saga.objects.filter(steps__correlation_id=id)))
+_ASKED = Compiled(lambda id: Saga.objects.filter(steps__correlation_id=id))
+# Locked by nothing but their numbers: of a row that was changed while its lock was waited for, PostgreSQL
+# asks the condition again, and one that looks elsewhere may not hold any more.
+_BOTH = Compiled(
+    lambda pk, parent: Saga.objects.select_for_update().filter(Q(pk=pk) | Q(pk=parent)).order_by("pk")
+)
 
 
-def _as_wanted(found: Sequence[Saga], **wanted: Any) -> Saga | None:
-    """Return the younger of two sagas, with its parent, if it is as ``wanted`` by now."""
-    known = {saga.pk: saga for saga in found}
-    for saga in reversed(found):
-        if _is_still(saga, wanted):
-            if saga.parent_id in known:
-                saga.parent = known[saga.parent_id]
-            elif saga.parent_id is not None:
-                # Given to it while its lock was waited for. Two that lock in this order are told of their
-                # deadlock by the database, and their messages come again.
-                saga.parent = Saga.objects.select_for_update().get(pk=saga.parent_id)
-            return saga
-    return None
+def _locked(seen: Saga | None, **wanted: Any) -> Saga | None:
+    """Return a saga that has been seen, locked after the one that started it, if it is as ``wanted`` now."""
+    if seen is None:
+        return None
+    found = {saga.pk: saga for saga in _BOTH.all(seen.pk, seen.parent_id or seen.pk)}
+    saga = found.get(seen.pk)
+    if saga is None or not _is_still(saga, wanted):
+        return None
+    if saga.parent_id in found:
+        saga.parent = found[saga.parent_id]
+    elif saga.parent_id is not None:
+        # Given to it while its lock was waited for. Two that lock in this order are told of their deadlock by
+        # the database, and their messages come again.
+        saga.parent = Saga.objects.select_for_update().get(pk=saga.parent_id)
+    return saga
 
 
 def _is_still(saga: Saga, wanted: Mapping[str, Any]) -> bool:

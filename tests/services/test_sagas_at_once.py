@@ -1,6 +1,10 @@
 """A purchase and the saga of its capture from several sides at once: one of each effect, and no deadlock."""
 
+import threading
+
 import pytest
+from django.db import connection, transaction
+from django.utils import timezone
 
 from checkout.commands import ApplyProviderEvent, CompleteChallenge, PassDeadline, SubmitPayment
 from checkout.messaging.envelope import Envelope, Reply, new_message_id
@@ -10,6 +14,7 @@ from checkout.states import PaymentState
 from tests.services.at_once import at_once
 from tests.services.delivering import Delivered, command, deliver
 from tests.services.replying import answered, deliver_reply
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -76,3 +81,40 @@ def test_replies_notifications_and_deadlines_at_once_have_one_effect_each(captur
     capturing.refresh_from_db()
     assert capturing.step == "confirm_order"
     assert Payment.objects.get().state == PaymentState.CAPTURED
+
+
+def test_a_reply_that_comes_while_its_saga_is_changed_is_heard_after_that(capturing):
+    child = Saga.objects.get(parent=capturing)
+    pending = reply(child, outcome="pending")
+    changed, waited_for = threading.Event(), threading.Event()
+
+    def change() -> dict[str, str]:
+        with transaction.atomic():
+            Saga.objects.filter(pk=child.pk).update(updated_at=timezone.now())
+            changed.set()
+            assert waited_for.wait(20)
+        return {}
+
+    def hear() -> dict[str, str]:
+        with connection.cursor() as cursor:  # planned as for large tables
+            cursor.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
+        assert changed.wait(20)
+        return sent(pending)
+
+    def watch() -> dict[str, str]:
+        assert changed.wait(20)
+        wait_until(somebody_waits_for_a_lock, "the reply to meet the lock")
+        waited_for.set()
+        return {}
+
+    _, heard, _ = at_once(change, hear, watch)
+    assert "ledger.post" in heard.values()
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        )
+        return bool(cursor.fetchone()[0])
