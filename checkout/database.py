@@ -71,7 +71,7 @@ def drop_dead_connections() -> None:
     Otherwise each of them would fail somebody else, perhaps hours later.
     """
     idle = getattr(connection, "pool", None)  # only PostgreSQL's
-    if idle is not None:
+    if idle is not None and not idle.closed:  # as it is before its first use
         idle.check()
 
 

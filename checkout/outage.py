@@ -19,8 +19,13 @@ class OutageMiddleware(MiddlewareMixin):
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """See Django's "Middleware"."""
-        if not isinstance(exception, OperationalError | InterfaceError):
-            return None
-        log.warning("database away", path=request.path, reason=repr(exception))
-        drop_dead_connections()
-        return problems.respond(request, problems.UNAVAILABLE)
+        return unavailable(request, exception)
+
+
+def unavailable(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
+    """Return the 503 for an error that says that the database is away, and None for any other."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return None
+    log.warning("database away", path=request.path, reason=repr(error))
+    drop_dead_connections()
+    return problems.respond(request, problems.UNAVAILABLE)

@@ -30,7 +30,7 @@ LAYERS = (
     {"messaging"},
     {"models", "providers", "sagas"},
     {"operations", "services", "reconciliation"},
-    {"waiting", "kept_submissions", "preferences", "timeline", "pages", "problems", "security"},
+    {"waiting", "kept_submissions", "preferences", "timeline", "pages", "problems", "outage", "security"},
     {"urls", "routing", "forms", "views", "webhooks", "consumers", "admin", "api"},
 )
 EDGES = LAYERS[-1]

@@ -1,10 +1,13 @@
 """Pages for what no view answers. Django calls them by these names, see ``payments_gateway.urls``."""
 
+import sys
+
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.urls import Resolver404, resolve
 from django.views.decorators.csrf import csrf_exempt
 
 from checkout import problems
+from checkout.outage import unavailable
 
 
 @csrf_exempt  # nothing can be forged where nothing is done, and a program would look for a form
@@ -33,7 +36,8 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return problems.respond(request, problems.BROKEN)
+    """Django's own middleware, too, finds that the database is away: when it saves a session, for one."""
+    return unavailable(request, sys.exception()) or problems.respond(request, problems.BROKEN)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
