@@ -82,6 +82,9 @@ if DATABASES["default"]["ENGINE"].endswith("postgresql"):
             "min_size": 1,
             "max_size": env.database_pool_size,
             "timeout": 5,
+            # Attempts are made at growing intervals, one at a time, and meanwhile nobody else may try: with
+            # the pool's five minutes a database that is back would go unnoticed for as long as it was away.
+            "reconnect_timeout": 5,
             "connection_class": BoundedConnection,
         },
     } | DATABASES["default"].get("OPTIONS", {})
