@@ -10,10 +10,8 @@ from pika.exceptions import ConnectionWrongStateError
 
 from checkout.messaging import direct
 from checkout.messaging.amqp import plain
-from checkout.messaging.amqp_channel import AmqpChannel, first
+from checkout.messaging.amqp_channel import CLOSE_TIMEOUT_SECONDS, AmqpChannel, first
 from checkout.messaging.amqp_connection import AmqpConnection
-
-CLOSE_TIMEOUT_SECONDS = 1.0
 
 
 class Link:
