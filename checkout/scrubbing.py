@@ -65,7 +65,7 @@ _FIELD = re.compile(
 )
 _SPOKEN = re.compile(r"(\b(?:cvc2?|cvv2?|security code)\b\W{1,4})\d{3,4}\b", re.I)
 _AUTHORIZATION = re.compile(r"(\bAuthorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?)[^\r\n\"',}]+", re.I)
-_MASKED = re.compile(r"[\dXx*•]*[*•][\dXx*•]*|")
+_MASKED = re.compile(r"[\dXx]*+[*•][\dXx*•]*|")
 
 
 def _passes_luhn(digits: str) -> bool:

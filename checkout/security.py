@@ -167,8 +167,9 @@ def _headers_of(policy: ContentSecurity, *, is_tls: bool) -> dict[str, str]:
     }
 
 
-# Identifiers with letters (UUIDs, sealed cards, tokens) may hold a long run of digits by chance.
-_IDENTIFIER = re.compile(r"[\w-]*[A-Za-z_][\w-]*")
+# Identifiers with letters (UUIDs, sealed cards, tokens) may hold a long run of digits by chance. Each word is
+# looked at once, from its beginning: tried from each of its characters, a body of digits would take minutes.
+_IDENTIFIER = re.compile(r"(?<![\w-])(?:[^\WA-Za-z_]|-)*+[A-Za-z_][\w-]*")
 _PAYMENT = re.compile(r"/checkout/pay_[0-9a-f]{32}/")
 _UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
 

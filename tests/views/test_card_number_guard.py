@@ -111,6 +111,12 @@ def test_what_holds_no_card_number_passes(body):
     assert not is_refused(body=body)
 
 
+@pytest.mark.parametrize("text", ["0" * 200_000, "-" * 200_000, "0000000000000 " * 10_000, "é0" * 50_000])
+def test_a_body_of_nothing_but_digits_takes_no_longer_than_another(text):
+    """Where the time grew with the square of the length, this test would not end within its time-out."""
+    assert not is_refused(query="n=0000000000000", body=text, content_type="text/plain")
+
+
 def headers_after(allow):
     def view(request):
         allow(content_security(request))
