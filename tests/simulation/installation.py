@@ -21,7 +21,7 @@ from checkout.models import Merchant, ProviderAccount, StockItem  # noqa: E402
 from checkout.providers.registry import ADAPTERS  # noqa: E402
 from tests.simulation import bank, invariants, randomness, threads  # noqa: E402
 from tests.simulation.clock import Clock  # noqa: E402
-from tests.simulation.database import compiled  # noqa: E402
+from tests.simulation.database import compiled, plain_filters, plain_rows  # noqa: E402
 from tests.simulation.database.base import DatabaseWrapper, Template  # noqa: E402
 from tests.simulation.world import STOCK, World  # noqa: E402
 
@@ -42,6 +42,8 @@ class Installation:
         randomness.take_over()
         threads.take_over()
         compiled.take_over()
+        plain_filters.take_over()
+        plain_rows.take_over()
 
     def run(self, seed: int) -> World:
         """Run the schedule that ``seed`` makes; return what became of it."""

@@ -1,7 +1,6 @@
 """An event loop in virtual time, on which dead processes do nothing."""
 
 import asyncio
-import contextlib
 import heapq
 import math
 from collections.abc import Callable
@@ -9,10 +8,10 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
-from tests.simulation import timetable
 from tests.simulation.clock import Clock
 from tests.simulation.processes import Crash, Process, owner_of
 from tests.simulation.threads import Thread
+from tests.simulation.timetable import INTERVALS, TIMERS, Timetable
 
 # Many times what the longest schedule needs: something goes round in circles.
 MAX_ROUNDS = 50_000
@@ -34,8 +33,10 @@ def _run_unless_dead(handle: Any) -> None:
     if (owner.is_frozen or not owner.is_alive) and not loop.is_closing:
         loop.left_undone.append(handle)
         return
-    with contextlib.suppress(Crash):
+    try:
         handle._context.run(handle._callback, *handle._args)
+    except Crash:
+        return  # Whatever was to follow does not.
 
 
 @dataclass(eq=False, slots=True)
@@ -46,9 +47,14 @@ class _Poll:
     timer: asyncio.TimerHandle
     interval: float
 
-    def tick(self, due: float | None) -> float:
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.timer.cancelled() or not owner_of(self.timer._context).is_alive
+
+    def tick(self, due: float) -> float:
         """Return when this poller would look for the first time at or after ``due``."""
-        if due is None:
+        if due == math.inf:
             return math.inf
         missed = max(0, math.ceil((due - self.timer.when()) / self.interval))
         return self.timer.when() + missed * self.interval
@@ -57,12 +63,12 @@ class _Poll:
 class VirtualLoop(asyncio.BaseEventLoop):
     """Runs what is ready; when nothing is, the clock jumps to the next timer. Stops when there is none.
 
-    The relay's polls are passed over while ``next_due`` says that a poll would find nothing:
+    The relay's polls are passed over while the timetable says that a poll would find nothing:
     that changes nothing but the cost, since virtual hours pass while a provider is asked again and again.
     Stops at ``last_moment`` whatever is left to do.
     """
 
-    def __init__(self, clock: Clock, last_moment: float) -> None:
+    def __init__(self, clock: Clock, timetable: Timetable, last_moment: float) -> None:
         super().__init__()
         self._clock = clock
         self._clock_resolution = 1e-6
@@ -70,7 +76,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._last_moment = last_moment
         self._polls: list[_Poll] = []
         self.paused: set[Thread] = set()
-        self.next_due: Callable[[str], float | None] = lambda _timer: None
+        self.timetable = timetable
         self.rounds = 0
         self.is_at_rest = True
         self.left_undone: list[asyncio.Handle] = []
@@ -105,10 +111,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _as_poll(self, timer: asyncio.TimerHandle) -> "_Poll | None":
         task = asyncio.current_task(self)
-        if task is None or task.get_name() not in timetable.TIMERS:
+        if task is None or task.get_name() not in TIMERS:
             return None
         wait = timer.when() - self._clock.now
-        interval = next((known for known in timetable.INTERVALS if abs(wait - known) < 1e-6), None)
+        interval = next((known for known in INTERVALS if abs(wait - known) < 1e-6), None)
         return None if interval is None else _Poll(task.get_name(), timer, interval)
 
     def begin_closing(self) -> None:
@@ -148,17 +154,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _next_poll(self, next_timer: float) -> float:
         """Make the next poll that may find something ready, unless ``next_timer`` is earlier; return when."""
-        self._polls = [
-            poll
-            for poll in self._polls
-            if not poll.timer.cancelled() and owner_of(poll.timer._context).is_alive
-        ]
-        if not self._polls or min(poll.timer.when() for poll in self._polls) > next_timer:
+        due = self.timetable.due()
+        if min(due.values()) >= next_timer:
             return next_timer
-        due = {name: self.next_due(name) for name in {poll.name: None for poll in self._polls}}
+        self._polls = [poll for poll in self._polls if not poll.is_over]
         first: _Poll | None = None
         for poll in self._polls:
-            when = poll.tick(due[poll.name])
+            when = poll.tick(due.get(poll.name, math.inf))
             if when < next_timer:
                 next_timer, first = when, poll
         if first is not None:

@@ -78,6 +78,11 @@ def take_over() -> None:
         loop: VirtualLoop = asyncio.get_running_loop()
         if loop.is_closing:
             raise Crash
+        spared = loop.timetable.spare(function)
+        if spared is not None:
+            done: Future[Any] = Future()
+            done.set_result(spared)
+            return done
         thread = Thread(loop, function)
         thread.go()
         return thread.future

@@ -1,18 +1,26 @@
 """When the relay's timers next have something to do: lets the loop jump over polls that would find nothing.
 
-By the names of the relay's tasks. Two are missing on purpose: old messages are forgotten after a month, which
-no schedule lasts, and the books are compared at the end of each instead of every virtual hour.
+By the names of the relay's tasks. Two have no moment on purpose: old messages are forgotten after a month,
+which no schedule lasts, and the books are compared at the end of each instead of every virtual hour. Both
+happen when a relay starts, as soon as there is anything to look at.
 """
 
-import sqlite3
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 
 from checkout.conf import conf
+from checkout.messaging.relay import Relay
 from checkout.relay import SELDOM_SECONDS
 from tests.simulation.clock import Clock
+from tests.simulation.database.base import DatabaseWrapper
 
 INTERVALS: tuple[float, ...] = (settings.CHECKOUT_RELAY_POLL_SECONDS, SELDOM_SECONDS)
+MARGIN_SECONDS = 1e-3
 
 _ABANDONED = """
 SELECT MIN(updated_at) FROM checkout_payment p WHERE state IN ('open', 'refused') AND NOT EXISTS
@@ -23,44 +31,81 @@ SELECT MIN(f.recorded_at) FROM checkout_fact f JOIN checkout_payment p ON p.id =
 WHERE f.kind = 'authorised' AND p.state = 'authorised' AND NOT EXISTS (SELECT 1 FROM checkout_operation o
 WHERE o.payment_id = p.id AND (o.state <> 'refused' OR o.idempotency_key = 'authorisation_expired'))
 """
-_NEXT = {
-    "outbox": "SELECT MIN(available_at) FROM checkout_outboxmessage WHERE published_at IS NULL",
-    "deadlines": "SELECT MIN(deadline_at) FROM checkout_saga WHERE status = 'running'",
-    "unmatched notifications": "SELECT MIN(next_try_at) FROM checkout_providernotification",
-    "abandoned payments": _ABANDONED,
-    "expired authorisations": _UNCAPTURED,
-    "retention": "",
-    "reconciliation": "",
-}
-TIMERS = frozenset(_NEXT)
 
 
-# Both timers want it to be over, not just reached.
-_LIFETIMES = {
-    "abandoned payments": conf.checkout_lifetime.total_seconds() + 1e-3,
-    "expired authorisations": conf.authorisation_lifetime.total_seconds() + 1e-3,
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Where to look for the first row that will be due, in which tables, and how long after its moment."""
+
+    query: str
+    tables: tuple[str, ...]
+    after_seconds: float = 0.0
+
+
+_ENTRIES = {
+    "outbox": _Entry(
+        "SELECT MIN(available_at) FROM checkout_outboxmessage WHERE published_at IS NULL",
+        ("checkout_outboxmessage",),
+    ),
+    "deadlines": _Entry(
+        "SELECT MIN(deadline_at) FROM checkout_saga WHERE status = 'running'", ("checkout_saga",)
+    ),
+    "unmatched notifications": _Entry(
+        "SELECT MIN(next_try_at) FROM checkout_providernotification", ("checkout_providernotification",)
+    ),
+    # Both of these want a lifetime to be over, not just reached.
+    "abandoned payments": _Entry(
+        _ABANDONED,
+        ("checkout_payment", "checkout_saga"),
+        conf.checkout_lifetime.total_seconds() + MARGIN_SECONDS,
+    ),
+    "expired authorisations": _Entry(
+        _UNCAPTURED,
+        ("checkout_fact", "checkout_payment", "checkout_operation"),
+        conf.authorisation_lifetime.total_seconds() + MARGIN_SECONDS,
+    ),
 }
+_ONLY_AT_THE_START = ("retention", "reconciliation")
+TIMERS = frozenset((*_ENTRIES, *_ONLY_AT_THE_START))
 
 
 class Timetable:
-    """Looks it up in the tables, again after every change of them."""
+    """Looks it up in the tables, again after a change of them."""
 
-    def __init__(self, database: sqlite3.Connection, clock: Clock) -> None:
-        self._database = database
+    def __init__(self, database: DatabaseWrapper, clock: Clock) -> None:
+        self._rows = database.connection
+        self._written = database.written
         self._clock = clock
-        self._known: dict[str, float | None] = {}
-        self._changes = -1
+        self._due = dict.fromkeys(_ENTRIES, math.inf)
 
-    def next_due(self, timer: str) -> float | None:
-        """Return the first moment at which a timer has something to do; None when nothing is in sight."""
-        if self._changes != self._database.total_changes:
-            self._changes = self._database.total_changes
-            self._known.clear()
-        if timer not in self._known:
-            self._known[timer] = self._look_up(timer)
-        return self._known[timer]
+    def due(self) -> dict[str, float]:
+        """Return when each timer has something to do for the first time; infinite if it has nothing."""
+        if self._written:
+            for name, entry in _ENTRIES.items():
+                if not self._written.isdisjoint(entry.tables):
+                    self._due[name] = self._first_moment(entry)
+            self._written.clear()
+        return self._due
 
-    def _look_up(self, timer: str) -> float | None:
-        query = _NEXT[timer]
-        moment = self._clock.seconds_until(self._database.execute(query).fetchone()[0]) if query else None
-        return None if moment is None else moment + _LIFETIMES.get(timer, 0.0)
+    def spare(self, job: Callable[[], Any]) -> Any:
+        """Return what this job of the running task would return if it is a poll that would find nothing.
+
+        None if it has to be run: it would find something, or is no poll.
+        """
+        task = asyncio.current_task()
+        name = task.get_name() if task is not None else ""
+        if name not in TIMERS or self._has_something(name):
+            return None
+        if name != "outbox":
+            return 0
+        is_look = getattr(getattr(job, "func", None), "__func__", None) is Relay.take
+        return [] if is_look else None
+
+    def _has_something(self, name: str) -> bool:
+        if name in _ENTRIES:
+            return self.due()[name] <= self._clock.now
+        return self._rows.execute("SELECT 1 FROM checkout_payment").fetchone() is not None
+
+    def _first_moment(self, entry: _Entry) -> float:
+        moment = self._clock.seconds_until(self._rows.execute(entry.query).fetchone()[0])
+        return math.inf if moment is None else moment + entry.after_seconds

@@ -63,8 +63,7 @@ class World:
         self.poison: list[str] = []
         self.crashes: Counter[str] = Counter()
         self._ends: Counter[str] = Counter()
-        self.loop = VirtualLoop(clock, LONGEST_SECONDS)
-        self.loop.next_due = Timetable(self.rows, clock).next_due
+        self.loop = VirtualLoop(clock, Timetable(database, clock), LONGEST_SECONDS)
         self.loop.set_task_factory(_of_its_process)
         self.loop.set_exception_handler(self._on_error)
         self.bank = Bank(self)

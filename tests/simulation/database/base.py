@@ -1,37 +1,96 @@
-"""The engine: commits are watched, and everything can be put back to how it was at first."""
+"""The engine: commits are watched, and everything can be put back to how it was at first.
 
+Most of what Django does around a statement is for other databases, for debugging or for threads. What the
+product could get wrong is still looked at: a database used on the event loop, or in a broken transaction.
+"""
+
+import asyncio
+import re
 import sqlite3
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
-from django.db.backends.sqlite3 import base
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db.backends.sqlite3 import base, operations
 
 
 class Cursor(base.SQLiteCursorWrapper):
-    """Turns the placeholders of each statement into SQLite's once."""
+    """What Django makes of two cursors: runs statements, and says in Django's words what went wrong.
+
+    Turns the placeholders of each statement into SQLite's once, and remembers which tables are written to.
+    """
+
+    db: "DatabaseWrapper"
 
     def execute(self, query: str, params: Any = None) -> sqlite3.Cursor:
-        """See SQLiteCursorWrapper."""
-        if params is None or isinstance(params, Mapping):
-            return super().execute(query, params)
-        return sqlite3.Cursor.execute(self, _with_question_marks(query), params)
+        """See Django's cursor."""
+        self.db.validate_no_broken_transaction()
+        try:
+            if params is None or isinstance(params, Mapping):
+                return super().execute(query, params)
+            statement, table = _prepared(query)
+            if table:
+                self.db.written.add(table)
+            return sqlite3.Cursor.execute(self, statement, params)
+        except sqlite3.Error:
+            with self.db.wrap_database_errors:
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+_WRITES = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM) "(\w+)"')
 
 
 @lru_cache(maxsize=5000)
-def _with_question_marks(query: str) -> str:
-    return base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%")
+def _prepared(query: str) -> tuple[str, str]:
+    """Return a statement with question marks, and the table that it writes to, if any."""
+    written = _WRITES.match(query)
+    statement = base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%")
+    return statement, written[1] if written else ""
+
+
+class Operations(operations.DatabaseOperations):
+    """Moments are stored as UTC without saying so, and always come as UTC."""
+
+    def adapt_datetimefield_value(self, value: datetime | None) -> str | None:
+        """See Django's operations."""
+        if value is not None and value.tzinfo is UTC:
+            return str(value.replace(tzinfo=None))
+        adapted: str | None = super().adapt_datetimefield_value(value)
+        return adapted
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """One connection for all simulated processes, which take turns and never pause within a transaction."""
 
+    ops_class = Operations
     # Called with "before" and "after" around every commit; what it raises, the committing code sees.
     watch_commit: Callable[[str], None] = staticmethod(lambda _moment: None)
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # The tables that were written to since somebody emptied this.
+        self.written: set[str] = set()
+
+    def cursor(self) -> Cursor:
+        """See Django's wrapper."""
+        if asyncio._get_running_loop() is not None:
+            raise SynchronousOnlyOperation("The database is used on the event loop.")
+        self.ensure_connection()
+        return self.create_cursor()
+
     def create_cursor(self, name: str | None = None) -> Cursor:
         """See Django's wrapper."""
-        return self.connection.cursor(factory=Cursor)
+        cursor: Cursor = self.connection.cursor(factory=Cursor)
+        cursor.db = self
+        return cursor
 
     def _commit(self) -> None:
         if self.connection is None:
