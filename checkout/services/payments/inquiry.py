@@ -52,8 +52,9 @@ def _is_in_challenge(attempt: Attempt) -> bool:
 
 def _is_back_from_challenge(attempt: Attempt) -> bool:
     """Whether the second message is yet to be sent: the shopper came back as the time was up."""
-    sent = attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE).count()
-    return attempt.state == AttemptState.CHALLENGE_RETURNED and sent < attempt.challenge_count
+    if attempt.state != AttemptState.CHALLENGE_RETURNED:
+        return False
+    return attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE).count() < attempt.challenge_count
 
 
 def _record(order_code: str, before: UnderWay, result: ProviderResult | None) -> ProviderAnswered:
