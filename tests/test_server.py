@@ -94,3 +94,22 @@ async def test_what_is_written_in_one_turn_leaves_together_and_before_a_close():
     await asyncio.sleep(0)
     assert transport.story == [b"head body", b"the end", "closed"]
     assert joined.is_closing()
+
+
+async def test_no_packet_waits_for_an_acknowledgement_on_a_socket_that_was_handed_over():
+    """As with ``--fd``: the server takes such a socket for a UNIX one, and does not ask for this itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        config = uvicorn.Config(hello, http=OrderlyProtocol, lifespan="off", log_config=None, loop="asyncio")
+        server = uvicorn.Server(config)
+        mistaken = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=listener.detach())
+        serving = asyncio.create_task(server._serve([mistaken]))
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(REQUEST)
+        await reader.readuntil(b"hello")
+        (connection,) = server.server_state.connections
+        accepted = connection._transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        writer.close()
+        server.should_exit = True
+        await asyncio.wait_for(serving, 20)
