@@ -14,6 +14,8 @@ from tests.faults.pages import device_data_session, form_to, heading_of
 
 SKUS = ("TEA-100", "MUG-350", "FAN-210", "BAG-040")
 PAUSE_SECONDS = 0.4
+# What a page says that leads nowhere: nobody comes back from it at once.
+READING_SECONDS = 2.0
 POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 6.0
 MAX_TRIES = 6
@@ -83,6 +85,7 @@ class Shopper:
             elif "/status/" in page.path:
                 page = await self._wait_on_status_page(page)
             elif page.status in (400, 404, 409, 410):
+                await self._pause(READING_SECONDS)
                 page = await self._own_page()
             else:
                 raise Lost(f"{page.url} {page.status} {heading_of(page.text)!r}")
