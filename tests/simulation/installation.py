@@ -16,6 +16,7 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
+from django.db.utils import ConnectionHandler  # noqa: E402
 
 from checkout.models import Merchant, ProviderAccount, StockItem  # noqa: E402
 from checkout.providers.registry import ADAPTERS  # noqa: E402
@@ -34,6 +35,8 @@ class Installation:
         database = connections["default"]
         assert isinstance(database, DatabaseWrapper)
         self._database = database
+        # There is no other, in no other thread: nobody has to look for it.
+        ConnectionHandler.__getitem__ = lambda _handler, _alias: database
         ADAPTERS["memory"] = "tests.simulation.twin.Twin"
         self._clock = Clock()
         _open_shop()

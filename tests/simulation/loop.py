@@ -154,7 +154,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _next_poll(self, next_timer: float) -> float:
         """Make the next poll that may find something ready, unless ``next_timer`` is earlier; return when."""
-        due = self.timetable.due()
+        due = self.timetable.due(next_timer)
         if min(due.values()) >= next_timer:
             return next_timer
         self._polls = [poll for poll in self._polls if not poll.is_over]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -43,11 +43,19 @@ class Report:
             self.violations + other.violations,
         )
 
+    def rate(self, seconds: float) -> float:
+        """Return the schedules per minute of a run of so many seconds by the clock on the wall."""
+        return self.schedules / seconds * 60
+
+    def figures(self, seconds: float) -> dict[str, Any]:
+        """Return all of it for programs."""
+        return {**vars(self), "seconds": seconds, "schedules_per_minute": self.rate(seconds)}
+
     def lines(self, seconds: float) -> list[str]:
         """Return it for people; ``seconds`` is how long it took by the clock on the wall."""
         return [
             f"{self.schedules} schedules, {self.payments} payments, {self.events} events in {seconds:.0f} s: "
-            f"{self.schedules / seconds * 60:.0f} schedules a minute, "
+            f"{self.rate(seconds):.0f} schedules a minute, "
             f"{self.schedules / max(self.busy_seconds, 0.001) * 60:.0f} per minute of processor time",
             _counts("faults", self.faults),
             _counts("crashes", self.crash_points),

@@ -31,7 +31,7 @@ def simulate(
 
 
 def test_no_schedule_violates_anything() -> None:
-    run = simulate("--schedules", str(SCHEDULES), "--seed", "1", "--processes", "2")
+    run = simulate("--schedules", str(SCHEDULES), "--processes", "2")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "0 violations" in run.stdout
 
@@ -46,7 +46,7 @@ def test_a_seed_replays_to_the_last_event() -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_every_mutant_is_caught(mutant: str) -> None:
-    run = simulate("--schedules", str(SCHEDULES), "--seed", "1", "--mutant", mutant, "--first")
+    run = simulate("--schedules", str(SCHEDULES), "--processes", "1", "--mutant", mutant, "--first")
     assert run.returncode == 1, run.stdout + run.stderr
     assert re.search(r"^seed \d+: I\d+: ", run.stdout, re.MULTILINE)
 

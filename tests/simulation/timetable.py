@@ -77,14 +77,23 @@ class Timetable:
         self._written = database.written
         self._clock = clock
         self._due = dict.fromkeys(_ENTRIES, math.inf)
+        self._outdated: set[str] = set()
 
-    def due(self) -> dict[str, float]:
-        """Return when each timer has something to do for the first time; infinite if it has nothing."""
+    def due(self, until: float) -> dict[str, float]:
+        """Return when each timer has something to do for the first time; infinite if it has nothing.
+
+        Right of those that have something before ``until``: a lifetime cannot be over before it is over
+        since the schedule began.
+        """
         if self._written:
-            for name, entry in _ENTRIES.items():
-                if not self._written.isdisjoint(entry.tables):
-                    self._due[name] = self._first_moment(entry)
+            self._outdated.update(
+                name for name, entry in _ENTRIES.items() if not self._written.isdisjoint(entry.tables)
+            )
             self._written.clear()
+        if self._outdated:
+            for name in [name for name in self._outdated if _ENTRIES[name].after_seconds < until]:
+                self._due[name] = self._first_moment(_ENTRIES[name])
+                self._outdated.remove(name)
         return self._due
 
     def spare(self, job: Callable[[], Any]) -> Any:
@@ -103,7 +112,7 @@ class Timetable:
 
     def _has_something(self, name: str) -> bool:
         if name in _ENTRIES:
-            return self.due()[name] <= self._clock.now
+            return self.due(math.inf)[name] <= self._clock.now
         return self._rows.execute("SELECT 1 FROM checkout_payment").fetchone() is not None
 
     def _first_moment(self, entry: _Entry) -> float:

@@ -92,6 +92,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
         cursor.db = self
         return cursor
 
+    def _start_transaction_under_autocommit(self) -> None:
+        self.connection.execute("BEGIN IMMEDIATE")
+
+    def set_autocommit(self, autocommit: bool, **options: bool) -> None:
+        """See Django's wrapper: SQLite's own is always on, and need not be set again after a transaction."""
+        if autocommit and self.connection is not None and not self.run_commit_hooks_on_set_autocommit_on:
+            self.validate_no_atomic_block()
+            self.autocommit = True
+        else:
+            super().set_autocommit(autocommit, **options)
+
     def _commit(self) -> None:
         if self.connection is None:
             return
