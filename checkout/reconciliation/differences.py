@@ -1,41 +1,54 @@
 """Differences over time: opened when first seen, touched when seen again, resolved when the books agree."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from checkout.models import Difference, Fact, Payment, ProviderAccount
+from checkout.models import Difference, Fact, ProviderAccount
 from checkout.reconciliation.comparison import Compared
+from checkout.statements import Compiled
 from checkout.states import Actor
 
 log = structlog.get_logger(__name__)
 
 
-@transaction.atomic
 def record(
-    account: ProviderAccount, payment: Payment | None, compared: Iterable[Compared]
+    account: ProviderAccount, payment_pk: int | None, compared: Sequence[Compared]
 ) -> list[Difference]:
     """Write down what came of a comparison; returns the differences that there are."""
+    orders = {found.order_code for found in compared}
+    open_before = {
+        (difference.order_code, difference.kind)
+        for order_code in orders
+        for difference in _OPEN.all(account.pk, order_code)
+    }
     seen = []
     for found in compared:
-        if found.agrees:
+        if not found.agrees:
+            seen.append(_see(account, payment_pk, found))
+        elif (found.order_code, found.kind) in open_before:
             _resolve(account, found)
-        else:
-            seen.append(_see(account, payment, found))
     return seen
 
 
+_OPEN = Compiled(
+    lambda account, order_code: Difference.objects.filter(
+        account_id=account, order_code=order_code, resolved_at__isnull=True
+    ).order_by()
+)
+
+
 def _resolve(account: ProviderAccount, found: Compared) -> None:
-    open_before = Difference.objects.filter(
+    Difference.objects.filter(
         account=account, order_code=found.order_code, kind=found.kind, resolved_at__isnull=True
-    )
-    if open_before.update(resolved_at=timezone.now()):
-        log.info("books agree again", account=account.code, order=found.order_code, kind=found.kind)
+    ).update(resolved_at=timezone.now())
+    log.info("books agree again", account=account.code, order=found.order_code, kind=found.kind)
 
 
-def _see(account: ProviderAccount, payment: Payment | None, found: Compared) -> Difference:
+@transaction.atomic
+def _see(account: ProviderAccount, payment_pk: int | None, found: Compared) -> Difference:
     now = timezone.now()
     sums = {"ours_minor": found.ours, "theirs_minor": found.theirs, "last_seen_at": now}
     difference, is_new = Difference.objects.update_or_create(
@@ -44,7 +57,7 @@ def _see(account: ProviderAccount, payment: Payment | None, found: Compared) -> 
         kind=found.kind,
         resolved_at=None,
         defaults=sums,
-        create_defaults={**sums, "payment": payment, "currency": found.currency, "found_at": now},
+        create_defaults={**sums, "payment_id": payment_pk, "currency": found.currency, "found_at": now},
     )
     if is_new:
         told = {
@@ -55,6 +68,6 @@ def _see(account: ProviderAccount, payment: Payment | None, found: Compared) -> 
             "theirs": found.theirs,
         }
         log.warning("books differ", account=account.code, **told)
-        if payment is not None:
-            Fact.objects.create(payment=payment, source=Actor.CLOCK, kind="books_differ", data=told)
+        if payment_pk is not None:
+            Fact.objects.create(payment_id=payment_pk, source=Actor.CLOCK, kind="books_differ", data=told)
     return difference

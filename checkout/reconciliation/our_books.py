@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from django.db.models import Q, Sum
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.models import LedgerEntry, Operation, Payment, ProviderAccount, Saga
+from checkout.models import Attempt, LedgerEntry, Operation, Payment, ProviderAccount, Saga
 from checkout.services.ledger import CAPTURED, IN_PROCESS
+from checkout.statements import Compiled
 from checkout.states import UNDECIDED, AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
@@ -51,21 +51,23 @@ class OurBooks:
 
 def our_books(payment_pk: int, account: ProviderAccount) -> OurBooks:
     """Read them as they are now. Two readings that are equal saw the same books."""
-    payment = Payment.objects.get(pk=payment_pk)
-    operations = list(payment.operations.values_list("attempt_id", "kind", "state", "amount_minor"))
-    attempts = list(payment.attempts.order_by("number"))
+    payment = _PAYMENT.get(payment_pk)
+    operations, sagas = _OPERATIONS.all(payment_pk), _SAGAS.all(payment_pk)
+    attempts = _ATTEMPTS.all(payment_pk)
     own = [attempt for attempt in attempts if attempt.provider_account_id == account.pk]
 
     def total(attempt: int, kind: str) -> int:
         return sum(
-            minor for of, k, state, minor in operations if (of, k, state) == (attempt, kind, State.DONE)
+            each.amount_minor
+            for each in operations
+            if (each.attempt_id, each.kind, each.state) == (attempt, kind, State.DONE)
         )
 
     def authorised(attempt: int, state: str) -> int:
         was = state == AttemptState.AUTHORISED and payment.state != PaymentState.EXPIRED
         return payment.amount_minor - total(attempt, Kind.VOID) if was else 0
 
-    has_open_operations = any(state in OPEN for _, _, state, _ in operations)
+    has_open_operations = any(each.state in OPEN for each in operations)
     return OurBooks(
         currency=payment.currency,
         attempts={
@@ -79,26 +81,34 @@ def our_books(payment_pk: int, account: ProviderAccount) -> OurBooks:
         ledger=_ledger_sums(payment),
         has_open_operations=has_open_operations,
         is_whole=len(own) == len(attempts),
-        is_in_progress=_is_in_progress(payment, has_open_operations),
-        _versions=(payment.version, *payment.sagas.order_by("pk").values_list("version", flat=True)),
+        is_in_progress=_is_in_progress(payment, sagas, has_open_operations),
+        _versions=(payment.version, *(saga.version for saga in sagas)),
     )
+
+
+_PAYMENT = Compiled(lambda pk: Payment.objects.filter(pk=pk))
+_OPERATIONS = Compiled(lambda payment: Operation.objects.filter(payment_id=payment).order_by("pk"))
+_ATTEMPTS = Compiled(lambda payment: Attempt.objects.filter(payment_id=payment).order_by("number"))
+_SAGAS = Compiled(lambda payment: Saga.objects.filter(payment_id=payment).order_by("pk"))
+_ENTRIES = Compiled(lambda reference: LedgerEntry.objects.filter(payment_reference=reference).order_by())
 
 
 def _ledger_sums(payment: Payment) -> LedgerSums:
-    entries = LedgerEntry.objects.filter(payment_reference=payment.reference)
-    # What else moves the account: refunds, and refunds that came back.
-    is_capture = Q(posting__startswith="captured:")
-    sums = entries.aggregate(
-        captured=Sum("amount_minor", filter=Q(account=CAPTURED) & is_capture, default=0),
-        refunded=Sum("amount_minor", filter=Q(account=CAPTURED) & ~is_capture, default=0),
-        in_process=Sum("amount_minor", filter=Q(account=IN_PROCESS), default=0),
-    )
-    return LedgerSums(sums["captured"], -sums["refunded"], sums["in_process"])
+    captured = refunded = in_process = 0
+    for entry in _ENTRIES.all(payment.reference):
+        if entry.account == IN_PROCESS:
+            in_process += entry.amount_minor
+        elif entry.account == CAPTURED and entry.posting.startswith("captured:"):
+            captured += entry.amount_minor
+        elif entry.account == CAPTURED:
+            # What else moves the account: refunds, and refunds that came back.
+            refunded -= entry.amount_minor
+    return LedgerSums(captured, refunded, in_process)
 
 
-def _is_in_progress(payment: Payment, has_open_operations: bool) -> bool:
+def _is_in_progress(payment: Payment, sagas: list[Saga], has_open_operations: bool) -> bool:
     """Whether the books may be between two pages: a saga is at work, or about to begin."""
-    statuses = set(payment.sagas.values_list("status", flat=True))
+    statuses = {saga.status for saga in sagas}
     if Saga.Status.RUNNING in statuses:
         return True
     is_open = has_open_operations or (payment.state in UNDECIDED and payment.state != PaymentState.CONFLICTED)

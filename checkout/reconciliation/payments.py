@@ -7,7 +7,7 @@ moved in between do the two belong together.
 from collections.abc import Callable
 from datetime import datetime
 
-from checkout.models import Difference, Payment, ProviderAccount, Reconciliation
+from checkout.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation.changed import changed_payments, differing_payments
 from checkout.reconciliation.comparison import compare
 from checkout.reconciliation.differences import record
@@ -66,4 +66,4 @@ def _compare(account: ProviderAccount, run: Reconciliation, pk: int) -> list[Dif
         return []
     run.compared += 1
     run.untold += sum(position is None for position in theirs.values())
-    return record(account, Payment.objects.get(pk=pk), compare(before, theirs))
+    return record(account, pk, compare(before, theirs))

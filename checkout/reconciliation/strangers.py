@@ -28,7 +28,7 @@ def find_strangers(
         seen += _found_before(account)
         begin = since or _beginning(account, until)
         for end, strangers in unknown_orders(account, begin, run.started_at + CLOCK_SKEW):
-            seen += record(account, None, map(compare_stranger, strangers))
+            seen += record(account, None, [compare_stranger(stranger) for stranger in strangers])
             run.listed_until = min(end, until)
             if should_stop():
                 break
