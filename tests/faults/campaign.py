@@ -37,6 +37,8 @@ CALM_SHARE = 0.08
 # How often the wanted number of payments there may be in all until every fault has been.
 OVERTIME = 1.5
 TIMELINES = 3
+PAYMENTS_OF_A_SHORT_FORM = 1000
+CALMEST = 3.0
 CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
 
 RESTLESS = """
@@ -61,6 +63,14 @@ class Extent:
     rounds: int = 1
     patience: float = 1
 
+    @property
+    def calmness(self) -> float:
+        """How much rarer faults are than in the short form, where each must have its turn within minutes.
+
+        Where most purchases meet several faults, few get far enough to meet the later ones.
+        """
+        return min(CALMEST, max(1, self.payments / PAYMENTS_OF_A_SHORT_FORM))
+
 
 async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     """Run a campaign on a site that is ready. Needs Django set up with the site's database."""
@@ -71,7 +81,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         merchant = Merchant(recorder, stop)
         crowd = Crowd(group, session, site.stack.web_url, sealed, recorder, merchant, extent.seed, stop)
         random = Random(extent.seed)  # noqa: S311 (repeatable by design)
-        keeper = Keeper(site, diary, random, extent.rounds)
+        keeper = Keeper(site, diary, random, extent.rounds, extent.calmness)
         storm = Storm(
             site=site,
             keeper=keeper,
@@ -82,6 +92,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
             over=asyncio.Event(),
             patience=extent.patience,
             purchases=lambda: crowd.gone,
+            calmness=extent.calmness,
         )
         watch = Watch(site, session)
         began = now()

@@ -18,7 +18,7 @@ LOOK_SECONDS = 0.1
 END_SECONDS = 30
 # How uvicorn, and our own programs, end when they are asked to.
 ORDERLY = (0, -signal.SIGTERM)
-# The longest way to a crash point, in passes.
+# The longest way to a crash point, in passes, in the short form.
 LONGEST_WAY = 25
 # What is passed too seldom for a way.
 SELDOM = ("timers.", "dead_letters.")
@@ -60,13 +60,16 @@ class Tour:
 class Keeper:
     """Restarts what has ended. What ends by itself, and not at a crash point, is a mishap."""
 
-    def __init__(self, site: Site, diary: Diary, random: Random, rounds: int) -> None:
+    def __init__(self, site: Site, diary: Diary, random: Random, rounds: int, calmness: float = 1) -> None:
         self.site = site
         self._diary = diary
         self._expected: set[str] = set()
         self._environment: dict[str, dict[str, str]] = {}
         self._is_touring = False
-        self._tours = {name: Tour(_visits(points, random, rounds)) for name, points in POINTS.items()}
+        longest_way = int(LONGEST_WAY * calmness)
+        self._tours = {
+            name: Tour(_visits(points, random, rounds, longest_way)) for name, points in POINTS.items()
+        }
 
     @property
     def hits(self) -> Counter[str]:
@@ -177,12 +180,12 @@ class Keeper:
         await asyncio.to_thread(lambda: self.site.programs[name].start(**environment))
 
 
-def _visits(points: list[str], random: Random, rounds: int) -> deque[str]:
+def _visits(points: list[str], random: Random, rounds: int, longest_way: int) -> deque[str]:
     visits: list[str] = []
     for _ in range(rounds):
         for point in random.sample(points, len(points)):
             is_seldom = point.startswith(SELDOM)
-            visits.append(f"{point}:{1 if is_seldom else random.randint(2, LONGEST_WAY)}")
+            visits.append(f"{point}:{1 if is_seldom else random.randint(2, longest_way)}")
             if not is_seldom and random.random() < AT_ONCE_AGAIN:
                 visits.append(f"{point}:1")
     return deque(visits)

@@ -16,8 +16,6 @@ from tests.faults.recorder import Recorder, now
 from tests.faults.site import Site
 
 LONGEST_BREATH_SECONDS = 30
-# When every fault of a lane has been, how many times longer the breaths become: mostly the weather is good.
-CALMER = 3
 # What the injector itself may meet in the middle of other faults.
 IN_THE_WAY = (OSError, TimeoutError, aiohttp.ClientError, psycopg.Error, AMQPError, RuntimeError)
 
@@ -26,7 +24,8 @@ IN_THE_WAY = (OSError, TimeoutError, aiohttp.ClientError, psycopg.Error, AMQPErr
 class Storm:
     """What an injector works with.
 
-    `patience` stretches faults that last: 1 in the short form. `purchases` tells how many have ended.
+    `patience` stretches faults that last: 1 in the short form. `purchases` tells how many have ended, of
+    which there are `calmness` times as many between two faults as in the short form.
     """
 
     site: Site
@@ -38,6 +37,7 @@ class Storm:
     over: asyncio.Event
     patience: float
     purchases: Callable[[], int]
+    calmness: float = 1
 
     async def last(self, seconds: float) -> None:
         """Leave things as they are for so long, more or less, unless the storm ends before."""
@@ -45,7 +45,7 @@ class Storm:
 
     async def breathe(self, purchases: int) -> None:
         """Wait until so many shoppers more have gone: on a slow machine faults come more slowly, too."""
-        enough = self.purchases() + purchases * self.random.uniform(0.5, 1.5)
+        enough = self.purchases() + purchases * self.calmness * self.random.uniform(0.5, 1.5)
         until = now() + LONGEST_BREATH_SECONDS
         while self.purchases() < enough and now() < until and not self.over.is_set():
             await self.pause(0.2)
@@ -73,7 +73,7 @@ class Fault:
 async def run_lane(faults: Sequence[Fault], storm: Storm, breath: int, each_was: asyncio.Event) -> None:
     """Every fault of a lane once in a random order, then by weight, until the storm is over.
 
-    Between two of them there are about `breath` purchases, later ``CALMER`` times as many.
+    Between two of them there are about `breath` purchases, times the storm's `calmness`.
     """
     first = storm.random.sample(faults, len(faults))
     while not storm.over.is_set():
@@ -81,7 +81,7 @@ async def run_lane(faults: Sequence[Fault], storm: Storm, breath: int, each_was:
             each_was.set()
         weights = [fault.weight for fault in faults]
         await inject(first.pop() if first else storm.random.choices(faults, weights)[0], storm)
-        await storm.breathe(breath if first else CALMER * breath)
+        await storm.breathe(breath)
 
 
 async def inject(fault: Fault, storm: Storm) -> None:
