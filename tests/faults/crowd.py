@@ -16,7 +16,8 @@ from tests.faults.shopper import Lost, Shopper, Stopped
 
 # Of the payments, those that begin in the example shop; the others are created by the merchant's server.
 FROM_THE_SHOP = 0.25
-SHOPPERS_AT_ONCE = 150
+# More of them only wait longer, and ask more often meanwhile.
+SHOPPERS_AT_ONCE = 100
 
 
 @dataclass
