@@ -39,7 +39,7 @@ OVERTIME = 1.5
 TIMELINES = 3
 PAYMENTS_OF_A_SHORT_FORM = 600
 CALMEST = 5.0
-# Notifications of nobody's orders are tried again for hours: what waits in a queue for a moment is no remainder.
+# What is tried again by a timer waits in a queue for a moment, and is no remainder.
 LOOKS_AT_QUEUES = 10
 CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
 

@@ -108,6 +108,8 @@ async def memory_alarm(storm: Storm) -> str:
 async def poison(storm: Storm) -> str:
     """One message that is no envelope, one of an unknown type, one with a body of another kind."""
     await storm.keeper.send_to("relay", "dead_letters.stored")
+    # It should be back before the letters come, or its copy takes them all.
+    await storm.pause(3)
     service = storm.random.choice(SERVICES)
     # No two of them alike: the same one twice is one dead letter.
     for kind, body in (

@@ -66,7 +66,8 @@ class Keeper:
         self._expected: set[str] = set()
         self._environment: dict[str, dict[str, str]] = {}
         self._is_touring = False
-        longest_way = int(LONGEST_WAY * calmness)
+        # What ends a process on its way lets the way begin anew: long ones would seldom be walked to the end.
+        longest_way = int(LONGEST_WAY * calmness**0.5)
         self._tours = {
             name: Tour(_visits(points, random, rounds, longest_way)) for name, points in POINTS.items()
         }
@@ -183,7 +184,8 @@ class Keeper:
 def _visits(points: list[str], random: Random, rounds: int, longest_way: int) -> deque[str]:
     visits: list[str] = []
     for _ in range(rounds):
-        for point in random.sample(points, len(points)):
+        # Those that are passed too seldom come last: until then a tour would stand still at them.
+        for point in sorted(random.sample(points, len(points)), key=lambda point: point.startswith(SELDOM)):
             is_seldom = point.startswith(SELDOM)
             visits.append(f"{point}:{1 if is_seldom else random.randint(2, longest_way)}")
             if not is_seldom and random.random() < AT_ONCE_AGAIN:
