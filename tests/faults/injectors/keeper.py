@@ -168,9 +168,11 @@ class Keeper:
 
     async def _restart(self, name: str, exit_code: int) -> None:
         tour = self._tours.get(name)
-        died_at_point = bool(tour and tour.armed and exit_code == crash_points.KILLED)
+        is_crash = tour is not None and exit_code == crash_points.KILLED
+        # Not where it died on the way to its end: it was to be sent elsewhere.
+        died_at_point = bool(tour and tour.armed and is_crash)
         is_ours = name in self._expected and exit_code in (*ORDERLY, -signal.SIGKILL)
-        if not (died_at_point or is_ours):
+        if not (is_crash or is_ours):
             self._diary.mishaps.append(f"{name} ended by itself with code {exit_code}")
         self._expected.discard(name)
         environment = self._environment.pop(name, {})
