@@ -138,7 +138,8 @@ def check_port(port: int) -> None:
                 continue  # a machine without IPv6
             raise NotPossible(
                 f"Port {port} at {address} cannot be used: {os.strerror(error.errno or 0)}. "
-                "Stop what uses it, or choose others: manage.py run_demo --port PORT --sandbox-port PORT"
+                "Stop what uses it, or choose others: "
+                ".venv/bin/python manage.py run_demo --port PORT --sandbox-port PORT"
             ) from error
 
 

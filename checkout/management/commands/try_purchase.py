@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -65,9 +66,9 @@ class Command(BaseCommand):
     def _print(self, purchase: Purchase, entries: list[Entry] | None) -> None:
         scenario = purchase.scenario
         self.stdout.write(f"{scenario.name}: {scenario.summary}\nPayment {purchase.payment or '(none)'}\n\n")
-        width = shutil.get_terminal_size().columns if self.stdout.isatty() else None
+        width = shutil.get_terminal_size().columns if self.stdout.isatty() else sys.maxsize
         for line in table(lines_of(purchase.hops, entries or [])):
-            self.stdout.write(line[:width])
+            self.stdout.write(line if len(line) <= width else f"{line[: width - 1]}…")
         if entries is None:
             self.stdout.write(
                 "\nThe gateway's own hops are in its database, which DATABASE_URL does not name."
