@@ -64,6 +64,7 @@ class ApplyProviderEvent(
     kind: str
     minor: int | None = None
     currency: str = ""
+    operation: str = ""  # the one of ours that it is about, where it says so
 
 
 class PaymentTold(Body, frozen=True):
@@ -174,6 +175,7 @@ class CheckClaim(
     payment: str
     attempt: str
     claim: str
+    operation: str = ""  # the one that it names, of which we believe the opposite
 
 
 class ReviewAttempt(Body, frozen=True):  # payments.review: do the provider and we agree by now?

@@ -93,10 +93,15 @@ def sums_of(payment: Payment) -> Sums:
     return Sums(payment.amount_minor, sums)
 
 
-def is_explained(attempt: Attempt, event: str) -> bool:
-    """Whether an operation of ours explains what a provider says has happened."""
+def is_explained(attempt: Attempt, event: str, operation: str = "") -> bool:
+    """Whether an operation of ours explains what a provider says has happened: the one that it names, if any.
+
+    The failure of a refund that it names is looked into by that refund's own saga.
+    """
     kind = EXPLANATIONS.get(event)
-    if kind is None:
-        return False
+    ours = [each for each in operations_of(attempt) if each.kind == kind]
+    named = [each for each in ours if each.reference == operation]
+    if named and event == "refund_failed":
+        return True
     contrary = State.DONE if event == "refund_failed" else State.REFUSED
-    return any(each.kind == kind and each.state != contrary for each in operations_of(attempt))
+    return any(each.state != contrary for each in named or ours)

@@ -23,7 +23,8 @@ class OperationData(commands.Body, frozen=True, forbid_unknown_fields=False):
     """What the saga of one operation knows.
 
     ``inquiries`` and ``tries`` count what was asked in vain. ``told`` is news that came while something else
-    had to be finished first: ``done`` or ``refused``.
+    had to be finished first: ``done`` or ``refused``. ``is_booked`` says that its end is in the ledger,
+    ``is_doubted`` that the provider has yet to say whether it failed after all.
     """
 
     payment: str
@@ -35,6 +36,8 @@ class OperationData(commands.Body, frozen=True, forbid_unknown_fields=False):
     tries: int = 0
     is_accepted: bool = False
     told: str = ""
+    is_booked: bool = False
+    is_doubted: bool = False
 
 
 D = Decision[OperationData]
@@ -146,13 +149,16 @@ class OperationSaga(ABC):
         delay_seconds = inquiry_delay(data.inquiries)
         if delay_seconds is None:
             return self._parked("inquire", data, f"The provider did not say what became of the {self.kind}.")
+        return self._ask(with_changes(data, inquiries=data.inquiries + 1), delay_seconds=delay_seconds)
+
+    def _ask(self, data: OperationData, *, delay_seconds: float = 0) -> D:
         body = commands.InquireOperation(payment=data.payment, attempt=data.attempt, operation=data.operation)
         ask = Ask(
             service="payments", type="payments.inquire_operation", body=body, delay_seconds=delay_seconds
         )
         return D(
             step="inquire",
-            data=with_changes(data, inquiries=data.inquiries + 1),
+            data=data,
             ask=ask,
             counts=True,
             signals="" if data.is_accepted else f"{self.kind}_delayed",
@@ -184,7 +190,7 @@ class OperationSaga(ABC):
     def _done(self, data: OperationData) -> D:
         if self.posted_when_accepted and not data.is_accepted:
             return self._accepted(with_changes(data, told="done"))
-        if self.posted_when_done:
+        if self.posted_when_done and not data.is_booked:
             done = with_changes(data, is_accepted=True, told="" if data.told == "done" else data.told)
             return replace(self._post("post_done", done, self.posted_when_done), counts=True)
         return self._finished(data)
@@ -192,14 +198,15 @@ class OperationSaga(ABC):
     def _posted_done(self, data: OperationData, reply: Reply) -> D:
         if not reply.ok:
             return self._parked("post_done", data, "The ledger rejected the posting.")
-        return self._undo(data) if data.told == "refused" else self._finished(data)
+        booked = with_changes(data, is_booked=True)
+        return self._undo(booked) if data.told == "refused" else self._finished(booked)
 
     def _finished(self, data: OperationData) -> D:
         signals = f"{self.kind}_done"
         return D(step="finished", data=data, counts=True, signals=signals, end=End.COMPLETED)
 
     def _refused(self, data: OperationData) -> D:
-        if self.posted_when_accepted and data.is_accepted:
+        if data.is_booked or (self.posted_when_accepted and data.is_accepted):
             return self._undo(data)
         return self._ended_refused(data)
 

@@ -1,6 +1,14 @@
-"""The refund: captured money is given back. Booked when confirmed; booked back when the issuer returns it."""
+"""The refund: captured money is given back. Booked when confirmed; booked back when the issuer returns it.
+
+That it failed would free its money to be given back once more, so it is not believed when somebody says so:
+the refund is doubted, and the provider is asked, at once or as soon as what is under way has been answered.
+Meanwhile it stays what it was, even when that is done and booked.
+"""
+
+from msgspec.structs import replace as with_changes
 
 from checkout import commands
+from checkout.messaging.envelope import Reply
 from checkout.sagas.operation import D, OperationData, OperationSaga
 
 
@@ -22,6 +30,32 @@ class Refund(OperationSaga):
 
     def on_signal(self, step: str, data: OperationData, signal: str) -> D | None:
         """As every operation; one that is finished may still come back, weeks later."""
+        if signal == "doubted":
+            return self._doubted(step, with_changes(data, is_doubted=True, inquiries=0))
         if step == "finished" and signal == "refused":
             return self._undo(data)
+        if step == "inquire" and signal == "done" and data.is_booked:
+            return None
         return super().on_signal(step, data, signal)
+
+    def _doubted(self, step: str, data: OperationData) -> D | None:
+        if step == "finished":
+            return self._ask(with_changes(data, is_booked=True))
+        if step in ("await_provider", "inquire"):
+            # An answer that is under way is older than this doubt: it is not waited for.
+            return self._ask(data)
+        if step in (self.kind, "post_done", "conflicted"):
+            return D(step=step, data=data)
+        return None
+
+    def _await_provider(self, data: OperationData) -> D:
+        return self._ask(data) if data.is_doubted else super()._await_provider(data)
+
+    def _finished(self, data: OperationData) -> D:
+        return self._ask(data) if data.is_doubted else super()._finished(data)
+
+    def _inquired(self, data: OperationData, reply: Reply) -> D:
+        """A refund in doubt is only called approved when the provider has denied that it failed."""
+        if reply.ok and reply.result.get("outcome") == "approved":
+            data = with_changes(data, is_doubted=False)
+        return super()._inquired(data, reply)

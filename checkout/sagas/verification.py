@@ -21,11 +21,12 @@ EVENTS = {
 
 
 class VerificationData(commands.Body, frozen=True, forbid_unknown_fields=False):
-    """``claim`` is the kind of the event that was notified."""
+    """``claim`` is the kind of the event that was notified, ``operation`` the one of ours that it names."""
 
     payment: str
     attempt: str
     claim: str
+    operation: str = ""
     inquiries: int = 0
 
 
@@ -71,6 +72,8 @@ class Verification:
 
 
 def _check(data: VerificationData, *, delay_seconds: float) -> D:
-    body = commands.CheckClaim(payment=data.payment, attempt=data.attempt, claim=data.claim)
+    body = commands.CheckClaim(
+        payment=data.payment, attempt=data.attempt, claim=data.claim, operation=data.operation
+    )
     ask = Ask(service="payments", type="payments.check_claim", body=body, delay_seconds=delay_seconds)
     return D(step="check", data=data, ask=ask, wait=conf.provider_wait)

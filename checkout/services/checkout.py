@@ -148,19 +148,24 @@ def apply_provider_event(command: commands.ApplyProviderEvent, message: Message)
             orchestrator.signal(saga, command.kind, message, payment)
         elif saga.key in settled:
             orchestrator.signal(saga, settled[saga.key], message, payment)
-    claim = _claim(command.kind, attempt)
-    if claim and not any(_verifies(saga, claim) for saga in sagas):
-        data = VerificationData(payment=payment.reference, attempt=attempt.order_code, claim=claim)
+        if saga.key == command.operation and command.kind == "refund_failed":
+            orchestrator.signal(saga, "doubted", message, payment)
+    claim = _claim(command, attempt)
+    data = VerificationData(
+        payment=payment.reference, attempt=attempt.order_code, claim=claim, operation=command.operation
+    )
+    if claim and not any(_verifies(saga, data) for saga in sagas):
         key = f"{claim}:{message.envelope.message_id}"
         orchestrator.start(verification.kind, key, attempt, data, message)
 
 
-def _claim(kind: str, attempt: Attempt) -> str:
+def _claim(told: commands.ApplyProviderEvent, attempt: Attempt) -> str:
     """Return what the provider is to confirm; empty for what we know, or what its own reply will tell."""
     if attempt.state in ENDED_WITHOUT_MONEY:
-        return "authorised" if kind in IMPLIES_AUTHORISED else ""
-    is_news = attempt.state == AttemptState.AUTHORISED and kind in CLAIMS and not is_explained(attempt, kind)
-    return kind if is_news else ""
+        return "authorised" if told.kind in IMPLIES_AUTHORISED else ""
+    if attempt.state != AttemptState.AUTHORISED or told.kind not in CLAIMS:
+        return ""
+    return "" if is_explained(attempt, told.kind, told.operation) else told.kind
 
 
 def _rank_for_review(attempt: Attempt) -> tuple[int, int]:
@@ -169,8 +174,10 @@ def _rank_for_review(attempt: Attempt) -> tuple[int, int]:
     return rank.get(AttemptState(attempt.state), len(rank)), -attempt.number
 
 
-def _verifies(saga: Saga, claim: str) -> bool:
-    return saga.kind == verification.kind and saga.status in OPEN and saga.data.get("claim") == claim
+def _verifies(saga: Saga, data: VerificationData) -> bool:
+    """Whether the provider is being asked about the same already."""
+    is_same = saga.data.get("claim") == data.claim and saga.data.get("operation", "") == data.operation
+    return saga.kind == verification.kind and saga.status in OPEN and is_same
 
 
 @service.on_reply

@@ -51,6 +51,19 @@ def payment(shop: Merchant) -> Payment:
     )
 
 
+@pytest.fixture
+def manual(shop: Merchant) -> Payment:
+    """A payment of 12.50 EUR that is captured by hand."""
+    return create_payment(
+        shop,
+        order_reference="order-2",
+        amount=Money(1250, "EUR"),
+        lines=[{"sku": "tea", "quantity": 1}],
+        description="Tea",
+        captures_automatically=False,
+    )
+
+
 @pytest_asyncio.fixture
 async def back_end(shop: Merchant, books: Books) -> AsyncIterator[None]:
     await get_broker().start()

@@ -8,6 +8,7 @@ from checkout import waiting
 from checkout.challenge_token import token_for
 from checkout.database import in_thread
 from checkout.models import Attempt, LedgerEntry, Payment, Saga
+from checkout.money import Money
 from checkout.operations import Pending, record_notification, return_from_challenge, submit_payment
 from checkout.providers.base import Browser
 from checkout.providers.memory_books import Books
@@ -46,6 +47,14 @@ async def eventually(read: Callable[[], Any], expected: Any) -> None:
             await asyncio.sleep(0.01)
 
 
+def euros(minor: int) -> Money:
+    return Money(minor, "EUR")
+
+
+def operation_states(payment: Payment) -> Callable[[], list[str]]:
+    return lambda: list(payment.operations.order_by("pk").values_list("state", flat=True))
+
+
 def saga_status(payment: Payment, kind: str = "purchase") -> Callable[[], str]:
     sagas = Saga.objects.filter(payment=payment, kind=kind).order_by("-pk")
     return lambda: str(sagas.values_list("status", flat=True).first())
@@ -53,6 +62,11 @@ def saga_status(payment: Payment, kind: str = "purchase") -> Callable[[], str]:
 
 def state_of(payment: Payment) -> Callable[[], str]:
     return lambda: str(Payment.objects.get(pk=payment.pk).state)
+
+
+async def authorise(payment: Payment) -> None:
+    assert await pay(payment, "approve") == PaymentState.AUTHORISED
+    await eventually(saga_status(payment), "completed")
 
 
 async def notify_all(books: Books) -> None:

@@ -8,10 +8,8 @@ from pytest_django import Settings
 from checkout import crash_points
 from checkout.database import in_thread
 from checkout.errors import OutcomeUnknown
-from checkout.models import Merchant, Operation, Payment, Reservation
-from checkout.money import Money
+from checkout.models import Operation, Payment, Reservation
 from checkout.operations import (
-    create_payment,
     request_capture,
     request_refund,
     request_void,
@@ -19,7 +17,17 @@ from checkout.operations import (
 )
 from checkout.providers.memory_books import Books, OrderState
 from checkout.states import PaymentState
-from tests.flows.shopping import balances, eventually, notify_all, pay, saga_status, state_of
+from tests.flows.shopping import (
+    authorise,
+    balances,
+    euros,
+    eventually,
+    notify_all,
+    operation_states,
+    pay,
+    saga_status,
+    state_of,
+)
 
 DONE = Operation.State.DONE
 
@@ -28,19 +36,6 @@ DONE = Operation.State.DONE
 def _little_patience(settings: Settings) -> None:
     settings.CHECKOUT_INQUIRY_DELAYS = [0.05] * 200
     settings.CHECKOUT_RETRY_DELAYS = [0.05]
-
-
-@pytest.fixture
-def manual(shop: Merchant) -> Payment:
-    """A payment of 12.50 EUR that is captured by hand."""
-    return create_payment(
-        shop,
-        order_reference="order-2",
-        amount=Money(1250, "EUR"),
-        lines=[{"sku": "tea", "quantity": 1}],
-        description="Tea",
-        captures_automatically=False,
-    )
 
 
 @pytest.fixture
@@ -55,21 +50,8 @@ def at_point() -> Iterator[Callable[[str, int, Callable[[], None]], None]]:
     crash_points.observe(None)
 
 
-def euros(minor: int) -> Money:
-    return Money(minor, "EUR")
-
-
-def operation_states(payment: Payment) -> Callable[[], list[str]]:
-    return lambda: list(payment.operations.order_by("pk").values_list("state", flat=True))
-
-
 def lose_the_answer() -> None:
     raise OutcomeUnknown("The connection broke.")
-
-
-async def authorise(payment: Payment) -> None:
-    assert await pay(payment, "approve") == PaymentState.AUTHORISED
-    await eventually(saga_status(payment), "completed")
 
 
 async def test_a_payment_is_captured_and_refunded_in_parts_and_the_books_agree(

@@ -1,6 +1,7 @@
 """The sagas of capture, void and refund, as conversations."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -167,6 +168,77 @@ def test_a_refund_that_comes_back_while_it_is_being_booked_is_booked_and_booked_
     saga = accepted("refund").told("done").asks("ledger.post", kind="refunded").told("refused")
     saga.waited_too_long().asks("ledger.post", kind="refunded").answered()
     saga.asks("ledger.post", kind="refund_returned").answered().ended("compensated")
+
+
+def posted() -> Conversation:
+    return accepted("refund").told("done").asks("ledger.post", kind="refunded").answered().ended("completed")
+
+
+def test_a_finished_refund_that_is_said_to_have_failed_asks_at_once_and_waits_for_the_provider() -> None:
+    saga = posted().told("doubted").asks("payments.inquire_operation", operation="op_1").after(0)
+    saga.ignores("done")
+    for delay in conf.inquiry_delays:
+        saga.answered(outcome="unknown").asks("payments.inquire_operation").after(delay)
+    saga.answered(outcome="unknown").ended("parked")
+    saga.told("doubted").asks("payments.inquire_operation").after(0)
+
+
+def test_what_the_provider_denies_is_finished_again_and_not_posted_again() -> None:
+    saga = posted().told("doubted").answered(outcome="approved").signals("refund_done").ended("completed")
+    saga.told("doubted").answered(outcome="approved").ended("completed")
+
+
+def test_what_the_provider_confirms_is_booked_back() -> None:
+    saga = posted().told("doubted").answered(outcome="refused")
+    saga.asks("ledger.post", kind="refund_returned", reference="op_1").answered().ended("compensated")
+
+
+def test_a_finished_refund_of_an_earlier_release_knows_that_it_is_booked() -> None:
+    saga = posted()
+    old = {name: getattr(saga.decision.data, name) for name in (*DATA, "is_accepted")}
+    saga.decision = replace(saga.decision, data=OperationData(**old))
+    saga.told("doubted").answered(outcome="approved").ended("completed")
+
+
+@pytest.mark.parametrize("before", ["await_provider", "inquire"])
+def test_a_refund_that_is_waited_for_asks_at_once_and_an_older_answer_is_not_waited_for(before: str) -> None:
+    saga = accepted("refund")
+    if before == "inquire":
+        saga.waited_too_long()
+    saga.told("doubted").asks("payments.inquire_operation").after(0)
+    saga.answered(outcome="pending").asks("payments.inquire_operation").after(conf.inquiry_delays[0])
+    saga.answered(outcome="refused").ended("compensated")
+
+
+@pytest.mark.parametrize("outcome", ["pending", "unknown"])
+def test_a_failure_that_is_told_before_the_reply_is_asked_about_after_it(outcome: str) -> None:
+    saga = asked("refund").told("doubted").waits_for_a_signal().waited_too_long().asks("payments.refund")
+    saga.answered(outcome=outcome).asks("payments.inquire_operation").answered(outcome="refused")
+    saga.ended("compensated")
+
+
+def test_a_failure_that_is_told_before_the_posting_is_asked_about_after_it() -> None:
+    saga = accepted("refund").told("done").asks("ledger.post", kind="refunded").told("doubted")
+    saga.waits_for_a_signal().answered().asks("payments.inquire_operation").after(0)
+    saga.answered(outcome="refused").asks("ledger.post", kind="refund_returned")
+
+
+def test_a_confirmation_does_not_end_the_doubt_but_is_booked() -> None:
+    saga = accepted("refund").told("doubted").told("done").asks("ledger.post", kind="refunded").answered()
+    saga.asks("payments.inquire_operation").answered(outcome="approved").ended("completed")
+
+
+def test_a_refused_refund_cannot_fail_once_more() -> None:
+    asked("refund").answered(outcome="refused").ended("compensated").ignores("doubted")
+    saga = posted().told("doubted").answered(outcome="refused").ignores("doubted").answered()
+    saga.ended("compensated").ignores("doubted")
+
+
+def test_a_refund_whose_answer_was_about_something_else_is_doubted_when_it_goes_on() -> None:
+    saga = accepted("refund").waited_too_long().answered(outcome="conflicted").ended("parked")
+    saga.told("doubted").waits_for_a_signal().resumed().asks("payments.inquire_operation")
+    saga.told("done").answered().asks("payments.inquire_operation").answered(outcome="approved")
+    saga.ended("completed")
 
 
 @pytest.mark.parametrize("kind", ["capture", "void"])

@@ -29,6 +29,11 @@ def test_what_the_provider_confirms_is_believed(claim: str, event: str) -> None:
     assert saga.events == [event]
 
 
+def test_the_operation_that_is_named_is_asked_about() -> None:
+    data = VerificationData(payment="pay_1", attempt="pay_1-1", claim="refunded", operation="op_1")
+    Conversation(Verification(), data).asks("payments.check_claim", claim="refunded", operation="op_1")
+
+
 def test_what_the_provider_denies_was_a_lie() -> None:
     assert a_claim("expired").answered(outcome="denied").ended("completed").events == []
 

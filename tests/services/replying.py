@@ -40,9 +40,11 @@ def deliver_reply(envelope: Envelope) -> Delivered:
     return Delivered(_handle(handler, handler.decode(envelope.body), message))
 
 
-def notified(attempt: Attempt, kind: str) -> Delivered:
+def notified(attempt: Attempt, kind: str, operation: str = "") -> Delivered:
     """Tell the orchestrator what the payments service has read in a notification."""
-    event = ApplyProviderEvent(payment=attempt.payment.reference, attempt=attempt.order_code, kind=kind)
+    event = ApplyProviderEvent(
+        payment=attempt.payment.reference, attempt=attempt.order_code, kind=kind, operation=operation
+    )
     return deliver(service, command("checkout.apply_provider_event", event))
 
 

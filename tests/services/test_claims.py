@@ -1,16 +1,21 @@
 """Whether a provider confirms what a notification said and nothing of ours explains."""
 
+from dataclasses import replace
+
 import pytest
 
 from checkout import commands
 from checkout.models import Attempt, Fact, Operation
 from checkout.money import Money
+from checkout.providers import memory
 from checkout.providers.memory_books import OrderState
 from checkout.services.payments import service
 from tests.services.asking import authorise, operation_on
 from tests.services.delivering import command, deliver
 
 pytestmark = pytest.mark.django_db
+CAPTURE, REFUND = Operation.Kind.CAPTURE, Operation.Kind.REFUND
+State = Operation.State
 
 
 @pytest.fixture
@@ -19,8 +24,10 @@ def authorised(attempt: Attempt) -> Attempt:
     return attempt
 
 
-def checked(attempt: Attempt, claim: str) -> str:
-    body = commands.CheckClaim(payment=attempt.payment.reference, attempt=attempt.order_code, claim=claim)
+def checked(attempt: Attempt, claim: str, operation: str = "") -> str:
+    body = commands.CheckClaim(
+        payment=attempt.payment.reference, attempt=attempt.order_code, claim=claim, operation=operation
+    )
     return str(deliver(service, command("payments.check_claim", body)).result["outcome"])
 
 
@@ -47,6 +54,76 @@ def test_a_refused_operation_explains_nothing(authorised, books):
     void.state = Operation.State.REFUSED
     void.save()
     assert checked(authorised, "cancelled") == "confirmed"
+
+
+def operation(attempt: Attempt, kind: str, minor: int, state: str) -> str:
+    made = operation_on(attempt, kind, minor)
+    made.state = state
+    made.save()
+    return made.reference
+
+
+@pytest.fixture
+def refunds(authorised, books):
+    """One that we hold as refused, and one that is done; what the provider has of them is yet to be said."""
+    order = books.orders[authorised.order_code]
+    order.captured = order.amount
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    operation(authorised, REFUND, 300, State.DONE)
+    return order, operation(authorised, REFUND, 529, State.REFUSED)
+
+
+def test_more_than_we_know_of_is_confirmed_although_another_operation_explains_the_event(authorised, refunds):
+    order, refused = refunds
+    order.refunded = Money(829, "GBP")
+    assert checked(authorised, "refunded", refused) == "confirmed"
+
+
+def test_what_we_know_of_is_no_confirmation_of_another(authorised, refunds):
+    order, refused = refunds
+    order.refunded = Money(300, "GBP")
+    assert checked(authorised, "refunded", refused) == "denied"
+
+
+def test_what_may_be_one_that_is_under_way_or_the_refused_one_is_asked_about_again(authorised, refunds):
+    order, refused = refunds
+    under_way = operation(authorised, REFUND, 421, State.PENDING)
+    order.refunded = Money(721, "GBP")
+    assert checked(authorised, "refunded", refused) == "unknown"
+    Operation.objects.filter(reference=under_way).update(state=State.DONE)
+    assert checked(authorised, "refunded", refused) == "denied"
+
+
+def test_without_sums_another_operation_neither_denies_nor_confirms_it(authorised, refunds, monkeypatch):
+    order, refused = refunds
+    order.refunded = Money(829, "GBP")
+    inquire = memory.MemoryProvider.inquire
+    monkeypatch.setattr(
+        memory.MemoryProvider, "inquire", lambda *about: replace(inquire(*about), position=None)
+    )
+    assert checked(authorised, "refunded", refused) == "unknown"
+
+
+def test_a_failure_that_names_no_refund_is_confirmed_by_less_than_we_know_of(authorised, refunds):
+    order, _ = refunds
+    order.refunded = Money(300, "GBP")
+    assert checked(authorised, "refund_failed") == "denied"
+    order.refunded = Money(0, "GBP")
+    assert checked(authorised, "refund_failed") == "confirmed"
+
+
+def test_an_answer_that_is_older_than_what_we_know_confirms_nothing(authorised, refunds, monkeypatch):
+    order, refused = refunds
+    order.refunded = Money(829, "GBP")
+    inquire = memory.MemoryProvider.inquire
+
+    def overtaken(*about):
+        result = inquire(*about)
+        operation(authorised, REFUND, 529, State.DONE)
+        return result
+
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", overtaken)
+    assert checked(authorised, "refunded", refused) == "unknown"
 
 
 def test_a_provider_that_cannot_be_asked_leaves_it_open(authorised, settings):

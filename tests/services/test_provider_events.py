@@ -207,6 +207,29 @@ def test_a_charge_back_and_its_reversal_move_the_payment_when_confirmed(authoris
     assert state_of(authorised) == PaymentState.CAPTURED
 
 
+@pytest.mark.parametrize(("kind", "event"), [(REFUND, "refunded"), (CAPTURE, "captured")])
+def test_what_is_said_to_be_done_and_we_hold_as_refused_is_verified_whatever_else_was_done(
+    authorised, kind, event
+):
+    refused, done = operation_on(authorised, kind, 500), operation_on(authorised, kind, 300)
+    settle(refused, State.REFUSED)
+    settle(done, State.DONE)
+    assert notified(authorised, event, done.reference).commands == []
+    [envelope] = notified(authorised, event, refused.reference).commands
+    asked = msgspec.json.decode(envelope.body, type=CheckClaim)
+    assert (asked.claim, asked.operation) == (event, refused.reference)
+    assert notified(authorised, event, refused.reference).commands == [], "once at a time"
+    answered(Saga.objects.get(kind="verification"), outcome="confirmed")
+    assert state_of(authorised) == PaymentState.CONFLICTED
+
+
+def test_two_that_we_hold_as_refused_are_two_questions(authorised):
+    first, second = operation_on(authorised, REFUND, 500), operation_on(authorised, REFUND, 300)
+    for operation in (first, second):
+        settle(operation, State.REFUSED)
+        assert commands_of(notified(authorised, "refunded", operation.reference)) == ["payments.check_claim"]
+
+
 @pytest.mark.parametrize("kind", ["settled", "other", "error", "authorised"])
 def test_what_says_nothing_of_money_is_not_verified(authorised, kind):
     assert notified(authorised, kind).commands == []

@@ -6,14 +6,21 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from checkout.commands import ApplyProviderEvent, CompleteChallenge, PassDeadline, SubmitPayment
+from checkout.commands import (
+    ApplyProviderEvent,
+    CompleteChallenge,
+    PassDeadline,
+    StartOperation,
+    SubmitPayment,
+)
 from checkout.messaging.envelope import Envelope, Reply, new_message_id
 from checkout.models import Attempt, Operation, Payment, Saga
 from checkout.services.checkout import service
 from checkout.states import PaymentState
+from tests.services.asking import operation_on
 from tests.services.at_once import at_once
 from tests.services.delivering import Delivered, command, deliver
-from tests.services.replying import answered, deliver_reply
+from tests.services.replying import answered, deliver_reply, notified
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -81,6 +88,34 @@ def test_replies_notifications_and_deadlines_at_once_have_one_effect_each(captur
     capturing.refresh_from_db()
     assert capturing.step == "confirm_order"
     assert Payment.objects.get().state == PaymentState.CAPTURED
+
+
+@pytest.mark.parametrize("_round", range(3))
+def test_news_and_doubts_of_a_refund_at_once_are_posted_once_and_then_asked_about(attempt, _round):
+    Attempt.objects.update(state=Attempt.State.AUTHORISED)
+    Payment.objects.update(state=PaymentState.CAPTURED)
+    refund = operation_on(attempt, Operation.Kind.REFUND)
+    start = StartOperation(payment=attempt.payment.reference, operation=refund.reference)
+    deliver(service, command("checkout.start_operation", start))
+    saga = Saga.objects.get()
+    answered(saga, outcome="pending")
+    Operation.objects.update(state=Operation.State.DONE)
+    deadline = PassDeadline(saga=saga.pk, version=saga.version)
+
+    def told(kind: str) -> dict[str, str]:
+        return by_id(notified(attempt, kind, refund.reference))
+
+    results = at_once(
+        lambda: told("refunded"),
+        lambda: told("refund_failed"),
+        lambda: done(command("checkout.pass_deadline", deadline)),
+        lambda: told("refund_failed"),
+        lambda: told("refunded"),
+    )
+    assert [type for each in results for type in each.values()].count("ledger.post") == 1
+    assert "payments.inquire_operation" in by_id(answered(saga)).values()
+    answered(saga, outcome="approved")
+    assert (saga.step, saga.status) == ("finished", Saga.Status.COMPLETED)
 
 
 def test_a_reply_that_comes_while_its_saga_is_changed_is_heard_after_that(capturing):

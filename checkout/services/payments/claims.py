@@ -4,17 +4,19 @@ from functools import partial
 
 from checkout.commands import CheckClaim, ClaimChecked
 from checkout.messaging.service import Message
-from checkout.models import Attempt, Fact
-from checkout.models.sums import is_explained
+from checkout.models import Attempt, Fact, Operation
+from checkout.models.sums import EXPLANATIONS, is_explained
 from checkout.providers.base import EventKind, Outcome, ProviderResult
 from checkout.scrubbing import scrub_text
 from checkout.services.payments.asking import inquire_about
 from checkout.services.payments.attempt_outcome import conflict
 from checkout.services.payments.conclusion import conclude
 from checkout.services.payments.intent import UnderWay, attempt_of, locked_attempt, under_way
+from checkout.services.payments.known import Known, known_of
 from checkout.services.payments.service import service
 from checkout.states import Actor, AttemptState
 
+CAPTURE, REFUND = Operation.Kind.CAPTURE, Operation.Kind.REFUND
 # The last event of an order for which nothing is held.
 HELD_NO_MORE = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 
@@ -23,14 +25,14 @@ HELD_NO_MORE = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 def check_claim(command: CheckClaim, message: Message) -> None:
     """Answer ``confirmed`` when the provider says so too and no operation of ours explains it by now."""
     attempt = attempt_of(command.attempt)
-    before = under_way(attempt)
+    before, known = under_way(attempt), known_of(attempt, EXPLANATIONS.get(command.claim, ""))
     result = inquire_about(attempt)
-    conclude(message, attempt, partial(_record, command, before, result))
+    conclude(message, attempt, partial(_record, command, before, known, result))
 
 
-def _record(command: CheckClaim, before: UnderWay, result: ProviderResult) -> ClaimChecked:
+def _record(command: CheckClaim, before: UnderWay, known: Known, result: ProviderResult) -> ClaimChecked:
     attempt = locked_attempt(command.attempt)
-    outcome = _judged(attempt, command.claim, before, result)
+    outcome = _judged(attempt, command, before, known, result)
     if outcome == "confirmed" and command.claim == EventKind.AUTHORISED:
         conflict(attempt, result)
     data = {"claim": command.claim, "outcome": outcome, "event": result.event}
@@ -45,7 +47,10 @@ def _record(command: CheckClaim, before: UnderWay, result: ProviderResult) -> Cl
     return ClaimChecked(outcome=outcome, event=result.event)
 
 
-def _judged(attempt: Attempt, claim: str, before: UnderWay, result: ProviderResult) -> str:
+def _judged(
+    attempt: Attempt, command: CheckClaim, before: UnderWay, known: Known, result: ProviderResult
+) -> str:
+    claim = command.claim
     is_missing = result.outcome == Outcome.NOT_SENT
     if result.outcome == Outcome.UNKNOWN or (is_missing and not before.is_over(attempt)):
         return "unknown"
@@ -54,6 +59,32 @@ def _judged(attempt: Attempt, claim: str, before: UnderWay, result: ProviderResu
         return "confirmed" if is_held and attempt.state != AttemptState.AUTHORISED else "denied"
     if is_missing:
         return "unknown"
+    if (booked := _booked(claim, result)) is not None:
+        return _judged_by_sums(command, booked, known, known_of(attempt, EXPLANATIONS[claim]))
     said = EventKind.CAPTURED if result.kind == EventKind.SETTLED else result.kind
-    is_confirmed = said == claim and not is_explained(attempt, claim)
-    return "confirmed" if is_confirmed else "denied"
+    if said != claim:
+        return "denied"
+    if is_explained(attempt, claim):
+        # By another one than it names, perhaps: without sums nobody can say.
+        return "unknown" if command.operation else "denied"
+    return "confirmed"
+
+
+def _booked(claim: str, result: ProviderResult) -> int | None:
+    """Return the provider's sum of what the claim is about, in minor units; None where it tells none."""
+    kind = EXPLANATIONS.get(claim)
+    if result.position is None or result.outcome != Outcome.APPROVED or kind not in (CAPTURE, REFUND):
+        return None
+    return result.position.captured.minor if kind == CAPTURE else result.position.refunded.minor
+
+
+def _judged_by_sums(command: CheckClaim, booked: int, known: Known, now: Known) -> str:
+    """Whether more was moved than our operations explain; of a failed refund, whether less was."""
+    if now != known:
+        return "unknown"
+    if command.claim == EventKind.REFUND_FAILED:
+        return "confirmed" if booked < now.least else "denied"
+    if booked > now.most:
+        return "confirmed"
+    # What it names is none of those that may still be booked.
+    return "unknown" if command.operation and booked > now.least else "denied"

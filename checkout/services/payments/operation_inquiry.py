@@ -3,6 +3,9 @@
 An inquiry tells the order's last event and no operation's reference (of two partial refunds it cannot say
 which: alphagov/pay-connector, adr-001). So an operation is done when all of its kind are, by the provider's
 sums, or, where it tells no sums, when no other operation could explain the event.
+
+A refund of which a notification says that it failed is asked about even when it is done, and stays what it
+was until the provider's answer confirms or denies that.
 """
 
 from functools import partial
@@ -11,17 +14,19 @@ from django.db.models import Sum
 
 from checkout.commands import InquireOperation, ProviderAnswered
 from checkout.messaging.service import CommandRejected, Message
-from checkout.models import Attempt, Operation, ProviderCall
+from checkout.models import Operation, ProviderCall
 from checkout.money import Money
 from checkout.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.services.payments.asking import inquire_about
 from checkout.services.payments.attempt_outcome import conflict, is_for_another_payment
 from checkout.services.payments.conclusion import conclude, record_fact
 from checkout.services.payments.intent import NOT_SHOWN, UnderWay, locked_attempt, under_way
-from checkout.services.payments.operation_outcome import answer_of, move
+from checkout.services.payments.known import Entry, Known, known_of
+from checkout.services.payments.operation_outcome import answer_of, move, take_back
 from checkout.services.payments.service import service
 
 Kind, State = Operation.Kind, Operation.State
+OPEN = (State.PENDING, State.UNKNOWN)
 
 # After these nothing is held, so nothing can be captured any more, and there is nothing left to release.
 RELEASED = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
@@ -43,43 +48,86 @@ def inquire_operation(command: InquireOperation, message: Message) -> None:
     if operation is None:
         raise CommandRejected("operation_not_found", f"This attempt has no operation {command.operation}.")
     attempt = operation.attempt
-    before, result = under_way(attempt, operation.reference), None
-    if operation.state in (State.PENDING, State.UNKNOWN):
-        result = inquire_about(attempt)
-    conclude(message, attempt, partial(_record, attempt.order_code, before, result))
+    before, known = under_way(attempt, operation.reference), known_of(attempt, operation.kind)
+    result = inquire_about(attempt) if _is_open(known.of(operation.reference)) else None
+    conclude(message, attempt, partial(_record, attempt.order_code, before, known, result))
 
 
-def _record(order_code: str, before: UnderWay, result: ProviderResult | None) -> ProviderAnswered:
+def _is_open(mine: Entry | None) -> bool:
+    return mine is not None and (mine.state in OPEN or (mine.state == State.DONE and mine.is_in_doubt))
+
+
+def _record(
+    order_code: str, before: UnderWay, known: Known, result: ProviderResult | None
+) -> ProviderAnswered:
     attempt = locked_attempt(order_code)
     operation = attempt.operations.get(reference=before.key)
-    if result is None or operation.state not in (State.PENDING, State.UNKNOWN):
+    now = known_of(attempt, operation.kind)
+    mine = now.of(operation.reference)
+    if result is None or mine is None or not _is_open(mine):
         return answer_of(operation)
-    answer = _judged(attempt, operation, before, result)
+    if is_for_another_payment(attempt, result):
+        answer = conflict(attempt, result)
+    elif not mine.is_in_doubt:
+        answer = _answer(operation, _state_told(operation, result), before, result)
+    else:
+        state = _state_beyond_doubt(mine, now, result) if now == known else None
+        if state == State.REFUSED:
+            take_back(operation)
+        answer = _answer(operation, state, before, result)
     record_fact(attempt, f"inquire_{operation.kind}_{answer.outcome}", result, answer, reference=before.key)
     return answer
 
 
-def _judged(
-    attempt: Attempt, operation: Operation, before: UnderWay, result: ProviderResult
+def _answer(
+    operation: Operation, state: str | None, before: UnderWay, result: ProviderResult
 ) -> ProviderAnswered:
-    if is_for_another_payment(attempt, result):
-        return conflict(attempt, result)
-    state = _state_shown(operation, result)
-    call = ProviderCall.objects.filter(key=operation.reference)
-    if state is None and result.kind in CERTAIN and call.filter(outcome=Outcome.REFUSED).exists():
-        state = State.REFUSED
+    """Move the operation to where the provider's answer puts it, if it does, and say where it stands."""
     if state is not None:
         move(operation, state, reason=RefusalReason.INVALID_REQUEST)
-    elif _is_overdue(attempt, operation, before, result):
-        call.update(outcome=NOT_SHOWN)
+    elif _is_overdue(operation, before, result):
+        ProviderCall.objects.filter(key=operation.reference).update(outcome=NOT_SHOWN)
         return ProviderAnswered(outcome=NOT_SHOWN, event=result.event)
+    elif operation.state == State.DONE:
+        return ProviderAnswered(outcome=Outcome.UNKNOWN, event=result.event)
     return answer_of(operation, event=result.event)
 
 
-def _is_overdue(attempt: Attempt, operation: Operation, before: UnderWay, result: ProviderResult) -> bool:
+def _is_overdue(operation: Operation, before: UnderWay, result: ProviderResult) -> bool:
     """Whether the provider's answer would show the operation, had its request ever arrived."""
     is_unknown = operation.state == State.UNKNOWN and result.kind in CERTAIN
-    return is_unknown and before.is_over(attempt)
+    return is_unknown and before.is_over(operation.attempt)
+
+
+def _state_beyond_doubt(mine: Entry, known: Known, result: ProviderResult) -> str | None:
+    """Return what the provider's answer says of a refund that is said to have failed; None while it is open.
+
+    More than all others can be is not without it, and less than what is certain with it is not with it: it
+    has come back, or, as long as it was never there, is yet to be booked.
+    """
+    others = known.without(mine.reference)
+    with_it = others.least + mine.minor
+    refunded = (
+        result.position.refunded.minor if result.position and result.outcome == Outcome.APPROVED else None
+    )
+    if refunded is None:
+        is_shown = result.kind == EventKind.REFUNDED and not others.entries
+    else:
+        is_shown = refunded > others.most and refunded >= with_it
+    if is_shown:
+        return State.DONE
+    if result.kind == EventKind.REFUND_FAILED:
+        return State.REFUSED
+    has_come_back = mine.state == State.DONE and refunded is not None and others.least <= refunded < with_it
+    return State.REFUSED if has_come_back else None
+
+
+def _state_told(operation: Operation, result: ProviderResult) -> str | None:
+    state = _state_shown(operation, result)
+    call = ProviderCall.objects.filter(key=operation.reference)
+    if state is None and result.kind in CERTAIN and call.filter(outcome=Outcome.REFUSED).exists():
+        return State.REFUSED
+    return state
 
 
 def _state_shown(operation: Operation, result: ProviderResult) -> str | None:

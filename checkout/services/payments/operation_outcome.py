@@ -27,12 +27,12 @@ OUTCOMES = {
     State.UNKNOWN: Outcome.UNKNOWN,
 }
 
-# Which kind of operation an event is about, and what it makes of it.
-EVENTS = {
-    EventKind.CAPTURED: (Operation.Kind.CAPTURE, State.DONE),
-    EventKind.CANCELLED: (Operation.Kind.VOID, State.DONE),
-    EventKind.REFUNDED: (Operation.Kind.REFUND, State.DONE),
-    EventKind.REFUND_FAILED: (Operation.Kind.REFUND, State.REFUSED),
+# Which kind of operation an event is about.
+KINDS = {
+    EventKind.CAPTURED: Operation.Kind.CAPTURE,
+    EventKind.CANCELLED: Operation.Kind.VOID,
+    EventKind.REFUNDED: Operation.Kind.REFUND,
+    EventKind.REFUND_FAILED: Operation.Kind.REFUND,
 }
 
 # News may come out of order: only what says more than is known moves an operation on.
@@ -47,6 +47,12 @@ def move(operation: Operation, state: str, *, reason: str = "") -> None:
         update(operation, "state", "refusal_reason")
 
 
+def take_back(operation: Operation) -> None:
+    """The one thing that is taken back: a refund that was made has failed, perhaps weeks later."""
+    operation.state = State.PENDING
+    move(operation, State.REFUSED, reason=EventKind.REFUND_FAILED)
+
+
 def answer_of(operation: Operation, *, event: str = "") -> ProviderAnswered:
     """Return where the operation stands, as the answer to a command about it."""
     outcome = OUTCOMES[State(operation.state)]
@@ -59,9 +65,9 @@ def operation_of(attempt: Attempt, kind: EventKind, reference: str) -> Operation
     Only the provider and we know a name. An event without one may be anybody's: it ends nothing that was not
     sent or may have got lost, and does not say that money which was sent is still here. There we ask.
     """
-    if kind not in EVENTS:
+    if kind not in KINDS:
         return None
-    candidates = [each for each in operations_of(attempt) if each.kind == EVENTS[kind][0]]
+    candidates = [each for each in operations_of(attempt) if each.kind == KINDS[kind]]
     named = next((each for each in candidates if reference and each.reference == reference), None)
     if named is not None or kind == EventKind.REFUND_FAILED:
         return named
@@ -70,12 +76,12 @@ def operation_of(attempt: Attempt, kind: EventKind, reference: str) -> Operation
 
 
 def settle(operation: Operation, kind: EventKind, amount: Money | None) -> bool:
-    """Apply an event to its operation; return False, changing nothing, when it is about another amount."""
+    """Apply an event to its operation; return False, changing nothing, when it is about another amount.
+
+    That a refund failed would free its money to be given back once more, so the provider must confirm it.
+    """
     if amount is not None and amount != operation.amount:
         return False
-    state = EVENTS[kind][1]
-    if kind == EventKind.REFUND_FAILED and operation.state == State.DONE:
-        # The one thing that is taken back: the issuer returned a refund that had been made.
-        operation.state = State.PENDING
-    move(operation, state, reason=str(kind))
+    if kind != EventKind.REFUND_FAILED:
+        move(operation, State.DONE)
     return True

@@ -1,6 +1,6 @@
 """What one statement of a notification makes of the attempt that it is about. The attempt must be locked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from checkout.commands import ApplyProviderEvent
 from checkout.messaging.service import Message
@@ -26,11 +26,15 @@ OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of a statement, why if it was not simply applied, and what the orchestrator is told."""
+    """What became of a statement, why if it was not simply applied, and what the orchestrator is told.
+
+    ``operation`` is the reference of ours that it is about.
+    """
 
     state: State
     reason: str = ""
     tells: str = ""
+    operation: str = ""
 
 
 def apply_statement(attempt: Attempt, statement: Notification, message: Message) -> Finding:
@@ -40,7 +44,7 @@ def apply_statement(attempt: Attempt, statement: Notification, message: Message)
     finding = _judged(attempt, statement)
     _record_fact(attempt, statement, finding)
     if finding.tells:
-        _tell(attempt, statement, finding.tells, message)
+        _tell(attempt, statement, finding, message)
     return finding
 
 
@@ -78,19 +82,19 @@ def _judged(attempt: Attempt, statement: Notification) -> Finding:
     if operation is not None and not settle(operation, statement.kind, statement.amount):
         reason = f"says {statement.amount}, we asked to {operation.kind} {operation.amount}"
         return Finding(State.CONFLICTED, reason)
+    told = Finding(State.APPLIED, tells=statement.kind, operation=operation.reference if operation else "")
     if statement.kind not in OUTCOMES or is_open:
         # How an open attempt ends is the provider's own reply to tell. A notification can be forged by
         # whoever knows its address, so it only makes the saga ask.
-        return Finding(State.APPLIED, tells=statement.kind)
+        return told
     if result.outcome == Outcome.REFUSED:
         is_news = attempt.state != AttemptState.REFUSED
         reason = f"comes too late: the attempt is {attempt.state}" if is_news else ""
         return Finding(State.APPLIED, reason)
     if attempt.state != AttemptState.AUTHORISED:
         # Money may be held for an attempt that has ended without any, or somebody lies.
-        reason = f"the attempt is {attempt.state}: the provider is asked"
-        return Finding(State.APPLIED, reason, tells=statement.kind)
-    return Finding(State.APPLIED, tells=statement.kind)
+        return replace(told, reason=f"the attempt is {attempt.state}: the provider is asked")
+    return told
 
 
 def _kind(statement: Notification) -> str:
@@ -115,13 +119,14 @@ def _record_fact(attempt: Attempt, statement: Notification, finding: Finding) ->
     insert(fact)
 
 
-def _tell(attempt: Attempt, statement: Notification, kind: str, message: Message) -> None:
+def _tell(attempt: Attempt, statement: Notification, finding: Finding, message: Message) -> None:
     payment = attempt.payment
     event = ApplyProviderEvent(
         payment=payment.reference,
         attempt=attempt.order_code,
-        kind=kind,
+        kind=finding.tells,
         minor=statement.amount.minor if statement.amount else None,
         currency=statement.amount.currency if statement.amount else "",
+        operation=finding.operation,
     )
     message.send("checkout", "checkout.apply_provider_event", event, reply_to="", subject=payment.reference)

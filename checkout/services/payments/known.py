@@ -1,0 +1,92 @@
+"""What we know of an attempt's captures or refunds at one moment, and so what the provider may have booked.
+
+A refund is in doubt from a notification that says, by its name, that it failed, until an inquiry has found
+it made. Both are facts, which are written with the attempt locked: their order is that of what they tell.
+"""
+
+from dataclasses import dataclass
+
+from checkout.models import Attempt, Fact, Operation
+from checkout.models.sums import operations_of
+from checkout.scrubbing import scrub_text
+from checkout.statements import Compiled
+
+Kind, State = Operation.Kind, Operation.State
+
+FAILURE_TOLD = "notified_refund_failed"
+FOUND_MADE = "inquire_refund_approved"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One operation; ``doubt`` is the number of the fact that put it in doubt, None when it is not."""
+
+    reference: str
+    minor: int
+    state: str
+    doubt: int | None = None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether a notification says that it failed, and no answer of the provider has denied it since."""
+        return self.doubt is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All operations of one kind that were not refused.
+
+    An answer is as old as its question: it is only worth what it seems while what we know is what it was.
+    """
+
+    entries: tuple[Entry, ...]
+
+    def of(self, reference: str) -> Entry | None:
+        """Return the one with this reference."""
+        return next((each for each in self.entries if each.reference == reference), None)
+
+    def without(self, reference: str) -> "Known":
+        """Return all others."""
+        return Known(tuple(each for each in self.entries if each.reference != reference))
+
+    @property
+    def least(self) -> int:
+        """What the provider must have booked of them, in minor units: all that is certain."""
+        return sum(each.minor for each in self.entries if each.state == State.DONE and not each.is_in_doubt)
+
+    @property
+    def most(self) -> int:
+        """What it can have booked of them at most, in minor units."""
+        return sum(each.minor for each in self.entries)
+
+
+def known_of(attempt: Attempt, kind: str) -> Known:
+    """Return what we know now of the attempt's operations of this kind."""
+    doubts = _doubts(attempt) if kind == Kind.REFUND else {}
+    return Known(
+        tuple(
+            Entry(each.reference, each.amount_minor, each.state, doubts.get(scrub_text(each.reference)))
+            for each in operations_of(attempt)
+            if each.kind == kind and each.state != State.REFUSED
+        )
+    )
+
+
+def _doubts(attempt: Attempt) -> dict[str, int]:
+    doubts: dict[str, int] = {}
+    for fact in _FACTS.all(attempt.pk):
+        reference = fact.data.get("reference", "")
+        if fact.kind == FOUND_MADE:
+            doubts.pop(reference, None)
+        elif "not_applied" not in fact.data:
+            doubts[reference] = fact.pk
+    return doubts
+
+
+_FACTS = Compiled(
+    lambda attempt: (
+        Fact.objects.filter(attempt_id=attempt, kind__in=(FAILURE_TOLD, FOUND_MADE))
+        .only("kind", "data")
+        .order_by("pk")
+    )
+)

@@ -1,0 +1,117 @@
+"""Refunds that are said to have failed: what the provider's books and ours have of them in the end."""
+
+import json
+
+import pytest
+from pytest_django import Settings
+
+from checkout.database import in_thread
+from checkout.errors import AmountNotAvailable
+from checkout.models import Operation, Payment, Saga
+from checkout.operations import record_notification, request_capture, request_refund, review_payment
+from checkout.providers.memory_books import Books
+from checkout.states import PaymentState
+from tests.flows.shopping import (
+    authorise,
+    balances,
+    euros,
+    eventually,
+    notify_all,
+    operation_states,
+    saga_status,
+    state_of,
+)
+
+DONE = Operation.State.DONE
+
+
+@pytest.fixture(autouse=True)
+def _little_patience(settings: Settings) -> None:
+    settings.CHECKOUT_INQUIRY_DELAYS = [0.05] * 200
+
+
+def notification(payment: Payment, event: str, refund: Operation, number: str) -> bytes:
+    """What whoever knows the refund's name can say of it."""
+    statement = {
+        "merchant_code": "SHOP",
+        "order_code": f"{payment.reference}-1",
+        "event": event,
+        "minor": refund.amount_minor,
+        "currency": "EUR",
+        "reference": refund.reference,
+        "number": number,
+    }
+    return json.dumps(statement).encode()
+
+
+async def refunded(payment: Payment, minor: int, books: Books) -> Operation:
+    """One more refund that was made, notified and booked."""
+    request = await in_thread(request_refund, payment.reference, amount=euros(minor), by="ada")
+    refund = await in_thread(Operation.objects.get, reference=request.reference)
+    await eventually(lambda: Operation.objects.get(pk=refund.pk).state, "pending")
+    await notify_all(books)
+    await eventually(lambda: Saga.objects.get(key=refund.reference).status, "completed")
+    return refund
+
+
+async def captured(payment: Payment, books: Books) -> None:
+    await authorise(payment)
+    await in_thread(request_capture, payment.reference, by="ada")
+    await eventually(operation_states(payment), ["pending"])
+    await notify_all(books)
+    await eventually(saga_status(payment, "capture"), "completed")
+
+
+async def test_a_refund_that_is_said_to_have_failed_and_did_not_cannot_be_made_again(
+    back_end: None, manual: Payment, books: Books
+) -> None:
+    await captured(manual, books)
+    request = await in_thread(request_refund, manual.reference, amount=euros(529), by="ada")
+    refund = await in_thread(Operation.objects.get, reference=request.reference)
+    await eventually(lambda: Operation.objects.get(pk=refund.pk).state, "pending")
+    await in_thread(record_notification, "memory", notification(manual, "REFUND_FAILED", refund, "a lie"))
+    await eventually(lambda: Operation.objects.get(pk=refund.pk).state, DONE)
+    await notify_all(books)
+    await eventually(saga_status(manual, "refund"), "completed")
+    with pytest.raises(AmountNotAvailable):
+        await in_thread(request_refund, manual.reference, amount=euros(1250), by="ada")
+    await refunded(manual, 1250 - 529, books)
+    assert await in_thread(state_of(manual)) == PaymentState.REFUNDED
+    assert books.orders[f"{manual.reference}-1"].refunded == euros(1250)
+    assert await in_thread(balances) == {}
+
+
+async def test_a_refund_that_comes_back_weeks_later_is_booked_back_once_the_provider_confirms_it(
+    back_end: None, manual: Payment, books: Books
+) -> None:
+    await captured(manual, books)
+    first, second = await refunded(manual, 529, books), await refunded(manual, 300, books)
+    order = books.orders[f"{manual.reference}-1"]
+    await in_thread(record_notification, "memory", notification(manual, "REFUND_FAILED", first, "a lie"))
+    order.refunded -= second.amount
+    await in_thread(record_notification, "memory", notification(manual, "REFUND_FAILED", second, "the truth"))
+    await eventually(operation_states(manual), [DONE, DONE, "refused"])
+    await eventually(lambda: Saga.objects.get(key=first.reference).status, "completed")
+    await eventually(lambda: Saga.objects.get(key=second.reference).status, "compensated")
+    assert await in_thread(state_of(manual)) == PaymentState.PARTIALLY_REFUNDED
+    kept = 1250 - 529
+    assert await in_thread(balances) == {"provider:captured": kept, "merchant:payable": -kept}
+
+
+async def test_a_refund_that_we_hold_as_failed_and_was_made_is_for_staff_whatever_else_was_refunded(
+    back_end: None, manual: Payment, books: Books
+) -> None:
+    await captured(manual, books)
+    first, _ = await refunded(manual, 529, books), await refunded(manual, 300, books)
+    order = books.orders[f"{manual.reference}-1"]
+    order.refunded -= first.amount
+    await in_thread(record_notification, "memory", notification(manual, "REFUND_FAILED", first, "too early"))
+    await eventually(operation_states(manual), [DONE, "refused", DONE])
+    order.refunded += first.amount
+    await in_thread(record_notification, "memory", notification(manual, "REFUNDED", first, "after all"))
+    await eventually(state_of(manual), PaymentState.CONFLICTED)
+    await in_thread(review_payment, manual.reference, by="ada", reason="The provider has refunded it")
+    await eventually(state_of(manual), PaymentState.PARTIALLY_REFUNDED)
+    await eventually(saga_status(manual, "refund"), "completed")
+    kept = (order.captured - order.refunded).minor
+    assert await in_thread(balances) == {"provider:captured": kept, "merchant:payable": -kept}

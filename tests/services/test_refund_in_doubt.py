@@ -1,0 +1,347 @@
+"""Of a refund it is said, by its name, that it failed: the provider is asked before that is believed."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from checkout.commands import ApplyNotification, StartOperation
+from checkout.models import (
+    Attempt,
+    Fact,
+    LedgerEntry,
+    Operation,
+    Payment,
+    ProviderCall,
+    ProviderNotification,
+    Saga,
+)
+from checkout.money import Money
+from checkout.providers import memory
+from checkout.providers.base import EventKind, ProviderResult
+from checkout.providers.memory_books import Books, Order
+from checkout.services import checkout, payments
+from checkout.states import PaymentState
+from tests.services.asking import authorise, inquire_operation, operation_on
+from tests.services.delivering import Delivered, command, deliver
+from tests.services.replying import answered, notified
+
+pytestmark = pytest.mark.django_db
+CAPTURE, REFUND = Operation.Kind.CAPTURE, Operation.Kind.REFUND
+State = Operation.State
+
+
+@pytest.fixture
+def captured(attempt: Attempt) -> Attempt:
+    authorise(attempt, "approve")
+    made(attempt, CAPTURE, 1250)
+    return attempt
+
+
+@pytest.fixture
+def order(captured: Attempt, books: Books) -> Order:
+    order = books.orders[captured.order_code]
+    order.captured = order.amount
+    return order
+
+
+def made(attempt: Attempt, kind: str, minor: int, state: str = State.DONE) -> Operation:
+    operation = operation_on(attempt, kind, minor)
+    settle(operation, state)
+    return operation
+
+
+def settle(operation: Operation, state: str) -> None:
+    operation.state = state
+    operation.save()
+
+
+def refund(attempt: Attempt, minor: int, state: str = State.DONE) -> Operation:
+    operation = made(attempt, REFUND, minor, state)
+    ProviderCall.objects.create(attempt=attempt, key=operation.reference, verb=REFUND)
+    return operation
+
+
+def is_said_to_have_failed(operation: Operation, minor: int | None = None) -> Delivered:
+    """Whoever knows its name tells us so."""
+    number = ProviderNotification.objects.count() + 1
+    statement = {
+        "merchant_code": "TWINMERCHANT",
+        "order_code": operation.attempt.order_code,
+        "event": "REFUND_FAILED",
+        "minor": operation.amount_minor if minor is None else minor,
+        "currency": "GBP",
+        "reference": operation.reference,
+        "number": number,
+    }
+    row = ProviderNotification.objects.create(
+        account=operation.attempt.provider_account, digest=str(number), body=json.dumps(statement)
+    )
+    body = ApplyNotification(notification=row.pk)
+    return deliver(payments.service, command("payments.apply_notification", body))
+
+
+def gbp(minor: int) -> Money:
+    return Money(minor, "GBP")
+
+
+def without_sums(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
+    """Let the provider tell this last event and no sums, as some do."""
+    inquire = memory.MemoryProvider.inquire
+
+    def silent(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+        return replace(inquire(provider, order_code), position=None, kind=kind)
+
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", silent)
+
+
+def with_last_event(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
+    inquire = memory.MemoryProvider.inquire
+
+    def told(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+        return replace(inquire(provider, order_code), kind=kind)
+
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", told)
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Something happens after the provider has answered, and before that is written down; once."""
+    inquire = memory.MemoryProvider.inquire
+
+    def interrupted(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+        result = inquire(provider, order_code)
+        monkeypatch.setattr(memory.MemoryProvider, "inquire", inquire)
+        act()
+        return result
+
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", interrupted)
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN, State.DONE])
+def test_sums_that_only_it_can_explain_deny_that_it_failed(captured, order, state):
+    mine = refund(captured, 529, state)
+    refund(captured, 300, State.PENDING)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(529)
+    assert inquire_operation(mine) == "approved"
+    assert mine.state == State.DONE
+
+
+def test_sums_that_lack_a_refund_that_was_made_confirm_that_it_came_back(captured, order):
+    mine = refund(captured, 529)
+    refund(captured, 300)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(300)
+    assert inquire_operation(mine) == "refused"
+    assert (mine.state, mine.refusal_reason) == (State.REFUSED, "refund_failed")
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN])
+def test_sums_that_lack_a_refund_that_was_never_seen_may_only_be_early(captured, order, state):
+    mine = refund(captured, 529, state)
+    is_said_to_have_failed(mine)
+    assert inquire_operation(mine) == state
+    assert mine.state == state
+
+
+def test_sums_that_lack_more_than_it_leave_it_open(captured, order):
+    mine = refund(captured, 529)
+    refund(captured, 300)
+    is_said_to_have_failed(mine)
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN, State.DONE])
+def test_a_failure_that_is_the_provider_s_last_word_is_believed(captured, order, monkeypatch, state):
+    mine = refund(captured, 529, state)
+    refund(captured, 300)
+    is_said_to_have_failed(mine)
+    without_sums(monkeypatch, EventKind.REFUND_FAILED)
+    assert inquire_operation(mine) == "refused"
+
+
+def test_the_failure_of_another_refund_does_not_confirm_it_against_the_sums(captured, order, monkeypatch):
+    mine = refund(captured, 529)
+    refund(captured, 300, State.REFUSED)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(529)
+    with_last_event(monkeypatch, EventKind.REFUND_FAILED)
+    assert inquire_operation(mine) == "approved"
+
+
+def test_without_sums_the_only_refund_is_the_one_that_was_made(captured, order, monkeypatch):
+    without_sums(monkeypatch, EventKind.REFUNDED)
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+    assert inquire_operation(mine) == "approved"
+
+
+def test_without_sums_one_of_several_stays_what_it_was_and_open(captured, order, monkeypatch):
+    without_sums(monkeypatch, EventKind.REFUNDED)
+    mine = refund(captured, 529)
+    refund(captured, 300)
+    is_said_to_have_failed(mine)
+    for _ in range(2):
+        assert inquire_operation(mine) == "unknown"
+        assert mine.state == State.DONE
+
+
+def test_sums_that_another_open_refund_may_explain_decide_nothing_until_that_is_known(captured, order):
+    mine, other = refund(captured, 300), refund(captured, 300, State.PENDING)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(300)
+    assert inquire_operation(mine) == "unknown"
+    settle(other, State.DONE)
+    assert inquire_operation(mine) == "refused"
+
+
+def test_two_that_came_back_at_once_are_both_found(captured, order):
+    first, second, _ = refund(captured, 529), refund(captured, 300), refund(captured, 100)
+    is_said_to_have_failed(first)
+    is_said_to_have_failed(second)
+    order.refunded = gbp(100)
+    assert [inquire_operation(first), inquire_operation(second)] == ["refused", "refused"]
+
+
+def test_one_that_was_denied_is_certain_again_when_another_comes_back(captured, order):
+    first, second = refund(captured, 300), refund(captured, 300)
+    is_said_to_have_failed(first)
+    order.refunded = gbp(600)
+    assert inquire_operation(first) == "approved"
+    is_said_to_have_failed(second)
+    order.refunded = gbp(300)
+    assert inquire_operation(second) == "refused"
+    assert inquire_operation(first) == "approved"
+
+
+def test_what_was_denied_may_come_back_later_all_the_same(captured, order):
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(529)
+    assert inquire_operation(mine) == "approved"
+    order.refunded = gbp(0)
+    assert inquire_operation(mine) == "approved", "nobody is asked about what is not in doubt"
+    is_said_to_have_failed(mine)
+    assert inquire_operation(mine) == "refused"
+
+
+def test_a_failure_of_another_amount_puts_nothing_in_doubt(captured, order):
+    mine = refund(captured, 529)
+    assert is_said_to_have_failed(mine, minor=528).commands == []
+    assert inquire_operation(mine) == "approved"
+    assert not Fact.objects.filter(kind__startswith="inquire_refund").exists()
+
+
+def test_a_provider_that_cannot_be_asked_leaves_it_open(captured, order, settings):
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+
+
+def test_an_answer_that_is_older_than_the_refund_s_end_does_not_undo_it(captured, order, monkeypatch):
+    mine = refund(captured, 529, State.PENDING)
+    is_said_to_have_failed(mine)
+    meanwhile(monkeypatch, lambda: Operation.objects.filter(pk=mine.pk).update(state=State.DONE))
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+
+
+def test_an_answer_that_is_older_than_another_failure_does_not_deny_this_one(captured, order, monkeypatch):
+    mine, other = refund(captured, 529), refund(captured, 300)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(300)
+    meanwhile(monkeypatch, lambda: Operation.objects.filter(pk=other.pk).update(state=State.REFUSED))
+    assert inquire_operation(mine) == "unknown"
+    order.refunded = gbp(0)
+    assert inquire_operation(mine) == "refused"
+
+
+def test_an_answer_that_is_older_than_a_second_notification_does_not_deny_that(captured, order, monkeypatch):
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(529)
+    meanwhile(monkeypatch, lambda: is_said_to_have_failed(mine))
+    assert inquire_operation(mine) == "unknown"
+    order.refunded = gbp(0)
+    assert inquire_operation(mine) == "refused"
+
+
+def finished(attempt: Attempt, minor: int = 529) -> tuple[Operation, Saga]:
+    """A refund that was asked for, notified and posted."""
+    operation = operation_on(attempt, REFUND, minor)
+    body = StartOperation(payment=attempt.payment.reference, operation=operation.reference)
+    deliver(checkout.service, command("checkout.start_operation", body))
+    saga = Saga.objects.get(kind=REFUND, key=operation.reference)
+    settle(operation, State.PENDING)
+    answered(saga, outcome="pending")
+    settle(operation, State.DONE)
+    notified(attempt, "refunded", operation.reference)
+    answered(saga)
+    assert saga.status == Saga.Status.COMPLETED
+    return operation, saga
+
+
+def state_of(attempt: Attempt) -> str:
+    return Payment.objects.get(pk=attempt.payment_id).state
+
+
+@pytest.fixture
+def refunded(captured: Attempt) -> Attempt:
+    Payment.objects.update(state=PaymentState.CAPTURED)
+    return captured
+
+
+def test_only_the_saga_of_the_refund_that_is_named_asks_and_nothing_is_moved(refunded):
+    (first, saga), (_, other) = finished(refunded), finished(refunded, 300)
+    [asked] = notified(refunded, "refund_failed", first.reference).commands
+    assert asked.type == "payments.inquire_operation"
+    saga.refresh_from_db()
+    other.refresh_from_db()
+    assert (saga.step, saga.status) == ("inquire", Saga.Status.RUNNING)
+    assert other.status == Saga.Status.COMPLETED
+    assert not Saga.objects.filter(kind="verification").exists()
+    assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
+
+
+def test_what_is_denied_is_finished_again_and_posted_once(refunded):
+    operation, saga = finished(refunded)
+    notified(refunded, "refund_failed", operation.reference)
+    entries = LedgerEntry.objects.count()
+    assert answered(saga, outcome="approved").commands == []
+    assert (saga.status, LedgerEntry.objects.count()) == (Saga.Status.COMPLETED, entries)
+    assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
+
+
+def test_what_is_confirmed_is_booked_back(refunded):
+    operation, saga = finished(refunded)
+    notified(refunded, "refund_failed", operation.reference)
+    settle(operation, State.REFUSED)
+    [posted] = [sent for sent in answered(saga, outcome="refused").commands if sent.type == "ledger.post"]
+    assert b"refund_returned" in posted.body
+    answered(saga)
+    assert saga.status == Saga.Status.COMPENSATED
+    assert state_of(refunded) == PaymentState.CAPTURED
+
+
+def test_a_second_notification_is_asked_about_anew_and_the_first_answer_is_not_waited_for(refunded):
+    operation, saga = finished(refunded)
+    notified(refunded, "refund_failed", operation.reference)
+    saga.refresh_from_db()
+    before = saga.awaiting
+    notified(refunded, "refund_failed", operation.reference)
+    saga.refresh_from_db()
+    assert saga.awaiting not in ("", before)
+
+
+def test_other_news_of_the_payment_do_not_end_the_doubt(refunded):
+    operation, saga = finished(refunded)
+    notified(refunded, "refund_failed", operation.reference)
+    saga.refresh_from_db()
+    before = saga.awaiting
+    assert notified(refunded, "settled").commands == []
+    saga.refresh_from_db()
+    assert (saga.step, saga.awaiting) == ("inquire", before)
