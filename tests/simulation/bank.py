@@ -72,7 +72,11 @@ class Bank:
         self._post_notifications()
 
     def refunded(self, request: Modification) -> None:
-        """Note that money was given back; the issuer may return it after hours."""
+        """Note that money was given back; the issuer may return it after hours, or it is lied about."""
+        if self._chance.refund_is_denied():
+            order = self.books.orders[request.order_code]
+            lie = self._letter(order, "REFUND_FAILED", request.amount, reference=request.reference)
+            self._world.later(self._chance.around(5), lambda: self._post(lie))
         if self._chance.happens("refund_returned"):
             self._world.later(self._chance.between(600, 2 * 86_400), lambda: self._return_refund(request))
 

@@ -45,6 +45,8 @@ class Chance:
         self._pace = self._random.choice((0.001, 0.02, 0.3))
         self._issuers = Random(f"issuers of schedule {seed}")
         self._share_of_bad_issuers = self._issuers.choice((0.0, 0.0, 0.0, 0.3))
+        self._liars = Random(f"liars of schedule {seed}")
+        self._share_of_lies = self._liars.choice((0.0, 0.0, 0.5))
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:
@@ -63,6 +65,10 @@ class Chance:
     def issuer_refuses_capture(self) -> bool:
         """Whether the issuer does not stand by an authorisation. No fault: it is not counted as one."""
         return self._issuers.random() < self._share_of_bad_issuers
+
+    def refund_is_denied(self) -> bool:
+        """Whether it is said of a refund that was made, in its name, that it failed. Not counted either."""
+        return self._liars.random() < self._share_of_lies
 
     def moment(self) -> float:
         """Return seconds that something takes inside our own house: mostly short, now and then long."""
