@@ -17,7 +17,7 @@ from tests.faults.shopper import Lost, Shopper, Stopped
 # Of the payments, those that begin in the example shop; the others are created by the merchant's server.
 FROM_THE_SHOP = 0.25
 # More of them only wait longer, and ask more often meanwhile.
-SHOPPERS_AT_ONCE = 100
+SHOPPERS_AT_ONCE = 120
 
 
 @dataclass

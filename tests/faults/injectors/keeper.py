@@ -66,10 +66,9 @@ class Keeper:
         self._expected: set[str] = set()
         self._environment: dict[str, dict[str, str]] = {}
         self._is_touring = False
-        # What ends a process on its way lets the way begin anew: long ones would seldom be walked to the end.
-        longest_way = int(LONGEST_WAY * calmness**0.5)
         self._tours = {
-            name: Tour(_visits(points, random, rounds, longest_way)) for name, points in POINTS.items()
+            name: Tour(_visits(points, random, rounds, int(LONGEST_WAY * calmness)))
+            for name, points in POINTS.items()
         }
 
     @property
@@ -189,7 +188,10 @@ def _visits(points: list[str], random: Random, rounds: int, longest_way: int) ->
         # Those that are passed too seldom come last: until then a tour would stand still at them.
         for point in sorted(random.sample(points, len(points)), key=lambda point: point.startswith(SELDOM)):
             is_seldom = point.startswith(SELDOM)
-            visits.append(f"{point}:{1 if is_seldom else random.randint(2, longest_way)}")
+            passes = 1 if is_seldom else random.randint(2, longest_way)
+            # These pass few of their points, and every other death lets the way begin anew.
+            passes = min(passes, LONGEST_WAY) if point.startswith(("web.", "relay.")) else passes
+            visits.append(f"{point}:{passes}")
             if not is_seldom and random.random() < AT_ONCE_AGAIN:
                 visits.append(f"{point}:1")
     return deque(visits)
