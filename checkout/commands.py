@@ -57,7 +57,7 @@ class AnnouncePayment(Body, frozen=True):  # checkout.announce_payment: it was m
 
 
 class ApplyProviderEvent(
-    Body, frozen=True
+    Body, frozen=True, omit_defaults=True
 ):  # checkout.apply_provider_event: what a notification says, already matched and written down
     payment: str
     attempt: str
@@ -170,7 +170,7 @@ class InquirePayment(Body, frozen=True):  # payments.inquire
 
 
 class CheckClaim(
-    Body, frozen=True
+    Body, frozen=True, omit_defaults=True
 ):  # payments.check_claim: a notification says what we know nothing of; does the provider say so too?
     payment: str
     attempt: str

@@ -10,6 +10,7 @@ from msgspec.structs import replace as with_changes
 from checkout import commands
 from checkout.messaging.envelope import Reply
 from checkout.sagas.operation import D, OperationData, OperationSaga
+from checkout.sagas.pauses import inquiry_delay
 
 
 class Refund(OperationSaga):
@@ -31,6 +32,8 @@ class Refund(OperationSaga):
     def on_signal(self, step: str, data: OperationData, signal: str) -> D | None:
         """As every operation; one that is finished may still come back, weeks later."""
         if signal == "doubted":
+            if step == "inquire" and data.is_doubted and inquiry_delay(data.inquiries) is not None:
+                return None  # it is being asked about, and an answer that is older than this decides nothing
             return self._doubted(step, with_changes(data, is_doubted=True, inquiries=0))
         if step == "finished" and signal == "refused":
             return self._undo(data)

@@ -8,6 +8,7 @@ from checkout import commands
 from checkout.models import Attempt, Fact, Operation
 from checkout.money import Money
 from checkout.providers import memory
+from checkout.providers.base import EventKind
 from checkout.providers.memory_books import OrderState
 from checkout.services.payments import service
 from tests.services.asking import authorise, operation_on
@@ -104,12 +105,22 @@ def test_without_sums_another_operation_neither_denies_nor_confirms_it(authorise
     assert checked(authorised, "refunded", refused) == "unknown"
 
 
-def test_a_failure_that_names_no_refund_is_confirmed_by_less_than_we_know_of(authorised, refunds):
+def test_a_failure_that_names_no_refund_is_no_more_than_a_rumour_until_the_provider_says_so(
+    authorised, refunds, monkeypatch
+):
+    """Sums may lack what anybody has told us to be done."""
     order, _ = refunds
+    order.refunded = Money(0, "GBP")
+    assert checked(authorised, "refund_failed") == "denied"
+    inquire = memory.MemoryProvider.inquire
+    monkeypatch.setattr(
+        memory.MemoryProvider,
+        "inquire",
+        lambda *about: replace(inquire(*about), kind=EventKind.REFUND_FAILED),
+    )
+    assert checked(authorised, "refund_failed") == "confirmed"
     order.refunded = Money(300, "GBP")
     assert checked(authorised, "refund_failed") == "denied"
-    order.refunded = Money(0, "GBP")
-    assert checked(authorised, "refund_failed") == "confirmed"
 
 
 def test_an_answer_that_is_older_than_what_we_know_confirms_nothing(authorised, refunds, monkeypatch):

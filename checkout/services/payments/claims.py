@@ -60,7 +60,8 @@ def _judged(
     if is_missing:
         return "unknown"
     if (booked := _booked(claim, result)) is not None:
-        return _judged_by_sums(command, booked, known, known_of(attempt, EXPLANATIONS[claim]))
+        now = known_of(attempt, EXPLANATIONS[claim])
+        return _judged_by_sums(command, booked, now, result) if now == known else "unknown"
     said = EventKind.CAPTURED if result.kind == EventKind.SETTLED else result.kind
     if said != claim:
         return "denied"
@@ -78,12 +79,13 @@ def _booked(claim: str, result: ProviderResult) -> int | None:
     return result.position.captured.minor if kind == CAPTURE else result.position.refunded.minor
 
 
-def _judged_by_sums(command: CheckClaim, booked: int, known: Known, now: Known) -> str:
-    """Whether more was moved than our operations explain; of a failed refund, whether less was."""
-    if now != known:
-        return "unknown"
+def _judged_by_sums(command: CheckClaim, booked: int, now: Known, result: ProviderResult) -> str:
+    """Whether more was moved than our operations explain; of a failed refund, whether less was.
+
+    Sums alone do not say that one failed: what was told to be done may only not be booked yet.
+    """
     if command.claim == EventKind.REFUND_FAILED:
-        return "confirmed" if booked < now.least else "denied"
+        return "confirmed" if result.kind == command.claim and booked < now.least else "denied"
     if booked > now.most:
         return "confirmed"
     # What it names is none of those that may still be booked.

@@ -4,12 +4,13 @@ A refund is in doubt from a notification that says, by its name, that it failed,
 it made. Both are facts, which are written with the attempt locked: their order is that of what they tell.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from checkout.models import Attempt, Fact, Operation
 from checkout.models.sums import operations_of
 from checkout.scrubbing import scrub_text
-from checkout.statements import Compiled
 
 Kind, State = Operation.Kind, Operation.State
 
@@ -18,13 +19,21 @@ FOUND_MADE = "inquire_refund_approved"
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """The fact that put a refund in doubt: its number, and when that was told."""
+
+    fact: int
+    told_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One operation; ``doubt`` is the number of the fact that put it in doubt, None when it is not."""
+    """One operation, and what puts it in doubt, if anything does."""
 
     reference: str
     minor: int
     state: str
-    doubt: int | None = None
+    doubt: Doubt | None = None
 
     @property
     def is_in_doubt(self) -> bool:
@@ -62,31 +71,27 @@ class Known:
 
 def known_of(attempt: Attempt, kind: str) -> Known:
     """Return what we know now of the attempt's operations of this kind."""
-    doubts = _doubts(attempt) if kind == Kind.REFUND else {}
+    made = [each for each in operations_of(attempt) if each.kind == kind and each.state != State.REFUSED]
+    names = [scrub_text(each.reference) for each in made]
+    doubts = _doubts(attempt, names) if kind == Kind.REFUND and made else {}
     return Known(
         tuple(
-            Entry(each.reference, each.amount_minor, each.state, doubts.get(scrub_text(each.reference)))
-            for each in operations_of(attempt)
-            if each.kind == kind and each.state != State.REFUSED
+            Entry(each.reference, each.amount_minor, each.state, doubts.get(name))
+            for each, name in zip(made, names, strict=True)
         )
     )
 
 
-def _doubts(attempt: Attempt) -> dict[str, int]:
-    doubts: dict[str, int] = {}
-    for fact in _FACTS.all(attempt.pk):
-        reference = fact.data.get("reference", "")
+def _doubts(attempt: Attempt, names: Collection[str]) -> dict[str, Doubt]:
+    """Of these only: anybody can have facts written that name something else."""
+    facts = Fact.objects.filter(
+        attempt=attempt, kind__in=(FAILURE_TOLD, FOUND_MADE), data__reference__in=names
+    )
+    doubts: dict[str, Doubt] = {}
+    for fact in facts.only("kind", "data", "recorded_at").order_by("pk"):
+        reference = fact.data["reference"]
         if fact.kind == FOUND_MADE:
             doubts.pop(reference, None)
         elif "not_applied" not in fact.data:
-            doubts[reference] = fact.pk
+            doubts[reference] = Doubt(fact.pk, fact.recorded_at)
     return doubts
-
-
-_FACTS = Compiled(
-    lambda attempt: (
-        Fact.objects.filter(attempt_id=attempt, kind__in=(FAILURE_TOLD, FOUND_MADE))
-        .only("kind", "data")
-        .order_by("pk")
-    )
-)

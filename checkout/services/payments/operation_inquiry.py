@@ -11,8 +11,10 @@ was until the provider's answer confirms or denies that.
 from functools import partial
 
 from django.db.models import Sum
+from django.utils import timezone
 
 from checkout.commands import InquireOperation, ProviderAnswered
+from checkout.conf import conf
 from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Operation, ProviderCall
 from checkout.money import Money
@@ -71,10 +73,11 @@ def _record(
     elif not mine.is_in_doubt:
         answer = _answer(operation, _state_told(operation, result), before, result)
     else:
-        state = _state_beyond_doubt(mine, now, result) if now == known else None
+        is_only_one = attempt.operations.filter(kind=operation.kind).count() == 1
+        state = _state_beyond_doubt(mine, now, result, is_only_one=is_only_one) if now == known else None
         if state == State.REFUSED:
             take_back(operation)
-        answer = _answer(operation, state, before, result)
+        answer = _answer_in_doubt(operation, state, result)
     record_fact(attempt, f"inquire_{operation.kind}_{answer.outcome}", result, answer, reference=before.key)
     return answer
 
@@ -88,6 +91,13 @@ def _answer(
     elif _is_overdue(operation, before, result):
         ProviderCall.objects.filter(key=operation.reference).update(outcome=NOT_SHOWN)
         return ProviderAnswered(outcome=NOT_SHOWN, event=result.event)
+    return answer_of(operation, event=result.event)
+
+
+def _answer_in_doubt(operation: Operation, state: str | None, result: ProviderResult) -> ProviderAnswered:
+    """As above; but whoever says that it failed has seen it, so that it is never sent again."""
+    if state is not None:
+        move(operation, state, reason=RefusalReason.INVALID_REQUEST)
     elif operation.state == State.DONE:
         return ProviderAnswered(outcome=Outcome.UNKNOWN, event=result.event)
     return answer_of(operation, event=result.event)
@@ -99,27 +109,34 @@ def _is_overdue(operation: Operation, before: UnderWay, result: ProviderResult) 
     return is_unknown and before.is_over(operation.attempt)
 
 
-def _state_beyond_doubt(mine: Entry, known: Known, result: ProviderResult) -> str | None:
+def _state_beyond_doubt(
+    mine: Entry, known: Known, result: ProviderResult, *, is_only_one: bool
+) -> str | None:
     """Return what the provider's answer says of a refund that is said to have failed; None while it is open.
 
-    More than all others can be is not without it, and less than what is certain with it is not with it: it
-    has come back, or, as long as it was never there, is yet to be booked.
+    A sum that is more than all others can be is not without it. One that is less than what is certain with it
+    is not with it: it has come back, or, if it was never seen done, has failed as soon as it would be booked.
+    A last event that is a failure may be another's, unless there is no other.
     """
     others = known.without(mine.reference)
     with_it = others.least + mine.minor
+    is_done = mine.state == State.DONE
     refunded = (
         result.position.refunded.minor if result.position and result.outcome == Outcome.APPROVED else None
     )
     if refunded is None:
-        is_shown = result.kind == EventKind.REFUNDED and not others.entries
-    else:
-        is_shown = refunded > others.most and refunded >= with_it
-    if is_shown:
-        return State.DONE
-    if result.kind == EventKind.REFUND_FAILED:
-        return State.REFUSED
-    has_come_back = mine.state == State.DONE and refunded is not None and others.least <= refunded < with_it
-    return State.REFUSED if has_come_back else None
+        if is_only_one and result.kind == EventKind.REFUND_FAILED:
+            return State.REFUSED
+        return State.DONE if result.kind == EventKind.REFUNDED and not others.entries else None
+    if refunded > others.most and refunded >= with_it:
+        return State.DONE if is_done or result.kind in BOOKED[Kind.REFUND] else None
+    is_missing = others.least <= refunded < with_it
+    is_the_last_word = is_only_one and result.kind == EventKind.REFUND_FAILED
+    return State.REFUSED if is_missing and (is_done or is_the_last_word or _would_be_booked(mine)) else None
+
+
+def _would_be_booked(mine: Entry) -> bool:
+    return mine.doubt is not None and mine.doubt.told_at < timezone.now() - conf.settling_time
 
 
 def _state_told(operation: Operation, result: ProviderResult) -> str | None:
