@@ -4,7 +4,7 @@ from functools import partial
 
 from checkout.commands import CheckClaim, ClaimChecked
 from checkout.messaging.service import Message
-from checkout.models import Attempt, Fact, Operation
+from checkout.models import Attempt, Fact
 from checkout.models.sums import EXPLANATIONS, is_explained
 from checkout.providers.base import EventKind, Outcome, ProviderResult
 from checkout.scrubbing import scrub_text
@@ -12,11 +12,10 @@ from checkout.services.payments.asking import inquire_about
 from checkout.services.payments.attempt_outcome import conflict
 from checkout.services.payments.conclusion import conclude
 from checkout.services.payments.intent import UnderWay, attempt_of, locked_attempt, under_way
-from checkout.services.payments.known import Known, known_of
+from checkout.services.payments.known import Known, booked, known_of
 from checkout.services.payments.service import service
 from checkout.states import Actor, AttemptState
 
-CAPTURE, REFUND = Operation.Kind.CAPTURE, Operation.Kind.REFUND
 # The last event of an order for which nothing is held.
 HELD_NO_MORE = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 
@@ -59,9 +58,10 @@ def _judged(
         return "confirmed" if is_held and attempt.state != AttemptState.AUTHORISED else "denied"
     if is_missing:
         return "unknown"
-    if (booked := _booked(claim, result)) is not None:
-        now = known_of(attempt, EXPLANATIONS[claim])
-        return _judged_by_sums(command, booked, now, result) if now == known else "unknown"
+    kind = EXPLANATIONS.get(claim, "")
+    if (total := booked(result, kind)) is not None:
+        now = known_of(attempt, kind)
+        return _judged_by_sums(command, total, now, result) if now == known else "unknown"
     said = EventKind.CAPTURED if result.kind == EventKind.SETTLED else result.kind
     if said != claim:
         return "denied"
@@ -71,22 +71,14 @@ def _judged(
     return "confirmed"
 
 
-def _booked(claim: str, result: ProviderResult) -> int | None:
-    """Return the provider's sum of what the claim is about, in minor units; None where it tells none."""
-    kind = EXPLANATIONS.get(claim)
-    if result.position is None or result.outcome != Outcome.APPROVED or kind not in (CAPTURE, REFUND):
-        return None
-    return result.position.captured.minor if kind == CAPTURE else result.position.refunded.minor
-
-
-def _judged_by_sums(command: CheckClaim, booked: int, now: Known, result: ProviderResult) -> str:
+def _judged_by_sums(command: CheckClaim, total: int, now: Known, result: ProviderResult) -> str:
     """Whether more was moved than our operations explain; of a failed refund, whether less was.
 
     Sums alone do not say that one failed: what was told to be done may only not be booked yet.
     """
     if command.claim == EventKind.REFUND_FAILED:
-        return "confirmed" if result.kind == command.claim and booked < now.least else "denied"
-    if booked > now.most:
+        return "confirmed" if result.kind == command.claim and total < now.least else "denied"
+    if total > now.most:
         return "confirmed"
     # What it names is none of those that may still be booked.
-    return "unknown" if command.operation and booked > now.least else "denied"
+    return "unknown" if command.operation and total > now.least else "denied"

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from checkout.models import Attempt, Fact, Operation
 from checkout.models.sums import operations_of
+from checkout.providers.base import Outcome, ProviderResult
 from checkout.scrubbing import scrub_text
 
 Kind, State = Operation.Kind, Operation.State
@@ -80,6 +81,17 @@ def known_of(attempt: Attempt, kind: str) -> Known:
             for each, name in zip(made, names, strict=True)
         )
     )
+
+
+def booked(result: ProviderResult, kind: str) -> int | None:
+    """Return the provider's sum of all captures or refunds, in minor units; None where it tells none."""
+    if (
+        result.position is None
+        or result.outcome != Outcome.APPROVED
+        or kind not in (Kind.CAPTURE, Kind.REFUND)
+    ):
+        return None
+    return result.position.captured.minor if kind == Kind.CAPTURE else result.position.refunded.minor
 
 
 def _doubts(attempt: Attempt, names: Collection[str]) -> dict[str, Doubt]:

@@ -17,13 +17,12 @@ from checkout.commands import InquireOperation, ProviderAnswered
 from checkout.conf import conf
 from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Operation, ProviderCall
-from checkout.money import Money
 from checkout.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.services.payments.asking import inquire_about
 from checkout.services.payments.attempt_outcome import conflict, is_for_another_payment
 from checkout.services.payments.conclusion import conclude, record_fact
 from checkout.services.payments.intent import NOT_SHOWN, UnderWay, locked_attempt, under_way
-from checkout.services.payments.known import Entry, Known, known_of
+from checkout.services.payments.known import Entry, Known, booked, known_of
 from checkout.services.payments.operation_outcome import answer_of, move, take_back
 from checkout.services.payments.service import service
 
@@ -71,35 +70,31 @@ def _record(
     if is_for_another_payment(attempt, result):
         answer = conflict(attempt, result)
     elif not mine.is_in_doubt:
-        answer = _answer(operation, _state_told(operation, result), before, result)
+        answer = _answer(operation, mine, _state_told(operation, result), before, result)
     else:
         is_only_one = attempt.operations.filter(kind=operation.kind).count() == 1
         state = _state_beyond_doubt(mine, now, result, is_only_one=is_only_one) if now == known else None
         if state == State.REFUSED:
             take_back(operation)
-        answer = _answer_in_doubt(operation, state, result)
+        answer = _answer(operation, mine, state, before, result)
     record_fact(attempt, f"inquire_{operation.kind}_{answer.outcome}", result, answer, reference=before.key)
     return answer
 
 
 def _answer(
-    operation: Operation, state: str | None, before: UnderWay, result: ProviderResult
+    operation: Operation, mine: Entry, state: str | None, before: UnderWay, result: ProviderResult
 ) -> ProviderAnswered:
-    """Move the operation to where the provider's answer puts it, if it does, and say where it stands."""
+    """Move the operation to where the provider's answer puts it, if it does, and say where it stands.
+
+    Whoever says that it failed has seen it: while in doubt it is not sent again, nor called done.
+    """
     if state is not None:
         move(operation, state, reason=RefusalReason.INVALID_REQUEST)
-    elif _is_overdue(operation, before, result):
+    elif mine.is_in_doubt and operation.state == State.DONE:
+        return ProviderAnswered(outcome=Outcome.UNKNOWN, event=result.event)
+    elif not mine.is_in_doubt and _is_overdue(operation, before, result):
         ProviderCall.objects.filter(key=operation.reference).update(outcome=NOT_SHOWN)
         return ProviderAnswered(outcome=NOT_SHOWN, event=result.event)
-    return answer_of(operation, event=result.event)
-
-
-def _answer_in_doubt(operation: Operation, state: str | None, result: ProviderResult) -> ProviderAnswered:
-    """As above; but whoever says that it failed has seen it, so that it is never sent again."""
-    if state is not None:
-        move(operation, state, reason=RefusalReason.INVALID_REQUEST)
-    elif operation.state == State.DONE:
-        return ProviderAnswered(outcome=Outcome.UNKNOWN, event=result.event)
     return answer_of(operation, event=result.event)
 
 
@@ -121,9 +116,7 @@ def _state_beyond_doubt(
     others = known.without(mine.reference)
     with_it = others.least + mine.minor
     is_done = mine.state == State.DONE
-    refunded = (
-        result.position.refunded.minor if result.position and result.outcome == Outcome.APPROVED else None
-    )
+    refunded = booked(result, Kind.REFUND)
     if refunded is None:
         if is_only_one and result.kind == EventKind.REFUND_FAILED:
             return State.REFUSED
@@ -166,13 +159,7 @@ def _state_shown(operation: Operation, result: ProviderResult) -> str | None:
         return State.REFUSED if is_only_one else None
     if event not in BOOKED[Kind(operation.kind)]:
         return None
-    booked = _booked(operation, result)
-    total = made.aggregate(minor=Sum("amount_minor"))["minor"]
-    is_shown = is_only_one if booked is None else booked.minor == total
+    theirs = booked(result, operation.kind)
+    ours = made.aggregate(minor=Sum("amount_minor"))["minor"]
+    is_shown = is_only_one if theirs is None else theirs == ours
     return State.DONE if is_shown else None
-
-
-def _booked(operation: Operation, result: ProviderResult) -> Money | None:
-    if result.position is None:
-        return None
-    return result.position.captured if operation.kind == Kind.CAPTURE else result.position.refunded
