@@ -38,7 +38,7 @@ CALM_SHARE = 0.08
 OVERTIME = 1.5
 TIMELINES = 3
 PAYMENTS_OF_A_SHORT_FORM = 600
-CALMEST = 5.0
+CALMEST = 15.0
 LAST_OWED = "SELECT coalesce(max(id), 0) FROM checkout_outboxmessage"
 # For messages that have been published to be handled, which is not written down where rest is looked for.
 AFTERMATH_SECONDS = 5
