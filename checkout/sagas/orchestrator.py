@@ -5,6 +5,7 @@ decision and outbox rows are committed together or not at all. Rows are locked i
 started another before that other, sagas before their payment, the payment before its attempt.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -86,7 +87,7 @@ def join(reference: str, message: Message) -> None:
 def resume(reply: Reply, message: Message) -> None:
     """Give a service's reply to the saga that waits for it. A late or second reply changes nothing."""
     correlation_id = message.envelope.correlation_id
-    saga = _locked(_ASKED.first(correlation_id), awaiting=correlation_id) if correlation_id else None
+    saga = _locked(_asker_in(correlation_id), awaiting=correlation_id)
     if saga is None:
         log.info("reply nobody waits for", correlation_id=correlation_id, subject=message.subject)
         return
@@ -111,7 +112,7 @@ def signal(saga: Saga, name: str, message: Message, payment: Payment | None = No
 
 def pass_deadline(saga_id: int, version: int, message: Message) -> None:
     """A step took too long, unless the saga has moved on since the timer looked at it."""
-    saga = _locked(_NUMBERED.first(saga_id), version=version)
+    saga = _locked(_seen(_NUMBERED.first(saga_id)), version=version)
     if saga is not None and saga.status == Saga.Status.RUNNING and (opened := _opened(saga)) is not None:
         definition, data = opened
         _carry_out(saga, definition.on_deadline(saga.step, data), message)
@@ -119,20 +120,18 @@ def pass_deadline(saga_id: int, version: int, message: Message) -> None:
 
 def go_on(saga_id: int, version: int, message: Message) -> None:
     """Staff want a parked saga to go on, unless it has done so since they looked at it."""
-    saga = _locked(_NUMBERED.first(saga_id), version=version)
+    saga = _locked(_seen(_NUMBERED.first(saga_id)), version=version)
     if saga is not None and saga.status == Saga.Status.PARKED:
         _go_on(saga, message)
 
 
 def locked(kind: str, key: str) -> Saga | None:
     """Return the saga of this kind and key, locked, with the one that started it locked before it."""
-    return _locked(_NAMED.first(kind, key))
+    return _locked(_seen(_NAMED.first(kind, key)))
 
 
 _NAMED = Compiled(lambda kind, key: Saga.objects.filter(kind=kind, key=key))
 _NUMBERED = Compiled(lambda pk: Saga.objects.filter(pk=pk))
-# Not by what is awaited: SQL that is made in advance does not fit its index, which leaves the empty ones out.
-_ASKED = Compiled(lambda id: Saga.objects.filter(steps__correlation_id=id))
 # Locked by nothing but their numbers: of a row that was changed while its lock was waited for, PostgreSQL
 # asks the condition again, and one that looks elsewhere may not hold any more.
 _BOTH = Compiled(
@@ -140,12 +139,33 @@ _BOTH = Compiled(
 )
 
 
-def _locked(seen: Saga | None, **wanted: Any) -> Saga | None:
-    """Return a saga that has been seen, locked after the one that started it, if it is as ``wanted`` now."""
-    if seen is None:
+# The numbers of a saga and of its parent. The name of a question begins with them, so that its reply finds both.
+Place = tuple[int, int | None]
+_PLACE = re.compile(r"(\d{1,18}):(?:(\d{1,18}):)?", re.ASCII)
+
+
+def _question(saga: Saga, step: str) -> str:
+    parent = "" if saga.parent_id is None else f"{saga.parent_id}:"
+    return f"{saga.pk}:{parent}{step}:{saga.version}"
+
+
+def _asker_in(correlation_id: str) -> Place | None:
+    """Return who asked. Whether it did, and still waits for this, is for its row to say."""
+    found = _PLACE.match(correlation_id)
+    return (int(found[1]), int(found[2]) if found[2] else None) if found else None
+
+
+def _seen(saga: Saga | None) -> Place | None:
+    return None if saga is None else (saga.pk, saga.parent_id)
+
+
+def _locked(place: Place | None, **wanted: Any) -> Saga | None:
+    """Return a saga, locked after the one that started it, if it is as ``wanted`` now."""
+    if place is None:
         return None
-    found = {saga.pk: saga for saga in _BOTH.all(seen.pk, seen.parent_id or seen.pk)}
-    saga = found.get(seen.pk)
+    number, parent = place
+    found = {saga.pk: saga for saga in _BOTH.all(number, parent or number)}
+    saga = found.get(number)
     if saga is None or not _is_still(saga, wanted):
         return None
     if saga.parent_id in found:
@@ -216,7 +236,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     saga.data = msgspec.to_builtins(decision.data)
     saga.version += 1
     if decision.ask is not None:
-        saga.awaiting = f"{saga.pk}:{decision.step}:{saga.version}"
+        saga.awaiting = _question(saga, decision.step)
         _send(saga, decision.ask, message)
     if payment is not None and (decision.tells or decision.end is not None):
         waiters = _WAITERS.all(payment.pk)

@@ -29,7 +29,7 @@ async def blowing(storm: Storm) -> AsyncIterator[list[asyncio.Event]]:
 
     Yields what says of each lane that all its faults have been.
     """
-    await storm.site.set_scenario(provider.misbehaviour(storm.random))
+    await storm.site.set_scenario(provider.misbehaviour(storm.random, storm.calmness))
     await storm.keeper.start_tours()
     rounds = {name: asyncio.Event() for name in table.lanes()}
     lanes = [

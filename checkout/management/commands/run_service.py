@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 class Command(BaseCommand):
     """See the module."""
 
+    # They are about pages, templates and the back office, of which a service has none, and would load them.
+    requires_system_checks: list[str] = []
     help = f"Runs services, on one event loop: {', '.join(SERVICES)}."
 
     def add_arguments(self, parser: CommandParser) -> None:

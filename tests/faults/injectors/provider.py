@@ -44,6 +44,8 @@ NOTIFICATION_FAULTS = {
 }
 # Of a thousand replies, or notifications, how many per unit of weight above.
 PER_MILLE = 0.6
+# In a calm campaign fewer, but they are what most is to be learnt from: this many times what calmness leaves.
+PERSISTENCE = 2
 
 
 async def hold_and_cut(storm: Storm) -> str:
@@ -82,22 +84,23 @@ async def refuse(storm: Storm) -> str:
     return "provider refuses connections"
 
 
-def misbehaviour(random: Random) -> dict[str, Any]:
+def misbehaviour(random: Random, calmness: float) -> dict[str, Any]:
     """The sandbox's knobs for a whole campaign: everything now and then, each with a seed of its own."""
+    per_mille = PER_MILLE * min(1, PERSISTENCE / calmness)
+
+    def now_and_then(weight: int) -> dict[str, Any]:
+        seed = random.randrange(1_000_000)
+        return {"times": None, "probability": weight * per_mille / 1000, "seed": seed}
+
     return {
         "reset": True,
         "knob": [
-            {"verb": "any", "fault": fault, **_now_and_then(weight, random)}
-            for fault, weight in REPLY_FAULTS.items()
+            {"verb": "any", "fault": fault, **now_and_then(weight)} for fault, weight in REPLY_FAULTS.items()
         ]
-        + [{"verb": "any", "delay_ms": 300, "spread": 1.0, **_now_and_then(50, random)}],
+        + [{"verb": "any", "delay_ms": 300, "spread": 1.0, **now_and_then(50)}],
         "notification": [
-            {"fault": fault, "copies": 2, "delay_ms": 200, **_now_and_then(weight, random)}
+            {"fault": fault, "copies": 2, "delay_ms": 200, **now_and_then(weight)}
             for fault, weight in NOTIFICATION_FAULTS.items()
         ]
-        + [{"delay_ms": 5_000, **_now_and_then(20, random)}],
+        + [{"delay_ms": 5_000, **now_and_then(20)}],
     }
-
-
-def _now_and_then(weight: int, random: Random) -> dict[str, Any]:
-    return {"times": None, "probability": weight * PER_MILLE / 1000, "seed": random.randrange(1_000_000)}
