@@ -170,6 +170,8 @@ def _headers_of(policy: ContentSecurity, *, is_tls: bool) -> dict[str, str]:
 # Identifiers with letters (UUIDs, sealed cards, tokens) may hold a long run of digits by chance. Each word is
 # looked at once, from its beginning: tried from each of its characters, a body of digits would take minutes.
 _IDENTIFIER = re.compile(r"(?<![\w-])(?:[^\WA-Za-z_]|-)*+[A-Za-z_][\w-]*")
+# JSON may write any character so.
+_ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _PAYMENT = re.compile(r"/checkout/pay_[0-9a-f]{32}/")
 _UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
 
@@ -203,7 +205,7 @@ class CardNumberGuardMiddleware(HybridMiddleware):
 def _text_of(request: HttpRequest) -> str:
     if request.method not in ("POST", "PUT", "PATCH"):
         return ""
-    text = request.body.decode("utf-8", "replace")
+    text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), request.body.decode("utf-8", "replace"))
     # Parses a form now, where a malformed one can still be answered. It is looked at as the view will see
     # it: a part may be encoded in its own way.
     fields = "\n".join(part for name, values in request.POST.lists() for part in (name, *values))

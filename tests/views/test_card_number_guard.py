@@ -74,6 +74,13 @@ def test_a_card_number_is_refused_with_each_digit_percent_encoded(card):
 
 
 @settings(deadline=None)
+@given(cards, scripts)
+def test_a_card_number_is_refused_with_each_digit_escaped_as_json_may(card, script):
+    escaped = "".join(f"\\u{ord(digit):04x}" for digit in written(card, "", script))
+    assert is_refused(body=f'{{"n": "{escaped}"}}', content_type="application/json")
+
+
+@settings(deadline=None)
 @given(cards)
 def test_a_card_number_is_refused_in_the_encoding_of_a_part(card):
     value = base64.b64encode(card.encode()).decode()
