@@ -7,17 +7,19 @@ requests, and database work is done by ``checkout.database.in_thread`` only, whi
 """
 
 import asyncio
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any, cast
 
-from django.core.exceptions import RequestAborted
+from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.core.handlers.exception import convert_exception_to_response
+from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
-from django.urls import set_script_prefix
+from django.urls import ResolverMatch, set_script_prefix
+from django.utils.log import log_response
 
-from checkout.limits import Message, Receive, Scope, Send
+from checkout.limits import WHEN_LEFT, Message, Receive, Scope, Send
 from checkout.security import CardNumberGuardMiddleware, ContentSecurity, encoded_headers
 
 # What is held, or must not meet a session: the shopper comes back from the ACS without a cookie.
@@ -26,111 +28,124 @@ PATHS = ("/checkout/", "/notifications/", "/livez", "/readyz")
 WATCH_AFTER_SECONDS = 0.05
 
 
-class EventLoopCsrfMiddleware(CsrfViewMiddleware):
-    """Django's protection; nothing in it blocks, so nothing of it needs a thread."""
-
-    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        self.process_request(request)
-        return self.process_response(request, await self.get_response(request))  # type: ignore[misc]
-
-    async def process_view(self, *arguments: Any) -> HttpResponseBase | None:  # type: ignore[override]
-        return super().process_view(*arguments)
-
-
 class HeldRequestHandler(ASGIHandler):
-    """Runs asynchronous views with three middlewares that are known to stay on the event loop.
+    """Runs asynchronous views behind three middlewares that are known to stay on the event loop.
 
-    Security headers and the guard against card numbers are plain functions here, without two coroutines for
-    each. The settings' middleware is for everything else.
+    They are called as the functions that they are, in one coroutine: Django has two for each middleware, all
+    of which would wait with every request. The settings' middleware is for everything else.
     """
 
     def load_middleware(self, is_async: bool = True) -> None:
         """See BaseHandler."""
-        innermost = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
-        csrf = EventLoopCsrfMiddleware(innermost)
-        self._view_middleware: list[Any] = [csrf.process_view]
-        self._template_response_middleware: list[Any] = []
-        self._exception_middleware: list[Any] = []
-        self._csrf: Any = convert_exception_to_response(csrf)
-        self._guard = CardNumberGuardMiddleware(self._csrf)
-        self._middleware_chain = convert_exception_to_response(self._respond)
+        self._guard = CardNumberGuardMiddleware(_unreachable)
+        self._csrf: Any = CsrfViewMiddleware(_unreachable)
 
-    async def _respond(self, request: HttpRequest) -> HttpResponseBase:
+    async def get_response_async(self, request: HttpRequest) -> HttpResponse:
+        """See BaseHandler: the same URLs, views and answers to errors. Nothing that is held is a stream."""
+        try:
+            response: Any = self._refusal(request)
+            if response is None:
+                view, args, kwargs = cast(ResolverMatch, request.resolver_match)
+                response = await view(request, *args, **kwargs)
+                self.check_response(response, view)
+        except Exception as error:
+            response = await sync_to_async(response_for_exception, thread_sensitive=False)(request, error)
+        self._csrf.process_response(request, response)
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            told = ("%s: %s", response.reason_phrase, request.path)
+            await sync_to_async(log_response, thread_sensitive=False)(
+                *told, response=response, request=request
+            )
+        return cast(HttpResponse, response)
+
+    def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
+        """Do what comes before the view, which is found by the way."""
         request.content_security = ContentSecurity()  # type: ignore[attr-defined]
         refusal = self._guard.before(request)
-        return refusal or await self._csrf(request)
+        if refusal is None:
+            self._csrf.process_request(request)
+            refusal = self._csrf.process_view(request, *self.resolve_request(request))
+        return refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. A client that leaves cancels the wait, never the work."""
-        try:
-            body = await self.read_body(receive)
-        except RequestAborted:
+        message = await receive()
+        if message["type"] == "http.disconnect":
             return
-        with body:
+        if scope.get("root_path"):
             set_script_prefix(get_script_prefix(scope))
-            request, refusal = self.create_request(scope, body)
-            if request is None:
-                await self.send_response(cast(HttpResponseBase, refusal), send)
-                return
-            watch = _Watch(receive)
-            try:
-                await self._answer(request, send)
-            except asyncio.CancelledError:
-                # Somebody else, the server for one, may have cancelled this task in the same moment.
-                if not watch.has_left or watch.task.uncancel():
-                    raise
-            finally:
-                watch.end()
-
-    async def read_body(self, receive: Receive) -> BytesIO:
-        """Take what ``BodyLimit`` has read: it is of bounded size, and in memory already."""
-        parts: list[bytes] = []
-        is_over = False
-        while not is_over:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise RequestAborted
-            parts.append(message.get("body", b""))
-            is_over = not message.get("more_body", False)
-        return BytesIO(b"".join(parts))  # of one part: the same bytes, which are in memory once
+        request, refusal = self.create_request(scope, _NOTHING_TO_READ)
+        if request is None:
+            await self.send_response(cast(HttpResponseBase, refusal), send)
+            return
+        # ``BodyLimit`` has read all of it, and hands it on in one piece.
+        request._body = message.get("body", b"")
+        watch = _Watch(scope, receive)
+        try:
+            await self._answer(request, send)
+        except asyncio.CancelledError:
+            # Somebody else, the server for one, may have cancelled this task in the same moment.
+            if not watch.has_left or watch.task.uncancel():
+                raise
+        finally:
+            watch.end()
 
     async def _answer(self, request: HttpRequest, send: Send) -> None:
+        """Send what the view answers, with the headers that every response has."""
         response = await self.get_response_async(request)
-        if isinstance(response, HttpResponse):
-            response.headers.setdefault("Content-Length", str(len(response.content)))
-        security = encoded_headers(request, response)
-
-        async def send_with_security(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"].extend(security)
-            await send(message)
-
-        await self.send_response(response, send_with_security)
+        content = response.content
+        response.headers.setdefault("Content-Length", str(len(content)))
+        headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
+        for cookie in response.cookies.values():
+            headers.append((b"Set-Cookie", cookie.OutputString().encode("ascii")))
+        headers += encoded_headers(request, response)
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
         request.close()
 
 
-class _Watch:
-    """Cancels the current task when its client leaves. Begins late: most requests are answered before."""
+# For Django, which would copy the body out of a stream.
+_NOTHING_TO_READ = BytesIO()
 
-    def __init__(self, receive: Receive) -> None:
+
+def _unreachable(request: HttpRequest) -> HttpResponseBase:
+    """What a middleware would call next, were it asked to."""
+    raise NotImplementedError
+
+
+class _Watch:
+    """Cancels the current task when its client leaves.
+
+    Our server calls. Any other is asked, which takes a task: late, since most requests are answered before.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
         self.has_left = False
         self.task = cast("asyncio.Task[None]", asyncio.current_task())
         self._receive = receive
-        self._leaving: asyncio.Future[Message] | None = None
-        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_SECONDS, self._begin)
+        self._asking: asyncio.Future[Message] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._calls = scope.get(WHEN_LEFT)
+        if self._calls is None:
+            self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_SECONDS, self._ask)
+        else:
+            self._calls.append(self._on_left)
 
     def end(self) -> None:
         """Watch no longer."""
-        self._timer.cancel()
-        if self._leaving is not None:
-            self._leaving.remove_done_callback(self._on_left)
-            self._leaving.cancel()
+        if self._calls is not None:
+            self._calls.remove(self._on_left)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._asking is not None:
+            self._asking.remove_done_callback(self._on_left)
+            self._asking.cancel()
 
-    def _begin(self) -> None:
+    def _ask(self) -> None:
         # The body has been read: what still comes is the news that the client has left.
-        self._leaving = asyncio.ensure_future(self._receive())
-        self._leaving.add_done_callback(self._on_left)
+        self._asking = asyncio.ensure_future(self._receive())
+        self._asking.add_done_callback(self._on_left)
 
-    def _on_left(self, _leaving: "asyncio.Future[Message]") -> None:
+    def _on_left(self, _asking: object = None) -> None:
         self.has_left = True
         self.task.cancel()

@@ -5,7 +5,7 @@ Both run on the event loop as well as in threads and block neither.
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import cache
 from typing import cast
 from urllib.parse import unquote_plus
@@ -127,7 +127,7 @@ class SecurityHeadersMiddleware(HybridMiddleware):
             response.headers.setdefault(name, value)
 
 
-def encoded_headers(request: HttpRequest, response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
+def encoded_headers(request: HttpRequest, response: HttpResponseBase) -> Collection[tuple[bytes, bytes]]:
     """Return what the middleware would have set, for a response on its way out.
 
     Nearly all of them have the same: those are encoded once.
@@ -135,6 +135,8 @@ def encoded_headers(request: HttpRequest, response: HttpResponseBase) -> list[tu
     policy = content_security(request)
     encoded = _strict(is_tls=_is_tls()) if policy.is_strict else _encoded(policy, is_tls=_is_tls())
     own = {name.lower() for name in response.headers}
+    if encoded.keys().isdisjoint(own):
+        return encoded.values()
     return [pair for name, pair in encoded.items() if name not in own]
 
 

@@ -1,7 +1,7 @@
 """The web process: HTTP and WebSockets, static files, and the start and end of what runs beside them."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -67,10 +67,10 @@ router: Any = Router(
 )
 
 
-async def by_cycle(scope: Scope, receive: Receive, send: Send) -> None:
+def by_cycle(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
     """One of two request cycles. What is held is known by its path and needs no routing before Django's."""
     application = held if scope["type"] == "http" and scope["path"].startswith(PATHS) else router
-    await application(scope, receive, send)
+    return application(scope, receive, send)
 
 
 garbage.leave_the_program_alone()

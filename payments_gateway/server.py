@@ -7,7 +7,7 @@ from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from checkout.limits import HAS_ARRIVED, Scope
+from checkout.limits import HAS_ARRIVED, WHEN_LEFT, Scope
 
 # How long a client that is connected may still begin a request.
 FAREWELL_SECONDS = 1.0
@@ -92,8 +92,17 @@ class OrderlyProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """See httptools."""
         super().on_headers_complete()
-        if self._is_leaving and self.cycle is not None:
-            self.cycle.keep_alive = False
+        if self.cycle is not None:
+            cast(Scope, self.cycle.scope)[WHEN_LEFT] = []
+            if self._is_leaving:
+                self.cycle.keep_alive = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.BaseProtocol. Who waits for something else need not ask whether the client is there."""
+        super().connection_lost(exc)
+        if not getattr(self.cycle, "response_complete", True):
+            for call in cast(Scope, self.cycle.scope)[WHEN_LEFT]:
+                call()
 
     def on_message_complete(self) -> None:
         """See httptools. Most bodies come with their heads, before the application begins to read."""

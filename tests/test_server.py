@@ -2,10 +2,12 @@
 
 import asyncio
 import socket
+from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
 
+from checkout.limits import WHEN_LEFT
 from payments_gateway.server import JoinedWrites, OrderlyProtocol
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -16,17 +18,57 @@ async def hello(scope, receive, send):
     await send({"type": "http.response.body", "body": b"hello"})
 
 
-@pytest.fixture
-async def server():
-    """A server that answers, listening on a free port."""
-    config = uvicorn.Config(hello, http=OrderlyProtocol, lifespan="off", log_config=None)
+@asynccontextmanager
+async def serving(application):
+    """A server of ``application``, listening on a free port, and its address."""
+    config = uvicorn.Config(application, http=OrderlyProtocol, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
-    serving = asyncio.create_task(server._serve([listener]))
+    task = asyncio.create_task(server._serve([listener]))
     yield server, address
     server.should_exit = True
-    await asyncio.wait_for(serving, 20)
+    await asyncio.wait_for(task, 20)
+
+
+@pytest.fixture
+async def server():
+    """A server that answers, listening on a free port."""
+    async with serving(hello) as running:
+        yield running
+
+
+async def test_a_request_hears_that_its_client_has_left():
+    begun, left = asyncio.Event(), asyncio.Event()
+
+    async def wait(scope, receive, send):
+        scope[WHEN_LEFT].append(left.set)
+        begun.set()
+        await left.wait()
+
+    async with serving(wait) as (_, address), asyncio.timeout(20):
+        _, writer = await asyncio.open_connection(*address)
+        writer.write(REQUEST)
+        await begun.wait()
+        writer.close()
+        await left.wait()
+
+
+async def test_nobody_is_told_of_a_client_that_leaves_with_its_answer():
+    told = []
+
+    async def answer(scope, receive, send):
+        scope[WHEN_LEFT].append(lambda: told.append("left"))
+        await hello(scope, receive, send)
+
+    async with serving(answer) as (running, address), asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(REQUEST)
+        await reader.readuntil(b"hello")
+        writer.close()
+        while running.server_state.connections:  # noqa: ASYNC110  nobody announces it
+            await asyncio.sleep(0.01)
+    assert told == []
 
 
 async def test_a_request_on_its_way_is_answered_by_a_server_that_ends(server):
@@ -103,7 +145,7 @@ async def test_no_packet_waits_for_an_acknowledgement_on_a_socket_that_was_hande
         config = uvicorn.Config(hello, http=OrderlyProtocol, lifespan="off", log_config=None, loop="asyncio")
         server = uvicorn.Server(config)
         mistaken = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=listener.detach())
-        serving = asyncio.create_task(server._serve([mistaken]))
+        task = asyncio.create_task(server._serve([mistaken]))
         reader, writer = await asyncio.open_connection(*address)
         writer.write(REQUEST)
         await reader.readuntil(b"hello")
@@ -112,4 +154,4 @@ async def test_no_packet_waits_for_an_acknowledgement_on_a_socket_that_was_hande
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         writer.close()
         server.should_exit = True
-        await asyncio.wait_for(serving, 20)
+        await asyncio.wait_for(task, 20)

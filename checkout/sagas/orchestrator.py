@@ -139,7 +139,7 @@ _BOTH = Compiled(
 )
 
 
-# The numbers of a saga and of its parent. The name of a question begins with them, so that its reply finds both.
+# The numbers of a saga and of its parent. A question's name begins with them: its reply finds both.
 Place = tuple[int, int | None]
 _PLACE = re.compile(r"(\d{1,18}):(?:(\d{1,18}):)?", re.ASCII)
 

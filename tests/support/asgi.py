@@ -74,8 +74,12 @@ class AsgiClient:
         headers: Mapping[str, str] | None = None,
         cross_site: bool = False,
         whole: bool = True,
+        notes: Mapping[str, Any] | None = None,
     ) -> Iterator[ApplicationCommunicator]:
-        """Send a request; `whole=False` leaves it without its last part, and the client in the line."""
+        """Send a request; `whole=False` leaves it without its last part, and the client in the line.
+
+        `notes` are what our own server adds to the scope.
+        """
         body = data if isinstance(data, bytes) else urlencode(data).encode()
         path, _, query = path.partition("?")
         lines = {"host": self.host, "accept": "text/html", "content-length": str(len(body))}
@@ -97,6 +101,7 @@ class AsgiClient:
             "headers": [(name.lower().encode(), value.encode()) for name, value in lines.items() if value],
             "client": (self.address, 40000),
             "server": ("localhost", 8000),
+            **(notes or {}),
         }
         exchange = ApplicationCommunicator(application, scope)
         exchange.input_queue.put_nowait({"type": "http.request", "body": body, "more_body": not whole})

@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
 
-from checkout import held
+from checkout import held, limits
 from checkout.database import in_thread
 from checkout.messaging.broker import close_brokers, get_broker
 from checkout.models import Attempt, OutboxMessage
@@ -54,6 +55,19 @@ async def test_a_client_that_leaves_ends_the_wait_and_not_the_work(nobody_answer
     assert get_broker().node.waiting == 0
     assert await in_thread(Attempt.objects.count) == 1
     assert await in_thread(OutboxMessage.objects.filter(type="checkout.submit_payment").count) == 1
+
+
+async def test_the_news_of_a_server_that_says_so_ends_the_wait_and_takes_no_task(nobody_answers, checkout):
+    form = await checkout.filled_form("approve")
+    notes: dict[str, list[Callable[[], None]]] = {limits.WHEN_LEFT: []}
+    when_left = notes[limits.WHEN_LEFT]
+    with checkout.client.started("POST", checkout.path("pay/"), data=form, notes=notes) as exchange:
+        await until_waiting(1)
+        (leave,) = when_left
+        leave()
+        await exchange.wait(20)
+    assert when_left == []
+    assert get_broker().node.waiting == 0
 
 
 async def test_an_answer_has_a_length(shop, client):
