@@ -33,7 +33,8 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
     # Has no effect on a job that has begun.
     giving_up = asyncio.get_running_loop().call_later(QUEUE_SECONDS, job.cancel)
     try:
-        return await asyncio.wrap_future(job)
+        # Shielded: a job that still waits for a thread is not to be forgotten either.
+        return await asyncio.shield(asyncio.wrap_future(job))
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():

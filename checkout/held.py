@@ -41,45 +41,48 @@ class HeldRequestHandler(ASGIHandler):
         self._csrf: Any = CsrfViewMiddleware(_unreachable)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponse:
-        """See BaseHandler: the same URLs, views and answers to errors. Nothing that is held is a stream."""
+        """See BaseHandler: the same URLs and answers to errors. Views are coroutines and return no stream."""
         try:
             response: Any = self._refusal(request)
             if response is None:
                 view, args, kwargs = cast(ResolverMatch, request.resolver_match)
                 response = await view(request, *args, **kwargs)
                 self.check_response(response, view)
+                if response.streaming or not getattr(response, "is_rendered", True):
+                    raise TypeError(f"{view.__name__} has to return a whole response.")
         except Exception as error:
             response = await sync_to_async(response_for_exception, thread_sensitive=False)(request, error)
         self._csrf.process_response(request, response)
         if response.status_code >= HTTPStatus.BAD_REQUEST:
-            told = ("%s: %s", response.reason_phrase, request.path)
-            await sync_to_async(log_response, thread_sensitive=False)(
-                *told, response=response, request=request
-            )
+            log_it = sync_to_async(log_response, thread_sensitive=False)
+            await log_it("%s: %s", response.reason_phrase, request.path, response=response, request=request)
         return cast(HttpResponse, response)
 
     def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
         """Do what comes before the view, which is found by the way."""
         request.content_security = ContentSecurity()  # type: ignore[attr-defined]
+        self._csrf.process_request(request)
         refusal = self._guard.before(request)
         if refusal is None:
-            self._csrf.process_request(request)
             refusal = self._csrf.process_view(request, *self.resolve_request(request))
         return refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. A client that leaves cancels the wait, never the work."""
+        """Answer one request, whose body ``BodyLimit`` hands on in one piece.
+
+        A client that leaves cancels the wait, never the work.
+        """
         message = await receive()
         if message["type"] == "http.disconnect":
             return
         if scope.get("root_path"):
             set_script_prefix(get_script_prefix(scope))
-        request, refusal = self.create_request(scope, _NOTHING_TO_READ)
+        body = message.get("body", b"")
+        request, refusal = self.create_request(scope, BytesIO(body))
         if request is None:
             await self.send_response(cast(HttpResponseBase, refusal), send)
             return
-        # ``BodyLimit`` has read all of it, and hands it on in one piece.
-        request._body = message.get("body", b"")
+        request._body = body  # which Django would copy out of a stream otherwise
         watch = _Watch(scope, receive)
         try:
             await self._answer(request, send)
@@ -102,10 +105,6 @@ class HeldRequestHandler(ASGIHandler):
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": content})
         request.close()
-
-
-# For Django, which would copy the body out of a stream.
-_NOTHING_TO_READ = BytesIO()
 
 
 def _unreachable(request: HttpRequest) -> HttpResponseBase:

@@ -19,7 +19,7 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks disagree 
 
 # In the ASGI scope: the server has the whole body already, so that nothing is to be waited for.
 HAS_ARRIVED = "checkout.body_has_arrived"
-# A list for what the server is to call when the client leaves before it is answered.
+# A list of what the server calls when the client leaves. Whoever has been answered takes itself off it.
 WHEN_LEFT = "checkout.when_left"
 
 # How much longer a body may take when the process is about to end.

@@ -172,7 +172,7 @@ def _headers_of(policy: ContentSecurity, *, is_tls: bool) -> dict[str, str]:
 # Identifiers with letters (UUIDs, sealed cards, tokens) may hold a long run of digits by chance. Each word is
 # looked at once, from its beginning: tried from each of its characters, a body of digits would take minutes.
 _IDENTIFIER = re.compile(r"(?<![\w-])(?:[^\WA-Za-z_]|-)*+[A-Za-z_][\w-]*")
-# JSON may write any character so.
+# JSON may write any character so, and those beyond the first 65,536 as two.
 _ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _PAYMENT = re.compile(r"/checkout/pay_[0-9a-f]{32}/")
 _UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
@@ -195,7 +195,7 @@ class CardNumberGuardMiddleware(HybridMiddleware):
             if request.path.startswith("/notifications/"):
                 return None
             query = unquote_plus(request.META.get("QUERY_STRING", ""))
-            text = f"{request.path}\n{query}\n{_text_of(request)}"
+            text = _with_escapes_read(f"{request.path}\n{query}\n{_text_of(request)}")
         except _UNREADABLE:
             request._mark_post_parse_error()  # type: ignore[attr-defined]  # else each look at POST raises again
             return problems.respond(request, problems.MALFORMED)
@@ -207,8 +207,15 @@ class CardNumberGuardMiddleware(HybridMiddleware):
 def _text_of(request: HttpRequest) -> str:
     if request.method not in ("POST", "PUT", "PATCH"):
         return ""
-    text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), request.body.decode("utf-8", "replace"))
+    text = request.body.decode("utf-8", "replace")
     # Parses a form now, where a malformed one can still be answered. It is looked at as the view will see
     # it: a part may be encoded in its own way.
     fields = "\n".join(part for name, values in request.POST.lists() for part in (name, *values))
     return f"{text}\n{fields}"
+
+
+def _with_escapes_read(text: str) -> str:
+    if "\\u" not in text:
+        return text
+    read = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    return f"{text}\n{read.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')}"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -73,6 +74,7 @@ class OrderlyProtocol(HttpToolsProtocol):
         """See asyncio.BaseProtocol."""
         super().connection_made(transport)
         self._transport = transport
+        self._when_left: list[Callable[[], None]] = []
         _send_at_once(transport)
         self.transport = cast(asyncio.Transport, JoinedWrites(transport))
 
@@ -93,19 +95,21 @@ class OrderlyProtocol(HttpToolsProtocol):
         """See httptools."""
         super().on_headers_complete()
         if self.cycle is not None:
-            cast(Scope, self.cycle.scope)[WHEN_LEFT] = []
+            cast(Scope, self.cycle.scope)[WHEN_LEFT] = self._when_left
             if self._is_leaving:
                 self.cycle.keep_alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.BaseProtocol. Who waits for something else need not ask whether the client is there."""
         super().connection_lost(exc)
-        if not getattr(self.cycle, "response_complete", True):
-            for call in cast(Scope, self.cycle.scope)[WHEN_LEFT]:
-                call()
+        for call in tuple(self._when_left):
+            call()
 
     def on_message_complete(self) -> None:
         """See httptools. Most bodies come with their heads, before the application begins to read."""
         super().on_message_complete()
         if self.cycle is not None:
             cast(Scope, self.cycle.scope)[HAS_ARRIVED] = True
+        if not self.pipeline:
+            # Stopped for a large body: what comes next is the news that the client has left.
+            self.flow.resume_reading()

@@ -17,8 +17,7 @@ SECRET_KEY = env.secret_key.get_secret_value()
 ALLOWED_HOSTS = env.allowed_hosts
 
 INSTALLED_APPS = [
-    # Its pages are loaded with the URLs: services and relays start without them.
-    "django.contrib.admin.apps.SimpleAdminConfig",
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

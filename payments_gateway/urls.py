@@ -5,8 +5,6 @@ from django.urls import include, path, re_path
 
 from checkout.views import errors
 
-admin.autodiscover()
-
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("checkout.urls")),

@@ -141,12 +141,11 @@ _BOTH = Compiled(
 
 # The numbers of a saga and of its parent. A question's name begins with them: its reply finds both.
 Place = tuple[int, int | None]
-_PLACE = re.compile(r"(\d{1,18}):(?:(\d{1,18}):)?", re.ASCII)
+_PLACE = re.compile(r"(\d{1,18}):(\d{0,18}):", re.ASCII)
 
 
 def _question(saga: Saga, step: str) -> str:
-    parent = "" if saga.parent_id is None else f"{saga.parent_id}:"
-    return f"{saga.pk}:{parent}{step}:{saga.version}"
+    return f"{saga.pk}:{saga.parent_id or ''}:{step}:{saga.version}"
 
 
 def _asker_in(correlation_id: str) -> Place | None:

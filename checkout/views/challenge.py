@@ -13,7 +13,7 @@ from checkout.operations import ChallengePage, PaymentView
 from checkout.pages import CHALLENGE, page_of, path_of
 from checkout.security import content_security
 from checkout.views.page import page, see_other
-from checkout.waiting import answer
+from checkout.waiting import commit_and_answer
 
 LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*")
 
@@ -57,14 +57,16 @@ async def challenge_return(request: HttpRequest, reference: str, token: str) -> 
     form = ReturnForm(request.POST if request.method == "POST" else request.GET)
     if not form.is_valid():
         return problems.respond(request, problems.MALFORMED, back=path_of(reference, None))
-    pending = await in_thread(
+    state = await commit_and_answer(
+        "",  # the card is with the payment already
+        conf.reply_budget_seconds,
         operations.return_from_challenge,
         reference,
         token,
         transaction_id=form.cleaned_data["TransactionId"],
         merchant_data=form.cleaned_data["MD"],
     )
-    path = path_of(reference, await answer(pending))
+    path = path_of(reference, state)
     if not _is_framed(request):
         response = see_other(path)
     else:

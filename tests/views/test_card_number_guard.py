@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -14,7 +15,13 @@ from checkout.security import CardNumberGuardMiddleware, SecurityHeadersMiddlewa
 
 # Public test numbers; the first one has as few digits as a card number can have.
 CARDS = ["4911830000000", "4444333322221111", "343434343434343", "4000000000000000006"]
-SCRIPTS = {"ASCII": ord("0"), "full-width": 0xFF10, "Arabic-Indic": 0x0660, "Devanagari": 0x0966}
+SCRIPTS = {
+    "ASCII": ord("0"),
+    "full-width": 0xFF10,
+    "Arabic-Indic": 0x0660,
+    "Devanagari": 0x0966,
+    "mathematical": 0x1D7CE,
+}
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"
 
@@ -76,8 +83,11 @@ def test_a_card_number_is_refused_with_each_digit_percent_encoded(card):
 @settings(deadline=None)
 @given(cards, scripts)
 def test_a_card_number_is_refused_with_each_digit_escaped_as_json_may(card, script):
-    escaped = "".join(f"\\u{ord(digit):04x}" for digit in written(card, "", script))
-    assert is_refused(body=f'{{"n": "{escaped}"}}', content_type="application/json")
+    units = re.findall("....", written(card, "", script).encode("utf-16-be").hex())
+    escaped = '{"n": "' + "".join(f"\\u{unit}" for unit in units) + '"}'
+    assert is_refused(body=escaped, content_type="application/json")
+    assert is_refused(body=f"data={quote(escaped)}")
+    assert is_refused(query=f"data={quote(escaped)}")
 
 
 @settings(deadline=None)

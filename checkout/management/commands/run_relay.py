@@ -14,7 +14,7 @@ from checkout.relay import run_relay
 class Command(BaseCommand):
     """See the module."""
 
-    requires_system_checks: list[str] = []  # of what it has not, see run_service
+    requires_system_checks: list[str] = []  # see run_service
     help = "Publishes outbox rows that are due, lets time pass and keeps dead letters, until stopped."
 
     def handle(self, *args: Any, **options: Any) -> None:

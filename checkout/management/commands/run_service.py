@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 class Command(BaseCommand):
     """See the module."""
 
-    # They are about pages, templates and the back office, of which a service has none, and would load them.
+    # They load the pages and the back office, which a service has no use for. A deployment makes them once.
     requires_system_checks: list[str] = []
     help = f"Runs services, on one event loop: {', '.join(SERVICES)}."
 

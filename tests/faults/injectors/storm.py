@@ -15,7 +15,9 @@ from tests.faults.injectors.keeper import Keeper
 from tests.faults.recorder import Recorder, now
 from tests.faults.site import Site
 
+# However few purchases there were meanwhile. In a campaign calmer than this longer, in proportion.
 LONGEST_BREATH_SECONDS = 30
+CALM = 5
 # What the injector itself may meet in the middle of other faults.
 IN_THE_WAY = (OSError, TimeoutError, aiohttp.ClientError, psycopg.Error, AMQPError, RuntimeError)
 
@@ -46,7 +48,7 @@ class Storm:
     async def breathe(self, purchases: int) -> None:
         """Wait until so many shoppers more have gone: on a slow machine faults come more slowly, too."""
         enough = self.purchases() + purchases * self.calmness * self.random.uniform(0.5, 1.5)
-        until = now() + LONGEST_BREATH_SECONDS
+        until = now() + LONGEST_BREATH_SECONDS * max(1, self.calmness / CALM)
         while self.purchases() < enough and now() < until and not self.over.is_set():
             await self.pause(0.2)
 
