@@ -89,6 +89,22 @@ async def test_a_caller_who_leaves_is_not_told_that_the_database_is_busy():
     free.set()
 
 
+async def test_work_that_waits_for_a_thread_is_done_although_its_caller_has_left():
+    free, done = threading.Event(), threading.Event()
+    busy = [
+        asyncio.create_task(in_thread(free.wait)) for _ in range(django_settings.CHECKOUT_DATABASE_THREADS)
+    ]
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(in_thread(done.set))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    free.set()
+    await asyncio.gather(*busy)
+    assert await in_thread(done.wait, 10)
+
+
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("new_database_connections")

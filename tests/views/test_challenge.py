@@ -1,6 +1,8 @@
 """The way to the challenge and back, as browsers of another site's page take it."""
 
+import asyncio
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -8,6 +10,7 @@ from django.test import AsyncClient
 from django.utils import timezone
 
 from checkout.database import in_thread
+from checkout.limits import WHEN_LEFT
 from checkout.models import Attempt, Payment
 from checkout.states import PaymentState
 from tests.views.paying import fields_of
@@ -67,6 +70,20 @@ async def test_the_return_sets_no_cookie_under_the_middleware_of_the_settings_ei
     answer = await AsyncClient(enforce_csrf_checks=True).post(return_path, returned())
     assert (answer.status_code, answer.headers["location"]) == (303, checkout.path("result/"))
     assert not answer.cookies
+
+
+async def test_a_browser_that_drops_the_return_at_once_has_brought_it(return_path, checkout, settings):
+    settings.CHECKOUT_OUTBOX_GRACE_SECONDS = 3600  # nobody else sees to it meanwhile
+    notes: dict[str, list[Callable[[], None]]] = {WHEN_LEFT: []}
+    sent = checkout.client.started("POST", return_path, data=returned(), cross_site=True, notes=notes)
+    async with asyncio.timeout(20):
+        with sent as exchange:
+            while not notes[WHEN_LEFT]:  # noqa: ASYNC110  nobody announces it
+                await asyncio.sleep(0)
+            notes[WHEN_LEFT][0]()
+            await exchange.wait(20)
+        while not await in_thread(lambda: PaymentState(Payment.objects.get().state).is_paid):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 async def test_a_return_by_get_counts_as_well(return_path, checkout):
