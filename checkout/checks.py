@@ -1,5 +1,6 @@
 """System checks: combinations of settings that would hurt in production."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,20 @@ def production_does_not_die_on_purpose(**_kwargs: Any) -> Sequence[checks.CheckM
     if not conf.crash_at:
         return []
     return [checks.Error(f"CHECKOUT_CRASH_AT ends processes at {conf.crash_at}.", id="checkout.E003")]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def clients_do_not_choose_their_addresses(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Limits, the risk service and senders of notifications go by the address that uvicorn gives a client."""
+    if "*" not in os.environ.get("FORWARDED_ALLOW_IPS", "").replace(" ", "").split(","):
+        return []
+    return [
+        checks.Error(
+            "FORWARDED_ALLOW_IPS is *: whoever sends X-Forwarded-For has the address that it names.",
+            hint="Name the proxies in front, and let nobody else reach this port.",
+            id="checkout.E006",
+        )
+    ]
 
 
 @checks.register(deploy=True)

@@ -54,3 +54,12 @@ def test_the_defaults_are_fit_for_production():
 def test_what_would_hurt_is_refused(settings, name, value, complaint):
     setattr(settings, name, value)
     assert complaints() == {complaint}
+
+
+@pytest.mark.parametrize(
+    ("trusted", "expected"),
+    [("*", {"checkout.E006"}), ("192.0.2.1,*", {"checkout.E006"}), ("192.0.2.1", set())],
+)
+def test_a_proxy_that_is_believed_has_a_name(monkeypatch, trusted, expected):
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+    assert complaints() == expected
