@@ -44,6 +44,9 @@ NOTIFICATION_FAULTS = {
 }
 # Of a thousand replies, or notifications, how many per unit of weight above.
 PER_MILLE = 0.6
+# Of the delay of a reply, which is log-normal: longer than the settling time once in a million times. A provider
+# that acts on a request after that contradicts what it said when it was asked, and staff have to decide.
+SPREAD = 0.7
 # In a calm campaign fewer, but they are what most is to be learnt from: this many times what calmness leaves.
 PERSISTENCE = 2
 
@@ -97,7 +100,7 @@ def misbehaviour(random: Random, calmness: float) -> dict[str, Any]:
         "knob": [
             {"verb": "any", "fault": fault, **now_and_then(weight)} for fault, weight in REPLY_FAULTS.items()
         ]
-        + [{"verb": "any", "delay_ms": 300, "spread": 1.0, **now_and_then(50)}],
+        + [{"verb": "any", "delay_ms": 300, "spread": SPREAD, **now_and_then(50)}],
         "notification": [
             {"fault": fault, "copies": 2, "delay_ms": 200, **now_and_then(weight)}
             for fault, weight in NOTIFICATION_FAULTS.items()
