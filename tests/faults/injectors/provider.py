@@ -44,8 +44,8 @@ NOTIFICATION_FAULTS = {
 }
 # Of a thousand replies, or notifications, how many per unit of weight above.
 PER_MILLE = 0.6
-# Of the delay of a reply, which is log-normal: beyond the settling time once in a million times. A provider that
-# acts on a request after that contradicts what it said when it was asked, and staff have to decide.
+# Of the delay of a reply, which is log-normal: beyond the settling time once in a million times. A provider
+# that acts on a request later still contradicts what it said when it was asked, and staff have to decide.
 SPREAD = 0.7
 # In a calm campaign fewer, but they are what most is to be learnt from: this many times what calmness leaves.
 PERSISTENCE = 2
