@@ -4,13 +4,14 @@ import asyncio
 from pathlib import Path
 
 from tests.faults.injectors.storm import Storm
+from tests.faults.settings import FASTEST_CLOCK_SECONDS
 
 WEBS = ("web", "web-2")
 WORKERS = ("payments", "payments-2", "risk", "orders", "ledger", "notifications")
 ORCHESTRATORS = ("checkout", "checkout-2", "relay", "relay-2")
 SPARE = ("checkout-2", "payments-2", "relay-2", "web-2")
 PAUSE_SECONDS = 8
-SKEWS_SECONDS = (300, -300, 30, -30, -86_400)
+SKEWS_SECONDS = (FASTEST_CLOCK_SECONDS, -300, 30, -30, -86_400)
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
 
