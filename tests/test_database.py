@@ -61,14 +61,18 @@ def test_the_product_connects_with_bounds_at_both_ends():
     assert told == [("10s",), ("20s",)]
 
 
+async def every_thread_busy_until(free: threading.Event) -> "list[asyncio.Task[bool]]":
+    threads = range(django_settings.CHECKOUT_DATABASE_THREADS)
+    busy = [asyncio.create_task(in_thread(free.wait)) for _ in threads]
+    await asyncio.sleep(0)
+    return busy
+
+
 async def test_work_that_no_thread_takes_up_is_refused_and_not_begun(monkeypatch):
     monkeypatch.setattr(database, "QUEUE_SECONDS", 0.1)
     free = threading.Event()
     begun: list[int] = []
-    busy = [
-        asyncio.create_task(in_thread(free.wait)) for _ in range(django_settings.CHECKOUT_DATABASE_THREADS)
-    ]
-    await asyncio.sleep(0)
+    busy = await every_thread_busy_until(free)
     try:
         with pytest.raises(OperationalError):
             await in_thread(begun.append, 1)
@@ -91,10 +95,7 @@ async def test_a_caller_who_leaves_is_not_told_that_the_database_is_busy():
 
 async def test_work_that_waits_for_a_thread_is_done_although_its_caller_has_left():
     free, done = threading.Event(), threading.Event()
-    busy = [
-        asyncio.create_task(in_thread(free.wait)) for _ in range(django_settings.CHECKOUT_DATABASE_THREADS)
-    ]
-    await asyncio.sleep(0)
+    busy = await every_thread_busy_until(free)
     waiting = asyncio.create_task(in_thread(done.set))
     await asyncio.sleep(0)
     waiting.cancel()

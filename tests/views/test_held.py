@@ -57,7 +57,7 @@ async def test_a_client_that_leaves_ends_the_wait_and_not_the_work(nobody_answer
     assert await in_thread(OutboxMessage.objects.filter(type="checkout.submit_payment").count) == 1
 
 
-async def test_the_news_of_a_server_that_says_so_ends_the_wait_and_takes_no_task(nobody_answers, checkout):
+async def test_a_server_that_says_that_the_client_has_left_ends_the_wait(nobody_answers, checkout):
     form = await checkout.filled_form("approve")
     notes: dict[str, list[Callable[[], None]]] = {limits.WHEN_LEFT: []}
     when_left = notes[limits.WHEN_LEFT]
