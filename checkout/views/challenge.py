@@ -58,7 +58,7 @@ async def challenge_return(request: HttpRequest, reference: str, token: str) -> 
     if not form.is_valid():
         return problems.respond(request, problems.MALFORMED, back=path_of(reference, None))
     state = await commit_and_answer(
-        "",  # the card is with the payment already
+        "",  # no card: the provider has it
         conf.reply_budget_seconds,
         operations.return_from_challenge,
         reference,
