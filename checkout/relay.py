@@ -12,6 +12,7 @@ from checkout.reconciliation import reconcile_when_due
 from checkout.sagas.deadlines import enqueue_passed_deadlines
 from checkout.timers import timer
 from checkout.timers.abandoned import expire_abandoned
+from checkout.timers.ahead import bring_into_the_present
 from checkout.timers.authorisations import void_expired
 from checkout.timers.retention import forget_old_messages
 from checkout.timers.timer import Timer
@@ -35,6 +36,7 @@ def _timers(stop: asyncio.Event) -> list[Timer]:
 
     return [
         Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds),
+        Timer("messages from the future", bring_into_the_present, conf.relay_poll_seconds),
         Timer("unmatched notifications", try_unmatched_again, conf.relay_poll_seconds),
         Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),
         Timer("expired authorisations", void_expired, _pace(conf.authorisation_lifetime.total_seconds())),

@@ -6,6 +6,10 @@ from django.views.decorators.csrf import csrf_exempt
 
 from checkout import crash_points, operations, problems
 from checkout.database import in_thread
+from checkout.errors import MessagingError
+from checkout.messaging.broker import get_broker
+from checkout.operations import Pending
+from checkout.providers.base import Acknowledgement
 
 MAX_NOTIFICATION_BYTES = 65_536
 
@@ -24,17 +28,34 @@ async def receive(request: HttpRequest, account: str) -> HttpResponse:
     if len(request.body) > MAX_NOTIFICATION_BYTES:
         return problems.respond(request, problems.TOO_LARGE)
     try:
-        acknowledgement = await in_thread(
-            operations.record_notification,
-            account,
-            request.body,
-            sender=request.META.get("REMOTE_ADDR", ""),
-        )
+        acknowledgement = await take(account, request.body, sender=request.META.get("REMOTE_ADDR", ""))
     except problems.EXPECTED as error:
         problem = problems.problem_of(error)
         log.warning("notification not taken", account=account, status=problem.status, reason=repr(error))
         return problems.respond(request, problem)
-    crash_points.reached("web.notification_stored")
     return HttpResponse(
         acknowledgement.body, status=acknowledgement.status, content_type=acknowledgement.content_type
     )
+
+
+async def take(account: str, body: bytes, *, sender: str = "") -> Acknowledgement:
+    """Store a notification and publish the command to apply it; raises what ``record_notification`` does."""
+    recorded = await in_thread(operations.record_notification, account, body, sender=sender)
+    crash_points.reached("web.notification_stored")
+    if recorded.command is not None:
+        _publish(recorded.command)
+    return recorded.acknowledgement
+
+
+def _publish(command: Pending) -> None:
+    """Without waiting, since the provider is not told what becomes of it: the relay has the row, too."""
+
+    def on_end(error: MessagingError | None) -> None:
+        if error is not None:
+            log.info("notification left to the relay", payment=command.payment, reason=error.code)
+
+    broker = get_broker()
+    try:
+        broker.post(broker.topology.commands, command.service, command.envelope(), on_end)
+    except MessagingError as error:
+        on_end(error)

@@ -17,7 +17,7 @@ from checkout.operations.modification import (
     request_refund,
     request_void,
 )
-from checkout.operations.notification import record_notification
+from checkout.operations.notification import Recorded, record_notification
 from checkout.operations.payment import (
     CheckoutPage,
     PaymentView,
@@ -37,6 +37,7 @@ __all__ = [
     "OperationView",
     "PaymentView",
     "Pending",
+    "Recorded",
     "available",
     "cancel_payment",
     "challenge_page",

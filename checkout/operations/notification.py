@@ -1,6 +1,7 @@
 """Take a provider's notification: store it, then acknowledge it, then think about it."""
 
 import hashlib
+from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from django.db import transaction
@@ -10,6 +11,7 @@ from checkout import commands
 from checkout.errors import ProviderAccountNotFound, ProviderMisconfigured, SenderNotAllowed
 from checkout.messaging.outbox import enqueue
 from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
+from checkout.operations.payment import Pending
 from checkout.providers.base import Acknowledgement
 from checkout.providers.registry import get_provider
 from checkout.statements import Compiled, insert_unless_known
@@ -18,8 +20,18 @@ from checkout.statements import Compiled, insert_unless_known
 NETWORKS = "notification_networks"
 
 
-def record_notification(account_code: str, body: bytes, *, sender: str = "") -> Acknowledgement:
-    """Store a notification and return the answer that its provider expects. The same body counts once.
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What its provider is answered, and the command to apply it: None when it was known already."""
+
+    acknowledgement: Acknowledgement
+    command: Pending | None
+
+
+def record_notification(account_code: str, body: bytes, *, sender: str = "") -> Recorded:
+    """Store a notification. The same body counts once.
+
+    The caller publishes the command; if he does not come to it, the relay does after the grace period.
 
     ``sender`` is the IP address that it came from. Raises ``ProviderAccountNotFound``, ``SenderNotAllowed``
     for an address outside the account's networks, and ``NotificationRejected`` for a body that cannot be
@@ -34,20 +46,20 @@ def record_notification(account_code: str, body: bytes, *, sender: str = "") -> 
     row = ProviderNotification(
         account=account, digest=hashlib.sha256(body).hexdigest(), body=provider.scrub(body)
     )
+    payment = parsed[0].order_code.rpartition("-")[0] if parsed else ""
     with transaction.atomic():
-        if insert_unless_known(row):
-            enqueue(
-                OutboxMessage,
-                "payments",
-                "payments.apply_notification",
-                commands.ApplyNotification(notification=row.pk),
-                subject=parsed[0].order_code.rpartition("-")[0] if parsed else "",
-                delay_seconds=0,
-            )
-        else:
+        command = _enqueue_command(row, payment) if insert_unless_known(row) else None
+        if command is None:
             known = ProviderNotification.objects.filter(account=account, digest=row.digest)
             known.update(copies=F("copies") + 1)
-    return provider.acknowledgement()
+    return Recorded(provider.acknowledgement(), command)
+
+
+def _enqueue_command(row: ProviderNotification, payment: str) -> Pending:
+    service, type = "payments", "payments.apply_notification"
+    body = commands.ApplyNotification(notification=row.pk)
+    owed = enqueue(OutboxMessage, service, type, body, subject=payment)
+    return Pending(payment=payment, type=type, body=body, message_id=owed.message_id, service=service)
 
 
 _ACCOUNT = Compiled(lambda code: ProviderAccount.objects.filter(code=code))

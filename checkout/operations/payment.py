@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from checkout import commands
 from checkout.commands import Body
 from checkout.errors import DuplicateRequest, IllegalTransition, OperationRejected, PaymentNotFound
+from checkout.messaging.envelope import SUBJECT, Envelope, encode_body
 from checkout.messaging.outbox import enqueue
 from checkout.models import Attempt, Fact, Merchant, OutboxMessage, Payment, ProviderAccount
 from checkout.models.locking import locked_payment
@@ -28,7 +29,7 @@ CARD_GRACE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A command that somebody is about to publish and wait for.
+    """A command to ``service`` that somebody is about to publish.
 
     ``message_id`` names the outbox row that holds it, so that it counts once however often it is sent. It is
     empty for a mere question, which no row keeps.
@@ -38,6 +39,16 @@ class Pending:
     type: str
     body: Body
     message_id: str = ""
+    service: str = "checkout"
+
+    def envelope(self) -> Envelope:
+        """What is published of it, where nobody waits for an answer."""
+        return Envelope(
+            type=self.type,
+            body=encode_body(self.body),
+            message_id=self.message_id,
+            headers={SUBJECT: self.payment} if self.payment else {},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

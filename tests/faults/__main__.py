@@ -7,6 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
+import uvloop
+
 from scripts.with_services import INTERRUPTED
 from tests.faults.report import Report
 from tests.faults.site import opened, use_database
@@ -25,7 +27,7 @@ def main() -> int:
     parser.add_argument("--logs", type=Path, help="keep the processes' logs there")
     options = parser.parse_args()
     try:
-        report = asyncio.run(_run(options))
+        report = asyncio.run(_run(options), loop_factory=uvloop.new_event_loop)
     except (asyncio.CancelledError, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from checkout import waiting
+from checkout import waiting, webhooks
 from checkout.challenge_token import token_for
 from checkout.database import in_thread
 from checkout.models import Attempt, LedgerEntry, Payment, Saga
 from checkout.money import Money
-from checkout.operations import Pending, record_notification, return_from_challenge, submit_payment
+from checkout.operations import Pending, return_from_challenge, submit_payment
 from checkout.providers.base import Browser
 from checkout.providers.memory_books import Books
 from checkout.states import PaymentState
@@ -72,7 +72,7 @@ async def authorise(payment: Payment) -> None:
 async def notify_all(books: Books) -> None:
     """Let the provider send everything that it has to say; what it says again counts once."""
     for body in books.notifications():
-        await in_thread(record_notification, "memory", body)
+        await webhooks.take("memory", body)
 
 
 def balances() -> dict[str, int]:

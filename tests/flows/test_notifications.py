@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from checkout import crash_points
+from checkout import crash_points, webhooks
 from checkout.database import in_thread
-from checkout.models import LedgerEntry, Operation, Payment, ProviderNotification
+from checkout.models import LedgerEntry, Operation, OutboxMessage, Payment, ProviderNotification
 from checkout.operations import record_notification
 from checkout.providers.memory_books import Books
 from checkout.states import PaymentState
@@ -31,9 +32,13 @@ async def paid(payment: Payment, books: Books) -> None:
     await pay(payment, "approve")
     await eventually(saga_status(payment), "completed")
     for body in books.notifications():
-        await in_thread(record_notification, "memory", body)
+        await webhooks.take("memory", body)
     await eventually(state_of(payment), PaymentState.CAPTURED)
     await eventually(saga_status(payment, "capture"), "completed")
+
+
+def hand_over_to_the_relay(message_id: str) -> None:
+    OutboxMessage.objects.filter(message_id=message_id).update(available_at=timezone.now())
 
 
 def captured_once() -> bool:
@@ -54,7 +59,9 @@ def before_the_answer(books: Books) -> Iterator[Callable[[], int]]:
         if point != "payments.answered":
             return
         for body in books.notifications():
-            record_notification("memory", body)
+            recorded = record_notification("memory", body)
+            if recorded.command is not None:
+                hand_over_to_the_relay(recorded.command.message_id)
         wait_until(nothing_is_left_to_apply, "the notification to be applied")
         moments += 1
 
@@ -80,7 +87,7 @@ async def test_told_again_and_again_and_backwards(back_end: None, payment: Payme
     for number in range(5):
         for body in reversed(books.notifications()):
             # The first time as it was, then in other bytes.
-            await in_thread(record_notification, "memory", body + b" " * number)
+            await webhooks.take("memory", body + b" " * number)
     await eventually(nothing_is_left_to_apply, True)
     assert await in_thread(states) == {State.APPLIED}
     assert await in_thread(state_of(payment)) == PaymentState.CAPTURED
@@ -92,7 +99,7 @@ async def test_captured_is_told_before_authorised(back_end: None, payment: Payme
     await pay(payment, "approve")
     await eventually(saga_status(payment), "completed")
     for body in reversed(books.notifications()):
-        await in_thread(record_notification, "memory", body)
+        await webhooks.take("memory", body)
         await eventually(nothing_is_left_to_apply, True)
     await eventually(state_of(payment), PaymentState.CAPTURED)
     assert await in_thread(states) == {State.APPLIED}
@@ -116,7 +123,7 @@ async def test_what_is_not_true_moves_neither_payment_nor_money(
     await paid(payment, books)
     before = await in_thread(balances)
     told = json.loads(books.notifications()[0]) | {"number": 99} | lie
-    await in_thread(record_notification, "memory", json.dumps(told).encode())
+    await webhooks.take("memory", json.dumps(told).encode())
     await eventually(nothing_is_left_to_apply, True)
     row = await in_thread(ProviderNotification.objects.latest, "pk")
     assert row.state == state

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from checkout import waiting
+from checkout import waiting, webhooks
 from checkout.challenge_token import token_for
 from checkout.database import in_thread
 from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
@@ -22,7 +22,6 @@ from checkout.models import (
 from checkout.operations import (
     create_payment,
     payment_view,
-    record_notification,
     return_from_challenge,
 )
 from checkout.providers.memory_books import Books
@@ -149,9 +148,9 @@ async def test_the_providers_notification_makes_the_capture_final(
     await pay(payment, "approve")
     await eventually(saga_status(payment), "completed")
     for body in books.notifications():
-        answer = await in_thread(record_notification, "memory", body)
+        answer = await webhooks.take("memory", body)
         assert answer.status == 200
-        await in_thread(record_notification, "memory", body)
+        await webhooks.take("memory", body)
     await eventually(lambda: Payment.objects.get(pk=payment.pk).state, PaymentState.CAPTURED)
     await eventually(LedgerEntry.objects.count, 4)
     assert await in_thread(ledger_balance) == 0

@@ -155,6 +155,17 @@ def test_sums_that_lack_more_than_it_leave_it_open(captured, order):
     assert mine.state == State.DONE
 
 
+def test_sums_that_lack_less_than_it_are_those_of_a_failure_that_nobody_has_told_yet(captured, order):
+    mine, other = refund(captured, 529), refund(captured, 300)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(529)
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+    is_said_to_have_failed(other)
+    assert inquire_operation(mine) == "approved"
+    assert inquire_operation(other) == "refused"
+
+
 @pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN])
 @pytest.mark.parametrize("sibling", [State.DONE, State.PENDING, State.REFUSED])
 def test_sums_that_still_lack_it_when_it_would_be_booked_confirm_that_it_failed(

@@ -65,7 +65,7 @@ _ENTRIES = {
         conf.authorisation_lifetime.total_seconds() + MARGIN_SECONDS,
     ),
 }
-_ONLY_AT_THE_START = ("retention", "reconciliation")
+_ONLY_AT_THE_START = ("retention", "reconciliation", "messages from the future")
 TIMERS = frozenset((*_ENTRIES, *_ONLY_AT_THE_START))
 
 

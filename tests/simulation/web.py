@@ -10,7 +10,7 @@ from checkout.conf import conf
 from checkout.errors import MessagingError
 from checkout.messaging.broker import Delivery
 from checkout.messaging.envelope import SEALED, SUBJECT, Envelope, Reply, encode_body
-from checkout.operations import Pending
+from checkout.operations import Pending, Recorded
 from tests.simulation.processes import Crash, Process
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ class Web:
                 crash_points.reached(point)
         except (Crash, OperationalError, InterfaceError) as error:
             raise Unanswered from error
-        if isinstance(result, Pending):
-            self.process.spawn(self._publish(result, sealed))
+        pending = result.command if isinstance(result, Recorded) else result
+        if isinstance(pending, Pending):
+            self.process.spawn(self._publish(pending, sealed))
         return result
 
     async def _publish(self, pending: Pending, sealed: str) -> None:
@@ -67,7 +68,7 @@ class Web:
         try:
             await self._broker.publish(
                 self._broker.topology.commands,
-                "checkout",
+                pending.service,
                 envelope,
                 timeout_seconds=conf.reply_budget_seconds,
             )

@@ -111,6 +111,7 @@ def _state_beyond_doubt(
 
     A sum that is more than all others can be is not without it. One that is less than what is certain with it
     is not with it: it has come back, or, if it was never seen done, has failed as soon as it would be booked.
+    A sum that is neither has another reason, of which we may hear yet.
     A last event that is a failure may be another's, unless there is no other.
     """
     others = known.without(mine.reference)
@@ -123,7 +124,7 @@ def _state_beyond_doubt(
         return State.DONE if result.kind == EventKind.REFUNDED and not others.entries else None
     if refunded > others.most and refunded >= with_it:
         return State.DONE if is_done or result.kind in BOOKED[Kind.REFUND] else None
-    is_missing = others.least <= refunded < with_it
+    is_missing = others.least <= refunded <= others.most and refunded < with_it
     is_the_last_word = is_only_one and result.kind == EventKind.REFUND_FAILED
     return State.REFUSED if is_missing and (is_done or is_the_last_word or _would_be_booked(mine)) else None
 

@@ -1,0 +1,73 @@
+"""What a process with a clock that is ahead has written goes out as soon as anything else."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from checkout.messaging.outbox import AbstractOutboxMessage, enqueue
+from checkout.messaging.relay import Relay
+from checkout.models import Attempt, OutboxMessage, Saga
+from checkout.timers.ahead import bring_into_the_present
+from tests.support.services import Greet
+
+pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
+HOURS = timedelta(hours=3)
+
+
+def written(monkeypatch: pytest.MonkeyPatch, ahead: timedelta, delay_seconds: float) -> AbstractOutboxMessage:
+    """By a process whose clock is so much ahead."""
+    now = timezone.now
+
+    def wrong() -> datetime:
+        return now() + ahead
+
+    with monkeypatch.context() as patch:
+        patch.setattr("checkout.messaging.outbox.timezone.now", wrong)
+        return enqueue(OutboxMessage, "greeter", "greet", Greet("you"), delay_seconds=delay_seconds)
+
+
+def taken() -> list[str]:
+    """What a relay would publish now."""
+    return [row.message_id for row in Relay(None, OutboxMessage).take()]  # type: ignore[arg-type]
+
+
+def test_what_was_for_now_is_published_now(monkeypatch: pytest.MonkeyPatch):
+    row = written(monkeypatch, HOURS, 0)
+    assert taken() == []
+    assert (bring_into_the_present(), bring_into_the_present()) == (1, 0)
+    assert taken() == [row.message_id]
+
+
+def test_what_was_for_later_is_published_that_much_later(monkeypatch: pytest.MonkeyPatch):
+    row = written(monkeypatch, HOURS, 600)
+    assert bring_into_the_present() == 1
+    row.refresh_from_db()
+    assert row.available_at - row.created_at == timedelta(seconds=600)
+    assert abs(timezone.now() - row.created_at) < timedelta(minutes=1)
+    assert taken() == []
+
+
+def test_what_is_dated_rightly_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch):
+    written(monkeypatch, timedelta(0), 600)
+    written(monkeypatch, -HOURS, 600)
+    assert bring_into_the_present() == 0
+
+
+def test_a_deadline_is_as_far_away_as_it_was_meant_to_be(attempt: Attempt):
+    now = timezone.now()
+    saga = Saga.objects.create(
+        kind="purchase", key="1", payment=attempt.payment, attempt=attempt, step="authorise"
+    )
+    Saga.objects.update(updated_at=now + HOURS, deadline_at=now + HOURS + timedelta(seconds=600))
+    assert (bring_into_the_present(), bring_into_the_present()) == (1, 0)
+    saga.refresh_from_db()
+    assert saga.deadline_at is not None
+    assert saga.deadline_at - saga.updated_at == timedelta(seconds=600)
+    assert abs(timezone.now() - saga.updated_at) < timedelta(minutes=1)
+
+
+def test_a_saga_of_another_time_that_waits_for_nothing_is_left_as_it_is(attempt: Attempt):
+    Saga.objects.create(kind="purchase", key="1", payment=attempt.payment, attempt=attempt, step="authorise")
+    Saga.objects.update(updated_at=timezone.now() + HOURS, status=Saga.Status.COMPLETED)
+    assert bring_into_the_present() == 0
