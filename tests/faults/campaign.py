@@ -103,7 +103,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         began = now()
         beside = [
             group.create_task(work)
-            for work in (keeper.run(), watch.run(), _tell_progress(crowd, diary, began))
+            for work in (keeper.run(), watch.run(), _tell_progress(crowd, keeper, diary, began))
         ]
         await crowd.send_in(WARM_UP)
         await crowd.thin_out(WARM_UP_SECONDS)
@@ -145,14 +145,15 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     return report
 
 
-async def _tell_progress(crowd: Crowd, diary: Diary, began: float) -> None:
+async def _tell_progress(crowd: Crowd, keeper: Keeper, diary: Diary, began: float) -> None:
     told = 0
     while True:
         await asyncio.sleep(PROGRESS_SECONDS)
         texts = [f"{each.number} {each.text}" for each in diary.injections[told:]]
         told += len(texts)
         line = f"{now() - began:6.0f} s  {crowd.started} payments, {crowd.present} under way"
-        print("; ".join([line, *texts]), file=sys.stderr, flush=True)
+        left = f"{len(keeper.missed)} crash points left"
+        print("; ".join([line, left, *texts]), file=sys.stderr, flush=True)
 
 
 async def _sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str, str]:
