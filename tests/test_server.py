@@ -75,6 +75,45 @@ async def test_a_request_with_a_large_body_behind_its_head_hears_it_too():
         await left.wait()
 
 
+async def test_requests_sent_without_waiting_are_answered_one_after_the_other():
+    async def name(scope, receive, send):
+        await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    async with serving(name) as (_, address), asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"".join(REQUEST.replace(b"/", b"/" + name, 1) for name in (b"a", b"b", b"c", b"d")))
+        answers = [(await reader.readuntil(b"\r\n\r\n/" + name))[-2:] for name in (b"a", b"b", b"c", b"d")]
+        assert answers == [b"/a", b"/b", b"/c", b"/d"]
+        writer.close()
+
+
+async def test_whoever_reads_slowly_gets_all_and_is_waited_for():
+    part, parts = b"0" * 65_536, 400
+    sent = 0
+
+    async def much(scope, receive, send):
+        nonlocal sent
+        headers = [(b"content-length", b"%d" % (len(part) * parts))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for number in range(parts):
+            await send({"type": "http.response.body", "body": part, "more_body": number + 1 < parts})
+            sent += 1
+
+    async with serving(much) as (_, address), asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(REQUEST)
+        await reader.readuntil(b"\r\n\r\n")
+        before = -1
+        while sent > before:  # until it stands still
+            before = sent
+            await asyncio.sleep(0.05)
+        assert sent < parts
+        assert len(await reader.readexactly(len(part) * parts)) == len(part) * parts
+        writer.close()
+
+
 async def test_a_request_on_its_way_is_answered_by_a_server_that_ends(server):
     running, address = server
     reader, writer = await asyncio.open_connection(*address)

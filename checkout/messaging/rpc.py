@@ -83,15 +83,20 @@ async def acall(
         if not broker.is_connected:
             async with asyncio.timeout(timeout_seconds):
                 await broker.first_attempt()
-        envelope = Envelope(
-            type=type,
-            body=encode_body(body),
-            message_id=message_id or new_message_id(),
-            correlation_id=correlation_id,
-            reply_to=broker.node.queue,
-            headers=_headers(timeout_seconds, subject, sealed, headers),
+        broker.post(
+            broker.topology.commands,
+            service,
+            # In no variable, which would keep it until the answer comes.
+            Envelope(
+                type=type,
+                body=encode_body(body),
+                message_id=message_id or new_message_id(),
+                correlation_id=correlation_id,
+                reply_to=broker.node.queue,
+                headers=_headers(timeout_seconds, subject, sealed, headers),
+            ),
+            on_end,
         )
-        broker.post(broker.topology.commands, service, envelope, on_end)
         if progress == "connecting":
             progress = "published"
         reply = await answer
