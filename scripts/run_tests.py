@@ -13,17 +13,26 @@ from scripts.services.process import ServiceError
 from scripts.with_services import report, run, services, stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
-# What starts programs of its own needs the machine to itself; the rest shares it.
-ALONE = (
+# These start programs of their own and mostly wait for them: two files at once, on any number of cores.
+WITH_PROGRAMS = (
     "tests/browser",
-    "tests/faults",
     "tests/flows/stack",
     "tests/sandbox/test_in_browser.py",
     "tests/test_scripts.py",
     "tests/tryout",
 )
-HALVES = (
-    ("--cov-report=", "-n", "auto", "--dist", "loadfile", *(f"--ignore={path}" for path in ALONE)),
+# The campaign needs the machine to itself.
+ALONE = ("tests/faults",)
+PARTS = (
+    (
+        "--cov-report=",
+        "-n",
+        "auto",
+        "--dist",
+        "loadfile",
+        *(f"--ignore={path}" for path in WITH_PROGRAMS + ALONE),
+    ),
+    ("--cov-append", "--cov-report=", "-n", "2", "--dist", "loadfile", *WITH_PROGRAMS),
     ("--cov-append", "--cov-report=term", *ALONE),
 )
 IN_CI = os.environ.get("CI") == "true"
@@ -37,7 +46,7 @@ def main() -> int:
     install_node_packages()
     try:
         with services(require=IN_CI) as environment:
-            runs = [sys.argv[1:]] if sys.argv[1:] else HALVES
+            runs = [sys.argv[1:]] if sys.argv[1:] else PARTS
             tested = max(test(environment, *arguments) for arguments in runs)
     except ServiceError as error:
         report(str(error))

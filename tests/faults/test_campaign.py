@@ -1,7 +1,7 @@
-"""The fault campaign as a test, in its short form; `make faults` goes on for longer.
+"""The fault campaign as a test: eight minutes at most. `make faults` goes on for longer.
 
-On two cores it makes about four payments a second while things break. Two minutes are too few for all faults
-and crash points: CAMPAIGN_PAYMENTS=3000 pytest tests/faults takes the time for them, 0 leaves it out.
+Two fast cores make 3,000 payments in them, with every fault and every crash point. A slower machine makes
+fewer, and may not come to all of these. CAMPAIGN_PAYMENTS says how many, however long that takes; 0: none.
 """
 
 import json
@@ -14,9 +14,9 @@ import pytest
 from tests.faults.injectors.table import BY_THE_SANDBOX, FAULTS, ROLLING_RESTART
 from tests.support.program import ROOT
 
-PAYMENTS = os.environ.get("CAMPAIGN_PAYMENTS", "400")
-IS_SHORT = "CAMPAIGN_PAYMENTS" not in os.environ
-SHORT = ("--at-most", "2")
+PAYMENTS = os.environ.get("CAMPAIGN_PAYMENTS", "3000")
+IS_BOUNDED = "CAMPAIGN_PAYMENTS" not in os.environ
+MINUTES_OF_FAULTS = "6"
 NUMBERS = {f"F{number}" for number in range(1, 26)}
 
 
@@ -33,9 +33,10 @@ def test_nothing_is_lost_or_done_twice_whatever_breaks(tmp_path):
     """It starts a RabbitMQ and a PostgreSQL of its own, since it kills them."""
     path = tmp_path / "report.json"
     command = [sys.executable, "-m", "tests.faults", "--payments", PAYMENTS, "--json", str(path)]
-    command += SHORT if IS_SHORT else ()
+    command += ["--at-most", MINUTES_OF_FAULTS] if IS_BOUNDED else []
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, f"{run.stdout[-20_000:]}\n{run.stderr[-5_000:]}"
     report = json.loads(path.read_text())
     assert report["faults_in_all"] >= 100
-    assert IS_SHORT or set(report["faults"]) == NUMBERS
+    if not IS_BOUNDED or report["payments"] >= int(PAYMENTS):
+        assert set(report["faults"]) == NUMBERS
