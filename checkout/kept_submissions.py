@@ -10,7 +10,7 @@ import structlog
 
 from checkout.errors import MessagingError
 from checkout.messaging.broker import get_broker
-from checkout.messaging.envelope import Envelope
+from checkout.messaging.envelope import SUBJECT, Envelope, encode_body
 from checkout.operations import Pending
 from checkout.operations.payment import CARD_GRACE_SECONDS
 
@@ -52,22 +52,28 @@ async def say_farewell() -> None:
 
 
 async def _publish_in_time(pending: Pending, sealed_card: str, until: float) -> None:
+    envelope = Envelope(
+        type=pending.type,
+        body=encode_body(pending.body),
+        message_id=pending.message_id,
+        headers={SUBJECT: pending.payment},
+    ).with_sealed(sealed_card)
     try:
         async with asyncio.timeout_at(until):
-            await _publish(pending.service, pending.envelope().with_sealed(sealed_card))
+            await _publish(envelope)
     except TimeoutError:
         log.warning("kept submission given up", payment=pending.payment)
     else:
         log.info("kept submission published", payment=pending.payment)
 
 
-async def _publish(service: str, envelope: Envelope) -> None:
+async def _publish(envelope: Envelope) -> None:
     broker = get_broker()
     while True:
         await broker.wait_connected()
         try:
             await broker.publish(
-                broker.topology.commands, service, envelope, timeout_seconds=PUBLISH_TIMEOUT_SECONDS
+                broker.topology.commands, "checkout", envelope, timeout_seconds=PUBLISH_TIMEOUT_SECONDS
             )
         except MessagingError as error:
             log.info("kept submission not published yet", payment=envelope.subject, reason=error.code)

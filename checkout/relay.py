@@ -18,6 +18,8 @@ from checkout.timers.retention import forget_old_messages
 from checkout.timers.timer import Timer
 from checkout.timers.unmatched import try_unmatched_again
 
+# For what hardly ever happens, and is not to wait for minutes.
+SOON_SECONDS = 5.0
 # For what is due after hours and days: how often to look, at most.
 SELDOM_SECONDS = 30.0
 
@@ -36,7 +38,7 @@ def _timers(stop: asyncio.Event) -> list[Timer]:
 
     return [
         Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds),
-        Timer("messages from the future", bring_into_the_present, conf.relay_poll_seconds),
+        Timer("messages from the future", bring_into_the_present, SOON_SECONDS),
         Timer("unmatched notifications", try_unmatched_again, conf.relay_poll_seconds),
         Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),
         Timer("expired authorisations", void_expired, _pace(conf.authorisation_lifetime.total_seconds())),

@@ -65,7 +65,7 @@ async def answer(
         return None
     try:
         told = await rpc.acall(
-            pending.service,
+            "checkout",
             pending.type,
             pending.body,
             timeout_seconds=budget_seconds,

@@ -8,7 +8,7 @@ from checkout import crash_points, operations, problems
 from checkout.database import in_thread
 from checkout.errors import MessagingError
 from checkout.messaging.broker import get_broker
-from checkout.operations import Pending
+from checkout.messaging.outbox import AbstractOutboxMessage
 from checkout.providers.base import Acknowledgement
 
 MAX_NOTIFICATION_BYTES = 65_536
@@ -42,20 +42,19 @@ async def take(account: str, body: bytes, *, sender: str = "") -> Acknowledgemen
     """Store a notification and publish the command to apply it; raises what ``record_notification`` does."""
     recorded = await in_thread(operations.record_notification, account, body, sender=sender)
     crash_points.reached("web.notification_stored")
-    if recorded.command is not None:
-        _publish(recorded.command)
+    if recorded.owed is not None:
+        _publish(recorded.owed)
     return recorded.acknowledgement
 
 
-def _publish(command: Pending) -> None:
-    """Without waiting, since the provider is not told what becomes of it: the relay has the row, too."""
+def _publish(owed: AbstractOutboxMessage) -> None:
+    """Without waiting, since the provider is not told what becomes of it. The relay publishes what is lost."""
 
     def on_end(error: MessagingError | None) -> None:
         if error is not None:
-            log.info("notification left to the relay", payment=command.payment, reason=error.code)
+            log.info("notification left to the relay", payment=owed.subject, reason=error.code)
 
-    broker = get_broker()
     try:
-        broker.post(broker.topology.commands, command.service, command.envelope(), on_end)
+        get_broker().post(owed.exchange, owed.routing_key, owed.envelope(), on_end)
     except MessagingError as error:
         on_end(error)

@@ -128,7 +128,7 @@ class Relay:
         return None
 
     def _note(self, rows: Sequence[AbstractOutboxMessage], errors: Sequence[Exception | None]) -> None:
-        now = timezone.now()
+        now = _clock_of(router.db_for_write(self._model))
         published = [row.pk for row, error in zip(rows, errors, strict=True) if error is None]
         self._model._default_manager.filter(pk__in=published).update(published_at=now)
         failed = []

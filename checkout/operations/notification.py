@@ -9,9 +9,8 @@ from django.db.models import F
 
 from checkout import commands
 from checkout.errors import ProviderAccountNotFound, ProviderMisconfigured, SenderNotAllowed
-from checkout.messaging.outbox import enqueue
+from checkout.messaging.outbox import AbstractOutboxMessage, enqueue
 from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
-from checkout.operations.payment import Pending
 from checkout.providers.base import Acknowledgement
 from checkout.providers.registry import get_provider
 from checkout.statements import Compiled, insert_unless_known
@@ -22,10 +21,10 @@ NETWORKS = "notification_networks"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What its provider is answered, and the command to apply it: None when it was known already."""
+    """What its provider is answered, and the command to apply it, owed: None when it was known already."""
 
     acknowledgement: Acknowledgement
-    command: Pending | None
+    owed: AbstractOutboxMessage | None
 
 
 def record_notification(account_code: str, body: bytes, *, sender: str = "") -> Recorded:
@@ -46,20 +45,20 @@ def record_notification(account_code: str, body: bytes, *, sender: str = "") -> 
     row = ProviderNotification(
         account=account, digest=hashlib.sha256(body).hexdigest(), body=provider.scrub(body)
     )
-    payment = parsed[0].order_code.rpartition("-")[0] if parsed else ""
+    owed = None
     with transaction.atomic():
-        command = _enqueue_command(row, payment) if insert_unless_known(row) else None
-        if command is None:
+        if insert_unless_known(row):
+            owed = enqueue(
+                OutboxMessage,
+                "payments",
+                "payments.apply_notification",
+                commands.ApplyNotification(notification=row.pk),
+                subject=parsed[0].order_code.rpartition("-")[0] if parsed else "",
+            )
+        else:
             known = ProviderNotification.objects.filter(account=account, digest=row.digest)
             known.update(copies=F("copies") + 1)
-    return Recorded(provider.acknowledgement(), command)
-
-
-def _enqueue_command(row: ProviderNotification, payment: str) -> Pending:
-    service, type = "payments", "payments.apply_notification"
-    body = commands.ApplyNotification(notification=row.pk)
-    owed = enqueue(OutboxMessage, service, type, body, subject=payment)
-    return Pending(payment=payment, type=type, body=body, message_id=owed.message_id, service=service)
+    return Recorded(provider.acknowledgement(), owed)
 
 
 _ACCOUNT = Compiled(lambda code: ProviderAccount.objects.filter(code=code))

@@ -12,7 +12,6 @@ from django.db import IntegrityError, transaction
 from checkout import commands
 from checkout.commands import Body
 from checkout.errors import DuplicateRequest, IllegalTransition, OperationRejected, PaymentNotFound
-from checkout.messaging.envelope import SUBJECT, Envelope, encode_body
 from checkout.messaging.outbox import enqueue
 from checkout.models import Attempt, Fact, Merchant, OutboxMessage, Payment, ProviderAccount
 from checkout.models.locking import locked_payment
@@ -29,7 +28,7 @@ CARD_GRACE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A command to ``service`` that somebody is about to publish.
+    """A command that somebody is about to publish and wait for.
 
     ``message_id`` names the outbox row that holds it, so that it counts once however often it is sent. It is
     empty for a mere question, which no row keeps.
@@ -39,16 +38,6 @@ class Pending:
     type: str
     body: Body
     message_id: str = ""
-    service: str = "checkout"
-
-    def envelope(self) -> Envelope:
-        """What is published of it, where nobody waits for an answer."""
-        return Envelope(
-            type=self.type,
-            body=encode_body(self.body),
-            message_id=self.message_id,
-            headers={SUBJECT: self.payment} if self.payment else {},
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

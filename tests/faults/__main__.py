@@ -27,7 +27,8 @@ def main() -> int:
     parser.add_argument("--logs", type=Path, help="keep the processes' logs there")
     options = parser.parse_args()
     try:
-        report = asyncio.run(_run(options), loop_factory=uvloop.new_event_loop)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            report = runner.run(_run(options))
     except (asyncio.CancelledError, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -18,7 +18,7 @@ PROVIDER_WAIT_SECONDS = 12
 SERVICE_WAIT_SECONDS = 20
 # As long as the product keeps a card that could not be published, see operations.payment.
 CARD_GRACE_SECONDS = 60
-# How far a clock is ahead at most. What its process writes for later, or for a relay, is due that much later.
+# How far a clock is ahead at most. The deadlines that its process writes pass that much later.
 FASTEST_CLOCK_SECONDS = 300
 # After the last fault: that, and the longest pause that the product makes by itself on a busy machine.
 QUIESCENCE_SECONDS = FASTEST_CLOCK_SECONDS + CARD_GRACE_SECONDS

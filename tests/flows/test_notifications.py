@@ -60,8 +60,8 @@ def before_the_answer(books: Books) -> Iterator[Callable[[], int]]:
             return
         for body in books.notifications():
             recorded = record_notification("memory", body)
-            if recorded.command is not None:
-                hand_over_to_the_relay(recorded.command.message_id)
+            if recorded.owed is not None:
+                hand_over_to_the_relay(recorded.owed.message_id)
         wait_until(nothing_is_left_to_apply, "the notification to be applied")
         moments += 1
 

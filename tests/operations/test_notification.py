@@ -36,10 +36,9 @@ def test_it_is_stored_once_and_acknowledged_each_time(account: ProviderAccount):
     first, *again = [record_notification("twin", BODY) for _ in range(3)]
     assert {recorded.acknowledgement.status for recorded in (first, *again)} == {200}
     assert ProviderNotification.objects.get().copies == 3
-    assert [recorded.command for recorded in again] == [None, None]
+    assert [recorded.owed for recorded in again] == [None, None]
     row = OutboxMessage.objects.get()
-    assert first.command is not None
-    assert first.command.message_id == row.message_id
+    assert first.owed == row
     assert (row.type, row.subject) == ("payments.apply_notification", "pay_1")
 
 

@@ -155,6 +155,18 @@ def test_sums_that_lack_more_than_it_leave_it_open(captured, order):
     assert mine.state == State.DONE
 
 
+def test_sums_that_an_open_refund_explains_as_well_as_it_does_leave_it_open(captured, order):
+    mine, _, pending = refund(captured, 500), refund(captured, 300), refund(captured, 200, State.PENDING)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(500)  # of which the second may have come back, and nobody has told us
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+    pending.state = State.REFUSED
+    pending.save()
+    order.refunded = gbp(300)
+    assert inquire_operation(mine) == "refused"
+
+
 def test_sums_that_lack_less_than_it_are_those_of_a_failure_that_nobody_has_told_yet(captured, order):
     mine, other = refund(captured, 529), refund(captured, 300)
     is_said_to_have_failed(mine)

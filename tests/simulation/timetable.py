@@ -1,8 +1,8 @@
 """When the relay's timers next have something to do: lets the loop jump over polls that would find nothing.
 
-By the names of the relay's tasks. Two have no moment on purpose: old messages are forgotten after a month,
-which no schedule lasts, and the books are compared at the end of each instead of every virtual hour. Both
-happen when a relay starts, as soon as there is anything to look at.
+By the names of the relay's tasks. Three have no moment on purpose: old messages are forgotten after a month,
+which no schedule lasts, the books are compared at the end of each instead of every virtual hour, and all
+clocks are one. They happen when a relay starts, as soon as there is anything to look at.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from django.conf import settings
 
 from checkout.conf import conf
 from checkout.messaging.relay import Relay
-from checkout.relay import SELDOM_SECONDS
+from checkout.relay import SELDOM_SECONDS, SOON_SECONDS
 from tests.simulation.clock import Clock
 from tests.simulation.database.base import DatabaseWrapper
 
-INTERVALS: tuple[float, ...] = (settings.CHECKOUT_RELAY_POLL_SECONDS, SELDOM_SECONDS)
+INTERVALS: tuple[float, ...] = (settings.CHECKOUT_RELAY_POLL_SECONDS, SOON_SECONDS, SELDOM_SECONDS)
 MARGIN_SECONDS = 1e-3
 
 _ABANDONED = """

@@ -1,5 +1,6 @@
 """The web: requests of shoppers, staff and the provider, each in a process that may die under it."""
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +11,7 @@ from checkout.conf import conf
 from checkout.errors import MessagingError
 from checkout.messaging.broker import Delivery
 from checkout.messaging.envelope import SEALED, SUBJECT, Envelope, Reply, encode_body
+from checkout.messaging.outbox import AbstractOutboxMessage
 from checkout.operations import Pending, Recorded
 from tests.simulation.processes import Crash, Process
 
@@ -44,10 +46,18 @@ class Web:
                 crash_points.reached(point)
         except (Crash, OperationalError, InterfaceError) as error:
             raise Unanswered from error
-        pending = result.command if isinstance(result, Recorded) else result
-        if isinstance(pending, Pending):
-            self.process.spawn(self._publish(pending, sealed))
+        if isinstance(result, Pending):
+            self.process.spawn(self._publish(result, sealed))
+        elif isinstance(result, Recorded) and result.owed is not None:
+            self.process.spawn(self._pass_on(result.owed))
         return result
+
+    async def _pass_on(self, owed: AbstractOutboxMessage) -> None:
+        """Publish a committed command that nobody waits for (``webhooks.take``)."""
+        with contextlib.suppress(MessagingError):
+            await self._broker.publish(
+                owed.exchange, owed.routing_key, owed.envelope(), timeout_seconds=conf.reply_budget_seconds
+            )
 
     async def _publish(self, pending: Pending, sealed: str) -> None:
         """Publish a committed command with its secret (``waiting.answer``)."""
@@ -68,7 +78,7 @@ class Web:
         try:
             await self._broker.publish(
                 self._broker.topology.commands,
-                pending.service,
+                "checkout",
                 envelope,
                 timeout_seconds=conf.reply_budget_seconds,
             )

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from checkout.messaging.outbox import AbstractOutboxMessage, enqueue
 from checkout.messaging.relay import Relay
-from checkout.models import Attempt, OutboxMessage, Saga
+from checkout.models import OutboxMessage
 from checkout.timers.ahead import bring_into_the_present
 from tests.support.services import Greet
 
@@ -51,23 +51,4 @@ def test_what_was_for_later_is_published_that_much_later(monkeypatch: pytest.Mon
 def test_what_is_dated_rightly_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch):
     written(monkeypatch, timedelta(0), 600)
     written(monkeypatch, -HOURS, 600)
-    assert bring_into_the_present() == 0
-
-
-def test_a_deadline_is_as_far_away_as_it_was_meant_to_be(attempt: Attempt):
-    now = timezone.now()
-    saga = Saga.objects.create(
-        kind="purchase", key="1", payment=attempt.payment, attempt=attempt, step="authorise"
-    )
-    Saga.objects.update(updated_at=now + HOURS, deadline_at=now + HOURS + timedelta(seconds=600))
-    assert (bring_into_the_present(), bring_into_the_present()) == (1, 0)
-    saga.refresh_from_db()
-    assert saga.deadline_at is not None
-    assert saga.deadline_at - saga.updated_at == timedelta(seconds=600)
-    assert abs(timezone.now() - saga.updated_at) < timedelta(minutes=1)
-
-
-def test_a_saga_of_another_time_that_waits_for_nothing_is_left_as_it_is(attempt: Attempt):
-    Saga.objects.create(kind="purchase", key="1", payment=attempt.payment, attempt=attempt, step="authorise")
-    Saga.objects.update(updated_at=timezone.now() + HOURS, status=Saga.Status.COMPLETED)
     assert bring_into_the_present() == 0

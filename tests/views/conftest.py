@@ -1,6 +1,6 @@
 """Pages of the whole application, with the back end of the flow tests behind them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -28,8 +28,8 @@ def checkout(client: AsgiClient, payment: Payment) -> Checkout:
 
 
 @pytest.fixture
-def lose_queries(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Model]], None]:
-    """Let every query of a model fail from now on, as a lost connection does."""
+def lose_queries(transactional_db: None) -> Iterator[Callable[[type[Model]], None]]:
+    """Let every query of a model fail until the end of the test, as a lost connection does."""
     execute = CursorWrapper.execute
 
     def lose(model: type[Model]) -> None:
@@ -38,6 +38,7 @@ def lose_queries(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Model]], Non
                 raise OperationalError("connection lost")
             return execute(cursor, sql, *arguments)
 
-        monkeypatch.setattr(CursorWrapper, "execute", lost)
+        patch.setattr(CursorWrapper, "execute", lost)
 
-    return lose
+    with pytest.MonkeyPatch.context() as patch:
+        yield lose

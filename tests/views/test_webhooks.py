@@ -3,10 +3,15 @@
 import json
 
 import pytest
+from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.database import in_thread
+from checkout.messaging.broker import close_brokers, get_broker
+from checkout.messaging.memory_server import MemoryServer
 from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
 from checkout.providers.memory_books import Books
+from tests.support.brokers import Inbox
 
 PATH = "/notifications/memory/"
 
@@ -40,6 +45,26 @@ async def test_the_acknowledgement_is_the_one_the_provider_expects(books: Books,
     assert answer.set_cookies == []
     assert await stored() == 1
     assert await in_thread(OutboxMessage.objects.count) == 1
+
+
+async def test_the_command_to_apply_it_is_published_at_once_and_without_a_relay(books, client, body):
+    broker, inbox = get_broker(), Inbox()
+    await broker.start()
+    queue = broker.topology.service_queue("payments")
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=1)
+    await client.post(PATH, body)
+    delivery = await inbox.next()
+    owed = await in_thread(OutboxMessage.objects.get)
+    assert delivery.envelope == owed.envelope()
+    assert owed.available_at > timezone.now()  # so that no relay has it meanwhile
+    await close_brokers()
+
+
+async def test_one_that_comes_while_the_broker_is_away_is_left_to_the_relay(books, client, body):
+    MemoryServer.at(conf.broker_url).stop()
+    assert (await client.post(PATH, body)).status == 200
+    assert await in_thread(OutboxMessage.objects.filter(published_at=None).count) == 1
 
 
 async def test_a_repeat_gets_the_same_and_counts_once(books, client, body):

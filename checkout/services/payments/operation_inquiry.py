@@ -109,9 +109,9 @@ def _state_beyond_doubt(
 ) -> str | None:
     """Return what the provider's answer says of a refund that is said to have failed; None while it is open.
 
-    A sum that is more than all others can be is not without it. One that is less than what is certain with it
-    is not with it: it has come back, or, if it was never seen done, has failed as soon as it would be booked.
-    A sum that is neither has another reason, of which we may hear yet.
+    A sum that is more than all others can be is not without it. One that is what the others come to, and
+    less than what is certain with it, is not with it: it has come back, or, if it was never seen done, has
+    failed as soon as it would be booked. Any other sum may have another reason, of which we may hear yet.
     A last event that is a failure may be another's, unless there is no other.
     """
     others = known.without(mine.reference)
@@ -124,7 +124,8 @@ def _state_beyond_doubt(
         return State.DONE if result.kind == EventKind.REFUNDED and not others.entries else None
     if refunded > others.most and refunded >= with_it:
         return State.DONE if is_done or result.kind in BOOKED[Kind.REFUND] else None
-    is_missing = others.least <= refunded <= others.most and refunded < with_it
+    is_without_it = others.least == others.most or refunded < mine.minor
+    is_missing = others.least <= refunded <= others.most and refunded < with_it and is_without_it
     is_the_last_word = is_only_one and result.kind == EventKind.REFUND_FAILED
     return State.REFUSED if is_missing and (is_done or is_the_last_word or _would_be_booked(mine)) else None
 
