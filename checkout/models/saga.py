@@ -9,7 +9,7 @@ from checkout.models.payment import Attempt, Payment
 
 
 class Saga(models.Model):
-    """Where a flow stands. Its only writer is the orchestrator, with the row locked."""
+    """Where a flow stands. Only the orchestrator moves it, with the row locked."""
 
     class Status(models.TextChoices):
         RUNNING = "running"
