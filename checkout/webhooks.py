@@ -48,7 +48,7 @@ async def take(account: str, body: bytes, *, sender: str = "") -> Acknowledgemen
 
 
 def _publish(owed: AbstractOutboxMessage) -> None:
-    """Without waiting, since the provider is not told what becomes of it. The relay publishes what is lost."""
+    """Without waiting: the provider is not told what becomes of it. The relay publishes what is lost."""
 
     def on_end(error: MessagingError | None) -> None:
         if error is not None:
