@@ -83,9 +83,11 @@ class HeldRequestHandler(ASGIHandler):
             await self.send_response(cast(HttpResponseBase, refusal), send)
             return
         request._body = body  # which Django would copy out of a stream otherwise
+        del message  # what is in a variable here is kept until the answer comes
         watch = _Watch(scope, receive)
         try:
-            await self._answer(request, send)
+            response = await self.get_response_async(request)
+            await _send(response, request, send)
         except asyncio.CancelledError:
             # Somebody else, the server for one, may have cancelled this task in the same moment.
             if not watch.has_left or watch.task.uncancel():
@@ -93,18 +95,18 @@ class HeldRequestHandler(ASGIHandler):
         finally:
             watch.end()
 
-    async def _answer(self, request: HttpRequest, send: Send) -> None:
-        """Send what the view answers, with the headers that every response has."""
-        response = await self.get_response_async(request)
-        content = response.content
-        response.headers.setdefault("Content-Length", str(len(content)))
-        headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
-        for cookie in response.cookies.values():
-            headers.append((b"Set-Cookie", cookie.OutputString().encode("ascii")))
-        headers += encoded_headers(request, response)
-        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
-        request.close()
+
+async def _send(response: HttpResponse, request: HttpRequest, send: Send) -> None:
+    """Send what the view answers, with the headers that every response has."""
+    content = response.content
+    response.headers.setdefault("Content-Length", str(len(content)))
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
+    for cookie in response.cookies.values():
+        headers.append((b"Set-Cookie", cookie.OutputString().encode("ascii")))
+    headers += encoded_headers(request, response)
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+    request.close()
 
 
 def _unreachable(request: HttpRequest) -> HttpResponseBase:

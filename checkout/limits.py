@@ -52,7 +52,7 @@ class BodyLimit:
             return
         if REFUSED in scope:
             send = _closing(send)
-        await self._application(scope, _replay(body, receive), send)
+        await self._application(scope, _Replay(body, receive), send)
 
     async def _body_of(self, scope: Scope, receive: Receive) -> bytes | None:
         """Return the body, None when the client leaves before its end."""
@@ -97,18 +97,22 @@ def _declared_length(scope: Scope) -> int | None:
     return 0
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give the body once and then nothing but the news that the client has left."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+class _Replay:
+    """Gives the body once and then nothing but the news that the client has left. A closure weighs more."""
 
-    async def replay() -> Message:
-        while not messages:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return message
-        return messages.pop()
+    __slots__ = ("_message", "_receive")
 
-    return replay
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._message: Message | None = {"type": "http.request", "body": body, "more_body": False}
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._message is not None:
+            message, self._message = self._message, None
+            return message
+        while (message := await self._receive())["type"] != "http.disconnect":
+            pass
+        return message
 
 
 def _closing(send: Send) -> Send:

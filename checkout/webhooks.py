@@ -2,7 +2,6 @@
 
 import structlog
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
 
 from checkout import crash_points, operations, problems
 from checkout.database import in_thread
@@ -10,6 +9,7 @@ from checkout.errors import MessagingError
 from checkout.messaging.broker import get_broker
 from checkout.messaging.outbox import AbstractOutboxMessage
 from checkout.providers.base import Acknowledgement
+from checkout.security import csrf_exempt
 
 MAX_NOTIFICATION_BYTES = 65_536
 

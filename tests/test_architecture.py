@@ -153,8 +153,9 @@ def test_only_providers_and_issuers_may_post_without_a_csrf_token():
         if isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         and any("csrf_exempt" in ast.unparse(decorator) for decorator in definition.decorator_list)
     }
-    mentions = sum(module.source.count("csrf_exempt") for module in PRODUCT)
-    imports = sum(name.endswith(".csrf_exempt") for module in PRODUCT for name in module.imports)
+    others = [module for module in PRODUCT if module.part != "security"]  # where it is defined
+    mentions = sum(module.source.count("csrf_exempt") for module in others)
+    imports = sum(name.endswith(".csrf_exempt") for module in others for name in module.imports)
     # The page for addresses that are not ours does nothing that could be forged.
     assert exempt == {"views.challenge_return", "webhooks.receive", "views.no_such_page"}
     assert mentions == len(exempt) + imports, "exempt by decorator only, where it is seen"

@@ -2,11 +2,11 @@
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
 
 from checkout import problems
 from checkout.conf import conf
 from checkout.messaging import rpc
+from checkout.security import csrf_exempt
 from checkout.views.page import page
 
 

@@ -53,6 +53,10 @@ class Replies:
         if future is not None and not future.done():
             future.set_exception(error)
 
+    def time_out(self, correlation_id: str) -> None:
+        """End a wait with ``TimeoutError``, unless it has ended."""
+        self.fail(correlation_id, TimeoutError())
+
     def fail_all(self, error: Callable[[], Exception]) -> None:
         """End every wait."""
         for correlation_id in list(self._waiting):

@@ -78,7 +78,7 @@ async def acall(
 
     # The end of the time and the reply meet in one future: whichever comes first is what the caller gets.
     loop = asyncio.get_running_loop()
-    timer = loop.call_later(timeout_seconds, replies.fail, correlation_id, TimeoutError())
+    timer = loop.call_later(timeout_seconds, replies.time_out, correlation_id)
     try:
         if not broker.is_connected:
             async with asyncio.timeout(timeout_seconds):

@@ -2,7 +2,6 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.csrf import csrf_exempt
 
 from checkout import operations, problems
 from checkout.conf import conf
@@ -11,7 +10,7 @@ from checkout.errors import IllegalTransition
 from checkout.forms import ReturnForm
 from checkout.operations import ChallengePage, PaymentView
 from checkout.pages import CHALLENGE, page_of, path_of
-from checkout.security import content_security
+from checkout.security import content_security, csrf_exempt
 from checkout.views.page import page, see_other
 from checkout.waiting import commit_and_answer
 

@@ -4,10 +4,10 @@ import sys
 
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.urls import Resolver404, resolve
-from django.views.decorators.csrf import csrf_exempt
 
 from checkout import problems
 from checkout.outage import unavailable
+from checkout.security import csrf_exempt
 
 
 @csrf_exempt  # nothing can be forged where nothing is done, and a program would look for a form
