@@ -119,3 +119,8 @@ def let_settle(attempt: Attempt) -> None:
     for call in attempt.provider_calls.all():
         call.started_at -= conf.settling_time * 2
         call.save(update_fields=["started_at"])
+
+
+def settle(operation: Operation, state: str) -> None:
+    operation.state = state
+    operation.save()

@@ -21,7 +21,7 @@ from checkout.providers import memory
 from checkout.providers.base import EventKind, ProviderResult
 from checkout.providers.memory_books import Books, Order
 from checkout.services import payments
-from tests.services.asking import authorise, inquire_operation, operation_on
+from tests.services.asking import authorise, inquire_operation, operation_on, settle
 from tests.services.delivering import Delivered, command, deliver
 
 pytestmark = pytest.mark.django_db
@@ -47,11 +47,6 @@ def made(attempt: Attempt, kind: str, minor: int, state: str = State.DONE) -> Op
     operation = operation_on(attempt, kind, minor)
     settle(operation, state)
     return operation
-
-
-def settle(operation: Operation, state: str) -> None:
-    operation.state = state
-    operation.save()
 
 
 def refund(attempt: Attempt, minor: int, state: str = State.DONE) -> Operation:

@@ -6,18 +6,13 @@ from checkout.commands import StartOperation
 from checkout.models import Attempt, LedgerEntry, Operation, Payment, Saga
 from checkout.services import checkout
 from checkout.states import PaymentState
-from tests.services.asking import authorise, operation_on
+from tests.services.asking import authorise, operation_on, settle
 from tests.services.delivering import command, deliver
 from tests.services.replying import answered, notified
 
 pytestmark = pytest.mark.django_db
 CAPTURE, REFUND = Operation.Kind.CAPTURE, Operation.Kind.REFUND
 State = Operation.State
-
-
-def settle(operation: Operation, state: str) -> None:
-    operation.state = state
-    operation.save()
 
 
 def finished(attempt: Attempt, minor: int = 529) -> tuple[Operation, Saga]:

@@ -124,8 +124,8 @@ def _state_beyond_doubt(
         return State.DONE if result.kind == EventKind.REFUNDED and not others.entries else None
     if refunded > others.most and refunded >= with_it:
         return State.DONE if is_done or result.kind in BOOKED[Kind.REFUND] else None
-    is_without_it = others.least == others.most or refunded < mine.minor
-    is_missing = others.least <= refunded <= others.most and refunded < with_it and is_without_it
+    is_explained = others.least <= refunded <= others.most
+    is_missing = is_explained and (others.least == others.most or refunded < mine.minor)
     is_the_last_word = is_only_one and result.kind == EventKind.REFUND_FAILED
     return State.REFUSED if is_missing and (is_done or is_the_last_word or _would_be_booked(mine)) else None
 

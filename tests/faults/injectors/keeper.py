@@ -20,7 +20,8 @@ END_SECONDS = 30
 ORDERLY = (0, -signal.SIGTERM)
 # The longest way to a crash point, in passes, in the short form.
 LONGEST_WAY = 25
-SHORTER_WAYS = {"web.": LONGEST_WAY, "relay.": 8}
+# These pass few of their points, and every other death lets the way begin anew.
+SHORTER_WAYS = {"web": LONGEST_WAY, "relay": 8}
 # What is passed too seldom for a way.
 SELDOM = ("timers.", "dead_letters.")
 # How often a process dies again at the very next pass: what was redelivered crashes it a second time.
@@ -190,8 +191,7 @@ def _visits(points: list[str], random: Random, rounds: int, longest_way: int) ->
         for point in sorted(random.sample(points, len(points)), key=lambda point: point.startswith(SELDOM)):
             is_seldom = point.startswith(SELDOM)
             passes = 1 if is_seldom else random.randint(2, longest_way)
-            # These pass few of their points, and every other death lets the way begin anew.
-            passes = min([passes, *(most for start, most in SHORTER_WAYS.items() if point.startswith(start))])
+            passes = min(passes, SHORTER_WAYS.get(point.partition(".")[0], passes))
             visits.append(f"{point}:{passes}")
             if not is_seldom and random.random() < AT_ONCE_AGAIN:
                 visits.append(f"{point}:1")

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(
 
 KEPT = "SELECT copies, service, headers::text FROM checkout_deadletter WHERE requeued_at IS NULL"
 NOT_REFUNDED = "SELECT 1 FROM checkout_operation WHERE kind = 'refund' AND state <> 'done'"
-CAPTURE = "SELECT 1 FROM checkout_payment WHERE reference = %s AND state = 'captured'"
+CAPTURED = "SELECT 1 FROM checkout_payment WHERE reference = %s AND state = 'captured'"
 
 
 def test_poison_is_put_aside_with_others_going_on_and_dies_again_when_it_is_sent_again(start_stack):
@@ -71,7 +71,7 @@ def pays(stack):
 
 
 def is_told(stack, shopper) -> bool:
-    return bool(rows(stack, CAPTURE, shopper.reference))
+    return bool(rows(stack, CAPTURED, shopper.reference))
 
 
 def publish_poison(stack) -> None:
