@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from statistics import median, quantiles
 from typing import Any
 
+import uvloop
 from django.utils.module_loading import import_string
 
 MEMBERS = 1_000
@@ -130,4 +131,6 @@ async def main(dotted: str, config: str, *sender: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    # The event loop of a web process under uvicorn, for both layers.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(*sys.argv[1:]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -77,6 +77,10 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self._prefix = prefix
         # A layer that leaves the bounds as they are, such as the one that replies arrive by, sets none.
         self._has_bounds = bool(channel_capacity) or (capacity, expiry, group_expiry) != DEFAULT_BOUNDS
+
+    def require_valid_channel_name(self, name: str, receive: bool = False) -> bool:
+        """See BaseChannelLayer; raises TypeError."""
+        return _require_valid_channel_name(name, receive)
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """A name that only this process receives on."""
@@ -175,7 +179,7 @@ class Traffic:
             return True
         if envelope.type == TO_CHANNEL:
             channel = str(envelope.headers.get(CHANNEL, ""))
-            self.local.put(_local_part(channel), envelope.body, self._capacity_of(channel))
+            self.local.put(_place(channel)[1], envelope.body, self._capacity_of(channel))
             return True
         return self._take_foreign(envelope)
 
@@ -192,9 +196,9 @@ class Traffic:
         return self.local.put(channel, _encode(message), self._capacity_of(channel))
 
     async def send(self, channel: str, body: bytes) -> None:
-        boot_id = _boot_id(channel)
+        boot_id, name = _place(channel)
         if boot_id == self.broker.node.boot_id:
-            if not self.local.put(_local_part(channel), body, self._capacity_of(channel)):
+            if not self.local.put(name, body, self._capacity_of(channel)):
                 raise ChannelFull(channel)
         elif boot_id:
             queue = f"{self.broker.topology.prefix}.node.{boot_id}"
@@ -202,13 +206,14 @@ class Traffic:
         else:
             await self._send_shared(channel, body)
 
-    async def receive(self, channel: str) -> bytes:
-        boot_id = _boot_id(channel)
+    def receive(self, channel: str) -> Coroutine[Any, Any, bytes]:
+        # No coroutine of its own: a group wakes all of its readers at once.
+        boot_id, name = _place(channel)
         if boot_id == self.broker.node.boot_id:
-            return await self.local.get(_local_part(channel))
+            return self.local.get(name)
         if boot_id:
             raise ValueError(f"{channel} belongs to another process")
-        return await self._receive_shared(channel)
+        return self._receive_shared(channel)
 
     async def group_send(self, group: str, body: bytes) -> None:
         self._put_to_members(group, body)
@@ -229,8 +234,9 @@ class Traffic:
 
     def _put_to_members(self, group: str, body: bytes) -> None:
         for channel in self.members.of(group):
-            if _boot_id(channel) == self.broker.node.boot_id:
-                self.local.put(_local_part(channel), body, self._capacity_of(channel))
+            boot_id, name = _place(channel)
+            if boot_id == self.broker.node.boot_id:
+                self.local.put(name, body, self._capacity_of(channel))
             else:
                 task = asyncio.get_running_loop().create_task(self._forward(channel, body))
                 self._forwarding.add(task)
@@ -299,13 +305,15 @@ def _to_channel(channel: str, body: bytes) -> Envelope:
     return Envelope(type=TO_CHANNEL, body=body, content_type=MSGPACK, headers={CHANNEL: channel})
 
 
-# A group's members are asked for theirs with every message to it.
+# The same names are asked for with every message.
 @lru_cache(maxsize=16_384)
-def _boot_id(channel: str) -> str:
+def _place(channel: str) -> tuple[str, str]:
+    """Return the boot id of the process that alone reads the channel, if any, and its name there."""
     match = _OF_A_PROCESS.search(channel)
-    return match.group(1) if match else ""
+    return match.group(1) if match else "", channel.partition("!")[2]
 
 
 @lru_cache(maxsize=16_384)
-def _local_part(channel: str) -> str:
-    return channel.partition("!")[2]
+def _require_valid_channel_name(name: str, receive: bool) -> bool:
+    is_valid: bool = BaseChannelLayer().require_valid_channel_name(name, receive)
+    return is_valid

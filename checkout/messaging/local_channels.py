@@ -7,111 +7,122 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class _Mailbox:
-    """There are messages or readers, never both for longer than a reader takes to wake up."""
+class _Unread:
+    """Messages that nobody has read yet, each with the loop's time at which it expires."""
 
-    messages: deque[tuple[float, bytes]] = field(default_factory=deque)  # (loop time of expiry, message)
-    readers: deque[asyncio.Future[bytes]] = field(default_factory=deque)
+    messages: deque[tuple[float, bytes]] = field(default_factory=deque)
     timer: asyncio.TimerHandle | None = None
 
 
 class LocalChannels:
     """Messages by channel, as encoded bytes. A channel without messages and readers takes no memory.
 
-    Used on one event loop only. ``expiry_seconds`` is how long an unread message is kept.
+    A channel has messages or readers, never both for longer than a reader takes to wake up. Used on one event
+    loop only. ``expiry_seconds`` is how long an unread message is kept.
     """
 
     def __init__(self, expiry_seconds: float) -> None:
         self.expiry_seconds = expiry_seconds
-        self._boxes: dict[str, _Mailbox] = {}
+        self._unread: dict[str, _Unread] = {}
+        # Mostly one for each channel, and waked by the thousand at once when a group is told something.
+        self._readers: dict[str, list[asyncio.Future[bytes]]] = {}
         self._loop = asyncio.get_running_loop()
 
     def put(self, channel: str, message: bytes, capacity: int) -> bool:
         """Whether there was room for the message."""
-        box = self._boxes.get(channel)
-        if box is None:
-            box = self._boxes[channel] = _Mailbox()
-        elif self._hand_over(box, message):
+        if channel in self._readers and self._hand_over(channel, message):
             return True
-        self._drop_expired(box)
-        if len(box.messages) >= capacity:
+        unread = self._unread_of(channel)
+        self._drop_expired(unread)
+        if len(unread.messages) >= capacity:
+            self._forget_if_empty(channel, unread)
             return False
-        box.messages.append((self._loop.time() + self.expiry_seconds, message))
-        self._watch_expiry(channel, box)
+        unread.messages.append((self._loop.time() + self.expiry_seconds, message))
+        self._watch_expiry(channel, unread)
         return True
 
     async def get(self, channel: str) -> bytes:
         """The channel's oldest message, waiting for one; a cancelled wait loses none."""
-        box = self._boxes.get(channel)
-        if box is None:
-            box = self._boxes[channel] = _Mailbox()
-        try:
-            self._drop_expired(box)
-            if box.messages:
-                return box.messages.popleft()[1]
-            reader = self._loop.create_future()
-            box.readers.append(reader)
-            try:
-                message: bytes = await reader
+        if (unread := self._unread.get(channel)) is not None:
+            self._drop_expired(unread)
+            message = unread.messages.popleft()[1] if unread.messages else None
+            self._forget_if_empty(channel, unread)
+            if message is not None:
                 return message
-            except asyncio.CancelledError:
-                if reader.cancelled():
-                    # A message that came in this same moment has passed it over already.
-                    with suppress(ValueError):
-                        box.readers.remove(reader)
-                else:
-                    self._give_back(channel, reader.result())
-                raise
-        finally:
-            self._forget_if_idle(channel, box)
+        reader: asyncio.Future[bytes] = self._loop.create_future()
+        self._readers.setdefault(channel, []).append(reader)
+        try:
+            return await reader
+        except asyncio.CancelledError:
+            if reader.cancelled():
+                self._forget_reader(channel, reader)
+            else:
+                self._give_back(channel, reader.result())
+            raise
 
     def has(self, channel: str) -> bool:
         """Whether somebody reads the channel, or it holds messages."""
-        return channel in self._boxes
+        return channel in self._readers or channel in self._unread
 
     def clear(self) -> None:
         """Drop all messages; readers go on waiting."""
-        for channel, box in list(self._boxes.items()):
-            box.messages.clear()
-            self._forget_if_idle(channel, box)
+        for channel, unread in list(self._unread.items()):
+            unread.messages.clear()
+            self._forget_if_empty(channel, unread)
 
-    @staticmethod
-    def _hand_over(box: _Mailbox, message: bytes) -> bool:
-        while box.readers:
-            reader = box.readers.popleft()
+    def _hand_over(self, channel: str, message: bytes) -> bool:
+        readers = self._readers[channel]
+        is_taken = False
+        while readers and not is_taken:
+            reader = readers.pop(0)
             if not reader.done():
                 reader.set_result(message)
-                return True
-        return False
+                is_taken = True
+        if not readers:
+            del self._readers[channel]
+        return is_taken
 
     def _give_back(self, channel: str, message: bytes) -> None:
         """A reader was cancelled in the moment in which it got this: another one has it, or the next."""
-        box = self._boxes.get(channel)
-        if box is None:
-            box = self._boxes[channel] = _Mailbox()
-        if not self._hand_over(box, message):
-            box.messages.appendleft((self._loop.time() + self.expiry_seconds, message))
-            self._watch_expiry(channel, box)
+        if channel in self._readers and self._hand_over(channel, message):
+            return
+        unread = self._unread_of(channel)
+        unread.messages.appendleft((self._loop.time() + self.expiry_seconds, message))
+        self._watch_expiry(channel, unread)
 
-    def _drop_expired(self, box: _Mailbox) -> None:
-        while box.messages and box.messages[0][0] <= self._loop.time():
-            box.messages.popleft()
+    def _forget_reader(self, channel: str, reader: "asyncio.Future[bytes]") -> None:
+        readers = self._readers.get(channel, [])
+        # A message that came in this same moment has passed it over already.
+        with suppress(ValueError):
+            readers.remove(reader)
+        if not readers:
+            self._readers.pop(channel, None)
 
-    def _watch_expiry(self, channel: str, box: _Mailbox) -> None:
-        if box.timer is None:
-            box.timer = self._loop.call_later(self.expiry_seconds, self._expire, channel)
+    def _unread_of(self, channel: str) -> _Unread:
+        unread = self._unread.get(channel)
+        if unread is None:
+            unread = self._unread[channel] = _Unread()
+        return unread
+
+    def _drop_expired(self, unread: _Unread) -> None:
+        while unread.messages and unread.messages[0][0] <= self._loop.time():
+            unread.messages.popleft()
+
+    def _watch_expiry(self, channel: str, unread: _Unread) -> None:
+        if unread.timer is None:
+            unread.timer = self._loop.call_later(self.expiry_seconds, self._expire, channel)
 
     def _expire(self, channel: str) -> None:
-        box = self._boxes[channel]
-        box.timer = None
-        self._drop_expired(box)
-        if box.messages:
-            box.timer = self._loop.call_at(box.messages[0][0], self._expire, channel)
-        self._forget_if_idle(channel, box)
+        unread = self._unread[channel]
+        unread.timer = None
+        self._drop_expired(unread)
+        if unread.messages:
+            unread.timer = self._loop.call_at(unread.messages[0][0], self._expire, channel)
+        self._forget_if_empty(channel, unread)
 
-    def _forget_if_idle(self, channel: str, box: _Mailbox) -> None:
-        if box.messages or box.readers or self._boxes.get(channel) is not box:
+    def _forget_if_empty(self, channel: str, unread: _Unread) -> None:
+        if unread.messages:
             return
-        if box.timer is not None:
-            box.timer.cancel()
-        del self._boxes[channel]
+        if unread.timer is not None:
+            unread.timer.cancel()
+        del self._unread[channel]
