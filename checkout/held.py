@@ -7,6 +7,7 @@ requests, and database work is done by ``checkout.database.in_thread`` only, whi
 """
 
 import asyncio
+from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any, cast
@@ -16,16 +17,18 @@ from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
-from django.urls import ResolverMatch, set_script_prefix
+from django.urls import ResolverMatch, URLResolver, get_resolver, set_script_prefix
 from django.utils.log import log_response
 
-from checkout.limits import WHEN_LEFT, Message, Receive, Scope, Send
+from checkout.limits import ANSWER, WHEN_LEFT, Answer, Message, Receive, Scope, Send
 from checkout.security import CardNumberGuardMiddleware, ContentSecurity, encoded_headers
 
 # What is held, or must not meet a session: the shopper comes back from the ACS without a cookie.
 PATHS = ("/checkout/", "/notifications/", "/livez", "/readyz")
 
 WATCH_AFTER_SECONDS = 0.05
+# Every address of ours is shorter; somebody's invention is not worth the memory.
+LONGEST_KEPT_PATH = 256
 
 
 class HeldRequestHandler(ASGIHandler):
@@ -67,6 +70,13 @@ class HeldRequestHandler(ASGIHandler):
             refusal = self._csrf.process_view(request, *self.resolve_request(request))
         return refusal
 
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """See BaseHandler. Pages that poll ask for the same addresses again and again."""
+        path = request.path_info
+        resolve = _resolve_again if len(path) <= LONGEST_KEPT_PATH else _resolve
+        request.resolver_match = resolve(get_resolver(), path)
+        return request.resolver_match
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whose body ``BodyLimit`` hands on in one piece.
 
@@ -87,7 +97,7 @@ class HeldRequestHandler(ASGIHandler):
         watch = _Watch(scope, receive)
         try:
             response = await self.get_response_async(request)
-            await _send(response, request, send)
+            await _send(response, request, scope, send)
         except asyncio.CancelledError:
             # Somebody else, the server for one, may have cancelled this task in the same moment.
             if not watch.has_left or watch.task.uncancel():
@@ -96,17 +106,28 @@ class HeldRequestHandler(ASGIHandler):
             watch.end()
 
 
-async def _send(response: HttpResponse, request: HttpRequest, send: Send) -> None:
+async def _send(response: HttpResponse, request: HttpRequest, scope: Scope, send: Send) -> None:
     """Send what the view answers, with the headers that every response has."""
     content = response.content
-    response.headers.setdefault("Content-Length", str(len(content)))
     headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
     for cookie in response.cookies.values():
         headers.append((b"Set-Cookie", cookie.OutputString().encode("ascii")))
+    if not response.has_header("Content-Length"):
+        headers.append((b"Content-Length", b"%d" % len(content)))
     headers += encoded_headers(request, response)
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+    answer: Answer | None = scope.get(ANSWER)
+    if answer is None or not answer(send, response.status_code, headers, content):
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
     request.close()
+
+
+def _resolve(resolver: URLResolver, path: str) -> ResolverMatch:
+    return resolver.resolve(path)
+
+
+# An address that leads nowhere is not kept.
+_resolve_again = lru_cache(maxsize=4096)(_resolve)
 
 
 def _unreachable(request: HttpRequest) -> HttpResponseBase:

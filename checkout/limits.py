@@ -4,7 +4,7 @@ Django's ASGI handler spools a whole body before any middleware runs, with no li
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from checkout.draining import drain
@@ -21,6 +21,9 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks disagree 
 HAS_ARRIVED = "checkout.body_has_arrived"
 # A list of what the server calls when the client leaves. Whoever has been answered takes itself off it.
 WHEN_LEFT = "checkout.when_left"
+# Sends a whole response at once, if it can: what the server is given, and answers, is an ``Answer``.
+ANSWER = "checkout.answer"
+Answer = Callable[[Send, int, Sequence[tuple[bytes, bytes]], bytes], bool]
 
 # How much longer a body may take when the process is about to end.
 LAST_SECONDS = 1.0
@@ -54,15 +57,16 @@ class BodyLimit:
             send = _closing(send)
         await self._application(scope, _Replay(body, receive), send)
 
-    async def _body_of(self, scope: Scope, receive: Receive) -> bytes | None:
+    def _body_of(self, scope: Scope, receive: Receive) -> Awaitable[bytes | None]:
         """Return the body, None when the client leaves before its end."""
         declared = _declared_length(scope)
         if declared is None:
             raise _RefusedError(MALFORMED)
         if declared > self._max_bytes:
             raise _RefusedError(TOO_LARGE)
-        if HAS_ARRIVED in scope:
-            return await self._read(receive)
+        return self._read(receive) if HAS_ARRIVED in scope else self._read_in_time(receive)
+
+    async def _read_in_time(self, receive: Receive) -> bytes | None:
         try:
             async with asyncio.timeout(self._read_seconds) as limit:
                 with drain.shortens(limit, to_seconds=LAST_SECONDS):

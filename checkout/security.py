@@ -6,12 +6,13 @@ Both run on the event loop as well as in threads and block neither.
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar, cast
 from urllib.parse import unquote_plus
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 
@@ -177,6 +178,8 @@ _IDENTIFIER = re.compile(r"(?<![\w-])(?:[^\WA-Za-z_]|-)*+[A-Za-z_][\w-]*")
 # JSON may write any character so, and those beyond the first 65,536 as two.
 _ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _PAYMENT = re.compile(r"/checkout/pay_[0-9a-f]{32}/")
+# The types of content that Django makes ``request.POST`` of.
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
 
 
@@ -193,7 +196,7 @@ class CardNumberGuardMiddleware(HybridMiddleware):
             payment = _PAYMENT.match(request.path)
             return problems.respond(request, refused, back=payment.group() if payment else "")
         try:
-            request.get_host()
+            _require_known_host(request)
             if request.path.startswith("/notifications/"):
                 return None
             query = unquote_plus(request.META.get("QUERY_STRING", ""))
@@ -206,10 +209,37 @@ class CardNumberGuardMiddleware(HybridMiddleware):
         return None
 
 
+def _require_known_host(request: HttpRequest) -> None:
+    """Raise DisallowedHost for a host that is not ours. Which ones are is found out once for each name."""
+    host = request.META.get("HTTP_HOST")
+    if host is None:
+        request.get_host()
+    else:
+        _look_at_host(host, request.META.get("HTTP_X_FORWARDED_HOST"))
+
+
+@lru_cache(maxsize=256)
+def _look_at_host(host: str, forwarded: str | None) -> None:
+    request = HttpRequest()
+    request.META["HTTP_HOST"] = host
+    if forwarded is not None:
+        request.META["HTTP_X_FORWARDED_HOST"] = forwarded
+    request.get_host()
+
+
+def _forget_hosts(**_change: object) -> None:
+    _look_at_host.cache_clear()
+
+
+setting_changed.connect(_forget_hosts)
+
+
 def _text_of(request: HttpRequest) -> str:
     if request.method not in ("POST", "PUT", "PATCH"):
         return ""
     text = request.body.decode("utf-8", "replace")
+    if request.content_type not in _FORMS:
+        return text
     # Parses a form now, where a malformed one can still be answered. It is looked at as the view will see
     # it: a part may be encoded in its own way.
     fields = "\n".join(part for name, values in request.POST.lists() for part in (name, *values))

@@ -4,17 +4,20 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HEADER_VALUE_RE, STATUS_LINE, HttpToolsProtocol
 
-from checkout.limits import HAS_ARRIVED, WHEN_LEFT, Scope
+from checkout.limits import ANSWER, HAS_ARRIVED, WHEN_LEFT, Scope, Send
 
 # How long a client that is connected may still begin a request.
 FAREWELL_SECONDS = 1.0
 
 LARGE_BYTES = 65_536
+
+WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class JoinedWrites:
@@ -37,6 +40,11 @@ class JoinedWrites:
         self._bytes += len(data)
         if self._bytes >= LARGE_BYTES:
             self._flush()  # so that whoever writes much hears when the client does not keep up
+
+    def write_at_once(self, data: bytes) -> None:
+        """Write what is a whole response, behind everything before it."""
+        self._flush()
+        self._transport.write(data)
 
     def close(self) -> None:
         """See asyncio.BaseTransport."""
@@ -123,7 +131,9 @@ class OrderlyProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not None:
             self.cycle.message_event = LeanEvent()
-            cast(Scope, self.cycle.scope)[WHEN_LEFT] = self._when_left
+            scope = cast(Scope, self.cycle.scope)
+            scope[WHEN_LEFT] = self._when_left
+            scope[ANSWER] = self.answer
             if self._is_leaving:
                 self.cycle.keep_alive = False
 
@@ -132,6 +142,45 @@ class OrderlyProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         for call in tuple(self._when_left):
             call()
+        if self.cycle is not None:
+            # Through it they would hold each other until garbage is looked for.
+            cast(Scope, self.cycle.scope).pop(ANSWER, None)
+
+    def answer(self, send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Send a whole response that has its Content-Length, and return whether that was possible.
+
+        If not, the response is to go by ``send``, as ASGI has it. That is two messages, and uvicorn looks at
+        each header by itself, which takes as long as all the rest of it. Raises ValueError for a header with
+        a control character.
+        """
+        cycle = self.cycle
+        is_possible = (
+            send == cycle.send  # neither another request's, nor wrapped by somebody who wants to see it
+            and not (cycle.response_started or cycle.disconnected or cycle.access_log)
+            and not self.flow.write_paused
+            and cycle.scope["method"] != "HEAD"
+            and status not in WITHOUT_BODY
+        )
+        if not is_possible:
+            return False
+        parts = [STATUS_LINE[status]]
+        for name, value in self.server_state.default_headers:
+            parts += (name, b": ", value, b"\r\n")
+        for name, value in headers:
+            parts += (name, b": ", value, b"\r\n")
+        if HEADER_VALUE_RE.search(b"".join(parts[3::4])):
+            raise ValueError("A header must not hold control characters.")
+        if not cycle.keep_alive:
+            parts.append(b"connection: close\r\n")
+        parts += (b"\r\n", body)
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cast(JoinedWrites, self.transport).write_at_once(b"".join(parts))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     def on_message_complete(self) -> None:
         """See httptools. Most bodies come with their heads, before the application begins to read."""

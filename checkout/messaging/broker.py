@@ -7,7 +7,9 @@ import asyncio
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from checkout.conf import conf
 from checkout.errors import BrokerUnavailable, MessagingError, PublishUncertain
@@ -27,8 +29,7 @@ class Death:
     reason: str
 
 
-@dataclass(slots=True, kw_only=True)
-class Delivery:
+class Delivery(msgspec.Struct, kw_only=True):
     """A message that has arrived. ``envelope`` is None when it breaks the contract; ``defect`` says how.
 
     ``delivery_count`` is the number of earlier deliveries. A message with a ``death`` was dead-lettered by
@@ -40,12 +41,16 @@ class Delivery:
     exchange: str
     routing_key: str
     queue: str = ""
-    raw: bytes = field(default=b"", repr=False)
+    raw: bytes = b""
     defect: str = ""
     delivery_count: int = 0
     redelivered: bool = False
     death: Death | None = None
-    settle: Callable[[bool, bool], None] | None = field(default=None, repr=False)
+    settle: Callable[[bool, bool], None] | None = None
+
+    def __repr__(self) -> str:
+        # Not what it holds, which may be secret.
+        return f"Delivery({self.envelope!r}, queue={self.queue!r}, delivery_count={self.delivery_count})"
 
     def ack(self) -> None:
         """The message is dealt with."""

@@ -1,9 +1,9 @@
 """Dead letters: messages that were given up on, kept for inspection without secrets."""
 
 import hashlib
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from checkout.messaging.broker import Delivery
 from checkout.messaging.envelope import Envelope, encode_body

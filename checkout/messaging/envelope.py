@@ -4,7 +4,6 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -57,30 +56,33 @@ def new_message_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """One message. ``body`` is JSON unless ``content_type`` says otherwise; ``timestamp``: epoch seconds.
 
     ``user_id`` is checked by the broker against the connection's user, so a receiver may trust it; when
-    sending it is filled in by the connection. Body and headers are left out of ``repr``: they may hold
-    secrets. Raises MalformedMessage for a body over the limit.
+    sending it is filled in by the connection. Raises MalformedMessage for a body over the limit.
     """
 
     type: str
-    body: bytes = field(repr=False)
-    message_id: str = field(default_factory=new_message_id)
+    body: bytes
+    message_id: str = msgspec.field(default_factory=new_message_id)
     correlation_id: str = ""
     reply_to: str = ""
-    timestamp: int = field(default_factory=lambda: int(time.time()))
+    timestamp: int = msgspec.field(default_factory=lambda: int(time.time()))
     app_id: str = APP_ID
     user_id: str = ""
     content_type: str = JSON
-    headers: Mapping[str, HeaderValue] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, HeaderValue] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         limit = MAX_BODY_BYTES if self.content_type == JSON else MAX_CHANNEL_BODY_BYTES
         if len(self.body) > limit:
             raise MalformedMessage(f"a body of {len(self.body)} bytes is over the limit of {limit}")
+
+    def __repr__(self) -> str:
+        # Neither body nor headers, which may hold secrets.
+        names = f"message_id={self.message_id!r}, correlation_id={self.correlation_id!r}"
+        return f"Envelope(type={self.type!r}, {names}, reply_to={self.reply_to!r})"
 
     @property
     def deadline(self) -> int | None:
@@ -108,7 +110,7 @@ class Envelope:
         headers = {name: value for name, value in self.headers.items() if name != SEALED}
         if sealed:
             headers[SEALED] = sealed
-        return replace(self, headers=headers)
+        return msgspec.structs.replace(self, headers=headers)
 
     def travelling_headers(self) -> dict[str, HeaderValue]:
         """The headers that go on to every message this one causes; ``sealed`` is not among them."""

@@ -6,10 +6,10 @@ Publisher Confirms"). The return has no delivery tag: it is matched by message i
 """
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 
+import msgspec
 import structlog
 from pika.channel import Channel
 from pika.spec import Basic, BasicProperties
@@ -32,8 +32,7 @@ MAX_UNCONFIRMED = 10_000
 MAX_UNCONFIRMED_BYTES = 67_108_864
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(msgspec.Struct):
     exchange: str
     routing_key: str
     message_id: str

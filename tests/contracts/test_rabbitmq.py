@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pika
 import pytest
+from msgspec.structs import replace
 from pika import spec
 
 from checkout.errors import BrokerUnavailable, PublishRefused, PublishUncertain, Undeliverable

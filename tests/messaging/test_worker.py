@@ -1,13 +1,13 @@
 """From delivery to acknowledgement: effects happen once, and what they cause is sent."""
 
 import threading
-from dataclasses import replace
 
 import pytest
 from channels.layers import get_channel_layer
 from django.contrib.auth.models import Group
 from django.db import OperationalError
 from django.utils import timezone
+from msgspec.structs import replace
 
 from checkout.database import in_thread
 from checkout.messaging import worker
