@@ -27,7 +27,7 @@ from checkout.security import CardNumberGuardMiddleware, ContentSecurity, encode
 PATHS = ("/checkout/", "/notifications/", "/livez", "/readyz")
 
 WATCH_AFTER_SECONDS = 0.05
-# Every address of ours is shorter; somebody's invention is not worth the memory.
+# Every address of ours is shorter. Somebody may invent any number of others.
 LONGEST_KEPT_PATH = 256
 
 
@@ -126,7 +126,6 @@ def _resolve(resolver: URLResolver, path: str) -> ResolverMatch:
     return resolver.resolve(path)
 
 
-# An address that leads nowhere is not kept.
 _resolve_again = lru_cache(maxsize=4096)(_resolve)
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import Model, QuerySet
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
@@ -129,3 +129,28 @@ def test_an_update_writes_the_named_fields_and_when(attempt):
     payment.pk = 0
     with pytest.raises(DatabaseError):
         update(payment, "state")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_was_closed_is_replaced_for_statements_too(attempt):
+    query = Compiled(lambda code: Attempt.objects.filter(order_code=code))
+    for _time in range(2):
+        assert query.first(attempt.order_code) == attempt
+        connection.close()
+    with pytest.raises(DatabaseError), transaction.atomic():
+        query.first(attempt.order_code)
+        connection.connection.close()
+        query.first(attempt.order_code)
+    connection.close()
+    assert query.first(attempt.order_code) == attempt
+
+
+def test_a_statement_that_failed_spoils_none_after_it(attempt):
+    again = Attempt(
+        payment=attempt.payment, number=1, provider_account=attempt.provider_account, order_code="other"
+    )
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert(again)
+    again.number = 2
+    insert(again)
+    assert Attempt.objects.count() == 2

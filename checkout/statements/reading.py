@@ -11,6 +11,8 @@ from django.db.models import Expression, Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.transaction import TransactionManagementError
 
+from checkout.statements.cursors import cursor_of
+
 M = TypeVar("M", bound=Model)
 
 Row = list[Any]
@@ -88,12 +90,12 @@ class _Query:
         connection = connections[self.using]
         if self.locks and not connection.in_atomic_block:
             raise TransactionManagementError("A lock lasts as long as its transaction: there is none.")
-        with connection.cursor() as cursor:
-            cursor.execute(
-                self.sql,
-                [values[each.position] if isinstance(each, _Parameter) else each for each in self.parameters],
-            )
-            rows = [list(row) for row in cursor.fetchall()]
+        cursor = cursor_of(connection)
+        cursor.execute(
+            self.sql,
+            [values[each.position] if isinstance(each, _Parameter) else each for each in self.parameters],
+        )
+        rows = [list(row) for row in cursor.fetchall()]
         for row in rows:
             for position, converters, column in self.converters:
                 for convert in converters:

@@ -7,6 +7,8 @@ from typing import Any
 from django.db import DatabaseError, connections, router
 from django.db.models import Field, Model
 
+from checkout.statements.cursors import cursor_of
+
 Fields = tuple["Field[Any, Any]", ...]
 
 
@@ -32,19 +34,19 @@ def update(row: Model, *names: str, by: str = "") -> None:
     """
     using = router.db_for_write(type(row), instance=row)
     sql, fields = _update_of(type(row), names, by or row._meta.pk.name)
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, _values(row, fields, using, is_new=False))
-        if cursor.rowcount != 1:
-            raise DatabaseError(f"There is no such {row._meta.verbose_name} to write to.")
+    cursor = cursor_of(connections[using])
+    cursor.execute(sql, _values(row, fields, using, is_new=False))
+    if cursor.rowcount != 1:
+        raise DatabaseError(f"There is no such {row._meta.verbose_name} to write to.")
 
 
 def _insert(rows: Sequence[Model], on_conflict: str = "") -> bool:
     model = type(rows[0])
     using = router.db_for_write(model, instance=rows[0])
     sql, fields = _insert_of(model, len(rows), on_conflict)
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, [value for row in rows for value in _values(row, fields, using, is_new=True)])
-        numbers = cursor.fetchall()
+    cursor = cursor_of(connections[using])
+    cursor.execute(sql, [value for row in rows for value in _values(row, fields, using, is_new=True)])
+    numbers = cursor.fetchall()
     if len(numbers) < len(rows):
         return False
     for row, (number,) in zip(rows, numbers, strict=True):

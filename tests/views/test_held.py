@@ -102,3 +102,19 @@ async def test_a_server_that_cancels_a_held_request_is_obeyed(nobody_answers, ch
         with pytest.raises(asyncio.CancelledError):
             await exchange.future
     assert get_broker().node.waiting == 0
+
+
+async def test_long_addresses_that_somebody_invents_are_not_kept(shop, client):
+    kept = held._resolve_again.cache_info().currsize
+    for number in range(3):
+        await client.post(f"/notifications/{'a' * 300}{number}/", data=b"<x/>")
+    assert held._resolve_again.cache_info().currsize == kept
+
+
+async def test_a_host_that_is_not_ours_any_more_is_refused(shop, client, settings):
+    settings.ALLOWED_HOSTS = ["shop.example"]
+    for host, status in (("shop.example", 200), ("other.example", 400), ("shop.example", 200)):
+        client.host = host
+        assert (await client.get("/livez")).status == status
+    settings.ALLOWED_HOSTS = ["other.example"]
+    assert (await client.get("/livez")).status == 400

@@ -1,0 +1,100 @@
+"""A response that the server is given in one piece: what the client reads is what ASGI's two messages make."""
+
+import asyncio
+import gc
+import re
+import weakref
+
+import pytest
+
+from checkout.limits import ANSWER
+from tests.test_server import REQUEST, serving
+
+HEADERS = [(b"Content-Type", b"text/plain"), (b"Content-Length", b"5"), (b"X-Other", b"a b")]
+
+
+async def in_two(scope, send, headers=HEADERS, body=b"hello"):
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def in_one_if_possible(scope, receive, send):
+    if not scope[ANSWER](send, 200, HEADERS, b"hello"):
+        await in_two(scope, send)
+
+
+async def asked(application, request):
+    """What the client reads until the server closes, without the date."""
+    async with serving(application) as (_, address), asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(request)
+        answer = await reader.read()
+        writer.close()
+    return re.sub(rb"date: [^\r]*\r\n", b"", answer)
+
+
+def closing(request):
+    return request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(closing(REQUEST), id="GET"),
+        pytest.param(closing(REQUEST.replace(b"GET", b"HEAD")), id="HEAD, which has no body"),
+        pytest.param(REQUEST.replace(b"HTTP/1.1", b"HTTP/1.0"), id="HTTP/1.0, which ends the connection"),
+        pytest.param(REQUEST + closing(REQUEST), id="two requests without waiting"),
+    ],
+)
+async def test_one_piece_reads_as_two(request_):
+    async def in_two_always(scope, receive, send):
+        await asyncio.sleep(0)
+        headers = [(name.lower(), value) for name, value in HEADERS]
+        await in_two(scope, send, headers)
+
+    theirs, ours = await asked(in_two_always, request_), await asked(in_one_if_possible, request_)
+    assert ours.lower() == theirs.lower()
+    assert b"200 OK" in ours
+
+
+async def test_whoever_wraps_send_sees_the_response():
+    """As instruments do that count responses, and a body that was refused."""
+    seen = []
+
+    async def watched(scope, receive, send):
+        async def see(message):
+            seen.append(message["type"])
+            await send(message)
+
+        await in_one_if_possible(scope, receive, see)
+
+    assert (await asked(watched, closing(REQUEST))).endswith(b"hello")
+    assert seen == ["http.response.start", "http.response.body"]
+
+
+@pytest.mark.parametrize("value", [b"a\r\nSet-Cookie: b", b"a\0b"])
+async def test_a_header_cannot_begin_another_one(value):
+    async def split(scope, receive, send):
+        scope[ANSWER](send, 200, [*HEADERS, (b"Location", value)], b"hello")
+
+    answer = await asked(split, closing(REQUEST))
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert b"Set-Cookie" not in answer
+
+
+async def test_a_connection_that_has_ended_is_forgotten_without_a_search_for_garbage():
+    async with serving(in_one_if_possible) as (server, address), asyncio.timeout(20):
+        gc.disable()
+        try:
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(REQUEST)
+            await reader.readuntil(b"hello")
+            (connection,) = server.server_state.connections
+            request = weakref.ref(connection.cycle)
+            del connection
+            writer.close()
+            await writer.wait_closed()
+            while request() is not None:  # noqa: ASYNC110  nobody announces it
+                await asyncio.sleep(0.01)
+        finally:
+            gc.enable()
