@@ -6,64 +6,119 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import psycopg
 
-from benchmarks.purchases import stack
+from benchmarks.purchases import all_captured, stack
 from benchmarks.shopper import Purchase, Shoppers
 from benchmarks.systems import PRODUCT, BenchmarkError, running
 from benchmarks.table import table
 from tests.support.program import ROOT
 from tests.support.stack import Stack
 
-# From the shopper's card to the answer: web, checkout, risk, checkout, orders, checkout, payments (the intent
-# and the outcome), checkout: nine transactions, and between them and back to the web process eight messages.
-COMMITS = 9
-HOPS = 8
 WARM_UP = 20
-PURCHASES = 60
+PURCHASES = 30
 TRANSACTIONS = 300
+
+# From the card to the answer. What is announced first, is announced by the message whose handling answers the
+# shopper; each message names the one that caused it, back to the one that web sent.
+PATH = """
+WITH RECURSIVE path AS (
+  SELECT message_id, causation_id FROM checkout_outboxmessage WHERE message_id = (
+    SELECT causation_id FROM checkout_outboxmessage
+    WHERE subject = %(payment)s AND exchange LIKE '%%.events' ORDER BY id LIMIT 1)
+  UNION ALL
+  SELECT earlier.message_id, earlier.causation_id
+  FROM checkout_outboxmessage earlier JOIN path ON earlier.message_id = path.causation_id)
+SELECT count(*),
+  (SELECT count(*) FROM checkout_providercall c JOIN checkout_attempt a ON a.id = c.attempt_id
+   JOIN checkout_payment p ON p.id = a.payment_id WHERE p.reference = %(payment)s),
+  (SELECT extract(epoch FROM sum(finished_at - started_at))
+   FROM checkout_providercall c JOIN checkout_attempt a ON a.id = c.attempt_id
+   JOIN checkout_payment p ON p.id = a.payment_id WHERE p.reference = %(payment)s)
+FROM path
+"""
+
+
+@dataclass(frozen=True)
+class CriticalPath:
+    """What happens between the card and the answer, one after the other. The provider's part in seconds."""
+
+    messages: int
+    calls: int
+    provider_seconds: float
+
+    @property
+    def commits(self) -> int:
+        """Web's, one for each message that is handled, and one before each call to the provider."""
+        return 1 + self.messages + self.calls
+
+    @property
+    def hops(self) -> int:
+        """One for each message, and the answer to web."""
+        return self.messages + 1
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure and print the table, medians in milliseconds. Raises BenchmarkError."""
     with stack() as running_stack:
-        commit = _commit_seconds(running_stack.database_url)
-        hop = _hop_seconds(running_stack.broker_url)
         bought = asyncio.run(_buy_one_after_another(running_stack))
-        provider = _provider_seconds(running_stack.database_url, bought)
-    pay = median(purchase.pay_seconds for purchase in bought)
-    # The call's times in the database begin before the intent is committed.
-    own = pay - (provider - commit)
-    floor = COMMITS * commit + HOPS * hop
+        paths = _paths(running_stack.database_url, bought)
+        path = paths[0]
+        if {(each.messages, each.calls) for each in paths} != {(path.messages, path.calls)}:
+            raise BenchmarkError("these purchases did not go the same way")
+        pay = median(purchase.pay_seconds for purchase in bought)
+        busy_commit = _commit_seconds(running_stack.database_url, 0)
+        # A call's times begin before its intent is committed.
+        provider = median(each.provider_seconds for each in paths) - path.calls * busy_commit
+        own = pay - provider
+        pause = own / path.hops
+        idle_commit = _commit_seconds(running_stack.database_url, pause)
+        busy_hop, idle_hop = (_hop_seconds(running_stack.broker_url, each) for each in (0, pause))
+    busy = path.commits * busy_commit + path.hops * busy_hop
+    idle = path.commits * idle_commit + path.hops * idle_hop
     lines = [
-        ["the shopper waits", f"{1000 * pay:.1f}"],
-        ["of which the provider", f"{1000 * (provider - commit):.1f}"],
-        ["of which the gateway", f"{1000 * own:.1f}"],
-        [f"{COMMITS} commits of {1000 * commit:.2f}", f"{1000 * COMMITS * commit:.1f}"],
-        [f"{HOPS} hops of {1000 * hop:.2f}", f"{1000 * HOPS * hop:.1f}"],
-        ["the gateway's share to commits and hops", f"{own / floor:.2f}"],
+        ["the shopper waits", f"{1000 * pay:.1f}", ""],
+        [f"of which the provider, {path.calls} calls", f"{1000 * provider:.1f}", ""],
+        ["of which the gateway", f"{1000 * own:.1f}", ""],
+        _line(f"{path.commits} commits", path.commits, busy_commit, idle_commit),
+        _line(f"{path.hops} hops", path.hops, busy_hop, idle_hop),
+        ["the gateway's time to commits and hops", f"{own / busy:.2f}", f"{own / idle:.2f}"],
     ]
-    print(table(["one frictionless purchase at a time", "ms"], lines))
+    rested = f"with {1000 * pause:.0f} ms between them"
+    print(table(["one frictionless purchase at a time, ms", "one after the other", rested], lines))
+
+
+def _line(name: str, count: int, *seconds: float) -> list[str]:
+    return [name, *(f"{1000 * count * each:.1f} ({1000 * each:.2f} each)" for each in seconds)]
 
 
 async def _buy_one_after_another(running_stack: Stack) -> list[Purchase]:
     shoppers = Shoppers(running_stack.web_url, running_stack.sandbox_url)
+    bought = []
     try:
-        return [await shoppers.buy(number) for number in range(WARM_UP + PURCHASES)][WARM_UP:]
+        for number in range(WARM_UP):
+            await shoppers.buy(number)
+        for number in range(WARM_UP, WARM_UP + PURCHASES):
+            # What is done for the last one after its answer is not this one's.
+            await all_captured(running_stack)
+            bought.append(await shoppers.buy(number))
     finally:
         await shoppers.close()
+    return bought
 
 
-def _commit_seconds(database_url: str) -> float:
+def _commit_seconds(database_url: str, pause_seconds: float) -> float:
     """A transaction of one row, on a connection that is open."""
     times = []
     with psycopg.connect(database_url) as connection:
         connection.execute("CREATE TABLE benchmark_commit (id bigserial PRIMARY KEY, body text)")
         connection.commit()
         for _ in range(TRANSACTIONS):
+            time.sleep(pause_seconds)
             began = time.perf_counter()
             connection.execute("INSERT INTO benchmark_commit (body) VALUES (%s)", ["x" * 300])
             connection.commit()
@@ -72,11 +127,11 @@ def _commit_seconds(database_url: str) -> float:
     return median(times)
 
 
-def _hop_seconds(broker_url: str) -> float:
-    """Half of a call to another process: a message on a quorum queue, and one on a process's own."""
+def _hop_seconds(broker_url: str, pause_seconds: float) -> float:
+    """Half of a message to another process and back."""
     with tempfile.TemporaryDirectory() as folder, running("gateway", broker_url, Path(folder)) as system:
         finished = subprocess.run(
-            [PRODUCT, "-m", "benchmarks.gateway.round_trips"],
+            [PRODUCT, "-m", "benchmarks.gateway.round_trips", str(pause_seconds)],
             cwd=ROOT,
             env=system.environment,
             capture_output=True,
@@ -88,15 +143,10 @@ def _hop_seconds(broker_url: str) -> float:
     return float(finished.stdout.splitlines()[-1]) / 2
 
 
-def _provider_seconds(database_url: str, bought: Sequence[Purchase]) -> float:
+def _paths(database_url: str, bought: Sequence[Purchase]) -> list[CriticalPath]:
     with psycopg.connect(database_url) as connection:
-        row = connection.execute(
-            "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - started_at))"
-            " FROM checkout_providercall c JOIN checkout_attempt a ON a.id = c.attempt_id"
-            " JOIN checkout_payment p ON p.id = a.payment_id"
-            " WHERE c.verb = 'authorise' AND p.reference = ANY(%s)",
-            [[purchase.reference for purchase in bought]],
-        ).fetchone()
-    if row is None or row[0] is None:
+        rows = [connection.execute(PATH, {"payment": each.reference}).fetchone() for each in bought]
+    found = [CriticalPath(row[0], row[1], float(row[2])) for row in rows if row and row[0] and row[2]]
+    if len(found) < len(bought):
         raise BenchmarkError("no call to the provider was recorded")
-    return float(row[0])
+    return found

@@ -1,4 +1,4 @@
-"""A response that the server is given in one piece: what the client reads is what ASGI's two messages make."""
+"""A response that the server is given in one piece: the client reads what ASGI's two messages make."""
 
 import asyncio
 import gc

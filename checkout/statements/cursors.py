@@ -1,4 +1,4 @@
-"""One cursor for each connection: Django makes one for every statement, which takes nearly as long as running it."""
+"""One cursor for each connection: Django makes one for each statement, which costs as much as running it."""
 
 from weakref import WeakKeyDictionary
 

@@ -1,13 +1,10 @@
 """``manage.py run_relay``: outbox, timers, dead letters. May run in any number of copies."""
 
-import asyncio
-import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from checkout import garbage
-from checkout.messaging.broker import close_brokers, get_broker
+from checkout import background
 from checkout.relay import run_relay
 
 
@@ -19,18 +16,4 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT, then finish the round."""
-        garbage.leave_the_program_alone()
-        asyncio.run(_run())
-
-
-async def _run() -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    broker = get_broker()
-    await broker.start()
-    try:
-        await run_relay(broker, stop)
-    finally:
-        await close_brokers()
+        background.run(run_relay)

@@ -1,16 +1,16 @@
 """``manage.py run_service NAME…``: runs services until told to stop. May run in any number of copies."""
 
 import asyncio
-import signal
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import structlog
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout import garbage
+from checkout import background
 from checkout.conf import conf
-from checkout.messaging.broker import close_brokers, get_broker
+from checkout.messaging.broker import Broker
 from checkout.services import SERVICES
 from checkout.services.running import run_services
 
@@ -41,25 +41,17 @@ class Command(BaseCommand):
                 "BROKER_URL is memory://: the services run inside the web process. Set it to amqp://… to run "
                 "them on their own."
             )
-        garbage.leave_the_program_alone()
-        asyncio.run(_run(names))
+        background.run(partial(_run, names))
 
 
-async def _run(names: Sequence[str]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    broker = get_broker()
-    await broker.start()
-    announcement = asyncio.create_task(_announce(names))
+async def _run(names: Sequence[str], broker: Broker, stop: asyncio.Event) -> None:
+    announcement = asyncio.create_task(_announce(names, broker))
     try:
         await run_services(names, broker, stop)
     finally:
         announcement.cancel()
-        await close_brokers()
 
 
-async def _announce(names: Sequence[str]) -> None:
-    await get_broker().wait_connected()
+async def _announce(names: Sequence[str], broker: Broker) -> None:
+    await broker.wait_connected()
     log.info("service ready", services=",".join(names))
