@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def _spent(running: Stack) -> Spent:
     seconds = {name: figures_of(program.pid).cpu_seconds for name, program in running.programs.items()}
     try:
         seconds["RabbitMQ"] = figures_of(_broker_pid()).cpu_seconds
+        figures_of(database)
         seconds["PostgreSQL"] = _family_seconds(database)
     except OSError:
         raise BenchmarkError("RabbitMQ and PostgreSQL have to run on this machine") from None
@@ -87,7 +89,12 @@ def _broker_pid() -> int:
 def _family_seconds(parent: int) -> float:
     """Processor time of a process and its living children."""
     pids = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal()]
-    return sum(figures_of(pid).cpu_seconds for pid in pids if pid == parent or _parent_of(pid) == parent)
+    family = [parent, *(pid for pid in pids if _parent_of(pid) == parent)]
+    total = 0.0
+    for pid in family:
+        with suppress(FileNotFoundError):  # one that has ended meanwhile
+            total += figures_of(pid).cpu_seconds
+    return total
 
 
 def _parent_of(pid: int) -> int:

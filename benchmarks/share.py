@@ -26,20 +26,21 @@ TRANSACTIONS = 300
 # From the card to the answer. What is announced first, is announced by the message whose handling answers the
 # shopper; each message names the one that caused it, back to the one that web sent.
 PATH = """
-WITH RECURSIVE path AS (
-  SELECT message_id, causation_id FROM checkout_outboxmessage WHERE message_id = (
-    SELECT causation_id FROM checkout_outboxmessage
-    WHERE subject = %(payment)s AND exchange LIKE '%%.events' ORDER BY id LIMIT 1)
+WITH RECURSIVE announced AS (
+  SELECT causation_id, created_at FROM checkout_outboxmessage
+  WHERE subject = %(payment)s AND exchange LIKE '%%.events' ORDER BY id LIMIT 1),
+path AS (
+  SELECT o.message_id, o.causation_id
+  FROM checkout_outboxmessage o JOIN announced ON o.message_id = announced.causation_id
   UNION ALL
   SELECT earlier.message_id, earlier.causation_id
-  FROM checkout_outboxmessage earlier JOIN path ON earlier.message_id = path.causation_id)
-SELECT count(*),
-  (SELECT count(*) FROM checkout_providercall c JOIN checkout_attempt a ON a.id = c.attempt_id
-   JOIN checkout_payment p ON p.id = a.payment_id WHERE p.reference = %(payment)s),
-  (SELECT extract(epoch FROM sum(finished_at - started_at))
-   FROM checkout_providercall c JOIN checkout_attempt a ON a.id = c.attempt_id
-   JOIN checkout_payment p ON p.id = a.payment_id WHERE p.reference = %(payment)s)
-FROM path
+  FROM checkout_outboxmessage earlier JOIN path ON earlier.message_id = path.causation_id),
+calls AS (
+  SELECT extract(epoch FROM c.finished_at - c.started_at) AS seconds
+  FROM checkout_providercall c JOIN checkout_attempt a ON a.id = c.attempt_id
+  JOIN checkout_payment p ON p.id = a.payment_id
+  WHERE p.reference = %(payment)s AND c.finished_at <= (SELECT created_at FROM announced))
+SELECT (SELECT count(*) FROM path), (SELECT count(*) FROM calls), (SELECT sum(seconds) FROM calls)
 """
 
 
@@ -56,10 +57,17 @@ class CriticalPath:
         """Web's, one for each message that is handled, and one before each call to the provider."""
         return 1 + self.messages + self.calls
 
-    @property
-    def hops(self) -> int:
-        """One for each message, and the answer to web."""
-        return self.messages + 1
+
+@dataclass(frozen=True)
+class Floor:
+    """Seconds that one of each takes by itself."""
+
+    commit: float
+    hop: float
+    answer: float
+
+    def of(self, path: CriticalPath) -> float:
+        return path.commits * self.commit + path.messages * self.hop + self.answer
 
 
 def run(options: argparse.Namespace) -> None:
@@ -71,25 +79,28 @@ def run(options: argparse.Namespace) -> None:
         if {(each.messages, each.calls) for each in paths} != {(path.messages, path.calls)}:
             raise BenchmarkError("these purchases did not go the same way")
         pay = median(purchase.pay_seconds for purchase in bought)
-        busy_commit = _commit_seconds(running_stack.database_url, 0)
+        busy = _floor(running_stack, 0)
         # A call's times begin before its intent is committed.
-        provider = median(each.provider_seconds for each in paths) - path.calls * busy_commit
+        provider = median(each.provider_seconds for each in paths) - path.calls * busy.commit
         own = pay - provider
-        pause = own / path.hops
-        idle_commit = _commit_seconds(running_stack.database_url, pause)
-        busy_hop, idle_hop = (_hop_seconds(running_stack.broker_url, each) for each in (0, pause))
-    busy = path.commits * busy_commit + path.hops * busy_hop
-    idle = path.commits * idle_commit + path.hops * idle_hop
+        pause = own / (path.messages + 1)
+        rested = _floor(running_stack, pause)
     lines = [
         ["the shopper waits", f"{1000 * pay:.1f}", ""],
         [f"of which the provider, {path.calls} calls", f"{1000 * provider:.1f}", ""],
         ["of which the gateway", f"{1000 * own:.1f}", ""],
-        _line(f"{path.commits} commits", path.commits, busy_commit, idle_commit),
-        _line(f"{path.hops} hops", path.hops, busy_hop, idle_hop),
-        ["the gateway's time to commits and hops", f"{own / busy:.2f}", f"{own / idle:.2f}"],
+        _line(f"{path.commits} commits", path.commits, busy.commit, rested.commit),
+        _line(f"{path.messages} hops", path.messages, busy.hop, rested.hop),
+        _line("the answer to web", 1, busy.answer, rested.answer),
+        ["the gateway's time to all of these", f"{own / busy.of(path):.2f}", f"{own / rested.of(path):.2f}"],
     ]
-    rested = f"with {1000 * pause:.0f} ms between them"
-    print(table(["one frictionless purchase at a time, ms", "one after the other", rested], lines))
+    title = f"with {1000 * pause:.0f} ms between them"
+    print(table(["one frictionless purchase at a time, ms", "one after the other", title], lines))
+
+
+def _floor(running_stack: Stack, pause_seconds: float) -> Floor:
+    hop, answer = _hop_and_answer_seconds(running_stack.broker_url, pause_seconds)
+    return Floor(_commit_seconds(running_stack.database_url, pause_seconds), hop, answer)
 
 
 def _line(name: str, count: int, *seconds: float) -> list[str]:
@@ -127,8 +138,7 @@ def _commit_seconds(database_url: str, pause_seconds: float) -> float:
     return median(times)
 
 
-def _hop_seconds(broker_url: str, pause_seconds: float) -> float:
-    """Half of a message to another process and back."""
+def _hop_and_answer_seconds(broker_url: str, pause_seconds: float) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder, running("gateway", broker_url, Path(folder)) as system:
         finished = subprocess.run(
             [PRODUCT, "-m", "benchmarks.gateway.round_trips", str(pause_seconds)],
@@ -140,7 +150,8 @@ def _hop_seconds(broker_url: str, pause_seconds: float) -> float:
         )
     if finished.returncode:
         raise BenchmarkError(finished.stderr)
-    return float(finished.stdout.splitlines()[-1]) / 2
+    hop, answer = finished.stdout.split()
+    return float(hop), float(answer)
 
 
 def _paths(database_url: str, bought: Sequence[Purchase]) -> list[CriticalPath]:

@@ -27,8 +27,8 @@ from checkout.security import CardNumberGuardMiddleware, ContentSecurity, encode
 PATHS = ("/checkout/", "/notifications/", "/livez", "/readyz")
 
 WATCH_AFTER_SECONDS = 0.05
-# Every address of ours is shorter. Somebody may invent any number of others.
-LONGEST_KEPT_PATH = 256
+# Of ours only those with a token in them are longer, which are asked for once. Others may be invented.
+LONGEST_KEPT_PATH = 80
 
 
 class HeldRequestHandler(ASGIHandler):
@@ -112,11 +112,11 @@ async def _send(response: HttpResponse, request: HttpRequest, scope: Scope, send
     headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
     for cookie in response.cookies.values():
         headers.append((b"Set-Cookie", cookie.OutputString().encode("ascii")))
-    if not response.has_header("Content-Length"):
-        headers.append((b"Content-Length", b"%d" % len(content)))
     headers += encoded_headers(request, response)
     answer: Answer | None = scope.get(ANSWER)
     if answer is None or not answer(send, response.status_code, headers, content):
+        if not response.has_header("Content-Length"):
+            headers.append((b"Content-Length", b"%d" % len(content)))
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": content})
     request.close()
@@ -126,7 +126,7 @@ def _resolve(resolver: URLResolver, path: str) -> ResolverMatch:
     return resolver.resolve(path)
 
 
-_resolve_again = lru_cache(maxsize=4096)(_resolve)
+_resolve_again = lru_cache(maxsize=1024)(_resolve)
 
 
 def _unreachable(request: HttpRequest) -> HttpResponseBase:

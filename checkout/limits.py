@@ -21,7 +21,7 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks disagree 
 HAS_ARRIVED = "checkout.body_has_arrived"
 # A list of what the server calls when the client leaves. Whoever has been answered takes itself off it.
 WHEN_LEFT = "checkout.when_left"
-# Sends a whole response at once, if it can: what the server is given, and answers, is an ``Answer``.
+# An ``Answer`` of the server's, which sends a whole response at once and adds its Content-Length, if it can.
 ANSWER = "checkout.answer"
 Answer = Callable[[Send, int, Sequence[tuple[bytes, bytes]], bytes], bool]
 

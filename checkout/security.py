@@ -209,21 +209,24 @@ class CardNumberGuardMiddleware(HybridMiddleware):
         return None
 
 
+# RFC 1035, section 2.3.4, and a port.
+_LONGEST_HOST = 255 + 6
+
+
 def _require_known_host(request: HttpRequest) -> None:
     """Raise DisallowedHost for a host that is not ours. Which ones are is found out once for each name."""
     host = request.META.get("HTTP_HOST")
-    if host is None:
+    if host is None or len(host) > _LONGEST_HOST or "HTTP_X_FORWARDED_HOST" in request.META:
         request.get_host()
     else:
-        _look_at_host(host, request.META.get("HTTP_X_FORWARDED_HOST"))
+        _look_at_host(host)
 
 
+# A host that is refused is not kept.
 @lru_cache(maxsize=256)
-def _look_at_host(host: str, forwarded: str | None) -> None:
+def _look_at_host(host: str) -> None:
     request = HttpRequest()
     request.META["HTTP_HOST"] = host
-    if forwarded is not None:
-        request.META["HTTP_X_FORWARDED_HOST"] = forwarded
     request.get_host()
 
 
@@ -231,6 +234,7 @@ def _forget_hosts(**_change: object) -> None:
     _look_at_host.cache_clear()
 
 
+# As tests change them: settings of a process that runs stay as they are.
 setting_changed.connect(_forget_hosts)
 
 

@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HEADER_VALUE_RE, STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_RE,
+    HEADER_VALUE_RE,
+    STATUS_LINE,
+    HttpToolsProtocol,
+)
 
 from checkout.limits import ANSWER, HAS_ARRIVED, WHEN_LEFT, Scope, Send
 
@@ -17,6 +22,8 @@ FAREWELL_SECONDS = 1.0
 
 LARGE_BYTES = 65_536
 
+# Headers that say where a response ends: whoever sets them knows better.
+FRAMING = (b"connection", b"content-length", b"transfer-encoding")
 WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
@@ -114,7 +121,10 @@ class OrderlyProtocol(HttpToolsProtocol):
         self.transport = cast(asyncio.Transport, JoinedWrites(transport))
 
     def handle_websocket_upgrade(self) -> None:
-        """See uvicorn. A WebSocket writes whole frames."""
+        """See uvicorn. A WebSocket writes whole frames, and begins when nothing else is to be answered."""
+        if not getattr(self.cycle, "response_complete", True):
+            self.transport.close()
+            return
         self.transport = self._transport
         super().handle_websocket_upgrade()
 
@@ -147,15 +157,16 @@ class OrderlyProtocol(HttpToolsProtocol):
             cast(Scope, self.cycle.scope).pop(ANSWER, None)
 
     def answer(self, send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a whole response that has its Content-Length, and return whether that was possible.
+        """Send a whole response with its Content-Length, and return whether that was possible.
 
         If not, the response is to go by ``send``, as ASGI has it. That is two messages, and uvicorn looks at
-        each header by itself, which takes as long as all the rest of it. Raises ValueError for a header with
-        a control character.
+        each header by itself, which takes as long as all the rest of it. Raises ValueError for a header that
+        HTTP cannot carry.
         """
         cycle = self.cycle
         is_possible = (
             send == cycle.send  # neither another request's, nor wrapped by somebody who wants to see it
+            and cycle.transport is self.transport  # which a WebSocket has taken over otherwise
             and not (cycle.response_started or cycle.disconnected or cycle.access_log)
             and not self.flow.write_paused
             and cycle.scope["method"] != "HEAD"
@@ -168,14 +179,18 @@ class OrderlyProtocol(HttpToolsProtocol):
             parts += (name, b": ", value, b"\r\n")
         for name, value in headers:
             parts += (name, b": ", value, b"\r\n")
-        if HEADER_VALUE_RE.search(b"".join(parts[3::4])):
-            raise ValueError("A header must not hold control characters.")
+        names = b"".join(parts[1::4]).lower()
+        if any(framing in names for framing in FRAMING):
+            return False
+        if HEADER_RE.search(names) or HEADER_VALUE_RE.search(b"".join(parts[3::4])):
+            raise ValueError("A header must not hold control characters, nor its name anything but a token.")
         if not cycle.keep_alive:
             parts.append(b"connection: close\r\n")
-        parts += (b"\r\n", body)
+        parts.append(b"content-length: %d\r\n\r\n" % len(body))
+        parts.append(body)
+        cast(JoinedWrites, self.transport).write_at_once(b"".join(parts))
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        cast(JoinedWrites, self.transport).write_at_once(b"".join(parts))
         cycle.message_event.set()
         if not cycle.keep_alive:
             self.transport.close()

@@ -1,10 +1,13 @@
 """Statements that are made once: they read and write what Django's own do."""
 
+import gc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 from django.db.models import Model, QuerySet
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
@@ -154,3 +157,19 @@ def test_a_statement_that_failed_spoils_none_after_it(attempt):
     again.number = 2
     insert(again)
     assert Attempt.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_kept_of_a_thread_that_has_ended(attempt):
+    """Django's own handler has a thread for each request."""
+    query = Compiled(lambda code: Attempt.objects.filter(order_code=code))
+
+    def look() -> "weakref.ref[object]":
+        assert query.first(attempt.order_code) == attempt
+        connection.close()
+        return weakref.ref(connections["default"])
+
+    with ThreadPoolExecutor(1) as executor:
+        ended = executor.submit(look).result()
+    gc.collect()
+    assert ended() is None

@@ -10,12 +10,13 @@ import pytest
 from checkout.limits import ANSWER
 from tests.test_server import REQUEST, serving
 
-HEADERS = [(b"Content-Type", b"text/plain"), (b"Content-Length", b"5"), (b"X-Other", b"a b")]
+HEADERS = [(b"Content-Type", b"text/plain"), (b"X-Other", b"a b")]
 
 
-async def in_two(scope, send, headers=HEADERS, body=b"hello"):
+async def in_two(scope, send, headers=HEADERS):
+    headers = [*headers, (b"Content-Length", b"5")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": b"hello"})
 
 
 async def in_one_if_possible(scope, receive, send):
@@ -49,8 +50,7 @@ def closing(request):
 async def test_one_piece_reads_as_two(request_):
     async def in_two_always(scope, receive, send):
         await asyncio.sleep(0)
-        headers = [(name.lower(), value) for name, value in HEADERS]
-        await in_two(scope, send, headers)
+        await in_two(scope, send)
 
     theirs, ours = await asked(in_two_always, request_), await asked(in_one_if_possible, request_)
     assert ours.lower() == theirs.lower()
@@ -98,3 +98,33 @@ async def test_a_connection_that_has_ended_is_forgotten_without_a_search_for_gar
                 await asyncio.sleep(0.01)
         finally:
             gc.enable()
+
+
+@pytest.mark.parametrize("name", [b"Content-Length", b"Connection", b"Transfer-Encoding"])
+async def test_whoever_says_where_a_response_ends_is_taken_at_their_word(name):
+    refused = []
+
+    async def framed(scope, receive, send):
+        refused.append(not scope[ANSWER](send, 200, [(name, b"2")], b"hello"))
+        await in_two(scope, send)
+
+    assert (await asked(framed, closing(REQUEST))).endswith(b"hello")
+    assert refused == [True]
+
+
+async def test_a_name_cannot_begin_another_header():
+    async def split(scope, receive, send):
+        scope[ANSWER](send, 200, [(b"X\r\nSet-Cookie: b", b"c")], b"hello")
+
+    answer = await asked(split, closing(REQUEST))
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert b"Set-Cookie" not in answer
+
+
+async def test_a_websocket_does_not_begin_while_a_request_is_answered(caplog):
+    upgrade = (
+        b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    assert b"101" not in await asked(in_one_if_possible, REQUEST + upgrade)
+    assert not [record for record in caplog.records if record.exc_info]

@@ -1,16 +1,21 @@
-"""`python -m benchmarks.gateway.round_trips PAUSE`: the median seconds of a message to the worker and back.
+"""`python -m benchmarks.gateway.round_trips PAUSE`: the median seconds of a hop, and of an answer to a call.
 
-Both ways by a quorum queue, as between services. The worker does nothing but answer. With a pause in seconds
-between them, as between the hops of a payment: whatever idles takes a while to wake.
+A hop is half of a message to the worker and back, both ways by a quorum queue, as between services. A call's
+answer comes by the queue of the process that called. The worker does nothing but answer. With a pause in
+seconds before each, as between the hops of a payment: whatever idles takes a while to wake.
 """
 
 import asyncio
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from statistics import median
 
+import uvloop
+
 from benchmarks.systems import BODY
-from checkout.messaging.broker import Delivery, close_brokers, get_broker
+from checkout.messaging import rpc
+from checkout.messaging.broker import Broker, Delivery, close_brokers, get_broker
 from checkout.messaging.envelope import Envelope
 
 WARM_UP = 100
@@ -20,28 +25,47 @@ TRIPS = 500
 async def main(pause_seconds: float) -> None:
     broker = get_broker()
     await broker.start()
-    queue = broker.topology.reply_queue("benchmark")
-    await broker.declare(queue)
-    back = asyncio.Event()
-
-    def on_delivery(delivery: Delivery) -> None:
-        delivery.ack()
-        back.set()
-
     await broker.wait_connected()
-    await broker.consume(queue.name, on_delivery, prefetch=1)
+    hop = await _median(await _there_and_back(broker), pause_seconds) / 2
+    answer = await _median(_call, pause_seconds) - hop
+    await close_brokers()
+    sys.stdout.write(f"{hop} {answer}\n")
+
+
+async def _median(go: Callable[[], Awaitable[object]], pause_seconds: float) -> float:
     times = []
     for _ in range(WARM_UP + TRIPS):
         await asyncio.sleep(pause_seconds)
-        back.clear()
-        command = Envelope(type="benchmark.ask", body=BODY, reply_to=queue.name, correlation_id="1")
         began = time.perf_counter()
-        await broker.publish(broker.topology.commands, "benchmark", command, timeout_seconds=20)
-        await back.wait()
+        await go()
         times.append(time.perf_counter() - began)
-    await close_brokers()
-    sys.stdout.write(f"{median(times[WARM_UP:])}\n")
+    return median(times[WARM_UP:])
+
+
+async def _call() -> None:
+    await rpc.acall("benchmark", "benchmark.ask", BODY, timeout_seconds=20)
+
+
+async def _there_and_back(broker: Broker) -> Callable[[], Awaitable[object]]:
+    queue = broker.topology.reply_queue("benchmark")
+    await broker.declare(queue)
+    is_back = asyncio.Event()
+
+    def on_delivery(delivery: Delivery) -> None:
+        delivery.ack()
+        is_back.set()
+
+    await broker.consume(queue.name, on_delivery, prefetch=1)
+
+    async def go() -> None:
+        is_back.clear()
+        command = Envelope(type="benchmark.ask", body=BODY, reply_to=queue.name, correlation_id="1")
+        await broker.publish(broker.topology.commands, "benchmark", command, timeout_seconds=20)
+        await is_back.wait()
+
+    return go
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1])))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(float(sys.argv[1])))

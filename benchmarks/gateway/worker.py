@@ -7,6 +7,7 @@ import asyncio
 import os
 
 import msgspec
+import uvloop
 
 from checkout.errors import MessagingError
 from checkout.messaging.broker import Broker, Delivery, get_broker
@@ -51,4 +52,6 @@ def reply(broker: Broker, delivery: Delivery) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    # The event loop of the product's services.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

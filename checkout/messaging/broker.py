@@ -8,6 +8,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -48,9 +49,13 @@ class Delivery(msgspec.Struct, kw_only=True):
     death: Death | None = None
     settle: Callable[[bool, bool], None] | None = None
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # Not the raw message, which may hold secrets.
+        shown = ("envelope", "queue", "routing_key", "delivery_count", "defect")
+        return [(name, getattr(self, name)) for name in shown]
+
     def __repr__(self) -> str:
-        # Not what it holds, which may be secret.
-        return f"Delivery({self.envelope!r}, queue={self.queue!r}, delivery_count={self.delivery_count})"
+        return f"Delivery({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
     def ack(self) -> None:
         """The message is dealt with."""

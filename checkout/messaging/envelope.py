@@ -79,10 +79,13 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         if len(self.body) > limit:
             raise MalformedMessage(f"a body of {len(self.body)} bytes is over the limit of {limit}")
 
-    def __repr__(self) -> str:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         # Neither body nor headers, which may hold secrets.
-        names = f"message_id={self.message_id!r}, correlation_id={self.correlation_id!r}"
-        return f"Envelope(type={self.type!r}, {names}, reply_to={self.reply_to!r})"
+        shown = ("type", "message_id", "correlation_id", "reply_to", "content_type")
+        return [(name, getattr(self, name)) for name in shown]
+
+    def __repr__(self) -> str:
+        return f"Envelope({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
     @property
     def deadline(self) -> int | None:

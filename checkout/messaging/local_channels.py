@@ -1,4 +1,4 @@
-"""Channels that live in this process: bounded, expiring, first in first out, constant time per operation."""
+"""Channels that live in this process: bounded, expiring, first in first out, however many there are."""
 
 import asyncio
 from collections import deque

@@ -1,20 +1,29 @@
-"""One cursor for each connection: Django makes one for each statement, which costs as much as running it."""
+"""A cursor kept for the next statement: Django makes one for each, which costs as much as running it."""
 
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-# By a thread's connection: what Django had connected it to, and a cursor of that.
-_kept: "WeakKeyDictionary[BaseDatabaseWrapper, tuple[object, CursorWrapper]]" = WeakKeyDictionary()
+# Kept by Django's object for a thread's connection itself, so that it goes when that goes.
+_KEPT = "_checkout_cursor"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A cursor of what Django had connected to, which may be another connection of the pool by now."""
+
+    raw: object
+    cursor: CursorWrapper
 
 
 def cursor_of(connection: BaseDatabaseWrapper) -> CursorWrapper:
     """Return a cursor to run one statement with, whose results are fetched before the next one."""
-    kept = _kept.get(connection)
-    if kept is not None and kept[0] is connection.connection and not connection.queries_logged:
-        return kept[1]
+    kept: _Kept | None = vars(connection).get(_KEPT)
+    if kept is not None and kept.raw is connection.connection and not connection.queries_logged:
+        connection.validate_thread_sharing()
+        return kept.cursor
     cursor = connection.cursor()
     if not connection.queries_logged:
-        _kept[connection] = (connection.connection, cursor)
+        vars(connection)[_KEPT] = _Kept(connection.connection, cursor)
     return cursor

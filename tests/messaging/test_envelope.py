@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkout.errors import MalformedMessage, RemoteError
+from checkout.messaging.broker import Delivery
 from checkout.messaging.envelope import MAX_BODY_BYTES, Envelope, Reply, new_message_id
 from checkout.messaging.topology import Topology
 
@@ -44,8 +45,11 @@ def test_a_body_over_the_limit_is_malformed():
 
 def test_secrets_and_bodies_are_not_shown():
     envelope = Envelope(type="t", body=b"hush", headers={"sealed": "secret"})
-    assert "secret" not in repr(envelope)
-    assert "hush" not in repr(envelope)
+    delivery = Delivery(envelope=envelope, exchange="", routing_key="", raw=b"hush, secret")
+    for shown in (envelope, delivery):
+        for told in (repr(shown), repr(shown.__rich_repr__())):
+            assert "secret" not in told
+            assert "hush" not in told
 
 
 def test_only_what_is_a_messages_own_stays_behind():
