@@ -2,20 +2,17 @@
 
 import argparse
 import asyncio
-import subprocess
 import time
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 
-from benchmarks.process_figures import figures_of
+from benchmarks.process_figures import family_cpu_seconds, figures_of, parent_of
 from benchmarks.purchases import measure, stack
 from benchmarks.systems import BenchmarkError
 from benchmarks.table import table
-from tests.support import environment
 from tests.support.stack import Stack
+from tests.support.vhosts import broker_pid
 
 # PostgreSQL's processes tell their counts when they have been idle for a second.
 COUNTED_SECONDS = 2.0
@@ -65,41 +62,15 @@ def run(options: argparse.Namespace) -> None:
 
 def _spent(running: Stack) -> Spent:
     time.sleep(COUNTED_SECONDS)
+    seconds = {name: figures_of(program.pid).cpu_seconds for name, program in running.programs.items()}
     with psycopg.connect(running.database_url, autocommit=True) as connection:
         counts = connection.execute(COUNTS).fetchone()
-        database = _parent_of(connection.info.backend_pid)
+        try:
+            seconds["PostgreSQL"] = family_cpu_seconds(parent_of(connection.info.backend_pid))
+            seconds["RabbitMQ"] = figures_of(broker_pid()).cpu_seconds
+        except OSError:
+            raise BenchmarkError("RabbitMQ and PostgreSQL have to run on this machine") from None
     if counts is None:
         raise BenchmarkError("PostgreSQL keeps no counts of this database")
-    seconds = {name: figures_of(program.pid).cpu_seconds for name, program in running.programs.items()}
-    try:
-        seconds["RabbitMQ"] = figures_of(_broker_pid()).cpu_seconds
-        figures_of(database)
-        seconds["PostgreSQL"] = _family_seconds(database)
-    except OSError:
-        raise BenchmarkError("RabbitMQ and PostgreSQL have to run on this machine") from None
     purchases, messages, transactions, rows, size = counts
     return Spent(purchases, messages, transactions, rows, size, seconds)
-
-
-def _broker_pid() -> int:
-    command = [environment.RABBITMQ_CONTROL, "eval", "os:getpid()."]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().strip('"'))
-
-
-def _family_seconds(parent: int) -> float:
-    """Processor time of a process and its living children."""
-    pids = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal()]
-    family = [parent, *(pid for pid in pids if _parent_of(pid) == parent)]
-    total = 0.0
-    for pid in family:
-        with suppress(FileNotFoundError):  # one that has ended meanwhile
-            total += figures_of(pid).cpu_seconds
-    return total
-
-
-def _parent_of(pid: int) -> int:
-    """Return the parent's number; 0, which nobody has, for a process that has ended."""
-    try:
-        return int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0

@@ -132,5 +132,4 @@ async def main(dotted: str, config: str, *sender: str) -> None:
 
 if __name__ == "__main__":
     # The event loop of a web process under uvicorn, for both layers.
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(*sys.argv[1:]))
+    uvloop.run(main(*sys.argv[1:]))

@@ -1,9 +1,11 @@
 """What the kernel says of a process (Linux, proc(5))."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+_PROCESSES = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -17,10 +19,31 @@ class Figures:
 
 
 def figures_of(pid: int) -> Figures:
-    folder = Path("/proc") / str(pid)
-    lines = (line.split() for line in (folder / "status").read_text().splitlines())
+    lines = (line.split() for line in (_PROCESSES / str(pid) / "status").read_text().splitlines())
     status = {words[0]: words[1] for words in lines if len(words) > 1}
-    # The second field is the program's name in brackets, which may contain blanks.
-    fields = (folder / "stat").read_text().rpartition(")")[2].split()
-    user, system = int(fields[11]), int(fields[12])
-    return Figures(int(status["VmRSS:"]) * 1024, int(status["Threads:"]), (user + system) / _TICKS)
+    return Figures(int(status["VmRSS:"]) * 1024, int(status["Threads:"]), _cpu_seconds(_stat(pid)))
+
+
+def parent_of(pid: int) -> int:
+    """Raises OSError when there is no such process on this machine."""
+    return int(_stat(pid)[1])
+
+
+def family_cpu_seconds(parent: int) -> float:
+    """User and system time of a process and its living children."""
+    total = 0.0
+    for pid in (int(folder.name) for folder in _PROCESSES.iterdir() if folder.name.isdecimal()):
+        with suppress(OSError):  # one that has ended meanwhile
+            fields = _stat(pid)
+            if parent in (pid, int(fields[1])):
+                total += _cpu_seconds(fields)
+    return total
+
+
+def _stat(pid: int) -> list[str]:
+    # What comes before is the number and the program's name in brackets, which may contain blanks.
+    return (_PROCESSES / str(pid) / "stat").read_text().rpartition(")")[2].split()
+
+
+def _cpu_seconds(stat: list[str]) -> float:
+    return (int(stat[11]) + int(stat[12])) / _TICKS

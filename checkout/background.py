@@ -18,8 +18,7 @@ def run(work: Work) -> None:
     The event loop is the one that web has under uvicorn.
     """
     garbage.leave_the_program_alone()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_told(work))
+    uvloop.run(_until_told(work))
 
 
 async def _until_told(work: Work) -> None:

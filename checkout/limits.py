@@ -4,7 +4,7 @@ Django's ASGI handler spools a whole body before any middleware runs, with no li
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from checkout.draining import drain
@@ -23,7 +23,7 @@ HAS_ARRIVED = "checkout.body_has_arrived"
 WHEN_LEFT = "checkout.when_left"
 # An ``Answer`` of the server's, which sends a whole response at once and adds its Content-Length, if it can.
 ANSWER = "checkout.answer"
-Answer = Callable[[Send, int, Sequence[tuple[bytes, bytes]], bytes], bool]
+Answer = Callable[[Send, int, Iterable[tuple[bytes, bytes]], bytes], bool]
 
 # How much longer a body may take when the process is about to end.
 LAST_SECONDS = 1.0

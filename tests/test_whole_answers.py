@@ -13,8 +13,8 @@ from tests.test_server import REQUEST, serving
 HEADERS = [(b"Content-Type", b"text/plain"), (b"X-Other", b"a b")]
 
 
-async def in_two(scope, send, headers=HEADERS):
-    headers = [*headers, (b"Content-Length", b"5")]
+async def in_two(scope, send):
+    headers = [*HEADERS, (b"Content-Length", b"5")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"hello"})
 
@@ -49,7 +49,6 @@ def closing(request):
 )
 async def test_one_piece_reads_as_two(request_):
     async def in_two_always(scope, receive, send):
-        await asyncio.sleep(0)
         await in_two(scope, send)
 
     theirs, ours = await asked(in_two_always, request_), await asked(in_one_if_possible, request_)

@@ -67,5 +67,4 @@ async def _there_and_back(broker: Broker) -> Callable[[], Awaitable[object]]:
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(float(sys.argv[1])))
+    uvloop.run(main(float(sys.argv[1])))

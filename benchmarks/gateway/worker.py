@@ -53,5 +53,4 @@ def reply(broker: Broker, delivery: Delivery) -> None:
 
 if __name__ == "__main__":
     # The event loop of the product's services.
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    uvloop.run(main())

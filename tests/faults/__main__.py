@@ -27,8 +27,7 @@ def main() -> int:
     parser.add_argument("--logs", type=Path, help="keep the processes' logs there")
     options = parser.parse_args()
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            report = runner.run(_run(options))
+        report = uvloop.run(_run(options))
     except (asyncio.CancelledError, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

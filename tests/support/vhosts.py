@@ -37,6 +37,11 @@ def queue_lengths(url: str) -> dict[str, int]:
     return {name: int(count) for name, count in (line.split("\t") for line in table.splitlines())}
 
 
+def broker_pid() -> int:
+    """The broker's process, which may be on another machine."""
+    return int(_control("eval", "os:getpid().").strip().strip('"'))
+
+
 def _control(*arguments: str) -> str:
     command = [environment.RABBITMQ_CONTROL, *arguments]
     try:
