@@ -9,7 +9,7 @@ PEERS_INSTALLED := .venv-bench/.installed benchmarks/node/node_modules/.installe
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bench up lint format migrate lock clean
+.PHONY: help demo test faults hostile bench up lint format migrate lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENT
 	@$(PYTHON) -m tests.faults --payments $(or $(PAYMENTS),3000) --minutes $(or $(MINUTES),0) --seed $(or $(SEED),0) \
 		--rounds $(or $(ROUNDS),1) --patience $(or $(PATIENCE),1) $(if $(REPORT),--json $(REPORT))
 
+hostile: $(DEVELOPMENT) ## Attack the whole stack while shoppers pay (SECONDS=s of each phase, ATTACKS=a,b)
+	@$(PYTHON) -m tests.hostile --seconds $(or $(SECONDS),60) $(if $(ATTACKS),--attacks "$(ATTACKS)")
+
 bench: $(DEVELOPMENT) $(PEERS_INSTALLED) ## Measure beside other systems (PEERS=a,b ROUNDS=r SECONDS=s, WHAT=held,layers,purchases or all)
 	@$(PYTHON) -m benchmarks --what $(or $(WHAT),compare) $(if $(PEERS),--peers $(PEERS)) $(if $(COUNTS),--counts $(COUNTS)) \
 		--rounds $(or $(ROUNDS),3) --seconds $(or $(SECONDS),5)
@@ -31,7 +34,7 @@ bench: $(DEVELOPMENT) $(PEERS_INSTALLED) ## Measure beside other systems (PEERS=
 up: $(RUNTIME) ## Run the real stack of the Procfile on RabbitMQ and PostgreSQL (data stays in .local/, or DATA=folder)
 	@$(PYTHON) -m scripts.run_stack
 
-lint: $(DEVELOPMENT) ## Check style, types and migrations
+lint: $(DEVELOPMENT) ## Check style, docstrings, types and migrations
 	@$(PYTHON) -m scripts.lint
 
 format: $(DEVELOPMENT) ## Format the code

@@ -61,7 +61,7 @@ def compare(peers: Sequence[str], rounds: int, seconds: int, concurrencies: Sequ
 
 
 def rows_of(runs: Runs) -> list[Row]:
-    """What goes into `results.json`."""
+    """Return the rows of `results.json`."""
     return [
         {
             "peer": peer,

@@ -1,4 +1,4 @@
-"""What one purchase costs each process, the broker and the database, while purchases overlap."""
+"""The cost of one purchase to each process, the broker and the database, while purchases overlap."""
 
 import argparse
 import asyncio

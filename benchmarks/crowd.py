@@ -68,7 +68,7 @@ def _connect(target: tuple[str | None, int | None]) -> socket.socket:
 
 
 def _is_over(connection: socket.socket, waiting: _Waiting) -> bool:
-    """Whether the whole answer is there, or there will be none."""
+    """Return True if the whole answer is there, or there will be none."""
     try:
         data = connection.recv(65_536)
     except ConnectionError:

@@ -1,4 +1,4 @@
-"""Whether a hundred thousand payments in the tables make a purchase dearer."""
+"""Measure if a hundred thousand payments in the tables make a purchase dearer."""
 
 import argparse
 import asyncio

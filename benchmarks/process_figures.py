@@ -1,4 +1,4 @@
-"""What the kernel says of a process (Linux, proc(5))."""
+"""The kernel's figures of a process (Linux, proc(5))."""
 
 import os
 from contextlib import suppress

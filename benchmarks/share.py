@@ -46,7 +46,10 @@ SELECT (SELECT count(*) FROM path), (SELECT count(*) FROM calls), (SELECT sum(se
 
 @dataclass(frozen=True)
 class CriticalPath:
-    """What happens between the card and the answer, one after the other. The provider's part in seconds."""
+    """The steps between the card and the answer, which follow each other.
+
+    `messages` and `calls` to the provider are counted; `provider_seconds` is the time of the provider's part.
+    """
 
     messages: int
     calls: int

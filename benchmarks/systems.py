@@ -57,6 +57,7 @@ _GATEWAY_WEB = _uvicorn(
     "payments_gateway.asgi:application",
     *("--http", "payments_gateway.server:OrderlyProtocol"),
     *("--timeout-graceful-shutdown", "24", "--ws-max-size", "4096"),
+    *("--ws-per-message-deflate", "false"),
 )
 _GUNICORN = ["-m", "gunicorn", "benchmarks.peers.celery_web:application", "--bind", f"127.0.0.1:{PORT}"]
 _CELERY = ["-m", "celery", "--app", "benchmarks.peers.celery_app", "worker", "--loglevel", "error"]
@@ -69,6 +70,7 @@ SYSTEMS: dict[str, System] = {
         environment={
             "DEBUG": "false",
             "CHECKOUT_TRY_OUT": "true",
+            "CHECKOUT_SINGLE_BROKER_USER": "true",  # as with the systems beside it
             "DJANGO_SETTINGS_MODULE": "benchmarks.gateway.settings",
             "CHECKOUT_REPLY_BUDGET_SECONDS": "30",
         },
@@ -127,7 +129,7 @@ def running(name: str, broker_url: str, folder: Path, **environment: str) -> Ite
 
 
 def _works(address: str, programs: Mapping[str, Program]) -> bool:
-    """Whether the answer is the right one; who asks before the worker is there may wait."""
+    """Return True if the answer is the right one; who asks before the worker is there may wait."""
     for program in programs.values():
         if not program.is_alive:
             raise AssertionError(f"{program.name} has ended")

@@ -1,15 +1,15 @@
-"""How many requests and WebSockets one process holds at once, altogether and for one client.
+"""Limits on the requests and WebSockets that one process holds at once, in total and for each client.
 
-Counted before a body is read and before anything is looked up: what is too many costs next to nothing, and
-those who are inside do not notice. Counting takes constant time, however many are held.
+Each one is counted before its body is read and before anything is looked up, so that refusing it costs next
+to nothing and does not slow down those already admitted. Counting takes constant time, however many are held.
 """
 
 import json
-from ipaddress import AddressValueError, IPv6Address
 
 from checkout.conf import conf
 from checkout.limits import Application, Receive, Scope, Send
 from checkout.problems import FULL, TOO_MANY, Problem, document_of
+from checkout.rates import network_of
 from checkout.security import REFUSED
 
 # Notifications are not among them: they wait for nothing, and come from few addresses in bursts.
@@ -17,7 +17,7 @@ HELD_PATHS = ("/checkout/",)
 
 
 class Crowd:
-    """Who is inside. Nothing is kept of a client that has left."""
+    """A count of those admitted, in total and by client. A client that has left takes no memory."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -78,20 +78,8 @@ class Admission:
 
 
 def client_of(scope: Scope) -> str:
-    """Return the address that the server says the client has, "" when it does not know.
-
-    Of an IPv6 address only the network, since the rest of it is the client's own choice (RFC 4291, 2.5.4).
-    """
-    host: str = scope["client"][0] if scope.get("client") else ""
-    if ":" not in host:
-        return host
-    try:
-        address = IPv6Address(host)
-    except AddressValueError:
-        return host
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return address.packed[:8].hex()
+    """Return the address, of IPv6 the network, that the server says the client has; "" if it is not known."""
+    return network_of(scope["client"][0]) if scope.get("client") else ""
 
 
 async def _refuse_handshake(scope: Scope, problem: Problem, receive: Receive, send: Send) -> None:

@@ -12,12 +12,24 @@ class CheckoutConfig(AppConfig):
     verbose_name = "Payments"
 
     def ready(self) -> None:
-        """Register the system checks and what a process does last; arm the crash point of a test."""
+        """Register participants, checks and what a process does last; arm a test's crash point."""
         from checkout import checks, crash_points  # noqa: F401  registered once the settings can be read
         from checkout.conf import conf
         from checkout.database import close_connections
+        from checkout.messaging.participants import register
+        from checkout.participants import PARTICIPANTS
+        from checkout.staff.known_browsers import remember_browsers
+        from checkout.staff.known_networks import learn_networks
+        from checkout.staff.log_in import keep_record
+        from checkout.staff.sessions import keep_times
+
+        keep_record()
+        keep_times()
+        remember_browsers()
+        learn_networks()
 
         atexit.register(close_connections)
+        register(PARTICIPANTS)
 
         if conf.crash_at:
             crash_points.arm(conf.crash_at)

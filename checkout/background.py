@@ -1,4 +1,4 @@
-"""How a process without HTTP runs: with the broker, on one event loop, until it is told to stop."""
+"""The main loop of a process without HTTP: with the broker, on one event loop, until it is told to stop."""
 
 import asyncio
 import signal

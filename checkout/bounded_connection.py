@@ -5,6 +5,8 @@ has been halted, or a connection pooler that has lost it, keeps the socket open 
 TCP sees nothing wrong, and libpq would wait for ever, with a thread and perhaps somebody's lock.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -25,9 +27,23 @@ class BoundedConnection(psycopg.Connection[Any]):
     And when what it has prepared does not fit the tables any more.
     """
 
+    _is_bounded = True
+
+    @contextmanager
+    def without_time_limit(self) -> Iterator[None]:
+        """Let the statements of the block take as long as they need, here and at the server.
+
+        For a migration that builds an index. If the block fails, the connection is not used again.
+        """
+        self.execute("SET statement_timeout = 0")
+        self._is_bounded = False
+        yield
+        self._is_bounded = True
+        self.execute("RESET statement_timeout")
+
     def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
         """See ``psycopg.Connection``. Raises ``psycopg.OperationalError`` after ``conf.database_seconds``."""
-        if timeout is None and conf.database_seconds:
+        if timeout is None and self._is_bounded and conf.database_seconds:
             timeout = conf.database_seconds + GRACE_SECONDS
         try:
             return super().wait(gen, interval, timeout)

@@ -9,6 +9,8 @@ from typing import Protocol
 from django.utils.crypto import salted_hmac
 from django.utils.http import urlsafe_base64_encode
 
+from checkout.conf import conf
+
 _SALT = "checkout.challenge_token"
 
 
@@ -24,9 +26,15 @@ class Challenged(Protocol):
 
 def token_for(attempt: Challenged, number: int | None = None) -> str:
     """Return the URL-safe token of the challenge ``number``, counted from 1; of the present one if None."""
+    return tokens_for(attempt, number)[0]
+
+
+def tokens_for(attempt: Challenged, number: int | None = None) -> list[str]:
+    """Return the tokens that the challenge may have: made with the newest secret key, and with older ones."""
     challenge = attempt.challenge_count if number is None else number
-    mac = salted_hmac(_SALT, f"{attempt.order_code}:{challenge}", algorithm="sha256")
-    return urlsafe_base64_encode(mac.digest())
+    value = f"{attempt.order_code}:{challenge}"
+    macs = (salted_hmac(_SALT, value, secret=key, algorithm="sha256") for key in conf.secret_keys)
+    return [urlsafe_base64_encode(mac.digest()) for mac in macs]
 
 
 def hash_of(token: str) -> str:

@@ -1,13 +1,21 @@
 """System checks: combinations of settings that would hurt in production."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from ipaddress import ip_network
 from typing import Any
 
 from django.core import checks
+from django.db import connections
 
+from checkout.captcha import get_captcha
+from checkout.card_seal import require_keys
 from checkout.conf import conf
+from checkout.errors import CardKeysMisconfigured
+from checkout.models import ProviderAccount
+from checkout.providers.proof import fault_of
+from checkout.providers.registry import faults_of
 from checkout.providers.transport import CONNECT_SECONDS, READ_SECONDS
+from checkout.proxies import is_everybody, names_of
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -20,6 +28,24 @@ def production_uses_a_real_broker(**_kwargs: Any) -> Sequence[checks.CheckMessag
             "BROKER_URL is memory://, which loses every queued message when the process ends.",
             hint="Set BROKER_URL to amqp:// or amqps:// for anything but a try-out.",
             id="checkout.E001",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def every_program_proves_who_it_is(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """With one broker user for all, whoever has its password may say anything in anybody's name."""
+    if conf.is_embedded or not conf.is_single_broker_user:
+        return []
+    return [
+        checks.Error(
+            "CHECKOUT_SINGLE_BROKER_USER is on: nobody compares who says what on the broker.",
+            hint=(
+                "Make a user for each program with manage.py broker_users and rabbitmqctl "
+                "import_definitions, give each program its own BROKER_URL, and take the setting away. "
+                "See docs/trust.md."
+            ),
+            id="checkout.E010",
         )
     ]
 
@@ -51,13 +77,143 @@ def production_does_not_die_on_purpose(**_kwargs: Any) -> Sequence[checks.CheckM
 @checks.register(checks.Tags.security, deploy=True)
 def clients_do_not_choose_their_addresses(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Limits, the risk service and senders of notifications go by the address that uvicorn gives a client."""
-    if "*" not in os.environ.get("FORWARDED_ALLOW_IPS", "").replace(" ", "").split(","):
+    everybody = [name for name in names_of(conf.trusted_proxies) if is_everybody(name)]
+    if not everybody:
         return []
     return [
         checks.Error(
-            "FORWARDED_ALLOW_IPS is *: whoever sends X-Forwarded-For has the address that it names.",
+            f"FORWARDED_ALLOW_IPS has {', '.join(everybody)}: "
+            "whoever sends X-Forwarded-For has the address that it names.",
             hint="Name the proxies in front, and let nobody else reach this port.",
             id="checkout.E006",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def shoppers_do_not_share_the_address_of_a_proxy(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if all shoppers would have one address, that of the proxy that ends TLS for us.
+
+    One of them could then use up every limit for all the others. The web process speaks plain HTTP, so an
+    https address means that there is a proxy. It is told apart from clients by its address alone; one on the
+    same machine, to which only that can connect, has a loopback address.
+    """
+    if not conf.public_url.startswith("https://"):
+        return []
+    hint = (
+        "Set FORWARDED_ALLOW_IPS to the addresses or networks, separated by commas, from which your proxies "
+        "connect to the web process (10.0.0.0/24, say), have each of them send X-Forwarded-For, and let "
+        "nobody else reach this port. A proxy on this machine needs no more than HOST=127.0.0.1."
+    )
+    trusted = names_of(conf.trusted_proxies)
+    if strange := sorted(name for name in trusted if name != "*" and not _is_address(name)):
+        what = f"FORWARDED_ALLOW_IPS has {', '.join(strange)}, which is no address that a proxy could have"
+    elif not trusted:
+        what = "FORWARDED_ALLOW_IPS is empty, so that no proxy is believed"
+    elif not _is_loopback(conf.host) and all(_is_loopback(name) for name in trusted):
+        what = f"HOST is {conf.host}, and FORWARDED_ALLOW_IPS names no proxy but one on this machine"
+    elif conf.host.strip("[]") == "::1" and all(ip_network(name).version == 4 for name in trusted):
+        what = "HOST is ::1, and FORWARDED_ALLOW_IPS has IPv4 addresses only"
+    else:
+        return []
+    return [checks.Error(f"{what}: all shoppers would share one address.", hint=hint, id="checkout.E013")]
+
+
+def _is_address(name: str) -> bool:
+    try:
+        return bool(ip_network(name))
+    except ValueError:
+        return False
+
+
+def _is_loopback(name: str) -> bool:
+    """Return True for what only this machine can connect to, or from."""
+    if name == "localhost":
+        return True
+    try:
+        return ip_network(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """A CAPTCHA that cannot be loaded would be found missing when an attack begins."""
+    try:
+        get_captcha()
+    except Exception as error:
+        return [checks.Error(f"CHECKOUT_CAPTCHA cannot be used: {error}", id="checkout.E011")]
+    return []
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def providers_can_prove_their_notifications(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Warn of accounts whose notifications cannot be proven: a hint settles nothing."""
+    return [
+        checks.Error(
+            f"Notifications to the provider account {account!r} cannot be proven: {fault}.",
+            hint=(
+                f"Set notification_secret, or notification_user and notification_password, in "
+                f"CHECKOUT_PROVIDER_CREDENTIALS[{account!r}], and have the provider send notifications to "
+                f"{conf.public_url}/notifications/{account}/<notification_secret>/, or to "
+                f"{conf.public_url}/notifications/{account}/ with those credentials."
+            ),
+            id="checkout.E007",
+        )
+        for account in conf.provider_accounts
+        if (fault := fault_of(account))
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def cards_are_sealed_with_keys_of_our_own(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Web and the payments service share keys that nobody else has (``card_seal``)."""
+    try:
+        require_keys()
+    except CardKeysMisconfigured as error:
+        return [
+            checks.Error(
+                str(error),
+                hint="Give web and the payments service, and nothing else, the same CHECKOUT_CARD_KEYS: "
+                "newest first, separated by commas.",
+                id="checkout.E012",
+            )
+        ]
+    return []
+
+
+@checks.register(checks.Tags.database, deploy=True)
+def provider_accounts_lead_to_providers(
+    *, databases: Collection[str] | None = None, **_kwargs: Any
+) -> Sequence[checks.CheckMessage]:
+    """Look at the accounts that are there: the list of hosts may be newer, and a row can be written by hand.
+
+    A database is asked only where one is named, as in ``manage.py check --deploy --database default``.
+    """
+    table = ProviderAccount._meta.db_table
+    return [
+        checks.Error(
+            f"The provider account {account.code!r} cannot be used. {fault}",
+            hint=f"Change its {field} in the back office, or CHECKOUT_PROVIDER_HOSTS if that host is right.",
+            id="checkout.E020",
+        )
+        for alias in databases or ()
+        if table in connections[alias].introspection.table_names()
+        for account in ProviderAccount.objects.using(alias).order_by("code")
+        for field, fault in faults_of(account.provider, account.endpoint, account.options)
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def providers_are_on_the_public_internet(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Warn where a provider's name may lead into networks of our own: that is for staging."""
+    if not conf.provider_networks:
+        return []
+    return [
+        checks.Warning(
+            f"CHECKOUT_PROVIDER_NETWORKS lets providers be in {', '.join(conf.provider_networks)}.",
+            hint="Leave it empty, unless a provider is reached over a private line.",
+            id="checkout.W020",
         )
     ]
 

@@ -11,6 +11,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from checkout import operations, problems
 from checkout.database import in_thread
 from checkout.draining import drain
+from checkout.errors import BrokerUnavailable
 from checkout.pages import next_path
 from checkout.states import PaymentState
 
@@ -36,6 +37,9 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         """Leave nothing behind, also when the connection breaks while something is being sent."""
         try:
             await super().__call__(*args)
+        except BrokerUnavailable:
+            # Before the handshake was looked at: this process has no channel to hear of changes on.
+            await args[2]({"type": "websocket.close", "code": SERVICE_RESTART})
         finally:
             self._until_closed.close()
             if self.group:
@@ -76,6 +80,8 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
 
 class NoSuchSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """Refuses a WebSocket at an address that is not ours."""
+
+    channel_layer_alias = ""  # none: nothing is ever sent to it
 
     async def connect(self) -> None:
         await self.close()

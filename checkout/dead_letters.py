@@ -3,9 +3,11 @@
 import structlog
 from django.db.models import F
 from django.utils import timezone
+from msgspec.structs import replace
 
-from checkout.messaging.dead_letters import ALTERED, OWN_HEADERS, QUEUE, REASON, SERVICE
+from checkout.messaging.dead_letters import ALTERED, OWN_HEADERS, QUEUE, REASON, SENDER, SERVICE
 from checkout.messaging.envelope import Envelope
+from checkout.messaging.fitness import fingerprint_of
 from checkout.models import DeadLetter
 from checkout.scrubbing import scrub_text
 
@@ -34,9 +36,13 @@ def keep(letter: Envelope) -> None:
         "reason": _told(letter, REASON)[:500],
         "died_at": timezone.now(),
     }
+    sender = _told(letter, SENDER)[:255]
     row, is_new = DeadLetter.objects.get_or_create(
-        message_id=_clean(letter.message_id)[:64],
+        fingerprint=_sent_again(letter) or fingerprint_of(replace(letter, user_id=sender)),
         defaults={
+            "message_id": _clean(letter.message_id)[:64],
+            "sender_user": sender,
+            "sender_app": _clean(letter.app_id)[:255],
             "type": _clean(letter.type)[:100],
             "subject": _clean(letter.subject)[:100],
             "correlation_id": _clean(letter.correlation_id)[:120],
@@ -57,6 +63,16 @@ def keep(letter: Envelope) -> None:
             **death,
         )
     log.error("dead letter kept", type=row.type, queue=death["queue"], subject=row.subject, is_new=is_new)
+
+
+def _sent_again(letter: Envelope) -> str | None:
+    """Return the fingerprint of the letter that staff had sent again, for which the relay speaks."""
+    message_id = _clean(letter.message_id)[:64]
+    for row in DeadLetter.objects.filter(message_id=message_id, requeued_at__isnull=False):
+        as_it_was = replace(letter, user_id=row.sender_user, app_id=row.sender_app)
+        if row.fingerprint == fingerprint_of(as_it_was):
+            return row.fingerprint
+    return None
 
 
 def _told(letter: Envelope, header: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether this process is about to end: what waits then stops waiting, and nothing waits any more.
+"""The end of this process, if it is about to come: what waits then stops waiting, and nothing waits any more.
 
 Used on the event loop that serves the process.
 """

@@ -4,9 +4,13 @@ CheckoutError
 ├── OperationRejected          the caller can fix it
 │   ├── PaymentNotFound        no such payment for this caller
 │   ├── ProviderAccountNotFound no such address for notifications
+│   ├── RequestInvalid         a field of it is missing or wrong; it says which
 │   ├── IllegalTransition      not possible in the payment's present state
 │   ├── AmountNotAvailable     more than is left to capture or refund
 │   ├── DuplicateRequest       the same key was used for something else
+│   ├── TooManyAttempts        no further card may be tried, or not yet
+│   ├── CaptchaRequired        a CAPTCHA is to be solved first
+│   ├── PatienceRequired       the shopper has to wait for a turn first
 │   └── TokenRejected          wrong, used up or expired token
 ├── ProviderError              the provider's side
 │   ├── ProviderUnavailable    certainly not sent: may be tried again
@@ -14,7 +18,9 @@ CheckoutError
 │   ├── ProviderReplyInvalid   could not be understood: treated like unknown, tell a developer
 │   ├── ProviderMisconfigured  credentials or merchant set-up: tell an operator
 │   └── NotificationRejected   not authentic or not readable
-│       └── SenderNotAllowed   not from an address that this account's provider sends from
+│       ├── SenderNotAllowed   not from an address that this account's provider sends from
+│       ├── NotificationNotAuthentic    credentials that are not the account's
+│       └── NotificationFormatNotSupported  of a product of the provider that we do not speak
 ├── MessagingError             the broker's side
 │   ├── BrokerUnavailable      not published
 │   ├── PublishRefused         not published: the queue is full
@@ -25,6 +31,12 @@ CheckoutError
 │   ├── TooManyWaiters         this process waits for as many replies as it may
 │   ├── MalformedMessage       straight to the dead letters
 │   └── RemoteError            the service answered with an error
+├── CardKeysMisconfigured      an operator must set them; the process does not start
+├── CardSealRefused            nothing was sent: the shopper may enter the card again
+│   ├── CardNotSealed          without a second seal: of an earlier release, or not from web
+│   ├── CardKeyUnknown         sealed with a key that was dropped
+│   ├── CardSealBroken         for another attempt, or changed on the way
+│   └── CardSealExpired        it came too late
 └── SagaError                  a saga cannot go on by itself and is parked
 """
 
@@ -47,6 +59,16 @@ class PaymentNotFound(OperationRejected):
     """There is no such payment, or it belongs to somebody else."""
 
     code = "payment_not_found"
+
+
+class RequestInvalid(OperationRejected):
+    """A field of the request is missing or wrong. ``field`` names it, as ``lines[0].sku``."""
+
+    code = "request_invalid"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
 
 
 class ProviderAccountNotFound(OperationRejected):
@@ -73,9 +95,35 @@ class AmountNotAvailable(OperationRejected):
 
 
 class DuplicateRequest(OperationRejected):
-    """An idempotency key came back with a different request."""
+    """An idempotency key came back with a different request; ``field`` differs, where that is known."""
 
     code = "duplicate_request"
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class TooManyAttempts(OperationRejected):
+    """Too many cards were tried. ``retry_after_seconds`` is None where coming back later does not help."""
+
+    code = "too_many_attempts"
+
+    def __init__(self, message: str, *, retry_after_seconds: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class CaptchaRequired(OperationRejected):
+    """A CAPTCHA has to be solved before a card is tried."""
+
+    code = "captcha_required"
+
+
+class PatienceRequired(OperationRejected):
+    """The shopper's address is new here and has to wait for its turn before a card is tried."""
+
+    code = "patience_required"
 
 
 class TokenRejected(OperationRejected):
@@ -128,6 +176,18 @@ class SenderNotAllowed(NotificationRejected):
     """A notification did not come from one of its account's networks."""
 
     code = "sender_not_allowed"
+
+
+class NotificationNotAuthentic(NotificationRejected):
+    """A notification came with credentials that are not those of its account."""
+
+    code = "notification_not_authentic"
+
+
+class NotificationFormatNotSupported(NotificationRejected):
+    """A notification is in the format of another product; the account is to be set up for this one."""
+
+    code = "notification_format_not_supported"
 
 
 class MessagingError(CheckoutError):
@@ -195,6 +255,42 @@ class RemoteError(MessagingError):
         self.code = code
         self.message = message
         self.retryable = retryable
+
+
+class CardKeysMisconfigured(CheckoutError):
+    """The keys of the card's second seal are missing or malformed; an operator must set them."""
+
+    code = "card_keys_misconfigured"
+
+
+class CardSealRefused(CheckoutError):
+    """A card that must not be used as it came; nothing was sent to the provider."""
+
+    code = "card_seal_refused"
+
+
+class CardNotSealed(CardSealRefused):
+    """The card came without a second seal: from an earlier release, or not from web at all."""
+
+    code = "card_not_sealed"
+
+
+class CardKeyUnknown(CardSealRefused):
+    """The card was sealed with a key that is not listed, perhaps not any more."""
+
+    code = "card_key_unknown"
+
+
+class CardSealBroken(CardSealRefused):
+    """The seal is for another attempt, or was changed on the way."""
+
+    code = "card_seal_broken"
+
+
+class CardSealExpired(CardSealRefused):
+    """The card came after its seal had expired."""
+
+    code = "card_seal_expired"
 
 
 class SagaError(CheckoutError):

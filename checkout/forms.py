@@ -1,4 +1,4 @@
-"""What browsers send us. Card fields are not among it: they have no name and never leave the page."""
+"""Forms that browsers post. The inputs for the card have no name, so that browsers never send them."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ class PayForm(forms.Form):
 
 
 class ReturnForm(forms.Form):
-    """What comes back from the ACS through the provider. None of it is a result."""
+    """The fields that the ACS sends back through the provider. None of them is trusted as the result."""
 
     TransactionId = forms.CharField(max_length=1024, required=False)
     Response = forms.CharField(max_length=1024, required=False)

@@ -1,4 +1,4 @@
-"""How often Python looks for garbage in cycles."""
+"""Settings of Python's cyclic garbage collector that make it run seldom."""
 
 import gc
 

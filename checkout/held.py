@@ -21,6 +21,7 @@ from django.urls import ResolverMatch, URLResolver, get_resolver, set_script_pre
 from django.utils.log import log_response
 
 from checkout.limits import ANSWER, WHEN_LEFT, Answer, Message, Receive, Scope, Send
+from checkout.scrubbing import scrub_text
 from checkout.security import CardNumberGuardMiddleware, ContentSecurity, encoded_headers
 
 # What is held, or must not meet a session: the shopper comes back from the ACS without a cookie.
@@ -46,7 +47,7 @@ class HeldRequestHandler(ASGIHandler):
     async def get_response_async(self, request: HttpRequest) -> HttpResponse:
         """See BaseHandler: the same URLs and answers to errors. Views are coroutines and return no stream."""
         try:
-            response: Any = self._refusal(request)
+            response: Any = await self._refusal(request)
             if response is None:
                 view, args, kwargs = cast(ResolverMatch, request.resolver_match)
                 response = await view(request, *args, **kwargs)
@@ -58,14 +59,15 @@ class HeldRequestHandler(ASGIHandler):
         self._csrf.process_response(request, response)
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             log_it = sync_to_async(log_response, thread_sensitive=False)
-            await log_it("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+            path = scrub_text(request.path)
+            await log_it("%s: %s", response.reason_phrase, path, response=response, request=request)
         return cast(HttpResponse, response)
 
-    def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
+    async def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
         """Do what comes before the view, which is found by the way."""
         request.content_security = ContentSecurity()  # type: ignore[attr-defined]
         self._csrf.process_request(request)
-        refusal = self._guard.before(request)
+        refusal = await self._guard.before_on_loop(request)
         if refusal is None:
             refusal = self._csrf.process_view(request, *self.resolve_request(request))
         return refusal
@@ -130,7 +132,7 @@ _resolve_again = lru_cache(maxsize=1024)(_resolve)
 
 
 def _unreachable(request: HttpRequest) -> HttpResponseBase:
-    """What a middleware would call next, were it asked to."""
+    """Stand in for the next handler of a middleware whose hooks are called directly. It is never called."""
     raise NotImplementedError
 
 

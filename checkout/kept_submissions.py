@@ -1,7 +1,8 @@
 """Submissions that could not be published: kept in this process's memory until the broker is back.
 
-The sealed card is in no table, so nobody else can send it. What is not sent in time is left to the relay,
-which sends it without the card; the attempt then ends as not sent, and the shopper may pay again.
+The card, here under its second seal, is in no table, so nobody else can send it. What is not sent in time is
+left to the relay, which sends it without the card; the attempt then ends as not sent, and the shopper may pay
+again.
 """
 
 import asyncio
@@ -27,19 +28,19 @@ KEPT_SECONDS = CARD_GRACE_SECONDS - 3 * PUBLISH_TIMEOUT_SECONDS
 _publishing: dict["asyncio.Task[None]", int] = {}
 
 
-def keep(pending: Pending, sealed_card: str, *, committed_at: float) -> None:
+def keep(pending: Pending, sealed: str, *, committed_at: float) -> None:
     """Publish a submission, committed at that time of the event loop, as soon as that is possible.
 
     What has arrived after all may be kept too: it is the same message, and counts once. Without room for
     another one it is left to the relay at once.
     """
-    if len(_publishing) >= MAX_KEPT or sum(_publishing.values()) + len(sealed_card) > MAX_KEPT_BYTES:
+    if len(_publishing) >= MAX_KEPT or sum(_publishing.values()) + len(sealed) > MAX_KEPT_BYTES:
         log.warning("no room to keep a submission", payment=pending.payment, kept=len(_publishing))
         return
     task = asyncio.get_running_loop().create_task(
-        _publish_in_time(pending, sealed_card, committed_at + KEPT_SECONDS)
+        _publish_in_time(pending, sealed, committed_at + KEPT_SECONDS)
     )
-    _publishing[task] = len(sealed_card)
+    _publishing[task] = len(sealed)
     task.add_done_callback(_publishing.pop)
 
 
@@ -51,13 +52,13 @@ async def say_farewell() -> None:
         task.cancel()
 
 
-async def _publish_in_time(pending: Pending, sealed_card: str, until: float) -> None:
+async def _publish_in_time(pending: Pending, sealed: str, until: float) -> None:
     envelope = Envelope(
         type=pending.type,
         body=encode_body(pending.body),
         message_id=pending.message_id,
         headers={SUBJECT: pending.payment},
-    ).with_sealed(sealed_card)
+    ).with_sealed(sealed)
     try:
         async with asyncio.timeout_at(until):
             await _publish(envelope)

@@ -1,4 +1,4 @@
-"""How much of a request is read, and for how long: before Django writes a body to disk.
+"""Limits on the size of a request's body and on the time to read it, applied before it is written to disk.
 
 Django's ASGI handler spools a whole body before any middleware runs, with no limit of size or time.
 """
@@ -7,8 +7,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
+from checkout.conf import conf
 from checkout.draining import drain
-from checkout.problems import MALFORMED, TOO_LARGE, TOO_SLOW, Problem
+from checkout.problems import MALFORMED, TOO_LARGE, TOO_SLOW, RefusedError
 from checkout.security import REFUSED
 
 Scope = dict[str, Any]
@@ -32,6 +33,9 @@ LAST_SECONDS = 1.0
 class BodyLimit:
     """Reads the body of every HTTP request itself: at most ``max_bytes`` within ``read_seconds``.
 
+    A body may also take no longer than ``conf.body_grace_seconds`` and the time that it needs at
+    ``conf.body_bytes_per_second``.
+
     A body that is refused is replaced by an empty one and a note in the scope, from which the middleware
     inside makes the answer; so all answers look alike. A client that leaves before the end gets none.
     """
@@ -49,7 +53,7 @@ class BodyLimit:
         if REFUSED not in scope:  # whoever was not let in is not listened to either
             try:
                 body = await self._body_of(scope, receive)
-            except _RefusedError as error:
+            except RefusedError as error:
                 scope[REFUSED] = error.problem
         if body is None:
             return
@@ -61,20 +65,21 @@ class BodyLimit:
         """Return the body, None when the client leaves before its end."""
         declared = _declared_length(scope)
         if declared is None:
-            raise _RefusedError(MALFORMED)
+            raise RefusedError(MALFORMED)
         if declared > self._max_bytes:
-            raise _RefusedError(TOO_LARGE)
+            raise RefusedError(TOO_LARGE)
         return self._read(receive) if HAS_ARRIVED in scope else self._read_in_time(receive)
 
     async def _read_in_time(self, receive: Receive) -> bytes | None:
         try:
-            async with asyncio.timeout(self._read_seconds) as limit:
+            async with asyncio.timeout(None) as limit:
+                pace = _Pace(limit, self._read_seconds)
                 with drain.shortens(limit, to_seconds=LAST_SECONDS):
-                    return await self._read(receive)
+                    return await self._read(receive, pace)
         except TimeoutError:
-            raise _RefusedError(TOO_SLOW) from None
+            raise RefusedError(TOO_SLOW) from None
 
-    async def _read(self, receive: Receive) -> bytes | None:
+    async def _read(self, receive: Receive, pace: "_Pace | None" = None) -> bytes | None:
         body = bytearray()
         while True:
             message = await receive()
@@ -82,15 +87,30 @@ class BodyLimit:
                 return None
             body += message.get("body", b"")
             if len(body) > self._max_bytes:
-                raise _RefusedError(TOO_LARGE)
+                raise RefusedError(TOO_LARGE)
             if not message.get("more_body", False):
                 return bytes(body)
+            if pace is not None:
+                pace.has_come_to(len(body))
 
 
-class _RefusedError(Exception):
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.code)
-        self.problem = problem
+class _Pace:
+    """Moves a time limit on as a body arrives, up to an end."""
+
+    def __init__(self, limit: asyncio.Timeout, most_seconds: float) -> None:
+        self._limit = limit
+        self._rate = conf.body_bytes_per_second
+        now = asyncio.get_running_loop().time()
+        self._begin, self._end = now + conf.body_grace_seconds, now + most_seconds
+        limit.reschedule(self._at(0))
+
+    def has_come_to(self, received: int) -> None:
+        """Allow the time for what has been received, unless the end was brought forward."""
+        if not drain.has_begun and not self._limit.expired():
+            self._limit.reschedule(self._at(received))
+
+    def _at(self, received: int) -> float:
+        return min(self._end, self._begin + received / self._rate) if self._rate else self._end
 
 
 def _declared_length(scope: Scope) -> int | None:

@@ -1,4 +1,4 @@
-"""Which page belongs to which state of a payment: the one place that pages, pushes and redirects ask."""
+"""The page that belongs to each state of a payment. Pages, pushes and redirects all look it up here."""
 
 from django.urls import reverse
 
@@ -25,5 +25,5 @@ def path_of(reference: str, state: PaymentState | None) -> str:
 
 
 def next_path(reference: str, state: PaymentState) -> str | None:
-    """Where the status page should go, None as long as there is nothing to do but wait."""
+    """Return the path that the status page should go to, or None while the shopper can only wait."""
     return None if page_of(state) == STATUS else path_of(reference, state)

@@ -1,4 +1,4 @@
-"""What a client prefers about waiting: the header ``Prefer`` (RFC 7240, sections 4.1 and 4.3)."""
+"""A client's preferences about waiting: the header ``Prefer`` (RFC 7240, sections 4.1 and 4.3)."""
 
 from dataclasses import dataclass
 from urllib.request import parse_http_list

@@ -2,23 +2,29 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
+from math import ceil
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from checkout.conf import conf
 from checkout.errors import (
     AmountNotAvailable,
+    CaptchaRequired,
     CheckoutError,
     DuplicateRequest,
     IllegalTransition,
-    NotificationRejected,
+    NotificationFormatNotSupported,
+    NotificationNotAuthentic,
     OperationRejected,
     PaymentNotFound,
     ProviderAccountNotFound,
     SenderNotAllowed,
     TokenRejected,
+    TooManyAttempts,
 )
 
 # What a view may raise that is no fault of its own; anything else is a defect and must be seen as one.
@@ -29,13 +35,21 @@ JSON_PATHS = ("/notifications/", "/api/", "/livez", "/readyz")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a request is not answered as asked. ``detail`` is for the reader and gives nothing away."""
+    """The reason why a request was not carried out. ``detail`` is for the reader and gives no secret away."""
 
     status: int
     code: str
     title: str
     detail: str
     headers: dict[str, str] = field(default_factory=dict)
+
+
+class RefusedError(Exception):
+    """A request that is not taken, raised where it is read and answered with the problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
 
 
 NOT_FOUND = Problem(404, "not_found", "Page not found", "There is nothing at this address.")
@@ -69,11 +83,19 @@ CONFLICT = Problem(
 MALFORMED = Problem(
     400, "malformed", "Request not understood", "What was sent could not be read. Nothing has changed."
 )
-NOTIFICATION_MALFORMED = Problem(
-    400,
-    "notification_rejected",
-    "Notification not readable",
-    "The notification could not be read and was not kept.",
+NOTIFICATION_NOT_AUTHENTIC = Problem(
+    401,
+    "notification_not_authentic",
+    "Not authenticated",
+    "The notification came with credentials that are not those of its account, and was not kept.",
+    {"WWW-Authenticate": 'Basic realm="notifications", charset="UTF-8"'},
+)
+NOTIFICATION_FORMAT_NOT_SUPPORTED = Problem(
+    415,
+    "notification_format_not_supported",
+    "Format not supported",
+    "The notification was kept for our staff, but is in the format of another product. "
+    "Please have the account set up for XML order notifications.",
 )
 CARD_NUMBER = Problem(
     400,
@@ -94,6 +116,18 @@ TOO_SLOW = Problem(
 )
 TOO_LARGE = Problem(
     413, "too_large", "Request too large", "More was sent than is accepted here. Nothing has changed."
+)
+TARGET_TOO_LONG = Problem(
+    414,
+    "target_too_long",
+    "Address too long",
+    "There is no address of this length here. Nothing has changed.",
+)
+HEADERS_TOO_LARGE = Problem(
+    431,
+    "headers_too_large",
+    "Headers too large",
+    "More headers were sent than are accepted here. Nothing has changed.",
 )
 TOO_MANY = Problem(
     429,
@@ -126,6 +160,38 @@ BROKEN = Problem(
 )
 
 
+CAPTCHA_REQUIRED = Problem(
+    403,
+    "captcha_required",
+    "One question first",
+    "Before a card is tried there is a question to answer, on the payment's own page. Nothing was charged.",
+)
+TRIED_TOO_OFTEN = Problem(
+    429,
+    "too_many_attempts",
+    "Too many attempts",
+    "This payment was tried too often and cannot be tried again. Nothing was charged. "
+    "Please start again in the shop.",
+)
+
+
+def too_many_attempts(retry_after_seconds: int | None) -> Problem:
+    """Return the problem of more cards than may be tried, with when to come back, if that helps."""
+    if retry_after_seconds is None:
+        return TRIED_TOO_OFTEN
+    count, unit = retry_after_seconds, "second"
+    if count >= 60:
+        count, unit = ceil(count / 60), "minute"
+    return Problem(
+        429,
+        "too_many_attempts",
+        "Too many attempts",
+        "Too many cards have been tried from your network or for your e-mail address. Nothing was charged. "
+        f"You can try again in {count} {unit}{'' if count == 1 else 's'}.",
+        {"Retry-After": str(retry_after_seconds)},
+    )
+
+
 def method_not_allowed(allowed: tuple[str, ...]) -> Problem:
     """Return the problem of a method that an address does not take."""
     return Problem(
@@ -134,6 +200,17 @@ def method_not_allowed(allowed: tuple[str, ...]) -> Problem:
         "Not possible at this address",
         "This address cannot be opened directly.",
         {"Allow": ", ".join(allowed)},
+    )
+
+
+def too_many_notifications(retry_after_seconds: int) -> Problem:
+    """Return the problem of more unproven notifications than are taken within a minute."""
+    return Problem(
+        429,
+        "too_many_notifications",
+        "Too many notifications",
+        "More notifications came over the public address than are taken there. This one was not kept.",
+        {"Retry-After": str(retry_after_seconds)},
     )
 
 
@@ -146,14 +223,20 @@ def problem_of(error: Exception) -> Problem:
             return ACCOUNT_NOT_FOUND
         case TokenRejected():
             return TOKEN_EXPIRED if error.is_expired else TOKEN_UNKNOWN
+        case TooManyAttempts():
+            return too_many_attempts(error.retry_after_seconds)
+        case CaptchaRequired():
+            return CAPTCHA_REQUIRED
         case IllegalTransition() | AmountNotAvailable() | DuplicateRequest():
             return CONFLICT
         case OperationRejected():
             return REJECTED
         case SenderNotAllowed():
             return FORBIDDEN
-        case NotificationRejected():
-            return NOTIFICATION_MALFORMED
+        case NotificationNotAuthentic():
+            return NOTIFICATION_NOT_AUTHENTIC
+        case NotificationFormatNotSupported():
+            return NOTIFICATION_FORMAT_NOT_SUPPORTED
         case _:
             return UNAVAILABLE
 
@@ -164,10 +247,21 @@ def respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpRe
         body = json.dumps(document_of(problem), ensure_ascii=False)
         content_type = "application/problem+json"
     else:
-        body = render_to_string("checkout/problem.html", {"problem": problem, "back": back}, request=request)
+        body = page_of(problem.status, problem.code, problem.title, problem.detail, back, conf.is_try_out)
         content_type = "text/html; charset=utf-8"
     headers = {"Cache-Control": "no-store", **problem.headers}
     return HttpResponse(body, status=problem.status, content_type=content_type, headers=headers)
+
+
+@lru_cache(maxsize=128)
+def page_of(status: int, code: str, title: str, detail: str, back: str, has_shop: bool) -> str:
+    """Return the problem as a page, the same for everybody.
+
+    It is kept, since those who are refused on purpose are many, and making it is most of what they cost.
+    """
+    problem = Problem(status, code, title, detail)
+    context = {"problem": problem, "back": back, "has_shop": has_shop}
+    return render_to_string("checkout/problem.html", context)
 
 
 def document_of(problem: Problem) -> dict[str, Any]:
@@ -181,7 +275,7 @@ def document_of(problem: Problem) -> dict[str, Any]:
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Whether a program is asking, rather than a person with a browser."""
+    """Return True if a program is asking, rather than a person with a browser."""
     if request.path.startswith(JSON_PATHS) or request.path.endswith(".json"):
         return True
     preferred = request.get_preferred_type(["text/html", "application/json", "application/problem+json"])

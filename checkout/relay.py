@@ -1,4 +1,4 @@
-"""What the relay process does: it publishes what the outbox owes, keeps dead letters, and lets time pass."""
+"""The relay process: it publishes the outbox, stores dead letters, and runs the timers."""
 
 import asyncio
 
@@ -14,14 +14,18 @@ from checkout.timers import timer
 from checkout.timers.abandoned import expire_abandoned
 from checkout.timers.ahead import bring_into_the_present
 from checkout.timers.authorisations import void_expired
-from checkout.timers.retention import forget_old_messages
+from checkout.timers.counted import forget_what_was_counted
+from checkout.timers.retention import OldNotifications, forget_old_messages
 from checkout.timers.timer import Timer
 from checkout.timers.unmatched import try_unmatched_again
+from checkout.timers.unstarted import give_up_unstarted
 
 # For what hardly ever happens, and is not to wait for minutes.
 SOON_SECONDS = 5.0
 # For what is due after hours and days: how often to look, at most.
 SELDOM_SECONDS = 30.0
+# For what only takes room.
+RARELY_SECONDS = 600.0
 
 
 async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
@@ -36,17 +40,24 @@ def _timers(stop: asyncio.Event) -> list[Timer]:
     def reconcile() -> int:
         return len(reconcile_when_due(stop.is_set))
 
+    notifications = OldNotifications()
+
+    def forget_what_is_old() -> int:
+        return forget_old_messages() + notifications.forget()
+
     return [
         Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds),
         Timer("messages from the future", bring_into_the_present, SOON_SECONDS),
         Timer("unmatched notifications", try_unmatched_again, conf.relay_poll_seconds),
+        Timer("attempts that never began", give_up_unstarted, _pace(conf.service_wait.total_seconds())),
         Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),
         Timer("expired authorisations", void_expired, _pace(conf.authorisation_lifetime.total_seconds())),
-        Timer("retention", forget_old_messages, _pace(conf.retention.total_seconds())),
+        Timer("retention", forget_what_is_old, _pace(conf.retention.total_seconds())),
+        Timer("what was counted", forget_what_was_counted, RARELY_SECONDS),
         Timer("reconciliation", reconcile, _pace(conf.reconciliation_interval.total_seconds())),
     ]
 
 
 def _pace(seconds: float) -> float:
-    """How often to look for what is due after so many seconds."""
+    """Return the polling interval for work that becomes due after so many seconds."""
     return min(SELDOM_SECONDS, max(conf.relay_poll_seconds, seconds / 10))

@@ -6,19 +6,21 @@ Both run on the event loop as well as in threads and block neither.
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
 from typing import Any, TypeVar, cast
 from urllib.parse import unquote_plus
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 
 from checkout import problems
+from checkout.card_numbers import has_long_run
 from checkout.conf import conf
-from checkout.scrubbing import contains_card_number, has_long_run
+from checkout.scrubbing import contains_card_number
 
 V = TypeVar("V", bound=Callable[..., Awaitable[Any]])
 
@@ -26,6 +28,9 @@ V = TypeVar("V", bound=Callable[..., Awaitable[Any]])
 REFUSED = "checkout.refused"
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+
+# Visible ASCII without the characters that end a source, a directive or a policy (CSP 3, section 2.2.1).
+_SOURCE = re.compile(r"[!-+\--:<-~]+")
 
 
 class ContentSecurity:
@@ -53,7 +58,7 @@ class ContentSecurity:
 
     @property
     def is_strict(self) -> bool:
-        """Whether the page has allowed nothing."""
+        """Return True if the page has allowed nothing."""
         return self._sources is self._STRICT and not self._nonce
 
     @property
@@ -63,7 +68,9 @@ class ContentSecurity:
         return self._nonce
 
     def allow(self, directive: str, *sources: str) -> None:
-        """Allow further sources."""
+        """Allow further sources; raises ValueError for one that would say more than that."""
+        if not all(_SOURCE.fullmatch(source) for source in sources):
+            raise ValueError(f"No source of a policy: {sources}.")
         known = [source for source in self._sources.get(directive, []) if source != "'none'"]
         added = [source for source in sources if source not in known]
         # Never in place: all policies begin with the same sources.
@@ -104,7 +111,7 @@ class HybridMiddleware:
         return response
 
     async def _respond(self, request: HttpRequest) -> HttpResponseBase:
-        response = self.before(request)
+        response = await self.before_on_loop(request)
         if response is None:
             response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
         self.after(request, response)
@@ -113,6 +120,10 @@ class HybridMiddleware:
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
         """Return a response to answer without asking anybody further in."""
         return None
+
+    async def before_on_loop(self, request: HttpRequest) -> HttpResponseBase | None:
+        """Do the same on the event loop, which must not be held up."""
+        return self.before(request)
 
     def after(self, request: HttpRequest, response: HttpResponseBase) -> None:
         """Change the response."""
@@ -141,6 +152,11 @@ def encoded_headers(request: HttpRequest, response: HttpResponseBase) -> Collect
     if encoded.keys().isdisjoint(own):
         return encoded.values()
     return [pair for name, pair in encoded.items() if name not in own]
+
+
+def strict_headers() -> Collection[tuple[bytes, bytes]]:
+    """Return the headers of a response that is no page and allows nothing."""
+    return _strict(is_tls=_is_tls()).values()
 
 
 @cache
@@ -174,13 +190,19 @@ def _headers_of(policy: ContentSecurity, *, is_tls: bool) -> dict[str, str]:
 
 # Identifiers with letters (UUIDs, sealed cards, tokens) may hold a long run of digits by chance. Each word is
 # looked at once, from its beginning: tried from each of its characters, a body of digits would take minutes.
-_IDENTIFIER = re.compile(r"(?<![\w-])(?:[^\WA-Za-z_]|-)*+[A-Za-z_][\w-]*")
+_IDENTIFIER = re.compile(r"(?<![\w-])(?:[^\WA-Za-z_]++|-)*+[A-Za-z_][\w-]*")
 # JSON may write any character so, and those beyond the first 65,536 as two.
 _ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _PAYMENT = re.compile(r"/checkout/pay_[0-9a-f]{32}/")
 # The types of content that Django makes ``request.POST`` of.
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
+_WITH_BODY = ("POST", "PUT", "PATCH")
+
+# A body of more bytes than our own forms have is parsed and searched in a thread. There is one thread, so
+# that those who send such bodies wait for each other, and take no more than a share of the processor.
+LARGE_BODY_BYTES = 16_384
+_reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="body")
 
 
 class CardNumberGuardMiddleware(HybridMiddleware):
@@ -189,8 +211,14 @@ class CardNumberGuardMiddleware(HybridMiddleware):
     Notifications are exempt: they are scrubbed before they are stored, and a refused one would be lost.
     """
 
+    async def before_on_loop(self, request: HttpRequest) -> HttpResponseBase | None:
+        """See HybridMiddleware."""
+        if not _has_large_body(request):
+            return self.before(request)
+        return await sync_to_async(self.before, thread_sensitive=False, executor=_reader)(request)
+
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
-        refused = getattr(request, "scope", {}).get(REFUSED)
+        refused = _refused(request)
         if refused:
             # No address is resolved for it, and yet a shopper should find back to the payment.
             payment = _PAYMENT.match(request.path)
@@ -219,27 +247,39 @@ def _require_known_host(request: HttpRequest) -> None:
     if host is None or len(host) > _LONGEST_HOST or "HTTP_X_FORWARDED_HOST" in request.META:
         request.get_host()
     else:
-        _look_at_host(host)
+        require_host(host)
 
 
 # A host that is refused is not kept.
 @lru_cache(maxsize=256)
-def _look_at_host(host: str) -> None:
+def require_host(host: str) -> None:
+    """Raise DisallowedHost for what is not the name of one of our hosts."""
     request = HttpRequest()
     request.META["HTTP_HOST"] = host
     request.get_host()
 
 
 def _forget_hosts(**_change: object) -> None:
-    _look_at_host.cache_clear()
+    require_host.cache_clear()
 
 
 # As tests change them: settings of a process that runs stay as they are.
 setting_changed.connect(_forget_hosts)
 
 
+def _refused(request: HttpRequest) -> problems.Problem | None:
+    """Return why the server or the layers outside Django have refused the request."""
+    return cast(problems.Problem | None, getattr(request, "scope", {}).get(REFUSED))
+
+
+def _has_large_body(request: HttpRequest) -> bool:
+    if request.method not in _WITH_BODY or _refused(request):
+        return False
+    return len(request.body) > LARGE_BODY_BYTES
+
+
 def _text_of(request: HttpRequest) -> str:
-    if request.method not in ("POST", "PUT", "PATCH"):
+    if request.method not in _WITH_BODY:
         return ""
     text = request.body.decode("utf-8", "replace")
     if request.content_type not in _FORMS:

@@ -12,7 +12,7 @@ from checkout.errors import IllegalTransition
 
 
 class PaymentState(StrEnum):
-    """Where a payment stands, as its merchant and shopper see it."""
+    """The state of a payment, as its merchant and shopper see it."""
 
     OPEN = "open"
     PROCESSING = "processing"
@@ -34,22 +34,22 @@ class PaymentState(StrEnum):
 
     @property
     def is_under_way(self) -> bool:
-        """Whether an attempt is being made. Its saga moves the payment, not the sums of its operations."""
+        """Say if an attempt is being made. Its saga moves the payment, not the sums of its operations."""
         return self in LIVE
 
     @property
     def is_decided(self) -> bool:
-        """Whether the shopper can be told how the payment ended (a refused one may be tried again)."""
+        """Return True if the shopper can be told how the payment ended (a refused one may be tried again)."""
         return self not in UNDECIDED
 
     @property
     def is_paid(self) -> bool:
-        """Whether the shopper has paid, as far as the shopper is concerned."""
+        """Return True if the shopper has paid, as far as the shopper is concerned."""
         return self in PAID
 
     @property
     def may_be_paid(self) -> bool:
-        """Whether a new attempt may start."""
+        """Return True if a new attempt may start."""
         return self in (PaymentState.OPEN, PaymentState.REFUSED)
 
 
@@ -60,7 +60,7 @@ PAID = frozenset({P.AUTHORISED, P.CAPTURE_PENDING, P.PARTIALLY_CAPTURED, P.CAPTU
 
 
 class AttemptState(StrEnum):
-    """Where one try with one provider and one card stands."""
+    """The state of one try with one provider and one card."""
 
     CREATED = "created"
     SUBMITTED = "submitted"
@@ -75,10 +75,12 @@ class AttemptState(StrEnum):
 
 
 A = AttemptState
+# Nobody knows yet if the attempt holds money.
+OPEN_ATTEMPTS = (A.CREATED, A.SUBMITTED, A.CHALLENGE_REQUIRED, A.CHALLENGE_RETURNED, A.UNKNOWN)
 
 
 class Actor(StrEnum):
-    """Who may cause an event."""
+    """A party that may cause an event."""
 
     SHOPPER = "shopper"
     SAGA = "saga"
@@ -127,17 +129,22 @@ PAYMENT_EDGES = (
     _edge("voided", (*LIVE, *_HELD), P.VOIDED, Actor.SAGA),
     _edge("refunded_in_part", (*_HELD, *_TAKEN, *_GIVEN_BACK), P.PARTIALLY_REFUNDED, Actor.SAGA),
     _edge("refunded", (*_HELD, *_TAKEN, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.SAGA),
+    # An issuer took money back, and may return it. Then the payment is where its captures and refunds put it.
+    _edge("charged_back", (*_HELD, *_TAKEN, *_GIVEN_BACK), P.CHARGED_BACK, Actor.SAGA),
+    _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.SAGA),
+    _edge("charge_back_reversed_captured_in_part", (P.CHARGED_BACK,), P.PARTIALLY_CAPTURED, Actor.SAGA),
+    _edge("charge_back_reversed_refunded_in_part", (P.CHARGED_BACK,), P.PARTIALLY_REFUNDED, Actor.SAGA),
+    _edge("charge_back_reversed_refunded", (P.CHARGED_BACK,), P.REFUNDED, Actor.SAGA),
     # What the provider does by itself. A notification of it is only believed once the provider was asked.
     _edge("authorisation_expired", (P.AUTHORISED,), P.EXPIRED, Actor.SAGA),
-    _edge("charged_back", (*_TAKEN, *_GIVEN_BACK), P.CHARGED_BACK, Actor.SAGA),
-    _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.SAGA),
-    # Staff had the provider asked again, and its word and our operations agree: money is held, or it is not.
+    # Staff had the provider asked again, or looked it up, and its word and our operations agree by now: money
+    # is held, or it is not.
     _edge("conflict_resolved", (P.CONFLICTED,), P.AUTHORISED, Actor.SAGA),
     _edge("conflict_released", (P.CONFLICTED,), P.VOIDED, Actor.SAGA),
     # An approval found after a refusal or expiry stops a second try: the money of the first may be held.
     _edge(
         "conflicted",
-        (*LIVE, P.REFUSED, P.EXPIRED, P.VOIDED, *_HELD, *_TAKEN, *_GIVEN_BACK),
+        (*LIVE, P.REFUSED, P.EXPIRED, P.VOIDED, *_HELD, *_TAKEN, *_GIVEN_BACK, P.CHARGED_BACK),
         P.CONFLICTED,
         Actor.SAGA,
         Actor.PROVIDER,
@@ -166,9 +173,9 @@ ATTEMPT_EDGES = (
         A.CONFLICTED,
         Actor.PROVIDER,
     ),
-    # Only when staff ask: nothing that comes by itself settles a contradiction.
-    _edge("reviewed_as_authorised", (A.CONFLICTED,), A.AUTHORISED, Actor.PROVIDER),
-    _edge("reviewed_as_refused", (A.CONFLICTED,), A.REFUSED, Actor.PROVIDER),
+    # Only when staff ask, or have looked it up: nothing that comes by itself settles a contradiction.
+    _edge("reviewed_as_authorised", (A.CONFLICTED,), A.AUTHORISED, Actor.PROVIDER, Actor.STAFF),
+    _edge("reviewed_as_refused", (A.CONFLICTED,), A.REFUSED, Actor.PROVIDER, Actor.STAFF),
 )
 
 
@@ -181,7 +188,7 @@ class Machine:
         self._targets = {(source, edge.event): edge for edge in self.edges for source in edge.sources}
 
     def allows(self, state: str, event: str, actor: Actor) -> bool:
-        """Whether ``actor`` may cause ``event`` in ``state``."""
+        """Return True if ``actor`` may cause ``event`` in ``state``."""
         edge = self._targets.get((state, event))
         return edge is not None and actor in edge.actors
 
@@ -195,7 +202,7 @@ class Machine:
         return edge.target
 
     def has_happened(self, state: str, event: str) -> bool:
-        """Whether ``state`` is where ``event`` leads to, so that hearing of it again says nothing new."""
+        """Say if ``state`` is where ``event`` leads to, so that hearing of it again says nothing new."""
         return any(edge.event == event and edge.target == state for edge in self.edges)
 
     def event_between(self, state: str, target: str, among: Collection[str]) -> str | None:
@@ -216,6 +223,11 @@ COUNTED = frozenset(
         "voided",
         "refunded_in_part",
         "refunded",
+        "charged_back",
+        "charge_back_reversed",
+        "charge_back_reversed_captured_in_part",
+        "charge_back_reversed_refunded_in_part",
+        "charge_back_reversed_refunded",
     }
 )
 

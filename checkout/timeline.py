@@ -1,4 +1,4 @@
-"""What happened to a payment: one chronological table from everything that keeps a piece of it."""
+"""The history of a payment: one chronological table from everything that records a part of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +14,11 @@ from checkout.models import (
     ProviderNotification,
     SagaStep,
 )
+from checkout.notification_results import results_of
 
 
 class Kind(StrEnum):
-    """What sort of thing an entry tells of."""
+    """The kind of record that an entry comes from."""
 
     FACT = "fact"
     STEP = "saga step"
@@ -105,13 +106,16 @@ def _calls(payment: Payment) -> Iterator[Entry]:
 
 
 def _notifications(payment: Payment) -> Iterator[Entry]:
-    for row in ProviderNotification.objects.filter(payment=payment).select_related("account"):
+    rows = list(ProviderNotification.objects.filter(payment=payment).select_related("account"))
+    results = results_of(rows)
+    for row in rows:
+        result = results[row.pk].result.replace("_", " ")
         times = f", received {row.copies} times" if row.copies > 1 else ""
         yield Entry(
             row.received_at,
             Kind.NOTIFICATION,
             f"from {row.account.code}",
-            f"{row.state}{times}",
+            f"{result}{times}{'' if row.is_proven else ', not proven'}",
             _between(row.received_at, row.applied_at),
         )
 

@@ -28,6 +28,7 @@ urlpatterns = [
     path("orders/<slug:order_reference>/", shop.order, name="order"),
     path("checkout/<payment:reference>/", checkout.checkout, name="checkout"),
     path("checkout/<payment:reference>/pay/", checkout.pay, name="pay"),
+    path("checkout/<payment:reference>/captcha/", checkout.captcha, name="captcha"),
     path("checkout/<payment:reference>/challenge/", challenge.challenge, name="challenge"),
     path(
         "checkout/<payment:reference>/challenge/return/<token:token>/",
@@ -38,6 +39,7 @@ urlpatterns = [
     path("checkout/<payment:reference>/status.json", status.status_json, name="status_json"),
     path("checkout/<payment:reference>/result/", status.result, name="result"),
     path("notifications/<slug:account>/", webhooks.receive, name="notifications"),
+    path("notifications/<slug:account>/<str:secret>/", webhooks.receive, name="proven_notifications"),
     path("livez", health.live, name="live"),
     path("readyz", health.ready, name="ready"),
 ]

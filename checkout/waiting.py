@@ -9,10 +9,12 @@ import structlog
 from channels.layers import get_channel_layer
 
 from checkout import crash_points, kept_submissions, operations
+from checkout.card_seal import seal_card
+from checkout.commands import SubmitPayment, check_answer
 from checkout.conf import conf
 from checkout.database import in_thread
 from checkout.draining import drain
-from checkout.errors import MessagingError, RemoteError, ReplyTimeout
+from checkout.errors import MalformedMessage, MessagingError, RemoteError, ReplyTimeout
 from checkout.messaging import rpc
 from checkout.operations import PaymentView, Pending
 from checkout.states import PaymentState
@@ -50,18 +52,17 @@ async def answer(
 
     None when the budget is over, the broker is away, the answer was lost or this process is about to end: the
     command itself is in the outbox, so that only the fast answer is. The caller then shows the status page. A
-    card, which is not in the outbox, is kept until it can be passed on. Never raises a ``MessagingError``;
-    holds no thread and no database connection.
+    card leaves this process under its second seal only, and, as it is not in the outbox, is kept until it can
+    be passed on. Never raises a ``MessagingError``; holds no thread and no database connection.
     """
-    # A mere question needs no card: it is answered at once, and the card would travel back with it.
-    sealed_card = sealed_card if pending.message_id else ""
+    sealed = _sealed_again(pending, sealed_card)
     committed_at = asyncio.get_running_loop().time()
     if pending.message_id:
         crash_points.reached("web.intent_committed")
     budget_seconds = conf.reply_budget_seconds if budget_seconds is None else budget_seconds
     if budget_seconds <= 0 or drain.has_begun:
         if pending.message_id:
-            kept_submissions.keep(pending, sealed_card, committed_at=committed_at)
+            kept_submissions.keep(pending, sealed, committed_at=committed_at)
         return None
     try:
         told = await rpc.acall(
@@ -71,16 +72,18 @@ async def answer(
             timeout_seconds=budget_seconds,
             message_id=pending.message_id or None,
             subject=pending.payment,
-            sealed=sealed_card,
+            sealed=sealed,
         )
+        check_answer(pending.type, told)
     except MessagingError as error:
         log.info("no answer in time", payment=pending.payment, type=pending.type, reason=error.code)
-        if sealed_card and not isinstance(error, ReplyTimeout | RemoteError):  # those were published
-            kept_submissions.keep(pending, sealed_card, committed_at=committed_at)
+        if sealed and not isinstance(error, ReplyTimeout | RemoteError | MalformedMessage):
+            # Those were published.
+            kept_submissions.keep(pending, sealed, committed_at=committed_at)
         return None
     except asyncio.CancelledError:
-        if sealed_card:
-            kept_submissions.keep(pending, sealed_card, committed_at=committed_at)
+        if sealed:
+            kept_submissions.keep(pending, sealed, committed_at=committed_at)
         raise
     return PaymentState(told["state"])
 
@@ -97,10 +100,11 @@ async def news(
     if is_news(payment.state) or budget_seconds <= 0 or drain.has_begun:
         return payment
     layer = get_channel_layer()
-    group, channel = operations.group_of(reference), await layer.new_channel()
+    group, channel = operations.group_of(reference), ""
     try:
         async with asyncio.timeout(budget_seconds) as limit:
             with drain.shortens(limit, to_seconds=0):
+                channel = await layer.new_channel()
                 await layer.group_add(group, channel)
                 # Joined first and read then, so that no change falls between.
                 while not is_news((payment := await in_thread(operations.payment_view, reference)).state):
@@ -109,10 +113,24 @@ async def news(
     except (TimeoutError, MessagingError):
         return await in_thread(operations.payment_view, reference)  # a push may have been lost
     finally:
-        await layer.group_discard(group, channel)
+        if channel:
+            await layer.group_discard(group, channel)
 
 
 def _keep_what_was_committed(sealed_card: str, committed: "asyncio.Future[Pending]") -> None:
-    if not committed.cancelled() and committed.exception() is None and committed.result().message_id:
+    if committed.cancelled() or committed.exception() is not None:
+        return
+    pending = committed.result()
+    if pending.message_id:
         now = committed.get_loop().time()
-        kept_submissions.keep(committed.result(), sealed_card, committed_at=now)
+        kept_submissions.keep(pending, _sealed_again(pending, sealed_card), committed_at=now)
+
+
+def _sealed_again(pending: Pending, sealed_card: str) -> str:
+    """Return the card under its second seal; empty without a card, and for a command that needs none.
+
+    Only a submission does: anything else is answered at once, and the card would travel back with the answer.
+    """
+    if not sealed_card or not isinstance(pending.body, SubmitPayment):
+        return ""
+    return seal_card(sealed_card, pending.body.attempt)

@@ -1,54 +1,81 @@
-"""Where payment providers send their notifications."""
+"""The endpoint to which payment providers send notifications."""
 
 import structlog
 from django.http import HttpRequest, HttpResponse
 
 from checkout import crash_points, operations, problems
+from checkout.conf import conf
 from checkout.database import in_thread
 from checkout.errors import MessagingError
 from checkout.messaging.broker import get_broker
 from checkout.messaging.outbox import AbstractOutboxMessage
 from checkout.providers.base import Acknowledgement
+from checkout.providers.proof import is_proven
+from checkout.rates import RateLimit, network_of
 from checkout.security import csrf_exempt
-
-MAX_NOTIFICATION_BYTES = 65_536
 
 log = structlog.get_logger(__name__)
 
+hints_by_address = RateLimit()
+hints_by_account = RateLimit()
+
 
 @csrf_exempt
-async def receive(request: HttpRequest, account: str) -> HttpResponse:
+async def receive(request: HttpRequest, account: str, secret: str = "") -> HttpResponse:
     """Answer what stops the provider from sending again, once the notification is committed.
 
-    400 for what cannot be read, 403 for an address that is not the provider's, and 503 when it could not be
-    stored: the provider then sends it again.
+    404 for a wrong secret, 401 for wrong credentials, 403 for an address that is not the provider's, 415 for
+    the format of another product, 429 for too many unproven ones, and 503 when it could not be stored: the
+    provider then sends it again. Everything else is taken, even if it cannot be read.
     """
     if request.method != "POST":
         return problems.respond(request, problems.method_not_allowed(("POST",)))
-    if len(request.body) > MAX_NOTIFICATION_BYTES:
-        return problems.respond(request, problems.TOO_LARGE)
+    sender = request.META.get("REMOTE_ADDR", "")
+    authorization = request.META.get("HTTP_AUTHORIZATION", "")
     try:
-        acknowledgement = await take(account, request.body, sender=request.META.get("REMOTE_ADDR", ""))
+        proven = is_proven(account, secret=secret, authorization=authorization)
+        if not proven and (seconds := _seconds_until_allowed(account, sender)):
+            return problems.respond(request, problems.too_many_notifications(seconds))
+        acknowledgement = await take(account, request.body, is_proven=proven, sender=sender)
     except problems.EXPECTED as error:
         problem = problems.problem_of(error)
         log.warning("notification not taken", account=account, status=problem.status, reason=repr(error))
         return problems.respond(request, problem)
+    except Exception:
+        # Django's own page for developers would show the address, and so the secret in it.
+        log.exception("notification not taken", account=account)
+        return problems.respond(request, problems.BROKEN)
     return HttpResponse(
         acknowledgement.body, status=acknowledgement.status, content_type=acknowledgement.content_type
     )
 
 
-async def take(account: str, body: bytes, *, sender: str = "") -> Acknowledgement:
+async def take(account: str, body: bytes, *, is_proven: bool, sender: str = "") -> Acknowledgement:
     """Store a notification and publish the command to apply it; raises what ``record_notification`` does."""
-    recorded = await in_thread(operations.record_notification, account, body, sender=sender)
+    recorded = await in_thread(
+        operations.record_notification, account, body, is_proven=is_proven, sender=sender
+    )
     crash_points.reached("web.notification_stored")
     if recorded.owed is not None:
         _publish(recorded.owed)
     return recorded.acknowledgement
 
 
+def _seconds_until_allowed(account: str, sender: str) -> int:
+    """Count an unproven notification; return 0 if it is taken, else the seconds until the next may be.
+
+    A sender without an address (a Unix socket), and an account that nobody has set up, are not counted.
+    """
+    seconds = 0
+    if sender:
+        seconds = hints_by_address.seconds_until_allowed(network_of(sender), most=conf.max_hints_per_address)
+    if not seconds and account in conf.provider_accounts:
+        seconds = hints_by_account.seconds_until_allowed(account, most=conf.max_hints_per_account)
+    return seconds
+
+
 def _publish(owed: AbstractOutboxMessage) -> None:
-    """Without waiting: the provider is not told what becomes of it. The relay publishes what is lost."""
+    """Publish without waiting: the provider is not told the result. The relay publishes what is lost."""
 
     def on_end(error: MessagingError | None) -> None:
         if error is not None:

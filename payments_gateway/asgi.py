@@ -3,29 +3,30 @@
 import os
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
+import django
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
-from django.apps import apps
-from django.core.asgi import get_asgi_application
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Mount, Router
-from starlette.staticfiles import StaticFiles
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
-everything_else = get_asgi_application()
+django.setup()
 
 from checkout import embedded, garbage, kept_submissions  # noqa: E402  they need Django to be set up
 from checkout.admission import Admission  # noqa: E402
+from checkout.card_seal import require_keys  # noqa: E402
 from checkout.conf import conf  # noqa: E402
 from checkout.draining import drain  # noqa: E402
 from checkout.held import PATHS, HeldRequestHandler  # noqa: E402
 from checkout.limits import BodyLimit, Receive, Scope, Send  # noqa: E402
+from checkout.lines import PageHandler  # noqa: E402
 from checkout.messaging.broker import close_brokers, get_broker  # noqa: E402
+from checkout.participants import require_user  # noqa: E402
 from checkout.routing import websocket_urlpatterns  # noqa: E402
+from checkout.web_origin import OwnPagesOnly  # noqa: E402
+from payments_gateway.memory import give_freed_memory_back  # noqa: E402
 from payments_gateway.signals import announced  # noqa: E402
+from payments_gateway.static_files import StaticFilesOfApplications, use_few_threads  # noqa: E402
 
 held = HeldRequestHandler()
 
@@ -36,6 +37,8 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
 
     The end begins at the signal, while the server still takes connections (see ``checkout.draining``).
     """
+    require_user("web")
+    use_few_threads()
     broker = get_broker()
     await broker.start()
     with drain.ends(broker.node.stop_waiting):
@@ -50,17 +53,13 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
             drain.reset()
 
 
-# Straight from where each application keeps them: nothing has to be collected before the first start.
-static_files = StaticFiles(
-    packages=[(app.name, "static") for app in apps.get_app_configs() if (Path(app.path) / "static").is_dir()]
-)
-
 by_protocol: Any = ProtocolTypeRouter(
-    {"http": everything_else, "websocket": AllowedHostsOriginValidator(URLRouter(websocket_urlpatterns))}
+    {"http": PageHandler(), "websocket": OwnPagesOnly(URLRouter(websocket_urlpatterns))}
 )
 
+static_files: Any = StaticFilesOfApplications()
 router: Any = Router(
-    routes=[Mount("/static", app=ExceptionMiddleware(static_files))],
+    routes=[Mount("/static", app=static_files)],
     default=by_protocol,
     redirect_slashes=False,
     lifespan=lifespan,
@@ -73,5 +72,7 @@ def by_cycle(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
     return application(scope, receive, send)
 
 
+require_keys()
 garbage.leave_the_program_alone()
+give_freed_memory_back()
 application = Admission(BodyLimit(by_cycle, max_bytes=conf.max_body_bytes, read_seconds=conf.body_seconds))

@@ -1,160 +1,290 @@
-"""uvicorn's HTTP with an orderly end and fewer writes: ``--http payments_gateway.server:OrderlyProtocol``."""
+"""uvicorn's HTTP for strangers, with an orderly end: ``--http payments_gateway.server:OrderlyProtocol``."""
 
 import asyncio
-import contextlib
-import socket
 from collections import deque
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
+from enum import Enum, auto
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import (
-    HEADER_RE,
-    HEADER_VALUE_RE,
-    STATUS_LINE,
-    HttpToolsProtocol,
-)
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from checkout.conf import conf
 from checkout.limits import ANSWER, HAS_ARRIVED, WHEN_LEFT, Scope, Send
+from checkout.problems import (
+    HEADERS_TOO_LARGE,
+    MALFORMED,
+    TARGET_TOO_LONG,
+    TOO_MANY,
+    TOO_SLOW,
+    Problem,
+    RefusedError,
+)
+from payments_gateway.connection_limit import limit_of
+from payments_gateway.lean import LeanEvent, LeanQueue
+from payments_gateway.refusal import refusal
+from payments_gateway.request_head import (
+    MAX_FIELDS,
+    MAX_HEAD_BYTES,
+    MAX_TARGET_BYTES,
+    origin_form,
+    require_size,
+)
+from payments_gateway.whole_response import FramedError, whole_response
+from payments_gateway.writing import JoinedWrites, WebSocketTransport, send_at_once
 
 # How long a client that is connected may still begin a request.
 FAREWELL_SECONDS = 1.0
-
-LARGE_BYTES = 65_536
-
-# Headers that say where a response ends: whoever sets them knows better.
-FRAMING = (b"connection", b"content-length", b"transfer-encoding")
-WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
-
-
-class JoinedWrites:
-    """What uvicorn writes of a response in one turn of the loop, head and body, leaves the process together.
-
-    Each write is a system call that wakes whoever reads: a tenth of a request's cost.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._unwritten: list[bytes] = []
-        self._bytes = 0
-
-    def write(self, data: bytes) -> None:
-        """See asyncio.WriteTransport."""
-        if not self._unwritten:
-            self._loop.call_soon(self._flush)
-        self._unwritten.append(data)
-        self._bytes += len(data)
-        if self._bytes >= LARGE_BYTES:
-            self._flush()  # so that whoever writes much hears when the client does not keep up
-
-    def write_at_once(self, data: bytes) -> None:
-        """Write what is a whole response, behind everything before it."""
-        self._flush()
-        self._transport.write(data)
-
-    def close(self) -> None:
-        """See asyncio.BaseTransport."""
-        self._flush()
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """See asyncio.BaseTransport."""
-        return self._transport.is_closing()
-
-    def _flush(self) -> None:
-        if self._unwritten:
-            data = b"".join(self._unwritten)
-            self._unwritten.clear()
-            self._bytes = 0
-            self._transport.write(data)
+# The time in which a refused client may go on sending: closed at once, it would often not see the answer.
+LINGER_SECONDS = 1.0
+# Data is parsed in pieces, so that little is kept of what turns out to be too much.
+PIECE_BYTES = 16_384
+# Requests that a client may send before the first one is answered.
+MAX_PIPELINED = 32
 
 
-class LeanEvent(asyncio.Event):
-    """An event without a deque, which is 600 bytes even when empty: uvicorn has two for each request."""
+class Phase(Enum):
+    """The place that the parser has reached in what a client sends."""
 
-    def __init__(self, *, is_set: bool = False) -> None:
-        super().__init__()
-        self._waiters = []  # type: ignore[assignment]
-        if is_set:
-            self.set()
-
-
-class LeanQueue(list[Any]):
-    """As much of a deque as uvicorn needs for requests that came before the last one was answered."""
-
-    def appendleft(self, request: object) -> None:
-        """See collections.deque."""
-        self.insert(0, request)
-
-
-def _send_at_once(transport: asyncio.Transport) -> None:
-    """Let no packet wait for the last one's acknowledgement: a head and a later body would be 40 ms apart.
-
-    The event loop asks for that too, but not for sockets handed over with ``--fd``, which uvicorn takes for
-    UNIX sockets.
-    """
-    with contextlib.suppress(OSError):  # as of a real UNIX socket
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    BETWEEN = auto()
+    HEAD = auto()
+    BODY = auto()
+    UPGRADE = auto()  # a WebSocket's handshake has come
+    OVER = auto()  # nothing more is read
 
 
 class OrderlyProtocol(HttpToolsProtocol):
-    """At SIGTERM a request that is on its way is answered, and its connection closed behind the answer.
+    """Bounds what a client may send, how slowly, and how slowly it may read.
 
-    uvicorn itself closes every connection without a request at once: whoever has just connected, or is
-    sending the next request, would find the connection reset and not know what became of it.
+    A request that cannot be taken is answered by a problem document, behind the answers to those before it.
+
+    At SIGTERM a request that is on its way is answered, and its connection closed behind the answer. uvicorn
+    itself closes every connection without a request at once: whoever has just connected, or is sending the
+    next request, would find the connection reset and not know what became of it.
     """
 
     # Beside uvicorn's own attributes, of which there are nearly so many (30) that CPython would keep a whole
     # dictionary of them, 1.5 KB, for every connection.
-    __slots__ = ("_is_leaving", "_transport", "_when_left")
+    __slots__ = (
+        "_counted_as",
+        "_head_until",
+        "_hosts",
+        "_is_broken",
+        "_is_leaving",
+        "_limit",
+        "_phase",
+        "_refused",
+        "_trailer_bytes",
+        "_trailers",
+        "_transport",
+        "_unparsed",
+        "_unread_timer",
+        "_when_left",
+    )
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See asyncio.BaseProtocol."""
+        self._counted_as = ""
+        self._unread_timer: asyncio.TimerHandle | None = None
+        self._when_left: list[Callable[[], None]] = []
         super().connection_made(transport)
+        self._limit = limit_of(self.server_state, self.config)
+        client = self._limit.client_of(self.client)
+        problem = self._limit.enter(client, len(self.connections) - 1)
+        if problem is not None:
+            transport.write(refusal(problem, self.server_state.default_headers))
+            transport.close()
+            return
+        self._counted_as = client
         self._is_leaving = False
         self._transport = transport
+        self._phase = Phase.BETWEEN
+        self._refused: Problem | None = None
+        self._unparsed = 0
         self.pipeline = cast("deque[Any]", LeanQueue())
         self.flow._is_writable_event = LeanEvent(is_set=True)
-        self._when_left: list[Callable[[], None]] = []
-        _send_at_once(transport)
+        send_at_once(transport)
         self.transport = cast(asyncio.Transport, JoinedWrites(transport))
-
-    def handle_websocket_upgrade(self) -> None:
-        """See uvicorn. A WebSocket writes whole frames, and begins when nothing else is to be answered."""
-        if not getattr(self.cycle, "response_complete", True):
-            self.transport.close()
-            return
-        self.transport = self._transport
-        super().handle_websocket_upgrade()
-
-    def shutdown(self) -> None:
-        """See uvicorn, which waits for the last connection to end."""
-        if getattr(self.cycle, "response_complete", True):
-            self._is_leaving = True
-            self.loop.call_later(FAREWELL_SECONDS, super().shutdown)
-        else:
-            super().shutdown()
-
-    def on_headers_complete(self) -> None:
-        """See httptools."""
-        super().on_headers_complete()
-        if self.cycle is not None:
-            self.cycle.message_event = LeanEvent()
-            scope = cast(Scope, self.cycle.scope)
-            scope[WHEN_LEFT] = self._when_left
-            scope[ANSWER] = self.answer
-            if self._is_leaving:
-                self.cycle.keep_alive = False
+        # The first request's head counts from here; a client that sends nothing is merely idle.
+        now = self.loop.time()
+        self._head_until = now + conf.header_seconds
+        self._limit.newcomers.add(self, now, min(self.timeout_keep_alive, conf.header_seconds))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.BaseProtocol. Who waits for something else need not ask whether the client is there."""
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._limit.newcomers.discard(self)
+        self._stop_waiting_for_reader()
+        self._leave_the_count()
         for call in tuple(self._when_left):
             call()
         if self.cycle is not None:
             # Through it they would hold each other until garbage is looked for.
             cast(Scope, self.cycle.scope).pop(ANSWER, None)
+
+    def shutdown(self) -> None:
+        """See uvicorn, which waits for the last connection to end."""
+        if self._is_idle:
+            self._is_leaving = True
+            self.loop.call_later(FAREWELL_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
+
+    # What a client sends
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        if self._phase is Phase.OVER:
+            return
+        self._unset_keepalive_if_required()
+        if self.cycle is None:
+            self._limit.newcomers.discard(self)
+        if len(data) <= PIECE_BYTES:
+            self._parse(data)
+        else:
+            for begin in range(0, len(data), PIECE_BYTES):
+                self._parse(data[begin : begin + PIECE_BYTES])
+                if self._phase in (Phase.UPGRADE, Phase.OVER):
+                    break
+        if self._phase is Phase.HEAD or (self._phase is Phase.BETWEEN and self._is_idle):
+            if not self._head_until:
+                self._head_until = self.loop.time() + conf.header_seconds
+            self._wait_for_head()
+
+    def _parse(self, data: bytes) -> None:
+        self._unparsed += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._upgrade()
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            self._refuse(cause.problem if isinstance(cause, RefusedError) else MALFORMED)
+        else:
+            if self._phase is Phase.HEAD:
+                is_too_much = self._unparsed > MAX_HEAD_BYTES or len(self.headers) > MAX_FIELDS
+            else:
+                is_too_much = self._phase is Phase.BODY and self._unparsed > MAX_HEAD_BYTES
+            if is_too_much:
+                self._refuse(HEADERS_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """See httptools."""
+        super().on_message_begin()
+        self._phase = Phase.HEAD
+        self._hosts = self._unparsed = 0
+
+    def on_url(self, url: bytes) -> None:
+        """See httptools."""
+        self.url += url
+        if len(self.url) > MAX_TARGET_BYTES:
+            raise RefusedError(TARGET_TOO_LONG)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See httptools, which calls this for trailers, too."""
+        if self._phase is not Phase.HEAD:
+            self._count_trailer(name, value)
+            return
+        name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """See httptools."""
+        if self._unparsed:  # else it came in one piece, which is small
+            require_size(self.url, self.headers)
+        if len(self.headers) > MAX_FIELDS:
+            raise RefusedError(HEADERS_TOO_LARGE)
+        if self._hosts != 1:
+            self._require_no_host()
+        if len(self.pipeline) == MAX_PIPELINED:
+            raise RefusedError(TOO_MANY)
+        if not self.url.startswith(b"/"):
+            self.url, self.headers[:] = origin_form(self.url, self.headers)
+        self._head_until = 0.0
+        self._unparsed = self._trailers = self._trailer_bytes = 0
+        last = self.cycle
+        super().on_headers_complete()
+        if self.cycle is last:
+            self._phase = Phase.UPGRADE
+            return
+        self._phase = Phase.BODY
+        if self.cycle.scope["http_version"] == "1.0":
+            self.cycle.waiting_for_100_continue = False
+        self.cycle.message_event = LeanEvent()
+        scope = cast(Scope, self.cycle.scope)
+        scope[WHEN_LEFT] = self._when_left
+        scope[ANSWER] = self.answer
+        if self._is_leaving:
+            self.cycle.keep_alive = False
+
+    def _require_no_host(self) -> None:
+        """Raise RefusedError unless this is HTTP/1.0, which needs no Host (RFC 9112, section 3.2)."""
+        if self._hosts or self.parser.get_http_version() != "1.0":
+            raise RefusedError(MALFORMED)
+
+    def on_chunk_header(self) -> None:
+        """See httptools. What is not parsed yet is counted from here."""
+        self._unparsed = 0
+
+    def on_body(self, body: bytes) -> None:
+        """See httptools."""
+        self._unparsed = 0
+        super().on_body(body)
+
+    def _count_trailer(self, name: bytes, value: bytes) -> None:
+        """Drop a trailer: nobody here reads them, and they must not pass for headers."""
+        self._unparsed = 0
+        self._trailers += 1
+        self._trailer_bytes += len(name) + len(value) + 4
+        if self._trailers > MAX_FIELDS or self._trailer_bytes > MAX_HEAD_BYTES:
+            raise RefusedError(HEADERS_TOO_LARGE)
+
+    def on_message_complete(self) -> None:
+        """See httptools. Most bodies come with their heads, before the application begins to read."""
+        if self._phase is Phase.UPGRADE:
+            return
+        super().on_message_complete()
+        self._phase = Phase.BETWEEN
+        cast(Scope, self.cycle.scope)[HAS_ARRIVED] = True
+        if not self.pipeline:
+            # Stopped for a large body: what comes next is the news that the client has left.
+            self.flow.resume_reading()
+
+    # Other protocols
+
+    def _upgrade(self) -> None:
+        """Begin a WebSocket. Any other protocol is not spoken here, and what follows might be in it."""
+        if self._phase is not Phase.UPGRADE:
+            self._phase = Phase.OVER
+            self.cycle.keep_alive = False
+        elif self._is_idle:
+            self.handle_websocket_upgrade()
+        else:
+            self.flow.pause_reading()  # until everything before it is answered
+
+    def handle_websocket_upgrade(self) -> None:
+        """See uvicorn."""
+        cast(JoinedWrites, self.transport).flush()
+        self.flow.resume_reading()
+        self._leave_the_count()  # to be counted among the WebSockets
+        self.transport = cast(asyncio.Transport, WebSocketTransport(self._transport))
+        super().handle_websocket_upgrade()
+        if not getattr(self._transport.get_protocol(), "handshake_initiated", True):
+            # It could not read what we have read, and does not say so.
+            self.transport.write(refusal(MALFORMED, self.server_state.default_headers))
+            self.transport.close()
+
+    # Answers
+
+    @property
+    def _is_idle(self) -> bool:
+        """Return True if the newest request, which is answered last, has its answer."""
+        return getattr(self.cycle, "response_complete", True)
 
     def answer(self, send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
         """Send a whole response with its Content-Length, and return whether that was possible.
@@ -170,25 +300,15 @@ class OrderlyProtocol(HttpToolsProtocol):
             and not (cycle.response_started or cycle.disconnected or cycle.access_log)
             and not self.flow.write_paused
             and cycle.scope["method"] != "HEAD"
-            and status not in WITHOUT_BODY
         )
         if not is_possible:
             return False
-        parts = [STATUS_LINE[status]]
-        for name, value in self.server_state.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        for name, value in headers:
-            parts += (name, b": ", value, b"\r\n")
-        names = b"".join(parts[1::4]).lower()
-        if any(framing in names for framing in FRAMING):
+        default = self.server_state.default_headers
+        try:
+            response = whole_response(status, default, headers, body, keep_alive=cycle.keep_alive)
+        except FramedError:
             return False
-        if HEADER_RE.search(names) or HEADER_VALUE_RE.search(b"".join(parts[3::4])):
-            raise ValueError("A header must not hold control characters, nor its name anything but a token.")
-        if not cycle.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts.append(b"content-length: %d\r\n\r\n" % len(body))
-        parts.append(body)
-        cast(JoinedWrites, self.transport).write_at_once(b"".join(parts))
+        cast(JoinedWrites, self.transport).write_at_once(response)
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.message_event.set()
@@ -197,11 +317,84 @@ class OrderlyProtocol(HttpToolsProtocol):
         cycle.on_response()
         return True
 
-    def on_message_complete(self) -> None:
-        """See httptools. Most bodies come with their heads, before the application begins to read."""
-        super().on_message_complete()
-        if self.cycle is not None:
-            cast(Scope, self.cycle.scope)[HAS_ARRIVED] = True
-        if not self.pipeline:
-            # Stopped for a large body: what comes next is the news that the client has left.
+    def on_response_complete(self) -> None:
+        """See uvicorn."""
+        if self._refused is not None and len(self.pipeline) <= self._is_broken:
+            self._send_refusal(self._refused)
+            return
+        if self._phase is Phase.BODY and not self.pipeline:
+            self.transport.close()  # the rest of its body must not be taken for the next request
+        super().on_response_complete()
+        if self._phase is Phase.BETWEEN or self.transport.is_closing() or not self._is_idle:
+            return
+        if self._phase is Phase.UPGRADE:
+            self._unset_keepalive_if_required()
+            self.handle_websocket_upgrade()
+        elif self._phase is Phase.HEAD:
+            self._unset_keepalive_if_required()
+            self._wait_for_head()
+
+    def _refuse(self, problem: Problem) -> None:
+        """Read nothing more, and answer what cannot be taken behind the answers that are due."""
+        self._refused = problem
+        self._is_broken = self._phase is Phase.BODY  # the last request itself, and not what follows it
+        self._phase = Phase.OVER
+        if self.pipeline:
+            return
+        if self._is_idle:
+            self._send_refusal(problem)
+        elif self._is_broken:
+            is_late = self.cycle.response_started
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if is_late:
+                self.transport.close()
+            else:
+                self._send_refusal(problem)
+
+    def _send_refusal(self, problem: Problem) -> None:
+        self.pipeline.clear()
+        answer = refusal(problem, self.server_state.default_headers)
+        cast(JoinedWrites, self.transport).write_at_once(answer)
+        self._unset_keepalive_if_required()
+        if problem is TOO_SLOW or not self._transport.can_write_eof():
+            self.transport.close()
+        else:
+            self._transport.write_eof()
             self.flow.resume_reading()
+            self._wait(LINGER_SECONDS, self.transport.close)
+
+    # Time
+
+    def _wait(self, seconds: float, end: Callable[[], None]) -> None:
+        """Call ``end`` unless something is received meanwhile. There is one timer, which is uvicorn's."""
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, end)
+
+    def _wait_for_head(self) -> None:
+        self._wait(max(0.0, self._head_until - self.loop.time()), self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        if self.flow.read_paused:  # it is we who keep the client waiting
+            self._head_until = self.loop.time() + conf.header_seconds
+            self._wait_for_head()
+        else:
+            self._refuse(TOO_SLOW)
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol. Whoever reads nothing for long does not keep what was written in memory."""
+        super().pause_writing()
+        self._unread_timer = self.loop.call_later(conf.send_seconds, self._transport.abort)
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        super().resume_writing()
+        self._stop_waiting_for_reader()
+
+    def _stop_waiting_for_reader(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _leave_the_count(self) -> None:
+        self._limit.leave(self._counted_as)
+        self._counted_as = ""

@@ -1,5 +1,6 @@
 """Django settings: wiring only. What differs between installations comes from the environment."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ env = Environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = env.debug
 SECRET_KEY = env.secret_key.get_secret_value()
+SECRET_KEY_FALLBACKS = [key.get_secret_value() for key in env.secret_key_fallbacks]
 ALLOWED_HOSTS = env.allowed_hosts
 
 INSTALLED_APPS = [
@@ -23,6 +25,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "channels",
     "rest_framework",
     "checkout",
@@ -40,6 +43,9 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "checkout.staff.sessions.StaffSessionMiddleware",
+    "checkout.staff.known_browsers.KnownBrowserMiddleware",
+    "axes.middleware.AxesMiddleware",
     "checkout.one_thread.in_one_thread",
 ]
 
@@ -61,7 +67,9 @@ TEMPLATES = [
     }
 ]
 
-DATABASES: dict[str, Any] = {"default": dj_database_url.parse(env.database_url, conn_max_age=0)}
+DATABASES: dict[str, Any] = {
+    "default": dj_database_url.parse(env.database_url.get_secret_value(), conn_max_age=0)
+}
 if DATABASES["default"]["ENGINE"].endswith("postgresql"):
     from checkout.bounded_connection import BoundedConnection
 
@@ -97,7 +105,7 @@ elif DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-BROKER_URL = env.broker_url
+BROKER_URL = env.broker_url.get_secret_value()
 PUBLIC_URL = env.public_url
 SANDBOX_URL = env.sandbox_url
 CHANNEL_LAYERS = {
@@ -108,17 +116,38 @@ CHANNEL_LAYERS = {
 }
 
 CHECKOUT_PREFIX = env.prefix
+CHECKOUT_SINGLE_BROKER_USER = env.single_broker_user
 CHECKOUT_TRY_OUT = env.try_out
 CHECKOUT_ADMIN_PASSWORD = env.admin_password.get_secret_value()
+CHECKOUT_CARD_KEYS = [key.get_secret_value() for key in env.card_keys]
+CHECKOUT_CARD_SECONDS = env.card_seconds
 CHECKOUT_PROVIDER_CREDENTIALS = env.provider_credentials
+CHECKOUT_PROVIDER_HOSTS = env.provider_hosts
+CHECKOUT_PROVIDER_NETWORKS = [str(network) for network in env.provider_networks]
+CHECKOUT_PROVIDER_CA_FILE = str(env.provider_ca_file or "")
 CHECKOUT_REPLY_BUDGET_SECONDS = env.reply_budget_seconds
 CHECKOUT_MAX_WAITERS = env.max_waiters
 CHECKOUT_MAX_HELD = env.max_held
 CHECKOUT_MAX_HELD_PER_ADDRESS = env.max_held_per_address
 CHECKOUT_MAX_SOCKETS = env.max_sockets
 CHECKOUT_MAX_SOCKETS_PER_ADDRESS = env.max_sockets_per_address
+CHECKOUT_MAX_HINTS_PER_ADDRESS = env.max_hints_per_address
+CHECKOUT_MAX_HINTS_PER_ACCOUNT = env.max_hints_per_account
+CHECKOUT_MAX_QUESTIONS_PER_ACCOUNT = env.max_questions_per_account
+CHECKOUT_PAGES_AT_ONCE = env.pages_at_once
+CHECKOUT_MAX_PAGES = env.max_pages
+CHECKOUT_MAX_PAGES_PER_ADDRESS = env.max_pages_per_address
+CHECKOUT_PASSWORDS_AT_ONCE = env.passwords_at_once
+CHECKOUT_MAX_LOG_INS = env.max_log_ins
+CHECKOUT_MAX_LOG_INS_PER_ADDRESS = env.max_log_ins_per_address
 CHECKOUT_MAX_BODY_BYTES = env.max_body_bytes
 CHECKOUT_BODY_SECONDS = env.body_seconds
+CHECKOUT_BODY_BYTES_PER_SECOND = env.body_bytes_per_second
+CHECKOUT_BODY_GRACE_SECONDS = env.body_grace_seconds
+CHECKOUT_HEADER_SECONDS = env.header_seconds
+CHECKOUT_SEND_SECONDS = env.send_seconds
+CHECKOUT_MAX_CONNECTIONS = env.max_connections
+CHECKOUT_MAX_CONNECTIONS_PER_ADDRESS = env.max_connections_per_address
 CHECKOUT_DRAIN_SECONDS = env.drain_seconds
 CHECKOUT_WORKER_THREADS = env.worker_threads
 CHECKOUT_DATABASE_SECONDS = env.database_seconds
@@ -130,6 +159,7 @@ CHECKOUT_CHALLENGE_WINDOW = env.challenge_window
 CHECKOUT_SETTLING_SECONDS = env.settling_seconds
 CHECKOUT_INQUIRY_DELAYS = env.inquiry_delays
 CHECKOUT_RETRY_DELAYS = env.retry_delays
+CHECKOUT_REPEAT_DELAYS = env.repeat_delays
 CHECKOUT_SERVICE_WAIT_SECONDS = env.service_wait_seconds
 CHECKOUT_PROVIDER_WAIT_SECONDS = env.provider_wait_seconds
 CHECKOUT_NOTIFICATION_WAIT_SECONDS = env.notification_wait_seconds
@@ -142,6 +172,19 @@ CHECKOUT_CRASH_AT = env.crash_at
 CHECKOUT_RISK_PAYMENTS_PER_EMAIL = env.risk_payments_per_email
 CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS = env.risk_payments_per_ip_address
 CHECKOUT_RISK_AMOUNT_LIMITS = env.risk_amount_limits
+CHECKOUT_MAX_ATTEMPTS = env.max_attempts
+CHECKOUT_DECLINES_SECONDS = env.declines_seconds
+CHECKOUT_DECLINES_PER_ADDRESS = env.declines_per_address
+CHECKOUT_DECLINES_PER_EMAIL = env.declines_per_email
+CHECKOUT_DECLINES_PER_MERCHANT = env.declines_per_merchant
+CHECKOUT_ATTACK_PACE_SECONDS = env.attack_pace_seconds
+CHECKOUT_CAPTCHA = env.captcha
+CHECKOUT_CAPTCHA_ALWAYS = env.captcha_always
+CHECKOUT_LOGIN_LOCK_SECONDS = env.login_lock_seconds
+CHECKOUT_SESSION_IDLE_SECONDS = env.session_idle_seconds
+CHECKOUT_SESSION_SECONDS = env.session_seconds
+CHECKOUT_TRUSTED_PROXIES = env.forwarded_allow_ips
+CHECKOUT_HOST = env.host
 
 LANGUAGE_CODE = "en-gb"
 FORMAT_MODULE_PATH = "checkout.formats"
@@ -150,6 +193,26 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+
+# Before a password is looked at, axes says if this user and this address may try.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_FAILURE_LIMIT = env.login_failures
+AXES_COOLOFF_TIME = timedelta(seconds=env.login_lock_seconds)
+# Or whoever goes on guessing would keep a member of staff out for ever.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "checkout.staff.log_in.client_address"
+AXES_USERNAME_CALLABLE = "checkout.staff.log_in.name_to_keep"
+AXES_LOCKOUT_PARAMETERS = "checkout.staff.log_in.counted_by"
+AXES_LOCKOUT_CALLABLE = "checkout.staff.log_in.locked_out"
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
+# Its pages would let rows be edited; `manage.py axes_reset_username` lets somebody in again.
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -164,8 +227,11 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_COOKIES else 0
+# Longer than any session of staff, whose end checkout/staff/sessions.py decides and tells.
+SESSION_COOKIE_AGE = round(env.session_seconds + env.session_idle_seconds)
 CSRF_TRUSTED_ORIGINS = [env.public_url]
 CSRF_FAILURE_VIEW = "checkout.views.errors.csrf_failure"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "payments_gateway.debug_page.WithoutPasswords"
 SILENCED_SYSTEM_CHECKS = [
     "security.W002",  # checkout.security sends X-Frame-Options
     "security.W005",  # what else the domain serves is not ours to bind to TLS
@@ -212,6 +278,8 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "pika": {"level": "WARNING"},
+        # checkout.staff logs who logs in, and who fails to, without what was typed.
+        "axes": {"level": "ERROR"},
         # Their own handlers would write the same lines a second time, and not scrubbed.
         "django": {"handlers": []},
         "uvicorn": {"handlers": [], "propagate": True},

@@ -8,12 +8,13 @@ is_present() {
     rabbitmq-server) [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] ;;
     postgresql) ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 ;;
     nodejs) command -v node >/dev/null ;;
+    nginx) [ -x /usr/sbin/nginx ] ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
 
 missing=
-for package in ${PACKAGES:-rabbitmq-server postgresql chromium nodejs npm faketime wrk}; do
+for package in ${PACKAGES:-rabbitmq-server postgresql chromium nodejs npm faketime wrk nginx}; do
     is_present "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0

@@ -1,4 +1,4 @@
-"""Check style, types and migrations. Every check runs, and the exit code tells whether all passed."""
+"""Check style, docstrings, types and migrations. Every check runs; the exit code is 0 if all passed."""
 
 import subprocess
 import sys
@@ -6,6 +6,7 @@ import sys
 CHECKS = (
     ("ruff check", ("ruff", "check", "--quiet", ".")),
     ("ruff format", ("ruff", "format", "--check", "--quiet", ".")),
+    ("docstrings", ("scripts.docstrings",)),
     ("mypy", ("mypy",)),
 )
 MIGRATIONS = ("manage.py", "makemigrations", "--check", "--dry-run")

@@ -1,18 +1,36 @@
 """The real stack on this machine: the Procfile's processes on RabbitMQ and PostgreSQL, with example data.
 
 Data is kept between runs, in `.local/` or the folder that DATA names. A BROKER_URL or DATABASE_URL of
-your own is used as it is.
+your own is used as it is. On a broker of ours each process has a user of its own, with a random password that
+is kept with the data; on one of yours all of them use the user that BROKER_URL names.
 """
 
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from scripts.services.process import ServiceError
 from scripts.with_services import report, run, services, stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
+# The exchanges of earlier releases are of another kind: a virtual host of our own has none of them.
+VHOST = "gateway"
+
+
+def addresses(environment: Mapping[str, str]) -> list[str]:
+    """Return where its broker and database are, for programs beside it.
+
+    Of those that were there before, their users know the addresses, which may have passwords in them.
+    """
+    names = [name for name in ("DATABASE_URL", "BROKER_URL") if not os.environ.get(name)]
+    lines = [f"  {name}={environment[name]}" for name in names]
+    if "BROKER_URL" in names:
+        passwords = environment["BROKER_PASSWORDS"]
+        lines.append(f"The broker's users, one of whom belongs into its address, are in {passwords}")
+    return ["For manage.py, and services of your own, beside it:", *lines] if lines else []
 
 
 def main() -> int:
@@ -30,18 +48,41 @@ def main() -> int:
         with services(keep=folder, require=True) as environment:
             # A provider that had forgotten the payments that we remember would differ from our books.
             environment.setdefault("SANDBOX_BOOKS", str(folder / "sandbox" / "books.sqlite3"))
+            if os.environ.get("BROKER_URL"):
+                environment.setdefault("CHECKOUT_SINGLE_BROKER_USER", "true")
+            else:
+                environment |= make_broker_users(environment, folder / "rabbitmq" / "passwords.json")
             for command in (["migrate", "--verbosity=0"], ["load_example"]):
                 report(f"manage.py {command[0]}")
                 subprocess.run([sys.executable, "manage.py", *command], env=environment, check=True)
-            if not os.environ.get("DATABASE_URL"):
-                report(f"For manage.py beside it: DATABASE_URL={environment['DATABASE_URL']}")
             report("The gateway will be at http://localhost:8000; Ctrl-C stops everything")
-            return run([sys.executable, "-m", "honcho", "start"], environment)
+            for address in addresses(environment):
+                report(address)
+            try:
+                return run([sys.executable, "-m", "scripts.processes"], environment)
+            except SystemExit:
+                return 0  # it runs until it is stopped
     except ServiceError as error:
         report(str(error))
     except subprocess.CalledProcessError as error:
         report(f"{error}")
     return 1
+
+
+def make_broker_users(environment: Mapping[str, str], passwords: Path) -> dict[str, str]:
+    """Give the broker one user per process, and take the published one away; return what changes."""
+    url = urlsplit(environment["BROKER_URL"])._replace(path=f"/{VHOST}")
+    url = url._replace(netloc=f"{url.hostname}:{url.port}")
+    command = [sys.executable, "manage.py", "broker_users", "--vhost", VHOST, "--passwords", str(passwords)]
+    made = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    control = environment["RABBITMQ_CONTROL"]
+    definitions = passwords.with_name("definitions.json")
+    definitions.touch(mode=0o600)
+    definitions.write_bytes(made.stdout)
+    subprocess.run([control, "import_definitions", definitions], check=True, stdout=subprocess.DEVNULL)
+    # It is there until the first start has come so far.
+    subprocess.run([control, "delete_user", "guest"], check=False, capture_output=True)
+    return {"BROKER_URL": url.geturl(), "BROKER_PASSWORDS": str(passwords)}
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ WITH_PROGRAMS = (
     "tests/test_scripts.py",
     "tests/tryout",
 )
-# The campaign needs the machine to itself.
-ALONE = ("tests/faults",)
+# The campaign, and attacks on the whole stack, need the machine to themselves.
+ALONE = ("tests/faults", "tests/hostile")
 PARTS = (
     (
         "--cov-report=",
@@ -63,7 +63,7 @@ def test(environment: dict[str, str], *arguments: str) -> int:
 
 
 def install_node_packages() -> None:
-    """What the contract tests in JavaScript need; without npm they are skipped, or fail in CI."""
+    """Install the packages of the contract tests in JavaScript. Without npm these skip, or fail in CI."""
     for lock in (ROOT / "tests").glob("*/*/package-lock.json"):
         report(f"Installing the packages of {lock.relative_to(ROOT)}")
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]

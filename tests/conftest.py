@@ -15,6 +15,9 @@ from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost
 
 OWN_STACK = pytest.StashKey[Stack]()
+END_OTHER_SESSIONS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 # Headless Chromium as root in a container, and without a request of its own to the outside.
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-gpu"]
 
@@ -37,6 +40,17 @@ def postgresql_url(migrated_template: str) -> Iterator[str]:
 def migrated_template() -> Iterator[str]:
     with migrated_database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """End what threads of this process still hold before the database is dropped: some live as long as it."""
+    yield
+    with django_db_blocker.unblock():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(END_OTHER_SESSIONS)
+        connection.close()
 
 
 @pytest.fixture
@@ -109,6 +123,7 @@ NEEDS: dict[str, list[Callable[[], object]]] = {
     "postgresql": [environment.database_url],
     "browser": [environment.chromium_path, environment.broker_url, environment.database_url],
     "node": [environment.node_path],
+    "nginx": [environment.nginx_path],
     "dtd": [environment.dtd_path],
 }
 

@@ -12,6 +12,8 @@ from payments_gateway import settings as product
 from payments_gateway.settings import *  # noqa: F403
 
 BROKER_URL = "memory://"
+# Tests of who may say what set it back.
+CHECKOUT_SINGLE_BROKER_USER = True
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "checkout.messaging.channel_layer.RabbitmqChannelLayer",
@@ -25,3 +27,5 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
     }
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# The providers of tests that connect to none.
+CHECKOUT_PROVIDER_HOSTS = ["provider.example", "worldpay.example"]

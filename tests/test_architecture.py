@@ -15,10 +15,14 @@ EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "managers", "misc
 LAYERS = (
     {
         "conf",
+        "currencies",
         "money",
         "states",
         "errors",
         "commands",
+        "card_numbers",
+        "card_keys",
+        "card_seal",
         "scrubbing",
         "log",
         "database",
@@ -26,11 +30,25 @@ LAYERS = (
         "crash_points",
         "draining",
         "statements",
+        "rates",
+        "pseudonyms",
     },
     {"messaging"},
     {"models", "providers", "sagas"},
     {"operations", "services", "reconciliation"},
-    {"waiting", "kept_submissions", "preferences", "timeline", "pages", "problems", "outage", "security"},
+    {
+        "waiting",
+        "kept_submissions",
+        "preferences",
+        "notification_results",
+        "timeline",
+        "pages",
+        "problems",
+        "outage",
+        "security",
+        "captcha",
+        "patience",
+    },
     {"urls", "routing", "forms", "views", "webhooks", "consumers", "admin", "api"},
 )
 EDGES = LAYERS[-1]
@@ -41,10 +59,12 @@ SERVICES = {"payments", "risk", "orders", "ledger", "notifications"}
 # The only places that may import a library. Client programs talk to the gateway from outside.
 CLIENT_PROGRAMS = ("checkout.sandbox", "checkout.tryout")
 HOMES = {
+    "axes": ("checkout.staff", "checkout.timers.counted"),
     "pika": ("checkout.messaging",),
     "requests": ("checkout.providers.transport", *CLIENT_PROGRAMS),
     "rest_framework": ("checkout.api",),
     "django.conf": ("checkout.conf",),
+    "cryptography": ("checkout.card_seal",),
 }
 DEVELOPMENT_ONLY = ("pytest", "hypothesis", "playwright", "lxml", "tests", "scripts")
 UNSAFE = ("pickle", "marshal", "shelve")

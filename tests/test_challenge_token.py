@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from checkout.challenge_token import hash_of, token_for
+from checkout.challenge_token import hash_of, token_for, tokens_for
 
 
 @dataclass
@@ -35,3 +35,11 @@ def test_what_is_stored_is_not_the_token():
     token = token_for(Attempt())
     assert hash_of(token) != token
     assert hash_of(token) == hash_of(token_for(Attempt()))
+
+
+def test_tokens_of_before_a_change_of_the_key_are_known_as_long_as_it_is_kept(settings):
+    before = token_for(Attempt())
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another key", [settings.SECRET_KEY]
+    assert tokens_for(Attempt()) == [token_for(Attempt()), before]
+    settings.SECRET_KEY_FALLBACKS = []
+    assert before not in tokens_for(Attempt())

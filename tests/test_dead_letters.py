@@ -1,4 +1,4 @@
-"""What is kept of a dead letter, and sending it again."""
+"""The parts of a dead letter that are kept, and sending it again."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,13 +7,14 @@ import pytest
 from django.utils import timezone
 
 from checkout.dead_letters import keep
-from checkout.errors import OperationRejected
+from checkout.errors import MalformedMessage, OperationRejected
 from checkout.messaging import dead_letters
 from checkout.messaging.broker import Death, Delivery
-from checkout.messaging.envelope import Envelope
+from checkout.messaging.envelope import Envelope, Reply
 from checkout.messaging.outbox import enqueue
+from checkout.messaging.topology import Topology
 from checkout.models import DeadLetter, Fact, Merchant, OutboxMessage, Payment
-from checkout.operations import requeue_dead_letter
+from checkout.operations import requeue_dead_letter, why_not_requeued
 
 pytestmark = pytest.mark.django_db
 
@@ -21,9 +22,15 @@ CARD_NUMBER = "4444333322221111"
 QUEUE = "checkout.commands.risk"
 
 
-def died(envelope: Envelope | None = None, *, raw: bytes = b"", queue: str = QUEUE) -> DeadLetter:
+def died(
+    envelope: Envelope | None = None,
+    *,
+    raw: bytes = b"",
+    queue: str = QUEUE,
+    remains: Envelope | None = None,
+) -> DeadLetter:
     """As one of our workers gives up on a message, and the drain keeps it."""
-    delivery = Delivery(envelope=envelope, exchange="", routing_key="", queue=queue, raw=raw)
+    delivery = Delivery(envelope=envelope, exchange="", routing_key="", queue=queue, raw=raw, remains=remains)
     keep(dead_letters.of(delivery, "risk", "5 attempts failed"))
     return DeadLetter.objects.latest("pk")
 
@@ -32,7 +39,7 @@ def died_at_the_broker(envelope: Envelope | None, death: Death | None, raw: byte
     arrived = Delivery(
         envelope=envelope, exchange="", routing_key="", queue="checkout.dead", raw=raw, death=death
     )
-    keep(dead_letters.read(arrived))
+    keep(dead_letters.read(arrived, Topology("checkout")))
     return DeadLetter.objects.latest("pk")
 
 
@@ -41,9 +48,8 @@ def message(body: str = '{"payment": "pay_1"}', **fields: Any) -> Envelope:
     return Envelope(
         type="risk.assess",
         body=body.encode(),
-        correlation_id="7:assess:1",
         reply_to="checkout.replies.saga",
-        **({"headers": headers} | fields),
+        **({"headers": headers, "correlation_id": "7:assess:1"} | fields),
     )
 
 
@@ -104,6 +110,39 @@ def test_what_is_no_message_leaves_its_size_and_digest_and_is_known_again():
     assert letter.copies == 2
     assert "secret" not in everything(letter)
     assert died(raw=b"other garbage").copies == 1
+
+
+def test_three_payments_with_the_same_body_are_three_letters_though_their_sender_gave_them_no_id():
+    for number in (1, 2, 3):
+        remains = Envelope(
+            type="reply",
+            body=b"{}",
+            message_id="",
+            correlation_id=f"{number}::assess:1",
+            app_id="foreign",
+            user_id="risk",
+            headers={"subject": f"pay_{number}", "sealed": "a sealed card"},
+        )
+        letter = died(raw=b"garbage", remains=remains)
+        assert (letter.subject, letter.correlation_id) == (f"pay_{number}", f"{number}::assess:1")
+        assert (letter.sender_app, letter.sender_user, letter.copies) == ("foreign", "risk", 1)
+        assert "a sealed card" not in everything(letter)
+    assert DeadLetter.objects.count() == 3
+
+
+def test_two_messages_to_which_their_sender_gave_one_id_are_two_letters_and_only_sent_as_they_were():
+    first = died(message(message_id="1"))
+    second = died(message(message_id="1", correlation_id="8:assess:1"))
+    assert (DeadLetter.objects.count(), second.copies) == (2, 1)
+    requeue_dead_letter(first.pk, by="Ada")
+    with pytest.raises(OperationRejected, match="same id"):
+        requeue_dead_letter(second.pk, by="Ada")
+
+
+def test_the_broker_user_that_the_broker_vouches_for_is_kept():
+    assert died(message(user_id="risk", app_id="foreign")).sender_user == "risk"
+    letter = died_at_the_broker(message(user_id="risk"), Death(QUEUE, "delivery_limit"))
+    assert letter.sender_user == "risk"
 
 
 def test_what_nobody_can_store_is_stored_all_the_same():
@@ -216,3 +255,40 @@ def test_the_payment_knows_who_sent_it_again():
     fact = Fact.objects.get(payment=payment)
     assert (fact.source, fact.kind) == ("staff", "dead_letter_sent_again")
     assert fact.data == {"by": "Ada", "type": "risk.assess", "message_id": sent.message_id}
+
+
+@pytest.mark.parametrize("body", [b"[" * 5000, b'{"ok":true,"result":' + b'{"a":' * 5000])
+def test_what_is_nested_too_deeply_is_malformed_and_kept_by_its_digest(body):
+    with pytest.raises(MalformedMessage):
+        Reply.decode(body)
+    letter = died_at_the_broker(Envelope(type="risk.assess", body=body, message_id="deep"), None)
+    assert letter.headers["dead-altered"] == "digest"
+
+
+def kept_before_senders_were(**fields: Any) -> DeadLetter:
+    """A letter of the release that knew letters by the ids of their messages, and no broker users."""
+    letter = died(message(**fields))
+    letter.fingerprint = letter.message_id
+    letter.save()
+    return letter
+
+
+def test_a_letter_whose_sender_nobody_has_proven_is_not_sent_in_the_gateways_name(settings):
+    settings.CHECKOUT_SINGLE_BROKER_USER = False
+    letter = kept_before_senders_were()
+    with pytest.raises(OperationRejected) as refused:
+        requeue_dead_letter(letter.pk, by="Ada")
+    assert "Nothing proves who sent this message" in str(refused.value)
+    assert "mark this dead letter as dealt with" in str(refused.value)
+    assert why_not_requeued(letter) == str(refused.value)
+    assert not OutboxMessage.objects.exists()
+
+
+def test_a_letter_without_a_sender_is_sent_again_while_the_outbox_proves_that_it_is_ours(settings):
+    row = enqueue(OutboxMessage, "risk", "risk.assess", {}, subject="pay_1")
+    OutboxMessage.objects.update(published_at=timezone.now())
+    settings.CHECKOUT_SINGLE_BROKER_USER = False
+    letter = died(row.envelope())
+    assert why_not_requeued(letter) == ""
+    requeue_dead_letter(letter.pk, by="Ada")
+    assert OutboxMessage.objects.get().published_at is None

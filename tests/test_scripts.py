@@ -1,6 +1,8 @@
 """The wrapper that runs commands with private services, tried for real."""
 
+import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -9,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from scripts.run_stack import addresses
 from scripts.services.postgresql import Postgresql
-from scripts.services.process import ServiceError
+from scripts.services.process import ServiceError, free_port
 from scripts.services.rabbitmq import Rabbitmq
 from tests.support import environment
-from tests.support.program import Program
+from tests.support.program import ROOT, Program
 
 OF_ITS_OWN = {"BROKER_URL", "DATABASE_URL"}
 
@@ -67,3 +70,65 @@ def test_services_start_before_the_command_and_end_when_the_wrapper_is_asked_to(
 
     assert wrapper.wait(seconds=40) == 128 + signal.SIGTERM
     assert not any(is_running(pid) for pid in started)
+
+
+@pytest.fixture
+def real_stack(folder: Path, tmp_path: Path) -> Iterator[Program]:
+    """``make up`` on ports of its own."""
+    try:
+        Rabbitmq(folder), Postgresql(folder)
+    except ServiceError as error:
+        environment.missing(str(error))
+    port, sandbox_port = free_port(), free_port()
+    given = {name: value for name, value in os.environ.items() if name not in OF_ITS_OWN}
+    program = Program(
+        "up",
+        [sys.executable, "-m", "scripts.run_stack"],
+        log=tmp_path / "up.log",
+        environment={
+            **given,
+            "DATA": str(folder),
+            "WEB_PORT": str(port),
+            "PUBLIC_URL": f"http://localhost:{port}",
+            "SANDBOX_PORT": str(sandbox_port),
+            "SANDBOX_URL": f"http://127.0.0.1:{sandbox_port}",
+        },
+    )
+    program.start()
+    yield program
+    program.terminate(seconds=60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_the_real_stack_tells_where_its_services_are_and_ends_without_an_error(real_stack, folder, asked):
+    real_stack.wait_for_line("Uvicorn running", seconds=150)
+    told = real_stack.text()
+    assert re.search(r"^  BROKER_URL=amqp://127\.0\.0\.1:\d+/gateway$", told, re.M)
+    [passwords] = re.findall(r"^The broker's users, .* are in (\S+)$", told, re.M)
+    assert "checkout.relay" in json.loads(Path(passwords).read_text())
+    assert re.search(r"^  DATABASE_URL=postgres\S+$", told, re.M)
+    started = pids(folder)
+
+    os.kill(real_stack.pid, asked)
+
+    assert real_stack.wait(seconds=90) == 0, "or make would call it an error"
+    assert not any(is_running(pid) for pid in started)
+
+
+def test_addresses_of_services_that_were_there_before_are_not_told(monkeypatch):
+    monkeypatch.setenv("BROKER_URL", "amqp://user:secret@broker/")
+    monkeypatch.setenv("DATABASE_URL", "postgres://user:secret@database/")
+    assert addresses(os.environ) == []
+
+
+def test_tests_start_web_with_the_options_that_the_procfile_has():
+    [web] = [line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web:")]
+    options = re.findall(r"(--[\w-]+)(?: ([^-\s]\S*))?", web)
+    source = (ROOT / "tests/support/stack.py").read_text()
+    for option, value in options:
+        if option not in ("--host", "--port"):
+            assert f'"{option}"' in source
+            assert not value or f'"{value}"' in source
+    assert len(options) > 5

@@ -38,6 +38,23 @@ def test_a_card_number_is_found_and_masked_in_any_company(text, number):
     assert not contains_card_number(scrub_text(sample))
 
 
+@pytest.mark.parametrize("number", ["4444333322221111", "4444 3333 2222 1111"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "x   {}",
+        "paid with   {} today, thank you",
+        "a      b   {}   c",
+        '{{\n    "a": [\n\t\t "{}"\n    ]\n}}',
+        "<n>\n        <m>   {}   </m>\n</n>",
+        "{}   {}",
+    ],
+)
+def test_exactly_the_card_number_is_masked_whatever_blanks_stand_around(text, number):
+    assert scrub_text(text.format(number, number)) == text.format("[card number]", "[card number]")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -90,7 +107,12 @@ def test_other_numbers_are_left_alone(text):
         ("<paymentTokenID>9911712</paymentTokenID>", "9911712"),
         ("<cavv>MAAAAAAAAAAAAAAA</cavv>", "MAAAA"),
         (f"sealed card {SEALED}.", "c2VjcmV0"),
+        ("under its second seal: seal1.e4784f6a.1790000000.c2VjcmV0-_c2Vj==", "c2VjcmV0"),
+        ("cut off: seal1.e4784f6a.1790000000.c2VjcmV0", "c2VjcmV0"),
         ("Authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+        ("Not Found: /notifications/acme/between-us/", "between-us"),
+        ("POST https://pay.example/notifications/acme/between-us?x=1", "between-us"),
+        ("GET /notifications/acme/x/between-us", "between-us"),
         ('{"Authorization": "Bearer abc.def"}', "abc.def"),
         ("authorization='Basic dXNlcjpwYXNz'", "dXNlcjpwYXNz"),
         ("mac_key=very-secret", "very-secret"),
@@ -110,7 +132,7 @@ def test_what_surrounds_a_secret_stays_readable():
 
 
 def test_a_long_value_that_is_nearly_masked_is_looked_at_once():
-    """Where the time grew with the square of the length, this test would not end within its time-out."""
+    """If the time grew with the square of the length, this test would not end within its time-out."""
     assert scrub_text(f"<cvc>{'*' * 500_000}!</cvc>") == "<cvc>[secret]</cvc>"
 
 

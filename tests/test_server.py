@@ -2,13 +2,14 @@
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
 
 from checkout.limits import WHEN_LEFT
-from payments_gateway.server import JoinedWrites, OrderlyProtocol
+from payments_gateway.server import OrderlyProtocol
+from payments_gateway.writing import JoinedWrites
+from tests.support.serving import serving
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -16,19 +17,6 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 async def hello(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
     await send({"type": "http.response.body", "body": b"hello"})
-
-
-@asynccontextmanager
-async def serving(application):
-    """A server of ``application``, listening on a free port, and its address."""
-    config = uvicorn.Config(application, http=OrderlyProtocol, lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    listener = socket.create_server(("127.0.0.1", 0))
-    address = listener.getsockname()
-    task = asyncio.create_task(server._serve([listener]))
-    yield server, address
-    server.should_exit = True
-    await asyncio.wait_for(task, 20)
 
 
 @pytest.fixture
@@ -166,6 +154,9 @@ class Written(asyncio.Transport):
 
     def is_closing(self):
         return "closed" in self.story
+
+    def get_write_buffer_size(self):
+        return 0
 
 
 async def test_what_is_written_in_one_turn_leaves_together_and_before_a_close():

@@ -1,11 +1,13 @@
-"""Where a payment's operations put it, whatever becomes of them and whenever somebody counts.
+"""The state of a payment by its operations, whatever becomes of them and whenever they are counted.
 
-All of it is tried out: a payment that owes two units, with up to four operations that start and move as the
+All cases are tried: a payment that owes two units, with up to four operations that start and move as the
 rules allow, counted at any time or not.
 """
 
 from collections import Counter
 from collections.abc import Iterator
+
+import pytest
 
 from checkout.models import Operation
 from checkout.models.sums import Sums
@@ -40,6 +42,11 @@ def started(operations: Operations) -> Iterator[Operations]:
         yield (*operations, (Kind.REFUND, minor, State.REQUESTED))
     if sums.can_be_voided:
         yield (*operations, (Kind.VOID, OWED, State.REQUESTED))
+    # An operation of an issuer is done when it is heard of.
+    for minor in range(1, sums.left_to_charge_back + 1):
+        yield (*operations, (Kind.CHARGE_BACK, minor, State.DONE))
+    for minor in range(1, sums.charged_back + 1):
+        yield (*operations, (Kind.CHARGE_BACK_REVERSAL, minor, State.DONE))
 
 
 def moved(operations: Operations) -> Iterator[Operations]:
@@ -91,6 +98,7 @@ def test_whenever_it_is_counted_there_is_an_event_that_leads_where_the_sums_are(
         PaymentState.VOIDED,
         PaymentState.PARTIALLY_REFUNDED,
         PaymentState.REFUNDED,
+        PaymentState.CHARGED_BACK,
     }
 
 
@@ -100,4 +108,40 @@ def test_no_more_is_captured_than_owed_and_no_more_given_back_than_captured() ->
         assert 0 <= sums.refunded <= sums.captured <= OWED
         assert sums.left_to_capture >= 0
         assert sums.left_to_refund >= 0
+        assert 0 <= sums.charged_back <= sums.captured
+        assert sums.left_to_refund + sums.charged_back <= sums.captured
         assert not (sums.captured and sums.total(Kind.VOID, State.DONE))
+
+
+TAKEN = (Kind.CAPTURE, 2, State.DONE)
+GIVEN_BACK = (Kind.REFUND, 1, State.DONE)
+CHARGED_BACK = (Kind.CHARGE_BACK, 1, State.DONE)
+RETURNED = (Kind.CHARGE_BACK_REVERSAL, 1, State.DONE)
+
+
+@pytest.mark.parametrize(
+    ("operations", "event", "state"),
+    [
+        ((TAKEN,), "charge_back_reversed", PaymentState.CAPTURED),
+        (
+            ((Kind.CAPTURE, 1, State.DONE),),
+            "charge_back_reversed_captured_in_part",
+            PaymentState.PARTIALLY_CAPTURED,
+        ),
+        ((TAKEN, GIVEN_BACK), "charge_back_reversed_refunded_in_part", PaymentState.PARTIALLY_REFUNDED),
+        ((TAKEN, (Kind.REFUND, 2, State.DONE)), "charge_back_reversed_refunded", PaymentState.REFUNDED),
+    ],
+)
+def test_after_a_full_reversal_a_payment_is_where_its_captures_and_refunds_put_it(
+    operations: Operations, event: str, state: PaymentState
+) -> None:
+    assert sums_of((*operations, CHARGED_BACK)).state == PaymentState.CHARGED_BACK
+    assert sums_of((*operations, CHARGED_BACK, RETURNED)).state == state
+    assert payment_machine.event_between(PaymentState.CHARGED_BACK, state, COUNTED) == event
+
+
+def test_what_is_charged_back_cannot_be_refunded_as_well() -> None:
+    assert sums_of((TAKEN, CHARGED_BACK)).left_to_refund == 1
+    assert sums_of((TAKEN, GIVEN_BACK, CHARGED_BACK)).left_to_refund == 0
+    assert sums_of((TAKEN, (Kind.REFUND, 2, State.PENDING), CHARGED_BACK)).left_to_refund == 0
+    assert sums_of((TAKEN, CHARGED_BACK, RETURNED)).left_to_refund == 2

@@ -100,5 +100,5 @@ def test_a_longer_story_takes_no_more_queries(django_assert_num_queries):
     payment = rows.paid()
     for number in range(20):
         sent(payment, f"more-{number}", at=number)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         timeline_of(payment)

@@ -8,7 +8,8 @@ import weakref
 import pytest
 
 from checkout.limits import ANSWER
-from tests.test_server import REQUEST, serving
+from tests.support.serving import connected, serving
+from tests.test_server import REQUEST
 
 HEADERS = [(b"Content-Type", b"text/plain"), (b"X-Other", b"a b")]
 
@@ -25,7 +26,7 @@ async def in_one_if_possible(scope, receive, send):
 
 
 async def asked(application, request):
-    """What the client reads until the server closes, without the date."""
+    """Return all bytes that the client reads until the server closes, without the date."""
     async with serving(application) as (_, address), asyncio.timeout(20):
         reader, writer = await asyncio.open_connection(*address)
         writer.write(request)
@@ -121,9 +122,19 @@ async def test_a_name_cannot_begin_another_header():
 
 
 async def test_a_websocket_does_not_begin_while_a_request_is_answered(caplog):
+    async def late(scope, receive, send):
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close"})
+            return
+        await asyncio.sleep(0.01)
+        await in_one_if_possible(scope, receive, send)
+
     upgrade = (
         b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
-    assert b"101" not in await asked(in_one_if_possible, REQUEST + upgrade)
+    async with serving(late) as (_, address), connected(address) as connection:
+        connection.say(REQUEST + upgrade)
+        assert [(await connection.answer()).status for _ in range(2)] == [200, 403]
     assert not [record for record in caplog.records if record.exc_info]

@@ -1,1 +1,1 @@
-"""What other technologies do the same work with; each file is a program, run from the bench's environment."""
+"""Programs that do the same work with other technologies, each run from the bench's environment."""

@@ -1,4 +1,4 @@
-"""What staff may do about a row: a link on its page, to a page that says what will happen, with a button."""
+"""Actions on one row: a link on its page leads to a page that explains the action and has a button for it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from checkout.admin.base import ReadOnlyAdmin
+from checkout.admin.base import ModelAdmin, ReadOnlyAdmin
 from checkout.errors import OperationRejected
 from checkout.scrubbing import NOTE_LENGTH
 
@@ -38,7 +38,7 @@ class Verb:
 
 
 class ReasonForm(forms.Form):
-    """Why something is done."""
+    """A form that asks for the reason of an action."""
 
     reason = forms.CharField(
         max_length=NOTE_LENGTH,
@@ -55,8 +55,8 @@ class Tool:
     address: str
 
 
-class ActingAdmin(ReadOnlyAdmin):
-    """Rows that are not edited, but about which something can be done."""
+class Acting(ModelAdmin):
+    """Rows about which something can be done."""
 
     verbs: tuple[Verb, ...] = ()
 
@@ -69,7 +69,7 @@ class ActingAdmin(ReadOnlyAdmin):
         ]
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
-        """Whether the user has the permission for ``verb``."""
+        """Return True if the user has the permission for ``verb``."""
         codename = get_permission_codename(verb.name, self.opts)
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
 
@@ -135,6 +135,13 @@ class ActingAdmin(ReadOnlyAdmin):
         self.message_user(request, message, level)
         return HttpResponseRedirect(self.address("change", row))
 
+    def to_payment(self, request: HttpRequest, row: Any, level: int, message: str) -> HttpResponse:
+        """Lead to the page of the row's payment, or, for those who may not see payments, to the row's own."""
+        if not request.user.has_perm("checkout.view_payment"):
+            return self.back(request, row, level, message)
+        self.message_user(request, message, level)
+        return HttpResponseRedirect(reverse("admin:checkout_payment_change", args=[row.payment_id]))
+
     def show(
         self, request: HttpRequest, template: str, row: Any, title: str, context: dict[str, Any]
     ) -> HttpResponse:
@@ -148,3 +155,7 @@ class ActingAdmin(ReadOnlyAdmin):
             **context,
         }
         return TemplateResponse(request, template, context)
+
+
+class ActingAdmin(Acting, ReadOnlyAdmin):
+    """Rows that are not edited, but about which something can be done."""

@@ -21,21 +21,23 @@ class AmountField(forms.CharField):
     Only digits and a point are taken: of 1,250 nobody can say whether it is a thousand or one and a quarter.
     """
 
-    def __init__(self, currency: str, **kwargs: Any) -> None:
+    def __init__(self, currency: str, *, may_be_nothing: bool = False, **kwargs: Any) -> None:
         self.currency = currency
+        self.may_be_nothing = may_be_nothing
         widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "size": 14})
         super().__init__(max_length=20, widget=widget, **kwargs)
 
     def clean(self, value: Any) -> Money:
         """Return the amount; raises ``ValidationError`` that says what to write instead."""
         text = super().clean(value)
-        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
-            example = plain(Money(125000, self.currency))
-            raise ValidationError(f"Write the amount in {self.currency} with digits only, such as {example}.")
         digits = exponent(self.currency)
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
+            example = plain(Money(1250, self.currency))
+            signs = "digits and a point" if digits else "digits only"
+            raise ValidationError(f"Write the amount in {self.currency} with {signs}, such as {example}.")
         minor = Decimal(text).scaleb(digits)
         if minor != minor.to_integral_value():
             raise ValidationError(f"{self.currency} has {digits or 'no'} digits after the point.")
-        if minor == 0:
+        if minor == 0 and not self.may_be_nothing:
             raise ValidationError("Write an amount of more than nothing.")
         return Money(int(minor), self.currency)

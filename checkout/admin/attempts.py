@@ -1,8 +1,10 @@
-"""What belongs to a payment: its attempts, operations, provider calls and facts."""
+"""The pages of the rows that belong to a payment: its attempts, operations, provider calls and facts."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
-from checkout.admin.base import ReadOnlyAdmin
+from checkout.admin.base import ModelAdmin, ReadOnlyAdmin
 from checkout.admin.display import (
     NOTHING,
     badge,
@@ -12,7 +14,9 @@ from checkout.admin.display import (
     payment_page_link,
     text_block,
 )
+from checkout.admin.settling import SettlingAdmin
 from checkout.models import Attempt, Fact, Operation, ProviderCall
+from checkout.sagas.settlement import TO_BE_SETTLED
 
 
 @admin.register(Attempt)
@@ -31,6 +35,7 @@ class AttemptAdmin(ReadOnlyAdmin):
         "payment_link",
         "number",
         "provider_account",
+        "demands_challenge",
         "card_summary",
         "refusal_reason",
         "refusal_code",
@@ -77,15 +82,28 @@ def card_text(attempt: Attempt) -> str:
     return " ".join(filter(None, [card.get("brand"), last4, card.get("expiry")])) or NOTHING
 
 
+class SettlingFilter(admin.SimpleListFilter):
+    """Those of which only staff can say what became of them."""
+
+    title = "waits for staff"
+    parameter_name = "settle"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [("waiting", "To be settled")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Operation]) -> QuerySet[Operation]:
+        return queryset.filter(TO_BE_SETTLED) if self.value() == "waiting" else queryset
+
+
 @admin.register(Operation)
-class OperationAdmin(ReadOnlyAdmin):
-    """Captures, voids and refunds."""
+class OperationAdmin(SettlingAdmin):
+    """Captures, voids, refunds and charge-backs."""
 
     list_display = (
         "reference", "kind", "amount", "state_label", "payment_link", "requested_by", "created_at",
     )  # fmt: skip
     list_select_related = ("payment",)
-    list_filter = ("kind", "state", ("created_at", admin.DateFieldListFilter))
+    list_filter = (SettlingFilter, "kind", "state", ("created_at", admin.DateFieldListFilter))
     search_fields = ("reference__exact", "payment__reference__exact", "payment__order_reference__exact")
     search_help_text = "Operation reference, payment reference or order number"
     date_hierarchy = "created_at"

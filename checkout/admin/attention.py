@@ -1,4 +1,4 @@
-"""Which payments a person should look at, and why."""
+"""The payments that a person should look at, and the reasons."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,6 +11,7 @@ from django.utils import timezone
 from checkout.admin.base import ModelAdmin
 from checkout.conf import conf
 from checkout.models import DeadLetter, Difference, Operation, Payment, ProviderNotification, Saga
+from checkout.sagas.settlement import TO_BE_SETTLED
 from checkout.states import PaymentState
 
 UNSETTLED_AFTER = timedelta(minutes=5)
@@ -20,6 +21,7 @@ PENDING_AFTER = timedelta(days=1)
 LABELS = {
     "unsettled": "Unsettled for too long",
     "operation": "A capture, void or refund has had no outcome for too long",
+    "settle": "A capture, void or refund waits until staff say what became of it",
     "parked": "Parked: a saga waits for a person",
     "conflicted": "The provider's word conflicts with ours",
     "dead_letter": "A service gave up on a message",
@@ -45,7 +47,8 @@ def _unsettled() -> Q:
     )
 
 
-def _without_outcome() -> Q:
+def without_outcome() -> Q:
+    """Match operations that have had no outcome for too long, as of now."""
     now = timezone.now()
     waits_for_provider = Q(state__in=(Operation.State.REQUESTED, Operation.State.UNKNOWN))
     return waits_for_provider & Q(updated_at__lt=now - UNSETTLED_AFTER) | Q(
@@ -60,7 +63,8 @@ def conditions() -> Mapping[str, Q]:
     dead = Q(subject=OuterRef("reference")) & OPEN_LETTER
     return {
         "unsettled": _unsettled(),
-        "operation": Q(Exists(Operation.objects.filter(this & _without_outcome()))),
+        "operation": Q(Exists(Operation.objects.filter(this & without_outcome()))),
+        "settle": Q(Exists(Operation.objects.filter(this & TO_BE_SETTLED))),
         "parked": Q(Exists(Saga.objects.filter(this & PARKED))),
         "conflicted": Q(state=PaymentState.CONFLICTED)
         | Q(Exists(ProviderNotification.objects.filter(contradiction))),
@@ -70,10 +74,10 @@ def conditions() -> Mapping[str, Q]:
 
 
 def reasons(payment: Payment) -> list[str]:
-    """Return why ``payment`` needs attention: nothing, when it does not."""
+    """Return the names of the reasons why ``payment`` needs attention: none when it does not."""
     flags = {f"is_{name}": condition for name, condition in conditions().items()}
     found = Payment.objects.filter(pk=payment.pk).annotate(**flags).values(*flags).get()
-    return [label for name, label in LABELS.items() if found[f"is_{name}"]]
+    return [name for name in LABELS if found[f"is_{name}"]]
 
 
 class NeedsAttentionFilter(admin.SimpleListFilter):

@@ -1,4 +1,4 @@
-"""What the pages of the back office have in common."""
+"""Base classes for the pages of the back office."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ else:
 
 
 class ReadOnly:
-    """Nobody adds, changes or deletes these rows by hand, superusers included."""
+    """A mixin for tables in which no user may add, change or delete rows, not even a superuser."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""What staff may edit, each with Django's permission for it: merchants, accounts, stock, blocked values."""
+"""Accounts, stock and blocked values, which staff may edit, each with Django's permission for it."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from checkout.admin.base import ModelAdmin
-from checkout.admin.forms import BlockedValueForm, MerchantForm, ProviderAccountForm, StockItemForm
+from checkout.admin.forms import BlockedValueForm, ProviderAccountForm, StockItemForm
 from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured
-from checkout.models import BlockedValue, Merchant, ProviderAccount, StockItem
+from checkout.models import BlockedValue, ProviderAccount, StockItem
 from checkout.money import Money
 
 
@@ -22,15 +22,6 @@ class ConfigurationAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [*super().get_readonly_fields(request, obj), *(self.fixed_fields if obj else ())]
-
-
-@admin.register(Merchant)
-class MerchantAdmin(ConfigurationAdmin):
-    form = MerchantForm
-    list_display = ("name", "code")
-    search_fields = ("name", "code")
-    fields = ("name", "code", "return_origins")
-    fixed_fields = ("code",)
 
 
 @admin.register(ProviderAccount)

@@ -20,8 +20,8 @@ REQUEUE = Verb(
         "put right; a service that has handled the message all the same does not handle it again."
     ),
     done="Sent again. If it dies again, it is listed here again.",
-    otherwise="this message was sent again already. Nothing was changed.",
-    is_offered=lambda letter: letter.requeued_at is None,
+    otherwise="this message cannot be sent again, and its page says why. Nothing was changed.",
+    is_offered=lambda letter: not operations.why_not_requeued(letter),
     carry_out=lambda letter, by, _: operations.requeue_dead_letter(letter.pk, by=by),
 )
 
@@ -41,7 +41,7 @@ DEAL_WITH = Verb(
 
 
 class StatusFilter(admin.SimpleListFilter):
-    """Whether it was sent again, or dealt with otherwise."""
+    """A filter by the letter's status: waiting for a person, sent again, or dealt with otherwise."""
 
     title = "status"
     parameter_name = "status"
@@ -66,14 +66,23 @@ class StatusFilter(admin.SimpleListFilter):
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ActingAdmin):
-    """What was in a message, without the sealed card, and why nobody could handle it."""
+    """Messages that no service could handle: their content, without the sealed card, and the reason."""
 
     verbs = (REQUEUE, DEAL_WITH)
     actions = ("requeue_selected",)
     list_display = ("type", "service", "reason", "status", "copies", "died_at", "payment")
     list_filter = (StatusFilter, "service", ("died_at", admin.DateFieldListFilter))
-    search_fields = ("subject__exact", "message_id__exact", "correlation_id__exact", "type__exact")
-    search_help_text = "Payment reference, message id, correlation id or type"
+    search_fields = (
+        "subject__exact",
+        "message_id__exact",
+        "correlation_id__exact",
+        "type__exact",
+        "sender_user__exact",
+        "sender_app__exact",
+    )
+    search_help_text = (
+        "Payment reference, message id, correlation id, type, or the user or program that sent it"
+    )
     date_hierarchy = "died_at"
     fields = (
         "type",
@@ -82,6 +91,7 @@ class DeadLetterAdmin(ActingAdmin):
         "queue",
         "reason",
         "status",
+        "sending_again",
         "payment",
         "copies",
         "died_at",
@@ -91,11 +101,13 @@ class DeadLetterAdmin(ActingAdmin):
         "dealt_with_by",
         "dealt_with_note",
         "correlation_id",
+        "sender_user",
+        "sender_app",
         "reply_to",
         "message_body",
         "message_headers",
     )
-    readonly_fields = ("status", "payment", "message_body", "message_headers")
+    readonly_fields = ("status", "sending_again", "payment", "message_body", "message_headers")
 
     def has_requeue_permission(self, request: HttpRequest) -> bool:
         """Asked by Django before it offers the action."""
@@ -121,6 +133,10 @@ class DeadLetterAdmin(ActingAdmin):
         if letter.requeued_at:
             return badge("sent_again")
         return badge("dealt_with" if letter.dealt_with_at else "waiting")
+
+    @admin.display(description="sending again")
+    def sending_again(self, letter: DeadLetter) -> str:
+        return operations.why_not_requeued(letter) or "Possible."
 
     @admin.display(ordering="subject")
     def payment(self, letter: DeadLetter) -> str:

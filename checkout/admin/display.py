@@ -1,6 +1,8 @@
-"""How values are written in the back office."""
+"""The formatting of values in the back office."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.urls import reverse
@@ -10,6 +12,16 @@ from django.utils.timesince import timesince
 from checkout.models import Payment
 
 NOTHING = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows that tell about something. The first cell of each names it."""
+
+    title: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    if_empty: str
 
 
 def age(since: datetime) -> str:

@@ -1,4 +1,4 @@
-"""What configuration must look like before it is stored."""
+"""Forms that validate configuration before it is stored."""
 
 import ipaddress
 from functools import partial
@@ -12,7 +12,7 @@ from django.core.validators import validate_email
 from checkout.admin.base import ModelForm
 from checkout.models import BlockedValue, Merchant, ProviderAccount, StockItem
 from checkout.money import Money
-from checkout.providers.registry import ADAPTERS
+from checkout.providers.registry import available
 
 
 class MerchantForm(ModelForm):
@@ -39,7 +39,7 @@ class MerchantForm(ModelForm):
 class ProviderAccountForm(ModelForm):
     """A merchant's account with one of the providers that there is an adapter for."""
 
-    provider = forms.ChoiceField(choices=[(code, code) for code in sorted(ADAPTERS)])
+    provider = forms.ChoiceField(choices=lambda: [(code, code) for code in available()])
 
     class Meta:
         model = ProviderAccount

@@ -1,4 +1,4 @@
-"""What staff fill in to capture, void or refund."""
+"""The form with which staff request a capture, void or refund."""
 
 from typing import Any
 from uuid import UUID, uuid4

@@ -10,11 +10,14 @@ from django.utils.html import format_html
 
 from checkout import operations
 from checkout.admin import attention
-from checkout.admin.acting import Verb
+from checkout.admin.acting import Tool, Verb
 from checkout.admin.base import ModelAdmin
 from checkout.admin.display import NOTHING, age, badge, humanised
 from checkout.admin.operation_pages import OperatingAdmin
 from checkout.admin.search import found
+from checkout.admin.settling import settling_tools
+from checkout.admin.settling_claims import claim_tools
+from checkout.admin.settling_contradictions import ContradictionSettlingAdmin
 from checkout.admin.story import story_of
 from checkout.admin.waiting_for_staff import attention_page
 from checkout.admin.wording import STATES
@@ -37,8 +40,8 @@ REVIEW = Verb(
     explanation=(
         "The provider is asked what it holds for this payment. Where its word and our operations agree, the "
         "payment follows them; money that it took, gave back or released by itself is taken into our books. "
-        "Where they do not agree, or it does not answer, nothing changes, and the timeline says why. Nothing "
-        "is captured by itself afterwards."
+        "Where they do not agree, or it does not answer, nothing changes, and the timeline says why; what "
+        "its books have can be settled then. Nothing is captured by itself afterwards."
     ),
     done="The provider is being asked. The timeline says what comes of it.",
     otherwise="only a conflicted payment can be settled so. Nothing was changed.",
@@ -62,8 +65,8 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Payment)
-class PaymentAdmin(OperatingAdmin):
-    """What shoppers owe and pay."""
+class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
+    """The list of payments, and a page with the timeline and the actions of each."""
 
     verbs = (CANCEL, REVIEW)
     change_form_template = "admin/checkout/payment/change_form.html"
@@ -116,6 +119,13 @@ class PaymentAdmin(OperatingAdmin):
             "attention/", self.admin_site.admin_view(attention_page), name="checkout_payment_attention"
         )
         return [attention_url, *super().get_urls()]
+
+    def tools(self, request: HttpRequest, row: Payment) -> list[Tool]:
+        settling = (
+            *settling_tools(row.operations.all(), request.user),
+            *claim_tools(row.sagas.all(), request.user),
+        )
+        return [*settling, *super().tools(request, row)]
 
     def render_change_form(
         self,

@@ -1,4 +1,4 @@
-"""Where a provider's books and ours differ, as reconciliation found it."""
+"""The runs of reconciliation, and the differences that they found between a provider's books and ours."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from django.http import HttpRequest
 
 from checkout.admin.base import ModelAdmin, ReadOnlyAdmin
 from checkout.admin.display import NOTHING, badge, payment_page_link
-from checkout.models import Difference
+from checkout.models import Difference, Reconciliation
 from checkout.money import Money
 
 
 class OpenFilter(admin.SimpleListFilter):
-    """Whether the books still differ."""
+    """A filter by the difference's status: open, or resolved."""
 
     title = "status"
     parameter_name = "status"
@@ -55,11 +55,11 @@ class DifferenceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="our books", ordering="ours_minor")
     def ours(self, difference: Difference) -> str:
-        return _amount(difference.ours_minor, difference.currency)
+        return in_money(difference.ours_minor, difference.currency)
 
     @admin.display(description="the provider's books", ordering="theirs_minor")
     def theirs(self, difference: Difference) -> str:
-        return _amount(difference.theirs_minor, difference.currency)
+        return in_money(difference.theirs_minor, difference.currency)
 
     @admin.display(description="status", ordering="resolved_at")
     def status(self, difference: Difference) -> str:
@@ -70,6 +70,38 @@ class DifferenceAdmin(ReadOnlyAdmin):
         return payment_page_link(difference.payment) if difference.payment else NOTHING
 
 
-def _amount(minor: int, currency: str) -> str:
-    """An order that only the provider knows may be one whose currency was not told."""
+@admin.register(Reconciliation)
+class ReconciliationAdmin(ReadOnlyAdmin):
+    """One run over an account: how much was compared, and how much could not be."""
+
+    list_display = (
+        "account", "started_at", "compared", "differing", "in_progress", "not_told", "unanswered",
+    )  # fmt: skip
+    list_select_related = ("account",)
+    list_filter = ("account", ("started_at", admin.DateFieldListFilter))
+    search_fields = ("account__code__exact",)
+    search_help_text = "Code of the provider account"
+    date_hierarchy = "started_at"
+    fields = (
+        "account",
+        "started_at",
+        "finished_at",
+        "compared",
+        "differing",
+        "in_progress",
+        "not_told",
+        "unanswered",
+        "compared_until",
+        "listed_until",
+    )
+    readonly_fields = ("not_told",)
+
+    @admin.display(description="not told", ordering="untold")
+    def not_told(self, run: Reconciliation) -> int:
+        """Orders whose sums the provider does not tell."""
+        return run.untold
+
+
+def in_money(minor: int, currency: str) -> str:
+    """Return an amount; of an order that only the provider knows the currency may not have been told."""
     return str(Money(minor, currency)) if currency else f"{minor} minor units"

@@ -1,12 +1,15 @@
 """Sagas: where each flow stands, and which of them wait for a person."""
 
 from django.contrib import admin
+from django.http import HttpRequest
 
 from checkout import operations
-from checkout.admin.acting import ActingAdmin, Verb
+from checkout.admin.acting import Tool, Verb
 from checkout.admin.base import ReadOnlyInline
 from checkout.admin.display import NOTHING, age, badge, humanised, json_block, payment_page_link
-from checkout.models import Saga, SagaStep
+from checkout.admin.settling import settling_tools
+from checkout.admin.settling_claims import ClaimSettlingAdmin, claim_tools
+from checkout.models import Operation, Saga, SagaStep
 
 TRY_AGAIN = Verb(
     name="resume",
@@ -30,8 +33,8 @@ class StepInline(ReadOnlyInline):
 
 
 @admin.register(Saga)
-class SagaAdmin(ActingAdmin):
-    """Only the orchestrator moves a saga; staff may ask it to try again."""
+class SagaAdmin(ClaimSettlingAdmin):
+    """Only the orchestrator moves a saga; staff may ask it to try again, or say what it waits to hear."""
 
     verbs = (TRY_AGAIN,)
     list_display = ("key", "kind", "status_label", "step_in_words", "payment_link", "age", "deadline_at")
@@ -57,6 +60,12 @@ class SagaAdmin(ActingAdmin):
     )
     readonly_fields = ("status_label", "step_in_words", "parked_because", "payment_link", "known")
     inlines = (StepInline,)
+
+    def tools(self, request: HttpRequest, row: Saga) -> list[Tool]:
+        waiting = Operation.objects.filter(kind=row.kind, reference=row.key)
+        own = Saga.objects.filter(pk=row.pk)
+        settling = (*settling_tools(waiting, request.user), *claim_tools(own, request.user))
+        return [*settling, *super().tools(request, row)]
 
     @admin.display(description="status", ordering="status")
     def status_label(self, saga: Saga) -> str:

@@ -1,4 +1,4 @@
-"""What the services risk, orders and notifications have written down."""
+"""The pages of the tables that belong to the services risk, orders and notifications."""
 
 from django.contrib import admin
 
@@ -35,7 +35,7 @@ class ReservationAdmin(OfOnePayment):
 
 @admin.register(RiskAssessment)
 class RiskAssessmentAdmin(OfOnePayment):
-    """Whether a payment might be tried, and why not."""
+    """The decisions of the risk service, and the reasons for which it refused payments."""
 
     list_display = ("__str__", "payment", "amount", "why", "assessed_at")
     list_filter = (("assessed_at", admin.DateFieldListFilter),)

@@ -1,7 +1,6 @@
 """Everything that the page of a payment shows besides the payment's own fields."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Model
@@ -11,27 +10,20 @@ from django.utils.html import format_html
 from checkout import operations
 from checkout.admin import attention
 from checkout.admin.attempts import card_text
-from checkout.admin.display import NOTHING, badge, duration_text, humanised
+from checkout.admin.display import NOTHING, Table, badge, duration_text, humanised
 from checkout.admin.ledger import books_of
+from checkout.admin.reason import Reason
+from checkout.admin.reasons_of_flows import reasons_of_flows
+from checkout.admin.reasons_of_records import reasons_of_records
 from checkout.admin.wording import KINDS, in_plain_words
 from checkout.models import Attempt, Operation, Payment, Saga
 from checkout.timeline import timeline_of
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows that belong to a payment. The first cell of each names it, the others tell about it."""
-
-    title: str
-    headers: Sequence[str]
-    rows: Sequence[Sequence[object]]
-    if_empty: str
-
-
 def story_of(payment: Payment, user: Any) -> dict[str, Any]:
     """Return the context of the page, in a fixed number of queries; links lead where ``user`` may go."""
     return {
-        "attention": attention.reasons(payment),
+        "attention": list(_attention(payment, user)),
         "timeline": [
             {
                 "at": entry.at,
@@ -44,24 +36,26 @@ def story_of(payment: Payment, user: Any) -> dict[str, Any]:
             for entry in timeline_of(payment)
         ],
         "kinds": KINDS.items(),
-        "tables": [
-            Table(
-                "Attempts",
-                ("Provider order code", "State", "Account", "Card", "Started"),
-                list(_attempts(payment, user)),
-                "The shopper has not tried to pay.",
-            ),
-            Table(
-                "Captures, voids and refunds",
-                ("Reference", "Kind", "State", "Amount", "Requested", "By", "Reason", "Refused because"),
-                list(_operations(payment, user)),
-                "Nothing was captured, voided or refunded.",
-            ),
+        "money": [
             Table(
                 "Sums",
                 ("What", "Amount"),
                 list(_sums(payment)),
                 "Nothing is reserved.",
+            ),
+            Table(
+                "Captures, voids, refunds and charge-backs",
+                ("Reference", "Kind", "State", "Amount", "Requested", "By", "Reason", "Refused because"),
+                list(_operations(payment, user)),
+                "Nothing was captured, voided, refunded or charged back.",
+            ),
+        ],
+        "flows": [
+            Table(
+                "Attempts",
+                ("Provider order code", "State", "Account", "Card", "Started"),
+                list(_attempts(payment, user)),
+                "The shopper has not tried to pay.",
             ),
             Table(
                 "Sagas",
@@ -72,6 +66,12 @@ def story_of(payment: Payment, user: Any) -> dict[str, Any]:
         ],
         "books": books_of(payment),
     }
+
+
+def _attention(payment: Payment, user: Any) -> Iterator[Reason]:
+    names = attention.reasons(payment)
+    yield from reasons_of_flows(payment, names, user)
+    yield from reasons_of_records(payment, names, user)
 
 
 def _attempts(payment: Payment, user: Any) -> Iterator[Sequence[object]]:
@@ -85,7 +85,7 @@ def _operations(payment: Payment, user: Any) -> Iterator[Sequence[object]]:
         name = _link(Operation, operation.pk, operation.reference, user)
         yield (
             name,
-            operation.kind,
+            Operation.Kind(operation.kind).label.lower(),
             badge(operation.state),
             operation.amount,
             operation.created_at,
@@ -97,11 +97,16 @@ def _operations(payment: Payment, user: Any) -> Iterator[Sequence[object]]:
 
 def _sums(payment: Payment) -> Iterator[Sequence[object]]:
     available = operations.available(payment.reference)
+    if not (available.authorised.minor or available.captured.minor):
+        return
     if available.authorised.minor:
         yield "Authorised", available.authorised
-        yield "Captured", available.captured
-        yield "Left to capture", available.capturable
-        yield "Left to refund", available.refundable
+    yield "Captured", available.captured
+    yield "Refunded", available.refunded
+    if available.charged_back.minor:
+        yield "Charged back", available.charged_back
+    yield "Left to capture", available.capturable
+    yield "Left to refund", available.refundable
 
 
 def _sagas(payment: Payment, user: Any) -> Iterator[Sequence[object]]:

@@ -13,8 +13,18 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from checkout.admin import attention
-from checkout.models import DeadLetter, Difference, Payment, ProviderNotification, Saga
+from checkout.admin.merchants import begun_by_declines
+from checkout.models import (
+    DeadLetter,
+    Difference,
+    Merchant,
+    Operation,
+    Payment,
+    ProviderNotification,
+    Saga,
+)
 from checkout.operations.dealt_with import NEEDS_ATTENTION
+from checkout.sagas.settlement import TO_BE_SETTLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +45,21 @@ def concerns() -> Iterator[Concern]:
     """Yield what to look for: payments by reason, then what may belong to no payment that we know."""
     for name, condition in attention.conditions().items():
         yield Concern(attention.LABELS[name], Payment, condition, f"attention={name}", "updated_at")
+    yield Concern("To be settled", Operation, TO_BE_SETTLED, "settle=waiting", "updated_at")
     yield Concern("Parked", Saga, attention.PARKED, "status__exact=parked", "updated_at")
     yield Concern("Not dealt with", DeadLetter, attention.OPEN_LETTER, "status=waiting", "died_at")
     for state in NEEDS_ATTENTION:
         condition = Q(state=state) & attention.NOT_DEALT_WITH
-        query = f"state__exact={state}&dealt_with_at__isempty=1"
+        query = f"state={state}&dealt_with_at__isempty=1"
         yield Concern(str(state.label), ProviderNotification, condition, query, "received_at")
     yield Concern("Open", Difference, attention.UNRESOLVED, "status=open", "found_at")
+    yield Concern(
+        "In attack mode: many cards were declined",
+        Merchant,
+        begun_by_declines(),
+        "attacked=by_declines",
+        "attack_mode_changes__changed_at",
+    )
 
 
 def attention_page(request: HttpRequest) -> HttpResponse:
@@ -64,7 +82,7 @@ def _may_view(user: Any, model: type[Model]) -> bool:
 
 def _counted(concern: Concern) -> dict[str, Any]:
     counted = concern.model._default_manager.filter(concern.condition).aggregate(
-        count=Count("pk"), latest=Max(concern.since)
+        count=Count("pk", distinct=True), latest=Max(concern.since)
     )
     opts = concern.model._meta
     listed = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")

@@ -1,8 +1,11 @@
-"""What states and timeline entries mean, said to people who do not read the code."""
+"""Plain words for states, timeline entries and decisions, for people who do not read the code."""
 
 from collections.abc import Mapping
 
 from checkout.admin.display import humanised
+from checkout.models import ProviderNotification
+from checkout.models.payment import HINTED, NOTIFIED
+from checkout.notification_results import NotificationResult, Result
 from checkout.states import PaymentState
 from checkout.timeline import Entry, Kind
 
@@ -22,7 +25,7 @@ STATES: Mapping[str, str] = {
     S.VOIDED: "The reserved money was released; nothing was taken.",
     S.PARTIALLY_REFUNDED: "Paid, and part of the money given back.",
     S.REFUNDED: "All of the money was given back.",
-    S.CHARGED_BACK: "The shopper's bank took the money back.",
+    S.CHARGED_BACK: "The shopper's bank took money back, all of it or a part.",
     S.CANCELLED: "Called off before anything was paid.",
     S.EXPIRED: "Nothing was paid in time.",
     S.CONFLICTED: "The provider says something that cannot be right. A person must look.",
@@ -47,9 +50,12 @@ FACTS: Mapping[str, str] = {
     "expired": "The time to pay ran out",
     "cancelled": "The payment was called off",
     "abandoned": "Nobody paid in time",
+    "never_begun": "The purchase never began, so nothing was asked of anybody",
     "claim_confirmed": "The provider was asked and stands by what it told us unasked",
     "claim_denied": "The provider was asked and does not stand by what was told us in its name",
     "claim_unknown": "The provider was asked about what it told us unasked, and did not answer",
+    "claim_booked": "The provider was asked and confirms what the shopper's bank did: it is in our books",
+    "claim_unclear": "The provider was asked, and does not tell enough to book it: a person must look",
     "books_differ": "The provider's books differ from ours",
     "capture_requested": "The provider was asked to take the money",
     "captured_in_part": "The provider has taken a part of the money",
@@ -61,8 +67,17 @@ FACTS: Mapping[str, str] = {
     "authorisation_expired": "The provider no longer holds the money: it was reserved for too long",
     "refunded_in_part": "Part of the money was given back",
     "refunded": "The money was given back",
-    "charged_back": "The shopper's bank took the money back",
-    "charge_back_reversed": "The shopper's bank returned the money that it had taken back",
+    "charged_back": "The shopper's bank took money back",
+    "charge_back_reversed": "The shopper's bank returned what it had taken back: all of the money is taken",
+    "charge_back_reversed_captured_in_part": (
+        "The shopper's bank returned what it had taken back: a part of the money is taken"
+    ),
+    "charge_back_reversed_refunded_in_part": (
+        "The shopper's bank returned what it had taken back: a part of the money was given back before"
+    ),
+    "charge_back_reversed_refunded": (
+        "The shopper's bank returned what it had taken back: all of the money was given back as well"
+    ),
     "conflicted": "The provider contradicts what we know",
     "conflict_resolved": "The contradiction is settled: the money is held or taken",
     "conflict_released": "The contradiction is settled: nothing is held",
@@ -74,6 +89,9 @@ FACTS: Mapping[str, str] = {
     "capture_requested_by": "Somebody asked for the money to be taken",
     "void_requested_by": "Somebody asked for the money to be released",
     "refund_requested_by": "Somebody asked for money to be given back",
+    "claim_settled_by": "Staff said if it is so what was told in the provider's name",
+    "payment_settled_by": "Staff said what the provider's books have of the payment",
+    "operation_settled_by": "Staff said what became of a capture, void or refund",
     "dead_letter_sent_again": "Staff sent a message again that a service had given up on",
     "dead_letter_dealt_with": "Staff dealt with a message that a service had given up on",
     "notification_dealt_with": "Staff dealt with what the provider told us and what could not be applied",
@@ -83,7 +101,6 @@ FACTS: Mapping[str, str] = {
 
 # Parts of names of facts, as their writers put them together.
 NOT_APPLIED = "_not_applied"
-NOTIFIED = "notified_"
 
 STEPS: Mapping[str, str] = {
     "assess_risk": "May this payment be tried?",
@@ -116,7 +133,7 @@ CALLS: Mapping[str, str] = {
     "inquire": "Asked the provider what became of the payment",
 }
 
-# What the provider answers about, the longer names first.
+# The questions that the provider answers, the longer names first.
 ANSWERED = (*(f"inquire_{kind}" for kind in ("capture", "void", "refund")), "abandon", *CALLS)
 
 ANSWERS: Mapping[str, str] = {
@@ -127,7 +144,115 @@ ANSWERS: Mapping[str, str] = {
     "not_sent": "it has not received anything",
     "unknown": "not known, it may have happened",
     "conflicted": "something that cannot be right",
-    "not_shown": "it knows nothing of it",
+    "not_shown": "it never received it",
+    "undecided": "its answer does not tell whether it arrived",
+}
+
+
+# The results of notifications; a reason may follow.
+NOTIFICATIONS: Mapping[Result, str] = {
+    Result.RECEIVED: "It was not looked at yet",
+    Result.UNREADABLE: "It could not be read",
+    Result.CONFLICTED: "It contradicts what we know",
+    Result.UNMATCHED: "Its order was not found",
+    Result.WAITS_FOR_STAFF: "The provider's answers leave open if it is so: staff must say",
+    Result.BEING_ASKED: "The provider is being asked if it is so; nothing changes before it has answered",
+    Result.CONFIRMED: "{who}: it is so, and the payment followed",
+    Result.BOOKED: "{who}: it is so, and it is in our books",
+    Result.DENIED: "{who}: it is not so, and nothing was changed",
+    Result.CHANGED_NOTHING: "It changed nothing",
+    Result.TAKEN_AS_HINT: (
+        "Anybody may have sent it, so it changed nothing by itself; if it was news, the provider was asked"
+    ),
+    Result.APPLIED: "It was applied",
+}
+
+
+# The decisions that staff may take about an operation, by their names in facts.
+SAID: Mapping[str, str] = {
+    "arrived": "It arrived",
+    "not_arrived": "It did not arrive: send it again",
+}
+
+# The same decisions about a refund that a notification says failed.
+SAID_OF_DOUBTED: Mapping[str, str] = {
+    "arrived": "It was made: the shopper has the money",
+    "not_arrived": "It failed or came back: book it back",
+}
+
+# The claims of notifications: each as a sentence, and as the thing to be settled.
+CLAIMS: Mapping[str, str] = {
+    "authorised": "The provider holds money for this order, which we have as ended without any",
+    "captured": "The provider has taken money that we did not ask it to take",
+    "cancelled": "The provider has released money that we did not ask it to release",
+    "refunded": "The provider has given money back that we did not ask it to give back",
+    "refund_failed": "Money that was given back has come back to the provider",
+    "expired": "The provider no longer holds the money: it was reserved for too long",
+    "charged_back": "The shopper's bank took money back",
+    "charge_back_reversed": "The shopper's bank returned money that it had taken back",
+}
+CLAIM_NOUNS: Mapping[str, str] = {
+    "authorised": "reported authorisation",
+    "captured": "reported capture",
+    "cancelled": "reported cancellation",
+    "refunded": "reported refund",
+    "refund_failed": "reported failure of a refund",
+    "expired": "reported expiry",
+    "charged_back": "reported charge-back",
+    "charge_back_reversed": "reported reversal of a charge-back",
+}
+
+# The decisions that staff may take about a claim, by their names in facts: about an issuer's doing, and
+# about any other.
+ISSUER_SAID: Mapping[str, str] = {
+    "true": "It happened, and is not in our books yet: book it",
+    "untrue": "Nothing more happened: it is a copy, or false",
+}
+CLAIM_SAID: Mapping[str, str] = {"true": "It is so", "untrue": "It is not so"}
+
+# The operation that is booked if the claim is true.
+BOOKED_AS: Mapping[str, str] = {
+    "charged_back": "charge-back",
+    "charge_back_reversed": "reversal of a charge-back",
+}
+# The consequences for the payment if any other claim is true.
+IF_IT_IS_SO: Mapping[str, str] = {
+    "expired": "If it is so, an authorised payment expires: nothing of it can be captured any more.",
+    "made_after_all": "If it is so, the refund that failed is booked as made, whatever else was refunded.",
+    "": (
+        "If it is so, the payment is conflicted until its contradiction is settled, on its page. Nothing is "
+        "booked before that."
+    ),
+}
+
+# The answers to the question if an authorisation is held, by their names in the form.
+HELD_SAID: Mapping[str, str] = {
+    "held": "Yes: money is held, and could still be captured",
+    "not_held": "No: it was captured, released or refused, or it expired",
+}
+# The operations that staff book and take back when they settle a contradiction.
+BOOKINGS: Mapping[str, str] = {
+    "capture": "A capture of {amount} is booked as done, and written into the ledger.",
+    "refund": "A refund of {amount} is booked as done, and written into the ledger.",
+    "charge_back": "A charge-back of {amount} is booked, and written into the ledger.",
+    "charge_back_reversal": "A reversal of charge-backs of {amount} is booked, and written into the ledger.",
+    "void": "A void of {amount} is booked as done. It moves no money.",
+}
+CORRECTIONS: Mapping[str, str] = {
+    "capture": "Our capture of {amount}, {reference}, counts as refused, and is taken out of the ledger.",
+    "refund": (
+        "Our refund of {amount}, {reference}, counts as failed, and is taken out of the ledger. Its money "
+        "can be given back once more."
+    ),
+    "void": "Our void of {amount}, {reference}, counts as refused: it released nothing.",
+}
+GIVEN_UP = "Our capture of {amount}, {reference}, of which the outcome is not known, counts as refused."
+
+# The consequences of sending a request again although the first one had arrived.
+IF_IT_DID_ARRIVE: Mapping[str, str] = {
+    "capture": "If the first request did arrive, the money is taken from the shopper twice.",
+    "refund": "If the first request did arrive, the shopper gets the money twice.",
+    "void": "If the first request did arrive, nothing is left to be released, and this one is refused.",
 }
 
 
@@ -135,10 +260,10 @@ def in_plain_words(entry: Entry) -> str:
     """Return what ``entry`` tells, as a person would; for a name that is not known here, its own words."""
     match entry.kind:
         case Kind.FACT:
-            return _fact(entry.what)
+            return fact_in_words(entry.what)
         case Kind.STEP:
             step = entry.what.rpartition(": ")[2]
-            return STEPS.get(step) or _first_upper(humanised(step))
+            return STEPS.get(step) or first_upper(humanised(step))
         case Kind.PROVIDER_CALL:
             return CALLS.get(entry.what) or f"Asked the provider: {humanised(entry.what)}"
         case Kind.NOTIFICATION:
@@ -147,18 +272,36 @@ def in_plain_words(entry: Entry) -> str:
             return _message(entry.what)
 
 
-def _fact(kind: str) -> str:
+def fact_in_words(kind: str) -> str:
+    """Return what a fact of this kind tells."""
     if kind in FACTS:
         return FACTS[kind]
     if kind.endswith(NOT_APPLIED):
-        return f"Came too late and changed nothing: {_fact(kind.removesuffix(NOT_APPLIED)).lower()}"
+        return f"Came too late and changed nothing: {fact_in_words(kind.removesuffix(NOT_APPLIED)).lower()}"
     if kind.startswith(NOTIFIED):
         return f"The provider told us: {humanised(kind.removeprefix(NOTIFIED))}"
+    if kind.startswith(HINTED):
+        what = humanised(kind.removeprefix(HINTED))
+        return f"Somebody told us, in the provider's name and without proof: {what}"
     for verb in ANSWERED:
         outcome = kind.removeprefix(f"{verb}_")
         if outcome != kind:
             return f"The provider's answer ({humanised(verb)}): {ANSWERS.get(outcome) or humanised(outcome)}"
-    return _first_upper(humanised(kind))
+    return first_upper(humanised(kind))
+
+
+def notification_in_words(row: ProviderNotification, outcome: NotificationResult) -> str:
+    """Return in a sentence what came of a notification."""
+    who = "Staff found out" if outcome.is_by_staff else "The provider was asked and says"
+    sentence = NOTIFICATIONS[outcome.result].format(who=who)
+    is_explained = bool(row.reason) and outcome.question is None
+    return f"{sentence}: {row.reason.rstrip('.')}." if is_explained else f"{sentence}."
+
+
+def decision_in_words(claim: object, said: object) -> str:
+    """Return what staff said of a claim, by the words that facts have for both."""
+    choices = ISSUER_SAID if claim in BOOKED_AS else CLAIM_SAID
+    return choices.get(str(said), "")
 
 
 def _message(type: str) -> str:
@@ -170,5 +313,6 @@ def _message(type: str) -> str:
     return f"To the {recipient} service: {humanised(name)}"
 
 
-def _first_upper(text: str) -> str:
+def first_upper(text: str) -> str:
+    """Return ``text`` as the beginning of a sentence."""
     return text[:1].upper() + text[1:]

@@ -1,1 +1,1 @@
-"""How times are written: the same everywhere, to the second and with their zone."""
+"""The formats of dates and times: the same everywhere, to the second and with the time zone."""

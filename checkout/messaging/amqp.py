@@ -2,7 +2,8 @@
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pika
@@ -10,7 +11,7 @@ from pika.exceptions import AMQPConnectionError, AMQPError
 from pika.spec import Basic, BasicProperties
 
 from checkout.errors import MalformedMessage
-from checkout.messaging.broker import Death, Delivery
+from checkout.messaging.broker import Death, Delivery, user_of
 from checkout.messaging.envelope import (
     ATTEMPT,
     CAUSATION_ID,
@@ -21,6 +22,7 @@ from checkout.messaging.envelope import (
     Envelope,
     HeaderValue,
 )
+from checkout.messaging.fitness import MALFORMED, digest_of
 
 HEARTBEAT_SECONDS = 10
 TCP_USER_TIMEOUT_MILLISECONDS = 8_000
@@ -42,11 +44,6 @@ KINDS: dict[str, type] = {
     SUBJECT: str,
     SEALED: str,
 }
-
-
-def user_of(url: str) -> str:
-    """The user name in a broker's address."""
-    return unquote(urlsplit(url).username or "guest")
 
 
 def connection_parameters(
@@ -107,7 +104,7 @@ def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:
 
 
 def delivery_of(queue: str, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> Delivery:
-    """What arrived; without an envelope when it breaks the contract."""
+    """Return the delivery. If it breaks the contract, ``envelope`` is None and ``defect`` is the reason."""
     redelivered = bool(method.redelivered)
     headers = properties.headers or {}
     counted = headers.get("x-delivery-count")
@@ -125,6 +122,7 @@ def delivery_of(queue: str, method: Basic.Deliver, properties: BasicProperties, 
     except MalformedMessage as error:
         delivery.raw = body
         delivery.defect = str(error)
+        delivery.remains = _remains(properties, body)
     return delivery
 
 
@@ -142,6 +140,8 @@ def _envelope(properties: BasicProperties, body: bytes) -> Envelope:
         raise MalformedMessage("no type")
     if not properties.content_type:
         raise MalformedMessage("no content_type")
+    if any(isinstance(value, bytes) for value in vars(properties).values()):
+        raise MalformedMessage("a property is not UTF-8")
     return Envelope(
         type=properties.type,
         body=body,
@@ -156,15 +156,40 @@ def _envelope(properties: BasicProperties, body: bytes) -> Envelope:
     )
 
 
-def _headers(raw: Mapping[str, object]) -> dict[str, HeaderValue]:
-    headers: dict[str, HeaderValue] = {}
+def _remains(properties: BasicProperties, body: bytes) -> Envelope:
+    headers = dict(_sound_headers(properties.headers or {}))
+    return Envelope(
+        type=_text(properties.type) or MALFORMED,
+        body=digest_of(body),
+        message_id=_text(properties.message_id),
+        correlation_id=_text(properties.correlation_id),
+        reply_to=_text(properties.reply_to),
+        timestamp=properties.timestamp or 0,
+        app_id=_text(properties.app_id),
+        user_id=_text(properties.user_id),
+        headers=headers,
+    )
+
+
+def _text(value: object) -> str:
+    """Return a property; pika leaves one as bytes that is not UTF-8."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
+
+
+def _headers(raw: Mapping[Any, object]) -> dict[str, HeaderValue]:
+    headers = dict(_sound_headers(raw))
     for name, value in raw.items():
-        if name.startswith(_BROKER_HEADERS):
-            continue
-        if not isinstance(value, KINDS.get(name, (str, int))):
-            raise MalformedMessage(f"header {name} is a {type(value).__name__}")
-        headers[name] = value  # type: ignore[assignment] # narrowed by the table of kinds
+        if name not in headers and not _text(name).startswith(_BROKER_HEADERS):
+            raise MalformedMessage(f"header {_text(name)} is a {type(value).__name__}")
     return headers
+
+
+def _sound_headers(raw: Mapping[Any, object]) -> Iterator[tuple[str, HeaderValue]]:
+    for name, value in raw.items():
+        if not isinstance(name, str) or name.startswith(_BROKER_HEADERS):
+            continue
+        if isinstance(value, KINDS.get(name, (str, int))):
+            yield name, value  # type: ignore[misc] # narrowed by the table of kinds
 
 
 def plain(reason: BaseException) -> AMQPConnectionError:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -22,6 +23,11 @@ from checkout.messaging.topology import Queue, Topology
 OnEnd = Callable[[MessagingError | None], None]
 
 
+def user_of(url: str) -> str:
+    """Return the user name in a broker's address."""
+    return unquote(urlsplit(url).username or "guest")
+
+
 @dataclass(frozen=True, slots=True)
 class Death:
     """The queue whose message the broker gave up on, and its word for why: ``delivery_limit``, say."""
@@ -33,6 +39,7 @@ class Death:
 class Delivery(msgspec.Struct, kw_only=True):
     """A message that has arrived. ``envelope`` is None when it breaks the contract; ``defect`` says how.
 
+    ``remains`` is then what can be read of its properties and headers, with a digest in place of the body.
     ``delivery_count`` is the number of earlier deliveries. A message with a ``death`` was dead-lettered by
     the broker. Acknowledging twice, or after the connection was lost, does nothing: the broker delivers an
     unacknowledged message again.
@@ -44,6 +51,7 @@ class Delivery(msgspec.Struct, kw_only=True):
     queue: str = ""
     raw: bytes = b""
     defect: str = ""
+    remains: Envelope | None = None
     delivery_count: int = 0
     redelivered: bool = False
     death: Death | None = None
@@ -108,11 +116,30 @@ class Broker(ABC):
     @property
     @abstractmethod
     def is_connected(self) -> bool:
-        """Whether messages can be published and are being received."""
+        """Return True if messages can be published and are being received."""
 
     @abstractmethod
     async def wait_connected(self) -> None:
         """Return as soon as the broker is connected."""
+
+    @property
+    @abstractmethod
+    def is_reachable(self) -> bool:
+        """Return True if this process's queue exists on the broker, so that other processes can send to it.
+
+        That includes a time after the connection was lost: what is sent then arrives with the next one.
+        """
+
+    async def wait_reachable(self, *, timeout_seconds: float) -> None:
+        """Return when other processes can send to this one. Raises BrokerUnavailable."""
+        if self.is_reachable:
+            return
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self.wait_connected()
+        except TimeoutError:
+            text = f"not connected within {timeout_seconds} s: no process can send to this one"
+            raise BrokerUnavailable(text) from None
 
     @abstractmethod
     async def first_attempt(self) -> None:

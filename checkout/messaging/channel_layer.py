@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Coroutine, Mapping
 from functools import lru_cache
 from itertools import count
 from typing import Any
 
 import msgspec
-from channels.exceptions import ChannelFull
+import structlog
+from channels.exceptions import ChannelFull, MessageTooLarge
 from channels.layers import BaseChannelLayer
 
-from checkout.errors import (
-    MessagingError,
-    PublishRefused,
-    Undeliverable,
-)
+from checkout.errors import MessagingError, Undeliverable
 from checkout.messaging.broker import Broker, Delivery, get_broker
-from checkout.messaging.envelope import JSON, Envelope
+from checkout.messaging.envelope import JSON, MAX_CHANNEL_BODY_BYTES, Envelope
 from checkout.messaging.group_members import GroupMembers
 from checkout.messaging.local_channels import LocalChannels
+from checkout.messaging.participants import registered
 from checkout.messaging.replies import Replies
+from checkout.messaging.shared_channels import SharedChannel
+from checkout.messaging.topology import Queue
+
+log = structlog.get_logger(__name__)
 
 MSGPACK = "application/msgpack"
 TO_CHANNEL = "channel.message"
@@ -32,41 +33,50 @@ CHANNEL = "channel"
 TIMEOUT_SECONDS = 5.0
 DEFAULT_BOUNDS = (100, 60, 86_400)  # capacity, expiry, group_expiry
 
-# prefix . boot id ! local part, as new_channel makes them
-_OF_A_PROCESS = re.compile(r"\.([0-9a-f]{20})!")
+
+class ChannelNotOurs(ValueError, AssertionError):
+    """The channel is read by another process, or by none: its name holds another one's id.
+
+    An AssertionError as well because that is what channels_redis raises, and what programs may expect.
+    """
 
 
 class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     """Process-local channels arrive on the process's one queue; groups are bindings of that queue.
 
     Extensions: groups, flush. Delivery is at most once. ``send`` raises ChannelFull; both sends raise
-    BrokerUnavailable, PublishUncertain and so on when the broker fails, and MalformedMessage for a message
-    over 2 MiB. Messages may hold what MessagePack does: byte strings, strings, 64-bit integers, floats,
-    booleans, None, lists and dictionaries.
+    BrokerUnavailable, PublishUncertain and so on when the broker fails, and MessageTooLarge for a message
+    over 2 MiB, wherever its receivers are. Messages may hold what MessagePack does: byte strings, strings,
+    64-bit integers, floats, booleans, None, lists and dictionaries.
 
     Deviations from the specification:
 
     - A process-local channel belongs to an event loop rather than a process, if a process has several.
     - ChannelFull is raised for channels of this process and for channels that any process may read; the
       capacity of a channel in another process is enforced there, silently.
+    - Each channel has a capacity of its own; the channels of a process share none.
+    - A message to a process that has ended, or to an id that no process has, is dropped silently.
     - A group's members are known to the process that added them, which is also where ``group_discard`` must
       be called. For channels from ``new_channel`` this is the natural place.
     - Layers of one address and prefix share their channels in a process, and the bounds of whichever was used
       last. Processes that share a channel must agree on its capacity and expiry.
     - ``flush`` empties this process's channels, memberships, and the shared channels it has used.
-    - Reading a channel that any process may read costs several round trips per message: use process-local
-      channels and groups where speed matters.
+    - Reading a channel that any process may read costs a round trip per message, and several when its reader
+      is not back for the next one in time: use process-local channels and groups where speed matters. If the
+      connection is lost in the moment in which a message is read, another process may read it again.
     """
 
     extensions = ["groups", "flush"]
+    ChannelFull = ChannelFull
+    MessageTooLarge = MessageTooLarge
 
     def __init__(
         self,
         url: str | None = None,
         prefix: str | None = None,
         capacity: int = 100,
-        expiry: int = 60,
-        group_expiry: int = 86_400,
+        expiry: float = 60,
+        group_expiry: float = 86_400,
         channel_capacity: Mapping[str, int] | None = None,
     ) -> None:
         """``url`` and ``prefix`` default to the settings; ``expiry`` and ``group_expiry`` are in seconds."""
@@ -83,9 +93,18 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         return _require_valid_channel_name(name, receive)
 
     async def new_channel(self, prefix: str = "specific") -> str:
-        """A name that only this process receives on."""
+        """Return a name on which only this process receives, once other processes can send to it.
+
+        They can while this process's queue exists on the broker, which outlives a lost connection by minutes.
+        Raises BrokerUnavailable if there is no such queue within five seconds, and TypeError for a prefix of
+        which no valid name can be made.
+        """
         here = self._here()
-        return f"{prefix}.{here.broker.node.boot_id}!c{next(here.numbers):x}"
+        name = f"{prefix}.{here.broker.node.boot_id}!c{next(here.numbers):x}"
+        self.require_valid_channel_name(name)
+        if not here.broker.is_reachable:
+            await here.broker.wait_reachable(timeout_seconds=TIMEOUT_SECONDS)
+        return name
 
     async def send(self, channel: str, message: dict[str, Any]) -> None:
         """See the class."""
@@ -93,7 +112,10 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         await self._here().send(channel, _encode(message))
 
     async def receive(self, channel: str) -> Any:
-        """The next message on ``channel``; waits for one. Cancelling loses none."""
+        """Return the next message on ``channel``, waiting for one. Cancelling loses none.
+
+        Raises ChannelNotOurs for a channel that is not this process's to read.
+        """
         self.require_valid_channel_name(channel)
         return msgspec.msgpack.decode(await self._here().receive(channel))
 
@@ -119,7 +141,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         await self._here().flush()
 
     def traffic(self) -> Traffic:
-        """What arrives on the running loop, beyond the specification: ``rpc`` waits for replies there."""
+        """Return the running loop's traffic, where ``rpc`` waits for replies. Not in the specification."""
         return self._here()
 
     def _here(self) -> Traffic:
@@ -138,7 +160,7 @@ class Traffic:
     """The part of the layer that belongs to one event loop and its broker."""
 
     def __init__(
-        self, broker: Broker, expiry: int, group_expiry: int, capacity_of: Callable[[str], int]
+        self, broker: Broker, expiry: float, group_expiry: float, capacity_of: Callable[[str], int]
     ) -> None:
         self.broker = broker
         self.local = LocalChannels(expiry)
@@ -147,10 +169,10 @@ class Traffic:
         self.numbers = count()
         self._expiry = expiry
         self._capacity_of = capacity_of
-        self._shared: set[str] = set()
+        self._shared: dict[str, SharedChannel] = {}
         self._forwarding: set[asyncio.Task[None]] = set()
 
-    def bound(self, expiry: int, group_expiry: int, capacity_of: Callable[[str], int]) -> None:
+    def bound(self, expiry: float, group_expiry: float, capacity_of: Callable[[str], int]) -> None:
         """From now on these hold; what is there already keeps its own."""
         self.local.expiry_seconds = self._expiry = expiry
         self.members.expiry_seconds = group_expiry
@@ -171,7 +193,7 @@ class Traffic:
         if envelope is None:
             return False
         if envelope.content_type == JSON and envelope.correlation_id in self.replies:
-            return self.replies.give(envelope.correlation_id, envelope.body)
+            return self._take_reply(envelope)
         if envelope.type == TO_GROUP:
             # Members in the sending process have had it, in order with its other messages.
             if envelope.headers.get(ORIGIN) != self.broker.node.boot_id:
@@ -183,6 +205,17 @@ class Traffic:
             return True
         return self._take_foreign(envelope)
 
+    def _take_reply(self, envelope: Envelope) -> bool:
+        """Only the service that was asked may answer, and whoever publishes what it has written down."""
+        table = registered()
+        if table is not None:
+            asked = [self.replies.asked(envelope.correlation_id)]
+            if fault := table.fault_of_reply(self.broker.topology, envelope.user_id, asked):
+                self.broker.node.not_entitled += 1
+                log.error("reply of a stranger", reason=fault, subject=envelope.subject)
+                return False
+        return self.replies.give(envelope.correlation_id, envelope.body)
+
     def _take_foreign(self, envelope: Envelope) -> bool:
         """JSON from a program that knows only ``reply_to`` and the local part of a channel's name."""
         channel = envelope.correlation_id
@@ -190,30 +223,39 @@ class Traffic:
             return False
         try:
             content = msgspec.json.decode(envelope.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            message = {"type": envelope.type} | (
+                content if isinstance(content, dict) else {"content": content}
+            )
+            body = _encode(message)
+        except (
+            msgspec.DecodeError,
+            UnicodeError,
+            OverflowError,
+        ):  # not JSON, or a number too long to pass on
             return False
-        message = {"type": envelope.type} | (content if isinstance(content, dict) else {"content": content})
-        return self.local.put(channel, _encode(message), self._capacity_of(channel))
+        return self.local.put(channel, body, self._capacity_of(channel))
 
     async def send(self, channel: str, body: bytes) -> None:
         boot_id, name = _place(channel)
         if boot_id == self.broker.node.boot_id:
             if not self.local.put(name, body, self._capacity_of(channel)):
                 raise ChannelFull(channel)
-        elif boot_id:
+        elif boot_id is None:
+            await self._shared_channel(channel).send(
+                _to_channel(channel, body), timeout_seconds=TIMEOUT_SECONDS
+            )
+        else:
             queue = f"{self.broker.topology.prefix}.node.{boot_id}"
             await self._publish(self.broker.topology.replies, queue, _to_channel(channel, body))
-        else:
-            await self._send_shared(channel, body)
 
     def receive(self, channel: str) -> Coroutine[Any, Any, bytes]:
         # No coroutine of its own: a group wakes all of its readers at once.
         boot_id, name = _place(channel)
         if boot_id == self.broker.node.boot_id:
             return self.local.get(name)
-        if boot_id:
-            raise ValueError(f"{channel} belongs to another process")
-        return self._receive_shared(channel)
+        if boot_id is None:
+            return self._shared_channel(channel).receive()
+        raise ChannelNotOurs(f"{channel} belongs to another process, or to none")
 
     async def group_send(self, group: str, body: bytes) -> None:
         self._put_to_members(group, body)
@@ -228,9 +270,8 @@ class Traffic:
     async def flush(self) -> None:
         self.local.clear()
         await self.members.clear()
-        for queue in self._shared:
-            await self.broker.delete(queue)
-        self._shared.clear()
+        for shared in list(self._shared.values()):
+            await shared.flush()
 
     def _put_to_members(self, group: str, body: bytes) -> None:
         for channel in self.members.of(group):
@@ -254,51 +295,26 @@ class Traffic:
         except Undeliverable:
             return  # at most once: the process has gone, or the group has no members elsewhere
 
-    async def _send_shared(self, channel: str, body: bytes) -> None:
-        for _ in range(2):
-            queue = await self._declare_shared(channel)
-            envelope = _to_channel(channel, body)
-            try:
-                await self.broker.publish(
-                    self.broker.topology.replies, queue, envelope, timeout_seconds=TIMEOUT_SECONDS
+    def _shared_channel(self, name: str) -> SharedChannel:
+        shared = self._shared.get(name)
+        if shared is None:
+
+            def describe() -> Queue:
+                return self.broker.topology.channel_queue(
+                    name, capacity=self._capacity_of(name), expiry_seconds=self._expiry
                 )
-            except PublishRefused:
-                raise ChannelFull(channel) from None
-            except Undeliverable:
-                self._shared.discard(queue)  # unread for so long that the broker has deleted it
-            else:
-                return
 
-    async def _declare_shared(self, channel: str) -> str:
-        queue = self.broker.topology.channel_queue(
-            channel, capacity=self._capacity_of(channel), expiry_seconds=self._expiry
-        )
-        if queue.name not in self._shared:
-            await self.broker.declare(queue)
-            self._shared.add(queue.name)
-        return queue.name
-
-    async def _receive_shared(self, channel: str) -> bytes:
-        queue = await self._declare_shared(channel)
-        arrived: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
-
-        def on_delivery(delivery: Delivery) -> None:
-            if not arrived.done():
-                arrived.set_result(delivery)
-
-        consumption = await self.broker.consume(queue, on_delivery, prefetch=1)
-        try:
-            delivery = await arrived
-            delivery.ack()
-            return delivery.envelope.body if delivery.envelope else delivery.raw
-        finally:
-            await consumption.release()
+            shared = self._shared[name] = SharedChannel(name, self.broker, describe)
+        return shared
 
 
 def _encode(message: dict[str, Any]) -> bytes:
     if not isinstance(message, dict):
         raise TypeError("a message is a dictionary")
-    return msgspec.msgpack.encode(message)
+    body = msgspec.msgpack.encode(message)
+    if len(body) > MAX_CHANNEL_BODY_BYTES:
+        raise MessageTooLarge(f"a message of {len(body)} bytes is over the limit of {MAX_CHANNEL_BODY_BYTES}")
+    return body
 
 
 def _to_channel(channel: str, body: bytes) -> Envelope:
@@ -307,10 +323,14 @@ def _to_channel(channel: str, body: bytes) -> Envelope:
 
 # The same names are asked for with every message.
 @lru_cache(maxsize=16_384)
-def _place(channel: str) -> tuple[str, str]:
-    """Return the boot id of the process that alone reads the channel, if any, and its name there."""
-    match = _OF_A_PROCESS.search(channel)
-    return match.group(1) if match else "", channel.partition("!")[2]
+def _place(channel: str) -> tuple[str | None, str]:
+    """Return the id of the process that alone reads the channel and the channel's name there.
+
+    Names are as ``new_channel`` makes them: prefix, full stop, id, "!", name. The id is None if there is no
+    "!", so that any process may read the channel.
+    """
+    owner, mark, name = channel.partition("!")
+    return (owner.rpartition(".")[2] if mark else None), name
 
 
 @lru_cache(maxsize=16_384)

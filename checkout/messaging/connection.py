@@ -6,12 +6,13 @@ that publish (RabbitMQ, "Memory and Disk Alarms"), and acknowledgements must sti
 
 import asyncio
 import contextlib
+import math
 
 from pika.exceptions import AMQPConnectionError, AMQPError
 
 from checkout.errors import MessagingError, ReplyLost
-from checkout.messaging.amqp import connection_parameters, user_of
-from checkout.messaging.broker import Broker, Consumption, Delivery, OnDelivery, OnEnd
+from checkout.messaging.amqp import connection_parameters
+from checkout.messaging.broker import Broker, Consumption, Delivery, OnDelivery, OnEnd, user_of
 from checkout.messaging.declaring import change_binding, declare_exchanges, declare_queue, delete_queue
 from checkout.messaging.envelope import Envelope
 from checkout.messaging.link import Link
@@ -19,11 +20,13 @@ from checkout.messaging.node import Node
 from checkout.messaging.publisher import Publisher
 from checkout.messaging.subscriptions import Subscription, Subscriptions
 from checkout.messaging.supervisor import Supervisor
-from checkout.messaging.topology import Queue, Topology
+from checkout.messaging.topology import NODE_EXPIRY_MILLISECONDS, Queue, Topology
 from checkout.messaging.watchdog import INTERVAL_SECONDS, Watchdog
 
 BLOCKED_TIMEOUT_SECONDS = 15.0
 CLOSE_TIMEOUT_SECONDS = 1.0
+# The node queue outlives its reader by this much; the broker may have missed that reader before we noticed.
+NODE_OUTLIVES_SECONDS = NODE_EXPIRY_MILLISECONDS / 1000 - 60
 WATCHDOG = "watchdog"
 
 
@@ -32,7 +35,7 @@ class RabbitmqBroker(Broker):
 
     def __init__(self, url: str, prefix: str, *, watchdog_seconds: float = INTERVAL_SECONDS) -> None:
         self.topology = Topology(prefix)
-        self.node = Node(prefix)
+        self.node = Node(prefix, self.topology.owner_of(user_of(url)))
         self._node_queue = self.topology.node_queue(self.node.boot_id)
         self._queues = {queue.name: queue for queue in (self.topology.dead_queue, self._node_queue)}
         self._keys: set[tuple[str, str]] = set()
@@ -62,6 +65,7 @@ class RabbitmqBroker(Broker):
         )
         self._subscriptions.add(self._node_subscription)
         self._connections_lost = 0
+        self._reading_until = -math.inf
 
     def open(self) -> None:
         """See Broker."""
@@ -93,6 +97,13 @@ class RabbitmqBroker(Broker):
         while not self.is_connected:
             await self._publishing.ready.wait()
             await self._consuming.ready.wait()
+
+    @property
+    def is_reachable(self) -> bool:
+        """See Broker."""
+        if self._consuming.ready.is_set():
+            return True
+        return asyncio.get_running_loop().time() - self._reading_until < NODE_OUTLIVES_SECONDS
 
     async def first_attempt(self) -> None:
         """See Broker."""
@@ -149,6 +160,7 @@ class RabbitmqBroker(Broker):
             "connections_lost": self._connections_lost,
             "waiters": self.node.waiting,
             "late_replies": self.node.late_replies,
+            "not_entitled": self.node.not_entitled,
         }
 
     async def _prepare_publishing(self, link: Link) -> None:
@@ -171,6 +183,7 @@ class RabbitmqBroker(Broker):
 
     def _consuming_lost(self, name: str) -> None:
         self._connections_lost += 1
+        self._reading_until = asyncio.get_running_loop().time()
         self._subscriptions.lost()
         self._end_waiters()
 

@@ -1,68 +1,69 @@
 """Dead letters: messages that were given up on, kept for inspection without secrets."""
 
-import hashlib
-
 import msgspec
 from msgspec.structs import replace
 
 from checkout.messaging.broker import Delivery
-from checkout.messaging.envelope import Envelope, encode_body
+from checkout.messaging.envelope import JSON, Envelope, HeaderValue
+from checkout.messaging.fitness import MALFORMED, digest_of, fitted
+from checkout.messaging.participants import registered
 from checkout.messaging.topology import Topology
 
 # Headers of a dead letter, beside those that it had when it was alive.
 SERVICE = "dead-service"
 QUEUE = "dead-queue"
 REASON = "dead-reason"
+SENDER = "dead-sender"  # the broker user that sent the message when it was alive
 ALTERED = "dead-altered"  # how the body differs from the one that was sent: "digest" or "scrubbed"
-OWN_HEADERS = frozenset({SERVICE, QUEUE, REASON, ALTERED})
-
-MALFORMED = "malformed"
+OWN_HEADERS = frozenset({SERVICE, QUEUE, REASON, SENDER, ALTERED})
 
 
 def of(delivery: Delivery, service: str, reason: str) -> Envelope:
     """The message to keep. A body that is not JSON could be anything, so only its size and digest remain.
 
-    The sealed secret is left out. Headers ``dead-*`` tell where and why. The same message always makes the
-    same dead letter, so that two of one are known to be one.
+    The sealed secret is left out. Headers ``dead-*`` tell where and why, and from whom it came. The same
+    message always makes the same dead letter, so that two of one are known to be one.
     """
-    about = {SERVICE: service, QUEUE: delivery.queue, REASON: reason[:500]}
+    about: dict[str, HeaderValue] = {SERVICE: service, QUEUE: delivery.queue, REASON: reason[:500]}
     original = delivery.envelope
     if original is None:
-        return Envelope(
-            type=MALFORMED,
-            body=_digest(delivery.raw),
-            message_id=f"{MALFORMED}-{hashlib.sha256(delivery.raw).hexdigest()[:40]}",
-            headers={**about, ALTERED: "digest"},
-        )
-    is_json = _is_json(original.body)
-    return Envelope(
-        type=original.type,
-        body=original.body if is_json else _digest(original.body),
-        message_id=original.message_id,
-        correlation_id=original.correlation_id,
-        reply_to=original.reply_to,
-        timestamp=original.timestamp,
-        app_id=original.app_id,
-        headers={
-            **original.with_sealed("").headers,
-            **about,
-            **({} if is_json else {ALTERED: "digest"}),
-        },
-    )
+        nothing = Envelope(type=MALFORMED, body=digest_of(delivery.raw), message_id="")
+        original = fitted(delivery.remains or nothing)
+        about[ALTERED] = "digest"
+    elif not _is_json(original.body):
+        original = replace(original, body=digest_of(original.body))
+        about[ALTERED] = "digest"
+    about[SENDER] = original.user_id
+    headers = {**original.with_sealed("").headers, **about}
+    # The broker only takes the user id of the connection that publishes.
+    return replace(original, user_id="", content_type=JSON, headers=headers)
 
 
-def read(delivery: Delivery) -> Envelope:
-    """The dead letter that has arrived, whoever made it.
+def read(delivery: Delivery, topology: Topology) -> Envelope:
+    """Return the dead letter that has arrived, whoever made it.
 
     The broker's own are messages as they were, secret and all; here they become what a worker of ours would
-    have made of them.
+    have made of them. Their sender is proven. A worker's word on queue and sender is taken only if the worker
+    reads that queue, as anybody may write to where dead letters are collected.
     """
     if delivery.envelope is not None and REASON in delivery.envelope.headers:
-        return delivery.envelope.with_sealed("")
+        return _believed(delivery.envelope.with_sealed(""), topology)
     queue, reason = "", "nobody says why"
     if delivery.death is not None:
         queue, reason = delivery.death.queue, f"the broker gave up: {delivery.death.reason}"
     return of(replace(delivery, queue=queue), "", reason)
+
+
+def _believed(letter: Envelope, topology: Topology) -> Envelope:
+    table = registered()
+    if table is None:
+        return letter
+    writer, queue = table.of_user(topology, letter.user_id), str(letter.headers.get(QUEUE, ""))
+    if writer is not None and writer.reads(topology, queue):
+        return letter
+    reason = f"from {letter.user_id or 'nobody'}, who does not read {queue}: {letter.headers[REASON]}"
+    own_word = {QUEUE: "", REASON: reason[:500], SENDER: letter.user_id}
+    return replace(letter, headers={**letter.headers, **own_word})
 
 
 def way_back(topology: Topology, queue: str, type: str) -> tuple[str, str] | None:
@@ -80,10 +81,6 @@ def way_back(topology: Topology, queue: str, type: str) -> tuple[str, str] | Non
 def _is_json(body: bytes) -> bool:
     try:
         msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
-
-
-def _digest(body: bytes) -> bytes:
-    return encode_body({"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()})

@@ -1,6 +1,9 @@
 """Declares the topology on a connection."""
 
+import contextlib
 from collections.abc import Iterable
+
+from pika.exceptions import AMQPError
 
 from checkout.messaging.amqp_channel import AmqpChannel
 from checkout.messaging.link import Link, on_disposable_channel
@@ -8,25 +11,33 @@ from checkout.messaging.topology import Exchange, Queue
 
 
 async def declare_exchanges(link: Link, exchanges: Iterable[Exchange]) -> None:
-    """Declare durable exchanges. Raises AMQPError when one exists with other properties."""
+    """Declare durable exchanges, unless all are there: few users may declare them. Raises AMQPError."""
+    every = tuple(exchanges)
 
     async def work(channel: AmqpChannel) -> None:
-        for exchange in exchanges:
-            await _declare_exchange(channel, exchange)
+        for exchange in every:
+            await _declare_exchange(channel, exchange, is_passive=False)
 
-    await on_disposable_channel(link, work)
+    async def look(channel: AmqpChannel) -> None:
+        for exchange in every:
+            await _declare_exchange(channel, exchange, is_passive=True)
+
+    try:
+        await on_disposable_channel(link, look)
+    except AMQPError:
+        await on_disposable_channel(link, work)
 
 
-async def _declare_exchange(channel: AmqpChannel, exchange: Exchange) -> None:
+async def _declare_exchange(channel: AmqpChannel, exchange: Exchange, *, is_passive: bool) -> None:
     await channel.ask(
         lambda answer: channel.raw.exchange_declare(
-            exchange.name, exchange.kind, durable=True, callback=answer
+            exchange.name, exchange.kind, durable=True, passive=is_passive, callback=answer
         )
     )
 
 
 async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]] = ()) -> None:
-    """Declare a durable queue with its bindings. Raises AMQPError."""
+    """Declare a durable queue with its bindings, or a common one if it is not there. Raises AMQPError."""
     bindings = [(binding.exchange, binding.key) for binding in queue.bindings] + list(more_bindings)
 
     async def work(channel: AmqpChannel) -> None:
@@ -38,6 +49,13 @@ async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[
         for exchange, key in bindings:
             await _bind(channel, queue.name, exchange, key)
 
+    async def look(channel: AmqpChannel) -> None:
+        await channel.ask(lambda answer: channel.raw.queue_declare(queue.name, passive=True, callback=answer))
+
+    if queue.is_common:
+        with contextlib.suppress(AMQPError):
+            await on_disposable_channel(link, look)
+            return
     await on_disposable_channel(link, work)
 
 

@@ -45,7 +45,7 @@ _PLAIN_TRANSPORT = getattr(io_services_utils, "_AsyncPlaintextTransport", None)
 
 @cache
 def is_possible() -> bool:
-    """Whether the installed pika has the insides that this module knows."""
+    """Return True if the installed pika has the insides that this module knows."""
     methods = {name: getattr(AsyncioConnection, name, None) for name in _METHODS}
     return (
         all(

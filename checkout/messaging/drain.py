@@ -50,7 +50,7 @@ class Drain:
 
     async def _deal_with(self, delivery: Delivery) -> None:
         try:
-            await in_thread(self._keep, dead_letters.read(delivery))
+            await in_thread(self._keep, dead_letters.read(delivery, self._broker.topology))
         except Exception:
             # The database may be away for a while.
             log.exception("dead letter not kept yet")

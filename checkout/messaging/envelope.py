@@ -17,6 +17,7 @@ JSON = "application/json"
 MAX_BODY_BYTES = 262_144
 MAX_CHANNEL_BODY_BYTES = 2_097_152  # the Channels specification asks for a megabyte at least
 APP_ID = "payments-gateway"
+MALFORMED_REPLY = "malformed_reply"  # the code of the error that is heard in place of such a reply
 
 # Header names. Headers that are not listed here belong to others and travel on unchanged.
 DEADLINE = "deadline"  # epoch milliseconds; told to the service, which decides what it means
@@ -89,13 +90,13 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def deadline(self) -> int | None:
-        """When the sender stops waiting, in epoch milliseconds."""
+        """The time at which the sender stops waiting, in epoch milliseconds; None if the sender gave none."""
         value = self.headers.get(DEADLINE)
         return value if isinstance(value, int) else None
 
     @property
     def subject(self) -> str:
-        """What the message is about."""
+        """The reference of the thing that the message is about, such as a payment; empty if there is none."""
         return str(self.headers.get(SUBJECT, ""))
 
     @property
@@ -121,14 +122,14 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplyError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why a command failed: a code for programs, a text for people, and whether to try again."""
+    """The reason why a command failed: a code for programs, a text for people, and whether to try again."""
 
     code: str
     message: str
     retryable: bool = False
 
 
-class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Reply(msgspec.Struct, frozen=True):
     """The body of a reply: ``{"ok": true, "result": {…}}`` or ``{"ok": false, "error": {…}}``."""
 
     ok: bool
@@ -145,6 +146,16 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         """A reply that says what went wrong."""
         return cls(ok=False, error=ReplyError(code, message, retryable))
 
+    @classmethod
+    def malformed(cls, reason: str) -> "Reply":
+        """The reply that is heard in place of one that breaks the contract: it tells no outcome."""
+        return cls.failure(MALFORMED_REPLY, reason)
+
+    @property
+    def tells_nothing(self) -> bool:
+        """Return True if there was an answer, and it cannot be understood: the command may have been done."""
+        return self.error is not None and self.error.code == MALFORMED_REPLY
+
     def encode(self) -> bytes:
         """The JSON body."""
         if self.ok:
@@ -155,14 +166,14 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     def decode(cls, body: bytes) -> "Reply":
         """Raises MalformedMessage unless ``body`` is a reply as the contract has it."""
         try:
-            return _REPLY.decode(body)._with_one_end()
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            read = _REPLY.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedMessage(f"not a reply: {error}") from error
-
-    def _with_one_end(self) -> "Reply":
-        if self.ok == (self.error is not None):
-            raise MalformedMessage("a reply has either a result or an error")
-        return self
+        if read.ok and isinstance(read.result, dict) and read.error is msgspec.UNSET:
+            return cls(ok=True, result=read.result)
+        if not read.ok and isinstance(read.error, ReplyError) and read.result is msgspec.UNSET:
+            return cls(ok=False, error=read.error)
+        raise MalformedMessage("a reply has either a result or an error")
 
     def unwrap(self) -> dict[str, Any]:
         """The result; raises RemoteError when the service answered with an error."""
@@ -171,7 +182,15 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         return self.result
 
 
-_REPLY = msgspec.json.Decoder(Reply)
+class _ReplyBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A reply as it is on the wire, where a member that is absent differs from one that is empty."""
+
+    ok: bool
+    result: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    error: ReplyError | msgspec.UnsetType = msgspec.UNSET
+
+
+_REPLY = msgspec.json.Decoder(_ReplyBody)
 
 
 def encode_body(body: object) -> bytes:

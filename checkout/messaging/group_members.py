@@ -1,4 +1,4 @@
-"""Which local channels are in which group. A group is bound on the broker once per process."""
+"""The local channels in each group. A group is bound on the broker once per process."""
 
 import asyncio
 from collections.abc import Collection

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pika
 from pika.channel import Channel
-from pika.exceptions import ConnectionWrongStateError
+from pika.exceptions import ChannelWrongStateError, ConnectionWrongStateError
 
 from checkout.messaging import direct
 from checkout.messaging.amqp import plain
@@ -53,7 +53,7 @@ class Link:
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection is up, as far as this side knows."""
+        """Return True if the connection is up, as far as this side knows."""
         return self._connection.is_open and not self.closed.done()
 
     async def channel(self) -> AmqpChannel:
@@ -65,7 +65,12 @@ class Link:
                 opened.set_result(channel)
 
         channel = self._connection.wrap(self._connection.channel(on_open_callback=on_open))
-        await first(opened, channel.closed)
+        try:
+            await first(opened, channel.closed)
+        except asyncio.CancelledError:
+            with contextlib.suppress(ChannelWrongStateError):
+                channel.raw.close()
+            raise
         return channel
 
     def abort(self) -> None:

@@ -29,7 +29,7 @@ class LocalChannels:
         self._loop = asyncio.get_running_loop()
 
     def put(self, channel: str, message: bytes, capacity: int) -> bool:
-        """Whether there was room for the message."""
+        """Return True if there was room for the message."""
         if channel in self._readers and self._hand_over(channel, message):
             return True
         unread = self._unread_of(channel)
@@ -61,7 +61,7 @@ class LocalChannels:
             raise
 
     def has(self, channel: str) -> bool:
-        """Whether somebody reads the channel, or it holds messages."""
+        """Return True if somebody reads the channel, or it holds messages."""
         return channel in self._readers or channel in self._unread
 
     def clear(self) -> None:

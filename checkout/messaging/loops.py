@@ -1,4 +1,4 @@
-"""Which event loop synchronous code in other threads should use: the serving one, else one of our own."""
+"""The event loop for synchronous code in other threads: the serving loop, otherwise one of our own."""
 
 import asyncio
 import os

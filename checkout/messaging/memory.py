@@ -9,6 +9,9 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+import structlog
+from msgspec.structs import replace
+
 from checkout.errors import (
     BrokerUnavailable,
     MessagingError,
@@ -16,21 +19,25 @@ from checkout.errors import (
     ReplyLost,
     Undeliverable,
 )
-from checkout.messaging.broker import Broker, Consumption, Delivery, OnDelivery, OnEnd
+from checkout.messaging.broker import Broker, Consumption, Delivery, OnDelivery, OnEnd, user_of
 from checkout.messaging.envelope import Envelope
 from checkout.messaging.memory_queue import Reader
 from checkout.messaging.memory_server import MemoryServer
 from checkout.messaging.node import Node
+from checkout.messaging.permissions import Permissions
 from checkout.messaging.topology import Binding, Queue, Topology
+
+log = structlog.get_logger(__name__)
 
 
 class MemoryBroker(Broker):
-    """One event loop's connection to a MemoryServer."""
+    """One event loop's connection to a MemoryServer, by the user that the address names."""
 
     def __init__(self, url: str, prefix: str) -> None:
         self.loop = asyncio.get_running_loop()
         self.topology = Topology(prefix)
-        self.node = Node(prefix)
+        self.user = user_of(url)
+        self.node = Node(prefix, self.topology.owner_of(self.user))
         self._server = MemoryServer.at(url)
         self._queues = [self.topology.dead_queue, self.topology.node_queue(self.node.boot_id)]
         self._readers: list[Reader] = []
@@ -67,6 +74,11 @@ class MemoryBroker(Broker):
         """See Broker."""
         await self._connected.wait()
 
+    @property
+    def is_reachable(self) -> bool:
+        """See Broker: queues stay while their server is stopped."""
+        return self.node.queue in self._server.queues
+
     async def first_attempt(self) -> None:
         """See Broker: connecting takes no time here."""
 
@@ -76,15 +88,15 @@ class MemoryBroker(Broker):
             if not self._server.is_up or self._connected.is_set() or not self._is_open:
                 return
             for queue in self._queues:
-                self._server.declare(self.topology, queue)
+                self._declare(queue)
             for binding in self._keys:
-                self._server.bind(self.node.queue, binding)
+                self._bind(self.node.queue, binding)
             self._connected.set()
             for reader in self._readers:
                 self._attach(reader)
 
     def lose_connection(self) -> None:
-        """What a cut connection does: deliveries go back, waiters end, nothing is published any more."""
+        """Behave as if the connection were cut: return deliveries, end waits, and refuse to publish."""
         if not self._connected.is_set():
             return
         self._counters["connections_lost"] += 1
@@ -97,7 +109,7 @@ class MemoryBroker(Broker):
         """See Broker."""
         if not self._connected.is_set():
             raise BrokerUnavailable("the in-memory broker is stopped or closed")
-        outcome = self._server.route(exchange, routing_key, envelope)
+        outcome = self._route(exchange, routing_key, self.signed(envelope))
         self._counters["published"] += 1
         if isinstance(outcome, Undeliverable):
             self._counters["returned"] += 1
@@ -105,6 +117,16 @@ class MemoryBroker(Broker):
             self._counters["refused"] += 1
         self._unconfirmed += 1
         self.loop.call_soon(self._confirm, on_end, outcome, self._counters["connections_lost"])
+
+    def signed(self, envelope: Envelope) -> Envelope:
+        """Return the message as this connection sends it: it proves the user, and no other."""
+        return envelope if envelope.user_id == self.user else replace(envelope, user_id=self.user)
+
+    def _route(self, exchange: str, routing_key: str, envelope: Envelope) -> MessagingError | None:
+        if self._server.allows(self.user, lambda rights: rights.may_publish(exchange, routing_key)):
+            return self._server.route(exchange, routing_key, envelope)
+        # RabbitMQ closes the channel, and whoever waits for a confirm on it hears no more than that.
+        return PublishUncertain(f"{self.user} may not publish to {exchange} for {routing_key}")
 
     def _confirm(self, on_end: OnEnd, outcome: MessagingError | None, incarnation: int) -> None:
         self._unconfirmed -= 1
@@ -117,7 +139,25 @@ class MemoryBroker(Broker):
         self._queues.extend(queue for queue in queues if queue not in self._queues)
         if self._connected.is_set():
             for queue in queues:
-                self._server.declare(self.topology, queue)
+                self._declare(queue)
+
+    def _declare(self, queue: Queue) -> None:
+        is_there = queue.is_common and queue.name in self._server.queues
+        if is_there or self._may("declare", queue.name, lambda rights: rights.may_configure(queue.name)):
+            self._server.declare(self.topology, queue)
+            for binding in () if is_there else queue.bindings:
+                self._bind(queue.name, binding)
+
+    def _bind(self, queue: str, binding: Binding) -> None:
+        exchange, key = binding.exchange, binding.key
+        if self._may("bind", queue, lambda rights: rights.may_bind(queue, exchange, key)):
+            self._server.bind(queue, binding)
+
+    def _may(self, what: str, queue: str, is_allowed: Callable[[Permissions], bool]) -> bool:
+        if self._server.allows(self.user, is_allowed):
+            return True
+        log.warning("access refused", user=self.user, what=what, queue=queue)
+        return False
 
     async def consume(
         self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
@@ -138,8 +178,10 @@ class MemoryBroker(Broker):
             await asyncio.sleep(0)  # what was on its way to the reader arrives before this returns
 
         async def release() -> None:
-            await cancel()
-            self._detach(reader)
+            try:
+                await cancel()
+            finally:
+                self._detach(reader)
 
         return Consumption(cancel, release)
 
@@ -166,12 +208,14 @@ class MemoryBroker(Broker):
                 return
             for queue in self._queues:
                 if queue.name == reader.queue:
-                    self._server.declare(self.topology, queue)
+                    self._declare(queue)
             self._attach(reader)
 
     def _attach(self, reader: Reader) -> None:
         queue = self._server.queues.get(reader.queue)
-        if queue is not None:
+        if queue is not None and self._may(
+            "read", reader.queue, lambda rights: rights.may_read(reader.queue)
+        ):
             queue.add(reader)
 
     def _detach(self, reader: Reader) -> None:
@@ -185,7 +229,7 @@ class MemoryBroker(Broker):
         """See Broker."""
         self._keys.add(Binding(exchange, key))
         if self._connected.is_set():
-            self._server.bind(self.node.queue, Binding(exchange, key))
+            self._bind(self.node.queue, Binding(exchange, key))
 
     async def unbind(self, exchange: str, key: str) -> None:
         """See Broker."""
@@ -204,4 +248,5 @@ class MemoryBroker(Broker):
             "unconfirmed": self._unconfirmed,
             "waiters": self.node.waiting,
             "late_replies": self.node.late_replies,
+            "not_entitled": self.node.not_entitled,
         }

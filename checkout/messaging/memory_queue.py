@@ -28,7 +28,7 @@ class Item:
 
 @dataclass(eq=False)
 class Reader:
-    """Who reads a queue: at most ``prefetch`` unacknowledged messages at a time; None is unlimited."""
+    """A consumer of a queue that holds at most ``prefetch`` unacknowledged messages; None is unlimited."""
 
     queue: str
     on_delivery: OnDelivery
@@ -41,7 +41,7 @@ class Reader:
 
     @property
     def has_room(self) -> bool:
-        """Whether another message may be delivered now."""
+        """Return True if another message may be delivered now."""
         return self.auto_ack or self.prefetch is None or len(self.held) < self.prefetch
 
 
@@ -77,7 +77,7 @@ class MemoryQueue:
         return len(self._items)
 
     def put(self, exchange: str, routing_key: str, envelope: Envelope, death: Death | None = None) -> bool:
-        """Whether the message was taken; a full queue refuses it or drops its oldest message."""
+        """Return True if the message was taken; a full queue refuses it or drops its oldest message."""
         self._drop_expired()
         if 0 <= self._limit <= len(self._items):
             if self._refuses:

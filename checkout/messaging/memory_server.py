@@ -1,14 +1,16 @@
-"""What the in-memory brokers of one address share: exchanges, bindings and queues."""
+"""The state that the in-memory brokers of one address share: exchanges, bindings and queues."""
 
 import asyncio
 import threading
 from collections.abc import Callable
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from checkout.errors import MessagingError, PublishRefused, Undeliverable
 from checkout.messaging.broker import Death
 from checkout.messaging.envelope import Envelope
 from checkout.messaging.memory_queue import MemoryQueue
+from checkout.messaging.permissions import Permissions
 from checkout.messaging.topology import Binding, Queue, Topology
 
 
@@ -30,7 +32,8 @@ _servers: dict[str, "MemoryServer"] = {}
 class MemoryServer:
     """Exchanges and queues of one address. Every change is made under one lock.
 
-    ``stop`` and ``resume`` play an outage: connections are lost, contents stay.
+    ``stop`` and ``resume`` play an outage: connections are lost, contents stay. ``permissions`` are those of
+    its users by their names; as long as nobody has any, everybody may do everything.
     """
 
     def __init__(self) -> None:
@@ -40,11 +43,19 @@ class MemoryServer:
         self.bindings: dict[str, dict[str, set[str]]] = {}  # exchange → key or pattern → queues
         self.kinds: dict[str, str] = {}
         self.brokers: set[Connected] = set()
+        self.permissions: dict[str, Permissions] = {}
 
     @classmethod
     def at(cls, url: str) -> "MemoryServer":
-        """The server of this address, made at first use."""
-        return _servers.setdefault(url, cls())
+        """The server of this address, whoever its user is; made at first use."""
+        return _servers.setdefault(urlsplit(url).netloc.rpartition("@")[2], cls())
+
+    def allows(self, user: str, is_allowed: Callable[[Permissions], bool]) -> bool:
+        """Return True if the user has the permissions for which ``is_allowed`` is true."""
+        if not self.permissions:
+            return True
+        permissions = self.permissions.get(user)
+        return permissions is not None and is_allowed(permissions)
 
     def stop(self) -> None:
         """Lose every connection and accept no new one."""
@@ -63,14 +74,12 @@ class MemoryServer:
             _call_on(broker.loop, broker.connect)
 
     def declare(self, topology: Topology, queue: Queue) -> None:
-        """Declare a queue with its bindings, and the exchanges of its topology."""
+        """Declare a queue without its bindings, and the exchanges of its topology."""
         with self.lock:
             for exchange in topology.exchanges:
                 self.kinds[exchange.name] = exchange.kind
             if queue.name not in self.queues:
                 self.queues[queue.name] = MemoryQueue(queue, self.lock, self.route_dead)
-            for binding in queue.bindings:
-                self.bind(queue.name, binding)
 
     def bind(self, queue: str, binding: Binding) -> None:
         """Route ``binding`` to ``queue``."""
@@ -121,7 +130,10 @@ class MemoryServer:
             case "topic":
                 words = routing_key.split(".")
                 matching = [
-                    bound for pattern, bound in keys.items() if topic_matches(pattern.split("."), words)
+                    bound
+                    for pattern, bound in keys.items()
+                    if pattern == routing_key
+                    or (("*" in pattern or "#" in pattern) and topic_matches(pattern.split("."), words))
                 ]
                 return set().union(*matching)
             case _:

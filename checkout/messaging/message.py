@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.messaging.envelope import (
     CAUSATION_ID,
     DEADLINE,
@@ -27,13 +28,17 @@ from checkout.statements import insert
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to publish after the commit. With ``is_owed`` it is in the outbox, else it is only a hint."""
+    """A message to publish after the commit. With ``is_owed`` it is in the outbox, else it is only a hint.
+
+    One with a delay has a secret with it, which waits in memory; the outbox has the message for later still.
+    """
 
     exchange: str
     routing_key: str
     envelope: Envelope
     is_owed: bool
     carries_sealed: bool = False
+    delay_seconds: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ class Message:
 
     @property
     def subject(self) -> str:
-        """What the message is about."""
+        """The reference of the thing that the message is about, such as a payment; empty if there is none."""
         return self.envelope.subject
 
     @property
@@ -92,8 +97,18 @@ class Message:
         return self.envelope.correlation_id
 
     @property
+    def sender(self) -> str:
+        """The broker user that sent the message; the broker vouches for it."""
+        return self.envelope.user_id
+
+    @property
+    def topology(self) -> Topology:
+        """The names of exchanges and queues where the message came from."""
+        return self._topology
+
+    @property
     def has_sealed(self) -> bool:
-        """Whether a sealed secret came with the message, and nobody has taken it yet."""
+        """Return True if a sealed secret came with the message, and nobody has taken it yet."""
         return bool(self._sealed)
 
     def take_sealed(self) -> str:
@@ -143,12 +158,14 @@ class Message:
         reply_to: str | None = None,
         subject: str | None = None,
         delay_seconds: float = 0,
+        keeps_sealed: bool = False,
         deadline: int | None = None,
     ) -> str:
         """Send a command; the answer goes to this service's own reply queue unless told otherwise.
 
         ``deadline`` is in epoch milliseconds. A delayed message carries no sealed secret, since it has to be
-        stored. Returns the message id.
+        stored, unless it ``keeps_sealed``: this process keeps the secret and sends the message, and if the
+        process ends meanwhile, the relay sends it without. Returns the message id.
         """
         headers = self._headers(subject)
         if deadline is not None:
@@ -160,7 +177,13 @@ class Message:
             reply_to=self._reply_queue if reply_to is None else reply_to,
             headers=headers,
         )
-        self._plan(self._topology.commands, service, envelope, delay_seconds=delay_seconds)
+        self._plan(
+            self._topology.commands,
+            service,
+            envelope,
+            delay_seconds=delay_seconds,
+            may_carry_sealed=keeps_sealed or not delay_seconds,
+        )
         return envelope.message_id
 
     def announce(self, event_type: str, data: object) -> str:
@@ -193,7 +216,10 @@ class Message:
         self._planned_pushes.append(Push(group, event))
 
     def left_unpublished(self) -> list[Outgoing]:
-        """What an earlier handling of this message wrote and may not have published; sealed as it was."""
+        """Return messages that an earlier handling of this message stored and may not have published.
+
+        Those that carry a sealed card get the one that came with this message.
+        """
         rows = self._outbox_model._default_manager.filter(
             causation_id=self.envelope.message_id, published_at__isnull=True
         ).order_by("pk")
@@ -238,7 +264,6 @@ class Message:
         delay_seconds: float = 0,
         may_carry_sealed: bool = True,
     ) -> None:
-        may_carry_sealed = may_carry_sealed and not delay_seconds
         self._planned.append(_Planned(exchange, routing_key, envelope, delay_seconds, may_carry_sealed))
 
     def _write_outbox(self) -> list[Outgoing]:
@@ -246,18 +271,21 @@ class Message:
         outgoing: list[Outgoing] = []
         for plan in self._planned:
             carries = plan.may_carry_sealed and bool(self._sealed)
+            # The relay gives this process time to send it, whether at once or after the delay.
+            grace = conf.outbox_grace_seconds if carries else 0
             rows.append(
                 self._outbox_model.of(
                     plan.exchange,
                     plan.routing_key,
                     plan.envelope,
-                    delay_seconds=plan.delay_seconds or None,
+                    delay_seconds=plan.delay_seconds + grace if plan.delay_seconds else None,
                     carries_sealed=carries,
                 )
             )
-            if not plan.delay_seconds:
+            if carries or not plan.delay_seconds:
                 envelope = plan.envelope.with_sealed(self._sealed) if carries else plan.envelope
-                outgoing.append(Outgoing(plan.exchange, plan.routing_key, envelope, True, carries))
+                sent = Outgoing(plan.exchange, plan.routing_key, envelope, True, carries, plan.delay_seconds)
+                outgoing.append(sent)
         insert(*rows)
         return outgoing
 

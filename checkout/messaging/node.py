@@ -17,14 +17,14 @@ log = structlog.get_logger(__name__)
 
 
 class ChannelTraffic(Protocol):
-    """Who takes what arrives: the channel layer's part on this event loop."""
+    """The channel layer's part of a node: it takes the deliveries on this event loop."""
 
     @property
     def waiting(self) -> int:
-        """How many callers wait for a reply."""
+        """The number of callers that wait for a reply."""
 
     def take(self, delivery: Delivery) -> bool:
-        """Whether the delivery was meant for a channel or group."""
+        """Return True if the delivery was meant for a channel or group."""
 
     def end_waits(self, error: Callable[[], Exception]) -> None:
         """End every wait for a reply."""
@@ -33,15 +33,16 @@ class ChannelTraffic(Protocol):
 class Node:
     """One process's (strictly: one event loop's) address on the broker: its queue, and who reads it."""
 
-    def __init__(self, prefix: str, boot_id: str | None = None) -> None:
-        self.boot_id = boot_id or secrets.token_hex(10)
+    def __init__(self, prefix: str, owner: str) -> None:
+        self.boot_id = f"{owner}-{secrets.token_hex(10)}"
         self.queue = f"{prefix}.node.{self.boot_id}"
         self.channels: ChannelTraffic | None = None
         self.late_replies = 0
+        self.not_entitled = 0
 
     @property
     def waiting(self) -> int:
-        """How many callers wait for a reply."""
+        """The number of callers that wait for a reply."""
         return self.channels.waiting if self.channels else 0
 
     def deliver(self, delivery: Delivery) -> None:

@@ -100,9 +100,20 @@ class AbstractOutboxMessage(models.Model):
             available_at=now + timedelta(seconds=delay_seconds),
         )
 
+    @classmethod
+    def holds(cls, envelope: Envelope) -> bool:
+        """Return True if this very message has been written here."""
+        row = cls._default_manager.filter(message_id=envelope.message_id).first()
+        return row is not None and (row.type, row.correlation_id, row.reply_to, row.body) == (
+            envelope.type,
+            envelope.correlation_id,
+            envelope.reply_to,
+            envelope.body.decode(),
+        )
+
     @property
     def is_left_to_creator(self) -> bool:
-        """Whether its creator was to publish it, rather than the relay at some later time or by now."""
+        """Say if its creator was to publish it, rather than the relay at some later time or by now."""
         return self.available_at - self.created_at == timedelta(seconds=conf.outbox_grace_seconds)
 
     def envelope(self) -> Envelope:

@@ -65,7 +65,7 @@ class Publisher:
 
     @property
     def unconfirmed(self) -> int:
-        """How many messages have been sent and not confirmed."""
+        """The number of messages that have been sent and not yet confirmed."""
         return len(self._pending)
 
     async def prepare(self, link: Link) -> None:

@@ -152,7 +152,7 @@ def _clock_of(database: str) -> datetime | Now:
 
 
 def _had_secret(row: AbstractOutboxMessage) -> bool:
-    """Whether the row is seen for the first time, and its message had a sealed secret, which no row has.
+    """Say if the row is seen for the first time, and its message had a sealed secret, which no row has.
 
     The message that caused it has the secret too, and is about to be delivered again: after an outage of the
     broker just when relays publish again. Whoever handles that sends this one complete. Only what is still

@@ -1,6 +1,6 @@
 """Ask a service and wait for its reply: ``acall`` on an event loop, ``call`` in any other thread.
 
-``reply_to`` is this process's queue, and the correlation id is the number of a wait (see ``replies``).
+``reply_to`` is this process's queue, and the correlation id is the random name of a wait (see ``replies``).
 
 What an error means for the caller:
 
@@ -65,7 +65,7 @@ async def acall(
     """
     traffic = _layer.traffic()
     broker, replies = traffic.broker, traffic.replies
-    correlation_id, answer = replies.expect()
+    correlation_id, answer = replies.expect(service)
     progress = "connecting"
 
     def on_end(error: MessagingError | None) -> None:

@@ -1,4 +1,4 @@
-"""What a service is made of: handlers by command type. ``worker.py`` runs it."""
+"""The declaration of a service: its handlers by command type. ``worker.py`` runs it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,8 +12,9 @@ from checkout.messaging.message import Message
 from checkout.messaging.outbox import AlreadyHandled
 from checkout.messaging.topology import Queue, Topology
 
-__all__ = ["AlreadyHandled", "CommandRejected", "Message", "Reply", "Service"]
+__all__ = ["AlreadyHandled", "CommandRejected", "Message", "NotEntitled", "Obsolete", "Reply", "Service"]
 
+Admit = Callable[[Any, Message], None]
 CommandHandler = TypeVar("CommandHandler", bound=Callable[[Any, Message], Any])
 ReplyHandler = TypeVar("ReplyHandler", bound=Callable[[Reply, Message], Any])
 
@@ -28,13 +29,25 @@ class CommandRejected(Exception):
         self.retryable = retryable
 
 
+class NotEntitled(Exception):
+    """The message is not its sender's to send. It becomes a dead letter, and is never handled."""
+
+
+class Obsolete(Exception):
+    """The command is no longer wanted: it is acknowledged, and nothing is done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A function with what it needs: its body's decoder, and whether it runs inside one transaction."""
+    """A function with what it needs: its body's decoder, and whether it runs inside one transaction.
+
+    ``admit`` is called before, see Service.
+    """
 
     function: Callable[[Any, Message], Any]
     decode: Callable[[bytes], Any]
     transactional: bool
+    admit: Admit | None = None
 
 
 @dataclass
@@ -44,21 +57,26 @@ class Service:
     A handler takes the decoded body and the Message. It runs in a thread, so it may use the database, and
     within one transaction with the record that the message was handled, unless it is declared with
     ``transactional=False``: then it uses ``message.once()`` around the transaction that concludes it, and may
-    call out in between.
+    call out in between. ``admit`` is asked before every command but those that are ``free`` for all entitled
+    senders; it raises NotEntitled or Obsolete.
     """
 
     name: str
     replies: str = ""
+    admit: Admit | None = None
     commands: dict[str, Handler] = field(default_factory=dict)
     reply_handler: Handler | None = None
 
-    def command(self, type: str, *, transactional: bool = True) -> Callable[[CommandHandler], CommandHandler]:
+    def command(
+        self, type: str, *, transactional: bool = True, free: bool = False
+    ) -> Callable[[CommandHandler], CommandHandler]:
         """Register the handler of one command type. What it returns, if anything, is the reply's result."""
 
         def register(function: CommandHandler) -> CommandHandler:
             if type in self.commands:
                 raise ValueError(f"{self.name} already handles {type}")
-            self.commands[type] = Handler(function, _decoder(function), transactional)
+            admit = None if free else self.admit
+            self.commands[type] = Handler(function, _decoder(function), transactional, admit)
             return function
 
         return register
@@ -98,7 +116,7 @@ def _decoder(function: Callable[..., Any]) -> Callable[[bytes], Any]:
     def decode(body: bytes) -> Any:
         try:
             return decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedMessage(str(error)) from error
 
     return decode

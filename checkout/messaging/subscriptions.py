@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import structlog
 from pika.exceptions import AMQPError
@@ -43,6 +44,7 @@ class Subscriptions:
         self._redeclare = redeclare
         self._subscriptions: list[Subscription] = []
         self._link: Link | None = None
+        self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def queues(self) -> set[str]:
@@ -70,41 +72,66 @@ class Subscriptions:
         self._subscriptions.append(subscription)
 
     async def consume(self, subscription: Subscription) -> Consumption:
-        """Read this queue from now on, or as soon as there is a link."""
+        """Read this queue from now on, or as soon as there is a link. If cancelled, do not read it."""
         self.add(subscription)
         if self._link is not None:
             self._begin(subscription, self._link)
-            await subscription.first_try.wait()
+            try:
+                await subscription.first_try.wait()
+            except asyncio.CancelledError:
+                self._start(self._release(subscription))  # nobody else can end it
+                raise
         return Consumption(
-            cancel=partial(self._cancel, subscription), release=partial(self._release, subscription)
+            cancel=lambda: asyncio.shield(self._start(self._cancel(subscription))),
+            release=lambda: asyncio.shield(self._start(self._release(subscription))),
         )
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Have ``work`` done even if its caller is cancelled: a half-ended reading would keep messages."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        return task
 
     def _begin(self, subscription: Subscription, link: Link) -> None:
         subscription.first_try.clear()
         keep = self._keep_reading(subscription, link)
-        subscription.task = asyncio.get_running_loop().create_task(keep, name=f"read {subscription.queue}")
+        task = asyncio.get_running_loop().create_task(keep, name=f"read {subscription.queue}")
+        subscription.task = task
+        task.add_done_callback(partial(self._ended, subscription))
+
+    @staticmethod
+    def _ended(subscription: Subscription, task: asyncio.Task[None]) -> None:
+        if subscription.task is task:
+            subscription.first_try.set()  # it may have been cancelled before its first step
 
     async def _keep_reading(self, subscription: Subscription, link: Link) -> None:
-        try:
-            while True:
-                try:
-                    await self._redeclare(link, subscription.queue)
-                    reason = await self._read(subscription, link)
-                except AMQPError as error:
-                    reason = str(error)
-                subscription.first_try.set()
-                if not link.is_open or subscription.is_cancelled:
-                    return
-                log.warning("reading interrupted", queue=subscription.queue, reason=reason)
-                if subscription.on_interrupted is not None:
-                    subscription.on_interrupted()
-                await asyncio.sleep(RETRY_SECONDS)
-        finally:
+        while True:
+            try:
+                await self._redeclare(link, subscription.queue)
+                reason = await self._read(subscription, link)
+            except AMQPError as error:
+                reason = str(error)
             subscription.first_try.set()
+            if not link.is_open or subscription.is_cancelled:
+                return
+            log.warning("reading interrupted", queue=subscription.queue, reason=reason)
+            if subscription.on_interrupted is not None:
+                subscription.on_interrupted()
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self, subscription: Subscription, link: Link) -> str:
-        """Read until the channel or the consumer ends; why it ended."""
+        """Read until the channel or the consumer ends, and return why it ended."""
         channel = await link.channel()
+        try:
+            return await self._read_on(channel, subscription)
+        finally:
+            subscription.is_reading = False
+            await channel.close()
+
+    async def _read_on(self, channel: AmqpChannel, subscription: Subscription) -> str:
+        if subscription.is_cancelled:
+            return "cancelled before it began"
         cancelled: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
         def on_cancel(frame: object) -> None:
@@ -121,14 +148,8 @@ class Subscriptions:
         )
         subscription.is_reading = True
         subscription.first_try.set()
-        try:
-            await asyncio.wait({channel.closed, cancelled}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            subscription.is_reading = False
-        if channel.closed.done():
-            return str(channel.closed.result())
-        await channel.close()
-        return str(cancelled.result())
+        await asyncio.wait({channel.closed, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+        return str((channel.closed if channel.closed.done() else cancelled).result())
 
     def _on_delivery(self, subscription: Subscription, channel: AmqpChannel, delivery: Delivery) -> None:
         if subscription.channel is not channel:
@@ -157,7 +178,5 @@ class Subscriptions:
     async def _release(self, subscription: Subscription) -> None:
         await self._cancel(subscription)
         if subscription.task is not None:
-            if subscription.channel is not None:
-                await subscription.channel.close()
-            subscription.task.cancel()
+            subscription.task.cancel()  # which closes its channel
             await asyncio.wait({subscription.task})

@@ -4,6 +4,7 @@ Quorum queues: at-least-once dead-lettering needs ``reject-publish`` and a dead-
 (RabbitMQ 4.0, quorum queues, "Activating at-least-once dead-lettering"). A full queue answers with a nack.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -33,11 +34,15 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A durable, non-exclusive queue with its arguments and standing bindings."""
+    """A durable, non-exclusive queue with its arguments and standing bindings.
+
+    One that ``is_common`` belongs to no participant, and is declared only where it does not exist.
+    """
 
     name: str
     arguments: Mapping[str, Argument] = field(hash=False)
     bindings: tuple[Binding, ...] = ()
+    is_common: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,12 @@ class Topology:
 
     @property
     def commands(self) -> str:
-        """Direct exchange; the routing key is a service's name."""
+        """Topic exchange; the routing key is a service's name."""
         return f"{self.prefix}.commands"
 
     @property
     def replies(self) -> str:
-        """Direct exchange; the routing key is the reply queue's name."""
+        """Topic exchange; the routing key is the reply queue's name."""
         return f"{self.prefix}.replies"
 
     @property
@@ -73,10 +78,14 @@ class Topology:
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
-        """Declared at every connection."""
+        """Declared at every connection where they do not exist.
+
+        Routing keys are compared as a whole. Those for commands and replies are topic exchanges since only of
+        such does RabbitMQ say who may use which routing key.
+        """
         return (
-            Exchange(self.commands, "direct"),
-            Exchange(self.replies, "direct"),
+            Exchange(self.commands, "topic"),
+            Exchange(self.replies, "topic"),
             Exchange(self.events, "topic"),
             Exchange(self.groups, "direct"),
             Exchange(self.dead, "fanout"),
@@ -86,19 +95,19 @@ class Topology:
     def dead_queue(self) -> Queue:
         """Dead letters wait here for ever: no delivery limit, since there is nowhere further to send them."""
         arguments: dict[str, Argument] = {"x-queue-type": "quorum", "x-delivery-limit": -1}
-        return Queue(self.dead, arguments, (Binding(self.dead, ""),))
+        return Queue(self.dead, arguments, (Binding(self.dead, ""),), is_common=True)
 
     def service_queue(self, service: str) -> Queue:
-        """Where a service's commands wait."""
+        """Return the queue in which a service's commands wait."""
         return self._work_queue(f"{self.commands}.{service}", Binding(self.commands, service))
 
     def reply_queue(self, name: str) -> Queue:
-        """Where replies to a durable receiver wait, such as an orchestrator."""
+        """Return the queue in which replies to a durable receiver, such as an orchestrator, wait."""
         queue = f"{self.replies}.{name}"
         return self._work_queue(queue, Binding(self.replies, queue))
 
     def event_queue(self, service: str, patterns: tuple[str, ...]) -> Queue:
-        """Where the events that a service listens to wait."""
+        """Return the queue in which the events that a service listens to wait."""
         bindings = tuple(Binding(self.events, pattern) for pattern in patterns)
         return self._work_queue(f"{self.events}.{service}", *bindings)
 
@@ -114,6 +123,23 @@ class Topology:
         }
         return Queue(name, arguments, bindings)
 
+    def user(self, participant: str) -> str:
+        """The broker user of a participant."""
+        return f"{self.prefix}.{participant}"
+
+    def owner_of(self, user: str) -> str:
+        """A user's name as it is part of the names of its processes' queues."""
+        return re.sub(r"[^A-Za-z0-9_]", "_", user.removeprefix(f"{self.prefix}."))[:30]
+
+    def node_names(self, owner: str) -> str:
+        """Return the prefix of the names of the queues of an owner's processes."""
+        return f"{self.prefix}.node.{owner}-"
+
+    @property
+    def channel_names(self) -> str:
+        """The prefix of the names of the queues of channels that any process may read."""
+        return f"{self.prefix}.channel."
+
     def node_queue(self, boot_id: str) -> Queue:
         """One per process start: replies and channel-layer traffic. Outlives a reconnection, not the process.
 
@@ -127,20 +153,20 @@ class Topology:
         }
         return Queue(name, arguments, (Binding(self.replies, name),))
 
-    def channel_queue(self, channel: str, *, capacity: int, expiry_seconds: int) -> Queue:
+    def channel_queue(self, channel: str, *, capacity: int, expiry_seconds: float) -> Queue:
         """A channel-layer channel that any process may read."""
-        name = f"{self.prefix}.channel.{channel}"
+        name = f"{self.channel_names}{channel}"
         arguments: dict[str, Argument] = {
             "x-queue-type": "classic",
             "x-expires": NODE_EXPIRY_MILLISECONDS,
-            "x-message-ttl": expiry_seconds * 1000,
+            "x-message-ttl": round(expiry_seconds * 1000),
             "x-max-length": capacity,
             "x-overflow": "reject-publish",
         }
         return Queue(name, arguments, (Binding(self.replies, name),))
 
     def may_go_unheard(self, exchange: str, routing_key: str) -> bool:
-        """Whether a message that no queue took is done with: nobody listens to it any more.
+        """Return True if a message that no queue took is done with: nobody listens to it any more.
 
         True for events and for replies to a process that has gone; never for commands.
         """

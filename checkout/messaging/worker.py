@@ -6,11 +6,13 @@ relay), so a crash at any point leads to a redelivery, which the inbox turns int
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import structlog
+from channels.exceptions import MessageTooLarge
 from channels.layers import get_channel_layer
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
@@ -22,10 +24,12 @@ from checkout.errors import MalformedMessage, MessagingError, Undeliverable
 from checkout.messaging import dead_letters
 from checkout.messaging.broker import Broker, Delivery
 from checkout.messaging.envelope import Envelope, Reply
+from checkout.messaging.fitness import defect_of, fitted
 from checkout.messaging.marking import Marker
 from checkout.messaging.message import Message, Outgoing, Push
 from checkout.messaging.outbox import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
-from checkout.messaging.service import CommandRejected, Handler, Service
+from checkout.messaging.participants import registered
+from checkout.messaging.service import CommandRejected, Handler, NotEntitled, Obsolete, Service
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +64,7 @@ class Worker:
         self._reply_queue = broker.topology.reply_queue(service.replies).name if service.replies else ""
         self._executor = ThreadPoolExecutor(self._concurrency, thread_name_prefix=service.name)
         self._marker = Marker(outbox_model, partial(run_in, self._executor))
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -77,14 +81,18 @@ class Worker:
         finally:
             for consumption in consumptions:
                 await consumption.cancel()
-            await asyncio.gather(*self._tasks)
+            while self._tasks:  # a task may start another one before it ends
+                await asyncio.wait(self._tasks)
             await self._marker.flush()
             for consumption in consumptions:
                 await consumption.release()
             self._executor.shutdown(wait=False)
 
     def _begin(self, delivery: Delivery) -> None:
-        task = asyncio.get_running_loop().create_task(self._deal_with(delivery))
+        self._start(self._deal_with(delivery))
+
+    def _start(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -122,20 +130,50 @@ class Worker:
             waited += OUTAGE_PAUSE_SECONDS
 
     async def _process(self, delivery: Delivery) -> bool:
-        """Whether the delivery is dealt with, as opposed to: must be tried again."""
-        if delivery.envelope is None:
-            return await self._give_up(delivery, delivery.defect)
+        """Return True if the delivery can be acknowledged, False if it must be redelivered."""
+        envelope = delivery.envelope
+        if envelope is None:
+            return await self._deal_with_malformed(delivery, delivery.remains, delivery.defect)
+        if fault := self._fault_of_sender(delivery.queue, envelope):
+            return await self._turn_away(delivery, fault)
         if delivery.delivery_count >= DELIVERY_LIMIT:
             return await self._give_up(delivery, f"{delivery.delivery_count} attempts failed")
+        if defect := defect_of(envelope):
+            return await self._deal_with_malformed(delivery, envelope, defect)
         try:
-            handler = self._service.handler_for(delivery.queue, delivery.envelope.type, self._broker.topology)
-            body = handler.decode(delivery.envelope.body)
+            handler = self._service.handler_for(delivery.queue, envelope.type, self._broker.topology)
+            body = handler.decode(envelope.body)
         except MalformedMessage as error:
-            self._refuse(delivery.envelope, str(error))
-            return await self._give_up(delivery, str(error))
+            return await self._deal_with_malformed(delivery, envelope, str(error))
+        if delivery.queue != self._reply_queue:
+            return await self._carry_out(delivery, handler, body, envelope)
+        try:
+            return await self._carry_out(delivery, handler, body, envelope)
+        except MalformedMessage as error:  # only who asked knows what the answer must be like
+            return await self._deal_with_malformed(delivery, envelope, str(error))
+
+    async def _deal_with_malformed(self, delivery: Delivery, envelope: Envelope | None, reason: str) -> bool:
+        """Keep it as a dead letter, and tell the one for whom it was, or who sent it, at once.
+
+        A reply is heard as an error that tells nothing. The dead letter comes first: after a crash in between
+        there are two copies of it, and not none. Who may not say such a thing is told nothing, and not heard.
+        """
+        is_done = await self._give_up(delivery, reason)
+        if envelope is None or self._fault_of_sender(delivery.queue, envelope):
+            return is_done
+        if delivery.queue != self._reply_queue:
+            self._refuse(envelope, reason)
+        elif self._service.reply_handler is not None:
+            is_done = await self._carry_out(
+                delivery, self._service.reply_handler, Reply.malformed(reason), fitted(envelope)
+            )
+        return is_done
+
+    async def _carry_out(self, delivery: Delivery, handler: Handler, body: Any, envelope: Envelope) -> bool:
+        """Run the handler and publish what comes of it. Raises MalformedMessage, with nothing done."""
         crash_points.reached("worker.delivered")
         message = Message(
-            delivery.envelope,
+            envelope,
             consumer=self._service.name,
             topology=self._broker.topology,
             inbox_model=self._inbox_model,
@@ -143,8 +181,14 @@ class Worker:
             reply_queue=self._reply_queue,
             received_at=timezone.now(),
         )
-        outgoing = await run_in(self._executor, partial(_handle, handler, body, message))
+        try:
+            outgoing = await run_in(self._executor, partial(self._admit_and_handle, handler, body, message))
+        except NotEntitled as error:
+            return await self._turn_away(delivery, str(error))
         crash_points.reached("worker.committed")
+        for delayed in [each for each in outgoing if each.delay_seconds]:
+            outgoing.remove(delayed)
+            self._start(self._publish_later(delayed))
         # If it was waiting in an outbox of this database, it has evidently been published.
         self._marker.add(message.envelope.message_id)
         everything_left = await self._publish_all(outgoing)
@@ -152,8 +196,34 @@ class Worker:
             await _send_push(push)
         return everything_left
 
+    def _fault_of_sender(self, queue: str, envelope: Envelope) -> str:
+        """Return why the sender may not say this; empty if it may."""
+        table = registered()
+        return "" if table is None else table.fault_of(self._broker.topology, queue, envelope)
+
+    async def _turn_away(self, delivery: Delivery, fault: str) -> bool:
+        """Keep as a dead letter what its sender had no right to say; tell the sender nothing."""
+        self._broker.node.not_entitled += 1
+        return await self._give_up(delivery, f"not entitled: {fault}")
+
+    def _admit_and_handle(self, handler: Handler, body: Any, message: Message) -> list[Outgoing]:
+        """In a thread: check what only the database knows of the sender's right, then handle the message."""
+        table = registered()
+        sender = table.of_user(message.topology, message.sender) if table is not None else None
+        if sender is not None and sender.relays and not self._outbox_model.holds(message.envelope):
+            raise NotEntitled(f"{message.sender} says what is not in the outbox")
+        try:
+            if handler.admit is not None:
+                handler.admit(body, message)
+        except Obsolete as reason:
+            log.info("not wanted any more", type=message.envelope.type, reason=str(reason))
+            with contextlib.suppress(AlreadyHandled), message.once():
+                pass
+            return []
+        return _handle(handler, body, message)
+
     async def _publish_all(self, outgoing: list[Outgoing]) -> bool:
-        """Whether nothing is left here that only a redelivery could still send with its secret."""
+        """Return True if nothing is left here that only a redelivery could still send with its secret."""
         if len(outgoing) == 1:
             # Mostly a reply, or the next command: no task of its own.
             has_left = [await self._publish(outgoing[0])]
@@ -162,6 +232,12 @@ class Worker:
         return all(
             is_gone or not message.carries_sealed for is_gone, message in zip(has_left, outgoing, strict=True)
         )
+
+    async def _publish_later(self, message: Outgoing) -> None:
+        """Publish a message whose secret waits here for its time to come, or for the end of this process."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), message.delay_seconds)
+        await self._publish(message)
 
     async def _publish(self, message: Outgoing) -> bool:
         try:
@@ -207,13 +283,7 @@ class Worker:
         self._begin_hint(reply, envelope.reply_to)
 
     def _begin_hint(self, reply: Envelope, reply_to: str) -> None:
-        hint = Outgoing(self._broker.topology.replies, reply_to, reply, is_owed=False)
-        task = asyncio.get_running_loop().create_task(self._send_hint(hint))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _send_hint(self, hint: Outgoing) -> None:
-        await self._publish(hint)
+        self._start(self._publish(Outgoing(self._broker.topology.replies, reply_to, reply, is_owed=False)))
 
 
 def _handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:
@@ -241,3 +311,5 @@ async def _send_push(push: Push) -> None:
         await layer.group_send(push.group, push.event)
     except MessagingError as error:
         log.info("push not sent", reason=error.code)
+    except MessageTooLarge as error:
+        log.error("push not sent", reason=str(error))

@@ -1,5 +1,6 @@
 """Every table, by the part of the system that writes it."""
 
+from checkout.models.card_testing import AttackModeChange, CardTrial
 from checkout.models.ledger import LedgerEntry
 from checkout.models.messages import DeadLetter, InboxMessage, OutboxMessage
 from checkout.models.orders import Reservation, StockItem
@@ -19,8 +20,10 @@ from checkout.models.saga import Saga, SagaStep, Waiter
 from checkout.models.webhooks import Receipt
 
 __all__ = [
+    "AttackModeChange",
     "Attempt",
     "BlockedValue",
+    "CardTrial",
     "DeadLetter",
     "Difference",
     "Fact",

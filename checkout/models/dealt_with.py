@@ -1,4 +1,4 @@
-"""What waits for a person until one says that it has been dealt with."""
+"""A mark on rows that wait for a person, set when someone has dealt with them."""
 
 from django.db import models
 

@@ -1,6 +1,6 @@
-"""Payments under lock, until the transaction ends."""
+"""Payments and attempts under lock, until the transaction ends: the payment before its attempt."""
 
-from checkout.models.payment import Attempt, Payment
+from checkout.models.payment import Attempt, Operation, Payment
 from checkout.models.saga import Saga
 from checkout.statements import Compiled
 
@@ -15,6 +15,16 @@ def locked_payment(reference: str) -> Payment | None:
     return _BY_REFERENCE.first(reference)
 
 
-def locked_payment_of(row: Saga | Attempt) -> Payment:
-    """Return the payment that a saga or an attempt belongs to."""
+def locked_payment_of(row: Saga | Attempt | Operation) -> Payment:
+    """Return the payment that a saga, an attempt or an operation belongs to."""
     return _BY_NUMBER.get(row.payment_id)
+
+
+def locked_attempt(pk: int) -> Attempt:
+    """Return the attempt with this primary key. Its lock is also that of its operations."""
+    return Attempt.objects.select_for_update(no_key=True).get(pk=pk)
+
+
+def locked_attempt_of(row: Saga | Operation) -> Attempt:
+    """Return the attempt that a saga or an operation belongs to. Its lock is also that of its operations."""
+    return locked_attempt(row.attempt_id)

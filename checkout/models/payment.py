@@ -3,13 +3,19 @@
 import secrets
 from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.fields.json import KT
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.models.dealt_with import DealtWith
 from checkout.money import Money
 from checkout.providers.base import Account
+from checkout.providers.proof import PREFIX
+from checkout.providers.registry import faults_of
+from checkout.scrubbing import REASON_LENGTH
 from checkout.statements import update
 from checkout.states import Actor, AttemptState, PaymentState, attempt_machine, payment_machine
 
@@ -30,14 +36,39 @@ def _operation_reference() -> str:
 class Merchant(models.Model):
     """Owner of payments and provider accounts; sees only its own."""
 
+    class AttackMode(models.TextChoices):
+        AUTOMATIC = "automatic"
+        ON = "on"
+        OFF = "off"
+
     code = models.SlugField(unique=True)
     name = models.CharField(max_length=200)
     return_origins = models.JSONField(
         default=list, blank=True, help_text="Origins that a payment's return URL may have"
     )
+    attack_mode = models.CharField(
+        max_length=10,
+        choices=AttackMode.choices,
+        default=AttackMode.AUTOMATIC,
+        db_default=AttackMode.AUTOMATIC,
+        help_text="When cards are challenged and new addresses slowed: automatic is after many declines",
+    )
+    attacked_until = models.DateTimeField(
+        null=True, blank=True, help_text="The end of the attack mode that many declines have begun"
+    )
+
+    class Meta:
+        permissions: ClassVar = [("protect_merchant", "Can set the attack mode of merchants")]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_under_attack(self) -> bool:
+        """True while everything is challenged and new addresses are slowed."""
+        if self.attack_mode != self.AttackMode.AUTOMATIC:
+            return self.attack_mode == self.AttackMode.ON
+        return self.attacked_until is not None and self.attacked_until > timezone.now()
 
 
 class ProviderAccount(models.Model):
@@ -53,20 +84,32 @@ class ProviderAccount(models.Model):
     def __str__(self) -> str:
         return self.code
 
+    def clean(self) -> None:
+        """Refuse addresses where no provider may be reached: see ``checkout.providers.addresses``."""
+        faults: dict[str, list[str]] = {}
+        for field, fault in faults_of(self.provider, self.endpoint, self.options):
+            faults.setdefault(field, []).append(fault)
+        if faults:
+            raise ValidationError(faults)
+
     def opened(self) -> Account:
-        """Return the account with its credentials; raises ``ProviderMisconfigured`` if there are none."""
+        """Return the account with its credentials; raises ``ProviderMisconfigured`` if there are none.
+
+        Those that prove notifications are left out: no adapter needs them.
+        """
+        credentials = conf.provider_credentials(self.code)
         return Account(
             code=self.code,
             provider=self.provider,
             merchant_code=self.merchant_code,
             endpoint=self.endpoint,
-            credentials=conf.provider_credentials(self.code),
+            credentials={name: value for name, value in credentials.items() if not name.startswith(PREFIX)},
             options=self.options,
         )
 
 
 class Payment(models.Model):
-    """What a shopper owes and pays for one order."""
+    """The payment for one order: the amount owed, and the state that it has reached."""
 
     State = PaymentState
 
@@ -96,6 +139,8 @@ class Payment(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["-created_at"]),
             models.Index(fields=["state", "updated_at"]),
+            models.Index(Upper("order_reference"), name="payments_by_order_number"),
+            models.Index(Upper("shopper_email"), name="payments_by_email"),
         ]
         ordering: ClassVar = ["-created_at"]
         permissions: ClassVar = [
@@ -111,7 +156,7 @@ class Payment(models.Model):
 
     @property
     def amount(self) -> Money:
-        """What is owed."""
+        """The amount owed."""
         return Money(self.amount_minor, self.currency)
 
     def apply(self, event: str, actor: Actor) -> None:
@@ -142,6 +187,11 @@ class Attempt(models.Model):
     )
     browser = models.JSONField(default=dict)
     device_data_reference = models.CharField(max_length=100, blank=True)
+    demands_challenge = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="The merchant was in attack mode: the issuer is to challenge the shopper",
+    )
     challenge = models.JSONField(null=True, blank=True)
     challenge_count = models.PositiveSmallIntegerField(default=0)
     challenge_token_hash = models.CharField(max_length=64, blank=True, db_index=True)
@@ -157,6 +207,7 @@ class Attempt(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["payment", "number"], name="attempts_are_numbered")
         ]
+        indexes: ClassVar = [models.Index(KT("card__last4"), name="attempts_by_last_four")]
         ordering: ClassVar = ["payment", "number"]
 
     def __str__(self) -> str:
@@ -168,12 +219,17 @@ class Attempt(models.Model):
 
 
 class Operation(models.Model):
-    """One capture, void or refund, with its own reference, amount and outcome."""
+    """One capture, void or refund, with its own reference, amount and outcome.
+
+    A charge-back and its reversal are operations of the issuer: they are done when we hear of them.
+    """
 
     class Kind(models.TextChoices):
         CAPTURE = "capture"
         VOID = "void"
         REFUND = "refund"
+        CHARGE_BACK = "charge_back", "charge-back"
+        CHARGE_BACK_REVERSAL = "charge_back_reversal", "charge-back reversal"
 
     class State(models.TextChoices):
         REQUESTED = "requested"
@@ -185,7 +241,7 @@ class Operation(models.Model):
     reference = models.CharField(max_length=40, unique=True, default=_operation_reference, editable=False)
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="operations")
     attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="operations")
-    kind = models.CharField(max_length=10, choices=Kind.choices)
+    kind = models.CharField(max_length=24, choices=Kind.choices)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     state = models.CharField(max_length=12, choices=State.choices, default=State.REQUESTED)
@@ -210,13 +266,16 @@ class Operation(models.Model):
             ),
         ]
         ordering: ClassVar = ["created_at"]
+        permissions: ClassVar = [
+            ("settle_operation", "Can say what became of an operation or of what the provider reported"),
+        ]
 
     def __str__(self) -> str:
         return self.reference
 
     @property
     def amount(self) -> Money:
-        """How much is captured, voided or refunded."""
+        """The amount of the operation."""
         return Money(self.amount_minor, self.currency)
 
 
@@ -230,12 +289,21 @@ class ProviderCall(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=30, blank=True)
     event = models.CharField(max_length=100, blank=True)
+    was_alone = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="No other capture, void or refund of the attempt was open when it was sent",
+    )
 
     class Meta:
         ordering: ClassVar = ["started_at"]
 
     def __str__(self) -> str:
         return self.key
+
+
+# The kinds of facts that are made of proven statements, and of hints, begin so.
+NOTIFIED, HINTED = "notified_", "hinted_"
 
 
 class Fact(models.Model):
@@ -266,6 +334,9 @@ class Fact(models.Model):
 class ProviderNotification(DealtWith):
     """A notification as received (scrubbed), stored before it is acknowledged."""
 
+    # So many characters are kept of what is too large, or is a hint that nobody can make anything of.
+    EXCERPT = 4_096
+
     class State(models.TextChoices):
         RECEIVED = "received"
         APPLIED = "applied"
@@ -276,6 +347,11 @@ class ProviderNotification(DealtWith):
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="notifications")
     digest = models.CharField(max_length=64, help_text="SHA-256 of the body as received")
     body = models.TextField()
+    is_proven = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Sent over a channel that only the provider can use; otherwise it is a hint",
+    )
     state = models.CharField(max_length=12, choices=State.choices, default=State.RECEIVED)
     copies = models.PositiveIntegerField(default=1)
     payment = models.ForeignKey(
@@ -283,7 +359,7 @@ class ProviderNotification(DealtWith):
     )
     received_at = models.DateTimeField(default=timezone.now)
     applied_at = models.DateTimeField(null=True, blank=True)
-    reason = models.CharField(max_length=200, blank=True, help_text="Why it was not simply applied")
+    reason = models.CharField(max_length=REASON_LENGTH, blank=True, help_text="Why it was not simply applied")
     tries = models.PositiveSmallIntegerField(default=0)
     next_try_at = models.DateTimeField(
         null=True, blank=True, help_text="When an unmatched one is looked at again"
@@ -306,4 +382,4 @@ class ProviderNotification(DealtWith):
         ]
 
     def __str__(self) -> str:
-        return f"{self.account_id} {self.received_at:%Y-%m-%d %H:%M:%S} {self.state}"
+        return f"Notification {self.pk} of {self.received_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,4 +1,4 @@
-"""Where our books and a provider's differ, and what has been compared."""
+"""The differences between our books and a provider's, and the runs that look for them."""
 
 from typing import ClassVar
 
@@ -20,8 +20,10 @@ class Difference(models.Model):
         AUTHORISED = "authorised"
         CAPTURED = "captured"
         REFUNDED = "refunded"
+        CHARGED_BACK = "charged_back"
         LEDGER_CAPTURED = "ledger_captured"
         LEDGER_REFUNDED = "ledger_refunded"
+        LEDGER_CHARGED_BACK = "ledger_charged_back"
         LEDGER_IN_PROCESS = "ledger_in_process"
         CURRENCY = "currency"
         ORDER = "order"

@@ -9,7 +9,7 @@ from checkout.models.payment import Attempt, Payment
 
 
 class Saga(models.Model):
-    """Where a flow stands. Only the orchestrator moves it, with the row locked."""
+    """The state of one flow. Only the orchestrator changes it, with the row locked."""
 
     class Status(models.TextChoices):
         RUNNING = "running"
@@ -58,10 +58,10 @@ class Saga(models.Model):
 
 
 class Waiter(models.Model):
-    """Somebody who holds a request until there is something to tell of a payment.
+    """A caller that holds a request until there is news of a payment.
 
-    Written and taken with the payment locked, so that nobody asks just before, and is forgotten just after,
-    the others are told.
+    Rows are written and taken with the payment locked, so that a waiter added while replies are sent is not
+    missed.
     """
 
     payment = models.ForeignKey(Payment, on_delete=models.CASCADE, related_name="waiters")
@@ -80,6 +80,13 @@ class SagaStep(models.Model):
     name = models.CharField(max_length=50)
     command = models.CharField(max_length=60)
     correlation_id = models.CharField(max_length=120, unique=True)
+    body_sha256 = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Empty for what an earlier release has asked",
+    )
     sent_at = models.DateTimeField(default=timezone.now)
     replied_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=60, blank=True)

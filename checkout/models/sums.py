@@ -1,6 +1,7 @@
 """Sums of a payment's operations by kind, and where they put the payment. Read with the payment locked."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from checkout.models.payment import Attempt, Operation, Payment
@@ -9,8 +10,11 @@ from checkout.states import PaymentState
 
 Kind, State = Operation.Kind, Operation.State
 
+# The provider has, or may have, been asked, and has not said how it ended.
+WITHOUT_END = (State.PENDING, State.UNKNOWN)
+OPEN = (State.REQUESTED, *WITHOUT_END)
 # What the provider has, or may have, been asked for.
-ASKED = (State.PENDING, State.UNKNOWN, State.DONE)
+ASKED = (*WITHOUT_END, State.DONE)
 ALL_BUT_REFUSED = (State.REQUESTED, *ASKED)
 
 # Events by the kind of operation that they follow from.
@@ -20,6 +24,9 @@ EXPLANATIONS = {
     "refunded": Kind.REFUND,
     "refund_failed": Kind.REFUND,
 }
+
+# The operations of issuers, by the events that tell of them.
+BY_ISSUER = {"charged_back": Kind.CHARGE_BACK, "charge_back_reversed": Kind.CHARGE_BACK_REVERSAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +42,56 @@ class Sums:
 
     @property
     def captured(self) -> int:
-        """What was taken."""
+        """The sum that was taken."""
         return self.total(Kind.CAPTURE, State.DONE)
 
     @property
     def refunded(self) -> int:
-        """What was given back."""
+        """The sum that was given back."""
         return self.total(Kind.REFUND, State.DONE)
 
     @property
+    def charged_back(self) -> int:
+        """The sum that issuers took back, less what they have returned."""
+        taken = self.total(Kind.CHARGE_BACK, State.DONE)
+        return taken - self.total(Kind.CHARGE_BACK_REVERSAL, State.DONE)
+
+    @property
+    def left_to_charge_back(self) -> int:
+        """The sum that was taken, and neither given back nor charged back."""
+        return max(0, self.captured - self.refunded - self.charged_back)
+
+    @property
     def left_to_capture(self) -> int:
-        """What may still be asked for; nothing once the authorisation is, or is being, voided."""
+        """The sum that may still be captured, in minor units; 0 if there is a void that was not refused."""
         if self.total(Kind.VOID, *ALL_BUT_REFUSED):
             return 0
         return self.owed - self.total(Kind.CAPTURE, *ALL_BUT_REFUSED)
 
     @property
     def left_to_refund(self) -> int:
-        """What may still be given back: only what has certainly been taken."""
-        return self.captured - self.total(Kind.REFUND, *ALL_BUT_REFUSED)
+        """The sum that may still be given back: what has certainly been taken, and is not charged back.
+
+        An issuer does not ask how much is left: a charge-back may take what a refund under way counts on.
+        """
+        return max(0, self.captured - self.total(Kind.REFUND, *ALL_BUT_REFUSED) - self.charged_back)
 
     @property
     def can_be_voided(self) -> bool:
-        """Whether no capture and no other void stands in the way."""
+        """Return True if no capture and no other void stands in the way."""
         return not (self.total(Kind.CAPTURE, *ALL_BUT_REFUSED) or self.total(Kind.VOID, *ALL_BUT_REFUSED))
 
     @property
     def state(self) -> PaymentState:
-        """Where an authorised payment with these operations stands."""
+        """The state of an authorised payment with these operations."""
         if self.total(Kind.VOID, *ASKED):
             is_done = bool(self.total(Kind.VOID, State.DONE))
             return PaymentState.VOIDED if is_done else PaymentState.VOID_PENDING
         if not self.captured:
             is_asked = bool(self.total(Kind.CAPTURE, *ASKED))
             return PaymentState.CAPTURE_PENDING if is_asked else PaymentState.AUTHORISED
+        if self.charged_back > 0:
+            return PaymentState.CHARGED_BACK
         if self.refunded:
             is_all = self.refunded >= self.captured
             return PaymentState.REFUNDED if is_all else PaymentState.PARTIALLY_REFUNDED
@@ -87,14 +110,24 @@ def operations_of(attempt: Attempt) -> list[Operation]:
 
 def sums_of(payment: Payment) -> Sums:
     """Add up the operations of a payment."""
+    return added_up(payment, _OF_PAYMENT.all(payment.pk))
+
+
+def sums_of_attempt(attempt: Attempt) -> Sums:
+    """Add up the operations of one attempt, which the provider knows as an order."""
+    return added_up(attempt.payment, operations_of(attempt))
+
+
+def added_up(payment: Payment, operations: Iterable[Operation]) -> Sums:
+    """Add up operations of a payment that have been read already."""
     sums: Counter[tuple[str, str]] = Counter()
-    for operation in _OF_PAYMENT.all(payment.pk):
+    for operation in operations:
         sums[operation.kind, operation.state] += operation.amount_minor
     return Sums(payment.amount_minor, sums)
 
 
 def is_explained(attempt: Attempt, event: str, operation: str = "") -> bool:
-    """Whether an operation of ours explains what a provider says has happened: the one that it names, if any.
+    """Say if an operation of ours explains what a provider says has happened: the one that it names, if any.
 
     The failure of a refund that it names is looked into by that refund's own saga.
     """

@@ -5,8 +5,11 @@ Each is one transaction, synchronous and without network calls: run it from asyn
 anything is published; so a process that dies right afterwards loses nothing but the fast answer.
 """
 
+from checkout.operations.card_testing import set_attack_mode
 from checkout.operations.challenge import ChallengePage, challenge_page, return_from_challenge
-from checkout.operations.dead_letters import requeue_dead_letter
+from checkout.operations.claim_settlement import settle_claim
+from checkout.operations.creation import create_payment
+from checkout.operations.dead_letters import requeue_dead_letter, why_not_requeued
 from checkout.operations.dealt_with import deal_with_dead_letter, deal_with_notification
 from checkout.operations.modification import (
     Available,
@@ -23,10 +26,11 @@ from checkout.operations.payment import (
     PaymentView,
     Pending,
     checkout_page,
-    create_payment,
     payment_view,
     submit_payment,
 )
+from checkout.operations.payment_settlement import settle_payment
+from checkout.operations.settlement import settle_operation
 from checkout.operations.staff import cancel_payment, resume_saga, review_payment
 from checkout.operations.status import check_status_token, group_of, status_token
 
@@ -57,6 +61,11 @@ __all__ = [
     "resume_saga",
     "return_from_challenge",
     "review_payment",
+    "set_attack_mode",
+    "settle_claim",
+    "settle_operation",
+    "settle_payment",
     "status_token",
     "submit_payment",
+    "why_not_requeued",
 ]

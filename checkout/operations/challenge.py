@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from checkout import commands
-from checkout.challenge_token import hash_of, token_for
+from checkout.challenge_token import hash_of, token_for, tokens_for
 from checkout.conf import conf
 from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
 from checkout.models import Attempt, Fact, Payment
@@ -21,7 +21,7 @@ from checkout.states import Actor, AttemptState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChallengePage:
-    """What the page that leads to the challenge needs. ``window`` is ``fullPage`` or a size like 390x400."""
+    """Data of the page that leads to the challenge. ``window`` is ``fullPage`` or a size such as 390x400."""
 
     payment: PaymentView
     form: BrowserForm
@@ -45,7 +45,7 @@ def challenge_page(reference: str) -> ChallengePage:
     provider = get_provider(attempt.provider_account.opened())
     form = provider.challenge_form(
         Challenge(**attempt.challenge),
-        return_url=return_url(attempt, token_for(attempt)),
+        return_url=return_url(attempt, _token_of(attempt)),
         merchant_data=attempt.order_code,
     )
     return ChallengePage(payment=view, form=form, window=conf.challenge_window)
@@ -94,8 +94,14 @@ _RETURNED = Compiled(
 )
 
 
+def _token_of(attempt: Attempt) -> str:
+    """Return the token of the present challenge, which may have been made with a secret key of before."""
+    tokens = (token for token in tokens_for(attempt) if hash_of(token) == attempt.challenge_token_hash)
+    return next(tokens, token_for(attempt))
+
+
 def _is_ours(attempt: Attempt, transaction_id: str, merchant_data: str) -> bool:
-    """Whether what came back is what was sent. For staff: a browser can say anything."""
+    """Return True if what came back is what was sent. For staff: a browser can say anything."""
     sent = (attempt.challenge or {}).get("transaction_id", "")
     return hmac.compare_digest(transaction_id.encode(), str(sent).encode()) and hmac.compare_digest(
         merchant_data.encode(), attempt.order_code.encode()
@@ -103,9 +109,10 @@ def _is_ours(attempt: Attempt, transaction_id: str, merchant_data: str) -> bool:
 
 
 def _is_earlier_token(payment: Payment, token: str) -> bool:
-    """Whether the token belonged to an earlier challenge of this payment: a repeat from browser history."""
+    """Say if the token belonged to an earlier challenge of this payment: a repeat from browser history."""
     return any(
-        hmac.compare_digest(token_for(attempt, number).encode(), token.encode())
+        hmac.compare_digest(earlier.encode(), token.encode())
         for attempt in payment.attempts.all()
         for number in range(1, attempt.challenge_count + 1)
+        for earlier in tokens_for(attempt, number)
     )

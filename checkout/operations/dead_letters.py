@@ -1,16 +1,24 @@
 """Send a message again that its service gave up on."""
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.errors import OperationRejected
 from checkout.messaging import dead_letters
-from checkout.messaging.envelope import CAUSATION_ID
+from checkout.messaging.envelope import CAUSATION_ID, Envelope
+from checkout.messaging.participants import registered
 from checkout.messaging.topology import Topology
 from checkout.messaging.wakeup import wake_relays
 from checkout.models import DeadLetter, Fact, OutboxMessage, Payment
 from checkout.states import Actor
+
+INSTEAD = (
+    "Look at its payment instead: a saga that misses an answer asks again by itself, and one that is parked "
+    "can be tried again on its page. If a program of yours sent the message, have it sent anew from there. "
+    "Then mark this dead letter as dealt with."
+)
 
 
 @transaction.atomic
@@ -24,14 +32,9 @@ def requeue_dead_letter(pk: int, *, by: str) -> None:
     letter = DeadLetter.objects.select_for_update().filter(pk=pk).first()
     if letter is None:
         raise OperationRejected("There is no such dead letter.")
-    if letter.requeued_at is not None:
-        raise OperationRejected(f"{letter.requeued_by} has sent this message again already.")
-    if letter.died_at < timezone.now() - conf.retention:
-        raise OperationRejected(
-            "This message is so old that nobody remembers any more whether it was handled."
-        )
-    if not _is_sent_again(letter.message_id):
-        _write_anew(letter)
+    _require_that_it_may_be_repeated(letter)
+    if not _is_sent_again(letter):
+        _write_anew(letter, *_way_anew(letter))
     wake_relays(OutboxMessage)
     letter.requeued_at = timezone.now()
     letter.requeued_by = by[:150]
@@ -42,25 +45,63 @@ def requeue_dead_letter(pk: int, *, by: str) -> None:
         Fact.objects.create(payment=payment, source=Actor.STAFF, kind="dead_letter_sent_again", data=data)
 
 
-def _is_sent_again(message_id: str) -> bool:
-    """Whether the message was ours to send, and still is in the outbox, unaltered."""
+def why_not_requeued(letter: DeadLetter) -> str:
+    """Return why the letter cannot be sent again, and what to do instead; empty if it can be."""
+    try:
+        _require_that_it_may_be_repeated(letter)
+        if not _sent(letter).exists():
+            _way_anew(letter)
+    except OperationRejected as refusal:
+        return str(refusal)
+    return ""
+
+
+def _require_that_it_may_be_repeated(letter: DeadLetter) -> None:
+    if letter.requeued_at is not None:
+        raise OperationRejected(f"{letter.requeued_by} has sent this message again already.")
+    if letter.died_at < timezone.now() - conf.retention:
+        raise OperationRejected(
+            f"This message is so old that nobody remembers any more whether it was handled. {INSTEAD}"
+        )
+
+
+def _sent(letter: DeadLetter) -> QuerySet[OutboxMessage]:
+    """Return the message in the outbox, if it was ours to send and is still there."""
+    return OutboxMessage.objects.filter(
+        message_id=letter.message_id, type=letter.type, correlation_id=letter.correlation_id
+    )
+
+
+def _is_sent_again(letter: DeadLetter) -> bool:
+    """Have the relay publish what is in the outbox, unaltered; return False if nothing is."""
     now = timezone.now()
-    found = OutboxMessage.objects.filter(message_id=message_id)
-    return bool(found.update(published_at=None, available_at=now, attempts=0, last_error=""))
+    return bool(_sent(letter).update(published_at=None, available_at=now, attempts=0, last_error=""))
 
 
-def _write_anew(letter: DeadLetter) -> None:
+def _way_anew(letter: DeadLetter) -> tuple[str, str]:
+    """Return the exchange and routing key for a message that is not in the outbox any more, or never was.
+
+    Raises ``OperationRejected`` if it is not the message that was sent, or not one for the gateway to send.
+    """
+    if OutboxMessage.objects.filter(message_id=letter.message_id).exists():
+        raise OperationRejected("Another message was sent with the same id: its sender must send it anew.")
     match letter.headers.get(dead_letters.ALTERED):
         case "digest":
-            raise OperationRejected("This message could not be read, so nothing of it was kept.")
+            raise OperationRejected(f"This message could not be read, so nothing of it was kept. {INSTEAD}")
         case "scrubbed":
             raise OperationRejected(
-                "Something secret was taken out of this message: it is not what was sent."
+                f"Something secret was taken out of this message: it is not what was sent. {INSTEAD}"
             )
-    way = dead_letters.way_back(Topology(conf.prefix), letter.queue, letter.type)
+    topology = Topology(conf.prefix)
+    way = dead_letters.way_back(topology, letter.queue, letter.type)
     if way is None:
-        raise OperationRejected("Where this message came from is not known.")
-    exchange, routing_key = way
+        raise OperationRejected(f"Where this message came from is not known. {INSTEAD}")
+    if fault := _fault_of_sender(letter, topology):
+        raise OperationRejected(f"{fault} {INSTEAD}")
+    return way
+
+
+def _write_anew(letter: DeadLetter, exchange: str, routing_key: str) -> None:
     now = timezone.now()
     OutboxMessage.objects.create(
         message_id=letter.message_id,
@@ -76,3 +117,33 @@ def _write_anew(letter: DeadLetter) -> None:
         created_at=now,
         available_at=now,
     )
+
+
+def _fault_of_sender(letter: DeadLetter, topology: Topology) -> str:
+    """Return why the message must not be sent in the gateway's name; empty if it may be.
+
+    The relay publishes it, whom everybody believes. So it must have come from somebody who may say it.
+    """
+    table = registered()
+    if table is None:
+        return ""
+    if not letter.sender_user:
+        return (
+            "Nothing proves who sent this message: it came without a broker user, or was kept before each "
+            "program had one. The gateway would send it in its own name, so it is not sent again."
+        )
+    sender = table.of_user(topology, letter.sender_user)
+    if sender is not None and sender.relays:
+        return (
+            f"{letter.sender_user} says only what was written down, and of this message nothing written is "
+            "left: it is not sent again."
+        )
+    envelope = Envelope(
+        type=letter.type,
+        body=b"",
+        message_id=letter.message_id,
+        reply_to=letter.reply_to,
+        user_id=letter.sender_user,
+    )
+    fault = table.fault_of(topology, letter.queue, envelope)
+    return f"This message was not its sender's to send: {fault}." if fault else ""

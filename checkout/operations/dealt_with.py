@@ -1,4 +1,4 @@
-"""Say of what waits for a person that it has been dealt with, so that it waits no longer."""
+"""Mark dead letters and notifications as dealt with, so that they no longer wait for a person."""
 
 from django.db import transaction
 from django.utils import timezone

@@ -17,8 +17,8 @@ from checkout.errors import (
     OperationRejected,
     PaymentNotFound,
 )
-from checkout.messaging.outbox import enqueue
-from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment
+from checkout.models import Attempt, Fact, Operation, Payment
+from checkout.models.messages import send_to_checkout
 from checkout.models.sums import Sums, sums_of
 from checkout.money import Money
 from checkout.scrubbing import scrub_note
@@ -36,6 +36,7 @@ _STATES = frozenset(
         PaymentState.VOID_PENDING,
         PaymentState.PARTIALLY_REFUNDED,
         PaymentState.REFUNDED,
+        PaymentState.CHARGED_BACK,
     }
 )
 _CLOCK = "clock"
@@ -44,7 +45,7 @@ LONGEST_KEY = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationView:
-    """What may be known of a capture, void or refund. ``kind`` and ``state`` as in ``models.Operation``."""
+    """All that may be known of an operation. ``kind`` and ``state`` as in ``models.Operation``."""
 
     reference: str
     payment: str
@@ -58,10 +59,12 @@ class OperationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Available:
-    """What is authorised, what has been captured, and what may be asked for now."""
+    """The sums that are authorised, captured, refunded and charged back, and what may be asked for now."""
 
     authorised: Money
     captured: Money
+    refunded: Money
+    charged_back: Money
     capturable: Money
     refundable: Money
     can_be_voided: bool
@@ -92,19 +95,21 @@ def request_void(reference: str, *, idempotency_key: str = "", by: str, reason: 
 
 
 def operations_of(reference: str) -> list[OperationView]:
-    """Return a payment's captures, voids and refunds, oldest first; raises ``PaymentNotFound``."""
+    """Return a payment's operations, oldest first; raises ``PaymentNotFound``."""
     payment = _payment(reference)
-    return [_view(operation, payment) for operation in payment.operations.order_by("pk")]
+    return [view_of(operation, payment) for operation in payment.operations.order_by("pk")]
 
 
 def available(reference: str) -> Available:
     """Return what may be asked for now; raises ``PaymentNotFound``. It may be less a moment later."""
     payment = _payment(reference)
     attempt, sums = _authorised_attempt(payment), sums_of(payment)
-    may_act = attempt is not None and payment.state in _STATES
+    may_act = attempt is not None and _may_act(payment, sums)
     return Available(
         authorised=_money(payment, payment.amount_minor if attempt else 0),
         captured=_money(payment, sums.captured),
+        refunded=_money(payment, sums.refunded),
+        charged_back=_money(payment, sums.charged_back),
         capturable=_money(payment, sums.left_to_capture if may_act else 0),
         refundable=_money(payment, sums.left_to_refund if may_act else 0),
         can_be_voided=(may_act or _is_stuck(payment, sums)) and sums.can_be_voided,
@@ -125,7 +130,8 @@ def _request(
         if known is not None:
             return _repeated(known, payment, kind, amount)
     attempt = _authorised_attempt(payment)
-    may_act = payment.state in _STATES or (kind == Kind.VOID and _is_stuck(payment, sums_of(payment)))
+    sums = sums_of(payment)
+    may_act = _may_act(payment, sums) or (kind == Kind.VOID and _is_stuck(payment, sums))
     if attempt is None or not may_act:
         raise IllegalTransition(f"A payment that is {payment.state} has nothing to {kind}.")
     reason = scrub_note(reason)
@@ -133,7 +139,7 @@ def _request(
         payment=payment,
         attempt=attempt,
         kind=kind,
-        amount_minor=_checked_amount(payment, kind, amount).minor,
+        amount_minor=_checked_amount(payment, sums, kind, amount).minor,
         currency=payment.currency,
         idempotency_key=idempotency_key,
         requested_by=by[:150],
@@ -147,19 +153,11 @@ def _request(
         data={"by": by, "reason": reason, "amount": str(operation.amount), "reference": operation.reference},
     )
     body = commands.StartOperation(payment=payment.reference, operation=operation.reference)
-    enqueue(
-        OutboxMessage,
-        "checkout",
-        "checkout.start_operation",
-        body,
-        subject=payment.reference,
-        delay_seconds=0,
-    )
-    return _view(operation, payment)
+    send_to_checkout("checkout.start_operation", body, payment.reference)
+    return view_of(operation, payment)
 
 
-def _checked_amount(payment: Payment, kind: str, amount: Money | None) -> Money:
-    sums = sums_of(payment)
+def _checked_amount(payment: Payment, sums: Sums, kind: str, amount: Money | None) -> Money:
     if kind == Kind.VOID:
         if not sums.can_be_voided:
             raise IllegalTransition("Only an authorisation without captures can be voided.")
@@ -181,8 +179,17 @@ def _checked_amount(payment: Payment, kind: str, amount: Money | None) -> Money:
     return wanted
 
 
+def _may_act(payment: Payment, sums: Sums) -> bool:
+    """Return whether the payment's money is where its operations say.
+
+    A payment that an earlier release called charged back has no operation that says how much is gone.
+    """
+    is_booked = payment.state != PaymentState.CHARGED_BACK or sums.charged_back > 0
+    return payment.state in _STATES and is_booked
+
+
 def _is_stuck(payment: Payment, sums: Sums) -> bool:
-    """Whether an automatic capture was refused, and what is held could not be released so far."""
+    """Return True if an automatic capture was refused, and what is held could not be released so far."""
     return payment.state == PaymentState.CONFIRMING and sums.total(Kind.CAPTURE, Operation.State.REFUSED) > 0
 
 
@@ -194,7 +201,7 @@ def _repeated(known: Operation, payment: Payment, kind: str, amount: Money | Non
     is_same = known.kind == kind and (amount is None or amount == known.amount)
     if not is_same:
         raise DuplicateRequest(f"This key was used for a {known.kind} of {known.amount}.")
-    return _view(known, payment)
+    return view_of(known, payment)
 
 
 def _payment(reference: str) -> Payment:
@@ -212,7 +219,8 @@ def _money(payment: Payment, minor: int) -> Money:
     return Money(minor, payment.currency)
 
 
-def _view(operation: Operation, payment: Payment) -> OperationView:
+def view_of(operation: Operation, payment: Payment) -> OperationView:
+    """Return what may be known of ``operation``, which belongs to ``payment``."""
     return OperationView(
         reference=operation.reference,
         payment=payment.reference,

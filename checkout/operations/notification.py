@@ -4,64 +4,162 @@ import hashlib
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 
+import structlog
 from django.db import transaction
-from django.db.models import F
 
 from checkout import commands
-from checkout.errors import ProviderAccountNotFound, ProviderMisconfigured, SenderNotAllowed
+from checkout.errors import (
+    NotificationFormatNotSupported,
+    NotificationRejected,
+    ProviderAccountNotFound,
+    ProviderMisconfigured,
+    SenderNotAllowed,
+)
 from checkout.messaging.outbox import AbstractOutboxMessage, enqueue
 from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
-from checkout.providers.base import Acknowledgement
+from checkout.providers.base import Acknowledgement, Notification, Provider
 from checkout.providers.registry import get_provider
+from checkout.scrubbing import REASON_LENGTH, scrub_text
 from checkout.statements import Compiled, insert_unless_known
 
 # Option of a provider account: a list of networks ("192.0.2.0/24") that notifications may come from.
 NETWORKS = "notification_networks"
+# The largest body that is read. Of a larger one an excerpt is kept.
+MAX_BYTES = 65_536
+EXCERPT = ProviderNotification.EXCERPT
+
+State = ProviderNotification.State
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What its provider is answered, and the command to apply it, owed: None when it was known already."""
+    """The answer to the provider, and the command to apply the notification.
+
+    ``owed`` is None if the notification was known already or cannot be read.
+    """
 
     acknowledgement: Acknowledgement
     owed: AbstractOutboxMessage | None
 
 
-def record_notification(account_code: str, body: bytes, *, sender: str = "") -> Recorded:
-    """Store a notification. The same body counts once.
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A body as far as it can be read: the statements in it, or why it cannot be read."""
 
-    The caller publishes the command; if he does not come to it, the relay does after the grace period.
+    statements: list[Notification] | None = None
+    fault: str = ""
+    refusal: NotificationFormatNotSupported | None = None
 
+    @property
+    def payment_reference(self) -> str:
+        return self.statements[0].order_code.rpartition("-")[0] if self.statements else ""
+
+
+def record_notification(
+    account_code: str, body: bytes, *, is_proven: bool = False, sender: str = ""
+) -> Recorded:
+    """Store a notification. The same body counts once, and as proven as soon as it is proven once.
+
+    The caller publishes the command; if the caller fails to, the relay does so after the grace period. A
+    body that cannot be read is stored for staff and acknowledged, as the provider would hold back everything
+    that comes after it.
+
+    ``is_proven`` says that it came over a channel that only the provider can use (see ``providers.proof``).
     ``sender`` is the IP address that it came from. Raises ``ProviderAccountNotFound``, ``SenderNotAllowed``
-    for an address outside the account's networks, and ``NotificationRejected`` for a body that cannot be
-    read: nothing is stored then, and the provider will send it again.
+    for an address outside the account's networks, and ``NotificationFormatNotSupported`` once a body of that
+    kind is stored that nothing proves.
     """
     account = _ACCOUNT.first(account_code)
     if account is None:
         raise ProviderAccountNotFound("There is no such provider account.")
     _check_sender(account, sender)
     provider = get_provider(account.opened())
-    parsed = provider.parse_notification(body)
+    reading = _read(provider, body)
     row = ProviderNotification(
-        account=account, digest=hashlib.sha256(body).hexdigest(), body=provider.scrub(body)
+        account=account,
+        digest=hashlib.sha256(body).hexdigest(),
+        body=_kept(provider, body, is_whole=is_proven or reading.statements is not None),
+        is_proven=is_proven,
+        state=State.RECEIVED if reading.statements is not None else State.UNREADABLE,
+        reason=scrub_text(reading.fault)[:REASON_LENGTH],
     )
-    owed = None
     with transaction.atomic():
-        if insert_unless_known(row):
-            owed = enqueue(
-                OutboxMessage,
-                "payments",
-                "payments.apply_notification",
-                commands.ApplyNotification(notification=row.pk),
-                subject=parsed[0].order_code.rpartition("-")[0] if parsed else "",
-            )
-        else:
-            known = ProviderNotification.objects.filter(account=account, digest=row.digest)
-            known.update(copies=F("copies") + 1)
+        is_news = insert_unless_known(row) or _is_news_of_known(row)
+        owed = _owe(row, reading) if is_news and row.state == State.RECEIVED else None
+    if row.state == State.UNREADABLE and is_news:
+        # Anybody can send what nothing proves, so it is not worth an alarm.
+        report = log.error if is_proven else log.warning
+        report(
+            "notification needs attention",
+            notification=row.pk,
+            account=account.code,
+            state=row.state,
+            reason=row.reason,
+        )
+    if reading.refusal is not None and not is_proven:
+        # What the provider itself sent is acknowledged like everything else, or it would block what follows.
+        raise reading.refusal
     return Recorded(provider.acknowledgement(), owed)
 
 
 _ACCOUNT = Compiled(lambda code: ProviderAccount.objects.filter(code=code))
+
+
+def _read(provider: Provider, body: bytes) -> _Reading:
+    if len(body) > MAX_BYTES:
+        return _Reading(fault=f"has {len(body)} bytes: at most {MAX_BYTES} are read")
+    try:
+        return _Reading(provider.parse_notification(body))
+    except NotificationFormatNotSupported as error:
+        return _Reading(fault=str(error), refusal=error)
+    except NotificationRejected as error:
+        return _Reading(fault=str(error))
+    except Exception as error:
+        log.exception("parser of notifications failed", account=provider.account.code)
+        return _Reading(fault=f"the parser failed: {type(error).__name__}")
+
+
+def _kept(provider: Provider, body: bytes, *, is_whole: bool) -> str:
+    """Return what is stored of a body: all that can be read of it, or an excerpt."""
+    # PostgreSQL stores no NUL.
+    text = provider.scrub(body if len(body) <= MAX_BYTES else body[:EXCERPT]).replace("\0", "\ufffd")
+    return text if is_whole else text[:EXCERPT]
+
+
+def _is_news_of_known(row: ProviderNotification) -> bool:
+    """Count another copy of a stored body; return True if this copy is to be applied nevertheless.
+
+    That is so if only this copy proves who sent it, or if it can be read by now. The stored row then starts
+    anew.
+    """
+    known = ProviderNotification.objects.select_for_update().get(account=row.account, digest=row.digest)
+    row.pk = known.pk
+    known.copies += 1
+    is_readable_now = known.state == State.UNREADABLE and row.state == State.RECEIVED
+    is_news = row.is_proven and (is_readable_now or not known.is_proven)
+    if is_news:
+        known.is_proven = True
+        # While it was a hint, perhaps only an excerpt was kept.
+        known.body = row.body
+        known.state = row.state
+        known.reason = row.reason
+        known.tries, known.next_try_at, known.applied_at = 0, None, None
+        known.dealt_with_at, known.dealt_with_by, known.dealt_with_note = None, "", ""
+    # Providers repeat themselves often: another copy need not write the body again.
+    known.save(update_fields=None if is_news else ["copies"])
+    return is_news
+
+
+def _owe(row: ProviderNotification, reading: _Reading) -> AbstractOutboxMessage:
+    return enqueue(
+        OutboxMessage,
+        "payments",
+        "payments.apply_notification",
+        commands.ApplyNotification(notification=row.pk),
+        subject=reading.payment_reference,
+    )
 
 
 def _check_sender(account: ProviderAccount, sender: str) -> None:

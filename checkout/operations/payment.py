@@ -1,21 +1,20 @@
-"""Create a payment, show it, pay it."""
+"""Show a payment, pay it."""
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
-from urllib.parse import urlsplit
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from checkout import commands
 from checkout.commands import Body
-from checkout.errors import DuplicateRequest, IllegalTransition, OperationRejected, PaymentNotFound
+from checkout.conf import conf
+from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound, TooManyAttempts
 from checkout.messaging.outbox import enqueue
-from checkout.models import Attempt, Fact, Merchant, OutboxMessage, Payment, ProviderAccount
+from checkout.models import Attempt, Fact, OutboxMessage, Payment, ProviderAccount
 from checkout.models.locking import locked_payment
 from checkout.money import Money
+from checkout.operations.card_testing import require_few_declines, require_proofs, requires_captcha
 from checkout.providers.base import Browser, BrowserForm, CardEncryption
 from checkout.providers.registry import get_provider
 from checkout.statements import Compiled, insert
@@ -42,7 +41,10 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
-    """What pages may know of a payment."""
+    """All that pages may know of a payment. ``has_receipt``: the shopper gets one by e-mail.
+
+    ``attempts_left`` is the number of times that it may still be tried.
+    """
 
     reference: str
     state: PaymentState
@@ -55,65 +57,23 @@ class PaymentView:
     captures_automatically: bool
     created_at: datetime
     updated_at: datetime
+    attempts_left: int
+    has_receipt: bool = False
     card: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutPage:
-    """What the page with the card form needs. ``attempt_number`` comes back with the form."""
+    """Data of the page with the card form. ``attempt_number`` comes back with the form.
+
+    If ``requires_captcha`` is true, a CAPTCHA must be solved before the form is shown.
+    """
 
     payment: PaymentView
     attempt_number: int
+    requires_captcha: bool
     card_encryption: CardEncryption
     device_data: BrowserForm
-
-
-def create_payment(
-    merchant: Merchant,
-    *,
-    order_reference: str,
-    amount: Money,
-    lines: Sequence[dict[str, Any]] = (),
-    description: str,
-    shopper_email: str = "",
-    return_url: str = "",
-    captures_automatically: bool = True,
-) -> Payment:
-    """Create the payment of an order, or return the one that there is.
-
-    Raises ``OperationRejected`` for an amount that is not positive or a return URL that the merchant has not
-    allowed, ``DuplicateRequest`` when the order has a payment with another amount.
-    """
-    if amount.minor <= 0:
-        raise OperationRejected("An amount to pay is more than nothing.")
-    if return_url and _origin(return_url) not in merchant.return_origins:
-        raise OperationRejected("The return URL's origin is not one that this merchant has registered.")
-    wanted: dict[str, Any] = {
-        "amount_minor": amount.minor,
-        "currency": amount.currency,
-        "captures_automatically": captures_automatically,
-    }
-    try:
-        with transaction.atomic():
-            payment = Payment(
-                merchant=merchant,
-                order_reference=order_reference,
-                lines=list(lines),
-                description=description,
-                shopper_email=shopper_email,
-                return_url=return_url,
-                **wanted,
-            )
-            insert(payment)
-            insert(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
-            return payment
-    except IntegrityError:
-        known = Payment.objects.filter(merchant=merchant, order_reference=order_reference).first()
-        if known is None:
-            raise
-        if any(getattr(known, name) != value for name, value in wanted.items()):
-            raise DuplicateRequest("This order already has a payment, with another amount.") from None
-        return known
 
 
 def payment_view(reference: str) -> PaymentView:
@@ -133,7 +93,11 @@ _PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant")
 _LATEST_ATTEMPT = Compiled(
     lambda payment: Attempt.objects.filter(payment_id=payment).only("number", "card").order_by("-number")[:1]
 )
-_ACCOUNTS = Compiled(lambda merchant: ProviderAccount.objects.filter(merchant_id=merchant).order_by("pk"))
+_ACCOUNTS = Compiled(
+    lambda merchant: (
+        ProviderAccount.objects.select_related("merchant").filter(merchant_id=merchant).order_by("pk")
+    )
+)
 
 
 def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
@@ -149,17 +113,27 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         captures_automatically=payment.captures_automatically,
         created_at=payment.created_at,
         updated_at=payment.updated_at,
+        attempts_left=max(0, conf.max_attempts - _number(attempt)),
+        has_receipt=bool(payment.shopper_email),
         card=attempt.card if attempt else {},
     )
 
 
-def checkout_page(reference: str) -> CheckoutPage:
-    """Return what the card form needs; raises ``PaymentNotFound`` and ``ProviderMisconfigured``."""
+def checkout_page(reference: str, *, address: str = "") -> CheckoutPage:
+    """Return what the card form needs, for a shopper at ``address``.
+
+    Raises ``PaymentNotFound`` and ``ProviderMisconfigured``; and ``TooManyAttempts``, so that nobody fills in
+    a form that will be refused.
+    """
     payment, attempt = _payment_and_attempt(reference)
+    view = _view(payment, attempt)
+    if view.state.may_be_paid and view.attempts_left:
+        require_few_declines(payment, address)
     provider = get_provider(_account_for(payment).opened())
     return CheckoutPage(
-        payment=_view(payment, attempt),
+        payment=view,
         attempt_number=_number(attempt) + 1,
+        requires_captcha=requires_captcha(payment.merchant),
         card_encryption=provider.card_encryption(),
         device_data=provider.device_data_form(),
     )
@@ -167,11 +141,20 @@ def checkout_page(reference: str) -> CheckoutPage:
 
 @transaction.atomic
 def submit_payment(
-    reference: str, *, attempt_number: int, browser: Browser, device_data_reference: str
+    reference: str,
+    *,
+    attempt_number: int,
+    browser: Browser,
+    device_data_reference: str,
+    has_solved: bool = False,
+    has_waited: bool = False,
 ) -> Pending:
     """Start a new attempt, or join the one that the same form has started before.
 
-    Raises ``PaymentNotFound``, and ``IllegalTransition`` when the payment can no longer be paid.
+    ``has_solved``: the shopper has solved the CAPTCHA for this attempt; ``has_waited``: has had to wait.
+
+    Raises ``PaymentNotFound``; ``IllegalTransition`` when the payment can no longer be paid; and, before
+    anything is written, ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
     """
     payment = locked_payment(reference)
     if payment is None:
@@ -182,20 +165,28 @@ def submit_payment(
         if attempts == 0:
             raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")
         return wait_for(payment.reference)
+    if attempts >= conf.max_attempts:
+        raise TooManyAttempts(f"This payment was tried {attempts} times.")
+    require_few_declines(payment, browser.ip_address)
+    account = _account_for(payment)
+    merchant = account.merchant
+    require_proofs(merchant, browser.ip_address, has_waited=has_waited, has_solved=has_solved)
     attempt = Attempt(
         payment=payment,
         number=attempts + 1,
-        provider_account=_account_for(payment),
+        provider_account=account,
         # Unique, and short enough for every provider (Worldpay: fewer than 50 characters with 3DS Flex).
         order_code=f"{payment.reference}-{attempts + 1}",
         session_id=secrets.token_hex(16),
         browser=asdict(browser),
         device_data_reference=device_data_reference,
+        demands_challenge=merchant.is_under_attack,
     )
     insert(attempt)
     payment.refusal_reason = ""
     payment.apply("submitted", Actor.SHOPPER)
-    insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted"))
+    data = {"demands_challenge": True} if attempt.demands_challenge else {}
+    insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data))
     body = commands.SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
     return enqueued(payment.reference, "checkout.submit_payment", body, delay_seconds=CARD_GRACE_SECONDS)
 
@@ -222,8 +213,3 @@ def _account_for(payment: Payment) -> ProviderAccount:
     if account is None:
         raise OperationRejected("The merchant has no account with a payment provider.")
     return account
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"

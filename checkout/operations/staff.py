@@ -1,12 +1,11 @@
-"""What only staff do: cancel what nobody has paid, settle what is conflicted, let a parked saga go on."""
+"""Actions for staff only: cancel an unpaid payment, review a conflicted payment, resume a parked saga."""
 
 from django.db import transaction
 
 from checkout import commands
-from checkout.commands import Body
 from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
-from checkout.messaging.outbox import enqueue
-from checkout.models import Fact, OutboxMessage, Payment, Saga
+from checkout.models import Fact, Payment, Saga
+from checkout.models.messages import send_to_checkout
 from checkout.scrubbing import scrub_note
 from checkout.states import Actor, PaymentState
 
@@ -22,7 +21,7 @@ def cancel_payment(reference: str, *, by: str) -> None:
         raise PaymentNotFound("There is no such payment.")
     payment.apply("cancelled", Actor.STAFF)
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="cancelled", data={"by": by})
-    _enqueue(
+    send_to_checkout(
         "checkout.announce_payment", commands.AnnouncePayment(payment=payment.reference), payment.reference
     )
 
@@ -44,7 +43,9 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
         raise OperationRejected("The provider is just being asked.")
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)
-    _enqueue("checkout.review_payment", commands.ReviewPayment(payment=payment.reference), payment.reference)
+    send_to_checkout(
+        "checkout.review_payment", commands.ReviewPayment(payment=payment.reference), payment.reference
+    )
 
 
 @transaction.atomic
@@ -64,8 +65,4 @@ def resume_saga(saga_pk: int, *, by: str) -> None:
         data={"by": by, "saga": saga.kind, "step": saga.step},
     )
     body = commands.ResumeSaga(saga=saga.pk, version=saga.version)
-    _enqueue("checkout.resume_saga", body, saga.payment.reference)
-
-
-def _enqueue(type: str, body: Body, reference: str) -> None:
-    enqueue(OutboxMessage, "checkout", type, body, subject=reference, delay_seconds=0)
+    send_to_checkout("checkout.resume_saga", body, saga.payment.reference)

@@ -1,4 +1,4 @@
-"""How a page hears of its payment: the group that is told, and tokens that let it in without a session."""
+"""News of a payment for open pages: the group that receives it, and tokens for pages without a session."""
 
 from django.core import signing
 

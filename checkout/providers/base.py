@@ -16,7 +16,7 @@ from checkout.money import Money
 
 
 class Verb(StrEnum):
-    """What a provider can be asked to do."""
+    """A kind of request to a provider."""
 
     AUTHORISE = "authorise"
     COMPLETE_CHALLENGE = "complete_challenge"
@@ -28,11 +28,11 @@ class Verb(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What the provider said, including that nothing certain is known.
+    """The provider's answer to a request; ``UNKNOWN`` if nothing certain is known.
 
     ``NOT_SENT``: the provider has no record of the order. Right after sending, and while a shopper is in a
-    challenge, that is not final: it only is once the request is older than its time-out.
-    An inquiry answers ``APPROVED`` for an order that was authorised, whatever came after; ``kind`` says what.
+    challenge, that is not final: it only is once the request is older than its time-out. An inquiry answers
+    ``APPROVED`` for an order that was authorised, whatever happened to it later; ``kind`` says what.
     """
 
     APPROVED = "approved"
@@ -45,13 +45,14 @@ class Outcome(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What a provider's event means, in our words."""
+    """The meaning of a provider's event, in our words."""
 
     AUTHORISED = "authorised"
     REFUSED = "refused"
     CANCELLED = "cancelled"
     CAPTURED = "captured"
     SETTLED = "settled"
+    REFUND_SENT = "refund_sent"
     REFUNDED = "refunded"
     REFUND_FAILED = "refund_failed"
     EXPIRED = "expired"
@@ -62,7 +63,7 @@ class EventKind(StrEnum):
 
 
 class RefusalReason(StrEnum):
-    """Why a payment was refused, in our words; adapters map their codes onto these."""
+    """The reason why a payment was refused, in our words. Adapters map their codes to these."""
 
     REFUSED_BY_ISSUER = "refused_by_issuer"
     INSUFFICIENT_FUNDS = "insufficient_funds"
@@ -95,9 +96,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Browser:
-    """What the shopper's browser tells of itself (EMV 3DS 2, section 3.2 of the browser flow).
+    """The details that the shopper's browser reports (EMV 3DS 2, section 3.2 of the browser flow).
 
-    Screen sizes in CSS pixels, ``time_zone`` in minutes between UTC and local time as JavaScript gives it.
+    Screen sizes are in CSS pixels. ``time_zone`` is in minutes between UTC and local time, as in JavaScript.
     """
 
     accept_header: str
@@ -114,7 +115,10 @@ class Browser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorisation:
-    """Everything an authorisation needs. ``sealed_card`` only the provider can open."""
+    """Everything an authorisation needs. ``sealed_card`` only the provider can open.
+
+    ``demands_challenge``: the issuer shall challenge the shopper, whatever the account prefers.
+    """
 
     order_code: str
     session_id: str
@@ -128,6 +132,7 @@ class Authorisation:
     device_data_reference: str = ""
     challenge_window: str = "390x400"
     settle_automatically: bool = False
+    demands_challenge: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +167,9 @@ class Modification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """What the shopper's browser needs for the challenge, and what the second message must echo.
+    """The data that starts the challenge in the shopper's browser, or that the second message must echo.
 
-    ``version`` is that of 3-D Secure, ``"1"`` for the old shape, whose payload is a ``PaReq``.
+    ``version`` is the version of 3-D Secure: ``"1"`` for the old shape, whose payload is a ``PaReq``.
     """
 
     version: str
@@ -185,7 +190,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreeDSecure:
-    """How the authentication ended, as far as the provider tells."""
+    """The result of the authentication, as far as the provider tells it."""
 
     result: str = ""
     version: str = ""
@@ -195,7 +200,7 @@ class ThreeDSecure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardChecks:
-    """What the issuer made of security code and address, in the provider's words."""
+    """The results of the issuer's checks of security code and address, in the provider's words."""
 
     security_code: str = ""
     address: str = ""
@@ -212,15 +217,29 @@ class CardSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """What the provider's books have of one order, all in the order's currency.
+    """The sums in the provider's books for one order, all in the order's currency.
 
-    ``authorised`` is what was, less what a void or its expiry gave back; ``captured`` and ``refunded`` are
-    what was booked, not what was merely asked for.
+    ``authorised`` is the authorised sum, less the part that a void or the authorisation's expiry released.
+    ``captured`` and ``refunded`` are sums that were booked, not those that were only asked for.
+    ``charged_back`` is the sum that issuers took back, less the part that they returned; None if the provider
+    does not tell it. If a provider tells no sums, there is no position: nothing here is inferred from the
+    name of an event.
     """
 
     authorised: Money
     captured: Money
     refunded: Money
+    charged_back: Money | None = None
+
+    def refunds_beside(self, charged_back: int) -> tuple[int, ...]:
+        """Return the sums of refunds, in minor units, that this may mean, the plainest first.
+
+        ``charged_back`` is what issuers took by our own books. A provider that does not tell charge-backs may
+        count them among what it has given back, or not at all.
+        """
+        if self.charged_back is not None or not charged_back:
+            return (self.refunded.minor,)
+        return (self.refunded.minor, self.refunded.minor - charged_back)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +249,8 @@ class ProviderResult:
     ``event`` is the provider's own word, kept even when we do not know it, and ``kind`` what it means.
     ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be given back with
     the next message of the same order. ``position`` is what an inquiry tells of the order's money; None when
-    it does not say enough. ``transcript`` is scrubbed.
+    it does not say enough. ``references`` are those of our operations that the answer names as booked by the
+    last event, if it names any. ``transcript`` is scrubbed.
     """
 
     outcome: Outcome
@@ -245,6 +265,7 @@ class ProviderResult:
     checks: CardChecks | None = None
     position: Position | None = None
     reference: str = ""
+    references: tuple[str, ...] = ()
     session_state: str = field(default="", repr=False)
     transcript: str = field(default="", repr=False)
 
@@ -253,8 +274,10 @@ class ProviderResult:
 class Notification:
     """One statement of the provider about one order. ``kind`` is ours, ``event`` the provider's word.
 
-    ``amount`` is that of this event. ``reference`` is our operation's, where the provider knows it.
-    ``event_id`` is the same each time the provider repeats the statement.
+    ``amount`` is that of this event; None where the provider does not tell how much was moved. ``reference``
+    is our operation's, where the provider knows it. ``references`` are all that may be it, the likeliest
+    first: providers name several and do not agree on which is which. ``event_id`` is the same each time the
+    provider repeats the statement.
     """
 
     merchant_code: str
@@ -263,6 +286,7 @@ class Notification:
     event: str
     amount: Money | None = None
     reference: str = ""
+    references: tuple[str, ...] = ()
     event_id: str = ""
 
 
@@ -276,10 +300,15 @@ class BrowserForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardEncryption:
-    """Where the browser gets the script that seals the card, and the key to seal it with."""
+    """The address of the script that seals the card in the browser, and the key to seal it with.
+
+    A browser runs the script only if its content has the digest ``integrity`` (W3C Subresource Integrity). If
+    ``integrity`` is empty, the browser runs any script that comes from that address.
+    """
 
     script_url: str
     public_key: str
+    integrity: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +321,7 @@ class Acknowledgement:
 
 
 class Provider(Protocol):
-    """What every adapter offers. Construct it with an ``Account``."""
+    """The interface of every adapter, which is constructed with an ``Account``."""
 
     account: Account
 
@@ -310,13 +339,13 @@ class Provider(Protocol):
 
     @property
     def lists_orders(self) -> bool:
-        """Whether ``orders`` may be asked."""
+        """Return True if ``orders`` may be asked."""
         ...
 
     def orders(self, since: datetime, until: datetime) -> Sequence[ProviderResult]:
-        """What an inquiry would say of every order that was submitted from ``since`` to before ``until``.
+        """Return an inquiry's result for every order that was submitted from ``since`` to before ``until``.
 
-        Orders of which an inquiry would say ``NOT_SENT`` are left out.
+        Orders for which an inquiry would answer ``NOT_SENT`` are left out.
         """
         ...
 

@@ -9,6 +9,7 @@ Any other text is a card that cannot be opened.
 import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from checkout.errors import NotificationRejected, OutcomeUnknown, ProviderReplyInvalid, ProviderUnavailable
 from checkout.money import Money
@@ -29,7 +30,7 @@ from checkout.providers.base import (
     Refusal,
     RefusalReason,
 )
-from checkout.providers.memory_books import Order, OrderState, books_of
+from checkout.providers.memory_books import Movement, Order, OrderState, books_of
 from checkout.scrubbing import scrub_text
 
 _STATES = {
@@ -46,6 +47,7 @@ _OUTCOMES = {
     OrderState.AUTHORISED: Outcome.APPROVED,
     OrderState.REFUSED: Outcome.REFUSED,
     OrderState.CANCELLED: Outcome.REFUSED,
+    OrderState.EXPIRED: Outcome.REFUSED,
 }
 _CARD = CardSummary(brand="visa", last4="1111", expiry="12/2030")
 
@@ -74,37 +76,31 @@ class MemoryProvider:
         return self.books.once(request.idempotency_key, lambda: self._complete(request))
 
     def capture(self, request: Modification) -> ProviderResult:
-        def act(order: Order) -> bool:
-            if order.captured + request.amount > order.amount:
-                return False
-            order.captured += request.amount
-            return True
-
-        return self._modify(request, "captureReceived", act)
+        return self._move(request, "captureReceived", EventKind.CAPTURED)
 
     def void(self, request: Modification) -> ProviderResult:
         def act(order: Order) -> bool:
-            if order.captured.minor:
+            if order.asked_for(EventKind.CAPTURED).minor:
                 return False
             order.state = OrderState.CANCELLED
+            self.books.notify(self.account.merchant_code, order, request.amount, request.reference)
             return True
 
-        return self._modify(request, "cancelReceived", act)
+        if self._found(request.order_code) is None:
+            return _missing(request.order_code)
+        return self.books.every_time(lambda: self._modify(request, "cancelReceived", act))
 
     def refund(self, request: Modification) -> ProviderResult:
-        def act(order: Order) -> bool:
-            if order.refunded + request.amount > order.captured:
-                return False
-            order.refunded += request.amount
-            return True
-
-        return self._modify(request, "refundReceived", act)
+        return self._move(request, "refundReceived", EventKind.REFUNDED)
 
     def inquire(self, order_code: str) -> ProviderResult:
+        order = self._found(order_code)
+        return _missing(order_code) if order is None else self._told(order)
+
+    def _found(self, order_code: str) -> Order | None:
+        """Return the order, unless it is in its challenge: then a provider says that it has none."""
         order = self.books.orders.get(order_code)
-        if order is None or order.state == OrderState.CHALLENGED:
-            return ProviderResult(outcome=Outcome.NOT_SENT, order_code=order_code, event="MISSING")
-        return self._told(order)
+        return None if order is None or order.state == OrderState.CHALLENGED else order
 
     @property
     def lists_orders(self) -> bool:
@@ -142,7 +138,7 @@ class MemoryProvider:
                     order_code=str(told["order_code"]),
                     kind=EventKind(event.lower()) if event.lower() in set(EventKind) else EventKind.OTHER,
                     event=event,
-                    amount=Money(told["minor"], told["currency"]),
+                    amount=None if told["minor"] is None else Money(told["minor"], told["currency"]),
                     reference=str(told["reference"]),
                     event_id=str(told["number"]),
                 )
@@ -163,9 +159,10 @@ class MemoryProvider:
             order_code=request.order_code,
             session_id=request.session_id,
             amount=request.amount,
-            state=_STATES.get(wish, OrderState.REFUSED),
+            state=_state(wish, demands_challenge=request.demands_challenge),
             after_challenge=OrderState.REFUSED if wish == "challenge_refuse" else OrderState.AUTHORISED,
             reason=_refusal_reason(wish, reason),
+            manners=self.books.manners_for(request.order_code),
         )
         if request.settle_automatically:
             order.captured = order.amount
@@ -183,20 +180,25 @@ class MemoryProvider:
             self._notify_end(order)
         return self._told(order)
 
-    def _modify(self, request: Modification, event: str, act: Callable[[Order], bool]) -> ProviderResult:
-        def answer() -> ProviderResult:
-            order = self.books.orders.get(request.order_code)
-            if order is None or order.state != OrderState.AUTHORISED or not act(order):
-                refusal = Refusal(reason=RefusalReason.INVALID_REQUEST, description="Not in this state.")
-                return ProviderResult(
-                    outcome=Outcome.REFUSED, order_code=request.order_code, event="ERROR", refusal=refusal
-                )
-            self.books.notify(self.account.merchant_code, order, request.amount, request.reference)
-            return ProviderResult(
-                outcome=Outcome.PENDING, order_code=request.order_code, event=event, amount=request.amount
-            )
+    def _move(self, request: Modification, event: str, kind: EventKind) -> ProviderResult:
+        movement = Movement(kind, request.reference, request.amount)
 
-        return self.books.once(request.idempotency_key, answer)
+        def act(order: Order) -> bool:
+            return self.books.take(self.account.merchant_code, order, movement)
+
+        answer = partial(self._modify, request, event, act)
+        return self.books.once(request.idempotency_key, answer, of=request.order_code)
+
+    def _modify(self, request: Modification, event: str, act: Callable[[Order], bool]) -> ProviderResult:
+        order = self.books.orders.get(request.order_code)
+        if order is None or order.state != OrderState.AUTHORISED or not act(order):
+            refusal = Refusal(reason=RefusalReason.INVALID_REQUEST, description="Not in this state.")
+            return ProviderResult(
+                outcome=Outcome.REFUSED, order_code=request.order_code, event="ERROR", refusal=refusal
+            )
+        return ProviderResult(
+            outcome=Outcome.PENDING, order_code=request.order_code, event=event, amount=request.amount
+        )
 
     def _notify_end(self, order: Order) -> None:
         if order.kind != EventKind.OTHER:
@@ -208,7 +210,7 @@ class MemoryProvider:
         return ProviderResult(
             outcome=_OUTCOMES[order.state],
             order_code=order.order_code,
-            event=order.state.upper(),
+            event=_word(order),
             kind=order.kind,
             amount=None if is_challenge else order.amount,
             challenge=self._challenge(order) if is_challenge else None,
@@ -227,6 +229,18 @@ class MemoryProvider:
         )
 
 
+def _state(wish: str, *, demands_challenge: bool) -> OrderState:
+    """Return where an authorisation leads; a bank that is to challenge does so before it approves."""
+    state = _STATES.get(wish, OrderState.REFUSED)
+    return OrderState.CHALLENGED if demands_challenge and state == OrderState.AUTHORISED else state
+
+
+def _word(order: Order) -> str:
+    """Return the provider's word for the last event, which is none of ours while nothing has been decided."""
+    is_undecided = order.state in (OrderState.CHALLENGED, OrderState.PENDING)
+    return (order.state if is_undecided else order.kind).upper()
+
+
 def _session_state(order: Order) -> str:
     return f"books={order.order_code}"
 
@@ -237,3 +251,7 @@ def _refusal_reason(wish: str, reason: str) -> RefusalReason:
     if wish == "refuse":
         return RefusalReason(reason or RefusalReason.REFUSED_BY_ISSUER)
     return RefusalReason.CARD_INVALID
+
+
+def _missing(order_code: str) -> ProviderResult:
+    return ProviderResult(outcome=Outcome.NOT_SENT, order_code=order_code, event="MISSING")

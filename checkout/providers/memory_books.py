@@ -1,88 +1,88 @@
-"""What the in-memory provider's "bank" believes: orders, their money, and what it would notify."""
+"""The books of the in-memory provider: an account's orders, its answers so far, and its notifications."""
 
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
-
-from django.utils import timezone
 
 from checkout.money import Money
-from checkout.providers.base import EventKind, Position, ProviderResult, RefusalReason
+from checkout.providers.base import EventKind, ProviderResult
+from checkout.providers.memory_order import Manners, Movement, Order, OrderState
 
-
-class OrderState(StrEnum):
-    """Where an order's authorisation stands."""
-
-    CHALLENGED = "challenged"
-    PENDING = "pending"
-    AUTHORISED = "authorised"
-    REFUSED = "refused"
-    CANCELLED = "cancelled"
-
-
-@dataclass(slots=True)
-class Order:
-    """One order; ``after_challenge`` is where an answered challenge leads."""
-
-    order_code: str
-    session_id: str
-    amount: Money
-    state: OrderState
-    submitted_at: datetime = field(default_factory=timezone.now)
-    after_challenge: OrderState = OrderState.AUTHORISED
-    reason: RefusalReason | None = None
-    captured: Money = field(init=False)
-    refunded: Money = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.captured = self.refunded = Money(0, self.amount.currency)
-
-    @property
-    def kind(self) -> EventKind:
-        """The last thing that happened, as a provider would put it."""
-        if self.state == OrderState.AUTHORISED:
-            if self.refunded.minor:
-                return EventKind.REFUNDED
-            return EventKind.CAPTURED if self.captured.minor else EventKind.AUTHORISED
-        if self.state in (OrderState.REFUSED, OrderState.CANCELLED):
-            return EventKind(self.state.value)
-        return EventKind.OTHER
-
-    @property
-    def position(self) -> Position:
-        """What of the order's money is authorised, captured and refunded."""
-        minor = self.amount.minor if self.state == OrderState.AUTHORISED else 0
-        authorised = Money(minor, self.amount.currency)
-        return Position(authorised=authorised, captured=self.captured, refunded=self.refunded)
+__all__ = ["Books", "Manners", "Movement", "Order", "OrderState", "books_of", "forget_books"]
 
 
 class Books:
-    """All orders of one account, and the answers given so far by idempotency key."""
+    """All orders of one account, and the answers given so far by idempotency key.
+
+    ``manners_for`` chooses how the bank behaves to a new order, by its code.
+    """
+
+    manners_for: Callable[[str], Manners]
 
     def __init__(self) -> None:
+        self.manners_for = lambda order_code: Manners()
         self._lock = threading.Lock()
         self._answers: dict[str, ProviderResult] = {}
         self._notifications: list[bytes] = []
         self.orders: dict[str, Order] = {}
 
-    def once(self, key: str, act: Callable[[], ProviderResult]) -> ProviderResult:
-        """Return what ``act`` answered when ``key`` was first used; acts are never concurrent."""
+    def once(self, key: str, act: Callable[[], ProviderResult], *, of: str = "") -> ProviderResult:
+        """Return what ``act`` answered when ``key`` was first used; acts are never concurrent.
+
+        ``of`` is the code of the order that is acted upon: without deduplication, it is acted upon again.
+        """
         with self._lock:
-            if key not in self._answers:
+            order = self.orders.get(of)
+            if key not in self._answers or (order is not None and not order.manners.deduplicates):
                 self._answers[key] = act()
             return self._answers[key]
 
-    def notify(self, merchant_code: str, order: Order, amount: Money, reference: str = "") -> None:
-        """Put a notification of the order's last event in the post."""
+    def every_time(self, act: Callable[[], ProviderResult]) -> ProviderResult:
+        """Return what ``act`` answers now; acts are never concurrent."""
+        with self._lock:
+            return act()
+
+    def take(self, merchant_code: str, order: Order, movement: Movement) -> bool:
+        """Take a capture or refund, and book it unless the order's manners leave that to somebody else.
+
+        Return False for an amount that is checked and too much.
+        """
+        if not order.take(movement):
+            return False
+        if movement.kind == EventKind.REFUNDED:
+            self.notify(merchant_code, order, movement.amount, movement.reference, EventKind.REFUND_SENT)
+        if order.manners.books_at_once:
+            self.book(merchant_code, order, movement)
+        return True
+
+    def book(self, merchant_code: str, order: Order, movement: Movement) -> None:
+        """Book what was taken, and notify it."""
+        order.book(movement)
+        self.notify(merchant_code, order, movement.amount, movement.reference, movement.kind)
+
+    def notify(
+        self,
+        merchant_code: str,
+        order: Order,
+        amount: Money | None,
+        reference: str = "",
+        event: EventKind | None = None,
+    ) -> None:
+        """Put a notification of an event, or else of the order's last one, in the post if it is announced."""
+        event = event or order.kind
+        if event in order.manners.announces:
+            self.post(merchant_code, order, event, amount, reference)
+
+    def post(
+        self, merchant_code: str, order: Order, event: str, amount: Money | None, reference: str = ""
+    ) -> None:
+        """Put a notification in the post that says so."""
         text = {
             "merchant_code": merchant_code,
             "order_code": order.order_code,
-            "event": order.kind.upper(),
-            "minor": amount.minor,
-            "currency": amount.currency,
+            "event": event.upper(),
+            "minor": amount.minor if amount else None,
+            "currency": amount.currency if amount else "",
             "reference": reference,
             "number": len(self._notifications) + 1,
         }

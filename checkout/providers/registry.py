@@ -1,10 +1,11 @@
-"""Which adapter speaks to which provider. A new provider is one package and one line here."""
+"""The adapters, by provider. A new provider is one package and a line or two here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 
 from django.utils.module_loading import import_string
 
+from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured
 from checkout.providers.base import Account, Provider
 
@@ -12,15 +13,32 @@ ADAPTERS = {
     "memory": "checkout.providers.memory.MemoryProvider",
     "worldpay_wpg": "checkout.providers.worldpay_wpg.provider.WorldpayWpg",
 }
+AccountCheck = Callable[[str, Mapping[str, object]], Iterator[tuple[str, str]]]
+ACCOUNT_CHECKS = {"worldpay_wpg": "checkout.providers.worldpay_wpg.account.faults_of"}
+# Nobody pays there: whoever makes an account one of these gets everything for nothing.
+TRY_OUTS_ONLY = {"memory"}
+
+
+def available() -> list[str]:
+    """Return the providers that this installation may work with."""
+    return sorted(set(ADAPTERS) - (set() if conf.is_try_out else TRY_OUTS_ONLY))
+
+
+def faults_of(provider: str, endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with an account: the model's field, and a sentence for staff."""
+    if provider not in available():
+        yield "provider", f"There is no provider {provider}; known: {', '.join(available())}."
+    if provider in ACCOUNT_CHECKS:
+        check = cast("AccountCheck", import_string(ACCOUNT_CHECKS[provider]))
+        yield from check(endpoint, options)
 
 
 def get_provider(account: Account) -> Provider:
     """Return the adapter for ``account``; raises ``ProviderMisconfigured`` if there is none."""
-    try:
-        adapter = cast("Callable[[Account], Provider]", import_string(ADAPTERS[account.provider]))
-    except KeyError:
+    if account.provider not in available():
         raise ProviderMisconfigured(
             f"Account {account.code!r} names the unknown provider {account.provider!r}; "
-            f"known: {', '.join(sorted(ADAPTERS))}."
-        ) from None
+            f"known: {', '.join(available())}."
+        )
+    adapter = cast("Callable[[Account], Provider]", import_string(ADAPTERS[account.provider]))
     return adapter(account)

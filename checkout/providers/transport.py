@@ -4,6 +4,7 @@ Nothing is repeated and no redirect is followed: whatever may have reached a pro
 There is no cookie jar; a cookie goes out exactly as the caller set it.
 """
 
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -13,10 +14,13 @@ from typing import Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
 from checkout.conf import conf
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid, ProviderUnavailable
+from checkout.providers.addresses import fault_of_peer, require_allowed
 from checkout.providers.base import Verb
 
 CONNECT_SECONDS = 5.0
@@ -49,7 +53,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """What came back; ``set_cookies`` are the raw ``Set-Cookie`` headers in their order."""
+    """A provider's response; ``set_cookies`` are the raw ``Set-Cookie`` headers in their order."""
 
     status: int
     body: bytes = field(repr=False)
@@ -64,22 +68,66 @@ class Transport(Protocol):
 
         Raises ``ProviderUnavailable`` (certainly not sent: refused, no such host, no connection in time),
         ``OutcomeUnknown`` (no or broken answer, 5xx), ``ProviderReplyInvalid`` (too large),
-        ``ProviderMisconfigured`` (401, 403, certificate not trusted, impossible address).
+        ``ProviderMisconfigured`` (401, 403, certificate not trusted, address impossible or not allowed).
         """
         ...
 
 
+class _PlainConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _checked(self, super()._new_conn())
+
+
+class _TlsConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _checked(self, super()._new_conn())
+
+
+def _checked(connection: HTTPConnection, connected: socket.socket) -> socket.socket:
+    """Return the socket; raises ``ProviderMisconfigured``, with nothing sent, for a peer in private networks.
+
+    The address is that of the connection itself: a name that is looked up first and connected to later may
+    mean another machine by then.
+    """
+    try:
+        fault = fault_of_peer(connected.getpeername()[0])
+    except OSError as error:
+        connected.close()
+        raise NewConnectionError(connection, "The connection was lost at once.") from error
+    if fault:
+        connected.close()
+        raise ProviderMisconfigured(f"The host {connection.host} is not connected to: {fault}.")
+    return connected
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
 class HttpTransport:
-    """Shares connections between calls and threads; keeps nothing else."""
+    """Shares connections between calls and threads; keeps nothing else.
+
+    ``ca_file`` has the authorities that certificates must come from; empty for the public ones.
+    """
 
     def __init__(
-        self, *, connect_seconds: float = CONNECT_SECONDS, read_seconds: Mapping[Verb, float] = READ_SECONDS
+        self,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        read_seconds: Mapping[Verb, float] = READ_SECONDS,
+        ca_file: str = "",
     ) -> None:
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
+        self._authorities = ca_file or True
         # The adapter's own default is no retry, and without a Session around it there are no redirects,
         # no cookie jar and no proxies or credentials taken from the environment.
         self._adapter = HTTPAdapter(pool_maxsize=32, max_retries=0)
+        self._adapter.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -90,7 +138,10 @@ class HttpTransport:
         deadline = time.monotonic() + self._connect_seconds + seconds
         try:
             with self._adapter.send(
-                self._prepare(request), stream=True, timeout=(self._connect_seconds, seconds)
+                self._prepare(request),
+                stream=True,
+                timeout=(self._connect_seconds, seconds),
+                verify=self._authorities,
             ) as response:
                 body = self._read(
                     response, deadline, MAX_LIST_BYTES if verb == Verb.LIST else MAX_REPLY_BYTES
@@ -110,6 +161,7 @@ class HttpTransport:
 
     @staticmethod
     def _prepare(request: HttpRequest) -> requests.PreparedRequest:
+        require_allowed(request.url, "provider's endpoint")
         user, password = (text.encode() for text in request.credentials)
         try:
             return requests.Request(
@@ -167,4 +219,5 @@ def shared_transport() -> HttpTransport:
     return HttpTransport(
         connect_seconds=timeouts.get("connect", CONNECT_SECONDS),
         read_seconds={verb: timeouts.get(verb, seconds) for verb, seconds in READ_SECONDS.items()},
+        ca_file=conf.provider_ca_file,
     )

@@ -1,8 +1,9 @@
 """Compare our books with the providers', to the minor unit, and report every difference.
 
-Per attempt: authorised, captured and refunded by our operations; per payment: captured, refunded and in
-process by our ledger; and orders that only the provider has. Payments that are on their way are left for
-when they are at rest. Nothing is corrected: a difference is for people.
+Per attempt: authorised, captured, refunded and charged back by our operations; per payment: the same and in
+process by our ledger; and orders that only the provider has. While an operation waits for the provider's
+word, the sum that it may change is compared within bounds. What is just moving is left for when it is at
+rest. Nothing is corrected: a difference is for people.
 """
 
 from collections.abc import Callable

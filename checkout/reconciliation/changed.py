@@ -1,4 +1,4 @@
-"""Which payments may differ from the provider's books: those that changed, and those that differed before."""
+"""Payments that may differ from the provider's books: those that changed, and those that differed before."""
 
 from collections.abc import Iterator
 from datetime import datetime

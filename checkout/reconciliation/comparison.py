@@ -1,12 +1,12 @@
 """The comparison itself: two sets of books in, every sum that was compared out. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from checkout.models import Difference
 from checkout.money import Money
 from checkout.providers.base import Position, ProviderResult
-from checkout.reconciliation.our_books import OurBooks, Sums
+from checkout.reconciliation.our_books import AttemptSums, OurBooks, Range
 
 Kind = Difference.Kind
 
@@ -24,16 +24,17 @@ class Compared:
 
 
 def compare(ours: OurBooks, theirs: Mapping[str, Position | None]) -> list[Compared]:
-    """Compare to the minor unit. Orders whose position the provider does not tell are left out."""
+    """Compare to the minor unit, or with the bounds of what is still open.
+
+    Orders whose position the provider does not tell are left out. Our ledger is compared in any case: with
+    the provider's sums where all are told and certain, else with our operations.
+    """
     compared: list[Compared] = []
     for order_code, sums in ours.attempts.items():
         position = theirs[order_code]
         if position is not None:
             compared += _attempt(order_code, ours.currency, sums, position)
-    positions = [position for position in theirs.values() if position is not None]
-    are_all_told = ours.is_whole and len(positions) == len(ours.attempts)
-    if are_all_told and all(position.captured.currency == ours.currency for position in positions):
-        compared += _ledger(ours, positions)
+    compared += _ledger(ours, [theirs[order_code] for order_code in ours.attempts])
     return compared
 
 
@@ -50,27 +51,51 @@ def compare_stranger(told: ProviderResult, *, is_known: bool = False) -> Compare
     return Compared(told.order_code, Kind.ORDER, theirs.currency, 0, theirs.minor, agrees or is_known)
 
 
-def _attempt(order_code: str, currency: str, sums: Sums, position: Position) -> Iterator[Compared]:
+def _attempt(order_code: str, currency: str, sums: AttemptSums, position: Position) -> Iterator[Compared]:
     their_currency = position.authorised.currency
     is_same = their_currency == currency
-    yield Compared(
-        order_code, Kind.CURRENCY, their_currency, sums.authorised, position.authorised.minor, is_same
-    )
+    authorised = sums.authorised.nearest(position.authorised.minor)
+    yield Compared(order_code, Kind.CURRENCY, their_currency, authorised, position.authorised.minor, is_same)
     if is_same:
-        yield _sum(order_code, Kind.AUTHORISED, currency, sums.authorised, position.authorised.minor)
-        yield _sum(order_code, Kind.CAPTURED, currency, sums.captured, position.captured.minor)
-        yield _sum(order_code, Kind.REFUNDED, currency, sums.refunded, position.refunded.minor)
+        yield _within(order_code, Kind.AUTHORISED, currency, sums.authorised, position.authorised.minor)
+        yield _within(order_code, Kind.CAPTURED, currency, sums.captured, position.captured.minor)
+        yield _within(order_code, Kind.REFUNDED, currency, sums.refunded, _refunded(position, sums))
+        if position.charged_back is not None:
+            charged_back = position.charged_back.minor
+            yield _sum(order_code, Kind.CHARGED_BACK, currency, sums.charged_back, charged_back)
 
 
-def _ledger(ours: OurBooks, positions: list[Position]) -> Iterator[Compared]:
+def _ledger(ours: OurBooks, positions: Sequence[Position | None]) -> Iterator[Compared]:
     """The ledger knows payments, not attempts: what it says stands with the last one."""
     last = list(ours.attempts)[-1]
-    captured = sum(position.captured.minor for position in positions)
-    refunded = sum(position.refunded.minor for position in positions)
+    told = [each for each in positions if each is not None and each.captured.currency == ours.currency]
+    are_certain = all(_are_certain(sums) for sums in ours.attempts.values())
+    captured, refunded = ours.operations.captured, ours.operations.refunded
+    charged_back = ours.operations.charged_back
+    if ours.is_whole and are_certain and len(told) == len(positions):
+        captured = sum(each.captured.minor for each in told)
+        refunded = sum(_refunded(each, sums) for each, sums in zip(told, ours.attempts.values(), strict=True))
+        disputed = [each.charged_back.minor for each in told if each.charged_back is not None]
+        charged_back = sum(disputed) if len(disputed) == len(told) else charged_back
     yield _sum(last, Kind.LEDGER_CAPTURED, ours.currency, ours.ledger.captured, captured)
     yield _sum(last, Kind.LEDGER_REFUNDED, ours.currency, ours.ledger.refunded, refunded)
+    yield _sum(last, Kind.LEDGER_CHARGED_BACK, ours.currency, ours.ledger.charged_back, charged_back)
     if not ours.has_open_operations:
         yield _sum(last, Kind.LEDGER_IN_PROCESS, ours.currency, ours.ledger.in_process, 0)
+
+
+def _refunded(position: Position, ours: AttemptSums) -> int:
+    """Return the provider's sum of refunds as it agrees with ours, if it can."""
+    meant = position.refunds_beside(ours.charged_back)
+    return next((minor for minor in meant if ours.refunded.nearest(minor) == minor), meant[0])
+
+
+def _are_certain(sums: AttemptSums) -> bool:
+    return all(sum.least == sum.most for sum in (sums.captured, sums.refunded))
+
+
+def _within(order_code: str, kind: Difference.Kind, currency: str, ours: Range, theirs: int) -> Compared:
+    return _sum(order_code, kind, currency, ours.nearest(theirs), theirs)
 
 
 def _sum(order_code: str, kind: Difference.Kind, currency: str, ours: int, theirs: int) -> Compared:

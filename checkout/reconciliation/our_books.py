@@ -1,48 +1,62 @@
-"""What our books say of one payment: of each attempt by its operations, of the whole by the ledger."""
+"""Our books of one payment: of each attempt by its operations, of the whole by the ledger.
 
+Some sums are certain only within bounds: a capture or refund may wait for the provider's word for days. What
+waits cannot be told from our books, so every sum that it may change is a ``Range``.
+"""
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.models import Attempt, LedgerEntry, Operation, Payment, ProviderAccount, Saga
-from checkout.services.ledger import CAPTURED, IN_PROCESS
+from checkout.models import Attempt, Operation, Payment, ProviderAccount, Saga
+from checkout.models.sums import OPEN, Sums, added_up
+from checkout.reconciliation.ledger_sums import LedgerSums, ledger_sums
+from checkout.reconciliation.waiting import is_at_rest, waiting_operations
+from checkout.services.payments.known import known_of
 from checkout.statements import Compiled
 from checkout.states import UNDECIDED, AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
-OPEN = (State.REQUESTED, State.PENDING, State.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """In minor units. ``authorised`` is without what a void or an expiry gave back."""
+class Range:
+    """A sum in minor units that is certain between two bounds, which are mostly the same."""
 
-    authorised: int
-    captured: int
-    refunded: int
+    least: int
+    most: int
+
+    def nearest(self, minor: int) -> int:
+        """Return the sum within the bounds that is nearest to ``minor``."""
+        return max(self.least, min(minor, self.most))
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerSums:
-    """In minor units: what the ledger has as captured, as refunded, and as asked for but not taken."""
+class AttemptSums:
+    """An attempt's sums in minor units. ``authorised`` is without what a void or an expiry gave back."""
 
-    captured: int
-    refunded: int
-    in_process: int
+    authorised: Range
+    captured: Range
+    refunded: Range
+    charged_back: int
 
 
 @dataclass(frozen=True, slots=True)
 class OurBooks:
     """A payment as we believe it to be. ``attempts`` are those with the account, by order code.
 
+    ``operations`` are the sums of all operations; the ledger must have those that are done.
     ``has_open_operations``: the provider has been asked for something and has not said how it ended.
-    ``is_whole``: all attempts of the payment are with this account, so that the ledger can be compared.
+    ``is_whole``: all attempts of the payment are with this account, so that their positions together are what
+    the ledger has.
     """
 
     currency: str
-    attempts: dict[str, Sums]
+    attempts: dict[str, AttemptSums]
     ledger: LedgerSums
+    operations: Sums
     has_open_operations: bool
     is_whole: bool
     is_in_progress: bool
@@ -55,33 +69,20 @@ def our_books(payment_pk: int, account: ProviderAccount) -> OurBooks:
     operations, sagas = _OPERATIONS.all(payment_pk), _SAGAS.all(payment_pk)
     attempts = _ATTEMPTS.all(payment_pk)
     own = [attempt for attempt in attempts if attempt.provider_account_id == account.pk]
+    waiting = waiting_operations(operations, sagas)
 
-    def total(attempt: int, kind: str) -> int:
-        return sum(
-            each.amount_minor
-            for each in operations
-            if (each.attempt_id, each.kind, each.state) == (attempt, kind, State.DONE)
-        )
+    def sums(attempt: Attempt) -> AttemptSums:
+        made = [each for each in operations if each.attempt_id == attempt.pk]
+        return _sums(payment, attempt, made, sagas, waiting)
 
-    def authorised(attempt: int, state: str) -> int:
-        was = state == AttemptState.AUTHORISED and payment.state != PaymentState.EXPIRED
-        return payment.amount_minor - total(attempt, Kind.VOID) if was else 0
-
-    has_open_operations = any(each.state in OPEN for each in operations)
     return OurBooks(
         currency=payment.currency,
-        attempts={
-            attempt.order_code: Sums(
-                authorised=authorised(attempt.pk, attempt.state),
-                captured=total(attempt.pk, Kind.CAPTURE),
-                refunded=total(attempt.pk, Kind.REFUND),
-            )
-            for attempt in own
-        },
-        ledger=_ledger_sums(payment),
-        has_open_operations=has_open_operations,
+        attempts={attempt.order_code: sums(attempt) for attempt in own},
+        ledger=ledger_sums(payment),
+        operations=added_up(payment, operations),
+        has_open_operations=any(each.state in OPEN for each in operations),
         is_whole=len(own) == len(attempts),
-        is_in_progress=_is_in_progress(payment, sagas, has_open_operations),
+        is_in_progress=_is_in_progress(payment, operations, sagas),
         _versions=(payment.version, *(saga.version for saga in sagas)),
     )
 
@@ -90,27 +91,61 @@ _PAYMENT = Compiled(lambda pk: Payment.objects.filter(pk=pk))
 _OPERATIONS = Compiled(lambda payment: Operation.objects.filter(payment_id=payment).order_by("pk"))
 _ATTEMPTS = Compiled(lambda payment: Attempt.objects.filter(payment_id=payment).order_by("number"))
 _SAGAS = Compiled(lambda payment: Saga.objects.filter(payment_id=payment).order_by("pk"))
-_ENTRIES = Compiled(lambda reference: LedgerEntry.objects.filter(payment_reference=reference).order_by())
 
 
-def _ledger_sums(payment: Payment) -> LedgerSums:
-    captured = refunded = in_process = 0
-    for entry in _ENTRIES.all(payment.reference):
-        if entry.account == IN_PROCESS:
-            in_process += entry.amount_minor
-        elif entry.account == CAPTURED and entry.posting.startswith("captured:"):
-            captured += entry.amount_minor
-        elif entry.account == CAPTURED:
-            # What else moves the account: refunds, and refunds that came back.
-            refunded -= entry.amount_minor
-    return LedgerSums(captured, refunded, in_process)
+def _sums(
+    payment: Payment,
+    attempt: Attempt,
+    operations: Sequence[Operation],
+    sagas: Sequence[Saga],
+    waiting: Collection[str],
+) -> AttemptSums:
+    sums, open_ = added_up(payment, operations), {*waiting, *_in_doubt(attempt, operations, sagas)}
+    was_authorised = attempt.state == AttemptState.AUTHORISED and payment.state != PaymentState.EXPIRED
+    held = payment.amount_minor - sums.total(Kind.VOID, State.DONE) if was_authorised else 0
+    is_being_voided = any(each.kind == Kind.VOID and each.reference in open_ for each in operations)
+    return AttemptSums(
+        authorised=Range(0 if is_being_voided else held, held),
+        captured=_range(operations, Kind.CAPTURE, open_),
+        refunded=_range(operations, Kind.REFUND, open_),
+        charged_back=sums.charged_back,
+    )
 
 
-def _is_in_progress(payment: Payment, sagas: list[Saga], has_open_operations: bool) -> bool:
-    """Whether the books may be between two pages: a saga is at work, or about to begin."""
-    statuses = {saga.status for saga in sagas}
-    if Saga.Status.RUNNING in statuses:
+def _in_doubt(attempt: Attempt, operations: Sequence[Operation], sagas: Sequence[Saga]) -> set[str]:
+    """Return the refunds that are said to have failed and have no parked saga, which would be for staff.
+
+    Their sagas may not have heard so yet.
+    """
+    if not any((each.kind, each.state) == (Kind.REFUND, State.DONE) for each in operations):
+        return set()
+    parked = {saga.key for saga in sagas if saga.status == Saga.Status.PARKED}
+    doubted = {each.reference for each in known_of(attempt, Kind.REFUND).entries if each.is_in_doubt}
+    return doubted - parked
+
+
+def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -> Range:
+    """Return what the provider must have booked, and what it can have booked at most.
+
+    An operation that is not among the ``open_`` ones is counted as it stands: staff hear of a difference.
+    """
+    ours = [each for each in operations if each.kind == kind and each.state != State.REFUSED]
+    least = sum(
+        each.amount_minor for each in ours if each.state == State.DONE and each.reference not in open_
+    )
+    return Range(least, least + sum(each.amount_minor for each in ours if each.reference in open_))
+
+
+def _is_in_progress(payment: Payment, operations: Sequence[Operation], sagas: Sequence[Saga]) -> bool:
+    """Return whether the books may be between two pages: a saga is at work, or about to begin."""
+    states = {each.reference: each.state for each in operations}
+    if not all(is_at_rest(saga, states.get(saga.key, "")) for saga in sagas):
         return True
-    is_open = has_open_operations or (payment.state in UNDECIDED and payment.state != PaymentState.CONFLICTED)
-    is_fresh = payment.updated_at > timezone.now() - conf.service_wait
-    return is_open and is_fresh and Saga.Status.PARKED not in statuses
+    begun = {saga.key for saga in sagas}
+    recent = timezone.now() - conf.service_wait
+    if any(each.reference not in begun and each.created_at > recent for each in operations):
+        return True
+    is_parked = any(saga.status == Saga.Status.PARKED for saga in sagas)
+    is_open = any(each.state in OPEN and each.reference not in begun for each in operations)
+    is_undecided = payment.state in UNDECIDED and payment.state != PaymentState.CONFLICTED
+    return (is_open or is_undecided) and payment.updated_at > recent and not is_parked

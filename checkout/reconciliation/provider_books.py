@@ -1,4 +1,4 @@
-"""What a provider's books say. Asked with no lock, no transaction and no database connection held."""
+"""Queries of a provider's books, made with no lock, no transaction and no database connection held."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -39,7 +39,8 @@ def told(account: ProviderAccount, order_code: str, currency: str) -> ProviderRe
     if result.outcome != Outcome.NOT_SENT:
         return result
     nothing = Money(0, currency)
-    return replace(result, position=Position(authorised=nothing, captured=nothing, refunded=nothing))
+    position = Position(authorised=nothing, captured=nothing, refunded=nothing, charged_back=nothing)
+    return replace(result, position=position)
 
 
 def unknown_orders(

@@ -1,4 +1,7 @@
-"""The capture: authorised money is taken. Booked as asked for when accepted, as taken when confirmed."""
+"""The capture: authorised money is taken. Booked as asked for when accepted, as taken when confirmed.
+
+It is booked back when it is refused, or when staff find that the provider never had it.
+"""
 
 from checkout import commands
 from checkout.sagas.operation import OperationData, OperationSaga
@@ -10,7 +13,8 @@ class Capture(OperationSaga):
     kind = "capture"
     posted_when_accepted = "capture_requested"
     posted_when_done = "captured"
-    posted_when_undone = "reversal"
+    posted_when_refused = "reversal"
+    posted_when_undone = "capture_returned"
 
     def command(self, data: OperationData) -> commands.CapturePayment:
         return commands.CapturePayment(

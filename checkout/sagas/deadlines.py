@@ -6,8 +6,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from checkout import commands
-from checkout.messaging.outbox import enqueue
-from checkout.models import OutboxMessage, Saga
+from checkout.models import Saga
+from checkout.models.messages import send_to_checkout
 
 BATCH = 100
 REPEATED_AFTER = timedelta(minutes=10)
@@ -30,14 +30,7 @@ def enqueue_passed_deadlines() -> int:
     )
     for saga in sagas:
         body = commands.PassDeadline(saga=saga.pk, version=saga.version)
-        enqueue(
-            OutboxMessage,
-            "checkout",
-            "checkout.pass_deadline",
-            body,
-            subject=saga.payment.reference,
-            delay_seconds=0,
-        )
+        send_to_checkout("checkout.pass_deadline", body, saga.payment.reference)
     Saga.objects.filter(pk__in=[saga.pk for saga in sagas]).update(
         deadline_at=timezone.now() + REPEATED_AFTER
     )

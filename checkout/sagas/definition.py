@@ -1,10 +1,11 @@
-"""What a saga definition is: a pure answer to "what next?".
+"""The interface of a saga definition: a pure function that decides the next step.
 
-A definition looks at the saga's data and at what has just been heard, and returns a ``Decision``. It reads no
-table, sends nothing and keeps nothing: the orchestrator persists the decision and carries it out. So a flow
-can be tested as a conversation, and a crash can only ever repeat a decision, never half of one.
+A definition takes the saga's data and the reply, signal or deadline that has just arrived, and returns a
+``Decision``. It reads no table, sends nothing and keeps nothing: the orchestrator stores the decision and
+carries it out. So a flow can be tested as a conversation, and a crash can only ever repeat a whole decision.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -15,7 +16,7 @@ from checkout.messaging.envelope import Reply
 
 
 class End(StrEnum):
-    """How a saga ends. A parked one waits for a human, or for the reply that it missed."""
+    """The way in which a saga ends. A parked saga waits for a person, or for the reply that it missed."""
 
     COMPLETED = "completed"
     COMPENSATED = "compensated"
@@ -24,12 +25,17 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A command to one service. Its reply moves the saga on."""
+    """A command to one service. Its reply moves the saga on.
+
+    A card that is on its way does not go with a command that is delayed, unless the command ``keeps_card``:
+    then the card waits in the memory of this process.
+    """
 
     service: str
     type: str
     body: Body
     delay_seconds: float = 0
+    keeps_card: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +55,15 @@ DataT = TypeVar("DataT", bound=Body)
 
 @dataclass(frozen=True, kw_only=True)
 class Decision(Generic[DataT]):
-    """What happens now: the step the saga stands at, and everything that goes with reaching it.
+    """The next step of a saga, and everything that happens when it is reached.
 
-    ``events`` move the payment (``states.PAYMENT_EDGES``), ``attempt_events`` the attempt; ``counts`` lets
-    the payment follow the sums of its operations. ``tells`` answers whoever waits, ``signals`` tells the saga
-    that started this one. ``starts`` starts another saga, whose signals move this one on. ``wait`` is how
-    long the step may take; a step without ``ask`` and ``end`` waits for a signal. A decision that stays at
-    its step and asks nothing leaves the reply that is awaited, and the deadline, as they were. ``why`` tells
-    staff what a saga was parked for; ``is_overdue`` that a step has been tried too often.
+    ``events`` move the payment (``states.PAYMENT_EDGES``), ``attempt_events`` the attempt. If ``counts`` is
+    true, the payment's state is calculated from the sums of its operations. If ``tells`` is true, callers
+    that wait for the payment get a reply. ``signals`` is the signal to the saga that started this one.
+    ``starts`` is another saga to start; its signals move this one on. ``wait`` is the longest time that the
+    step may take. A step without ``ask`` and ``end`` waits for a signal. A decision that stays at its step
+    and asks nothing leaves the awaited reply and the deadline as they were. ``why`` tells staff the reason
+    for which a saga was parked. ``is_overdue`` says that a step has been tried too often.
     """
 
     step: str
@@ -79,7 +86,8 @@ class SagaDefinition(Protocol[DataT]):
     """A flow. Steps are known by name, so that new ones do not disturb sagas that are under way.
 
     ``steps`` names all of them: a saga that stands at another one, of another release, is parked. Fields that
-    are added to the data have defaults.
+    are added to the data have defaults. ``questions`` has the type of the command that each step asks, which
+    says what a reply must look like (``commands.ANSWERS``).
     """
 
     kind: str
@@ -88,10 +96,16 @@ class SagaDefinition(Protocol[DataT]):
     @property
     def steps(self) -> frozenset[str]: ...
 
+    @property
+    def questions(self) -> Mapping[str, str]: ...
+
     def start(self, data: DataT) -> Decision[DataT]: ...
 
     def on_reply(self, step: str, data: DataT, reply: Reply) -> Decision[DataT]:
-        """The reply to the step's command has come; an error reply is one too."""
+        """The reply to the step's command has come; an error reply is one too.
+
+        Its result has been checked. In place of a malformed reply comes an error that ``tells_nothing``.
+        """
         ...
 
     def on_signal(self, step: str, data: DataT, signal: str) -> Decision[DataT] | None:

@@ -16,15 +16,18 @@ from checkout.sagas.purchase_data import D, PurchaseData
 # Where the order has been, or may be, confirmed.
 CONFIRMED = ("confirm_order", "send_receipt", "finished", "unpaid")
 
+# Where the purchase has been put aside, or given up, and may be taken up again.
+PUT_ASIDE = ("conflicted", "inquire", "release_stock")
+
 
 def told(step: str, data: PurchaseData, signal: str) -> D | None:
-    """What the sagas of capture, void and review signal."""
+    """Return the decision after a signal of a capture, void or review; None if the signal is ignored."""
     if step == "capture" and signal.startswith("capture_"):
         return _capture_told(data, signal)
     if step == "void" and signal.startswith("void_"):
         return _void_told(data, signal)
     if signal == "capture_refused" and step in ("confirm_order", "send_receipt", "finished"):
-        return _capture_lost(step, data)
+        return None if data.is_taken else _capture_lost(step, data)
     if signal in ("void_done", "review_released") and step in CONFIRMED:
         return cancel_order(with_changes(data, tries=0))
     return _reviewed(step, data, signal)
@@ -48,14 +51,19 @@ def _capture_told(data: PurchaseData, signal: str) -> D | None:
 
 
 def authorised(data: PurchaseData) -> D:
-    """The good news. What its capture has come to already is counted at the same moment."""
-    return replace(confirm_order(data), events=("authorised",), counts=True, tells=True)
+    """Move the payment to authorised and confirm the order.
+
+    Any result of its capture that has already been received is applied at the same moment.
+    """
+    return replace(
+        confirm_order(with_changes(data, tries=0)), events=("authorised",), counts=True, tells=True
+    )
 
 
 def void(data: PurchaseData) -> D:
-    """What was authorised and cannot be captured is given back before the stock is.
+    """Void an authorisation that cannot be captured, before the stock is released.
 
-    A void that was refused has ended: the next one is another operation.
+    A refused void is final: the next void is another operation.
     """
     suffix = f"v{data.voids}" if data.voids else "void"
     return D(step="void", data=data, starts=_operation("void", f"{data.capture_operation}-{suffix}", data))
@@ -80,15 +88,18 @@ def _reviewed(step: str, data: PurchaseData, signal: str) -> D | None:
 
     One that was still asking must not hear "approved" after that: it would capture what staff have captured.
     """
-    if signal == "review_held" and step in ("conflicted", "inquire", "release_stock"):
-        return replace(confirm_order(with_changes(data, tries=0)), tells=True)
+    # The money is taken, whatever became of the capture that the purchase asked for itself.
+    is_taken = signal == "review_captured" and step in (*PUT_ASIDE, "capture", "void")
+    if is_taken or (signal == "review_held" and step in PUT_ASIDE):
+        known = with_changes(data, tries=0, is_taken=data.is_taken or is_taken)
+        return replace(confirm_order(known), tells=True)
     if signal == "review_released" and step in ("conflicted", "inquire", "capture", "void"):
         return release(data, events=())
     return None
 
 
 def _unknown(step: str, data: PurchaseData) -> D:
-    """Whether it will be paid is not known, and may take a while: the shopper need not stand and wait."""
+    """Say that nobody knows if it will be paid, for a while: the shopper need not stand and wait."""
     return D(step=step, data=data, events=("outcome_unknown",), tells=True)
 
 
@@ -162,7 +173,7 @@ def stock_released(data: PurchaseData, reply: Reply) -> D:
 
 
 def cancel_order(data: PurchaseData, *, delay_seconds: float = 0) -> D:
-    """What was ordered on an authorisation is not sent any more once that was voided."""
+    """Cancel the order, which may have been confirmed, after its authorisation was voided."""
     body = commands.CancelOrder(payment=data.payment)
     return _undo("cancel_order", "orders.cancel", body, data, delay_seconds)
 

@@ -27,7 +27,7 @@ def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], messag
     for event in decision.events:
         move_payment(payment, event, Actor.SAGA, message, refusal_reason=decision.refusal_reason)
     if decision.counts and not _is_part_of_an_undoing(saga):
-        _follow_sums(payment, message)
+        follow_sums(payment, message)
 
 
 def move_payment(
@@ -59,7 +59,8 @@ def tell(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
     payment.waiters.all().delete()
 
 
-def _follow_sums(payment: Payment, message: Message) -> None:
+def follow_sums(payment: Payment, message: Message) -> None:
+    """Move the locked payment to where the sums of its operations put it, unless an attempt is being made."""
     target = sums_of(payment).state
     if payment.state == target or PaymentState(payment.state).is_under_way:
         return
@@ -72,7 +73,7 @@ def _follow_sums(payment: Payment, message: Message) -> None:
 
 
 def _is_part_of_an_undoing(saga: Saga) -> bool:
-    """Whether it voids what its purchase could not capture, which says itself where the payment stands.
+    """Say if it voids what its purchase could not capture, which says itself where the payment stands.
 
     By its sums alone the payment would count as authorised again, and so as paid, when the void is refused.
     """

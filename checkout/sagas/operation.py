@@ -1,9 +1,10 @@
-"""What captures, voids and refunds have in common: ask the provider, wait until it is certain, book it.
+"""The common flow of captures, voids and refunds: ask the provider, wait for a certain outcome, book it.
 
-An acceptance is not success: the provider only took the request. The end comes by notification, which is
-written down by the payments service and signalled here, or by asking. What is unknown is asked about; only
-when the request should long have arrived and the provider's answer does not show it is it sent again, with
-the same reference and idempotency key.
+Acceptance is not success: the provider has only taken the request. The outcome comes by a notification, which
+the payments service stores and signals here, or by an inquiry. While the outcome is unknown, the provider is
+asked. The request is sent again, with the same reference and idempotency key, only if the provider's answer
+shows that it never arrived. If several answers leave that open, the saga is parked until staff look the
+request up at the provider and settle it.
 """
 
 from abc import ABC, abstractmethod
@@ -16,15 +17,18 @@ from checkout import commands
 from checkout.conf import conf
 from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import Ask, Decision, End
-from checkout.sagas.pauses import OVERDUE, inquiry_delay, retry_delay
+from checkout.sagas.pauses import OVERDUE, UNDECIDED_ANSWERS, inquiry_delay, retry_delay
+from checkout.sagas.repeating import asked_again
 
 
 class OperationData(commands.Body, frozen=True, forbid_unknown_fields=False):
-    """What the saga of one operation knows.
+    """The data of the saga of one operation.
 
-    ``inquiries`` and ``tries`` count what was asked in vain. ``told`` is news that came while something else
-    had to be finished first: ``done`` or ``refused``. ``is_booked`` says that its end is in the ledger,
-    ``is_doubted`` that the provider has yet to say whether it failed after all.
+    ``inquiries`` and ``tries`` count the questions and requests without result, ``undecided`` the answers
+    that did not tell whether the operation arrived. ``told`` is an outcome, ``done`` or ``refused``, that
+    came while something else had to be finished first. ``is_booked`` means that the outcome is in the ledger,
+    ``is_doubted`` that the provider has yet to say whether it failed after all. ``returns`` counts how often
+    the outcome was booked back.
     """
 
     payment: str
@@ -34,13 +38,32 @@ class OperationData(commands.Body, frozen=True, forbid_unknown_fields=False):
     currency: str
     inquiries: int = 0
     tries: int = 0
+    undecided: int = 0
     is_accepted: bool = False
     told: str = ""
     is_booked: bool = False
     is_doubted: bool = False
+    returns: int = 0
 
 
 D = Decision[OperationData]
+
+# Besides the first step of each kind, the steps at which it is not known yet what became of the operation.
+UNTOLD = ("await_provider", "inquire", "conflicted")
+
+
+def post(step: str, data: OperationData, posting: str) -> D:
+    """Ask the ledger. It makes a posting once, however often it is asked."""
+    body = commands.PostEntries(
+        payment=data.payment,
+        kind=posting,
+        # A booking that is made once more, after it was booked back, is another posting.
+        reference=f"{data.operation}/{data.returns}" if data.returns else data.operation,
+        minor=data.minor,
+        currency=data.currency,
+    )
+    ask = Ask(service="ledger", type="ledger.post", body=body)
+    return D(step=step, data=data, ask=ask, wait=conf.service_wait)
 
 
 class OperationSaga(ABC):
@@ -48,19 +71,21 @@ class OperationSaga(ABC):
 
     Its first step has the name of its kind. It signals ``<kind>_accepted``, ``<kind>_delayed`` (unknown, or
     not sent yet), ``<kind>_done``, ``<kind>_refused`` and ``<kind>_parked``. Postings that a kind does not
-    need are empty.
+    need are empty: ``posted_when_refused`` books back what was only accepted, ``posted_when_undone`` what was
+    done.
     """
 
     kind: str
     posted_when_accepted = ""
     posted_when_done = ""
+    posted_when_refused = ""
     posted_when_undone = ""
     data_type = OperationData
 
     @property
     def steps(self) -> frozenset[str]:
         """Every step that a saga of this kind may stand at."""
-        return frozenset({*self._replies(), "await_provider", "conflicted", "finished", "refused"})
+        return frozenset({*self._replies(), *UNTOLD, "finished", "refused"})
 
     @abstractmethod
     def command(self, data: OperationData) -> commands.Body:
@@ -71,18 +96,61 @@ class OperationSaga(ABC):
         return self._request(data)
 
     def on_reply(self, step: str, data: OperationData, reply: Reply) -> D:
-        """Go on from ``step``."""
+        """Go on from ``step``. The ledger, which posts once, is asked again if its answer decides nothing."""
+        if (posting := self._postings().get(step)) and (
+            again := asked_again(lambda known: post(step, known, posting), data, reply)
+        ):
+            return again
         return self._replies()[step](data, reply)
 
+    @property
+    def questions(self) -> dict[str, str]:
+        """The command that each step asks."""
+        return {
+            self.kind: f"payments.{self.kind}",
+            "inquire": "payments.inquire_operation",
+            **dict.fromkeys(self._postings(), "ledger.post"),
+        }
+
+    def _postings(self) -> dict[str, str]:
+        return {
+            "post_accepted": self.posted_when_accepted,
+            "post_done": self.posted_when_done,
+            "post_undone": self.posted_when_undone,
+        }
+
     def on_signal(self, step: str, data: OperationData, signal: str) -> D | None:
-        """Take what a notification has made of the operation: ``done`` or ``refused``."""
+        """Take what a notification has made of the operation, or what staff say of a parked one.
+
+        A notification makes it ``done`` or ``refused``. Staff say that it has ``arrived``, or have it made
+        once more: ``resend``. ``hinted`` is a reason to ask at once instead of waiting any longer: it may be
+        anybody's. One that is finished is ``undone`` when staff find that the provider does not have it.
+        """
+        if signal == "hinted":
+            return self._ask(data) if step == "await_provider" else None
+        if step in (self.kind, *UNTOLD):
+            return self._told(data, signal)
+        if step == "finished" and signal == "undone":
+            return self._undone(data)
         if signal not in ("done", "refused"):
             return None
-        if step in (self.kind, "await_provider", "inquire"):
-            return self._done(data) if signal == "done" else self._refused(data)
         if step == "post_accepted" or (step == "post_done" and signal == "refused"):
             return D(step=step, data=with_changes(data, told=signal), counts=True)
         return None
+
+    def _told(self, data: OperationData, signal: str) -> D | None:
+        if signal in ("done", "arrived"):
+            return self._done(data)
+        if signal == "refused":
+            return self._refused(data)
+        return self._resend(data) if signal == "resend" else None
+
+    def _resend(self, data: OperationData) -> D:
+        return self._request(with_changes(data, inquiries=0, tries=0, undecided=0))
+
+    def _undone(self, data: OperationData) -> D:
+        """Book back what is finished."""
+        return self._refused(with_changes(data, is_booked=bool(self.posted_when_done)))
 
     def on_deadline(self, step: str, data: OperationData) -> D:
         """Ask again what got lost: every command here may be repeated, the service knows its operation."""
@@ -98,7 +166,7 @@ class OperationSaga(ABC):
 
     def on_resume(self, step: str, data: OperationData) -> D:
         """Carry the step out again, with all its patience."""
-        return self.on_deadline(step, with_changes(data, inquiries=0, tries=0))
+        return self.on_deadline(step, with_changes(data, inquiries=0, tries=0, undecided=0))
 
     def _replies(self) -> dict[str, Callable[[OperationData, Reply], D]]:
         return {
@@ -116,6 +184,8 @@ class OperationSaga(ABC):
         return D(step=self.kind, data=data, ask=ask, wait=conf.provider_wait, is_overdue=is_overdue)
 
     def _answered(self, data: OperationData, reply: Reply) -> D:
+        if reply.tells_nothing:
+            return self._inquire(data)
         if reply.error is not None and not reply.error.retryable:
             # By contract nothing was done, and trying again would change nothing.
             return self._parked(self.kind, data, f"The payments service rejected it: {reply.error.message}")
@@ -124,13 +194,25 @@ class OperationSaga(ABC):
             again = with_changes(data, tries=data.tries + 1)
             decision = self._request(again, delay_seconds=retry_delay(data.tries))
             return replace(decision, signals=f"{self.kind}_delayed")
+        if outcome == "pending" and data.is_accepted:
+            # Sent again by staff. That it was accepted has been told and booked before.
+            return replace(self._await_provider(data), counts=True)
         return self._went_on(data, outcome)
 
     def _inquired(self, data: OperationData, reply: Reply) -> D:
         outcome = reply.result.get("outcome") if reply.ok else "unknown"
         if outcome in ("not_shown", "not_sent") and not data.is_accepted:
             return self._request(data)
+        if outcome == "undecided":
+            return self._undecided(with_changes(data, undecided=data.undecided + 1))
         return self._went_on(data, outcome)
+
+    def _undecided(self, data: OperationData) -> D:
+        """Ask a few times more: a notification may still tell. Then only a person can find out."""
+        if data.undecided < UNDECIDED_ANSWERS:
+            return self._inquire(data)
+        why = f"The provider's answers do not tell whether the {self.kind} arrived: look it up there."
+        return self._parked("inquire", data, why)
 
     def _went_on(self, data: OperationData, outcome: object) -> D:
         if outcome == "approved":
@@ -145,7 +227,7 @@ class OperationSaga(ABC):
         return self._inquire(data)
 
     def _inquire(self, data: OperationData) -> D:
-        """Nobody knows, or nobody says: ask, later and later; a human looks when it never becomes certain."""
+        """Ask the provider at growing intervals. If the outcome is unknown after the last, park the saga."""
         delay_seconds = inquiry_delay(data.inquiries)
         if delay_seconds is None:
             return self._parked("inquire", data, f"The provider did not say what became of the {self.kind}.")
@@ -170,7 +252,7 @@ class OperationSaga(ABC):
         accepted = with_changes(data, is_accepted=True, inquiries=0, tries=0)
         signals = f"{self.kind}_accepted"
         if self.posted_when_accepted:
-            decision = self._post("post_accepted", accepted, self.posted_when_accepted)
+            decision = post("post_accepted", accepted, self.posted_when_accepted)
         else:
             decision = self._await_provider(accepted)
         return replace(decision, counts=True, signals=signals)
@@ -191,8 +273,9 @@ class OperationSaga(ABC):
         if self.posted_when_accepted and not data.is_accepted:
             return self._accepted(with_changes(data, told="done"))
         if self.posted_when_done and not data.is_booked:
-            done = with_changes(data, is_accepted=True, told="" if data.told == "done" else data.told)
-            return replace(self._post("post_done", done, self.posted_when_done), counts=True)
+            told = "" if data.told == "done" else data.told
+            done = with_changes(data, is_accepted=True, told=told, tries=0)
+            return replace(post("post_done", done, self.posted_when_done), counts=True)
         return self._finished(data)
 
     def _posted_done(self, data: OperationData, reply: Reply) -> D:
@@ -212,27 +295,19 @@ class OperationSaga(ABC):
 
     def _undo(self, data: OperationData) -> D:
         """Book back what was booked too early."""
-        return replace(self._post("post_undone", data, self.posted_when_undone), counts=True)
+        undone = with_changes(data, tries=0)
+        posting = self.posted_when_undone if data.is_booked else self.posted_when_refused
+        return replace(post("post_undone", undone, posting), counts=True)
 
     def _posted_undone(self, data: OperationData, reply: Reply) -> D:
         if not reply.ok:
             return self._parked("post_undone", data, "The ledger rejected the posting.")
-        return self._ended_refused(data)
+        returned = with_changes(data, told="", is_booked=False, returns=data.returns + 1)
+        return self._done(returned) if data.told == "done" else self._ended_refused(returned)
 
     def _ended_refused(self, data: OperationData) -> D:
         signals = f"{self.kind}_refused"
         return D(step="refused", data=data, counts=True, signals=signals, end=End.COMPENSATED)
-
-    def _post(self, step: str, data: OperationData, posting: str) -> D:
-        body = commands.PostEntries(
-            payment=data.payment,
-            kind=posting,
-            reference=data.operation,
-            minor=data.minor,
-            currency=data.currency,
-        )
-        ask = Ask(service="ledger", type="ledger.post", body=body)
-        return D(step=step, data=data, ask=ask, wait=conf.service_wait)
 
     def _parked(self, step: str, data: OperationData, why: str) -> D:
         signals = f"{self.kind}_parked"

@@ -6,8 +6,10 @@ started another before that other, sagas before their payment, the payment befor
 """
 
 import re
+import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -15,15 +17,17 @@ import structlog
 from django.db.models import Q
 from django.utils import timezone
 
-from checkout.commands import Body, PaymentTold
-from checkout.messaging.envelope import Reply
-from checkout.messaging.service import CommandRejected, Message
+from checkout.commands import Body, PaymentTold, check_answer
+from checkout.messaging.envelope import Reply, encode_body
+from checkout.messaging.participants import registered
+from checkout.messaging.service import CommandRejected, Message, NotEntitled
 from checkout.models import Attempt, Fact, Operation, Payment, Saga, SagaStep, Waiter
 from checkout.models.locking import locked_payment, locked_payment_of
 from checkout.sagas import DEFINITIONS
 from checkout.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.sagas.movement import apply_decision, tell
 from checkout.sagas.operation import OperationData
+from checkout.scrubbing import scrub_text
 from checkout.statements import Compiled, insert, insert_unless_known, update
 from checkout.states import Actor, PaymentState
 
@@ -85,16 +89,24 @@ def join(reference: str, message: Message) -> None:
 
 
 def resume(reply: Reply, message: Message) -> None:
-    """Give a service's reply to the saga that waits for it. A late or second reply changes nothing."""
+    """Give a service's reply to the saga that waits for it. A late or second reply changes nothing.
+
+    Raises MalformedMessage, before anything is changed, for a result that is no answer to what was asked.
+    """
+    _require_the_one_asked(message)
     correlation_id = message.envelope.correlation_id
     saga = _locked(_asker_in(correlation_id), awaiting=correlation_id)
     if saga is None:
         log.info("reply nobody waits for", correlation_id=correlation_id, subject=message.subject)
         return
+    opened = _opened(saga)
+    if opened is not None and reply.ok:
+        check_answer(opened[0].questions[saga.step], reply.result)
     step = SagaStep(correlation_id=correlation_id, replied_at=timezone.now(), outcome=_summary(reply))
     update(step, "replied_at", "outcome", by="correlation_id")
-    if (opened := _opened(saga)) is not None:
+    if opened is not None:
         definition, data = opened
+        saga.awaiting = ""
         _carry_out(saga, definition.on_reply(saga.step, data, reply), message)
 
 
@@ -108,6 +120,12 @@ def signal(saga: Saga, name: str, message: Message, payment: Payment | None = No
         decision = definition.on_signal(saga.step, data, name)
         if decision is not None:
             _carry_out(saga, decision, message, payment)
+
+
+def takes(saga: Saga, name: str) -> bool:
+    """Return True if a signal would move a locked saga on."""
+    opened = _opened(saga)
+    return opened is not None and opened[0].on_signal(saga.step, opened[1], name) is not None
 
 
 def pass_deadline(saga_id: int, version: int, message: Message) -> None:
@@ -130,6 +148,11 @@ def locked(kind: str, key: str) -> Saga | None:
     return _locked(_seen(_NAMED.first(kind, key)))
 
 
+def numbered(saga_id: int) -> Saga | None:
+    """Return the saga with this primary key, locked like ``locked`` does it."""
+    return _locked(_seen(_NUMBERED.first(saga_id)))
+
+
 _NAMED = Compiled(lambda kind, key: Saga.objects.filter(kind=kind, key=key))
 _NUMBERED = Compiled(lambda pk: Saga.objects.filter(pk=pk))
 # Locked by nothing but their numbers: of a row that was changed while its lock was waited for, PostgreSQL
@@ -141,17 +164,35 @@ _BOTH = Compiled(
 
 # The numbers of a saga and of its parent. A question's name begins with them: its reply finds both.
 Place = tuple[int, int | None]
-_PLACE = re.compile(r"(\d{1,18}):(\d{0,18}):", re.ASCII)
+_PLACE = re.compile(r"(\d{1,18}):(\d{0,18}):(\w*):", re.ASCII)
 
 
-def _question(saga: Saga, step: str) -> str:
-    return f"{saga.pk}:{saga.parent_id or ''}:{step}:{saga.version}"
+def _question(saga: Saga, service: str) -> str:
+    """Return a new name for a question to ``service``, which only those who see the question can know.
+
+    It is committed with the saga before the question is published, so that a repeated publication has the
+    same name. The last part is 128 random bits: a reply that names the question comes from one who has it.
+    """
+    return f"{saga.pk}:{saga.parent_id or ''}:{service}:{secrets.token_hex(16)}"
 
 
 def _asker_in(correlation_id: str) -> Place | None:
     """Return who asked. Whether it did, and still waits for this, is for its row to say."""
     found = _PLACE.match(correlation_id)
     return (int(found[1]), int(found[2]) if found[2] else None) if found else None
+
+
+def _require_the_one_asked(message: Message) -> None:
+    """Check that a reply is from the service that the question was for. Raises NotEntitled.
+
+    If the question's name is not as it was asked, no saga waits for it, whatever else it says. The names of
+    the release before this one have a step in the service's place.
+    """
+    table, found = registered(), _PLACE.match(message.correlation_id)
+    if table is None or found is None or not any(each.name == found[3] for each in table):
+        return
+    if fault := table.fault_of_reply(message.topology, message.sender, [found[3]]):
+        raise NotEntitled(fault)
 
 
 def _seen(saga: Saga | None) -> Place | None:
@@ -177,7 +218,7 @@ def _locked(place: Place | None, **wanted: Any) -> Saga | None:
 
 
 def _is_still(saga: Saga, wanted: Mapping[str, Any]) -> bool:
-    """Whether nobody has moved the saga on while its lock was waited for."""
+    """Return True if nobody has moved the saga on while its lock was waited for."""
     return all(getattr(saga, name) == value for name, value in wanted.items())
 
 
@@ -235,7 +276,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     saga.data = msgspec.to_builtins(decision.data)
     saga.version += 1
     if decision.ask is not None:
-        saga.awaiting = _question(saga, decision.step)
+        saga.awaiting = _question(saga, decision.ask.service)
         _send(saga, decision.ask, message)
     if payment is not None and (decision.tells or decision.end is not None):
         waiters = _WAITERS.all(payment.pk)
@@ -254,7 +295,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
 
 
 def _concerns_payment(decision: Decision[Any]) -> bool:
-    """Whether it moves the payment, counts or adds to its operations, or answers those who wait for it.
+    """Say if it moves the payment, counts or adds to its operations, or answers those who wait for it.
 
     Everything else is the saga's own, and nobody has to wait for the payment's lock.
     """
@@ -301,13 +342,23 @@ def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> No
 
 
 def _send(saga: Saga, ask: Ask, message: Message) -> None:
-    insert(SagaStep(saga=saga, name=saga.step, command=ask.type, correlation_id=saga.awaiting))
+    body = encode_body(ask.body)
+    insert(
+        SagaStep(
+            saga=saga,
+            name=saga.step,
+            command=ask.type,
+            correlation_id=saga.awaiting,
+            body_sha256=sha256(body).hexdigest(),
+        )
+    )
     message.send(
         ask.service,
         ask.type,
-        ask.body,
+        body,
         correlation_id=saga.awaiting,
         delay_seconds=ask.delay_seconds,
+        keeps_sealed=ask.keeps_card,
     )
 
 
@@ -329,13 +380,18 @@ def _record_parking(saga: Saga, why: str) -> None:
         attempt_id=saga.attempt_id,
         source=Actor.SAGA,
         kind="saga_parked",
-        data={"saga": saga.kind, "step": saga.step, "why": why},
+        data={"saga": saga.kind, "step": saga.step, "why": _clean(why)},
     )
+
+
+def _clean(text: str) -> str:
+    """Return a service's text as it may be kept: scrubbed, cut, and without NUL, which PostgreSQL refuses."""
+    return scrub_text(text.replace("\0", ""))[:500]
 
 
 def _summary(reply: Reply) -> str:
     if reply.error is not None:
-        return f"error: {reply.error.code}"[:60]
+        return _clean(f"error: {reply.error.code}")[:60]
     for name in ("outcome", "decision"):
         if name in reply.result:
             return str(reply.result[name])[:60]

@@ -1,9 +1,11 @@
-"""How long a saga waits before it asks again."""
+"""The delays before a saga asks again."""
 
 from checkout.conf import conf
 
 # After so many tries in vain a step that must not be given up is called overdue.
 OVERDUE = 3
+# After so many answers of a provider that leave a question open, a person must look it up there.
+UNDECIDED_ANSWERS = 5
 
 
 def inquiry_delay(inquiries: int) -> float | None:

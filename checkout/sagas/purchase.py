@@ -35,6 +35,7 @@ from checkout.sagas.fulfilment import (
 )
 from checkout.sagas.pauses import inquiry_delay
 from checkout.sagas.purchase_data import D, PurchaseData
+from checkout.sagas.repeating import asked_again
 
 # Longer than the return token lives, so that a last-second return is never overtaken.
 CHALLENGE_MARGIN = timedelta(seconds=30)
@@ -49,11 +50,24 @@ class Purchase:
     kind = "purchase"
     data_type = PurchaseData
 
+    questions = {
+        "assess_risk": "risk.assess",
+        "reserve_stock": "orders.reserve",
+        "authorise": "payments.authorise",
+        "complete_challenge": "payments.complete_challenge",
+        "inquire": "payments.inquire",
+        "abandon": "payments.abandon",
+        "confirm_order": "orders.confirm",
+        "send_receipt": "notifications.send_receipt",
+        "release_stock": "orders.release",
+        "cancel_order": "orders.cancel",
+    }
+
     @property
     def steps(self) -> frozenset[str]:
         """Every step that a purchase may stand at."""
         waiting = {"await_challenge", "capture", "void", "conflicted", "finished", "unpaid"}
-        return frozenset({*_REPLIES, *waiting})
+        return frozenset({*self.questions, *waiting})
 
     def start(self, data: PurchaseData) -> D:
         """Ask the risk service first: it is the cheapest way to say no.
@@ -62,29 +76,29 @@ class Purchase:
         """
         if not data.has_card:
             return _not_begun(data, RefusalReason.CARD_NOT_RECEIVED)
-        body = commands.AssessRisk(
-            payment=data.payment,
-            minor=data.minor,
-            currency=data.currency,
-            email=data.email,
-            ip_address=data.ip_address,
-        )
-        ask = Ask(service="risk", type="risk.assess", body=body)
-        return D(step="assess_risk", data=data, ask=ask, wait=conf.service_wait)
+        return _assess_risk(data)
 
     def on_reply(self, step: str, data: PurchaseData, reply: Reply) -> D:
-        """Go on from ``step``; an error reply where money may be involved counts as unknown."""
+        """Go on from ``step``; an error reply where money may be involved counts as unknown.
+
+        Before that, what was not done is tried a few times more, and so is what does no harm if done twice.
+        """
+        is_harmless = step not in _MAY_MOVE_MONEY or not reply.tells_nothing
+        if step in _REPEATED and is_harmless and (again := asked_again(_REPEATED[step], data, reply)):
+            return again
         return _REPLIES[step](data, reply)
 
     def on_signal(self, step: str, data: PurchaseData, signal: str) -> D | None:
         """React to the shopper's return, to notifications, and to the sagas of capture, void and review."""
         if signal == "challenge_returned":
             is_awaited = step == "await_challenge" or (data.is_expiring and step in ("inquire", "abandon"))
-            return _complete_challenge(data) if is_awaited else None
+            return _complete_challenge(with_changes(data, tries=0)) if is_awaited else None
         # Only while the outcome is unknown: otherwise the provider's own reply is on its way. A notification
-        # is a reason to ask at once, not an answer: anybody could have sent it. So it uses up no patience.
+        # is a reason to ask at once, not an answer, so it uses up no patience.
         if step == "inquire" and signal in HINTS:
             return _ask_provider(data, delay_seconds=0)
+        if step == "inquire" and signal == "hinted":
+            return _ask_because_of_hint(data)
         return told(step, data, signal)
 
     def on_deadline(self, step: str, data: PurchaseData) -> D:
@@ -101,7 +115,7 @@ class Purchase:
         """Carry the step out again, with all its patience; what only staff can settle is settled by now."""
         if step == "unpaid":
             return D(step="finished", data=data, end=End.COMPLETED)
-        return self.on_deadline(step, with_changes(data, inquiries=0, tries=0))
+        return self.on_deadline(step, with_changes(data, inquiries=0, hinted=0, tries=0))
 
 
 def _not_begun(data: PurchaseData, reason: str) -> D:
@@ -116,9 +130,25 @@ def _not_begun(data: PurchaseData, reason: str) -> D:
     )
 
 
+def _assess_risk(data: PurchaseData) -> D:
+    body = commands.AssessRisk(
+        payment=data.payment,
+        minor=data.minor,
+        currency=data.currency,
+        email=data.email,
+        ip_address=data.ip_address,
+    )
+    ask = Ask(service="risk", type="risk.assess", body=body)
+    return D(step="assess_risk", data=data, ask=ask, wait=conf.service_wait)
+
+
 def _risk_assessed(data: PurchaseData, reply: Reply) -> D:
     if not reply.ok or reply.result.get("decision") != "accept":
         return _not_begun(data, "not_permitted" if reply.ok else "provider_error")
+    return _reserve_stock(with_changes(data, tries=0))
+
+
+def _reserve_stock(data: PurchaseData) -> D:
     body = commands.ReserveStock(payment=data.payment, lines=data.lines, attempt=data.attempt)
     ask = Ask(service="orders", type="orders.reserve", body=body)
     return D(step="reserve_stock", data=data, ask=ask, wait=conf.service_wait)
@@ -128,6 +158,10 @@ def _stock_reserved(data: PurchaseData, reply: Reply) -> D:
     if not reply.ok or not reply.result.get("reserved"):
         decision = refuse(data, "out_of_stock" if reply.ok else "provider_error")
         return replace(decision, attempt_events=("not_sent",))
+    return _authorise(with_changes(data, tries=0))
+
+
+def _authorise(data: PurchaseData) -> D:
     body = commands.AuthorisePayment(payment=data.payment, attempt=data.attempt)
     ask = Ask(service="payments", type="payments.authorise", body=body)
     return D(step="authorise", data=data, ask=ask, wait=conf.provider_wait)
@@ -164,13 +198,19 @@ def _inquiry_answered(data: PurchaseData, reply: Reply) -> D:
 def _complete_challenge(data: PurchaseData) -> D:
     body = commands.CompleteAuthentication(payment=data.payment, attempt=data.attempt)
     ask = Ask(service="payments", type="payments.complete_challenge", body=body)
-    back = with_changes(data, is_expiring=False)
+    back = with_changes(data, is_back=True, is_expiring=False)
     return D(step="complete_challenge", data=back, ask=ask, wait=conf.provider_wait)
 
 
 def _confirm(data: PurchaseData) -> D:
-    """Nobody knows what happened: ask the provider, later and later; a human looks when it never answers."""
+    """Ask the provider at growing intervals. If the outcome is unknown after the last, park the saga.
+
+    If the shopper came back from a challenge, the order is cancelled at the provider before that, since the
+    provider may never find it.
+    """
     delay_seconds = inquiry_delay(data.inquiries)
+    if delay_seconds is None and data.is_back and not data.is_expiring:
+        return _abandon(with_changes(data, is_expiring=True))
     if delay_seconds is None:
         why = "The provider did not say what became of the payment."
         return D(step="inquire", data=data, events=("outcome_unknown",), tells=True, end=End.PARKED, why=why)
@@ -192,8 +232,21 @@ def _ask_provider(data: PurchaseData, *, delay_seconds: float) -> D:
     )
 
 
+def _ask_because_of_hint(data: PurchaseData) -> D | None:
+    """Ask at once instead of later, once for each question that we would ask anyway.
+
+    Anybody can send hints, as many as they like: they must neither start a second question while one is under
+    way, nor use up our patience.
+    """
+    if data.inquiries <= data.hinted:
+        return None
+    return _ask_provider(
+        with_changes(data, inquiries=data.inquiries - 1, hinted=data.inquiries), delay_seconds=0
+    )
+
+
 def _abandon(data: PurchaseData) -> D:
-    """Nobody completed the challenge. The provider must not hold, or come to hold, money for it."""
+    """Cancel a challenge whose end is unknown: the provider must not hold money for it, now or later."""
     body = commands.AbandonPayment(payment=data.payment, attempt=data.attempt)
     ask = Ask(service="payments", type="payments.abandon", body=body)
     return D(step="abandon", data=data, ask=ask, wait=conf.provider_wait)
@@ -230,6 +283,18 @@ _REPLIES: dict[str, Callable[[PurchaseData, Reply], D]] = {
     "release_stock": stock_released,
     "cancel_order": order_cancelled,
 }
+
+# What is asked once more after an error that may pass, and at most of these steps after a malformed reply.
+_REPEATED: dict[str, Callable[[PurchaseData], D]] = {
+    "assess_risk": _assess_risk,
+    "reserve_stock": _reserve_stock,
+    "authorise": _authorise,
+    "complete_challenge": _complete_challenge,
+    "confirm_order": confirm_order,
+    "send_receipt": send_receipt,
+}
+# After an answer that tells nothing, the provider is asked at these steps: it may have what was sent.
+_MAY_MOVE_MONEY = ("authorise", "complete_challenge")
 
 # What may be asked again at any time: whoever is asked knows what was done before.
 _AGAIN: dict[str, Callable[[PurchaseData], D]] = {

@@ -1,14 +1,18 @@
-"""What a purchase knows."""
+"""The data of the purchase saga."""
 
 from checkout import commands
 from checkout.sagas.definition import Decision
 
 
 class PurchaseData(commands.Body, frozen=True, forbid_unknown_fields=False):
-    """What the purchase knows. ``inquiries``, ``tries`` and ``voids`` count what was asked in vain.
+    """The data of one purchase.
 
-    ``has_card`` is whether the submission came with its card, which is in no table.
-    ``is_capture_refused`` is news that came while something else had to be finished first.
+    ``inquiries``, ``tries`` and ``voids`` count the questions, requests and voids without success. ``hinted``
+    is the value of ``inquiries`` when a hint last made us ask: a hint may do so once for each value.
+    ``has_card`` says that the submission came with its card, which is in no table. ``is_back`` says that the
+    shopper came back from a challenge, ``is_expiring`` that its end is no longer waited for.
+    ``is_capture_refused`` is news that came while something else had to be finished first. ``is_taken`` says
+    that staff found the money taken, whatever became of our own capture.
     """
 
     payment: str
@@ -22,10 +26,13 @@ class PurchaseData(commands.Body, frozen=True, forbid_unknown_fields=False):
     capture_operation: str
     has_card: bool = True
     inquiries: int = 0
+    hinted: int = 0
     tries: int = 0
     voids: int = 0
+    is_back: bool = False
     is_expiring: bool = False
     is_capture_refused: bool = False
+    is_taken: bool = False
 
 
 D = Decision[PurchaseData]

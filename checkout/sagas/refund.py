@@ -12,6 +12,9 @@ from checkout.messaging.envelope import Reply
 from checkout.sagas.operation import D, OperationData, OperationSaga
 from checkout.sagas.pauses import inquiry_delay
 
+# The news that turn round what is being posted.
+TURNED_BY = {"post_done": "refused", "post_undone": "done"}
+
 
 class Refund(OperationSaga):
     """The definition of the refund saga."""
@@ -35,11 +38,27 @@ class Refund(OperationSaga):
             if step == "inquire" and data.is_doubted and inquiry_delay(data.inquiries) is not None:
                 return None  # it is being asked about, and an answer that is older than this decides nothing
             return self._doubted(step, with_changes(data, is_doubted=True, inquiries=0))
+        if signal == "arrived":
+            data = with_changes(data, is_doubted=False)
+        if signal == "resend" and data.is_doubted:
+            return None  # who says that it failed has seen it
         if step == "finished" and signal == "refused":
-            return self._undo(data)
+            return self._undone(data)
+        if step == "refused" and signal == "done":
+            return self._done(with_changes(data, is_doubted=False))  # it failed, and was made after all
         if step == "inquire" and signal == "done" and data.is_booked:
             return None
+        if step in TURNED_BY and signal in ("done", "refused"):
+            return self._turned(step, data, signal)
         return super().on_signal(step, data, signal)
+
+    def _turned(self, step: str, data: OperationData, signal: str) -> D | None:
+        """Remember what comes after this posting: the opposite, or nothing if the news turned round again."""
+        told = signal if signal == TURNED_BY[step] else ""
+        if told == data.told:
+            return None
+        is_doubted = data.is_doubted and signal == "refused"
+        return D(step=step, data=with_changes(data, told=told, is_doubted=is_doubted), counts=True)
 
     def _doubted(self, step: str, data: OperationData) -> D | None:
         if step == "finished":
@@ -47,7 +66,7 @@ class Refund(OperationSaga):
         if step in ("await_provider", "inquire"):
             # An answer that is under way is older than this doubt: it is not waited for.
             return self._ask(data)
-        if step in (self.kind, "post_done", "conflicted"):
+        if step in (self.kind, "post_done", "conflicted") or (step == "post_undone" and data.told == "done"):
             return D(step=step, data=data)
         return None
 

@@ -4,20 +4,24 @@ Where the provider's word and our operations agree, the payment follows them. Wh
 provider does not answer, nothing changes, and the reason is a fact of the payment.
 """
 
+from msgspec.structs import replace as with_changes
+
 from checkout import commands
 from checkout.conf import conf
 from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import Ask, Decision, End
+from checkout.sagas.repeating import asked_again
 
 # What agreement makes of the payment.
 EVENTS = {"held": "conflict_resolved", "released": "conflict_released"}
 
 
 class ReviewData(commands.Body, frozen=True, forbid_unknown_fields=False):
-    """Which attempt the contradiction is about."""
+    """The attempt that the contradiction is about. ``tries`` counts the questions without result."""
 
     payment: str
     attempt: str
+    tries: int = 0
 
 
 D = Decision[ReviewData]
@@ -29,6 +33,7 @@ class Review:
     kind = "review"
     data_type = ReviewData
     steps = frozenset({"review", "finished"})
+    questions = {"review": "payments.review"}
 
     def start(self, data: ReviewData) -> D:
         """Ask at once."""
@@ -38,7 +43,9 @@ class Review:
 
     def on_reply(self, step: str, data: ReviewData, reply: Reply) -> D:
         """Follow what was agreed on, and nothing else."""
-        outcome = str(reply.result["outcome"]) if reply.ok else "unknown"
+        if again := asked_again(self.start, data, reply):
+            return again
+        outcome = str(reply.result.get("outcome")) if reply.ok else "unknown"
         if outcome not in EVENTS:
             return D(step="finished", data=data, end=End.COMPLETED)
         return D(
@@ -52,13 +59,13 @@ class Review:
         )
 
     def on_signal(self, step: str, data: ReviewData, signal: str) -> D | None:
-        """Nothing that is signalled says more than the provider will."""
+        """Ignore the signal: the provider's answer says more than any signal."""
         return None
 
     def on_deadline(self, step: str, data: ReviewData) -> D:
-        """What was found is found again."""
+        """Ask again, which is harmless: a review that is repeated finds the same."""
         return self.start(data)
 
     def on_resume(self, step: str, data: ReviewData) -> D:
         """Ask again."""
-        return self.start(data)
+        return self.start(with_changes(data, tries=0))

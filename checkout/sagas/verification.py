@@ -1,7 +1,8 @@
 """The verification: a notification says what we know nothing of, so the provider is asked if it is true.
 
-Anybody may have sent it. What the provider confirms about its own doing is applied; that money was moved
-which we never asked to move is for staff.
+Anybody may have sent it. What the provider confirms about its own doing is applied, and what an issuer did is
+booked by a saga of its own. That money was moved which we never asked to move is for staff, and so is what an
+issuer did and the provider does not tell enough about. Staff say what they found out, or have it asked again.
 """
 
 from msgspec.structs import replace as with_changes
@@ -10,24 +11,38 @@ from checkout import commands
 from checkout.conf import conf
 from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import Ask, Decision, End
-from checkout.sagas.pauses import inquiry_delay
+from checkout.sagas.pauses import UNDECIDED_ANSWERS, inquiry_delay
 
 # What a confirmed claim makes of the payment. Captures, voids and refunds that are not ours are the rest.
-EVENTS = {
-    "expired": "authorisation_expired",
-    "charged_back": "charged_back",
-    "charge_back_reversed": "charge_back_reversed",
-}
+EVENTS = {"expired": "authorisation_expired"}
+
+CHECK = "check"
 
 
 class VerificationData(commands.Body, frozen=True, forbid_unknown_fields=False):
-    """``claim`` is the kind of the event that was notified, ``operation`` the one of ours that it names."""
+    """``claim`` is the kind of the event that was notified, ``operation`` the one of ours that it names.
+
+    ``minor``, ``currency``, ``event_id`` and ``is_proven`` are those of the notification, see ``CheckClaim``.
+    ``undecided`` counts the answers that did not tell whether it is so. ``is_confirmed`` says that the
+    provider has confirmed it, and only did not tell enough to book it: no later event of the order denies
+    that. ``waits_seconds`` is the time until the first question's turn.
+    """
 
     payment: str
     attempt: str
     claim: str
     operation: str = ""
+    minor: int | None = None
+    currency: str = ""
+    event_id: str = ""
+    is_proven: bool = True
     inquiries: int = 0
+    undecided: int = 0
+    is_confirmed: bool = False
+    waits_seconds: float = 0
+    statements: tuple[str, ...] = ()
+    answer: str = ""
+    is_answered_by_staff: bool = False
 
 
 D = Decision[VerificationData]
@@ -38,42 +53,76 @@ class Verification:
 
     kind = "verification"
     data_type = VerificationData
-    steps = frozenset({"check", "finished"})
+    steps = frozenset({CHECK, "finished"})
+    questions = {CHECK: "payments.check_claim"}
 
     def start(self, data: VerificationData) -> D:
-        """Ask at once."""
-        return _check(data, delay_seconds=0)
+        """Ask at once, or when it is this question's turn."""
+        return _check(data, delay_seconds=data.waits_seconds)
 
     def on_reply(self, step: str, data: VerificationData, reply: Reply) -> D:
-        """Believe the provider; ask again when it says nothing."""
+        """Believe the provider; ask again when it says nothing.
+
+        What cannot be booked without guessing waits for staff.
+        """
         outcome = reply.result.get("outcome") if reply.ok else "unknown"
-        if outcome == "confirmed":
-            events = (EVENTS.get(data.claim, "conflicted"),)
-            return D(step="finished", data=data, events=events, end=End.COMPLETED)
-        if outcome == "denied":
-            return D(step="finished", data=data, end=End.COMPLETED)
+        if outcome == "denied" and data.is_confirmed:
+            outcome = "undecided"
+        if (ended := _ended(data, outcome)) is not None:
+            return ended
+        if outcome == "unclear":
+            why = str(reply.result.get("why") or "The provider does not tell enough.")
+            return D(step=CHECK, data=with_changes(data, is_confirmed=True), end=End.PARKED, why=why)
+        if outcome == "undecided":
+            return self._undecided(with_changes(data, undecided=data.undecided + 1))
         return self.on_deadline(step, data)
 
+    def _undecided(self, data: VerificationData) -> D:
+        if data.undecided < UNDECIDED_ANSWERS:
+            return self.on_deadline(CHECK, data)
+        why = f"The provider's answers neither confirm nor deny it: {data.claim}. Look it up there."
+        return D(step=CHECK, data=data, end=End.PARKED, why=why)
+
     def on_signal(self, step: str, data: VerificationData, signal: str) -> D | None:
-        """Nothing that is signalled says more than the provider will."""
-        return None
+        """End on staff's word, which is one of the provider's: ``confirmed``, ``denied`` or ``booked``.
+
+        Nothing else that is signalled says more than the provider will.
+        """
+        by_staff = with_changes(data, is_answered_by_staff=True)
+        return _ended(by_staff, signal) if step == CHECK else None
 
     def on_deadline(self, step: str, data: VerificationData) -> D:
         """Ask again, later and later."""
         delay_seconds = inquiry_delay(data.inquiries)
         if delay_seconds is None:
             why = f"The provider neither confirmed nor denied: {data.claim}."
-            return D(step="check", data=data, end=End.PARKED, why=why)
+            return D(step=CHECK, data=data, end=End.PARKED, why=why)
         return _check(with_changes(data, inquiries=data.inquiries + 1), delay_seconds=delay_seconds)
 
     def on_resume(self, step: str, data: VerificationData) -> D:
         """Ask at once."""
-        return _check(with_changes(data, inquiries=0), delay_seconds=0)
+        return _check(with_changes(data, inquiries=0, undecided=0), delay_seconds=0)
+
+
+def _ended(data: VerificationData, outcome: object) -> D | None:
+    """Return the end of what is certain by now; None for everything else."""
+    if outcome not in ("confirmed", "denied", "booked"):
+        return None
+    events = (EVENTS.get(data.claim, "conflicted"),) if outcome == "confirmed" else ()
+    answered = with_changes(data, answer=str(outcome))
+    return D(step="finished", data=answered, events=events, end=End.COMPLETED)
 
 
 def _check(data: VerificationData, *, delay_seconds: float) -> D:
     body = commands.CheckClaim(
-        payment=data.payment, attempt=data.attempt, claim=data.claim, operation=data.operation
+        payment=data.payment,
+        attempt=data.attempt,
+        claim=data.claim,
+        operation=data.operation,
+        minor=data.minor,
+        currency=data.currency,
+        event_id=data.event_id,
+        is_proven=data.is_proven,
     )
     ask = Ask(service="payments", type="payments.check_claim", body=body, delay_seconds=delay_seconds)
-    return D(step="check", data=data, ask=ask, wait=conf.provider_wait)
+    return D(step=CHECK, data=data, ask=ask, wait=conf.provider_wait)

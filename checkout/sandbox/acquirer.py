@@ -1,4 +1,4 @@
-"""The acquiring bank: decides orders and moves its (imaginary) money.
+"""The acquiring bank: takes orders and decides them.
 
 Every verb runs inside the caller's transaction and on one thread, so what it reads is what it decides upon.
 """
@@ -14,29 +14,24 @@ from checkout.sandbox.books import Books, Kind
 from checkout.sandbox.cards import Card, UnreadableCard
 from checkout.sandbox.clock import Clock
 from checkout.sandbox.configuration import Configuration
+from checkout.sandbox.errors import NOT_FOUND, RequestRefused
+from checkout.sandbox.knobs import Knobs, OrderKnob
 from checkout.sandbox.orders import Challenge, Order, fold
 from checkout.sandbox.outgoing import Outgoing
-from checkout.sandbox.scenarios import choose
+from checkout.sandbox.scenarios import FRICTIONLESS, choose
+from checkout.sandbox.traits import Trait, drawn, named_by
 
 WINDOW_CODES = {"250x400": "01", "390x400": "02", "500x600": "03", "600x400": "04", "fullPage": "05"}
 ECI = {"ECMC-SSL": {"Y": "02", "A": "01", "U": "00"}}
 OTHER_ECI = {"Y": "05", "A": "06", "U": "07"}
-NOT_FOUND = "Could not find payment for order"
-
-
-class RequestRefused(Exception):
-    """An error element with a code of the provider's grammar, see the comment on `error` in its DTD."""
-
-    def __init__(self, code: int, message: str, order_code: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.order_code = order_code
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A first message. `amount` is in minor units; `wants_3ds` says that it carries 3-D Secure data."""
+    """A first message. `amount` is in minor units; `wants_3ds` says that it carries 3-D Secure data.
+
+    `mandates_challenge`: the merchant does not want a frictionless authentication.
+    """
 
     order_code: str
     description: str
@@ -48,14 +43,22 @@ class Submission:
     wants_3ds: bool
     device_data: str
     window: str
+    mandates_challenge: bool = False
 
 
 class Acquirer:
     def __init__(
-        self, books: Books, outgoing: Outgoing, configuration: Configuration, clock: Clock, seed: str
+        self,
+        books: Books,
+        outgoing: Outgoing,
+        knobs: Knobs[OrderKnob],
+        configuration: Configuration,
+        clock: Clock,
+        seed: str,
     ) -> None:
         self._books = books
         self._outgoing = outgoing
+        self._knobs = knobs
         self._configuration = configuration
         self._clock = clock
         self._seed = seed
@@ -98,19 +101,22 @@ class Acquirer:
                 "machine": self._identifier(new.order_code, "machine").hex[:8],
                 "device_data": new.device_data,
                 "window": new.window,
+                "traits": self._traits(new),
             },
         )
         order = self._read(new.order_code)
         if not new.wants_3ds:
             return self._decide(order, "")
-        if outcome.authentication.challenge:
+        is_frictionless = outcome.authentication == FRICTIONLESS
+        if outcome.authentication.challenge or (is_frictionless and new.mandates_challenge):
             return self._challenge(order)
         return self._decide(order, outcome.authentication.status)
 
     def complete(self, order_code: str, session_id: str, machines: list[str]) -> Order:
         """The second message of a challenge.
 
-        Raises RequestRefused: 5 unknown order or wrong node, 7 wrong session or nothing left to complete.
+        Raises RequestRefused: 5 unknown order or wrong node, 7 wrong session or nothing left to complete; 7
+        also for an order with the trait for that, which is decided nevertheless.
         """
         order = fold(self._books.entries(order_code))
         if order is None:
@@ -123,6 +129,15 @@ class Acquirer:
             raise RequestRefused(7, "Invalid payment details : session id differs from the first", order_code)
         if not order.in_challenge:
             raise RequestRefused(7, "Invalid payment details : no authentication to complete", order_code)
+        completed = self._complete(order)
+        if "forgotten_after_challenge" in order.traits and not completed.in_challenge:
+            raise RequestRefused(7, "Could not find order", order_code)
+        return completed
+
+    def has_expired(self, challenge: Challenge) -> bool:
+        return time.time() > challenge.issued_at + self._clock.seconds(self._configuration.challenge_seconds)
+
+    def _complete(self, order: Order) -> Order:
         challenge = order.challenges[-1]
         if challenge.decision == "approve":
             return self._decide(order, order.outcome["authentication"]["status"])
@@ -136,37 +151,12 @@ class Acquirer:
             return self._decide(order, "N", {"reason": "19"})
         return self._challenge(order)
 
-    def capture(self, order_code: str, amount: int, currency: str, reference: str) -> None:
-        """Raises RequestRefused (5): unknown, not authorised, other currency, or more than is left."""
-        order = self.order(order_code)
-        left = order.authorised - order.cancelled - order.capture_requested
-        self._request(order, Kind.CAPTURE_REQUESTED, "capture", amount, currency, reference, left)
-
-    def refund(self, order_code: str, amount: int, currency: str, reference: str) -> None:
-        """Raises RequestRefused (5): unknown, nothing captured yet, other currency, or more than is left."""
-        order = self.order(order_code)
-        left = order.captured - order.refund_requested
-        self._request(order, Kind.REFUND_REQUESTED, "refund", amount, currency, reference, left)
-
-    def cancel(self, order_code: str) -> None:
-        """Raises RequestRefused (5): unknown, not authorised, or a capture has been asked for."""
-        order = self.order(order_code)
-        if order.authorised == order.cancelled or order.capture_requested:
-            raise RequestRefused(5, f"Cannot cancel an order in state {order.last_event}", order_code)
-        self._books.append(order_code, Kind.CANCELLED, amount=order.authorised)
-        self._outgoing.announce(self._read(order_code), "CANCELLED", order.authorised)
-
-    def has_expired(self, challenge: Challenge) -> bool:
-        return time.time() > challenge.issued_at + self._clock.seconds(self._configuration.challenge_seconds)
-
-    def _request(
-        self, order: Order, kind: Kind, verb: str, amount: int, currency: str, reference: str, left: int
-    ) -> None:
-        if currency != order.currency:
-            raise RequestRefused(5, f"Currency of the {verb} differs from the order's", order.code)
-        if not 0 < amount <= left:
-            raise RequestRefused(5, f"Requested {verb} of {amount} exceeds the {left} available", order.code)
-        self._books.append(order.code, kind, amount=amount, reference=reference)
+    def _traits(self, new: Submission) -> list[Trait]:
+        """A knob decides before the card holder's name, and both before the draw."""
+        if struck := self._knobs.strike(new.order_code):
+            return struck[0].traits
+        named = named_by(new.card.holder)
+        return drawn(self._seed, new.order_code, self._configuration.traits) if named is None else named
 
     def _decide(self, order: Order, status: str, reasons: dict[str, str] | None = None) -> Order:
         """Authorises or refuses, given the issuer's authentication status (empty: none was asked for)."""

@@ -20,9 +20,14 @@ class Kind(StrEnum):
     CANCELLED = "cancelled"
     CAPTURE_REQUESTED = "capture_requested"
     CAPTURED = "captured"
+    SETTLED = "settled"
     REFUND_REQUESTED = "refund_requested"
     REFUNDED = "refunded"
     REFUND_FAILED = "refund_failed"
+    INFORMATION_REQUESTED = "information_requested"
+    CHARGED_BACK = "charged_back"
+    CHARGEBACK_REVERSED = "chargeback_reversed"
+    LAPSED = "lapsed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,10 @@ class Books:
         settles: int | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Raises sqlite3.IntegrityError for an order's second submission or a request's second booking."""
+        """Write an entry; `settles` is the number of the plan that it carries out.
+
+        Raises sqlite3.IntegrityError for an order's second submission or a plan's second booking.
+        """
         self.connection.execute(
             "INSERT INTO entry (at, order_code, kind, amount, reference, transaction_id, settles, detail)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -79,18 +87,6 @@ class Books:
         """The code of the order whose challenge has this identifier."""
         found = self._select("WHERE transaction_id = ? LIMIT 1", transaction_id)
         return found[0].order_code if found else None
-
-    def next_unsettled(self, after: int) -> Entry | None:
-        """The oldest capture or refund request beyond entry `after` that has not been booked yet."""
-        found = self._select(
-            "WHERE kind IN (?, ?) AND id > ?"
-            " AND NOT EXISTS (SELECT 1 FROM entry booked WHERE booked.settles = entry.id)"
-            " ORDER BY id LIMIT 1",
-            Kind.CAPTURE_REQUESTED,
-            Kind.REFUND_REQUESTED,
-            after,
-        )
-        return found[0] if found else None
 
     def submissions(
         self, *, order_code: str | None, prefix: str, since: float, after: int, limit: int

@@ -8,11 +8,17 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from checkout.sandbox.connections import Connection
-from checkout.sandbox.knobs import ReplyFault, ReplyKnob
+from checkout.sandbox.errors import RequestRefused
+from checkout.sandbox.incoming import Message
+from checkout.sandbox.knobs import ReplyKnob
+from checkout.sandbox.replies import error_reply
 
 HTML = (
     "<!DOCTYPE html><html><head><title>Sorry</title></head><body><h1>Scheduled maintenance</h1></body></html>"
 )
+PAYMENT = re.compile(rb"<payment>.*?</payment>", re.DOTALL)
+AUTHORISED, REFUSED = b"<lastEvent>AUTHORISED</lastEvent>", b"<lastEvent>REFUSED</lastEvent>"
+ERROR = b'<error code="1">Internal error</error>'
 LAST_EVENT = re.compile(rb"<lastEvent>[^<]*</lastEvent>")
 END_OF_REPLY = b"</reply>"
 
@@ -62,21 +68,24 @@ class Drip(Response):
         await send({"type": "http.response.body"})
 
 
-def before(fault: ReplyFault | None) -> Response | None:
-    """What comes instead of acting on the message and replying; None when it is to be acted upon."""
-    match fault:
+def before(knob: ReplyKnob, message: Message) -> Response | None:
+    """Return the response to send without acting on the message; None if it is to be acted upon."""
+    match knob.fault:
         case "hang_before":
             return Silence()
         case "reset_before":
             return Reset()
         case "500_before" | "503_before":
-            return HTMLResponse(HTML, status_code=int(fault[:3]))
+            return HTMLResponse(HTML, status_code=int(knob.fault[:3]))
+        case "validation_failed":
+            error = RequestRefused(5, "XML failed validation", message.order_code)
+            return Response(error_reply(message.merchant_code, error), media_type="text/xml")
         case _:
             return None
 
 
 def after(knob: ReplyKnob, reply: Response) -> Response:
-    """What comes instead of this reply, the message having been acted upon."""
+    """Return the reply to a message that has been acted upon, or whatever the fault makes of it."""
     match knob.fault:
         case "hang_after":
             return Silence()
@@ -107,11 +116,22 @@ def _as(other: Response, reply: Response) -> Response:
     return other
 
 
+def _with_other_payment(body: bytes) -> bytes:
+    """The first payment followed by one that says the contrary, which the grammar allows."""
+    found = PAYMENT.search(body)
+    if found is None:
+        return body
+    other = REFUSED if AUTHORISED in found[0] else AUTHORISED
+    return body[: found.end()] + LAST_EVENT.sub(other, found[0]) + body[found.end() :]
+
+
 SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "truncated": lambda body: body[: len(body) * 2 // 3],
     "empty": lambda body: b"",
     "raw_ampersand": lambda body: body.replace(END_OF_REPLY, b" & " + END_OF_REPLY),
     "wrong_encoding": lambda body: body.replace(END_OF_REPLY, b"caf\xe9" + END_OF_REPLY),
+    "two_payments": _with_other_payment,
+    "payment_and_error": lambda body: body.replace(b"</payment>", b"</payment>" + ERROR, 1),
     "last_event_null": lambda body: LAST_EVENT.sub(b"<lastEvent>null</lastEvent>", body),
     "last_event_unknown": lambda body: LAST_EVENT.sub(b"<lastEvent>TELEPORTED</lastEvent>", body),
 }

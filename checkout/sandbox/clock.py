@@ -1,4 +1,4 @@
-"""How fast the bank's clocks run: its waits and limits, all at once, for who cannot wait for them."""
+"""The speed of the bank's clocks, which shortens or lengthens all its waits and limits at once."""
 
 from checkout.sandbox.bell import Bell
 

@@ -1,30 +1,29 @@
 """The scenarios page: the magic values, and the knobs to turn."""
 
-from typing import Annotated, Any, get_args
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from checkout.sandbox.clock import Clock
+from checkout.sandbox.disputes import Disputes, DisputeStep
+from checkout.sandbox.errors import RequestRefused
+from checkout.sandbox.faults import JOURNALS, VERBS, NotificationFault, ReplyFault
 from checkout.sandbox.incidents import Incidents
-from checkout.sandbox.knobs import (
-    VERBS,
-    BookingKnob,
-    Journal,
-    K,
-    Knobs,
-    NotificationFault,
-    NotificationKnob,
-    ReplyFault,
-    ReplyKnob,
-)
+from checkout.sandbox.knobs import BookingKnob, K, Knobs, NotificationKnob, OrderKnob, ReplyKnob, Scenario
+from checkout.sandbox.outgoing import Outgoing
 from checkout.sandbox.pages import Pages, read_body
+from checkout.sandbox.plans import Plans
 from checkout.sandbox.scenarios import CARD_AUTHENTICATIONS, CARD_REFUSALS, HOLDER_AUTHENTICATIONS, REFUSALS
+from checkout.sandbox.traits import MEANINGS
+
+T = TypeVar("T")
 
 
 class Setting(BaseModel):
-    """What may be posted to the scenarios page. A reset happens before anything is set."""
+    """A post to the scenarios page. A reset happens before anything is set."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,22 +31,26 @@ class Setting(BaseModel):
     knob: ReplyKnob | list[ReplyKnob] = Field(default_factory=list)
     booking: BookingKnob | list[BookingKnob] = Field(default_factory=list)
     notification: NotificationKnob | list[NotificationKnob] = Field(default_factory=list)
+    order: OrderKnob | list[OrderKnob] = Field(default_factory=list)
+    dispute: DisputeStep | list[DisputeStep] = Field(default_factory=list)
     clock_scale: Annotated[float, Field(gt=0)] | None = None
 
 
 class Console:
     def __init__(
         self,
-        reply_knobs: Knobs[ReplyKnob],
-        notification_knobs: Knobs[NotificationKnob],
-        booking_knobs: Knobs[BookingKnob],
+        scenario: Scenario,
+        disputes: Disputes,
+        plans: Plans,
+        outgoing: Outgoing,
         clock: Clock,
         incidents: Incidents,
         pages: Pages,
     ) -> None:
-        self._reply_knobs = reply_knobs
-        self._notification_knobs = notification_knobs
-        self._booking_knobs = booking_knobs
+        self._scenario = scenario
+        self._disputes = disputes
+        self._plans = plans
+        self._outgoing = outgoing
         self._clock = clock
         self._incidents = incidents
         self._pages = pages
@@ -60,6 +63,8 @@ class Console:
             except ValidationError as error:
                 problems = error.errors(include_url=False, include_context=False, include_input=False)
                 return JSONResponse({"errors": problems}, status_code=400)
+            except RequestRefused as error:
+                return JSONResponse({"errors": [{"msg": error.message}]}, status_code=400)
         listing = self._listing()
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
             return self._pages.render("scenarios.html", listing)
@@ -67,15 +72,16 @@ class Console:
 
     def _set(self, setting: Setting) -> None:
         if setting.reset:
-            self._reply_knobs.reset()
-            self._notification_knobs.reset()
-            self._booking_knobs.reset()
+            self._scenario.reset()
             self._clock.reset()
-        _turn(self._reply_knobs, setting.knob)
-        _turn(self._notification_knobs, setting.notification)
-        _turn(self._booking_knobs, setting.booking)
+        _turn(self._scenario.replies, setting.knob)
+        _turn(self._scenario.notifications, setting.notification)
+        _turn(self._scenario.bookings, setting.booking)
+        _turn(self._scenario.orders, setting.order)
         if setting.clock_scale:
             self._clock.run_at(setting.clock_scale)
+        for step in _listed(setting.dispute):
+            self._disputes.take(step)
 
     def _listing(self) -> dict[str, Any]:
         return {
@@ -94,19 +100,27 @@ class Console:
                     for number, code in CARD_REFUSALS.items()
                 ),
             ],
+            "traits": [{"value": trait.upper(), "meaning": meaning} for trait, meaning in MEANINGS.items()],
             "refusal_codes": [{"value": code, "meaning": meaning} for code, meaning in REFUSALS.items()],
             "verbs": list(VERBS),
-            "journals": list(get_args(Journal)),
+            "journals": list(JOURNALS),
             "faults": list(get_args(ReplyFault)),
             "notification_faults": list(get_args(NotificationFault)),
             "clock_scale": self._clock.scale,
-            "pending_knobs": self._reply_knobs.pending(),
-            "pending_notifications": self._notification_knobs.pending(),
-            "pending_bookings": self._booking_knobs.pending(),
+            "pending_knobs": self._scenario.replies.pending(),
+            "pending_notifications": self._scenario.notifications.pending(),
+            "pending_bookings": self._scenario.bookings.pending(),
+            "pending_orders": self._scenario.orders.pending(),
+            "open_plans": self._plans.open_count(),
+            "open_notifications": self._outgoing.open_count(),
             "incidents": self._incidents.counts(),
         }
 
 
 def _turn(knobs: Knobs[K], wanted: K | list[K]) -> None:
-    for knob in wanted if isinstance(wanted, list) else [wanted]:
+    for knob in _listed(wanted):
         knobs.turn(knob)
+
+
+def _listed(wanted: T | list[T]) -> Sequence[T]:
+    return wanted if isinstance(wanted, list) else [wanted]

@@ -57,14 +57,18 @@ def add_payment(parent: Element, order: Order, amount: int, last_event: str) -> 
         SubElement(payment, "AuthorisationId", id=order.authorisation_id)
     if order.refusal_code:
         meaning = REFUSALS.get(order.refusal_code, "REFUSED")
-        SubElement(payment, "ISO8583ReturnCode", code=order.refusal_code, description=meaning)
+        by_issuer = "issuer_response_code" in order.traits
+        tag = "IssuerResponseCode" if by_issuer else "ISO8583ReturnCode"
+        SubElement(payment, tag, code=order.refusal_code, description=meaning)
     checked = "APPROVED" if order.outcome["cvc"] else "NOT SUPPLIED BY SHOPPER"
     SubElement(payment, "CVCResultCode", description=checked)
     SubElement(payment, "AVSResultCode", description="NOT SUPPLIED BY SHOPPER")
     if order.authentication:
         _add_authentication(payment, order)
-    for account, value in _balances(order):
-        add_amount(SubElement(payment, "balance", accountType=account), order, value)
+    for account, value in _balances(order).items():
+        if value and "no_balance" not in order.traits:
+            indicator = "credit" if value > 0 else "debit"
+            add_amount(SubElement(payment, "balance", accountType=account), order, abs(value), indicator)
     SubElement(payment, "cardNumber").text = order.card["masked"]
     SubElement(payment, "riskScore", value="0")
 
@@ -82,11 +86,13 @@ def _add_authentication(payment: Element, order: Order) -> None:
             SubElement(result, tag).text = found[name]
 
 
-def _balances(order: Order) -> list[tuple[str, int]]:
-    held = order.authorised - order.cancelled - order.captured
-    kept = order.captured - order.refunded
-    return [
-        (account, value)
-        for account, value in (("IN_PROCESS_AUTHORISED", held), ("IN_PROCESS_CAPTURED", kept))
-        if value
-    ]
+def _balances(order: Order) -> dict[str, int]:
+    """The balance of each account. Money that left the merchant comes first out of what is not settled."""
+    unsettled, out = order.captured - order.settled, order.refunded + order.charged_back
+    from_net = max(0, out - unsettled) if order.settled else 0
+    return {
+        "IN_PROCESS_AUTHORISED": order.authorised - order.cancelled - order.captured,
+        "IN_PROCESS_CAPTURED": unsettled - (out - from_net),
+        "SETTLED_BIBIT_NET": order.settled - order.commission - from_net,
+        "SETTLED_BIBIT_COMMISSION": order.commission,
+    }

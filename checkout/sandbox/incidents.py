@@ -1,4 +1,4 @@
-"""Which faults struck which orders, for who wants to explain or count them."""
+"""The record of the faults that struck each order, to explain or count them."""
 
 import json
 import sqlite3
@@ -22,7 +22,7 @@ class Incidents:
         )
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """How often, by occasion and fault."""
+        """Return the number of incidents by occasion and fault."""
         counts: dict[str, dict[str, int]] = {}
         for row in self.connection.execute(
             "SELECT occasion, fault, count(*) AS times FROM incident GROUP BY 1, 2 ORDER BY 1, 2"

@@ -7,9 +7,10 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from checkout.sandbox.acquirer import WINDOW_CODES, RequestRefused, Submission
+from checkout.sandbox.acquirer import WINDOW_CODES, Submission
 from checkout.sandbox.cards import Card, CardKey, UnreadableCard
-from checkout.sandbox.knobs import Verb
+from checkout.sandbox.errors import RequestRefused
+from checkout.sandbox.faults import Verb
 
 MAX_ORDER_CODE = 64
 # Currencies whose minor unit is not a hundredth. HUF and IDR pass with either exponent: the provider's own
@@ -102,6 +103,8 @@ def read_submission(order: Element, key: CardKey) -> Submission:
         wants_3ds=wants_3ds,
         device_data="" if three_ds is None else three_ds.get("dfReferenceId", ""),
         window=window,
+        mandates_challenge=three_ds is not None
+        and three_ds.get("challengePreference") == "challengeMandated",
     )
 
 

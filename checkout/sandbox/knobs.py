@@ -1,52 +1,17 @@
-"""What a test sets for the next replies and notifications, on top of the magic values.
+"""Settings of a test for the next replies, notifications, bookings and orders, on top of the magic values.
 
 A knob strikes a number of times, or until the next reset; always, or with a seeded probability.
 """
 
+from dataclasses import dataclass, field
 from random import Random
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Verb = Literal["submit", "complete", "capture", "cancel", "refund", "inquiry", "list"]
-VERBS: tuple[Verb, ...] = get_args(Verb)
-ReplyFault = Literal[
-    "hang_before",
-    "hang_after",
-    "reset_before",
-    "reset_after",
-    "500_before",
-    "500_after",
-    "503_before",
-    "503_after",
-    "after_notification",
-    "cut",
-    "drip",
-    "truncated",
-    "empty",
-    "html",
-    "raw_ampersand",
-    "wrong_encoding",
-    "last_event_null",
-    "last_event_unknown",
-]
-Journal = Literal["AUTHORISED", "REFUSED", "ERROR", "CANCELLED", "CAPTURED", "REFUNDED", "REFUND_FAILED"]
-NotificationFault = Literal[
-    "duplicate",
-    "replayed",
-    "overtaken",
-    "lost",
-    "lost_once",
-    "malformed",
-    "wrong_amount",
-    "wrong_currency",
-    "wrong_merchant",
-    "wrong_order",
-    "contradictory",
-    "unknown_status",
-    "no_journal",
-    "no_reference",
-]
+from checkout.sandbox.faults import Journal, NotificationFault, ReplyFault, Verb
+from checkout.sandbox.traits import Trait
+
 LONGEST_DELAY_MS = 600_000
 Milliseconds = Annotated[int, Field(ge=0, le=LONGEST_DELAY_MS)]
 
@@ -65,10 +30,11 @@ class Knob(BaseModel):
 
 
 class ReplyKnob(Knob):
-    """What happens to replies to `verb`.
+    """The behaviour of replies to `verb`.
 
-    `delay_ms` is waited before the message is acted upon. With a `spread` it is the median of a log-normal
-    delay, of which `spread` is the standard deviation of the logarithm. `drip_ms` lies between two bytes.
+    `delay_ms` is the wait before the message is acted upon. If there is a `spread`, it is the median of a
+    log-normal delay whose logarithm has the standard deviation `spread`. `drip_ms` is the time between two
+    bytes.
     """
 
     verb: Verb | Literal["any"]
@@ -86,24 +52,39 @@ class ReplyKnob(Knob):
 
 
 class NotificationKnob(Knob):
-    """What happens to notifications of `journal`. `delay_ms` lies before each of the `copies`, if any."""
+    """The fate of notifications of `journal`, one type or several.
 
-    journal: Journal | Literal["any"] = "any"
+    `delay_ms` lies before each of the `copies`, if any.
+    """
+
+    journal: Journal | Literal["any"] | list[Journal] = "any"
     fault: NotificationFault | None = None
     delay_ms: Milliseconds = 0
     copies: Annotated[int, Field(ge=1, le=100)] = 1
 
     def is_for(self, occasion: str) -> bool:
+        if isinstance(self.journal, list):
+            return occasion in self.journal
         return self.journal in {"any", occasion}
 
 
 class BookingKnob(Knob):
-    """Refunds that were received are not booked but fail."""
+    """Refunds that were received fail instead of being booked."""
 
     fault: Literal["refund_failed"]
 
     def is_for(self, occasion: str) -> bool:
         return occasion == "REFUNDED"
+
+
+class OrderKnob(Knob):
+    """The next orders, or those whose code begins with `order`, have exactly these traits."""
+
+    traits: list[Trait]
+    order: str = ""
+
+    def is_for(self, occasion: str) -> bool:
+        return occasion.startswith(self.order)
 
 
 K = TypeVar("K", bound=Knob)
@@ -134,6 +115,21 @@ class Knobs(Generic[K]):
                     self._held.remove(held)
                 return held.knob, held.random
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """All knobs of one sandbox, by what they are for."""
+
+    replies: Knobs[ReplyKnob] = field(default_factory=Knobs)
+    notifications: Knobs[NotificationKnob] = field(default_factory=Knobs)
+    bookings: Knobs[BookingKnob] = field(default_factory=Knobs)
+    orders: Knobs[OrderKnob] = field(default_factory=Knobs)
+
+    def reset(self) -> None:
+        """Take all knobs away."""
+        for knobs in (self.replies, self.notifications, self.bookings, self.orders):
+            knobs.reset()
 
 
 class _Held(Generic[K]):

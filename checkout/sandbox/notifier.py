@@ -28,6 +28,7 @@ class Notifier:
         self._session = requests.Session()
         # A proxy of the developer's environment must not see messages for this machine.
         self._session.trust_env = False
+        self._session.verify = str(configuration.ca_file or "") or True
         self._bell = bell
 
     async def run(self) -> None:
@@ -48,22 +49,22 @@ class Notifier:
                     await asyncio.sleep(self._wait_seconds(pending.tries))
 
     async def _deliver(self, pending: Pending) -> bool:
-        """Whether this was the last try of the notification."""
+        """Return True if this was the last try of the notification."""
         if pending.plan == "never" or (pending.plan == "first_try_lost" and not pending.tries):
             answer = LOST
         else:
-            answer = await asyncio.to_thread(self._post, pending.body)
+            answer = await asyncio.to_thread(self._post, pending)
         is_closed = answer == ACCEPTED or pending.plan in {"once", "never"} or self._is_too_old(pending)
         self._outgoing.record(pending, answer, closed=is_closed)
         return is_closed
 
-    def _post(self, body: bytes) -> str:
+    def _post(self, pending: Pending) -> str:
         """The answer in a few words; `[OK]` only for an acceptance."""
         try:
             response = self._session.post(
                 self._configuration.notification_url,
-                data=body,
-                headers={"Content-Type": "text/xml; charset=utf-8"},
+                data=pending.body,
+                headers={"Content-Type": pending.content_type},
                 timeout=TIME_OUT_SECONDS,
                 allow_redirects=False,
             )

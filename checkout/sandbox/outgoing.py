@@ -11,15 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from checkout.sandbox.forgeries import FORGERIES
+from checkout.sandbox.faults import JOURNALS
+from checkout.sandbox.forgeries import FORGERIES, XML
 from checkout.sandbox.incidents import Incidents
+from checkout.sandbox.journals import Event
 from checkout.sandbox.knobs import Knobs, NotificationKnob
 from checkout.sandbox.notices import notice
 from checkout.sandbox.orders import Order
 
 Line = Literal["prompt", "booked"]
 LINE_NAMES: tuple[Line, ...] = get_args(Line)
-LINES: dict[str, Line] = dict.fromkeys(("CAPTURED", "REFUNDED", "REFUND_FAILED"), "booked")
+PROMPT = frozenset({"AUTHORISED", "REFUSED", "ERROR", "CANCELLED"})
+LINES: dict[str, Line] = dict.fromkeys((name for name in JOURNALS if name not in PROMPT), "booked")
 
 Plan = Literal["until_accepted", "once", "never", "first_try_lost", "after_the_next"]
 LONGEST_OVERTAKING_SECONDS = 60
@@ -42,6 +45,7 @@ class Pending:
     id: int
     at: float
     body: bytes
+    content_type: str
     plan: Plan
     tries: int
 
@@ -56,9 +60,18 @@ class Outgoing:
         self._knobs = knobs
         self._incidents = incidents
 
-    def announce(self, order: Order, journal_type: str, amount: int, reference: str = "") -> None:
+    def announce(
+        self,
+        order: Order,
+        journal_type: str,
+        amount: int,
+        reference: str = "",
+        *,
+        refund_authorisation: str = "",
+    ) -> None:
         """Queue the notification of this event, with what a knob makes of it."""
-        true = notice(order, journal_type, amount, reference)
+        event = Event(order, journal_type, amount, reference, refund_authorisation)
+        true = notice(event)
         struck = self._knobs.strike(journal_type)
         if struck is None:
             self._queue(order, journal_type, true)
@@ -83,24 +96,33 @@ class Outgoing:
                     "lost_once": "first_try_lost",
                 }
                 self._queue(order, journal_type, true, plans[knob.fault], delay_seconds)
-            case forgery:
-                forged = FORGERIES[forgery](order, journal_type, amount, reference)
+            case fault:
+                forgery = FORGERIES[fault]
+                forged = forgery.write(event)
+                plan: Plan = "until_accepted" if forgery.insists else "once"
                 for _ in range(knob.copies):
-                    self._queue(order, journal_type, forged, "once")
+                    self._queue(order, journal_type, forged, plan, content_type=forgery.content_type)
                 self._queue(order, journal_type, true, delay_seconds=delay_seconds)
 
     def head(self, line: Line, after: int) -> Pending | None:
         """The first due notification of the line beyond `after` that is neither accepted nor given up."""
         row = self._connection.execute(
-            "SELECT id, at, body, plan,"  # noqa: S608 - constants
+            "SELECT id, at, body, content_type, plan,"  # noqa: S608 - constants
             " (SELECT count(*) FROM delivery WHERE delivery.notification = notification.id) AS tries"
             f" FROM notification WHERE {OPEN} AND {IS_DUE} ORDER BY id LIMIT 1",
             {"line": line, "after": after, "now": time.time(), "longest": LONGEST_OVERTAKING_SECONDS},
         ).fetchone()
-        return row and Pending(row["id"], row["at"], row["body"].encode(), row["plan"], row["tries"])
+        return row and Pending(
+            id=row["id"],
+            at=row["at"],
+            body=row["body"].encode(),
+            content_type=row["content_type"],
+            plan=row["plan"],
+            tries=row["tries"],
+        )
 
     def next_due(self, line: Line, after: int) -> float | None:
-        """When the next notification of the line is due by the clock, in seconds since the epoch."""
+        """Return when the line's next notification is due, in seconds since the epoch; None without one."""
         (due,) = self._connection.execute(
             "SELECT min(CASE plan WHEN 'after_the_next' THEN due + :longest ELSE due END)"  # noqa: S608
             f" FROM notification WHERE {OPEN}",
@@ -120,13 +142,21 @@ class Outgoing:
         return int(last or 0)
 
     def is_open(self, order_code: str) -> bool:
-        """Whether a notification of this order has not been posted even once."""
+        """Return True if a notification of this order has not been posted even once."""
         (found,) = self._connection.execute(
             "SELECT EXISTS (SELECT 1 FROM notification WHERE order_code = ? AND NOT EXISTS"
             " (SELECT 1 FROM delivery WHERE delivery.notification = notification.id))",
             (order_code,),
         ).fetchone()
         return bool(found)
+
+    def open_count(self) -> int:
+        """Count the notifications that are neither accepted nor given up."""
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM notification WHERE NOT EXISTS"
+            " (SELECT 1 FROM delivery WHERE delivery.notification = notification.id AND closed)"
+        ).fetchone()
+        return int(count)
 
     def record(self, pending: Pending, answer: str, *, closed: bool) -> None:
         """Note one delivery; `closed` when it was accepted or is given up."""
@@ -167,11 +197,12 @@ class Outgoing:
         body: bytes,
         plan: Plan = "until_accepted",
         delay_seconds: float = 0,
+        content_type: str = XML,
     ) -> None:
         now = time.time()
         self._connection.execute(
-            "INSERT INTO notification (at, due, plan, line, order_code, journal_type, body)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO notification (at, due, plan, line, order_code, journal_type, content_type, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 now,
                 now + delay_seconds,
@@ -179,6 +210,7 @@ class Outgoing:
                 LINES.get(journal_type, "prompt"),
                 order.code,
                 journal_type,
+                content_type,
                 body.decode(),
             ),
         )

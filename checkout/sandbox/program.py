@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from checkout.sandbox.acquirer import Acquirer
 from checkout.sandbox.acs import AccessControlServer
 from checkout.sandbox.bell import Bell
+from checkout.sandbox.bookings import Bookings
 from checkout.sandbox.books import Books
 from checkout.sandbox.cards import CardKey
 from checkout.sandbox.clearing import Clearing
@@ -25,12 +26,16 @@ from checkout.sandbox.clock import Clock
 from checkout.sandbox.configuration import Configuration
 from checkout.sandbox.connections import Connection
 from checkout.sandbox.console import Console
+from checkout.sandbox.disputes import Disputes
 from checkout.sandbox.disturbances import Disturbances
+from checkout.sandbox.idempotency import AnsweredRequests
 from checkout.sandbox.incidents import Incidents
-from checkout.sandbox.knobs import BookingKnob, Knobs, NotificationKnob, ReplyKnob
+from checkout.sandbox.knobs import Scenario
+from checkout.sandbox.modifications import Modifications
 from checkout.sandbox.notifier import Notifier
 from checkout.sandbox.outgoing import LINE_NAMES, Outgoing
 from checkout.sandbox.pages import Pages, json_text
+from checkout.sandbox.plans import Plans
 from checkout.sandbox.statement import Statement
 from checkout.sandbox.storage import open_storage
 from checkout.sandbox.three_ds import ThreeDsServer
@@ -50,19 +55,23 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     connection = open_storage(file)
     bell, pages = Bell(), Pages(configuration.url)
     clock = Clock(configuration.clock_scale, bell)
-    reply_knobs, notification_knobs = Knobs[ReplyKnob](), Knobs[NotificationKnob]()
-    booking_knobs = Knobs[BookingKnob]()
-    incidents, books = Incidents(connection), Books(connection)
-    outgoing = Outgoing(connection, notification_knobs, incidents)
+    scenario, incidents, books = Scenario(), Incidents(connection), Books(connection)
+    seed, plans = configuration.seed or secrets.token_hex(16), Plans(connection, configuration, clock)
+    outgoing = Outgoing(connection, scenario.notifications, incidents)
     card_key = CardKey(file.with_suffix(".key.pem"))
     encryption = (STATIC / "worldpay-cse.js").read_text(encoding="utf-8")
-    acquirer = Acquirer(books, outgoing, configuration, clock, configuration.seed or secrets.token_hex(16))
-    disturbances = Disturbances(reply_knobs, incidents, outgoing, bell)
-    wpg = Wpg(acquirer, books, card_key, disturbances, bell, configuration, pages)
+    acquirer = Acquirer(books, outgoing, scenario.orders, configuration, clock, seed)
+    bookings = Bookings(books, plans, outgoing, scenario.bookings, incidents, seed)
+    modifications = Modifications(acquirer, books, plans, bookings, outgoing)
+    notifies = bool(configuration.notification_url)
+    disturbances = Disturbances(scenario.replies, incidents, books, outgoing, bell, notifies=notifies)
+    answered = AnsweredRequests(connection, configuration, clock)
+    wpg = Wpg(acquirer, modifications, answered, books, card_key, disturbances, bell, configuration, pages)
     three_ds = ThreeDsServer(books, configuration, pages)
     acs = AccessControlServer(books, acquirer, configuration, pages)
     statement = Statement(books, outgoing, incidents)
-    console = Console(reply_knobs, notification_knobs, booking_knobs, clock, incidents, pages)
+    disputes = Disputes(books, outgoing, bell)
+    console = Console(scenario, disputes, plans, outgoing, clock, incidents, pages)
 
     async def index(request: Request) -> Response:
         del request
@@ -80,7 +89,8 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
         """The script with its key set: an account needs no copy of a key that is made at the first start."""
         del request
         script = f"{encryption}Worldpay.setPublicKey({json_text(card_key.public)});\n"
-        return Response(script, media_type="text/javascript")
+        # A browser compares a script with its digest only if the script's host lets the page read it.
+        return Response(script, media_type="text/javascript", headers={"Access-Control-Allow-Origin": "*"})
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
         del request
@@ -91,8 +101,8 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        runs = [Clearing(books, outgoing, booking_knobs, incidents, configuration, clock, bell).run()]
-        if configuration.notification_url:
+        runs = [Clearing(books, plans, bookings, bell).run()]
+        if notifies:
             for line in LINE_NAMES:
                 runs.append(Notifier(line, outgoing, configuration, clock, bell).run())
         tasks = [asyncio.create_task(run) for run in runs]

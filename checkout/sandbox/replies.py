@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element, SubElement
 
-from checkout.sandbox.acquirer import RequestRefused
+from checkout.sandbox.errors import RequestRefused
 from checkout.sandbox.grammar import add_amount, add_payment, document, service
 from checkout.sandbox.orders import Order
 
 
 def status_reply(order: Order, acs_url: str) -> bytes:
-    """Where the order stands: a challenge to go through, or a payment."""
+    """Return the order's status: a challenge to go through, or a payment."""
     root = service(order.merchant_code)
     status = _status(SubElement(root, "reply"), order)
     if order.in_challenge:
@@ -25,7 +25,7 @@ def status_reply(order: Order, acs_url: str) -> bytes:
 
 
 def list_reply(merchant_code: str, orders: Iterable[Order]) -> bytes:
-    """Where many orders stand."""
+    """Return the status of many orders."""
     root = service(merchant_code)
     reply = SubElement(root, "reply")
     for order in orders:

@@ -87,12 +87,15 @@ def _sums(order: Order, entries: Sequence[Entry]) -> dict[str, Any]:
         "captured": order.captured,
         "refund_requested": order.refund_requested,
         "refunded": order.refunded,
+        "refund_denied": order.refund_denied,
+        "charged_back": order.charged_back,
     }
 
 
 def _details(order: Order, entries: Sequence[Entry]) -> dict[str, Any]:
     return {
         "merchant_code": order.merchant_code,
+        "traits": order.traits,
         "card": order.card,
         "device_data": order.device_data,
         "refusal_code": order.refusal_code,

@@ -3,8 +3,19 @@
 import sqlite3
 from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 SCHEMA = """
+CREATE TABLE IF NOT EXISTS plan (
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    wait TEXT NOT NULL,
+    times INTEGER NOT NULL,
+    order_code TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    reference TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS entry (
     id INTEGER PRIMARY KEY,
     at REAL NOT NULL,
@@ -13,7 +24,7 @@ CREATE TABLE IF NOT EXISTS entry (
     amount INTEGER NOT NULL,
     reference TEXT NOT NULL,
     transaction_id TEXT,
-    settles INTEGER UNIQUE REFERENCES entry (id),
+    settles INTEGER UNIQUE REFERENCES plan (id),
     detail TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS entry_at ON entry (at);
@@ -29,6 +40,7 @@ CREATE TABLE IF NOT EXISTS notification (
     line TEXT NOT NULL,
     order_code TEXT NOT NULL,
     journal_type TEXT NOT NULL,
+    content_type TEXT NOT NULL,
     body TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS notification_line ON notification (line, id);
@@ -43,11 +55,14 @@ CREATE TABLE IF NOT EXISTS delivery (
 CREATE UNIQUE INDEX IF NOT EXISTS delivery_closed ON delivery (notification) WHERE closed;
 CREATE INDEX IF NOT EXISTS delivery_notification ON delivery (notification);
 CREATE TABLE IF NOT EXISTS answered_request (
-    idempotency_key TEXT PRIMARY KEY,
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    idempotency_key TEXT NOT NULL,
     request_sha256 TEXT NOT NULL,
     reply TEXT NOT NULL,
     machine TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS answered_request_key ON answered_request (idempotency_key, at);
 CREATE TABLE IF NOT EXISTS incident (
     id INTEGER PRIMARY KEY,
     at REAL NOT NULL,
@@ -61,7 +76,7 @@ APPEND_ONLY = """
 CREATE TRIGGER IF NOT EXISTS {table}_no_{verb} BEFORE {verb} ON {table}
 BEGIN SELECT RAISE(ABORT, 'the books are append-only'); END;
 """
-TABLES = ("entry", "notification", "delivery", "answered_request", "incident")
+TABLES = ("plan", "entry", "notification", "delivery", "answered_request", "incident")
 
 
 def open_storage(file: Path) -> sqlite3.Connection:

@@ -6,14 +6,17 @@ from base64 import b64decode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from checkout.sandbox.acquirer import Acquirer, RequestRefused
+from checkout.sandbox.acquirer import Acquirer
 from checkout.sandbox.bell import Bell
 from checkout.sandbox.books import Books
 from checkout.sandbox.cards import CardKey
 from checkout.sandbox.configuration import Configuration
 from checkout.sandbox.disturbances import Disturbances
+from checkout.sandbox.errors import RequestRefused
 from checkout.sandbox.idempotency import Answer, AnsweredRequests
 from checkout.sandbox.incoming import Message, read_amount, read_message, read_period, read_submission
+from checkout.sandbox.modifications import Modifications
+from checkout.sandbox.orders import fold
 from checkout.sandbox.pages import Pages, read_body
 from checkout.sandbox.replies import error_reply, list_reply, received_reply, status_reply
 
@@ -22,6 +25,8 @@ class Wpg:
     def __init__(
         self,
         acquirer: Acquirer,
+        modifications: Modifications,
+        answered: AnsweredRequests,
         books: Books,
         card_key: CardKey,
         disturbances: Disturbances,
@@ -30,8 +35,9 @@ class Wpg:
         pages: Pages,
     ) -> None:
         self._acquirer = acquirer
+        self._modifications = modifications
+        self._answered = answered
         self._books = books
-        self._answered = AnsweredRequests(books.connection)
         self._card_key = card_key
         self._disturbances = disturbances
         self._bell = bell
@@ -65,18 +71,25 @@ class Wpg:
         if message.merchant_code != self._configuration.merchant_code:
             raise RequestRefused(4, "Security violation: merchantCode is not the one of these credentials")
         key = request.headers.get("idempotency-key", "")
-        if key and (known := self._answered.recall(key, body)):
+        if key:
+            self._answered.check(key)
+        if key and self._deduplicates(message) and (known := self._answered.recall(key, body)):
             return known
         with self._books.connection:
             try:
                 answer = self._act(message, request)
             except RequestRefused as error:
-                # Refusals are decided before anything is booked, so that the answer is all there is to keep.
+                # Nothing was booked but what an order's trait says, and that is to stand.
                 error.order_code = error.order_code or message.order_code
                 answer = Answer(error_reply(self._configuration.merchant_code, error))
-            if key:
+            if key and self._deduplicates(message):
                 self._answered.keep(key, body, answer)
         return answer
+
+    def _deduplicates(self, message: Message) -> bool:
+        """Cancellations are not covered by the provider's idempotency."""
+        order = fold(self._books.entries(message.order_code))
+        return message.verb != "cancel" and (order is None or "no_deduplication" not in order.traits)
 
     def _act(self, message: Message, request: Request) -> Answer:
         code, element = message.order_code, message.element
@@ -95,14 +108,14 @@ class Wpg:
                 orders = self._acquirer.orders(*read_period(element))
                 return Answer(list_reply(message.merchant_code, orders))
             case "cancel":
-                self._acquirer.cancel(code)
+                self._modifications.cancel(code)
                 return Answer(received_reply(self._acquirer.order(code), "cancelReceived", None))
             case "capture" | "refund" as verb:
                 modification = element.find(verb)
                 if modification is None:
                     raise RequestRefused(2, f"No {verb} in the modification")
                 amount = read_amount(modification)
-                act = self._acquirer.capture if verb == "capture" else self._acquirer.refund
+                act = self._modifications.capture if verb == "capture" else self._modifications.refund
                 act(code, amount.value, amount.currency, modification.get("reference", ""))
                 return Answer(received_reply(self._acquirer.order(code), f"{verb}Received", amount.value))
 

@@ -1,20 +1,38 @@
 """The checkout service: commands to the orchestrator. It decides nothing itself; sagas do."""
 
+from collections.abc import Iterable, Iterator, Sequence
+
+import structlog
+from msgspec.structs import replace as with_changes
+
 from checkout import commands
 from checkout.messaging.envelope import Reply
 from checkout.messaging.service import CommandRejected, Message, Service
 from checkout.models import Attempt, Operation, Payment, Saga
 from checkout.models.locking import locked_payment_of
 from checkout.models.payment import new_reference
-from checkout.models.sums import is_explained, operations_of
-from checkout.sagas import orchestrator, purchase, review, verification
+from checkout.models.sums import BY_ISSUER, is_explained, operations_of
+from checkout.sagas import (
+    claim_settlement,
+    orchestrator,
+    payment_settlement,
+    purchase,
+    review,
+    settlement,
+    verification,
+)
+from checkout.sagas.contradiction import attempt_to_settle
+from checkout.sagas.hint_questions import seconds_until_question
 from checkout.sagas.movement import announce, move_payment, tell
 from checkout.sagas.operation import OperationData
+from checkout.sagas.purchase import HINTS
 from checkout.sagas.purchase_data import PurchaseData
 from checkout.sagas.review import ReviewData
 from checkout.sagas.verification import VerificationData
 from checkout.statements import Compiled
 from checkout.states import Actor, AttemptState, PaymentState
+
+log = structlog.get_logger(__name__)
 
 service = Service("checkout", replies=orchestrator.REPLIES)
 
@@ -39,9 +57,19 @@ SETTLED = (Operation.State.DONE, Operation.State.REFUSED)
 
 @service.command("checkout.submit_payment")
 def submit_payment(command: commands.SubmitPayment, message: Message) -> None:
-    """Start the purchase of an attempt, or join the one that is under way."""
+    """Start the purchase of an attempt, or join the one that is under way.
+
+    An attempt that has ended meanwhile, because this command was late, is not begun any more.
+    """
     attempt = _attempt(command.attempt)
     payment = attempt.payment
+    if not attempt.sagas.exists():
+        # The timer that ends an attempt which never began holds this lock, too (``timers.unstarted``).
+        payment = locked_payment_of(attempt)
+        attempt.refresh_from_db(fields=["state"])
+    if attempt.state in ENDED_WITHOUT_MONEY:
+        orchestrator.join(payment.reference, message)
+        return
     data = PurchaseData(
         payment=payment.reference,
         attempt=attempt.order_code,
@@ -76,7 +104,7 @@ def await_payment(command: commands.AwaitPayment, message: Message) -> None:
 
 @service.command("checkout.start_operation")
 def start_operation(command: commands.StartOperation, message: Message) -> None:
-    """Start the saga of a capture, void or refund that somebody asked for."""
+    """Start the saga of an operation: one that somebody asked for, or that was found to be done."""
     operation = (
         Operation.objects.select_related("attempt", "payment")
         .filter(reference=command.operation, payment__reference=command.payment)
@@ -103,7 +131,7 @@ def review_payment(command: commands.ReviewPayment, message: Message) -> None:
     payment = Payment.objects.get(reference=command.payment)
     if payment.state != PaymentState.CONFLICTED:
         return
-    attempt = min(payment.attempts.all(), key=_rank_for_review)
+    attempt = attempt_to_settle(payment)
     data = ReviewData(payment=payment.reference, attempt=attempt.order_code)
     parent = orchestrator.locked(purchase.kind, attempt.order_code)
     orchestrator.start(review.kind, message.envelope.message_id, attempt, data, message, parent=parent)
@@ -121,6 +149,24 @@ def resume_saga(command: commands.ResumeSaga, message: Message) -> None:
     orchestrator.go_on(command.saga, command.version, message)
 
 
+@service.command("checkout.settle_operation")
+def settle_operation(command: commands.SettleOperation, message: Message) -> None:
+    """Staff have found out what became of an operation of which the provider does not tell."""
+    settlement.settle(command, message)
+
+
+@service.command("checkout.settle_claim")
+def settle_claim(command: commands.SettleClaim, message: Message) -> None:
+    """Apply what staff have found out about a claim that the provider's answers leave open."""
+    claim_settlement.settle(command, message)
+
+
+@service.command("checkout.settle_payment")
+def settle_payment(command: commands.SettlePayment, message: Message) -> None:
+    """Apply what staff have found in the provider's books about a payment that contradicts it."""
+    payment_settlement.settle(command, message)
+
+
 @service.command("checkout.announce_payment")
 def announce_payment(command: commands.AnnouncePayment, message: Message) -> None:
     """Tell everybody where a payment stands that was moved outside a saga."""
@@ -133,12 +179,40 @@ def announce_payment(command: commands.AnnouncePayment, message: Message) -> Non
 def apply_provider_event(command: commands.ApplyProviderEvent, message: Message) -> None:
     """Tell the attempt's sagas what a notification says, or what it has made of their operation.
 
-    What becomes of an earlier attempt is no news of the payment, which is another attempt's by now; only a
-    contradiction is. What no saga can explain is believed when the provider confirms it, not before.
+    A hint is only a reason to ask the provider. An earlier attempt's end is no news of the payment, which is
+    another attempt's by now; only a contradiction is. What no saga can explain is believed when the provider
+    confirms it, not before.
     """
     attempt = _attempt(command.attempt)
     sagas = orchestrator.sagas_of(attempt)
     payment = locked_payment_of(attempt)
+    if command.is_proven:
+        _tell_sagas(command, attempt, sagas, payment, message)
+    else:
+        _hint_at(command, attempt, sagas, payment, message)
+    claim = _claim(command, attempt)
+    if not claim:
+        return
+    asked = [saga for saga in sagas if _verifies(saga, claim, command)]
+    if asked:
+        _add_to_question(asked, claim, command)
+        return
+    waits_seconds = 0.0 if command.is_proven else seconds_until_question(attempt, sagas)
+    if waits_seconds is None:
+        log.warning("too many hints: the provider is not asked", attempt=command.attempt, claim=claim)
+        return
+    question = with_changes(_question(command, claim, message), waits_seconds=waits_seconds)
+    key = f"{claim}:{message.envelope.message_id}"
+    orchestrator.start(verification.kind, key, attempt, question, message)
+
+
+def _tell_sagas(
+    command: commands.ApplyProviderEvent,
+    attempt: Attempt,
+    sagas: Sequence[Saga],
+    payment: Payment,
+    message: Message,
+) -> None:
     if command.kind == "conflicted":
         # Said by the provider itself in answer to a question, perhaps when the saga had gone on without it.
         move_payment(payment, "conflicted", Actor.PROVIDER, message)
@@ -150,34 +224,92 @@ def apply_provider_event(command: commands.ApplyProviderEvent, message: Message)
             orchestrator.signal(saga, settled[saga.key], message, payment)
         if saga.key == command.operation and command.kind == "refund_failed":
             orchestrator.signal(saga, "doubted", message, payment)
-    claim = _claim(command, attempt)
+
+
+def _hint_at(
+    command: commands.ApplyProviderEvent,
+    attempt: Attempt,
+    sagas: Sequence[Saga],
+    payment: Payment,
+    message: Message,
+) -> None:
+    """Have the saga ask that waits for an open attempt, or for the open operation that the hint is about."""
+    open_ones = {each.reference for each in operations_of(attempt) if each.state not in SETTLED}
+    for saga in sagas:
+        is_about_attempt = saga.kind == purchase.kind and command.kind in HINTS
+        if is_about_attempt or (saga.key == command.operation and saga.key in open_ones):
+            orchestrator.signal(saga, "hinted", message, payment)
+
+
+def _question(told: commands.ApplyProviderEvent, claim: str, message: Message) -> VerificationData:
     data = VerificationData(
-        payment=payment.reference, attempt=attempt.order_code, claim=claim, operation=command.operation
+        payment=told.payment,
+        attempt=told.attempt,
+        claim=claim,
+        operation=told.operation,
+        is_proven=told.is_proven,
+        statements=(told.event_id,) if told.event_id else (),
     )
-    if claim and not any(_verifies(saga, data) for saga in sagas):
-        key = f"{claim}:{message.envelope.message_id}"
-        orchestrator.start(verification.kind, key, attempt, data, message)
+    if claim not in BY_ISSUER:
+        return data
+    event_id = told.event_id or message.envelope.message_id
+    return with_changes(data, minor=told.minor, currency=told.currency, event_id=event_id)
 
 
 def _claim(told: commands.ApplyProviderEvent, attempt: Attempt) -> str:
-    """Return what the provider is to confirm; empty for what we know, or what its own reply will tell."""
+    """Return what the provider is to confirm; empty for what we know, or what its own reply will tell.
+
+    What an issuer did to an attempt that is put aside is asked, too, as no review need ever find it. Anything
+    else that is said of one is for its review.
+    """
     if attempt.state in ENDED_WITHOUT_MONEY:
         return "authorised" if told.kind in IMPLIES_AUTHORISED else ""
-    if attempt.state != AttemptState.AUTHORISED or told.kind not in CLAIMS:
+    kinds = {AttemptState.AUTHORISED: CLAIMS, AttemptState.CONFLICTED: BY_ISSUER}
+    if told.kind not in kinds.get(AttemptState(attempt.state), ()):
         return ""
+    if told.kind == "refund_failed" and not told.is_proven:
+        # A hint puts no refund in doubt, so the saga of one that is done would not ask.
+        is_done = any(each.state == Operation.State.DONE for each in _named(told, attempt))
+        return told.kind if is_done or not is_explained(attempt, told.kind) else ""
     return "" if is_explained(attempt, told.kind, told.operation) else told.kind
 
 
-def _rank_for_review(attempt: Attempt) -> tuple[int, int]:
-    """What was put aside itself comes before what the provider may have done something to."""
-    rank = {AttemptState.CONFLICTED: 0, AttemptState.AUTHORISED: 1}
-    return rank.get(AttemptState(attempt.state), len(rank)), -attempt.number
+def _named(told: commands.ApplyProviderEvent, attempt: Attempt) -> Iterator[Operation]:
+    return (each for each in operations_of(attempt) if each.reference == told.operation)
 
 
-def _verifies(saga: Saga, data: VerificationData) -> bool:
-    """Whether the provider is being asked about the same already."""
-    is_same = saga.data.get("claim") == data.claim and saga.data.get("operation", "") == data.operation
-    return saga.kind == verification.kind and saga.status in OPEN and is_same
+def _verifies(saga: Saga, claim: str, told: commands.ApplyProviderEvent) -> bool:
+    """Return True if the provider is being asked about the same already; for a hint, about anything.
+
+    A question that waits for staff is not being asked: it holds back hints that say the same, and no others.
+    What only a hint has asked holds back nothing that is proven, as the answer to it may say more then. Each
+    charge-back that is proven is a question of its own. Those that are not are one question together: of them
+    only the provider's sum is believed, which tells of all.
+    """
+    if saga.kind != verification.kind or saga.status not in OPEN:
+        return False
+    if not told.is_proven and saga.status == Saga.Status.RUNNING:
+        return True
+    if saga.data.get("claim") != claim or saga.data.get("operation", "") != told.operation:
+        return False
+    if not told.is_proven:
+        return True
+    if not saga.data.get("is_proven", True):
+        return False
+    name = "event_id" if told.event_id else "minor"
+    return claim not in BY_ISSUER or bool(saga.data.get(name) == getattr(told, name))
+
+
+def _add_to_question(asked: Iterable[Saga], claim: str, told: commands.ApplyProviderEvent) -> None:
+    """Note with the question about the same, if there is one, that it is about this statement, too."""
+    for saga in asked:
+        statements = saga.data.get("statements", [])
+        is_same = saga.data.get("claim") == claim and saga.data.get("operation", "") == told.operation
+        if is_same and told.event_id and told.event_id not in statements:
+            # The time of the saga's last step stays: nothing moves it on.
+            data = {**saga.data, "statements": [*statements, told.event_id]}
+            Saga.objects.filter(pk=saga.pk).update(data=data)
+            return
 
 
 @service.on_reply

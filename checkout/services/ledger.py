@@ -3,7 +3,7 @@
 Chart of accounts, seen from the gateway; debits are positive, and each posting adds up to zero:
 
     provider:in_process   a claim on the provider: captures asked for, not yet taken
-    provider:captured     a claim on the provider: taken from the shopper, refunds already off
+    provider:captured     a claim on the provider: taken from the shopper, less refunds and charge-backs
     merchant:payable      what is owed to the merchant whose payment it is
 
     kind                  debit                 credit
@@ -11,15 +11,19 @@ Chart of accounts, seen from the gateway; debits are positive, and each posting 
     captured              provider:captured     provider:in_process
     refunded              merchant:payable      provider:captured
     reversal              merchant:payable      provider:in_process   (the capture was refused)
+    capture_returned      merchant:payable      provider:captured     (the capture turned out not to be made)
     refund_returned       provider:captured     merchant:payable      (the issuer sent the refund back)
+    charged_back          merchant:payable      provider:captured     (the issuer took money back)
+    charge_back_reversed  provider:captured     merchant:payable      (the issuer returned such money)
 """
 
 from checkout.commands import Done, PostEntries
 from checkout.messaging.service import CommandRejected, Message, Service
 from checkout.models import LedgerEntry
+from checkout.services.questions import require_open_question
 from checkout.statements import insert_unless_known
 
-service = Service("ledger")
+service = Service("ledger", admit=require_open_question)
 
 IN_PROCESS = "provider:in_process"
 CAPTURED = "provider:captured"
@@ -31,7 +35,10 @@ ACCOUNTS = {
     "captured": (CAPTURED, IN_PROCESS),
     "refunded": (PAYABLE, CAPTURED),
     "reversal": (PAYABLE, IN_PROCESS),
+    "capture_returned": (PAYABLE, CAPTURED),
     "refund_returned": (CAPTURED, PAYABLE),
+    "charged_back": (PAYABLE, CAPTURED),
+    "charge_back_reversed": (CAPTURED, PAYABLE),
 }
 
 

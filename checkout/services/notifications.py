@@ -15,11 +15,12 @@ from django.utils import timezone
 from checkout.commands import Body, Done, SendReceipt
 from checkout.messaging.service import Message, Service
 from checkout.models import Payment, Receipt
+from checkout.services.questions import require_open_question
 from checkout.statements import Compiled, insert_unless_known
 
 log = structlog.get_logger(__name__)
 
-service = Service("notifications")
+service = Service("notifications", admit=require_open_question)
 
 # Pauses before sending is tried again, in seconds; after the last one it is given up.
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
@@ -50,7 +51,7 @@ def send_receipt(command: SendReceipt, message: Message) -> Done:
     return Done()
 
 
-@service.command("notifications.deliver_receipt", transactional=False)
+@service.command("notifications.deliver_receipt", transactional=False, free=True)
 def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
     """Send the e-mail unless it has been sent, then record it."""
     receipt = _RECEIPT.get(command.payment)

@@ -18,9 +18,10 @@ from checkout.commands import (
 )
 from checkout.messaging.service import CommandRejected, Message, Service
 from checkout.models import Reservation, StockItem
+from checkout.services.questions import require_open_question
 from checkout.statements import Compiled, insert_unless_known, update
 
-service = Service("orders")
+service = Service("orders", admit=require_open_question)
 
 
 @service.command("orders.reserve")

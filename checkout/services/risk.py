@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
+from checkout import pseudonyms
 from checkout.commands import AssessRisk, RiskAssessed
 from checkout.conf import conf
 from checkout.messaging.service import Message, Service
@@ -26,7 +26,7 @@ VELOCITY_WINDOW = timedelta(hours=1)
 @service.command("risk.assess")
 def assess(command: AssessRisk, message: Message) -> RiskAssessed:
     """Accept or reject an attempt to pay, and keep the decision with its reasons."""
-    email_hash = hash_of_email(command.email) if command.email else ""
+    email_hash = pseudonyms.of_email(command.email)
     ip_address = _ip_address(command.ip_address)
     reasons = [
         *_blocked(command.email, ip_address),
@@ -45,11 +45,6 @@ def assess(command: AssessRisk, message: Message) -> RiskAssessed:
     )
     insert(assessment)
     return RiskAssessed(decision=decision, reasons=reasons)
-
-
-def hash_of_email(email: str) -> str:
-    """Return what the service keeps of an e-mail address: a keyed hash, the same for any letter case."""
-    return salted_hmac("checkout.risk.email", email.lower(), algorithm="sha256").hexdigest()
 
 
 def _ip_address(text: str) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import connections
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.transaction import TransactionManagementError
@@ -16,6 +17,8 @@ from checkout.statements.cursors import cursor_of
 M = TypeVar("M", bound=Model)
 
 Row = list[Any]
+# Makes the value of a model's field from that of a column, given the column and the connection.
+Converter = Callable[[Any, Any, Any], Any]
 
 
 class _Parameter(Expression):
@@ -60,7 +63,7 @@ class Compiled(Generic[M]):
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """Where a model's values are in a row, and the models that are fetched with it."""
+    """The columns of a row that hold one model, and the models that are fetched with it."""
 
     model: type[Model]
     names: list[str]
@@ -83,7 +86,7 @@ class _Query:
     sql: str
     parameters: tuple[Any, ...]
     model: _Model
-    converters: list[tuple[int, list[Callable[[Any, Any, Any], Any]], Any]]
+    converters: list[tuple[int, list[Converter], Any]]
     locks: bool
 
     def run(self, values: tuple[str | int, ...]) -> Iterator[Model | None]:
@@ -115,9 +118,20 @@ def _compile(make: Callable[..., QuerySet[Any]]) -> _Query:
         sql=sql,
         parameters=tuple(parameters),
         model=_model(compiler.klass_info, columns),
-        converters=[(position, list(each), column) for position, (each, column) in converters.items()],
+        converters=[
+            (position, [_detached(convert) for convert in each], column)
+            for position, (each, column) in converters.items()
+        ],
         locks=queryset.query.select_for_update,
     )
+
+
+def _detached(convert: Converter) -> Converter:
+    """Return a converter that keeps no connection: some are methods of the one that compiled the query."""
+    if not isinstance(getattr(convert, "__self__", None), BaseDatabaseOperations):
+        return convert
+    function = convert.__func__  # type: ignore[attr-defined]
+    return lambda value, column, connection: function(connection.ops, value, column, connection)
 
 
 def _model(info: dict[str, Any], columns: list[Any]) -> _Model:

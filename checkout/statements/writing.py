@@ -19,9 +19,9 @@ def insert(*rows: Model) -> None:
 
 
 def insert_unless_known(*rows: Model) -> bool:
-    """Insert those beside which there is no row that must not be; return whether that was all of them.
+    """Insert rows, skipping those that violate a unique constraint. Return True if all were inserted.
 
-    Only then they have their numbers.
+    The rows get their primary keys only if all were inserted.
     """
     return _insert(rows, " ON CONFLICT DO NOTHING")
 

@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from checkout import commands
 from checkout.conf import conf
-from checkout.messaging.outbox import enqueue
-from checkout.models import Fact, OutboxMessage, Payment, Saga
+from checkout.models import Fact, Payment, Saga
+from checkout.models.messages import send_to_checkout
 from checkout.states import Actor, PaymentState
 from checkout.timers.timer import BATCH
 
@@ -38,12 +38,9 @@ def expire_abandoned() -> int:
             payment=payment, source=Actor.CLOCK, kind="abandoned", data={"state": payment.state}
         )
         payment.apply("expired", Actor.CLOCK)
-        enqueue(
-            OutboxMessage,
-            "checkout",
+        send_to_checkout(
             "checkout.announce_payment",
             commands.AnnouncePayment(payment=payment.reference),
-            subject=payment.reference,
-            delay_seconds=0,
+            payment.reference,
         )
     return len(payments)

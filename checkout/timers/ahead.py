@@ -16,7 +16,7 @@ def bring_into_the_present() -> int:
     """
     if connections[router.db_for_write(OutboxMessage)].vendor != "postgresql":
         return 0
-    # Of the conditions on times the first says no more than the second, and has an index.
+    # The first condition on times is implied by the second; it is there so that the index is used.
     ahead = OutboxMessage.objects.filter(
         published_at__isnull=True, available_at__gt=Now(), created_at__gt=Now()
     )

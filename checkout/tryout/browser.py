@@ -4,6 +4,7 @@ Rules of the Fetch standard and of RFC 6265bis, with cookies that name no ``Same
 none in frames of another site, which is what browsers do today.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ ACCEPT = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
 class NotReachable(Exception):
-    """Nobody answers at an address, or not in time."""
+    """No answer from an address, or none in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Where the browser ended up."""
+    """The page that the browser ended up on."""
 
     url: str
     status: int
@@ -67,6 +68,8 @@ class Browser:
         self.cookies = RequestsCookieJar()
         self._on_hop = on_hop
         self._connections = requests.Session()
+        # A gateway for staging may have a certificate of its own.
+        self._connections.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
 
     def open(self, url: str, *, accept: str = ACCEPT) -> Page:
         """Go to an address that the shopper typed in or that the page at hand, of the same site, loads."""
@@ -165,7 +168,7 @@ class Browser:
 
 
 def travels_across_sites(cookie: Cookie, method: str, in_frame: bool) -> bool:
-    """Whether a cookie goes with a request that another site's page started."""
+    """Return True if a cookie goes with a request that another site's page started."""
     same_site = cookie.get_nonstandard_attr("SameSite") or "Lax"
     if in_frame or same_site.lower() == "strict":
         return False

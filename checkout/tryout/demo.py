@@ -21,7 +21,9 @@ WEB = (
 
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 ADMIN_PASSWORD = "checkout-admin"  # noqa: S105  of a gateway that only this machine reaches
-PRODUCT_VARIABLES = ("CHECKOUT_", "SANDBOX_")
+NOTIFICATION_SECRET = "sandbox-notification-secret"  # noqa: S105  published, as all of the sandbox's are
+# Another installation's: the demonstration has a provider and addresses of its own.
+OTHERS = ("SANDBOX_", "CHECKOUT_PROVIDER_CREDENTIALS")
 
 
 class NotPossible(Exception):
@@ -30,7 +32,7 @@ class NotPossible(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """Where it runs. Data and logs are in ``folder``, whose earlier content is replaced."""
+    """A demonstration. Its data and logs are in ``folder``, whose earlier content is replaced."""
 
     folder: Path
     root: Path
@@ -49,10 +51,8 @@ class Demo:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What every process of it is told. Settings of another installation are left out."""
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(PRODUCT_VARIABLES)
-        }
+        """The environment of all processes: the caller's settings, and those that make a demonstration."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
         return {
             **inherited,
             "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
@@ -66,7 +66,7 @@ class Demo:
             "CHECKOUT_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "SANDBOX_URL": self.sandbox_url,
             "SANDBOX_PORT": str(self.sandbox_port),
-            "SANDBOX_NOTIFICATION_URL": f"{self.url}/notifications/sandbox/",
+            "SANDBOX_NOTIFICATION_URL": f"{self.url}/notifications/sandbox/{NOTIFICATION_SECRET}/",
             "SANDBOX_BOOKS": str(self.folder / "books.sqlite3"),
         }
 
@@ -121,6 +121,7 @@ class Demo:
                 f"Sandbox         {self.sandbox_url}/   (test cards: {self.sandbox_url}/scenarios/)",
                 f"Its books       {self.sandbox_url}/books.json",
                 f"Logs            {self.folder}/*.log",
+                f"manage.py       DATABASE_URL={self.environment['DATABASE_URL']}",
                 "",
                 "Ctrl-C stops everything.",
             ]
@@ -144,7 +145,7 @@ def check_port(port: int) -> None:
 
 
 def answers(url: str) -> bool:
-    """Whether ``url`` answers 200."""
+    """Return True if ``url`` answers 200."""
     try:
         with requests.Session() as session:
             session.trust_env = False

@@ -1,6 +1,6 @@
-"""What a browser makes of an HTML page: its forms, its scripts and its data attributes.
+"""The parts of an HTML page that a browser acts on: its forms, its scripts and its data attributes.
 
-The reader counts as one with JavaScript: what stands in ``<noscript>`` is not there for it.
+The reader acts like a browser with JavaScript: it ignores the content of ``<noscript>``.
 """
 
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
     buttons: list[tuple[str, str]] = field(default_factory=list)
     is_for_people: bool = False
-    """Whether there is something to fill in or to choose: a form without can only be sent on."""
+    """True if there is something to fill in or to choose. A form without can only be sent on."""
 
     def opens_frame(self, is_in_frame: bool) -> bool:
-        """Whether its answer is shown in a frame, when its page itself is or is not in one."""
+        """Return True if its answer is shown in a frame, when its page itself is or is not in one."""
         if self.target in ("", "_self"):
             return is_in_frame
         return not self.target.startswith("_")

@@ -23,7 +23,7 @@ class Purchase:
 
     @property
     def is_as_expected(self) -> bool:
-        """Whether every page was what a shopper would expect, and the end what the scenario says."""
+        """Return True if every page was what a shopper would expect, and the end what the scenario says."""
         return not self.problem and self.end == self.scenario.expected
 
 

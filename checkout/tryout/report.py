@@ -46,7 +46,7 @@ def lines_of(hops: Sequence[Hop], entries: Iterable[Entry]) -> list[Line]:
 
 
 def _browser_events(hops: Sequence[Hop]) -> Iterator[tuple[datetime, str, str, str, timedelta | None]]:
-    """What was asked again and again with the same answer is one line."""
+    """Yield the browser's exchanges. Repeated requests with the same answer become one line."""
     for _same, group in groupby(hops, key=lambda hop: (hop.method, hop.url, hop.status)):
         first, *more = group
         detail = f"{first.status}, {' '.join(first.sent_cookies) or 'no cookie'}"

@@ -1,6 +1,6 @@
-"""What the scripted shopper can play, and how each must end.
+"""The scenarios that the scripted shopper can play, and the state in which each must end.
 
-Ends are chosen by the holder's name on the card, as at the provider's test system.
+The end is chosen by the holder's name on the card, as at the provider's test system.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a shopper does, step by step, with a browser. Every step returns the page that it leads to."""
+"""A scripted shopper, who takes the steps of a purchase with a browser. Every step returns the next page."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from checkout.tryout.documents import Form, UnexpectedPage
 
 REFERENCE = re.compile(r"/checkout/(pay_[0-9a-f]{32})/")
 END_SECONDS = 20.0
-"""How long the end may take after the shopper's last step: captures are booked and notified later."""
+"""The longest time from the shopper's last step to the end: captures are booked and notified later."""
 POLL_SECONDS = 0.25
 MAX_FORWARDS = 12
 

@@ -75,7 +75,7 @@ async def challenge_return(request: HttpRequest, reference: str, token: str) -> 
 
 
 def _is_framed(request: HttpRequest) -> bool:
-    """Whether the answer is going to be shown in a frame. Browsers say so; older ones do not."""
+    """Return True if the answer is going to be shown in a frame. Browsers say so; older ones do not."""
     destination = request.headers.get("Sec-Fetch-Dest")
     if destination is None:
         return conf.challenge_window != "fullPage"

@@ -1,18 +1,24 @@
 """The page with the card form, and what happens when it is sent."""
 
-from urllib.parse import urljoin, urlsplit
+from collections.abc import Awaitable
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from checkout import operations, problems
+from checkout.captcha import get_captcha, give_pass, has_pass, is_solved
 from checkout.conf import conf
 from checkout.database import in_thread
+from checkout.errors import CaptchaRequired, IllegalTransition, PatienceRequired
 from checkout.forms import PayForm
+from checkout.operations import CheckoutPage
 from checkout.pages import path_of
+from checkout.patience import wait_for_turn
 from checkout.preferences import Preferences
+from checkout.providers.addresses import policy_source
 from checkout.security import content_security
+from checkout.states import PaymentState
 from checkout.views.document import respond_with_state
 from checkout.views.page import page, see_other
 from checkout.waiting import commit_and_answer
@@ -37,33 +43,97 @@ async def pay(request: HttpRequest, reference: str) -> HttpResponse:
     if not form.is_valid():
         return problems.respond(request, problems.MALFORMED, back=path_of(reference, None))
     preferences = Preferences.of(request)
-    budget_seconds = conf.reply_budget_seconds
-    state = await commit_and_answer(
-        form.cleaned_data["encrypted_card"],
-        preferences.budget_seconds(most=budget_seconds, otherwise=budget_seconds),
-        operations.submit_payment,
-        reference,
-        attempt_number=form.cleaned_data["attempt_number"],
-        browser=form.browser(request),
-        device_data_reference=form.cleaned_data["device_data_reference"],
-    )
+    try:
+        state = await _submit(request, reference, form, preferences)
+    except IllegalTransition:
+        if problems.wants_json(request):
+            raise
+        # Cancelled or expired meanwhile: the payment's own page says so.
+        return see_other(path_of(reference, (await in_thread(operations.payment_view, reference)).state))
+    except CaptchaRequired:
+        if problems.wants_json(request):
+            raise
+        # The form was opened before there was a CAPTCHA. Its page comes first now.
+        return see_other(path_of(reference, PaymentState.OPEN))
     response = see_other(path_of(reference, state))
     if problems.wants_json(request) or (preferences.responds_async and state is None):
         if state is None:
             state = (await in_thread(operations.payment_view, reference)).state
         response = respond_with_state(reference, state)
     patch_vary_headers(response, ["Accept"])
-    return preferences.note(response, most=budget_seconds)
+    return preferences.note(response, most=conf.reply_budget_seconds)
+
+
+@page("GET", "HEAD", "POST")
+async def captcha(request: HttpRequest, reference: str) -> HttpResponse:
+    """Check the answer to the CAPTCHA: a right one leads to the card form, any other to the question.
+
+    Whoever loads the page again is asked on the payment's own page.
+    """
+    if request.method != "POST":
+        return see_other(path_of(reference, PaymentState.OPEN))
+    address = request.META.get("REMOTE_ADDR") or ""
+    shown = await in_thread(operations.checkout_page, reference, address=address)
+    is_asked = shown.requires_captcha and shown.payment.state.may_be_paid and shown.payment.attempts_left
+    if is_asked and not await is_solved(request):
+        return _captcha_page(request, shown, was_wrong=True)
+    response = see_other(path_of(reference, shown.payment.state))
+    if is_asked:
+        response = see_other(path_of(reference, PaymentState.OPEN))
+        give_pass(response, reference, shown.attempt_number)
+    return response
+
+
+def _captcha_page(request: HttpRequest, shown: CheckoutPage, *, was_wrong: bool = False) -> HttpResponse:
+    context = {
+        "payment": shown.payment,
+        "captcha": get_captcha().render(request),
+        "was_wrong": was_wrong,
+    }
+    return render(request, "checkout/captcha.html", context, status=400 if was_wrong else 200)
+
+
+async def _submit(
+    request: HttpRequest, reference: str, form: PayForm, preferences: Preferences
+) -> PaymentState | None:
+    """Commit the attempt and return where it led to within the time budget; None if that is not known.
+
+    A shopper who has to wait for a turn does so before anything is committed.
+    """
+    budget_seconds = conf.reply_budget_seconds
+    attempt_number, browser = form.cleaned_data["attempt_number"], form.browser(request)
+
+    def commit(*, has_waited: bool) -> Awaitable[PaymentState | None]:
+        return commit_and_answer(
+            form.cleaned_data["encrypted_card"],
+            preferences.budget_seconds(most=budget_seconds, otherwise=budget_seconds),
+            operations.submit_payment,
+            reference,
+            attempt_number=attempt_number,
+            browser=browser,
+            device_data_reference=form.cleaned_data["device_data_reference"],
+            has_solved=has_pass(request, reference, attempt_number),
+            has_waited=has_waited,
+        )
+
+    try:
+        return await commit(has_waited=False)
+    except PatienceRequired:
+        await wait_for_turn(browser.ip_address)
+        return await commit(has_waited=True)
 
 
 async def _card_form(request: HttpRequest, reference: str, *, status: int = 200) -> HttpResponse:
     """``status`` 400: the form came without an encrypted card, because no script or a broken one ran."""
-    shown = await in_thread(operations.checkout_page, reference)
-    if not shown.payment.state.may_be_paid:
+    address = request.META.get("REMOTE_ADDR") or ""
+    shown = await in_thread(operations.checkout_page, reference, address=address)
+    if not (shown.payment.state.may_be_paid and shown.payment.attempts_left):
         return see_other(path_of(reference, shown.payment.state))
-    device_data = urlsplit(urljoin(conf.public_url, shown.device_data.action))
+    if shown.requires_captcha and not has_pass(request, reference, shown.attempt_number):
+        return _captcha_page(request, shown)
+    device_data = policy_source(shown.device_data.action)
     policy = content_security(request)
     for directive in ("frame-src", "form-action"):
-        policy.allow(directive, f"{device_data.scheme}://{device_data.netloc}")
+        policy.allow(directive, device_data)
     context = {"page": shown, "payment": shown.payment, "was_not_encrypted": status == 400}
     return render(request, "checkout/checkout.html", context, status=status)

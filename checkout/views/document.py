@@ -1,4 +1,4 @@
-"""Where a payment stands, for programs: the document that ``status.json`` and an answer to ``pay`` are."""
+"""The state of a payment as a JSON document: ``status.json``, and the answer of ``pay`` to programs."""
 
 from hashlib import sha256
 
@@ -33,7 +33,7 @@ def respond_with_state(reference: str, state: PaymentState) -> HttpResponse:
 
 
 def is_known(request: HttpRequest, response: HttpResponse) -> bool:
-    """Whether the client says that it has this very document (RFC 9110, section 13.1.2)."""
+    """Return True if the client says that it has this very document (RFC 9110, section 13.1.2)."""
     known = parse_etags(request.headers.get("If-None-Match", ""))
     return "*" in known or response.headers["ETag"] in {etag.removeprefix("W/") for etag in known}
 

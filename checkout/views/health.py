@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it can do its work."""
+"""Ask if this process lives, and whether it can do its work."""
 
 import asyncio
 

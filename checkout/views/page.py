@@ -1,4 +1,4 @@
-"""What every page has in common: its methods, what becomes of errors, and that it is never stored."""
+"""The common behaviour of all pages: allowed methods, pages for errors, and a ban on storing them."""
 
 from collections.abc import Callable, Coroutine
 from functools import wraps

@@ -1,4 +1,7 @@
-"""A small example shop: a merchant's site that sends its shoppers to the checkout and takes them back."""
+"""A small example shop: a merchant's site that sends its shoppers to the checkout and takes them back.
+
+It is part of a try-out: where real money is paid, its addresses do not exist.
+"""
 
 import secrets
 from typing import Any
@@ -27,6 +30,8 @@ REMEMBERED_ORDERS = 10
 @page("GET", "HEAD", "POST")
 async def shop(request: HttpRequest) -> HttpResponse:
     """Show what is for sale and the visitor's orders; a POST orders one piece."""
+    if not conf.is_try_out:
+        return problems.respond(request, problems.NOT_FOUND)
     form = BuyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         reference = await in_thread(_buy, request.session, **form.cleaned_data)
@@ -37,8 +42,10 @@ async def shop(request: HttpRequest) -> HttpResponse:
 
 @page("GET", "HEAD")
 async def order(request: HttpRequest, order_reference: str) -> HttpResponse:
-    """Take the shopper back from the checkout."""
-    payment = await in_thread(_payment_of, order_reference)
+    """Take the shopper back from the checkout. An order is shown to the browser that made it only."""
+    if not conf.is_try_out:
+        return problems.respond(request, problems.NOT_FOUND)
+    payment = await in_thread(_payment_of, request.session, order_reference)
     if payment is None:
         return problems.respond(request, problems.NOT_FOUND)
     context = {"payment": payment, "word": word_of(PaymentState(payment.state))}
@@ -85,5 +92,6 @@ def _payments(order_references: list[str]) -> list[Payment]:
     return list(Payment.objects.filter(merchant__code=MERCHANT, order_reference__in=order_references))
 
 
-def _payment_of(order_reference: str) -> Payment | None:
-    return next(iter(_payments([order_reference])), None)
+def _payment_of(session: SessionBase, order_reference: str) -> Payment | None:
+    is_theirs = order_reference in session.get(ORDERS, [])
+    return next(iter(_payments([order_reference])), None) if is_theirs else None

@@ -1,4 +1,4 @@
-"""What a payment has come to: still being confirmed, or decided."""
+"""The pages that show the state of a payment: still being confirmed, or decided."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render

@@ -1,8 +1,9 @@
-"""What a shopper is told about the end of a payment: plain words, and what to do next."""
+"""The words that tell a shopper how a payment ended and what to do next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from checkout.operations import PaymentView
+from checkout.problems import TRIED_TOO_OFTEN
 from checkout.providers.base import RefusalReason as R
 from checkout.states import PaymentState as S
 
@@ -14,8 +15,10 @@ class Ending:
     title: str
     text: str
     tone: str = "calm"
+    another_card_may_help: bool = False
 
 
+OUT_OF_STOCK = "out_of_stock"
 ASK_THE_BANK = "Your bank did not allow this payment. Please use another card, or ask your bank."
 
 # A shopper is not told what might help somebody with a card that is not theirs.
@@ -31,10 +34,11 @@ ADVICE = {
     R.INVALID_REQUEST: "The payment could not be made as it was sent. Please try again or use another card.",
     R.PROVIDER_ERROR: "The payment could not be made just now. Please try again in a few minutes.",
     R.CARD_NOT_RECEIVED: "The card details did not reach the bank. Please enter them again.",
-    "out_of_stock": "What you ordered has just sold out, so the payment was not made.",
+    OUT_OF_STOCK: "What you ordered has just sold out, so the payment was not made.",
 }
 
-PAID = Ending("Payment complete", "Thank you. We have sent you a receipt by e-mail.", "good")
+PAID = Ending("Payment complete", "Thank you.", "good")
+WITH_RECEIPT = " We have sent you a receipt by e-mail."
 
 ENDINGS = {
     S.CAPTURE_PENDING: PAID,
@@ -53,7 +57,9 @@ ENDINGS = {
     S.REFUNDED: Ending("Refunded", "The whole amount has been given back to your card."),
     S.VOID_PENDING: Ending("Being cancelled", "The amount reserved on your card is being released."),
     S.VOIDED: Ending("Cancelled", "The amount reserved on your card has been released. Nothing was charged."),
-    S.CHARGED_BACK: Ending("Payment disputed", "Your bank has taken this payment back. Please ask the shop."),
+    S.CHARGED_BACK: Ending(
+        "Payment disputed", "Your bank has taken this payment back, or a part of it. Please ask the shop."
+    ),
     S.CANCELLED: Ending("Payment cancelled", "Nothing was charged. Please start again in the shop."),
     S.EXPIRED: Ending(
         "Payment expired",
@@ -62,14 +68,28 @@ ENDINGS = {
 }
 
 
+WORDS = {
+    S.AUTHORISED: "Reserved on your card",
+    S.CAPTURE_PENDING: "Paid",
+    S.CAPTURED: "Paid",
+    S.PARTIALLY_CAPTURED: "Paid in part",
+    S.PARTIALLY_REFUNDED: "Paid, partly refunded",
+}
+
+
 def word_of(state: S) -> str:
     """Return what the shop says of an order's payment."""
-    return "Paid" if state.is_paid else state.value.replace("_", " ").capitalize()
+    return WORDS.get(state) or state.value.replace("_", " ").capitalize()
 
 
 def ending_of(payment: PaymentView) -> Ending:
     """Return what to say about a payment that is decided."""
     if payment.state is S.REFUSED:
         advice = ADVICE.get(payment.refusal_reason, ASK_THE_BANK)
-        return Ending("Payment not made", f"{advice} Nothing was charged.", "bad")
-    return ENDINGS[payment.state]
+        text, helps = f"{advice} Nothing was charged.", payment.refusal_reason != OUT_OF_STOCK
+        if not payment.attempts_left:
+            return Ending("Payment not made", TRIED_TOO_OFTEN.detail, "bad")
+        return Ending("Payment not made", text, "bad", another_card_may_help=helps)
+    ending = ENDINGS[payment.state]
+    has_receipt = ending is PAID and payment.has_receipt
+    return replace(ending, text=ending.text + WITH_RECEIPT) if has_receipt else ending

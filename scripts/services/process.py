@@ -1,4 +1,4 @@
-"""What both services share: starting a process, waiting until it answers, ending it."""
+"""The common parts of both services: start a process, wait until it answers, and end it."""
 
 import signal
 import socket

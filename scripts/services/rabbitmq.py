@@ -103,7 +103,7 @@ class Rabbitmq:
         control.chmod(0o755)
 
     def _answers(self) -> bool:
-        """Whether the broker opens a conversation: a method frame (type 1) follows the protocol header."""
+        """Say if the broker opens a conversation: a method frame (type 1) follows the protocol header."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
                 connection.sendall(AMQP_PROTOCOL_HEADER)

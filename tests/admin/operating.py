@@ -29,5 +29,5 @@ def confirm(client, payment, kind, **fields):
 
 
 def told(response):
-    """What the page that is shown next says."""
+    """Return the messages of the page that is shown next."""
     return [str(message) for message in get_messages(response.wsgi_request)]

@@ -19,6 +19,7 @@ from checkout.models import (
     ProviderCall,
     ProviderNotification,
     Receipt,
+    Reconciliation,
     Reservation,
     RiskAssessment,
     Saga,
@@ -96,6 +97,75 @@ def operation(of, kind, minor, **fields):
     )
 
 
+def waiting(of, kind, minor):
+    """A request of an hour ago without an answer, for which a person must find out what became of it."""
+    row = operation(of, kind, minor, state="unknown", requested_by="ann", reason="Damaged")
+    sent = timezone.now() - timedelta(hours=1)
+    ProviderCall.objects.create(
+        attempt=row.attempt,
+        key=row.reference,
+        verb=kind,
+        started_at=sent,
+        finished_at=sent + timedelta(seconds=30),
+        outcome="unknown",
+        event="time-out",
+    )
+    Saga.objects.create(
+        kind=kind,
+        key=row.reference,
+        payment=of,
+        attempt=row.attempt,
+        step="inquire",
+        status=Saga.Status.PARKED,
+        version=7,
+    )
+    why = f"The provider did not say what became of the {kind}."
+    Fact.objects.create(
+        payment=of,
+        attempt=row.attempt,
+        source="saga",
+        kind="saga_parked",
+        data={"saga": kind, "step": "inquire", "why": why},
+    )
+    return row
+
+
+def claimed(of, claim="charged_back", **told):
+    """A notification that claims what the provider's answers leave open: its verification is parked."""
+    tried = of.attempts.get()
+    if claim in ("charged_back", "charge_back_reversed"):
+        told = {"minor": 300, "currency": of.currency, "event_id": "e-1", **told}
+    row = Saga.objects.create(
+        kind="verification",
+        key=f"{claim}:{Saga.objects.count()}",
+        payment=of,
+        attempt=tried,
+        step="check",
+        status=Saga.Status.PARKED,
+        version=7,
+        data={"payment": of.reference, "attempt": tried.order_code, "claim": claim, **told},
+    )
+    why = "The provider confirms it and does not tell how much; neither does the notification."
+    for kind, source, data in (
+        (f"notified_{claim}", "provider", {"event": claim.upper(), "amount": "3.00 GBP"}),
+        ("claim_unclear", "provider", {"claim": claim, "event": claim.upper(), "why": why}),
+        ("saga_parked", "saga", {"saga": "verification", "step": "check", "why": why}),
+    ):
+        Fact.objects.create(payment=of, attempt=tried, source=source, kind=kind, data=data)
+    return row
+
+
+def heard(about, kind, **data):
+    """A fact that names an operation."""
+    return Fact.objects.create(
+        payment=about.payment,
+        attempt=about.attempt,
+        source="provider",
+        kind=kind,
+        data={"reference": about.reference, **data},
+    )
+
+
 def dead_letter(subject="", **fields):
     return DeadLetter.objects.create(
         **{
@@ -139,12 +209,36 @@ def notification(of, state, reason="", **fields):
     )
 
 
-def post(of, posting, debit, credit):
+def asked_about(of, answer="", *, claim="captured", status=Saga.Status.COMPLETED, by_staff=False, **fields):
+    """A hint that was looked into, and about which the provider was asked, with the answer."""
+    row = notification(of, "applied", applied_at=timezone.now(), **fields)
+    tried, event_id = of.attempts.get(), f"event-{row.pk}"
+    Fact.objects.create(
+        payment=of,
+        attempt=tried,
+        source="provider",
+        kind=f"hinted_{claim}",
+        data={"notification": row.pk, "event": claim.upper(), "event_id": event_id},
+    )
+    data = {"payment": of.reference, "attempt": tried.order_code, "claim": claim, "statements": [event_id]}
+    Saga.objects.create(
+        kind="verification",
+        key=f"{claim}:{row.pk}",
+        payment=of,
+        attempt=tried,
+        step="check" if status in (Saga.Status.RUNNING, Saga.Status.PARKED) else "finished",
+        status=status,
+        data={**data, "answer": answer, "is_answered_by_staff": by_staff, "is_proven": False},
+    )
+    return row
+
+
+def post(of, posting, debit, credit, *, suffix=""):
     """Two sides of a posting; they balance when ``debit`` and ``credit`` are the same."""
     for name, minor in (("provider:in_process", debit), ("merchant:payable", -credit)):
         LedgerEntry.objects.create(
             posting=posting,
-            account=name,
+            account=f"{name}{suffix}",
             payment_reference=of.reference,
             amount_minor=minor,
             currency=of.currency,
@@ -224,6 +318,7 @@ def paid(order="ORDER-1"):
     post(row, f"capture_requested:{order}", 1250, 1250)
     dead_letter(row.reference, requeued_at=start)
     difference(row, resolved_at=start)
+    Reconciliation.objects.create(account=tried.provider_account, compared=1, untold=3)
     Reservation.objects.create(payment_reference=row.reference, lines=[], state="confirmed")
     Receipt.objects.create(payment_reference=row.reference, email=row.shopper_email)
     RiskAssessment.objects.create(

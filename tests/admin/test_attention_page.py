@@ -16,7 +16,7 @@ PAGE = reverse("admin:checkout_payment_attention")
 
 
 def counted(client):
-    """What is counted: table and reason of every line that is not zero."""
+    """Return the table and reason of every line whose count is not zero, with the count."""
     page = client.get(PAGE)
     assert page.status_code == 200
     return {(row["table"], row["label"]): row["count"] for row in page.context["rows"] if row["count"]}
@@ -74,6 +74,15 @@ def test_a_refund_waits_when_it_has_had_no_outcome_for_too_long(admin_client, st
     assert counted(admin_client) == ({("payments", LABELS["operation"]): 1} if waits else {})
 
 
+def test_a_capture_void_or_refund_that_only_staff_can_settle_waits_and_is_listed(admin_client):
+    rows.waiting(rows.captured(), "refund", 100)
+    page = admin_client.get(PAGE)
+    found = {(row["table"], row["label"]): row for row in page.context["rows"]}
+    for key in (("operations", "To be settled"), ("payments", LABELS["settle"])):
+        assert found[key]["count"] == 1
+        assert admin_client.get(found[key]["address"]).context["cl"].result_count == 1
+
+
 def test_what_was_dealt_with_does_not_wait(admin_client):
     payment = rows.payment("FINE", PaymentState.CAPTURED)
     rows.dead_letter(payment.reference, requeued_at=timezone.now())
@@ -99,7 +108,7 @@ def test_staff_see_what_they_may_see(staff_client):
 
 
 def test_who_may_see_none_of_it_is_refused(staff_client):
-    assert staff_client("view_merchant").get(PAGE).status_code == 403
+    assert staff_client("view_stockitem").get(PAGE).status_code == 403
 
 
 def test_the_start_page_leads_there(admin_client):
@@ -111,4 +120,4 @@ def test_more_of_it_takes_no_more_queries(queries_for):
     for number in range(5):
         rows.dead_letter()
         rows.difference(rows.payment(f"ORDER-{number}"))
-    assert queries_for(PAGE) == few <= 15
+    assert queries_for(PAGE) == few <= 17

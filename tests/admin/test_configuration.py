@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from django.urls import reverse
 
@@ -26,7 +28,7 @@ def item():
 
 
 def as_opened(item, **changes):
-    """What the form sends back when it was opened while the stock was as ``item`` says."""
+    """Return the form's data as opened when the stock was as ``item`` says, with ``changes``."""
     fields = {
         "name": item.name,
         "price_minor": item.price_minor,
@@ -92,6 +94,58 @@ def test_a_provider_account_names_a_provider_that_there_is_and_says_whether_it_h
     html = admin_client.get(change(row)).content.decode()
     assert 'alt="True"' in html
     assert "the-password-itself" not in html
+
+
+ADDRESSES = {
+    "device_data_url": "https://provider.example/ddc.html",
+    "challenge_url": "https://provider.example/challenge.html",
+    "encryption_script_url": "https://provider.example/cse.js",
+}
+
+
+def account_form(*, endpoint="https://provider.example/wpg", provider="worldpay_wpg", **options):
+    return {
+        "code": "acme",
+        "merchant": rows.merchant().pk,
+        "provider": provider,
+        "merchant_code": "CODE",
+        "endpoint": endpoint,
+        "options": json.dumps(ADDRESSES | options),
+    }
+
+
+def test_an_account_leads_to_hosts_that_the_environment_names(admin_client):
+    assert admin_client.post(add("provideraccount"), account_form()).status_code == 302
+    assert ProviderAccount.objects.get().options == ADDRESSES
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+@pytest.mark.parametrize(
+    "address", ["https://evil.example/cse.js", "https://provider.example; script-src *", "//evil.example/", 7]
+)
+def test_staff_cannot_lead_cards_to_another_host(admin_client, name, address):
+    [error] = errors(admin_client.post(add("provideraccount"), account_form(**{name: address})))["options"]
+    assert error.startswith(f"The option {name} ")
+    assert not ProviderAccount.objects.exists()
+
+
+def test_staff_cannot_lead_credentials_to_another_host(admin_client, settings):
+    row = rows.account()
+    form = account_form(endpoint="https://evil.example/wpg")
+    [error] = errors(admin_client.post(change(row), form))["endpoint"]
+    assert error == ("The endpoint has the host evil.example, which is not one of CHECKOUT_PROVIDER_HOSTS.")
+
+
+def test_staff_cannot_bind_the_script_to_what_is_no_digest(admin_client):
+    form = account_form(encryption_script_integrity='sha384-x" onload="alert(1)')
+    [error] = errors(admin_client.post(add("provideraccount"), form))["options"]
+    assert "no digest" in error
+
+
+def test_staff_cannot_choose_the_provider_that_is_for_trying_out(admin_client, settings):
+    settings.CHECKOUT_TRY_OUT = False
+    form = account_form(provider="memory")
+    assert "provider" in errors(admin_client.post(add("provideraccount"), form))
 
 
 def test_a_merchant_with_payments_is_not_deleted(admin_client):

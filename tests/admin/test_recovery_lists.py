@@ -88,7 +88,7 @@ def test_a_notification_says_why_it_was_not_applied(admin_client):
     row = rows.notification(None, "unmatched", "No attempt has this order code.", tries=2)
     for html in (
         page(admin_client, "providernotification", row).content.decode(),
-        page(admin_client, "providernotification", state__exact="unmatched").content.decode(),
+        page(admin_client, "providernotification", state="unmatched").content.decode(),
     ):
         assert "No attempt has this order code." in html
 

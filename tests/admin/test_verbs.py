@@ -23,7 +23,9 @@ def open_payment():
 
 
 def conflicted_payment():
-    return rows.payment("CONFLICTED", PaymentState.CONFLICTED)
+    row = rows.payment("CONFLICTED", PaymentState.CONFLICTED)
+    rows.attempt(row, state="conflicted")
+    return row
 
 
 def dead_letter():
@@ -155,10 +157,27 @@ def test_a_dead_letter_that_cannot_be_sent_again_says_why_and_stays(admin_client
     letter = rows.dead_letter(queue="checkout.commands.ledger", headers={ALTERED: "digest"})
     response = admin_client.post(address("deadletter", "requeue", letter))
     assert told(response) == [
-        "Requeue: nothing was changed. This message could not be read, so nothing of it was kept."
+        "Requeue: this message cannot be sent again, and its page says why. Nothing was changed."
     ]
+    page = admin_client.get(response["Location"]).content.decode()
+    assert "This message could not be read, so nothing of it was kept." in page
     assert DeadLetter.objects.get().requeued_at is None
     assert not LogEntry.objects.exists()
+
+
+def test_a_dead_letter_that_proves_no_sender_is_not_offered_and_its_page_says_what_to_do(
+    admin_client, settings
+):
+    settings.CHECKOUT_SINGLE_BROKER_USER = False
+    letter = dead_letter()
+    page = admin_client.get(address("deadletter", "change", letter)).content.decode()
+    assert address("deadletter", "requeue", letter) not in page
+    assert "Nothing proves who sent this message" in page
+    assert "one that is parked can be tried again on its page" in page
+    assert address("deadletter", "deal_with", letter) in page
+    [reason] = told(requeue_selected(admin_client, letter))
+    assert "Nothing proves who sent this message" in reason
+    assert not OutboxMessage.objects.exists()
 
 
 def requeue_selected(client, *letters):

@@ -1,4 +1,4 @@
-"""What a person with a narrow screen, weak eyes, a keyboard or a screen reader would notice on a page."""
+"""Faults that people with narrow screens, weak eyes, keyboards or screen readers notice on a page."""
 
 from playwright.sync_api import Page
 
@@ -51,7 +51,7 @@ UNNAMED = """() => {
 
 
 def assert_accessible(page: Page) -> None:
-    """What can be told without a person: names, contrast, sizes, structure, and no sideways scrolling."""
+    """Check what needs no person: names, contrast, sizes, structure, and no sideways scrolling."""
     assert page.evaluate(TOO_FAINT) == []
     assert page.evaluate(TOO_SMALL) == []
     assert page.evaluate(UNNAMED) == []

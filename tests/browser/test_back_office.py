@@ -22,8 +22,33 @@ held, taken, parked = rows.authorised("h%(name)s"), rows.captured("t%(name)s"), 
 letter = rows.dead_letter(message_id="%(name)s")
 rows.notification(None, "unmatched", "No attempt has this order code.", digest="%(name)s")
 saga, difference = rows.saga(parked, "parked"), rows.difference(taken)
-print("KEYS", held.pk, taken.pk, parked.pk, saga.pk, letter.pk, difference.pk)
+unsettled = rows.waiting(rows.captured("u%(name)s"), "refund", 300)
+rows.heard(unsettled, "refund_unknown", outcome="unknown", event="time-out")
+rows.heard(unsettled, "inquire_refund_unknown", outcome="approved", event="REFUNDED", amount="12.50 GBP")
+other = rows.operation(unsettled.payment, "refund", 200, state="done")
+rows.heard(other, "notified_refunded", event="REFUNDED")
+claim = rows.claimed(rows.captured("c%(name)s"))
+conflicted = rows.captured("x%(name)s")
+rows.operation(conflicted, "refund", 300, state="done")
+type(conflicted).objects.filter(pk=conflicted.pk).update(state="conflicted")
+found = held, taken, parked, saga, letter, difference, unsettled, unsettled.payment, claim, claim.payment
+found = *found, conflicted
+print("KEYS", *(row.pk for row in found))
 """
+
+NAMES = (
+    "held",
+    "taken",
+    "parked",
+    "saga",
+    "letter",
+    "difference",
+    "unsettled",
+    "unsettled_payment",
+    "claim",
+    "claim_payment",
+    "conflicted",
+)
 
 
 @contextmanager
@@ -46,12 +71,12 @@ def keys(shared_stack: Stack) -> dict[str, str]:
     """The primary keys of new rows, by what they are."""
     printed = shared_stack.manage("shell", "--command", MAKE_ROWS % {"name": uuid4().hex[:12]})
     numbers = printed.rpartition("KEYS")[2].split()
-    return dict(zip(("held", "taken", "parked", "saga", "letter", "difference"), numbers, strict=True))
+    return dict(zip(NAMES, numbers, strict=True))
 
 
 def refunds(page: Page) -> Locator:
     """The refunds in the table on a payment's page."""
-    table = page.get_by_role("region", name="Captures, voids and refunds")
+    table = page.get_by_role("region", name="Captures, voids, refunds and charge-backs")
     return table.get_by_role("row").filter(has_text="refund")
 
 
@@ -100,6 +125,53 @@ def test_every_page_can_be_read_and_operated_at_any_width(
         assert_accessible(page)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_what_became_of_a_refund_can_be_read_and_settled_at_any_width(
+    browser: Browser,
+    shared_stack: Stack,
+    keys: dict[str, str],
+    width: int,
+    scheme: Literal["light", "dark"],
+) -> None:
+    pages = (
+        "checkout/payment/{unsettled_payment}/change/",
+        "checkout/operation/?settle=waiting",
+        "checkout/operation/{unsettled}/change/",
+        "checkout/operation/{unsettled}/settle/",
+        "checkout/saga/{claim}/change/",
+        "checkout/saga/{claim}/settle/",
+        "checkout/payment/{conflicted}/change/",
+        "checkout/payment/{conflicted}/settle/",
+    )
+    with at_work(
+        browser, shared_stack, viewport={"width": width, "height": 800}, color_scheme=scheme
+    ) as page:
+        for path in pages:
+            page.goto(path.format(**keys))
+            assert_accessible(page)
+        page.goto("checkout/operation/{unsettled}/settle/".format(**keys))
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert_accessible(page)
+        page.get_by_label("It did not arrive: send it again").check()
+        page.get_by_label("Reason").fill("Not in the portal")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("button", name="Send it again: refund of 3.00 GBP")).to_be_visible()
+        assert_accessible(page)
+        page.goto("checkout/saga/{claim}/settle/".format(**keys))
+        page.get_by_label("Amount").fill("3,00")
+        page.get_by_label("It happened").check()
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert_accessible(page)
+        page.get_by_label("Amount").fill("3.00")
+        page.get_by_label("Reason").fill("Seen in the portal")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("button", name="Book charge-back of 3.00 GBP")).to_be_visible()
+        assert_accessible(page)
+
+
 def test_what_is_wrong_is_said_at_the_field_that_it_is_about(
     browser: Browser, shared_stack: Stack, keys: dict[str, str]
 ) -> None:
@@ -108,7 +180,7 @@ def test_what_is_wrong_is_said_at_the_field_that_it_is_about(
         page.get_by_label("Amount").fill("12,50")
         page.get_by_role("button", name="Continue").click()
         expect(page).to_have_title(re.compile("^Error: "))
-        for label, error in (("Amount", "with digits only"), ("Reason", "required")):
+        for label, error in (("Amount", "with digits and a point"), ("Reason", "required")):
             field = page.get_by_label(label)
             expect(field).to_have_attribute("aria-invalid", "true")
             expect(field).to_have_accessible_description(re.compile(error))
@@ -139,6 +211,85 @@ def test_the_keyboard_alone_refunds(browser: Browser, shared_stack: Stack, keys:
         expect(refunds(page)).to_contain_text("Arrived broken")
 
 
+def test_the_keyboard_alone_settles_what_became_of_a_refund(
+    browser: Browser, shared_stack: Stack, keys: dict[str, str]
+) -> None:
+    with at_work(browser, shared_stack) as page:
+        page.goto("checkout/payment/{unsettled_payment}/change/".format(**keys))
+        page.get_by_role("link", name="Settle refund of 3.00 GBP").focus()
+        page.keyboard.press("Enter")
+        first = page.get_by_label("It arrived")
+        choice = page.get_by_role("group", name="What became of it?")
+        expect(choice).to_have_accessible_description(re.compile("the shopper gets the money twice"))
+        first.focus()
+        page.keyboard.press("Space")
+        expect(first).to_be_checked()
+        page.keyboard.press("Tab")
+        expect(page.get_by_label("Reason")).to_be_focused()
+        page.keyboard.type("Seen in the portal")
+        page.keyboard.press("Enter")
+        confirm = page.get_by_role("button", name="It arrived: refund of 3.00 GBP")
+        expect(confirm).to_be_visible()
+        confirm.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Refund of 3.00 GBP: It arrived. See below how it goes.")).to_be_visible()
+
+
+def test_the_keyboard_alone_books_a_charge_back_that_the_provider_does_not_tell_enough_of(
+    browser: Browser, shared_stack: Stack, keys: dict[str, str]
+) -> None:
+    with at_work(browser, shared_stack, java_script_enabled=False) as page:
+        page.goto("checkout/payment/{claim_payment}/change/".format(**keys))
+        page.get_by_role("link", name="Settle reported charge-back").focus()
+        page.keyboard.press("Enter")
+        first = page.get_by_label("It happened")
+        choice = page.get_by_role("group", name="Is it so?")
+        expect(choice).to_have_accessible_description(re.compile("makes them differ from the provider's"))
+        expect(page.get_by_label("Amount")).to_have_value("3.00")
+        first.focus()
+        page.keyboard.press("Space")
+        expect(first).to_be_checked()
+        page.keyboard.press("Tab")
+        expect(page.get_by_label("Amount")).to_be_focused()
+        page.keyboard.type("4.50")
+        page.keyboard.press("Tab")
+        page.keyboard.type("Seen in the portal")
+        page.keyboard.press("Enter")
+        confirm = page.get_by_role("button", name="Book charge-back of 4.50 GBP")
+        expect(confirm).to_be_visible()
+        confirm.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_text(re.compile(r"book it \(4\.50 GBP\)\. See below how it goes"))).to_be_visible()
+
+
+def test_the_keyboard_alone_settles_a_contradiction(
+    browser: Browser, shared_stack: Stack, keys: dict[str, str]
+) -> None:
+    with at_work(browser, shared_stack) as page:
+        page.goto("checkout/payment/{conflicted}/change/".format(**keys))
+        page.get_by_role("link", name="Settle contradiction").focus()
+        page.keyboard.press("Enter")
+        question = page.get_by_role("group", name="Does the provider still hold an authorisation?")
+        expect(question).to_have_accessible_description(re.compile("what you say is booked"))
+        page.get_by_label("No: it was captured").focus()
+        page.keyboard.press("Space")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("textbox", name="Captured")).to_be_focused()
+        page.keyboard.press("Tab")
+        page.keyboard.type("0.00")
+        page.keyboard.press("Tab")
+        expect(page.get_by_label("Charged back")).to_be_focused()
+        page.keyboard.type("1.00")
+        page.get_by_label("Reason").focus()
+        page.keyboard.type("Seen in the portal")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("A charge-back of 1.00 GBP is booked")).to_be_visible()
+        confirm = page.get_by_role("button", name="Book it, and settle the contradiction")
+        confirm.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_text(re.compile("charged back 1.00 GBP.*See below how it goes"))).to_be_visible()
+
+
 def test_without_javascript_everything_can_be_done(
     browser: Browser, shared_stack: Stack, keys: dict[str, str]
 ) -> None:
@@ -151,6 +302,15 @@ def test_without_javascript_everything_can_be_done(
         page.get_by_role("button", name="Continue").click()
         page.get_by_role("button", name="Refund 3.00 GBP").click()
         expect(page.get_by_text("Refund of 3.00 GBP")).to_be_visible()
+        page.goto("checkout/operation/{unsettled}/settle/".format(**keys))
+        page.get_by_label("It did not arrive: send it again").check()
+        page.get_by_label("Reason").fill("Not in the portal")
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Change").click()
+        page.get_by_label("It arrived").check()
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="It arrived: refund of 3.00 GBP").click()
+        expect(page.get_by_text("Refund of 3.00 GBP: It arrived.")).to_be_visible()
         page.goto("checkout/payment/{parked}/cancel/".format(**keys))
         page.get_by_role("button", name="Cancel").click()
         expect(page.get_by_text("Cancelled: nobody can pay it any more.")).to_be_visible()

@@ -42,6 +42,38 @@ def fill_in(page: Page) -> None:
         page.get_by_label(label).fill(value)
 
 
+@pytest.mark.parametrize(
+    ("typed", "is_read"),
+    [
+        ("12/39", True),
+        ("12 / 2039", True),
+        ("09 / 2039", True),
+        ("9-39", True),
+        ("092039", True),
+        ("0939", True),
+        ("2039-09", True),
+        ("12.2039", True),
+        ("12 2039", True),
+        ("13/39", False),
+        ("12/2019", False),
+        ("12", False),
+        ("12/203", False),
+    ],
+)
+def test_an_expiry_date_is_read_with_any_separator_and_a_short_or_long_year(
+    page: Page, shared_stack: Stack, typed: str, is_read: bool
+) -> None:
+    order(page, shared_stack)
+    for label in ("Card number", "Name on card"):
+        page.get_by_label(label).fill(FIELDS[label])
+    page.get_by_label("Expiry date").press_sequentially(typed)
+    page.get_by_role("button", name=re.compile("^Pay ")).click()
+    # Without its security code nothing is sent, and everything that is wrong is said.
+    expect(page.locator("#card-cvc-error")).not_to_be_empty()
+    said = page.locator("#card-expiry-error")
+    expect(said).to_be_empty() if is_read else expect(said).not_to_be_empty()
+
+
 def posted(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(request.post_data or "").items()}
 

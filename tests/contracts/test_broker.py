@@ -1,4 +1,4 @@
-"""What every broker does: see ``checkout/messaging/broker.py``."""
+"""The contract of every broker: see ``checkout/messaging/broker.py``."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -327,4 +327,4 @@ class TakesAll:
         return True
 
     def end_waits(self, error: Callable[[], Exception]) -> None:
-        """Nobody waits here."""
+        """Do nothing: no caller waits here."""

@@ -138,6 +138,7 @@ async def test_groups_are_restored_after_a_lost_connection(lab: Lab, layer: Rabb
 
 
 async def test_groups_joined_without_a_broker_work_when_it_comes(lab: Lab, layer: RabbitmqChannelLayer):
+    await connected(layer)
     await lab.go_down()
     channel = await layer.new_channel()
     await layer.group_add("g", channel)

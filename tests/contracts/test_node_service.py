@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.node]
 
 @pytest.fixture
 async def service(rabbitmq: RabbitmqLab, vhost: str, node: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    await rabbitmq.broker()  # the exchanges are not for a service to declare
     process = await asyncio.create_subprocess_exec(
         node,
         "service.mjs",

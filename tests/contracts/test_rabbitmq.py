@@ -1,4 +1,4 @@
-"""What only RabbitMQ can do to us: close channels, block or bury a link, deliver what breaks the contract."""
+"""Faults that only RabbitMQ has: closed channels, blocked or dead links, messages that break the contract."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,6 +33,11 @@ async def raw_channel(rabbitmq: RabbitmqLab) -> AsyncIterator[AmqpChannel]:
         yield await link.channel()
     finally:
         await link.close()
+
+
+async def lost(broker: Broker) -> None:
+    while broker.is_connected:  # noqa: ASYNC110 (nobody announces it)
+        await asyncio.sleep(0.01)
 
 
 async def send(broker: Broker, *, timeout_seconds: float = 10) -> None:
@@ -289,6 +294,24 @@ async def test_the_node_queue_outlives_the_connection_and_keeps_what_came_meanwh
     await broker.close()
     await on_disposable_channel(link, look)
     await link.close()
+
+
+async def test_a_process_is_reachable_for_as_long_as_its_queue_outlives_the_connection(
+    rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
+):
+    broker = rabbitmq.unconnected_broker()
+    assert not broker.is_reachable
+    broker.open()
+    await within(broker.wait_reachable(timeout_seconds=60))
+    await rabbitmq.go_down()
+    await within(lost(broker))
+    assert broker.is_reachable
+    monkeypatch.setattr(connection, "NODE_OUTLIVES_SECONDS", 0)
+    assert not broker.is_reachable
+    with pytest.raises(BrokerUnavailable):
+        await broker.wait_reachable(timeout_seconds=0.1)
+    await rabbitmq.come_back()
+    await within(broker.wait_reachable(timeout_seconds=60))
 
 
 async def test_several_loops_in_one_process_have_a_broker_each(rabbitmq: RabbitmqLab):

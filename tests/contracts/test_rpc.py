@@ -7,6 +7,7 @@ from contextlib import suppress
 from types import FrameType
 
 import pytest
+from msgspec.structs import replace
 
 from checkout.errors import (
     BrokerUnavailable,
@@ -95,6 +96,19 @@ async def test_many_calls_at_once_get_their_own_replies(lab: Lab):
         *(rpc.acall("echo", "echo.say", {"n": n}, timeout_seconds=PATIENT) for n in range(200))
     )
     assert [result["said"]["n"] for result in results] == list(range(200))
+
+
+async def test_a_reply_to_a_wait_that_was_counted_and_not_known_is_dropped(lab: Lab):
+    service = await Echo(await lab.broker(), is_silent).start()
+    waiting = asyncio.ensure_future(rpc.acall("echo", "echo.say", {}, timeout_seconds=PATIENT))
+    request = (await service.requests.next()).envelope
+    assert request is not None
+    for number in range(16):
+        service.reply(
+            replace(request, correlation_id=f"r{number:x}"), b'{"ok": true, "result": {"said": "forged"}}'
+        )
+    service.reply(request, b'{"ok": true, "result": {"said": "mine"}}')
+    assert await within(waiting) == {"said": "mine"}
 
 
 async def test_an_error_of_the_service_is_raised_with_its_code(lab: Lab):

@@ -3,28 +3,23 @@
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-import aiohttp
-
-from checkout import operations
-from checkout.database import in_thread
-from checkout.states import PAYMENT_EDGES
-from checkout.tryout.card import Card
-from tests.faults import habits, resources, secrets, settings
+from tests.faults import audit, resources, settings
 from tests.faults.client import open_session
 from tests.faults.crowd import Crowd
 from tests.faults.diary import Diary
-from tests.faults.evidence import INNOCENT, Evidence, read_books, read_database
+from tests.faults.evidence import Evidence
 from tests.faults.injectors.keeper import Keeper
 from tests.faults.injectors.storm import Storm
-from tests.faults.invariants import ON_THE_WAY, OTHER_NAMES, violations_of
+from tests.faults.invariants import violations_of
 from tests.faults.merchant import Merchant
 from tests.faults.recorder import Recorder, now
 from tests.faults.report import Report
 from tests.faults.site import Site
+from tests.faults.staff import Staff
 from tests.faults.timeline import timeline
 from tests.faults.watch import Watch
 from tests.faults.weather import blowing, by_number, provider_faults, roll_in_good_weather
@@ -39,23 +34,11 @@ OVERTIME = 1.5
 TIMELINES = 3
 PAYMENTS_OF_A_SHORT_FORM = 600
 CALMEST = 15.0
-LAST_OWED = "SELECT coalesce(max(id), 0) FROM checkout_outboxmessage"
-# For messages that have been published to be handled, which is not written down where rest is looked for.
-AFTERMATH_SECONDS = 5
-# What is tried again by a timer waits in a queue for a moment, and is no remainder.
-LOOKS_AT_QUEUES = 20
-CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
-
-RESTLESS = """
-    SELECT (SELECT count(*) FROM checkout_payment WHERE state = ANY (%s))
-         + (SELECT count(*) FROM checkout_saga WHERE status = 'running')
-         + (SELECT count(*) FROM checkout_operation WHERE state NOT IN ('done', 'refused'))
-         + (SELECT count(*) FROM checkout_outboxmessage WHERE published_at IS NULL)"""
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How long a campaign goes on: at least so many payments, and at least so many minutes of faults.
+    """The length of a campaign: at least so many payments, and at least so many minutes of faults.
 
     After `at_most_minutes` of faults no payment more begins, whatever is missing. Every crash point is
     visited in each of `rounds`. `patience` stretches faults that last.
@@ -70,9 +53,9 @@ class Extent:
 
     @property
     def calmness(self) -> float:
-        """How much rarer faults are than in the short form, where each must have its turn within minutes.
+        """The factor by which faults are rarer than in the short form, where each must occur within minutes.
 
-        Where most purchases meet several faults, few get far enough to meet the later ones.
+        If most purchases met several faults, few would get far enough to meet the later ones.
         """
         return min(CALMEST, max(1, self.payments / PAYMENTS_OF_A_SHORT_FORM))
 
@@ -82,7 +65,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     report, diary = Report(extent.seed, mutant), Diary()
     recorder, stop = Recorder(), asyncio.Event()
     async with open_session() as session, asyncio.TaskGroup() as group:
-        sealed = await _sealed_cards(session, site)
+        sealed = await audit.sealed_cards(session, site)
         merchant = Merchant(recorder, stop)
         crowd = Crowd(group, session, site.stack.web_url, sealed, recorder, merchant, extent.seed, stop)
         random = Random(extent.seed)  # noqa: S311 (repeatable by design)
@@ -120,12 +103,12 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
             ):
                 await crowd.send_one_in()
         report.provider_faults = await provider_faults(storm)
-        last_fault_at = now()
+        last_fault_at, staff = now(), Staff(site)
         report.settled_after, _ = await asyncio.gather(
-            _settle(site, report, last_fault_at), crowd.leave(settings.QUIESCENCE_SECONDS)
+            audit.settle(site, staff, last_fault_at), crowd.leave(settings.QUIESCENCE_SECONDS)
         )
-        ((at_rest,),) = await asyncio.to_thread(site.rows, LAST_OWED)
-        await asyncio.sleep(AFTERMATH_SECONDS)
+        ((at_rest,),) = await asyncio.to_thread(site.rows, audit.LAST_OWED)
+        await asyncio.sleep(audit.AFTERMATH_SECONDS)
         for task in beside:
             task.cancel()
     report.faults = by_number(storm, report.provider_faults)
@@ -134,13 +117,15 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     report.duration = now() - began
     report.kinds = crowd.kinds
     report.looks = watch.looks
+    report.requeued, report.settled, report.read = staff.requeued, staff.settled, staff.read
+    report.reviewed = len(staff.reviewed)
     report.notes += [f"lost: {each}" for each in crowd.lost]
     for reference, seconds in crowd.seconds.items():
         chosen = report.calm if crowd.began[reference] + seconds < calm_until else report.stormy
         chosen.append(seconds)
-    evidence = await asyncio.to_thread(_gather, site, recorder, diary, sealed.values(), at_rest)
+    evidence = await asyncio.to_thread(audit.gather, site, recorder, diary, sealed.values(), at_rest)
     evidence.leaks = list(resources.leaks(before, await resources.holdings(site)))
-    evidence.queued = await _remaining(site)
+    evidence.queued = await audit.remaining(site)
     _judge(report, evidence, watch)
     return report
 
@@ -156,29 +141,6 @@ async def _tell_progress(crowd: Crowd, keeper: Keeper, diary: Diary, began: floa
         print("; ".join([line, left, *texts]), file=sys.stderr, flush=True)
 
 
-async def _sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str, str]:
-    """One sealed card per kind: the sandbox takes it as often as it comes."""
-    async with session.get(f"{site.stack.sandbox_url}/worldpay/cse/public-key.txt") as response:
-        key = await response.text()
-    return {holder: Card(holder).sealed(key) for holder in CARDS}
-
-
-async def _settle(site: Site, report: Report, since: float) -> float | None:
-    """Seconds until everything had come to rest; None when it had not by the end of all patience.
-
-    Meanwhile staff look after dead letters, as they would.
-    """
-    restless = [*ON_THE_WAY, "authorised"]
-    while now() - since < settings.QUIESCENCE_SECONDS:
-        for (letter,) in await asyncio.to_thread(site.rows, INNOCENT):
-            await in_thread(operations.requeue_dead_letter, letter, by="campaign")
-            report.requeued += 1
-        if not (await asyncio.to_thread(site.rows, RESTLESS, restless))[0][0]:
-            return now() - since
-        await asyncio.sleep(1)
-    return None
-
-
 def _is_enough(
     extent: Extent,
     before_the_storm: int,
@@ -187,7 +149,7 @@ def _is_enough(
     rounds: Sequence[asyncio.Event],
     seconds: float,
 ) -> bool:
-    """Whether there were enough payments and minutes, and every fault and every crash point was met once."""
+    """Say if there were enough payments and minutes, and every fault and every crash point was met once."""
     if seconds > extent.at_most_minutes * 60:
         return True
     in_the_storm = payments - before_the_storm
@@ -198,41 +160,9 @@ def _is_enough(
     return is_complete or in_the_storm > extent.payments * OVERTIME
 
 
-def _gather(site: Site, recorder: Recorder, diary: Diary, sealed: Iterable[str], at_rest: int) -> Evidence:
-    evidence = Evidence(
-        histories=recorder.histories,
-        asked=recorder.asked,
-        mishaps=diary.mishaps,
-        poison_sent=diary.poisoned,
-    )
-    events = {edge.event for edge in PAYMENT_EDGES} | OTHER_NAMES.keys()
-    read_database(evidence, site.stack.database_url, events, diary.excused, at_rest)
-    read_books(evidence, site.stack.sandbox_url)
-    searched = secrets.Secrets(Card(habits.GOOD), sealed)
-    evidence.secrets = list(secrets.search(site, searched))
-    return evidence
-
-
-async def _remaining(site: Site) -> dict[str, int]:
-    """Messages by queue: none as soon as one look finds no message in any, else what the last look found."""
-    remaining = await _queued(site)
-    for _ in range(LOOKS_AT_QUEUES):
-        if not any(remaining.values()):
-            break
-        await asyncio.sleep(1)
-        remaining = await _queued(site)
-    return remaining
-
-
-async def _queued(site: Site) -> dict[str, int]:
-    """Messages by queue. What waits for a process that has gone is nobody's."""
-    table = await site.rabbitmqctl("list_queues", "--quiet", "--no-table-headers", "name", "messages")
-    lengths = dict(line.split("\t") for line in table.splitlines())
-    return {name: int(count) for name, count in lengths.items() if ".node." not in name}
-
-
 def _judge(report: Report, evidence: Evidence, watch: Watch) -> None:
     report.payments = len(evidence.payments)
+    report.traits = Counter(trait for order in evidence.orders.values() for trait in order.traits)
     report.states = Counter(payment.state for payment in evidence.payments.values())
     report.responses = Counter(seen.status for history in evidence.histories.values() for seen in history)
     report.violations = [*watch.violations, *violations_of(evidence)]

@@ -55,7 +55,7 @@ def open_session() -> aiohttp.ClientSession:
 
 
 class Gates:
-    """How many requests there are at once, of all visitors, so that the machine is busy and not swamped."""
+    """Limits on the requests of all visitors at once, so that the machine is busy and not swamped."""
 
     def __init__(self) -> None:
         self._held = asyncio.Semaphore(HELD_AT_ONCE)
@@ -79,8 +79,8 @@ class Client:
         self.gateway = gateway
         self.payment = ""
         self.ears = recorder.ears
+        self.recorder = recorder
         self._session = session
-        self._recorder = recorder
         self._gates = gates
         self._cookies: dict[str, str] = {}
 
@@ -90,28 +90,36 @@ class Client:
     async def post(self, url: str, fields: Mapping[str, str], *, cross_site: bool = False) -> Answer:
         return await self.send("POST", url, fields=fields, cross_site=cross_site)
 
+    async def notify(self, account: str, body: bytes) -> Answer:
+        """Tell the gateway something in the provider's name, over the address that everybody knows."""
+        return await self.send(
+            "POST", f"/notifications/{account}/", body=body, headers={"Content-Type": "text/xml"}
+        )
+
     async def send(
         self,
         method: str,
         url: str,
         *,
         fields: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
         accept: str = PAGE,
         cross_site: bool = False,
     ) -> Answer:
         """One exchange; redirects are the caller's. Raises NoAnswer, and TryAgain for 502 to 504."""
         url = urljoin(self.gateway, url)
         is_ours = url.startswith(self.gateway)
-        headers = {"Accept": accept}
+        sent = {"Accept": accept, **(headers or {})}
         if is_ours and self._cookies and not cross_site:
-            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         if is_ours and method == "POST" and not cross_site:
-            headers["Origin"] = self.gateway
+            sent["Origin"] = self.gateway
         async with self._gates.gate_for(method, url):
             began = now()
             try:
                 async with self._session.request(
-                    method, url, data=fields, headers=headers, allow_redirects=False
+                    method, url, data=fields or body, headers=sent, allow_redirects=False
                 ) as response:
                     text = await response.text()
             except (aiohttp.ClientError, TimeoutError, OSError, UnicodeDecodeError) as error:
@@ -152,4 +160,4 @@ class Client:
     def _record(self, began: float, method: str, url: str, status: int, **said: Any) -> None:
         request = f"{method} {urlsplit(url).path}"
         ended = now()
-        self._recorder.add(Seen(ended, ended - began, self.payment, request, status, **said))
+        self.recorder.add(Seen(ended, ended - began, self.payment, request, status, **said))

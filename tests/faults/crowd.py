@@ -91,7 +91,8 @@ class Crowd:
             if order is None:
                 return
             client.payment = order.reference
-        shopper = Shopper(client, habit, self.sealed, random, self.stop)
+        amount = order.amount if order else None
+        shopper = Shopper(client, habit, self.sealed, random, self.stop, amount)
         began = now()
         try:
             await shopper.buy()

@@ -1,4 +1,4 @@
-"""What was broken, and when."""
+"""The record of what was broken, and when."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,20 +1,19 @@
-"""What is there to be judged after a campaign: the provider's books, our database, and what clients saw.
+"""The evidence to be judged after a campaign: the provider's books, our database, and what clients saw.
 
 Plain rows, so that the invariants are functions of values and can be tried on invented evidence.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import psycopg
-import requests
 from psycopg.rows import class_row
 
+from tests.faults.provider_books import Order, read_orders
 from tests.faults.recorder import Asked, Seen
-
-PAGE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,8 @@ class LedgerEntry:
     posting: str
     account: str
     minor: int
+    # In seconds since the epoch. The ledger service is never given another time of day.
+    at: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +73,14 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """The provider's sums of one order, in minor units. `faults` struck it on purpose."""
+class Statement:
+    """A notification's statement about an operation of ours; `refused` says why it was not believed."""
 
-    code: str
-    currency: str
-    authorisations: int
-    authorised: int
-    cancelled: int
-    capture_requested: int
-    captured: int
-    refund_requested: int
-    refunded: int
-    faults: frozenset[str] = frozenset()
+    payment: str
+    kind: str
+    amount: str
+    reference: str
+    refused: str
 
 
 @dataclass
@@ -95,6 +91,9 @@ class Evidence:
     sagas: dict[str, list[Saga]] = field(default_factory=dict)
     ledger: dict[str, list[LedgerEntry]] = field(default_factory=dict)
     steps: dict[str, list[Step]] = field(default_factory=dict)
+    statements: dict[str, list[Statement]] = field(default_factory=dict)
+    # Payments whose shoppers came back from the issuer only when the time for that was up.
+    late_returns: set[str] = field(default_factory=set)
     reservations: dict[str, str] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     histories: dict[str, list[Seen]] = field(default_factory=dict)
@@ -108,6 +107,10 @@ class Evidence:
     poison_sent: int = 0
     poison_found: int = 0
     differences: list[str] = field(default_factory=list)
+    # Stock that was given back although the attempt that it was set aside for was not to be released.
+    taken_away: list[str] = field(default_factory=list)
+    # Notifications that cannot be read and that nobody has dealt with.
+    unread: list[str] = field(default_factory=list)
     # Of the processes: how much of something each holds, before and after, see `resources`.
     leaks: list[str] = field(default_factory=list)
     mishaps: list[str] = field(default_factory=list)
@@ -117,10 +120,6 @@ class Evidence:
         """The provider's orders of a payment's attempts."""
         codes = (attempt.order_code for attempt in self.attempts.get(payment, ()))
         return [self.orders[code] for code in codes if code in self.orders]
-
-    def is_contradicted(self, payment: str) -> bool:
-        """Whether the provider has said something of it and the opposite, both in its own name."""
-        return any("contradictory" in order.faults for order in self.orders_of(payment))
 
 
 PAYMENTS = """
@@ -140,13 +139,31 @@ SAGAS = """
     SELECT payment.reference AS payment, kind, step, status
     FROM checkout_saga saga JOIN checkout_payment payment ON payment.id = payment_id"""
 LEDGER = """
-    SELECT payment_reference AS payment, posting, account, amount_minor AS minor FROM checkout_ledgerentry"""
+    SELECT payment_reference AS payment, posting, account, amount_minor AS minor,
+           extract(epoch FROM posted_at)::float AS at
+    FROM checkout_ledgerentry"""
 # Facts of one payment are numbered in the order of its lock.
 STEPS = """
     SELECT payment.reference AS payment, kind AS event, source AS actor,
            coalesce(fact.data ->> 'state', '') AS state
     FROM checkout_fact fact JOIN checkout_payment payment ON payment.id = payment_id
     WHERE kind = ANY (%s) ORDER BY fact.id"""
+STATEMENTS = """
+    SELECT payment.reference AS payment, kind, coalesce(fact.data ->> 'amount', '') AS amount,
+           coalesce(fact.data ->> 'reference', '') AS reference,
+           coalesce(fact.data ->> 'not_applied', '') AS refused
+    FROM checkout_fact fact JOIN checkout_payment payment ON payment.id = payment_id
+    WHERE kind IN ('notified_captured', 'notified_refunded')"""
+# A reservation is released by the command of its own attempt, or of none.
+TAKEN_AWAY = """
+    SELECT payment_reference, attempt FROM checkout_reservation reservation
+    WHERE state = 'released' AND attempt <> '' AND NOT EXISTS (
+        SELECT 1 FROM checkout_outboxmessage message
+        WHERE message.type = 'orders.release' AND message.subject = reservation.payment_reference
+          AND position('"' || reservation.attempt || '"' IN message.body) > 0)"""
+UNREAD = """
+    SELECT id || ' ' || reason FROM checkout_providernotification
+    WHERE state = 'unreadable' AND dealt_with_at IS NULL"""
 # Later ones were written after all had come to rest, for forgotten checkouts, and may be on their way. By
 # number: not all processes know what time it is.
 AT_REST = "id <= %s"
@@ -196,6 +213,11 @@ def read_database(
         evidence.sagas = _grouped(_read(connection, SAGAS, Saga), by_payment)
         evidence.ledger = _grouped(_read(connection, LEDGER, LedgerEntry), by_payment)
         evidence.steps = _grouped(_read(connection, STEPS, Step, list(events)), by_payment)
+        evidence.statements = _grouped(_read(connection, STATEMENTS, Statement), by_payment)
+        evidence.taken_away = [
+            f"{payment}: {attempt}" for payment, attempt in connection.execute(TAKEN_AWAY.encode())
+        ]
+        evidence.unread = _texts(connection, UNREAD)
         evidence.reservations = dict(connection.execute(RESERVATIONS).fetchall())
         evidence.unpublished = _texts(connection, UNPUBLISHED, at_rest)
         evidence.unhandled = _texts(connection, UNHANDLED, at_rest, list(excused))
@@ -207,21 +229,7 @@ def read_database(
 
 def read_books(evidence: Evidence, sandbox_url: str) -> None:
     """Read the provider's books, and which faults struck which orders."""
-    after: int | None = 0
-    while after is not None:
-        query = {"after": str(after), "limit": str(PAGE)}
-        page = requests.get(f"{sandbox_url}/books.json", params=query, timeout=60).json()
-        faults: dict[str, set[str]] = defaultdict(set)
-        for incident in page["incidents"]:
-            faults[incident["order_code"]].add(incident["fault"])
-        for order in page["orders"]:
-            code = order["order_code"]
-            evidence.orders[code] = Order(
-                code=code,
-                faults=frozenset(faults[code]),
-                **{name: order[name] for name in Order.__slots__ if name not in ("code", "faults")},
-            )
-        after = page["next"]
+    evidence.orders = {order.code: order for order in read_orders(sandbox_url)}
 
 
 def _read(connection: psycopg.Connection[Any], query: str, kind: type[RowT], *parameters: Any) -> list[RowT]:

@@ -1,4 +1,4 @@
-"""What a shopper is like, drawn from a seed: which cards, what happens at the issuer, how steady the hand."""
+"""The habits of a shopper, drawn from a seed: which cards, which choice at the issuer, how steady a hand."""
 
 from dataclasses import dataclass, replace
 from random import Random
@@ -10,14 +10,17 @@ REJECTED = "3DS_V2_FRICTIONLESS_REJECTED"
 
 # Kind of shopper and how many of a hundred are like that.
 KINDS = {
-    "only looks": 12,
-    "frictionless": 18,
-    "challenge passed": 18,
-    "challenge failed": 4,
-    "challenge cancelled": 4,
+    "only looks": 8,
+    "frictionless": 14,
+    "challenge passed": 14,
+    "challenge failed": 3,
+    "challenge cancelled": 3,
     "challenge abandoned": 3,
-    "refused": 6,
-    "refused, then another card": 6,
+    "comes back too late": 5,
+    "refused": 4,
+    "refused, then another card": 7,
+    "refused twice, then another card": 5,
+    "forges notifications": 5,
     "double click": 6,
     "return repeated": 5,
     "reloads": 5,
@@ -36,14 +39,17 @@ class Habits:
     """`cards` are the holders' names on the cards that are tried in turn, which decide the end there; who has
     none never pays.
 
-    `choice` is what is pressed at the issuer, empty to walk away. `clicks` on Pay and `returns` from the
-    issuer are sent at once. `leaves_after` is when the connection is cut while paying, in seconds.
-    `listens`: to the status page's WebSocket.
+    `choice` is what is pressed at the issuer, empty to walk away, after `hesitates` seconds. `is_late`: the
+    way back from the issuer is only taken when the time for that is up. `clicks` on Pay and `returns` from
+    the issuer are sent at once. `leaves_after` is when the connection is cut while paying, in seconds.
+    `listens`: to the status page's WebSocket. `forges`: tells the gateway in the provider's name what suits.
     """
 
     kind: str
     cards: tuple[str, ...] = (GOOD,)
     choice: str = "approve"
+    hesitates: float = 0
+    is_late: bool = False
     clicks: int = 1
     returns: int = 1
     reloads: int = 0
@@ -51,6 +57,7 @@ class Habits:
     sends_again: bool = False
     has_device_data: bool = True
     listens: bool = False
+    forges: bool = False
 
 
 def draw(random: Random) -> Habits:
@@ -74,8 +81,14 @@ def _draw(random: Random) -> Habits:
             return Habits(kind, (CHALLENGED,), choice="")
         case "refused":
             return Habits(kind, (random.choice((EMPTY, REJECTED)),))
+        case "comes back too late":
+            return Habits(kind, (CHALLENGED,), is_late=True)
         case "refused, then another card":
-            return Habits(kind, (random.choice((EMPTY, REJECTED)), some))
+            return _after_refusals(kind, random, 1, some)
+        case "refused twice, then another card":
+            return _after_refusals(kind, random, 2, some)
+        case "forges notifications":
+            return Habits(kind, (random.choice((GOOD, GOOD, GOOD, EMPTY)),), forges=True)
         case "double click":
             return Habits(kind, (some,), clicks=random.choice((2, 2, 3)))
         case "return repeated":
@@ -90,3 +103,11 @@ def _draw(random: Random) -> Habits:
             return Habits(kind, has_device_data=False)
         case _:
             return Habits(kind)
+
+
+def _after_refusals(kind: str, random: Random, refusals: int, last: str) -> Habits:
+    """Some take so long at the issuer that what an earlier attempt left behind is over meanwhile."""
+    refused = tuple(random.choice((EMPTY, REJECTED)) for _ in range(refusals))
+    if random.random() < 0.6:
+        return Habits(kind, (*refused, CHALLENGED), hesitates=random.uniform(4, 9))
+    return Habits(kind, (*refused, last))

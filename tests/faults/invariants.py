@@ -1,11 +1,12 @@
-"""What must hold whatever was broken: the invariants I1 to I11 and P, each a function of the evidence."""
+"""The invariants I1 to I11 and P, which hold whatever was broken, each a function of the evidence."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from checkout.states import PAID, PAYMENT_EDGES, Actor, PaymentState, payment_machine
-from tests.faults.evidence import Evidence, Order
+from tests.faults.evidence import Evidence
+from tests.faults.money_invariants import Found, balances_of, books_agree, nothing_charged_twice
 
 P = PaymentState
 NOT_PAID = frozenset({P.OPEN, P.REFUSED, P.CANCELLED, P.EXPIRED})
@@ -13,7 +14,6 @@ ON_THE_WAY = frozenset({P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CAPT
 # Facts that record an event under another name, and events that facts record without the state.
 OTHER_NAMES = {"abandoned": "expired"}
 WITHOUT_STATE = frozenset({"submitted", "challenge_returned", "cancelled"})
-ACCOUNTS = ("provider:in_process", "provider:captured", "merchant:payable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,6 @@ class Violation:
     invariant: str
     payment: str
     text: str
-
-
-Found = Iterator[tuple[str, str]]
 
 
 def nothing_lost(evidence: Evidence) -> Found:
@@ -42,42 +39,12 @@ def nothing_lost(evidence: Evidence) -> Found:
             yield asked.payment, f"{asked.kind} {asked.answer} was accepted and does not exist"
 
 
-def nothing_charged_twice(evidence: Evidence) -> Found:
-    """One authorisation per payment; not more captured than authorised, nor more refunded than captured."""
-    for reference in evidence.payments:
-        orders = evidence.orders_of(reference)
-        held = [order.code for order in orders if order.authorised > order.cancelled]
-        if len(held) > 1:
-            yield reference, f"authorised more than once: {', '.join(held)}"
-        for order in orders:
-            for text in over_limits(order):
-                yield reference, text
-
-
-def over_limits(order: Order) -> Iterator[str]:
-    """How an order's sums at the provider contradict each other."""
-    if order.authorisations > 1:
-        yield f"{order.code} authorised {order.authorisations} times"
-    if order.capture_requested + order.cancelled > order.authorised:
-        yield f"{order.code} authorised {order.authorised}, captures of {order.capture_requested} asked for"
-    if order.captured > order.capture_requested:
-        yield f"{order.code} captured {order.captured}, asked for {order.capture_requested}"
-    if order.refund_requested > order.captured:
-        yield f"{order.code} captured {order.captured}, refunds of {order.refund_requested} asked for"
-
-
-def _is_for_staff(evidence: Evidence, reference: str) -> bool:
-    """Whether a human has to decide, as the provider has said in its own name that a refund failed, and that
-    it did not."""
-    return evidence.payments[reference].state == P.CONFLICTED and evidence.is_contradicted(reference)
-
-
 def nothing_stuck(evidence: Evidence) -> Found:
     """Every payment has come to rest, every saga has ended, and none waits for staff."""
     for reference, payment in evidence.payments.items():
         if payment.state in ON_THE_WAY:
             yield reference, f"still {payment.state}"
-        if payment.state == P.CONFLICTED and not _is_for_staff(evidence, reference):
+        if payment.state == P.CONFLICTED:
             yield reference, "conflicted"
         for saga in evidence.sagas.get(reference, ()):
             if saga.status in ("running", "parked"):
@@ -85,10 +52,15 @@ def nothing_stuck(evidence: Evidence) -> Found:
         for operation in evidence.operations.get(reference, ()):
             if operation.state not in ("done", "refused"):
                 yield reference, f"{operation.kind} {operation.reference} still {operation.state}"
+    for text in evidence.unread:
+        yield "", f"a notification that nobody can read waits still: {text}"
 
 
 def compensation_complete(evidence: Evidence) -> Found:
-    """Who did not pay has nothing taken or held, at the provider, in the ledger and on the shelf."""
+    """A shopper who did not pay has nothing taken or held, at the provider, in the ledger and on the shelf.
+
+    Stock that is set aside for a later attempt stays there when an earlier attempt is undone.
+    """
     for reference, payment in evidence.payments.items():
         if payment.state not in (*NOT_PAID, P.VOIDED):
             continue
@@ -96,52 +68,27 @@ def compensation_complete(evidence: Evidence) -> Found:
             net = order.authorised - order.cancelled + order.capture_requested - order.refunded
             if net:
                 yield reference, f"{payment.state}, but {net} is held or taken at {order.code}"
-        balances = _balances(evidence, reference)
+        balances = balances_of(evidence, reference)
         if any(balances.values()):
             yield reference, f"{payment.state}, but the ledger has {dict(balances)}"
         reservation = evidence.reservations.get(reference)
         if reservation in ("reserved", "confirmed"):
             yield reference, f"{payment.state}, but its stock is still {reservation}"
+    for text in evidence.taken_away:
+        payment_reference, _, attempt = text.partition(": ")
+        yield payment_reference, released_text(attempt)
 
 
-def books_agree(evidence: Evidence) -> Found:
-    """Our ledger and our operations say of every payment what the provider's books say, to the minor unit."""
-    for_staff = [reference for reference in evidence.payments if _is_for_staff(evidence, reference)]
-    for reference in evidence.payments.keys() - for_staff:
-        orders = evidence.orders_of(reference)
-        captured = sum(order.captured for order in orders)
-        refunded = sum(order.refunded for order in orders)
-        balances = _balances(evidence, reference)
-        expected = {
-            "provider:in_process": 0,
-            "provider:captured": captured - refunded,
-            "merchant:payable": refunded - captured,
-        }
-        for account in ACCOUNTS:
-            if balances[account] != expected[account]:
-                yield (
-                    reference,
-                    f"{account} is {balances[account]}, by the provider's books {expected[account]}",
-                )
-        for kind, theirs in (("capture", captured), ("refund", refunded)):
-            done = [each for each in evidence.operations.get(reference, ()) if each.state == "done"]
-            ours = sum(each.minor for each in done if each.kind == kind)
-            if ours != theirs:
-                yield reference, f"{kind}s done of {ours}, by the provider's books {theirs}"
-        postings: Counter[str] = Counter()
-        for entry in evidence.ledger.get(reference, ()):
-            postings[entry.posting] += entry.minor
-        for posting, total in postings.items():
-            if total:
-                yield reference, f"posting {posting} does not add up to zero, but to {total}"
-    for difference in evidence.differences:
-        if any(difference.startswith(f"{reference}-") for reference in for_staff):
-            continue
-        yield "", f"reconciliation found {difference}"
+def released_text(attempt: str) -> str:
+    """Return the complaint about stock that was given back by the release of another attempt."""
+    return f"the stock of {attempt} was given back, and nothing has released that attempt"
 
 
 def clients_were_told_the_truth(evidence: Evidence) -> Found:
-    """What is said later follows from what was said before; told "paid" means paid; no answer is a 500."""
+    """Later answers agree with earlier ones, "paid" means paid, and no answer is a 500.
+
+    A shopper who comes back from the issuer after the time is up is told so, and is not let in.
+    """
     for reference, history in evidence.histories.items():
         for seen in history:
             if seen.status == 500 or seen.note == "without Retry-After":
@@ -168,6 +115,9 @@ def clients_were_told_the_truth(evidence: Evidence) -> Found:
             yield reference, f"told it was paid, and it ended {end}"
         if previous is not None and not _leads_to(previous.state, end):
             yield reference, f"told {previous.state} last, and it ended {end}"
+    for reference in evidence.late_returns:
+        if any(step.event == "challenge_returned" for step in evidence.steps.get(reference, ())):
+            yield reference, "came back from the issuer too late, and was let in"
 
 
 def same_key_same_answer(evidence: Evidence) -> Found:
@@ -263,13 +213,6 @@ def violations_of(evidence: Evidence) -> list[Violation]:
     ]
 
 
-def _balances(evidence: Evidence, reference: str) -> Counter[str]:
-    balances: Counter[str] = Counter()
-    for entry in evidence.ledger.get(reference, ()):
-        balances[entry.account] += entry.minor
-    return balances
-
-
 def _reachable() -> dict[str, frozenset[str]]:
     """From each state, the states that some path of the machine leads to, itself included."""
     reached = {state.value: {state.value} for state in PaymentState}
@@ -286,6 +229,6 @@ _REACHABLE = _reachable()
 
 
 def _leads_to(state: str, later: str) -> bool:
-    """Whether the one may be told after the other. What was paid is never again on its way to that."""
+    """Return True if the one may be told after the other. What was paid is never again on its way to that."""
     was_paid = state in PAID or state in (P.VOIDED, P.REFUNDED, P.CHARGED_BACK)
     return later in _REACHABLE[state] and not (was_paid and PaymentState(later).is_under_way)

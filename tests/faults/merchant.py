@@ -30,24 +30,37 @@ PRICES = (
     ("FAN-210", 2400, "JPY"),
     ("BAG-040", 3495, "GBP"),
 )
-SETTLED = frozenset({PaymentState.CAPTURED, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED})
+SETTLED = frozenset(
+    {
+        PaymentState.CAPTURED,
+        PaymentState.PARTIALLY_REFUNDED,
+        PaymentState.REFUNDED,
+        PaymentState.CHARGED_BACK,
+    }
+)
 
 # What is done with paid payments, and with authorised ones whose capture is the merchant's to ask for.
 ERRANDS = {
-    "nothing": 72,
+    "nothing": 42,
     "refund": 8,
-    "refund in parts": 8,
-    "refund too much": 4,
-    "refund twice with one key": 4,
-    "refund at once from two desks": 4,
+    "refund in parts": 20,
+    "refund too much": 6,
+    "refund while another is under way": 10,
+    "refund twice with one key": 6,
+    "refund at once from two desks": 8,
 }
 MANUAL_ERRANDS = {
-    "capture": 35,
-    "capture in parts": 30,
-    "void": 20,
-    "capture too much": 5,
-    "leave it": 10,
+    "capture": 20,
+    "capture in parts": 40,
+    "void": 15,
+    "capture too much": 7,
+    "capture at once from two desks": 10,
+    "leave it": 8,
 }
+# Of the payments, those whose capture the merchant asks for.
+MANUAL = 0.2
+# The longest time until the next part is asked for: some wait until the provider has booked one.
+BETWEEN_PARTS_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +81,7 @@ class Merchant:
     async def create(self, name: str, random: Random) -> Order | None:
         """A payment for the order `name`, asked for twice now and then; None when the campaign is over."""
         sku, minor, currency = random.choice(PRICES)
-        is_manual = random.random() < 0.12
+        is_manual = random.random() < MANUAL
         amount = Money(minor, currency)
 
         def create() -> str:
@@ -96,36 +109,60 @@ class Merchant:
         errand = random.choices(list(errands), list(errands.values()))[0]
         if errand in ("nothing", "leave it"):
             return
-        part = Money(max(1, order.amount.minor * random.randint(10, 60) // 100), order.amount.currency)
-        more = Money(order.amount.minor + 1, order.amount.currency)
         if errand == "void":
             await self._ask(order, "void", None)
-            return
-        if order.is_manual:
-            amounts = {"capture": (None,), "capture in parts": (part, None), "capture too much": (more, None)}
-            for amount in amounts[errand]:
-                await self._ask(order, "capture", amount)
-            return
-        if not await self._until_settled(order):
-            return
+        elif order.is_manual:
+            await self._capture(order, errand, random)
+        elif await self._until_settled(order):
+            await self._refund(order, errand, random)
+
+    async def _capture(self, order: Order, errand: str, random: Random) -> None:
+        """At once or in three parts, within what is authorised or not."""
+        match errand:
+            case "capture":
+                await self._ask(order, "capture", None)
+            case "capture in parts":
+                await self._ask_in_parts(order, "capture", random)
+            case "capture too much":
+                await self._ask(order, "capture", _share(order.amount, random.choice((101, 150))))
+            case "capture at once from two desks":
+                await self._ask_from_two_desks(order, "capture")
+
+    async def _refund(self, order: Order, errand: str, random: Random) -> None:
+        """The whole or parts, more or less than is left, once or again."""
+        part = _share(order.amount, random.randint(10, 60))
         match errand:
             case "refund":
                 await self._ask(order, "refund", None)
             case "refund in parts":
-                await self._ask(order, "refund", part)
-                await self._ask(order, "refund", None)
+                await self._ask_in_parts(order, "refund", random)
             case "refund too much":
                 await self._ask(order, "refund", part)
                 await self._ask(order, "refund", order.amount)
+            case "refund while another is under way":
+                await self._ask(order, "refund", part)
+                left = order.amount - part
+                more = Money(left.minor + random.randint(1, part.minor), left.currency)
+                await self._ask(order, "refund", more)
+                await self._ask(order, "refund", left)
             case "refund twice with one key":
-                await self._ask(order, "refund", part, key="same")
-                await self._ask(order, "refund", part, key="same")
-                await self._ask(order, "refund", more, key="same")
+                for amount in (part, part, order.amount + part, _share(part, 50)):
+                    await self._ask(order, "refund", amount, key="same")
             case "refund at once from two desks":
-                await asyncio.gather(
-                    self._ask(order, "refund", order.amount, key="one"),
-                    self._ask(order, "refund", order.amount, key="two"),
-                )
+                await self._ask_from_two_desks(order, "refund")
+
+    async def _ask_in_parts(self, order: Order, kind: str, random: Random) -> None:
+        """Two parts and then the rest. The second changes nothing of what the provider says happened last."""
+        for percentage in (random.randint(10, 40), random.randint(10, 40)):
+            await self._ask(order, kind, _share(order.amount, percentage))
+            await self._pause(random.uniform(0, BETWEEN_PARTS_SECONDS))
+        await self._ask(order, kind, None)
+
+    async def _ask_from_two_desks(self, order: Order, kind: str) -> None:
+        await asyncio.gather(
+            self._ask(order, kind, order.amount, key="one"),
+            self._ask(order, kind, order.amount, key="two"),
+        )
 
     async def _ask(self, order: Order, kind: str, amount: Money | None, *, key: str = "") -> None:
         """Ask until there is an answer: a lost answer is asked for again with the same key."""
@@ -172,3 +209,7 @@ class Merchant:
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
+
+
+def _share(amount: Money, percentage: int) -> Money:
+    return Money(max(1, amount.minor * percentage // 100), amount.currency)

@@ -1,4 +1,7 @@
-"""What a scripted shopper reads off a page. By regular expressions: parsers cost more than the gateway."""
+"""The parts of a page that a scripted shopper reads.
+
+They are found by regular expressions, since parsers would take more time than the gateway.
+"""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What clients were told, and when: the history that the checker judges."""
+"""The record of what clients were told, and when: the history that the checker judges."""
 
 import time
 from collections import defaultdict
@@ -34,13 +34,22 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the merchant asked for with an idempotency key, and the answer: a reference or an error's name."""
+    """A request of the merchant with an idempotency key, and the answer: a reference or an error's name."""
 
     payment: str
     kind: str
     minor: int | None
     key: str
     answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class LateReturn:
+    """A shopper who met a challenge at `began` and came back, for the first time, when its time was up."""
+
+    payment: str
+    began: float
+    ended: float
 
 
 class Recorder:
@@ -52,6 +61,7 @@ class Recorder:
     def __init__(self) -> None:
         self.histories: dict[str, list[Seen]] = defaultdict(list)
         self.asked: list[Asked] = []
+        self.late_returns: list[LateReturn] = []
         self.ears: set[Ear] = set()
 
     def add(self, seen: Seen) -> None:

@@ -1,4 +1,4 @@
-"""What a campaign came to, as a table for people and as JSON for programs."""
+"""The results of a campaign, as a table for people and as JSON for programs."""
 
 import json
 from collections import Counter
@@ -15,7 +15,9 @@ SHOWN = 5
 @dataclass
 class Report:
     """Times are in seconds. `faults` counts all but crashes at crash points by F number;
-    `provider_faults` are those of them that the sandbox did, by occasion and name."""
+    `provider_faults` are those of them that the sandbox did, by occasion and name, and `traits` how many
+    orders it was unkind to in which way. Staff sent `requeued` dead letters again, `settled` operations,
+    `read` notifications and had `reviewed` payments reviewed."""
 
     seed: int
     mutant: str = ""
@@ -32,6 +34,10 @@ class Report:
     settled_after: float | None = None
     looks: int = 0
     requeued: int = 0
+    settled: int = 0
+    read: int = 0
+    reviewed: int = 0
+    traits: Counter[str] = field(default_factory=Counter)
     responses: Counter[int] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
     timelines: dict[str, list[str]] = field(default_factory=dict)
@@ -58,7 +64,11 @@ class Report:
             "seconds_to_the_end": {"calm": percentiles(self.calm), "stormy": percentiles(self.stormy)},
             "settled_seconds_after_the_last_fault": self.settled_after,
             "looks_at_the_books_meanwhile": self.looks,
+            "traits_of_orders": self.traits,
             "dead_letters_sent_again": self.requeued,
+            "operations_settled_by_staff": self.settled,
+            "unreadable_notifications": self.read,
+            "payments_reviewed": self.reviewed,
             "responses": {str(status): count for status, count in sorted(self.responses.items())},
             "violations": {name: found[name] for name in INVARIANTS},
             "found": [
@@ -77,6 +87,7 @@ class Report:
         yield f"{self.fault_count} faults. {_counts(self.faults)}"
         for occasion, faults in self.provider_faults.items():
             yield f"  provider, {occasion}: {_counts(faults)}"
+        yield f"traits of orders: {_counts(self.traits)}"
         yield f"crash points hit: {_counts(self.crash_points) or 'none'}"
         if self.crash_points_missed:
             yield f"crash points NOT hit: {', '.join(self.crash_points_missed)}"
@@ -85,7 +96,10 @@ class Report:
             yield f"to the end {name}: p50 {p50:.2f} s, p99 {p99:.2f} s ({len(seconds)} purchases)"
         settled = "NOT settled" if self.settled_after is None else f"settled {self.settled_after:.1f} s"
         yield f"{settled} after the last fault; {self.looks} looks at the books meanwhile"
-        yield f"dead letters sent again by staff: {self.requeued}"
+        yield (
+            f"staff sent {self.requeued} dead letters again, settled {self.settled} operations, read"
+            f" {self.read} notifications, had {self.reviewed} payments reviewed"
+        )
         yield f"responses by status: {_counts(self.responses)}"
         found = Counter(violation.invariant for violation in self.violations)
         for name, (title, _) in INVARIANTS.items():

@@ -1,4 +1,4 @@
-"""What processes and servers hold at one moment, and what they hold too much of later."""
+"""The resources that processes and servers hold at one moment, and the leaks between two moments."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ SPARE = {"descriptors": 12, "threads": 8, "megabytes": 40, "sessions": 5, "broke
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """How much of something somebody holds."""
+    """The amount of one resource that one holder has."""
 
     holder: str
     what: str
@@ -23,7 +23,7 @@ class Holding:
 
 
 async def holdings(site: Site) -> list[Holding]:
-    """What is held now."""
+    """Return the resources that are held now."""
     found = [
         Holding(name, what, amount)
         for name, program in site.programs.items()
@@ -39,7 +39,7 @@ async def holdings(site: Site) -> list[Holding]:
 
 
 def leaks(before: list[Holding], after: list[Holding]) -> Iterator[str]:
-    """Who holds more than before, allowing for what is normal."""
+    """Yield the holders that have more than before, beyond what is normal."""
     base = {(held.holder, held.what): held.amount for held in before}
     for held in after:
         known = base.get((held.holder, held.what))

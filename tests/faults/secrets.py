@@ -1,7 +1,9 @@
 """Looks for card data in everything that a campaign has written down."""
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -16,7 +18,7 @@ PIECE = 24
 
 
 class Secrets:
-    """What must not be found: card numbers in any spelling, security codes named as such, sealed cards."""
+    """Data that must not be found: card numbers in any spelling, named security codes, and sealed cards."""
 
     def __init__(self, card: Card, sealed: Iterable[str]) -> None:
         self._patterns = {
@@ -32,7 +34,7 @@ class Secrets:
 
 
 def search(site: Site, secrets: Secrets) -> Iterator[str]:
-    """Where something was found, and what."""
+    """Yield each kind of secret that was found, with the place."""
     for place, chunks in _places(site).items():
         found: set[str] = set()
         for chunk in chunks:
@@ -47,9 +49,18 @@ def _places(site: Site) -> Mapping[str, Iterable[bytes]]:
         for name, program in site.programs.items()
         if program.log.exists()
     }
+    data = site.rabbitmq.folder / "data"
+    places["the broker's disk"] = _in_chunks(_contents(data))
     for (table,) in site.rows(TABLES):
         places[f"table {table}"] = _table(site.stack.database_url, table)
     return places
+
+
+def _contents(folder: Path) -> Iterator[bytes]:
+    """Every file of a running server, in lines: some are gone before they are read."""
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            yield from file
 
 
 def _table(database_url: str, table: str) -> Iterator[bytes]:

@@ -31,7 +31,8 @@ PRODUCT = {
         {"connect": CONNECT_SECONDS, **dict.fromkeys(VERBS, READ_SECONDS)}
     ),
     "CHECKOUT_SETTLING_SECONDS": str(SETTLING_SECONDS),
-    "CHECKOUT_INQUIRY_DELAYS": json.dumps([1, 2, 3, 5, *[LONGEST_PAUSE_SECONDS] * 200]),
+    # So many that no outage uses them up, and so few that staff have their turn before all patience ends.
+    "CHECKOUT_INQUIRY_DELAYS": json.dumps([1, 2, 3, 5, *[LONGEST_PAUSE_SECONDS] * 20]),
     "CHECKOUT_RETRY_DELAYS": json.dumps([0.5, 1, 2, 4]),
     "CHECKOUT_SERVICE_WAIT_SECONDS": str(SERVICE_WAIT_SECONDS),
     "CHECKOUT_PROVIDER_WAIT_SECONDS": str(PROVIDER_WAIT_SECONDS),
@@ -44,8 +45,32 @@ PRODUCT = {
     "CHECKOUT_RISK_PAYMENTS_PER_EMAIL": "1000000",
     "CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS": "1000000",
 }
+# The shares of the orders that have each trait, see docs/sandbox.md.
+TRAITS = {
+    "no_deduplication": 0.5,
+    "no_balance": 0.5,
+    "no_ceiling": 0.6,
+    "captured_unselected": 0.15,
+    "settled_unselected": 0.3,
+    "refunded_unselected": 0.25,
+    "settled": 0.3,
+    "early_notification": 0.2,
+    "refund_failed_then_refunded": 0.1,
+    "long_journals": 0.4,
+    "refund_reference_as_capture": 0.4,
+    "charged_back": 0.04,
+    "chargeback_reversed": 0.04,
+    "issuer_response_code": 0.4,
+    "forgotten_after_challenge": 0.1,
+}
 SANDBOX = {
+    # What the example's account sends.
+    "SANDBOX_IDEMPOTENCY": "uuid",
+    "SANDBOX_TRAITS": json.dumps(TRAITS),
     "SANDBOX_SETTLE_SECONDS": "0.5",
+    "SANDBOX_SETTLEMENT_SECONDS": "4",
+    "SANDBOX_REFUND_AGAIN_SECONDS": "3",
+    "SANDBOX_DISPUTE_SECONDS": "3",
     "SANDBOX_RETRY_FIRST_SECONDS": "0.5",
     "SANDBOX_RETRY_LONGEST_SECONDS": "4",
     "SANDBOX_CHALLENGE_SECONDS": "16",

@@ -7,10 +7,14 @@ from contextlib import AbstractAsyncContextManager
 from random import Random
 from urllib.parse import urljoin
 
+from checkout.money import Money
+from tests.faults import settings
 from tests.faults.client import JSON, PAGE, Answer, Client, NoAnswer, TryAgain
 from tests.faults.ear import Ear, listening
+from tests.faults.forgery import forged
 from tests.faults.habits import Habits
 from tests.faults.pages import device_data_session, form_to, heading_of
+from tests.faults.recorder import LateReturn, now
 
 SKUS = ("TEA-100", "MUG-350", "FAN-210", "BAG-040")
 PAUSE_SECONDS = 0.4
@@ -19,6 +23,10 @@ READING_SECONDS = 2.0
 POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 6.0
 MAX_TRIES = 6
+# A forger's statements, their number, and the seconds in which they are made: the provider captures then.
+FORGED = ("CAPTURED", "CAPTURED", "CAPTURED", "AUTHORISED", "CANCELLED")
+FORGERIES = 12
+FORGING_SECONDS = 4
 BROWSER = {
     "browser_language": "en-GB",
     "browser_colour_depth": "24",
@@ -40,7 +48,10 @@ class Lost(Exception):
 
 
 class Shopper:
-    """`sealed` holds a sealed card by the holder's name. `stop` ends all patience."""
+    """`sealed` holds a sealed card by the holder's name. `stop` ends all patience.
+
+    `amount` is the payment's where the shopper knows it.
+    """
 
     def __init__(
         self,
@@ -49,6 +60,7 @@ class Shopper:
         sealed: Mapping[str, str],
         random: Random,
         stop: asyncio.Event,
+        amount: Money | None = None,
     ) -> None:
         self.client = client
         self.habits = habits
@@ -56,6 +68,7 @@ class Shopper:
         self._sealed = sealed
         self._random = random
         self._stop = stop
+        self._amount = amount
         self._cards = list(habits.cards)
         self._tries = 0
         self._last_form: tuple[str, dict[str, str]] | None = None
@@ -96,7 +109,7 @@ class Shopper:
         await self.look()
 
     async def look(self) -> dict[str, object]:
-        """What status.json says now."""
+        """Return the content of status.json as it is now."""
         answer = await self._get(self._path("status.json"), accept=JSON)
         said = answer.json()
         self.is_paid = bool(said["is_paid"])
@@ -131,8 +144,20 @@ class Shopper:
             except (TimeoutError, NoAnswer, TryAgain):
                 pass
             return await self._own_page()
-        clicks = (self.client.post(action, values) for _ in range(self.habits.clicks))
+        clicks = [self.client.post(action, values) for _ in range(self.habits.clicks)]
+        if self.habits.forges and self._amount is not None:
+            answer, _ = await asyncio.gather(self._first_answer(clicks), self._forge(self._amount))
+            return answer
         return await self._first_answer(clicks)
+
+    async def _forge(self, amount: Money) -> None:
+        """Say again and again that it is paid, and then that the money is back."""
+        code, event = f"{self.reference}-{self._tries}", self._random.choice(FORGED)
+        for number in range(FORGERIES):
+            said = event if number < FORGERIES - 2 else self._random.choice(("REFUNDED", "CHARGED_BACK"))
+            with contextlib.suppress(NoAnswer, TryAgain):
+                await self.client.notify("sandbox", forged(code, said, amount))
+            await self._pause(FORGING_SECONDS / FORGERIES)
 
     async def _device_data(self, page: Answer) -> str:
         form = form_to("/ddc", page.text, page.url)
@@ -149,6 +174,7 @@ class Shopper:
         if not self.habits.choice:
             self._has_walked_away = True
             return page
+        began = now()
         try:
             for _ in range(6):
                 form = form_to("", page.text, page.url)
@@ -157,8 +183,11 @@ class Shopper:
                     return await self._own_page()
                 fields = dict(form.fields)
                 if form.action.endswith("/decision/"):
+                    await self._pause(self.habits.hesitates)
                     fields["choice"] = self.habits.choice
                 if form.action.startswith(self.client.gateway):
+                    if self.habits.is_late:
+                        await self._let_time_run_out(began)
                     returns = (
                         self.client.post(form.action, fields, cross_site=True)
                         for _ in range(self.habits.returns)
@@ -168,6 +197,13 @@ class Shopper:
         except (NoAnswer, TryAgain):
             await self._pause()
         return await self._own_page()
+
+    async def _let_time_run_out(self, began: float) -> None:
+        """Wait until the gateway takes nobody back any more, which it began to count before `began`."""
+        until = now() + settings.CHALLENGE_SECONDS + self._random.uniform(0.1, 3)
+        while now() < until:
+            await self._pause(min(1, until - now()))
+        self.client.recorder.late_returns.append(LateReturn(self.reference, began, now()))
 
     async def _first_answer(self, requests: Iterable[Awaitable[Answer]]) -> Answer:
         """Send at once what was clicked several times; a browser shows one answer, and forgets the others."""

@@ -52,7 +52,7 @@ class Site:
         return await asyncio.to_thread(self._rabbitmqctl, *arguments)
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """What the database says, over a connection that is in nobody's way; also carries out statements."""
+        """Run a statement on the database, over a connection of its own, and return the rows, if any."""
         with psycopg.connect(self.stack.database_url, autocommit=True, connect_timeout=5) as connection:
             cursor = connection.execute(query.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
@@ -76,8 +76,13 @@ class Site:
 
 
 @asynccontextmanager
-async def opened(mutant: str = "", logs: Path | None = None) -> AsyncIterator[Site]:
-    """A site that is ready. `mutant` names a defence that it lacks; logs are kept in the folder `logs`."""
+async def opened(
+    mutant: str = "", logs: Path | None = None, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Site]:
+    """A site that is ready. `mutant` names a defence that it lacks; logs are kept in the folder `logs`.
+
+    `environment` overrides the campaign's settings.
+    """
     with contextlib.ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="campaign-")))
         # PostgreSQL runs as another user when we are root, and must pass through.
@@ -101,8 +106,9 @@ async def opened(mutant: str = "", logs: Path | None = None) -> AsyncIterator[Si
             database_url=database_url,
             webs=2,
             copies=COPIES,
-            environment={**settings.PRODUCT, **settings.SANDBOX, **mutation},
+            environment={**settings.PRODUCT, **settings.SANDBOX, **(environment or {}), **mutation},
             own=dict.fromkeys(LINKED, linked),
+            control=rabbitmq.environment["RABBITMQ_CONTROL"],
         )
         provider_link = Proxy(stack.sandbox_url)
         await provider_link.accept()

@@ -11,12 +11,13 @@ from tests.faults.evidence import (
     Evidence,
     LedgerEntry,
     Operation,
-    Order,
     Payment,
     Saga,
+    Statement,
     Step,
 )
 from tests.faults.invariants import INVARIANTS, violations_of
+from tests.faults.provider_books import Entry, Order
 from tests.faults.recorder import Asked, Seen
 
 PAID, REFUSED = "pay_1", "pay_2"
@@ -61,9 +62,32 @@ def healthy() -> Evidence:
             REFUSED: steps(REFUSED, ("submitted", "shopper", ""), ("refused", "saga", "refused")),
         },
         reservations={PAID: "confirmed", REFUSED: "released"},
+        statements={
+            PAID: [
+                Statement(PAID, "notified_captured", "10.01 GBP", "op_1", "says 10.01, we asked for 10.00"),
+                Statement(PAID, "notified_captured", "10.00 GBP", "op_1", ""),
+                Statement(PAID, "notified_refunded", "3.00 GBP", "op_2", ""),
+            ]
+        },
+        late_returns={REFUSED},
         orders={
-            "pay_1-1": Order("pay_1-1", "GBP", 1, 1000, 0, 1000, 1000, 300, 300),
-            "pay_2-1": Order("pay_2-1", "GBP", 0, 0, 0, 0, 0, 0, 0),
+            "pay_1-1": Order(
+                "pay_1-1",
+                authorisations=1,
+                authorised=1000,
+                capture_requested=1000,
+                captured=1000,
+                refund_requested=300,
+                refunded=300,
+                entries=(
+                    Entry(1, "authorised", 1000, ""),
+                    Entry(2, "capture_requested", 1000, "op_1"),
+                    Entry(3, "captured", 1000, "op_1"),
+                    Entry(4, "refund_requested", 300, "op_2"),
+                    Entry(5, "refunded", 300, "op_2"),
+                ),
+            ),
+            "pay_2-1": Order("pay_2-1"),
         },
         histories={
             PAID: [told(1, PAID, "processing"), told(2, PAID, "capture_pending", is_paid=True)],
@@ -111,7 +135,53 @@ def unknown_order(evidence: Evidence) -> None:
 
 def second_authorisation(evidence: Evidence) -> None:
     evidence.attempts[PAID].append(Attempt(PAID, "pay_1-2", "refused"))
-    evidence.orders["pay_1-2"] = Order("pay_1-2", "GBP", 1, 1000, 0, 0, 0, 0, 0)
+    evidence.orders["pay_1-2"] = Order("pay_1-2", authorisations=1, authorised=1000)
+
+
+def entry(evidence: Evidence, kind: str, minor: int, reference: str) -> None:
+    known = evidence.orders["pay_1-1"]
+    order(evidence, entries=(*known.entries, Entry(9, kind, minor, reference)))
+
+
+def more_is_asked_for_than_was_denied(evidence: Evidence) -> None:
+    order(evidence, refund_requested=1301, refund_denied=300)
+
+
+def charge_back(evidence: Evidence) -> None:
+    """A part is charged back, and we know of it."""
+    evidence.operations[PAID].append(Operation(PAID, "op_3", "charge_back", 200, "done", "provider", ""))
+    evidence.ledger[PAID] += posting("charged_back:op_3", "merchant:payable", "provider:captured", 200)
+    order(evidence, charged_back=200)
+    state(evidence, PAID, "charged_back")
+    evidence.steps[PAID] += steps(PAID, ("charged_back", "saga", "charged_back"))
+
+
+def charged_back_unheard(evidence: Evidence) -> None:
+    order(evidence, charged_back=200)
+
+
+def reversal_unheard(evidence: Evidence) -> None:
+    charge_back(evidence)
+    order(evidence, charged_back=0)
+
+
+def posted_too_early(evidence: Evidence) -> None:
+    evidence.ledger[PAID] = [
+        replace(each, at=2.5) if each.posting == "captured:op_1" else each for each in evidence.ledger[PAID]
+    ]
+
+
+def posted_and_never_booked(evidence: Evidence) -> None:
+    known = evidence.orders["pay_1-1"].entries
+    order(evidence, entries=tuple(each for each in known if each.kind != "captured"))
+
+
+def believed(evidence: Evidence, amount: str) -> None:
+    evidence.statements[PAID].append(Statement(PAID, "notified_refunded", amount, "op_2", ""))
+
+
+def let_in_too_late(evidence: Evidence) -> None:
+    evidence.steps[REFUSED].insert(1, Step(REFUSED, "challenge_returned", "shopper", ""))
 
 
 def running_saga(evidence: Evidence) -> None:
@@ -192,22 +262,34 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I2", lambda evidence: order(evidence, captured=1001)),
     ("I2", lambda evidence: order(evidence, refund_requested=1001)),
     ("I2", lambda evidence: order(evidence, cancelled=1)),
+    ("I2", more_is_asked_for_than_was_denied),
+    ("I2", lambda evidence: entry(evidence, "capture_requested", 1000, "op_1")),
+    ("I2", lambda evidence: entry(evidence, "refund_requested", 300, "op_2")),
     ("I3", running_saga),
     ("I3", parked_saga),
     ("I3", lambda evidence: state(evidence, PAID, "confirming")),
     ("I3", lambda evidence: state(evidence, PAID, "conflicted")),
+    ("I3", lambda evidence: evidence.unread.append("7 not XML")),
     ("I4", held_after_refusal),
     ("I4", stock_not_released),
     ("I4", sold_and_not_paid),
+    ("I4", lambda evidence: evidence.taken_away.append("pay_1: pay_1-2")),
     ("I5", wrong_posting),
     ("I5", posted_twice),
     ("I5", operation_not_done),
     ("I5", lambda evidence: order(evidence, captured=999)),
+    ("I5", charged_back_unheard),
+    ("I5", reversal_unheard),
+    ("I5", posted_too_early),
+    ("I5", posted_and_never_booked),
+    ("I5", lambda evidence: believed(evidence, "3.01 GBP")),
+    ("I5", lambda evidence: believed(evidence, "1.50 GBP")),
     ("I5", lambda evidence: evidence.differences.append("pay_1-1 captured: 1 / 2")),
     ("I6", told_paid_too_early),
     ("I6", told_paid_and_voided),
     ("I6", told_back_and_forth),
     ("I6", server_error),
+    ("I6", let_in_too_late),
     ("I7", two_answers_to_one_key),
     ("I7", two_operations_with_one_key),
     ("I8", lambda evidence: evidence.leaks.append("web holds 900 descriptors, 20 before")),
@@ -244,4 +326,36 @@ def test_two_answers_that_were_under_way_at_once_may_differ_in_either_order():
     evidence.histories[PAID].append(
         replace(told(2.05, PAID, "processing"), seconds=0.5),
     )
+    assert violations_of(evidence) == []
+
+
+def test_a_charge_back_that_we_know_of_is_clean():
+    evidence = healthy()
+    charge_back(evidence)
+    assert violations_of(evidence) == []
+
+
+def test_a_refund_that_failed_may_be_sent_again():
+    evidence = healthy()
+    for kind in ("refund_failed", "refund_requested", "refunded"):
+        entry(evidence, kind, 300, "op_2")
+    known = evidence.orders["pay_1-1"].entries
+    order(evidence, entries=tuple(each for each in known if (each.at, each.kind) != (5, "refunded")))
+    assert violations_of(evidence) == []
+
+
+@pytest.mark.parametrize(("traits", "is_found"), [((), True), (("refunded_unselected",), False)])
+def test_a_refund_made_after_all_is_in_our_books_if_a_notification_says_so(traits, is_found):
+    evidence = healthy()
+    order(evidence, refunded=600, refund_denied=300, traits=frozenset(traits))
+    evidence.differences.append("pay_1-1 refunded: 300 / 600")
+    found = [str(each) for each in violations_of(evidence)]
+    for text in ("provider's books", "reconciliation found"):
+        assert any(text in each for each in found) == is_found
+
+
+def test_a_refund_that_failed_and_was_made_after_all_was_carried_out_once():
+    evidence = healthy()
+    known = evidence.orders["pay_1-1"].entries
+    order(evidence, refund_denied=300, entries=(*known, Entry(4.5, "refund_failed", 300, "op_2")))
     assert violations_of(evidence) == []

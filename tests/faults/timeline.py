@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from tests.faults.evidence import Evidence
+from tests.faults.provider_books import SUMS
 
 
 def timeline(evidence: Evidence, reference: str) -> Iterator[str]:
-    """What clients saw, in order, and then what database and provider have in the end."""
+    """Yield what clients saw, in order, and then what database and provider have in the end."""
     history = evidence.histories.get(reference, [])
     first = min((seen.began for seen in history), default=0.0)
     for seen in sorted(history, key=lambda seen: seen.at):
@@ -16,13 +17,20 @@ def timeline(evidence: Evidence, reference: str) -> Iterator[str]:
     for attempt in evidence.attempts.get(reference, ()):
         yield f"  attempt    {attempt.order_code} {attempt.state}"
     for operation in evidence.operations.get(reference, ()):
-        yield f"  operation  {operation.kind} {operation.minor} {operation.state} {operation.requested_by}"
+        yield f"  operation  {operation.kind} {operation.reference} {operation.minor} {operation.state}"
+        yield f"             asked for by {operation.requested_by}"
     for saga in evidence.sagas.get(reference, ()):
         yield f"  saga       {saga.kind} {saga.status} at {saga.step}"
     for entry in evidence.ledger.get(reference, ()):
         yield f"  ledger     {entry.posting} {entry.account} {entry.minor}"
     for order in evidence.orders_of(reference):
-        yield f"  provider   {order}"
+        sums = ", ".join(f"{name} {getattr(order, name)}" for name in SUMS if getattr(order, name))
+        yield f"  provider   {order.code}: {sums or 'nothing'}"
+        for name, words in (("traits", order.traits), ("faults", order.faults)):
+            if words:
+                yield f"  {name:<10} {', '.join(sorted(words))}"
+        for booking in order.entries:
+            yield f"  booked     {booking.kind} {booking.minor} {booking.reference}".rstrip()
     for asked in evidence.asked:
         if asked.payment == reference:
             yield f"  merchant   {asked.kind} {asked.minor} key {asked.key} → {asked.answer}"

@@ -1,4 +1,4 @@
-"""What must hold at every moment, looked at while everything is breaking."""
+"""Checks of what must hold at every moment, made while everything is breaking."""
 
 import asyncio
 import contextlib
@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import aiohttp
 import psycopg
 
-from tests.faults.evidence import Order
-from tests.faults.invariants import Violation, over_limits
+from tests.faults.evidence import TAKEN_AWAY
+from tests.faults.invariants import Violation, released_text
+from tests.faults.money_invariants import over_limits
+from tests.faults.provider_books import order_of
 from tests.faults.site import Site
 
 LOOK_SECONDS = 5.0
@@ -21,7 +23,7 @@ UNBALANCED = """
 
 @dataclass
 class Watch:
-    """`violations` of I2 at the provider and of I5 in the ledger, each told once."""
+    """`violations` of I2 at the provider, of I4 on the shelf and of I5 in the ledger, each told once."""
 
     site: Site
     session: aiohttp.ClientSession
@@ -47,8 +49,9 @@ class Watch:
         ) as response:
             page = await response.json()
         for order in page["orders"]:
-            sums = {name: order[name] for name in Order.__slots__ if name not in ("code", "faults")}
-            for text in over_limits(Order(code=order["order_code"], **sums)):
+            for text in over_limits(order_of(order)):
                 self.violations.add(Violation("I2", order["order_code"].rpartition("-")[0], text))
         for payment, posting, total in await asyncio.to_thread(self.site.rows, UNBALANCED):
             self.violations.add(Violation("I5", payment, f"posting {posting} adds up to {total}"))
+        for payment, attempt in await asyncio.to_thread(self.site.rows, TAKEN_AWAY):
+            self.violations.add(Violation("I4", payment, released_text(attempt)))

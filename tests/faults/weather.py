@@ -46,7 +46,7 @@ async def blowing(storm: Storm) -> AsyncIterator[list[asyncio.Event]]:
 
 
 async def provider_faults(storm: Storm) -> dict[str, dict[str, int]]:
-    """What the sandbox did wrong, by occasion and fault; from now on it does nothing wrong."""
+    """Reset the sandbox, so that it causes no more faults, and return those so far, by occasion and fault."""
     listing = await storm.site.set_scenario({"reset": True})
     incidents: dict[str, dict[str, int]] = listing["incidents"]
     return incidents

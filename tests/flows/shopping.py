@@ -9,7 +9,7 @@ from checkout.challenge_token import token_for
 from checkout.database import in_thread
 from checkout.models import Attempt, LedgerEntry, Payment, Saga
 from checkout.money import Money
-from checkout.operations import Pending, return_from_challenge, submit_payment
+from checkout.operations import Pending, request_capture, return_from_challenge, submit_payment
 from checkout.providers.base import Browser
 from checkout.providers.memory_books import Books
 from checkout.states import PaymentState
@@ -72,11 +72,20 @@ async def authorise(payment: Payment) -> None:
 async def notify_all(books: Books) -> None:
     """Let the provider send everything that it has to say; what it says again counts once."""
     for body in books.notifications():
-        await webhooks.take("memory", body)
+        await webhooks.take("memory", body, is_proven=True)
+
+
+async def captured(payment: Payment, books: Books) -> None:
+    """Reserve the whole amount, and have all of it taken by a clerk."""
+    await authorise(payment)
+    await in_thread(request_capture, payment.reference, by="ada")
+    await eventually(operation_states(payment), ["pending"])
+    await notify_all(books)
+    await eventually(saga_status(payment, "capture"), "completed")
 
 
 def balances() -> dict[str, int]:
-    """What the ledger says, by account; empty accounts left out."""
+    """Return the ledger's balances by account, without empty accounts."""
     sums: dict[str, int] = {}
     for account, minor in LedgerEntry.objects.values_list("account", "amount_minor"):
         sums[account] = sums.get(account, 0) + minor

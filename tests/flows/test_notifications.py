@@ -6,14 +6,32 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from checkout import crash_points, webhooks
 from checkout.database import in_thread
-from checkout.models import LedgerEntry, Operation, OutboxMessage, Payment, ProviderNotification
-from checkout.operations import record_notification
+from checkout.models import (
+    LedgerEntry,
+    Operation,
+    OutboxMessage,
+    Payment,
+    ProviderNotification,
+    Saga,
+    SagaStep,
+)
+from checkout.operations import record_notification, request_capture
 from checkout.providers.memory_books import Books
 from checkout.states import PaymentState
-from tests.flows.shopping import balances, eventually, pay, saga_status, state_of
+from tests.flows.shopping import (
+    authorise,
+    balances,
+    euros,
+    eventually,
+    operation_states,
+    pay,
+    saga_status,
+    state_of,
+)
 from tests.support.waiting import wait_until
 
 State = ProviderNotification.State
@@ -32,7 +50,7 @@ async def paid(payment: Payment, books: Books) -> None:
     await pay(payment, "approve")
     await eventually(saga_status(payment), "completed")
     for body in books.notifications():
-        await webhooks.take("memory", body)
+        await webhooks.take("memory", body, is_proven=True)
     await eventually(state_of(payment), PaymentState.CAPTURED)
     await eventually(saga_status(payment, "capture"), "completed")
 
@@ -59,7 +77,7 @@ def before_the_answer(books: Books) -> Iterator[Callable[[], int]]:
         if point != "payments.answered":
             return
         for body in books.notifications():
-            recorded = record_notification("memory", body)
+            recorded = record_notification("memory", body, is_proven=True)
             if recorded.owed is not None:
                 hand_over_to_the_relay(recorded.owed.message_id)
         wait_until(nothing_is_left_to_apply, "the notification to be applied")
@@ -87,7 +105,7 @@ async def test_told_again_and_again_and_backwards(back_end: None, payment: Payme
     for number in range(5):
         for body in reversed(books.notifications()):
             # The first time as it was, then in other bytes.
-            await webhooks.take("memory", body + b" " * number)
+            await webhooks.take("memory", body + b" " * number, is_proven=True)
     await eventually(nothing_is_left_to_apply, True)
     assert await in_thread(states) == {State.APPLIED}
     assert await in_thread(state_of(payment)) == PaymentState.CAPTURED
@@ -99,7 +117,7 @@ async def test_captured_is_told_before_authorised(back_end: None, payment: Payme
     await pay(payment, "approve")
     await eventually(saga_status(payment), "completed")
     for body in reversed(books.notifications()):
-        await webhooks.take("memory", body)
+        await webhooks.take("memory", body, is_proven=True)
         await eventually(nothing_is_left_to_apply, True)
     await eventually(state_of(payment), PaymentState.CAPTURED)
     assert await in_thread(states) == {State.APPLIED}
@@ -123,10 +141,81 @@ async def test_what_is_not_true_moves_neither_payment_nor_money(
     await paid(payment, books)
     before = await in_thread(balances)
     told = json.loads(books.notifications()[0]) | {"number": 99} | lie
-    await webhooks.take("memory", json.dumps(told).encode())
+    await webhooks.take("memory", json.dumps(told).encode(), is_proven=True)
     await eventually(nothing_is_left_to_apply, True)
     row = await in_thread(ProviderNotification.objects.latest, "pk")
     assert row.state == state
     assert row.reason
     assert await in_thread(state_of(payment)) == PaymentState.CAPTURED
     assert await in_thread(balances) == before
+
+
+async def capture_that_is_not_booked_yet(payment: Payment, books: Books) -> str:
+    """The provider took a capture and has yet to book it; returns the capture's reference."""
+    await authorise(payment)
+    request = await in_thread(request_capture, payment.reference, by="ada")
+    await eventually(operation_states(payment), ["pending"])
+    await eventually(step_of_capture, "await_provider")
+    books.orders[f"{payment.reference}-1"].captured = euros(0)
+    return request.reference
+
+
+def step_of_capture() -> str:
+    return Saga.objects.get(kind="capture").step
+
+
+def questions() -> int:
+    return SagaStep.objects.filter(command="payments.inquire_operation", replied_at__isnull=False).count()
+
+
+def forged(payment: Payment, **changes: object) -> bytes:
+    """A notification that the shopper can send, who knows the order's number."""
+    told = {
+        "merchant_code": "SHOP",
+        "order_code": f"{payment.reference}-1",
+        "event": "CAPTURED",
+        "minor": 1250,
+        "currency": "EUR",
+        "reference": "",
+        "number": "forged",
+    }
+    return json.dumps(told | changes).encode()
+
+
+@pytest.mark.parametrize("is_true", [False, True])
+async def test_captured_over_the_open_address_moves_nothing_and_the_provider_s_own_word_decides(
+    back_end: None, manual: Payment, books: Books, settings: Settings, is_true: bool
+) -> None:
+    settings.CHECKOUT_INQUIRY_DELAYS = [3600]
+    await capture_that_is_not_booked_yet(manual, books)
+    before = await in_thread(balances)
+    if is_true:
+        books.orders[f"{manual.reference}-1"].captured = euros(1250)
+    for number in range(25):
+        await webhooks.take("memory", forged(manual, number=number), is_proven=False)
+    await eventually(nothing_is_left_to_apply, True)
+    await eventually(questions, 1)
+    if is_true:
+        await eventually(saga_status(manual, "capture"), "completed")
+        assert await in_thread(state_of(manual)) == PaymentState.CAPTURED
+        assert await in_thread(captured_once)
+    else:
+        assert await in_thread(operation_states(manual)) == ["pending"]
+        assert await in_thread(state_of(manual)) == PaymentState.CAPTURE_PENDING
+        assert await in_thread(balances) == before
+    assert await in_thread(questions) == 1
+
+
+async def test_a_hint_that_is_proven_afterwards_is_believed(
+    back_end: None, manual: Payment, books: Books, settings: Settings
+) -> None:
+    settings.CHECKOUT_INQUIRY_DELAYS = [3600]
+    await capture_that_is_not_booked_yet(manual, books)
+    body = books.notifications()[-1]
+    await webhooks.take("memory", body, is_proven=False)
+    await eventually(questions, 1)
+    assert await in_thread(operation_states(manual)) == ["pending"]
+    await webhooks.take("memory", body, is_proven=True)
+    await eventually(saga_status(manual, "capture"), "completed")
+    assert await in_thread(captured_once)
+    assert await in_thread(states) == {State.APPLIED}

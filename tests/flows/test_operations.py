@@ -15,6 +15,7 @@ from checkout.operations import (
     request_void,
     review_payment,
 )
+from checkout.providers.base import ProviderResult
 from checkout.providers.memory_books import Books, OrderState
 from checkout.states import PaymentState
 from tests.flows.shopping import (
@@ -139,11 +140,13 @@ async def test_a_refund_that_never_arrived_is_sent_again_once_it_should_have(
     keys: list[str] = []
     lost = iter([True])
 
-    def once(key: str, act: Callable[[], object], real: Callable[..., object] = books.once) -> object:
+    remember = books.once
+
+    def once(key: str, act: Callable[[], ProviderResult], *, of: str = "") -> ProviderResult:
         keys.append(key)
         if next(lost, False):
             raise OutcomeUnknown("Lost on the way.")
-        return real(key, act)
+        return remember(key, act, of=of)
 
     monkeypatch.setattr(books, "once", once)
     await in_thread(request_refund, manual.reference, amount=euros(400), by="ada")

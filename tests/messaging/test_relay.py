@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def owed(service: str = "greeter", *, due_in_seconds: float = -1, **changes: Any) -> OutboxMessage:
-    """A row that its creator did not come to publish."""
+    """Return a row that its creator has failed to publish."""
     row = enqueue(OutboxMessage, service, "greet", Greet("you"), **changes)
     OutboxMessage.objects.filter(pk=row.pk).update(
         available_at=timezone.now() + timedelta(seconds=due_in_seconds)

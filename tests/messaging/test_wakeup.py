@@ -45,7 +45,7 @@ def end_listeners() -> int:
 
 @asynccontextmanager
 async def listening() -> AsyncIterator[asyncio.Event]:
-    """What a relay listens with, once it does."""
+    """Listen as a relay does, and yield the event that wakes it."""
     woken = asyncio.Event()
     task = asyncio.create_task(listen(OutboxMessage, woken))
     await within(woken.wait())

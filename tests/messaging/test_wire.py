@@ -48,7 +48,7 @@ def decoded(data: bytes) -> list[Any]:
 def delivered(
     envelope: Envelope, *, redelivered: bool = False, properties: pika.BasicProperties | None = None
 ) -> bytes:
-    """What RabbitMQ sends for a message that it has taken from a publisher."""
+    """Return the bytes that RabbitMQ sends for a message that it has taken from a publisher."""
     properties = properties or properties_of(envelope, "guest")
     if isinstance(properties.headers, dict) and "attempt" in properties.headers:
         # RabbitMQ passes on the kind of number that was sent. Ours have 64 bits, pika's 32 if they suffice.

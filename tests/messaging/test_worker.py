@@ -3,7 +3,6 @@
 import threading
 
 import pytest
-from channels.layers import get_channel_layer
 from django.contrib.auth.models import Group
 from django.db import OperationalError
 from django.utils import timezone
@@ -17,7 +16,7 @@ from checkout.messaging.relay import Relay
 from checkout.messaging.service import CommandRejected, Message, Reply, Service
 from checkout.models import InboxMessage, OutboxMessage
 from tests.messaging.conftest import at_work
-from tests.support.brokers import Inbox, MemoryLab, a_moment, within
+from tests.support.brokers import MemoryLab, a_moment
 from tests.support.services import Client, Greet, Greeted, everything_is_marked, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -246,45 +245,6 @@ async def test_a_handler_with_phases_of_its_own_concludes_once(lab: MemoryLab):
     assert await in_thread(Group.objects.filter(name="effect").count) == 1
 
 
-async def test_a_secret_travels_on_commands_and_replies_and_is_stored_nowhere(lab: MemoryLab):
-    service = Service("courier", replies="courier")
-
-    @service.command("greet")
-    def greet(body: Greet, message: Message) -> Greeted:
-        message.send("next", "next.step", {"n": 1}, correlation_id="c-2")
-        message.send("next", "next.later", {"n": 2}, delay_seconds=60)
-        message.announce("greeting.sent", {"n": 3})
-        message.tell(client.queue.name, "c-3", {"n": 4})
-        return Greeted("sealed")
-
-    client = await client_of(lab)
-    topology = client.broker.topology
-    commands, events = Inbox(), Inbox()
-    for queue, inbox in (
-        (topology.service_queue("next"), commands),
-        (topology.event_queue("log", ("#",)), events),
-    ):
-        await client.broker.declare(queue)
-        await client.broker.consume(queue.name, inbox, prefetch=10, auto_ack=True)
-    async with at_work(await lab.broker(), service):
-        await client.send("courier", client.command("greet", sealed="secret"))
-        step = (await commands.next()).envelope
-        event = (await events.next()).envelope
-        answers = {reply.correlation_id: reply for reply in [await client.reply_envelope() for _ in range(2)]}
-    assert step is not None
-    assert event is not None
-    assert (step.sealed, step.reply_to) == ("secret", f"{topology.replies}.courier")
-    assert answers["c-1"].sealed == "secret"
-    assert answers["c-3"].sealed == ""
-    assert event.sealed == ""
-    assert event.headers["cloudEvents:type"] == "greeting.sent"
-    assert event.headers["cloudEvents:id"] == event.message_id
-    assert event.headers["cloudEvents:specversion"] == "1.0"
-    assert len(commands) == 0, "the delayed one is the relay's"
-    assert "secret" not in str(await in_thread(lambda: list(OutboxMessage.objects.values())))
-    assert "secret" not in str(await in_thread(lambda: list(InboxMessage.objects.values())))
-
-
 async def test_replies_reach_the_service_that_asked(lab: MemoryLab):
     asker = Service("asker", replies="asker")
 
@@ -302,22 +262,6 @@ async def test_replies_reach_the_service_that_asked(lab: MemoryLab):
         await client.send("asker", client.command("ask"))
         await until(Group.objects.filter(name="c-9: Hello you").exists)
         await until(everything_is_marked)
-
-
-async def test_a_push_reaches_the_group(lab: MemoryLab):
-    service = Service("pusher")
-
-    @service.command("greet")
-    def greet(body: Greet, message: Message) -> None:
-        message.push("watchers", {"type": "hello", "name": body.name})
-
-    client = await client_of(lab)
-    layer = get_channel_layer()
-    channel = await layer.new_channel()
-    await layer.group_add("watchers", channel)
-    async with at_work(await lab.broker(), service):
-        await client.send("pusher", client.command("greet"))
-        assert await within(layer.receive(channel)) == {"type": "hello", "name": "you"}
 
 
 async def test_a_command_from_an_outbox_is_marked_by_its_handler(lab: MemoryLab):

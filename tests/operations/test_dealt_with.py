@@ -1,4 +1,4 @@
-"""What waits for a person is marked as dealt with: by whom, when, and with what note; once."""
+"""Marking rows that wait for a person as dealt with: by whom, when, and with what note; once."""
 
 import pytest
 
@@ -53,8 +53,9 @@ def test_what_waits_for_nobody_cannot_be_dealt_with():
 
 
 def test_a_message_that_dies_again_waits_again():
-    letter = rows.dead_letter()
-    deal_with_dead_letter(letter.pk, by="ann", note="Harmless")
-    keep(Envelope(type=letter.type, body=b"{}", message_id=letter.message_id))
+    dead = Envelope(type="ledger.post", body=b"{}", message_id="m-1")
+    keep(dead)
+    deal_with_dead_letter(DeadLetter.objects.get().pk, by="ann", note="Harmless")
+    keep(dead)
     letter = DeadLetter.objects.get()
     assert (letter.dealt_with_at, letter.dealt_with_by, letter.dealt_with_note) == (None, "", "")

@@ -109,6 +109,10 @@ class ScriptedServer:
 
 def _read(connection: socket.socket) -> Received:
     stream = connection.makefile("rb")
-    lines = [line.decode("latin-1").rstrip("\r\n") for line in iter(stream.readline, b"\r\n")]
+    lines = []
+    while (line := stream.readline()) != b"\r\n":
+        if not line:
+            raise ConnectionError("The client left before it had asked for anything.")
+        lines.append(line.decode("latin-1").rstrip("\r\n"))
     head = Received("\r\n".join(lines), b"")
     return Received(head.head, stream.read(int(head.header("Content-Length")[0])))

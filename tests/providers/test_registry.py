@@ -1,4 +1,4 @@
-"""Which adapter an account gets."""
+"""The adapter that an account gets."""
 
 import pytest
 

@@ -1,20 +1,16 @@
-"""What is known after a call to a provider, on real sockets."""
+"""The outcomes of calls to a provider, as far as they can be known, on real sockets."""
 
-import datetime
 import socket
 import ssl
 from contextlib import ExitStack
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid, ProviderUnavailable
 from checkout.providers.base import Verb
 from checkout.providers.transport import HttpRequest, HttpTransport
 from tests.providers.scripted_server import ScriptedServer, answer, drip, reset, say_nothing
+from tests.support.certificates import self_signed
 
 
 @pytest.fixture
@@ -77,7 +73,7 @@ def test_a_host_without_an_address_was_certainly_not_sent_to(transport, monkeypa
 
     monkeypatch.setattr(socket, "getaddrinfo", not_found)
     with pytest.raises(ProviderUnavailable):
-        transport.send(Verb.AUTHORISE, request("http://provider.invalid/"))
+        transport.send(Verb.AUTHORISE, request("https://provider.example/"))
 
 
 def test_a_connection_not_made_in_time_was_certainly_not_sent(transport):
@@ -145,12 +141,20 @@ def test_a_header_that_would_start_another_is_not_sent(transport):
 
 def test_nothing_is_sent_to_a_server_whose_certificate_is_not_trusted(transport, tmp_path):
     with (
-        ScriptedServer(answer(b"<reply/>"), tls=_untrusted(tmp_path)) as server,
+        ScriptedServer(answer(b"<reply/>"), tls=_presenting(self_signed(tmp_path))) as server,
         pytest.raises(ProviderMisconfigured, match="certificate"),
     ):
         transport.send(Verb.AUTHORISE, request(server.url))
     assert server.connections == 1
     assert server.requests == []
+
+
+def test_a_certificate_of_a_named_authority_is_trusted(tmp_path):
+    certificate = self_signed(tmp_path)
+    transport = HttpTransport(ca_file=str(certificate.certificate))
+    with ScriptedServer(answer(b"<reply/>"), tls=_presenting(certificate)) as server:
+        assert transport.send(Verb.AUTHORISE, request(server.url)).body == b"<reply/>"
+    transport.close()
 
 
 def test_a_secret_shows_in_no_representation():
@@ -159,29 +163,7 @@ def test_a_secret_shows_in_no_representation():
     assert "machine" not in shown
 
 
-def _untrusted(folder):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "server.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
+def _presenting(certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
+    context.load_cert_chain(certificate.certificate, certificate.key)
     return context

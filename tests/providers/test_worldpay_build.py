@@ -124,6 +124,13 @@ def test_an_address_that_is_none_is_left_out(given_address, sent):
     assert message.find(".//session").get("shopperIPAddress") == sent
 
 
+@pytest.mark.parametrize(("demanded", "sent"), [(False, "noChallengeRequested"), (True, "challengeMandated")])
+def test_a_challenge_that_is_demanded_comes_before_what_the_account_prefers(demanded, sent):
+    setup = replace(SETUP, challenge_preference="noChallengeRequested")
+    data = find(first_message(setup, demands_challenge=demanded), "submit/order/additional3DSData")
+    assert data.get("challengePreference") == sent
+
+
 def test_the_second_message_says_only_that_the_challenge_is_over():
     order = find(fromstring(build.completion(completion(), SETUP)), "submit/order")
     assert [child.tag for child in order] == ["info3DSecure", "session"]

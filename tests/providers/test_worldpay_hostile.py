@@ -8,16 +8,21 @@ from hypothesis import strategies as st
 
 from checkout.errors import NotificationRejected, ProviderReplyInvalid
 from checkout.providers.base import Notification, Outcome, ProviderResult, Verb
+from checkout.providers.worldpay_wpg.codes import EVENTS
 from checkout.providers.worldpay_wpg.notifications import parse_notification
-from checkout.providers.worldpay_wpg.parse import parse_reply
+from checkout.providers.worldpay_wpg.parse import parse_listing, parse_reply
 from tests.providers.scripted_server import ScriptedServer
 from tests.providers.worldpay_messages import (
     acknowledged,
     amount,
+    balance,
     booking,
     challenge,
+    credit,
+    debit,
     error,
     journal,
+    named,
     notification,
     old_challenge,
     order_status,
@@ -58,6 +63,34 @@ def test_what_is_not_a_message_is_an_invalid_reply_and_a_rejected_notification(b
         parse_reply(body)
     with pytest.raises(NotificationRejected):
         parse_notification(body)
+
+
+SUBSETS = [
+    '[<!ATTLIST amount currencyCode CDATA "GBP">]',
+    '[<!ATTLIST amount exponent CDATA "2" debitCreditIndicator CDATA "credit">]',
+    '[<!ATTLIST journalReference type CDATA "refund">]',
+    "[<!ELEMENT amount EMPTY>]",
+    "[ ]",
+]
+
+
+@pytest.mark.parametrize("subset", SUBSETS)
+@pytest.mark.parametrize("external", ["", 'SYSTEM "http://dtd.worldpay.com/paymentService_v1.dtd" '])
+def test_a_document_type_of_the_messages_own_supplies_nothing(subset, external):
+    def with_subset(body: bytes) -> bytes:
+        before, _, content = body.partition(b"<!DOCTYPE")
+        _, _, content = content.partition(b">")
+        return before + f"<!DOCTYPE paymentService {external}{subset}>".encode() + content
+
+    without_currency = '<amount value="1050" exponent="2"/>'
+    for money in (None, without_currency):
+        with pytest.raises(ProviderReplyInvalid):
+            parse_reply(with_subset(paid(money=money)))
+        with pytest.raises(NotificationRejected):
+            parse_notification(with_subset(notification(payment(money=money))))
+        status = f'<orderStatus orderCode="1">{payment(money=money)}</orderStatus>'
+        with pytest.raises(ProviderReplyInvalid):
+            parse_listing(with_subset(service(f"<reply>{status}</reply>")))
 
 
 EXCESSES = {
@@ -127,7 +160,19 @@ GENUINE = [
     old_challenge("request"),
     error(5, "Order not ready"),
     acknowledged("captureReceived", amount()),
+    error(9, "Idempotent requests are not enabled for this customer"),
+    order_status(payment("REFUNDED") + journal("REFUNDED", references=named(refund="op_1"))),
+    paid("CAPTURED", balance("IN_PROCESS_CAPTURED", 1050)),
     notification(payment() + journal("CAPTURED", booking("IN_PROCESS_CAPTURED", amount()))),
+    notification(
+        payment("SENT_FOR_REFUND", "<reference>op_1</reference>")
+        + journal(
+            "SENT_FOR_REFUND",
+            debit("IN_PROCESS_CAPTURED", 300) + credit("REFUND_PENDING", 300),
+            named(capture="op_1", refund_authorisation="null"),
+        )
+    ),
+    b"OrderCode=order-1&PaymentStatus=AUTHORISED",
 ]
 FRAGMENTS = [
     b"<",
@@ -141,6 +186,16 @@ FRAGMENTS = [
     b"<payment>",
     b"</reply>",
     b"null",
+    b'<!DOCTYPE a [<!ATTLIST amount exponent CDATA "2">]>',
+    b'<accountTx accountType="PAYOUT"><amount value="1" currencyCode="EUR" exponent="2"/></accountTx>',
+    b'<journal journalType="REFUNDED"/>',
+    b'<journalReference type="capture" reference="x"/>',
+    b'<balance accountType="IN_PROCESS_CAPTURED"/>',
+    b"<lastEvent>REFUSED</lastEvent>",
+    b'<error code="5">XML failed validation</error>',
+    b"debit",
+    b' xmlns:a="b" a:c="d"',
+    b"a=b&",
 ]
 
 
@@ -161,6 +216,8 @@ def damaged(draw):
 def test_no_reply_raises_anything_but_an_invalid_reply(body, verb):
     with suppress(ProviderReplyInvalid):
         assert isinstance(parse_reply(body, verb), ProviderResult)
+    with suppress(ProviderReplyInvalid):
+        assert all(isinstance(result, ProviderResult) for result in parse_listing(body))
 
 
 @settings(max_examples=500)
@@ -168,3 +225,42 @@ def test_no_reply_raises_anything_but_an_invalid_reply(body, verb):
 def test_no_notification_raises_anything_but_a_rejection(body):
     with suppress(NotificationRejected):
         assert all(isinstance(entry, Notification) for entry in parse_notification(body))
+
+
+ACCOUNTS = ["IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED", "SETTLED_BIBIT_NET", "REFUND_PENDING", "NEW"]
+ENTRIES = st.lists(
+    st.tuples(
+        st.sampled_from(ACCOUNTS),
+        st.integers(0, 999) | st.sampled_from(["", "x", "-1", "9" * 16]),
+        st.sampled_from(["GBP", "EUR", "JPY", "ZZZ", ""]),
+        st.sampled_from(["0", "2", "3", "", "9"]),
+        st.sampled_from(["credit", "debit", "neither"]),
+    ),
+    max_size=5,
+)
+
+
+@settings(max_examples=500)
+@given(st.sampled_from(sorted(EVENTS)), ENTRIES)
+def test_no_journal_raises_anything_but_a_rejection_or_tells_the_payments_amount(event, entries):
+    bookings = "".join(
+        booking(account, amount(value, currency, exponent, side))
+        for account, value, currency, exponent, side in entries
+    )
+    payments = payment(event, money=amount(7_777_777))
+    with suppress(NotificationRejected):
+        [entry] = parse_notification(notification(payments + journal(event, bookings)))
+        if entries:
+            assert entry.amount is None or 0 < entry.amount.minor < 7_777_777
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(sorted(EVENTS)), ENTRIES)
+def test_no_balances_raise_anything_or_give_sums_below_zero(event, entries):
+    balances = "".join(
+        f'<balance accountType="{account}">{amount(value, currency, exponent, side)}</balance>'
+        for account, value, currency, exponent, side in entries
+    )
+    position = parse_reply(paid(event, balances), Verb.INQUIRE).position
+    if position is not None:
+        assert 0 <= position.refunded.minor <= position.captured.minor <= position.authorised.minor <= 1050

@@ -1,4 +1,4 @@
-"""What the balances of a payment say of its money, and when they say nothing."""
+"""The sums that a payment's balances show, and the balances that show none."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -8,16 +8,12 @@ from lxml import etree
 
 from checkout.errors import ProviderReplyInvalid
 from checkout.money import Money
-from checkout.providers.base import Position, Verb
+from checkout.providers.base import Outcome, Position, Verb
 from checkout.providers.worldpay_wpg import build
 from checkout.providers.worldpay_wpg.parse import parse_listing, parse_reply
-from tests.providers.worldpay_messages import amount, error, paid, payment, service
+from tests.providers.worldpay_messages import amount, balance, error, paid, payment, service
 
 SETUP = build.Setup(merchant_code="TEAPOTS")
-
-
-def balance(account: str, value: object, currency: str = "GBP") -> str:
-    return f'<balance accountType="{account}">{amount(value, currency)}</balance>'
 
 
 def gbp(authorised: int, captured: int, refunded: int) -> Position:
@@ -42,10 +38,14 @@ HELD, KEPT = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
         ("SENT_FOR_REFUND", [balance(KEPT, 30)], gbp(1050, 1050, 1020)),
         ("REFUNDED", [balance(HELD, 450), balance(KEPT, 250)], gbp(1050, 600, 350)),
         ("REFUND_FAILED", [balance(KEPT, 1050)], gbp(1050, 1050, 0)),
-        ("REFUNDED", [], gbp(1050, 1050, 1050)),
+        ("REFUND_FAILED", [balance(HELD, 450), balance(KEPT, 0)], gbp(1050, 600, 600)),
+        ("REFUNDED", [balance(KEPT, 0)], gbp(1050, 1050, 1050)),
+        ("REFUNDED", [balance(HELD, 0), balance(KEPT, 30)], gbp(1050, 1050, 1020)),
+        ("PARTIAL_CAPTURED", [balance(HELD, 450), balance(KEPT, 600)], gbp(1050, 600, 0)),
         ("REFUSED", [], gbp(0, 0, 0)),
         ("CANCELLED", [], gbp(0, 0, 0)),
         ("EXPIRED", [], gbp(0, 0, 0)),
+        ("CANCELLED", [balance(HELD, 0)], gbp(0, 0, 0)),
     ],
 )
 def test_balances_tell_the_position_to_the_minor_unit(event, balances, expected):
@@ -66,10 +66,55 @@ def test_balances_tell_the_position_to_the_minor_unit(event, balances, expected)
         ("CAPTURED", [balance(HELD, 600), balance(KEPT, 600)]),
         ("AUTHORISED", [balance(HELD, 1050, "EUR")]),
         ("AUTHORISED", [balance(HELD, "much")]),
+        ("REFUNDED", []),
+        ("SENT_FOR_REFUND", []),
+        ("REFUND_FAILED", []),
+        ("PARTIAL_CAPTURED", []),
+        ("REFUNDED", [balance(HELD, 450)]),
+        ("CAPTURED", [balance(HELD, 450)]),
+        ("AUTHORISED", [balance(KEPT, 1050)]),
+        ("REFUNDED", [balance(KEPT, 30), balance("SETTLED_BIBIT_NET", 900)]),
+        ("CAPTURED", [balance(KEPT, 1050), balance("NEW_ACCOUNT", 1)]),
+        ("CAPTURED", [balance(KEPT, 600, indicator="debit")]),
+        ("CAPTURED", [balance(KEPT, 600), balance(KEPT, 450)]),
+        ("CANCELLED", [balance(KEPT, 600)]),
+        ("REFUSED", [balance(HELD, 1050)]),
     ],
 )
 def test_what_does_not_add_up_is_not_guessed(event, balances):
     assert position(event, *balances) is None
+
+
+@pytest.mark.parametrize("event", ["SENT_FOR_REFUND", "REFUNDED"])
+def test_sums_from_before_the_last_refund_are_not_taken_for_its_absence(event):
+    assert position(event, balance(KEPT, 1050)) is None
+
+
+def test_sums_from_before_the_last_capture_are_not_taken_for_its_absence():
+    assert position("CAPTURED", balance(HELD, 1050), balance(KEPT, 0)) is None
+
+
+def test_an_order_of_a_list_that_says_two_things_is_unknown_and_the_others_are_read():
+    statuses = "".join(
+        f'<orderStatus orderCode="{code}">{content}</orderStatus>'
+        for code, content in (
+            ("order-1", payment("REFUSED") + payment("AUTHORISED")),
+            ("order-2", payment("AUTHORISED", money=amount(1050, "ZZZ"))),
+            ("order-3", payment("AUTHORISED")),
+        )
+    )
+    told = parse_listing(service(f"<reply>{statuses}</reply>"))
+    assert [(result.order_code, result.outcome, result.event) for result in told] == [
+        ("order-1", Outcome.UNKNOWN, "CONTRADICTORY"),
+        ("order-2", Outcome.UNKNOWN, "UNREADABLE"),
+        ("order-3", Outcome.APPROVED, "AUTHORISED"),
+    ]
+
+
+def test_a_list_is_read_with_the_exponents_of_its_account():
+    status = f'<orderStatus orderCode="order-1">{payment(money=amount(1000, "HUF", 0))}</orderStatus>'
+    [told] = parse_listing(service(f"<reply>{status}</reply>"), {"HUF": 0})
+    assert told.amount == Money(100000, "HUF")
 
 
 def test_a_list_has_a_result_for_every_order():

@@ -1,13 +1,24 @@
 """The adapter as a whole, against a server that answers as a test says."""
 
+from uuid import UUID
+
 import pytest
 
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
+from checkout.money import Money
 from checkout.providers.base import Account, Outcome
 from checkout.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.providers.requests_to_make import authorisation, completion, modification
 from tests.providers.scripted_server import ScriptedServer, answer, reset
-from tests.providers.worldpay_messages import acknowledged, amount, challenge, error, paid
+from tests.providers.worldpay_messages import (
+    acknowledged,
+    amount,
+    challenge,
+    error,
+    notification,
+    paid,
+    payment,
+)
 
 PASSWORD = "pass-word-of-the-account"
 
@@ -45,11 +56,85 @@ def test_a_newer_machine_replaces_the_one_before():
     assert result.session_state == "machine=new2"
 
 
-def test_keys_and_credentials_travel_in_the_headers():
+@pytest.mark.parametrize("options", [{}, {"idempotency_keys": "off"}])
+def test_no_key_is_sent_unless_the_account_asks_for_it(options):
+    with ScriptedServer(answer(acknowledged("captureReceived", amount())), answer(paid())) as server:
+        provider(server, **options).capture(modification("capture"))
+        provider(server, **options).authorise(authorisation())
+    assert [request.header("Idempotency-Key") for request in server.requests] == [[], []]
+
+
+def test_a_key_may_be_sent_as_it_is():
+    with ScriptedServer(answer(acknowledged("captureReceived", amount()))) as server:
+        provider(server, idempotency_keys="on").capture(modification("capture"))
+    assert server.requests[0].header("Idempotency-Key") == ["order-1-capture-1050"]
+
+
+def test_a_key_may_be_sent_as_a_uuid_that_is_the_same_each_time():
+    captured = answer(acknowledged("captureReceived", amount()))
+    with ScriptedServer(captured, captured, answer(paid())) as server:
+        for _ in range(2):
+            provider(server, idempotency_keys="uuid").capture(modification("capture"))
+        provider(server, idempotency_keys="uuid").authorise(authorisation())
+    first, second, other = (request.header("Idempotency-Key")[0] for request in server.requests)
+    assert first == second != other
+    assert UUID(first).version == 5
+
+
+@pytest.mark.parametrize("form", ["on", "uuid"])
+def test_a_cancel_has_no_key_since_the_service_does_not_cover_it(form):
+    with ScriptedServer(answer(acknowledged("cancelReceived"))) as server:
+        result = provider(server, idempotency_keys=form).void(modification("void", session_state="machine=a"))
+    assert result.outcome == Outcome.PENDING
+    assert server.requests[0].header("Idempotency-Key") == []
+    assert server.requests[0].header("Cookie") == ["machine=a"]
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        (
+            "Service not enabled: Idempotent requests are not enabled for this customer",
+            "idempotency_keys to off",
+        ),
+        ("The Idempotency Key is invalid", "idempotency_keys to uuid"),
+    ],
+)
+def test_a_key_that_worldpay_does_not_take_is_the_operators_business(said, advice):
+    with ScriptedServer(answer(error(9, said))) as server:
+        with pytest.raises(ProviderMisconfigured) as caught:
+            provider(server, idempotency_keys="on").authorise(authorisation())
+        with pytest.raises(ProviderMisconfigured):
+            provider(server, idempotency_keys="on").refund(modification("refund"))
+    assert advice in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_any_other_error_of_the_idempotency_service_is_unknown():
+    with ScriptedServer(answer(error(9, "The idempotency service is unavailable"))) as server:
+        result = provider(server, idempotency_keys="on").authorise(authorisation())
+    assert result.outcome == Outcome.UNKNOWN
+
+
+def test_replies_and_notifications_are_read_with_the_exponents_of_the_account():
+    huf = amount(1000, "HUF", 0)
+    with ScriptedServer(answer(paid(money=huf))) as server:
+        worldpay = provider(server, exponents="HUF=0")
+        assert worldpay.inquire("order-1").amount == Money(100000, "HUF")
+        [entry] = worldpay.parse_notification(notification(payment(money=huf)))
+    assert entry.amount == Money(100000, "HUF")
+
+
+def test_an_amount_in_an_unknown_currency_is_not_sent():
+    with ScriptedServer() as server, pytest.raises(ProviderMisconfigured):
+        provider(server).authorise(authorisation(amount=Money(1050, "ZZZ")))
+    assert server.requests == []
+
+
+def test_credentials_travel_in_the_headers():
     with ScriptedServer(answer(acknowledged("captureReceived", amount()))) as server:
         provider(server).capture(modification("capture"))
     [request] = server.requests
-    assert request.header("Idempotency-Key") == ["order-1-capture-1050"]
     assert request.header("Content-Type") == ["text/xml"]
     assert request.header("Authorization")[0].startswith("Basic ")
 
@@ -113,7 +198,16 @@ def test_a_connection_lost_after_sending_is_unknown():
         provider(server).authorise(authorisation())
 
 
-@pytest.mark.parametrize("option", [{"exponents": "HUF"}, {"challenge_preference": "pleaseNot"}])
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"exponents": "HUF"},
+        {"challenge_preference": "pleaseNot"},
+        {"idempotency_keys": "yes"},
+        {"idempotency_keys": ""},
+        {"idempotency_keys": True},
+    ],
+)
 def test_a_wrong_option_is_found_before_anything_is_sent(option):
     with ScriptedServer() as server, pytest.raises(ProviderMisconfigured):
         provider(server, **option).authorise(authorisation())

@@ -44,6 +44,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
             "SANDBOX_URL": url,
             "SANDBOX_NOTIFICATION_URL": inbox.url,
             "SANDBOX_SETTLE_SECONDS": "0",
+            "SANDBOX_TRAITS": "{}",
         }
         log: Path = tmp_path_factory.mktemp("sandbox") / "log"
         command = [sys.executable, "manage.py", "run_sandbox"]
@@ -80,6 +81,7 @@ def account(url: str, **credentials: str) -> Account:
         },
         options={
             "lists_orders": "yes",
+            "idempotency_keys": "uuid",
             "device_data_url": f"{url}/worldpay/shopper/3ds/ddc.html",
             "challenge_url": f"{url}/worldpay/shopper/3ds/challenge.html",
             "encryption_script_url": f"{url}/worldpay/cse/worldpay-cse.js",

@@ -20,11 +20,11 @@ def order_status(content: str, order_code: str = "order-1") -> bytes:
     return service(f'<reply><orderStatus orderCode="{order_code}">{content}</orderStatus></reply>')
 
 
-def amount(value: Any = 1050, currency: str = "GBP", exponent: Any = 2) -> str:
-    return (
-        f'<amount value="{value}" currencyCode="{currency}" exponent="{exponent}"'
-        ' debitCreditIndicator="credit"/>'
-    )
+def amount(
+    value: Any = 1050, currency: str = "GBP", exponent: Any = 2, indicator: str | None = "credit"
+) -> str:
+    side = f' debitCreditIndicator="{indicator}"' if indicator else ""
+    return f'<amount value="{value}" currencyCode="{currency}" exponent="{exponent}"{side}/>'
 
 
 def payment(event: str = "AUTHORISED", extra: str = "", money: str | None = None, method: str = "VISA-SSL"):
@@ -76,6 +76,26 @@ def journal(kind: str, entries: str = "", references: str = "") -> str:
 
 def booking(account: str, money: str) -> str:
     return f'<accountTx accountType="{account}" batchId="1">{money}</accountTx>'
+
+
+def credit(account: str, value: Any, currency: str = "GBP") -> str:
+    return booking(account, amount(value, currency))
+
+
+def debit(account: str, value: Any, currency: str = "GBP") -> str:
+    return booking(account, amount(value, currency, indicator="debit"))
+
+
+def named(**references: str) -> str:
+    """References of a journal by type; ``capture=...``."""
+    return "".join(
+        f'<journalReference type="{kind}" reference="{text}"/>' for kind, text in references.items()
+    )
+
+
+def balance(account: str, value: Any, currency: str = "GBP", indicator: str = "credit") -> str:
+    money = amount(value, currency, indicator=indicator)
+    return f'<balance accountType="{account}">{money}</balance>'
 
 
 def notification(content: str, order_code: str = "order-1") -> bytes:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.models import Attempt, LedgerEntry, Merchant, Operation, Payment, ProviderAccount
+from checkout.models import Attempt, LedgerEntry, Merchant, Operation, Payment, ProviderAccount, Saga
 from checkout.money import Money
 from checkout.providers.memory_books import Books, Order, OrderState, books_of, forget_books
 from checkout.services.ledger import ACCOUNTS
@@ -15,11 +15,17 @@ from checkout.states import AttemptState, PaymentState
 
 LONG_AGO = timedelta(hours=2)
 PAID = 1250
+POSTINGS = {
+    "capture": ("capture_requested", "captured"),
+    "refund": ("refunded",),
+    "charge_back": ("charged_back",),
+    "charge_back_reversal": ("charge_back_reversed",),
+}
 
 
 @pytest.fixture
 def books(settings) -> Iterator[Books]:
-    """What the provider of the account "twin" believes."""
+    """The books of the provider of the account "twin", empty at first."""
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {}, "other": {}}
     forget_books()
     yield books_of("twin")
@@ -51,12 +57,22 @@ class Paid:
             currency="GBP",
             state=state,
         )
+        Operation.objects.filter(pk=made.pk).update(created_at=timezone.now() - LONG_AGO)
         if state == Operation.State.DONE:
-            for posting in {"capture": ("capture_requested", "captured"), "refund": ("refunded",)}.get(
-                kind, ()
-            ):
+            for posting in POSTINGS.get(kind, ()):
                 self.post(posting, made.reference, minor)
         return made
+
+    def waits(self, operation: Operation, step: str = "await_provider", **knows: bool) -> Saga:
+        """Its saga waits for the provider's word."""
+        return Saga.objects.create(
+            kind=operation.kind,
+            key=operation.reference,
+            payment=self.payment,
+            attempt=self.attempt,
+            step=step,
+            data=knows,
+        )
 
     def post(self, kind: str, reference: str, minor: int) -> None:
         debit, credit = ACCOUNTS[kind]
@@ -76,9 +92,10 @@ class Twinned(Paid):
 
     order: Order
 
-    def books_have(self, *, captured: int = 0, refunded: int = 0) -> None:
+    def books_have(self, *, captured: int = 0, refunded: int = 0, charged_back: int = 0) -> None:
         """In the provider's books only."""
         self.order.captured, self.order.refunded = Money(captured, "GBP"), Money(refunded, "GBP")
+        self.order.charged_back = Money(charged_back, "GBP")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a run compares, and where the next one goes on."""
+"""The payments that a run compares, and the point from which the next run goes on."""
 
 from datetime import timedelta
 

@@ -1,18 +1,23 @@
-"""What reconciliation finds, and what becomes of it."""
+"""The differences that reconciliation finds, and what becomes of them."""
 
 import pytest
 from django.utils import timezone
 
-from checkout.models import Attempt, Difference, Operation, Payment, ProviderAccount, Reconciliation, Saga
+from checkout.models import (
+    Attempt,
+    Difference,
+    Operation,
+    Payment,
+    ProviderAccount,
+    Reconciliation,
+    Saga,
+)
 from checkout.money import Money
 from checkout.providers.memory_books import Order, OrderState
 from checkout.reconciliation import reconcile
 from checkout.states import AttemptState, PaymentState
 from tests.reconciliation.conftest import LONG_AGO, PAID
-
-
-def found(differences):
-    return {(difference.kind, difference.ours_minor, difference.theirs_minor) for difference in differences}
+from tests.reconciliation.finding import found
 
 
 def test_books_that_agree_have_no_differences(paid):

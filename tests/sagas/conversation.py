@@ -2,6 +2,7 @@
 
 from typing import Any, Self
 
+from checkout import commands
 from checkout.commands import Body
 from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import Decision, SagaDefinition
@@ -29,11 +30,17 @@ class Conversation:
         return self
 
     def answered(self, **result: Any) -> Self:
-        reply = Reply.success(result)
-        return self._hear(self.definition.on_reply(self.decision.step, self.decision.data, reply))
+        commands.check_answer(self.definition.questions[self.decision.step], result)
+        return self._replied(Reply.success(result))
 
-    def answered_with_an_error(self) -> Self:
-        reply = Reply.failure("broken", "It did not work.")
+    def answered_with_an_error(self, *, retryable: bool = False) -> Self:
+        return self._replied(Reply.failure("broken", "It did not work.", retryable))
+
+    def answered_malformed(self) -> Self:
+        """Answered with something that is no answer."""
+        return self._replied(Reply.malformed("It is no answer."))
+
+    def _replied(self, reply: Reply) -> Self:
         return self._hear(self.definition.on_reply(self.decision.step, self.decision.data, reply))
 
     def told(self, signal: str) -> Self:
@@ -58,7 +65,7 @@ class Conversation:
         return self._hear(self.definition.on_resume(self.decision.step, self.decision.data))
 
     def after(self, delay_seconds: float) -> Self:
-        """What it asks, it asks so many seconds later."""
+        """Check that the command is sent so many seconds later."""
         assert self.decision.ask is not None
         assert self.decision.ask.delay_seconds == delay_seconds
         return self

@@ -9,6 +9,7 @@ import pytest
 from checkout.conf import conf
 from checkout.sagas.capture import Capture
 from checkout.sagas.operation import OperationData, OperationSaga
+from checkout.sagas.pauses import UNDECIDED_ANSWERS
 from checkout.sagas.refund import Refund
 from checkout.sagas.void import Void
 from tests.sagas.conversation import Conversation
@@ -78,6 +79,21 @@ def test_an_accepted_operation_waits_for_the_notification_and_then_asks(kind: st
 
 
 @KINDS
+def test_a_hint_makes_it_ask_at_once_and_another_starts_no_second_question(kind: str) -> None:
+    saga = accepted(kind).told("hinted").asks("payments.inquire_operation", operation="op_1").after(0)
+    saga.ignores("hinted").answered(outcome="pending").asks("payments.inquire_operation").after(5)
+    saga.ignores("hinted")
+
+
+@KINDS
+def test_a_hint_means_nothing_where_an_answer_is_under_way_or_has_come(kind: str) -> None:
+    saga = asked(kind).ignores("hinted").answered(outcome="approved")
+    while saga.decision.ask is not None:
+        saga.ignores("hinted").answered()
+    saga.ended("completed").ignores("hinted")
+
+
+@KINDS
 @pytest.mark.parametrize("step", ["request", "await_provider", "inquire", "parked"])
 def test_a_notification_ends_it_wherever_it_stands(kind: str, step: str) -> None:
     saga = asked(kind) if step == "request" else accepted(kind)
@@ -121,6 +137,18 @@ def test_an_unknown_outcome_is_asked_about_and_nothing_is_repeated_meanwhile(kin
 def test_only_what_the_provider_should_show_and_does_not_is_sent_again_as_the_same(kind: str) -> None:
     saga = asked(kind).answered(outcome="unknown").answered(outcome="not_shown")
     saga.asks(f"payments.{kind}", operation="op_1").answered(outcome="pending").signals(f"{kind}_accepted")
+
+
+@KINDS
+def test_what_the_provider_s_answers_leave_open_is_asked_a_few_times_more_and_then_for_staff(
+    kind: str,
+) -> None:
+    saga = asked(kind).answered(outcome="unknown")
+    for _ in range(UNDECIDED_ANSWERS - 1):
+        saga.answered(outcome="undecided").asks("payments.inquire_operation", operation="op_1")
+    saga.answered(outcome="undecided").ended("parked").signals(f"{kind}_parked")
+    assert "look it up there" in saga.decision.why
+    saga.resumed().asks("payments.inquire_operation", operation="op_1")
 
 
 @KINDS
@@ -198,6 +226,73 @@ def test_a_finished_refund_of_an_earlier_release_knows_that_it_is_booked() -> No
     old = {name: getattr(saga.decision.data, name) for name in (*DATA, "is_accepted")}
     saga.decision = replace(saga.decision, data=OperationData(**old))
     saga.told("doubted").answered(outcome="approved").ended("completed")
+
+
+def test_a_refund_that_failed_and_is_made_after_all_is_booked() -> None:
+    saga = accepted("refund").told("refused").ended("compensated")
+    saga.told("done").asks("ledger.post", kind="refunded", reference="op_1").answered().ended("completed")
+
+
+def test_a_refund_that_came_back_and_is_made_once_more_is_booked_under_another_name() -> None:
+    saga = posted().told("refused").asks("ledger.post", kind="refund_returned", reference="op_1").answered()
+    saga.ended("compensated").told("done").asks("ledger.post", kind="refunded", reference="op_1/1").answered()
+    saga.ended("completed").told("refused").asks("ledger.post", kind="refund_returned", reference="op_1/1")
+
+
+def returning() -> Conversation:
+    """A refund that came back, while its return is being posted."""
+    return posted().told("refused").asks("ledger.post", kind="refund_returned", reference="op_1")
+
+
+def made_after_all_while_returning() -> Conversation:
+    saga = returning().told("done").waits_for_a_signal()
+    assert saga.decision.counts
+    return saga
+
+
+def test_a_refund_that_is_made_after_all_while_its_return_is_posted_is_booked_once_more() -> None:
+    saga = made_after_all_while_returning().answered()
+    saga.asks("ledger.post", kind="refunded", reference="op_1/1").answered()
+    saga.signals("refund_done").ended("completed")
+
+
+def test_the_return_of_a_refund_that_was_made_after_all_is_posted_again_under_its_name() -> None:
+    saga = made_after_all_while_returning().waited_too_long()
+    saga.asks("ledger.post", kind="refund_returned", reference="op_1").answered()
+    saga.asks("ledger.post", kind="refunded", reference="op_1/1").answered().ended("completed")
+
+
+def test_a_parked_return_remembers_that_the_refund_was_made_after_all() -> None:
+    saga = returning().answered_with_an_error().ended("parked").told("done").waits_for_a_signal().resumed()
+    saga.asks("ledger.post", kind="refund_returned", reference="op_1").answered()
+    saga.asks("ledger.post", kind="refunded", reference="op_1/1").answered().ended("completed")
+
+
+def test_a_refund_that_was_made_after_all_and_failed_again_stays_returned() -> None:
+    saga = made_after_all_while_returning().told("refused").waits_for_a_signal().answered()
+    saga.signals("refund_refused").ended("compensated")
+
+
+def test_a_refund_that_was_made_after_all_may_be_doubted_before_it_is_booked_once_more() -> None:
+    saga = made_after_all_while_returning().told("doubted").waits_for_a_signal().answered()
+    saga.asks("ledger.post", kind="refunded", reference="op_1/1").answered()
+    saga.asks("payments.inquire_operation").after(0).answered(outcome="refused")
+    saga.asks("ledger.post", kind="refund_returned", reference="op_1/1").answered().ended("compensated")
+
+
+def came_back_while_it_was_booked() -> Conversation:
+    return accepted("refund").told("done").asks("ledger.post", kind="refunded").told("refused")
+
+
+def test_a_return_is_posted_once_for_each_time_that_a_refund_came_back() -> None:
+    saga = came_back_while_it_was_booked().answered()
+    saga.asks("ledger.post", kind="refund_returned", reference="op_1").answered().ended("compensated")
+    saga.told("done").asks("ledger.post", kind="refunded", reference="op_1/1").answered().ended("completed")
+
+
+def test_a_refund_that_came_back_while_it_was_booked_and_is_made_after_all_stays_booked() -> None:
+    saga = came_back_while_it_was_booked().told("done").waits_for_a_signal().answered()
+    saga.signals("refund_done").ended("completed")
 
 
 @pytest.mark.parametrize("before", ["await_provider", "inquire"])

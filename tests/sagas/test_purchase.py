@@ -140,6 +140,31 @@ def test_notifications_do_not_use_up_the_patience_of_a_purchase() -> None:
     saga.answered(outcome="unknown").asks("payments.inquire").after(15)
 
 
+def test_a_hint_makes_a_purchase_ask_at_once_and_another_starts_no_second_question() -> None:
+    saga = an_accepted_purchase().answered(outcome="unknown").asks("payments.inquire").after(5)
+    saga.told("hinted").asks("payments.inquire").after(0)
+    for _ in range(25):
+        saga.ignores("hinted")
+    saga.answered(outcome="approved").starts("capture")
+
+
+def test_hints_neither_use_up_the_patience_of_a_purchase_nor_make_it_ask_more_than_twice_as_often() -> None:
+    saga = an_accepted_purchase().answered(outcome="unknown")
+    for delay in conf.inquiry_delays:
+        saga.asks("payments.inquire").after(delay)
+        saga.told("hinted").after(0).answered(outcome="unknown")
+        saga.asks("payments.inquire").after(delay).ignores("hinted")
+        saga.answered(outcome="unknown")
+    saga.ended("parked").ignores("hinted")
+    saga.resumed().after(conf.inquiry_delays[0]).told("hinted").asks("payments.inquire").after(0)
+
+
+@pytest.mark.parametrize("step", ["assess_risk", "authorise"])
+def test_a_hint_means_nothing_to_a_purchase_that_waits_for_an_answer(step: str) -> None:
+    saga = a_purchase() if step == "assess_risk" else an_accepted_purchase()
+    saga.ignores("hinted")
+
+
 def test_a_capture_that_a_human_must_look_at_stops_the_purchase_until_it_goes_on() -> None:
     saga = an_authorised_purchase().told("capture_parked").answers_the_shopper().ended("parked")
     assert saga.events == ["outcome_unknown"]
@@ -284,6 +309,30 @@ def test_a_shopper_who_is_back_while_the_provider_is_being_asked_may_go_on() -> 
     saga.answered(outcome="not_sent").told("challenge_returned").asks("payments.complete_challenge")
     saga.answered(outcome="unknown").ignores("challenge_returned").answered(outcome="not_sent")
     assert "expired" not in saga.events
+
+
+def a_completed_challenge_that_is_never_found() -> Conversation:
+    saga = an_accepted_purchase().answered(outcome="challenge_required").told("challenge_returned")
+    for _ in range(len(conf.inquiry_delays) + 1):
+        saga.answered(outcome="unknown")
+    return saga.asks("payments.abandon", attempt="pay_1-1")
+
+
+def test_a_completed_challenge_that_the_provider_never_finds_is_cancelled_and_expires() -> None:
+    saga = a_completed_challenge_that_is_never_found().answered(outcome="refused")
+    assert saga.decision.events == saga.decision.attempt_events == ("expired",)
+    saga.asks("orders.release").answered().ended("compensated")
+
+
+def test_a_completed_challenge_whose_cancellation_is_uncertain_gets_a_human() -> None:
+    saga = a_completed_challenge_that_is_never_found().answered(outcome="unknown").ended("parked")
+    saga.resumed().asks("payments.inquire").after(5).answered(outcome="unknown").asks("payments.abandon")
+    assert "expired" not in saga.events
+
+
+def test_a_completed_challenge_that_is_found_while_it_is_parked_is_paid() -> None:
+    saga = a_completed_challenge_that_is_never_found().waited_too_long().ended("parked")
+    saga.told("authorised").asks("payments.inquire").answered(outcome="approved").starts("capture")
 
 
 def test_a_capture_that_takes_longer_is_told_to_the_shopper_and_waited_for() -> None:

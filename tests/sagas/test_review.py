@@ -69,3 +69,24 @@ def test_a_purchase_that_was_still_asking_captures_nothing_after_the_review() ->
 def test_a_purchase_that_was_still_asking_gives_its_stock_back_when_nothing_is_held() -> None:
     saga = an_accepted_purchase().answered(outcome="unknown").asks("payments.inquire")
     saga.told("review_released").asks("orders.release")
+
+
+def test_a_purchase_whose_capture_never_ended_goes_on_when_the_money_is_found_to_be_taken() -> None:
+    saga = an_accepted_purchase().answered(outcome="approved").told("capture_parked").ignores("review_held")
+    saga.told("review_captured").answers_the_shopper().asks("orders.confirm")
+
+
+def test_a_purchase_that_could_not_release_the_money_goes_on_when_it_is_found_to_be_taken() -> None:
+    saga = an_accepted_purchase().answered(outcome="approved").told("capture_refused").told("void_refused")
+    saga.ignores("review_held").told("review_captured").asks("orders.confirm")
+
+
+def test_an_order_that_was_confirmed_stays_so_when_the_money_is_found_to_be_taken() -> None:
+    saga = an_authorised_purchase(capture_operation=CAPTURE, email="").told("capture_accepted").answered()
+    saga.ended("completed").ignores("review_captured")
+
+
+def test_a_payment_that_staff_found_taken_stays_paid_whatever_becomes_of_its_own_capture() -> None:
+    saga = an_accepted_purchase().answered(outcome="approved").told("capture_parked")
+    saga.told("review_captured").answers_the_shopper().asks("orders.confirm")
+    saga.ignores("capture_refused").answered().asks("notifications.send_receipt")

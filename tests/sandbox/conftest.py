@@ -77,7 +77,10 @@ def inbox() -> Iterator[Inbox]:
 
 @pytest.fixture
 def sandbox_of(tmp_path: Path, key_file: Path) -> Any:
-    """Makes a context manager that runs a sandbox with these settings and gives its address."""
+    """Makes a context manager that runs a sandbox with these settings and gives its address.
+
+    Unless it is told otherwise, the bank is kind to every order.
+    """
 
     @contextmanager
     def start(**settings: Any) -> Iterator[str]:
@@ -85,7 +88,7 @@ def sandbox_of(tmp_path: Path, key_file: Path) -> Any:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         if not (tmp_path / key_file.name).exists():
             shutil.copy(key_file, tmp_path)
-        defaults = {"url": url, "notification_url": "", "settle_seconds": 0}
+        defaults = {"url": url, "notification_url": "", "settle_seconds": 0, "traits": {}}
         with running(Configuration(**{**defaults, **settings}), listener, tmp_path):
             yield url
 
@@ -107,3 +110,10 @@ def merchant(sandbox: str) -> Merchant:
 @pytest.fixture
 def shopper(sandbox: str) -> Shopper:
     return Shopper(sandbox)
+
+
+@pytest.fixture
+def notifying(sandbox_of, inbox):
+    """A merchant who is notified, and has it tried again soon."""
+    with sandbox_of(notification_url=inbox.url, retry_first_seconds=0.01, retry_longest_seconds=0.05) as url:
+        yield Merchant(url)

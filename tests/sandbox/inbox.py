@@ -25,11 +25,13 @@ class Inbox:
         self.answers: deque[tuple[int, bytes]] = deque()
         self.unwanted: set[str] = set()
         self.bodies: list[bytes] = []
+        self.content_types: list[str] = []
         inbox = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 received = self.rfile.read(int(self.headers["Content-Length"]))
+                inbox.content_types.append(self.headers["Content-Type"])
                 inbox.bodies.append(received)
                 usual = REFUSED if journal_type(received) in inbox.unwanted else OK
                 status, body = inbox.answers.popleft() if inbox.answers else usual

@@ -96,8 +96,10 @@ class Merchant:
         exponent: int = 2,
         three_ds: bool = True,
         instrument: str | None = None,
+        preference: str = "noPreference",
         **options: Any,
     ) -> Reply:
+        three_ds_data = f'<additional3DSData dfReferenceId="0_device" challengePreference="{preference}"/>'
         instrument = instrument or (
             f"<CSE-DATA><encryptedData>{self.seal(holder, number)}</encryptedData></CSE-DATA>"
         )
@@ -109,7 +111,7 @@ class Merchant:
             f'<amount value="{amount}" currencyCode="{currency}" exponent="{exponent}"/>'
             f'<paymentDetails>{instrument}<session shopperIPAddress="127.0.0.1" id="S-{order_code}"/>'
             f"</paymentDetails><shopper>{browser}</shopper>"
-            + ('<additional3DSData dfReferenceId="0_device"/>' if three_ds else "")
+            + (three_ds_data if three_ds else "")
             + "</order></submit>",
             **options,
         )

@@ -258,3 +258,21 @@ def test_device_data_need_a_card_number_or_its_beginning(shopper, digits):
 
 def _decoded(text: str) -> dict[str, str]:
     return json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+@pytest.mark.parametrize(
+    ("preference", "holder", "is_challenged"),
+    [
+        ("challengeMandated", "A. Shopper", True),
+        ("noPreference", "A. Shopper", False),
+        ("challengeMandated", "3DS_V2_FRICTIONLESS_VALID_ERROR", False),
+    ],
+)
+def test_a_merchant_that_mandates_a_challenge_gets_one_from_an_issuer_that_can(
+    merchant, shopper, preference, holder, is_challenged
+):
+    reply = merchant.submit("order-1", holder, preference=preference)
+    assert (reply.root.find(".//challengeRequired") is not None) == is_challenged
+    if is_challenged:
+        shopper.choose(reply, "approve")
+        assert merchant.complete("order-1", machine_cookie(reply)).text("lastEvent") == "AUTHORISED"

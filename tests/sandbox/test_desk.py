@@ -5,7 +5,8 @@ import time
 import pytest
 import requests
 
-from tests.sandbox.merchant import turn
+from tests.sandbox.merchant import Merchant, turn
+from tests.support.waiting import wait_until
 
 PAGES = ["/", "/scenarios/"]
 
@@ -71,6 +72,16 @@ def test_a_knob_without_a_count_stays_until_the_reset(merchant, sandbox):
     merchant.inquire("order-1")
     assert turn(sandbox)["pending_knobs"] == [knob]
     assert turn(sandbox, reset=True)["pending_knobs"] == []
+
+
+def test_what_is_still_to_come_is_counted(sandbox_of):
+    with sandbox_of(settle_seconds=3600, notification_url="http://127.0.0.1:9/") as url:
+        Merchant(url).submit("order-1")
+        Merchant(url).capture("order-1", 600)
+        listing = turn(url)
+        assert (listing["open_plans"], listing["open_notifications"]) == (1, 1)
+        turn(url, clock_scale=1e9)
+        wait_until(lambda: turn(url)["open_plans"] == 0, "the booking")
 
 
 @pytest.mark.parametrize(

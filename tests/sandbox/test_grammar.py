@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from lxml import etree
 
-from tests.sandbox.merchant import Merchant, Shopper, machine_cookie
+from tests.sandbox.merchant import Merchant, Shopper, machine_cookie, turn
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.dtd
@@ -48,6 +48,53 @@ def test_every_reply_and_notification_is_valid(sandbox_of, inbox, grammar):
         unreadable = merchant.post_raw(b"not xml").content
         wait_until(lambda: len(inbox.bodies) == 11, "all notifications")
     for document in [*replies, unreadable, *inbox.bodies]:
+        _assert_valid(grammar, document)
+
+
+def _wait_for(merchant: Merchant, order_code: str, amount: str) -> None:
+    wait_until(lambda: merchant.books(order_code)[amount], f"{amount} of {order_code}")
+
+
+# Traits that exclude each other are on different orders.
+UNKIND = "NO_DEDUPLICATION NO_CEILING SETTLED LONG_JOURNALS"
+ORDERS = {
+    "settled": f"{UNKIND} NO_BALANCE",
+    "disputed": f"{UNKIND} CHARGEBACK_REVERSED REFUND_REFERENCE_AS_CAPTURE",
+    "unselected": f"{UNKIND} CAPTURED_UNSELECTED SETTLED_UNSELECTED REFUNDED_UNSELECTED",
+    "failed": f"{UNKIND} REFUND_FAILED_THEN_REFUNDED EARLY_NOTIFICATION",
+}
+
+
+def test_what_an_unkind_bank_writes_is_valid_too(sandbox_of, inbox, grammar):
+    quickly = {"settlement_seconds": 0.1, "dispute_seconds": 0.1, "refund_again_seconds": 0.1}
+    with sandbox_of(notification_url=inbox.url, **quickly) as url:
+        merchant, shopper = Merchant(url), Shopper(url)
+        for code, traits in ORDERS.items():
+            merchant.submit(code, traits)
+            merchant.capture(code, 2000)
+            _wait_for(merchant, code, "captured")
+            merchant.refund(code, 300)
+            _wait_for(merchant, code, "refunded")
+            merchant.inquire(code)
+        merchant.refund("settled", 3000)
+        turn(url, order={"traits": ["issuer_response_code"]})
+        merchant.submit("refused", "REFUSED51")
+        turn(url, order={"traits": ["forgotten_after_challenge"]})
+        first = merchant.submit("forgotten", number="4000000000002503")
+        shopper.choose(first, "approve")
+        merchant.complete("forgotten", machine_cookie(first))
+        for fault in ("validation_failed", "two_payments"):
+            turn(url, knob={"verb": "inquiry", "fault": fault})
+            merchant.inquire("settled")
+        turn(url, notification={"fault": "oversized"})
+        merchant.submit("oversized")
+        expected = {"SETTLED", "SENT_FOR_REFUND", "REFUND_FAILED", "CHARGED_BACK", "CHARGEBACK_REVERSED"}
+        wait_until(lambda: expected <= set(inbox.journal_types()), "every kind of notification")
+        wait_until(lambda: any(len(body) > 65_536 for body in inbox.bodies), "the oversized one")
+        now = datetime.now(UTC)
+        merchant.list(now - timedelta(days=1), now + timedelta(days=1))
+        replies = [reply for _, reply in merchant.exchanges]
+    for document in [*replies, *inbox.bodies]:
         _assert_valid(grammar, document)
 
 

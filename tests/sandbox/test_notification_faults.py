@@ -1,16 +1,12 @@
 """Notifications that a knob delays, repeats, loses or forges."""
 
+from urllib.parse import parse_qs
+
 import pytest
 from defusedxml.ElementTree import ParseError, fromstring
 
 from tests.sandbox.merchant import Merchant, turn
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-def notifying(sandbox_of, inbox):
-    with sandbox_of(notification_url=inbox.url, retry_first_seconds=0.01, retry_longest_seconds=0.05) as url:
-        yield Merchant(url)
 
 
 def arrived(inbox, *journal_types: str) -> None:
@@ -82,7 +78,8 @@ def test_a_replay_repeats_the_first_one_of_the_order(notifying, inbox):
 @pytest.mark.parametrize(
     ("fault", "path", "attribute", "forged"),
     [
-        ("wrong_amount", ".//payment/amount", "value", "601"),
+        ("wrong_amount", ".//accountTx/amount", "value", "601"),
+        ("smaller_amount", ".//accountTx/amount", "value", "300"),
         ("wrong_currency", ".//payment/amount", "currencyCode", "USD"),
         ("wrong_merchant", ".", "merchantCode", "OTHERMERCHANT"),
         ("wrong_order", ".//orderStatusEvent", "orderCode", "1-redro"),
@@ -115,14 +112,50 @@ def test_a_part_is_missing_from_one(notifying, inbox, fault, missing):
     assert [fromstring(body).find(missing) is None for body in inbox.bodies[1:]] == [True, False]
 
 
-def test_a_malformed_one_is_not_tried_again_and_holds_nothing_up(notifying, inbox):
-    inbox.answers += [(400, b"")]
+@pytest.mark.parametrize("fault", ["malformed", "form_encoded", "oversized"])
+def test_one_that_cannot_be_read_holds_up_its_line_until_it_is_accepted(notifying, inbox, fault):
+    inbox.answers += [(400, b""), (413, b"")]
+    turn(notifying.url, notification={"fault": fault})
+    notifying.submit("order-1")
+    wait_until(lambda: len(inbox.bodies) == 4, "the true notification")
+    assert len(set(inbox.bodies[:3])) == 1
+    assert fromstring(inbox.bodies[3]).findtext(".//lastEvent") == "AUTHORISED"
+
+
+def test_a_malformed_one_is_no_xml(notifying, inbox):
     turn(notifying.url, notification={"fault": "malformed"})
     notifying.submit("order-1")
     wait_until(lambda: len(inbox.bodies) == 2, "two notifications")
     with pytest.raises(ParseError):
         fromstring(inbox.bodies[0])
-    assert fromstring(inbox.bodies[1]).findtext(".//lastEvent") == "AUTHORISED"
+
+
+def test_one_of_an_older_product_is_a_form(notifying, inbox):
+    turn(notifying.url, notification={"fault": "form_encoded"})
+    notifying.submit("order-1")
+    wait_until(lambda: len(inbox.bodies) == 2, "two notifications")
+    assert parse_qs(inbox.bodies[0].decode())["OrderCode"] == ["order-1"]
+    assert inbox.content_types[0] == "application/x-www-form-urlencoded"
+    assert inbox.content_types[1].startswith("text/xml")
+
+
+def test_an_oversized_one_says_what_is_true_in_more_than_64_kilobytes(notifying, inbox):
+    turn(notifying.url, notification={"fault": "oversized"})
+    notifying.submit("order-1")
+    wait_until(lambda: len(inbox.bodies) == 2, "two notifications")
+    assert len(inbox.bodies[0]) > 65_536
+    assert fromstring(inbox.bodies[0]).findtext(".//lastEvent") == "AUTHORISED"
+
+
+def test_a_knob_may_be_for_several_journal_types(notifying, inbox):
+    journals = ["CAPTURED", "REFUNDED"]
+    turn(notifying.url, notification={"journal": journals, "fault": "lost", "times": None})
+    notifying.submit("order-1")
+    notifying.capture("order-1", 1050)
+    wait_until(lambda: notifying.books("order-1")["captured"] == 1050, "the booking")
+    notifying.cancel("order-1")
+    notifying.submit("order-2", "REFUSED")
+    arrived(inbox, "AUTHORISED", "REFUSED")
 
 
 def test_a_notification_fault_stands_with_its_order(notifying):

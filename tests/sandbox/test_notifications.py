@@ -9,12 +9,6 @@ from tests.sandbox.merchant import Merchant
 from tests.support.waiting import wait_until
 
 
-@pytest.fixture
-def notifying(sandbox_of, inbox):
-    with sandbox_of(notification_url=inbox.url, retry_first_seconds=0.01, retry_longest_seconds=0.05) as url:
-        yield Merchant(url)
-
-
 def test_a_purchase_is_announced_and_then_its_booking(notifying, inbox):
     notifying.submit("order-1")
     wait_until(lambda: inbox.journal_types() == ["AUTHORISED"], "the authorisation")

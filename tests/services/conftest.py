@@ -20,7 +20,7 @@ def _credentials(settings) -> None:
 
 @pytest.fixture
 def books() -> Iterator[Books]:
-    """What the provider believes."""
+    """The provider's books, empty at first."""
     forget_books()
     yield books_of(ACCOUNT)
     forget_books()
@@ -28,15 +28,23 @@ def books() -> Iterator[Books]:
 
 @pytest.fixture
 def account(db) -> ProviderAccount:
+    return an_account()
+
+
+@pytest.fixture
+def attempt(account: ProviderAccount, books: Books) -> Attempt:
+    """An attempt of 12.50 GBP that nothing has been done about."""
+    return an_attempt(account)
+
+
+def an_account() -> ProviderAccount:
     merchant = Merchant.objects.create(code="shop", name="The Shop")
     return ProviderAccount.objects.create(
         merchant=merchant, code=ACCOUNT, provider="memory", merchant_code=MERCHANT_CODE, endpoint=""
     )
 
 
-@pytest.fixture
-def attempt(account: ProviderAccount, books: Books) -> Attempt:
-    """An attempt of 12.50 GBP that nothing has been done about."""
+def an_attempt(account: ProviderAccount) -> Attempt:
     payment = Payment.objects.create(
         merchant=account.merchant,
         order_reference="A-1",

@@ -16,7 +16,7 @@ TOPOLOGY = Topology("test")
 
 @dataclass
 class Delivered:
-    """What a handler caused."""
+    """The messages that a handler sent."""
 
     outgoing: list[Outgoing]
 

@@ -6,7 +6,7 @@ from checkout.commands import ApplyProviderEvent
 from checkout.messaging.envelope import Envelope, Reply, new_message_id
 from checkout.messaging.message import Message
 from checkout.messaging.worker import _handle
-from checkout.models import Attempt, InboxMessage, OutboxMessage, Saga
+from checkout.models import Attempt, InboxMessage, OutboxMessage, Payment, Saga
 from checkout.services.checkout import service
 from tests.services.delivering import TOPOLOGY, Delivered, command, deliver
 
@@ -40,10 +40,14 @@ def deliver_reply(envelope: Envelope) -> Delivered:
     return Delivered(_handle(handler, handler.decode(envelope.body), message))
 
 
-def notified(attempt: Attempt, kind: str, operation: str = "") -> Delivered:
+def notified(attempt: Attempt, kind: str, operation: str = "", *, is_proven: bool = True) -> Delivered:
     """Tell the orchestrator what the payments service has read in a notification."""
     event = ApplyProviderEvent(
-        payment=attempt.payment.reference, attempt=attempt.order_code, kind=kind, operation=operation
+        payment=attempt.payment.reference,
+        attempt=attempt.order_code,
+        kind=kind,
+        operation=operation,
+        is_proven=is_proven,
     )
     return deliver(service, command("checkout.apply_provider_event", event))
 
@@ -54,3 +58,12 @@ def answered(saga: Saga, **result: Any) -> Delivered:
 
 def answered_with_an_error(saga: Saga) -> Delivered:
     return reply_to(saga, Reply.failure("broken", "It did not work."))
+
+
+def state_of(attempt: Attempt) -> str:
+    return Payment.objects.get(pk=attempt.payment_id).state
+
+
+def commands_of(delivered: Delivered) -> list[str]:
+    """The types of the commands that were sent, without what is told to whoever listens."""
+    return [envelope.type for envelope in delivered.commands if not envelope.type.startswith("payment.")]

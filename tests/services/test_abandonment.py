@@ -9,7 +9,7 @@ from checkout.providers.base import Outcome, ProviderResult
 from checkout.providers.memory_books import OrderState
 from checkout.services.payments import service
 from checkout.states import Actor
-from tests.services.asking import authorise, come_back, to_abandon, told
+from tests.services.asking import authorise, come_back, to_abandon, to_complete_challenge, told
 from tests.services.delivering import deliver
 
 pytestmark = pytest.mark.django_db
@@ -90,3 +90,42 @@ def test_a_late_command_does_not_touch_what_was_authorised_meanwhile(challenged,
     challenged.save()
     assert told(challenged, to_abandon(challenged)).result["outcome"] == "approved"
     assert cancellations == []
+
+
+@pytest.fixture
+def completed(challenged: Attempt, monkeypatch: pytest.MonkeyPatch) -> Attempt:
+    """The second message was sent, and its answer got lost."""
+
+    def silent(*_: object) -> ProviderResult:
+        raise OutcomeUnknown("No answer.")
+
+    monkeypatch.setattr(memory.MemoryProvider, "complete_challenge", silent)
+    come_back(challenged)
+    assert told(challenged, to_complete_challenge(challenged)).result["outcome"] == "unknown"
+    return challenged
+
+
+def test_an_authorisation_after_a_challenge_that_was_never_seen_is_released(completed, books, cancellations):
+    books.orders[completed.order_code].state = OrderState.AUTHORISED
+    assert told(completed, to_abandon(completed)).result["outcome"] == "refused"
+    assert books.orders[completed.order_code].state == OrderState.CANCELLED
+
+
+def test_a_cancellation_from_before_the_second_message_is_not_one_after_it(
+    challenged, request, cancellations
+):
+    told(challenged, to_abandon(challenged))
+    completed = request.getfixturevalue("completed")
+    assert told(completed, to_abandon(completed)).result["outcome"] == "refused"
+    assert len(set(cancellations)) == 2
+
+
+def test_an_unknown_attempt_without_a_challenge_is_not_cancelled(attempt, cancellations):
+    authorise(attempt, "unknown")
+    assert told(attempt, to_abandon(attempt)).result["outcome"] == "unknown"
+    assert cancellations == []
+
+
+def test_a_refusal_to_cancel_after_a_challenge_does_not_say_that_nothing_is_held(completed, books):
+    books.orders[completed.order_code].state = OrderState.PENDING
+    assert told(completed, to_abandon(completed)).result["outcome"] == "unknown"

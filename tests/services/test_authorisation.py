@@ -1,11 +1,16 @@
 """Authorise and complete a challenge: every answer of a provider, and what it makes of the attempt."""
 
+from base64 import b64encode
 from datetime import timedelta
 
 import pytest
+import time_machine
+from django.test import override_settings
 from django.utils import timezone
 
+from checkout.card_seal import seal_card
 from checkout.challenge_token import hash_of, token_for
+from checkout.conf import conf
 from checkout.models import Attempt, Fact, ProviderCall
 from checkout.money import Money
 from checkout.services.payments import service
@@ -14,6 +19,7 @@ from tests.services.asking import (
     come_back,
     inquire,
     to_authorise,
+    to_authorise_with,
     to_complete_challenge,
     told,
 )
@@ -92,6 +98,39 @@ def test_without_a_card_the_provider_is_not_called(attempt, books):
     assert (result["outcome"], result["refusal_reason"]) == ("not_sent", "card_not_received")
     assert attempt.state == Attempt.State.NOT_SENT
     assert not books.orders
+
+
+@pytest.mark.parametrize(
+    ("sealed", "code"),
+    [
+        (lambda attempt: seal_card("approve", "pay_of_another-1"), "card_seal_broken"),
+        (lambda attempt: seal_card("approve", attempt.order_code)[:-8] + "AAAAAAA=", "card_seal_broken"),
+        (lambda attempt: _expired("approve", attempt.order_code), "card_seal_expired"),
+        (lambda attempt: _sealed_with_a_dropped_key("approve", attempt.order_code), "card_key_unknown"),
+        # As an earlier release's web sent it, whose messages may be on their way during a restart.
+        (lambda attempt: "approve", "card_not_sealed"),
+    ],
+    ids=["another attempt", "changed", "expired", "dropped key", "earlier release"],
+)
+def test_a_card_whose_second_seal_is_not_right_is_not_sent_and_staff_see_why(attempt, books, sealed, code):
+    result = told(attempt, to_authorise_with(attempt, sealed(attempt))).result
+    assert (result["outcome"], result["refusal_reason"]) == ("not_sent", "card_not_received")
+    assert (attempt.state, attempt.refusal_code) == (Attempt.State.NOT_SENT, code)
+    assert not books.orders
+    told_to_staff = Fact.objects.get(kind="authorise_not_sent").data
+    assert told_to_staff["refusal_code"] == code
+    assert told_to_staff["refusal_description"]
+    assert "approve" not in str(told_to_staff)
+
+
+def _expired(card, attempt):
+    with time_machine.travel(timezone.now() - timedelta(seconds=conf.card_seconds), tick=False):
+        return seal_card(card, attempt)
+
+
+def _sealed_with_a_dropped_key(card, attempt):
+    with override_settings(CHECKOUT_CARD_KEYS=[b64encode(bytes(32)).decode()]):
+        return seal_card(card, attempt)
 
 
 def test_the_sealed_card_travels_no_further_and_is_stored_nowhere(attempt):
@@ -177,7 +216,12 @@ def test_what_the_provider_said_is_a_fact(attempt):
     authorise(attempt, "refuse:insufficient_funds")
     fact = Fact.objects.get()
     assert (fact.source, fact.kind, fact.attempt) == ("provider", "authorise_refused", attempt)
-    assert fact.data == {"outcome": "refused", "event": "REFUSED", "amount": "12.50 GBP"}
+    assert fact.data == {
+        "outcome": "refused",
+        "event": "REFUSED",
+        "amount": "12.50 GBP",
+        "position": "authorised 0.00 GBP, captured 0.00 GBP, refunded 0.00 GBP",
+    }
 
 
 def test_an_attempt_that_does_not_exist_is_an_error_reply(attempt):

@@ -1,14 +1,14 @@
-"""Whether a provider confirms what a notification said and nothing of ours explains."""
+"""Ask if a provider confirms what a notification said and nothing of ours explains."""
 
 from dataclasses import replace
 
 import pytest
 
 from checkout import commands
-from checkout.models import Attempt, Fact, Operation
+from checkout.models import Attempt, Fact, Operation, OutboxMessage
 from checkout.money import Money
 from checkout.providers import memory
-from checkout.providers.base import EventKind
+from checkout.providers.base import EventKind, Position
 from checkout.providers.memory_books import OrderState
 from checkout.services.payments import service
 from tests.services.asking import authorise, operation_on
@@ -25,9 +25,13 @@ def authorised(attempt: Attempt) -> Attempt:
     return attempt
 
 
-def checked(attempt: Attempt, claim: str, operation: str = "") -> str:
+def checked(attempt: Attempt, claim: str, operation: str = "", *, is_proven: bool = True) -> str:
     body = commands.CheckClaim(
-        payment=attempt.payment.reference, attempt=attempt.order_code, claim=claim, operation=operation
+        payment=attempt.payment.reference,
+        attempt=attempt.order_code,
+        claim=claim,
+        operation=operation,
+        is_proven=is_proven,
     )
     return str(deliver(service, command("payments.check_claim", body)).result["outcome"])
 
@@ -76,7 +80,7 @@ def refunds(authorised, books):
 
 def test_more_than_we_know_of_is_confirmed_although_another_operation_explains_the_event(authorised, refunds):
     order, refused = refunds
-    order.refunded = Money(829, "GBP")
+    order.refunded = Money(830, "GBP")
     assert checked(authorised, "refunded", refused) == "confirmed"
 
 
@@ -102,7 +106,19 @@ def test_without_sums_another_operation_neither_denies_nor_confirms_it(authorise
     monkeypatch.setattr(
         memory.MemoryProvider, "inquire", lambda *about: replace(inquire(*about), position=None)
     )
-    assert checked(authorised, "refunded", refused) == "unknown"
+    assert checked(authorised, "refunded", refused) == "undecided"
+
+
+def test_a_refund_that_is_said_to_have_failed_and_is_not_in_the_sums_is_asked_about_again(
+    authorised, refunds
+):
+    """It may have come back, or not be booked yet."""
+    order, _ = refunds
+    done = Operation.objects.get(kind=REFUND, state=State.DONE).reference
+    order.refunded = Money(0, "GBP")
+    assert checked(authorised, "refund_failed", done) == "unknown"
+    order.refunded = Money(300, "GBP")
+    assert checked(authorised, "refund_failed", done) == "denied"
 
 
 def test_a_failure_that_names_no_refund_is_no_more_than_a_rumour_until_the_provider_says_so(
@@ -173,3 +189,113 @@ def test_an_authorisation_that_was_released_again_holds_nothing(authorised, book
 def test_an_order_that_never_arrived_is_denied(attempt):
     Attempt.objects.update(state=Attempt.State.NOT_SENT)
     assert checked(attempt, "authorised") == "denied"
+
+
+def says(monkeypatch, kind, *, refunded=None, captured=1250):
+    """Let the provider answer with this last event, and with sums if any are given."""
+    inquire = memory.MemoryProvider.inquire
+
+    def told(*about):
+        position = None
+        if refunded is not None:
+            sums = (Money(minor, "GBP") for minor in (1250, captured, refunded))
+            position = Position(**dict(zip(("authorised", "captured", "refunded"), sums, strict=True)))
+        return replace(inquire(*about), kind=kind, position=position)
+
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", told)
+
+
+def test_a_refund_that_failed_and_was_made_after_all_is_made(authorised, monkeypatch):
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    failed = operation(authorised, REFUND, 300, State.REFUSED)
+    says(monkeypatch, EventKind.REFUNDED)
+    assert checked(authorised, "refunded", failed) == "booked"
+    assert Operation.objects.get(reference=failed).state == State.DONE
+    assert OutboxMessage.objects.get(type="checkout.apply_provider_event").body
+
+
+@pytest.mark.parametrize(("refunded", "outcome"), [(None, "undecided"), (500, "booked"), (600, "confirmed")])
+def test_beside_other_refunds_only_sums_say_that_it_is_the_one_that_was_made(
+    authorised, monkeypatch, refunded, outcome
+):
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    operation(authorised, REFUND, 200, State.DONE)
+    failed = operation(authorised, REFUND, 300, State.REFUSED)
+    says(monkeypatch, EventKind.REFUNDED, refunded=refunded)
+    assert checked(authorised, "refunded", failed) == outcome
+    made = Operation.objects.get(reference=failed).state == State.DONE
+    assert made == (outcome == "booked")
+
+
+def failed_refund(attempt: Attempt, minor: int) -> str:
+    """One that the provider took, and of which it said that it failed."""
+    reference = operation(attempt, REFUND, minor, State.REFUSED)
+    Operation.objects.filter(reference=reference).update(refusal_reason="refund_failed")
+    return reference
+
+
+def state_of(reference: str) -> str:
+    return Operation.objects.get(reference=reference).state
+
+
+@pytest.mark.parametrize(
+    ("refunded", "outcome"),
+    [
+        (300, "booked"),  # and the one that is under way is to come
+        (500, "booked"),  # both
+        (200, "unknown"),  # it may be the other one
+        (600, "confirmed"),  # something else as well
+    ],
+)
+def test_one_that_was_made_after_all_need_not_wait_for_one_under_way(
+    authorised, monkeypatch, refunded, outcome
+):
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    operation(authorised, REFUND, 200, State.PENDING)
+    failed = failed_refund(authorised, 300)
+    says(monkeypatch, EventKind.REFUNDED, refunded=refunded)
+    assert checked(authorised, "refunded", failed) == outcome
+
+
+@pytest.mark.parametrize(("refunded", "outcome"), [(100, "unknown"), (300, "booked"), (400, "booked")])
+def test_of_two_that_failed_the_one_that_is_named_was_made_if_there_is_room_for_it(
+    authorised, monkeypatch, refunded, outcome
+):
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    other, failed = failed_refund(authorised, 100), failed_refund(authorised, 300)
+    says(monkeypatch, EventKind.REFUNDED, refunded=refunded)
+    assert checked(authorised, "refunded", failed) == outcome
+    assert state_of(other) == State.REFUSED
+
+
+def test_of_two_that_failed_a_hint_names_none_until_both_were_made(authorised, monkeypatch):
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    _, failed = failed_refund(authorised, 300), failed_refund(authorised, 300)
+    says(monkeypatch, EventKind.REFUNDED, refunded=300)
+    assert checked(authorised, "refunded", failed, is_proven=False) == "unknown"
+    says(monkeypatch, EventKind.REFUNDED, refunded=600)
+    assert checked(authorised, "refunded", failed, is_proven=False) == "booked"
+
+
+@pytest.mark.parametrize(("number", "outcome"), [(1, "booked"), (2, "confirmed")])
+def test_a_refund_that_nobody_names_is_the_only_one_that_failed(authorised, monkeypatch, number, outcome):
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    for _ in range(number):
+        failed_refund(authorised, 300)
+    says(monkeypatch, EventKind.REFUNDED, refunded=300)
+    assert checked(authorised, "refunded") == outcome
+
+
+def test_what_an_issuer_took_is_not_taken_for_a_refund_that_a_stranger_tells_of(authorised, monkeypatch):
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    operation(authorised, Operation.Kind.CHARGE_BACK, 300, State.DONE)
+    says(monkeypatch, EventKind.CHARGED_BACK, refunded=300)
+    assert checked(authorised, "refunded", is_proven=False) == "denied"
+
+
+def test_a_failure_is_not_denied_by_what_an_issuer_took(authorised, monkeypatch):
+    operation(authorised, CAPTURE, 1250, State.DONE)
+    operation(authorised, Operation.Kind.CHARGE_BACK, 300, State.DONE)
+    operation(authorised, REFUND, 300, State.DONE)
+    says(monkeypatch, EventKind.REFUND_FAILED, refunded=300)
+    assert checked(authorised, "refund_failed") == "confirmed"

@@ -9,7 +9,9 @@ from django.utils import timezone
 
 from checkout import crash_points
 from checkout.models import Attempt, Operation, ProviderCall
-from checkout.providers.memory_books import OrderState
+from checkout.providers.base import ChallengeCompletion, Outcome, ProviderResult, Verb
+from checkout.providers.memory import MemoryProvider
+from checkout.providers.memory_books import Books, OrderState
 from checkout.services.payments import service
 from checkout.states import Actor
 from tests.services.asking import (
@@ -167,6 +169,33 @@ def test_an_inquiry_after_a_lost_second_message_asks(attempt, books):
     come_back(attempt)
     books.orders[attempt.order_code].state = OrderState.AUTHORISED
     assert inquire(attempt).result["outcome"] == "approved"
+
+
+@pytest.fixture
+def completed(attempt: Attempt, books: Books, monkeypatch: pytest.MonkeyPatch) -> Attempt:
+    """The second message was sent long ago, answered unknown, and the provider denies knowing the order."""
+
+    def not_found(provider: MemoryProvider, request: ChallengeCompletion) -> ProviderResult:
+        return ProviderResult(outcome=Outcome.UNKNOWN, order_code=request.order_code, event="ERROR 7")
+
+    monkeypatch.setattr(MemoryProvider, "complete_challenge", not_found)
+    authorise(attempt, "challenge")
+    come_back(attempt)
+    assert told(attempt, to_complete_challenge(attempt)).result["outcome"] == "unknown"
+    let_settle(attempt)
+    return attempt
+
+
+def test_a_denial_after_a_completed_challenge_does_not_say_that_nothing_was_authorised(completed, books):
+    assert inquire(completed).result["outcome"] == "unknown"
+    assert completed.state == Attempt.State.UNKNOWN
+    books.orders[completed.order_code].state = OrderState.AUTHORISED
+    assert inquire(completed).result["outcome"] == "approved"
+
+
+def test_a_denial_holds_if_the_second_message_was_not_sent(completed):
+    completed.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE).update(outcome=Outcome.NOT_SENT)
+    assert inquire(completed).result["outcome"] == "not_sent"
 
 
 def test_an_unknown_attempt_is_an_error_reply(attempt):

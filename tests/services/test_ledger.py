@@ -44,6 +44,15 @@ def test_a_reversal_undoes_a_capture_that_was_refused():
     assert LedgerEntry.objects.count() == 4
 
 
+def test_a_charge_back_takes_from_the_merchant_and_its_reversal_returns_it():
+    post("capture_requested")
+    post("captured")
+    post("charged_back", reference="op_2", minor=300)
+    assert balances() == {"merchant:payable": -950, "provider:captured": 950}
+    post("charge_back_reversed", reference="op_3", minor=300)
+    assert balances() == {"merchant:payable": -1250, "provider:captured": 1250}
+
+
 def test_the_same_posting_twice_is_made_once():
     post("captured")
     assert post("captured").reply.ok

@@ -4,10 +4,13 @@ import pytest
 
 from checkout.models import Attempt, Fact, Operation, ProviderCall
 from checkout.money import Money
+from checkout.providers.base import Outcome, ProviderResult
+from checkout.providers.memory import MemoryProvider
 from checkout.services.payments import service
 from tests.services.asking import (
     authorise,
     operation_on,
+    settle,
     to_capture,
     to_refund,
     to_void,
@@ -61,6 +64,21 @@ def test_a_refund_gives_money_back_once(authorised, books):
     assert deliver(service, envelope).result["outcome"] == "pending"
     assert deliver(service, envelope).result["outcome"] == "pending"
     assert books.orders[authorised.order_code].refunded == Money(300, "GBP")
+
+
+@pytest.mark.parametrize("state", [Operation.State.UNKNOWN, Operation.State.PENDING])
+def test_a_refusal_that_comes_after_another_copy_was_sent_refuses_nothing(authorised, monkeypatch, state):
+    operation = operation_on(authorised, Operation.Kind.CAPTURE)
+    refusal = ProviderResult(outcome=Outcome.REFUSED, order_code=authorised.order_code, event="ERROR")
+
+    def refuse_late(*_: object) -> ProviderResult:
+        settle(operation, state)
+        return refusal
+
+    monkeypatch.setattr(MemoryProvider, "capture", refuse_late)
+    assert deliver(service, to_capture(operation)).result["outcome"] == state
+    operation.refresh_from_db()
+    assert operation.state == state
 
 
 def test_what_was_not_sent_may_be_sent_again_with_the_same_key(authorised, books, settings):

@@ -28,9 +28,11 @@ def body(attempt: Attempt, event: str, **changes: object) -> str:
     return json.dumps(statement | changes)
 
 
-def stored(attempt: Attempt, text: str, account: ProviderAccount | None = None) -> ProviderNotification:
+def stored(
+    attempt: Attempt, text: str, account: ProviderAccount | None = None, *, is_proven: bool = True
+) -> ProviderNotification:
     return ProviderNotification.objects.create(
-        account=account or attempt.provider_account, digest=str(hash(text)), body=text
+        account=account or attempt.provider_account, digest=str(hash(text)), body=text, is_proven=is_proven
     )
 
 
@@ -99,6 +101,16 @@ def test_what_names_no_operation_does_not_end_one_that_may_never_have_been_sent(
     assert operation.state == Operation.State.REQUESTED
 
 
+def test_a_refund_that_names_none_may_be_an_earlier_one_that_had_failed(attempt):
+    authorise(attempt, "approve")
+    failed, later = (operation_on(attempt, Operation.Kind.REFUND, minor=300) for _ in range(2))
+    Operation.objects.filter(pk=failed.pk).update(state=Operation.State.REFUSED)
+    Operation.objects.filter(pk=later.pk).update(state=Operation.State.PENDING)
+    [told] = events(notify(attempt, stored(attempt, body(attempt, "REFUNDED", minor=300))))
+    later.refresh_from_db()
+    assert (told.operation, later.state) == ("", Operation.State.PENDING)
+
+
 @pytest.mark.parametrize("outcome", ["", "not_sent"])
 def test_captured_from_anybody_does_not_keep_us_from_asking_for_the_capture(attempt, books, outcome):
     authorise(attempt, "approve")
@@ -162,6 +174,18 @@ def test_other_operations_end_by_notification_too(attempt, event, kind):
     assert (operation.state, told.operation) == (Operation.State.DONE, operation.reference)
 
 
+@pytest.mark.parametrize("state", ["requested", "pending", "unknown"])
+def test_a_refund_that_is_on_its_way_is_not_yet_made(attempt, state):
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, Operation.Kind.REFUND, minor=500)
+    Operation.objects.update(state=state)
+    row = stored(attempt, body(attempt, "REFUND_SENT", minor=500, reference=operation.reference))
+    [told] = events(notify(attempt, row))
+    operation.refresh_from_db()
+    assert (row.state, operation.state) == (State.APPLIED, state)
+    assert (told.kind, told.operation) == ("refund_sent", operation.reference)
+
+
 def test_a_late_refusal_of_an_authorised_attempt_is_recorded_and_told_to_nobody(attempt):
     authorise(attempt, "approve")
     row = stored(attempt, body(attempt, "REFUSED"))
@@ -184,7 +208,7 @@ def test_a_late_refusal_of_an_authorised_attempt_is_recorded_and_told_to_nobody(
 )
 @pytest.mark.parametrize("card", ["approve", "unknown", "refuse"])
 def test_another_merchant_amount_or_currency_is_conflicted_and_moves_nothing(attempt, card, lie, reason):
-    """Whoever knows the address could have sent it: what the provider itself says is what counts."""
+    """Anybody who knows the address could have sent it, so only the provider's own answer counts."""
     authorise(attempt, card)
     before = (attempt.state, attempt.payment.state)
     row = stored(attempt, body(attempt, "AUTHORISED", **lie))
@@ -198,10 +222,13 @@ def test_another_merchant_amount_or_currency_is_conflicted_and_moves_nothing(att
 
 
 @pytest.mark.parametrize("minor", [1251, 400])
-def test_a_capture_of_another_amount_than_ours_is_conflicted_and_moves_nothing(attempt, minor):
+@pytest.mark.parametrize(
+    ("event", "kind"), [("CAPTURED", "capture"), ("REFUND_SENT", "refund"), ("REFUNDED", "refund")]
+)
+def test_another_amount_than_we_asked_for_is_conflicted_and_moves_nothing(attempt, event, kind, minor):
     authorise(attempt, "approve")
-    operation = operation_on(attempt, Operation.Kind.CAPTURE, minor=500)
-    row = stored(attempt, body(attempt, "CAPTURED", minor=minor, reference=operation.reference))
+    operation = operation_on(attempt, kind, minor=500)
+    row = stored(attempt, body(attempt, event, minor=minor, reference=operation.reference))
     assert events(notify(attempt, row)) == []
     assert row.state == State.CONFLICTED
     assert "GBP" in row.reason
@@ -265,6 +292,14 @@ def test_what_cannot_be_read_is_kept_as_unreadable(attempt):
     assert row.state == State.UNREADABLE
 
 
+@pytest.mark.parametrize(("is_proven", "level"), [(True, "ERROR"), (False, "WARNING")])
+def test_only_what_is_proven_and_cannot_be_read_is_an_alarm(attempt, caplog, is_proven, level):
+    row = stored(attempt, "{" * 10_000, is_proven=is_proven)
+    notify(attempt, row)
+    assert [record.levelname for record in caplog.records] == [level]
+    assert len(row.body) == (10_000 if is_proven else 4096)
+
+
 @pytest.mark.parametrize("event", ["SETTLED", "CHARGED_BACK", "EXPIRED", "SOMETHING_NEW"])
 def test_what_concerns_the_payment_alone_is_a_fact_and_told(attempt, event):
     authorise(attempt, "approve")
@@ -273,6 +308,13 @@ def test_what_concerns_the_payment_alone_is_a_fact_and_told(attempt, event):
     assert [told.kind for told in events(notify(attempt, row))] == [kind]
     assert Fact.objects.get(kind=f"notified_{kind}").data["event"] == event
     assert attempt.state == Attempt.State.AUTHORISED
+
+
+def test_an_issuers_question_about_a_part_is_no_contradiction(attempt):
+    authorise(attempt, "approve")
+    row = stored(attempt, body(attempt, "INFORMATION_REQUESTED", minor=400))
+    notify(attempt, row)
+    assert (row.state, row.reason) == (State.APPLIED, "")
 
 
 def test_every_statement_of_one_notification_is_applied_in_order(attempt):

@@ -41,7 +41,7 @@ def lost(attempt: Attempt, kind: str, minor: int = 1250) -> Operation:
     operation = operation_on(attempt, kind, minor)
     operation.state = State.UNKNOWN
     operation.save()
-    ProviderCall.objects.create(attempt=attempt, key=operation.reference, verb=kind)
+    ProviderCall.objects.create(attempt=attempt, key=operation.reference, verb=kind, was_alone=True)
     return operation
 
 
@@ -269,3 +269,19 @@ def test_what_is_known_is_answered_without_asking(authorised, order, state, outc
 def test_an_operation_of_another_attempt_is_an_error(authorised):
     operation = Operation(payment=authorised.payment, attempt=authorised, kind=CAPTURE, reference="none")
     assert deliver(service, to_inquire_operation(operation)).reply.error.code == "operation_not_found"
+
+
+@pytest.mark.parametrize(("refunded", "state"), [(300, State.PENDING), (600, State.DONE)])
+def test_the_sum_of_one_that_failed_and_was_made_after_all_is_not_taken_for_another_one(
+    authorised, order, refunded, state
+):
+    made(authorised, CAPTURE)
+    failed = made(authorised, REFUND, 300, State.REFUSED)
+    Operation.objects.filter(pk=failed.pk).update(refusal_reason="refund_failed")
+    later = made(authorised, REFUND, 300, State.PENDING)
+    order.captured, order.refunded = gbp(1250), gbp(refunded)
+    if refunded == 600:
+        Operation.objects.filter(pk=failed.pk).update(state=State.DONE)  # its notification has come
+    inquire_operation(later)
+    later.refresh_from_db()
+    assert later.state == state

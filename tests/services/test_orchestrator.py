@@ -16,7 +16,7 @@ from checkout.services.checkout import service
 from checkout.states import PaymentState
 from tests.services.asking import authorise, inquire, let_settle, operation_on
 from tests.services.delivering import Delivered, command, deliver
-from tests.services.replying import answered, answered_with_an_error, deliver_reply, notified
+from tests.services.replying import answered, answered_with_an_error, commands_of, deliver_reply, notified
 
 pytestmark = pytest.mark.django_db
 Status = Saga.Status
@@ -73,10 +73,6 @@ def deliver_row(type: str) -> Delivered:
     return deliver(service, command(type, service.commands[type].decode(row.body.encode())))
 
 
-def types(delivered: Delivered) -> list[str]:
-    return [envelope.type for envelope in delivered.commands if not envelope.type.startswith("payment.")]
-
-
 def test_a_submission_whose_card_is_lost_ends_before_anybody_is_asked(attempt):
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
     delivered = deliver(service, command("checkout.submit_payment", body))
@@ -105,7 +101,7 @@ def test_an_automatic_capture_is_a_saga_of_its_own_with_an_operation(capturing):
 def test_an_accepted_capture_moves_payment_and_purchase_in_one_transaction(capturing):
     settle(Operation.State.PENDING)
     delivered = answered(child_of(capturing), outcome="pending")
-    assert sorted(types(delivered)) == ["ledger.post", "orders.confirm"]
+    assert sorted(commands_of(delivered)) == ["ledger.post", "orders.confirm"]
     assert state() == PaymentState.CAPTURE_PENDING
     announced = [envelope.type for envelope in delivered.commands if envelope.type.startswith("payment.")]
     assert announced == ["payment.authorised", "payment.capture_pending"]
@@ -132,7 +128,7 @@ def test_a_parked_child_parks_its_parent_and_both_go_on_when_one_is_resumed(capt
     answered_with_an_error(child)
     capturing.refresh_from_db()
     assert (child.status, capturing.status) == (Status.PARKED, Status.PARKED)
-    assert types(resume(capturing)) == ["payments.capture"]
+    assert commands_of(resume(capturing)) == ["payments.capture"]
     child.refresh_from_db()
     assert (child.status, capturing.status) == (Status.RUNNING, Status.RUNNING)
 
@@ -140,7 +136,7 @@ def test_a_parked_child_parks_its_parent_and_both_go_on_when_one_is_resumed(capt
 def test_a_parked_child_that_goes_on_takes_its_parent_along(capturing):
     child = child_of(capturing)
     answered_with_an_error(child)
-    assert types(resume(child)) == ["payments.capture"]
+    assert commands_of(resume(child)) == ["payments.capture"]
     settle(Operation.State.PENDING)
     answered(child, outcome="pending")
     capturing.refresh_from_db()
@@ -206,6 +202,20 @@ def test_a_second_reply_changes_nothing(purchase):
     assert purchase.step == "reserve_stock"
 
 
+def test_a_second_reply_to_what_the_first_has_parked_changes_nothing(purchase):
+    answered(purchase, decision="accept")
+    answered(purchase, reserved=True)
+    awaited = purchase.awaiting
+    answered(purchase, outcome="conflicted")
+    assert (purchase.step, purchase.status) == ("conflicted", Status.PARKED)
+    reply = Envelope(
+        type="reply", body=Reply.success({"outcome": "approved"}).encode(), correlation_id=awaited
+    )
+    assert deliver_reply(reply).outgoing == []
+    purchase.refresh_from_db()
+    assert (purchase.step, purchase.status) == ("conflicted", Status.PARKED)
+
+
 def test_a_deadline_of_an_earlier_step_changes_nothing(purchase):
     version = purchase.version
     answered(purchase, decision="accept")
@@ -219,10 +229,10 @@ def test_a_shopper_who_came_back_just_before_the_deadline_passed_is_let_through(
     answered(purchase, outcome="challenge_required")
     Attempt.objects.update(state=Attempt.State.CHALLENGE_RETURNED)
     Payment.objects.update(state=PaymentState.PROCESSING)
-    assert types(pass_deadline(purchase)) == ["payments.inquire"]
+    assert commands_of(pass_deadline(purchase)) == ["payments.inquire"]
     body = CompleteChallenge(payment=purchase.payment.reference, attempt=purchase.key)
     delivered = deliver(service, command("checkout.complete_challenge", body))
-    assert types(delivered) == ["payments.complete_challenge"]
+    assert commands_of(delivered) == ["payments.complete_challenge"]
     assert Attempt.objects.get().state == Attempt.State.CHALLENGE_RETURNED, "it is still to be completed"
 
 
@@ -262,7 +272,7 @@ def test_an_unknown_step_is_parked_with_a_reason_and_goes_on_when_it_is_known(ca
     assert resume(child).outgoing == []
     Saga.objects.filter(pk=child.pk).update(step="capture")
     OutboxMessage.objects.filter(type="checkout.resume_saga").delete()
-    assert types(resume(child)) == ["payments.capture"]
+    assert commands_of(resume(child)) == ["payments.capture"]
 
 
 @pytest.mark.parametrize("damage", ["kind", "data"])
@@ -294,8 +304,8 @@ def test_an_operation_is_started_once(attempt):
     Attempt.objects.update(state=Attempt.State.AUTHORISED)
     operation = operation_on(attempt, "capture")
     body = StartOperation(payment=attempt.payment.reference, operation=operation.reference)
-    assert types(deliver(service, command("checkout.start_operation", body))) == ["payments.capture"]
-    assert types(deliver(service, command("checkout.start_operation", body))) == []
+    assert commands_of(deliver(service, command("checkout.start_operation", body))) == ["payments.capture"]
+    assert commands_of(deliver(service, command("checkout.start_operation", body))) == []
 
 
 def test_an_operation_of_another_payment_is_not_started(attempt):
@@ -315,7 +325,7 @@ def test_only_a_parked_saga_can_be_resumed_and_that_once(capturing):
     resume_saga(capturing.pk, by="bob")
     rows = OutboxMessage.objects.filter(type="checkout.resume_saga").order_by("pk")
     sent = [
-        types(
+        commands_of(
             deliver(
                 service,
                 command("checkout.resume_saga", msgspec.json.decode(row.body, type=ResumeSaga)),

@@ -51,7 +51,7 @@ def test_many_commands_to_capture_one_operation_capture_once(attempt, books):
 def test_a_notification_and_an_inquiry_at_the_same_time_agree(attempt, books):
     authorise(attempt, "unknown")
     row = ProviderNotification.objects.create(
-        account=attempt.provider_account, digest="1", body=books.notifications()[0].decode()
+        is_proven=True, account=attempt.provider_account, digest="1", body=books.notifications()[0].decode()
     )
     notified = command("payments.apply_notification", ApplyNotification(notification=row.pk))
     at_once(

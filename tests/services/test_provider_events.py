@@ -1,18 +1,19 @@
-"""What the checkout service makes of a provider's news: told to the sagas, believed when it is confirmed."""
+"""The checkout service's handling of a provider's news: told to the sagas, believed when confirmed."""
 
 from dataclasses import asdict
+from typing import Any
 
 import msgspec
 import pytest
 
-from checkout.commands import CheckClaim, StartOperation
+from checkout.commands import ApplyProviderEvent, CheckClaim, StartOperation, SubmitPayment
 from checkout.models import Attempt, LedgerEntry, Operation, Payment, Saga
 from checkout.providers.base import Browser
 from checkout.services.checkout import service
 from checkout.states import PaymentState
-from tests.services.asking import operation_on
-from tests.services.delivering import Delivered, command, deliver
-from tests.services.replying import answered, notified
+from tests.services.asking import operation_on, settle
+from tests.services.delivering import command, deliver
+from tests.services.replying import answered, commands_of, notified, state_of
 
 pytestmark = pytest.mark.django_db
 CAPTURE, VOID, REFUND = Operation.Kind.CAPTURE, Operation.Kind.VOID, Operation.Kind.REFUND
@@ -56,19 +57,6 @@ def accepted(attempt: Attempt, kind: str, minor: int = 1250) -> tuple[Operation,
         answered(saga)
     assert saga.step == "await_provider"
     return operation, saga
-
-
-def settle(operation: Operation, state: str) -> None:
-    operation.state = state
-    operation.save()
-
-
-def state_of(attempt: Attempt) -> str:
-    return Payment.objects.get(pk=attempt.payment_id).state
-
-
-def commands_of(delivered: Delivered) -> list[str]:
-    return [envelope.type for envelope in delivered.commands if not envelope.type.startswith("payment.")]
 
 
 @pytest.mark.parametrize(
@@ -195,16 +183,59 @@ def test_what_the_provider_confirms_moves_the_payment(authorised, claim, after):
     assert state_of(authorised) == after
 
 
-def test_a_charge_back_and_its_reversal_move_the_payment_when_confirmed(authorised):
-    operation, _ = accepted(authorised, CAPTURE)
+def adopted(attempt: Attempt, kind: str, minor: int) -> Saga:
+    """The saga of what the payments service has taken into our books."""
+    operation = operation_on(attempt, kind, minor)
     settle(operation, State.DONE)
-    notified(authorised, "captured")
-    notified(authorised, "charged_back")
-    answered(Saga.objects.get(kind="verification"), outcome="confirmed")
+    return started(operation)
+
+
+def test_a_charge_back_and_its_reversal_move_the_payment_by_its_sums(authorised):
+    for kind, minor in ((CAPTURE, 1250), (REFUND, 300)):
+        operation, _ = accepted(authorised, kind, minor)
+        settle(operation, State.DONE)
+        notified(authorised, "captured")
+    saga = adopted(authorised, Operation.Kind.CHARGE_BACK, 950)
     assert state_of(authorised) == PaymentState.CHARGED_BACK
-    notified(authorised, "charge_back_reversed")
-    answered(Saga.objects.filter(kind="verification").latest("pk"), outcome="confirmed")
-    assert state_of(authorised) == PaymentState.CAPTURED
+    answered(saga)
+    assert saga.status == Saga.Status.COMPLETED
+    answered(adopted(authorised, Operation.Kind.CHARGE_BACK_REVERSAL, 900))
+    assert state_of(authorised) == PaymentState.CHARGED_BACK, "a part is still gone"
+    answered(adopted(authorised, Operation.Kind.CHARGE_BACK_REVERSAL, 50))
+    assert state_of(authorised) == PaymentState.PARTIALLY_REFUNDED
+
+
+def told_of(attempt: Attempt, **statement: Any) -> list[CheckClaim]:
+    """Return the questions to the provider after a notification that tells of a charge-back."""
+    event = ApplyProviderEvent(
+        payment=attempt.payment.reference, attempt=attempt.order_code, kind="charged_back", **statement
+    )
+    delivered = deliver(service, command("checkout.apply_provider_event", event))
+    return [msgspec.json.decode(each.body, type=CheckClaim) for each in delivered.commands]
+
+
+def test_the_claim_carries_what_was_notified_of_a_charge_back(authorised):
+    [asked] = told_of(authorised, minor=300, currency="GBP", event_id="e-1", is_proven=False)
+    assert (asked.minor, asked.currency, asked.event_id, asked.is_proven) == (300, "GBP", "e-1", False)
+
+
+def test_each_charge_back_that_is_proven_is_a_question_of_its_own(authorised):
+    for event_id in ("e-1", "e-2"):
+        assert len(told_of(authorised, minor=300, currency="GBP", event_id=event_id)) == 1
+        assert told_of(authorised, minor=300, currency="GBP", event_id=event_id) == []
+
+
+def test_charge_backs_without_names_are_told_apart_by_their_amounts(authorised):
+    [first] = told_of(authorised, minor=300, currency="GBP")
+    [second] = told_of(authorised, minor=301, currency="GBP")
+    assert first.event_id != second.event_id
+    assert told_of(authorised, minor=300, currency="GBP") == []
+
+
+def test_charge_backs_that_anybody_may_have_sent_are_one_question_together(authorised):
+    assert len(told_of(authorised, minor=300, currency="GBP", event_id="e-1", is_proven=False)) == 1
+    assert told_of(authorised, minor=400, currency="GBP", event_id="e-2", is_proven=False) == []
+    assert len(told_of(authorised, minor=400, currency="GBP", event_id="e-3")) == 1
 
 
 @pytest.mark.parametrize(("kind", "event"), [(REFUND, "refunded"), (CAPTURE, "captured")])
@@ -257,3 +288,75 @@ def test_money_for_an_attempt_that_had_ended_is_for_staff_when_the_provider_conf
     assert state_of(attempt) == PaymentState.AUTHORISED
     answered(Saga.objects.get(kind="verification"), outcome="confirmed")
     assert state_of(attempt) == PaymentState.CONFLICTED
+
+
+def hinted(attempt: Attempt, kind: str, operation: str = "") -> list[str]:
+    """Tell of a notification that nothing proves; returns what is asked because of it."""
+    return commands_of(notified(attempt, kind, operation, is_proven=False))
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [(CAPTURE, "captured"), (VOID, "cancelled"), (REFUND, "refunded"), (REFUND, "refund_failed")],
+)
+def test_a_hint_about_an_open_operation_makes_its_saga_ask_once(authorised, kind, event):
+    operation, saga = accepted(authorised, kind)
+    before = state_of(authorised), LedgerEntry.objects.count()
+    asked = [hinted(authorised, event, operation.reference) for _ in range(25)]
+    assert asked == [["payments.inquire_operation"], *[[]] * 24]
+    saga.refresh_from_db()
+    assert saga.step == "inquire"
+    assert (state_of(authorised), LedgerEntry.objects.count()) == before
+
+
+def test_a_hint_ends_no_saga_whose_operation_has_ended(authorised):
+    operation, saga = accepted(authorised, VOID)
+    settle(operation, State.DONE)
+    assert hinted(authorised, "cancelled", operation.reference) == []
+    saga.refresh_from_db()
+    assert saga.step == "await_provider"
+
+
+def test_a_hint_that_a_finished_refund_failed_is_looked_into_and_leaves_the_refund_alone(authorised):
+    operation, saga = accepted(authorised, REFUND)
+    settle(operation, State.DONE)
+    notified(authorised, "refunded")
+    answered(saga)
+    assert hinted(authorised, "refund_failed", operation.reference) == ["payments.check_claim"]
+    assert hinted(authorised, "refund_failed", operation.reference) == []
+    saga.refresh_from_db()
+    assert (saga.step, saga.data["is_doubted"]) == ("finished", False)
+
+
+def test_hints_about_one_attempt_are_verified_one_at_a_time_whatever_they_claim(authorised):
+    asked = [hinted(authorised, claim) for claim in CLAIMS for _ in range(5)]
+    assert asked == [["payments.check_claim"], *[[]] * (5 * len(CLAIMS) - 1)]
+    assert commands_of(notified(authorised, "charged_back")) == ["payments.check_claim"], "it is proven"
+    for saga in Saga.objects.filter(kind="verification"):
+        answered(saga, outcome="denied")
+    before = Saga.objects.count()
+    assert hinted(authorised, "expired") == [], "the next question waits for its turn"
+    assert Saga.objects.count() == before + 1
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("status", [Saga.Status.RUNNING, Saga.Status.PARKED])
+def test_what_a_hint_has_asked_holds_back_nothing_that_is_proven(authorised, claim, status):
+    assert hinted(authorised, claim) == ["payments.check_claim"]
+    Saga.objects.filter(kind="verification").update(status=status)
+    assert commands_of(notified(authorised, claim)) == ["payments.check_claim"]
+    assert commands_of(notified(authorised, claim)) == [], "once at a time"
+    assert hinted(authorised, claim) == []
+
+
+def test_hints_make_a_purchase_whose_outcome_is_unknown_ask_once(attempt):
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    deliver(service, command("checkout.submit_payment", body, sealed="card"))
+    saga = Saga.objects.get(kind="purchase")
+    answered(saga, decision="accept")
+    answered(saga, reserved=True)
+    assert hinted(attempt, "authorised") == [], "the provider's own reply is on its way"
+    answered(saga, outcome="unknown")
+    assert hinted(attempt, "settled") == [], "it does not say how the attempt ended"
+    asked = [hinted(attempt, event) for event in ("captured", "authorised", "refused") for _ in range(8)]
+    assert asked == [["payments.inquire"], *[[]] * 23]

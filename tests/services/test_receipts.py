@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 class AbsentMailServer(EmailBackend):
-    """Nobody answers."""
+    """A mail server that does not answer."""
 
     def send_messages(self, messages: object) -> int:
         raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")

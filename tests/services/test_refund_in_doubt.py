@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.commands import ApplyNotification
+from checkout.commands import ApplyNotification, CheckClaim
 from checkout.models import (
     Attempt,
     Fact,
@@ -56,7 +56,7 @@ def refund(attempt: Attempt, minor: int, state: str = State.DONE) -> Operation:
 
 
 def is_said_to_have_failed(operation: Operation, minor: int | None = None) -> Delivered:
-    """Whoever knows its name tells us so."""
+    """Deliver a proven notification that this refund has failed."""
     number = ProviderNotification.objects.count() + 1
     statement = {
         "merchant_code": "TWINMERCHANT",
@@ -68,10 +68,23 @@ def is_said_to_have_failed(operation: Operation, minor: int | None = None) -> De
         "number": number,
     }
     row = ProviderNotification.objects.create(
-        account=operation.attempt.provider_account, digest=str(number), body=json.dumps(statement)
+        is_proven=True,
+        account=operation.attempt.provider_account,
+        digest=str(number),
+        body=json.dumps(statement),
     )
     body = ApplyNotification(notification=row.pk)
     return deliver(payments.service, command("payments.apply_notification", body))
+
+
+def test_a_failure_that_names_none_is_that_of_the_refund_in_doubt(captured, monkeypatch):
+    is_said_to_have_failed(refund(captured, 529))
+    refund(captured, 300)
+    without_sums(monkeypatch, EventKind.REFUND_FAILED)
+    body = CheckClaim(
+        payment=captured.payment.reference, attempt=captured.order_code, claim="refund_failed", operation=""
+    )
+    assert deliver(payments.service, command("payments.check_claim", body)).result["outcome"] == "denied"
 
 
 def gbp(minor: int) -> Money:
@@ -170,16 +183,28 @@ def test_sums_that_lack_less_than_it_are_those_of_a_failure_that_nobody_has_told
 
 @pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN])
 @pytest.mark.parametrize("sibling", [State.DONE, State.PENDING, State.REFUSED])
-def test_sums_that_still_lack_it_when_it_would_be_booked_confirm_that_it_failed(
-    captured, order, state, sibling
+def test_sums_that_lack_it_confirm_that_it_failed_only_with_a_failure_that_can_be_no_other_s(
+    captured, order, monkeypatch, state, sibling
 ):
+    """Otherwise it may be booked yet, days later."""
     mine = refund(captured, 529, state)
     refund(captured, 300, sibling)
     is_said_to_have_failed(mine)
     order.refunded = gbp(300 if sibling == State.DONE else 0)
-    assert inquire_operation(mine) == state
-    Fact.objects.filter(kind="notified_refund_failed").update(recorded_at=timezone.now() - timedelta(days=1))
-    assert inquire_operation(mine) == "refused"
+    for kind in (EventKind.REFUND_SENT, EventKind.REFUNDED, EventKind.CAPTURED):
+        with_last_event(monkeypatch, kind)
+        assert inquire_operation(mine) == state
+    with_last_event(monkeypatch, EventKind.REFUND_FAILED)
+    assert inquire_operation(mine) == (state if sibling == State.PENDING else "refused")
+
+
+def test_a_refund_that_was_made_has_not_come_back_while_one_is_on_its_way(captured, order, monkeypatch):
+    """It was told to be made before the sums had it."""
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+    with_last_event(monkeypatch, EventKind.REFUND_SENT)
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
 
 
 def test_a_refund_that_is_said_to_have_failed_has_arrived_and_is_not_sent_again(captured, order, monkeypatch):

@@ -8,7 +8,7 @@ from checkout.services import checkout
 from checkout.states import PaymentState
 from tests.services.asking import authorise, operation_on, settle
 from tests.services.delivering import command, deliver
-from tests.services.replying import answered, notified
+from tests.services.replying import answered, notified, state_of
 
 pytestmark = pytest.mark.django_db
 CAPTURE, REFUND = Operation.Kind.CAPTURE, Operation.Kind.REFUND
@@ -28,10 +28,6 @@ def finished(attempt: Attempt, minor: int = 529) -> tuple[Operation, Saga]:
     answered(saga)
     assert saga.status == Saga.Status.COMPLETED
     return operation, saga
-
-
-def state_of(attempt: Attempt) -> str:
-    return Payment.objects.get(pk=attempt.payment_id).state
 
 
 @pytest.fixture
@@ -73,6 +69,22 @@ def test_what_is_confirmed_is_booked_back(refunded):
     answered(saga)
     assert saga.status == Saga.Status.COMPENSATED
     assert state_of(refunded) == PaymentState.CAPTURED
+
+
+def test_what_is_made_after_all_while_its_return_is_posted_is_booked_once_more(refunded):
+    operation, saga = finished(refunded)
+    notified(refunded, "refund_failed", operation.reference)
+    settle(operation, State.REFUSED)
+    answered(saga, outcome="refused")
+    settle(operation, State.DONE)
+    notified(refunded, "refunded", operation.reference)
+    assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
+    [posted] = [sent for sent in answered(saga).commands if sent.type == "ledger.post"]
+    assert b'"refunded"' in posted.body
+    assert f"{operation.reference}/1".encode() in posted.body
+    answered(saga)
+    assert saga.status == Saga.Status.COMPLETED
+    assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
 
 
 def test_a_second_notification_does_not_begin_the_questions_anew(refunded):

@@ -227,3 +227,22 @@ def test_of_what_is_not_authorised_nothing_is_available(attempt):
     now = available(attempt.payment.reference)
     assert (now.authorised, now.capturable, now.refundable) == (gbp(0), gbp(0), gbp(0))
     assert not now.can_be_voided
+
+
+def test_of_a_payment_that_is_charged_back_in_part_the_rest_may_be_refunded(attempt, reference):
+    become(attempt, PaymentState.CHARGED_BACK)
+    made(attempt, "capture", 1250)
+    made(attempt, "charge_back", 300)
+    now = available(reference)
+    assert (now.captured, now.charged_back, now.refundable) == (gbp(1250), gbp(300), gbp(950))
+    with pytest.raises(AmountNotAvailable):
+        request_refund(reference, amount=gbp(951), by="ada")
+    assert request_refund(reference, by="ada").amount == gbp(950)
+
+
+def test_nothing_may_be_refunded_while_nobody_has_said_how_much_is_charged_back(attempt, reference):
+    become(attempt, PaymentState.CHARGED_BACK)
+    made(attempt, "capture", 1250)
+    assert available(reference).refundable == gbp(0)
+    with pytest.raises(IllegalTransition):
+        request_refund(reference, by="ada")

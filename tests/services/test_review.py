@@ -1,4 +1,4 @@
-"""Whether a provider and we agree by now about an attempt that was in contradiction."""
+"""Ask if a provider and we agree by now about an attempt that was in contradiction."""
 
 from typing import Any
 
@@ -9,7 +9,9 @@ from checkout.errors import IllegalTransition, OperationRejected
 from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.money import Money
 from checkout.operations import review_payment
-from checkout.providers.memory_books import Books, OrderState
+from checkout.providers import memory
+from checkout.providers.base import ProviderResult
+from checkout.providers.memory_books import Books, Manners, Order, OrderState
 from checkout.services import checkout
 from checkout.services.payments import service
 from checkout.states import PaymentState
@@ -108,14 +110,94 @@ def test_a_capture_behind_our_back_becomes_an_operation_whose_books_are_kept(aut
     assert Operation.objects.get().reference in row.body
 
 
-def test_of_more_than_we_asked_for_only_the_rest_is_taken_into_the_books(authorised, books):
-    operation = operation_on(authorised, "capture", 500)
+def captured_by_us(attempt: Attempt, books: Books, minor: int) -> Order:
+    """Their books agree with ours on it."""
+    operation_on(attempt, "capture", minor)
     Operation.objects.update(state=State.DONE)
-    order = books.orders[authorised.order_code]
-    order.captured, order.refunded = gbp(1250), gbp(100)
+    order = books.orders[attempt.order_code]
+    order.captured = gbp(minor)
+    return order
+
+
+def test_of_more_than_we_asked_for_only_the_rest_is_taken_into_the_books(authorised, books):
+    captured_by_us(authorised, books, 500).captured = gbp(1250)
     assert reviewed(authorised) == "held"
-    assert adopted() == [("capture", 750, State.DONE), ("refund", 100, State.DONE)]
-    assert operation.amount_minor == 500
+    assert adopted() == [("capture", 750, State.DONE)]
+
+
+@pytest.mark.parametrize(("sum", "kind"), [("refunded", "refund"), ("charged_back", "charge_back")])
+def test_money_that_went_back_behind_our_back_becomes_an_operation(authorised, books, sum, kind):
+    setattr(captured_by_us(authorised, books, 500), sum, gbp(100))
+    assert reviewed(authorised) == "held"
+    assert reviewed(authorised) == "held"
+    assert adopted() == [(kind, 100, State.DONE)]
+
+
+def test_a_charge_back_that_was_returned_becomes_its_reversal(authorised, books):
+    operation_on(authorised, "charge_back", 300)
+    captured_by_us(authorised, books, 500).charged_back = gbp(100)
+    assert reviewed(authorised) == "held"
+    assert adopted() == [("charge_back_reversal", 200, State.DONE)]
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"captured": 1250, "refunded": 100},
+        {"refunded": 100, "charged_back": 100},
+        {"refunded": 501},
+        {"charged_back": 501},
+    ],
+)
+def test_of_sums_that_cannot_all_be_right_none_is_believed(authorised, books, theirs):
+    order = captured_by_us(authorised, books, 500)
+    for name, minor in theirs.items():
+        setattr(order, name, gbp(minor))
+    assert reviewed(authorised) == "stands"
+    assert "at the provider come to" in why()
+    assert adopted() == []
+
+
+def test_a_provider_that_tells_no_sums_settles_nothing_that_was_taken(authorised, books):
+    captured_by_us(authorised, books, 500).manners = Manners(tells_position=False)
+    assert reviewed(authorised) == "stands"
+    assert why() == "The provider does not tell how much was captured and refunded."
+
+
+def test_an_authorisation_without_sums_is_held_while_nothing_was_taken(aside, books):
+    books.orders[aside.order_code].manners = Manners(tells_position=False)
+    assert reviewed(aside) == "held"
+    assert aside.state == Attempt.State.AUTHORISED
+    captured_by_us(aside, books, 500).captured = gbp(0)
+    assert reviewed(aside) == "stands"
+    assert "does not tell" in why()
+
+
+def test_a_release_is_not_believed_while_a_capture_of_a_part_is_open(authorised, books):
+    operation_on(authorised, "capture", 500)
+    Operation.objects.update(state=State.UNKNOWN)
+    books.orders[authorised.order_code].state = OrderState.CANCELLED
+    assert reviewed(authorised) == "stands"
+    assert "a capture of a part" in why()
+    assert adopted() == []
+
+
+def test_an_answer_from_before_a_booking_is_not_compared_with_it(authorised, books, monkeypatch):
+    order = captured_by_us(authorised, books, 500)
+    operation_on(authorised, "refund", 100)
+    Operation.objects.filter(kind="refund").update(state=State.PENDING)
+    order.refunded = gbp(100)
+    inquire = memory.MemoryProvider.inquire
+
+    def interrupted(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+        result = inquire(provider, order_code)
+        Operation.objects.filter(kind="refund").update(state=State.REFUSED)
+        return result
+
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", interrupted)
+    assert reviewed(authorised) == "unknown"
+    assert "Ask again" in why()
+    assert adopted() == []
 
 
 def test_a_release_behind_our_back_becomes_a_void(authorised, books):

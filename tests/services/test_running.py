@@ -27,6 +27,22 @@ def test_services_of_their_own_need_a_broker_that_processes_share():
         call_command("run_service", "risk")
 
 
+def test_a_payments_service_that_could_open_no_card_does_not_start(settings):
+    settings.CHECKOUT_TRY_OUT = False
+    settings.CHECKOUT_CARD_KEYS = []
+    with pytest.raises(CommandError, match="CHECKOUT_CARD_KEYS is not set; `openssl rand -base64 32`"):
+        call_command("run_service", "risk", "payments")
+
+
+@pytest.mark.parametrize(("command", "names"), [("run_service", ["risk"]), ("run_relay", [])])
+def test_a_program_whose_broker_user_is_another_does_not_start(settings, command, names):
+    settings.CHECKOUT_SINGLE_BROKER_USER = False
+    settings.BROKER_URL = "amqp://checkout.ledger:secret@localhost/"
+    with pytest.raises(CommandError, match="nobody would listen to") as refused:
+        call_command(command, *names)
+    assert "secret" not in str(refused.value)
+
+
 @pytest.mark.rabbitmq
 @pytest.mark.postgresql
 def test_told_to_stop_it_finishes_its_work_and_ends_well(
@@ -34,6 +50,7 @@ def test_told_to_stop_it_finishes_its_work_and_ends_well(
 ):
     environment = {**os.environ, "BROKER_URL": rabbitmq_url, "DATABASE_URL": postgresql_url}
     environment["DJANGO_SETTINGS_MODULE"] = "payments_gateway.settings"
+    environment["CHECKOUT_SINGLE_BROKER_USER"] = "true"  # two services share a process
     program = Program(
         "services",
         [sys.executable, "manage.py", "run_service", "risk", "orders"],

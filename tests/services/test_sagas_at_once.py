@@ -57,7 +57,7 @@ def done(envelope: Envelope) -> dict[str, str]:
 
 
 def by_id(delivered: Delivered) -> dict[str, str]:
-    """What is published, by message id: a redelivery may publish again what its first delivery left."""
+    """Return the types of the published commands by message id, as a redelivery may publish some again."""
     return {envelope.message_id: envelope.type for envelope in delivered.commands}
 
 

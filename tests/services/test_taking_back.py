@@ -5,7 +5,7 @@ import pytest
 from checkout.models import Fact, Operation, Saga
 from checkout.operations import available, request_void
 from checkout.states import PaymentState
-from tests.services.replying import answered
+from tests.services.replying import answered, commands_of
 from tests.services.test_orchestrator import (
     Status,
     capturing,
@@ -16,7 +16,6 @@ from tests.services.test_orchestrator import (
     resume,
     settle,
     state,
-    types,
 )
 
 __all__ = ["capturing", "purchase"]
@@ -26,15 +25,15 @@ pytestmark = pytest.mark.django_db
 
 def test_a_refused_capture_voids_releases_and_ends_compensated(capturing):
     settle(Operation.State.REFUSED)
-    assert types(answered(child_of(capturing), outcome="refused")) == ["payments.void"]
+    assert commands_of(answered(child_of(capturing), outcome="refused")) == ["payments.void"]
     void = child_of(capturing)
     assert (void.kind, state()) == ("void", PaymentState.PROCESSING)
     Operation.objects.filter(kind="void").update(state=Operation.State.PENDING)
-    assert types(answered(void, outcome="pending")) == []
+    assert commands_of(answered(void, outcome="pending")) == []
     assert state() == PaymentState.VOID_PENDING
     Operation.objects.filter(kind="void").update(state=Operation.State.DONE)
     pass_deadline(void)
-    assert types(answered(void, outcome="approved")) == ["orders.release"]
+    assert commands_of(answered(void, outcome="approved")) == ["orders.release"]
     assert state() == PaymentState.VOIDED
     answered(capturing)
     assert capturing.status == Status.COMPENSATED
@@ -65,7 +64,7 @@ def test_a_purchase_whose_void_was_refused_sends_another_one_when_resumed(captur
     answered(child_of(capturing), outcome="refused")
     capturing.refresh_from_db()
     assert (capturing.step, capturing.status) == ("void", Status.PARKED)
-    assert types(resume(capturing)) == ["payments.void"]
+    assert commands_of(resume(capturing)) == ["payments.void"]
     assert capturing.status == Status.RUNNING
     assert Operation.objects.filter(kind="void").count() == 2
 
@@ -81,7 +80,7 @@ def test_a_void_by_staff_frees_a_purchase_whose_own_void_was_refused(capturing):
     deliver_row("checkout.start_operation")
     void = Saga.objects.get(key=asked.reference)
     Operation.objects.filter(reference=asked.reference).update(state=Operation.State.DONE)
-    assert types(answered(void, outcome="approved")) == ["orders.release"]
+    assert commands_of(answered(void, outcome="approved")) == ["orders.release"]
     assert state() == PaymentState.VOIDED
     capturing.refresh_from_db()
     assert (capturing.status, capturing.step) == (Status.RUNNING, "release_stock")

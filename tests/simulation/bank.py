@@ -1,47 +1,53 @@
-"""Behind the provider: what it is asked, what it decides later, and the notifications it sends."""
+"""The bank behind the provider: what it is asked to do, decides and books later, and what issuers do."""
 
 import json
 from typing import TYPE_CHECKING
 
-from checkout import operations
 from checkout.money import Money
-from checkout.providers.base import Authorisation, Modification
+from checkout.providers.base import Authorisation, EventKind
 from checkout.providers.memory import MemoryProvider
-from checkout.providers.memory_books import Books, Order, OrderState, books_of, forget_books
-from tests.simulation.web import Unanswered
+from checkout.providers.memory_books import Books, Movement, Order, OrderState, books_of, forget_books
+from checkout.providers.memory_order import Manners
+from tests.simulation.habits import Habits, drawn
+from tests.simulation.post import ACCOUNT, MERCHANT_CODE, Post
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-ACCOUNT = "twin"
-MERCHANT_CODE = "TWIN"
-LIES = (
-    "AUTHORISED",
-    "REFUSED",
-    "CANCELLED",
-    "CAPTURED",
-    "REFUNDED",
-    "REFUND_FAILED",
-    "EXPIRED",
-    "CHARGED_BACK",
-)
+__all__ = ["ACCOUNT", "MERCHANT_CODE", "Bank"]
+
+HOUR = 3600.0
+DAY = 24 * HOUR
 
 
 class Bank:
-    """Watches the books of the twin, and posts its notifications until they are acknowledged."""
+    """Watches the books of the twin, moves them on, and has its notifications posted."""
 
     def __init__(self, world: "World") -> None:
         forget_books()
         self._world = world
         self._chance = world.chance
+        self._post = Post(world)
         self._posted = 0
         self._authorisations: set[str] = set()
-        self._letters = 0
+        self._habits: dict[str, Habits] = {}
+        self._kindness = world.chance.one_of((1.0, 0.5, 0.0))
+        self._disputes = world.chance.one_of((0.0, 0.4), (2, 1))
+        self.books.manners_for = self._manners_for
+        # Captures and refunds that we called done before they were booked.
+        self.premature: list[str] = []
+        self._certain: set[str] = set()
+        # Called failed, and made after all: another one may have been asked for instead.
+        self._made_after_all: list[Movement] = []
 
     @property
     def books(self) -> Books:
         """Return what the provider believes."""
         return books_of(ACCOUNT)
+
+    def _manners_for(self, order_code: str) -> Manners:
+        habits = self._habits[order_code] = drawn(self._chance, self._kindness)
+        return habits.manners
 
     def asked_to_authorise(self, request: Authorisation) -> None:
         """Note that an authorisation has arrived; a second one of the same order is a repeat in the blind."""
@@ -62,80 +68,135 @@ class Bank:
         self._world.later(self._chance.around(120), decide)
 
     def after_request(self, twin: MemoryProvider) -> None:
-        """Check that no more money moved than may, and post what there is to notify."""
-        for order in self.books.orders.values():
-            if order.captured > order.amount or order.refunded > order.captured:
-                self._world.violations.append(
-                    f"I2: {order.order_code}: {order.amount} authorised, {order.captured} captured, "
-                    f"{order.refunded} refunded"
-                )
-        self._post_notifications()
-
-    def refunded(self, request: Modification) -> None:
-        """Note that money was given back; the issuer may return it after hours, or it is lied about."""
-        if self._chance.refund_is_denied():
-            order = self.books.orders[request.order_code]
-            lie = self._letter(order, "REFUND_FAILED", request.amount, reference=request.reference)
-            self._world.later(self._chance.around(5), lambda: self._post(lie))
-        if self._chance.happens("refund_returned"):
-            self._world.later(self._chance.between(600, 2 * 86_400), lambda: self._return_refund(request))
-
-    def _return_refund(self, request: Modification) -> None:
-        order = self.books.orders[request.order_code]
-        order.refunded -= request.amount
-        self._post(self._letter(order, "REFUND_FAILED", request.amount, reference=request.reference))
-
-    def _letter(self, order: Order, event: str, amount: Money, **others: object) -> bytes:
-        self._letters += 1
-        text = {
-            "merchant_code": MERCHANT_CODE,
-            "order_code": order.order_code,
-            "event": event,
-            "minor": amount.minor,
-            "currency": amount.currency,
-            "reference": "",
-            "number": f"letter {self._letters}",
-        }
-        return json.dumps(text | others).encode()
-
-    def _forged(self, order: Order) -> bytes:
-        """Return what somebody could send who knows the address and has seen the order's number."""
-        lie: dict[str, object] = self._chance.one_of(
-            (
-                {"minor": order.amount.minor + 1},
-                {"currency": "USD"},
-                {"merchant_code": "ANOTHER"},
-                {"order_code": f"{order.order_code}0"},
-                {},
-            ),
-            (4, 2, 2, 1, 6),
-        )
-        return self._letter(order, self._chance.one_of(LIES), order.amount, **lie)
-
-    def _post(self, body: bytes) -> None:
-        for _ in range(2 if self._chance.happens("notification_copied") else 1):
-            self._world.spawn(self._deliver(body))
-
-    def _post_notifications(self) -> None:
-        notifications = self.books.notifications()
-        for body in notifications[self._posted :]:
-            self._post(body)
-        self._posted = len(notifications)
+        """Post what there is to notify; now and then somebody else writes as well."""
+        self._send_letters()
         for order in self.books.orders.values():
             if self._chance.happens("notification_forged"):
-                self._post(self._forged(order))
+                self._post.forge(order)
 
-    async def _deliver(self, body: bytes) -> None:
-        late = self._chance.happens("notification_late")
-        pause_seconds = self._chance.between(30, 7200) if late else self._chance.around(0.5)
-        while True:
-            await self._world.sleep(pause_seconds)
-            self._world.trace.note("provider", "notifies", body.decode())
-            try:
-                await self._world.request(
-                    lambda: operations.record_notification(ACCOUNT, body), point="web.notification_stored"
-                )
-            except Unanswered:
-                pause_seconds = self._chance.between(5, 60)
-            else:
-                return
+    def took(self, order: Order, movement: Movement, seconds_left: float) -> None:
+        """Check that this may be moved, and plan its booking.
+
+        What was taken shows in the order's sums within ``seconds_left``, the remainder of the settling time.
+        Else the order's last event says that a refund was sent.
+        """
+        self._check(order, movement)
+        is_capture = movement.kind == EventKind.CAPTURED
+        if not is_capture and self._chance.refund_is_denied():
+            self._say_later(order, movement, "REFUND_FAILED", self._chance.around(5))
+        if movement not in order.under_way:
+            self._booked(order, movement)
+            return
+        if self._chance.happens("booking_forged"):
+            self._post.forge(order)
+        pause_seconds = self._chance.between(0, seconds_left)
+        if not is_capture and self._habits[order.order_code].refunds_slowly:
+            pause_seconds = self._chance.between(600, 3 * DAY)
+        self._world.later(pause_seconds, lambda: self._book(order, movement))
+
+    def called_done(self, reference: str, kind: str) -> None:
+        """Note that the gateway calls an operation done: the bank has booked it, or staff looked it up."""
+        if kind in ("capture", "refund") and reference not in self._certain:
+            self.premature.append(f"I5: {kind} {reference} was called done, and the bank had not booked it")
+
+    def looked_up(self, reference: str) -> None:
+        """Note that staff say that this has arrived: it may be called done."""
+        self._certain.add(reference)
+
+    def _check(self, order: Order, movement: Movement) -> None:
+        again = [each for each in order.taken if each.reference == movement.reference]
+        violations = self._world.violations
+        if len(again) > 1:
+            violations.append(f"I2: {movement.kind} {movement.reference} was carried out {len(again)} times")
+        captured, refunded = order.asked_for(EventKind.CAPTURED), order.asked_for(EventKind.REFUNDED)
+        if captured > order.amount:
+            violations.append(f"I2: {order.order_code}: {captured} taken of {order.amount} authorised")
+        not_owed = [each.amount for each in self._made_after_all if each in order.taken]
+        if refunded > sum(not_owed, captured):
+            violations.append(f"I2: {order.order_code}: {refunded} given back of {captured} captured")
+
+    def _book(self, order: Order, movement: Movement) -> None:
+        if movement in order.under_way:
+            self._world.trace.note("provider", "books", movement.kind, movement.reference)
+            self.books.book(MERCHANT_CODE, order, movement)
+            self._booked(order, movement)
+            self._send_letters()
+
+    def _booked(self, order: Order, movement: Movement) -> None:
+        self._certain.add(movement.reference)
+        if movement.kind == EventKind.CAPTURED:
+            self._plan_the_future(order)
+        elif self._chance.happens("refund_returned"):
+            self._world.later(self._chance.between(600, 2 * DAY), lambda: self._return(order, movement))
+
+    def _return(self, order: Order, movement: Movement) -> None:
+        if movement in order.taken:
+            order.fail_refund(movement)
+            self._post.contradict(order, "REFUND_FAILED", movement.amount, movement.reference)
+            if self._chance.refund_is_made_after_all():
+                pause_seconds = self._chance.one_of((self._chance.between(60, HOUR), DAY))
+                self._world.later(pause_seconds, lambda: self._make_after_all(order, movement))
+
+    def _make_after_all(self, order: Order, movement: Movement) -> None:
+        if any(each.reference == movement.reference for each in order.taken):
+            # It was sent again, as staff found that it had failed. Of one reference one refund is made.
+            return
+        order.make_refund_after_all(movement)
+        self._made_after_all.append(movement)
+        self._post.contradict(order, "REFUNDED", movement.amount, movement.reference)
+
+    def _say_later(self, order: Order, movement: Movement, event: str, seconds: float) -> None:
+        self._world.later(
+            seconds, lambda: self._post.contradict(order, event, movement.amount, movement.reference)
+        )
+
+    def _plan_the_future(self, order: Order) -> None:
+        """Plan what may follow a capture: settlement, a request for information, a charge-back."""
+        if self._chance.of(self._disputes):
+            self._world.later(self._chance.between(HOUR, 3 * DAY), lambda: self._settle(order))
+        if self._chance.of(self._disputes / 2):
+            self._world.later(self._chance.between(HOUR, 3 * DAY), lambda: self._ask_for_information(order))
+        if self._chance.of(self._disputes):
+            self._world.later(self._chance.between(HOUR, 5 * DAY), lambda: self._charge_back(order))
+
+    def _settle(self, order: Order) -> None:
+        order.last_event = EventKind.SETTLED
+        self.books.notify(MERCHANT_CODE, order, order.captured, event=EventKind.SETTLED)
+        self._send_letters()
+
+    def _ask_for_information(self, order: Order) -> None:
+        order.last_event = EventKind.OTHER
+        self.books.post(MERCHANT_CODE, order, "INFORMATION_REQUESTED", order.captured)
+        self._send_letters()
+
+    def _charge_back(self, order: Order) -> None:
+        left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
+        # Of what neither a sum nor a proven letter tells, nobody could say more than that it may be forged.
+        is_told = order.manners.tells_position or not self._habits[order.order_code].is_open
+        if left.minor <= 0 or not is_told:
+            return
+        amount = self._all_or_a_part(left)
+        order.charged_back += amount
+        self.books.notify(MERCHANT_CODE, order, amount, event=EventKind.CHARGED_BACK)
+        self._send_letters()
+        if self._chance.of(0.5):
+            self._world.later(self._chance.between(HOUR, 3 * DAY), lambda: self._reverse_charge_back(order))
+
+    def _reverse_charge_back(self, order: Order) -> None:
+        if not order.charged_back.minor:  # the reversal of another one was of all
+            return
+        amount = self._all_or_a_part(order.charged_back)
+        order.charged_back -= amount
+        self.books.notify(MERCHANT_CODE, order, amount, event=EventKind.CHARGE_BACK_REVERSED)
+        self._send_letters()
+
+    def _all_or_a_part(self, amount: Money) -> Money:
+        return (
+            amount if self._chance.of(0.5) else Money(self._chance.number(1, amount.minor), amount.currency)
+        )
+
+    def _send_letters(self) -> None:
+        letters = self.books.notifications()
+        for letter in map(json.loads, letters[self._posted :]):
+            self._post.send(letter, self._habits[letter["order_code"]])
+        self._posted = len(letters)

@@ -3,6 +3,7 @@
 ``python -m tests.simulation.blemishes`` prints what was found of each; the exit status is 1 if one was not.
 """
 
+import json
 import sys
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from checkout.money import Money
 from tests.simulation import invariants, runner
 from tests.simulation.world import World
 
-MANY = 200
+MANY = 500
 
 
 def _strange_order(world: World) -> None:
@@ -21,13 +22,36 @@ def _strange_order(world: World) -> None:
 def _second_authorisation(world: World) -> None:
     """The attempt of another payment becomes a second one of the first."""
     world.rows.execute(
-        "UPDATE checkout_attempt SET number = id, payment_id = (SELECT MIN(id) FROM checkout_payment)"
+        "UPDATE checkout_attempt SET number = 100 + id, payment_id = (SELECT MIN(id) FROM checkout_payment)"
     )
 
 
 def _captured_twice(world: World) -> None:
     order = next(iter(world.bank.books.orders.values()))
     order.captured += Money(order.amount.minor, order.amount.currency)
+
+
+def _statement_of_another_amount(world: World) -> None:
+    (reference,) = world.rows.execute("SELECT MIN(reference) FROM checkout_operation").fetchone()
+    body = json.dumps({"reference": reference, "minor": 1})
+    world.rows.execute("UPDATE checkout_providernotification SET state = 'applied', body = ?", (body,))
+
+
+def _done_too_early(world: World) -> None:
+    world.rows.execute(
+        "UPDATE checkout_operation SET state = 'pending', reference = reference || 'x' WHERE state = 'done'"
+    )
+    world.rows.execute("UPDATE checkout_operation SET state = 'done' WHERE state = 'pending'")
+
+
+def _late_return(world: World) -> None:
+    world.rows.execute("UPDATE checkout_attempt SET challenge_expires_at = '2030-01-01 00:00:00'")
+    world.rows.execute("UPDATE checkout_fact SET kind = 'challenge_returned'")
+
+
+def _charged_back(world: World) -> None:
+    for order in world.bank.books.orders.values():
+        order.charged_back = order.captured
 
 
 def _sql(statement: str) -> Callable[[World], None]:
@@ -51,6 +75,14 @@ BLEMISHES: dict[str, tuple[str, Callable[[World], None]]] = {
     "an operation of unknown outcome": ("I3", _update("operation", "state = 'unknown'")),
     "money kept of a payment that failed": ("I4", _update("payment", "state = 'refused'")),
     "stock that was never confirmed": ("I4", _update("reservation", "state = 'reserved'")),
+    "stock given away while it was paid for": (
+        "I4",
+        _sql("INSERT INTO taken_again SELECT reference FROM checkout_payment"),
+    ),
+    "a token that was taken after its time": ("I7", _late_return),
+    "a statement of another amount": ("I5", _statement_of_another_amount),
+    "an operation that is done too early": ("I5", _done_too_early),
+    "a charge-back that is in no books of ours": ("I5", _charged_back),
     "stock that is lost": ("I4", _update("stockitem", "quantity = quantity - 1")),
     "a ledger that is one minor unit off": ("I5", _update("ledgerentry", "amount_minor = amount_minor + 1")),
     "a capture that the provider counts twice": ("I5", _captured_twice),
@@ -59,6 +91,7 @@ BLEMISHES: dict[str, tuple[str, Callable[[World], None]]] = {
     "a reply to another question": ("I9", _sql("INSERT INTO late_replies VALUES ('1:a:1', '1:b:2')")),
     "a message that was not published": ("I11", _update("outboxmessage", "published_at = NULL")),
     "a message that was not handled": ("I11", _sql("DELETE FROM checkout_inboxmessage")),
+    "a notification that nobody looked at": ("I11", _update("providernotification", "state = 'received'")),
     "a message handled twice": (
         "I11",
         _update("outboxmessage", "causation_id = 'same', correlation_id = ''"),

@@ -17,10 +17,15 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
     "publish_uncertain": ((0.02, 0.1), 6),
     "doubled": ((0.03, 0.2), 20),
     "provider": ((0.1, 0.4), 6),
+    # The share of lost answers on top for requests that move money: those answers must not be guessed.
+    "movement_lost": ((0.4, 0.8), 6),
     "notification_copied": ((0.3,), 6),
     "notification_late": ((0.3,), 6),
-    "notification_forged": ((0.2,), 4),
-    "refund_returned": ((0.3,), 2),
+    "notification_forged": ((0.2, 0.4), 4),
+    "booking_forged": ((0.5,), 3),
+    "notification_wrong": ((0.3,), 3),
+    "release_late": ((0.5,), 2),
+    "refund_returned": ((0.3, 0.7), 4),
     "stall": ((0.03, 0.2), 3),
     "freeze": ((0.005, 0.02), 3),
     "poison": ((0.5,), 1),
@@ -30,6 +35,8 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
 
 # How many of the schedules have a certain kind of fault: few kinds at a time leave less to blunder into.
 LIKELIHOOD = 0.4
+# The gateway's hardest questions follow from an answer that was lost about money that was moved.
+LIKELIER = {"movement_lost": 0.7, "refund_returned": 0.7}
 
 
 class Chance:
@@ -38,7 +45,9 @@ class Chance:
     def __init__(self, seed: int) -> None:
         self._random = Random(f"schedule {seed}")
         self._rates = {
-            name: self._random.choice(rates) if self._random.random() < LIKELIHOOD else 0.0
+            name: self._random.choice(rates)
+            if self._random.random() < LIKELIER.get(name, LIKELIHOOD)
+            else 0.0
             for name, (rates, _) in FAULTS.items()
         }
         self._left = {name: most for name, (_, most) in FAULTS.items()}
@@ -54,7 +63,7 @@ class Chance:
         self._rates = dict.fromkeys(self._rates, 0.0)
 
     def happens(self, fault: str) -> bool:
-        """Whether ``fault`` happens now."""
+        """Return True if ``fault`` happens now."""
         rate = self._rates[fault]
         if not rate or not self._left[fault] or self._random.random() >= rate:
             return False
@@ -63,12 +72,16 @@ class Chance:
         return True
 
     def issuer_refuses_capture(self) -> bool:
-        """Whether the issuer does not stand by an authorisation. No fault: it is not counted as one."""
+        """Say if the issuer does not stand by an authorisation. No fault: it is not counted as one."""
         return self._issuers.random() < self._share_of_bad_issuers
 
     def refund_is_denied(self) -> bool:
-        """Whether it is said of a refund that was made, in its name, that it failed. Not counted either."""
+        """Say if it is said of a refund that was made, in its name, that it failed. Not counted either."""
         return self._liars.random() < self._share_of_lies
+
+    def refund_is_made_after_all(self) -> bool:
+        """Say if a refund that came back goes to the cardholder in the end. Not counted either."""
+        return self._liars.random() < 0.5
 
     def moment(self) -> float:
         """Return seconds that something takes inside our own house: mostly short, now and then long."""

@@ -1,4 +1,4 @@
-"""Staff: they capture, void and refund, in parts or all, too much, twice, and two of them at once."""
+"""Clerks: they capture, void and refund, in parts or all, too much, twice, and two of them at once."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,11 +17,8 @@ Request = Callable[..., operations.OperationView]
 
 # What is worth asking for, in most states; in the others it may be asked for all the same.
 WISHES: dict[PaymentState, tuple[Request, ...]] = {
-    PaymentState.AUTHORISED: (
-        operations.request_capture,
-        operations.request_capture,
-        operations.request_void,
-    ),
+    PaymentState.AUTHORISED: (*[operations.request_capture] * 4, operations.request_void),
+    PaymentState.CAPTURE_PENDING: (operations.request_capture,),
     PaymentState.PARTIALLY_CAPTURED: (operations.request_capture, operations.request_refund),
     PaymentState.CAPTURED: (operations.request_refund,),
     PaymentState.PARTIALLY_REFUNDED: (operations.request_refund,),
@@ -43,8 +40,9 @@ class Clerk:
 
     async def run(self) -> None:
         """Come by a few times and do something."""
-        for number in range(self._chance.one_of((0, 1, 2, 3), (4, 4, 2, 1))):
-            await self._world.sleep(self._chance.around(900))
+        for number in range(self._chance.one_of((1, 2, 3, 4), (2, 3, 3, 2))):
+            # The next wish follows at once now and then, while the one before is still under way.
+            await self._world.sleep(self._chance.around(900 if self._chance.of(0.7) else 10))
             if not self._shopper.reference:
                 continue
             state = self._world.state_of(self._shopper.reference)
@@ -57,32 +55,41 @@ class Clerk:
 
     def _ask(self, request: Request, key: str) -> None:
         amount = self._amount() if request is not operations.request_void else None
-        options = {} if request is operations.request_void else {"amount": amount}
         # Two clicks have one key, two people have one each.
         keys = [key, key] if self._chance.of(0.2) else [key]
         if self._chance.of(0.2):
             keys.append(f"{key} of a colleague")
         for each in keys:
-            self._world.spawn(
-                self._send(
-                    lambda each=each: request(
-                        self._shopper.reference, idempotency_key=each, by="clerk", **options
-                    )
-                )
-            )
+            self._send_soon(request, each, amount)
+        if amount is not None and self._chance.of(0.2):
+            # The same key with another amount stands for something else.
+            another = Money(max(1, amount.minor + self._chance.one_of((-1, 1))), amount.currency)
+            self._send_soon(request, key, another)
+
+    def _send_soon(self, request: Request, key: str, amount: Money | None) -> None:
+        options = {} if request is operations.request_void else {"amount": amount}
+
+        def ask() -> operations.OperationView:
+            return request(self._shopper.reference, idempotency_key=key, by="clerk", **options)
+
+        self._world.spawn(self._send(ask, amount))
 
     def _amount(self) -> Money | None:
-        """Return a part, all that is left (None), or more than there ever was."""
+        """Return a part, half, more than half, all that is left (None), or more than there ever was."""
         owed = self._shopper.amount
-        match self._chance.one_of(("all", "part", "too much"), (4, 5, 1)):
+        match self._chance.one_of(("all", "part", "half", "most", "too much"), (3, 4, 2, 2, 1)):
             case "all":
                 return None
             case "part":
-                return Money(self._chance.number(1, owed.minor), owed.currency)
+                return Money(self._chance.number(1, owed.minor // 2), owed.currency)
+            case "half":
+                return Money(owed.minor // 2, owed.currency)
+            case "most":
+                return Money(self._chance.number(owed.minor // 2 + 1, owed.minor), owed.currency)
             case _:
                 return Money(owed.minor + 1, owed.currency)
 
-    async def _send(self, operation: Callable[[], operations.OperationView]) -> None:
+    async def _send(self, operation: Callable[[], operations.OperationView], amount: Money | None) -> None:
         while True:
             try:
                 view = await self._world.request(operation)
@@ -93,4 +100,8 @@ class Clerk:
                 return
             else:
                 self._world.trace.note("clerk", "asked for", view.kind, view.amount, view.reference)
+                if amount not in (None, view.amount):
+                    self._world.violations.append(
+                        f"I7: {view.kind} {view.reference} of {view.amount} answers a request for {amount}"
+                    )
                 return

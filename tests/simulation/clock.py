@@ -9,7 +9,7 @@ EPOCH = datetime(2030, 1, 7, 9, 0, tzinfo=UTC)
 
 
 class Clock:
-    """What every clock of this process shows, in seconds since ``EPOCH``: also ``datetime`` and the loop."""
+    """The time on every clock of this process, in seconds since ``EPOCH``: also ``datetime`` and the loop."""
 
     def __init__(self) -> None:
         self.now = 0.0

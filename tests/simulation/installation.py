@@ -24,6 +24,7 @@ from tests.simulation import bank, invariants, randomness, threads  # noqa: E402
 from tests.simulation.clock import Clock  # noqa: E402
 from tests.simulation.database import compiled, plain_filters, plain_rows  # noqa: E402
 from tests.simulation.database.base import DatabaseWrapper, Template  # noqa: E402
+from tests.simulation.twin import Line  # noqa: E402
 from tests.simulation.world import STOCK, World  # noqa: E402
 
 
@@ -40,6 +41,7 @@ class Installation:
         ADAPTERS["memory"] = "tests.simulation.twin.Twin"
         self._clock = Clock()
         _open_shop()
+        database.connection.create_function("called_done", 2, _called_done)
         invariants.watch_history(database.connection)
         self._template = Template(database.connection)
         randomness.take_over()
@@ -56,6 +58,10 @@ class Installation:
         world = World(seed, self._clock, self._database)
         world.run()
         return world
+
+
+def _called_done(reference: str, kind: str) -> None:
+    Line.world.bank.called_done(reference, kind)
 
 
 def _open_shop() -> None:

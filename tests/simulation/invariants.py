@@ -1,6 +1,6 @@
-"""What must hold when everything has come to rest, numbered as in docs/reliability.md.
+"""The invariants that hold when everything has come to rest, numbered as in docs/reliability.md.
 
-The tables are read as they are, past the product's own code; the provider's books are the other side.
+The tables are read directly, without the product's own code; the provider's books are the other side.
 """
 
 import sqlite3
@@ -22,6 +22,8 @@ PAYMENT_AT_REST = frozenset(PaymentState) - {
     P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CAPTURE_PENDING, P.VOID_PENDING, P.CONFLICTED
 }  # fmt: skip
 GIVEN_BACK = ("released", "cancelled")
+# The effect of each kind of operation on the money that is captured.
+SIGNS = {"capture": 1, "refund": -1, "charge_back": -1, "charge_back_reversal": 1}
 ATTEMPT_AT_REST = (A.AUTHORISED, A.REFUSED, A.NOT_SENT, A.EXPIRED)
 EDGES = {(source, edge.target) for edge in PAYMENT_EDGES for source in edge.sources}
 
@@ -34,11 +36,22 @@ CREATE TEMP TRIGGER reply_is_taken AFTER UPDATE OF replied_at ON main.checkout_s
 WHEN new.correlation_id <> (SELECT awaiting FROM checkout_saga WHERE id = new.saga_id)
 BEGIN INSERT INTO late_replies
     SELECT awaiting, new.correlation_id FROM checkout_saga WHERE id = new.saga_id; END;
+CREATE TEMP TABLE taken_again (payment TEXT);
+CREATE TEMP TRIGGER stock_is_taken_again AFTER UPDATE OF state ON main.checkout_reservation
+WHEN old.state = 'released' AND new.state = 'confirmed'
+BEGIN INSERT INTO taken_again VALUES (new.payment_reference); END;
+CREATE TEMP TRIGGER operation_is_done AFTER UPDATE OF state ON main.checkout_operation
+WHEN old.state <> 'done' AND new.state = 'done'
+BEGIN SELECT called_done(new.reference, new.kind); END;
 """
 
 
 def watch_history(database: sqlite3.Connection) -> None:
-    """Have the database itself write down how payments move and which replies sagas take, for ``check``."""
+    """Have the database itself write down, for ``check``, how payments move and which replies sagas take.
+
+    Also which payments take stock again that had been given back. It calls ``called_done`` with the reference
+    and kind of each operation when that becomes done.
+    """
     database.executescript(HISTORY)
 
 
@@ -51,13 +64,18 @@ def check(world: "World") -> list[str]:
         *_nothing_stuck(books),
         *_compensated(books),
         *_stock(world, books),
+        *_no_stock_was_given_away(books),
+        *_no_late_returns(books),
+        *_statements_were_compared(books),
+        *_truth_is_no_contradiction(books),
         *_books_agree(books),
         *_told_the_truth(books),
         *_history(books),
         *_messages(books),
         *_dead_letters(world, books),
+        *world.bank.premature,
     ]
-    for table in ("history", "late_replies"):
+    for table in ("history", "late_replies", "taken_again"):
         world.rows.execute(f"DELETE FROM {table}")
     return findings
 
@@ -92,8 +110,11 @@ class Ledgers:
         )
 
     def kept(self, payment: str) -> int:
-        """Return what the provider has taken and not given back, in minor units."""
-        return sum(order.captured.minor - order.refunded.minor for order in self.orders[payment])
+        """Return what the provider has taken, less what was given or taken back, in minor units."""
+        return sum(
+            order.captured.minor - order.refunded.minor - order.charged_back.minor
+            for order in self.orders[payment]
+        )
 
 
 def _nothing_lost(world: "World", books: Ledgers) -> Iterator[str]:
@@ -156,6 +177,43 @@ def _stock(world: "World", books: Ledgers) -> Iterator[str]:
             yield f"I4: {quantity} of {sku} are left and {reserved[sku]} reserved, of {world.stock}"
 
 
+def _no_stock_was_given_away(books: Ledgers) -> Iterator[str]:
+    """The release of one attempt's stock leaves a later attempt's alone; staff may settle a contradiction."""
+    for (payment,) in books.rows(
+        "SELECT payment FROM taken_again WHERE payment NOT IN "
+        "(SELECT payment FROM history WHERE after = 'conflicted')"
+    ):
+        yield f"I4: the stock of {payment} was given back while it was being paid for"
+
+
+def _no_late_returns(books: Ledgers) -> Iterator[str]:
+    for code, at, until in books.rows(
+        "SELECT a.order_code, f.recorded_at, a.challenge_expires_at FROM checkout_fact f "
+        "JOIN checkout_attempt a ON a.id = f.attempt_id "
+        "WHERE f.kind = 'challenge_returned' AND f.recorded_at > a.challenge_expires_at"
+    ):
+        yield f"I7: a return token of {code} was taken at {at}, and expired at {until}"
+
+
+def _statements_were_compared(books: Ledgers) -> Iterator[str]:
+    for number, told, kind, reference, ours in books.rows(
+        "SELECT n.id, n.body ->> 'minor', o.kind, o.reference, o.amount_minor "
+        "FROM checkout_providernotification n "
+        "JOIN checkout_operation o ON o.reference = n.body ->> 'reference' "
+        "WHERE n.state = 'applied' AND n.body ->> 'minor' <> o.amount_minor"
+    ):
+        yield f"I5: notification {number} of {told} was applied to the {kind} {reference} of {ours}"
+
+
+def _truth_is_no_contradiction(books: Ledgers) -> Iterator[str]:
+    """A proven notification without a slip of the pen contradicts nothing."""
+    for number, reason in books.rows(
+        "SELECT id, reason FROM checkout_providernotification "
+        "WHERE state = 'conflicted' AND is_proven AND body ->> 'number' NOT LIKE 'slip%'"
+    ):
+        yield f"I5: notification {number} is true, and was called a contradiction: it {reason}"
+
+
 def _books_agree(books: Ledgers) -> Iterator[str]:
     for posting, total in books.rows(
         "SELECT posting, SUM(amount_minor) FROM checkout_ledgerentry "
@@ -182,13 +240,13 @@ def _books_agree(books: Ledgers) -> Iterator[str]:
             yield f"I5: {payment}: the ledger says {ours} captured, the provider {kept}"
         if in_process := ledger.get((payment, "provider:in_process"), 0):
             yield f"I5: {payment}: the ledger still has {in_process} in process"
-        ours = operations.get((payment, "capture"), 0) - operations.get((payment, "refund"), 0)
+        ours = sum(sign * operations.get((payment, kind), 0) for kind, sign in SIGNS.items())
         if ours != kept:
             yield f"I5: {payment}: the operations say {ours} captured, the provider {kept}"
 
 
 def _told_the_truth(books: Ledgers) -> Iterator[str]:
-    """What is captured automatically is only called paid when the capture was accepted, and stays so."""
+    """A payment that is captured automatically, and was ever called paid, does not end unpaid."""
     automatic = books.rows("SELECT reference, state FROM checkout_payment WHERE captures_automatically")
     for payment, end in automatic:
         left = [before for (before,) in books.rows("SELECT before FROM history WHERE payment = ?", payment)]
@@ -215,6 +273,8 @@ def _dead_letters(world: "World", books: Ledgers) -> Iterator[str]:
 
 
 def _messages(books: Ledgers) -> Iterator[str]:
+    for (number,) in books.rows("SELECT id FROM checkout_providernotification WHERE state = 'received'"):
+        yield f"I11: notification {number} was acknowledged and never looked at"
     for kind, message_id, error in books.rows(
         "SELECT type, message_id, last_error FROM checkout_outboxmessage WHERE published_at IS NULL"
     ):

@@ -1,4 +1,4 @@
-"""What the product logs as an error goes into the trace; nothing is written anywhere else."""
+"""A log that puts the product's errors into the trace, and drops everything else."""
 
 import logging
 import sys

@@ -49,7 +49,7 @@ class _Poll:
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody waits for it any more."""
+        """Return True if nobody waits for it any more."""
         return self.timer.cancelled() or not owner_of(self.timer._context).is_alive
 
     def tick(self, due: float) -> float:

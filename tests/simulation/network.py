@@ -6,18 +6,21 @@ from checkout.errors import BrokerUnavailable, PublishUncertain
 from checkout.messaging.broker import Consumption, Delivery, OnDelivery, OnEnd
 from checkout.messaging.envelope import Envelope
 from checkout.messaging.memory import MemoryBroker
+from checkout.messaging.topology import Topology
 from tests.simulation.chance import Chance
 from tests.simulation.processes import Process, outside
 from tests.simulation.trace import Trace
 
-URL = "memory://simulation"
+HOST = "simulation"
+URL = f"memory://{HOST}"
 
 
 class UnreliableBroker(MemoryBroker):
-    """One process's connection. What is on the wire, or at the broker, survives the process."""
+    """One process's connection, by its own user. What is on the wire, or at the broker, survives it."""
 
     def __init__(self, prefix: str, process: Process, chance: Chance, trace: Trace) -> None:
-        super().__init__(URL, prefix)
+        participant = process.name.partition(" ")[0]
+        super().__init__(f"memory://{Topology(prefix).user(participant)}@{HOST}", prefix)
         self._process = process
         self._chance = chance
         self._trace = trace
@@ -33,7 +36,7 @@ class UnreliableBroker(MemoryBroker):
             self._after_a_while(on_end, outcome)
 
         def route() -> None:
-            outside(self._server.route, exchange, routing_key, envelope)
+            outside(self._route, exchange, routing_key, self.signed(envelope))
 
         if self.is_connected and self._chance.happens("publish_uncertain"):
             self._note("published in doubt", envelope)
@@ -54,7 +57,14 @@ class UnreliableBroker(MemoryBroker):
 
         def arrive(delivery: Delivery) -> None:
             delivery.settle = self._settling(delivery)
-            self._after_a_while(self._hand_over, on_delivery, delivery)
+            seconds = self._chance.moment()
+            is_release = delivery.envelope is not None and delivery.envelope.type == "orders.release"
+            if is_release and self._chance.happens("release_late"):
+                # So late that the shopper is trying again meanwhile, or has paid.
+                seconds += self._chance.between(1, 60)
+            self.loop.call_later(
+                seconds, self._hand_over, on_delivery, delivery, context=self._process.context
+            )
 
         return await super().consume(queue, arrive, prefetch=prefetch, auto_ack=auto_ack)
 

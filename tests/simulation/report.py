@@ -1,4 +1,4 @@
-"""What came of many schedules, added up."""
+"""The results of many schedules, added up."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -48,7 +48,11 @@ def _run_chunk(seeds: range, *, mutant: str) -> Report:
     report = Report()
     began = time.process_time()
     for seed in seeds:
-        report.add(here.run(seed))
+        try:
+            report.add(here.run(seed))
+        except Exception as error:
+            # The other schedules go on, and this one can be run again by its seed.
+            report.violations.append((seed, f"the schedule itself ended with {error!r}"))
     gc.collect()
     report.busy_seconds = time.process_time() - began
     return report

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from checkout import operations
 from checkout.challenge_token import token_for
+from checkout.conf import conf
 from checkout.errors import IllegalTransition, TokenRejected
 from checkout.models import Attempt, Merchant
 from checkout.money import Money
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 BROWSER = Browser(accept_header="text/html", user_agent="Simulated", ip_address="127.0.0.1")
 CARDS = ("approve", "challenge", "challenge_refuse", "refuse", "pending")
-CARD_WEIGHTS = (8, 5, 2, 3, 1)
+CARD_WEIGHTS = (11, 5, 1, 3, 1)
 CURRENCY = "EUR"
 MAX_ATTEMPTS = 3
 # How long a shopper keeps looking at the status page.
@@ -44,7 +45,7 @@ class Shopper:
         lines = [
             {"sku": sku, "quantity": chance.number(1, 2)} for sku in ("tea", "cup") if chance.of(0.5)
         ] or [{"sku": "tea", "quantity": 1}]
-        captures = chance.of(0.7)
+        captures = chance.of(0.6)
         email = "shopper@example.com" if chance.of(0.5) else ""
         self.reference = await self._ask(
             lambda: (
@@ -60,11 +61,11 @@ class Shopper:
             )
         )
         for number in range(1, MAX_ATTEMPTS + 1):
-            if not await self._pay(number) or chance.of(0.5):
+            if not await self._pay(number) or chance.of(0.3):
                 return
 
     async def _pay(self, number: int) -> bool:
-        """Whether the payment may be tried again."""
+        """Return True if the payment may be tried again."""
         card = self._chance.one_of(CARDS, CARD_WEIGHTS)
         for _ in range(2 if self._chance.of(0.2) else 1):
             self._world.spawn(self._submit(number, card))
@@ -104,16 +105,27 @@ class Shopper:
         """Go through the challenge, well or badly; False when the shopper walks away for good."""
         attempt = self._world.without_loop(self._latest_attempt)
         token = token_for(attempt)
-        way = self._chance.one_of(("back", "twice", "late", "away"), (6, 2, 1, 2))
-        await self._world.sleep(self._chance.around(30) if way != "late" else self._chance.between(840, 1000))
+        way = self._chance.one_of(("back", "twice", "late", "again", "away"), (6, 2, 3, 1, 1))
+        await self._world.sleep(self._chance.around(30) if way != "late" else self._lateness())
         if way == "away":
             self._world.trace.note("shopper", "walks away", self.reference)
             return False
         if way == "twice":
             self._world.spawn(self._return(token, attempt.order_code))
+        if way == "again":
+            # From the browser's history, perhaps when another attempt is under way.
+            self._world.later(
+                self._lateness(), lambda: self._world.spawn(self._return(token, attempt.order_code))
+            )
         await self._return(token, attempt.order_code)
         await self._world.sleep(self._chance.around(1))
         return True
+
+    def _lateness(self) -> float:
+        """Return after how many seconds somebody comes back: about when the token expires, or long after."""
+        lifetime = conf.challenge_lifetime.total_seconds()
+        least, most = self._chance.one_of(((lifetime - 10, lifetime + 40), (lifetime, 20 * lifetime)), (3, 1))
+        return self._chance.between(least, most)
 
     def _latest_attempt(self) -> Attempt:
         attempts = Attempt.objects.select_related("payment")

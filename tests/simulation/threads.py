@@ -67,7 +67,7 @@ def pause(seconds: float) -> None:
 
 
 def is_in_thread() -> bool:
-    """Whether the running code may pause."""
+    """Return True if the running code may pause."""
     return greenlet.getcurrent().parent is not None
 
 

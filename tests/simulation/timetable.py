@@ -1,8 +1,9 @@
-"""When the relay's timers next have something to do: lets the loop jump over polls that would find nothing.
+"""The moments at which the relay's timers have work, so that the loop can skip polls that would find nothing.
 
-By the names of the relay's tasks. Three have no moment on purpose: old messages are forgotten after a month,
-which no schedule lasts, the books are compared at the end of each instead of every virtual hour, and all
-clocks are one. They happen when a relay starts, as soon as there is anything to look at.
+Entries have the names of the relay's tasks. Four tasks have no moment on purpose. Old messages, and rows that
+were only counted, are forgotten after a month, which no schedule lasts. The books are compared at the end of
+each schedule instead of every virtual hour. All clocks are one, so that no message comes from the future.
+These four run when a relay starts, as soon as there is a payment.
 """
 
 import asyncio
@@ -15,16 +16,27 @@ from django.conf import settings
 
 from checkout.conf import conf
 from checkout.messaging.relay import Relay
-from checkout.relay import SELDOM_SECONDS, SOON_SECONDS
+from checkout.relay import RARELY_SECONDS, SELDOM_SECONDS, SOON_SECONDS
 from tests.simulation.clock import Clock
 from tests.simulation.database.base import DatabaseWrapper
 
-INTERVALS: tuple[float, ...] = (settings.CHECKOUT_RELAY_POLL_SECONDS, SOON_SECONDS, SELDOM_SECONDS)
+INTERVALS: tuple[float, ...] = (
+    settings.CHECKOUT_RELAY_POLL_SECONDS,
+    SOON_SECONDS,
+    SELDOM_SECONDS,
+    RARELY_SECONDS,
+)
 MARGIN_SECONDS = 1e-3
 
 _ABANDONED = """
 SELECT MIN(updated_at) FROM checkout_payment p WHERE state IN ('open', 'refused') AND NOT EXISTS
 (SELECT 1 FROM checkout_saga s WHERE s.payment_id = p.id AND s.status IN ('running', 'parked'))
+"""
+_UNSTARTED = """
+SELECT MIN(MAX(p.updated_at, a.created_at)) FROM checkout_payment p
+JOIN checkout_attempt a ON a.payment_id = p.id
+WHERE p.state = 'processing' AND a.state = 'created' AND NOT EXISTS
+(SELECT 1 FROM checkout_saga s WHERE s.attempt_id = a.id)
 """
 _UNCAPTURED = """
 SELECT MIN(f.recorded_at) FROM checkout_fact f JOIN checkout_payment p ON p.id = f.payment_id
@@ -35,7 +47,7 @@ WHERE o.payment_id = p.id AND (o.state <> 'refused' OR o.idempotency_key = 'auth
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """Where to look for the first row that will be due, in which tables, and how long after its moment."""
+    """A query for the first row that will be due, its tables, and the delay after the row's moment."""
 
     query: str
     tables: tuple[str, ...]
@@ -53,7 +65,12 @@ _ENTRIES = {
     "unmatched notifications": _Entry(
         "SELECT MIN(next_try_at) FROM checkout_providernotification", ("checkout_providernotification",)
     ),
-    # Both of these want a lifetime to be over, not just reached.
+    # These want their time to be over, not just reached.
+    "attempts that never began": _Entry(
+        _UNSTARTED,
+        ("checkout_payment", "checkout_attempt", "checkout_saga"),
+        conf.service_wait.total_seconds() + MARGIN_SECONDS,
+    ),
     "abandoned payments": _Entry(
         _ABANDONED,
         ("checkout_payment", "checkout_saga"),
@@ -65,7 +82,7 @@ _ENTRIES = {
         conf.authorisation_lifetime.total_seconds() + MARGIN_SECONDS,
     ),
 }
-_ONLY_AT_THE_START = ("retention", "reconciliation", "messages from the future")
+_ONLY_AT_THE_START = ("retention", "what was counted", "reconciliation", "messages from the future")
 TIMERS = frozenset((*_ENTRIES, *_ONLY_AT_THE_START))
 
 

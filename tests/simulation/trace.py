@@ -1,4 +1,4 @@
-"""What happened in a schedule, in order: to be read after a violation, and compared after a replay."""
+"""The events of a schedule, in order: to be read after a violation, and compared after a replay."""
 
 import hashlib
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import InterfaceError, OperationalError
 
 from checkout import crash_points
+from checkout.card_seal import seal_card
+from checkout.commands import SubmitPayment
 from checkout.conf import conf
 from checkout.errors import MessagingError
 from checkout.messaging.broker import Delivery
@@ -64,8 +66,8 @@ class Web:
         if pending.message_id:
             crash_points.reached("web.intent_committed")
         headers: dict[str, Any] = {SUBJECT: pending.payment}
-        if sealed and pending.message_id:
-            headers[SEALED] = sealed
+        if sealed and isinstance(pending.body, SubmitPayment):
+            headers[SEALED] = seal_card(sealed, pending.body.attempt)
         ids: dict[str, Any] = {"message_id": pending.message_id} if pending.message_id else {}
         envelope = Envelope(
             type=pending.type,

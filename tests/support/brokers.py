@@ -7,12 +7,17 @@ from collections.abc import Awaitable
 from typing import TypeVar
 from uuid import uuid4
 
+from pika.exceptions import AMQPError
+
+from checkout.messaging.amqp import connection_parameters
 from checkout.messaging.broker import Broker, Delivery
 from checkout.messaging.connection import RabbitmqBroker
 from checkout.messaging.envelope import Envelope
+from checkout.messaging.link import Link
 from checkout.messaging.memory import MemoryBroker
 from checkout.messaging.memory_server import MemoryServer
 from checkout.messaging.topology import Binding, Queue
+from tests.support.broker_users import make_memory_users, make_users, url_of
 from tests.support.proxy import Proxy
 
 WAIT_SECONDS = 20.0
@@ -41,6 +46,18 @@ class Lab(ABC):
         await within(broker.wait_connected())
         return broker
 
+    async def broker_of(self, participant: str) -> Broker:
+        """A connected client by the participant's own user; see `make_users`."""
+        broker = self._make(url_of(participant, self.url, prefix=self.prefix))
+        self._brokers.append(broker)
+        broker.open()
+        await within(broker.wait_connected())
+        return broker
+
+    @abstractmethod
+    async def make_users(self) -> None:
+        """Make a user for each participant, with the rights that operators give."""
+
     def unconnected_broker(self) -> Broker:
         broker = self._make()
         self._brokers.append(broker)
@@ -51,7 +68,7 @@ class Lab(ABC):
             await broker.close()
 
     @abstractmethod
-    def _make(self) -> Broker: ...
+    def _make(self, url: str = "") -> Broker: ...
 
     @abstractmethod
     def hold(self) -> None:
@@ -68,6 +85,19 @@ class Lab(ABC):
     @abstractmethod
     async def come_back(self) -> None: ...
 
+    @abstractmethod
+    async def readers(self, queue: str) -> int:
+        """Return how many consumers the queue has; 0 if there is no such queue."""
+
+    async def nobody_reads(self, queue: str) -> None:
+        """Return when the last consumer has gone."""
+
+        async def last_has_gone() -> None:
+            while await self.readers(queue):  # noqa: ASYNC110 (nobody announces it)
+                await asyncio.sleep(0.02)
+
+        await within(last_has_gone())
+
 
 class MemoryLab(Lab):
     def __init__(self) -> None:
@@ -75,8 +105,11 @@ class MemoryLab(Lab):
         self.url = f"memory://{uuid4().hex}"
         self.server = MemoryServer.at(self.url)
 
-    def _make(self) -> Broker:
-        return MemoryBroker(self.url, self.prefix)
+    def _make(self, url: str = "") -> Broker:
+        return MemoryBroker(url or self.url, self.prefix)
+
+    async def make_users(self) -> None:
+        make_memory_users(self.url, prefix=self.prefix)
 
     def hold(self) -> None:
         """Within one turn of the loop nothing is confirmed anyway."""
@@ -91,6 +124,10 @@ class MemoryLab(Lab):
     async def come_back(self) -> None:
         self.server.resume()
 
+    async def readers(self, queue: str) -> int:
+        known = self.server.queues.get(queue)
+        return len(known._readers) if known is not None else 0
+
 
 class RabbitmqLab(Lab):
     def __init__(self, proxy: Proxy) -> None:
@@ -102,8 +139,11 @@ class RabbitmqLab(Lab):
     def url(self) -> str:  # type: ignore[override]
         return self.proxy.url
 
-    def _make(self) -> Broker:
-        return RabbitmqBroker(self.url, self.prefix, watchdog_seconds=self.watchdog_seconds)
+    def _make(self, url: str = "") -> Broker:
+        return RabbitmqBroker(url or self.url, self.prefix, watchdog_seconds=self.watchdog_seconds)
+
+    async def make_users(self) -> None:
+        await asyncio.to_thread(make_users, self.url, prefix=self.prefix)
 
     def hold(self) -> None:
         self.proxy.hold()
@@ -116,6 +156,19 @@ class RabbitmqLab(Lab):
 
     async def come_back(self) -> None:
         await self.proxy.accept()
+
+    async def readers(self, queue: str) -> int:
+        link = await Link.open(connection_parameters(self.url, "counting readers"))
+        try:
+            channel = await link.channel()
+            declared = await channel.ask(
+                lambda answer: channel.raw.queue_declare(queue, passive=True, callback=answer)
+            )
+        except AMQPError:
+            return 0
+        finally:
+            await link.close()
+        return int(declared.method.consumer_count)
 
     async def close(self) -> None:
         self.proxy.cut()

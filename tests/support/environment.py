@@ -1,4 +1,4 @@
-"""What the machine offers to tests, and the one rule for what it does not: skipped here, a failure in CI."""
+"""Services and programs that the machine offers to tests. A missing one skips them, or fails them in CI."""
 
 import os
 import shutil
@@ -63,6 +63,14 @@ def dtd_path() -> Path:
     if DTD_REQUIRED:
         pytest.fail(f"missing: Worldpay's {DTD_NAME}, which WPG_DTD_REQUIRED asks for")
     pytest.skip(f"missing: Worldpay's {DTD_NAME}; WPG_DTD names a copy")
+
+
+def nginx_path() -> str:
+    """nginx, which Debian keeps where only root looks for programs."""
+    path = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin")
+    if path is None:
+        missing("nginx: install Debian's package nginx")
+    return path
 
 
 def node_path() -> str:

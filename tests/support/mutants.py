@@ -9,24 +9,35 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 from django.db.models import QuerySet
+from msgspec.structs import replace as with_changes
 
+from checkout import operations
+from checkout.commands import ReleaseStock
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
 from checkout.messaging.broker import Delivery
 from checkout.messaging.envelope import Reply, new_message_id
 from checkout.messaging.message import Message, Outgoing
 from checkout.messaging.outbox import AbstractInboxMessage, AbstractOutboxMessage, enqueue
 from checkout.messaging.worker import Worker
-from checkout.models import Saga
+from checkout.models import Operation, Reservation, Saga
+from checkout.models.sums import Sums
+from checkout.money import Money
+from checkout.operations import challenge
+from checkout.operations import notification as notifying
 from checkout.operations import payment as submitting
-from checkout.providers.base import Authorisation, Outcome, Provider, ProviderResult
+from checkout.providers.base import Authorisation, EventKind, Outcome, Position, Provider, ProviderResult
 from checkout.providers.registry import get_provider
+from checkout.reconciliation import provider_books
 from checkout.sagas import DEFINITIONS, orchestrator
-from checkout.services.payments import asking, intent
+from checkout.services import orders
+from checkout.services.payments import absence, asking, intent, statement
 
 Patches = Iterator[AbstractContextManager[Any]]
 
@@ -57,7 +68,7 @@ def no_intent_row() -> Patches:
         return method(replace(request, idempotency_key=new_message_id()))
 
     yield from _everywhere(intent.commit_intent, lambda attempt, intent: True)
-    yield _providers_that(send)
+    yield from _providers_that(send, SENDING)
 
 
 def no_version_check() -> Patches:
@@ -103,7 +114,7 @@ def blind_retry() -> Patches:
                 again = replace(again, order_code=f"{request.order_code}R")
             return replace(method(again), order_code=request.order_code)
 
-    yield _providers_that(send)
+    yield from _providers_that(send, SENDING)
 
 
 def compensation_while_unknown() -> Patches:
@@ -113,8 +124,10 @@ def compensation_while_unknown() -> Patches:
 
 
 def no_outbox() -> Patches:
-    """What is published at once is not stored. Shows when a process dies between commit and publishing, and
-    when the broker is away just then."""
+    """Store no message that is published at once.
+
+    The mutant shows when a process dies between commit and publishing, and when the broker is away just then.
+    """
     write_outbox = Message._write_outbox
 
     def forget(model: type[AbstractOutboxMessage], *message_ids: str) -> None:
@@ -132,7 +145,100 @@ def no_outbox() -> Patches:
         return row
 
     yield patch.object(Message, "_write_outbox", write_and_forget)
-    yield patch.object(submitting, "enqueue", enqueue_and_forget)
+    for module in (submitting, notifying):
+        yield patch.object(module, "enqueue", enqueue_and_forget)
+
+
+def resend_on_a_guess() -> Patches:
+    """Send again what the order's last event does not show, although others may have hidden it.
+
+    Shows when only the answer was lost, and the provider does not deduplicate.
+    """
+
+    def is_absent(operation: Operation, others: object, result: ProviderResult) -> bool:
+        return result.kind in (
+            EventKind.AUTHORISED,
+            EventKind.CAPTURED,
+            EventKind.SETTLED,
+            EventKind.REFUNDED,
+            EventKind.REFUND_FAILED,
+        )
+
+    yield from _everywhere(absence.is_absent, is_absent)
+
+
+def forged_capture_believed() -> Patches:
+    """Every notification counts as proven. Shows when one is forged while its operation is open."""
+    record = operations.record_notification
+
+    def believe(account_code: str, body: bytes, **how: Any) -> operations.Recorded:
+        return record(account_code, body, **{**how, "is_proven": True})
+
+    yield from _everywhere(record, believe)
+
+
+def position_guessed() -> Patches:
+    """Guess positions: where no sums are told, the last event's name stands for all that was authorised.
+
+    Shows when a part was captured or refunded and the answer tells no sums.
+    """
+
+    def inquire(method: Callable[[Any], ProviderResult], order_code: Any) -> ProviderResult:
+        result = method(order_code)
+        if result.position is not None or result.amount is None or result.outcome != Outcome.APPROVED:
+            return result
+        everything, nothing = result.amount, Money(0, result.amount.currency)
+        is_refunded = result.kind in (EventKind.REFUND_SENT, EventKind.REFUNDED)
+        is_captured = is_refunded or result.kind in (EventKind.CAPTURED, EventKind.SETTLED)
+        position = Position(
+            authorised=everything,
+            captured=everything if is_captured else nothing,
+            refunded=everything if is_refunded else nothing,
+        )
+        return replace(result, position=position)
+
+    yield from _providers_that(inquire, ("inquire",))
+
+
+def statement_amounts_ignored() -> Patches:
+    """An operation is done when a notification names it, whatever it tells. Shows when an amount is wrong."""
+    judge: Callable[..., Any] = statement._judged
+
+    def judged(*about: Any, **options: Any) -> Any:
+        *others, told = about
+        return judge(*others, replace(told, amount=None), **options)
+
+    yield patch.object(statement, "_judged", judged)
+
+
+def refunds_under_way_ignored() -> Patches:
+    """Only refunds that are done count against what may be refunded. Shows when two are asked for at once."""
+    left: Any = vars(Sums)["left_to_refund"].fget
+    under_way = (Operation.State.REQUESTED, Operation.State.PENDING, Operation.State.UNKNOWN)
+
+    def left_to_refund(sums: Sums) -> int:
+        return int(left(sums)) + sums.total(Operation.Kind.REFUND, *under_way)
+
+    yield patch.object(Sums, "left_to_refund", property(left_to_refund))
+
+
+def expired_token_accepted() -> Patches:
+    """A shopper may come back from a challenge at any time. Shows when one does when the time is up."""
+    beginning = datetime.min.replace(tzinfo=UTC)
+    yield patch.object(challenge, "timezone", SimpleNamespace(now=lambda: beginning))
+
+
+def release_takes_all() -> Patches:
+    """The release of an attempt gives back what a later one has reserved. Shows when it comes late."""
+    handler = orders.service.commands["orders.release"]
+
+    def release(command: ReleaseStock, message: Message) -> Any:
+        held = Reservation.objects.filter(payment_reference=command.payment).first()
+        attempt = held.attempt if held is not None else command.attempt
+        return handler.function(with_changes(command, attempt=attempt), message)
+
+    careless = replace(handler, function=release)
+    yield patch.dict(orders.service.commands, {"orders.release": careless})
 
 
 MUTANTS: dict[str, Callable[[], Patches]] = {
@@ -145,6 +251,13 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         blind_retry,
         compensation_while_unknown,
         no_outbox,
+        resend_on_a_guess,
+        forged_capture_believed,
+        position_guessed,
+        statement_amounts_ignored,
+        refunds_under_way_ignored,
+        expired_token_accepted,
+        release_takes_all,
     )
 }
 
@@ -176,9 +289,9 @@ def _everywhere(original: Callable[..., Any], replacement: Callable[..., Any]) -
 
 
 def _providers_that(
-    send: Callable[[Callable[[Any], ProviderResult], Any], ProviderResult],
-) -> AbstractContextManager[Any]:
-    """Let everything that changes something at a provider go through ``send``."""
+    send: Callable[[Callable[[Any], ProviderResult], Any], ProviderResult], verbs: tuple[str, ...]
+) -> Patches:
+    """Let these verbs of all providers go through ``send``."""
 
     class Sender:
         def __init__(self, provider: Provider) -> None:
@@ -186,9 +299,10 @@ def _providers_that(
 
         def __getattr__(self, name: str) -> Any:
             method = getattr(self._provider, name)
-            return partial(send, method) if name in SENDING else method
+            return partial(send, method) if name in verbs else method
 
-    return patch.object(asking, "get_provider", lambda account: Sender(get_provider(account)))
+    for module in (asking, provider_books):
+        yield patch.object(module, "get_provider", lambda account: Sender(get_provider(account)))
 
 
 def _pessimistic(on_reply: Callable[..., Any]) -> Callable[..., Any]:

@@ -55,7 +55,7 @@ class Program:
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended; None while it runs, or when it was never started."""
+        """The exit code; None while the program runs, or if it was never started."""
         return self._process.poll() if self._process is not None else None
 
     def kill(self) -> None:

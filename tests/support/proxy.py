@@ -27,7 +27,7 @@ class Proxy:
 
     @property
     def open(self) -> int:
-        """How many connections there are."""
+        """The number of open connections."""
         return len(self._pairs)
 
     async def accept(self) -> None:

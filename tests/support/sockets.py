@@ -19,13 +19,16 @@ class Socket:
         path: str,
         *,
         origin: str | None,
+        host: str = "localhost:8000",
+        scheme: str = "ws",
         address: str = "192.0.2.7",
         extensions: dict[str, Any] | None = None,
     ) -> None:
         path, _, query = path.partition("?")
-        headers = [(b"host", b"localhost:8000")] + ([(b"origin", origin.encode())] if origin else [])
+        headers = [(b"host", host.encode())] + ([(b"origin", origin.encode())] if origin else [])
         scope = {
             "type": "websocket",
+            "scheme": scheme,
             "path": path,
             "raw_path": path.encode(),
             "root_path": "",
@@ -38,7 +41,7 @@ class Socket:
         self._exchange = ApplicationCommunicator(application, scope)
 
     async def connect(self) -> bool:
-        """Whether the other side accepts."""
+        """Return True if the other side accepts."""
         await self._exchange.send_input({"type": "websocket.connect"})
         answer = await self.next()
         if answer["type"] == "websocket.http.response.start":

@@ -52,7 +52,7 @@ def imported_names(tree: ast.Module, package: str) -> Iterator[str]:
 
 
 def part_of(name: str) -> str:
-    """What of `checkout` a name belongs to: `views`, `messaging`, `models`…; empty outside of it."""
+    """Return the part of `checkout` that a name belongs to, such as `views`; empty outside of it."""
     package, _, rest = name.partition(".")
     return rest.split(".")[0] if package == "checkout" else ""
 

@@ -13,19 +13,27 @@ import pika.exceptions
 import requests
 
 from scripts.services.process import free_port
+from tests.support.broker_users import make_users, url_of
 from tests.support.program import ROOT, Program
 from tests.support.waiting import wait_until
 
 SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
 START_SECONDS = 50
+# The address that only the sandbox knows, in theory: its secret is published.
+NOTIFICATIONS = "/notifications/sandbox/sandbox-notification-secret/"
 
 
 class Stack:
     """Web processes behind one port, each service, relay and sandbox.
 
+    With `web_ports` each web process has a port of its own, for a proxy in front.
+
     The gateway is at `web_url` (http://localhost:…), the sandbox at `sandbox_url` (http://127.0.0.1:…), so
     that browsers take them for different sites. `programs` has each process by name: `web` (`web-2`, …),
     the services' names, `relay`, `sandbox`; a second copy of anything is `payments-2`.
+
+    Each process has a broker user of its own. `broker_url` is the address by a user who may do everything,
+    for tests, and `control` that broker's `rabbitmqctl` where it is not the tests' own.
 
     A service named in `without` is not started: the test provides it. `copies` says of which service there
     are several, or of `relay`. `environment` overrides settings, `web_environment` those of the web processes
@@ -39,20 +47,27 @@ class Stack:
         broker_url: str,
         database_url: str,
         webs: int = 1,
+        web_ports: Sequence[int] = (),
         without: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         web_environment: Mapping[str, str] | None = None,
         copies: Mapping[str, int] | None = None,
         own: Mapping[str, Mapping[str, str]] | None = None,
+        control: str | None = None,
     ) -> None:
         self.folder = folder
         self.broker_url = broker_url
+        self._control = control
         self.database_url = database_url
         self.programs: dict[str, Program] = {}
         self._closing = ExitStack()
-        self._listener = self._closing.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
-        sandbox_port = free_port()
-        self.web_url = f"http://localhost:{self._listener.getsockname()[1]}"
+        if web_ports:
+            webs, port, places = len(web_ports), web_ports[0], [_own_port(port) for port in web_ports]
+        else:
+            listener = self._closing.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
+            port, places = listener.getsockname()[1], [_descriptor(listener)] * webs
+        sandbox_port = int((environment or {}).get("SANDBOX_PORT", 0)) or free_port()
+        self.web_url = f"http://localhost:{port}"
         self.sandbox_url = f"http://127.0.0.1:{sandbox_port}"
         self.environment = {
             **os.environ,
@@ -65,18 +80,20 @@ class Stack:
             "PUBLIC_URL": self.web_url,
             "SANDBOX_URL": self.sandbox_url,
             "SANDBOX_PORT": str(sandbox_port),
-            "SANDBOX_NOTIFICATION_URL": f"{self.web_url}/notifications/sandbox/",
+            "SANDBOX_NOTIFICATION_URL": f"{self.web_url}{NOTIFICATIONS}",
             "SANDBOX_BOOKS": str(folder / "books.sqlite3"),
+            # Which orders the bank is unkind to is drawn; tests that want it say so.
+            "SANDBOX_TRAITS": "{}",
             **(environment or {}),
         }
         self._own = own or {}
         copies = {"web": webs, **(copies or {})}
-        descriptor = self._listener.fileno()
-        web = ["-m", "uvicorn", "payments_gateway.asgi:application", "--fd", str(descriptor)]
+        web = ["-m", "uvicorn", "payments_gateway.asgi:application"]
         web += ["--http", "payments_gateway.server:OrderlyProtocol"]
         web += ["--timeout-graceful-shutdown", "24", "--no-access-log"]
-        for name in _names("web", copies):
-            self._add(name, web, descriptors=[descriptor], environment=web_environment)
+        web += ["--ws-max-size", "4096", "--ws-per-message-deflate", "false"]
+        for name, (place, descriptors) in zip(_names("web", copies), places, strict=True):
+            self._add(name, [*web, *place], descriptors=descriptors, environment=web_environment)
         for service in SERVICES:
             for name in _names(service, copies) if service not in without else ():
                 self._add(name, ["manage.py", "run_service", service])
@@ -97,6 +114,7 @@ class Stack:
 
     def start(self) -> None:
         """Load the example data into the migrated database, start everything, wait until it is ready."""
+        make_users(self.broker_url, program=self._control)
         self.manage("load_example")
         for program in self.programs.values():
             program.start()
@@ -122,12 +140,12 @@ class Stack:
         """Until somebody consumes from this queue."""
         wait_until(lambda: self._consumers(queue) > 0, f"a consumer of {queue}", seconds=START_SECONDS)
 
-    def manage(self, *arguments: str) -> str:
-        """Run a management command in the stack's environment; returns what it prints."""
+    def manage(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+        """Run a management command in the stack's environment, and more; returns what it prints."""
         result = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
-            env=self.environment,
+            env={**self.environment, **(environment or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -152,11 +170,13 @@ class Stack:
         descriptors: Sequence[int] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        settings = {**self.environment, **(environment or {}), **self._own.get(name, {})}
+        participant = name.partition("-")[0]
         self.programs[name] = Program(
             name,
             [sys.executable, *arguments],
             log=self.folder / f"{name}.log",
-            environment={**self.environment, **(environment or {}), **self._own.get(name, {})},
+            environment={**settings, "BROKER_URL": url_of(participant, settings["BROKER_URL"])},
             descriptors=descriptors,
         )
 
@@ -177,6 +197,14 @@ class Stack:
             except pika.exceptions.ChannelClosedByBroker:
                 return 0
             return int(declared.method.consumer_count)
+
+
+def _own_port(port: int) -> tuple[list[str], list[int]]:
+    return ["--host", "127.0.0.1", "--port", str(port)], []
+
+
+def _descriptor(listener: socket.socket) -> tuple[list[str], list[int]]:
+    return ["--fd", str(listener.fileno())], [listener.fileno()]
 
 
 def _names(kind: str, copies: Mapping[str, int]) -> list[str]:

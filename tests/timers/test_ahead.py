@@ -1,4 +1,4 @@
-"""What a process with a clock that is ahead has written goes out as soon as anything else."""
+"""Messages of a process whose clock is ahead go out as soon as any others."""
 
 from datetime import datetime, timedelta
 
@@ -28,7 +28,7 @@ def written(monkeypatch: pytest.MonkeyPatch, ahead: timedelta, delay_seconds: fl
 
 
 def taken() -> list[str]:
-    """What a relay would publish now."""
+    """Return the ids of the messages that a relay would publish now."""
     return [row.message_id for row in Relay(None, OutboxMessage).take()]  # type: ignore[arg-type]
 
 

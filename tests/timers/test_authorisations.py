@@ -13,15 +13,25 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def authorised(attempt: Attempt, settings) -> Attempt:
-    """Since two hours."""
+def old(attempt: Attempt, settings) -> Attempt:
+    """A payment of two hours ago that is authorised, and nobody has said since when."""
     settings.CHECKOUT_AUTHORISATION_SECONDS = 3600
-    long_ago = timezone.now() - timedelta(hours=2)
     attempt.state = Attempt.State.AUTHORISED
     attempt.save()
-    Payment.objects.update(state=Payment.State.AUTHORISED, created_at=long_ago)
-    Fact.objects.create(payment=attempt.payment, kind="authorised", source="saga", recorded_at=long_ago)
+    Payment.objects.update(state=Payment.State.AUTHORISED, created_at=timezone.now() - timedelta(hours=2))
     return attempt
+
+
+@pytest.fixture
+def authorised(old: Attempt) -> Attempt:
+    """Since two hours."""
+    was_authorised(old, timedelta(hours=2))
+    return old
+
+
+def was_authorised(attempt: Attempt, ago: timedelta) -> None:
+    moment = timezone.now() - ago
+    Fact.objects.create(payment=attempt.payment, kind="authorised", source="saga", recorded_at=moment)
 
 
 def operation(attempt: Attempt, kind: str, state: str) -> None:
@@ -37,13 +47,12 @@ def test_it_is_voided_by_the_clock_once(authorised: Attempt):
     assert OutboxMessage.objects.filter(type="checkout.start_operation").count() == 1
 
 
-def test_one_that_is_young_is_left(authorised: Attempt):
-    Fact.objects.filter(kind="authorised").update(recorded_at=timezone.now() - timedelta(minutes=59))
+def test_one_that_is_young_is_left(old: Attempt):
+    was_authorised(old, timedelta(minutes=59))
     assert void_expired() == 0
 
 
-def test_a_payment_older_than_its_authorisation_counts_from_that(authorised: Attempt):
-    Fact.objects.filter(kind="authorised").delete()
+def test_a_payment_older_than_its_authorisation_counts_from_that(old: Attempt):
     assert void_expired() == 0
 
 

@@ -1,12 +1,15 @@
-"""What is old and done is forgotten; what is owed, or young, is not."""
+"""Rows that are old and done are forgotten; rows that are owed, or young, are not."""
 
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from checkout.models import InboxMessage, OutboxMessage
-from checkout.timers.retention import ROWS, forget_old_messages
+from checkout.models import InboxMessage, OutboxMessage, ProviderAccount, ProviderNotification
+from checkout.timers.retention import ROWS, OldNotifications, forget_old_messages
+from tests.services.conftest import _credentials, account
+
+__all__ = ["_credentials", "account"]
 
 pytestmark = pytest.mark.django_db
 
@@ -65,3 +68,61 @@ def test_rows_that_are_too_young_are_not_walked_through(django_assert_max_num_qu
 def test_a_backlog_is_worked_off_in_batches():
     OutboxMessage.objects.bulk_create(sent(f"m{number}", OLD) for number in range(ROWS + 1))
     assert [forget_old_messages() for _ in range(3)] == [ROWS, 1, 0]
+
+
+def received(account: ProviderAccount, state: str, age: timedelta, **columns: object) -> ProviderNotification:
+    number = ProviderNotification.objects.count()
+    when = timezone.now() - age
+    return ProviderNotification.objects.create(
+        account=account, digest=str(number), body="", state=state, received_at=when, **columns
+    )
+
+
+def test_old_hints_and_what_staff_dealt_with_are_forgotten_and_nothing_else_that_is_proven(account):
+    dealt_with = {"is_proven": True, "dealt_with_at": timezone.now()}
+    for state in ("applied", "unmatched", "conflicted", "unreadable"):
+        received(account, state, OLD)
+    for state in ("unmatched", "unreadable"):
+        received(account, state, OLD, **dealt_with)
+    kept = [
+        received(account, "received", OLD),
+        *(received(account, state, YOUNG) for state in ("applied", "unmatched", "unreadable")),
+        *(
+            received(account, state, OLD, is_proven=True)
+            for state in ("received", "applied", "unmatched", "conflicted", "unreadable")
+        ),
+        received(account, "applied", OLD, **dealt_with),
+        received(account, "conflicted", OLD, **dealt_with),
+        received(account, "unmatched", YOUNG, **dealt_with),
+    ]
+    notifications = OldNotifications()
+    assert (notifications.forget(), notifications.forget()) == (6, 0)
+    assert set(ProviderNotification.objects.all()) == set(kept)
+
+
+def test_notifications_are_walked_through_in_batches_and_again_from_the_beginning(
+    account, django_assert_num_queries
+):
+    def rows(count: int, **columns: object) -> None:
+        first = ProviderNotification.objects.count()
+        ProviderNotification.objects.bulk_create(
+            ProviderNotification(
+                account=account,
+                digest=str(number),
+                body="",
+                state="applied",
+                received_at=timezone.now() - OLD,
+                **columns,
+            )
+            for number in range(first, first + count)
+        )
+
+    rows(ROWS, is_proven=True)
+    rows(1, is_proven=False)
+    notifications = OldNotifications()
+    with django_assert_num_queries(2):
+        assert notifications.forget() == 0
+    assert notifications.forget() == 1
+    ProviderNotification.objects.filter(digest="0").update(is_proven=False)
+    assert notifications.forget() == 1
+    assert ProviderNotification.objects.count() == ROWS - 1

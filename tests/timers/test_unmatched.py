@@ -91,3 +91,51 @@ def test_several_relays_look_once(notification: ProviderNotification):
     let_pass(10)
     assert sum(at_once(*[try_unmatched_again] * 4)) == 1
     assert len(commands_written()) == 1
+
+
+def waiting(attempt: Attempt, count: int, *, order_code: str, is_proven: bool) -> list[bool]:
+    """Let so many notifications come about one order; returns which of them will be looked at again."""
+    rows = [
+        stored(
+            attempt,
+            body(attempt, "AUTHORISED", order_code=order_code, number=f"{is_proven} {number}"),
+            is_proven=is_proven,
+        )
+        for number in range(count)
+    ]
+    for row in rows:
+        look_at(row)
+    return [row.next_try_at is not None for row in rows]
+
+
+def test_of_one_unknown_order_only_five_wait_at_once(attempt: Attempt):
+    expected = [True] * 5 + [False] * 2
+    assert waiting(attempt, 7, order_code="a-1", is_proven=False) == expected
+    assert waiting(attempt, 7, order_code="b-1", is_proven=False) == expected
+    assert waiting(attempt, 7, order_code="a-1", is_proven=True) == expected, "hints take nobody's place"
+    assert ProviderNotification.objects.filter(state=State.UNMATCHED).count() == 21
+
+
+def test_a_hint_is_looked_at_again_twice_at_most(attempt: Attempt, settings):
+    settings.CHECKOUT_INQUIRY_DELAYS = (10, 20, 30, 40)
+    tries = {}
+    for is_proven in (False, True):
+        row = stored(attempt, body(attempt, "AUTHORISED", order_code="unknown-1"), is_proven=is_proven)
+        look_at(row)
+        while row.next_try_at is not None:
+            look_at(row)
+        tries[is_proven] = row.tries
+        row.delete()
+    assert tries == {False: 2, True: 4}
+
+
+def test_of_a_hint_whose_order_stays_unknown_an_excerpt_is_kept_after_the_last_look(attempt: Attempt):
+    text = body(attempt, "AUTHORISED", order_code="unknown-1", padding="x" * 10_000)
+    row = stored(attempt, text, is_proven=False)
+    look_at(row)
+    while row.next_try_at is not None:
+        assert row.body == text
+        look_at(row)
+    assert row.body == text[:4096]
+    assert look_at(row) == []
+    assert row.state == State.UNMATCHED, "a late copy of the command makes nothing of the excerpt"

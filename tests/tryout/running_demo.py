@@ -36,8 +36,12 @@ class RunningDemo:
         self.port, self.sandbox_port = free_port(), free_port()
         self.url = f"http://localhost:{self.port}"
         self.sandbox_url = f"http://127.0.0.1:{self.sandbox_port}"
-        # Settings of another installation, which must not reach the demonstration.
-        self.environment = {**os.environ, "BROKER_URL": "memory://", "CHECKOUT_REPLY_BUDGET_SECONDS": "0.001"}
+        # Of another installation, which must not reach the demonstration.
+        self.environment = {**os.environ, "BROKER_URL": "amqp://localhost:1/"}
+        self.environment |= {
+            "CHECKOUT_PROVIDER_CREDENTIALS": '{"sandbox": {}}',
+            "SANDBOX_URL": "http://other",
+        }
         self.environment["DATABASE_URL"] = f"sqlite:///{folder / 'other.sqlite3'}"
 
     def command(self, *options: str) -> list[str]:
@@ -60,12 +64,12 @@ class RunningDemo:
         )
 
     def is_gone(self) -> bool:
-        """Whether nobody listens on its ports any more."""
+        """Return True if nobody listens on its ports any more."""
         for port in (self.port, self.sandbox_port):
             check_port(port)
         return True
 
     def orders(self, payment: str) -> list[dict[str, object]]:
-        """What the provider's books have of a payment."""
+        """Return the provider's orders for a payment."""
         orders = requests.get(f"{self.sandbox_url}/books.json", timeout=10).json()["orders"]
         return [order for order in orders if order["order_code"].startswith(payment)]

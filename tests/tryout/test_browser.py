@@ -1,4 +1,4 @@
-"""What the scripted browser does with cookies, redirects and the Origin header, against a real server."""
+"""The scripted browser's cookies, redirects and Origin header, against a real server."""
 
 import pytest
 

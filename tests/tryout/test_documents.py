@@ -1,4 +1,4 @@
-"""What the scripted browser reads in a page."""
+"""The parts of a page that the scripted browser reads."""
 
 import pytest
 

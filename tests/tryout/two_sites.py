@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Answer:
-    """What the server answers at one path."""
+    """The server's answer at one path."""
 
     html: str = ""
     status: int = 200

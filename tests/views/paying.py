@@ -1,4 +1,4 @@
-"""What a shopper's browser does with the pages of one payment."""
+"""A shopper's browser on the pages of one payment."""
 
 import re
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Checkout:
         return await self.client.post(self.path("pay/"), await self.filled_form(card, **changes))
 
     async def return_path(self) -> str:
-        """Where the challenge that the payment waits for sends the shopper back to."""
+        """Return the path on which the shopper comes back from the payment's challenge."""
         page = await self.get("challenge/")
         address = fields_of(page)["ReturnUrl"]
         return address[address.index("/checkout/") :]

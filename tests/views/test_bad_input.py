@@ -1,14 +1,16 @@
-"""Whatever comes in: a clear page or a problem document, the right status, nothing changed, no traceback."""
+"""Bad input: a clear page or a problem document, the right status, nothing changed, no traceback."""
 
 import asyncio
 import json
 import logging
 
 import pytest
+from django.test.signals import template_rendered
 
 from checkout import limits
 from checkout.database import in_thread
 from checkout.models import Attempt, Payment
+from checkout.problems import page_of
 from tests.support.asgi import receive
 
 UNKNOWN = "pay_00000000000000000000000000000000"
@@ -151,6 +153,49 @@ async def test_a_body_that_does_not_end_is_given_up_on():
     assert seen == [(408, {"type": "http.request", "body": b"", "more_body": False})]
 
 
+async def arriving(pieces):
+    """The size of a body whose pieces come as the iterator gives them, or the status that refuses it."""
+    seen: list[int] = []
+
+    async def application(scope, receive, send):
+        refused = scope.get("checkout.refused")
+        seen.append(refused.status if refused else len((await receive())["body"]))
+
+    async def receive():
+        body, more = await anext(pieces)
+        return {"type": "http.request", "body": body, "more_body": more}
+
+    limited = limits.BodyLimit(application, max_bytes=10_000, read_seconds=600)
+    async with asyncio.timeout(20):
+        await limited({"type": "http", "headers": []}, receive, nobody)
+    return seen[0]
+
+
+async def test_a_body_of_a_byte_now_and_then_is_given_up_on(settings):
+    settings.CHECKOUT_BODY_GRACE_SECONDS = 0.1
+    settings.CHECKOUT_BODY_BYTES_PER_SECOND = 1_000
+
+    async def pieces():
+        while True:
+            await asyncio.sleep(0.01)
+            yield b"x", True
+
+    assert await arriving(pieces()) == 408
+
+
+async def test_a_body_that_keeps_the_pace_is_read_to_its_end(settings):
+    """Each piece buys as much time as the next one takes, whatever the machine does meanwhile."""
+    settings.CHECKOUT_BODY_GRACE_SECONDS = 0.1
+    settings.CHECKOUT_BODY_BYTES_PER_SECOND = 100
+
+    async def pieces():
+        for number in range(20):
+            yield b"x" * 200, number < 19
+            await asyncio.sleep(0.01)
+
+    assert await arriving(pieces()) == 4_000
+
+
 async def test_a_client_that_leaves_before_the_end_gets_no_answer():
     async def application(scope, receive, send):
         raise AssertionError("nobody is there any more")
@@ -212,3 +257,18 @@ async def test_a_database_that_is_away_is_not_the_visitors_fault(shop, checkout,
     answer = await checkout.get()
     assert_clear(answer, 503)
     assert answer.headers["retry-after"]
+
+
+async def test_the_page_of_a_refusal_is_made_once(client):
+    page_of.cache_clear()
+    first = await client.get("/checkout/nothing/")
+    made = []
+
+    def note(**details):
+        made.append(details["template"])
+
+    template_rendered.connect(note)
+    again = [await client.get("/checkout/nothing/") for _ in range(20)]
+    template_rendered.disconnect(note)
+    assert {(answer.status, answer.text) for answer in again} == {(404, first.text)}
+    assert made == []

@@ -37,7 +37,7 @@ def written(card, separator, script):
 
 
 def is_refused(query="", body="", content_type=FORM, path="/checkout/"):
-    """What the middleware says of a request; nobody is behind it."""
+    """Return True if the middleware refuses a request. There is no view behind it."""
     if body:
         request = RequestFactory().post(f"{path}?{query}", body.encode(), content_type=content_type)
     else:
@@ -130,7 +130,7 @@ def test_what_holds_no_card_number_passes(body):
 
 @pytest.mark.parametrize("text", ["0" * 200_000, "-" * 200_000, "0000000000000 " * 10_000, "é0" * 50_000])
 def test_a_body_of_nothing_but_digits_takes_no_longer_than_another(text):
-    """Where the time grew with the square of the length, this test would not end within its time-out."""
+    """If the time grew with the square of the length, this test would not end within its time-out."""
     assert not is_refused(query="n=0000000000000", body=text, content_type="text/plain")
 
 

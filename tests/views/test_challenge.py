@@ -144,3 +144,14 @@ async def test_the_challenge_page_of_a_returned_challenge_leads_on(return_path, 
     await checkout.client.post(return_path, returned(), cross_site=True)
     answer = await checkout.get("challenge/")
     assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+
+
+async def test_a_challenge_that_began_before_a_change_of_the_key_still_leads_back(
+    return_path, checkout, settings
+):
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another key", [settings.SECRET_KEY]
+    assert await checkout.return_path() == return_path, "the page leads to where the provider will"
+    answer = await checkout.client.post(return_path, returned(), cross_site=True)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+    repeated = await checkout.client.post(return_path, returned(), cross_site=True)
+    assert repeated.status == 303

@@ -32,7 +32,7 @@ def _over_afterwards():
 
 @pytest.fixture
 def begin():
-    """What the process does when it is told to end."""
+    """A function that begins the shutdown, as a process does when it is told to end."""
 
     def begin():
         with drain.ends(get_broker().node.stop_waiting):

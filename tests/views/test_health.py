@@ -1,4 +1,4 @@
-"""What a load balancer asks, and what every page needs: static files."""
+"""The questions of a load balancer, and the static files that every page needs."""
 
 import json
 

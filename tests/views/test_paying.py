@@ -90,6 +90,31 @@ async def test_without_an_answer_in_time_the_status_page_takes_over(shop, checko
     assert '<meta http-equiv="refresh"' in page.text
 
 
+async def test_where_nothing_is_in_stock_no_other_card_is_asked_for(shop, checkout):
+    await in_thread(Payment.objects.update, state=PaymentState.REFUSED, refusal_reason="out_of_stock")
+    result = await checkout.get("result/")
+    assert ("has just sold out" in result.text, "another card" in result.text) == (True, False)
+
+
+async def test_a_receipt_is_spoken_of_only_to_a_shopper_who_gets_one(shop, checkout):
+    await in_thread(Payment.objects.update, state=PaymentState.CAPTURED, shopper_email="someone@example.com")
+    assert "sent you a receipt by e-mail" in (await checkout.get("result/")).text
+    await in_thread(Payment.objects.update, shopper_email="")
+    result = await checkout.get("result/")
+    assert ("Thank you." in result.text, "receipt" in result.text) == (True, False)
+
+
+@pytest.mark.parametrize("state", [PaymentState.CANCELLED, PaymentState.EXPIRED])
+async def test_a_card_for_a_payment_that_has_ended_leads_to_the_page_that_says_so(shop, checkout, state):
+    form = await checkout.filled_form("approve")
+    await in_thread(Payment.objects.update, state=state)
+    answer = await checkout.client.post(checkout.path("pay/"), form)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+    program = await checkout.client.post(checkout.path("pay/"), form, headers={"accept": "application/json"})
+    assert program.status == 409
+    assert await in_thread(Attempt.objects.count) == 0
+
+
 async def test_a_post_without_a_csrf_token_is_refused_clearly(shop, checkout):
     form = await checkout.filled_form("approve")
     del form["csrfmiddlewaretoken"]

@@ -8,6 +8,7 @@ from channels.layers import get_channel_layer
 from django.test import RequestFactory
 
 from checkout.database import in_thread
+from checkout.messaging import channel_layer
 from checkout.messaging.broker import get_broker
 from checkout.messaging.channel_layer import Traffic
 from checkout.messaging.memory_server import MemoryServer
@@ -127,6 +128,19 @@ async def test_a_poll_waits_without_a_broker_too(processing, checkout, settings)
     server.stop()
     assert (await checkout.get("status.json", headers={"prefer": "wait=9"})).status == 202
     server.resume()
+
+
+async def test_a_poll_that_nobody_can_tell_of_changes_is_answered_with_what_is_known(
+    processing, checkout, monkeypatch
+):
+    monkeypatch.setattr(channel_layer, "TIMEOUT_SECONDS", 0.05)
+    server = MemoryServer.at(BROKER)
+    server.stop()
+    try:
+        answer = await checkout.get("status.json", headers={"prefer": "wait=60"})
+    finally:
+        server.resume()
+    assert (answer.status, json.loads(answer.text)["state"]) == (202, "processing")
 
 
 async def test_without_a_preference_a_poll_does_not_wait(processing, checkout):

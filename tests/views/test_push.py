@@ -9,7 +9,9 @@ from checkout import operations
 from checkout.consumers import StatusConsumer
 from checkout.database import in_thread
 from checkout.draining import drain
+from checkout.messaging import channel_layer
 from checkout.messaging.broker import get_broker
+from checkout.messaging.memory_server import MemoryServer
 from checkout.models import Payment
 from tests.support.sockets import Socket
 
@@ -45,9 +47,53 @@ async def test_the_present_state_comes_at_once_and_every_change_after(shop, paym
     await socket.disconnect()
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", None])
-async def test_a_page_of_another_site_gets_nothing(shop, socket_of, origin):
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        None,
+        "null",
+        "",
+        "https://localhost:8000",
+        "http://localhost",
+        "http://localhost:8001",
+        "http://127.0.0.1:8000",
+        "ws://localhost:8000",
+        "http://localhost:8000:8000",
+        "http://localhost:port",
+        "http://[localhost:8000",
+        "localhost:8000",
+    ],
+)
+async def test_a_page_of_another_origin_gets_nothing(shop, socket_of, origin):
     assert not await socket_of(origin=origin).connect()
+
+
+@pytest.mark.parametrize(
+    ("host", "scheme", "origin"),
+    [
+        ("localhost", "ws", "http://localhost"),
+        ("localhost:80", "ws", "http://localhost"),
+        ("localhost", "wss", "https://localhost:443"),
+        ("LOCALHOST", "wss", "https://localhost"),
+        ("127.0.0.1:8000", "ws", "http://127.0.0.1:8000"),
+        # A proxy in front ends TLS and does not say so.
+        ("localhost", "ws", "https://shop.example"),
+    ],
+)
+async def test_our_own_page_is_let_in_at_each_of_our_names(shop, socket_of, settings, host, scheme, origin):
+    settings.PUBLIC_URL = "https://shop.example"
+    socket = socket_of(host=host, scheme=scheme, origin=origin)
+    assert await socket.connect()
+    await socket.disconnect()
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "", "localhost@evil.example", "a" * 300]
+)
+async def test_a_handshake_at_a_host_that_is_not_ours_is_refused(shop, socket_of, host):
+    assert not await socket_of(host=host, origin=f"http://{host}").connect()
+    assert not await socket_of(host=host).connect()
 
 
 @pytest.mark.parametrize("token", ["", "x", "pay_0:1:x"])
@@ -103,6 +149,18 @@ async def test_an_open_websocket_asks_the_database_nothing(shop, payment, socket
         assert await socket.told() == {"state": "processing", "next": None}
         await socket.say("anything")
         await socket.disconnect()
+
+
+async def test_a_socket_is_refused_while_this_process_cannot_be_told_of_changes(shop, socket_of, monkeypatch):
+    monkeypatch.setattr(channel_layer, "TIMEOUT_SECONDS", 0.05)
+    server = MemoryServer.at("memory://")
+    server.stop()
+    try:
+        assert not await socket_of().connect()
+        assert not await socket_of(path="/ws/nothing/").connect()
+    finally:
+        server.resume()
+    assert await socket_of().connect()
 
 
 async def test_a_socket_that_breaks_while_it_is_told_something_leaves_nothing_behind(payment, shop):

@@ -4,6 +4,7 @@ import pytest
 
 from checkout.database import in_thread
 from checkout.models import Merchant, Payment, StockItem
+from checkout.states import PaymentState
 from tests.views.paying import fields_of
 
 
@@ -39,13 +40,25 @@ async def test_the_shop_remembers_its_visitors_orders_and_nobody_elses(shelf, cl
     assert "Your orders" not in (await client.get("/")).text
 
 
-async def test_the_return_page_shows_the_order(shelf, client):
+async def test_the_return_page_shows_the_order_to_the_browser_that_made_it(shelf, client):
     await buy(client)
     payment = await in_thread(Payment.objects.get)
     answer = await client.get(f"/orders/{payment.order_reference}/")
     assert answer.status == 200
     assert "12.50 EUR" in answer.text
     assert (await client.get("/orders/order-unknown/")).status == 404
+    client.cookies.clear()
+    assert (await client.get(f"/orders/{payment.order_reference}/")).status == 404
+
+
+async def test_where_real_money_is_paid_there_is_no_shop(shelf, client, settings):
+    await buy(client)
+    payment = await in_thread(Payment.objects.get)
+    settings.CHECKOUT_TRY_OUT = False
+    for path in ("/", f"/orders/{payment.order_reference}/"):
+        answer = await client.get(path)
+        assert answer.status == 404
+        assert "start page" not in answer.text
 
 
 @pytest.mark.parametrize("changes", [{"sku": "nothing"}, {"sku": ""}, {"email": "not an address"}])
@@ -64,3 +77,18 @@ async def test_what_is_sold_out_cannot_be_bought(shelf, client):
 
 async def test_an_empty_shop_says_how_to_fill_it(db, client):
     assert "load_example" in (await client.get("/")).text
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        (PaymentState.AUTHORISED, "Reserved on your card"),
+        (PaymentState.PARTIALLY_REFUNDED, "Paid, partly refunded"),
+        (PaymentState.REFUNDED, "Refunded"),
+    ],
+)
+async def test_an_order_says_where_its_money_is(shelf, client, state, word):
+    await buy(client)
+    payment = await in_thread(Payment.objects.get)
+    await in_thread(Payment.objects.update, state=state)
+    assert word in (await client.get(f"/orders/{payment.order_reference}/")).text

@@ -1,24 +1,53 @@
-"""Notifications: acknowledged exactly, once they are stored, and otherwise sent again."""
+"""Notifications: proven or not, acknowledged exactly, once they are stored, and otherwise sent again."""
 
 import json
+from base64 import b64encode
 
 import pytest
 from django.utils import timezone
+from msgspec.structs import replace
 
+from checkout import webhooks
 from checkout.conf import conf
 from checkout.database import in_thread
-from checkout.messaging.broker import close_brokers, get_broker
+from checkout.messaging.broker import close_brokers, get_broker, user_of
 from checkout.messaging.memory_server import MemoryServer
 from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
 from checkout.providers.memory_books import Books
+from checkout.rates import RateLimit
+from tests.support.asgi import AsgiClient
 from tests.support.brokers import Inbox
 
 PATH = "/notifications/memory/"
+SECRET = "an-unguessable-last-segment"
+PROVEN_PATH = f"{PATH}{SECRET}/"
 
 
 @pytest.fixture(params=[True, False], ids=["debug", "production"], autouse=True)
 def _debug(request, settings):
     settings.DEBUG = request.param
+
+
+@pytest.fixture(autouse=True)
+def _credentials(shop, settings):
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {
+        "memory": {
+            "notification_secret": SECRET,
+            "notification_user": "the-bank",
+            "notification_password": "swordfish",
+        },
+        "without": {},
+    }
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_sent_anything(monkeypatch):
+    monkeypatch.setattr(webhooks, "hints_by_address", RateLimit())
+    monkeypatch.setattr(webhooks, "hints_by_account", RateLimit())
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
 @pytest.fixture
@@ -56,7 +85,7 @@ async def test_the_command_to_apply_it_is_published_at_once_and_without_a_relay(
     await client.post(PATH, body)
     delivery = await inbox.next()
     owed = await in_thread(OutboxMessage.objects.get)
-    assert delivery.envelope == owed.envelope()
+    assert delivery.envelope == replace(owed.envelope(), user_id=user_of(conf.broker_url))
     assert owed.available_at > timezone.now()  # so that no relay has it meanwhile
     await close_brokers()
 
@@ -77,11 +106,15 @@ async def test_a_repeat_gets_the_same_and_counts_once(books, client, body):
     ("path", "method", "data", "status"),
     [
         ("/notifications/nobody/", "POST", b"<paymentService/>", 404),
-        (PATH, "POST", b"<not json", 400),
-        (PATH, "POST", b"", 400),
-        (PATH, "POST", b"x" * 65_537, 413),
+        (f"/notifications/nobody/{SECRET}/", "POST", b"<paymentService/>", 404),
+        (f"/notifications/without/{SECRET}/", "POST", b"{}", 404),
+        (f"{PATH}a-wrong-secret/", "POST", b"{}", 404),
+        (f"{PATH}{SECRET}x/", "POST", b"{}", 404),
+        (f"{PATH}{SECRET}/more/", "POST", b"{}", 404),
+        (f"{PATH}{SECRET}", "POST", b"{}", 404),
         (PATH, "POST", b"x" * 300_000, 413),
         (PATH, "GET", b"", 405),
+        (PROVEN_PATH, "GET", b"", 405),
     ],
 )
 async def test_what_cannot_be_taken_is_a_problem_document_and_changes_nothing(
@@ -92,6 +125,116 @@ async def test_what_cannot_be_taken_is_a_problem_document_and_changes_nothing(
     assert answer.headers["content-type"] == "application/problem+json"
     assert json.loads(answer.text)["status"] == status
     assert await stored() == 0
+
+
+async def test_a_wrong_secret_is_answered_as_an_unknown_account_is(client):
+    wrong = await client.post(f"{PATH}a-wrong-secret/", b"{}")
+    unknown = await client.post("/notifications/nobody/", b"{}")
+    assert (wrong.status, wrong.body) == (unknown.status, unknown.body)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "is_proven"),
+    [
+        (PATH, {}, False),
+        (PATH, basic("the-bank", "swordfish"), True),
+        (PROVEN_PATH, {}, True),
+        (PROVEN_PATH, basic("a proxy", "in front"), True),
+    ],
+    ids=["open", "basic", "secret", "secret behind a proxy with a password"],
+)
+async def test_only_what_comes_with_the_account_s_secret_or_password_is_proven(
+    client, body, path, headers, is_proven
+):
+    assert (await client.post(path, body, headers=headers)).status == 200
+    assert (await in_thread(ProviderNotification.objects.get)).is_proven is is_proven
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        basic("the-bank", "wrong"),
+        basic("wrong", "swordfish"),
+        basic("", ""),
+        {"Authorization": "Basic"},
+        {"Authorization": "Basic \N{LATIN SMALL LETTER E WITH ACUTE}"},
+        {"Authorization": f"Bearer {SECRET}"},
+    ],
+)
+async def test_wrong_credentials_are_refused_and_asked_for_again(client, body, header):
+    answer = await client.post(PATH, body, headers=header)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"].startswith("Basic ")
+    assert json.loads(answer.text)["type"] == "urn:checkout:problem:notification_not_authentic"
+    assert await stored() == 0
+
+
+async def test_a_header_that_no_account_asked_for_proves_nothing_and_does_no_harm(client, body, settings):
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {"memory": {"notification_user": "without a password"}}
+    assert (await client.post(PATH, body, headers=basic("without a password", ""))).status == 200
+    assert not (await in_thread(ProviderNotification.objects.get)).is_proven
+
+
+async def test_what_was_taken_as_a_hint_is_applied_anew_once_it_is_proven(books, client, body):
+    for path in (PATH, PATH, PROVEN_PATH, PROVEN_PATH, PATH):
+        assert (await client.post(path, body)).status == 200
+    row = await in_thread(ProviderNotification.objects.get)
+    assert (row.is_proven, row.copies) == (True, 5)
+    assert await in_thread(OutboxMessage.objects.count) == 2, "once as a hint and once as proven"
+
+
+@pytest.mark.parametrize("path", [PATH, PROVEN_PATH])
+@pytest.mark.parametrize("data", [b"<not json", b"", b"\xff\x00\xfe", b"x" * 65_537])
+async def test_what_cannot_be_read_is_kept_for_staff_and_acknowledged(client, path, data):
+    answers = [await client.post(path, data) for _ in range(2)]
+    assert {(answer.status, answer.body) for answer in answers} == {(200, b"OK")}
+    row = await in_thread(ProviderNotification.objects.get)
+    assert (row.state, row.copies) == (ProviderNotification.State.UNREADABLE, 2)
+    assert row.reason
+    assert len(row.body) <= 4096
+    assert await in_thread(OutboxMessage.objects.count) == 0
+
+
+async def test_no_log_line_and_no_answer_repeats_the_secret(client, body, caplog, monkeypatch):
+    caplog.set_level("DEBUG")
+    given = f"{SECRET[:-1]}X"
+
+    async def broken(*_arguments: object, **_named: object) -> None:
+        raise ZeroDivisionError
+
+    exchanges = [
+        await client.request(method, path, data=data)
+        for path in (PROVEN_PATH, PROVEN_PATH[:-1], f"{PROVEN_PATH}x/", f"{PATH}{given}/")
+        for method, data in (("POST", body), ("POST", b"<"), ("POST", b"x" * 300_000), ("GET", b""))
+    ]
+    monkeypatch.setattr(webhooks, "take", broken)
+    exchanges.append(await client.post(PROVEN_PATH, body))
+    assert {answer.status for answer in exchanges} >= {200, 404, 405, 413, 500}
+    answered = "".join(answer.text + repr(answer.raw_headers) for answer in exchanges if answer.status != 301)
+    for secret in (SECRET, given):
+        assert secret not in answered
+        assert secret not in caplog.text
+    assert "[secret]" in caplog.text
+
+
+async def test_hints_of_one_address_are_limited_and_what_is_proven_is_not(client, body, settings):
+    settings.CHECKOUT_MAX_HINTS_PER_ADDRESS = 2
+    answers = [await client.post(PATH, body + b" " * number) for number in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert json.loads(answers[2].text)["type"] == "urn:checkout:problem:too_many_notifications"
+    assert 1 <= int(answers[2].headers["retry-after"]) <= 60
+    assert await stored() == 2
+    assert (await AsgiClient(address="192.0.2.8").post(PATH, body)).status == 200
+    assert {(await client.post(PROVEN_PATH, body)).status for _ in range(5)} == {200}
+
+
+async def test_hints_for_one_account_are_limited_wherever_they_come_from(client, body, settings):
+    settings.CHECKOUT_MAX_HINTS_PER_ACCOUNT = 2
+    statuses = [
+        (await AsgiClient(address=f"192.0.2.{number}").post(PATH, body)).status for number in range(3)
+    ]
+    assert statuses == [200, 200, 429]
+    assert (await client.post(PROVEN_PATH, body)).status == 200
 
 
 async def test_a_notification_that_could_not_be_stored_will_be_sent_again(shop, client, body, lose_queries):

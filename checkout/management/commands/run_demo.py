@@ -9,6 +9,8 @@ from checkout.conf import conf
 from checkout.tryout.children import ChildFailed, Stopped
 from checkout.tryout.demo import Demo, NotPossible
 
+PORT = 8000
+
 
 class Command(BaseCommand):
     """See the module."""
@@ -19,21 +21,23 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Ports and folder have defaults that suit a laptop."""
         parser.add_argument("--once", action="store_true", help="stop after the purchase, with its exit code")
-        parser.add_argument("--port", type=int, default=8000, help="of the gateway (default: 8000)")
+        parser.add_argument("--port", type=int, default=PORT, help="of the gateway (default: 8000)")
         parser.add_argument("--sandbox-port", type=int, default=8001, help="of the sandbox (default: 8001)")
         parser.add_argument(
             "--folder",
             type=Path,
-            default=conf.base_dir / ".local" / "demo",
-            help="data and logs, replaced at each start (default: .local/demo)",
+            help="data and logs, replaced at each start (default: .local/demo, .local/demo-PORT on another)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit with the purchase's code, 1 when something does not run, 130 when stopped before the end."""
+        port = options["port"]
+        # A second one beside the first keeps its own.
+        folder = options["folder"] or conf.base_dir / ".local" / ("demo" if port == PORT else f"demo-{port}")
         demo = Demo(
-            folder=options["folder"].resolve(),
+            folder=folder.resolve(),
             root=conf.base_dir,
-            port=options["port"],
+            port=port,
             sandbox_port=options["sandbox_port"],
         )
         try:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
 
 from checkout import background
+from checkout.participants import require_user
 from checkout.relay import run_relay
 
 
@@ -16,4 +18,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT, then finish the round."""
+        try:
+            require_user("relay")
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         background.run(run_relay)

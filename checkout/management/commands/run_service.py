@@ -6,11 +6,15 @@ from functools import partial
 from typing import Any
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout import background
+from checkout.card_seal import require_keys
 from checkout.conf import conf
+from checkout.errors import CardKeysMisconfigured
 from checkout.messaging.broker import Broker
+from checkout.participants import require_user
 from checkout.services import SERVICES
 from checkout.services.running import run_services
 
@@ -36,12 +40,26 @@ class Command(BaseCommand):
         if unknown or not names:
             problem = f"There is no service {', '.join(unknown)}" if unknown else "Name a service"
             raise CommandError(f"{problem}. Known: {', '.join(SERVICES)}; or --all.")
+        if "payments" in names:
+            _must_open_cards()
         if conf.is_embedded:
             raise CommandError(
                 "BROKER_URL is memory://: the services run inside the web process. Set it to amqp://… to run "
                 "them on their own."
             )
+        try:
+            require_user(*names)
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         background.run(partial(_run, names))
+
+
+def _must_open_cards() -> None:
+    """Refuse to start a payments service that would refuse every card for want of keys."""
+    try:
+        require_keys()
+    except CardKeysMisconfigured as error:
+        raise CommandError(str(error)) from None
 
 
 async def _run(names: Sequence[str], broker: Broker, stop: asyncio.Event) -> None:

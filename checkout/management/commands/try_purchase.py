@@ -83,7 +83,7 @@ class Command(BaseCommand):
 
 
 def _entries_of(purchase: Purchase) -> list[Entry] | None:
-    """What the gateway tells, if its database is ours too; None otherwise."""
+    """Return the payment's timeline, or None if the gateway's database is not the one configured here."""
     try:
         payment = Payment.objects.filter(reference=purchase.payment).first()
         return timeline_of(payment) if payment else None

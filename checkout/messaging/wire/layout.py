@@ -1,4 +1,4 @@
-"""What stands where in a frame: AMQP 0-9-1, sections 4.2.3 to 4.2.7, with RabbitMQ's errata."""
+"""The layout of a frame: AMQP 0-9-1, sections 4.2.3 to 4.2.7, with RabbitMQ's errata."""
 
 from struct import Struct
 

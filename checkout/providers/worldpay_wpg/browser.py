@@ -1,6 +1,7 @@
-"""What the shopper's browser carries to Worldpay: signed tokens, the forms around them, the sealing key.
+"""Data that the shopper's browser carries to Worldpay: signed tokens, their forms, and the sealing key.
 
-Claims: developer.worldpay.com/docs/wpg/authentication/splitauth/ . A claim more, and Worldpay answers 400.
+The claims are those of developer.worldpay.com/docs/wpg/authentication/splitauth/ . If a token has any other
+claim, Worldpay answers 400.
 """
 
 import time

@@ -24,11 +24,12 @@ _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 WINDOWS = ("250x400", "390x400", "500x600", "600x400", "fullPage")
 DEFAULT_WINDOW = "390x400"
+MANDATED = "challengeMandated"
 PREFERENCES = (
     "noPreference",
     "noChallengeRequested",
     "challengeRequested",
-    "challengeMandated",
+    MANDATED,
     "SCAAlreadyPerformed",
     "TRAAlreadyPerformed",
     "dataOnly",
@@ -39,7 +40,7 @@ _COLOUR_DEPTHS = (48, 32, 24, 16, 15, 8, 4, 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What an account's messages have in common."""
+    """The settings that all messages of an account share."""
 
     merchant_code: str
     exponents: Mapping[str, int] = field(default_factory=dict)
@@ -177,7 +178,7 @@ def _three_ds(order: Element, request: Authorisation, setup: Setup) -> None:
         "additional3DSData",
         dfReferenceId=_clean(request.device_data_reference)[:200],
         challengeWindowSize=window,
-        challengePreference=setup.challenge_preference,
+        challengePreference=MANDATED if request.demands_challenge else setup.challenge_preference,
         javaScriptEnabled=_boolean(scripted),
     )
 

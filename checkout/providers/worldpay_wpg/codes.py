@@ -1,6 +1,6 @@
-"""Worldpay's vocabularies in our words: events, return codes, error codes, card brands."""
+"""Worldpay's vocabularies in our words: events, return codes, card brands."""
 
-from checkout.providers.base import EventKind, Outcome, RefusalReason, Verb
+from checkout.providers.base import EventKind, Outcome, RefusalReason
 
 # `lastEvent` and `journalType` are free text in the DTD. Gathered from Worldpay's own plug-ins (Magento2-CG
 # StateInterface, hybris AuthorisedStatus) and GOV.UK Pay. An inquiry tells the last event only, so that
@@ -12,8 +12,8 @@ EVENTS: dict[str, tuple[Outcome, EventKind]] = {
     "PARTIAL_CAPTURED": (_APPROVED, EventKind.CAPTURED),
     "SETTLED": (_APPROVED, EventKind.SETTLED),
     "SETTLED_BY_MERCHANT": (_APPROVED, EventKind.SETTLED),
-    "SENT_FOR_REFUND": (_APPROVED, EventKind.OTHER),
-    "SENT_FOR_FAST_REFUND": (_APPROVED, EventKind.OTHER),
+    "SENT_FOR_REFUND": (_APPROVED, EventKind.REFUND_SENT),
+    "SENT_FOR_FAST_REFUND": (_APPROVED, EventKind.REFUND_SENT),
     "REFUND_REQUESTED": (_APPROVED, EventKind.OTHER),
     "REFUND_WEBFORM_ISSUED": (_APPROVED, EventKind.OTHER),
     "REFUNDED": (_APPROVED, EventKind.REFUNDED),
@@ -37,6 +37,12 @@ EVENTS: dict[str, tuple[Outcome, EventKind]] = {
     "FAILURE": (_REFUSED, EventKind.ERROR),
     "ERROR": (_REFUSED, EventKind.ERROR),
 }
+
+
+def meaning(event: str) -> tuple[Outcome, EventKind]:
+    """Return what an event says of the authorisation, and its kind. Unknown events say nothing."""
+    return EVENTS.get(event, (Outcome.UNKNOWN, EventKind.OTHER))
+
 
 # What the refusal of a whole order means where no return code says more.
 KIND_REASONS = {
@@ -73,44 +79,6 @@ RETURN_CODES = {
     "973": RefusalReason.NOT_PERMITTED,
     "975": RefusalReason.NOT_PERMITTED,
 }
-
-# The codes of `error` (DTD comment). Only these say for certain that nothing was carried out: the message
-# was not understood (2), order or amount are invalid (3), a security violation (4), invalid content (6),
-# wrong routing, level 2/3 or lodging data (10 to 12). An internal error (1), "not available" (8) and the
-# idempotency, 3DS and token services (9, 13, 14) may come after the authorisation was sent on.
-SECURITY_VIOLATION = "4"
-INVALID_REQUEST = "5"
-PAYMENT_DETAILS = "7"
-_NOTHING_DONE = {"2", "3", SECURITY_VIOLATION, "6", "10", "11", "12"}
-_MODIFICATIONS = {Verb.CAPTURE, Verb.VOID, Verb.REFUND}
-
-
-def is_certain(code: str, verb: Verb) -> bool:
-    """Whether an error with this code, in answer to this verb, says that nothing was carried out.
-
-    5 in answer to a payment includes "duplicate order": an earlier copy did arrive. In answer to a
-    modification it says that this order cannot be modified so. 7 in answer to the second message includes a
-    challenge that was already completed by an earlier copy (alphagov/pay-connector#2219). An error in answer
-    to an inquiry says nothing about the order.
-    """
-    if verb == Verb.INQUIRE:
-        return False
-    if code == INVALID_REQUEST:
-        return verb in _MODIFICATIONS
-    if code == PAYMENT_DETAILS:
-        return verb != Verb.COMPLETE_CHALLENGE
-    return code in _NOTHING_DONE
-
-
-ERROR_REASONS = {
-    SECURITY_VIOLATION: RefusalReason.PROVIDER_ERROR,
-    PAYMENT_DETAILS: RefusalReason.CARD_INVALID,
-}
-
-# Texts of error 5 in answer to an inquiry. The first comes for unknown orders and while a shopper is in the
-# challenge, the second soon after an order was submitted (GOV.UK Pay, WorldpayPaymentProvider).
-NO_RECORD = "could not find payment"
-NOT_READY = "order not ready"
 
 BRANDS = {
     "VISA": "visa",

@@ -1,19 +1,21 @@
-"""Small readings that replies and notifications share: texts, amounts, card, authentication."""
+"""Small readings that replies and notifications share: texts, the payment with its card and checks."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
-from checkout.money import Money, exponent
+from checkout.money import Money
 from checkout.providers.base import CardChecks, CardSummary, ThreeDSecure
+from checkout.providers.worldpay_wpg.amounts import read_amount, read_signed_amount
 from checkout.providers.worldpay_wpg.codes import brand
 from checkout.providers.worldpay_wpg.envelope import UnreadableMessage
 from checkout.scrubbing import scrub_text
 
 MAX_WORD = 100
 MAX_PROSE = 200
-_VALUE = re.compile(r"[0-9]{1,15}")
+# No more of a text is scrubbed: what is behind this cannot be among the characters that are kept.
+_MAX_SCRUBBED = 4_000
 _ABSENT = {"", "null"}
 # EMV 3DS 2, challenge cancellation indicator: "cardholder selected Cancel". Others are time-outs and errors.
 _CARDHOLDER_CANCELLED = "01"
@@ -33,59 +35,60 @@ def attribute(parent: Element | None, path: str, name: str) -> str:
 
 def word(value: str) -> str:
     """Return a provider's word as we keep it: scrubbed and short; the text ``null`` means nothing."""
-    value = scrub_text(value.strip())[:MAX_WORD]
-    return "" if value in _ABSENT else value
+    value = scrub_text(value.strip()[:_MAX_SCRUBBED])[:MAX_WORD]
+    return "" if value.casefold() in _ABSENT else value
 
 
 def prose(value: str) -> str:
     """Return a provider's sentence for staff: scrubbed, on one line, short."""
-    return scrub_text(" ".join(value.split()))[:MAX_PROSE]
-
-
-def amount(parent: Element | None, path: str = "amount") -> Money | None:
-    """Return the amount at ``path`` in our minor units, or None when there is none.
-
-    The exponent travels with each amount. Where it differs from ours (HUF and IDR have none in some set-ups)
-    the value is converted; raises ``UnreadableMessage`` when that is not exact, or not a number at all.
-    """
-    found = parent.find(path) if parent is not None else None
-    if found is None:
-        return None
-    value, currency, digits = (found.get(name, "").strip() for name in ("value", "currencyCode", "exponent"))
-    if not _VALUE.fullmatch(value) or digits not in {"0", "1", "2", "3", "4"}:
-        raise UnreadableMessage("an amount is not a number of minor units with its exponent")
-    try:
-        ours = exponent(currency)
-        minor, remainder = divmod(int(value) * 10**ours, 10 ** int(digits))
-        if remainder:
-            raise UnreadableMessage(f"{currency} with {digits} decimals does not fit our {ours}")
-        return Money(minor, currency)
-    except ValueError as error:
-        raise UnreadableMessage(str(error)) from error
+    return scrub_text(" ".join(value.split())[:_MAX_SCRUBBED])[:MAX_PROSE]
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentElement:
-    """The ``payment`` element of replies and notifications."""
+    """The ``payment`` element of replies and notifications; ``exponents`` are the account's."""
 
     element: Element
+    exponents: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def event(self) -> str:
         return word(text(self.element, "lastEvent"))
 
     @property
+    def has_several_events(self) -> bool:
+        return len(self.element.findall("lastEvent")) > 1
+
+    @property
     def amount(self) -> Money | None:
-        return amount(self.element)
+        return read_amount(self.element, "amount", self.exponents)
 
     @property
     def balances(self) -> dict[str, Money]:
-        """What lies on which of the provider's accounts; raises ``UnreadableMessage``."""
-        return {
-            balance.get("accountType", ""): money
-            for balance in self.element.iterfind("balance")
-            if (money := amount(balance)) is not None
-        }
+        """The sums on the provider's accounts, below zero where debited; raises ``UnreadableMessage``."""
+        balances: dict[str, Money] = {}
+        for balance in self.element.iterfind("balance"):
+            account = balance.get("accountType", "").strip()
+            money = read_signed_amount(balance, self.exponents)
+            if money is None or account in balances:
+                raise UnreadableMessage("a balance without amount, or two of one account")
+            balances[account] = money
+        return balances
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The references of the last event that the payment itself names, the likeliest first."""
+        return tuple(
+            filter(None, (word(text(self.element, tag)) for tag in ("refundReference", "reference")))
+        )
+
+    @property
+    def return_code(self) -> tuple[str, str]:
+        """The issuer's code and description, from either of the elements in which they may stand."""
+        for tag in ("ISO8583ReturnCode", "IssuerResponseCode"):
+            if code := word(attribute(self.element, tag, "code")):
+                return code[:50], prose(attribute(self.element, tag, "description"))
+        return "", ""
 
     @property
     def authorisation_id(self) -> str:
@@ -127,12 +130,6 @@ class PaymentElement:
 
     @property
     def was_cancelled_by_shopper(self) -> bool:
-        """Whether the shopper chose to cancel at the issuer, rather than failed there."""
+        """Return True if the shopper chose to cancel at the issuer, rather than failed there."""
         indicator = text(self.element, "ThreeDSecureResult/challengeCancelIndicator")
         return indicator == _CARDHOLDER_CANCELLED
-
-
-def journals(parent: Element) -> Iterator[tuple[str, Element]]:
-    """Yield the journals below ``parent`` with their types."""
-    for journal in parent.iterfind("journal"):
-        yield word(journal.get("journalType", "")), journal

@@ -1,8 +1,11 @@
 """Read the XML envelope of any WPG message from outside, hostile or merely broken.
 
 The messages carry a DOCTYPE with an external id, so document types must be let through; it is never fetched,
-and entities are refused (defusedxml's defaults). Real replies carry raw ``&`` and wrong encoding declarations
-(activemerchant, worldpay.rb ``parse``).
+and entities are refused (defusedxml's defaults). A document type of the message's own could supply attributes
+that the message lacks, a currency for example, and is refused as well. Real replies carry raw ``&`` and wrong
+encoding declarations (activemerchant, worldpay.rb ``parse``).
+
+Everything here takes time in proportion to the message: anyone may send a notification.
 """
 
 import codecs
@@ -17,9 +20,13 @@ MAX_ELEMENTS = 4_000
 
 _DECLARED = re.compile(rb"<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
 _DECLARATION = re.compile(r"\A\s*<\?xml\b[^>]*\?>")
+# A CDATA section that is never closed goes on to the end of the text. If it were skipped, each of many would
+# be searched to the end again.
 _RAW_AMPERSAND = re.compile(
-    r"(<!\[CDATA\[.*?\]\]>)|&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)", re.S
+    r"(<!\[CDATA\[.*?(?:\]\]>|\Z))|&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)", re.S
 )
+# Encodings that are decoded as declared, by the beginning of Python's name. Others (punycode) are slow.
+_ENCODINGS = ("iso8859", "cp125")
 
 
 class UnreadableMessage(Exception):
@@ -46,6 +53,19 @@ class _BoundedBuilder(TreeBuilder):
         return super().end(tag)
 
 
+class _Parser(DefusedXMLParser):
+    """Lets a document type through only if it is nothing but the address of an external one."""
+
+    def __init__(self, target: TreeBuilder) -> None:
+        super().__init__(target=target, forbid_dtd=True)
+
+    def defused_start_doctype_decl(
+        self, name: str, sysid: str | None, pubid: str | None, has_internal_subset: bool
+    ) -> None:
+        if has_internal_subset:
+            raise UnreadableMessage("a document type of its own in it")
+
+
 def read_message(body: bytes, *, max_bytes: int = MAX_BYTES, max_elements: int = MAX_ELEMENTS) -> Element:
     """Return the ``paymentService`` element of ``body``; raises ``UnreadableMessage`` and nothing else."""
     if len(body) > max_bytes:
@@ -65,7 +85,7 @@ def read_message(body: bytes, *, max_bytes: int = MAX_BYTES, max_elements: int =
 
 
 def _parse(text: str, max_elements: int) -> Element:
-    parser = DefusedXMLParser(target=_BoundedBuilder(max_elements), forbid_dtd=False)
+    parser = _Parser(target=_BoundedBuilder(max_elements))
     parser.feed(text)
     root: Element = parser.close()
     return root
@@ -86,8 +106,10 @@ def _decode(body: bytes) -> str:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError:
         declared = _DECLARED.match(body.lstrip())
-        encoding = declared[1].decode() if declared else "cp1252"
     try:
-        return body.decode(encoding)
+        encoding = codecs.lookup(declared[1].decode()).name if declared else ""
+        if encoding.startswith(_ENCODINGS):
+            return body.decode(encoding)
     except (LookupError, UnicodeError):
-        return body.decode("cp1252", errors="replace")
+        pass
+    return body.decode("cp1252", errors="replace")

@@ -1,5 +1,7 @@
 """Read a WPG reply: bytes in, a result out. Pure, so that recorded messages can drive it."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
@@ -15,77 +17,108 @@ from checkout.providers.base import (
     Verb,
 )
 from checkout.providers.worldpay_wpg import codes
-from checkout.providers.worldpay_wpg.elements import (
-    PaymentElement,
-    amount,
-    attribute,
-    journals,
-    prose,
-    text,
-    word,
-)
+from checkout.providers.worldpay_wpg.amounts import read_amount
+from checkout.providers.worldpay_wpg.elements import PaymentElement, text, word
 from checkout.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
+from checkout.providers.worldpay_wpg.error_elements import read_error
+from checkout.providers.worldpay_wpg.journals import Journal, references
 from checkout.providers.worldpay_wpg.position import position_of
 
 MAX_LIST_BYTES = 8_388_608
 MAX_LIST_ELEMENTS = 500_000
+# Events of our own: an answer that says two things of one order, and a listed order that is not understood.
+CONTRADICTORY = "CONTRADICTORY"
+UNREADABLE = "UNREADABLE"
 _FAILED_AUTHENTICATION = ("fail", "reject", "not authenticated")
+_ISO_4217: Mapping[str, int] = MappingProxyType({})
 
 
-def parse_reply(body: bytes, verb: Verb = Verb.AUTHORISE) -> ProviderResult:
+def parse_reply(
+    body: bytes, verb: Verb = Verb.AUTHORISE, exponents: Mapping[str, int] = _ISO_4217
+) -> ProviderResult:
     """Return what ``body``, in answer to ``verb``, says; raises ``ProviderReplyInvalid`` and nothing else.
 
-    An error whose code leaves it open whether something was carried out is ``UNKNOWN``, and the verb matters
-    there: the default is the most careful reading. An order without record is ``NOT_SENT`` with the event
-    ``MISSING``; one that is "not ready" exists, and is ``UNKNOWN`` with the event ``NOT_READY``.
+    ``exponents`` are the account's, where they differ from ISO 4217. An error whose code and text leave it
+    open whether something was carried out is ``UNKNOWN``, and the verb matters there: the default is the most
+    careful reading. An order without record is ``NOT_SENT`` with the event ``MISSING``; one that is "not
+    ready" exists, and is ``UNKNOWN`` with the event ``NOT_READY``. An answer that says more than one thing of
+    its order (two payments, a payment and an error) is ``UNKNOWN`` with the event ``CONTRADICTORY``.
     """
     try:
-        return _read_reply(read_message(body).find("reply"), verb)
+        return _read_reply(_reply_in(read_message(body)), verb, exponents)
     except UnreadableMessage as error:
         raise ProviderReplyInvalid(f"Worldpay's reply cannot be understood: {error}.") from error
 
 
-def parse_listing(body: bytes) -> list[ProviderResult]:
-    """Return what ``body`` says of each of its orders; raises ``ProviderReplyInvalid`` and nothing else."""
+def parse_listing(body: bytes, exponents: Mapping[str, int] = _ISO_4217) -> list[ProviderResult]:
+    """Return what ``body`` says of each of its orders; raises ``ProviderReplyInvalid`` and nothing else.
+
+    An order that cannot be understood is ``UNKNOWN`` with the event ``UNREADABLE``; the others are read.
+    """
     try:
-        message = read_message(body, max_bytes=MAX_LIST_BYTES, max_elements=MAX_LIST_ELEMENTS)
-        reply = message.find("reply")
-        if reply is None or reply.find("error") is not None:
+        reply = _reply_in(read_message(body, max_bytes=MAX_LIST_BYTES, max_elements=MAX_LIST_ELEMENTS))
+        if reply.find("error") is not None:
             raise UnreadableMessage("no list of orders")
-        return [_read_order(status, Verb.INQUIRE) for status in reply.iterfind("orderStatus")]
+        return [_read_listed(status, exponents) for status in reply.iterfind("orderStatus")]
     except UnreadableMessage as error:
         raise ProviderReplyInvalid(f"Worldpay's list cannot be understood: {error}.") from error
 
 
-def _read_reply(reply: Element | None, verb: Verb) -> ProviderResult:
-    if reply is None:
-        raise UnreadableMessage("no reply in it")
-    statuses = reply.findall("orderStatus")
+def _read_listed(status: Element, exponents: Mapping[str, int]) -> ProviderResult:
+    order_code = status.get("orderCode", "").strip()
+    if not order_code:
+        raise UnreadableMessage("an order without a code")
+    try:
+        return _read_order(status, Verb.INQUIRE, exponents)
+    except UnreadableMessage:
+        return ProviderResult(outcome=Outcome.UNKNOWN, order_code=order_code, event=UNREADABLE)
+
+
+def _reply_in(message: Element) -> Element:
+    replies = message.findall("reply")
+    if len(replies) != 1:
+        raise UnreadableMessage("no reply, or several, in it")
+    return replies[0]
+
+
+def _read_reply(reply: Element, verb: Verb, exponents: Mapping[str, int]) -> ProviderResult:
+    statuses, errors = reply.findall("orderStatus"), reply.findall("error")
+    received = reply.findall("ok/*[@orderCode]")
     if len(statuses) > 1:
         raise UnreadableMessage("several orders in one reply")
+    if len(statuses) + len(errors) + len(received) > 1:
+        return _contradiction(statuses[0].get("orderCode", "").strip() if statuses else "")
     if statuses:
-        return _read_order(statuses[0], verb)
-    if (error := reply.find("error")) is not None:
-        return _read_error(error, "", verb)
-    if (received := reply.find("ok/*[@orderCode]")) is not None:
-        return _read_acknowledgement(received)
+        return _read_order(statuses[0], verb, exponents)
+    if errors:
+        return read_error(errors[0], "", verb)
+    if received:
+        return _read_acknowledgement(received[0], exponents)
     raise UnreadableMessage("neither an order, nor an error, nor an acknowledgement")
 
 
-def _read_acknowledgement(received: Element) -> ProviderResult:
+def _contradiction(order_code: str) -> ProviderResult:
+    return ProviderResult(outcome=Outcome.UNKNOWN, order_code=order_code, event=CONTRADICTORY)
+
+
+def _read_acknowledgement(received: Element, exponents: Mapping[str, int]) -> ProviderResult:
     """``ok`` is not success: the provider only took the request, the result comes as a notification."""
     return ProviderResult(
         outcome=Outcome.PENDING,
-        order_code=received.get("orderCode", ""),
+        order_code=received.get("orderCode", "").strip(),
         event=word(received.tag),
-        amount=amount(received),
+        amount=read_amount(received, "amount", exponents),
     )
 
 
-def _read_order(status: Element, verb: Verb) -> ProviderResult:
+def _read_order(status: Element, verb: Verb, exponents: Mapping[str, int]) -> ProviderResult:
     order_code = status.get("orderCode", "").strip()
-    if (error := status.find("error")) is not None:
-        return _read_error(error, order_code, verb)
+    errors, payments = status.findall("error"), status.findall("payment")
+    challenges = status.findall("challengeRequired") + status.findall("requestInfo/request3DSecure")
+    if len(errors) + len(payments) + len(challenges) > 1:
+        return _contradiction(order_code)
+    if errors:
+        return read_error(errors[0], order_code, verb)
     if (challenge := _challenge(status)) is not None:
         return ProviderResult(
             outcome=Outcome.CHALLENGE_REQUIRED,
@@ -93,22 +126,19 @@ def _read_order(status: Element, verb: Verb) -> ProviderResult:
             event="challengeRequired",
             challenge=challenge,
         )
-    payments = [PaymentElement(element) for element in status.iterfind("payment")]
     if not payments:
         raise UnreadableMessage("an order without payment, challenge or error")
-    # Several payments are several tries at one order: if one was approved, the order was.
-    approved = (p for p in payments if _meaning(p.event)[0] == Outcome.APPROVED)
-    return _read_payment(next(approved, payments[0]), status, order_code)
+    payment = PaymentElement(payments[0], exponents)
+    if payment.has_several_events:
+        return _contradiction(order_code)
+    journals = [Journal(element, exponents) for element in status.iterfind("journal")]
+    return _read_payment(payment, journals, order_code)
 
 
-def _meaning(event: str) -> tuple[Outcome, EventKind]:
-    return codes.EVENTS.get(event, (Outcome.UNKNOWN, EventKind.OTHER))
-
-
-def _read_payment(payment: PaymentElement, status: Element, order_code: str) -> ProviderResult:
-    last_journal = next((kind for kind, _ in reversed(list(journals(status)))), "")
+def _read_payment(payment: PaymentElement, journals: list[Journal], order_code: str) -> ProviderResult:
+    last_journal = next((journal.event for journal in reversed(journals) if journal.event), "")
     event = payment.event or last_journal
-    outcome, kind = _meaning(event)
+    outcome, kind = codes.meaning(event)
     return ProviderResult(
         outcome=outcome,
         order_code=order_code,
@@ -121,11 +151,19 @@ def _read_payment(payment: PaymentElement, status: Element, order_code: str) -> 
         checks=payment.checks,
         position=position_of(payment, outcome, kind),
         reference=payment.authorisation_id,
+        references=_references(kind, journals, payment),
     )
 
 
+def _references(kind: EventKind, journals: list[Journal], payment: PaymentElement) -> tuple[str, ...]:
+    """Return the references that the reply names for its last event, not for another event's journal."""
+    of_last_event = (journal for journal in journals if codes.meaning(journal.event)[1] == kind)
+    named = [name for journal in of_last_event for name in references(kind, journal)]
+    return tuple(dict.fromkeys([*named, *references(kind, None, payment.references)]))
+
+
 def _refusal(payment: PaymentElement, kind: EventKind) -> Refusal:
-    code = word(attribute(payment.element, "ISO8583ReturnCode", "code"))[:50]
+    code, description = payment.return_code
     reason = codes.RETURN_CODES.get(code.lstrip("0"), RefusalReason.REFUSED_BY_ISSUER)
     if reason == RefusalReason.REFUSED_BY_ISSUER:
         if kind == EventKind.REFUSED and payment.was_cancelled_by_shopper:
@@ -134,30 +172,12 @@ def _refusal(payment: PaymentElement, kind: EventKind) -> Refusal:
             reason = RefusalReason.AUTHENTICATION_FAILED
         else:
             reason = codes.KIND_REASONS.get(kind, reason)
-    description = attribute(payment.element, "ISO8583ReturnCode", "description")
-    return Refusal(reason=reason, code=code, description=prose(description))
+    return Refusal(reason=reason, code=code, description=description)
 
 
 def _authentication_failed(three_ds: ThreeDSecure | None) -> bool:
     result = three_ds.result.casefold() if three_ds else ""
     return any(words in result for words in _FAILED_AUTHENTICATION)
-
-
-def _read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
-    code = word(error.get("code", ""))[:50]
-    description = prose("".join(error.itertext()))
-    outcome, event, refusal = Outcome.UNKNOWN, f"ERROR {code}".strip(), None
-    if code == codes.INVALID_REQUEST and codes.NO_RECORD in description.casefold():
-        outcome, event = Outcome.NOT_SENT, "MISSING"
-    elif code == codes.INVALID_REQUEST and codes.NOT_READY in description.casefold():
-        event = "NOT_READY"
-    elif codes.is_certain(code, verb):
-        outcome = Outcome.REFUSED
-        reason = codes.ERROR_REASONS.get(code, RefusalReason.INVALID_REQUEST)
-        refusal = Refusal(reason=reason, code=code, description=description)
-    return ProviderResult(
-        outcome=outcome, order_code=order_code, event=event, kind=EventKind.ERROR, refusal=refusal
-    )
 
 
 def _challenge(status: Element) -> Challenge | None:

@@ -1,8 +1,8 @@
-"""What a ``payment`` element says of the order's money, by its ``balance`` elements.
+"""Read the position of an order's money from the ``balance`` elements of its ``payment``.
 
 Worldpay keeps an order's money on accounts: IN_PROCESS_AUTHORISED until it is captured, IN_PROCESS_CAPTURED
-until it is refunded or settled (activemerchant, worldpay_test.rb: inquiries with a balance). Of settled and
-disputed money the balances do not tell where it came from, so then nothing is said.
+until it is refunded or settled (activemerchant, worldpay_test.rb: inquiries with a balance). Many replies
+have none. Of settled and disputed money the balances do not tell where it came from.
 """
 
 from checkout.money import Money
@@ -12,36 +12,49 @@ from checkout.providers.worldpay_wpg.envelope import UnreadableMessage
 
 AUTHORISED = "IN_PROCESS_AUTHORISED"
 CAPTURED = "IN_PROCESS_CAPTURED"
-# Which balance must be there for the others to be counted on; an account that is empty is not mentioned.
-EXPECTED = {
-    "AUTHORISED": {AUTHORISED},
-    "CAPTURED": {CAPTURED},
-    "PARTIAL_CAPTURED": {CAPTURED},
-    "SENT_FOR_REFUND": set[str](),
-    "REFUNDED": set[str](),
-    "REFUND_FAILED": {CAPTURED},
+# The balance that a reply must mention, be it zero, before its sums are believed.
+REQUIRED = {
+    "AUTHORISED": AUTHORISED,
+    "CAPTURED": CAPTURED,
+    "PARTIAL_CAPTURED": CAPTURED,
+    "SENT_FOR_REFUND": CAPTURED,
+    "REFUNDED": CAPTURED,
+    "REFUND_FAILED": CAPTURED,
 }
+_CAPTURES = (EventKind.CAPTURED,)
+_REFUNDS = (EventKind.REFUND_SENT, EventKind.REFUNDED)
 
 
 def position_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Position | None:
-    """Return the order's position, or None where the message leaves it open."""
+    """Return the order's position, or None where the message leaves it open.
+
+    A position needs an explicit balance: the name of an event says that something of the kind happened last,
+    not how much. Beside a balance of IN_PROCESS_CAPTURED an account IN_PROCESS_AUTHORISED that is not
+    mentioned counts as empty; consumers compare ``captured`` with their own captures before they believe
+    ``refunded``. Any other account, another currency, two balances of one account and sums below zero are
+    None. So are sums that lack the last event itself: published examples of SENT_FOR_REFUND and REFUNDED have
+    balances from before the refund. Of an order that was refused or called off nothing is held, unless a
+    balance says otherwise.
+    """
     amount = payment.amount
     if amount is None:
         return None
     nothing = Money(0, amount.currency)
-    if outcome == Outcome.REFUSED and kind != EventKind.OTHER:
-        return Position(authorised=nothing, captured=nothing, refunded=nothing)
     try:
         balances = payment.balances
     except UnreadableMessage:
         return None
-    expected = EXPECTED.get(payment.event)
-    if expected is None or not expected <= balances.keys() <= {AUTHORISED, CAPTURED}:
+    if outcome == Outcome.REFUSED and kind != EventKind.OTHER:
+        is_empty = not any(balance.minor for balance in balances.values())
+        return Position(authorised=nothing, captured=nothing, refunded=nothing) if is_empty else None
+    if REQUIRED.get(payment.event) not in balances or not balances.keys() <= {AUTHORISED, CAPTURED}:
         return None
-    if any(balance.currency != amount.currency for balance in balances.values()):
+    if any(balance.currency != amount.currency or balance < nothing for balance in balances.values()):
         return None
     captured = amount - balances.get(AUTHORISED, nothing)
     refunded = captured - balances.get(CAPTURED, nothing)
-    if min(captured.minor, refunded.minor) < 0:
+    if captured < nothing or refunded < nothing:
+        return None
+    if (kind in _CAPTURES and captured == nothing) or (kind in _REFUNDS and refunded == nothing):
         return None
     return Position(authorised=amount, captured=captured, refunded=refunded)

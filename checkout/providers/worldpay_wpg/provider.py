@@ -16,15 +16,21 @@ from checkout.providers.base import (
     ChallengeCompletion,
     Modification,
     Notification,
+    Outcome,
     ProviderResult,
     Verb,
 )
 from checkout.providers.transport import HttpReply, HttpRequest, Transport, shared_transport
 from checkout.providers.worldpay_wpg import browser, build, notifications, parse
 from checkout.providers.worldpay_wpg.account import WorldpayAccount
-from checkout.providers.worldpay_wpg.codes import SECURITY_VIOLATION
+from checkout.providers.worldpay_wpg.error_elements import IDEMPOTENCY, SECURITY_VIOLATION, is_not_enabled
 from checkout.scrubbing import SECRET, scrub_text
 
+_ENABLE_KEYS = (
+    "have Worldpay enable idempotent requests for this customer, or set the account's option "
+    "idempotency_keys to off"
+)
+_CHANGE_KEYS = "set the account's option idempotency_keys to uuid, the form that Worldpay asks for, or to off"
 _MACHINE = re.compile(r"\s*(machine=[!-+\--:<-~]{1,400})")
 
 
@@ -58,7 +64,9 @@ class WorldpayWpg:
         return self._modify(Verb.CAPTURE, request, build.capture(request, self._worldpay.setup))
 
     def void(self, request: Modification) -> ProviderResult:
-        return self._modify(Verb.VOID, request, build.cancel(request, self._worldpay.setup))
+        # Worldpay's idempotency service does not cover cancels.
+        message = build.cancel(request, self._worldpay.setup)
+        return self._exchange(Verb.VOID, request.order_code, message, session_state=request.session_state)
 
     def refund(self, request: Modification) -> ProviderResult:
         return self._modify(Verb.REFUND, request, build.refund(request, self._worldpay.setup))
@@ -72,7 +80,7 @@ class WorldpayWpg:
 
     def orders(self, since: datetime, until: datetime) -> list[ProviderResult]:
         reply = self._send(Verb.LIST, build.listing(since, until, self._worldpay.setup), {})
-        return parse.parse_listing(reply.body)
+        return parse.parse_listing(reply.body, self._worldpay.exponents)
 
     def card_encryption(self) -> CardEncryption:
         return self._worldpay.card_encryption
@@ -92,7 +100,7 @@ class WorldpayWpg:
         )
 
     def parse_notification(self, body: bytes) -> list[Notification]:
-        return notifications.parse_notification(body)
+        return notifications.parse_notification(body, self._worldpay.exponents)
 
     def acknowledgement(self) -> Acknowledgement:
         return notifications.ACKNOWLEDGEMENT
@@ -115,15 +123,12 @@ class WorldpayWpg:
     def _exchange(
         self, verb: Verb, order_code: str, message: bytes, *, key: str = "", session_state: str = ""
     ) -> ProviderResult:
-        headers = {}
-        if key:
-            headers["Idempotency-Key"] = key
+        headers = self._worldpay.idempotency_headers(key) if key else {}
         if session_state:
             headers["Cookie"] = session_state
         reply = self._send(verb, message, headers)
-        result = parse.parse_reply(reply.body, verb)
-        if result.event == f"ERROR {SECURITY_VIOLATION}":
-            raise ProviderMisconfigured("Worldpay reports a security violation: check the merchant code.")
+        result = parse.parse_reply(reply.body, verb, self._worldpay.exponents)
+        _check_configuration(result)
         if result.order_code not in {"", order_code}:
             raise ProviderReplyInvalid("Worldpay answered about another order.")
         return replace(
@@ -140,6 +145,16 @@ class WorldpayWpg:
         if reply.status != 200:
             raise ProviderReplyInvalid(f"Worldpay answered with HTTP {reply.status}.")
         return reply
+
+
+def _check_configuration(result: ProviderResult) -> None:
+    """Raise ``ProviderMisconfigured`` for an error that only an operator can end. Nothing was carried out."""
+    if result.event == f"ERROR {SECURITY_VIOLATION}":
+        raise ProviderMisconfigured("Worldpay reports a security violation: check the merchant code.")
+    if result.event == f"ERROR {IDEMPOTENCY}" and result.outcome == Outcome.REFUSED:
+        said = result.refusal.description if result.refusal else ""
+        advice = _ENABLE_KEYS if is_not_enabled(said) else _CHANGE_KEYS
+        raise ProviderMisconfigured(f"Worldpay does not take our idempotency key ({said}): {advice}.")
 
 
 def _newest_machine(reply: HttpReply) -> str:

@@ -15,6 +15,7 @@ from checkout.services.payments.intent import (
     Intent,
     commit_intent,
     locked_attempt,
+    may_be_completed,
     record_outcome,
     refuse_repetition,
     stored_outcome,
@@ -26,22 +27,34 @@ from checkout.states import AttemptState
 
 @service.command("payments.abandon", transactional=False)
 def abandon(command: AbandonPayment, message: Message) -> None:
-    """Cancel an attempt that still waits for its challenge.
+    """Cancel an attempt that still waits for its challenge, or of which nobody learnt how that ended.
 
     The answer is ``refused`` when nothing is held: cancelled, or the provider knows no such order (Worldpay
     says so while a shopper is in the challenge). To cancel twice is to cancel once, so an unknown outcome may
     be tried again, with the same key. An attempt that has gone on meanwhile is answered with where it stands.
     """
-    intent = Intent(Verb.VOID, f"{command.attempt}:abandon")
     window = SendWindow.opened()
     with transaction.atomic(durable=True):
         attempt = locked_attempt(command.attempt)
         refuse_repetition(message)
-        is_to_be_sent = attempt.state == AttemptState.CHALLENGE_REQUIRED and (
+        intent = _intent_of(attempt)
+        is_to_be_sent = _may_be_cancelled(attempt) and (
             commit_intent(attempt, intent) or stored_outcome(intent) == Outcome.UNKNOWN
         )
     result = _send(attempt, intent, window) if is_to_be_sent else None
     conclude(message, attempt, partial(_record, command.attempt, intent, result))
+
+
+def _may_be_cancelled(attempt: Attempt) -> bool:
+    if attempt.state == AttemptState.CHALLENGE_REQUIRED:
+        return True
+    return attempt.state == AttemptState.UNKNOWN and may_be_completed(attempt)
+
+
+def _intent_of(attempt: Attempt) -> Intent:
+    """Return a request of its own for after the challenge: there may be more to cancel than before it."""
+    name = "abandon" if attempt.state == AttemptState.CHALLENGE_REQUIRED else "abandon_completed"
+    return Intent(Verb.VOID, f"{attempt.order_code}:{name}")
 
 
 def _send(attempt: Attempt, intent: Intent, window: SendWindow) -> ProviderResult:
@@ -63,10 +76,16 @@ def _send(attempt: Attempt, intent: Intent, window: SendWindow) -> ProviderResul
 def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> ProviderAnswered:
     attempt = locked_attempt(order_code)
     if result is None:
-        is_asked = attempt.state == AttemptState.CHALLENGE_REQUIRED
+        is_asked = _may_be_cancelled(attempt)
         return answer_of(attempt, otherwise=stored_outcome(intent) if is_asked else Outcome.UNKNOWN)
-    outcome = Outcome.UNKNOWN if result.outcome == Outcome.UNKNOWN else Outcome.REFUSED
+    outcome = _come_to(attempt, result)
     answer = answer_of(attempt, otherwise=outcome, event=result.event)
     record_outcome(intent, outcome, result.event)
     record_fact(attempt, f"abandon_{answer.outcome}", result, answer)
     return answer
+
+
+def _come_to(attempt: Attempt, result: ProviderResult) -> Outcome:
+    """Return ``refused`` when nothing is held; after a challenge a refusal to cancel does not say that."""
+    is_open = attempt.state == AttemptState.UNKNOWN and result.outcome == Outcome.REFUSED
+    return Outcome.UNKNOWN if is_open or result.outcome == Outcome.UNKNOWN else Outcome.REFUSED

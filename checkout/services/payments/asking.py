@@ -64,9 +64,11 @@ def inquire_about(attempt: Attempt) -> ProviderResult:
     )
 
 
-def refused(reason: RefusalReason, outcome: Outcome = Outcome.REFUSED) -> ProviderResult:
-    """Return a refusal of our own, of which the provider knows nothing."""
-    return ProviderResult(outcome=outcome, refusal=Refusal(reason=reason))
+def refused(
+    reason: RefusalReason, outcome: Outcome = Outcome.REFUSED, *, code: str = "", description: str = ""
+) -> ProviderResult:
+    """Return a refusal of our own, of which the provider knows nothing; staff see code and description."""
+    return ProviderResult(outcome=outcome, refusal=Refusal(reason=reason, code=code, description=description))
 
 
 def _return_connection() -> None:

@@ -1,4 +1,4 @@
-"""What a provider's answer, or a notification, makes of an attempt. The attempt must be locked."""
+"""The effects of a provider's answer, or of a notification, on an attempt. The attempt must be locked."""
 
 from dataclasses import asdict, replace
 
@@ -10,6 +10,7 @@ from checkout.conf import conf
 from checkout.models import Attempt
 from checkout.money import Money
 from checkout.providers.base import Challenge, EventKind, Outcome, ProviderResult, Refusal, RefusalReason
+from checkout.services.payments.card_trials import count_trial
 from checkout.services.payments.conclusion import CONFLICTED
 from checkout.statements import update
 from checkout.states import Actor, AttemptState, attempt_machine
@@ -36,8 +37,11 @@ OF_A_PART_PERHAPS = (
     EventKind.CAPTURED,
     EventKind.CANCELLED,
     EventKind.EXPIRED,
+    EventKind.REFUND_SENT,
     EventKind.REFUNDED,
     EventKind.REFUND_FAILED,
+    # Such as a question of the issuer, which is about what was captured.
+    EventKind.OTHER,
 )
 
 # What an answer changes of an attempt.
@@ -56,7 +60,7 @@ KEPT = (
 
 
 def is_for_another_payment(attempt: Attempt, result: ProviderResult) -> bool:
-    """Whether order code, amount or currency differ from ours, as far as the provider names them."""
+    """Return True if order code, amount or currency differ from ours, as far as the provider names them."""
     if result.order_code and result.order_code != attempt.order_code:
         return True
     return result.amount is not None and not _fits(attempt.payment.amount, result.amount, result.kind)
@@ -87,6 +91,8 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
         attempt.apply(event, actor)
         _keep_details(attempt, result)
         update(attempt, *KEPT)
+        if attempt.state in (AttemptState.AUTHORISED, AttemptState.REFUSED):
+            count_trial(attempt)
     elif result.outcome == Outcome.APPROVED and attempt.state != AttemptState.AUTHORISED:
         return conflict(attempt, result)
     elif attempt.state == AttemptState.REFUSED and result.outcome == Outcome.REFUSED:

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from functools import partial
 
+import structlog
 from django.db import transaction
 
+from checkout.card_seal import open_card
 from checkout.challenge_token import token_for
 from checkout.commands import AuthorisePayment, CompleteAuthentication, ProviderAnswered
 from checkout.conf import conf
+from checkout.errors import CardSealRefused
 from checkout.messaging.service import Message
 from checkout.models import Attempt
 from checkout.providers.base import (
@@ -35,20 +38,23 @@ from checkout.services.payments.service import service
 from checkout.statements import update
 from checkout.states import Actor, AttemptState, attempt_machine
 
+log = structlog.get_logger(__name__)
+
 
 @service.command("payments.authorise", transactional=False)
 def authorise(command: AuthorisePayment, message: Message) -> None:
-    """Send the first message, with the card that the shopper's browser has sealed.
+    """Send the first message, with the card as the shopper's browser has encrypted it.
 
-    Without a card nothing is sent: it is never stored, so a copy of this command that was kept has none.
+    Without a card nothing is sent: it is never stored, so a copy of this command that was kept has none. Nor
+    is anything sent with a card that web has not sealed for this attempt, or so long ago that it has expired.
     """
-    sealed_card = message.take_sealed()
+    sealed = message.take_sealed()
     _carry_out(
         command.attempt,
         message,
         ready=AttemptState.CREATED,
         intent_of=lambda attempt: Intent(Verb.AUTHORISE, f"{attempt.order_code}:authorise"),
-        send=partial(_send_authorisation, sealed_card),
+        send=partial(_send_authorisation, sealed),
     )
 
 
@@ -109,11 +115,19 @@ def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
     return answer_of(attempt, otherwise=outcome)
 
 
-def _send_authorisation(
-    sealed_card: str, attempt: Attempt, intent: Intent, window: SendWindow
-) -> ProviderResult:
-    if not sealed_card:
+def _send_authorisation(sealed: str, attempt: Attempt, intent: Intent, window: SendWindow) -> ProviderResult:
+    if not sealed:
         return refused(RefusalReason.CARD_NOT_RECEIVED, outcome=Outcome.NOT_SENT)
+    try:
+        encrypted_card = open_card(sealed, attempt.order_code)
+    except CardSealRefused as error:
+        log.warning("card refused", attempt=attempt.order_code, reason=error.code)
+        return refused(
+            RefusalReason.CARD_NOT_RECEIVED,
+            outcome=Outcome.NOT_SENT,
+            code=error.code,
+            description=str(error),
+        )
     payment = attempt.payment
     token = token_for(attempt, attempt.challenge_count + 1)
     request = Authorisation(
@@ -125,9 +139,10 @@ def _send_authorisation(
         shopper_email=payment.shopper_email,
         browser=Browser(**attempt.browser),
         return_url=f"{conf.public_url}/checkout/{payment.reference}/challenge/return/{token}/",
-        sealed_card=sealed_card,
+        sealed_card=encrypted_card,
         device_data_reference=attempt.device_data_reference,
         challenge_window=conf.challenge_window,
+        demands_challenge=attempt.demands_challenge,
     )
     return ask(attempt.provider_account, lambda provider: provider.authorise(request), window=window)
 

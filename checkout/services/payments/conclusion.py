@@ -6,10 +6,10 @@ import structlog
 from django.db import transaction
 
 from checkout.commands import ApplyProviderEvent, AttemptReviewed, ClaimChecked, ProviderAnswered
-from checkout.messaging.outbox import enqueue
 from checkout.messaging.service import AlreadyHandled, Message
-from checkout.models import Attempt, Fact, OutboxMessage
-from checkout.providers.base import ProviderResult
+from checkout.models import Attempt, Fact
+from checkout.models.messages import send_to_checkout
+from checkout.providers.base import Position, ProviderResult
 from checkout.scrubbing import scrub_text
 from checkout.statements import insert
 from checkout.states import Actor
@@ -47,9 +47,7 @@ def conclude(
 def _tell(attempt: Attempt) -> None:
     reference = attempt.payment.reference
     event = ApplyProviderEvent(payment=reference, attempt=attempt.order_code, kind=CONFLICTED)
-    enqueue(
-        OutboxMessage, "checkout", "checkout.apply_provider_event", event, subject=reference, delay_seconds=0
-    )
+    send_to_checkout("checkout.apply_provider_event", event, reference)
 
 
 def record_fact(
@@ -61,6 +59,7 @@ def record_fact(
         "event": result.event,
         "reference": reference or result.reference,
         "amount": str(result.amount) if result.amount else "",
+        "position": _in_words(result.position) if result.position else "",
         "refusal_code": result.refusal.code if result.refusal else "",
         "refusal_description": result.refusal.description if result.refusal else "",
         "security_code_check": result.checks.security_code if result.checks else "",
@@ -79,3 +78,7 @@ def record_fact(
     insert(fact)
     if answer.outcome == CONFLICTED:
         log.error("provider contradicts us", attempt=attempt.order_code, said=result.event)
+
+
+def _in_words(position: Position) -> str:
+    return f"authorised {position.authorised}, captured {position.captured}, refunded {position.refunded}"

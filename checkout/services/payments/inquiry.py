@@ -12,7 +12,13 @@ from checkout.providers.base import Outcome, ProviderResult, RefusalReason, Verb
 from checkout.services.payments.asking import inquire_about, refused
 from checkout.services.payments.attempt_outcome import answer_of, apply_to_attempt
 from checkout.services.payments.conclusion import conclude, record_fact
-from checkout.services.payments.intent import UnderWay, attempt_of, locked_attempt, under_way
+from checkout.services.payments.intent import (
+    UnderWay,
+    attempt_of,
+    locked_attempt,
+    may_be_completed,
+    under_way,
+)
 from checkout.services.payments.service import service
 from checkout.states import AttemptState
 
@@ -36,12 +42,12 @@ def inquire(command: InquirePayment, message: Message) -> None:
 
 
 def _is_open(attempt: Attempt) -> bool:
-    """Whether the provider may know more than we do."""
+    """Return True if the provider may know more than we do."""
     return attempt.state not in CLOSED_STATES and not _is_in_challenge(attempt)
 
 
 def _is_in_challenge(attempt: Attempt) -> bool:
-    """Whether the shopper still has time for a challenge; providers then often deny knowing the order."""
+    """Say if the shopper still has time for a challenge; providers then often deny knowing the order."""
     expires_at = attempt.challenge_expires_at
     return (
         attempt.state == AttemptState.CHALLENGE_REQUIRED
@@ -51,7 +57,7 @@ def _is_in_challenge(attempt: Attempt) -> bool:
 
 
 def _is_back_from_challenge(attempt: Attempt) -> bool:
-    """Whether the second message is yet to be sent: the shopper came back as the time was up."""
+    """Return True if the second message is yet to be sent: the shopper came back as the time was up."""
     if attempt.state != AttemptState.CHALLENGE_RETURNED:
         return False
     return attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE).count() < attempt.challenge_count
@@ -69,7 +75,7 @@ def _record(order_code: str, before: UnderWay, result: ProviderResult | None) ->
         return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
     if result is None:
         return answer_of(attempt, otherwise=Outcome.UNKNOWN)
-    if result.outcome == Outcome.NOT_SENT and not before.is_over(attempt):
+    if result.outcome == Outcome.NOT_SENT and (not before.is_over(attempt) or may_be_completed(attempt)):
         result = replace(result, outcome=Outcome.UNKNOWN)
     answer = apply_to_attempt(attempt, result)
     record_fact(attempt, f"{Verb.INQUIRE}_{answer.outcome}", result, answer)

@@ -5,28 +5,29 @@ Callers use ``transaction.atomic(durable=True)``: an intent that is not committe
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from django.db import connection
 from django.db.models import QuerySet
-from django.db.models.functions import Now
-from django.utils import timezone
 
-from checkout.conf import conf
 from checkout.messaging.service import AlreadyHandled, CommandRejected, Message
 from checkout.models import Attempt, InboxMessage, ProviderCall
+from checkout.models.calls import may_yet_arrive
+from checkout.models.clock import database_now
+from checkout.models.sums import WITHOUT_END, operations_of
 from checkout.providers.base import Outcome, Verb
 from checkout.services.payments.service import service
 from checkout.statements import Compiled
 
-# The provider was asked what became of an operation, long after it was sent, and its answer does not show it.
+# The provider's answer shows that an operation, which was sent long ago, is not there (``absence``).
 NOT_SHOWN = "not_shown"
+# The provider answered, and its answer does not tell whether an operation has arrived.
+UNDECIDED = "undecided"
+MODIFICATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
 TO_BE_SENT_AGAIN = (Outcome.NOT_SENT, NOT_SHOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What one provider call is known by; ``key`` is its idempotency key, the same at every try."""
+    """The identity of one provider call; ``key`` is its idempotency key, which is the same at every try."""
 
     verb: Verb
     key: str
@@ -77,16 +78,32 @@ def commit_intent(attempt: Attempt, intent: Intent) -> bool:
     A call that was not sent, or that the provider knows nothing of, may be made again with the same key.
     Every other intent that exists stands for a call that was, or is just being, made.
     """
+    alone = _is_alone(attempt, intent)
     if _CALL.first(intent.key) is None:
-        ProviderCall.objects.create(key=intent.key, attempt=attempt, verb=intent.verb, started_at=_now())
+        ProviderCall.objects.create(
+            key=intent.key, attempt=attempt, verb=intent.verb, started_at=database_now(), was_alone=alone
+        )
         return True
     again = ProviderCall.objects.filter(key=intent.key, outcome__in=TO_BE_SENT_AGAIN)
-    return bool(again.update(outcome="", started_at=_now(), finished_at=None))
+    return bool(again.update(outcome="", started_at=database_now(), finished_at=None, was_alone=alone))
+
+
+def _is_alone(attempt: Attempt, intent: Intent) -> bool:
+    """Return True if what the provider will say next of the order can only be about this modification."""
+    if intent.verb not in MODIFICATIONS:
+        return True
+    others = [each for each in operations_of(attempt) if each.reference != intent.key]
+    if any(each.state in WITHOUT_END for each in others):
+        return False
+    # A request that is just being sent says nothing of it in its operation's state yet.
+    return not others or not attempt.provider_calls.filter(outcome="", verb__in=MODIFICATIONS).exists()
 
 
 def record_outcome(intent: Intent, outcome: str, event: str) -> None:
     """Write what came of the call, in the transaction of step three."""
-    ProviderCall.objects.filter(key=intent.key).update(outcome=outcome, event=event[:100], finished_at=_now())
+    ProviderCall.objects.filter(key=intent.key).update(
+        outcome=outcome, event=event[:100], finished_at=database_now()
+    )
 
 
 def stored_outcome(intent: Intent) -> str:
@@ -98,12 +115,21 @@ def stored_outcome(intent: Intent) -> str:
 _CALL = Compiled(lambda key: ProviderCall.objects.filter(key=key).order_by())
 
 
+def may_be_completed(attempt: Attempt) -> bool:
+    """Return True if the second message of a challenge may have reached the provider.
+
+    Then it may have authorised an order of which it answers that it cannot find it.
+    """
+    calls = attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE)
+    return calls.exclude(outcome=Outcome.NOT_SENT).exists()
+
+
 @dataclass(frozen=True, slots=True)
 class UnderWay:
     """An attempt's requests, or the one with ``key``, as they stood just before the provider was asked.
 
-    An answer is as old as its question. "No such order" is none while a request may yet arrive, and none any
-    more when one was sent or answered before the answer is looked at.
+    An answer describes the moment of its question. "No such order" is inconclusive while a request may still
+    arrive, and also if a request was sent or answered before the answer is looked at.
     """
 
     key: str
@@ -111,24 +137,16 @@ class UnderWay:
     may_yet_arrive: bool
 
     def is_over(self, attempt: Attempt) -> bool:
-        """Whether nothing could still arrive when the provider was asked, and nothing has happened since."""
+        """Say if nothing could still arrive when the provider was asked, and nothing has happened since."""
         return not self.may_yet_arrive and _calls(attempt, self.key) == self.calls
 
 
 def under_way(attempt: Attempt, key: str = "") -> UnderWay:
     """Look at what is under way to the provider. To be called before the provider is asked about it."""
-    young = attempt.provider_calls.filter(
-        outcome__in=("", Outcome.UNKNOWN, Outcome.PENDING), started_at__gt=_now() - conf.settling_time
-    )
-    may_yet_arrive = (young.filter(key=key) if key else young).exists()
-    return UnderWay(key, _calls(attempt, key), may_yet_arrive)
+    calls = attempt.provider_calls.all()
+    return UnderWay(key, _calls(attempt, key), may_yet_arrive(calls.filter(key=key) if key else calls))
 
 
 def _calls(attempt: Attempt, key: str) -> tuple[tuple[str, str, datetime], ...]:
     calls = attempt.provider_calls.order_by("pk").values_list("key", "outcome", "started_at")
     return tuple(calls.filter(key=key) if key else calls)
-
-
-def _now() -> Any:
-    """The present by the database's clock, as those of the processes may differ; SQLite has none."""
-    return Now() if connection.vendor == "postgresql" else timezone.now()

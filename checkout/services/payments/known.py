@@ -1,44 +1,39 @@
-"""What we know of an attempt's captures or refunds at one moment, and so what the provider may have booked.
+"""Our record of an attempt's captures or refunds at one moment, and so the limits of the provider's sums.
 
-A refund is in doubt from a notification that says, by its name, that it failed, until an inquiry has found
-it made. Both are facts, which are written with the attempt locked: their order is that of what they tell.
+A refund is in doubt from a notification that reports its failure by name until an inquiry has found it made,
+or staff say that it arrived. All of these are facts. They are written while the attempt is locked, so that
+they are stored in the order in which they became known.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from checkout.models import Attempt, Fact, Operation
-from checkout.models.sums import operations_of
-from checkout.providers.base import Outcome, ProviderResult
+from checkout.models.failed_refunds import failed_refunds
+from checkout.models.payment import NOTIFIED
+from checkout.models.sums import operations_of, sums_of_attempt
+from checkout.providers.base import EventKind, Outcome, ProviderResult
+from checkout.sagas.settlement import ARRIVED, OPERATION_SETTLED
 from checkout.scrubbing import scrub_text
 
 Kind, State = Operation.Kind, Operation.State
 
-FAILURE_TOLD = "notified_refund_failed"
+FAILURE_TOLD = f"{NOTIFIED}{EventKind.REFUND_FAILED}"
 FOUND_MADE = "inquire_refund_approved"
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """The fact that put a refund in doubt: its number, and when that was told."""
-
-    fact: int
-    told_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
-    """One operation, and what puts it in doubt, if anything does."""
+    """One operation, and the number of the fact that puts it in doubt, if any does."""
 
     reference: str
     minor: int
     state: str
-    doubt: Doubt | None = None
+    doubt: int | None = None
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether a notification says that it failed, and no answer of the provider has denied it since."""
+        """Say if a notification says that it failed, and no answer of the provider has denied it since."""
         return self.doubt is not None
 
 
@@ -46,10 +41,13 @@ class Entry:
 class Known:
     """All operations of one kind that were not refused.
 
-    An answer is as old as its question: it is only worth what it seems while what we know is what it was.
+    An answer describes the moment of its question, so it may only be compared with this record if the record
+    has not changed since. ``failed`` is the sum of failed refunds, in minor units, which may be made after
+    all.
     """
 
     entries: tuple[Entry, ...]
+    failed: int = 0
 
     def of(self, reference: str) -> Entry | None:
         """Return the one with this reference."""
@@ -57,17 +55,22 @@ class Known:
 
     def without(self, reference: str) -> "Known":
         """Return all others."""
-        return Known(tuple(each for each in self.entries if each.reference != reference))
+        return replace(self, entries=tuple(each for each in self.entries if each.reference != reference))
 
     @property
     def least(self) -> int:
-        """What the provider must have booked of them, in minor units: all that is certain."""
+        """The sum that the provider has certainly booked, in minor units."""
         return sum(each.minor for each in self.entries if each.state == State.DONE and not each.is_in_doubt)
 
     @property
     def most(self) -> int:
-        """What it can have booked of them at most, in minor units."""
+        """The largest sum that the provider can have booked, in minor units."""
         return sum(each.minor for each in self.entries)
+
+    @property
+    def most_after_all(self) -> int:
+        """The largest sum that the provider can have booked, failed refunds included, in minor units."""
+        return self.most + self.failed
 
 
 def known_of(attempt: Attempt, kind: str) -> Known:
@@ -79,7 +82,8 @@ def known_of(attempt: Attempt, kind: str) -> Known:
         tuple(
             Entry(each.reference, each.amount_minor, each.state, doubts.get(name))
             for each, name in zip(made, names, strict=True)
-        )
+        ),
+        failed=sum(each.amount_minor for each in failed_refunds(attempt)) if kind == Kind.REFUND else 0,
     )
 
 
@@ -94,16 +98,36 @@ def booked(result: ProviderResult, kind: str) -> int | None:
     return result.position.captured.minor if kind == Kind.CAPTURE else result.position.refunded.minor
 
 
-def _doubts(attempt: Attempt, names: Collection[str]) -> dict[str, Doubt]:
+def told_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | None:
+    """Return the provider's sum of all captures or refunds, in minor units; None where none can be relied on.
+
+    What was refunded is the difference between what was captured and what is left of it. Where the provider's
+    captures are not ours, that difference may as well be money that was never captured; and where it does not
+    tell charge-backs apart, money that an issuer took. Where it is more than all that we know to have gone
+    back, what is still held was not mentioned, and the captures are too many by as much.
+    """
+    total = booked(result, kind)
+    if total is None or result.position is None:
+        return None
+    ours = sums_of_attempt(attempt)
+    if kind == Kind.CAPTURE:
+        gone_back = known_of(attempt, Kind.REFUND).most + ours.charged_back
+        return total if result.position.refunded.minor <= gone_back else None
+    if result.position.captured.minor != ours.captured:
+        return None
+    return total if result.position.charged_back is not None or not ours.charged_back else None
+
+
+def _doubts(attempt: Attempt, names: Collection[str]) -> dict[str, int]:
     """Of these only: anybody can have facts written that name something else."""
     facts = Fact.objects.filter(
-        attempt=attempt, kind__in=(FAILURE_TOLD, FOUND_MADE), data__reference__in=names
+        attempt=attempt, kind__in=(FAILURE_TOLD, FOUND_MADE, OPERATION_SETTLED), data__reference__in=names
     )
-    doubts: dict[str, Doubt] = {}
-    for fact in facts.only("kind", "data", "recorded_at").order_by("pk"):
+    doubts: dict[str, int] = {}
+    for fact in facts.only("kind", "data").order_by("pk"):
         reference = fact.data["reference"]
-        if fact.kind == FOUND_MADE:
+        if fact.kind == FAILURE_TOLD and "not_applied" not in fact.data:
+            doubts[reference] = fact.pk
+        elif fact.kind == FOUND_MADE or (fact.kind == OPERATION_SETTLED and fact.data["said"] == ARRIVED):
             doubts.pop(reference, None)
-        elif "not_applied" not in fact.data:
-            doubts[reference] = Doubt(fact.pk, fact.recorded_at)
     return doubts

@@ -23,16 +23,8 @@ from checkout.services.payments.operation_outcome import STATES, answer_of, move
 from checkout.services.payments.send_window import SendWindow
 from checkout.services.payments.service import service
 from checkout.statements import Compiled
-from checkout.states import AttemptState
+from checkout.states import OPEN_ATTEMPTS, AttemptState
 
-# While the outcome of the authorisation is open, nothing is compensated: there may be nothing to undo yet.
-OPEN_STATES = (
-    AttemptState.CREATED,
-    AttemptState.SUBMITTED,
-    AttemptState.CHALLENGE_REQUIRED,
-    AttemptState.CHALLENGE_RETURNED,
-    AttemptState.UNKNOWN,
-)
 UNANSWERED = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
 
 
@@ -88,7 +80,8 @@ _OPERATION = Compiled(
 def _check_allowed(attempt: Attempt, verb: Verb) -> None:
     if verb == Verb.CAPTURE and attempt.state != AttemptState.AUTHORISED:
         raise CommandRejected("not_authorised", f"An attempt that is {attempt.state} cannot be captured.")
-    if attempt.state in OPEN_STATES:
+    if attempt.state in OPEN_ATTEMPTS:
+        # Nothing is compensated before the outcome is known: there may be nothing to undo yet.
         raise CommandRejected("outcome_open", f"An attempt that is {attempt.state} has nothing to {verb}.")
 
 
@@ -132,10 +125,10 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
         conflict(attempt, result)
         return ProviderAnswered(outcome=CONFLICTED, event=result.event)
     state = STATES.get(result.outcome, Operation.State.UNKNOWN)
-    is_repeated = operation.state == Operation.State.UNKNOWN
+    is_repeated = operation.state != Operation.State.REQUESTED
     if state == Operation.State.REFUSED and (is_repeated or operation.kind == Operation.Kind.VOID):
-        # It may be refused because an earlier copy did arrive, a void because nothing is held any more, which
-        # is all that was wanted. An inquiry tells.
+        # It may be refused because another copy has arrived, sent before this one or, if this answer is late,
+        # after it; a void because nothing is held any more, which is all that was wanted. An inquiry tells.
         state = Operation.State.UNKNOWN
     move(operation, state, reason=result.refusal.reason if result.refusal else "")
     return answer_of(operation, event=result.event)

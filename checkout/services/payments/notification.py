@@ -1,6 +1,6 @@
 """Apply a provider's notification: find what it is about, now or later."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -13,35 +13,67 @@ from checkout.messaging.service import Message
 from checkout.models import Attempt, ProviderNotification
 from checkout.providers.base import Notification
 from checkout.providers.registry import get_provider
-from checkout.scrubbing import scrub_text
+from checkout.scrubbing import REASON_LENGTH, scrub_text
 from checkout.services.payments.service import service
-from checkout.services.payments.statement import Finding, apply_statement
+from checkout.services.payments.statement import Finding, apply_statements
 from checkout.statements import Compiled, update
 
 log = structlog.get_logger(__name__)
 
 State = ProviderNotification.State
 UNDECIDED = (State.RECEIVED, State.UNMATCHED)
-# Of several statements in one notification, what staff should hear of first.
+# More statements in one notification than any provider makes are for staff: each costs time under a lock.
+MOST_STATEMENTS = 50
+# So many notifications of one unknown order are looked at again, and a hint so many times.
+MOST_WAITING = 5
+MOST_TRIES_OF_HINT = 2
+# The states of a notification's statements, in the order in which staff should hear of them.
 WORST_FIRST = (State.CONFLICTED, State.UNMATCHED, State.APPLIED)
 
 
-@service.command("payments.apply_notification")
+@service.command("payments.apply_notification", free=True)
 def apply_notification(command: ApplyNotification, message: Message) -> None:
     """Apply every statement of a stored notification, once, in the order in which the provider made them."""
     row = _NOTIFICATION.get(command.notification)
-    if row.state not in UNDECIDED:
+    if row.state not in UNDECIDED or _is_given_up(row):
         return
+    provider = get_provider(row.account.opened())
     try:
-        statements = get_provider(row.account.opened()).parse_notification(row.body.encode())
+        statements = provider.parse_notification(row.body.encode())
     except NotificationRejected as error:
-        log.error("stored notification cannot be read", notification=row.pk, account=row.account.code)
         _finish(row, [Finding(State.UNREADABLE, str(error))])
         return
-    attempts = _locked_attempts(row, {statement.order_code for statement in statements})
-    findings = [_apply(attempts.get(statement.order_code), statement, message) for statement in statements]
+    except Exception as error:
+        log.exception("parser of notifications failed", account=row.account.code)
+        _finish(row, [Finding(State.UNREADABLE, f"the parser failed: {type(error).__name__}")])
+        return
+    _finish(row, _apply(row, statements, message))
+
+
+def _is_given_up(row: ProviderNotification) -> bool:
+    """Return True for a hint about no order of ours that is not looked at again: only an excerpt is kept."""
+    is_open = row.state == State.RECEIVED or row.next_try_at is not None
+    return not (is_open or row.is_proven or row.payment_id)
+
+
+def _apply(row: ProviderNotification, statements: Sequence[Notification], message: Message) -> list[Finding]:
+    """Apply the statements, at most ``MOST_STATEMENTS`` of them, order by order."""
+    by_order: dict[str, list[Notification]] = {}
+    for statement in statements[:MOST_STATEMENTS]:
+        by_order.setdefault(statement.order_code, []).append(statement)
+    attempts = _locked_attempts(row, by_order)
     row.payment = next((attempt.payment for attempt in attempts.values()), None)
-    _finish(row, findings)
+    findings = []
+    for order_code, about_it in by_order.items():
+        attempt = attempts.get(order_code)
+        if attempt is None:
+            findings.append(Finding(State.UNMATCHED, f"this account has no order {order_code}"))
+        else:
+            findings += apply_statements(attempt, about_it, message, row)
+    if len(statements) > MOST_STATEMENTS:
+        reason = f"has {len(statements)} statements, of which the first {MOST_STATEMENTS} were applied"
+        findings.append(Finding(State.UNREADABLE, reason))
+    return findings
 
 
 def _locked_attempts(row: ProviderNotification, order_codes: Iterable[str]) -> dict[str, Attempt]:
@@ -64,24 +96,22 @@ _ATTEMPT = Compiled(
 )
 
 
-def _apply(attempt: Attempt | None, statement: Notification, message: Message) -> Finding:
-    if attempt is None:
-        return Finding(State.UNMATCHED, f"this account has no order {statement.order_code}")
-    return apply_statement(attempt, statement, message)
-
-
 def _finish(row: ProviderNotification, findings: list[Finding]) -> None:
     worst = min(findings, key=lambda finding: _rank(finding.state), default=Finding(State.APPLIED))
     row.state = worst.state
-    row.reason = scrub_text(worst.reason)[:200]
+    row.reason = scrub_text(worst.reason)[:REASON_LENGTH]
     row.next_try_at = None
     if worst.state == State.UNMATCHED:
         _plan_next_try(row)
     else:
         row.applied_at = timezone.now()
-    update(row, "state", "reason", "payment", "applied_at", "tries", "next_try_at")
+    if _is_given_up(row):
+        row.body = row.body[: ProviderNotification.EXCERPT]
+    update(row, "state", "reason", "payment", "applied_at", "tries", "next_try_at", "body")
     if worst.state != State.APPLIED:
-        log.error("notification needs attention", notification=row.pk, state=row.state, reason=row.reason)
+        # Anybody can send hints: what is wrong with one is not worth an alarm.
+        report = log.error if row.is_proven else log.warning
+        report("notification needs attention", notification=row.pk, state=row.state, reason=row.reason)
 
 
 def _rank(state: State) -> int:
@@ -89,8 +119,23 @@ def _rank(state: State) -> int:
 
 
 def _plan_next_try(row: ProviderNotification) -> None:
-    """Look again when the order may have become known; after the last time it is left to staff."""
-    delays = conf.inquiry_delays
-    if row.tries < len(delays):
+    """Look again when the order may have become known; after the last time it is left to staff.
+
+    Of one order only a few wait at a time, hints apart from what is proven.
+    """
+    delays = conf.inquiry_delays if row.is_proven else conf.inquiry_delays[:MOST_TRIES_OF_HINT]
+    if row.tries < len(delays) and _others_waiting(row) < MOST_WAITING:
         row.next_try_at = timezone.now() + timedelta(seconds=delays[row.tries])
         row.tries += 1
+
+
+def _others_waiting(row: ProviderNotification) -> int:
+    """Return how many others wait for the same order, which their reason names."""
+    others = ProviderNotification.objects.filter(
+        next_try_at__isnull=False,
+        account=row.account_id,
+        state=State.UNMATCHED,
+        reason=row.reason,
+        is_proven=row.is_proven,
+    )
+    return others.exclude(pk=row.pk)[:MOST_WAITING].count()

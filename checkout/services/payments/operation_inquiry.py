@@ -1,8 +1,11 @@
 """Ask the provider what became of a capture, void or refund.
 
-An inquiry tells the order's last event and no operation's reference (of two partial refunds it cannot say
-which: alphagov/pay-connector, adr-001). So an operation is done when all of its kind are, by the provider's
-sums, or, where it tells no sums, when no other operation could explain the event.
+An inquiry tells the order's last event and, at some providers, its sums. It seldom names an operation (of two
+partial refunds it cannot say which: alphagov/pay-connector, adr-001). So an operation is done when the answer
+names it, when the sums are those of all operations of its kind, or, where no sums are told, when it is the
+only one that explains the event (of refunds the only one ever, as one that failed may be made after all). It
+is sent again only when the answer shows that it never arrived (``absence``). Whatever it leaves open is
+undecided, and in the end a question for staff.
 
 A refund of which a notification says that it failed is asked about even when it is done, and stays what it
 was until the provider's answer confirms or denies that.
@@ -10,32 +13,38 @@ was until the provider's answer confirms or denies that.
 
 from functools import partial
 
-from django.db.models import Sum
-from django.utils import timezone
-
 from checkout.commands import InquireOperation, ProviderAnswered
-from checkout.conf import conf
 from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Operation, ProviderCall
+from checkout.models.failed_refunds import FAILED, fail_refund
+from checkout.models.sums import WITHOUT_END
 from checkout.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
+from checkout.services.payments.absence import is_absent
 from checkout.services.payments.asking import inquire_about
 from checkout.services.payments.attempt_outcome import conflict, is_for_another_payment
 from checkout.services.payments.conclusion import conclude, record_fact
-from checkout.services.payments.intent import NOT_SHOWN, UnderWay, locked_attempt, under_way
-from checkout.services.payments.known import Entry, Known, booked, known_of
-from checkout.services.payments.operation_outcome import answer_of, move, take_back
+from checkout.services.payments.intent import NOT_SHOWN, UNDECIDED, UnderWay, locked_attempt, under_way
+from checkout.services.payments.known import Entry, Known, known_of, told_sum
+from checkout.services.payments.operation_outcome import answer_of, move
 from checkout.services.payments.service import service
 
 Kind, State = Operation.Kind, Operation.State
-OPEN = (State.PENDING, State.UNKNOWN)
 
 # After these nothing is held, so nothing can be captured any more, and there is nothing left to release.
 RELEASED = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 TAKEN = (EventKind.CAPTURED, EventKind.SETTLED)
-# The last event after one of its kind was booked. A refund follows captures, which its event does not deny.
-BOOKED = {Kind.CAPTURE: (*TAKEN, EventKind.REFUNDED), Kind.REFUND: (EventKind.REFUNDED,)}
-# An event that an operation would have changed if it had arrived.
-CERTAIN = (EventKind.AUTHORISED, *TAKEN, EventKind.REFUNDED, EventKind.REFUND_FAILED)
+# The provider knows the order, and says what became of it.
+ANSWERS = (Outcome.APPROVED, Outcome.REFUSED)
+# Last events after something of a kind was booked. What can only follow a capture does not deny it.
+AFTER_A_CAPTURE = (
+    *TAKEN,
+    EventKind.REFUND_SENT,
+    EventKind.REFUNDED,
+    EventKind.REFUND_FAILED,
+    EventKind.CHARGED_BACK,
+    EventKind.CHARGE_BACK_REVERSED,
+)
+BOOKED = {Kind.CAPTURE: AFTER_A_CAPTURE, Kind.REFUND: (EventKind.REFUNDED,)}
 
 
 @service.command("payments.inquire_operation", transactional=False)
@@ -55,7 +64,7 @@ def inquire_operation(command: InquireOperation, message: Message) -> None:
 
 
 def _is_open(mine: Entry | None) -> bool:
-    return mine is not None and (mine.state in OPEN or (mine.state == State.DONE and mine.is_in_doubt))
+    return mine is not None and (mine.state in WITHOUT_END or (mine.state == State.DONE and mine.is_in_doubt))
 
 
 def _record(
@@ -69,99 +78,125 @@ def _record(
         return answer_of(operation)
     if is_for_another_payment(attempt, result):
         answer = conflict(attempt, result)
-    elif not mine.is_in_doubt:
-        answer = _answer(operation, mine, _state_told(operation, result), before, result)
+    elif now != known:
+        # The answer is older than what we know by now, and says nothing about it.
+        answer = _still_open(operation, result)
+    elif mine.is_in_doubt:
+        answer = _answer_in_doubt(operation, mine, now, result)
     else:
-        is_only_one = attempt.operations.filter(kind=operation.kind).count() == 1
-        state = _state_beyond_doubt(mine, now, result, is_only_one=is_only_one) if now == known else None
-        if state == State.REFUSED:
-            take_back(operation)
-        answer = _answer(operation, mine, state, before, result)
+        answer = _answer(operation, now.without(operation.reference), before, result)
     record_fact(attempt, f"inquire_{operation.kind}_{answer.outcome}", result, answer, reference=before.key)
     return answer
 
 
 def _answer(
-    operation: Operation, mine: Entry, state: str | None, before: UnderWay, result: ProviderResult
+    operation: Operation, others: Known, before: UnderWay, result: ProviderResult
 ) -> ProviderAnswered:
-    """Move the operation to where the provider's answer puts it, if it does, and say where it stands.
-
-    Whoever says that it failed has seen it: while in doubt it is not sent again, nor called done.
-    """
+    """Move the operation to where the provider's answer puts it, if it does, and say where it stands."""
+    state = _state_shown(operation, others, result)
+    is_over = before.is_over(operation.attempt)
+    is_shown_absent = state is None and is_over and is_absent(operation, others, result)
+    call = ProviderCall.objects.filter(key=operation.reference)
+    if is_shown_absent and call.filter(outcome=Outcome.REFUSED).exists():
+        # The provider refused it, and no earlier copy has arrived either.
+        state = State.REFUSED
     if state is not None:
-        move(operation, state, reason=RefusalReason.INVALID_REQUEST)
-    elif mine.is_in_doubt and operation.state == State.DONE:
-        return ProviderAnswered(outcome=Outcome.UNKNOWN, event=result.event)
-    elif not mine.is_in_doubt and _is_overdue(operation, before, result):
-        ProviderCall.objects.filter(key=operation.reference).update(outcome=NOT_SHOWN)
+        has_failed = operation.kind == Kind.REFUND and result.kind == EventKind.REFUND_FAILED
+        move(operation, state, reason=FAILED if has_failed else RefusalReason.INVALID_REQUEST)
+    elif operation.state == State.UNKNOWN and is_over and result.outcome in ANSWERS:
+        if not is_shown_absent:
+            return ProviderAnswered(outcome=UNDECIDED, event=result.event)
+        call.update(outcome=NOT_SHOWN)
         return ProviderAnswered(outcome=NOT_SHOWN, event=result.event)
     return answer_of(operation, event=result.event)
 
 
-def _is_overdue(operation: Operation, before: UnderWay, result: ProviderResult) -> bool:
-    """Whether the provider's answer would show the operation, had its request ever arrived."""
-    is_unknown = operation.state == State.UNKNOWN and result.kind in CERTAIN
-    return is_unknown and before.is_over(operation.attempt)
+def _answer_in_doubt(
+    operation: Operation, mine: Entry, known: Known, result: ProviderResult
+) -> ProviderAnswered:
+    """Do the same for a refund that is said to have failed: it is not sent again, nor called done again."""
+    state = _state_beyond_doubt(operation, mine, known, result)
+    if state is None:
+        return _still_open(operation, result)
+    if state == State.REFUSED:
+        fail_refund(operation)
+    else:
+        move(operation, state)
+    return answer_of(operation, event=result.event)
+
+
+def _still_open(operation: Operation, result: ProviderResult) -> ProviderAnswered:
+    if operation.state == State.DONE:
+        return ProviderAnswered(outcome=Outcome.UNKNOWN, event=result.event)
+    return answer_of(operation, event=result.event)
 
 
 def _state_beyond_doubt(
-    mine: Entry, known: Known, result: ProviderResult, *, is_only_one: bool
+    operation: Operation, mine: Entry, known: Known, result: ProviderResult
 ) -> str | None:
     """Return what the provider's answer says of a refund that is said to have failed; None while it is open.
 
-    A sum that is more than all others can be is not without it. One that is what the others come to, and
-    less than what is certain with it, is not with it: it has come back, or, if it was never seen done, has
-    failed as soon as it would be booked. Any other sum may have another reason, of which we may hear yet.
-    A last event that is a failure may be another's, unless there is no other.
+    If the provider's sum exceeds what the other refunds can explain, be it that those which failed were made
+    after all, it includes this one. If it is what the
+    others come to, and less than what is certain together with this one, a refund that was seen done has come
+    back. One that was not has failed if the last event is a failure that can be no other refund's: otherwise
+    it may be booked yet, days later. After REFUND_SENT one is on its way, and its sum is still to come. Any
+    other sum may have another reason, of which we may hear yet. Without sums, a last event that is a failure
+    may be that of another refund, unless there is no other.
     """
     others = known.without(mine.reference)
     with_it = others.least + mine.minor
     is_done = mine.state == State.DONE
-    refunded = booked(result, Kind.REFUND)
+    is_only_one = _is_only_refund(operation)
+    refunded = told_sum(operation.attempt, result, Kind.REFUND)
     if refunded is None:
         if is_only_one and result.kind == EventKind.REFUND_FAILED:
             return State.REFUSED
-        return State.DONE if result.kind == EventKind.REFUNDED and not others.entries else None
-    if refunded > others.most and refunded >= with_it:
+        return State.DONE if is_only_one and result.kind == EventKind.REFUNDED else None
+    if refunded > others.most_after_all and refunded >= with_it:
         return State.DONE if is_done or result.kind in BOOKED[Kind.REFUND] else None
     is_explained = others.least <= refunded <= others.most
     is_missing = is_explained and (others.least == others.most or refunded < mine.minor)
-    is_the_last_word = is_only_one and result.kind == EventKind.REFUND_FAILED
-    return State.REFUSED if is_missing and (is_done or is_the_last_word or _would_be_booked(mine)) else None
+    if is_done:
+        is_the_end = result.kind != EventKind.REFUND_SENT
+    else:
+        is_the_end = result.kind == EventKind.REFUND_FAILED and others.least == others.most
+    return State.REFUSED if is_missing and is_the_end else None
 
 
-def _would_be_booked(mine: Entry) -> bool:
-    return mine.doubt is not None and mine.doubt.told_at < timezone.now() - conf.settling_time
-
-
-def _state_told(operation: Operation, result: ProviderResult) -> str | None:
-    state = _state_shown(operation, result)
-    call = ProviderCall.objects.filter(key=operation.reference)
-    if state is None and result.kind in CERTAIN and call.filter(outcome=Outcome.REFUSED).exists():
-        return State.REFUSED
-    return state
-
-
-def _state_shown(operation: Operation, result: ProviderResult) -> str | None:
+def _state_shown(operation: Operation, others: Known, result: ProviderResult) -> str | None:
     """Return what the provider's answer says of the operation; None when it says nothing."""
     event = result.kind
     if operation.kind == Kind.VOID:
         if event in RELEASED:
             return State.DONE
         return State.REFUSED if event in TAKEN else None
-    made = operation.attempt.operations.filter(kind=operation.kind).exclude(state=State.REFUSED)
-    is_only_one = made.count() == 1
+    if operation.reference in result.references:
+        return _state_named(operation, event)
+    is_only_one = _is_only_refund(operation) if operation.kind == Kind.REFUND else not others.entries
     if operation.kind == Kind.CAPTURE and event in RELEASED:
         # Unless it is the rest of an authorisation that was released, after a capture of a part.
         is_whole = operation.amount == operation.payment.amount
         return State.REFUSED if is_only_one and is_whole else None
     if operation.kind == Kind.REFUND and event == EventKind.REFUND_FAILED:
-        # An earlier one that failed is as good an explanation.
-        is_only_one = operation.attempt.operations.filter(kind=Kind.REFUND).count() == 1
         return State.REFUSED if is_only_one else None
-    if event not in BOOKED[Kind(operation.kind)]:
-        return None
-    theirs = booked(result, operation.kind)
-    ours = made.aggregate(minor=Sum("amount_minor"))["minor"]
-    is_shown = is_only_one if theirs is None else theirs == ours
-    return State.DONE if is_shown else None
+    if operation.kind == Kind.REFUND and event == EventKind.REFUND_SENT:
+        return State.PENDING if is_only_one else None
+    theirs = told_sum(operation.attempt, result, operation.kind)
+    if theirs is None:
+        return State.DONE if is_only_one and event in BOOKED[Kind(operation.kind)] else None
+    # Another one that failed and was made after all may be as good an explanation.
+    is_shown = theirs == others.most + operation.amount_minor and theirs > others.most_after_all
+    return State.DONE if is_shown and event in BOOKED[Kind(operation.kind)] else None
+
+
+def _is_only_refund(operation: Operation) -> bool:
+    """Return True if no other refund, be it refused, is as good an explanation of the last event."""
+    return operation.attempt.operations.filter(kind=Kind.REFUND).count() == 1
+
+
+def _state_named(operation: Operation, event: EventKind) -> str | None:
+    """Return what the last event says of an operation that the answer names by its reference."""
+    if event in BOOKED[Kind(operation.kind)]:
+        return State.DONE
+    return State.PENDING if event == EventKind.REFUND_SENT and operation.kind == Kind.REFUND else None

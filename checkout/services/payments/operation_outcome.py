@@ -1,12 +1,12 @@
-"""What a provider's answer, or a notification, makes of a capture, void or refund.
+"""The effects of a provider's answer, or of a notification, on a capture, void or refund.
 
 The operation's attempt must be locked: that is the operation's lock too.
 """
 
+from collections.abc import Iterable
+
 from checkout.commands import ProviderAnswered
-from checkout.models import Attempt, Operation
-from checkout.models.sums import operations_of
-from checkout.money import Money
+from checkout.models import Operation
 from checkout.providers.base import EventKind, Outcome
 from checkout.statements import update
 
@@ -31,9 +31,14 @@ OUTCOMES = {
 KINDS = {
     EventKind.CAPTURED: Operation.Kind.CAPTURE,
     EventKind.CANCELLED: Operation.Kind.VOID,
+    EventKind.REFUND_SENT: Operation.Kind.REFUND,
     EventKind.REFUNDED: Operation.Kind.REFUND,
     EventKind.REFUND_FAILED: Operation.Kind.REFUND,
 }
+
+# Events that do not end a refund. A refund on its way is not made yet. A failed refund's money could be
+# refunded once more, so the provider must confirm the failure first.
+NO_END = frozenset({EventKind.REFUND_SENT, EventKind.REFUND_FAILED})
 
 # News may come out of order: only what says more than is known moves an operation on.
 RANKS = {State.REQUESTED: 0, State.UNKNOWN: 1, State.PENDING: 2, State.DONE: 3, State.REFUSED: 3}
@@ -47,41 +52,35 @@ def move(operation: Operation, state: str, *, reason: str = "") -> None:
         update(operation, "state", "refusal_reason")
 
 
-def take_back(operation: Operation) -> None:
-    """The one thing that is taken back: a refund that was made has failed, perhaps weeks later."""
-    operation.state = State.PENDING
-    move(operation, State.REFUSED, reason=EventKind.REFUND_FAILED)
-
-
 def answer_of(operation: Operation, *, event: str = "") -> ProviderAnswered:
     """Return where the operation stands, as the answer to a command about it."""
     outcome = OUTCOMES[State(operation.state)]
     return ProviderAnswered(outcome=outcome, event=event, refusal_reason=operation.refusal_reason)
 
 
-def operation_of(attempt: Attempt, kind: EventKind, reference: str) -> Operation | None:
-    """Return the operation that an event is about: the one that it names, else the only one there can be.
+def operation_of(
+    operations: Iterable[Operation], kind: EventKind, references: Iterable[str]
+) -> Operation | None:
+    """Return the operation of an attempt that an event is about.
 
-    Only the provider and we know a name. An event without one may be anybody's: it ends nothing that was not
-    sent or may have got lost, and does not say that money which was sent is still here. There we ask.
+    That is the one with the first of ``references`` that is one of ours, else the only one there can be. An
+    event that names none ends nothing that was not sent or may have got lost, and does not say that money
+    which was sent is still here: there we ask.
     """
     if kind not in KINDS:
         return None
-    candidates = [each for each in operations_of(attempt) if each.kind == KINDS[kind]]
-    named = next((each for each in candidates if reference and each.reference == reference), None)
-    if named is not None or kind == EventKind.REFUND_FAILED:
+    candidates = [each for each in operations if each.kind == KINDS[kind]]
+    by_reference = {each.reference: each for each in candidates}
+    named = next((by_reference[name] for name in references if name in by_reference), None)
+    if named is not None or kind in NO_END:
         return named
-    made = [each for each in candidates if each.state != State.REFUSED]
-    return made[0] if len(made) == 1 and made[0].state == State.PENDING else None
+    if kind != EventKind.REFUNDED:
+        # A refund that failed may be made after all. Nothing else that was refused explains an event.
+        candidates = [each for each in candidates if each.state != State.REFUSED]
+    return candidates[0] if len(candidates) == 1 and candidates[0].state == State.PENDING else None
 
 
-def settle(operation: Operation, kind: EventKind, amount: Money | None) -> bool:
-    """Apply an event to its operation; return False, changing nothing, when it is about another amount.
-
-    That a refund failed would free its money to be given back once more, so the provider must confirm it.
-    """
-    if amount is not None and amount != operation.amount:
-        return False
-    if kind != EventKind.REFUND_FAILED:
+def settle(operation: Operation, kind: EventKind) -> None:
+    """Apply a proven event, for the operation's own amount, to it."""
+    if kind not in NO_END:
         move(operation, State.DONE)
-    return True

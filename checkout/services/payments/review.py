@@ -3,26 +3,30 @@
 from dataclasses import dataclass
 from functools import partial
 
-from django.db.models import Sum
-
-from checkout.commands import AttemptReviewed, ReviewAttempt, StartOperation
-from checkout.messaging.outbox import enqueue
+from checkout.commands import AttemptReviewed, ReviewAttempt
 from checkout.messaging.service import Message
-from checkout.models import Attempt, Fact, Operation, OutboxMessage
+from checkout.models import Attempt, Fact, Operation
+from checkout.models.sums import ALL_BUT_REFUSED, OPEN, Sums, sums_of_attempt
 from checkout.money import Money
-from checkout.providers.base import EventKind, Outcome, ProviderResult
+from checkout.providers.base import EventKind, Outcome, Position, ProviderResult
+from checkout.sagas.adoption import adopt
 from checkout.scrubbing import scrub_text
 from checkout.services.payments.asking import inquire_about
 from checkout.services.payments.attempt_outcome import is_for_another_payment
 from checkout.services.payments.claims import HELD_NO_MORE
 from checkout.services.payments.conclusion import conclude
 from checkout.services.payments.intent import UnderWay, attempt_of, locked_attempt, under_way
-from checkout.services.payments.modification import OPEN_STATES
 from checkout.services.payments.service import service
-from checkout.states import Actor, AttemptState
+from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState
 
 Kind, State = Operation.Kind, Operation.State
-OPEN = (State.REQUESTED, State.PENDING, State.UNKNOWN)
+SUMS = {
+    Kind.CAPTURE: "captures",
+    Kind.REFUND: "refunds",
+    Kind.CHARGE_BACK: "charge-backs",
+    Kind.CHARGE_BACK_REVERSAL: "charge-backs",
+}
+FOUND = "Found at the provider when staff had it asked"
 ANSWERS = (Outcome.APPROVED, Outcome.REFUSED, Outcome.NOT_SENT)
 
 
@@ -34,22 +38,52 @@ class Finding:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A sum that differs. ``kind`` is the operation that would close it, ``left`` how much that may move."""
+
+    kind: Operation.Kind
+    ours: Money
+    theirs: Money
+    left: int
+
+    @property
+    def minor(self) -> int:
+        """The amount that the operation would have."""
+        more = self.theirs.minor - self.ours.minor
+        return -more if self.kind == Kind.CHARGE_BACK_REVERSAL else more
+
+    @property
+    def may_be_adopted(self) -> bool:
+        """Return True if the provider may have moved just that by itself."""
+        return self.theirs.currency == self.ours.currency and 0 < self.minor <= self.left
+
+    @property
+    def in_words(self) -> str:
+        """The difference, for staff."""
+        return f"The {SUMS[self.kind]} at the provider come to {self.theirs}, ours to {self.ours}."
+
+
 @service.command("payments.review", transactional=False)
 def review(command: ReviewAttempt, message: Message) -> None:
     """Answer whether the provider holds money for the payment, if its word and our operations agree by now.
 
-    What the provider did by itself to an authorised attempt is taken into our books: as an operation that is
-    done, and is posted like any other. One that was put aside itself is only let go when nothing differs.
+    What the provider did by itself to an authorised attempt is taken into our books if it tells its sums and
+    no more than one of them differs: as an operation that is done, and is posted like any other. An attempt
+    that was put aside itself is only let go when nothing differs.
     """
     attempt = attempt_of(command.attempt)
-    before = under_way(attempt)
+    before, sums = under_way(attempt), sums_of_attempt(attempt)
     result = inquire_about(attempt)
-    conclude(message, attempt, partial(_record, command.attempt, before, result))
+    conclude(message, attempt, partial(_record, command.attempt, before, sums, result))
 
 
-def _record(order_code: str, before: UnderWay, result: ProviderResult) -> AttemptReviewed:
+def _record(order_code: str, before: UnderWay, sums: Sums, result: ProviderResult) -> AttemptReviewed:
     attempt = locked_attempt(order_code)
-    finding = _judged(attempt, before, result)
+    if sums_of_attempt(attempt) == sums:
+        finding = _judged(attempt, before, sums, result)
+    else:
+        finding = Finding("unknown", "Something was booked while the provider was asked. Ask again.")
     data = {"why": finding.why, "event": result.event}
     Fact.objects.create(
         payment=attempt.payment,
@@ -62,56 +96,80 @@ def _record(order_code: str, before: UnderWay, result: ProviderResult) -> Attemp
     return AttemptReviewed(outcome=finding.outcome)
 
 
-def _judged(attempt: Attempt, before: UnderWay, result: ProviderResult) -> Finding:
+def _judged(attempt: Attempt, before: UnderWay, sums: Sums, result: ProviderResult) -> Finding:
     is_missing = result.outcome == Outcome.NOT_SENT
     if result.outcome not in ANSWERS or (is_missing and not before.is_over(attempt)):
         return Finding("unknown", "The provider did not say what became of it. Ask again later.")
     if is_for_another_payment(attempt, result):
         return Finding("stands", f"The provider still speaks of other money than ours: {result.amount}.")
     if result.outcome == Outcome.APPROVED and result.kind not in HELD_NO_MORE:
-        return _held(attempt, result)
-    return _released(attempt)
+        return _held(attempt, sums, result)
+    return _released(attempt, sums)
 
 
-def _held(attempt: Attempt, result: ProviderResult) -> Finding:
-    if _others(attempt, AttemptState.AUTHORISED, AttemptState.CONFLICTED, *OPEN_STATES):
+def _held(attempt: Attempt, sums: Sums, result: ProviderResult) -> Finding:
+    if _others(attempt, AttemptState.AUTHORISED, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
         return Finding("stands", "Another attempt holds money, too, is under way, or contradicts us as well.")
     if attempt.state not in (AttemptState.AUTHORISED, AttemptState.CONFLICTED):
         return Finding("stands", f"The provider holds money, and the attempt is {attempt.state}.")
-    if _sum(attempt, Kind.VOID, State.DONE):
+    if sums.total(Kind.VOID, State.DONE):
         return Finding("stands", "The provider still holds what we have as released.")
-    if result.position is None and result.kind != EventKind.AUTHORISED:
-        return Finding("stands", f"The provider says {result.kind}, and does not tell how much.")
-    nothing = Money(0, attempt.payment.currency)
-    theirs = {
-        Kind.CAPTURE: result.position.captured if result.position else nothing,
-        Kind.REFUND: result.position.refunded if result.position else nothing,
-    }
-    adopted: dict[Operation.Kind, int] = {}
-    for kind, amount in theirs.items():
-        done, asked = _sum(attempt, kind, State.DONE), _sum(attempt, kind, *OPEN)
-        if done <= amount.minor <= done + asked:
-            continue
-        if amount.minor < done or asked or attempt.state != AttemptState.AUTHORISED:
-            ours = Money(done, attempt.payment.currency)
-            return Finding("stands", f"The {kind}s at the provider come to {amount}, ours to {ours}.")
-        adopted[kind] = amount.minor - done
+    if result.position is None and (result.kind != EventKind.AUTHORISED or sums.captured):
+        # The first capture would have changed that event. Of any other event only sums would say enough.
+        return Finding("stands", "The provider does not tell how much was captured and refunded.")
+    gaps = _gaps(attempt, sums, result.position) if result.position else []
+    for gap in gaps:
+        if not gap.may_be_adopted or attempt.state != AttemptState.AUTHORISED:
+            return Finding("stands", gap.in_words)
+    if len(gaps) > 1:
+        # An account that the provider does not mention would make several sums wrong, not only one.
+        words = " ".join(gap.in_words for gap in gaps)
+        return Finding("stands", f"{words} Only one sum that differs would be believed.")
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_authorised")
-    for kind, minor in adopted.items():
-        _adopt(attempt, kind, minor)
+    for gap in gaps:
+        adopt(attempt, gap.kind, gap.minor, reason=FOUND)
     return Finding("held")
 
 
-def _released(attempt: Attempt) -> Finding:
-    if captured := _sum(attempt, Kind.CAPTURE, State.DONE):
-        ours = Money(captured, attempt.payment.currency)
+def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
+    """Return every sum of the provider's that ours, with what is under way, does not explain."""
+    owed = attempt.payment.amount
+    gaps = []
+    for kind, theirs, meant, left in (
+        (Kind.CAPTURE, position.captured, (position.captured.minor,), owed.minor - sums.captured),
+        (
+            Kind.REFUND,
+            position.refunded,
+            position.refunds_beside(sums.charged_back),
+            sums.left_to_charge_back,
+        ),
+    ):
+        done, asked = sums.total(kind, State.DONE), sums.total(kind, *OPEN)
+        if not any(done <= minor <= done + asked for minor in meant):
+            gaps.append(Gap(kind, Money(done, owed.currency), theirs, left=0 if asked else left))
+    theirs = position.charged_back or Money(sums.charged_back, owed.currency)
+    ours = Money(sums.charged_back, owed.currency)
+    if theirs.minor > ours.minor:
+        gaps.append(Gap(Kind.CHARGE_BACK, ours, theirs, left=sums.left_to_charge_back))
+    elif theirs.minor < ours.minor:
+        gaps.append(Gap(Kind.CHARGE_BACK_REVERSAL, ours, theirs, left=ours.minor))
+    return gaps
+
+
+def _released(attempt: Attempt, sums: Sums) -> Finding:
+    if sums.captured:
+        ours = Money(sums.captured, attempt.payment.currency)
         return Finding("stands", f"The provider holds nothing, and we have {ours} captured.")
+    parts = attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN)
+    if parts.exclude(amount_minor=attempt.payment.amount_minor).exists():
+        # It may have arrived, and only the rest have been released.
+        return Finding("stands", "The provider holds nothing, and a capture of a part is still open.")
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_refused")
-    elif attempt.state == AttemptState.AUTHORISED and not _sum(attempt, Kind.VOID, State.DONE, *OPEN):
-        _adopt(attempt, Kind.VOID, attempt.payment.amount_minor)
-    if _others(attempt, AttemptState.CONFLICTED, *OPEN_STATES):
+    elif attempt.state == AttemptState.AUTHORISED and not sums.total(Kind.VOID, *ALL_BUT_REFUSED):
+        adopt(attempt, Kind.VOID, attempt.payment.amount_minor, reason=FOUND)
+    if _others(attempt, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
         return Finding("stands", "Nothing is held for this attempt, but another one is not settled either.")
     return Finding("held" if _others(attempt, AttemptState.AUTHORISED) else "released")
 
@@ -120,35 +178,6 @@ def _others(attempt: Attempt, *states: AttemptState) -> bool:
     return attempt.payment.attempts.exclude(pk=attempt.pk).filter(state__in=states).exists()
 
 
-def _sum(attempt: Attempt, kind: str, *states: str) -> int:
-    found = attempt.operations.filter(kind=kind, state__in=states)
-    return int(found.aggregate(minor=Sum("amount_minor", default=0))["minor"])
-
-
 def _move(attempt: Attempt, event: str) -> None:
     attempt.apply(event, Actor.PROVIDER)
     attempt.save(update_fields=["state", "updated_at"])
-
-
-def _adopt(attempt: Attempt, kind: str, minor: int) -> None:
-    """Write down what the provider did by itself. It is done: its saga only has the books to keep."""
-    payment = attempt.payment
-    operation = Operation.objects.create(
-        payment=payment,
-        attempt=attempt,
-        kind=kind,
-        amount_minor=minor,
-        currency=payment.currency,
-        state=State.DONE,
-        requested_by="provider",
-        reason="Found at the provider when staff had it asked",
-    )
-    body = StartOperation(payment=payment.reference, operation=operation.reference)
-    enqueue(
-        OutboxMessage,
-        "checkout",
-        "checkout.start_operation",
-        body,
-        subject=payment.reference,
-        delay_seconds=0,
-    )

@@ -1,4 +1,4 @@
-"""How long what was decided may be sent."""
+"""The time within which a request may be sent after the decision to send it."""
 
 import time
 from dataclasses import dataclass
@@ -30,5 +30,5 @@ class SendWindow:
 
     @property
     def is_over(self) -> bool:
-        """Whether it is too late to send anything."""
+        """Return True if it is too late to send anything."""
         return time.monotonic() > self.ends_monotonic or timezone.now() > self.ends_at

@@ -39,8 +39,15 @@ export function forget(field) {
   input(`${field}-error`).textContent = "";
 }
 
+/** Month and year of an expiry date, however they are separated; browsers may fill in the year first. */
+function expiry(text) {
+  const [, month = "", year = ""] = /^\D*(\d{1,2})\D*(\d{4}|\d{2})\D*$/.exec(text) ?? [];
+  const [, longYear = year, itsMonth = month] = /^\D*(\d{4})\D+(\d{1,2})\D*$/.exec(text) ?? [];
+  return [itsMonth, longYear];
+}
+
 function card() {
-  const [, month = "", year = ""] = /^\s*(\d{1,2})\s*[/.-]?\s*(\d{4}|\d{2})\s*$/.exec(input("card-expiry").value) ?? [];
+  const [month, year] = expiry(input("card-expiry").value);
   return {
     cardNumber: digits("card-number"),
     cardHolderName: input("card-name").value.trim(),

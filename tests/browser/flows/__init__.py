@@ -1,1 +1,1 @@
-"""What shoppers do, in Chromium, with every part of the product as a process of its own."""
+"""Purchases in Chromium, with every part of the product as a process of its own."""

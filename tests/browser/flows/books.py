@@ -30,12 +30,12 @@ def assert_nothing_taken(stack: Stack, reference: str, *, tries: int = 1) -> Non
 
 
 def given_back(stack: Stack, reference: str) -> int:
-    """How much the provider has refunded, over all tries, in minor units."""
+    """Return the sum that the provider has refunded, over all tries, in minor units."""
     return sum(order["refunded"] for order in _orders(stack, reference))
 
 
 def state_of(stack: Stack, reference: str) -> str:
-    """Where the gateway says that the payment stands."""
+    """Return the payment's state as the gateway tells it."""
     answer = requests.get(f"{stack.web_url}/checkout/{reference}/status.json", timeout=10)
     return str(answer.json()["state"])
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.flows.pictures import sized
 from tests.browser.flows.shopper import Shopper, shopping
 from tests.support.databases import database
 from tests.support.stack import Stack
@@ -15,9 +16,11 @@ expect.set_options(timeout=15_000)
 
 
 @pytest.fixture
-def shopper(browser: Browser, shared_stack: Stack) -> Iterator[Shopper]:
-    """A shopper where the bank's challenge takes the whole window."""
-    with shopping(browser, shared_stack) as shopper:
+def shopper(request: pytest.FixtureRequest, browser: Browser, shared_stack: Stack) -> Iterator[Shopper]:
+    """A shopper where the bank's challenge takes the whole window, which has the test's ``width``, if any."""
+    is_sized = "width" in request.fixturenames
+    options = {"viewport": sized(request.getfixturevalue("width"))} if is_sized else {}
+    with shopping(browser, shared_stack, **options) as shopper:
         yield shopper
 
 

@@ -1,4 +1,4 @@
-"""What a screen reader says first: language, title and headings of every page of a purchase."""
+"""The first words of a screen reader: language, title and headings of every page of a purchase."""
 
 import re
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""How a purchase can end, as the shopper sees it and as the provider has it in its books."""
+"""The ends of a purchase, as the shopper sees them and as the provider has them in its books."""
 
 import pytest
 from playwright.sync_api import expect

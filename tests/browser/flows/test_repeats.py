@@ -1,4 +1,4 @@
-"""What impatient people and their browsers do twice: the money moves once."""
+"""Repeated clicks and reloads of impatient people and their browsers: the money moves once."""
 
 import pytest
 from playwright.sync_api import expect

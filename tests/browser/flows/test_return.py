@@ -26,7 +26,7 @@ SEND_FORM = """([action, fields]) => {
 
 @dataclass
 class Wire:
-    """What the browser's network stack really sent and received, which pages and scripts cannot see."""
+    """The real traffic of the browser's network stack, which pages and scripts cannot see."""
 
     devtools: CDPSession
     sent: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the pages of a purchase weigh, and that each brings its icon."""
+"""The weight of the pages of a purchase, and the icon that each brings."""
 
 from urllib.parse import urljoin
 

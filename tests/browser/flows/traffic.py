@@ -1,4 +1,4 @@
-"""What a browser asked for and complained about while somebody shopped."""
+"""The requests and complaints of a browser while somebody shops."""
 
 from urllib.parse import urlsplit
 

@@ -10,6 +10,8 @@ import { connect } from 'amqplib';
 const prefix = process.env.CHECKOUT_PREFIX ?? 'checkout';
 const queue = `${prefix}.commands.risk`;
 const PREFETCH = 20;
+// The broker refuses any other name, and receivers believe none but this.
+const user = decodeURIComponent(new URL(process.env.BROKER_URL).username);
 
 // A queue is declared by every service that reads it, always with these arguments.
 const queueArguments = {
@@ -50,6 +52,7 @@ function replyProperties({ messageId, correlationId, headers = {} }) {
     type: 'reply',
     messageId: randomUUID(),
     correlationId,
+    userId: user,
     contentType: 'application/json',
     deliveryMode: 2,
     timestamp: Math.floor(Date.now() / 1000),
@@ -78,9 +81,6 @@ async function handle(message) {
   channel.ack(message);
 }
 
-await channel.assertExchange(`${prefix}.commands`, 'direct', { durable: true });
-await channel.assertExchange(`${prefix}.replies`, 'direct', { durable: true });
-await channel.assertExchange(`${prefix}.dead`, 'fanout', { durable: true });
 await channel.assertQueue(queue, { durable: true, arguments: queueArguments });
 await channel.bindQueue(queue, `${prefix}.commands`, 'risk');
 await channel.prefetch(PREFETCH);

@@ -1,1 +1,1 @@
-"""What breaks things, by what is broken; `table` has every fault by its number."""
+"""The injectors, each named for what it breaks; `table` has every fault by its number."""

@@ -10,14 +10,18 @@ from typing import TypeVar
 import pika
 import psycopg
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.spec import Basic
 
 from tests.faults.injectors.storm import Storm
+from tests.support.broker_users import url_of
 
 T = TypeVar("T")
 
 STOP_SECONDS = 15
 SILENCE_SECONDS = 8
 ALARM_SECONDS = 6
+RELEASE = "orders.release"
+SPEAKER = "checkout.checkout"
 # What waits there is asked for again when its step's deadline passes.
 QUEUES_TO_DELETE = ("risk", "orders", "ledger")
 SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
@@ -107,10 +111,14 @@ async def memory_alarm(storm: Storm) -> str:
 
 async def poison(storm: Storm) -> str:
     """One message that is no envelope, one of an unknown type, one with a body of another kind."""
-    await storm.keeper.send_to("relay", "dead_letters.stored")
-    # It should be back before the letters come, or its copy takes them all.
-    await storm.pause(3)
+    if await storm.keeper.send_to("relay", "dead_letters.stored"):
+        # RabbitMQ delivers to the consumer that subscribed first while a queue is idle. The second relay
+        # subscribes again, so that the letters go to the first one, which is to die.
+        await storm.pause(3)
+        await storm.keeper.terminate("relay-2")
     service = storm.random.choice(SERVICES)
+    # The orchestrator's user may not publish to its own service.
+    user = "web" if service == "checkout" else "checkout"
     # No two of them alike: the same one twice is one dead letter.
     for kind, body in (
         ("", b"\xff" + uuid.uuid4().bytes),
@@ -122,8 +130,9 @@ async def poison(storm: Storm) -> str:
             type=kind,
             content_type="application/json",
             delivery_mode=2,
+            user_id=f"checkout.{user}",
         )
-        await with_channel(storm, partial(_publish_surely, service, body, properties))
+        await with_channel(storm, partial(_publish_surely, service, body, properties), user=user)
         storm.diary.poisoned += 1
         # In pieces, so that both relays get some.
         await storm.pause(2)
@@ -152,12 +161,46 @@ async def take_and_keep(storm: Storm) -> str:
         channel = connection.channel()
         channel.basic_qos(prefetch_count=20)
         channel.basic_consume(f"checkout.commands.{service}", lambda *_: None)
-        connection.process_data_events(time_limit=ALARM_SECONDS)
+        connection.sleep(ALARM_SECONDS)
         connection.close()
         return 0
 
     await asyncio.to_thread(wedge)
     return f"a wedged copy of {service} took messages and kept them"
+
+
+async def keep_releases(storm: Storm) -> str:
+    """Releases of stock are overtaken by what comes after them, as when a copy of the service is wedged.
+
+    Other messages are passed on. One that breaks off between passing on and acknowledging leaves two of them.
+    """
+    kept = 0
+
+    def sort_out(channel: BlockingChannel, onwards: BlockingChannel) -> None:
+        def receive(
+            _channel: BlockingChannel, method: Basic.Deliver, properties: pika.BasicProperties, body: bytes
+        ) -> None:
+            nonlocal kept
+            if properties.type == RELEASE:
+                kept += 1
+                return
+            properties.user_id = SPEAKER
+            onwards.basic_publish("checkout.commands", "orders", body, properties, mandatory=True)
+            channel.basic_ack(method.delivery_tag or 0)
+
+        onwards.confirm_delivery()
+        channel.basic_qos(prefetch_count=50)
+        channel.basic_consume("checkout.commands.orders", receive)
+        channel.connection.sleep(ALARM_SECONDS)
+
+    def with_two(channel: BlockingChannel) -> None:
+        # Nobody else may say what the orchestrator has said.
+        speaker = url_of("checkout", storm.site.stack.broker_url)
+        with pika.BlockingConnection(pika.URLParameters(speaker)) as connection:
+            sort_out(channel, connection.channel())
+
+    await with_channel(storm, with_two)
+    return f"{kept} releases of stock kept for a while"
 
 
 async def lose_replies(storm: Storm) -> str:
@@ -192,11 +235,13 @@ def _publish_surely(
     channel.basic_publish("checkout.commands", service, body, properties, mandatory=True)
 
 
-async def with_channel(storm: Storm, use: Callable[[BlockingChannel], T]) -> T:
-    """In a thread, with a connection that no link of the campaign carries."""
+async def with_channel(storm: Storm, use: Callable[[BlockingChannel], T], *, user: str = "") -> T:
+    """In a thread, by a connection that no link of the campaign carries; perhaps by a program's user."""
+    url = storm.site.stack.broker_url
 
     def run() -> T:
-        with pika.BlockingConnection(pika.URLParameters(storm.site.stack.broker_url)) as connection:
+        address = pika.URLParameters(url_of(user, url) if user else url)
+        with pika.BlockingConnection(address) as connection:
             return use(connection.channel())
 
     return await asyncio.to_thread(run)

@@ -5,22 +5,16 @@ import contextlib
 import hashlib
 from urllib.parse import urlsplit
 
+from checkout.money import Money
+from tests.faults.forgery import forged
 from tests.faults.injectors.storm import Storm
 
 SLOW_CLIENTS = 200
 SLOW_SECONDS = 8
-FORGERY = """<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE paymentService PUBLIC "-//WorldPay//DTD WorldPay PaymentService v1//EN"
- "http://dtd.worldpay.com/paymentService_v1.dtd">
-<paymentService version="1.4" merchantCode="SANDBOXMERCHANT"><notify><orderStatusEvent orderCode="{order}">
-<payment><paymentMethod>VISA-SSL</paymentMethod>
-<amount value="{minor}" currencyCode="GBP" exponent="2" debitCreditIndicator="credit"/>
-<lastEvent>AUTHORISED</lastEvent></payment>
-<journal journalType="AUTHORISED"/></orderStatusEvent></notify></paymentService>"""
 
 
 async def send_hostile_notifications(storm: Storm) -> str:
-    """What cannot be read, is too large, of nobody's account, and of an order that nobody knows."""
+    """Send notifications that are unreadable, too large, for an unknown account or about an unknown order."""
     unknown = f"pay_{hashlib.sha256(str(storm.random.random()).encode()).hexdigest()[:32]}-1"
     bodies = {
         "sandbox": [
@@ -29,9 +23,10 @@ async def send_hostile_notifications(storm: Storm) -> str:
             b"\xff\xfe\x00",
             b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
             b"x" * 100_000,
-            FORGERY.format(order=unknown, minor=1250).encode(),
+            b"OrderCode=T1&PaymentStatus=CAPTURED&PaymentAmount=1250",
+            forged(unknown, "AUTHORISED", Money(1250, "GBP")),
         ],
-        "nobody": [FORGERY.format(order=unknown, minor=1250).encode()],
+        "nobody": [forged(unknown, "AUTHORISED", Money(1250, "GBP"))],
     }
     statuses = []
     for account, each in bodies.items():

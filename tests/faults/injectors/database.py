@@ -57,7 +57,7 @@ async def forget_clients(storm: Storm) -> str:
 
 
 async def migrate(storm: Storm) -> str:
-    """What the migration of a next version does while this one runs: a column comes, another day it goes."""
+    """Act as the migration of a next version while this one runs: add a column, and drop it again."""
     for statement in (
         "ALTER TABLE checkout_payment ADD COLUMN IF NOT EXISTS of_the_next_version text NULL",
         "ALTER TABLE checkout_payment DROP COLUMN of_the_next_version",

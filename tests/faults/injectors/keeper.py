@@ -47,7 +47,7 @@ class Tour:
     armed: str = ""
 
     def next(self, died: bool) -> str:
-        """Where to die next; empty when the tour is over."""
+        """Return the point at which to die next; empty when the tour is over."""
         if self.armed and died:
             point = self.armed.partition(":")[0]
             self.hit[point] += 1
@@ -75,7 +75,7 @@ class Keeper:
 
     @property
     def hits(self) -> Counter[str]:
-        """How often which process has died at which point: `payments at worker.committed`."""
+        """The number of deaths by process and point, under names like `payments at worker.committed`."""
         return Counter(
             {
                 f"{name} at {point}": times
@@ -142,8 +142,8 @@ class Keeper:
                 return
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def send_to(self, name: str, point: str) -> None:
-        """Let a process die at this point next, if it has not yet died there often enough."""
+    async def send_to(self, name: str, point: str) -> bool:
+        """Let a process die at this point next, if it has not yet died there often enough; return if so."""
         tour = self._tours[name]
         visit = next((each for each in tour.left if each.startswith(point)), None)
         if visit is not None and self._is_touring:
@@ -151,6 +151,8 @@ class Keeper:
             tour.left.appendleft(visit)
             tour.armed = ""
             await self.terminate(name)
+            return True
+        return False
 
     async def pause(self, name: str, seconds: float) -> None:
         """SIGSTOP, and SIGCONT after this long."""

@@ -1,8 +1,9 @@
 """The provider is out of reach, or does not keep to what it should answer and tell."""
 
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
+from checkout.sandbox.faults import JOURNALS, Dispute
 from tests.faults.injectors.storm import Storm
 
 # Longer than the product waits for an answer, shorter than it takes for a request to count as lost.
@@ -25,15 +26,27 @@ REPLY_FAULTS = {
     "wrong_encoding": 2,
     "last_event_null": 2,
     "last_event_unknown": 2,
+    "validation_failed": 4,
+    "two_payments": 4,
+    "payment_and_error": 3,
 }
+# Answers to captures and refunds that are lost more often than others: what was done is then to be found out,
+# and nothing may be sent again on a guess.
+LOST_ANSWERS = {"hang_after": 20, "reset_after": 40, "503_after": 20, "empty": 20, "truncated": 20}
 NOTIFICATION_FAULTS = {
     "duplicate": 20,
     "replayed": 10,
     "overtaken": 10,
-    "lost": 10,
     "lost_once": 10,
+}
+# Nobody asked for a dispute: the provider's notification is all that there is to know of it.
+UNDISPUTED_FAULTS = {
+    "lost": 10,
     "malformed": 6,
-    "wrong_amount": 2,
+    "form_encoded": 4,
+    "oversized": 4,
+    "wrong_amount": 5,
+    "smaller_amount": 5,
     "wrong_currency": 2,
     "wrong_merchant": 2,
     "wrong_order": 4,
@@ -42,6 +55,7 @@ NOTIFICATION_FAULTS = {
     "no_journal": 5,
     "no_reference": 5,
 }
+UNDISPUTED = [journal for journal in JOURNALS if journal not in get_args(Dispute)]
 # Of a thousand replies, or notifications, how many per unit of weight above.
 PER_MILLE = 0.6
 # Of the delay of a reply, which is log-normal: beyond the settling time once in a million times. A provider
@@ -95,15 +109,21 @@ def misbehaviour(random: Random, calmness: float) -> dict[str, Any]:
         seed = random.randrange(1_000_000)
         return {"times": None, "probability": weight * per_mille / 1000, "seed": seed}
 
+    lost = [(verb, fault) for verb in ("capture", "refund") for fault in LOST_ANSWERS]
     return {
         "reset": True,
         "knob": [
             {"verb": "any", "fault": fault, **now_and_then(weight)} for fault, weight in REPLY_FAULTS.items()
         ]
+        + [{"verb": verb, "fault": fault, **now_and_then(LOST_ANSWERS[fault])} for verb, fault in lost]
         + [{"verb": "any", "delay_ms": 300, "spread": SPREAD, **now_and_then(50)}],
         "notification": [
             {"fault": fault, "copies": 2, "delay_ms": 200, **now_and_then(weight)}
             for fault, weight in NOTIFICATION_FAULTS.items()
+        ]
+        + [
+            {"journal": UNDISPUTED, "fault": fault, "copies": 2, "delay_ms": 200, **now_and_then(weight)}
+            for fault, weight in UNDISPUTED_FAULTS.items()
         ]
         + [{"delay_ms": 5_000, **now_and_then(20)}],
     }

@@ -24,10 +24,10 @@ IN_THE_WAY = (OSError, TimeoutError, aiohttp.ClientError, psycopg.Error, AMQPErr
 
 @dataclass(frozen=True)
 class Storm:
-    """What an injector works with.
+    """The means that an injector works with.
 
-    `patience` stretches faults that last: 1 in the short form. `purchases` tells how many have ended, of
-    which there are `calmness` times as many between two faults as in the short form.
+    `patience` stretches faults that last: 1 in the short form. `purchases` returns the number of purchases
+    that have ended. Between two faults, `calmness` times as many of them end as in the short form.
     """
 
     site: Site

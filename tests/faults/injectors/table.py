@@ -35,6 +35,7 @@ FAULTS = (
     Fault("F18", "poisonous messages", BROKER, broker.poison, weight=3),
     Fault("F19", "queue deleted", BROKER, broker.delete_queue, weight=2),
     Fault("F20", "messages taken and kept", BROKER, broker.take_and_keep, weight=2),
+    Fault("F20", "releases of stock come late", BROKER, broker.keep_releases, weight=3),
     Fault("F22", "migration", DATABASE, database.migrate, weight=2),
     Fault("F23", "replies lost and invented", BROKER, broker.lose_replies, weight=3),
     Fault("F24", "WebSockets dropped", OUTSIDE, clients.drop_sockets, weight=3),
@@ -46,7 +47,7 @@ ROLLING_RESTART = Fault("F21", "rolling restart", PROCESSES, processes.roll)
 BY_THE_SANDBOX = {
     "F10": tuple(provider.REPLY_FAULTS),
     "F11": ("duplicate", "replayed", "overtaken", "lost", "lost_once", "delay"),
-    "F12": ("malformed", "wrong_amount", "wrong_currency", "wrong_merchant", "wrong_order", "contradictory"),
+    "F12": tuple(fault for fault in provider.UNDISPUTED_FAULTS if fault not in ("lost", "no_reference")),
     "F13": ("after_notification",),
 }
 

@@ -17,6 +17,7 @@ from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
 PAID = ("<h1>Payment complete</h1>", "<h1>Payment accepted</h1>")
+NOT_SENT = "could not be made just now"
 CARD_MISSING = "Please enter them again"
 # States in which a payment with automatic capture must not stay.
 OPEN = """
@@ -70,14 +71,14 @@ class Crowd:
         return time.monotonic() - began
 
     def when_the_patient_come_back(self) -> dict[str, int]:
-        """How many of those who were asked for patience have paid in the end, and how many must try again."""
+        """Let those who were asked for patience come back, and return how many ended in which way."""
         with ThreadPoolExecutor(self.size) as windows:
             ends = list(windows.map(self._come_back, self.patient))
         return {end: ends.count(end) for end in sorted(set(ends))}
 
     @property
     def answers(self) -> dict[int, int]:
-        """How often the gateway answered with which status."""
+        """The number of the gateway's answers with each status."""
         statuses = [hop.status for hop in self.hops if self._is_ours(hop.url)]
         return {status: statuses.count(status) for status in sorted(set(statuses))}
 
@@ -86,9 +87,18 @@ class Crowd:
         """The longest that the gateway kept anybody waiting."""
         return max(hop.duration.total_seconds() for hop in self.hops if self._is_ours(hop.url))
 
+    @property
+    def url(self) -> str:
+        """The address of the gateway for shoppers."""
+        return self.stack.web_url
+
+    def newcomer(self, holder: str) -> Customer:
+        """A shopper with a browser and a card."""
+        return Customer(Browser(self.hops.append), self.url, NotedCard(holder))
+
     def _buy_until_told(self, holder: str) -> None:
         while not self._enough.wait(PAUSE_SECONDS):
-            shopper = Customer(Browser(self.hops.append), self.stack.web_url, NotedCard(holder))
+            shopper = self.newcomer(holder)
             try:
                 page = self._buy(shopper)
             except (UnexpectedPage, NotReachable) as error:
@@ -115,12 +125,15 @@ class Crowd:
     def _come_back(self, shopper: Customer) -> str:
         """Look where the payment stands by now, and go through the challenge if there is one."""
         wait_until(lambda: shopper.status().get("next"), "news on the status page", seconds=SETTLED_SECONDS)
-        status = f"{self.stack.web_url}/checkout/{shopper.reference}/status/"
+        status = f"{self.url}/checkout/{shopper.reference}/status/"
         page = shopper.follow(shopper.browser.open(status))
         if not self._is_ours(page.url):
             page = shopper.decide(page, "approve")
         if CARD_MISSING in page.text:
             return "card to be entered again"
+        if NOT_SENT in page.text:
+            # The outage came between the intent to send and the sending, and the provider knows of nothing.
+            return "to be tried again"
         if not is_paid(page):
             raise UnexpectedPage(f"{page.url} answered {page.status}: {page.text}")
         self.told_paid.append(shopper.reference)
@@ -132,7 +145,7 @@ class Crowd:
         return page
 
     def _is_ours(self, url: str) -> bool:
-        return urlsplit(url).netloc == urlsplit(self.stack.web_url).netloc
+        return urlsplit(url).netloc == urlsplit(self.url).netloc
 
 
 def is_paid(page: Page) -> bool:

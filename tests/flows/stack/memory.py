@@ -1,7 +1,8 @@
-"""How much memory a process holds, watched while a test goes on."""
+"""The memory that a process holds, watched while a test goes on."""
 
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,11 +18,19 @@ def resident_mb(program: Program) -> float:
     return int(found[1]) / 1024
 
 
+def resident_mb_of_all(program: Program) -> float:
+    """The same of the program and its children; what they share counts several times."""
+    children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+    texts = [Path(f"/proc/{pid}/status").read_text() for pid in (str(program.pid), *children)]
+    return sum(int(found[1]) for text in texts if (found := RESIDENT.search(text))) / 1024
+
+
 @dataclass
 class Watch:
     """While the block runs, `peak_mb` is the most that the program has held."""
 
     program: Program
+    measure: Callable[[Program], float] = resident_mb
     peak_mb: float = 0.0
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread = field(init=False)
@@ -37,4 +46,4 @@ class Watch:
 
     def _look(self) -> None:
         while not self._over.wait(0.5):
-            self.peak_mb = max(self.peak_mb, resident_mb(self.program))
+            self.peak_mb = max(self.peak_mb, self.measure(self.program))

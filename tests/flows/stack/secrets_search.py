@@ -1,5 +1,6 @@
 """Looks for card data in everything that a stack has written down or sent to whoever listens."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,20 +14,29 @@ from psycopg import sql
 from tests.flows.stack.quiet import TABLES
 from tests.flows.stack.shopping import NotedCard
 from tests.support.program import ROOT
-from tests.support.stack import Stack
+from tests.support.stack import SERVICES, Stack
+from tests.support.vhosts import broker_folder
 
 MAIL = ROOT / ".local" / "mail"
 EVENTS = "eavesdropper"
+UNDER_WAY = "wiretap"
+DISK = "the broker's disk"
 DEAD = "checkout.dead"
 # Long enough not to occur by chance, short enough to find what was cut off.
 PIECE = 32
 
 
+# Nobody can read what is in it, but only what is under way to the payments service may have it.
+SECOND_SEAL = "a card under its second seal"
+
+
 @dataclass
 class Secrets:
-    """What must not be found: card numbers in any spelling, security codes named as such, sealed cards."""
+    """Data that must not be found: card numbers in any spelling, named security codes, and sealed cards."""
 
-    patterns: dict[str, re.Pattern[str]] = field(default_factory=dict)
+    patterns: dict[str, re.Pattern[str]] = field(
+        default_factory=lambda: {SECOND_SEAL: re.compile(r"seal1\.\w")}
+    )
     pieces: dict[str, str] = field(default_factory=dict)
 
     def add_number(self, number: str) -> None:
@@ -48,11 +58,15 @@ class Secrets:
 
 
 def eavesdrop(stack: Stack) -> None:
-    """From now on keep a copy of every event."""
+    """From now on keep a copy of every event, and of every command and reply between services."""
     with pika.BlockingConnection(pika.URLParameters(stack.broker_url)) as connection:
         channel = connection.channel()
         channel.queue_declare(EVENTS, durable=True)
         channel.queue_bind(EVENTS, "checkout.events", "#")
+        channel.queue_declare(UNDER_WAY, durable=True)
+        for service in SERVICES:
+            channel.queue_bind(UNDER_WAY, "checkout.commands", service)
+        channel.queue_bind(UNDER_WAY, "checkout.replies", "checkout.replies.saga")
 
 
 def written_by(stack: Stack) -> dict[str, str]:
@@ -63,6 +77,17 @@ def written_by(stack: Stack) -> dict[str, str]:
         for queue in (EVENTS, DEAD):
             places[f"queue {queue}"] = "\n".join(_messages(connection.channel(), queue))
     return places | {"mail": "\n".join(_texts(MAIL))}
+
+
+def under_way(stack: Stack) -> dict[str, str]:
+    """Return the messages to services and, if the broker is on this machine, the content of its disk."""
+    with pika.BlockingConnection(pika.URLParameters(stack.broker_url)) as connection:
+        places = {f"queue {UNDER_WAY}": "\n".join(_messages(connection.channel(), UNDER_WAY))}
+    folder = broker_folder()
+    if os.access(folder, os.R_OK):
+        files = (path for path in folder.rglob("*") if path.is_file())
+        places[DISK] = "\n".join(path.read_bytes().decode("latin-1") for path in files)
+    return places
 
 
 def _tables(database_url: str) -> Iterator[tuple[str, str]]:

@@ -71,7 +71,7 @@ def paid_once(stack: Stack, shopper: Shopper) -> None:
 
 
 def rows(stack: Stack, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-    """What the gateway's database says; a statement that returns nothing is carried out."""
+    """Run a statement on the gateway's database, and return the rows, if any."""
     with psycopg.connect(stack.database_url, autocommit=True) as connection:
         cursor = connection.execute(query.encode(), parameters)
         return cursor.fetchall() if cursor.description else []

@@ -67,6 +67,7 @@ def opened() -> Iterator[Site]:
             folder,
             broker_url=rabbitmq.environment["BROKER_URL"],
             database_url=postgresql.environment["DATABASE_URL"],
+            control=rabbitmq.environment["RABBITMQ_CONTROL"],
             webs=2,
             environment=SETTINGS,
         )

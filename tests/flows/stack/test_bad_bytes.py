@@ -1,4 +1,4 @@
-"""What is hardly HTTP: sizes that do not add up, bodies that do not end, bytes that mean nothing."""
+"""Input that is hardly HTTP: sizes that do not add up, bodies that do not end, bytes that mean nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -68,6 +68,8 @@ NO_HTTP = {
     "a line without a colon": GET + HOST + b"nonsense\r\n\r\n",
     "another protocol": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + 100 * b"\0" + b"\r\n\r\n",
+    "no host": GET + b"Accept: */*\r\n\r\n",
+    "another host in the address": b"GET http://evil.example/ HTTP/1.1\r\n" + HOST + b"\r\n",
     "two hosts": GET + HOST + b"Host: evil.example\r\n\r\n",
 }
 
@@ -79,6 +81,7 @@ def test_what_is_no_request_is_400(quiet, data):
         answer = wire.send(data.replace(b"{path}", path))
     assert answer.status == 400
     assert "Traceback" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_a_second_request_behind_a_refused_one_is_not_answered(quiet):

@@ -1,6 +1,9 @@
-"""Notifications that no provider has sent: refused in a way that makes an honest sender try again."""
+"""Notifications that cannot be read, or that no provider has sent: kept for staff, and nothing else."""
 
 import pytest
+
+from tests.flows.stack.shopping import rows
+from tests.support.stack import NOTIFICATIONS
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql]
 
@@ -39,15 +42,43 @@ MALFORMED = {
 }
 
 
+def assert_kept_for_staff(quiet, path, body):
+    with quiet.unchanged(
+        but_for=["checkout_providernotification"], alarm="notification needs attention"
+    ) as wire:
+        answer = wire.request("POST", path, body=body, headers=[("Content-Type", "text/xml")])
+    assert (answer.status, answer.text) == (200, "[OK]")
+    [(state, reason, text)] = rows(
+        quiet.stack, "SELECT state, reason, body FROM checkout_providernotification ORDER BY id DESC LIMIT 1"
+    )
+    assert state == "unreadable"
+    assert reason
+    assert "root:" not in text
+
+
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
-def test_a_notification_that_cannot_be_read_is_not_acknowledged(quiet, body):
+def test_a_notification_that_cannot_be_read_is_kept_for_staff_and_acknowledged(quiet, body):
+    assert_kept_for_staff(quiet, NOTIFICATIONS, body)
+
+
+def test_a_notification_that_is_too_large_to_be_read_is_so_too(quiet):
+    assert_kept_for_staff(quiet, NOTIFICATIONS, b"<" * 65_537)
+
+
+def test_a_hint_that_cannot_be_read_is_so_too(quiet):
+    assert_kept_for_staff(quiet, "/notifications/sandbox/", b"from anybody")
+
+
+def test_a_wrong_secret_is_written_down_nowhere(quiet):
+    secret = "not-the-secret-of-the-account"
+    web = quiet.stack.programs["web"]
     with quiet.unchanged() as wire:
-        answer = wire.request(
-            "POST", "/notifications/sandbox/", body=body, headers=[("Content-Type", "text/xml")]
-        )
-    answer.assert_clear(400, as_json=True)
-    assert "[OK]" not in answer.text
-    assert "root:" not in answer.text
+        for path in (f"/notifications/sandbox/{secret}/", f"/notifications/sandbox/{secret}"):
+            answer = wire.request("POST", path, body=f"{START}{END}".encode())
+            answer.assert_clear(404, as_json=True)
+            assert secret not in answer.text
+    assert secret not in web.text()
+    assert "/notifications/sandbox/[secret]" in web.text()
 
 
 @pytest.mark.parametrize("account", ["nobody", "x" * 5000, "%00", "sandbox%00", "%FF", "..%2fsandbox"])
@@ -57,7 +88,7 @@ def test_an_account_that_is_not_there(quiet, account):
     answer.assert_clear(404, as_json=True)
 
 
-def test_a_notification_that_is_too_large(quiet):
+def test_a_notification_that_is_larger_than_any_request_may_be(quiet):
     with quiet.unchanged() as wire:
-        answer = wire.request("POST", "/notifications/sandbox/", body=b"<" * 65_537)
+        answer = wire.request("POST", NOTIFICATIONS, body=b"<" * 300_000)
     answer.assert_clear(413, as_json=True)

@@ -1,4 +1,4 @@
-"""Whatever comes in over HTTP: the right status, a clear page or problem document, and nothing changes."""
+"""Bad requests over HTTP: the right status, a clear page or problem document, and nothing changes."""
 
 from urllib.parse import urlencode
 
@@ -63,8 +63,8 @@ def test_no_such_payment_or_token(quiet, accept, status, method, path):
         (404, "/checkout/pay_%00/"),
         (404, "/checkout/{unpaid}%00/"),
         (404, "/checkout/{unpaid}/challenge/return/%00%00%00%00%00%00%00%00%00%00%00%00%00%00%00%00/"),
-        (404, f"/checkout/pay_{10_000 * 'a'}/"),
-        (404, f"/checkout/{60_000 * '0'}/"),
+        (404, f"/checkout/pay_{8_000 * 'a'}/"),
+        (404, f"/checkout/{8_000 * '0'}/"),
         (404, f"/orders/{5_000 * 'x'}/"),
         (404, "/orders/%00/"),
         (404, "/checkout/%FF%FE/"),
@@ -106,6 +106,17 @@ def test_an_address_that_nobody_has_made(quiet, accept, status, path):
 def test_a_wrong_method_is_told_which_are_right(quiet, accept, method, path, allow):
     answer = assert_refused(quiet, accept, 405, method, path, headers=[CSRF_COOKIE, ("X-CSRFToken", CSRF)])
     assert answer.headers["allow"] == allow
+
+
+def test_an_address_or_headers_that_are_too_large_are_refused_by_the_server(quiet, accept):
+    """The answer is a document for everybody: nobody has read what is asked for."""
+    with quiet.unchanged() as wire:
+        for path in (f"/checkout/{60_000 * '0'}/", f"/orders/{10_000 * 'x'}/"):
+            wire.request("GET", path, headers=[accept]).assert_clear(414, as_json=True)
+        wire.request("GET", "/", headers=[accept, ("X", 70_000 * "x")]).assert_clear(431, as_json=True)
+        answer = wire.request("GET", "/", headers=[accept, *[("X", "y")] * 100])
+        answer.assert_clear(431, as_json=True)
+        assert "content-security-policy" in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/checkout/{unpaid}/", "/checkout/{unpaid}/status.json", "/", "/livez"])

@@ -29,6 +29,16 @@ def test_the_payments_own_page_is_let_in(quiet):
     assert upgraded(quiet, path, quiet.stack.web_url) == 101
 
 
+def test_no_memory_is_set_aside_for_compressing_what_is_hardly_ever_said(quiet):
+    path = f"/ws/checkout/{quiet.challenged}/?token={status_token(quiet.challenged)}"
+    offered = [("Origin", quiet.stack.web_url), ("Sec-WebSocket-Extensions", "permessage-deflate")]
+    with quiet.unchanged() as wire, wire.opened() as connection:
+        connection.sendall(wire.head("GET", path, [*HANDSHAKE, *offered]))
+        answer = read(connection, "GET")
+    assert answer.status == 101
+    assert "sec-websocket-extensions" not in answer.headers
+
+
 @pytest.mark.parametrize(
     "token", ["", "wrong", "%00", "%FF", 5000 * "x"], ids=["none", "wrong", "NUL", "no UTF-8", "long"]
 )
@@ -42,7 +52,17 @@ def test_the_token_of_another_payment(quiet):
     assert upgraded(quiet, path, quiet.stack.web_url) == 403
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "", "http://localhost.evil.example"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "",
+        "http://localhost.evil.example",
+        "http://localhost:1",
+        "http://localhost",
+    ],
+)
 def test_another_sites_page(quiet, origin):
     path = f"/ws/checkout/{quiet.challenged}/?token={status_token(quiet.challenged)}"
     assert upgraded(quiet, path, origin) == 403

@@ -6,6 +6,7 @@ import pytest
 from checkout.tryout.scenarios import FRICTIONLESS
 from tests.flows.stack.shopping import paid_once, rows, shopper_at
 from tests.sandbox.merchant import Merchant
+from tests.support.broker_users import url_of
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(150)]
@@ -76,13 +77,15 @@ def is_told(stack, shopper) -> bool:
 
 def publish_poison(stack) -> None:
     properties = pika.BasicProperties(
-        type="notifications.send_receipt",
+        type="notifications.deliver_receipt",
         message_id="poison",
+        user_id="checkout.notifications",
         content_type="application/json",
         delivery_mode=2,
         headers={"sealed": "a card", "schema-version": 1},
     )
-    with pika.BlockingConnection(pika.URLParameters(stack.broker_url)) as connection:
+    sender = url_of("notifications", stack.broker_url)
+    with pika.BlockingConnection(pika.URLParameters(sender)) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
         body = b'{"payment": "pay_unknown"}'

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.flows.stack.shopping import CHALLENGE, paid_once, rows, shopper_at
+from tests.support.broker_users import url_of
 from tests.support.javascript import installed_service
 from tests.support.program import Program
 from tests.support.stack import Stack
@@ -20,7 +21,7 @@ def stack(start_stack, node: str) -> Iterator[Stack]:
         "risk",
         [node, str(installed_service() / "service.mjs")],
         log=stack.folder / "risk.log",
-        environment={"BROKER_URL": stack.broker_url, "CHECKOUT_PREFIX": "checkout"},
+        environment={"BROKER_URL": url_of("risk", stack.broker_url), "CHECKOUT_PREFIX": "checkout"},
     )
     service.start()
     stack.wait_for_consumer("checkout.commands.risk")

@@ -17,9 +17,9 @@ from django.db.backends.sqlite3 import base, operations
 
 
 class Cursor(base.SQLiteCursorWrapper):
-    """What Django makes of two cursors: runs statements, and says in Django's words what went wrong.
+    """One cursor that does the work of two of Django's: it runs statements, and raises Django's errors.
 
-    Turns the placeholders of each statement into SQLite's once, and remembers which tables are written to.
+    It turns the placeholders of each statement into SQLite's once, and remembers which tables are written to.
     """
 
     db: "DatabaseWrapper"

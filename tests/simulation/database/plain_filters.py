@@ -61,7 +61,7 @@ def _lookup(model: type[Model], name: str) -> "tuple[Field[Any, Any], type[Looku
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether it is a value, or a list of values: no expression, query or row."""
+    """Return True if it is a value, or a list of values: no expression, query or row."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return isinstance(value, str | int | datetime)

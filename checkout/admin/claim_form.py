@@ -1,0 +1,76 @@
+"""The form in which staff say if a notification's claim is true."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from checkout.admin.amounts import AmountField, plain
+from checkout.admin.settling_form import DecisionForm
+from checkout.admin.wording import CLAIM_SAID, ISSUER_SAID
+from checkout.models import Attempt
+from checkout.models.sums import BY_ISSUER
+from checkout.money import Money
+from checkout.sagas.claim_settlement import TRUE, UNTRUE, Seen, left_to_book
+from checkout.sagas.verification import VerificationData
+
+
+class ClaimForm(DecisionForm):
+    """A decision about one claim, made on what was ``now`` to be seen.
+
+    Of a charge-back or its reversal it has the amount, which begins as what the notification told.
+    """
+
+    booked = forms.IntegerField(widget=forms.HiddenInput)
+    field_order = ("seen", "booked", "said", "amount", "reason")
+
+    def __init__(
+        self, *args: Any, question: VerificationData, attempt: Attempt, now: Seen, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, version=now.version, **kwargs)
+        self.now = now
+        self.is_by_issuer = question.claim in BY_ISSUER
+        self.initial["booked"] = now.booked
+        self.choices = ISSUER_SAID if self.is_by_issuer else CLAIM_SAID
+        self.fields["said"] = forms.ChoiceField(
+            label="Is it so?", choices=tuple(self.choices.items()), widget=forms.RadioSelect
+        )
+        if self.is_by_issuer:
+            self.fields["amount"] = _amount_field(question, left_to_book(question.claim, attempt))
+        self.order_fields(self.field_order)
+
+    @property
+    def is_true(self) -> bool:
+        """Return True if it is so, by what was filled in."""
+        return bool(self.cleaned_data["said"] == TRUE)
+
+    @property
+    def amount(self) -> Money | None:
+        """The amount to be booked; None when nothing is."""
+        return self.cleaned_data.get("amount") if self.is_true else None
+
+    @property
+    def in_words(self) -> str:
+        """The decision, as it was chosen."""
+        return self.choices.get(self["said"].value() or "", "")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what was decided on less than is in our books by now."""
+        cleaned = super().clean()
+        if cleaned.get("said") == UNTRUE:
+            # Nothing is booked then, so what stands there need not be an amount.
+            self.errors.pop("amount", None)
+        if cleaned.get("booked", self.now.booked) != self.now.booked:
+            raise ValidationError(
+                "A charge-back or reversal has been booked since you opened this form, and is shown below. "
+                "Nothing was changed; go on if your answer is still right."
+            )
+        return cleaned
+
+
+def _amount_field(question: VerificationData, left: Money) -> AmountField:
+    told = None
+    if question.minor and question.currency == left.currency:
+        told = plain(Money(question.minor, left.currency))
+    help_text = f"Of what happened and is not in our books yet. At most {left}."
+    return AmountField(left.currency, initial=told, help_text=help_text)

@@ -1,0 +1,100 @@
+"""The installation: its addresses, what it trusts, and its keys."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+
+from checkout.card_keys import TO_MAKE_ONE, CardKey, card_keys_of
+from checkout.errors import CardKeysMisconfigured
+
+
+class Installation:
+    """See the module."""
+
+    @cached_property
+    def is_try_out(self) -> bool:
+        """Return True if this installation works with the sandbox, and with secrets that everybody knows."""
+        return bool(getattr(settings, "CHECKOUT_TRY_OUT", settings.DEBUG))
+
+    @cached_property
+    def base_dir(self) -> Path:
+        """The project's top folder."""
+        return Path(settings.BASE_DIR)
+
+    @cached_property
+    def broker_url(self) -> str:
+        """``amqp://``, ``amqps://`` or ``memory://``."""
+        return str(settings.BROKER_URL)
+
+    @cached_property
+    def is_embedded(self) -> bool:
+        """Return True if web, services and relay share one process and the in-memory broker."""
+        return self.broker_url.startswith("memory:")
+
+    @cached_property
+    def is_single_broker_user(self) -> bool:
+        """Return True if all programs share one broker user, so that nobody compares senders: a try-out."""
+        return bool(getattr(settings, "CHECKOUT_SINGLE_BROKER_USER", self.is_embedded))
+
+    @cached_property
+    def public_url(self) -> str:
+        """The address at which browsers and providers reach the gateway, without a trailing slash."""
+        return str(settings.PUBLIC_URL).rstrip("/")
+
+    @cached_property
+    def sandbox_url(self) -> str:
+        """The address of the sandbox provider, without a trailing slash."""
+        return str(settings.SANDBOX_URL).rstrip("/")
+
+    @cached_property
+    def admin_password(self) -> str:
+        """The password of the back-office user in the example data; empty when there must be none."""
+        return str(getattr(settings, "CHECKOUT_ADMIN_PASSWORD", ""))
+
+    @cached_property
+    def secret_keys(self) -> Sequence[str]:
+        """The secret keys, the newest first. What older ones have signed is still good; they sign no more."""
+        return (str(settings.SECRET_KEY), *map(str, settings.SECRET_KEY_FALLBACKS))
+
+    @cached_property
+    def trusted_proxies(self) -> str:
+        """Addresses and networks of proxies that say for whom they speak; uvicorn's setting, see its docs."""
+        return str(getattr(settings, "CHECKOUT_TRUSTED_PROXIES", "127.0.0.1"))
+
+    @cached_property
+    def host(self) -> str:
+        """The name or address that the web process listens on."""
+        return str(getattr(settings, "CHECKOUT_HOST", "localhost"))
+
+    @cached_property
+    def card_keys(self) -> Sequence[CardKey]:
+        """The keys of the card's second seal, newest first; there is at least one.
+
+        A try-out that names none has one that its processes derive from their secret key. Raises
+        ``CardKeysMisconfigured`` for anything else without keys, and for one that is malformed.
+        """
+        named: Sequence[str] = getattr(settings, "CHECKOUT_CARD_KEYS", ())
+        if named:
+            return card_keys_of(named)
+        if self.is_try_out:
+            derived = salted_hmac("checkout.card_keys", "try-out", self.secret_keys[0], algorithm="sha256")
+            return (CardKey.of(derived.digest()),)
+        raise CardKeysMisconfigured(f"CHECKOUT_CARD_KEYS is not set; {TO_MAKE_ONE}.")
+
+    @cached_property
+    def card_seconds(self) -> float:
+        """The seconds within which the payments service may use a card that web has sealed."""
+        return float(getattr(settings, "CHECKOUT_CARD_SECONDS", 1800))
+
+    @cached_property
+    def prefix(self) -> str:
+        """The beginning of the names of exchanges and queues."""
+        return str(getattr(settings, "CHECKOUT_PREFIX", "checkout"))
+
+    @cached_property
+    def crash_at(self) -> str:
+        """The crash point at which this process ends, for tests (``crash_points``); empty for none."""
+        return str(getattr(settings, "CHECKOUT_CRASH_AT", ""))

@@ -1,0 +1,119 @@
+"""Pages that take a thread wait in line for it: log-ins in one line, all else that is not held in another.
+
+Django gives each of these requests a thread, and the thread takes a database connection; so as many as come
+at once would take all of both from those who pay. Whoever must wait therefore waits on the event loop, before
+Django takes a thread, and whoever is too many is refused at once.
+
+A password's hash is slow by design: it keeps a processor busy for a part of a second and takes 16 MB. So
+log-ins have a line of their own.
+
+Strangers from many networks can fill a line. Whoever comes to the back office from a browser or a network in
+which staff have logged in before is therefore not counted with them: however many strangers wait, there are
+places left, and the turn comes behind those who wait already.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.db import close_old_connections
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+
+from checkout.admission import Crowd, client_of
+from checkout.conf import conf
+from checkout.limits import Scope
+from checkout.problems import Problem
+from checkout.security import REFUSED
+from checkout.staff import log_in
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one line.
+
+    ``at_once`` may run at the same time. ``most`` may run or wait in total, ``most_of_client`` of one client.
+    """
+
+    at_once: int
+    most: int
+    most_of_client: int
+
+
+@dataclass
+class Line:
+    """The requests that wait, and those that run.
+
+    Strangers and known clients are counted separately, each up to the limits.
+    """
+
+    limits: Callable[[], Limits]
+    _strangers: Crowd = field(default_factory=Crowd)
+    _known: Crowd = field(default_factory=Crowd)
+    _turns: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
+
+    def enter(self, client: str, *, is_known: bool) -> Problem | None:
+        """Count the client in, or return why it must stay outside."""
+        limits = self.limits()
+        if not self.length:
+            # A semaphore belongs to the event loop of those who wait for it, and now nobody does.
+            self._turns = asyncio.Semaphore(limits.at_once)
+        crowd = self._known if is_known else self._strangers
+        return crowd.enter(client, most=limits.most, most_of_client=limits.most_of_client)
+
+    def leave(self, client: str, *, is_known: bool) -> None:
+        """Count out one who was counted in."""
+        (self._known if is_known else self._strangers).leave(client)
+
+    @property
+    def length(self) -> int:
+        """The number of requests that wait or run."""
+        return self._strangers.total + self._known.total
+
+    @property
+    def turn(self) -> asyncio.Semaphore:
+        """Held by those who have a thread."""
+        return self._turns
+
+
+log_ins = Line(lambda: Limits(conf.passwords_at_once, conf.max_log_ins, conf.max_log_ins_per_address))
+pages = Line(lambda: Limits(conf.pages_at_once, conf.max_pages, conf.max_pages_per_address))
+
+
+class PageHandler(ASGIHandler):
+    """Lets requests in up to the limits in the settings, and gives so many of them a thread at once.
+
+    One that is refused goes on with a note in its scope, from which the middleware makes the answer.
+    """
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        """See BaseHandler."""
+        scope = cast(Scope, cast(ASGIRequest, request).scope)
+        if REFUSED in scope:
+            return await self._respond(request)
+        line, client = _line_of(request), client_of(scope)
+        is_known = request.path.startswith(reverse("admin:index")) and await log_in.is_known(request)
+        if problem := line.enter(client, is_known=is_known):
+            scope[REFUSED] = problem
+            return await self._respond(request)
+        try:
+            async with line.turn:
+                return await self._respond(request)
+        finally:
+            line.leave(client, is_known=is_known)
+
+    async def _respond(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the response, and the thread's connection before it is sent: clients may read it slowly."""
+        try:
+            return await super().get_response_async(request)
+        finally:
+            await sync_to_async(close_old_connections)()
+
+
+def _line_of(request: HttpRequest) -> Line:
+    is_log_in = request.method == "POST" and request.path == reverse("admin:login")
+    return log_ins if is_log_in else pages

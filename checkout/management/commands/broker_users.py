@@ -1,0 +1,79 @@
+"""``manage.py broker_users``: the broker's users and what each may do, for RabbitMQ to import."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from checkout.conf import conf
+from checkout.messaging.definitions import definitions
+from checkout.messaging.participants import Participant, Participants
+from checkout.messaging.topology import Topology
+from checkout.participants import PARTICIPANTS
+
+
+class Command(BaseCommand):
+    """See the module."""
+
+    requires_system_checks: list[str] = []  # it needs neither broker nor database
+    help = (
+        "Prints RabbitMQ definitions with one user per program, for `rabbitmqctl import_definitions`. "
+        "docs/trust.md says what each user may do."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take where passwords are kept, the virtual host, and programs that only listen to events."""
+        parser.add_argument(
+            "--passwords",
+            type=Path,
+            metavar="FILE",
+            help="JSON: user → password; made, or completed with random passwords. Without it the users must "
+            "exist, and keep the passwords that they have",
+        )
+        parser.add_argument("--vhost", help="the virtual host (default: that of BROKER_URL)")
+        parser.add_argument(
+            "--listener",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="another program, which may only listen to events; repeatable",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print the definitions."""
+        topology = Topology(conf.prefix)
+        table = _with_listeners(options["listener"])
+        vhost = options["vhost"] or unquote(urlsplit(conf.broker_url).path.removeprefix("/")) or "/"
+        passwords: dict[str, str] = {}
+        if options["passwords"] is not None:
+            users = [topology.user(each.name) for each in table]
+            try:
+                passwords = _completed(options["passwords"], users)
+            except (OSError, ValueError) as error:
+                raise CommandError(f"{options['passwords']} cannot be used: {error}") from error
+        self.stdout.write(json.dumps(definitions(table, topology, vhost, passwords), indent=2))
+
+
+def _with_listeners(names: Iterable[str]) -> Participants:
+    every = list(PARTICIPANTS)
+    for name in names:
+        if not name.isidentifier() or any(each.name == name for each in every):
+            raise CommandError(f"{name!r} is no name for another program: it is taken, or no identifier.")
+        every.append(Participant(name, serves=False, listens=True))
+    return Participants(every)
+
+
+def _completed(file: Path, users: Iterable[str]) -> dict[str, str]:
+    """Return the passwords in the file, which only its owner can read, after adding those that it lacks."""
+    known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    missing = [user for user in users if not known.get(user)]
+    if missing:
+        known |= {user: secrets.token_urlsafe(24) for user in missing}
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as output:
+            json.dump(known, output, indent=2)
+    return known

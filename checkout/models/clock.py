@@ -1,0 +1,12 @@
+"""The clock that times in the database are compared with."""
+
+from typing import Any
+
+from django.db import connection
+from django.db.models.functions import Now
+from django.utils import timezone
+
+
+def database_now() -> Any:
+    """Return the present by the database's clock, as those of the processes may differ; SQLite has none."""
+    return Now() if connection.vendor == "postgresql" else timezone.now()

@@ -1,0 +1,51 @@
+"""Refunds that failed, as the provider said, and may be made nevertheless: REFUND_FAILED, and then REFUNDED.
+
+So there may be more of them than there is money left, once another refund was made in their place.
+"""
+
+from checkout.commands import ApplyProviderEvent
+from checkout.models.messages import send_to_checkout
+from checkout.models.payment import Attempt, Operation
+from checkout.models.sums import operations_of
+from checkout.statements import update
+
+FAILED = "refund_failed"
+
+
+def failed_refunds(attempt: Attempt) -> list[Operation]:
+    """Return the attempt's refunds that the provider took, and of which it said later that they failed."""
+    kind, refused = Operation.Kind.REFUND, Operation.State.REFUSED
+    return [
+        each
+        for each in operations_of(attempt)
+        if each.kind == kind and each.state == refused and each.refusal_reason == FAILED
+    ]
+
+
+def refund_made_after_all(attempt: Attempt, reference: str) -> Operation | None:
+    """Return the refused refund that is meant when a provider says that one was made; None without any.
+
+    That is the one it names. If it names none, it is the only one that has failed.
+    """
+    if reference:
+        ours = attempt.operations.filter(kind=Operation.Kind.REFUND, state=Operation.State.REFUSED)
+        return ours.filter(reference=reference).first()
+    failed = failed_refunds(attempt)
+    return failed[0] if len(failed) == 1 else None
+
+
+def fail_refund(refund: Operation) -> None:
+    """Refuse a refund that failed, perhaps weeks after it was made."""
+    refund.state, refund.refusal_reason = Operation.State.REFUSED, FAILED
+    update(refund, "state", "refusal_reason")
+
+
+def make_after_all(refund: Operation) -> None:
+    """Take a refund that had failed as made. Its saga is told, and books it."""
+    refund.state, refund.refusal_reason = Operation.State.DONE, ""
+    update(refund, "state", "refusal_reason")
+    payment = refund.payment.reference
+    told = ApplyProviderEvent(
+        payment=payment, attempt=refund.attempt.order_code, kind="refunded", operation=refund.reference
+    )
+    send_to_checkout("checkout.apply_provider_event", told, payment)

@@ -1,0 +1,83 @@
+"""Record the decision of staff on a notification's claim that the provider's answers leave open."""
+
+from django.db import transaction
+
+from checkout import commands
+from checkout.errors import OperationRejected
+from checkout.models import Fact
+from checkout.models.locking import locked_attempt_of
+from checkout.models.messages import send_to_checkout
+from checkout.money import Money
+from checkout.operations.second_word import refuse_second_word
+from checkout.sagas import orchestrator
+from checkout.sagas.claim_settlement import CLAIM_SETTLED, TRUE, UNTRUE, Seen, obstacle, seen_now, word
+from checkout.scrubbing import scrub_note
+from checkout.states import Actor
+
+WORDS = {TRUE: "it is so", UNTRUE: "it is not so"}
+
+
+@transaction.atomic
+def settle_claim(
+    saga_pk: int,
+    *,
+    is_true: bool,
+    amount: Money | None = None,
+    by: str,
+    reason: str,
+    seen: Seen | None = None,
+) -> None:
+    """Record that what a notification claims ``is_true``, or is a copy or false.
+
+    Its verification saga is parked. Of a charge-back or its reversal that is true, exactly ``amount`` is
+    booked; False says that nothing happened that is not in our books. Any other claim has no amount. A refund
+    that failed and was made after all is booked. Else the payment becomes what it is when the provider
+    confirms the claim: conflicted, or expired.
+
+    ``seen`` is what the decision was made on; without it, what there is now. What was decided is carried out
+    a moment later, unless more becomes known first; then a fact says that the decision came too late.
+
+    Raises ``OperationRejected``, with what to do instead, when there is no such saga, it cannot be settled
+    so, somebody has said so already, or no reason is given.
+    """
+    reason = scrub_note(reason).strip()
+    if not reason:
+        raise OperationRejected("Say how you found out.")
+    saga = orchestrator.numbered(saga_pk)
+    if saga is None:
+        raise OperationRejected("There is no such saga.")
+    attempt = locked_attempt_of(saga)
+    why = obstacle(saga, attempt, is_true=is_true, amount=amount)
+    if why:
+        raise OperationRejected(why)
+    now = seen_now(saga)
+    if seen not in (None, now):
+        raise OperationRejected("More has become known since you looked. Look again.")
+    refuse_second_word(saga, CLAIM_SETTLED, {"saga": saga.pk}, WORDS)
+    data = {
+        "by": by,
+        "reason": reason,
+        "claim": saga.data["claim"],
+        "said": word(is_true),
+        "amount": str(amount) if amount else "",
+        "saga": saga.pk,
+        "version": saga.version,
+    }
+    Fact.objects.create(
+        payment=saga.payment,
+        attempt=attempt,
+        source=Actor.STAFF,
+        kind=CLAIM_SETTLED,
+        data={name: value for name, value in data.items() if value != ""},
+    )
+    body = commands.SettleClaim(
+        payment=saga.payment.reference,
+        saga=saga.pk,
+        is_true=is_true,
+        minor=amount.minor if amount else None,
+        currency=amount.currency if amount else "",
+        version=now.version,
+        booked=now.booked,
+        by=by,
+    )
+    send_to_checkout("checkout.settle_claim", body, saga.payment.reference)

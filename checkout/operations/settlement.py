@@ -1,0 +1,60 @@
+"""Record, on the word of staff, the outcome of a capture, void or refund that the provider leaves open."""
+
+from django.db import transaction
+
+from checkout import commands
+from checkout.errors import OperationRejected, PaymentNotFound
+from checkout.models import Fact, Operation
+from checkout.models.locking import locked_attempt_of
+from checkout.models.messages import send_to_checkout
+from checkout.operations.modification import OperationView, view_of
+from checkout.operations.second_word import refuse_second_word
+from checkout.sagas import orchestrator
+from checkout.sagas.settlement import ARRIVED, NOT_ARRIVED, OPERATION_SETTLED, obstacle, word
+from checkout.scrubbing import scrub_note
+from checkout.states import Actor
+
+WORDS = {ARRIVED: "it arrived", NOT_ARRIVED: "it did not arrive"}
+
+
+@transaction.atomic
+def settle_operation(
+    reference: str, *, arrived: bool, by: str, reason: str, seen: int | None = None
+) -> OperationView:
+    """Record that an operation has ``arrived`` at the provider, or did not and is to be sent again.
+
+    Its saga is parked, and its state is not final. ``seen`` is the version of the saga that the decision was
+    made on; without it, the present one. What was decided is carried out a moment later, unless a
+    notification settles the operation first; then a fact says that the decision came too late.
+
+    Raises ``PaymentNotFound`` when there is no such operation, and ``OperationRejected``, with what to do
+    instead, when it cannot be settled so, somebody has said so already, or no reason is given.
+    """
+    reason = scrub_note(reason).strip()
+    if not reason:
+        raise OperationRejected("Say how you found out.")
+    operation = Operation.objects.select_related("payment").filter(reference=reference).first()
+    if operation is None:
+        raise PaymentNotFound("There is no such capture, void or refund.")
+    saga = orchestrator.locked(operation.kind, reference)
+    attempt = locked_attempt_of(operation)
+    operation.refresh_from_db(fields=["state"])
+    why = obstacle(operation, attempt, saga, arrived=arrived)
+    if why or saga is None:
+        raise OperationRejected(why)
+    if seen is not None and seen != saga.version:
+        raise OperationRejected("More has become known since you looked. Look again.")
+    refuse_second_word(saga, OPERATION_SETTLED, {"reference": reference}, WORDS)
+    data = {"by": by, "reason": reason, "reference": reference, "said": word(arrived)}
+    Fact.objects.create(
+        payment=operation.payment,
+        attempt=attempt,
+        source=Actor.STAFF,
+        kind=OPERATION_SETTLED,
+        data={**data, "version": saga.version},
+    )
+    body = commands.SettleOperation(
+        payment=operation.payment.reference, operation=reference, arrived=arrived, version=saga.version
+    )
+    send_to_checkout("checkout.settle_operation", body, operation.payment.reference)
+    return view_of(operation, operation.payment)

@@ -1,0 +1,89 @@
+"""The participants of the gateway: which program may say what on the broker, each by a user of its own.
+
+This is the only such table. The receivers of messages compare senders with it, and RabbitMQ's permissions are
+made from it (``manage.py broker_users``). ``docs/trust.md`` says what follows from it.
+"""
+
+from django.core.exceptions import ImproperlyConfigured
+
+from checkout.conf import conf
+from checkout.messaging.broker import user_of
+from checkout.messaging.participants import Participant, Participants
+from checkout.messaging.topology import Topology
+
+PARTICIPANTS = Participants(
+    [
+        Participant(
+            "web",
+            serves=False,
+            has_channels=True,
+            sends=frozenset(
+                {
+                    "checkout.submit_payment",
+                    "checkout.complete_challenge",
+                    "checkout.await_payment",
+                    "payments.apply_notification",
+                }
+            ),
+        ),
+        Participant(
+            "checkout",
+            replies="saga",
+            announces=frozenset({"payment"}),
+            pushes=True,
+            sends=frozenset(
+                {
+                    "risk.assess",
+                    "orders.reserve",
+                    "orders.confirm",
+                    "orders.release",
+                    "orders.cancel",
+                    "payments.authorise",
+                    "payments.complete_challenge",
+                    "payments.inquire",
+                    "payments.abandon",
+                    "payments.capture",
+                    "payments.void",
+                    "payments.refund",
+                    "payments.inquire_operation",
+                    "payments.check_claim",
+                    "payments.review",
+                    "ledger.post",
+                    "notifications.send_receipt",
+                }
+            ),
+        ),
+        Participant("payments", sends=frozenset({"checkout.apply_provider_event"})),
+        Participant("risk"),
+        Participant("orders"),
+        Participant("ledger"),
+        Participant("notifications", sends=frozenset({"notifications.deliver_receipt"})),
+        # Staff and timers write to the outbox: what they want is said by the relay alone.
+        Participant("relay", serves=False, relays=True),
+    ]
+)
+
+
+def require_user(*names: str) -> None:
+    """Check that the broker's address names the user of the one participant that this process is.
+
+    Raises ImproperlyConfigured. Where all share one user, any will do.
+    """
+    if conf.is_single_broker_user:
+        return
+    user, topology = user_of(conf.broker_url), Topology(conf.prefix)
+    if len(names) != 1:
+        raise ImproperlyConfigured(
+            f"{', '.join(names)} cannot share a process: each has a broker user of its own. {_ADVICE}"
+        )
+    if user != topology.user(names[0]):
+        raise ImproperlyConfigured(
+            f"BROKER_URL names the user {user!r}, and nobody would listen to {names[0]}, whose user is "
+            f"{topology.user(names[0])!r}. {_ADVICE}"
+        )
+
+
+_ADVICE = (
+    "manage.py broker_users makes the users with their permissions. For a try-out in which all programs "
+    "share one user, set CHECKOUT_SINGLE_BROKER_USER=true."
+)

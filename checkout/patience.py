@@ -1,0 +1,40 @@
+"""In attack mode, whoever tries a card from an address that is new here waits for a turn.
+
+The wait is on the event loop, before anything is read or written: it holds no thread and no database
+connection. Turns are counted by each web process for itself.
+"""
+
+import asyncio
+from math import ceil
+
+from checkout import pseudonyms
+from checkout.conf import conf
+from checkout.draining import drain
+from checkout.errors import TooManyAttempts
+from checkout.rates import Turns
+
+# So many tries from one address may wait at once.
+MOST_WAITING = 2
+
+turns = Turns()
+
+
+async def wait_for_turn(address: str) -> None:
+    """Return when it is the turn of the address, or at once when this process is about to end.
+
+    Raises ``TooManyAttempts`` when as many tries from there as may be are waiting.
+    """
+    every_seconds = conf.attack_pace_seconds
+    most_seconds = MOST_WAITING * every_seconds
+    turn = turns.book(pseudonyms.of_client(address), every_seconds=every_seconds, most_seconds=most_seconds)
+    if not turn.is_booked:
+        raise TooManyAttempts(
+            "Too many tries from this address are waiting.",
+            retry_after_seconds=max(1, ceil(turn.seconds - most_seconds)),
+        )
+    try:
+        async with asyncio.timeout(turn.seconds) as limit:
+            with drain.shortens(limit, to_seconds=0):
+                await asyncio.Event().wait()
+    except TimeoutError:
+        return

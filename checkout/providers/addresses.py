@@ -1,0 +1,122 @@
+"""The addresses of providers: where shoppers' cards and our credentials may go.
+
+Staff enter an account's addresses; pages, policies and the transport use them. A person who edits an account,
+or writes its row, could lead cards to a host of their own. So each address is compared with a list that only
+the environment can change (``CHECKOUT_PROVIDER_HOSTS``), when it is entered and again wherever it is used.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+
+from checkout.conf import conf
+from checkout.errors import ProviderMisconfigured
+
+MAX_CHARACTERS = 500
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = rf"{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]"
+# No character that ends a directive, an attribute or a header, and nothing that two parsers read in two ways:
+# no user, no backslash, no blank, no empty label, nothing beyond ASCII.
+_ADDRESS = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[1-9][0-9]{{0,4}}))?"
+    r"(?:[/?][\w.~:@!$&*+,=%/?-]*)?",
+    re.ASCII | re.IGNORECASE,
+)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = ("127.0.0.0/8", "::1/128")
+# RFC 6052, section 2.1: the last four bytes are an IPv4 address.
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The part of an address that says to whom something is sent."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self._with_port(_DEFAULT_PORTS[self.scheme])}"
+
+    @property
+    def listed_as(self) -> str:
+        """The form that it has in ``CHECKOUT_PROVIDER_HOSTS``."""
+        return self._with_port(_DEFAULT_PORTS["https"])
+
+    def _with_port(self, implied: int) -> str:
+        return self.host if self.port == implied else f"{self.host}:{self.port}"
+
+
+def fault_of_address(url: object) -> str:
+    """Return why no provider may be reached at ``url``; nothing if one may."""
+    origin = _origin(url)
+    if origin is None:
+        return "is not an absolute https address of plain ASCII characters"
+    if conf.is_try_out and _is_of_a_try_out(origin):
+        return ""
+    if origin.scheme != "https":
+        return "is not https"
+    if origin.listed_as not in conf.provider_hosts:
+        return f"has the host {origin.listed_as}, which is not one of CHECKOUT_PROVIDER_HOSTS"
+    return ""
+
+
+def require_allowed(url: str, name: str) -> str:
+    """Return ``url``; raises ``ProviderMisconfigured`` unless a provider may be reached there."""
+    if fault := fault_of_address(url):
+        raise ProviderMisconfigured(f"The {name} {fault}.")
+    return url
+
+
+def policy_source(url: str) -> str:
+    """Return ``url`` as a source in a Content-Security-Policy; raises ``ProviderMisconfigured``.
+
+    A path is one of our own, which only the provider without a network has.
+    """
+    if re.match(r"/(?![/\\])", url):
+        return "'self'"
+    return str(_origin(require_allowed(url, "address for the browser")))
+
+
+def fault_of_peer(text: str) -> str:
+    """Return why no provider is to be talked to at this IP address, that of a connection; else nothing."""
+    address = _unwrapped(ip_address(text.partition("%")[0]))
+    if address.is_global and not address.is_multicast:
+        return ""
+    networks = (*conf.provider_networks, *(_LOOPBACK if conf.is_try_out else ()))
+    if any(address in ip_network(network) for network in networks):
+        return ""
+    return f"{address} is not an address of the public internet, nor in CHECKOUT_PROVIDER_NETWORKS"
+
+
+def _origin(url: object) -> Origin | None:
+    if not isinstance(url, str) or len(url) > MAX_CHARACTERS:
+        return None
+    found = _ADDRESS.fullmatch(url)
+    if found is None:
+        return None
+    scheme, host = found["scheme"].lower(), found["host"].lower()
+    port = int(found["port"] or _DEFAULT_PORTS[scheme])
+    return Origin(scheme, host, port) if port < 65_536 else None
+
+
+def _is_of_a_try_out(origin: Origin) -> bool:
+    """A try-out pays with the sandbox, over plain HTTP: on this machine, or where SANDBOX_URL says."""
+    return origin == _origin(conf.sandbox_url) or _is_loopback(origin.host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the IPv4 address that an IPv6 address stands for, or the address itself."""
+    if not isinstance(address, IPv6Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or address

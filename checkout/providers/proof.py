@@ -1,0 +1,73 @@
+"""Proof that a notification was sent by its account's provider.
+
+Providers do not sign notifications, so the proof is knowledge of the address or of its password. An account's
+credentials name an unguessable last part of the path, ``notification_secret``, or a user and password for
+HTTP Basic (RFC 7617), ``notification_user`` and ``notification_password``. One of them is enough.
+"""
+
+import re
+from base64 import b64decode
+from collections.abc import Mapping
+from secrets import compare_digest
+
+from checkout.conf import conf
+from checkout.errors import NotificationNotAuthentic, ProviderAccountNotFound, ProviderMisconfigured
+
+# The names of all credentials for notifications begin so. Adapters are not given them.
+PREFIX = "notification_"
+SECRET, USER, PASSWORD = "notification_secret", "notification_user", "notification_password"
+
+_UNGUESSABLE = re.compile(r"[\w-]{16,}", re.ASCII)
+
+
+def is_proven(account: str, *, secret: str = "", authorization: str = "") -> bool:
+    """Return True if the secret or the header ``Authorization`` is the account's, False without either.
+
+    Raises ``ProviderAccountNotFound`` for a wrong secret, as for an unknown account, and
+    ``NotificationNotAuthentic`` for wrong credentials. A header is ignored where the account has none.
+    """
+    credentials = _credentials(account)
+    if secret:
+        expected = credentials.get(SECRET, "")
+        if compare_digest(secret.encode(), expected.encode()):
+            return True
+        raise ProviderAccountNotFound("The secret in the address is not that of the account.")
+    expected = _basic(credentials)
+    if not authorization or not expected:
+        return False
+    if compare_digest(_presented(authorization), expected.encode()):
+        return True
+    raise NotificationNotAuthentic("The credentials are not those of the account.")
+
+
+def fault_of(account: str) -> str:
+    """Return why no notification to this account can be proven, or why a stranger's could; else nothing."""
+    credentials = _credentials(account)
+    secret = credentials.get(SECRET, "")
+    if secret and not _UNGUESSABLE.fullmatch(secret):
+        return f"its {SECRET} is shorter than 16 characters, or has others than letters, digits, _ and -"
+    if bool(credentials.get(USER)) != bool(credentials.get(PASSWORD)):
+        return f"it has only one of {USER} and {PASSWORD}"
+    if not secret and not _basic(credentials):
+        return f"it has neither {SECRET} nor {USER} and {PASSWORD}"
+    return ""
+
+
+def _credentials(account: str) -> Mapping[str, str]:
+    try:
+        return conf.provider_credentials(account)
+    except ProviderMisconfigured:
+        return {}
+
+
+def _basic(credentials: Mapping[str, str]) -> str:
+    user, password = credentials.get(USER, ""), credentials.get(PASSWORD, "")
+    return f"{user}:{password}" if user and password else ""
+
+
+def _presented(authorization: str) -> bytes:
+    scheme, _, value = authorization.partition(" ")
+    try:
+        return b64decode(value.strip(), validate=True) if scheme.lower() == "basic" else b""
+    except ValueError:
+        return b""

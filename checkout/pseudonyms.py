@@ -1,0 +1,40 @@
+"""Keyed hashes that stand for an e-mail address or a client, wherever they are counted and need not be read.
+
+They are made with the newest secret key: after a change of the key, counting begins anew.
+"""
+
+from ipaddress import ip_address
+
+from django.utils.crypto import salted_hmac
+
+from checkout.conf import conf
+from checkout.rates import network_of
+
+
+def of_email(email: str) -> str:
+    """Return the hash of an e-mail address, the same for any letter case; "" for none."""
+    return _keyed_hash("checkout.risk.email", email.lower()) if email else ""
+
+
+def of_client(address: str) -> str:
+    """Return the hash of a client's address, of IPv6 that of its /64 network; "" for nobody in particular."""
+    if not _is_address(address) or is_trying_out(address):
+        return ""
+    return _keyed_hash("checkout.client", network_of(address))
+
+
+def is_trying_out(address: str) -> bool:
+    """Return True for the machine of a try-out itself, which may try as many cards as it likes."""
+    return conf.is_try_out and _is_address(address) and ip_address(address).is_loopback
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _keyed_hash(salt: str, value: str) -> str:
+    return salted_hmac(salt, value, algorithm="sha256").hexdigest()

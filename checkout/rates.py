@@ -1,0 +1,123 @@
+"""Rates of this process: occurrences counted by the minute, and turns that are spread over time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address
+from math import ceil, inf
+from threading import Lock
+from time import monotonic
+
+WINDOW_SECONDS = 60.0
+# Addresses beyond so many are not kept, only counted: they share a limit until the minute is over.
+MOST_KEYS = 10_000
+
+
+class RateLimit:
+    """A limit per key and minute. Counting takes constant time, and the memory that it takes is bounded."""
+
+    def __init__(self, *, clock: Callable[[], float] = monotonic, most_keys: int = MOST_KEYS) -> None:
+        self._clock = clock
+        self._most_keys = most_keys
+        self._counts: dict[str, int] = {}
+        self._ends = 0.0
+
+    def seconds_until_allowed(self, key: str, *, most: int) -> int:
+        """Count one for ``key`` and return 0; or, at the limit, return the seconds until one is allowed."""
+        now = self._clock()
+        if now >= self._ends:
+            self._counts.clear()
+            self._ends = now + WINDOW_SECONDS
+        if key not in self._counts and len(self._counts) >= self._most_keys:
+            key = ""
+        count = self._counts.get(key, 0)
+        if count >= most:
+            return max(1, ceil(self._ends - now))
+        self._counts[key] = count + 1
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The next turn of a key, in ``seconds`` from now. The turn is taken only if it ``is_booked``."""
+
+    seconds: float
+    is_booked: bool
+
+
+class Turns:
+    """Turns for each key, one every so many seconds. The memory that they take is bounded.
+
+    Keys beyond those that are remembered share their turns.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = monotonic, most_keys: int = MOST_KEYS) -> None:
+        self._clock = clock
+        self._most_keys = most_keys
+        self._last: dict[str, float] = {}
+        self._swept = -inf
+
+    def book(self, key: str, *, every_seconds: float, most_seconds: float) -> Turn:
+        """Return the next turn of ``key``, and book it unless it is more than ``most_seconds`` away.
+
+        The first turn is so long from now as every other is from the one before.
+        """
+        now = self._clock()
+        if key not in self._last and len(self._last) >= self._most_keys:
+            self._forget_passed(now, every_seconds)
+            if len(self._last) >= self._most_keys:
+                key = ""
+        turn = max(now, self._last.get(key, now)) + every_seconds
+        seconds = turn - now
+        is_booked = seconds <= most_seconds
+        if is_booked:
+            self._last[key] = turn
+        return Turn(seconds, is_booked)
+
+    def _forget_passed(self, now: float, every_seconds: float) -> None:
+        """Forget turns that have passed. So often that many keys cost little: all of them are looked at."""
+        if now >= self._swept + every_seconds:
+            self._last = {key: turn for key, turn in self._last.items() if turn > now}
+            self._swept = now
+
+
+class Pace:
+    """Turns by key: so many at once as a minute has, and then one after another, evenly spread.
+
+    It is the generic cell rate algorithm of ATM traffic management: a key needs one number. Any thread may
+    call it.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = monotonic, most_keys: int = MOST_KEYS) -> None:
+        self._clock = clock
+        self._most_keys = most_keys
+        self._next: dict[str, float] = {}
+        self._lock = Lock()
+
+    def seconds_until_turn(self, key: str, *, most: int, patience: float) -> float | None:
+        """Take a turn and return the seconds until it comes, or None without taking one that is too late."""
+        with self._lock:
+            now = self._clock()
+            if len(self._next) >= self._most_keys:
+                self._next = {known: at for known, at in self._next.items() if at > now}
+            at = max(now, self._next.get(key, 0.0)) + WINDOW_SECONDS / most
+            seconds = max(0.0, at - now - WINDOW_SECONDS)
+            if seconds > patience:
+                return None
+            self._next[key] = at
+            return seconds
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one client: an IPv4 address, or of IPv6 the network.
+
+    The rest of an IPv6 address is the client's own choice (RFC 4291, section 2.5.4).
+    """
+    if ":" not in address:
+        return address
+    try:
+        parsed = IPv6Address(address)
+    except AddressValueError:
+        return address
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return parsed.packed[:8].hex()

@@ -1,0 +1,42 @@
+"""The ledger's sums of one payment, by the subject of its postings."""
+
+from dataclasses import dataclass
+
+from checkout.models import LedgerEntry, Payment
+from checkout.services.ledger import CAPTURED, IN_PROCESS
+from checkout.statements import Compiled
+
+OF_CAPTURES = ("captured", "capture_returned")
+OF_CHARGE_BACKS = ("charged_back", "charge_back_reversed")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSums:
+    """Minor units: captured, refunded, charged back (less reversals), and asked for but not yet captured."""
+
+    captured: int
+    refunded: int
+    charged_back: int
+    in_process: int
+
+
+def ledger_sums(payment: Payment) -> LedgerSums:
+    """Add up the payment's ledger entries."""
+    captured = refunded = charged_back = in_process = 0
+    for entry in _ENTRIES.all(payment.reference):
+        kind = entry.posting.partition(":")[0]
+        if entry.account == IN_PROCESS:
+            in_process += entry.amount_minor
+        elif entry.account != CAPTURED:
+            continue
+        elif kind in OF_CAPTURES:
+            captured += entry.amount_minor
+        elif kind in OF_CHARGE_BACKS:
+            charged_back -= entry.amount_minor
+        else:
+            # Refunds, and refunds that came back.
+            refunded -= entry.amount_minor
+    return LedgerSums(captured, refunded, charged_back, in_process)
+
+
+_ENTRIES = Compiled(lambda reference: LedgerEntry.objects.filter(payment_reference=reference).order_by())

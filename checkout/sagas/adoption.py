@@ -1,0 +1,44 @@
+"""Take what the provider or an issuer did by itself into our books. The attempt must be locked."""
+
+import hashlib
+
+from checkout.commands import StartOperation
+from checkout.models import Attempt, Operation
+from checkout.models.messages import send_to_checkout
+
+
+def adopt(
+    attempt: Attempt,
+    kind: str,
+    minor: int,
+    *,
+    reason: str,
+    by: str = "provider",
+    idempotency_key: str = "",
+) -> Operation:
+    """Write it down as an operation that is done. Its saga only has the books to keep."""
+    payment = attempt.payment
+    operation = Operation.objects.create(
+        payment=payment,
+        attempt=attempt,
+        kind=kind,
+        amount_minor=minor,
+        currency=payment.currency,
+        state=Operation.State.DONE,
+        idempotency_key=idempotency_key,
+        requested_by=by[:150],
+        reason=reason,
+    )
+    body = StartOperation(payment=payment.reference, operation=operation.reference)
+    send_to_checkout("checkout.start_operation", body, payment.reference)
+    return operation
+
+
+def key_of_claim(claim: str, event_id: str, *, is_proven: bool) -> str:
+    """Return the idempotency key of what a notification claims, so that it is booked once.
+
+    Anybody may give a claim that is not proven the name of another one, so its name counts for nothing.
+    """
+    if not (is_proven and event_id):
+        return ""
+    return f"{claim}:{hashlib.sha256(event_id.encode()).hexdigest()[:40]}"

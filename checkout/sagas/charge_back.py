@@ -1,0 +1,49 @@
+"""Charge-backs and their reversals: an issuer moved money by itself. They are done, and only posted.
+
+Nobody asks the provider for them, so there is no request, no refusal and nothing to wait for: the operation
+was written down when the provider confirmed it (``services/payments/charge_backs.py``).
+"""
+
+from dataclasses import replace
+
+from checkout.messaging.envelope import Reply
+from checkout.sagas.definition import End
+from checkout.sagas.operation import D, OperationData, post
+from checkout.sagas.repeating import asked_again
+
+
+class IssuerMovement:
+    """A saga of its own per operation: it posts, and the payment follows its sums."""
+
+    data_type = OperationData
+    steps = frozenset({"post_done", "finished"})
+    questions = {"post_done": "ledger.post"}
+
+    def __init__(self, kind: str, posting: str) -> None:
+        self.kind = kind
+        self.posting = posting
+
+    def start(self, data: OperationData) -> D:
+        """Post it."""
+        return replace(post("post_done", data, self.posting), counts=True)
+
+    def on_reply(self, step: str, data: OperationData, reply: Reply) -> D:
+        """End when it is in the ledger."""
+        if again := asked_again(self.start, data, reply):
+            return again
+        if not reply.ok:
+            why = "The ledger rejected the posting."
+            return D(step="post_done", data=data, counts=True, end=End.PARKED, why=why)
+        return D(step="finished", data=data, counts=True, end=End.COMPLETED)
+
+    def on_signal(self, step: str, data: OperationData, signal: str) -> D | None:
+        """Return None: nothing that happens elsewhere changes what an issuer did."""
+        return None
+
+    def on_deadline(self, step: str, data: OperationData) -> D:
+        """Post it again."""
+        return self.start(data)
+
+    def on_resume(self, step: str, data: OperationData) -> D:
+        """Post it again."""
+        return self.start(data)

@@ -1,0 +1,127 @@
+"""Staff's word on a capture, void or refund of which the provider's answers do not tell what became of it.
+
+The operation's row is moved here, in the orchestrator's transaction, and not by a command to the payments
+service. So three things are committed together: the check that the saga still stands where staff saw it, the
+operation's new state, and the saga's next step. A copy of the decision that is delivered late finds a saga of
+another version and changes nothing; a command to another service, repeated or delayed, could make a request
+ready to be sent that has been sent once more by then.
+"""
+
+import structlog
+from django.db.models import Exists, OuterRef, Q
+
+from checkout.commands import SettleOperation
+from checkout.conf import conf
+from checkout.messaging.service import CommandRejected, Message
+from checkout.models import Attempt, Fact, Operation, ProviderCall, Saga
+from checkout.models.calls import may_yet_arrive
+from checkout.models.failed_refunds import fail_refund
+from checkout.models.locking import locked_attempt_of, locked_payment_of
+from checkout.models.sums import OPEN
+from checkout.providers.base import Outcome
+from checkout.sagas import orchestrator
+from checkout.sagas.operation import UNTOLD
+from checkout.statements import insert, update
+from checkout.states import Actor, AttemptState
+
+log = structlog.get_logger(__name__)
+
+Kind, State = Operation.Kind, Operation.State
+
+OPERATION_SETTLED = "operation_settled_by"
+ARRIVED, NOT_ARRIVED = "arrived", "not_arrived"
+
+_PARKED = Saga.objects.filter(
+    Q(step__in=UNTOLD) | Q(step=OuterRef("kind")),
+    kind=OuterRef("kind"),
+    key=OuterRef("reference"),
+    status=Saga.Status.PARKED,
+)
+# Operations of which staff may say what became of them: open ones, and refunds that may have come back.
+TO_BE_SETTLED = (Q(state__in=OPEN) & Q(Exists(_PARKED))) | (
+    Q(state=State.DONE) & Q(Exists(_PARKED.filter(data__is_doubted=True)))
+)
+
+
+def word(arrived: bool) -> str:
+    """Return the decision as facts have it."""
+    return ARRIVED if arrived else NOT_ARRIVED
+
+
+def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, *, arrived: bool) -> str:
+    """Return why staff cannot settle ``operation`` so, and what to do instead; empty when they can.
+
+    The rows are locked, or the answer is only a hint.
+    """
+    kind = operation.kind
+    if operation.state not in OPEN and not (operation.state == State.DONE and is_doubted(saga)):
+        return f"This {kind} is {operation.state}: nothing is left to be settled."
+    if saga is None:
+        return f"The flow of this {kind} has not begun. Wait until it has asked the provider."
+    if saga.status != Saga.Status.PARKED:
+        return f"The provider is being asked about this {kind}. Wait until its flow is parked, or has ended."
+    if saga.step not in (kind, *UNTOLD):
+        return f"The flow of this {kind} waits for something else. Its saga's page says what for."
+    return "" if arrived or is_doubted(saga) else _obstacle_to_sending(operation, attempt)
+
+
+def is_doubted(saga: Saga | None) -> bool:
+    """Return True if it is a refund that a notification says failed, so that it did arrive."""
+    return saga is not None and bool(saga.data.get("is_doubted"))
+
+
+def _obstacle_to_sending(operation: Operation, attempt: Attempt) -> str:
+    if operation.kind == Kind.CAPTURE and attempt.state != AttemptState.AUTHORISED:
+        why = f"The attempt is {attempt.state}, and nothing of it can be captured."
+        if attempt.state == AttemptState.CONFLICTED:
+            return (
+                f"{why} Settle the contradiction instead, on the payment's page: there, this capture counts "
+                "as not arrived."
+            )
+        return f"{why} Try its saga again instead: the provider is asked once more."
+    if may_yet_arrive(ProviderCall.objects.filter(key=operation.reference)):
+        minutes = conf.settling_time.total_seconds() / 60
+        return f"It was sent a moment ago and may still be on its way. Wait {minutes:.0f} minutes."
+    return ""
+
+
+def settle(command: SettleOperation, message: Message) -> None:
+    """Do as staff said, unless the operation or its saga has moved on since; that is then a fact.
+
+    What arrived is done, and is booked and counted as if the provider had said so. What did not arrive is as
+    if it had never been sent: it is sent again as the same, and may be refused. A refund that is said to have
+    failed did arrive: if it did not stay, it is refused, and is booked back where it was booked.
+    """
+    operation = Operation.objects.filter(
+        reference=command.operation, payment__reference=command.payment
+    ).first()
+    if operation is None:
+        raise CommandRejected("operation_not_found", "This payment has no such operation.")
+    saga = orchestrator.locked(operation.kind, operation.reference)
+    payment, attempt = locked_payment_of(operation), locked_attempt_of(operation)
+    operation.refresh_from_db()
+    why = obstacle(operation, attempt, saga, arrived=command.arrived)
+    name = "arrived" if command.arrived else "refused" if is_doubted(saga) else "resend"
+    if saga is None or why or saga.version != command.version or not orchestrator.takes(saga, name):
+        _record_not_applied(command, operation, why or "Its flow has gone on meanwhile.")
+        return
+    if name == "refused":
+        fail_refund(operation)
+    else:
+        operation.state = State.DONE if command.arrived else State.REQUESTED
+        update(operation, "state")
+    if name == "resend":
+        ProviderCall.objects.filter(key=operation.reference).update(outcome=Outcome.NOT_SENT)
+    orchestrator.signal(saga, name, message, payment)
+
+
+def _record_not_applied(command: SettleOperation, operation: Operation, why: str) -> None:
+    log.warning("settlement came too late", operation=operation.reference, said=word(command.arrived))
+    fact = Fact(
+        payment_id=operation.payment_id,
+        attempt_id=operation.attempt_id,
+        source=Actor.SAGA,
+        kind=f"{OPERATION_SETTLED}_not_applied",
+        data={"reference": operation.reference, "said": word(command.arrived), "why": why},
+    )
+    insert(fact)

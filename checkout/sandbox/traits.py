@@ -1,0 +1,77 @@
+"""Traits of an order: ways of the bank with it, each documented by the provider, or seen there.
+
+A new order has each trait with the share that the configuration gives it, drawn from the order's code. A card
+holder's name or a knob chooses the traits of a single order instead.
+
+Sources: the provider's pages on idempotency, on order notifications and on managing orders
+(developer.worldpay.com/docs/wpg/manage/), and the issue trackers of platforms that are connected to it.
+"""
+
+from collections.abc import Mapping
+from random import Random
+from typing import Literal, get_args
+
+Trait = Literal[
+    "no_deduplication",
+    "no_balance",
+    "no_ceiling",
+    "captured_unselected",
+    "settled_unselected",
+    "refunded_unselected",
+    "settled",
+    "early_notification",
+    "refund_failed_then_refunded",
+    "long_journals",
+    "refund_reference_as_capture",
+    "charged_back",
+    "chargeback_reversed",
+    "issuer_response_code",
+    "forgotten_after_challenge",
+]
+TRAITS: tuple[Trait, ...] = get_args(Trait)
+MEANINGS: dict[Trait, str] = {
+    "no_deduplication": "the Idempotency-Key is not looked at",
+    "no_balance": "no message says the order's balances",
+    "no_ceiling": "captures beyond the authorisation and refunds beyond the captures are taken",
+    "captured_unselected": "no CAPTURED is sent",
+    "settled_unselected": "no SETTLED is sent",
+    "refunded_unselected": "SENT_FOR_REFUND is sent instead of REFUNDED",
+    "settled": "what was captured is settled after a while",
+    "early_notification": "captures and refunds are booked and notified before their reply",
+    "refund_failed_then_refunded": "every refund fails first and is made later",
+    "long_journals": "journals have several lines and several references",
+    "refund_reference_as_capture": "a refund's own reference has the type capture",
+    "charged_back": "the cardholder takes the payment back, or a part of it, after an inquiry",
+    "chargeback_reversed": "the cardholder takes it back and has to return it",
+    "issuer_response_code": "a refusal carries IssuerResponseCode instead of ISO8583ReturnCode",
+    "forgotten_after_challenge": "the second message is answered by error 7 although it was acted upon",
+}
+# Nothing of these delays a shopper or makes a demonstration look odd.
+EVERYDAY_SHARES: dict[Trait, float] = {
+    "no_deduplication": 0.2,
+    "no_balance": 0.2,
+    "long_journals": 0.2,
+    "refund_reference_as_capture": 0.2,
+    "issuer_response_code": 0.3,
+}
+
+
+def drawn(seed: str, order_code: str, shares: Mapping[Trait, float]) -> list[Trait]:
+    """Return the traits of an order: the same for the same seed, code and shares."""
+    return [trait for trait in TRAITS if _random(seed, order_code, trait).random() < shares.get(trait, 0.0)]
+
+
+def named_by(holder: str) -> list[Trait] | None:
+    """Return the traits that a card holder's name lists in capitals, or None for any other name."""
+    by_name = {trait.upper(): trait for trait in TRAITS}
+    words = holder.split()
+    return [by_name[word] for word in words] if words and set(words) <= by_name.keys() else None
+
+
+def happens(seed: str, order_code: str, purpose: str) -> bool:
+    """Toss a coin about a detail of this order: the same for the same seed, code and purpose."""
+    return _random(seed, order_code, purpose).random() < 0.5
+
+
+def _random(seed: str, order_code: str, purpose: str) -> Random:
+    return Random(f"{seed}:{order_code}:{purpose}")  # noqa: S311 - repeatable by design

@@ -1,0 +1,76 @@
+"""Conclude from a provider's answer that a capture, void or refund never arrived.
+
+If that is wrong, sending the operation again moves its money twice: providers do not deduplicate everywhere,
+nor for ever. So absence must be shown. An answer shows it in two ways only, and only where nothing else may
+have changed the answer since the operation was sent:
+
+- the order's sums are told, and come to exactly what the other operations of its kind come to;
+- it is the first operation of its kind, and the order's last event is one that it would have changed.
+
+Everything else is undecided: a second refund of an order that is REFUNDED already changes no last event.
+"""
+
+from checkout.models import Operation, ProviderCall
+from checkout.models.sums import sums_of_attempt
+from checkout.providers.base import EventKind, ProviderResult
+from checkout.services.payments.intent import MODIFICATIONS
+from checkout.services.payments.known import Known, told_sum
+
+Kind = Operation.Kind
+
+# Last events that an operation of this kind, had it arrived, would have replaced by another one.
+WOULD_BE_CHANGED = {
+    Kind.CAPTURE: EventKind.AUTHORISED,
+    Kind.VOID: EventKind.AUTHORISED,
+    Kind.REFUND: EventKind.CAPTURED,
+}
+# Last events beside which sums are complete. Beside those of a refund they may be the sums from before it
+# (``position``), and of two refunds of one amount they do not say which is lacking. Events that come by
+# themselves (SETTLED, CHARGED_BACK) may have hidden it.
+SUMS_ARE_COMPLETE = {
+    Kind.CAPTURE: (
+        EventKind.AUTHORISED,
+        EventKind.CAPTURED,
+        EventKind.REFUNDED,
+        EventKind.REFUND_FAILED,
+    ),
+    Kind.REFUND: (EventKind.CAPTURED,),
+}
+
+
+def is_absent(operation: Operation, others: Known, result: ProviderResult) -> bool:
+    """Return True if the answer shows that the provider has never had this operation.
+
+    ``others`` are all other operations of its kind that were not refused. The caller has made sure that the
+    operation's request cannot arrive any more, and that the answer is younger than that.
+    """
+    kind = Kind(operation.kind)
+    if kind == Kind.VOID:
+        # A void is done once, however often it is sent.
+        return result.kind == WOULD_BE_CHANGED[kind]
+    if not _nothing_hides_it(operation):
+        return False
+    total = told_sum(operation.attempt, result, kind)
+    if total is not None:
+        is_certain = others.least == others.most == total
+        return is_certain and result.kind in SUMS_ARE_COMPLETE[kind]
+    return not others.entries and _is_unchanged(operation, result)
+
+
+def _is_unchanged(operation: Operation, result: ProviderResult) -> bool:
+    """Return True if the last event is still the one from before the first operation of its kind."""
+    if result.kind != WOULD_BE_CHANGED[Kind(operation.kind)]:
+        return False
+    if operation.kind == Kind.CAPTURE:
+        return True
+    # While something is left to capture, the event may be that of a capture after this refund.
+    return sums_of_attempt(operation.attempt).captured == operation.payment.amount_minor
+
+
+def _nothing_hides_it(operation: Operation) -> bool:
+    """Return True if no other operation can have changed the last event since this one was sent."""
+    call = ProviderCall.objects.filter(key=operation.reference).first()
+    if call is None or not call.was_alone:
+        return False
+    modifications = operation.attempt.provider_calls.filter(verb__in=MODIFICATIONS).exclude(pk=call.pk)
+    return not modifications.filter(started_at__gte=call.started_at).exists()

@@ -1,0 +1,57 @@
+"""Networks from which staff have logged in lately, known to each process without asking for every request."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+
+from axes.models import AccessLog
+from django.contrib.auth.signals import user_logged_in
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.database import in_thread
+
+# Log-ins at other processes are noticed so late.
+READ_EVERY_SECONDS = 60.0
+
+
+def _read() -> frozenset[str]:
+    recent = AccessLog.objects.filter(attempt_time__gt=timezone.now() - conf.retention)
+    return frozenset(recent.exclude(ip_address=None).values_list("ip_address", flat=True).distinct())
+
+
+class KnownNetworks:
+    """The networks, read when somebody asks and they are old: a flood of questions reads no more often."""
+
+    def __init__(self, *, read: Callable[[], frozenset[str]] = _read) -> None:
+        self._read = read
+        self._networks: frozenset[str] = frozenset()
+        self._until = 0.0
+
+    async def has(self, network: str | None) -> bool:
+        """Return True if staff have logged in from ``network`` lately.
+
+        While the database is away, the networks that were read before count.
+        """
+        if monotonic() >= self._until:
+            self._until = monotonic() + READ_EVERY_SECONDS
+            with suppress(OperationalError, InterfaceError):
+                self._networks = await in_thread(self._read)
+        return network in self._networks
+
+    def read_again(self) -> None:
+        """Read at the next question: somebody has just logged in."""
+        self._until = 0.0
+
+
+networks = KnownNetworks()
+
+
+def _on_log_in(**_signal: object) -> None:
+    networks.read_again()
+
+
+def learn_networks() -> None:
+    """Have the networks read again after each log-in at this process."""
+    user_logged_in.connect(_on_log_in, dispatch_uid="checkout.known_networks")

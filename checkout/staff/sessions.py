@@ -1,0 +1,57 @@
+"""Sessions of staff end when nothing was done for a while, and after some hours in any case."""
+
+import time
+
+import structlog
+from django.contrib import messages
+from django.contrib.auth import SESSION_KEY, logout
+from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.deprecation import MiddlewareMixin
+
+from checkout.conf import conf
+
+log = structlog.get_logger(__name__)
+
+# In the session, in seconds since the epoch.
+BEGUN, SEEN = "checkout.begun", "checkout.seen"
+# A session is not written more often for having been seen again.
+SEEN_EVERY_SECONDS = 60.0
+
+
+class StaffSessionMiddleware(MiddlewareMixin):
+    """Logs out whoever has been idle, or logged in, for too long. Visitors who are not logged in stay."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
+        """See Django's "Middleware". The request goes on as a visitor's."""
+        session = request.session
+        if SESSION_KEY not in session:
+            return None
+        now = time.time()
+        if reason := _reason_to_end(session, now):
+            log.info("session ended", user_id=session[SESSION_KEY], reason=reason)
+            logout(request)
+            messages.info(request, "Your session has ended. Please log in again.")
+        elif now - session[SEEN] >= SEEN_EVERY_SECONDS:
+            session[SEEN] = now
+        return None
+
+
+def _reason_to_end(session: SessionBase, now: float) -> str:
+    """Return why a session is over, "" while it is not. One without times is older than any may be."""
+    begun, seen = session.get(BEGUN), session.get(SEEN)
+    if not isinstance(begun, float) or not isinstance(seen, float):
+        return "without times"
+    if now - begun >= conf.session_lifetime.total_seconds():
+        return "too old"
+    return "idle" if now - seen >= conf.session_idle.total_seconds() else ""
+
+
+def _begin(request: HttpRequest, **_signal: object) -> None:
+    request.session[BEGUN] = request.session[SEEN] = time.time()
+
+
+def keep_times() -> None:
+    """Write into each session when its user has logged in."""
+    user_logged_in.connect(_begin, dispatch_uid="checkout.session_begun")

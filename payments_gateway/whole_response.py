@@ -1,0 +1,42 @@
+"""A response as the bytes that leave together."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE
+
+# Headers that say where a response ends: whoever sets them knows better.
+FRAMING = (b"connection", b"content-length", b"transfer-encoding")
+Headers = Iterable[tuple[bytes, bytes]]
+WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+class FramedError(Exception):
+    """A response needs no Content-Length."""
+
+
+def whole_response(
+    status: int, default: Headers, headers: Headers, body: bytes, *, keep_alive: bool
+) -> bytes:
+    """Return a response with its Content-Length.
+
+    Raises FramedError for one that has no body or says itself where it ends, and ValueError for a header that
+    HTTP cannot carry.
+    """
+    if status in WITHOUT_BODY:
+        raise FramedError(status)
+    parts = [STATUS_LINE[status]]
+    for name, value in default:
+        parts += (name, b": ", value, b"\r\n")
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    names = b"".join(parts[1::4]).lower()
+    if any(framing in names for framing in FRAMING):
+        raise FramedError(status)
+    if HEADER_RE.search(names) or HEADER_VALUE_RE.search(b"".join(parts[3::4])):
+        raise ValueError("A header must not hold control characters, nor its name anything but a token.")
+    if not keep_alive:
+        parts.append(b"connection: close\r\n")
+    parts.append(b"content-length: %d\r\n\r\n" % len(body))
+    parts.append(body)
+    return b"".join(parts)

@@ -1,0 +1,49 @@
+"""Run the Procfile's processes, each with the broker's address by its own user.
+
+BROKER_URL is where the broker is, and BROKER_PASSWORDS a file of JSON with the password of each user. Without
+that file every process has the same BROKER_URL.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from honcho import environ
+from honcho.manager import Manager
+from honcho.printer import Printer
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    manager = Manager(Printer(sys.stdout))
+    own = Path(".env")
+    more = environ.parse(own.read_text()) if own.exists() else {}
+    for name, command in environ.parse_procfile((ROOT / "Procfile").read_text()).processes.items():
+        manager.add_process(name, command, env=environment_of(name, {**os.environ, **more}))
+    manager.loop()
+    return int(manager.returncode or 0)
+
+
+def environment_of(process: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of one process, which sees no password but its own."""
+    own = dict(environment)
+    file = own.pop("BROKER_PASSWORDS", "")
+    if not file:
+        return own
+    passwords: dict[str, str] = json.loads(Path(file).read_text())
+    user = f"{own.get('CHECKOUT_PREFIX', 'checkout')}.{process}"
+    url = urlsplit(own.pop("BROKER_URL"))
+    if user in passwords:  # the sandbox has no business there
+        host = url.netloc.rpartition("@")[2]
+        own["BROKER_URL"] = url._replace(
+            netloc=f"{quote(user, safe='')}:{quote(passwords[user], safe='')}@{host}"
+        ).geturl()
+    return own
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""Pictures of the back office, narrow and wide."""
+
+import re
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.flows.books import assert_paid_once
+from tests.browser.flows.pictures import WIDTHS, picture, pictures
+from tests.browser.flows.shopper import CHALLENGED, TEA_PRICE, Shopper
+from tests.browser.trouble import make_trouble
+
+pytestmark = pictures
+PASSWORD = "checkout-admin"
+
+
+@pytest.fixture(params=WIDTHS)
+def width(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+# A refund of which the provider does not tell what became of it.
+MAKE_UNSETTLED = """
+from tests.admin import rows
+refund = rows.waiting(rows.captured("settle-%(name)s"), "refund", 300)
+rows.heard(refund, "refund_requested_by", by="ann", reason="Damaged")
+rows.heard(refund, "refund_unknown", outcome="unknown", event="time-out")
+for number in range(3):
+    rows.heard(refund, "inquire_refund_unknown", outcome="approved", event="REFUNDED", amount="12.50 GBP")
+done = rows.operation(refund.payment, "refund", 200, state="done", requested_by="bob")
+rows.heard(done, "notified_refunded", event="REFUNDED", amount="2.00 GBP")
+print("KEYS", refund.pk, refund.payment_id)
+"""
+
+# A charge-back of which neither provider nor notification tells enough.
+MAKE_CLAIMED = """
+from tests.admin import rows
+saga = rows.claimed(rows.captured("claim-%(name)s"), is_proven=False)
+print("KEYS", saga.pk, saga.payment_id)
+"""
+
+
+# A payment about which a provider without sums contradicts us.
+MAKE_CONFLICTED = """
+from checkout.models import Fact, Payment
+from tests.admin import rows
+payment = rows.captured("contradiction-%(name)s")
+for requested_by in ("ann", "bob"):
+    rows.heard(
+        rows.operation(payment, "refund", 300, state="done", requested_by=requested_by), "notified_refunded",
+        event="REFUNDED", amount="3.00 GBP",
+    )
+why = "The provider does not tell how much was captured and refunded."
+Fact.objects.create(payment=payment, attempt=payment.attempts.get(), source="provider", kind="review_stands",
+    data={"event": "SETTLED", "why": why})
+Payment.objects.filter(pk=payment.pk).update(state="conflicted")
+print("KEYS", payment.pk)
+"""
+
+
+def log_in(page: Page) -> None:
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_pictures_of_the_back_office(shopper: Shopper, width: int) -> None:
+    reference = shopper.order_and_pay(CHALLENGED)
+    shopper.decide("Approve")
+    shopper.is_told_paid()
+    assert_paid_once(shopper.stack, reference, *TEA_PRICE)
+    page = shopper.page
+    page.goto(f"{shopper.stack.web_url}/admin/checkout/payment/?q={reference}")
+    picture(page, "admin-login", width)
+    log_in(page)
+    picture(page, "admin-payments", width)
+    page.get_by_role("link", name=re.compile("^order-")).click()
+    expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
+    picture(page, "admin-payment", width)
+    page.get_by_role("heading", name="Timeline").evaluate("heading => heading.scrollIntoView()")
+    picture(page, "admin-timeline", width, full_page=False)
+
+
+def test_pictures_of_settling_a_refund(shopper: Shopper, width: int) -> None:
+    made = shopper.stack.manage("shell", "--command", MAKE_UNSETTLED % {"name": uuid4().hex[:6]})
+    operation, payment = made.rpartition("KEYS")[2].split()
+    page = shopper.page
+    page.goto(f"{shopper.stack.web_url}/admin/checkout/payment/{payment}/change/")
+    log_in(page)
+    expect(page.get_by_role("link", name="Settle refund of 3.00 GBP")).to_be_visible()
+    picture(page, "admin-payment-unsettled", width, full_page=False)
+    page.goto(f"{shopper.stack.web_url}/admin/checkout/operation/{operation}/settle/")
+    picture(page, "admin-settle", width)
+    page.get_by_role("button", name="Continue").click()
+    picture(page, "admin-settle-wrong-fields", width)
+    page.get_by_label("It did not arrive: send it again").check()
+    page.get_by_label("Reason").fill("Not in the portal")
+    page.get_by_role("button", name="Continue").click()
+    picture(page, "admin-settle-confirm", width)
+    page.goto(f"{shopper.stack.web_url}/admin/checkout/payment/attention/")
+    picture(page, "admin-attention", width)
+
+
+def test_pictures_of_settling_a_charge_back(shopper: Shopper, width: int) -> None:
+    made = shopper.stack.manage("shell", "--command", MAKE_CLAIMED % {"name": uuid4().hex[:6]})
+    saga, payment = made.rpartition("KEYS")[2].split()
+    page = shopper.page
+    page.goto(f"{shopper.stack.web_url}/admin/checkout/payment/{payment}/change/")
+    log_in(page)
+    expect(page.get_by_role("link", name="Settle reported charge-back")).to_be_visible()
+    picture(page, "admin-payment-claimed", width, full_page=False)
+    page.goto(f"{shopper.stack.web_url}/admin/checkout/saga/{saga}/settle/")
+    picture(page, "admin-settle-claim", width)
+    page.get_by_label("Amount").fill("3,00")
+    page.get_by_role("button", name="Continue").click()
+    picture(page, "admin-settle-claim-wrong-fields", width)
+    page.get_by_label("It happened").check()
+    page.get_by_label("Amount").fill("3.00")
+    page.get_by_label("Reason").fill("Seen in the portal")
+    page.get_by_role("button", name="Continue").click()
+    picture(page, "admin-settle-claim-confirm", width)
+
+
+def test_pictures_of_settling_a_contradiction(shopper: Shopper, width: int) -> None:
+    made = shopper.stack.manage("shell", "--command", MAKE_CONFLICTED % {"name": uuid4().hex[:6]})
+    payment = made.rpartition("KEYS")[2].strip()
+    page = shopper.page
+    page.goto(f"{shopper.stack.web_url}/admin/checkout/payment/{payment}/change/")
+    log_in(page)
+    expect(page.get_by_role("link", name="Settle contradiction")).to_be_visible()
+    picture(page, "admin-payment-conflicted", width, full_page=False)
+    page.get_by_role("link", name="Settle contradiction").click()
+    picture(page, "admin-settle-contradiction", width)
+    page.get_by_label("Refunded").fill("3.00")
+    page.get_by_label("Charged back").fill("12,50")
+    page.get_by_role("button", name="Continue").click()
+    picture(page, "admin-settle-contradiction-wrong-fields", width)
+    page.get_by_label("No: it was captured").check()
+    page.get_by_label("Charged back").fill("12.50")
+    page.get_by_label(re.compile("refund of 3.00 GBP")).first.check()
+    page.get_by_label("Reason").fill("Seen in the portal")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("button", name="Book it, and settle the contradiction")).to_be_visible()
+    picture(page, "admin-settle-contradiction-confirm", width)
+
+
+@pytest.fixture
+def troubled(shopper: Shopper) -> tuple[str, str]:
+    """The keys of a payment that needs attention, and of a notification that was denied."""
+    return make_trouble(shopper.stack)
+
+
+def test_pictures_of_what_needs_attention(shopper: Shopper, width: int, troubled: tuple[str, str]) -> None:
+    payment, notification = troubled
+    page, office = shopper.page, f"{shopper.stack.web_url}/admin/checkout"
+    page.goto(f"{office}/payment/{payment}/change/")
+    log_in(page)
+    expect(page.get_by_text("This payment needs attention")).to_be_visible()
+    picture(page, "admin-payment-troubled", width)
+    page.goto(f"{office}/providernotification/")
+    picture(page, "admin-notifications", width)
+    page.goto(f"{office}/providernotification/{notification}/change/")
+    picture(page, "admin-notification", width)
+    page.goto(f"{office}/merchant/")
+    page.get_by_role("link", name="Example Shop").click()
+    picture(page, "admin-merchant", width)
+    shopper.lose_javascript()
+    page.goto(f"{office}/payment/{payment}/change/")
+    picture(page, "admin-payment-no-javascript", width)
+    page.get_by_role("link", name="Say what became of it").click()
+    picture(page, "admin-settle-no-javascript", width)
+
+
+@pytest.mark.parametrize("width", [1025, 1280, 1500])
+def test_pictures_with_the_menu_closed(shopper: Shopper, width: int, troubled: tuple[str, str]) -> None:
+    page, office = shopper.page, f"{shopper.stack.web_url}/admin/checkout"
+    page.goto(f"{office}/payment/")
+    log_in(page)
+    picture(page, "admin-menu-open", width)
+    page.get_by_role("button", name="Toggle navigation").click()
+    expect(page.get_by_role("navigation", name="Sidebar")).to_be_hidden()
+    for name, path in (
+        ("payments", "payment/"),
+        ("payment", f"payment/{troubled[0]}/change/"),
+        ("notifications", "providernotification/"),
+        ("sagas", "saga/"),
+        ("attention", "payment/attention/"),
+    ):
+        page.goto(f"{office}/{path}")
+        picture(page, f"admin-menu-closed-{name}", width, full_page=False)

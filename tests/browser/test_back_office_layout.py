@@ -1,0 +1,99 @@
+"""Nothing in the back office overlaps or sticks out, however wide the window and however much there is."""
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.looking import assert_accessible
+from tests.browser.test_back_office import at_work
+from tests.browser.trouble import make_trouble
+from tests.support.stack import Stack
+
+# The first test starts a whole stack and fills it by another process.
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+# What can be done lies on a heading, or on what comes below it.
+OVERLAPS = """() => {
+  const boxes = (found) => [...document.querySelectorAll(found)].map((each) => each.getBoundingClientRect());
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  const words = [...document.querySelectorAll("#content > h1, #content > h2")].map((heading) => {
+    const range = document.createRange();
+    range.selectNodeContents(heading);
+    return range.getBoundingClientRect();
+  });
+  const taken = [...words, ...boxes(".attention")];
+  return boxes(".object-tools li").filter((tool) => taken.some((box) => meet(tool, box))).length;
+}"""
+STICKS_OUT = """() => [...document.querySelectorAll(".attention li, .readonly, .story > h2")]
+  .filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent.trim())"""
+
+
+@pytest.fixture(scope="module")
+def troubled(shared_stack: Stack) -> tuple[str, str]:
+    return make_trouble(shared_stack)
+
+
+@pytest.mark.parametrize("width", [320, 768, 1025, 1280, 1500])
+def test_what_can_be_done_about_a_payment_lies_on_nothing_and_no_line_sticks_out(
+    browser: Browser, shared_stack: Stack, troubled: tuple[str, str], width: int
+) -> None:
+    payment, notification = troubled
+    with at_work(browser, shared_stack, viewport={"width": width, "height": 800}) as page:
+        for path in (
+            f"checkout/payment/{payment}/change/",
+            f"checkout/providernotification/{notification}/change/",
+        ):
+            page.goto(path)
+            assert page.evaluate(OVERLAPS) == 0
+            assert page.evaluate(STICKS_OUT) == []
+            assert_accessible(page)
+
+
+def left_of_the_page(page: Page) -> float:
+    box = page.locator("#content h1").bounding_box()
+    assert box is not None
+    return box["x"]
+
+
+@pytest.mark.parametrize("width", [1025, 1280, 1500])
+def test_a_menu_that_is_closed_takes_no_room_and_can_be_opened_by_keyboard(
+    browser: Browser, shared_stack: Stack, width: int
+) -> None:
+    with at_work(browser, shared_stack, viewport={"width": width, "height": 800}) as page:
+        page.goto("checkout/payment/attention/")
+        menu = page.get_by_role("navigation", name="Sidebar")
+        button = page.get_by_role("button", name="Toggle navigation")
+        expect(menu).to_be_visible()
+        assert left_of_the_page(page) > 240
+        button.focus()
+        page.keyboard.press("Enter")
+        expect(menu).to_be_hidden()
+        assert left_of_the_page(page) < 40
+        assert_accessible(page)
+        page.keyboard.press("Enter")
+        expect(menu).to_be_visible()
+
+
+def test_without_javascript_the_menu_is_there_and_no_button_that_does_nothing(
+    browser: Browser, shared_stack: Stack
+) -> None:
+    with at_work(
+        browser, shared_stack, viewport={"width": 1280, "height": 800}, java_script_enabled=False
+    ) as page:
+        page.goto("checkout/payment/attention/")
+        menu = page.get_by_role("navigation", name="Sidebar")
+        expect(menu.get_by_role("link", name="Dead letters")).to_be_visible()
+        expect(page.get_by_role("button", name="Toggle navigation")).to_be_hidden()
+        expect(page.get_by_role("button", name="Toggle theme")).to_be_hidden()
+        right = menu.bounding_box()
+        assert right is not None
+        assert right["x"] + right["width"] <= left_of_the_page(page)
+
+
+def test_a_narrow_window_leaves_room_to_type_what_is_searched_for(
+    browser: Browser, shared_stack: Stack
+) -> None:
+    with at_work(browser, shared_stack, viewport={"width": 320, "height": 800}) as page:
+        page.goto("checkout/payment/")
+        box = page.get_by_role("textbox").bounding_box()
+        assert box is not None
+        assert box["width"] > 200

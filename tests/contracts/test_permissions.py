@@ -1,0 +1,160 @@
+"""A broker user of its own for each program: what each may do, and that nobody can speak as another."""
+
+import asyncio
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from msgspec.structs import replace
+
+from checkout.errors import PublishUncertain
+from checkout.messaging import rpc
+from checkout.messaging.broker import Broker, Delivery, get_broker
+from checkout.messaging.envelope import Envelope, Reply
+from checkout.messaging.topology import Binding, Queue
+from checkout.participants import require_user
+from tests.support.broker_users import let_do_anything, url_of
+from tests.support.brokers import Inbox, Lab, command, within
+
+
+@pytest.fixture(autouse=True)
+async def _users(lab: Lab, settings) -> None:
+    await lab.make_users()
+    settings.CHECKOUT_SINGLE_BROKER_USER = False
+    settings.BROKER_URL = url_of("web", lab.url, prefix=lab.prefix)
+
+
+async def reading(broker: Broker, queue: Queue) -> Inbox:
+    inbox = Inbox()
+    await broker.declare(queue)
+    await broker.consume(queue.name, inbox, prefetch=10, auto_ack=True)
+    return inbox
+
+
+async def is_taken(broker: Broker, exchange: str, key: str, envelope: Envelope | None = None) -> bool:
+    """Return True if the broker took a message from this user; a refusal ends the connection."""
+    try:
+        await broker.publish(exchange, key, envelope or command(), timeout_seconds=10)
+    except PublishUncertain:
+        await within(broker.wait_connected())
+        return False
+    return True
+
+
+async def test_a_service_takes_its_commands_and_answers_whoever_asks_it(lab: Lab):
+    asker, risk = await lab.broker_of("checkout"), await lab.broker_of("risk")
+    commands = await reading(risk, risk.topology.service_queue("risk"))
+    replies = await reading(asker, asker.topology.reply_queue("saga"))
+    assert await is_taken(asker, asker.topology.commands, "risk")
+    delivery = await commands.next()
+    assert delivery.envelope is not None
+    assert delivery.envelope.user_id == f"{lab.prefix}.checkout"
+    assert await is_taken(risk, risk.topology.replies, f"{lab.prefix}.replies.saga")
+    answer = await replies.next()
+    assert answer.envelope is not None
+    assert answer.envelope.user_id == f"{lab.prefix}.risk"
+
+
+async def test_a_service_that_asks_nothing_can_send_no_command(lab: Lab):
+    ledger, risk = await lab.broker_of("ledger"), await lab.broker_of("risk")
+    await ledger.declare(ledger.topology.service_queue("ledger"))
+    assert not await is_taken(risk, risk.topology.commands, "ledger")
+
+
+async def test_a_participant_sends_only_to_services_that_it_asks(lab: Lab):
+    ledger, web = await lab.broker_of("ledger"), await lab.broker_of("web")
+    checkout = await lab.broker_of("checkout")
+    await ledger.declare(ledger.topology.service_queue("ledger"))
+    await checkout.declare(checkout.topology.service_queue("checkout"))
+    assert await is_taken(web, web.topology.commands, "checkout")
+    assert not await is_taken(web, web.topology.commands, "ledger")
+
+
+async def test_a_service_answers_nobody_who_does_not_ask_it(lab: Lab):
+    risk, web = await lab.broker_of("risk"), await lab.broker_of("web")
+    assert not await is_taken(risk, risk.topology.replies, web.node.queue)
+
+
+async def test_only_those_who_announce_events_can(lab: Lab):
+    # Whoever listens has made a queue; for this test it is one that may do everything.
+    listener = await lab.broker_of("risk")
+    await asyncio.to_thread(let_do_anything, "risk", lab.url, prefix=lab.prefix)
+    checkout, payments = await lab.broker_of("checkout"), await lab.broker_of("payments")
+    heard = await reading(listener, listener.topology.event_queue("risk", ("#",)))
+    assert not await is_taken(payments, payments.topology.events, "payment.captured")
+    assert not await is_taken(checkout, checkout.topology.events, "stock.sold_out")
+    assert await is_taken(checkout, checkout.topology.events, "payment.captured")
+    assert (await heard.next()).routing_key == "payment.captured"
+
+
+async def test_nobody_reads_the_queue_of_another(lab: Lab):
+    ledger, risk = await lab.broker_of("ledger"), await lab.broker_of("risk")
+    checkout = await lab.broker_of("checkout")
+    queue = ledger.topology.service_queue("ledger")
+    theirs, stolen = await reading(ledger, queue), Inbox()
+    await risk.consume(queue.name, stolen, prefetch=10)
+    assert await lab.readers(queue.name) == 1
+    for _ in range(4):
+        assert await is_taken(checkout, checkout.topology.commands, "ledger")
+        await theirs.next()
+    assert not len(stolen)
+
+
+@pytest.mark.parametrize("key", ["ledger", "#", "*"])
+async def test_nobody_gets_copies_of_what_is_meant_for_another(lab: Lab, key: str):
+    ledger, risk = await lab.broker_of("ledger"), await lab.broker_of("risk")
+    checkout = await lab.broker_of("checkout")
+    theirs = await reading(ledger, ledger.topology.service_queue("ledger"))
+    own = risk.topology.service_queue("risk")
+    mine = await reading(risk, own)
+    await risk.declare(replace_bindings(own, Binding(risk.topology.commands, key)))
+    assert await is_taken(checkout, checkout.topology.commands, "ledger")
+    await theirs.next()
+    assert await is_taken(checkout, checkout.topology.commands, "risk")
+    assert (await mine.next()).routing_key == "risk"
+
+
+async def test_a_message_carries_the_user_that_sent_it_whatever_it_says(lab: Lab):
+    checkout, risk = await lab.broker_of("checkout"), await lab.broker_of("risk")
+    replies = await reading(checkout, checkout.topology.reply_queue("saga"))
+    forged = command(user_id=f"{lab.prefix}.ledger")
+    assert await is_taken(risk, risk.topology.replies, f"{lab.prefix}.replies.saga", forged)
+    delivery = await replies.next()
+    assert delivery.envelope is not None
+    assert delivery.envelope.user_id == f"{lab.prefix}.risk"
+
+
+async def test_a_process_is_answered_by_the_service_that_it_asked_and_by_no_other(lab: Lab):
+    checkout, risk = await lab.broker_of("checkout"), await lab.broker_of("risk")
+    await asyncio.to_thread(let_do_anything, "risk", lab.url, prefix=lab.prefix)
+    asked = asyncio.get_running_loop().create_future()
+
+    def on_delivery(delivery: Delivery) -> None:
+        asked.set_result(delivery.envelope)
+
+    queue = checkout.topology.service_queue("checkout")
+    await checkout.declare(queue)
+    await checkout.consume(queue.name, on_delivery, prefetch=1, auto_ack=True)
+    here = get_broker()
+    await within(here.wait_connected())
+    waiting = asyncio.ensure_future(rpc.acall("checkout", "checkout.await_payment", {}, timeout_seconds=15))
+    question: Envelope = await within(asked)
+    answer = Envelope(
+        type="reply", body=Reply.success({"state": "x"}).encode(), correlation_id=question.correlation_id
+    )
+    forged = replace(answer, body=Reply.success({"state": "forged"}).encode())
+    assert await is_taken(risk, risk.topology.replies, question.reply_to, forged)
+    assert await is_taken(checkout, checkout.topology.replies, question.reply_to, answer)
+    assert await within(waiting) == {"state": "x"}
+    assert here.metrics()["not_entitled"] == 1
+
+
+def replace_bindings(queue: Queue, binding: Binding) -> Queue:
+    return Queue(queue.name, queue.arguments, (binding,))
+
+
+async def test_a_program_with_the_wrong_user_does_not_start(lab: Lab):
+    require_user("web")
+    with pytest.raises(ImproperlyConfigured, match="nobody would listen to ledger"):
+        require_user("ledger")
+    with pytest.raises(ImproperlyConfigured, match="cannot share a process"):
+        require_user("ledger", "risk")

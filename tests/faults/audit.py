@@ -1,0 +1,107 @@
+"""Everything comes to rest, and what there is to be judged then is gathered."""
+
+import asyncio
+from collections.abc import Iterable
+
+import aiohttp
+
+from checkout.states import PAYMENT_EDGES
+from checkout.tryout.card import Card
+from tests.faults import habits, secrets, settings
+from tests.faults.diary import Diary
+from tests.faults.evidence import Evidence, read_books, read_database
+from tests.faults.invariants import ON_THE_WAY, OTHER_NAMES
+from tests.faults.recorder import Recorder, now
+from tests.faults.site import Site
+from tests.faults.staff import Staff
+
+LAST_OWED = "SELECT coalesce(max(id), 0) FROM checkout_outboxmessage"
+# For messages that have been published to be handled, which is not written down where rest is looked for.
+AFTERMATH_SECONDS = 5
+# What is tried again by a timer waits in a queue for a moment, and is no remainder.
+LOOKS_AT_QUEUES = 20
+# A process with a wrong clock that set a time may have been asked so long before the shopper knew of it.
+LONGEST_CALL_SECONDS = 30.0
+CLOCK_WRONG = "F14"
+CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
+
+RESTLESS = """
+    SELECT (SELECT count(*) FROM checkout_payment WHERE state = ANY (%s))
+         + (SELECT count(*) FROM checkout_saga WHERE status = 'running')
+         + (SELECT count(*) FROM checkout_operation WHERE state NOT IN ('done', 'refused'))
+         + (SELECT count(*) FROM checkout_outboxmessage WHERE published_at IS NULL)"""
+
+
+async def sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str, str]:
+    """One sealed card per kind: the sandbox takes it as often as it comes."""
+    async with session.get(f"{site.stack.sandbox_url}/worldpay/cse/public-key.txt") as response:
+        key = await response.text()
+    return {holder: Card(holder).sealed(key) for holder in CARDS}
+
+
+async def settle(site: Site, staff: Staff, since: float) -> float | None:
+    """Seconds until everything had come to rest; None when it had not by the end of all patience.
+
+    Meanwhile staff look after what is left to them, as they would.
+    """
+    restless = [*ON_THE_WAY, "authorised", "conflicted"]
+    while now() - since < settings.QUIESCENCE_SECONDS:
+        await staff.send_dead_letters_again()
+        await staff.read_what_no_program_can()
+        bank = await site.set_scenario({})
+        is_bank_at_rest = not (bank["open_plans"] or bank["open_notifications"])
+        if is_bank_at_rest and now() - since > settings.SETTLING_SECONDS:
+            await staff.settle_parked_operations()
+            await staff.settle_contradictions()
+        is_moving = (await asyncio.to_thread(site.rows, RESTLESS, restless))[0][0]
+        if is_bank_at_rest and not is_moving:
+            return now() - since
+        await asyncio.sleep(1)
+    return None
+
+
+def gather(site: Site, recorder: Recorder, diary: Diary, sealed: Iterable[str], at_rest: int) -> Evidence:
+    """Read the database, the provider's books and the logs."""
+    evidence = Evidence(
+        histories=recorder.histories,
+        asked=recorder.asked,
+        mishaps=diary.mishaps,
+        poison_sent=diary.poisoned,
+        late_returns=_late_returns(recorder, diary),
+    )
+    events = {edge.event for edge in PAYMENT_EDGES} | OTHER_NAMES.keys()
+    read_database(evidence, site.stack.database_url, events, diary.excused, at_rest)
+    read_books(evidence, site.stack.sandbox_url)
+    searched = secrets.Secrets(Card(habits.GOOD), sealed)
+    evidence.secrets = list(secrets.search(site, searched))
+    return evidence
+
+
+def _late_returns(recorder: Recorder, diary: Diary) -> set[str]:
+    """Return those who came back too late by every clock: none was wrong since the time was set."""
+    return {
+        each.payment
+        for each in recorder.late_returns
+        if not any(
+            injection.number == CLOCK_WRONG
+            for injection in diary.between(each.began - LONGEST_CALL_SECONDS, each.ended)
+        )
+    }
+
+
+async def remaining(site: Site) -> dict[str, int]:
+    """Messages by queue: none as soon as one look finds no message in any, else what the last look found."""
+    queued = await _queued(site)
+    for _ in range(LOOKS_AT_QUEUES):
+        if not any(queued.values()):
+            break
+        await asyncio.sleep(1)
+        queued = await _queued(site)
+    return queued
+
+
+async def _queued(site: Site) -> dict[str, int]:
+    """Messages by queue. What waits for a process that has gone is nobody's."""
+    table = await site.rabbitmqctl("list_queues", "--quiet", "--no-table-headers", "name", "messages")
+    lengths = dict(line.split("\t") for line in table.splitlines())
+    return {name: int(count) for name, count in lengths.items() if ".node." not in name}

@@ -1,0 +1,128 @@
+"""Invariants of the money: I2 and I5, judged from the provider's books, the ledger and our operations."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from checkout.money import Money
+from tests.faults.evidence import Evidence
+from tests.faults.provider_books import Order
+
+# Reference of the payment, empty for what concerns no single one, and what is wrong with it.
+Found = Iterator[tuple[str, str]]
+ACCOUNTS = ("provider:in_process", "provider:captured", "merchant:payable")
+
+
+def nothing_charged_twice(evidence: Evidence) -> Found:
+    """One authorisation per payment; each capture and refund is carried out once at most.
+
+    Never more is asked to be captured than was authorised, nor more to be refunded than was captured: the
+    provider may well take what is too much.
+    """
+    for reference in evidence.payments:
+        orders = evidence.orders_of(reference)
+        held = [order.code for order in orders if order.authorised > order.cancelled]
+        if len(held) > 1:
+            yield reference, f"authorised more than once: {', '.join(held)}"
+        for order in orders:
+            for text in over_limits(order):
+                yield reference, text
+            for (kind, operation), times in order.taken().items():
+                if times > 1:
+                    yield reference, f"{kind} {operation} was carried out {times} times"
+
+
+def over_limits(order: Order) -> Iterator[str]:
+    """Yield where an order's sums at the provider contradict each other, or exceed what may be asked for."""
+    if order.authorisations > 1:
+        yield f"{order.code} authorised {order.authorisations} times"
+    if order.capture_requested + order.cancelled > order.authorised:
+        yield f"{order.code} authorised {order.authorised}, captures of {order.capture_requested} asked for"
+    if order.captured > order.capture_requested:
+        yield f"{order.code} captured {order.captured}, asked for {order.capture_requested}"
+    # What the provider has called failed may be asked for again, though it refunds that in the end.
+    if order.refund_requested - order.refund_denied > order.captured:
+        yield f"{order.code} captured {order.captured}, refunds of {order.refund_requested} asked for"
+
+
+def books_agree(evidence: Evidence) -> Found:
+    """Our ledger and our operations say of every payment what the provider's books say, to the minor unit.
+
+    Nothing is posted before the provider has booked it, and no operation is done for want of a look at the
+    amount that was stated.
+    """
+    for reference in evidence.payments:
+        yield from _postings_in_order(evidence, reference)
+        yield from _statements_agree(evidence, reference)
+        orders = evidence.orders_of(reference)
+        if any(order.is_untold for order in orders):
+            continue
+        captured = sum(order.captured for order in orders)
+        refunded = sum(order.refunded for order in orders)
+        charged_back = sum(order.charged_back for order in orders)
+        kept = captured - refunded - charged_back
+        balances = balances_of(evidence, reference)
+        expected = {"provider:in_process": 0, "provider:captured": kept, "merchant:payable": -kept}
+        for account in ACCOUNTS:
+            if balances[account] != expected[account]:
+                yield (
+                    reference,
+                    f"{account} is {balances[account]}, by the provider's books {expected[account]}",
+                )
+        done: Counter[str] = Counter()
+        for each in evidence.operations.get(reference, ()):
+            if each.state == "done":
+                done[each.kind] += each.minor
+        net = done["charge_back"] - done["charge_back_reversal"]
+        for kind, ours, theirs in (
+            ("captures", done["capture"], captured),
+            ("refunds", done["refund"], refunded),
+            ("charge-backs", net, charged_back),
+        ):
+            if ours != theirs:
+                yield reference, f"{kind} done of {ours}, by the provider's books {theirs}"
+    untold = [order.code for order in evidence.orders.values() if order.is_untold]
+    for difference in evidence.differences:
+        # That is how staff hear of what nobody has told.
+        if any(difference.startswith(each) for each in untold):
+            continue
+        yield "", f"reconciliation found {difference}"
+
+
+def _postings_in_order(evidence: Evidence, reference: str) -> Found:
+    """Each posting adds up to zero, and that of a capture or refund comes after the provider's booking."""
+    orders, postings = evidence.orders_of(reference), Counter[str]()
+    for entry in evidence.ledger.get(reference, ()):
+        postings[entry.posting] += entry.minor
+        kind, _, operation = entry.posting.partition(":")
+        if kind not in ("captured", "refunded") or entry.account != "provider:captured":
+            continue
+        booked = [at for order in orders if (at := order.booked_at(kind, operation)) is not None]
+        if not booked or entry.at < min(booked):
+            yield reference, f"{entry.posting} was posted before the provider had booked it"
+    for posting, total in postings.items():
+        if total:
+            yield reference, f"posting {posting} does not add up to zero, but to {total}"
+
+
+def _statements_agree(evidence: Evidence, reference: str) -> Found:
+    """No statement of another amount than ours was believed of an operation."""
+    currency = evidence.payments[reference].currency
+    ours = {each.reference: each for each in evidence.operations.get(reference, ())}
+    for statement in evidence.statements.get(reference, ()):
+        operation = ours.get(statement.reference)
+        if operation is None or statement.refused or not statement.amount:
+            continue
+        if statement.amount != str(Money(operation.minor, currency)):
+            yield (
+                reference,
+                f"{statement.kind} of {statement.amount} was believed of {operation.reference},"
+                f" which is a {operation.kind} of {operation.minor}",
+            )
+
+
+def balances_of(evidence: Evidence, reference: str) -> Counter[str]:
+    """The ledger's sums of a payment by account."""
+    balances: Counter[str] = Counter()
+    for entry in evidence.ledger.get(reference, ()):
+        balances[entry.account] += entry.minor
+    return balances

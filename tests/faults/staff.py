@@ -1,0 +1,121 @@
+"""The people at the merchant's who look after what nobody else can decide, when the storm is over."""
+
+from dataclasses import dataclass, field
+
+from checkout import operations
+from checkout.database import in_thread
+from checkout.errors import CheckoutError, OperationRejected
+from tests.faults.evidence import INNOCENT
+from tests.faults.provider_books import Order, read_orders
+from tests.faults.site import Site
+from tests.support.claims import Truth, settle_claim_by, settle_payment_by
+
+BY = "campaign"
+PARKED = """
+    SELECT operation.reference, operation.kind, attempt.order_code
+    FROM checkout_operation operation JOIN checkout_attempt attempt ON attempt.id = operation.attempt_id
+    JOIN checkout_saga saga ON saga.kind = operation.kind AND saga.key = operation.reference
+    WHERE saga.status = 'parked' AND operation.state <> 'refused'
+      AND (operation.state <> 'done' OR saga.data ->> 'is_doubted' = 'true')"""
+UNREADABLE = """
+    SELECT id FROM checkout_providernotification
+    WHERE state = 'unreadable' AND dealt_with_at IS NULL"""
+CLAIMED = """
+    SELECT saga.id, attempt.order_code
+    FROM checkout_saga saga JOIN checkout_attempt attempt ON attempt.id = saga.attempt_id
+    WHERE saga.kind = 'verification' AND saga.status = 'parked'"""
+CONFLICTED = "SELECT reference FROM checkout_payment WHERE state = 'conflicted'"
+
+
+@dataclass
+class Staff:
+    """`requeued`, `settled`, `read` and `reviewed` say of what there was how much to do."""
+
+    site: Site
+    requeued: int = 0
+    settled: int = 0
+    read: int = 0
+    reviewed: set[str] = field(default_factory=set)
+
+    async def send_dead_letters_again(self) -> None:
+        for letter in await self._numbers(INNOCENT):
+            await in_thread(operations.requeue_dead_letter, letter, by=BY)
+            self.requeued += 1
+
+    async def read_what_no_program_can(self) -> None:
+        """Mark notifications that cannot be read; what they were about, the provider says otherwise, too."""
+        for notification in await self._numbers(UNREADABLE):
+            await in_thread(operations.deal_with_notification, notification, by=BY, note="cannot be read")
+            self.read += 1
+
+    async def settle_parked_operations(self) -> None:
+        """Look into the provider's books, which say by reference what was taken.
+
+        Only to be called when the provider has nothing more to do and no request is under way.
+        """
+        for reference, kind, order_code in await in_thread(self.site.rows, PARKED):
+            (order,) = await in_thread(self._order, order_code) or (Order(order_code),)
+            try:
+                await in_thread(
+                    operations.settle_operation,
+                    reference,
+                    arrived=_has_arrived(order, kind, reference),
+                    by=BY,
+                    reason="It was looked up in the provider's books.",
+                )
+            except OperationRejected:
+                # It is being carried out already, or something else has settled it.
+                continue
+            self.settled += 1
+        for saga, order_code in await in_thread(self.site.rows, CLAIMED):
+            (order,) = await in_thread(self._order, order_code) or (Order(order_code),)
+            try:
+                await in_thread(settle_claim_by, _truth_of(order), saga, by=BY)
+            except OperationRejected:
+                continue
+            self.settled += 1
+
+    async def settle_contradictions(self) -> None:
+        """Have the provider asked once about each payment that contradicts what it said.
+
+        Where that was not enough, say what its books have.
+        """
+        for (reference,) in await in_thread(self.site.rows, CONFLICTED):
+            try:
+                if reference in self.reviewed:
+                    if await in_thread(settle_payment_by, self._truth, reference, by=BY):
+                        self.settled += 1
+                    continue
+                reason = "The provider is to say it once more."
+                await in_thread(operations.review_payment, reference, by=BY, reason=reason)
+                self.reviewed.add(reference)
+            except CheckoutError:
+                # It is being carried out already, or something has to be settled first.
+                continue
+
+    def _truth(self, code: str) -> Truth:
+        return _truth_of(next(iter(self._order(code)), Order(code)))
+
+    def _order(self, code: str) -> list[Order]:
+        return list(read_orders(self.site.stack.sandbox_url, order=code))
+
+    async def _numbers(self, query: str) -> list[int]:
+        return [number for (number,) in await in_thread(self.site.rows, query)]
+
+
+def _truth_of(order: Order) -> Truth:
+    """Return what staff find there; the sandbox lets no authorisation expire."""
+    return Truth(
+        captured=order.captured,
+        refunded=order.refunded,
+        charged_back=order.charged_back,
+        made=frozenset(entry.reference for entry in order.entries if entry.kind == "refunded"),
+        taken=frozenset(entry.reference for entry in order.entries if entry.kind == "captured"),
+        is_held=order.authorised > order.cancelled,
+        is_released=order.cancelled > 0,
+    )
+
+
+def _has_arrived(order: Order, kind: str, reference: str) -> bool:
+    """Say if a capture or refund was taken, or an authorisation was released; not a refund that failed."""
+    return order.cancelled > 0 if kind == "void" else order.taken()[kind, reference] > 0

@@ -1,0 +1,35 @@
+"""A checkout service of another mind answers the web process with something that is no answer."""
+
+import pytest
+from asgiref.sync import sync_to_async
+
+from checkout import waiting
+from checkout.messaging.broker import Delivery, close_brokers, get_broker
+from checkout.messaging.envelope import Envelope, Reply
+from checkout.models import Payment
+from tests.flows.shopping import submit
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"payment": "p", "state": "paid!"}, {"payment": 5, "state": "captured"}]
+)
+async def test_the_shopper_reads_the_status_page(
+    shop: object, payment: Payment, told: dict[str, object]
+) -> None:
+    broker = get_broker()
+    await broker.start()
+    queue = broker.topology.service_queue("checkout")
+
+    def answer(delivery: Delivery) -> None:
+        command = delivery.envelope
+        assert command is not None
+        reply = Envelope(
+            type="reply", body=Reply.success(told).encode(), correlation_id=command.correlation_id
+        )
+        broker.post(broker.topology.replies, command.reply_to, reply, lambda _: None)
+
+    await broker.declare(queue)
+    await broker.consume(queue.name, answer, prefetch=1, auto_ack=True)
+    pending = await sync_to_async(submit)(payment.reference)
+    assert await waiting.answer(pending, sealed_card="approve", budget_seconds=20) is None
+    await close_brokers()

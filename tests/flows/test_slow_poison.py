@@ -1,0 +1,81 @@
+"""A stranger who forges notifications, slowly or fast: what that costs is counted, and has an end."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from checkout import webhooks
+from checkout.database import in_thread
+from checkout.models import (
+    Fact,
+    InboxMessage,
+    OutboxMessage,
+    Payment,
+    ProviderNotification,
+    Saga,
+)
+from checkout.providers.base import ProviderResult
+from checkout.providers.memory import MemoryProvider
+from checkout.providers.memory_books import Books
+from checkout.providers.registry import ADAPTERS
+from checkout.rates import Pace
+from checkout.sagas import hint_questions
+from checkout.states import PaymentState
+from tests.flows.shopping import balances, eventually, state_of
+from tests.flows.test_notifications import forged, paid
+
+asked: Counter[str] = Counter()
+
+
+class CountsInquiries(MemoryProvider):
+    """Counts by order how often it is asked."""
+
+    def inquire(self, order_code: str) -> ProviderResult:
+        asked[order_code] += 1
+        return super().inquire(order_code)
+
+
+@pytest.fixture(autouse=True)
+def _counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked.clear()
+    monkeypatch.setitem(ADAPTERS, "memory", f"{__name__}.CountsInquiries")
+    monkeypatch.setattr(hint_questions, "pace", Pace())
+
+
+def is_quiet() -> bool:
+    """Return True if everything that is due has been handled; what waits for its turn is not due."""
+    soon = timezone.now() + timedelta(seconds=30)
+    due = OutboxMessage.objects.filter(available_at__lt=soon, exchange__endswith=".commands")
+    handled = InboxMessage.objects.filter(handled_at__isnull=False).values("message_id")
+    is_answered = not Saga.objects.filter(
+        kind="verification", status="running", awaiting__in=due.values("correlation_id")
+    ).exists()
+    return is_answered and not due.exclude(message_id__in=handled).exists()
+
+
+async def forge(payment: Payment, times: int, event: str = "EXPIRED") -> None:
+    """Forge notifications one after another, each when what the last one caused has been done."""
+    for number in range(times):
+        body = forged(payment, event=event, number=f"{event}-{number}")
+        await webhooks.take("memory", body, is_proven=False)
+        await eventually(is_quiet, True)
+
+
+async def test_thirty_forged_expiries_of_a_paid_order_make_us_ask_once_and_then_later_and_later(
+    back_end: None, payment: Payment, books: Books, settings: Settings
+) -> None:
+    settings.CHECKOUT_INQUIRY_DELAYS = [120, 600]
+    await paid(payment, books)
+    asked.clear()
+    before = await in_thread(balances)
+    await forge(payment, 30)
+    assert asked == {f"{payment.reference}-1": 1}
+    waiting = await in_thread(Saga.objects.filter(kind="verification", status="running").count)
+    assert waiting == 1, "the second question waits for its turn, and all others are the same question"
+    assert await in_thread(Fact.objects.filter(kind="hinted_expired").count) == 30
+    assert await in_thread(ProviderNotification.objects.filter(is_proven=False).count) == 30
+    assert await in_thread(state_of(payment)) == PaymentState.CAPTURED
+    assert await in_thread(balances) == before

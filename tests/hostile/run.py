@@ -1,0 +1,211 @@
+"""One run: calm, each attack alone, all of them together, calm again, and the audit of the books."""
+
+import asyncio
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from random import Random
+
+import aiohttp
+
+from checkout.operations import status_token
+from tests.faults import audit, resources
+from tests.faults.client import open_session
+from tests.faults.diary import Diary
+from tests.faults.merchant import Merchant
+from tests.faults.recorder import NO_ANSWER, Recorder, Seen, now
+from tests.faults.site import Site
+from tests.faults.staff import Staff
+from tests.hostile import costs, rogue
+from tests.hostile.attackers import ATTACKS, Target
+from tests.hostile.shoppers import Shoppers
+from tests.hostile.verdict import ALL, CALM, CALM_AGAIN, Phase, Result, judged
+from tests.support.broker_users import url_of
+from tests.support.program import Program
+
+ROGUE = "rogue service"
+NAMES = (*ATTACKS, ROGUE)
+WARM_UP_SECONDS = 20
+WARM_UP_PATHS = ("/", "/admin/login/", "/static/admin/css/base.css")
+WARM_UP_REQUESTS = 40
+# For the database 8 and its pool's own 4, asyncio's, which are 4 more than there are processors, 4 for files,
+# one for bodies, and the first.
+POOLED_THREADS = 8 + 4 + (4 + (os.cpu_count() or 1)) + 4 + 1 + 1
+# Between two phases: what an attack has left behind is done by then, or counts to the next.
+REST_SECONDS = 8
+# Orders that an attacker has made and knows the codes of.
+KNOWN_ORDERS = 30
+LAST_SAGA = "SELECT coalesce(max(id), 0) FROM checkout_saga WHERE kind = 'purchase'"
+UNSETTLED = """
+    SELECT 'saga ' || kind || ' ' || status || ' at ' || step, count(*) FROM checkout_saga
+    WHERE status = 'running' GROUP BY 1
+    UNION ALL SELECT 'payment ' || state, count(*) FROM checkout_payment GROUP BY 1
+    UNION ALL SELECT 'owed ' || type, count(*) FROM checkout_outboxmessage
+    WHERE published_at IS NULL GROUP BY 1"""
+RESERVATION = "SELECT 1 FROM checkout_reservation WHERE payment_reference = %s AND state = 'confirmed'"
+
+
+@dataclass
+class Run:
+    """A run on a site that is ready. Needs Django set up with the site's database.
+
+    `is_together`: no attack is made alone.
+    """
+
+    site: Site
+    seconds: float
+    shoppers_at_once: int
+    attacks: Sequence[str]
+    seed: int
+    is_together: bool = False
+
+    async def judge(self) -> Result:
+        """Go through all phases, and judge."""
+        result, recorder, stop = Result(), Recorder(), asyncio.Event()
+        random = Random(self.seed)  # noqa: S311 (repeatable by design)
+        watch = costs.Watch(self.site)
+        async with open_session() as session, asyncio.TaskGroup() as group:
+            sealed = await audit.sealed_cards(session, self.site)
+            shoppers = Shoppers(
+                session, self.site.stack.web_url, sealed, recorder, Merchant(recorder, stop), random, stop
+            )
+            paying = [group.create_task(shoppers.pay()) for _ in range(self.shoppers_at_once)]
+            watching = group.create_task(watch.run())
+            await asyncio.sleep(WARM_UP_SECONDS / 2)
+            await _fill_pools(session, self.site.stack.web_url)
+            await asyncio.sleep(WARM_UP_SECONDS / 2)
+            held = _with_full_pools(await resources.holdings(self.site))
+            before = costs.resident(self.site)
+            await self._phase(result, CALM, [], shoppers, watch)
+            most = Counter(before)
+            phases = [] if self.is_together else [(name, [name]) for name in self.attacks]
+            if len(self.attacks) > 1:
+                phases.append((ALL, list(self.attacks)))
+            for name, attacks in phases:
+                await self._phase(result, name, attacks, shoppers, watch)
+                most |= Counter(watch.megabytes)
+                await asyncio.sleep(REST_SECONDS)
+            await self._phase(result, CALM_AGAIN, [], shoppers, watch)
+            last_attack_at = now()
+            stop.set()
+            await asyncio.wait(paying)
+            result.settled_after = await audit.settle(self.site, Staff(self.site), last_attack_at)
+            if result.settled_after is None:
+                unsettled = await asyncio.to_thread(self.site.rows, UNSETTLED)
+                result.notes += [f"when patience ended: {what}: {number}" for what, number in unsettled]
+            ((at_rest,),) = await asyncio.to_thread(self.site.rows, audit.LAST_OWED)
+            await asyncio.sleep(audit.AFTERMATH_SECONDS)
+            watching.cancel()
+        after = costs.resident(self.site)
+        result.memory = {name: (before[name], most[name], after[name]) for name in before}
+        result.notes += [f"lost: {each}" for each in shoppers.lost]
+        evidence = await asyncio.to_thread(
+            audit.gather, self.site, recorder, Diary(), sealed.values(), at_rest
+        )
+        # What the rogue service sends may be given up on: that is no message of ours.
+        evidence.poison_sent = evidence.poison_found
+        evidence.leaks = list(resources.leaks(held, await resources.holdings(self.site)))
+        evidence.queued = await audit.remaining(self.site)
+        result.violations = judged(evidence)
+        return result
+
+    async def _phase(
+        self, result: Result, name: str, attacks: Sequence[str], shoppers: Shoppers, watch: costs.Watch
+    ) -> None:
+        print(f"{name}: {self.seconds:.0f} s", file=sys.stderr, flush=True)
+        with ExitStack() as running:
+            programs = [await self._begin(attack, shoppers, running) for attack in attacks]
+            began, finished = now(), shoppers.finished
+            watch.forget()
+            before = await costs.read(self.site)
+            await asyncio.sleep(self.seconds)
+            after, seconds = await costs.read(self.site), now() - began
+            told = sum((_told(program) for program in programs), Counter[str]())
+        result.phases.append(
+            Phase(
+                name=name,
+                seconds=seconds,
+                seen=_answers(shoppers.recorder, began, began + seconds),
+                purchases=shoppers.finished - finished,
+                cpu_web=costs.used(before, after, "web"),
+                cpu_services=sum(
+                    costs.used(before, after, kind)
+                    for kind in ("checkout", "payments", "risk", "orders", "ledger", "notifications", "relay")
+                ),
+                web_megabytes=max(megabytes for name, megabytes in watch.megabytes.items() if "web" in name),
+                sockets=watch.sockets,
+                questions=after.questions - before.questions,
+                notifications=after.notifications - before.notifications,
+                transactions=after.transactions - before.transactions,
+                rows=after.rows - before.rows,
+                told=told,
+            )
+        )
+
+    async def _begin(self, name: str, shoppers: Shoppers, running: ExitStack) -> Program:
+        """Start an attack's process, which ends with the phase."""
+        if name == ROGUE:
+            arguments = ["-m", rogue.__name__, (await self._plan(shoppers.paid)).as_json()]
+        else:
+            known = shoppers.paid[-KNOWN_ORDERS:]
+            path = f"/ws/checkout/{known[-1]}/?token={status_token(known[-1])}" if known else ""
+            target = Target(self.site.stack.web_url, [f"{payment}-1" for payment in known], path)
+            arguments = ["-m", "tests.hostile.attackers", name, json.dumps(asdict(target))]
+        log = self.site.folder / f"attack-{name.replace(' ', '-')}.log"
+        log.unlink(missing_ok=True)
+        # Strangers have machines of their own: on this one they get the processor time that is left.
+        command = ["nice", "-n", "19", sys.executable, *arguments]
+        program = Program(name, command, log=log, environment=os.environ)
+        program.start()
+        running.callback(program.kill)
+        return program
+
+    async def _plan(self, paid: Sequence[str]) -> rogue.Plan:
+        """Give a service's broker user every right, as a careless operator does, and choose whom it harms."""
+        user = f"checkout.{rogue.PARTICIPANT}"
+        await self.site.rabbitmqctl("set_permissions", user, ".*", ".*", ".*")
+        await self.site.rabbitmqctl("clear_topic_permissions", user)
+        ((saga,),) = await asyncio.to_thread(self.site.rows, LAST_SAGA)
+        sold = [each for each in paid if self.site.rows(RESERVATION, each)][-2:]
+        refund, cancel = sold if len(sold) == 2 else ("", "")
+        return rogue.Plan(url_of(rogue.PARTICIPANT, self.site.stack.broker_url), saga, refund, cancel)
+
+
+def _with_full_pools(held: Sequence[resources.Holding]) -> list[resources.Holding]:
+    """Count what a web process may hold in its pools of threads, which it fills when it needs them."""
+    return [
+        replace(each, amount=max(each.amount, POOLED_THREADS))
+        if each.what == "threads" and each.holder.startswith("web")
+        else each
+        for each in held
+    ]
+
+
+async def _fill_pools(session: aiohttp.ClientSession, gateway: str) -> None:
+    """Come all at once, so that pools of threads and connections are as large as they may be."""
+
+    async def look(path: str) -> None:
+        async with session.get(f"{gateway}{path}") as response:
+            await response.read()
+
+    await asyncio.gather(*(look(path) for path in WARM_UP_PATHS for _ in range(WARM_UP_REQUESTS)))
+
+
+def _answers(recorder: Recorder, began: float, ended: float) -> list[Seen]:
+    return [
+        seen
+        for history in recorder.histories.values()
+        for seen in history
+        if began <= seen.at < ended and seen.status != NO_ANSWER
+    ]
+
+
+def _told(program: Program) -> Counter[str]:
+    """Return what the attack said last."""
+    lines = program.text().rpartition("\n")[0].splitlines() if program.log.exists() else []
+    last = json.loads(lines[-1]) if lines and lines[-1][:1] in "[{" else {}
+    return Counter(last[1] if isinstance(last, list) else last)

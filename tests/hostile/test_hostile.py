@@ -1,0 +1,24 @@
+"""All attacks together, over HTTP and on the broker, for a short time, on the whole stack."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.hostile.attackers import ATTACKS
+from tests.hostile.run import ROGUE
+from tests.support.program import ROOT
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.postgresql
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_nothing_wrong_is_booked_and_memory_comes_back_under_all_attacks():
+    """It starts a RabbitMQ and a PostgreSQL of its own. How fast it goes is for a quiet machine to say."""
+    command = [sys.executable, "-m", "tests.hostile", "--seconds", "15", "--together", "--any-speed"]
+    run = subprocess.run(
+        [*command, "--attacks", ",".join([*ATTACKS, ROGUE])], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, f"{run.stdout[-10_000:]}\n{run.stderr[-5_000:]}"
+    assert "all together: attackers were answered" in run.stdout

@@ -1,0 +1,125 @@
+"""A payment is created only from a request that can be paid; anything else names its field."""
+
+from typing import Any
+
+import pytest
+
+from checkout.commands import OrderLine
+from checkout.errors import DuplicateRequest, RequestInvalid
+from checkout.models import Merchant, Payment
+from checkout.money import Money
+from checkout.operations import create_payment
+
+pytestmark = pytest.mark.django_db
+
+REQUEST: dict[str, Any] = {
+    "order_reference": "A-1",
+    "amount": Money(1250, "GBP"),
+    "lines": [{"sku": "TEA-100", "quantity": 1}],
+    "description": "Darjeeling tea",
+    "shopper_email": "shopper@example.com",
+    "return_url": "https://shop.example/orders/A-1/",
+    "captures_automatically": False,
+}
+
+
+@pytest.fixture
+def merchant(db) -> Merchant:
+    origins = ["https://shop.example", "http://localhost:8000"]
+    return Merchant.objects.create(code="shop", name="The Shop", return_origins=origins)
+
+
+def create(merchant: Merchant, **changes: Any) -> Payment:
+    return create_payment(merchant, **{**REQUEST, **changes})
+
+
+def test_asked_again_it_is_the_same_payment(merchant):
+    assert create(merchant).pk == create(merchant).pk
+    assert Payment.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"order_reference": ""}, "order_reference"),
+        ({"order_reference": "   "}, "order_reference"),
+        ({"order_reference": "A" * 101}, "order_reference"),
+        ({"order_reference": "A\0"}, "order_reference"),
+        ({"order_reference": "A\n1"}, "order_reference"),
+        ({"order_reference": 7}, "order_reference"),
+        ({"description": ""}, "description"),
+        ({"description": "x" * 51}, "description"),
+        ({"description": "tea\x07"}, "description"),
+        ({"amount": Money(0, "GBP")}, "amount"),
+        ({"amount": Money(-5, "GBP")}, "amount"),
+        ({"amount": Money(10_000_000_000, "GBP")}, "amount"),
+        ({"amount": Money(5, "XXX")}, "amount"),
+        ({"amount": Money(5, "ABC")}, "amount"),
+        ({"amount": 12.5}, "amount"),
+        ({"shopper_email": "nobody"}, "shopper_email"),
+        ({"shopper_email": "a@b@c.example"}, "shopper_email"),
+        ({"shopper_email": f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 63}.example"}, "shopper_email"),
+        ({"return_url": "https://elsewhere.example/"}, "return_url"),
+        ({"return_url": "javascript:alert(1)"}, "return_url"),
+        ({"return_url": "https://shop.example:443@evil.example/"}, "return_url"),
+        ({"return_url": "https://shop.example/" + "a" * 500}, "return_url"),
+        ({"return_url": "//shop.example/"}, "return_url"),
+        ({"return_url": "http://[/"}, "return_url"),
+        ({"captures_automatically": "no"}, "captures_automatically"),
+        ({"lines": [{"foo": 1}]}, "lines[0]"),
+        ({"lines": [{"sku": "TEA-100", "quantity": 1}, {"sku": "TEA-100"}]}, "lines[1]"),
+        ({"lines": [{"sku": "TEA-100", "quantity": 1, "price": 2}]}, "lines[0]"),
+        ({"lines": [{"sku": "TEA-100", "quantity": "1"}]}, "lines[0]"),
+        ({"lines": [{"sku": "TEA-100", "quantity": 1.5}]}, "lines[0]"),
+        ({"lines": [{"sku": "TEA-100", "quantity": 0}]}, "lines[0].quantity"),
+        ({"lines": [{"sku": "TEA-100", "quantity": 1_000_001}]}, "lines[0].quantity"),
+        ({"lines": [{"sku": "", "quantity": 1}]}, "lines[0].sku"),
+        ({"lines": [{"sku": "T\0", "quantity": 1}]}, "lines[0].sku"),
+        ({"lines": [object()]}, "lines[0]"),
+        ({"lines": "tea"}, "lines"),
+        ({"lines": [{"sku": "TEA-100", "quantity": 1}] * 501}, "lines"),
+    ],
+)
+def test_what_cannot_be_paid_is_refused_and_names_its_field(merchant, changes, field):
+    with pytest.raises(RequestInvalid) as refused:
+        create(merchant, **changes)
+    assert refused.value.field == field
+    assert str(refused.value).startswith(f"{field}: ")
+    assert not Payment.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lines": []},
+        {"lines": [OrderLine(sku="TEA-100", quantity=2)]},
+        {"shopper_email": ""},
+        {"return_url": ""},
+        {"return_url": "http://localhost:8000/orders/1/?a=b"},
+        {"amount": Money(9_999_999_999, "JPY")},
+        {"description": "Thé à la menthe"},
+    ],
+)
+def test_what_may_be_left_out_or_differ_is_taken(merchant, changes):
+    assert create(merchant, **changes).state == Payment.State.OPEN
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"amount": Money(1251, "GBP")}, "amount"),
+        ({"amount": Money(1250, "EUR")}, "amount"),
+        ({"lines": [{"sku": "TEA-100", "quantity": 2}]}, "lines"),
+        ({"description": "Green tea"}, "description"),
+        ({"shopper_email": "other@example.com"}, "shopper_email"),
+        ({"return_url": "https://shop.example/orders/A-2/"}, "return_url"),
+        ({"captures_automatically": True}, "captures_automatically"),
+    ],
+)
+def test_asked_again_otherwise_it_names_what_differs_and_changes_nothing(merchant, change, field):
+    before = create(merchant)
+    with pytest.raises(DuplicateRequest) as refused:
+        create(merchant, **change)
+    assert refused.value.field == field
+    assert field.replace("_", " ") in str(refused.value)
+    assert Payment.objects.get().updated_at == before.updated_at

@@ -1,0 +1,86 @@
+"""Charge-backs, and the ledger where the provider tells no sums."""
+
+from dataclasses import replace
+
+import pytest
+from django.utils import timezone
+
+from checkout.models import Operation, Payment, Reconciliation
+from checkout.providers.memory import MemoryProvider
+from checkout.providers.memory_books import Manners
+from checkout.reconciliation import reconcile
+from checkout.states import PaymentState
+from tests.reconciliation.conftest import LONG_AGO, PAID
+from tests.reconciliation.finding import again, found
+
+
+def test_charge_backs_are_compared_and_are_no_refunds(paid):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.operation("refund", 250)
+    purchase.operation("charge_back", 400)
+    purchase.operation("charge_back_reversal", 100)
+    Payment.objects.update(state=PaymentState.CHARGED_BACK)
+    purchase.books_have(captured=PAID, refunded=250, charged_back=300)
+    assert reconcile() == []
+    purchase.books_have(captured=PAID, refunded=250, charged_back=301)
+    assert again() == {("charged_back", 300, 301), ("ledger_charged_back", 300, 301)}
+
+
+def test_a_charge_back_that_nobody_told_us_of_is_found(paid):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.books_have(captured=PAID, charged_back=PAID)
+    assert found(reconcile()) == {("charged_back", 0, PAID), ("ledger_charged_back", 0, PAID)}
+
+
+def test_a_charge_back_that_is_not_in_the_ledger_is_found(paid):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    Operation.objects.create(
+        payment=purchase.payment,
+        attempt=purchase.attempt,
+        kind="charge_back",
+        amount_minor=300,
+        currency="GBP",
+        state=Operation.State.DONE,
+    )
+    Operation.objects.update(created_at=timezone.now() - LONG_AGO)
+    purchase.books_have(captured=PAID, charged_back=300)
+    assert found(reconcile()) == {("ledger_charged_back", 0, 300)}
+
+
+def test_of_an_order_whose_sums_are_not_told_the_ledger_is_compared_with_our_operations(paid):
+    purchase = paid()
+    purchase.order.manners = Manners(tells_position=False)
+    purchase.operation("capture", PAID)
+    purchase.operation("charge_back", 300)
+    assert reconcile() == []
+    run = Reconciliation.objects.get()
+    assert (run.compared, run.untold) == (1, 1)
+    purchase.post("refunded", "op_unknown", 100)
+    assert again() == {("ledger_refunded", 100, 0)}
+    purchase.post("charged_back", "op_unknown", 50)
+    assert again() == {("ledger_refunded", 100, 0), ("ledger_charged_back", 350, 300)}
+
+
+@pytest.mark.parametrize("refunded", [0, 300])
+def test_charge_backs_that_the_provider_does_not_tell_apart_are_compared_with_our_operations(
+    paid, monkeypatch, refunded
+):
+    """It may count them among what it has given back, or not at all."""
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.operation("charge_back", 300)
+    purchase.books_have(captured=PAID, refunded=refunded)
+    inquire = MemoryProvider.inquire
+
+    def without(*about):
+        told = inquire(*about)
+        assert told.position is not None
+        return replace(told, position=replace(told.position, charged_back=None))
+
+    monkeypatch.setattr(MemoryProvider, "inquire", without)
+    assert reconcile() == []
+    purchase.post("charged_back", "op_twice", 300)
+    assert again() == {("ledger_charged_back", 600, 300)}

@@ -1,0 +1,128 @@
+"""The comparison of books while an operation waits for the provider."""
+
+import pytest
+from django.utils import timezone
+
+from checkout.models import Fact, Operation, Reconciliation, Saga
+from checkout.money import Money
+from checkout.providers.memory_books import OrderState
+from checkout.reconciliation import reconcile
+from tests.reconciliation.conftest import PAID
+from tests.reconciliation.finding import again, found
+
+
+@pytest.mark.parametrize("step", ["await_provider", "inquire"])
+@pytest.mark.parametrize("theirs", [200, 500])
+def test_while_a_refund_is_open_all_else_is_compared(paid, step, theirs):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.operation("refund", 200)
+    purchase.waits(purchase.operation("refund", 300, Operation.State.PENDING), step)
+    purchase.books_have(captured=PAID, refunded=theirs)
+    assert reconcile() == []
+    assert Reconciliation.objects.get().compared == 1
+    purchase.books_have(captured=PAID - 1, refunded=theirs)
+    assert again() == {("captured", PAID, PAID - 1)}
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(199, 200), (501, 500)])
+def test_what_no_end_of_an_open_refund_explains_is_a_difference(paid, theirs, ours):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.operation("refund", 200)
+    purchase.waits(purchase.operation("refund", 300, Operation.State.UNKNOWN), "inquire")
+    purchase.books_have(captured=PAID, refunded=theirs)
+    assert found(reconcile()) == {("refunded", ours, theirs)}
+
+
+@pytest.mark.parametrize("theirs", [0, 300])
+@pytest.mark.parametrize("has_heard", [True, False])
+def test_a_refund_in_doubt_may_or_may_not_be_in_their_books(paid, theirs, has_heard):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    refund = purchase.operation("refund", 300)
+    saga = purchase.waits(
+        refund, "inquire" if has_heard else "finished", is_booked=True, is_doubted=has_heard
+    )
+    if not has_heard:
+        Saga.objects.filter(pk=saga.pk).update(status=Saga.Status.COMPLETED)
+    Fact.objects.create(
+        payment=purchase.payment,
+        attempt=purchase.attempt,
+        source="provider",
+        kind="notified_refund_failed",
+        data={"reference": refund.reference},
+    )
+    purchase.books_have(captured=PAID, refunded=theirs)
+    assert reconcile() == []
+    purchase.post("refunded", "op_unknown", 7)
+    assert again() == {("ledger_refunded", 307, 300)}
+
+
+def test_a_refund_that_staff_must_look_at_does_not_hide_a_difference(paid):
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.waits(purchase.operation("refund", 300, Operation.State.UNKNOWN), "inquire")
+    Saga.objects.update(status=Saga.Status.PARKED)
+    purchase.books_have(captured=PAID, refunded=300)
+    assert found(reconcile()) == {("refunded", 0, 300), ("ledger_refunded", 0, 300)}
+
+
+def test_while_a_capture_waits_for_the_provider_the_rest_is_compared(paid):
+    purchase = paid()
+    capture = purchase.operation("capture", PAID, Operation.State.PENDING)
+    purchase.post("capture_requested", capture.reference, PAID)
+    purchase.waits(capture)
+    for theirs in (0, PAID):
+        purchase.books_have(captured=theirs)
+        assert again() == set()
+    purchase.books_have(captured=PAID, refunded=1)
+    assert again() == {("refunded", 0, 1)}
+
+
+def test_while_a_void_waits_for_the_provider_the_money_is_held_or_is_not(paid):
+    purchase = paid()
+    purchase.waits(purchase.operation("void", PAID, Operation.State.PENDING))
+    assert again() == set()
+    purchase.order.state = OrderState.CANCELLED
+    assert again() == set()
+    purchase.books_have(captured=1)
+    assert again() == {("captured", 0, 1), ("ledger_captured", 0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("state", "step", "knows"),
+    [
+        (Operation.State.DONE, "await_provider", {}),
+        (Operation.State.DONE, "post_done", {}),
+        (Operation.State.REFUSED, "inquire", {}),
+        (Operation.State.REQUESTED, "refund", {}),
+        (Operation.State.DONE, "inquire", {"is_booked": True}),
+    ],
+)
+def test_books_that_are_between_two_pages_are_left_for_later(paid, state, step, knows):
+    """The operation has ended and its saga has not posted it, or has not even heard of it."""
+    purchase = paid()
+    purchase.operation("capture", PAID)
+    purchase.waits(purchase.operation("refund", 300, state), step, **knows)
+    assert reconcile() == []
+    assert Reconciliation.objects.get().in_progress == 1
+
+
+def test_what_was_just_taken_into_our_books_is_left_until_it_is_posted(paid):
+    purchase = paid()
+    Operation.objects.filter(pk=purchase.operation("capture", PAID).pk).update(created_at=timezone.now())
+    assert reconcile() == []
+    assert Reconciliation.objects.get().in_progress == 1
+
+
+def test_a_claim_that_the_provider_says_nothing_about_holds_nothing_up(paid):
+    purchase = paid()
+    purchase.order.charged_back = Money(300, "GBP")
+    saga = Saga.objects.create(
+        kind="verification", key="k", payment=purchase.payment, attempt=purchase.attempt, step="check"
+    )
+    assert reconcile() == [], "it may be booked in a moment"
+    saga.data = {"inquiries": 1}
+    saga.save()
+    assert again() == {("charged_back", 0, 300), ("ledger_charged_back", 0, 300)}

@@ -1,0 +1,188 @@
+"""Every situation of every saga, whatever it hears: it has a deadline, waits for another saga, or has ended.
+
+The situations are explored as a graph: from the start of each definition, with every answer, signal, deadline
+and resumption. Counters of tries in vain are capped, so that the graph is finite.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace as with_changes
+
+from checkout import commands
+from checkout.messaging.envelope import Reply
+from checkout.sagas import DEFINITIONS
+from checkout.sagas.definition import Decision, End, SagaDefinition
+from checkout.sagas.operation import OperationData
+from checkout.sagas.purchase_data import PurchaseData
+from checkout.sagas.review import ReviewData
+from checkout.sagas.verification import VerificationData
+
+OUTCOMES = (
+    "approved",
+    "challenge_required",
+    "pending",
+    "refused",
+    "not_sent",
+    "unknown",
+    "not_shown",
+    "undecided",
+    "conflicted",
+    "confirmed",
+    "denied",
+    "held",
+    "released",
+    "stands",
+)
+REPLIES = (
+    *(Reply.success({"outcome": outcome}) for outcome in OUTCOMES),
+    *(Reply.success({"decision": decision}) for decision in ("accept", "reject")),
+    *(Reply.success({"reserved": reserved, "missing": []}) for reserved in (True, False)),
+    Reply.success({}),
+    Reply.failure("broken", "It did not work.", retryable=False),
+    Reply.failure("broken", "It did not work.", retryable=True),
+    Reply.malformed("It is no answer."),
+)
+FROM_OUTSIDE = (
+    "authorised",
+    "refused",
+    "captured",
+    "cancelled",
+    "expired",
+    "conflicted",
+    "done",
+    "doubted",
+    "hinted",
+    "arrived",
+    "resend",
+    "challenge_returned",
+)
+OPERATIONS = ("capture", "void", "refund")
+NEWS = ("accepted", "delayed", "done", "refused", "parked")
+FROM_SAGAS = [f"{kind}_{news}" for kind in OPERATIONS for news in NEWS]
+# Staff's word on what a notification claims.
+ON_CLAIMS = ("confirmed", "denied", "booked")
+SIGNALS = (*FROM_OUTSIDE, *FROM_SAGAS, "review_held", "review_released", *ON_CLAIMS)
+# Steps that wait for another saga, which has deadlines of its own, or is parked and says so.
+WAITS_FOR_A_CHILD = {"purchase": {"capture", "void"}}
+MOST_SITUATIONS = 20_000
+CAPS = {"tries": 4, "voids": 2, "inquiries": 3, "undecided": 6, "returns": 1}
+
+ORDER = {"payment": "pay_1", "attempt": "pay_1-1", "minor": 500, "currency": "EUR"}
+
+
+def asked_types() -> set[str]:
+    return {type for definition in DEFINITIONS.values() for type in definition.questions.values()}
+
+
+def data_of(kind: str, definition: SagaDefinition[Any]) -> Iterable[commands.Body]:
+    if definition.data_type is PurchaseData:
+        about = {"email": "a@example.com", "ip_address": "", "lines": [], "capture_operation": "op_1"}
+        for captures in (True, False):
+            for has_card in (True, False):
+                yield PurchaseData(**ORDER, **about, captures=captures, has_card=has_card)  # type: ignore[arg-type]
+    elif definition.data_type is OperationData:
+        yield OperationData(**ORDER, operation="op_1")  # type: ignore[arg-type]
+    elif definition.data_type is VerificationData:
+        yield VerificationData(payment="pay_1", attempt="pay_1-1", claim="expired")
+    elif definition.data_type is ReviewData:
+        yield ReviewData(payment="pay_1", attempt="pay_1-1")
+    else:
+        raise NotImplementedError(f"say here with what data a saga of kind {kind} begins")
+
+
+def capped(decision: Decision[Any]) -> Decision[Any]:
+    counters = {
+        name: min(getattr(decision.data, name), most)
+        for name, most in CAPS.items()
+        if hasattr(decision.data, name)
+    }
+    object.__setattr__(decision, "data", with_changes(decision.data, **counters))
+    return decision
+
+
+def situations(kind: str, definition: SagaDefinition[Any]) -> Iterable[Decision[Any]]:
+    """Yield every decision that the saga can come to."""
+    first = [capped(definition.start(data)) for data in data_of(kind, definition)]
+    waiting = deque(first)
+    seen: set[tuple[Any, ...]] = set()
+    while waiting:
+        decision = waiting.popleft()
+        ends = (decision.ask is None, decision.starts is None, decision.wait is None, decision.end)
+        situation = (decision.step, msgspec.json.encode(decision.data), ends)
+        if situation in seen:
+            continue
+        assert len(seen) < MOST_SITUATIONS, "this saga counts something without a bound"
+        seen.add(situation)
+        yield decision
+        waiting.extend(map(capped, followers(definition, decision)))
+
+
+def followers(definition: SagaDefinition[Any], decision: Decision[Any]) -> Iterable[Decision[Any]]:
+    step, data = decision.step, decision.data
+    if decision.ask is not None:
+        yield from (definition.on_reply(step, data, reply) for reply in REPLIES)
+    if decision.wait is not None:
+        yield definition.on_deadline(step, data)
+    if decision.end is End.PARKED:
+        yield definition.on_resume(step, data)
+    for signal in SIGNALS:
+        heard = definition.on_signal(step, data, signal)
+        if heard is not None and not stays(decision, heard):
+            yield heard
+
+
+def stays(before: Decision[Any], heard: Decision[Any]) -> bool:
+    """Return True if the reply that is awaited, and the deadline, are left as they were."""
+    is_elsewhere = heard.step != before.step or heard.end is not None
+    return not is_elsewhere and heard.ask is None and heard.starts is None
+
+
+@pytest.fixture(autouse=True)
+def _little_patience(settings: Any) -> None:
+    settings.CHECKOUT_INQUIRY_DELAYS = (1, 2)
+    settings.CHECKOUT_RETRY_DELAYS = (1, 2)
+
+
+@pytest.mark.parametrize("kind", DEFINITIONS)
+def test_no_step_waits_for_ever(kind: str) -> None:
+    definition = DEFINITIONS[kind]
+    steps = set()
+    for decision in situations(kind, definition):
+        steps.add(decision.step)
+        waits_for_a_child = decision.step in WAITS_FOR_A_CHILD.get(kind, ())
+        is_bounded = decision.wait is not None or decision.end is not None or waits_for_a_child
+        assert is_bounded, f"{decision.step} waits without a deadline: {decision}"
+        if decision.ask is not None:
+            assert decision.wait is not None, f"{decision.step} waits for a reply without a deadline"
+            assert decision.ask.type == definition.questions[decision.step]
+    assert steps <= definition.steps
+
+
+@pytest.mark.parametrize("kind", DEFINITIONS)
+def test_no_answer_that_is_malformed_ends_what_may_have_moved_money(kind: str) -> None:
+    definition = DEFINITIONS[kind]
+    for decision in situations(kind, definition):
+        if decision.ask is None or not decision.ask.type.startswith("payments."):
+            continue
+        heard = definition.on_reply(decision.step, decision.data, Reply.malformed("It is no answer."))
+        may_end = decision.ask.type == "payments.review"  # which moved nothing, and changes nothing
+        assert heard.ask or heard.end is End.PARKED or may_end, f"{decision.step}: {heard}"
+        assert "refused" not in (*heard.events, *heard.attempt_events)
+
+
+def test_every_command_that_a_saga_asks_has_an_answer_in_the_contract() -> None:
+    assert asked_types() <= set(commands.ANSWERS)
+
+
+@pytest.mark.parametrize("kind", DEFINITIONS)
+def test_every_parked_step_says_why_and_can_be_resumed(kind: str) -> None:
+    definition = DEFINITIONS[kind]
+    for decision in situations(kind, definition):
+        if decision.end is End.PARKED:
+            assert decision.why, f"{decision.step} is parked without a reason"
+            again = definition.on_resume(decision.step, decision.data)
+            assert again.ask or again.starts or again.end in (End.COMPLETED, End.COMPENSATED), decision

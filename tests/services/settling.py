@@ -1,0 +1,67 @@
+"""Operations whose sagas are parked, as the provider's answers do not tell what became of them."""
+
+from checkout.commands import SettleOperation, StartOperation
+from checkout.messaging.envelope import Envelope
+from checkout.models import Attempt, Operation, OutboxMessage, Saga
+from checkout.operations import settle_operation
+from checkout.services import payments
+from checkout.services.checkout import service
+from checkout.states import PaymentState
+from tests.services.asking import operation_on
+from tests.services.delivering import Delivered, command, deliver
+from tests.services.replying import answered
+
+
+def authorised(attempt: Attempt) -> Attempt:
+    """Return the attempt with its money held, at the provider too."""
+    Attempt.objects.filter(pk=attempt.pk).update(state=Attempt.State.AUTHORISED)
+    attempt.payment.state = PaymentState.AUTHORISED
+    attempt.payment.save()
+    attempt.refresh_from_db()
+    return attempt
+
+
+def started(operation: Operation) -> Delivered:
+    body = StartOperation(payment=operation.payment.reference, operation=operation.reference)
+    return deliver(service, command("checkout.start_operation", body))
+
+
+def saga_of(operation: Operation) -> Saga:
+    return Saga.objects.get(kind=operation.kind, key=operation.reference)
+
+
+def parked(attempt: Attempt, kind: str, minor: int = 1250) -> Operation:
+    """An operation whose request was sent and got no answer, and that no inquiry has found."""
+    operation = operation_on(attempt, kind, minor)
+    relay(started(operation))
+    saga = saga_of(operation)
+    while saga.status != Saga.Status.PARKED:
+        answered(saga, outcome="unknown")
+    operation.refresh_from_db()
+    return operation
+
+
+def relay(delivered: Delivered) -> None:
+    """Let the payments service do what it is asked, and throw its answers away."""
+    for envelope in delivered.commands:
+        if envelope.type.startswith("payments."):
+            deliver(payments.service, envelope)
+
+
+def to_settle(operation: Operation, *, arrived: bool, version: int | None = None) -> Envelope:
+    body = SettleOperation(
+        payment=operation.payment.reference,
+        operation=operation.reference,
+        arrived=arrived,
+        version=saga_of(operation).version if version is None else version,
+    )
+    return command("checkout.settle_operation", body)
+
+
+def decided(operation: Operation, *, arrived: bool) -> Envelope:
+    """Decide as staff do; return the command that was written."""
+    settle_operation(operation.reference, arrived=arrived, by="ada", reason="Seen in the portal")
+    row = OutboxMessage.objects.filter(type="checkout.settle_operation").latest("pk")
+    return Envelope(
+        type=row.type, body=row.body.encode(), message_id=row.message_id, headers={"subject": row.subject}
+    )

@@ -1,0 +1,109 @@
+"""Several people, and a notification, say what became of one operation at the same time: one of them counts.
+
+Without a database of several writers they take turns, which is an order like any other.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from checkout.commands import ApplyProviderEvent, ResumeSaga
+from checkout.errors import OperationRejected
+from checkout.messaging.envelope import Envelope
+from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
+from checkout.operations import settle_operation
+from checkout.services.checkout import service
+from checkout.states import PaymentState
+from tests.services.asking import let_settle
+from tests.services.at_once import at_once
+from tests.services.delivering import command, deliver
+from tests.services.settling import authorised, parked, saga_of, to_settle
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+State = Operation.State
+ROUNDS = pytest.mark.parametrize("turn", range(4))
+
+
+@pytest.fixture
+def operation(attempt: Attempt, settings) -> Operation:
+    """A capture without an answer, whose saga is parked."""
+    settings.CHECKOUT_INQUIRY_DELAYS = [1]
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {}  # the provider is not reached
+    operation = parked(authorised(attempt), Operation.Kind.CAPTURE)
+    Operation.objects.update(state=State.UNKNOWN)
+    let_settle(attempt)
+    return operation
+
+
+def word_of(operation: Operation, person: str, *, arrived: bool) -> Callable[[], str]:
+    def say() -> str:
+        try:
+            settle_operation(operation.reference, arrived=arrived, by=person, reason="x")
+        except OperationRejected:
+            return "rejected"
+        return "taken"
+
+    return say
+
+
+def delivered(envelope: Envelope) -> Callable[[], list[str]]:
+    return lambda: [sent.type for sent in deliver(service, envelope).commands]
+
+
+@ROUNDS
+def test_of_many_who_decide_at_once_one_is_heard(operation, turn):
+    words = [word_of(operation, f"clerk {each}", arrived=each % 2 == 0) for each in range(8)]
+    assert sorted(at_once(*words)) == ["rejected"] * 7 + ["taken"]
+    assert Fact.objects.filter(kind="operation_settled_by").count() == 1
+    assert OutboxMessage.objects.filter(type="checkout.settle_operation").count() == 1
+
+
+@ROUNDS
+def test_opposite_decisions_at_once_are_carried_out_as_one_of_them(operation, turn):
+    decisions = [delivered(to_settle(operation, arrived=each % 2 == 0)) for each in range(6)]
+    types = [type for each in at_once(*decisions) for type in each]
+    operation.refresh_from_db()
+    assert sorted((types.count("payments.capture"), types.count("ledger.post"))) == [0, 1]
+    assert operation.state == (State.REQUESTED if "payments.capture" in types else State.DONE)
+    assert Fact.objects.filter(kind="operation_settled_by_not_applied").count() == 5
+
+
+@ROUNDS
+def test_a_decision_a_notification_and_a_new_try_at_once_have_one_effect(operation, attempt, turn):
+    Operation.objects.update(state=State.DONE)  # as the payments service has read in the notification
+    saga = saga_of(operation)
+    told = ApplyProviderEvent(payment=attempt.payment.reference, attempt=attempt.order_code, kind="captured")
+    types = [
+        type
+        for each in at_once(
+            delivered(to_settle(operation, arrived=False)),
+            delivered(command("checkout.apply_provider_event", told)),
+            delivered(to_settle(operation, arrived=True)),
+            delivered(command("checkout.apply_provider_event", told)),
+            delivered(command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version))),
+        )
+        for type in each
+    ]
+    operation.refresh_from_db()
+    assert operation.state == State.DONE
+    assert types.count("payments.capture") == 0
+    assert types.count("ledger.post") == 1
+    assert Payment.objects.get().state == PaymentState.CAPTURED
+    assert saga_of(operation).status == Saga.Status.RUNNING
+
+
+@ROUNDS
+def test_a_decision_and_a_new_try_at_once_are_carried_out_as_one_of_them(operation, turn):
+    saga = saga_of(operation)
+    before = saga.steps.count()
+    at_once(
+        delivered(to_settle(operation, arrived=False)),
+        delivered(command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version))),
+        delivered(to_settle(operation, arrived=False)),
+    )
+    assert saga.steps.count() == before + 1
+    saga.refresh_from_db()
+    operation.refresh_from_db()
+    expected = {"capture": State.REQUESTED, "inquire": State.UNKNOWN}
+    assert operation.state == expected[saga.step]

@@ -1,0 +1,122 @@
+"""The provider's letters: its notifications on their way, as it shapes them, and what others forge."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from checkout import operations
+from checkout.money import Money
+from checkout.providers.memory_order import Order
+from tests.simulation.habits import Habits
+from tests.simulation.web import Unanswered
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+ACCOUNT = "twin"
+MERCHANT_CODE = "TWIN"
+LIES = (
+    "AUTHORISED",
+    "REFUSED",
+    "CANCELLED",
+    "CAPTURED",
+    "SETTLED",
+    "REFUND_SENT",
+    "REFUNDED",
+    "REFUND_FAILED",
+    "EXPIRED",
+    "CHARGED_BACK",
+    "CHARGE_BACK_REVERSED",
+    "INFORMATION_REQUESTED",
+)
+# How much an issuer took is known from the letter alone, where the order's sums are not told.
+BY_ISSUER = ("CHARGED_BACK", "CHARGE_BACK_REVERSED")
+# Only of captures and refunds may a letter leave the amount out: what an issuer does is told with it.
+WITHOUT_AMOUNT = ("CAPTURED", "REFUND_SENT", "REFUNDED", "REFUND_FAILED")
+
+
+class Post:
+    """Carries letters until they are acknowledged: late, twice, with a wrong amount, or forged."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._chance = world.chance
+        self._letters = 0
+
+    def send(self, letter: dict[str, Any], habits: Habits) -> None:
+        """Send what the provider says of an order, as is its habit; with a slip of the pen, perhaps."""
+        if habits.omits_amounts and letter["event"] in WITHOUT_AMOUNT:
+            letter = letter | {"minor": None, "currency": ""}
+        is_lost = False
+        may_be_compared = letter["event"] not in BY_ISSUER and letter["minor"] is not None
+        if may_be_compared and self._chance.happens("notification_wrong"):
+            self._letters += 1
+            slip = letter | {"minor": self._another(letter["minor"]), "number": f"slip {self._letters}"}
+            self._post(slip, is_proven=not habits.is_open)
+            is_lost = self._chance.of(0.3)
+        if not is_lost:
+            self._post(letter, is_proven=not habits.is_open)
+
+    def contradict(self, order: Order, event: str, amount: Money, reference: str) -> None:
+        """Send what the provider says in error, or takes back later, of an operation that it names."""
+        self._post(self._letter(order, event, amount, reference=reference), is_proven=True)
+
+    def forge(self, order: Order) -> None:
+        """Send what anybody could who knows the address and has seen the order's number."""
+        if order.under_way and self._chance.of(0.7):
+            # It is easily guessed what comes next.
+            movement = order.under_way[0]
+            self._post(self._letter(order, movement.kind.upper(), movement.amount), is_proven=False)
+            return
+        lie: dict[str, Any] = self._chance.one_of(
+            (
+                {"minor": self._another(order.amount.minor)},
+                {"currency": "USD"},
+                {"merchant_code": "ANOTHER"},
+                {"order_code": f"{order.order_code}0"},
+                {"minor": None, "currency": ""},
+                {},
+            ),
+            (4, 2, 2, 1, 2, 6),
+        )
+        self._post(self._letter(order, self._chance.one_of(LIES), order.amount, **lie), is_proven=False)
+
+    def _another(self, minor: int) -> int:
+        """Return an amount that is too small or too large."""
+        return max(1, minor + self._chance.one_of((-1, 1, -(minor // 2), minor)))
+
+    def _letter(self, order: Order, event: str, amount: Money, **others: object) -> dict[str, Any]:
+        self._letters += 1
+        return {
+            "merchant_code": MERCHANT_CODE,
+            "order_code": order.order_code,
+            "event": event,
+            "minor": amount.minor,
+            "currency": amount.currency,
+            "reference": "",
+            "number": f"letter {self._letters}",
+            **others,
+        }
+
+    def _post(self, letter: dict[str, Any], *, is_proven: bool) -> None:
+        body = json.dumps(letter).encode()
+        for _ in range(2 if self._chance.happens("notification_copied") else 1):
+            self._world.spawn(self._deliver(body, is_proven=is_proven))
+
+    async def _deliver(self, body: bytes, *, is_proven: bool) -> None:
+        pause_seconds = self._chance.around(0.5)
+        if self._chance.happens("notification_late"):
+            least, most = self._chance.one_of(((30, 7200), (86_400, 4 * 86_400)), (4, 1))
+            pause_seconds = self._chance.between(least, most)
+        channel = "proves" if is_proven else "notifies"
+        while True:
+            await self._world.sleep(pause_seconds)
+            self._world.trace.note("provider", channel, body.decode())
+            try:
+                await self._world.request(
+                    lambda: operations.record_notification(ACCOUNT, body, is_proven=is_proven),
+                    point="web.notification_stored",
+                )
+            except Unanswered:
+                pause_seconds = self._chance.between(5, 60)
+            else:
+                return

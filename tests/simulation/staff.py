@@ -1,0 +1,127 @@
+"""Staff who look after what waits for a person: parked sagas, and payments that contradict the provider."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from checkout import operations
+from checkout.errors import CheckoutError
+from checkout.providers.base import EventKind
+from checkout.providers.memory_books import OrderState
+from tests.simulation.web import Unanswered
+from tests.support.claims import Truth, settle_claim_by, settle_payment_by
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+HOUR = 3600.0
+OPERATIONS = ("capture", "void", "refund")
+# They come by later and later, and at last when nothing moves any more: so often. Then they look up whatever
+# can be looked up, instead of trying again now and then.
+VISITS = 5
+LAST_VISITS = 4
+
+
+class Staff:
+    """People who may look into the bank's books, by the references that we gave."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._chance = world.chance
+        self._last_visits = LAST_VISITS
+
+    async def run(self) -> None:
+        """Come by a few times while things are under way."""
+        pause_seconds = self._chance.between(HOUR, 6 * HOUR)
+        for _ in range(VISITS):
+            await self._world.sleep(pause_seconds)
+            self._visit(tries_again=True)
+            pause_seconds *= 2
+
+    def look_around(self) -> bool:
+        """Come by when nothing moves any more; return False if nothing waited, or it is of no use."""
+        self._last_visits -= 1
+        return self._last_visits >= 0 and self._visit(tries_again=False)
+
+    def _visit(self, *, tries_again: bool) -> bool:
+        parked = self._world.rows.execute(
+            "SELECT s.id, s.kind, s.key, a.order_code FROM checkout_saga s "
+            "JOIN checkout_attempt a ON a.id = s.attempt_id WHERE s.status = 'parked' ORDER BY s.id"
+        ).fetchall()
+        conflicted = self._world.rows.execute(
+            "SELECT reference FROM checkout_payment WHERE state = 'conflicted' ORDER BY id"
+        ).fetchall()
+        for number, kind, key, order_code in parked:
+            if kind in OPERATIONS and (not tries_again or self._chance.of(0.9)):
+                has_arrived = self._has_arrived(kind, key, order_code)
+                if has_arrived:
+                    self._world.bank.looked_up(key)
+                what = "says that it arrived:" if has_arrived else "says that it did not arrive:"
+                self._world.spawn(self._do(what, f"{kind} {key}", self._settle(key, arrived=has_arrived)))
+            elif kind == "verification" and (not tries_again or self._chance.of(0.7)):
+                self._world.spawn(
+                    self._do("settles", f"{kind} {key}", self._settle_claim(number, order_code))
+                )
+            else:
+                self._world.spawn(self._do("resumes", f"{kind} {key}", self._try_again(number)))
+        for (reference,) in conflicted:
+            self._world.spawn(self._do("looks into", reference, self._settle_payment(reference)))
+        return bool(parked or conflicted)
+
+    def _has_arrived(self, kind: str, reference: str, order_code: str) -> bool:
+        order = self._world.bank.books.orders[order_code]
+        if kind == "void":
+            return order.state == OrderState.CANCELLED
+        return any(movement.reference == reference for movement in order.taken)
+
+    def _settle(self, reference: str, *, arrived: bool) -> Callable[[], object]:
+        return lambda: operations.settle_operation(
+            reference, arrived=arrived, by="staff", reason="Looked up at the bank."
+        )
+
+    def _settle_claim(self, number: int, order_code: str) -> Callable[[], object]:
+        def settle() -> None:
+            settle_claim_by(self._truth_of(order_code), number, by="staff")
+
+        return settle
+
+    def _truth_of(self, order_code: str) -> Truth:
+        order = self._world.bank.books.orders.get(order_code)
+        if order is None:
+            return Truth(captured=0, refunded=0, charged_back=0)
+        return Truth(
+            captured=order.asked_for(EventKind.CAPTURED).minor,
+            refunded=order.asked_for(EventKind.REFUNDED).minor,
+            made=frozenset(each.reference for each in order.taken if each.kind == EventKind.REFUNDED),
+            taken=frozenset(each.reference for each in order.taken if each.kind == EventKind.CAPTURED),
+            charged_back=order.charged_back.minor,
+            is_held=order.state == OrderState.AUTHORISED,
+            is_released=order.state == OrderState.CANCELLED,
+            has_expired=order.state == OrderState.EXPIRED,
+        )
+
+    def _settle_payment(self, reference: str) -> Callable[[], object]:
+        """Say what the bank's books have, if the provider was asked again and that was not enough."""
+
+        def settle() -> None:
+            if settle_payment_by(self._truth_of, reference, by="staff"):
+                self._world.trace.note("staff", "settles", reference)
+            else:
+                operations.review_payment(reference, by="staff", reason="It contradicts us.")
+
+        return settle
+
+    def _try_again(self, number: int) -> Callable[[], object]:
+        return lambda: operations.resume_saga(number, by="staff")
+
+    async def _do(self, what: str, about: str, operation: Callable[[], object]) -> None:
+        while True:
+            try:
+                await self._world.request(operation)
+            except Unanswered:
+                await self._world.sleep(self._chance.between(1, 5))
+            except CheckoutError as error:
+                self._world.trace.note("staff", "may not: it", what, about, str(error))
+                return
+            else:
+                self._world.trace.note("staff", what, about)
+                return

@@ -1,0 +1,59 @@
+"""One broker user for each program, with the permissions that operators give them."""
+
+import json
+import tempfile
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from checkout.messaging.definitions import definitions
+from checkout.messaging.memory_server import MemoryServer
+from checkout.messaging.permissions import Permissions, permissions_of
+from checkout.messaging.topology import Topology
+from checkout.participants import PARTICIPANTS
+from tests.support.vhosts import control
+
+# Users belong to the whole broker and have rights in each virtual host, so all tests share them.
+PASSWORD = "of a test"
+EVERYTHING = Permissions(configure=".*", write=".*", read=".*", topics={})
+
+
+def make_users(url: str, *, prefix: str = "checkout", program: str | None = None) -> None:
+    """Make the users with their rights in the virtual host of this address, as the documentation says.
+
+    `program` is the `rabbitmqctl` of a broker that is not the tests' own.
+    """
+    topology = Topology(prefix)
+    passwords = {topology.user(each.name): PASSWORD for each in PARTICIPANTS}
+    vhost = urlsplit(url).path.removeprefix("/").replace("%2F", "/")
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(definitions(PARTICIPANTS, topology, vhost, passwords), file)
+        file.flush()
+        control("import_definitions", file.name, program=program)
+
+
+def make_memory_users(url: str, *, prefix: str = "checkout") -> None:
+    """Make the same users, with the same rights, on the in-memory broker of this address."""
+    topology, server = Topology(prefix), MemoryServer.at(url)
+    for each in PARTICIPANTS:
+        server.permissions[topology.user(each.name)] = permissions_of(each, topology, PARTICIPANTS)
+    server.declare(topology, topology.dead_queue)
+    for binding in topology.dead_queue.bindings:
+        server.bind(topology.dead_queue.name, binding)
+
+
+def let_do_anything(participant: str, url: str, *, prefix: str = "checkout") -> None:
+    """Give a participant every right, as a careless operator does."""
+    user = Topology(prefix).user(participant)
+    if url.startswith("memory:"):
+        MemoryServer.at(url).permissions[user] = EVERYTHING
+        return
+    vhost = urlsplit(url).path.removeprefix("/")
+    control("set_permissions", "-p", vhost, user, ".*", ".*", ".*")
+    control("clear_topic_permissions", "-p", vhost, user)
+
+
+def url_of(participant: str, url: str, *, prefix: str = "checkout") -> str:
+    """Return the address of the same virtual host by the participant's user."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    user = quote(Topology(prefix).user(participant), safe="")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(PASSWORD)}@{host}"))

@@ -1,0 +1,99 @@
+"""Staff who settle claims and contradictions with the truth, from the books of a twin of the provider."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from checkout import operations
+from checkout.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.models.sums import ALL_BUT_REFUSED, BY_ISSUER, Sums, sums_of_attempt
+from checkout.money import Money
+from checkout.sagas.contradiction import attempts_to_settle
+from checkout.sagas.reckoning import TheirBooks
+from checkout.states import AttemptState
+
+Kind, State = Operation.Kind, Operation.State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """The provider's sums of one order, in minor units, and what became of the authorisation.
+
+    ``captured`` and ``refunded`` are what was taken and not failed, booked or not; ``charged_back`` is less
+    what was returned. ``made`` are the references of refunds that were made, ``taken`` those of captures.
+    """
+
+    captured: int
+    refunded: int
+    charged_back: int
+    made: frozenset[str] = frozenset()
+    taken: frozenset[str] = frozenset()
+    is_held: bool = False
+    is_released: bool = False
+    has_expired: bool = False
+
+
+def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
+    """Say if it is so what a parked verification asks, and how much ours lacks of what an issuer did."""
+    saga = Saga.objects.select_related("attempt__payment").get(pk=saga_pk)
+    ours, claim = sums_of_attempt(saga.attempt), saga.data["claim"]
+    reason = "It was looked up in the provider's books."
+    if claim in BY_ISSUER:
+        more = truth.charged_back - ours.charged_back
+        minor = more if BY_ISSUER[claim] == Kind.CHARGE_BACK else -more
+        amount = Money(minor, saga.payment.currency) if minor > 0 else None
+        is_true = amount is not None
+        operations.settle_claim(saga_pk, is_true=is_true, amount=amount, by=by, reason=reason)
+    else:
+        is_true = _is_true(claim, truth, ours, saga)
+        operations.settle_claim(saga_pk, is_true=is_true, by=by, reason=reason)
+
+
+def settle_payment_by(truth_of: Callable[[str], Truth], reference: str, *, by: str) -> bool:
+    """Settle a conflicted payment of which a review has not been enough; return False if there was none yet.
+
+    ``truth_of`` tells of an order code. What holds no money is settled before what does.
+    """
+    payment = Payment.objects.get(reference=reference)
+    if not Fact.objects.filter(payment=payment, kind__in=("review_stands", "review_unknown")).exists():
+        return False
+    books = [(each, _books_of(each, truth_of(each.order_code))) for each in attempts_to_settle(payment)]
+    attempt, theirs = min(books, key=lambda found: found[1].has_money)
+    reason = "It was looked up in the provider's books."
+    operations.settle_payment(reference, theirs, attempt=attempt.order_code, by=by, reason=reason)
+    return True
+
+
+def _books_of(attempt: Attempt, truth: Truth) -> TheirBooks:
+    currency, owed = attempt.payment.currency, attempt.payment.amount_minor
+    asked_for = attempt.operations.filter(kind__in=(Kind.CAPTURE, Kind.REFUND), state=State.DONE)
+    # What was found in the provider's books bears no reference there.
+    named = asked_for.exclude(reason__startswith="Found at").exclude(reason__startswith="Staff found")
+    references = set(named.values_list("reference", flat=True))
+    return TheirBooks(
+        captured=Money(truth.captured, currency),
+        refunded=Money(truth.refunded, currency),
+        charged_back=Money(truth.charged_back, currency),
+        is_held=truth.is_held and truth.captured < owed,
+        lacks=frozenset(references - truth.made - truth.taken),
+    )
+
+
+def _is_true(claim: str, truth: Truth, ours: Sums, saga: Saga) -> bool:
+    named = saga.attempt.operations.filter(reference=saga.data.get("operation", ""), state=State.REFUSED)
+    match claim:
+        case "captured":
+            return truth.captured > ours.total(Kind.CAPTURE, *ALL_BUT_REFUSED)
+        case "refunded" if (refund := named.filter(kind=Kind.REFUND).first()) is not None:
+            return refund.reference in truth.made
+        case "refunded":
+            return truth.refunded > ours.total(Kind.REFUND, *ALL_BUT_REFUSED)
+        case "refund_failed":
+            return truth.refunded < ours.refunded
+        case "cancelled":
+            return truth.is_released and not ours.total(Kind.VOID, *ALL_BUT_REFUSED)
+        case "expired":
+            return truth.has_expired
+        case "authorised":
+            return truth.is_held and saga.attempt.state != AttemptState.AUTHORISED
+        case _:
+            raise NotImplementedError(f"say here when the claim {claim} is true")

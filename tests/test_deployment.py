@@ -1,0 +1,55 @@
+"""The files of a deployment run what the Procfile runs, and admit what the gateway admits."""
+
+import re
+
+from checkout.services import SERVICES
+from payments_gateway.environment import Environment
+from payments_gateway.request_head import MAX_HEAD_BYTES
+from tests.support.program import ROOT
+
+SYSTEMD = ROOT / "deployment" / "systemd"
+SITE = (ROOT / "deployment" / "nginx" / "payments-gateway.conf").read_text()
+
+
+def found(pattern, text):
+    match = re.search(pattern, text, re.MULTILINE)
+    assert match is not None, pattern
+    return match[1]
+
+
+def command_of(unit):
+    return found(r"^ExecStart=/srv/payments-gateway/.venv/bin/(.+)$", (SYSTEMD / unit).read_text())
+
+
+def setting(name):
+    return found(rf"^ *{name} ([^;]+);", SITE)
+
+
+def test_the_units_run_what_the_procfile_runs():
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    # What is taken from a shared environment there, systemd has never given to that process.
+    lines = [line.replace("env -u CHECKOUT_CARD_KEYS ", "") for line in lines]
+    commands = {name: command.strip() for name, _, command in (line.partition(":") for line in lines)}
+    web = commands["web"].replace("${HOST:-localhost}", "127.0.0.1").replace("${WEB_PORT:-8000}", "%i")
+    assert command_of("payments-gateway-web@.service") == web
+    assert command_of("payments-gateway-relay.service") == commands["relay"]
+    for service in SERVICES:
+        assert command_of("payments-gateway@.service").replace("%i", service) == commands[service]
+    assert set(commands) == {"web", "relay", "sandbox", *SERVICES}
+
+
+def test_nginx_admits_what_the_gateway_admits_and_waits_as_long_as_it_may():
+    fields = Environment.model_fields
+    assert setting("client_max_body_size") == f"{fields['max_body_bytes'].default // 1024}k"
+    count, size = setting("large_client_header_buffers").split()
+    assert int(count) * int(size.removesuffix("k")) * 1024 == MAX_HEAD_BYTES
+    assert setting("client_header_timeout") == f"{fields['header_seconds'].default:g}s"
+    [longest] = [limit.le for limit in fields["reply_budget_seconds"].metadata if hasattr(limit, "le")]
+    assert int(setting("proxy_read_timeout").removesuffix("s")) > longest
+
+
+def test_nginx_writes_no_body_to_its_disk_and_logs_no_token():
+    assert setting("proxy_request_buffering") == "off"
+    line = found(r"log_format payments ([^;]+);", SITE)
+    assert "$payments_path" in line
+    assert not re.search(r"\$(request|request_uri|uri|args|http_\w+)\b", line)

@@ -1,0 +1,280 @@
+"""An installation starts with settings that fit together, or says which do not; secrets show nowhere."""
+
+import os
+import subprocess
+import sys
+from base64 import b64encode
+
+import pytest
+from django.core import signing
+from django.test import RequestFactory
+from django.views.debug import ExceptionReporter
+from pydantic import ValidationError
+
+from payments_gateway.environment import DEVELOPMENT_KEY, Environment
+from tests.support.program import ROOT
+
+PASSWORD = "pa55word-of-the-broker"
+PRODUCTION = {
+    "DEBUG": "false",
+    "CHECKOUT_TRY_OUT": "false",
+    "SECRET_KEY": "k" * 50,
+    "BROKER_URL": "amqps://broker.example/",
+}
+# Settings with which production would lose messages, or show or believe what it must not.
+UNSAFE = [
+    ("PUBLIC_URL", "http://pay.example", "Set it to https://pay.example"),
+    ("PUBLIC_URL", "http://192.0.2.7:8000", "Set it to https://192.0.2.7:8000"),
+    ("PUBLIC_URL", "pay.example", "Set it to https://<host>"),
+    ("BROKER_URL", "memory://", "Set it to amqp:// or amqps://"),
+    ("FORWARDED_ALLOW_IPS", "*", "Set it to the addresses or networks of the proxies in front"),
+    ("FORWARDED_ALLOW_IPS", "10.0.0.1, *", "Set it to the addresses or networks of the proxies in front"),
+    ("FORWARDED_ALLOW_IPS", "0.0.0.0/0", "Set it to the addresses or networks of the proxies in front"),
+    ("FORWARDED_ALLOW_IPS", "10.0.0.1,::/0", "Set it to the addresses or networks of the proxies in front"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith("CHECKOUT_") or name in (
+            "DEBUG",
+            "SECRET_KEY",
+            "ALLOWED_HOSTS",
+            "PUBLIC_URL",
+            "HOST",
+            "BROKER_URL",
+            "FORWARDED_ALLOW_IPS",
+        ):
+            monkeypatch.delenv(name)
+
+
+def environment(**variables: str) -> Environment:
+    return Environment(**variables)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PUBLIC_URL", "https://pay.example"),
+        ("PUBLIC_URL", "http://192.0.2.7:8000"),
+        ("ALLOWED_HOSTS", "localhost,pay.example"),
+        ("ALLOWED_HOSTS", "*"),
+        ("ALLOWED_HOSTS", ".example"),
+        ("HOST", "0.0.0.0"),
+        ("HOST", "::"),
+    ],
+)
+def test_a_try_out_that_others_could_reach_does_not_start_and_says_what_to_set(name, value):
+    with pytest.raises(ValidationError) as refused:
+        environment(**{name: value})
+    text = str(refused.value)
+    assert name in text
+    assert all(wanted in text for wanted in ("DEBUG=false", "CHECKOUT_TRY_OUT=false", "SECRET_KEY"))
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "[::1]", "shop.localhost"])
+def test_a_try_out_serves_any_name_of_this_machine(host):
+    assert environment(ALLOWED_HOSTS=host, PUBLIC_URL=f"http://{host}:8000").try_out
+
+
+def test_production_may_be_reached_by_everybody():
+    assert not environment(**PRODUCTION, PUBLIC_URL="https://pay.example", HOST="0.0.0.0").try_out
+
+
+@pytest.mark.parametrize(("name", "value", "advice"), UNSAFE)
+def test_production_that_loses_messages_or_believes_strangers_does_not_start_and_says_what_to_set(
+    name, value, advice
+):
+    with pytest.raises(ValidationError) as refused:
+        environment(**{**PRODUCTION, "PUBLIC_URL": "https://pay.example", name: value})
+    text = str(refused.value)
+    assert f"{name} " in text
+    assert advice in text
+
+
+def test_all_that_is_unsafe_in_production_is_named_at_once():
+    unsafe = {"PUBLIC_URL": "http://pay.example", "BROKER_URL": "memory://", "FORWARDED_ALLOW_IPS": "*"}
+    with pytest.raises(ValidationError) as refused:
+        environment(**{**PRODUCTION, **unsafe})
+    assert all(name in str(refused.value) for name in unsafe)
+
+
+@pytest.mark.parametrize(
+    "safe",
+    [
+        {"PUBLIC_URL": "http://localhost:8000"},
+        {"PUBLIC_URL": "http://127.0.0.1:8000", "FORWARDED_ALLOW_IPS": "127.0.0.1"},
+        {"PUBLIC_URL": "https://pay.example", "FORWARDED_ALLOW_IPS": "10.0.0.0/24,2001:db8::/64"},
+    ],
+)
+def test_production_may_be_tried_on_loopback_or_behind_proxies_with_names(safe):
+    assert not environment(**PRODUCTION, **safe).try_out
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        ["-c", "import payments_gateway.asgi"],
+        ["manage.py", "run_service", "risk"],
+        ["manage.py", "run_relay"],
+    ],
+    ids=["web", "service", "relay"],
+)
+def test_no_process_of_an_unsafe_production_starts(program):
+    unsafe = {
+        **PRODUCTION,
+        "PUBLIC_URL": "http://pay.example",
+        "CHECKOUT_CARD_KEYS": b64encode(bytes(32)).decode(),
+    }
+    run = subprocess.run(
+        [sys.executable, *program],
+        cwd=ROOT,
+        env={**os.environ, **unsafe, "BROKER_URL": "amqp://checkout.risk:x@127.0.0.1:9/"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert run.returncode != 0
+    assert "PUBLIC_URL is not https://" in run.stderr
+
+
+@pytest.mark.parametrize("left_out", ["SECRET_KEY", "DEBUG"])
+def test_production_without_its_own_key_or_with_debug_does_not_start(left_out):
+    with pytest.raises(ValidationError, match=left_out):
+        environment(**{name: value for name, value in PRODUCTION.items() if name != left_out})
+
+
+def test_passwords_of_broker_and_database_are_in_no_representation():
+    env = environment(
+        BROKER_URL=f"amqp://web:{PASSWORD}@broker/", DATABASE_URL=f"postgres://web:{PASSWORD}@database/web"
+    )
+    assert PASSWORD not in f"{env!r} {env} {env.model_dump()}"
+
+
+def test_card_keys_are_checked_at_the_start_and_shown_nowhere():
+    first, second = (b64encode(bytes([number]) * 32).decode() for number in (1, 2))
+    env = environment(CHECKOUT_CARD_KEYS=f"{first}, {second}")
+    assert [key.get_secret_value() for key in env.card_keys] == [first, second]
+    assert first not in f"{env!r} {env} {env.model_dump()}"
+    with pytest.raises(ValidationError, match="Key 2 of CHECKOUT_CARD_KEYS") as refused:
+        environment(CHECKOUT_CARD_KEYS=f"{first},{PASSWORD}")
+    assert "openssl rand -base64 32" in str(refused.value)
+    assert PASSWORD not in str(refused.value)
+    assert first not in str(refused.value)
+
+
+def test_a_web_process_that_could_seal_no_card_does_not_start():
+    run = subprocess.run(
+        [sys.executable, "-c", "import payments_gateway.asgi"],
+        cwd=ROOT,
+        env={**os.environ, **PRODUCTION},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode != 0
+    assert "CHECKOUT_CARD_KEYS is not set" in run.stderr.splitlines()[-1]
+
+
+def test_only_web_and_the_payments_service_are_started_with_the_card_keys():
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    commands = dict(line.split(": ", 1) for line in lines)
+    given = {name for name, command in commands.items() if "env -u CHECKOUT_CARD_KEYS " not in command}
+    assert given == {"web", "payments"}
+
+
+def test_a_wrong_value_is_named_without_showing_it():
+    with pytest.raises(ValidationError) as refused:
+        environment(CHECKOUT_MAX_HELD=PASSWORD)
+    assert PASSWORD not in str(refused.value)
+
+
+def test_the_page_about_an_exception_shows_no_password(settings):
+    settings.DEBUG = True
+    settings.BROKER_URL = f"amqp://web:{PASSWORD}@broker/"
+    settings.CHANNEL_LAYERS = {"default": {"CONFIG": {"url": settings.BROKER_URL}}}
+    try:
+        address = settings.BROKER_URL
+        raise ValueError(f"cannot connect to {len(address)}")
+    except ValueError:
+        page = ExceptionReporter(RequestFactory().get("/"), *sys.exc_info()).get_traceback_html()
+    assert "cannot connect" in page
+    assert PASSWORD not in page
+
+
+def test_no_log_line_shows_a_password():
+    script = f"""
+import logging, django
+django.setup()
+logging.getLogger("pika").error("cannot connect to %s", "amqp://web:{PASSWORD}@broker/%2F")
+try:
+    raise ValueError("postgres://web:{PASSWORD}@database/web")
+except ValueError:
+    logging.getLogger("checkout").exception("failed")
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "payments_gateway.settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "cannot connect" in run.stderr
+    assert PASSWORD not in run.stderr + run.stdout
+
+
+def test_keys_of_before_are_read_and_what_they_have_signed_is_still_good(settings):
+    keys = environment(**PRODUCTION, SECRET_KEY_FALLBACKS="older, oldest").secret_key_fallbacks
+    assert [key.get_secret_value() for key in keys] == ["older", "oldest"]
+    settings.SECRET_KEY = "older"
+    signed = signing.dumps("a session")
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "k" * 50, ["older", "oldest"]
+    assert signing.loads(signed) == "a session"
+    settings.SECRET_KEY_FALLBACKS = []
+    with pytest.raises(signing.BadSignature):
+        signing.loads(signed)
+
+
+def test_the_published_key_is_no_key_of_before():
+    with pytest.raises(ValidationError, match="SECRET_KEY_FALLBACKS has the published key"):
+        environment(**PRODUCTION, SECRET_KEY_FALLBACKS=f"mine,{DEVELOPMENT_KEY}")
+
+
+def test_keys_of_before_show_nowhere():
+    assert "older" not in repr(environment(**PRODUCTION, SECRET_KEY_FALLBACKS="older"))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://secure.worldpay.com",
+        "Secure.worldpay.com",
+        "secure.worldpay.com.",
+        "*.worldpay.com",
+        "secure.worldpay.com/path",
+        "secure.worldpay.com; script-src *",
+        "secure.worldpay.com:0",
+        "user@secure.worldpay.com",
+        "127.0.0.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "[::1]",
+    ],
+)
+def test_what_is_no_host_of_a_provider_is_named_before_anything_starts(host):
+    with pytest.raises(ValidationError, match="CHECKOUT_PROVIDER_HOSTS"):
+        environment(**PRODUCTION, CHECKOUT_PROVIDER_HOSTS=host)
+
+
+def test_providers_are_those_of_the_environment():
+    assert "secure.worldpay.com" in environment(**PRODUCTION).provider_hosts
+    named = environment(
+        **PRODUCTION,
+        CHECKOUT_PROVIDER_HOSTS="secure.worldpay.com, pay.example:8443,localhost",
+        CHECKOUT_PROVIDER_NETWORKS="10.0.0.0/8, fd00::/8",
+    )
+    assert named.provider_hosts == ["secure.worldpay.com", "pay.example:8443", "localhost"]
+    assert [str(network) for network in named.provider_networks] == ["10.0.0.0/8", "fd00::/8"]

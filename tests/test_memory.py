@@ -1,0 +1,40 @@
+"""After a flood of log-ins the memory that their hashes took is the system's again."""
+
+import subprocess
+import sys
+
+from tests.support.program import ROOT
+
+# Keeps a little of what was allocated after each hash, as a process that goes on working does.
+PROGRAM = """
+import hashlib, re, sys, threading
+from pathlib import Path
+from payments_gateway.memory import give_freed_memory_back
+
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+def hash_passwords(_kept=[]):
+    for number in range(3):
+        hashlib.scrypt(b"guessed", salt=b"salt", n=2**14, r=8, p=1, maxmem=2**26)
+        _kept.append(bytearray(100_000))
+
+if sys.argv[1] == "give back":
+    assert give_freed_memory_back()
+before = resident()
+threads = [threading.Thread(target=hash_passwords) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(resident() - before)
+"""
+
+
+def megabytes_left(how: str) -> int:
+    command = [sys.executable, "-c", PROGRAM, how]
+    return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+
+def test_what_hashes_took_is_given_back():
+    assert megabytes_left("give back") < 16

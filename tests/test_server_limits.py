@@ -1,0 +1,279 @@
+"""The bounds on what a stranger's connection may send, and how slowly it may send and read."""
+
+import asyncio
+
+import pytest
+
+from tests.support.serving import connected, serving, until
+
+HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Application:
+    """Reads the body, if it `reads`, and answers with the number of headers and bytes that it was given."""
+
+    def __init__(self, *, reads=True, size=0):
+        self.reads = reads
+        self.size = size
+        self.scopes = []
+
+    async def __call__(self, scope, receive, send):
+        self.scopes.append(scope)
+        count, more = 0, self.reads
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            count += len(message["body"])
+            more = message["more_body"]
+        body = b"%d headers, %d bytes" % (len(scope["headers"]), count) + b"." * self.size
+        headers = [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+def application():
+    return Application()
+
+
+@pytest.fixture
+async def address(application, settings):
+    """The address of a server that keeps idle connections for ever: what ends one is something else."""
+    settings.CHECKOUT_SEND_SECONDS = 600
+    async with serving(application, timeout_keep_alive=600) as (_, address):
+        yield address
+
+
+@pytest.fixture
+async def ask(address):
+    """Send these pieces on a connection of their own, and return the answer."""
+
+    async def send(*pieces):
+        async with connected(address) as connection:
+            for piece in pieces:
+                connection.say(piece)
+                await asyncio.sleep(0)
+            answer = await connection.answer()
+            if answer.status >= 400:
+                assert answer.headers["connection"] == "close"
+                assert await connection.is_closed()
+            return answer
+
+    return send
+
+
+@pytest.mark.parametrize("size", [66_000, 200_000, 5_000_000])
+async def test_headers_of_more_than_64_kilobytes_are_refused(ask, application, size):
+    answer = await ask(HEAD + b"X-Large: " + b"x" * size + b"\r\n\r\n")
+    assert (answer.status, answer.problem) == (431, "headers_too_large")
+    assert application.scopes == []
+
+
+async def test_a_header_that_never_ends_is_refused_before_its_end(ask):
+    answer = await ask(HEAD + b"X-Large: " + b"x" * 100_000)
+    assert answer.status == 431
+    answer = await ask(HEAD + b"X-Many: " + b"x" * 15_000, *[b"x" * 10_000] * 10)
+    assert answer.status == 431
+
+
+async def test_headers_of_nearly_64_kilobytes_are_taken_however_they_are_cut(ask):
+    large = [b"X-%d: %s\r\n" % (number, 16_200 * b"x") for number in range(4)]
+    head = HEAD + b"".join(large) + b"\r\n"
+    assert (await ask(head)).status == 200
+    assert (await ask(*[head[begin : begin + 1_000] for begin in range(0, len(head), 1_000)])).status == 200
+
+
+@pytest.mark.parametrize(("count", "names"), [(80, 80), (20, 1)], ids=["all", "of one name"])
+async def test_many_headers_that_are_too_large_together_are_refused(ask, count, names):
+    parts = [b"X-%d: %s\r\n" % (number % names, 1_000 * b"x") for number in range(count)]
+    assert (await ask(HEAD + b"".join(parts) + b"\r\n")).status == 431
+
+
+@pytest.mark.parametrize(("count", "status"), [(99, 200), (100, 431), (100_000, 431)])
+async def test_a_request_has_a_hundred_headers_at_most(ask, count, status):
+    assert (await ask(HEAD + b"X: y\r\n" * count + b"\r\n")).status == status
+
+
+@pytest.mark.parametrize(("size", "status"), [(8_000, 200), (8_200, 414), (70_000, 414)])
+async def test_an_address_has_8_kilobytes_at_most(ask, size, status):
+    answer = await ask(b"GET /" + b"a" * size + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert answer.status == status
+    if status == 414:
+        assert answer.problem == "target_too_long"
+
+
+@pytest.mark.parametrize(
+    "trailers",
+    [b"X: y\r\n" * 101, b"X: " + b"x" * 200_000, (b"X: " + b"x" * 1_000 + b"\r\n") * 80],
+    ids=["many", "endless", "large"],
+)
+async def test_trailers_have_the_limits_of_headers(ask, trailers):
+    answer = await ask(CHUNKED + b"3\r\nabc\r\n0\r\n" + trailers + b"\r\n")
+    assert (answer.status, answer.problem) == (431, "headers_too_large")
+
+
+async def test_trailers_never_pass_for_headers(ask, application):
+    answer = await ask(CHUNKED + b"3\r\nabc\r\n0\r\nX-Forwarded-For: 192.0.2.1\r\nHost: evil\r\n\r\n")
+    assert answer.body == b"2 headers, 3 bytes"
+    assert len(application.scopes[0]["headers"]) == 2
+
+
+async def test_the_extension_of_a_chunk_is_bounded(ask):
+    assert (await ask(CHUNKED + b"3;" + b"x" * 200_000)).status == 431
+
+
+async def test_a_large_body_is_no_large_header(ask):
+    length = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n"
+    assert (await ask(length + b"x" * 2_000_000)).body == b"2 headers, 2000000 bytes"
+    one_by_one = b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n"
+    assert (await ask(CHUNKED + one_by_one)).body == b"2 headers, 50000 bytes"
+
+
+async def test_headers_that_do_not_come_in_time_are_refused(ask, settings):
+    settings.CHECKOUT_HEADER_SECONDS = 0.2
+    answer = await ask(HEAD)
+    assert (answer.status, answer.problem) == (408, "too_slow")
+
+
+@pytest.mark.parametrize("trickle", [b"x", b"\r\n"], ids=["a header", "empty lines"])
+async def test_each_byte_of_a_head_does_not_buy_more_time(address, settings, trickle):
+    settings.CHECKOUT_HEADER_SECONDS = 0.5
+    async with connected(address) as connection:
+        connection.say(b"" if trickle == b"\r\n" else b"GET / HTTP/1.1\r\nX: ")
+
+        async def go_on():
+            while True:
+                connection.say(trickle)
+                await asyncio.sleep(0.02)
+
+        going_on = asyncio.create_task(go_on())
+        assert (await connection.answer()).status == 408
+        going_on.cancel()
+
+
+async def test_the_next_request_has_as_much_time_as_the_first(address, settings):
+    settings.CHECKOUT_HEADER_SECONDS = 0.3
+    async with connected(address) as connection:
+        for _ in range(2):
+            connection.say(HEAD + b"\r\n")
+            assert (await connection.answer()).status == 200
+        connection.say(HEAD)
+        assert (await connection.answer()).status == 408
+
+
+@pytest.mark.parametrize("before", [b"", HEAD + b"\r\n"], ids=["never used", "used"])
+async def test_an_idle_connection_ends_after_the_time_to_keep_it_alive(application, before):
+    async with (
+        serving(application, timeout_keep_alive=0.2) as (_, address),
+        connected(address) as connection,
+    ):
+        connection.say(before)
+        if before:
+            assert (await connection.answer()).status == 200
+        assert await connection.is_closed()
+
+
+async def test_an_answer_before_the_end_of_the_body_ends_the_connection():
+    async with (
+        serving(Application(reads=False), timeout_keep_alive=600) as (_, address),
+        connected(address) as connection,
+    ):
+        connection.say(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
+        assert (await connection.answer()).status == 200
+        assert await connection.is_closed()
+
+
+async def test_whoever_does_not_read_an_answer_is_dropped(settings):
+    settings.CHECKOUT_SEND_SECONDS = 0.2
+    application = Application(size=50_000_000)
+    async with (
+        serving(application, timeout_keep_alive=600) as (server, address),
+        connected(address) as connection,
+    ):
+        connection.stop_reading()
+        connection.say(HEAD + b"\r\n")
+        await until(lambda: bool(application.scopes))
+        await until(lambda: not server.server_state.connections)
+
+
+async def test_whoever_asks_and_never_reads_is_dropped_with_what_is_unread(settings):
+    """Each answer is small, so that only many of them fill the buffers of both kernels."""
+    settings.CHECKOUT_SEND_SECONDS = 0.2
+    application = Application(size=50_000)
+    async with (
+        serving(application, timeout_keep_alive=0.2) as (server, address),
+        connected(address) as connection,
+    ):
+        connection.stop_reading()
+
+        async def ask_on():
+            while True:
+                connection.say(HEAD + b"\r\n")
+                await asyncio.sleep(0)
+
+        asking = asyncio.create_task(ask_on())
+        try:
+            await until(lambda: bool(application.scopes))
+            await until(lambda: not server.server_state.connections)
+        finally:
+            asking.cancel()
+
+
+async def test_too_many_requests_before_the_first_answer_are_refused_behind_the_others():
+    may_answer = asyncio.Event()
+    answering = Application()
+
+    async def wait(scope, receive, send):
+        await may_answer.wait()
+        await answering(scope, receive, send)
+
+    async with serving(wait) as (_, address), connected(address) as connection:
+        connection.say((HEAD + b"\r\n") * 1_000)
+        await asyncio.sleep(0)
+        may_answer.set()
+        answers = [await connection.answer() for _ in range(34)]
+        assert [answer.status for answer in answers] == [200] * 33 + [429]
+        assert len(answering.scopes) == 33
+        assert await connection.is_closed()
+
+
+@pytest.mark.parametrize(
+    ("setting", "status", "code"),
+    [
+        ("CHECKOUT_MAX_CONNECTIONS", 503, "full"),
+        ("CHECKOUT_MAX_CONNECTIONS_PER_ADDRESS", 429, "too_many_requests"),
+    ],
+)
+async def test_one_connection_too_many_is_refused_at_once(application, settings, setting, status, code):
+    setattr(settings, setting, 2)
+    options = {"timeout_keep_alive": 600, "forwarded_allow_ips": "192.0.2.1"}
+    async with (
+        serving(application, **options) as (server, address),
+        connected(address) as first,
+        connected(address) as second,
+    ):
+        second.say(HEAD + b"\r\n")
+        assert (await second.answer()).status == 200
+        async with connected(address) as third:
+            answer = await third.answer()
+            assert (answer.status, answer.problem, answer.headers["retry-after"]) == (status, code, "5")
+            assert await third.is_closed()
+        first.writer.close()
+        await until(lambda: len(server.server_state.connections) == 1)
+        async with connected(address) as fourth:
+            fourth.say(HEAD + b"\r\n")
+            assert (await fourth.answer()).status == 200
+
+
+async def test_a_trusted_proxy_is_not_taken_for_one_client(application, settings):
+    settings.CHECKOUT_MAX_CONNECTIONS_PER_ADDRESS = 1
+    options = {"timeout_keep_alive": 600, "forwarded_allow_ips": "127.0.0.0/8"}
+    async with (
+        serving(application, **options) as (_, address),
+        connected(address),
+        connected(address) as second,
+    ):
+        second.say(HEAD + b"\r\n")
+        assert (await second.answer()).status == 200

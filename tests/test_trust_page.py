@@ -1,0 +1,41 @@
+"""The page about trust says what the table of participants says."""
+
+import pytest
+
+from checkout.messaging.participants import Participant, service_of
+from checkout.participants import PARTICIPANTS
+from checkout.services import SERVICES
+from tests.support.program import ROOT
+
+PAGE = (ROOT / "docs" / "trust.md").read_text()
+
+
+def row_of(each: Participant) -> str:
+    if each.relays:
+        return f"| `{each.name}` | what any of them may | any of them | what any of them may |"
+    cells = (
+        ", ".join(f"`{type}`" for type in sorted(each.sends)),
+        f"`{each.name}`" if each.serves else "",
+        ", ".join(f"`{word}.*`" for word in sorted(each.announces)),
+    )
+    return f"| `{each.name}` | " + " | ".join(cell or "\N{EN DASH}" for cell in cells) + " |"
+
+
+@pytest.mark.parametrize("participant", list(PARTICIPANTS), ids=lambda each: each.name)
+def test_the_page_says_what_a_participant_may_say(participant: Participant):
+    assert row_of(participant) in PAGE.splitlines()
+
+
+def test_the_participants_are_the_services_with_web_and_relay():
+    assert {each.name for each in PARTICIPANTS} == {*SERVICES, "web", "relay"}
+
+
+def test_nobody_may_send_what_no_service_handles():
+    sent = {type for each in PARTICIPANTS for type in each.sends}
+    assert sent <= {type for service in SERVICES.values() for type in service.commands}
+
+
+def test_what_only_staff_and_timers_say_is_said_by_the_relay_alone():
+    sent = {type for each in PARTICIPANTS for type in each.sends}
+    unsaid = {type for service in SERVICES.values() for type in service.commands} - sent
+    assert {service_of(type) for type in unsaid} == {"checkout"}
