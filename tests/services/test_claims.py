@@ -96,7 +96,21 @@ def test_what_may_be_one_that_is_under_way_or_the_refused_one_is_asked_about_aga
     order.refunded = Money(721, "GBP")
     assert checked(authorised, "refunded", refused) == "unknown"
     Operation.objects.filter(reference=under_way).update(state=State.DONE)
-    assert checked(authorised, "refunded", refused) == "denied"
+    assert checked(authorised, "refunded", refused, is_proven=False) == "denied"
+
+
+@pytest.mark.parametrize(
+    ("refunded", "is_proven", "outcome"),
+    [(529, True, "undecided"), (529, False, "denied"), (528, True, "denied")],
+)
+def test_a_sum_that_another_explains_does_not_deny_a_proven_one_that_it_has_room_for(
+    authorised, refunds, refunded, is_proven, outcome
+):
+    """The other one may have failed meanwhile, and its notification may be late."""
+    order, refused = refunds
+    Operation.objects.filter(kind=REFUND, state=State.DONE).update(amount_minor=refunded)
+    order.refunded = Money(refunded, "GBP")
+    assert checked(authorised, "refunded", refused, is_proven=is_proven) == outcome
 
 
 def test_without_sums_another_operation_neither_denies_nor_confirms_it(authorised, refunds, monkeypatch):

@@ -116,7 +116,11 @@ def _judged(
     kind = EXPLANATIONS.get(claim, "")
     if (total := told_sum(attempt, result, kind)) is not None:
         now = known_of(attempt, kind)
-        return _judged_by_sums(command, total, now, result) if now == known else "unknown"
+        if now != known:
+            return "unknown"
+        outcome = _judged_by_sums(command, total, now, result)
+        is_open = outcome == "denied" and _may_be_instead_of_another(attempt, command, total)
+        return "undecided" if is_open else outcome
     said = EventKind.CAPTURED if result.kind == EventKind.SETTLED else result.kind
     if said != claim:
         return "undecided" if command.is_proven and _may_be_hidden(claim, result.kind) else "denied"
@@ -133,6 +137,16 @@ def _may_be_hidden(claim: str, last: EventKind) -> bool:
     nothing comes after a cancellation or an expiry. Of a hint nobody need know more.
     """
     return last != EventKind.AUTHORISED and claim not in (EventKind.CANCELLED, EventKind.EXPIRED)
+
+
+def _may_be_instead_of_another(attempt: Attempt, command: CheckClaim, total: int) -> bool:
+    """Return True if the sum may contain a failed refund in place of one that we hold as made.
+
+    That one may have failed meanwhile, and its notification may be on its way for days. So a proven
+    notification that names the failed refund is not denied by a sum that has room for it.
+    """
+    refund = _failed_refund(attempt, command) if command.is_proven and command.operation else None
+    return refund is not None and total >= refund.amount_minor
 
 
 def _judged_by_sums(command: CheckClaim, total: int, now: Known, result: ProviderResult) -> str:
