@@ -16,7 +16,7 @@ from tests.support.databases import database
 from tests.support.program import Program
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(400)]
 
 BEFORE, INDEXES = "0011", "0012"
 NAMES = ["attempts_by_last_four", "payments_by_email", "payments_by_order_number"]

@@ -53,7 +53,7 @@ def test_the_version_before_can_add_a_merchant_and_start_an_attempt(before):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_migration_that_was_interrupted_after_it_had_built_an_index_goes_on_in_sqlite(tmp_path):
     environment = {
         **os.environ,

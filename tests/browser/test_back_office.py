@@ -55,7 +55,7 @@ NAMES = (
 def at_work(browser: Browser, stack: Stack, **options: Any) -> Iterator[Page]:
     """A member of staff who has logged in."""
     context = browser.new_context(base_url=f"{stack.web_url}/admin/", **options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(40_000)
     page = context.new_page()
     page.goto("login/")
     page.get_by_label("Username").fill("admin")

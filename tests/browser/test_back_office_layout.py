@@ -9,7 +9,7 @@ from tests.browser.trouble import make_trouble
 from tests.support.stack import Stack
 
 # The first test starts a whole stack and fills it by another process.
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 # What can be done lies on a heading, or on what comes below it.
 OVERLAPS = """() => {

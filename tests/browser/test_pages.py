@@ -24,7 +24,7 @@ FIELDS = {"Card number": CARD, "Name on card": "A. Shopper", "Expiry date": "123
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context()
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(40_000)
     yield context.new_page()
     context.close()
 

@@ -38,7 +38,7 @@ from tests.flows.shopping import eventually, pay, saga_status, state_of
 from tests.support.broker_users import let_do_anything, make_memory_users, make_users, url_of
 from tests.support.vhosts import fresh_vhost
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(400)
 TOPOLOGY = Topology("checkout")
 FORGED = ("ledger.post", "orders.cancel", "payments.refund")
 POSTING = {"kind": "refunded", "reference": "op_1"}

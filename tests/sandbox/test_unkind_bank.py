@@ -183,6 +183,7 @@ def test_an_early_notification_arrives_before_the_reply(sandbox_of, inbox):
     with sandbox_of(notification_url=inbox.url, settle_seconds=3600) as url:
         merchant = Merchant(url)
         merchant.submit("order-1", "EARLY_NOTIFICATION")
+        journal_of(inbox, "AUTHORISED")
         assert merchant.capture("order-1", 1050).root.find(".//captureReceived") is not None
         assert inbox.journal_types() == ["AUTHORISED", "CAPTURED"]
         merchant.refund("order-1", 50)

@@ -20,7 +20,7 @@ from checkout.messaging.topology import Binding, Queue
 from tests.support.broker_users import make_memory_users, make_users, url_of
 from tests.support.proxy import Proxy
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 50.0
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from tests.support.program import ROOT, Program
 from tests.support.waiting import wait_until
 
 SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
-START_SECONDS = 50
+START_SECONDS = 120
 # The address that only the sandbox knows, in theory: its secret is published.
 NOTIFICATIONS = "/notifications/sandbox/sandbox-notification-secret/"
 

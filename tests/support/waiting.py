@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(ready: Callable[[], object], what: str, *, seconds: float = 30) -> None:
+def wait_until(ready: Callable[[], object], what: str, *, seconds: float = 60) -> None:
     """Return when `ready()` is true. Raises AssertionError, naming what was waited for, after `seconds`."""
     deadline = time.monotonic() + seconds
     while not ready():

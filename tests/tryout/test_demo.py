@@ -9,7 +9,7 @@ import requests
 from checkout.tryout.demo import NotPossible, check_port
 from tests.tryout.running_demo import RunningDemo
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def test_once_it_buys_one_thing_shows_every_hop_and_stops(tmp_path):

@@ -40,7 +40,7 @@ def page_of(printed: str, url: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_payment_is_created_beside_the_demonstration_and_paid_on_its_page(demo):
     told = demo.folder.with_suffix(".log").read_text()
     (address,) = re.findall(r"^manage.py +(DATABASE_URL=\S+)$", told, re.M)

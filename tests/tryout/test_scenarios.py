@@ -5,7 +5,7 @@ import pytest
 from checkout.tryout.purchase import play
 from checkout.tryout.scenarios import SCENARIOS, Scenario
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)

@@ -11,7 +11,7 @@ from tests.tryout.running_demo import manage
 
 ENVIRONMENT = {**os.environ, "BROKER_URL": "memory://"}
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def test_for_machines_there_is_one_json_object_with_both_sides(demo):

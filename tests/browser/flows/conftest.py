@@ -12,7 +12,7 @@ from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost
 
 # A capture is booked some seconds after the shopper is told, and machines can be busy.
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=40_000)
 
 
 @pytest.fixture

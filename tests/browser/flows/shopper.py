@@ -108,7 +108,7 @@ class Shopper:
 def shopping(browser: Browser, stack: Stack, **options: Any) -> Iterator[Shopper]:
     """A shopper with an empty browser; afterwards nothing may have been wrong on any page."""
     context = browser.new_context(**options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(40_000)
     traffic = Traffic(context, stack.web_url, stack.sandbox_url)
     try:
         yield Shopper(context.new_page(), stack, traffic)

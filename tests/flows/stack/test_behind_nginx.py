@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.rabbitmq,
     pytest.mark.postgresql,
     pytest.mark.nginx,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(400),
 ]
 
 

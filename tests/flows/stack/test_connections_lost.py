@@ -11,7 +11,7 @@ from tests.flows.stack.surroundings import paused
 pytestmark = [
     pytest.mark.rabbitmq,
     pytest.mark.postgresql,
-    pytest.mark.timeout(150),
+    pytest.mark.timeout(400),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

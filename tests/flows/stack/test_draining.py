@@ -15,7 +15,7 @@ from tests.flows.stack.shopping import paid_once, shopper_at, until_handled
 from tests.flows.stack.surroundings import paused
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
 
 # Longer than the test: nothing here ends because its time is up.
 ENVIRONMENT = {"CHECKOUT_REPLY_BUDGET_SECONDS": "60", "CHECKOUT_DRAIN_SECONDS": "4"}

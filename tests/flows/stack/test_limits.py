@@ -10,7 +10,7 @@ from tests.flows.stack.test_bad_sockets import HANDSHAKE
 from tests.flows.stack.wire import Wire, read
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
 
 MOST = 2
 JSON = ("Accept", "application/json")

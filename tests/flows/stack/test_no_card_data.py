@@ -32,7 +32,7 @@ from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost, queue_lengths
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
 
 CVC = "739"
 # Sent in fields that are none for it; never part of a purchase.

@@ -9,7 +9,7 @@ from tests.sandbox.merchant import Merchant
 from tests.support.broker_users import url_of
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
 
 KEPT = "SELECT copies, service, headers::text FROM checkout_deadletter WHERE requeued_at IS NULL"
 NOT_REFUNDED = "SELECT 1 FROM checkout_operation WHERE kind = 'refund' AND state <> 'done'"

@@ -10,7 +10,7 @@ from tests.support.javascript import installed_service
 from tests.support.program import Program
 from tests.support.stack import Stack
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.node, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.node, pytest.mark.timeout(400)]
 
 
 @pytest.fixture

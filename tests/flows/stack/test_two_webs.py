@@ -10,7 +10,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from tests.flows.stack.shopping import paid_once, shopper_at
 from tests.support.vhosts import queue_lengths
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
 
 PURCHASES = 30
 TAP = "tap"

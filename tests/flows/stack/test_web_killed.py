@@ -8,7 +8,7 @@ from checkout.tryout.browser import NotReachable
 from tests.flows.stack.shopping import CHALLENGE, paid_once, shopper_at, until_handled
 from tests.flows.stack.surroundings import paused
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
 
 
 def test_killed_with_a_challenge_return_in_hand_the_payment_completes_and_a_reload_shows_it(start_stack):
