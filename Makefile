@@ -9,16 +9,22 @@ PEERS_INSTALLED := .venv-bench/.installed benchmarks/node/node_modules/.installe
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults hostile bench up lint format migrate lock clean
+.PHONY: help demo test test-fast test-long faults hostile bench up lint format migrate lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(RUNTIME) ## Try it out: one purchase through 3-D Secure, then serve until Ctrl-C (ONCE=1: the purchase only)
 	@$(PYTHON) manage.py run_demo $(if $(ONCE),--once)
 
-test: $(DEVELOPMENT) ## Run every check and test, with RabbitMQ, PostgreSQL and Chromium set up for it
+test: $(DEVELOPMENT) ## Run all checks and tests, with RabbitMQ, PostgreSQL and Chromium set up for it
 	@$(PYTHON) -m scripts.run_tests
+
+test-fast: $(DEVELOPMENT) ## Run the tests that need no server
+	@$(PYTHON) -m scripts.run_tests --fast
+
+test-long: $(DEVELOPMENT) ## Run the tests that take minutes each: outages, slow clients, attacks, the campaign
+	@$(PYTHON) -m scripts.run_tests --long
 
 faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENTS=n MINUTES=m SEED=s, long form: ROUNDS=r PATIENCE=p)
 	@$(PYTHON) -m tests.faults --payments $(or $(PAYMENTS),3000) --minutes $(or $(MINUTES),0) --seed $(or $(SEED),0) \

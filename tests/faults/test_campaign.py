@@ -1,7 +1,7 @@
-"""The fault campaign as a test: about six minutes at most. `make faults` goes on for longer.
+"""The fault campaign as a test: about four minutes. `make faults` goes on for longer.
 
-Two fast cores make some 1,500 payments in them, with nearly every fault and crash point, and a slower machine
-fewer; `make faults` makes the 3,000. CAMPAIGN_PAYMENTS says how many, however long that takes; 0: none.
+Two fast cores make some 600 payments in them, with most kinds of faults; `make faults` makes the 3,000, with all
+of them and every crash point. CAMPAIGN_PAYMENTS says how many, however long that takes; 0: none.
 """
 
 import json
@@ -16,7 +16,7 @@ from tests.support.program import ROOT
 
 PAYMENTS = os.environ.get("CAMPAIGN_PAYMENTS", "3000")
 IS_BOUNDED = "CAMPAIGN_PAYMENTS" not in os.environ
-MINUTES_OF_FAULTS = "4"
+MINUTES_OF_FAULTS = "1.5"
 NUMBERS = {f"F{number}" for number in range(1, 26)}
 
 
@@ -37,7 +37,7 @@ def test_nothing_is_lost_or_done_twice_whatever_breaks(tmp_path):
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, f"{run.stdout[-20_000:]}\n{run.stderr[-5_000:]}"
     report = json.loads(path.read_text())
-    assert report["faults_in_all"] >= 100
+    assert report["faults_in_all"] >= 40
     if not IS_BOUNDED or report["payments"] >= int(PAYMENTS):
         assert set(report["faults"]) == NUMBERS
         assert report["crash_points_missed"] == []

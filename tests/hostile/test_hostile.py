@@ -12,7 +12,7 @@ from tests.support.program import ROOT
 
 @pytest.mark.rabbitmq
 @pytest.mark.postgresql
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_nothing_wrong_is_booked_and_memory_comes_back_under_all_attacks():
     """It starts a RabbitMQ and a PostgreSQL of its own. How fast it goes is for a quiet machine to say."""

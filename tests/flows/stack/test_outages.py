@@ -22,6 +22,7 @@ MORE_MEMORY_MB = 48
 pytestmark = [
     pytest.mark.rabbitmq,
     pytest.mark.postgresql,
+    pytest.mark.long,
     pytest.mark.timeout(300 + 6 * OUTAGE_SECONDS),
 ]
 

@@ -31,6 +31,7 @@ def test_poison_is_put_aside_with_others_going_on_and_dies_again_when_it_is_sent
     wait_until(lambda: [row[0] for row in rows(stack, KEPT)] == [2], "it to die again")
 
 
+@pytest.mark.long
 def test_when_one_of_two_relays_dies_the_other_does_all_the_work(start_stack):
     stack = start_stack(
         copies={"relay": 2},

@@ -31,7 +31,7 @@ GONE_SECONDS = 60
 pytestmark = [
     pytest.mark.rabbitmq,
     pytest.mark.postgresql,
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(600),
 ]
 
