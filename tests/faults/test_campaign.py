@@ -1,7 +1,7 @@
 """The fault campaign as a test: about four minutes. `make faults` goes on for longer.
 
-Two fast cores make some 600 payments in them, with most kinds of faults; `make faults` makes the 3,000, with all
-of them and every crash point. CAMPAIGN_PAYMENTS says how many, however long that takes; 0: none.
+Two fast cores make some 600 payments in them, with most kinds of faults; `make faults` makes the 3,000, with
+all of them and every crash point. CAMPAIGN_PAYMENTS says how many, however long that takes; 0: none.
 """
 
 import json
