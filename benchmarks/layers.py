@@ -19,7 +19,7 @@ from tests.support.program import ROOT, Program
 from tests.support.vhosts import fresh_vhost
 from tests.support.waiting import wait_until
 
-OURS = "checkout.messaging.channel_layer.RabbitmqChannelLayer"
+OURS = "messaging.channels.layer.RabbitmqChannelLayer"
 REDIS = "channels_redis.pubsub.RedisPubSubChannelLayer"
 # Room for all messages of a measurement: how fast they arrive is measured, not how they are dropped.
 CAPACITY = 20_000

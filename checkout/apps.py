@@ -13,15 +13,16 @@ class CheckoutConfig(AppConfig):
 
     def ready(self) -> None:
         """Register participants, checks and what a process does last; arm a test's crash point."""
-        from checkout import checks, crash_points  # noqa: F401  registered once the settings can be read
+        from checkout import checks  # noqa: F401  registered once the settings can be read
         from checkout.conf import conf
-        from checkout.database import close_connections
-        from checkout.messaging.participants import register
         from checkout.participants import PARTICIPANTS
         from checkout.staff.known_browsers import remember_browsers
         from checkout.staff.known_networks import learn_networks
         from checkout.staff.log_in import keep_record
         from checkout.staff.sessions import keep_times
+        from messaging import crash_points
+        from messaging.access.participants import register
+        from messaging.concurrency.database import close_connections
 
         keep_record()
         keep_times()

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from checkout import garbage
-from checkout.messaging.broker import Broker, close_brokers, get_broker
+from messaging.broker import Broker
+from messaging.registry import close_brokers, get_broker
 
 Work = Callable[[Broker, asyncio.Event], Awaitable[None]]
 

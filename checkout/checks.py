@@ -21,7 +21,7 @@ from checkout.proxies import is_everybody, names_of
 @checks.register(checks.Tags.security, deploy=True)
 def production_uses_a_real_broker(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """The in-memory broker forgets everything when its process ends."""
-    if not conf.is_embedded:
+    if not conf.is_in_memory:
         return []
     return [
         checks.Error(
@@ -35,7 +35,7 @@ def production_uses_a_real_broker(**_kwargs: Any) -> Sequence[checks.CheckMessag
 @checks.register(checks.Tags.security, deploy=True)
 def every_program_proves_who_it_is(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """With one broker user for all, whoever has its password may say anything in anybody's name."""
-    if conf.is_embedded or not conf.is_single_broker_user:
+    if conf.is_in_memory or not conf.is_single_broker_user:
         return []
     return [
         checks.Error(

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from checkout.errors import MalformedMessage
 from checkout.states import PaymentState
+from messaging.errors import MalformedMessage
 
 
 def _one_of(*words: str) -> msgspec.Meta:

@@ -9,11 +9,11 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from checkout import operations, problems
-from checkout.database import in_thread
 from checkout.draining import drain
-from checkout.errors import BrokerUnavailable
 from checkout.pages import next_path
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
+from messaging.errors import BrokerUnavailable
 
 MAX_MESSAGE_BYTES = 4096
 MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1

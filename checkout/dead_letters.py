@@ -5,11 +5,11 @@ from django.db.models import F
 from django.utils import timezone
 from msgspec.structs import replace
 
-from checkout.messaging.dead_letters import ALTERED, OWN_HEADERS, QUEUE, REASON, SENDER, SERVICE
-from checkout.messaging.envelope import Envelope
-from checkout.messaging.fitness import fingerprint_of
 from checkout.models import DeadLetter
 from checkout.scrubbing import scrub_text
+from messaging.dead_letters.fitness import fingerprint_of
+from messaging.dead_letters.letter import ALTERED, OWN_HEADERS, QUEUE, REASON, SENDER, SERVICE
+from messaging.envelope import Envelope
 
 log = structlog.get_logger(__name__)
 

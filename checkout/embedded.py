@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from checkout.messaging.broker import get_broker
 from checkout.relay import run_relay
 from checkout.services import SERVICES
 from checkout.services.running import run_services
+from messaging.registry import get_broker
 
 
 @asynccontextmanager

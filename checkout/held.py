@@ -3,7 +3,8 @@
 Django's own ASGI handler gives every request a thread of its own until it ends (its request signals, each
 stock middleware and the closing of the response go through it), so a thousand held requests would be a
 thousand threads. This handler uses none. In return there is no session, no user and no message in these
-requests, and database work is done by ``checkout.database.in_thread`` only, which returns its connection.
+requests, and database work is done by ``messaging.concurrency.database.in_thread`` only, which returns its
+connection.
 """
 
 import asyncio

@@ -9,11 +9,11 @@ import asyncio
 
 import structlog
 
-from checkout.errors import MessagingError
-from checkout.messaging.broker import get_broker
-from checkout.messaging.envelope import SUBJECT, Envelope, encode_body
 from checkout.operations import Pending
 from checkout.operations.payment import CARD_GRACE_SECONDS
+from messaging.envelope import SUBJECT, Envelope, encode_body
+from messaging.errors import MessagingError
+from messaging.registry import get_broker
 
 log = structlog.get_logger(__name__)
 

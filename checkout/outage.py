@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
 from checkout import problems
-from checkout.database import drop_dead_connections
+from messaging.concurrency.database import drop_dead_connections
 
 log = structlog.get_logger(__name__)
 

@@ -7,9 +7,9 @@ made from it (``manage.py broker_users``). ``docs/trust.md`` says what follows f
 from django.core.exceptions import ImproperlyConfigured
 
 from checkout.conf import conf
-from checkout.messaging.broker import user_of
-from checkout.messaging.participants import Participant, Participants
-from checkout.messaging.topology import Topology
+from messaging.access.participants import Participant, Participants
+from messaging.broker import user_of
+from messaging.topology import Topology
 
 PARTICIPANTS = Participants(
     [

@@ -4,9 +4,6 @@ import asyncio
 
 from checkout import dead_letters
 from checkout.conf import conf
-from checkout.messaging.broker import Broker
-from checkout.messaging.drain import Drain
-from checkout.messaging.relay import Relay
 from checkout.models import OutboxMessage
 from checkout.reconciliation import reconcile_when_due
 from checkout.sagas.deadlines import enqueue_passed_deadlines
@@ -19,6 +16,9 @@ from checkout.timers.retention import OldNotifications, forget_old_messages
 from checkout.timers.timer import Timer
 from checkout.timers.unmatched import try_unmatched_again
 from checkout.timers.unstarted import give_up_unstarted
+from messaging.broker import Broker
+from messaging.dead_letters.consumer import Drain
+from messaging.outbox.relay import Relay
 
 # For what hardly ever happens, and is not to wait for minutes.
 SOON_SECONDS = 5.0

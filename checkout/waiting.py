@@ -8,16 +8,16 @@ from typing import ParamSpec
 import structlog
 from channels.layers import get_channel_layer
 
-from checkout import crash_points, kept_submissions, operations
+from checkout import kept_submissions, operations
 from checkout.card_seal import seal_card
 from checkout.commands import SubmitPayment, check_answer
 from checkout.conf import conf
-from checkout.database import in_thread
 from checkout.draining import drain
-from checkout.errors import MalformedMessage, MessagingError, RemoteError, ReplyTimeout
-from checkout.messaging import rpc
 from checkout.operations import PaymentView, Pending
 from checkout.states import PaymentState
+from messaging import crash_points, rpc
+from messaging.concurrency.database import in_thread
+from messaging.errors import MalformedMessage, MessagingError, RemoteError, ReplyTimeout
 
 log = structlog.get_logger(__name__)
 

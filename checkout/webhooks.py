@@ -3,16 +3,17 @@
 import structlog
 from django.http import HttpRequest, HttpResponse
 
-from checkout import crash_points, operations, problems
+from checkout import operations, problems
 from checkout.conf import conf
-from checkout.database import in_thread
-from checkout.errors import MessagingError
-from checkout.messaging.broker import get_broker
-from checkout.messaging.outbox import AbstractOutboxMessage
 from checkout.providers.base import Acknowledgement
 from checkout.providers.proof import is_proven
 from checkout.rates import RateLimit, network_of
 from checkout.security import csrf_exempt
+from messaging import crash_points
+from messaging.concurrency.database import in_thread
+from messaging.errors import MessagingError
+from messaging.outbox.models import AbstractOutboxMessage
+from messaging.registry import get_broker
 
 log = structlog.get_logger(__name__)
 

@@ -20,10 +20,10 @@ from checkout.draining import drain  # noqa: E402
 from checkout.held import PATHS, HeldRequestHandler  # noqa: E402
 from checkout.limits import BodyLimit, Receive, Scope, Send  # noqa: E402
 from checkout.lines import PageHandler  # noqa: E402
-from checkout.messaging.broker import close_brokers, get_broker  # noqa: E402
 from checkout.participants import require_user  # noqa: E402
 from checkout.routing import websocket_urlpatterns  # noqa: E402
 from checkout.web_origin import OwnPagesOnly  # noqa: E402
+from messaging.registry import close_brokers, get_broker  # noqa: E402
 from payments_gateway.memory import give_freed_memory_back  # noqa: E402
 from payments_gateway.signals import announced  # noqa: E402
 from payments_gateway.static_files import StaticFilesOfApplications, use_few_threads  # noqa: E402
@@ -44,7 +44,7 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
     with drain.ends(broker.node.stop_waiting):
         try:
             with announced(drain.begin, seconds=conf.drain_seconds):
-                async with embedded.running() if conf.is_embedded else nullcontext():
+                async with embedded.running() if conf.is_in_memory else nullcontext():
                     yield
         finally:
             drain.begin()  # a server may end without a signal

@@ -110,13 +110,14 @@ PUBLIC_URL = env.public_url
 SANDBOX_URL = env.sandbox_url
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "checkout.messaging.channel_layer.RabbitmqChannelLayer",
+        "BACKEND": "messaging.channels.layer.RabbitmqChannelLayer",
         "CONFIG": {"url": BROKER_URL, "prefix": env.prefix},
     }
 }
 
-CHECKOUT_PREFIX = env.prefix
-CHECKOUT_SINGLE_BROKER_USER = env.single_broker_user
+MESSAGING_APP_ID = "payments-gateway"
+MESSAGING_PREFIX = env.prefix
+MESSAGING_SINGLE_BROKER_USER = env.single_broker_user
 CHECKOUT_TRY_OUT = env.try_out
 CHECKOUT_ADMIN_PASSWORD = env.admin_password.get_secret_value()
 CHECKOUT_CARD_KEYS = [key.get_secret_value() for key in env.card_keys]
@@ -126,7 +127,7 @@ CHECKOUT_PROVIDER_HOSTS = env.provider_hosts
 CHECKOUT_PROVIDER_NETWORKS = [str(network) for network in env.provider_networks]
 CHECKOUT_PROVIDER_CA_FILE = str(env.provider_ca_file or "")
 CHECKOUT_REPLY_BUDGET_SECONDS = env.reply_budget_seconds
-CHECKOUT_MAX_WAITERS = env.max_waiters
+MESSAGING_MAX_WAITERS = env.max_waiters
 CHECKOUT_MAX_HELD = env.max_held
 CHECKOUT_MAX_HELD_PER_ADDRESS = env.max_held_per_address
 CHECKOUT_MAX_SOCKETS = env.max_sockets
@@ -149,11 +150,11 @@ CHECKOUT_SEND_SECONDS = env.send_seconds
 CHECKOUT_MAX_CONNECTIONS = env.max_connections
 CHECKOUT_MAX_CONNECTIONS_PER_ADDRESS = env.max_connections_per_address
 CHECKOUT_DRAIN_SECONDS = env.drain_seconds
-CHECKOUT_WORKER_THREADS = env.worker_threads
+MESSAGING_WORKER_THREADS = env.worker_threads
 CHECKOUT_DATABASE_SECONDS = env.database_seconds
-CHECKOUT_DATABASE_THREADS = env.database_threads
-CHECKOUT_OUTBOX_GRACE_SECONDS = env.outbox_grace_seconds
-CHECKOUT_RELAY_POLL_SECONDS = env.relay_poll_seconds
+MESSAGING_DATABASE_THREADS = env.database_threads
+MESSAGING_OUTBOX_GRACE_SECONDS = env.outbox_grace_seconds
+MESSAGING_RELAY_POLL_SECONDS = env.relay_poll_seconds
 CHECKOUT_CHALLENGE_SECONDS = env.challenge_seconds
 CHECKOUT_CHALLENGE_WINDOW = env.challenge_window
 CHECKOUT_SETTLING_SECONDS = env.settling_seconds

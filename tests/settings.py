@@ -13,11 +13,11 @@ from payments_gateway.settings import *  # noqa: F403
 
 BROKER_URL = "memory://"
 # Tests of who may say what set it back.
-CHECKOUT_SINGLE_BROKER_USER = True
+MESSAGING_SINGLE_BROKER_USER = True
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "checkout.messaging.channel_layer.RabbitmqChannelLayer",
-        "CONFIG": {"url": BROKER_URL, "prefix": product.CHECKOUT_PREFIX},
+        "BACKEND": "messaging.channels.layer.RabbitmqChannelLayer",
+        "CONFIG": {"url": BROKER_URL, "prefix": product.MESSAGING_PREFIX},
     }
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405

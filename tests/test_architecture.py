@@ -103,9 +103,9 @@ def test_messaging_knows_nothing_about_payments():
         "checkout.messaging",
         "checkout.errors",
         "checkout.conf",
-        "checkout.database",
-        "checkout.crash_points",
-        "checkout.statements",
+        "messaging.concurrency.database",
+        "messaging.crash_points",
+        "messaging.compiled_queries",
     )
     messaging = [module for module in CHECKOUT if module.part == "messaging"]
     assert messaging

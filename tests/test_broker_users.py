@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from checkout.messaging.participants import Participant
-from checkout.messaging.permissions import permissions_of
-from checkout.messaging.topology import Topology
 from checkout.participants import PARTICIPANTS
+from messaging.access.participants import Participant
+from messaging.access.permissions import permissions_of
+from messaging.topology import Topology
 from scripts.processes import environment_of
 
 USERS = {

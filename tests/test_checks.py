@@ -18,7 +18,7 @@ def complaints() -> set[str]:
 @pytest.fixture(autouse=True)
 def _production(settings) -> None:
     settings.BROKER_URL = "amqps://broker.example/"
-    settings.CHECKOUT_SINGLE_BROKER_USER = False
+    settings.MESSAGING_SINGLE_BROKER_USER = False
     settings.PUBLIC_URL = "https://pay.example"
     settings.CHECKOUT_TRY_OUT = False
     settings.CHECKOUT_CARD_KEYS = [b64encode(bytes(32)).decode()]

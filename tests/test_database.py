@@ -9,9 +9,10 @@ from django.conf import settings as django_settings
 from django.db import OperationalError
 from django.db import connection as django_connection
 
-from checkout import bounded_connection, database
+from checkout import bounded_connection
 from checkout.bounded_connection import BoundedConnection
-from checkout.database import in_thread
+from messaging.concurrency import database
+from messaging.concurrency.database import in_thread
 from tests.support import environment
 from tests.support.proxy import Proxy
 
@@ -62,7 +63,7 @@ def test_the_product_connects_with_bounds_at_both_ends():
 
 
 async def every_thread_busy_until(free: threading.Event) -> "list[asyncio.Task[bool]]":
-    threads = range(django_settings.CHECKOUT_DATABASE_THREADS)
+    threads = range(django_settings.MESSAGING_DATABASE_THREADS)
     busy = [asyncio.create_task(in_thread(free.wait)) for _ in threads]
     await asyncio.sleep(0)
     return busy

@@ -7,14 +7,15 @@ import pytest
 from django.utils import timezone
 
 from checkout.dead_letters import keep
-from checkout.errors import MalformedMessage, OperationRejected
-from checkout.messaging import dead_letters
-from checkout.messaging.broker import Death, Delivery
-from checkout.messaging.envelope import Envelope, Reply
-from checkout.messaging.outbox import enqueue
-from checkout.messaging.topology import Topology
+from checkout.errors import OperationRejected
 from checkout.models import DeadLetter, Fact, Merchant, OutboxMessage, Payment
 from checkout.operations import requeue_dead_letter, why_not_requeued
+from messaging.dead_letters import letter as dead_letters
+from messaging.delivery import Death, Delivery
+from messaging.envelope import Envelope, Reply
+from messaging.errors import MalformedMessage
+from messaging.outbox.models import enqueue
+from messaging.topology import Topology
 
 pytestmark = pytest.mark.django_db
 
@@ -274,7 +275,7 @@ def kept_before_senders_were(**fields: Any) -> DeadLetter:
 
 
 def test_a_letter_whose_sender_nobody_has_proven_is_not_sent_in_the_gateways_name(settings):
-    settings.CHECKOUT_SINGLE_BROKER_USER = False
+    settings.MESSAGING_SINGLE_BROKER_USER = False
     letter = kept_before_senders_were()
     with pytest.raises(OperationRejected) as refused:
         requeue_dead_letter(letter.pk, by="Ada")
@@ -287,7 +288,7 @@ def test_a_letter_whose_sender_nobody_has_proven_is_not_sent_in_the_gateways_nam
 def test_a_letter_without_a_sender_is_sent_again_while_the_outbox_proves_that_it_is_ours(settings):
     row = enqueue(OutboxMessage, "risk", "risk.assess", {}, subject="pay_1")
     OutboxMessage.objects.update(published_at=timezone.now())
-    settings.CHECKOUT_SINGLE_BROKER_USER = False
+    settings.MESSAGING_SINGLE_BROKER_USER = False
     letter = died(row.envelope())
     assert why_not_requeued(letter) == ""
     requeue_dead_letter(letter.pk, by="Ada")

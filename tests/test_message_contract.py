@@ -6,8 +6,8 @@ import re
 import pytest
 
 from checkout import commands
-from checkout.errors import MalformedMessage
 from checkout.sagas import DEFINITIONS
+from messaging.errors import MalformedMessage
 from tests.support.program import ROOT
 from tests.support.source import modules_of
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from checkout.messaging.participants import Participant, service_of
 from checkout.participants import PARTICIPANTS
 from checkout.services import SERVICES
+from messaging.access.participants import Participant, service_of
 from tests.support.program import ROOT
 
 PAGE = (ROOT / "docs" / "trust.md").read_text()

@@ -14,9 +14,11 @@ from statistics import median
 import uvloop
 
 from benchmarks.systems import BODY
-from checkout.messaging import rpc
-from checkout.messaging.broker import Broker, Delivery, close_brokers, get_broker
-from checkout.messaging.envelope import Envelope
+from messaging import rpc
+from messaging.broker import Broker
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope
+from messaging.registry import close_brokers, get_broker
 
 WARM_UP = 100
 TRIPS = 500

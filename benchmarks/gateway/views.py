@@ -5,9 +5,9 @@ from django.http import HttpRequest, HttpResponse
 
 from checkout import problems
 from checkout.conf import conf
-from checkout.messaging import rpc
 from checkout.security import csrf_exempt
 from checkout.views.page import page
+from messaging import rpc
 
 
 @csrf_exempt

@@ -9,9 +9,11 @@ import os
 import msgspec
 import uvloop
 
-from checkout.errors import MessagingError
-from checkout.messaging.broker import Broker, Delivery, get_broker
-from checkout.messaging.envelope import Envelope, Reply
+from messaging.broker import Broker
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope, Reply
+from messaging.errors import MessagingError
+from messaging.registry import get_broker
 
 HOLD_SECONDS = float(os.environ.get("HOLD_SECONDS", "0"))
 PREFETCH = int(os.environ.get("PREFETCH", "1000"))

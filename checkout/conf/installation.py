@@ -25,21 +25,6 @@ class Installation:
         return Path(settings.BASE_DIR)
 
     @cached_property
-    def broker_url(self) -> str:
-        """``amqp://``, ``amqps://`` or ``memory://``."""
-        return str(settings.BROKER_URL)
-
-    @cached_property
-    def is_embedded(self) -> bool:
-        """Return True if web, services and relay share one process and the in-memory broker."""
-        return self.broker_url.startswith("memory:")
-
-    @cached_property
-    def is_single_broker_user(self) -> bool:
-        """Return True if all programs share one broker user, so that nobody compares senders: a try-out."""
-        return bool(getattr(settings, "CHECKOUT_SINGLE_BROKER_USER", self.is_embedded))
-
-    @cached_property
     def public_url(self) -> str:
         """The address at which browsers and providers reach the gateway, without a trailing slash."""
         return str(settings.PUBLIC_URL).rstrip("/")
@@ -88,11 +73,6 @@ class Installation:
     def card_seconds(self) -> float:
         """The seconds within which the payments service may use a card that web has sealed."""
         return float(getattr(settings, "CHECKOUT_CARD_SECONDS", 1800))
-
-    @cached_property
-    def prefix(self) -> str:
-        """The beginning of the names of exchanges and queues."""
-        return str(getattr(settings, "CHECKOUT_PREFIX", "checkout"))
 
     @cached_property
     def crash_at(self) -> str:

@@ -9,11 +9,6 @@ class Limits:
     """See the module."""
 
     @cached_property
-    def max_waiters(self) -> int:
-        """Replies that one process may wait for at once."""
-        return int(getattr(settings, "CHECKOUT_MAX_WAITERS", 2000))
-
-    @cached_property
     def max_held(self) -> int:
         """Requests to the checkout that one web process holds at once, whatever they wait for."""
         return int(getattr(settings, "CHECKOUT_MAX_HELD", 5000))
@@ -87,16 +82,6 @@ class Limits:
     def send_seconds(self) -> float:
         """The time for which a client may leave unread what it is sent."""
         return float(getattr(settings, "CHECKOUT_SEND_SECONDS", 30.0))
-
-    @cached_property
-    def worker_threads(self) -> int:
-        """Commands that one service handles at once in one process."""
-        return int(getattr(settings, "CHECKOUT_WORKER_THREADS", 8))
-
-    @cached_property
-    def database_threads(self) -> int:
-        """Threads that run database work for held requests in one process."""
-        return int(getattr(settings, "CHECKOUT_DATABASE_THREADS", 8))
 
     @cached_property
     def database_seconds(self) -> float:

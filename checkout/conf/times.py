@@ -21,16 +21,6 @@ class Times:
         return float(getattr(settings, "CHECKOUT_DRAIN_SECONDS", 1.0))
 
     @cached_property
-    def outbox_grace_seconds(self) -> float:
-        """The seconds for which the relay leaves a row to the process that wrote it."""
-        return float(getattr(settings, "CHECKOUT_OUTBOX_GRACE_SECONDS", 5.0))
-
-    @cached_property
-    def relay_poll_seconds(self) -> float:
-        """The seconds after which the relay looks again for due rows and passed deadlines."""
-        return float(getattr(settings, "CHECKOUT_RELAY_POLL_SECONDS", 0.5))
-
-    @cached_property
     def challenge_lifetime(self) -> timedelta:
         """The time that a shopper may take over a challenge."""
         return timedelta(seconds=float(getattr(settings, "CHECKOUT_CHALLENGE_SECONDS", 900)))

@@ -7,7 +7,7 @@ from checkout.commands import ApplyProviderEvent
 from checkout.models.messages import send_to_checkout
 from checkout.models.payment import Attempt, Operation
 from checkout.models.sums import operations_of
-from checkout.statements import update
+from messaging.compiled_queries import update
 
 FAILED = "refund_failed"
 

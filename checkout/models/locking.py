@@ -2,7 +2,7 @@
 
 from checkout.models.payment import Attempt, Operation, Payment
 from checkout.models.saga import Saga
-from checkout.statements import Compiled
+from messaging.compiled_queries import Compiled
 
 _BY_NUMBER = Compiled(lambda pk: Payment.objects.select_for_update(no_key=True).filter(pk=pk))
 _BY_REFERENCE = Compiled(

@@ -6,8 +6,8 @@ from django.db import models
 from django.utils import timezone
 
 from checkout.commands import Body
-from checkout.messaging.outbox import AbstractInboxMessage, AbstractOutboxMessage, enqueue
 from checkout.models.dealt_with import DealtWith
+from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, enqueue
 
 
 class OutboxMessage(AbstractOutboxMessage):

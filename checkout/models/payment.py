@@ -16,8 +16,8 @@ from checkout.providers.base import Account
 from checkout.providers.proof import PREFIX
 from checkout.providers.registry import faults_of
 from checkout.scrubbing import REASON_LENGTH
-from checkout.statements import update
 from checkout.states import Actor, AttemptState, PaymentState, attempt_machine, payment_machine
+from messaging.compiled_queries import update
 
 
 def new_reference(prefix: str) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from checkout.models.payment import Attempt, Operation, Payment
-from checkout.statements import Compiled
 from checkout.states import PaymentState
+from messaging.compiled_queries import Compiled
 
 Kind, State = Operation.Kind, Operation.State
 

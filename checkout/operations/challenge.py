@@ -15,8 +15,8 @@ from checkout.models.locking import locked_payment
 from checkout.operations.payment import PaymentView, Pending, enqueued, payment_view, wait_for
 from checkout.providers.base import BrowserForm, Challenge
 from checkout.providers.registry import get_provider
-from checkout.statements import Compiled, insert, update
 from checkout.states import Actor, AttemptState
+from messaging.compiled_queries import Compiled, insert, update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

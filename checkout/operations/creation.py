@@ -14,8 +14,8 @@ from checkout.currencies import CURRENCIES
 from checkout.errors import DuplicateRequest, RequestInvalid
 from checkout.models import Fact, Merchant, Payment
 from checkout.money import Money
-from checkout.statements import insert
 from checkout.states import Actor
+from messaging.compiled_queries import insert
 
 LONGEST = {"order_reference": 100, "description": 50, "return_url": 500}
 LARGEST_MINOR = 9_999_999_999

@@ -6,13 +6,13 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.errors import OperationRejected
-from checkout.messaging import dead_letters
-from checkout.messaging.envelope import CAUSATION_ID, Envelope
-from checkout.messaging.participants import registered
-from checkout.messaging.topology import Topology
-from checkout.messaging.wakeup import wake_relays
 from checkout.models import DeadLetter, Fact, OutboxMessage, Payment
 from checkout.states import Actor
+from messaging.access.participants import registered
+from messaging.dead_letters import letter as dead_letters
+from messaging.envelope import CAUSATION_ID, Envelope
+from messaging.outbox.notify import wake_relays
+from messaging.topology import Topology
 
 INSTEAD = (
     "Look at its payment instead: a saga that misses an answer asks again by itself, and one that is parked "

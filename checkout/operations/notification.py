@@ -15,12 +15,12 @@ from checkout.errors import (
     ProviderMisconfigured,
     SenderNotAllowed,
 )
-from checkout.messaging.outbox import AbstractOutboxMessage, enqueue
 from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
 from checkout.providers.base import Acknowledgement, Notification, Provider
 from checkout.providers.registry import get_provider
 from checkout.scrubbing import REASON_LENGTH, scrub_text
-from checkout.statements import Compiled, insert_unless_known
+from messaging.compiled_queries import Compiled, insert_unless_known
+from messaging.outbox.models import AbstractOutboxMessage, enqueue
 
 # Option of a provider account: a list of networks ("192.0.2.0/24") that notifications may come from.
 NETWORKS = "notification_networks"

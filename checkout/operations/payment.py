@@ -10,15 +10,15 @@ from checkout import commands
 from checkout.commands import Body
 from checkout.conf import conf
 from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound, TooManyAttempts
-from checkout.messaging.outbox import enqueue
 from checkout.models import Attempt, Fact, OutboxMessage, Payment, ProviderAccount
 from checkout.models.locking import locked_payment
 from checkout.money import Money
 from checkout.operations.card_testing import require_few_declines, require_proofs, requires_captcha
 from checkout.providers.base import Browser, BrowserForm, CardEncryption
 from checkout.providers.registry import get_provider
-from checkout.statements import Compiled, insert
 from checkout.states import Actor, PaymentState
+from messaging.compiled_queries import Compiled, insert
+from messaging.outbox.models import enqueue
 
 # The sealed card is in no table, so the relay can only send a submission without it, upon which the attempt
 # ends as not sent. It therefore waits until the message that carries the card has surely been handled.

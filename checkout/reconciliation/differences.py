@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from checkout.models import Difference, Fact, ProviderAccount
 from checkout.reconciliation.comparison import Compared
-from checkout.statements import Compiled
 from checkout.states import Actor
+from messaging.compiled_queries import Compiled
 
 log = structlog.get_logger(__name__)
 

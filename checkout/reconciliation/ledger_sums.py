@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from checkout.models import LedgerEntry, Payment
 from checkout.services.ledger import CAPTURED, IN_PROCESS
-from checkout.statements import Compiled
+from messaging.compiled_queries import Compiled
 
 OF_CAPTURES = ("captured", "capture_returned")
 OF_CHARGE_BACKS = ("charged_back", "charge_back_reversed")

@@ -15,8 +15,8 @@ from checkout.models.sums import OPEN, Sums, added_up
 from checkout.reconciliation.ledger_sums import LedgerSums, ledger_sums
 from checkout.reconciliation.waiting import is_at_rest, waiting_operations
 from checkout.services.payments.known import known_of
-from checkout.statements import Compiled
 from checkout.states import UNDECIDED, AttemptState, PaymentState
+from messaging.compiled_queries import Compiled
 
 Kind, State = Operation.Kind, Operation.State
 

@@ -6,10 +6,10 @@ was written down when the provider confirmed it (``services/payments/charge_back
 
 from dataclasses import replace
 
-from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import End
 from checkout.sagas.operation import D, OperationData, post
 from checkout.sagas.repeating import asked_again
+from messaging.envelope import Reply
 
 
 class IssuerMovement:

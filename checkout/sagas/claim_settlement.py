@@ -11,7 +11,6 @@ import structlog
 from django.db.models import Q
 
 from checkout.commands import SettleClaim
-from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Attempt, Fact, Operation, Saga
 from checkout.models.failed_refunds import make_after_all, refund_made_after_all
 from checkout.models.locking import locked_attempt_of, locked_payment_of
@@ -21,8 +20,9 @@ from checkout.providers.base import EventKind
 from checkout.sagas import orchestrator
 from checkout.sagas.adoption import adopt, key_of_claim
 from checkout.sagas.verification import CHECK, Verification, VerificationData
-from checkout.statements import insert, update
 from checkout.states import Actor, attempt_machine
+from messaging.compiled_queries import insert, update
+from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
 

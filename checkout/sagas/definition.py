@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 from checkout.commands import Body
-from checkout.messaging.envelope import Reply
+from messaging.envelope import Reply
 
 
 class End(StrEnum):

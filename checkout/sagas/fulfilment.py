@@ -7,11 +7,11 @@ from msgspec.structs import replace as with_changes
 
 from checkout import commands
 from checkout.conf import conf
-from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import Ask, End, Start
 from checkout.sagas.operation import OperationData
 from checkout.sagas.pauses import OVERDUE, retry_delay
 from checkout.sagas.purchase_data import D, PurchaseData
+from messaging.envelope import Reply
 
 # Where the order has been, or may be, confirmed.
 CONFIRMED = ("confirm_order", "send_receipt", "finished", "unpaid")

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from checkout.commands import PaymentTold
-from checkout.messaging.service import Message
 from checkout.models import Attempt, Fact, Operation, Payment, Saga, Waiter
 from checkout.models.sums import sums_of
 from checkout.sagas.definition import Decision
-from checkout.statements import insert
 from checkout.states import COUNTED, Actor, PaymentState, attempt_machine, payment_machine
+from messaging.compiled_queries import insert
+from messaging.worker.service import Message
 
 
 def group_of(payment_reference: str) -> str:

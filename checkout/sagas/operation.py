@@ -15,10 +15,10 @@ from msgspec.structs import replace as with_changes
 
 from checkout import commands
 from checkout.conf import conf
-from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import Ask, Decision, End
 from checkout.sagas.pauses import OVERDUE, UNDECIDED_ANSWERS, inquiry_delay, retry_delay
 from checkout.sagas.repeating import asked_again
+from messaging.envelope import Reply
 
 
 class OperationData(commands.Body, frozen=True, forbid_unknown_fields=False):

@@ -18,9 +18,6 @@ from django.db.models import Q
 from django.utils import timezone
 
 from checkout.commands import Body, PaymentTold, check_answer
-from checkout.messaging.envelope import Reply, encode_body
-from checkout.messaging.participants import registered
-from checkout.messaging.service import CommandRejected, Message, NotEntitled
 from checkout.models import Attempt, Fact, Operation, Payment, Saga, SagaStep, Waiter
 from checkout.models.locking import locked_payment, locked_payment_of
 from checkout.sagas import DEFINITIONS
@@ -28,8 +25,11 @@ from checkout.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.sagas.movement import apply_decision, tell
 from checkout.sagas.operation import OperationData
 from checkout.scrubbing import scrub_text
-from checkout.statements import Compiled, insert, insert_unless_known, update
 from checkout.states import Actor, PaymentState
+from messaging.access.participants import registered
+from messaging.compiled_queries import Compiled, insert, insert_unless_known, update
+from messaging.envelope import Reply, encode_body
+from messaging.worker.service import CommandRejected, Message, NotEntitled
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,6 @@ import msgspec
 import structlog
 
 from checkout.commands import SettlePayment
-from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.models.failed_refunds import fail_refund
 from checkout.models.locking import locked_attempt, locked_payment_of
@@ -23,8 +22,9 @@ from checkout.sagas.adoption import adopt
 from checkout.sagas.contradiction import obstacle_to_settling
 from checkout.sagas.movement import follow_sums, move_payment, tell
 from checkout.sagas.reckoning import MAY_HOLD_MONEY, Reckoning, TheirBooks, others_of, reckon
-from checkout.statements import insert, update
 from checkout.states import Actor, AttemptState, attempt_machine
+from messaging.compiled_queries import insert, update
+from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,6 @@ from msgspec.structs import replace as with_changes
 
 from checkout import commands
 from checkout.conf import conf
-from checkout.messaging.envelope import Reply
 from checkout.providers.base import RefusalReason
 from checkout.sagas.definition import Ask, End
 from checkout.sagas.fulfilment import (
@@ -36,6 +35,7 @@ from checkout.sagas.fulfilment import (
 from checkout.sagas.pauses import inquiry_delay
 from checkout.sagas.purchase_data import D, PurchaseData
 from checkout.sagas.repeating import asked_again
+from messaging.envelope import Reply
 
 # Longer than the return token lives, so that a last-second return is never overtaken.
 CHALLENGE_MARGIN = timedelta(seconds=30)

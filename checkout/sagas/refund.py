@@ -8,9 +8,9 @@ Meanwhile it stays what it was, even when that is done and booked.
 from msgspec.structs import replace as with_changes
 
 from checkout import commands
-from checkout.messaging.envelope import Reply
 from checkout.sagas.operation import D, OperationData, OperationSaga
 from checkout.sagas.pauses import inquiry_delay
+from messaging.envelope import Reply
 
 # The news that turn round what is being posted.
 TURNED_BY = {"post_done": "refused", "post_undone": "done"}

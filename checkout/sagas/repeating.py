@@ -11,8 +11,8 @@ from typing import Any
 from msgspec.structs import replace as with_changes
 
 from checkout.conf import conf
-from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import Decision
+from messaging.envelope import Reply
 
 
 def repeat_delay(reply: Reply, tries: int) -> float | None:

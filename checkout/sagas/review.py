@@ -8,9 +8,9 @@ from msgspec.structs import replace as with_changes
 
 from checkout import commands
 from checkout.conf import conf
-from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import Ask, Decision, End
 from checkout.sagas.repeating import asked_again
+from messaging.envelope import Reply
 
 # What agreement makes of the payment.
 EVENTS = {"held": "conflict_resolved", "released": "conflict_released"}

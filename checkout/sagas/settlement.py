@@ -12,7 +12,6 @@ from django.db.models import Exists, OuterRef, Q
 
 from checkout.commands import SettleOperation
 from checkout.conf import conf
-from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Attempt, Fact, Operation, ProviderCall, Saga
 from checkout.models.calls import may_yet_arrive
 from checkout.models.failed_refunds import fail_refund
@@ -21,8 +20,9 @@ from checkout.models.sums import OPEN
 from checkout.providers.base import Outcome
 from checkout.sagas import orchestrator
 from checkout.sagas.operation import UNTOLD
-from checkout.statements import insert, update
 from checkout.states import Actor, AttemptState
+from messaging.compiled_queries import insert, update
+from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,9 @@ from msgspec.structs import replace as with_changes
 
 from checkout import commands
 from checkout.conf import conf
-from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import Ask, Decision, End
 from checkout.sagas.pauses import UNDECIDED_ANSWERS, inquiry_delay
+from messaging.envelope import Reply
 
 # What a confirmed claim makes of the payment. Captures, voids and refunds that are not ours are the rest.
 EVENTS = {"expired": "authorisation_expired"}

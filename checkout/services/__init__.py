@@ -1,7 +1,7 @@
 """The participants of the sagas, and the orchestrator. Each owns its tables and knows no other."""
 
-from checkout.messaging.service import Service
 from checkout.services import checkout, ledger, notifications, orders, payments, risk
+from messaging.worker.service import Service
 
 SERVICES: dict[str, Service] = {
     module.service.name: module.service

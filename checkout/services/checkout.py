@@ -6,8 +6,6 @@ import structlog
 from msgspec.structs import replace as with_changes
 
 from checkout import commands
-from checkout.messaging.envelope import Reply
-from checkout.messaging.service import CommandRejected, Message, Service
 from checkout.models import Attempt, Operation, Payment, Saga
 from checkout.models.locking import locked_payment_of
 from checkout.models.payment import new_reference
@@ -29,8 +27,10 @@ from checkout.sagas.purchase import HINTS
 from checkout.sagas.purchase_data import PurchaseData
 from checkout.sagas.review import ReviewData
 from checkout.sagas.verification import VerificationData
-from checkout.statements import Compiled
 from checkout.states import Actor, AttemptState, PaymentState
+from messaging.compiled_queries import Compiled
+from messaging.envelope import Reply
+from messaging.worker.service import CommandRejected, Message, Service
 
 log = structlog.get_logger(__name__)
 

@@ -18,10 +18,10 @@ Chart of accounts, seen from the gateway; debits are positive, and each posting 
 """
 
 from checkout.commands import Done, PostEntries
-from checkout.messaging.service import CommandRejected, Message, Service
 from checkout.models import LedgerEntry
 from checkout.services.questions import require_open_question
-from checkout.statements import insert_unless_known
+from messaging.compiled_queries import insert_unless_known
+from messaging.worker.service import CommandRejected, Message, Service
 
 service = Service("ledger", admit=require_open_question)
 

@@ -13,10 +13,10 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from checkout.commands import Body, Done, SendReceipt
-from checkout.messaging.service import Message, Service
 from checkout.models import Payment, Receipt
 from checkout.services.questions import require_open_question
-from checkout.statements import Compiled, insert_unless_known
+from messaging.compiled_queries import Compiled, insert_unless_known
+from messaging.worker.service import Message, Service
 
 log = structlog.get_logger(__name__)
 

@@ -16,10 +16,10 @@ from checkout.commands import (
     ReserveStock,
     StockReserved,
 )
-from checkout.messaging.service import CommandRejected, Message, Service
 from checkout.models import Reservation, StockItem
 from checkout.services.questions import require_open_question
-from checkout.statements import Compiled, insert_unless_known, update
+from messaging.compiled_queries import Compiled, insert_unless_known, update
+from messaging.worker.service import CommandRejected, Message, Service
 
 service = Service("orders", admit=require_open_question)
 

@@ -8,9 +8,9 @@ database knows both.
 from hashlib import sha256
 
 from checkout.commands import Body
-from checkout.messaging.service import Message, NotEntitled, Obsolete
 from checkout.models import SagaStep
-from checkout.statements import Compiled
+from messaging.compiled_queries import Compiled
+from messaging.worker.service import Message, NotEntitled, Obsolete
 
 _ASKED = Compiled(
     lambda name: (

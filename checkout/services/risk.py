@@ -14,9 +14,9 @@ from django.utils import timezone
 from checkout import pseudonyms
 from checkout.commands import AssessRisk, RiskAssessed
 from checkout.conf import conf
-from checkout.messaging.service import Message, Service
 from checkout.models import BlockedValue, RiskAssessment
-from checkout.statements import insert
+from messaging.compiled_queries import insert
+from messaging.worker.service import Message, Service
 
 service = Service("risk")
 

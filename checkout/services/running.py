@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Iterable
 
-from checkout.messaging.broker import Broker
-from checkout.messaging.worker import Worker
 from checkout.models import InboxMessage, OutboxMessage
 from checkout.services import SERVICES
+from messaging.broker import Broker
+from messaging.worker.worker import Worker
 
 
 async def run_services(names: Iterable[str], broker: Broker, stop: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.database import in_thread
+from messaging.concurrency.database import in_thread
 
 # Log-ins at other processes are noticed so late.
 READ_EVERY_SECONDS = 60.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import structlog
 from django.db import Error
 
-from checkout import crash_points
-from checkout.database import in_thread
+from messaging import crash_points
+from messaging.concurrency.database import in_thread
 
 log = structlog.get_logger(__name__)
 

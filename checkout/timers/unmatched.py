@@ -6,9 +6,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from checkout import commands
-from checkout.messaging.outbox import enqueue
 from checkout.models import OutboxMessage, ProviderNotification
 from checkout.timers.timer import BATCH
+from messaging.outbox.models import enqueue
 
 REPEATED_AFTER = timedelta(minutes=10)
 

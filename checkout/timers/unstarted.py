@@ -9,9 +9,9 @@ from checkout.models import Attempt, Fact, Payment, Saga
 from checkout.models.clock import database_now
 from checkout.models.messages import send_to_checkout
 from checkout.providers.base import RefusalReason
-from checkout.statements import update
 from checkout.states import Actor, AttemptState, PaymentState
 from checkout.timers.timer import BATCH
+from messaging.compiled_queries import update
 
 
 @transaction.atomic

@@ -5,7 +5,6 @@ from django.shortcuts import render
 
 from checkout import operations, problems
 from checkout.conf import conf
-from checkout.database import in_thread
 from checkout.errors import IllegalTransition
 from checkout.forms import ReturnForm
 from checkout.operations import ChallengePage, PaymentView
@@ -13,6 +12,7 @@ from checkout.pages import CHALLENGE, page_of, path_of
 from checkout.security import content_security, csrf_exempt
 from checkout.views.page import page, see_other
 from checkout.waiting import commit_and_answer
+from messaging.concurrency.database import in_thread
 
 LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*")
 

@@ -9,7 +9,6 @@ from django.utils.cache import patch_vary_headers
 from checkout import operations, problems
 from checkout.captcha import get_captcha, give_pass, has_pass, is_solved
 from checkout.conf import conf
-from checkout.database import in_thread
 from checkout.errors import CaptchaRequired, IllegalTransition, PatienceRequired
 from checkout.forms import PayForm
 from checkout.operations import CheckoutPage
@@ -22,6 +21,7 @@ from checkout.states import PaymentState
 from checkout.views.document import respond_with_state
 from checkout.views.page import page, see_other
 from checkout.waiting import commit_and_answer
+from messaging.concurrency.database import in_thread
 
 
 @page("GET", "HEAD")

@@ -5,10 +5,10 @@ import asyncio
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from checkout.database import in_thread
 from checkout.draining import drain
-from checkout.messaging.broker import get_broker
 from checkout.views.page import page
+from messaging.concurrency.database import in_thread
+from messaging.registry import get_broker
 
 CHECK_SECONDS = 2.0
 

@@ -13,7 +13,6 @@ from django.urls import reverse
 
 from checkout import operations, problems
 from checkout.conf import conf
-from checkout.database import in_thread
 from checkout.errors import OperationRejected
 from checkout.forms import BuyForm
 from checkout.models import Merchant, Payment, StockItem
@@ -21,6 +20,7 @@ from checkout.money import Money
 from checkout.states import PaymentState
 from checkout.views.page import page, see_other
 from checkout.views.wording import word_of
+from messaging.concurrency.database import in_thread
 
 MERCHANT = "example"
 ORDERS = "orders"

@@ -5,7 +5,6 @@ from django.shortcuts import render
 
 from checkout import operations
 from checkout.conf import conf
-from checkout.database import in_thread
 from checkout.pages import RESULT, STATUS, next_path, page_of, path_of
 from checkout.preferences import Preferences
 from checkout.security import content_security
@@ -14,6 +13,7 @@ from checkout.views.document import is_known, respond_with_state, unless_known
 from checkout.views.page import page, see_other
 from checkout.views.wording import ending_of
 from checkout.waiting import news
+from messaging.concurrency.database import in_thread
 
 
 @page("GET", "HEAD")

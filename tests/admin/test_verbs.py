@@ -5,9 +5,9 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
-from checkout.messaging.dead_letters import ALTERED
 from checkout.models import DeadLetter, Fact, OutboxMessage, Payment, Saga
 from checkout.states import PaymentState
+from messaging.dead_letters.letter import ALTERED
 from tests.admin import rows
 from tests.admin.operating import told
 
@@ -168,7 +168,7 @@ def test_a_dead_letter_that_cannot_be_sent_again_says_why_and_stays(admin_client
 def test_a_dead_letter_that_proves_no_sender_is_not_offered_and_its_page_says_what_to_do(
     admin_client, settings
 ):
-    settings.CHECKOUT_SINGLE_BROKER_USER = False
+    settings.MESSAGING_SINGLE_BROKER_USER = False
     letter = dead_letter()
     page = admin_client.get(address("deadletter", "change", letter)).content.decode()
     assert address("deadletter", "requeue", letter) not in page

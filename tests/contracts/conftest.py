@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from checkout.messaging import direct
-from checkout.messaging.broker import close_brokers
-from checkout.messaging.channel_layer import RabbitmqChannelLayer
+from messaging.channels.layer import RabbitmqChannelLayer
+from messaging.rabbitmq import direct_connection as direct
+from messaging.registry import close_brokers
 from tests.support.brokers import Lab, MemoryLab, RabbitmqLab
 from tests.support.proxy import Proxy
 from tests.support.vhosts import fresh_vhost
@@ -34,7 +34,7 @@ async def lab(request: pytest.FixtureRequest, settings) -> AsyncIterator[Lab]:
         lab: Lab = MemoryLab()
     else:
         lab = await _rabbitmq_lab(request.getfixturevalue("vhost"))
-    settings.BROKER_URL, settings.CHECKOUT_PREFIX = lab.url, lab.prefix
+    settings.BROKER_URL, settings.MESSAGING_PREFIX = lab.url, lab.prefix
     yield lab
     await close_brokers()
     await lab.close()

@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
-from checkout.messaging.broker import Broker, get_broker
-from checkout.messaging.channel_layer import RabbitmqChannelLayer, Traffic
+from messaging.broker import Broker
+from messaging.channels.layer import RabbitmqChannelLayer, Traffic
+from messaging.registry import get_broker
 from tests.support.brokers import Lab, within
 
 

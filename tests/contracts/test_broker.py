@@ -6,10 +6,17 @@ from itertools import count
 
 import pytest
 
-from checkout.errors import BrokerUnavailable, MessagingError, PublishRefused, PublishUncertain, Undeliverable
-from checkout.messaging.broker import Broker, Death, Delivery
-from checkout.messaging.envelope import Envelope
-from checkout.messaging.topology import Queue
+from messaging.broker import Broker
+from messaging.delivery import Death, Delivery
+from messaging.envelope import Envelope
+from messaging.errors import (
+    BrokerUnavailable,
+    MessagingError,
+    PublishRefused,
+    PublishUncertain,
+    Undeliverable,
+)
+from messaging.topology import Queue
 from tests.support.brokers import Inbox, Lab, a_moment, command, reconnected, small_queue, within
 
 TIMEOUT_SECONDS = 10.0

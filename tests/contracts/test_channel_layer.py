@@ -7,11 +7,11 @@ import pytest
 from asgiref.sync import async_to_sync
 from channels.exceptions import ChannelFull
 
-from checkout.errors import MessagingError
-from checkout.messaging import rpc
-from checkout.messaging.broker import close_brokers
-from checkout.messaging.channel_layer import ChannelNotOurs, RabbitmqChannelLayer
-from checkout.messaging.envelope import Envelope, Reply
+from messaging import rpc
+from messaging.channels.layer import ChannelNotOurs, RabbitmqChannelLayer
+from messaging.envelope import Envelope, Reply
+from messaging.errors import MessagingError
+from messaging.registry import close_brokers
 from tests.contracts.layers import connected, elsewhere, encoded, silent
 from tests.support.brokers import Lab, a_moment, within
 

@@ -8,14 +8,14 @@ import pytest
 from django.db import OperationalError
 
 from checkout import dead_letters
-from checkout.database import in_thread
-from checkout.messaging.drain import Drain
-from checkout.messaging.envelope import Envelope
-from checkout.messaging.message import Message
-from checkout.messaging.relay import Relay
-from checkout.messaging.service import Service
 from checkout.models import DeadLetter, InboxMessage, OutboxMessage
 from checkout.operations import requeue_dead_letter
+from messaging.concurrency.database import in_thread
+from messaging.dead_letters.consumer import Drain
+from messaging.envelope import Envelope
+from messaging.outbox.relay import Relay
+from messaging.worker.message import Message
+from messaging.worker.service import Service
 from tests.messaging.conftest import at_work
 from tests.support.brokers import Inbox, Lab, within
 from tests.support.services import Greet, Greeted, until

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from checkout.errors import BrokerUnavailable, Undeliverable
-from checkout.messaging.channel_layer import RabbitmqChannelLayer
-from checkout.messaging.envelope import Envelope
+from messaging.channels.layer import RabbitmqChannelLayer
+from messaging.envelope import Envelope
+from messaging.errors import BrokerUnavailable, Undeliverable
 from tests.contracts.layers import connected, decoded, elsewhere, encoded, silent
 from tests.support.brokers import Lab, a_moment, reconnected, within
 

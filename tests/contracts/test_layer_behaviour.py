@@ -8,11 +8,11 @@ import pytest
 from channels import exceptions
 from channels.exceptions import ChannelFull, MessageTooLarge
 
-from checkout.errors import BrokerUnavailable
-from checkout.messaging import channel_layer
-from checkout.messaging.broker import get_broker
-from checkout.messaging.channel_layer import ChannelNotOurs, RabbitmqChannelLayer
-from checkout.messaging.envelope import MAX_CHANNEL_BODY_BYTES, Envelope
+from messaging.channels import layer as channel_layer
+from messaging.channels.layer import ChannelNotOurs, RabbitmqChannelLayer
+from messaging.envelope import MAX_CHANNEL_BODY_BYTES, Envelope
+from messaging.errors import BrokerUnavailable
+from messaging.registry import get_broker
 from tests.contracts.layers import connected, elsewhere, encoded, silent
 from tests.support.brokers import Lab, a_moment, reconnected, within
 

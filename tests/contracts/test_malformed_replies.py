@@ -9,12 +9,12 @@ from django.db.models import QuerySet
 
 from checkout import dead_letters
 from checkout.commands import SubmitPayment
-from checkout.database import in_thread
-from checkout.messaging.broker import Broker
-from checkout.messaging.drain import Drain
-from checkout.messaging.envelope import Envelope, HeaderValue, encode_body
 from checkout.models import DeadLetter, Fact, Payment, Saga
 from checkout.services.checkout import service
+from messaging.broker import Broker
+from messaging.concurrency.database import in_thread
+from messaging.dead_letters.consumer import Drain
+from messaging.envelope import Envelope, HeaderValue, encode_body
 from tests.messaging.conftest import at_work
 from tests.services.conftest import an_account, an_attempt
 from tests.support.brokers import Inbox, Lab, within

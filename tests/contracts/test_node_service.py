@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from checkout.messaging.envelope import Envelope, Reply
+from messaging.envelope import Envelope, Reply
 from tests.support.brokers import Inbox, RabbitmqLab, a_moment, command, within
 from tests.support.javascript import installed_service
 from tests.support.services import Client

@@ -6,12 +6,14 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from msgspec.structs import replace
 
-from checkout.errors import PublishUncertain
-from checkout.messaging import rpc
-from checkout.messaging.broker import Broker, Delivery, get_broker
-from checkout.messaging.envelope import Envelope, Reply
-from checkout.messaging.topology import Binding, Queue
 from checkout.participants import require_user
+from messaging import rpc
+from messaging.broker import Broker
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope, Reply
+from messaging.errors import PublishUncertain
+from messaging.registry import get_broker
+from messaging.topology import Binding, Queue
 from tests.support.broker_users import let_do_anything, url_of
 from tests.support.brokers import Inbox, Lab, command, within
 
@@ -19,7 +21,7 @@ from tests.support.brokers import Inbox, Lab, command, within
 @pytest.fixture(autouse=True)
 async def _users(lab: Lab, settings) -> None:
     await lab.make_users()
-    settings.CHECKOUT_SINGLE_BROKER_USER = False
+    settings.MESSAGING_SINGLE_BROKER_USER = False
     settings.BROKER_URL = url_of("web", lab.url, prefix=lab.prefix)
 
 

@@ -10,14 +10,14 @@ import pytest
 from msgspec.structs import replace
 from pika import spec
 
-from checkout.errors import BrokerUnavailable, PublishRefused, PublishUncertain, Undeliverable
-from checkout.messaging import connection
-from checkout.messaging.amqp import connection_parameters
-from checkout.messaging.amqp_channel import AmqpChannel
-from checkout.messaging.broker import Broker
-from checkout.messaging.link import Link, on_disposable_channel
-from checkout.messaging.publisher import Publisher
-from checkout.messaging.topology import Queue
+from messaging.broker import Broker
+from messaging.errors import BrokerUnavailable, PublishRefused, PublishUncertain, Undeliverable
+from messaging.rabbitmq import broker as connection
+from messaging.rabbitmq.amqp import connection_parameters
+from messaging.rabbitmq.channel import AmqpChannel
+from messaging.rabbitmq.link import Link, on_disposable_channel
+from messaging.rabbitmq.publisher import Publisher
+from messaging.topology import Queue
 from tests.support.brokers import Inbox, RabbitmqLab, a_moment, command, reconnected, within
 from tests.support.proxy import Proxy
 from tests.support.vhosts import close_connections

@@ -9,7 +9,11 @@ from types import FrameType
 import pytest
 from msgspec.structs import replace
 
-from checkout.errors import (
+from messaging import rpc
+from messaging.broker import Broker
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope, Reply
+from messaging.errors import (
     BrokerUnavailable,
     MalformedMessage,
     PublishRefused,
@@ -20,9 +24,7 @@ from checkout.errors import (
     TooManyWaiters,
     Undeliverable,
 )
-from checkout.messaging import rpc
-from checkout.messaging.broker import Broker, Delivery, get_broker
-from checkout.messaging.envelope import Envelope, Reply
+from messaging.registry import get_broker
 from tests.support.brokers import Inbox, Lab, a_moment, small_queue, within
 
 PATIENT = 15.0
@@ -238,7 +240,7 @@ async def test_without_a_broker_from_the_start_it_fails_at_once(lab: Lab):
 
 
 async def test_more_callers_than_allowed_are_turned_away(lab: Lab, settings):
-    settings.CHECKOUT_MAX_WAITERS = 2
+    settings.MESSAGING_MAX_WAITERS = 2
     service = await Echo(await lab.broker(), is_silent).start()
     calls = [
         asyncio.create_task(rpc.acall("echo", "echo.say", {}, timeout_seconds=PATIENT)) for _ in range(2)

@@ -4,7 +4,7 @@ import asyncio
 from random import Random
 from typing import Any
 
-from checkout.messaging.channel_layer import RabbitmqChannelLayer
+from messaging.channels.layer import RabbitmqChannelLayer
 from tests.contracts.layers import connected, decoded, elsewhere, encoded, silent
 from tests.support.brokers import Lab, reconnected, within
 

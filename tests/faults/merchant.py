@@ -13,12 +13,12 @@ from typing import TypeVar
 from django.db import DatabaseError, InterfaceError
 
 from checkout import operations
-from checkout.database import in_thread
 from checkout.errors import OperationRejected
 from checkout.models import Merchant as MerchantRow
 from checkout.money import Money
 from checkout.operations import OperationView
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
 from tests.faults.recorder import Asked, Recorder
 
 T = TypeVar("T")

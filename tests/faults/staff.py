@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from checkout import operations
-from checkout.database import in_thread
 from checkout.errors import CheckoutError, OperationRejected
+from messaging.concurrency.database import in_thread
 from tests.faults.evidence import INNOCENT
 from tests.faults.provider_books import Order, read_orders
 from tests.faults.site import Site

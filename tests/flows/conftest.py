@@ -8,17 +8,17 @@ import pytest_asyncio
 from pytest_django import Settings
 
 from checkout import embedded
-from checkout.messaging.broker import close_brokers, get_broker
 from checkout.models import Merchant, Payment, ProviderAccount, StockItem
 from checkout.money import Money
 from checkout.operations import create_payment
 from checkout.providers.memory_books import Books, books_of, forget_books
+from messaging.registry import close_brokers, get_broker
 
 
 @pytest.fixture
 def shop(transactional_db: None, settings: Settings) -> Merchant:
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {"memory": {}}
-    settings.CHECKOUT_RELAY_POLL_SECONDS = 0.05
+    settings.MESSAGING_RELAY_POLL_SECONDS = 0.05
     # A broker of its own: what the test before has left in its queues is none of this one's business.
     settings.BROKER_URL = f"memory://{uuid4().hex}"
     merchant = Merchant.objects.create(code="shop", name="The Shop")

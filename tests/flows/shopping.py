@@ -6,13 +6,13 @@ from typing import Any
 
 from checkout import waiting, webhooks
 from checkout.challenge_token import token_for
-from checkout.database import in_thread
 from checkout.models import Attempt, LedgerEntry, Payment, Saga
 from checkout.money import Money
 from checkout.operations import Pending, request_capture, return_from_challenge, submit_payment
 from checkout.providers.base import Browser
 from checkout.providers.memory_books import Books
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
 
 BROWSER = Browser(accept_header="text/html", user_agent="Test", ip_address="127.0.0.1")
 PATIENCE_SECONDS = 20

@@ -10,16 +10,17 @@ from pytest_django import Settings
 from checkout import waiting
 from checkout.card_seal import open_card
 from checkout.conf import conf
-from checkout.database import in_thread
-from checkout.messaging.broker import Delivery, close_brokers, get_broker
-from checkout.messaging.envelope import Envelope
-from checkout.messaging.memory_server import MemoryServer
-from checkout.messaging.topology import Binding, Queue
 from checkout.models import Attempt, Payment
 from checkout.operations import payment_view
 from checkout.providers.memory_books import Books
 from checkout.services import SERVICES
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope
+from messaging.memory.server import MemoryServer
+from messaging.registry import close_brokers, get_broker
+from messaging.topology import Binding, Queue
 from tests.flows.shopping import eventually, pay, saga_status, submit
 
 CARD = "approve:as-the-browser-encrypted-it"

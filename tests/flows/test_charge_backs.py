@@ -6,13 +6,13 @@ import pytest
 from pytest_django import Settings
 
 from checkout import webhooks
-from checkout.database import in_thread
 from checkout.errors import AmountNotAvailable
 from checkout.models import Fact, LedgerEntry, Operation, Payment, Saga
 from checkout.operations import request_refund
 from checkout.providers.memory_books import Books
 from checkout.reconciliation import reconcile
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
 from tests.flows.shopping import balances, euros, eventually, notify_all, pay, saga_status, state_of
 
 

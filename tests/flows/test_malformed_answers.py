@@ -4,9 +4,10 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from checkout import waiting
-from checkout.messaging.broker import Delivery, close_brokers, get_broker
-from checkout.messaging.envelope import Envelope, Reply
 from checkout.models import Payment
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope, Reply
+from messaging.registry import close_brokers, get_broker
 from tests.flows.shopping import submit
 
 

@@ -8,8 +8,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from checkout import crash_points, webhooks
-from checkout.database import in_thread
+from checkout import webhooks
 from checkout.models import (
     LedgerEntry,
     Operation,
@@ -22,6 +21,8 @@ from checkout.models import (
 from checkout.operations import record_notification, request_capture
 from checkout.providers.memory_books import Books
 from checkout.states import PaymentState
+from messaging import crash_points
+from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     authorise,
     balances,

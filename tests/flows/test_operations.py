@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import Settings
 
-from checkout import crash_points
-from checkout.database import in_thread
 from checkout.errors import OutcomeUnknown
 from checkout.models import Operation, Payment, Reservation
 from checkout.operations import (
@@ -18,6 +16,8 @@ from checkout.operations import (
 from checkout.providers.base import ProviderResult
 from checkout.providers.memory_books import Books, OrderState
 from checkout.states import PaymentState
+from messaging import crash_points
+from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     authorise,
     balances,

@@ -6,7 +6,6 @@ import pytest
 
 from checkout import waiting, webhooks
 from checkout.challenge_token import token_for
-from checkout.database import in_thread
 from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
 from checkout.models import (
     Attempt,
@@ -26,6 +25,7 @@ from checkout.operations import (
 )
 from checkout.providers.memory_books import Books
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
 from tests.flows.shopping import PATIENCE_SECONDS, eventually, pay, returned, saga_status, submit
 
 

@@ -6,12 +6,12 @@ import pytest
 from pytest_django import Settings
 
 from checkout import webhooks
-from checkout.database import in_thread
 from checkout.errors import AmountNotAvailable
 from checkout.models import Operation, Payment, Saga
 from checkout.operations import request_refund
 from checkout.providers.memory_books import Books
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     balances,
     captured,

@@ -13,11 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from checkout.database import in_thread
-from checkout.errors import OperationRejected, PublishUncertain
-from checkout.messaging.broker import Broker, _make_broker, close_brokers, get_broker
-from checkout.messaging.envelope import Envelope, Reply, encode_body
-from checkout.messaging.topology import Topology
+from checkout.errors import OperationRejected
 from checkout.models import (
     DeadLetter,
     LedgerEntry,
@@ -34,6 +30,12 @@ from checkout.relay import run_relay
 from checkout.services import SERVICES
 from checkout.services.running import run_services
 from checkout.states import PaymentState
+from messaging.broker import Broker
+from messaging.concurrency.database import in_thread
+from messaging.envelope import Envelope, Reply, encode_body
+from messaging.errors import PublishUncertain
+from messaging.registry import close_brokers, get_broker, make_broker
+from messaging.topology import Topology
 from tests.flows.shopping import eventually, pay, saga_status, state_of
 from tests.support.broker_users import let_do_anything, make_memory_users, make_users, url_of
 from tests.support.vhosts import fresh_vhost
@@ -83,7 +85,7 @@ def rabbitmq_house(*, is_careless: bool) -> Iterator[House]:
 def house(request: pytest.FixtureRequest, shop: Merchant, books: Books, settings: Any) -> Iterator[House]:
     make, is_careless = request.param
     with make(is_careless=is_careless) as house:
-        settings.CHECKOUT_SINGLE_BROKER_USER = False
+        settings.MESSAGING_SINGLE_BROKER_USER = False
         settings.BROKER_URL = url_of("web", house.url)
         yield house
 
@@ -116,7 +118,7 @@ async def at_work(house: House, *, without: str = "") -> AsyncIterator[Callable[
 @asynccontextmanager
 async def user_of(house: House, participant: str = "risk") -> AsyncIterator[Broker]:
     """One more connection by this participant's user."""
-    rogue = _make_broker(url_of(participant, house.url), "checkout")
+    rogue = make_broker(url_of(participant, house.url), "checkout")
     rogue.open()
     await rogue.wait_connected()
     yield rogue

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 from pytest_django import Settings
 
-from checkout.database import in_thread
 from checkout.errors import OutcomeUnknown
 from checkout.models import Operation, Payment, Reservation
 from checkout.operations import (
@@ -19,6 +18,7 @@ from checkout.providers import memory
 from checkout.providers.memory_books import Books, Manners
 from checkout.sagas.reckoning import TheirBooks
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     authorise,
     balances,

@@ -8,7 +8,6 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from checkout import webhooks
-from checkout.database import in_thread
 from checkout.models import (
     Fact,
     InboxMessage,
@@ -24,6 +23,7 @@ from checkout.providers.registry import ADAPTERS
 from checkout.rates import Pace
 from checkout.sagas import hint_questions
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
 from tests.flows.shopping import balances, eventually, state_of
 from tests.flows.test_notifications import forged, paid
 

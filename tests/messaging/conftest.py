@@ -6,20 +6,21 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from checkout.messaging.broker import Broker, close_brokers
-from checkout.messaging.service import Service
-from checkout.messaging.worker import Worker
 from checkout.models import InboxMessage, OutboxMessage
+from messaging.broker import Broker
+from messaging.registry import close_brokers
+from messaging.worker.service import Service
+from messaging.worker.worker import Worker
 from tests.support.brokers import MemoryLab, within
 
 
 @pytest.fixture
 async def lab(settings) -> AsyncIterator[MemoryLab]:
     lab = MemoryLab()
-    settings.BROKER_URL, settings.CHECKOUT_PREFIX = lab.url, lab.prefix
+    settings.BROKER_URL, settings.MESSAGING_PREFIX = lab.url, lab.prefix
     settings.CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "checkout.messaging.channel_layer.RabbitmqChannelLayer",
+            "BACKEND": "messaging.channels.layer.RabbitmqChannelLayer",
             "CONFIG": {"url": lab.url, "prefix": lab.prefix},
         }
     }

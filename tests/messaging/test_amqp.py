@@ -6,10 +6,10 @@ import pika
 import pytest
 from pika.spec import Basic, BasicProperties
 
-from checkout.messaging import dead_letters
-from checkout.messaging.amqp import connection_parameters, delivery_of
-from checkout.messaging.broker import Delivery
-from checkout.messaging.envelope import Envelope
+from messaging.dead_letters import letter as dead_letters
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope
+from messaging.rabbitmq.amqp import connection_parameters, delivery_of
 
 
 def test_an_address_is_taken_apart():

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from django.db import InterfaceError, OperationalError
 
-from checkout.messaging import marking
-from checkout.messaging.marking import Marker
 from checkout.models import OutboxMessage
+from messaging.outbox import published_marker as marking
+from messaging.outbox.published_marker import Marker
 
 
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])

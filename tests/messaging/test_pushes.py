@@ -3,8 +3,8 @@
 import pytest
 from channels.layers import get_channel_layer
 
-from checkout.messaging.envelope import MAX_CHANNEL_BODY_BYTES
-from checkout.messaging.service import Message, Reply, Service
+from messaging.envelope import MAX_CHANNEL_BODY_BYTES
+from messaging.worker.service import Message, Reply, Service
 from tests.messaging.conftest import at_work
 from tests.support.brokers import MemoryLab, within
 from tests.support.services import Client, Greet, Greeted

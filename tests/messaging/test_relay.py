@@ -8,11 +8,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from checkout.database import in_thread
-from checkout.messaging.envelope import Envelope
-from checkout.messaging.outbox import enqueue
-from checkout.messaging.relay import BATCH, Relay
 from checkout.models import InboxMessage, OutboxMessage
+from messaging.concurrency.database import in_thread
+from messaging.envelope import Envelope
+from messaging.outbox.models import enqueue
+from messaging.outbox.relay import BATCH, Relay
 from tests.messaging.conftest import at_work
 from tests.messaging.test_worker import client_of, greeter
 from tests.support.brokers import Inbox, MemoryLab, within

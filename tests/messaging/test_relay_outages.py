@@ -9,10 +9,10 @@ import pytest
 from django.db import Error, connection
 from django.utils import timezone
 
-from checkout.database import in_thread
-from checkout.messaging.broker import Delivery
-from checkout.messaging.relay import Relay
 from checkout.models import OutboxMessage
+from messaging.concurrency.database import in_thread
+from messaging.delivery import Delivery
+from messaging.outbox.relay import Relay
 from tests.support.brokers import RabbitmqLab, within
 from tests.support.proxy import Proxy
 from tests.support.services import everything_is_marked, until

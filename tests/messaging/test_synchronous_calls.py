@@ -4,18 +4,20 @@ import asyncio
 
 import pytest
 
-from checkout.errors import Undeliverable
-from checkout.messaging import loops, rpc
-from checkout.messaging.broker import Delivery, get_broker
-from checkout.messaging.envelope import Envelope, Reply
-from checkout.messaging.memory import MemoryBroker
+from messaging import rpc
+from messaging.concurrency import loops
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope, Reply
+from messaging.errors import Undeliverable
+from messaging.memory.broker import MemoryBroker
+from messaging.registry import get_broker
 from tests.support.brokers import MemoryLab
 
 
 @pytest.fixture
 def script(settings) -> MemoryLab:
     lab = MemoryLab()
-    settings.BROKER_URL, settings.CHECKOUT_PREFIX = lab.url, lab.prefix
+    settings.BROKER_URL, settings.MESSAGING_PREFIX = lab.url, lab.prefix
     return lab
 
 

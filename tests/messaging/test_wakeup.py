@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from django.db import connection, transaction
 
-from checkout.database import in_thread
-from checkout.messaging.outbox import enqueue
-from checkout.messaging.relay import Relay
-from checkout.messaging.wakeup import listen
 from checkout.models import OutboxMessage
+from messaging.concurrency.database import in_thread
+from messaging.outbox.models import enqueue
+from messaging.outbox.notify import listen
+from messaging.outbox.relay import Relay
 from tests.support.brokers import Inbox, MemoryLab, within
 from tests.support.services import Greet, until
 
@@ -129,7 +129,7 @@ class TestOnPostgresql:
         def lost(*_arguments: object) -> None:
             raise psycopg.OperationalError("the connection is lost")
 
-        monkeypatch.setattr("checkout.messaging.wakeup._notify", lost)
+        monkeypatch.setattr("messaging.outbox.notify._notify", lost)
         in_transaction(write)
         assert OutboxMessage.objects.count() == 1
 

@@ -9,11 +9,11 @@ from pika import frame, spec
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.compat import long
 
-from checkout.messaging import direct
-from checkout.messaging.amqp import delivery_of, properties_of
-from checkout.messaging.envelope import Envelope
-from checkout.messaging.wire.reading import Incomplete, Uncommon, read_delivery
-from checkout.messaging.wire.writing import write_ack, write_publish, write_reject
+from messaging.envelope import Envelope
+from messaging.rabbitmq import direct_connection as direct
+from messaging.rabbitmq.amqp import delivery_of, properties_of
+from messaging.rabbitmq.wire.reading import Incomplete, Uncommon, read_delivery
+from messaging.rabbitmq.wire.writing import write_ack, write_publish, write_reject
 
 CHANNEL = 3
 PLAIN = Envelope(type="risk.assess", body=b'{"a":1}')
@@ -25,7 +25,7 @@ FULL = Envelope(
     user_id="guest",
     headers={
         "deadline": 1_764_000_000_000,
-        "attempt": 2,
+        "number": 2,
         "subject": "pay_é",
         "traceparent": "00-1",
         "own": True,
@@ -50,9 +50,9 @@ def delivered(
 ) -> bytes:
     """Return the bytes that RabbitMQ sends for a message that it has taken from a publisher."""
     properties = properties or properties_of(envelope, "guest")
-    if isinstance(properties.headers, dict) and "attempt" in properties.headers:
+    if isinstance(properties.headers, dict) and "number" in properties.headers:
         # RabbitMQ passes on the kind of number that was sent. Ours have 64 bits, pika's 32 if they suffice.
-        properties.headers["attempt"] = long(properties.headers["attempt"])
+        properties.headers["number"] = long(properties.headers["number"])
     method = spec.Basic.Deliver("ctag1.x", 77, redelivered, "commands", "risk")
     parts = [frame.Method(CHANNEL, method), frame.Header(CHANNEL, len(envelope.body), properties)]
     if envelope.body:

@@ -8,13 +8,13 @@ from django.db import OperationalError
 from django.utils import timezone
 from msgspec.structs import replace
 
-from checkout.database import in_thread
-from checkout.messaging import worker
-from checkout.messaging.broker import get_broker
-from checkout.messaging.outbox import enqueue
-from checkout.messaging.relay import Relay
-from checkout.messaging.service import CommandRejected, Message, Reply, Service
 from checkout.models import InboxMessage, OutboxMessage
+from messaging.concurrency.database import in_thread
+from messaging.outbox.models import enqueue
+from messaging.outbox.relay import Relay
+from messaging.registry import get_broker
+from messaging.worker import worker
+from messaging.worker.service import CommandRejected, Message, Reply, Service
 from tests.messaging.conftest import at_work
 from tests.support.brokers import MemoryLab, a_moment
 from tests.support.services import Client, Greet, Greeted, everything_is_marked, until

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from checkout.database import in_thread
-from checkout.messaging.service import Message, Service
 from checkout.models import InboxMessage, OutboxMessage
+from messaging.concurrency.database import in_thread
+from messaging.worker.service import Message, Service
 from tests.messaging.conftest import at_work
 from tests.support.brokers import Inbox, MemoryLab
 from tests.support.services import Client, Greet, Greeted, everything_is_marked, until

@@ -4,9 +4,9 @@ import pytest
 
 from checkout.dead_letters import keep
 from checkout.errors import OperationRejected
-from checkout.messaging.envelope import Envelope
 from checkout.models import DeadLetter, Fact, ProviderNotification
 from checkout.operations import deal_with_dead_letter, deal_with_notification, requeue_dead_letter
+from messaging.envelope import Envelope
 from tests.admin import rows
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,6 @@ import json
 import pytest
 from django.utils import timezone
 
-from checkout.database import in_thread
 from checkout.errors import (
     NotificationFormatNotSupported,
     ProviderMisconfigured,
@@ -17,6 +16,7 @@ from checkout.operations import record_notification
 from checkout.operations.dealt_with import NEEDS_ATTENTION
 from checkout.providers.memory import MemoryProvider
 from checkout.providers.registry import ADAPTERS
+from messaging.concurrency.database import in_thread
 from tests.services.conftest import _credentials, account, books
 from tests.support.parsers import ParserOfOtherProduct, ParserWithDefect
 

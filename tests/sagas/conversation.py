@@ -4,8 +4,8 @@ from typing import Any, Self
 
 from checkout import commands
 from checkout.commands import Body
-from checkout.messaging.envelope import Reply
 from checkout.sagas.definition import Decision, SagaDefinition
+from messaging.envelope import Reply
 
 
 class Conversation:

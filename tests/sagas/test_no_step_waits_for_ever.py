@@ -13,13 +13,13 @@ import pytest
 from msgspec.structs import replace as with_changes
 
 from checkout import commands
-from checkout.messaging.envelope import Reply
 from checkout.sagas import DEFINITIONS
 from checkout.sagas.definition import Decision, End, SagaDefinition
 from checkout.sagas.operation import OperationData
 from checkout.sagas.purchase_data import PurchaseData
 from checkout.sagas.review import ReviewData
 from checkout.sagas.verification import VerificationData
+from messaging.envelope import Reply
 
 OUTCOMES = (
     "approved",

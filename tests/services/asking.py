@@ -3,10 +3,10 @@
 from checkout import commands
 from checkout.card_seal import seal_card
 from checkout.conf import conf
-from checkout.messaging.envelope import Envelope
 from checkout.models import Attempt, Operation
 from checkout.services.payments import service
 from checkout.states import Actor
+from messaging.envelope import Envelope
 from tests.services.delivering import Delivered, command, deliver
 
 RETURNED = "challenge_returned"

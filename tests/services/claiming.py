@@ -3,7 +3,6 @@
 from typing import Any
 
 from checkout.commands import ApplyProviderEvent, SettleClaim
-from checkout.messaging.envelope import Envelope
 from checkout.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.money import Money
 from checkout.operations import settle_claim
@@ -11,6 +10,7 @@ from checkout.sagas.claim_settlement import seen_now
 from checkout.services import ledger
 from checkout.services.checkout import service
 from checkout.states import PaymentState
+from messaging.envelope import Envelope
 from tests.services.asking import operation_on, settle
 from tests.services.delivering import Delivered, command, deliver
 from tests.services.replying import answered

@@ -7,7 +7,6 @@ import pytest
 from msgspec.structs import replace as with_changes
 
 from checkout.errors import OperationRejected
-from checkout.messaging.envelope import Envelope
 from checkout.models import Attempt, LedgerEntry, Operation, OutboxMessage, Payment, Saga
 from checkout.money import Money
 from checkout.operations import settle_payment
@@ -15,6 +14,7 @@ from checkout.sagas.reckoning import TheirBooks
 from checkout.services import ledger, payments
 from checkout.services.checkout import service
 from checkout.states import PaymentState
+from messaging.envelope import Envelope
 from tests.services.asking import operation_on
 from tests.services.delivering import Delivered, deliver
 from tests.services.replying import reply_to

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from checkout.commands import Body
-from checkout.messaging.envelope import Envelope, Reply, encode_body, new_message_id
-from checkout.messaging.message import Message, Outgoing
-from checkout.messaging.service import Service
-from checkout.messaging.topology import Topology
-from checkout.messaging.worker import _handle
 from checkout.models import InboxMessage, OutboxMessage
+from messaging.envelope import Envelope, Reply, encode_body, new_message_id
+from messaging.topology import Topology
+from messaging.worker.message import Message, Outgoing
+from messaging.worker.service import Service
+from messaging.worker.worker import _handle
 
 TOPOLOGY = Topology("test")
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 from checkout.commands import ApplyProviderEvent
-from checkout.messaging.envelope import Envelope, Reply, new_message_id
-from checkout.messaging.message import Message
-from checkout.messaging.worker import _handle
 from checkout.models import Attempt, InboxMessage, OutboxMessage, Payment, Saga
 from checkout.services.checkout import service
+from messaging.envelope import Envelope, Reply, new_message_id
+from messaging.worker.message import Message
+from messaging.worker.worker import _handle
 from tests.services.delivering import TOPOLOGY, Delivered, command, deliver
 
 

@@ -1,12 +1,12 @@
 """Operations whose sagas are parked, as the provider's answers do not tell what became of them."""
 
 from checkout.commands import SettleOperation, StartOperation
-from checkout.messaging.envelope import Envelope
 from checkout.models import Attempt, Operation, OutboxMessage, Saga
 from checkout.operations import settle_operation
 from checkout.services import payments
 from checkout.services.checkout import service
 from checkout.states import PaymentState
+from messaging.envelope import Envelope
 from tests.services.asking import operation_on
 from tests.services.delivering import Delivered, command, deliver
 from tests.services.replying import answered

@@ -6,7 +6,6 @@ from msgspec.structs import replace
 
 from checkout.commands import CheckClaim, ResumeSaga
 from checkout.errors import OperationRejected
-from checkout.messaging.envelope import new_message_id
 from checkout.models import Attempt, Fact, LedgerEntry, Operation, OutboxMessage, Payment, Saga
 from checkout.models.sums import sums_of
 from checkout.money import Money
@@ -17,6 +16,7 @@ from checkout.sagas.claim_settlement import Seen, seen_now
 from checkout.services import payments
 from checkout.services.checkout import service
 from checkout.states import Actor, AttemptState, PaymentState
+from messaging.envelope import new_message_id
 from tests.services.asking import authorise, operation_on, settle
 from tests.services.claiming import (
     CHARGED_BACK,

@@ -9,10 +9,10 @@ import pytest
 
 from checkout.commands import ResumeSaga
 from checkout.errors import OperationRejected
-from checkout.messaging.envelope import Envelope
 from checkout.models import Attempt, Fact, OutboxMessage, Saga
 from checkout.operations import settle_claim
 from checkout.services.checkout import service
+from messaging.envelope import Envelope
 from tests.services.at_once import at_once
 from tests.services.claiming import booked, captured, claimed, gbp, to_settle_claim
 from tests.services.delivering import command, deliver

@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout import crash_points
 from checkout.models import Attempt, Operation, ProviderCall
 from checkout.providers.base import ChallengeCompletion, Outcome, ProviderResult, Verb
 from checkout.providers.memory import MemoryProvider
 from checkout.providers.memory_books import Books, OrderState
 from checkout.services.payments import service
 from checkout.states import Actor
+from messaging import crash_points
 from tests.services.asking import (
     authorise,
     come_back,

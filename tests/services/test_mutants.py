@@ -9,16 +9,17 @@ import pytest
 from django.db import transaction
 
 from checkout import commands
-from checkout.messaging.broker import Delivery, close_brokers, get_broker
-from checkout.messaging.envelope import Reply
-from checkout.messaging.service import Service
-from checkout.messaging.worker import Worker
 from checkout.models import InboxMessage, Operation, OutboxMessage, ProviderCall, RiskAssessment, Saga
 from checkout.money import Money
 from checkout.operations.payment import enqueued
 from checkout.sagas import purchase
 from checkout.sagas.purchase_data import PurchaseData
 from checkout.services import payments, risk
+from messaging.delivery import Delivery
+from messaging.envelope import Reply
+from messaging.registry import close_brokers, get_broker
+from messaging.worker.service import Service
+from messaging.worker.worker import Worker
 from tests.services import crashing
 from tests.services.asking import authorise, operation_on, to_capture
 from tests.services.delivering import command, deliver
@@ -124,7 +125,7 @@ def test_without_an_outbox_nothing_is_left_of_what_is_sent(attempt):
 
 
 def test_a_process_is_mutated_by_its_environment():
-    where = "import django; django.setup(); from checkout.messaging.worker import Worker"
+    where = "import django; django.setup(); from messaging.worker.worker import Worker"
     told = subprocess.run(
         [sys.executable, "-c", f"{where}; print(Worker._begin.__module__)"],
         cwd=ROOT,

@@ -8,12 +8,12 @@ from django.utils import timezone
 
 from checkout.commands import CompleteChallenge, PassDeadline, ResumeSaga, StartOperation, SubmitPayment
 from checkout.errors import OperationRejected
-from checkout.messaging.envelope import Envelope, Reply, new_message_id
 from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.operations import cancel_payment, resume_saga
 from checkout.providers.memory_books import Order, OrderState
 from checkout.services.checkout import service
 from checkout.states import PaymentState
+from messaging.envelope import Envelope, Reply, new_message_id
 from tests.services.asking import authorise, inquire, let_settle, operation_on
 from tests.services.delivering import Delivered, command, deliver
 from tests.services.replying import answered, answered_with_an_error, commands_of, deliver_reply, notified

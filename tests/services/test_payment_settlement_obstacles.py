@@ -6,7 +6,6 @@ import pytest
 from msgspec.structs import replace as with_changes
 
 from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
-from checkout.messaging.envelope import new_message_id
 from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.models.sums import sums_of
 from checkout.money import Money
@@ -14,6 +13,7 @@ from checkout.operations import settle_payment
 from checkout.sagas.payment_settlement import seen_now
 from checkout.services.checkout import service
 from checkout.states import Actor, AttemptState, PaymentState
+from messaging.envelope import new_message_id
 from tests.services.asking import operation_on
 from tests.services.contradicting import (
     HELD,

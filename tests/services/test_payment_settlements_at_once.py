@@ -9,10 +9,10 @@ import pytest
 from msgspec.structs import replace as with_changes
 
 from checkout.errors import OperationRejected
-from checkout.messaging.envelope import Envelope, new_message_id
 from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment
 from checkout.services.checkout import service
 from checkout.states import PaymentState
+from messaging.envelope import Envelope, new_message_id
 from tests.services.asking import authorise
 from tests.services.at_once import at_once
 from tests.services.contradicting import books_with, conflicted, said

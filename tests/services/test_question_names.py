@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from checkout.commands import SubmitPayment
-from checkout.messaging.envelope import Envelope, Reply, encode_body, new_message_id
-from checkout.messaging.message import Message
-from checkout.messaging.service import NotEntitled
 from checkout.models import Attempt, InboxMessage, OutboxMessage, Saga, SagaStep
 from checkout.services import SERVICES
 from checkout.services.checkout import service
+from messaging.envelope import Envelope, Reply, encode_body, new_message_id
+from messaging.worker.message import Message
+from messaging.worker.service import NotEntitled
 from tests.services.delivering import TOPOLOGY, command, deliver
 from tests.services.replying import answered, deliver_reply
 

@@ -7,9 +7,9 @@ from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
 from checkout.commands import SendReceipt
-from checkout.messaging.envelope import Envelope
 from checkout.models import OutboxMessage, Receipt
 from checkout.services.notifications import RETRY_PAUSES, service
+from messaging.envelope import Envelope
 from tests.services import crashing
 from tests.services.crashing import Crash
 from tests.services.delivering import command, deliver

@@ -8,8 +8,8 @@ import pika
 import pytest
 from django.core.management import CommandError, call_command
 
-from checkout.messaging.envelope import Envelope, encode_body
 from checkout.services import SERVICES
+from messaging.envelope import Envelope, encode_body
 from tests.support.program import Program
 from tests.support.waiting import wait_until
 
@@ -36,7 +36,7 @@ def test_a_payments_service_that_could_open_no_card_does_not_start(settings):
 
 @pytest.mark.parametrize(("command", "names"), [("run_service", ["risk"]), ("run_relay", [])])
 def test_a_program_whose_broker_user_is_another_does_not_start(settings, command, names):
-    settings.CHECKOUT_SINGLE_BROKER_USER = False
+    settings.MESSAGING_SINGLE_BROKER_USER = False
     settings.BROKER_URL = "amqp://checkout.ledger:secret@localhost/"
     with pytest.raises(CommandError, match="nobody would listen to") as refused:
         call_command(command, *names)

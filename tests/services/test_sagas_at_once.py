@@ -13,10 +13,10 @@ from checkout.commands import (
     StartOperation,
     SubmitPayment,
 )
-from checkout.messaging.envelope import Envelope, Reply, new_message_id
 from checkout.models import Attempt, Operation, Payment, Saga
 from checkout.services.checkout import service
 from checkout.states import PaymentState
+from messaging.envelope import Envelope, Reply, new_message_id
 from tests.services.asking import operation_on
 from tests.services.at_once import at_once
 from tests.services.delivering import Delivered, command, deliver

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from checkout.commands import PostEntries, ResumeSaga
 from checkout.errors import AmountNotAvailable, OperationRejected, OutcomeUnknown, PaymentNotFound
-from checkout.messaging.envelope import new_message_id
 from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, ProviderCall, Saga
 from checkout.money import Money
 from checkout.operations import request_capture, settle_operation
@@ -18,6 +17,7 @@ from checkout.services import payments
 from checkout.services.checkout import service
 from checkout.services.payments.known import known_of
 from checkout.states import Actor, PaymentState
+from messaging.envelope import new_message_id
 from tests.services.asking import authorise, let_settle, operation_on
 from tests.services.delivering import Delivered, command, deliver
 from tests.services.replying import answered, notified

@@ -9,11 +9,11 @@ import pytest
 
 from checkout.commands import ApplyProviderEvent, ResumeSaga
 from checkout.errors import OperationRejected
-from checkout.messaging.envelope import Envelope
 from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.operations import settle_operation
 from checkout.services.checkout import service
 from checkout.states import PaymentState
+from messaging.envelope import Envelope
 from tests.services.asking import let_settle
 from tests.services.at_once import at_once
 from tests.services.delivering import command, deliver

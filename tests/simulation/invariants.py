@@ -8,9 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from checkout.messaging.memory_server import MemoryServer
 from checkout.providers.memory_books import Books, Order, OrderState
 from checkout.states import PAYMENT_EDGES, AttemptState, PaymentState
+from messaging.memory.server import MemoryServer
 from tests.simulation import network
 
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from checkout.errors import BrokerUnavailable, PublishUncertain
-from checkout.messaging.broker import Consumption, Delivery, OnDelivery, OnEnd
-from checkout.messaging.envelope import Envelope
-from checkout.messaging.memory import MemoryBroker
-from checkout.messaging.topology import Topology
+from messaging.broker import Consumption, OnDelivery, OnEnd
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope
+from messaging.errors import BrokerUnavailable, PublishUncertain
+from messaging.memory.broker import MemoryBroker
+from messaging.topology import Topology
 from tests.simulation.chance import Chance
 from tests.simulation.processes import Process, outside
 from tests.simulation.trace import Trace

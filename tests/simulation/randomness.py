@@ -3,7 +3,7 @@
 import random
 import secrets
 
-from checkout.messaging import envelope
+from messaging import envelope
 
 _source = random.Random()
 

@@ -4,7 +4,7 @@ from payments_gateway.settings import *  # noqa: F403
 
 DEBUG = False
 BROKER_URL = "memory://simulation"
-CHECKOUT_SINGLE_BROKER_USER = False
+MESSAGING_SINGLE_BROKER_USER = False
 DATABASES = {
     "default": {
         "ENGINE": "tests.simulation.database",
@@ -20,4 +20,4 @@ CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {}}
 # As in production, but for three days of hourly questions at the end: staff come earlier.
 CHECKOUT_INQUIRY_DELAYS = (5, 15, 45, 120, 600, 3600, 3600)
 # Recognised by the loop, which lets polls that would find nothing pass without running them.
-CHECKOUT_RELAY_POLL_SECONDS = 0.7531
+MESSAGING_RELAY_POLL_SECONDS = 0.7531

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import greenlet
 from django.db import connection
 
-from checkout import database
+from messaging.concurrency import database
 from tests.simulation.processes import Crash, Process, current
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from typing import Any
 from django.conf import settings
 
 from checkout.conf import conf
-from checkout.messaging.relay import Relay
 from checkout.relay import RARELY_SECONDS, SELDOM_SECONDS, SOON_SECONDS
+from messaging.outbox.relay import Relay
 from tests.simulation.clock import Clock
 from tests.simulation.database.base import DatabaseWrapper
 
 INTERVALS: tuple[float, ...] = (
-    settings.CHECKOUT_RELAY_POLL_SECONDS,
+    settings.MESSAGING_RELAY_POLL_SECONDS,
     SOON_SECONDS,
     SELDOM_SECONDS,
     RARELY_SECONDS,

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import InterfaceError, OperationalError
 
-from checkout import crash_points
 from checkout.card_seal import seal_card
 from checkout.commands import SubmitPayment
 from checkout.conf import conf
-from checkout.errors import MessagingError
-from checkout.messaging.broker import Delivery
-from checkout.messaging.envelope import SEALED, SUBJECT, Envelope, Reply, encode_body
-from checkout.messaging.outbox import AbstractOutboxMessage
 from checkout.operations import Pending, Recorded
+from messaging import crash_points
+from messaging.delivery import Delivery
+from messaging.envelope import SEALED, SUBJECT, Envelope, Reply, encode_body
+from messaging.errors import MessagingError
+from messaging.outbox.models import AbstractOutboxMessage
 from tests.simulation.processes import Crash, Process
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Web:
         except MessagingError:
             return
         if pending.message_id:
-            crash_points.reached("web.published")
+            crash_points.reached("rpc.published")
 
     @property
     def waiting(self) -> int:

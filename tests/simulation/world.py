@@ -7,19 +7,19 @@ from typing import Any, TypeVar
 
 from django.db import OperationalError
 
-from checkout import crash_points
 from checkout.conf import conf
-from checkout.database import in_thread
-from checkout.messaging.envelope import Envelope
-from checkout.messaging.memory_server import MemoryServer
-from checkout.messaging.topology import Topology
-from checkout.messaging.worker import Worker
 from checkout.models import InboxMessage, OutboxMessage
 from checkout.providers.memory_books import OrderState
 from checkout.reconciliation import reconcile
 from checkout.relay import run_relay
 from checkout.services import SERVICES
 from checkout.states import PaymentState
+from messaging import crash_points
+from messaging.concurrency.database import in_thread
+from messaging.envelope import Envelope
+from messaging.memory.server import MemoryServer
+from messaging.topology import Topology
+from messaging.worker.worker import Worker
 from tests.simulation import invariants, logbook, network, threads
 from tests.simulation.bank import Bank
 from tests.simulation.chance import Chance

@@ -7,7 +7,7 @@ import requests
 from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 
-from checkout.database import in_thread
+from messaging.concurrency.database import in_thread
 from payments_gateway.asgi import application
 from tests.staff.conftest import LOG_IN, PASSWORD
 from tests.support.serving import serving

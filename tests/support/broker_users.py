@@ -4,11 +4,11 @@ import json
 import tempfile
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from checkout.messaging.definitions import definitions
-from checkout.messaging.memory_server import MemoryServer
-from checkout.messaging.permissions import Permissions, permissions_of
-from checkout.messaging.topology import Topology
 from checkout.participants import PARTICIPANTS
+from messaging.access.definitions import definitions
+from messaging.access.permissions import Permissions, permissions_of
+from messaging.memory.server import MemoryServer
+from messaging.topology import Topology
 from tests.support.vhosts import control
 
 # Users belong to the whole broker and have rights in each virtual host, so all tests share them.

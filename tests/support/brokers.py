@@ -9,14 +9,15 @@ from uuid import uuid4
 
 from pika.exceptions import AMQPError
 
-from checkout.messaging.amqp import connection_parameters
-from checkout.messaging.broker import Broker, Delivery
-from checkout.messaging.connection import RabbitmqBroker
-from checkout.messaging.envelope import Envelope
-from checkout.messaging.link import Link
-from checkout.messaging.memory import MemoryBroker
-from checkout.messaging.memory_server import MemoryServer
-from checkout.messaging.topology import Binding, Queue
+from messaging.broker import Broker
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope
+from messaging.memory.broker import MemoryBroker
+from messaging.memory.server import MemoryServer
+from messaging.rabbitmq.amqp import connection_parameters
+from messaging.rabbitmq.broker import RabbitmqBroker
+from messaging.rabbitmq.link import Link
+from messaging.topology import Binding, Queue
 from tests.support.broker_users import make_memory_users, make_users, url_of
 from tests.support.proxy import Proxy
 

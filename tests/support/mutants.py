@@ -21,11 +21,6 @@ from msgspec.structs import replace as with_changes
 from checkout import operations
 from checkout.commands import ReleaseStock
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
-from checkout.messaging.broker import Delivery
-from checkout.messaging.envelope import Reply, new_message_id
-from checkout.messaging.message import Message, Outgoing
-from checkout.messaging.outbox import AbstractInboxMessage, AbstractOutboxMessage, enqueue
-from checkout.messaging.worker import Worker
 from checkout.models import Operation, Reservation, Saga
 from checkout.models.sums import Sums
 from checkout.money import Money
@@ -38,6 +33,11 @@ from checkout.reconciliation import provider_books
 from checkout.sagas import DEFINITIONS, orchestrator
 from checkout.services import orders
 from checkout.services.payments import absence, asking, intent, statement
+from messaging.delivery import Delivery
+from messaging.envelope import Reply, new_message_id
+from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, enqueue
+from messaging.worker.message import Message, Outgoing
+from messaging.worker.worker import Worker
 
 Patches = Iterator[AbstractContextManager[Any]]
 

@@ -6,11 +6,11 @@ from typing import TypeVar
 
 import msgspec
 
-from checkout.database import in_thread
-from checkout.messaging.broker import Broker
-from checkout.messaging.envelope import Envelope, HeaderValue, Reply
-from checkout.messaging.topology import Binding, Queue
 from checkout.models import OutboxMessage
+from messaging.broker import Broker
+from messaging.concurrency.database import in_thread
+from messaging.envelope import Envelope, HeaderValue, Reply
+from messaging.topology import Binding, Queue
 from tests.support.brokers import Inbox, within
 
 T = TypeVar("T")

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.messaging.outbox import AbstractOutboxMessage, enqueue
-from checkout.messaging.relay import Relay
 from checkout.models import OutboxMessage
 from checkout.timers.ahead import bring_into_the_present
+from messaging.outbox.models import AbstractOutboxMessage, enqueue
+from messaging.outbox.relay import Relay
 from tests.support.services import Greet
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
@@ -23,7 +23,7 @@ def written(monkeypatch: pytest.MonkeyPatch, ahead: timedelta, delay_seconds: fl
         return now() + ahead
 
     with monkeypatch.context() as patch:
-        patch.setattr("checkout.messaging.outbox.timezone.now", wrong)
+        patch.setattr("messaging.outbox.models.timezone.now", wrong)
         return enqueue(OutboxMessage, "greeter", "greet", Greet("you"), delay_seconds=delay_seconds)
 
 

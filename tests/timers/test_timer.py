@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from django.db import InterfaceError, OperationalError
 
-from checkout import crash_points
 from checkout.timers import timer
 from checkout.timers.timer import BATCH, Timer
+from messaging import crash_points
 from tests.support.brokers import within
 
 A_LONG_TIME = 3600.0

@@ -7,10 +7,10 @@ import pytest
 from django.utils import timezone
 
 from checkout.commands import ApplyNotification
-from checkout.messaging.envelope import Envelope
 from checkout.models import Attempt, OutboxMessage, ProviderNotification
 from checkout.services.payments import service
 from checkout.timers.unmatched import try_unmatched_again
+from messaging.envelope import Envelope
 from tests.services.asking import authorise
 from tests.services.at_once import at_once
 from tests.services.delivering import command, deliver

@@ -8,9 +8,9 @@ import pytest
 from django.test.signals import template_rendered
 
 from checkout import limits
-from checkout.database import in_thread
 from checkout.models import Attempt, Payment
 from checkout.problems import page_of
+from messaging.concurrency.database import in_thread
 from tests.support.asgi import receive
 
 UNKNOWN = "pay_00000000000000000000000000000000"

@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from checkout import captcha, patience, pseudonyms
 from checkout.conf import conf
-from checkout.database import in_thread
 from checkout.draining import drain
 from checkout.models import Attempt, CardTrial, Fact, Merchant, Payment, ProviderAccount
 from checkout.rates import RateLimit, Turns
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
 from tests.support.asgi import AsgiClient
 from tests.support.captchas import SUM
 from tests.support.serving import until

@@ -9,10 +9,10 @@ import pytest
 from django.test import AsyncClient
 from django.utils import timezone
 
-from checkout.database import in_thread
 from checkout.limits import WHEN_LEFT
 from checkout.models import Attempt, Payment
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
 from tests.views.paying import fields_of
 
 FRAMED = {"sec-fetch-dest": "iframe"}
@@ -73,7 +73,7 @@ async def test_the_return_sets_no_cookie_under_the_middleware_of_the_settings_ei
 
 
 async def test_a_browser_that_drops_the_return_at_once_has_brought_it(return_path, checkout, settings):
-    settings.CHECKOUT_OUTBOX_GRACE_SECONDS = 3600  # nobody else sees to it meanwhile
+    settings.MESSAGING_OUTBOX_GRACE_SECONDS = 3600  # nobody else sees to it meanwhile
     notes: dict[str, list[Callable[[], None]]] = {WHEN_LEFT: []}
     sent = checkout.client.started("POST", return_path, data=returned(), cross_site=True, notes=notes)
     async with asyncio.timeout(20):

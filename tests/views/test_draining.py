@@ -10,11 +10,11 @@ from asgiref.testing import ApplicationCommunicator
 
 from checkout import kept_submissions, limits
 from checkout.conf import conf
-from checkout.database import in_thread
 from checkout.draining import Drain, drain
-from checkout.messaging.broker import get_broker
-from checkout.messaging.memory_server import MemoryServer
 from checkout.models import Attempt, InboxMessage
+from messaging.concurrency.database import in_thread
+from messaging.memory.server import MemoryServer
+from messaging.registry import get_broker
 from payments_gateway.asgi import application
 from tests.support.asgi import receive
 from tests.views.test_held import nobody_answers, until_waiting

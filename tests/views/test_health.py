@@ -5,8 +5,8 @@ import json
 import pytest
 from django.db import OperationalError
 
-from checkout.messaging.broker import close_brokers, get_broker
 from checkout.views import health
+from messaging.registry import close_brokers, get_broker
 
 
 async def test_a_process_lives_whatever_is_missing(client):

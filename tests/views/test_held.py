@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import pytest
 
 from checkout import held, limits
-from checkout.database import in_thread
-from checkout.messaging.broker import close_brokers, get_broker
 from checkout.models import Attempt, OutboxMessage
+from messaging.concurrency.database import in_thread
+from messaging.registry import close_brokers, get_broker
 from tests.support.asgi import receive
 
 HELD = 40

@@ -6,10 +6,10 @@ import pytest
 
 from checkout import kept_submissions
 from checkout.conf import conf
-from checkout.database import in_thread
-from checkout.messaging.memory_server import MemoryServer
 from checkout.models import Attempt, OutboxMessage, Payment
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
+from messaging.memory.server import MemoryServer
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from django.http import HttpResponse
 from django.urls import include, path
 
 from checkout import lines
-from checkout.database import in_thread
 from checkout.lines import Line
 from checkout.staff import known_networks
 from checkout.staff.known_networks import KnownNetworks
+from messaging.concurrency.database import in_thread
 from tests.support.asgi import AsgiClient
 
 LOG_IN = "/admin/login/"

@@ -7,7 +7,7 @@ from django.db.backends.utils import CursorWrapper
 
 from checkout.admission import Crowd
 from checkout.conf import conf
-from checkout.messaging.broker import close_brokers, get_broker
+from messaging.registry import close_brokers, get_broker
 from payments_gateway.asgi import application
 from tests.views.test_push import socket_of
 

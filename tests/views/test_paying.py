@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from checkout.database import in_thread
 from checkout.models import Attempt, Payment
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
 
 PAY_FIELDS = {
     "csrfmiddlewaretoken",

@@ -7,13 +7,13 @@ import pytest
 from channels.layers import get_channel_layer
 from django.test import RequestFactory
 
-from checkout.database import in_thread
-from checkout.messaging import channel_layer
-from checkout.messaging.broker import get_broker
-from checkout.messaging.channel_layer import Traffic
-from checkout.messaging.memory_server import MemoryServer
 from checkout.models import Attempt, Payment
 from checkout.preferences import Preferences
+from messaging.channels import layer as channel_layer
+from messaging.channels.layer import Traffic
+from messaging.concurrency.database import in_thread
+from messaging.memory.server import MemoryServer
+from messaging.registry import get_broker
 from tests.support.asgi import receive
 
 BROKER = "memory://"  # of the channel layer, whatever the broker of a test is

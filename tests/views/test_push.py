@@ -7,12 +7,12 @@ from channels.layers import get_channel_layer
 
 from checkout import operations
 from checkout.consumers import StatusConsumer
-from checkout.database import in_thread
 from checkout.draining import drain
-from checkout.messaging import channel_layer
-from checkout.messaging.broker import get_broker
-from checkout.messaging.memory_server import MemoryServer
 from checkout.models import Payment
+from messaging.channels import layer as channel_layer
+from messaging.concurrency.database import in_thread
+from messaging.memory.server import MemoryServer
+from messaging.registry import get_broker
 from tests.support.sockets import Socket
 
 ORIGIN = "http://localhost:8000"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from checkout.database import in_thread
 from checkout.models import Merchant, Payment, StockItem
 from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
 from tests.views.paying import fields_of
 
 

@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from checkout import webhooks
 from checkout.conf import conf
-from checkout.database import in_thread
-from checkout.messaging.broker import close_brokers, get_broker, user_of
-from checkout.messaging.memory_server import MemoryServer
 from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
 from checkout.providers.memory_books import Books
 from checkout.rates import RateLimit
+from messaging.broker import user_of
+from messaging.concurrency.database import in_thread
+from messaging.memory.server import MemoryServer
+from messaging.registry import close_brokers, get_broker
 from tests.support.asgi import AsgiClient
 from tests.support.brokers import Inbox
 

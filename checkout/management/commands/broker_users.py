@@ -11,10 +11,10 @@ from urllib.parse import unquote, urlsplit
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.conf import conf
-from checkout.messaging.definitions import definitions
-from checkout.messaging.participants import Participant, Participants
-from checkout.messaging.topology import Topology
 from checkout.participants import PARTICIPANTS
+from messaging.access.definitions import definitions
+from messaging.access.participants import Participant, Participants
+from messaging.topology import Topology
 
 
 class Command(BaseCommand):

@@ -13,10 +13,10 @@ from checkout import background
 from checkout.card_seal import require_keys
 from checkout.conf import conf
 from checkout.errors import CardKeysMisconfigured
-from checkout.messaging.broker import Broker
 from checkout.participants import require_user
 from checkout.services import SERVICES
 from checkout.services.running import run_services
+from messaging.broker import Broker
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ class Command(BaseCommand):
             raise CommandError(f"{problem}. Known: {', '.join(SERVICES)}; or --all.")
         if "payments" in names:
             _must_open_cards()
-        if conf.is_embedded:
+        if conf.is_in_memory:
             raise CommandError(
                 "BROKER_URL is memory://: the services run inside the web process. Set it to amqp://… to run "
                 "them on their own."

@@ -5,7 +5,6 @@ from functools import partial
 from django.db import transaction
 
 from checkout.commands import AbandonPayment, ProviderAnswered
-from checkout.messaging.service import Message
 from checkout.models import Attempt
 from checkout.providers.base import Modification, Outcome, ProviderResult, Verb
 from checkout.services.payments.asking import ask
@@ -23,6 +22,7 @@ from checkout.services.payments.intent import (
 from checkout.services.payments.send_window import SendWindow
 from checkout.services.payments.service import service
 from checkout.states import AttemptState
+from messaging.worker.service import Message
 
 
 @service.command("payments.abandon", transactional=False)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import structlog
 from django.db import close_old_connections, connection
 
-from checkout import crash_points
 from checkout.errors import (
     OutcomeUnknown,
     ProviderError,
@@ -17,6 +16,7 @@ from checkout.models import Attempt, ProviderAccount
 from checkout.providers.base import Outcome, Provider, ProviderResult, Refusal, RefusalReason
 from checkout.providers.registry import get_provider
 from checkout.services.payments.send_window import SendWindow
+from messaging import crash_points
 
 log = structlog.get_logger(__name__)
 

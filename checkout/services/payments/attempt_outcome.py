@@ -12,8 +12,8 @@ from checkout.money import Money
 from checkout.providers.base import Challenge, EventKind, Outcome, ProviderResult, Refusal, RefusalReason
 from checkout.services.payments.card_trials import count_trial
 from checkout.services.payments.conclusion import CONFLICTED
-from checkout.statements import update
 from checkout.states import Actor, AttemptState, attempt_machine
+from messaging.compiled_queries import update
 
 # The event by which an outcome moves an attempt, and who causes it. Everything else leaves it unknown.
 EVENTS = {

@@ -11,7 +11,6 @@ from checkout.challenge_token import token_for
 from checkout.commands import AuthorisePayment, CompleteAuthentication, ProviderAnswered
 from checkout.conf import conf
 from checkout.errors import CardSealRefused
-from checkout.messaging.service import Message
 from checkout.models import Attempt
 from checkout.providers.base import (
     Authorisation,
@@ -35,8 +34,9 @@ from checkout.services.payments.intent import (
 )
 from checkout.services.payments.send_window import SendWindow
 from checkout.services.payments.service import service
-from checkout.statements import update
 from checkout.states import Actor, AttemptState, attempt_machine
+from messaging.compiled_queries import update
+from messaging.worker.service import Message
 
 log = structlog.get_logger(__name__)
 

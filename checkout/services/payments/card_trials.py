@@ -11,8 +11,8 @@ from checkout import pseudonyms
 from checkout.conf import conf
 from checkout.models import AttackModeChange, Attempt, CardTrial, Merchant
 from checkout.providers.base import RefusalReason
-from checkout.statements import insert_unless_known
 from checkout.states import AttemptState
+from messaging.compiled_queries import insert_unless_known
 
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,6 @@
 from functools import partial
 
 from checkout.commands import CheckClaim, ClaimChecked
-from checkout.messaging.service import Message
 from checkout.models import Attempt, Fact, Operation
 from checkout.models.failed_refunds import failed_refunds, make_after_all, refund_made_after_all
 from checkout.models.sums import BY_ISSUER, EXPLANATIONS, Sums, is_explained, sums_of_attempt
@@ -17,6 +16,7 @@ from checkout.services.payments.intent import UnderWay, attempt_of, locked_attem
 from checkout.services.payments.known import Known, known_of, told_sum
 from checkout.services.payments.service import service
 from checkout.states import Actor, AttemptState
+from messaging.worker.service import Message
 
 # The last event of an order for which nothing is held.
 HELD_NO_MORE = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)

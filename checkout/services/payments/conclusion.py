@@ -6,13 +6,13 @@ import structlog
 from django.db import transaction
 
 from checkout.commands import ApplyProviderEvent, AttemptReviewed, ClaimChecked, ProviderAnswered
-from checkout.messaging.service import AlreadyHandled, Message
 from checkout.models import Attempt, Fact
 from checkout.models.messages import send_to_checkout
 from checkout.providers.base import Position, ProviderResult
 from checkout.scrubbing import scrub_text
-from checkout.statements import insert
 from checkout.states import Actor
+from messaging.compiled_queries import insert
+from messaging.worker.service import AlreadyHandled, Message
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,6 @@ from functools import partial
 from django.utils import timezone
 
 from checkout.commands import InquirePayment, ProviderAnswered
-from checkout.messaging.service import Message
 from checkout.models import Attempt
 from checkout.providers.base import Outcome, ProviderResult, RefusalReason, Verb
 from checkout.services.payments.asking import inquire_about, refused
@@ -21,6 +20,7 @@ from checkout.services.payments.intent import (
 )
 from checkout.services.payments.service import service
 from checkout.states import AttemptState
+from messaging.worker.service import Message
 
 # The provider has not been asked yet, or can tell no more than is known.
 CLOSED_STATES = (

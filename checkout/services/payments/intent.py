@@ -8,14 +8,14 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from checkout.messaging.service import AlreadyHandled, CommandRejected, Message
 from checkout.models import Attempt, InboxMessage, ProviderCall
 from checkout.models.calls import may_yet_arrive
 from checkout.models.clock import database_now
 from checkout.models.sums import WITHOUT_END, operations_of
 from checkout.providers.base import Outcome, Verb
 from checkout.services.payments.service import service
-from checkout.statements import Compiled
+from messaging.compiled_queries import Compiled
+from messaging.worker.service import AlreadyHandled, CommandRejected, Message
 
 # The provider's answer shows that an operation, which was sent long ago, is not there (``absence``).
 NOT_SHOWN = "not_shown"

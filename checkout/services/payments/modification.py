@@ -5,7 +5,6 @@ from functools import partial
 from django.db import transaction
 
 from checkout.commands import CapturePayment, ProviderAnswered, RefundPayment, VoidPayment
-from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Attempt, Operation
 from checkout.money import Money
 from checkout.providers.base import Modification, Provider, ProviderResult, Verb
@@ -22,8 +21,9 @@ from checkout.services.payments.intent import (
 from checkout.services.payments.operation_outcome import STATES, answer_of, move
 from checkout.services.payments.send_window import SendWindow
 from checkout.services.payments.service import service
-from checkout.statements import Compiled
 from checkout.states import OPEN_ATTEMPTS, AttemptState
+from messaging.compiled_queries import Compiled
+from messaging.worker.service import CommandRejected, Message
 
 UNANSWERED = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
 

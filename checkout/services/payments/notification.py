@@ -9,14 +9,14 @@ from django.utils import timezone
 from checkout.commands import ApplyNotification
 from checkout.conf import conf
 from checkout.errors import NotificationRejected
-from checkout.messaging.service import Message
 from checkout.models import Attempt, ProviderNotification
 from checkout.providers.base import Notification
 from checkout.providers.registry import get_provider
 from checkout.scrubbing import REASON_LENGTH, scrub_text
 from checkout.services.payments.service import service
 from checkout.services.payments.statement import Finding, apply_statements
-from checkout.statements import Compiled, update
+from messaging.compiled_queries import Compiled, update
+from messaging.worker.service import Message
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,6 @@ was until the provider's answer confirms or denies that.
 from functools import partial
 
 from checkout.commands import InquireOperation, ProviderAnswered
-from checkout.messaging.service import CommandRejected, Message
 from checkout.models import Operation, ProviderCall
 from checkout.models.failed_refunds import FAILED, fail_refund
 from checkout.models.sums import WITHOUT_END
@@ -27,6 +26,7 @@ from checkout.services.payments.intent import NOT_SHOWN, UNDECIDED, UnderWay, lo
 from checkout.services.payments.known import Entry, Known, known_of, told_sum
 from checkout.services.payments.operation_outcome import answer_of, move
 from checkout.services.payments.service import service
+from messaging.worker.service import CommandRejected, Message
 
 Kind, State = Operation.Kind, Operation.State
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from checkout.commands import ProviderAnswered
 from checkout.models import Operation
 from checkout.providers.base import EventKind, Outcome
-from checkout.statements import update
+from messaging.compiled_queries import update
 
 State = Operation.State
 

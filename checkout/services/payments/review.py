@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from checkout.commands import AttemptReviewed, ReviewAttempt
-from checkout.messaging.service import Message
 from checkout.models import Attempt, Fact, Operation
 from checkout.models.sums import ALL_BUT_REFUSED, OPEN, Sums, sums_of_attempt
 from checkout.money import Money
@@ -18,6 +17,7 @@ from checkout.services.payments.conclusion import conclude
 from checkout.services.payments.intent import UnderWay, attempt_of, locked_attempt, under_way
 from checkout.services.payments.service import service
 from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState
+from messaging.worker.service import Message
 
 Kind, State = Operation.Kind, Operation.State
 SUMS = {

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from django.db.models import Q
 
 from checkout.commands import ApplyProviderEvent
-from checkout.messaging.service import Message
 from checkout.models import Attempt, Fact, Operation, ProviderNotification
 from checkout.models.payment import HINTED, NOTIFIED
 from checkout.models.sums import operations_of
@@ -14,8 +13,9 @@ from checkout.providers.base import EventKind, Notification, Outcome, ProviderRe
 from checkout.scrubbing import scrub_text
 from checkout.services.payments.attempt_outcome import ENDS, is_for_another_payment
 from checkout.services.payments.operation_outcome import operation_of, settle
-from checkout.statements import Compiled, insert
 from checkout.states import Actor, AttemptState
+from messaging.compiled_queries import Compiled, insert
+from messaging.worker.service import Message
 
 State = ProviderNotification.State
 

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from random import Random
 
-from checkout import crash_points
+from messaging import crash_points
 from tests.faults.diary import Diary
 from tests.faults.recorder import now
 from tests.faults.site import Site
@@ -29,13 +29,13 @@ AT_ONCE_AGAIN = 0.4
 
 # These processes are sent to crash points; where there are copies, the second one is spared.
 POINTS = {
-    **{name: [point for point in crash_points.POINTS if point.startswith("worker.")] for name in SERVICES},
-    "web": [point for point in crash_points.POINTS if point.startswith("web.")],
+    **{name: [point for point in crash_points.defined() if point.startswith("worker.")] for name in SERVICES},
+    "web": [point for point in crash_points.defined() if point.startswith(("web.", "rpc."))],
     "relay": [
-        point for point in crash_points.POINTS if point.startswith(("relay.", "timers.", "dead_letters."))
+        point for point in crash_points.defined() if point.startswith(("relay.", "timers.", "dead_letters."))
     ],
 }
-POINTS["payments"] += [point for point in crash_points.POINTS if point.startswith("payments.")]
+POINTS["payments"] += [point for point in crash_points.defined() if point.startswith("payments.")]
 
 
 @dataclass

@@ -1,0 +1,92 @@
+"""RabbitMQ's definitions for one installation: its virtual host, users, permissions, exchanges, dead letters.
+
+``rabbitmqctl import_definitions`` reads them (RabbitMQ, "Schema Definition Export and Import"). Importing
+them again changes what differs, and removes nothing.
+"""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from messaging.access.participants import Participants
+from messaging.access.permissions import permissions_of
+from messaging.topology import Topology
+
+
+def definitions(
+    table: Participants, topology: Topology, vhost: str, passwords: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the definitions, ready for JSON. Users without a password are not among them, but their rights.
+
+    Exchanges and the queue of dead letters are declared here, as no participant may declare them.
+    """
+    rights = {topology.user(each.name): permissions_of(each, topology, table) for each in table}
+    dead = topology.dead_queue
+    return {
+        "vhosts": [{"name": vhost}],
+        "users": [
+            {
+                "name": user,
+                "password_hash": _hash(passwords[user]),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": [],
+            }
+            for user in rights
+            if user in passwords
+        ],
+        "permissions": [
+            {
+                "user": user,
+                "vhost": vhost,
+                "configure": each.configure,
+                "write": each.write,
+                "read": each.read,
+            }
+            for user, each in rights.items()
+        ],
+        "topic_permissions": [
+            {"user": user, "vhost": vhost, "exchange": exchange, "write": topics.write, "read": topics.read}
+            for user, each in rights.items()
+            for exchange, topics in each.topics.items()
+        ],
+        "exchanges": [
+            {
+                "name": exchange.name,
+                "vhost": vhost,
+                "type": exchange.kind,
+                "durable": True,
+                "auto_delete": False,
+                "internal": False,
+                "arguments": {},
+            }
+            for exchange in topology.exchanges
+        ],
+        "queues": [
+            {
+                "name": dead.name,
+                "vhost": vhost,
+                "durable": True,
+                "auto_delete": False,
+                "arguments": dict(dead.arguments),
+            }
+        ],
+        "bindings": [
+            {
+                "source": binding.exchange,
+                "vhost": vhost,
+                "destination": dead.name,
+                "destination_type": "queue",
+                "routing_key": binding.key,
+                "arguments": {},
+            }
+            for binding in dead.bindings
+        ],
+    }
+
+
+def _hash(password: str) -> str:
+    """Return the password's hash as RabbitMQ stores it (RabbitMQ, "Passwords")."""
+    salt = secrets.token_bytes(4)
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()

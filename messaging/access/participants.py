@@ -1,0 +1,143 @@
+"""Participants: the programs on the broker, each with a user of its own, and what each of them may say.
+
+RabbitMQ proves who sent a message: it refuses one whose ``user_id`` is not the user of the connection
+(RabbitMQ, "Validated User-ID"). Receivers compare that user with the table that is registered here, and the
+broker's own permissions are made from the same table (``permissions.py``). A command's type begins with the
+name of the service that it is for.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from messaging.conf import conf
+from messaging.envelope import Envelope
+from messaging.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """One program. ``sends`` are types of commands, ``announces`` the first words of types of events.
+
+    A participant that ``serves`` answers the commands of its own name. ``replies`` names its durable queue
+    for replies, if it has one. ``listens`` is for events, ``has_channels`` for channels and groups of the
+    channel layer, ``pushes`` for sending to groups. One that ``relays`` publishes what the others have
+    written down, and may therefore say what any of them may.
+    """
+
+    name: str
+    serves: bool = True
+    sends: frozenset[str] = frozenset()
+    replies: str = ""
+    announces: frozenset[str] = frozenset()
+    listens: bool = False
+    has_channels: bool = False
+    pushes: bool = False
+    relays: bool = False
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """The services to which it may send something."""
+        return frozenset(service_of(type) for type in self.sends)
+
+    def may_send(self, type: str) -> bool:
+        """Return True if it may send commands of this type."""
+        return self.relays or type in self.sends
+
+    def may_answer(self, service: str) -> bool:
+        """Return True if it may answer what this service was asked."""
+        return self.relays or (self.serves and self.name == service)
+
+    def reads(self, topology: Topology, queue: str) -> bool:
+        """Return True if work for this participant waits in this queue."""
+        own = {topology.service_queue(self.name).name} if self.serves else set()
+        if self.replies:
+            own.add(topology.reply_queue(self.replies).name)
+        if self.listens:
+            own.add(topology.event_queue(self.name, ()).name)
+        return queue in own
+
+    def hears_at(self, topology: Topology, address: str) -> bool:
+        """Return True if this is an address at which it waits for replies."""
+        if self.replies and address == topology.reply_queue(self.replies).name:
+            return True
+        return address.startswith(topology.node_names(self.name))
+
+
+def service_of(type: str) -> str:
+    """Return the name of the service that a command of this type is for."""
+    return type.partition(".")[0]
+
+
+class Participants:
+    """The table: who takes part under one prefix."""
+
+    def __init__(self, participants: Iterable[Participant] = ()) -> None:
+        self._by_name: Mapping[str, Participant] = {each.name: each for each in participants}
+
+    def __iter__(self) -> Iterator[Participant]:
+        return iter(self._by_name.values())
+
+    def of_user(self, topology: Topology, user: str) -> Participant | None:
+        """Return the participant whose broker user this is."""
+        name = user.removeprefix(topology.user(""))
+        return self._by_name.get(name) if user == topology.user(name) else None
+
+    def fault_of(self, topology: Topology, queue: str, envelope: Envelope) -> str:
+        """Return why the sender may not say this to those who read ``queue``; empty if it may."""
+        for each in self:
+            if each.replies and queue == topology.reply_queue(each.replies).name:
+                return self.fault_of_reply(topology, envelope.user_id, each.asks)
+        if queue.startswith(f"{topology.events}."):
+            return self._fault_of_event(topology, envelope)
+        return self._fault_of_command(topology, envelope)
+
+    def _fault_of_command(self, topology: Topology, envelope: Envelope) -> str:
+        # It must not name somebody else's address for the reply either.
+        sender = self.of_user(topology, envelope.user_id)
+        if sender is None:
+            return _is_nobody(envelope.user_id)
+        if not sender.may_send(envelope.type):
+            return f"{envelope.user_id} may not send {envelope.type}"
+        if envelope.reply_to and not self._may_be_answered_at(topology, sender, envelope.reply_to):
+            return f"{envelope.user_id} does not wait for replies at {envelope.reply_to}"
+        return ""
+
+    def fault_of_reply(self, topology: Topology, user: str, services: Iterable[str]) -> str:
+        """Return why this user may not answer for any of these services; empty if it may."""
+        sender = self.of_user(topology, user)
+        if sender is None:
+            return _is_nobody(user)
+        if any(sender.may_answer(service) for service in services):
+            return ""
+        return f"{user} may not answer for {' or '.join(sorted(services))}"
+
+    def _fault_of_event(self, topology: Topology, envelope: Envelope) -> str:
+        sender = self.of_user(topology, envelope.user_id)
+        if sender is None:
+            return _is_nobody(envelope.user_id)
+        if sender.relays or service_of(envelope.type) in sender.announces:
+            return ""
+        return f"{envelope.user_id} may not announce {envelope.type}"
+
+    def _may_be_answered_at(self, topology: Topology, sender: Participant, address: str) -> bool:
+        if sender.relays:
+            return any(each.hears_at(topology, address) for each in self)
+        return sender.hears_at(topology, address)
+
+
+def _is_nobody(user: str) -> str:
+    return f"{user} is no participant" if user else "the message proves no sender: it has no user_id"
+
+
+_registered = Participants()
+
+
+def register(participants: Participants) -> None:
+    """Make this the table that messages are compared with."""
+    global _registered
+    _registered = participants
+
+
+def registered() -> Participants | None:
+    """Return the table to compare messages with; None if all programs share one broker user."""
+    return None if conf.is_single_broker_user else _registered

@@ -1,0 +1,341 @@
+"""A Channels layer on the broker (Channels 4.3, ``docs/channel_layer_spec.rst``)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from functools import lru_cache
+from itertools import count
+from typing import Any
+
+import msgspec
+import structlog
+from channels.exceptions import ChannelFull, MessageTooLarge
+from channels.layers import BaseChannelLayer
+
+from messaging.access.participants import registered
+from messaging.broker import Broker
+from messaging.channels.groups import GroupMembers
+from messaging.channels.local_channels import LocalChannels
+from messaging.channels.shared_channels import SharedChannel
+from messaging.channels.waits import Replies
+from messaging.delivery import Delivery
+from messaging.envelope import JSON, MAX_CHANNEL_BODY_BYTES, Envelope
+from messaging.errors import MessagingError, Undeliverable
+from messaging.registry import get_broker
+from messaging.topology import Queue
+
+log = structlog.get_logger(__name__)
+
+MSGPACK = "application/msgpack"
+TO_CHANNEL = "channel.message"
+TO_GROUP = "group.message"
+ORIGIN = "origin"
+CHANNEL = "channel"
+TIMEOUT_SECONDS = 5.0
+DEFAULT_BOUNDS = (100, 60, 86_400)  # capacity, expiry, group_expiry
+
+
+class ChannelNotOurs(ValueError, AssertionError):
+    """The channel is read by another process, or by none: its name holds another one's id.
+
+    An AssertionError as well because that is what channels_redis raises, and what programs may expect.
+    """
+
+
+class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
+    """Process-local channels arrive on the process's one queue; groups are bindings of that queue.
+
+    Extensions: groups, flush. Delivery is at most once. ``send`` raises ChannelFull; both sends raise
+    BrokerUnavailable, PublishUncertain and so on when the broker fails, and MessageTooLarge for a message
+    over 2 MiB, wherever its receivers are. Messages may hold what MessagePack does: byte strings, strings,
+    64-bit integers, floats, booleans, None, lists and dictionaries.
+
+    Deviations from the specification:
+
+    - A process-local channel belongs to an event loop rather than a process, if a process has several.
+    - ChannelFull is raised for channels of this process and for channels that any process may read; the
+      capacity of a channel in another process is enforced there, silently.
+    - Each channel has a capacity of its own; the channels of a process share none.
+    - A message to a process that has ended, or to an id that no process has, is dropped silently.
+    - A group's members are known to the process that added them, which is also where ``group_discard`` must
+      be called. For channels from ``new_channel`` this is the natural place.
+    - Layers of one address and prefix share their channels in a process, and the bounds of whichever was used
+      last. Processes that share a channel must agree on its capacity and expiry.
+    - ``flush`` empties this process's channels, memberships, and the shared channels it has used.
+    - Reading a channel that any process may read costs a round trip per message, and several when its reader
+      is not back for the next one in time: use process-local channels and groups where speed matters. If the
+      connection is lost in the moment in which a message is read, another process may read it again.
+    """
+
+    extensions = ["groups", "flush"]
+    ChannelFull = ChannelFull
+    MessageTooLarge = MessageTooLarge
+
+    def __init__(
+        self,
+        url: str | None = None,
+        prefix: str | None = None,
+        capacity: int = 100,
+        expiry: float = 60,
+        group_expiry: float = 86_400,
+        channel_capacity: Mapping[str, int] | None = None,
+    ) -> None:
+        """``url`` and ``prefix`` default to the settings; ``expiry`` and ``group_expiry`` are in seconds."""
+        super().__init__(expiry=expiry, capacity=capacity)
+        self.channel_capacity = self.compile_capacities(channel_capacity or {})
+        self.group_expiry = group_expiry
+        self._url = url
+        self._prefix = prefix
+        # A layer that leaves the bounds as they are, such as the one that replies arrive by, sets none.
+        self._has_bounds = bool(channel_capacity) or (capacity, expiry, group_expiry) != DEFAULT_BOUNDS
+
+    def require_valid_channel_name(self, name: str, receive: bool = False) -> bool:
+        """See BaseChannelLayer; raises TypeError."""
+        return _require_valid_channel_name(name, receive)
+
+    async def new_channel(self, prefix: str = "specific") -> str:
+        """Return a name on which only this process receives, once other processes can send to it.
+
+        They can while this process's queue exists on the broker, which outlives a lost connection by minutes.
+        Raises BrokerUnavailable if there is no such queue within five seconds, and TypeError for a prefix of
+        which no valid name can be made.
+        """
+        here = self._here()
+        name = f"{prefix}.{here.broker.node.boot_id}!c{next(here.numbers):x}"
+        self.require_valid_channel_name(name)
+        if not here.broker.is_reachable:
+            await here.broker.wait_reachable(timeout_seconds=TIMEOUT_SECONDS)
+        return name
+
+    async def send(self, channel: str, message: dict[str, Any]) -> None:
+        """See the class."""
+        self.require_valid_channel_name(channel)
+        await self._here().send(channel, _encode(message))
+
+    async def receive(self, channel: str) -> Any:
+        """Return the next message on ``channel``, waiting for one. Cancelling loses none.
+
+        Raises ChannelNotOurs for a channel that is not this process's to read.
+        """
+        self.require_valid_channel_name(channel)
+        return msgspec.msgpack.decode(await self._here().receive(channel))
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Make ``channel`` a member; restored after a reconnection. Again: prolongs the membership."""
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        await self._here().members.add(group, channel)
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        """End the membership."""
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        await self._here().members.discard(group, channel)
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        """Send to every member; those that are full miss it."""
+        self.require_valid_group_name(group)
+        await self._here().group_send(group, _encode(message))
+
+    async def flush(self) -> None:
+        """See the class."""
+        await self._here().flush()
+
+    def traffic(self) -> Traffic:
+        """Return the running loop's traffic, where ``rpc`` waits for replies. Not in the specification."""
+        return self._here()
+
+    def _here(self) -> Traffic:
+        broker = get_broker(self._url, self._prefix)
+        traffic = broker.node.channels
+        if not isinstance(traffic, Traffic):
+            traffic = broker.node.channels = Traffic(
+                broker, self.expiry, self.group_expiry, self.get_capacity
+            )
+        elif self._has_bounds:
+            traffic.bound(self.expiry, self.group_expiry, self.get_capacity)
+        return traffic
+
+
+class Traffic:
+    """The part of the layer that belongs to one event loop and its broker."""
+
+    def __init__(
+        self, broker: Broker, expiry: float, group_expiry: float, capacity_of: Callable[[str], int]
+    ) -> None:
+        self.broker = broker
+        self.local = LocalChannels(expiry)
+        self.replies = Replies()
+        self.members = GroupMembers(broker, group_expiry)
+        self.numbers = count()
+        self._expiry = expiry
+        self._capacity_of = capacity_of
+        self._shared: dict[str, SharedChannel] = {}
+        self._forwarding: set[asyncio.Task[None]] = set()
+
+    def bound(self, expiry: float, group_expiry: float, capacity_of: Callable[[str], int]) -> None:
+        """From now on these hold; what is there already keeps its own."""
+        self.local.expiry_seconds = self._expiry = expiry
+        self.members.expiry_seconds = group_expiry
+        self._capacity_of = capacity_of
+
+    @property
+    def waiting(self) -> int:
+        """See ChannelTraffic."""
+        return len(self.replies)
+
+    def end_waits(self, error: Callable[[], Exception]) -> None:
+        """See ChannelTraffic."""
+        self.replies.fail_all(error)
+
+    def take(self, delivery: Delivery) -> bool:
+        """See ChannelTraffic."""
+        envelope = delivery.envelope
+        if envelope is None:
+            return False
+        if envelope.content_type == JSON and envelope.correlation_id in self.replies:
+            return self._take_reply(envelope)
+        if envelope.type == TO_GROUP:
+            # Members in the sending process have had it, in order with its other messages.
+            if envelope.headers.get(ORIGIN) != self.broker.node.boot_id:
+                self._put_to_members(delivery.routing_key, envelope.body)
+            return True
+        if envelope.type == TO_CHANNEL:
+            channel = str(envelope.headers.get(CHANNEL, ""))
+            self.local.put(_place(channel)[1], envelope.body, self._capacity_of(channel))
+            return True
+        return self._take_foreign(envelope)
+
+    def _take_reply(self, envelope: Envelope) -> bool:
+        """Only the service that was asked may answer, and whoever publishes what it has written down."""
+        table = registered()
+        if table is not None:
+            asked = [self.replies.asked(envelope.correlation_id)]
+            if fault := table.fault_of_reply(self.broker.topology, envelope.user_id, asked):
+                self.broker.node.not_entitled += 1
+                log.error("reply of a stranger", reason=fault, subject=envelope.subject)
+                return False
+        return self.replies.give(envelope.correlation_id, envelope.body)
+
+    def _take_foreign(self, envelope: Envelope) -> bool:
+        """JSON from a program that knows only ``reply_to`` and the local part of a channel's name."""
+        channel = envelope.correlation_id
+        if envelope.content_type != JSON or not self.local.has(channel):
+            return False
+        try:
+            content = msgspec.json.decode(envelope.body)
+            message = {"type": envelope.type} | (
+                content if isinstance(content, dict) else {"content": content}
+            )
+            body = _encode(message)
+        except (
+            msgspec.DecodeError,
+            UnicodeError,
+            OverflowError,
+        ):  # not JSON, or a number too long to pass on
+            return False
+        return self.local.put(channel, body, self._capacity_of(channel))
+
+    async def send(self, channel: str, body: bytes) -> None:
+        boot_id, name = _place(channel)
+        if boot_id == self.broker.node.boot_id:
+            if not self.local.put(name, body, self._capacity_of(channel)):
+                raise ChannelFull(channel)
+        elif boot_id is None:
+            await self._shared_channel(channel).send(
+                _to_channel(channel, body), timeout_seconds=TIMEOUT_SECONDS
+            )
+        else:
+            queue = f"{self.broker.topology.prefix}.node.{boot_id}"
+            await self._publish(self.broker.topology.replies, queue, _to_channel(channel, body))
+
+    def receive(self, channel: str) -> Coroutine[Any, Any, bytes]:
+        # No coroutine of its own: a group wakes all of its readers at once.
+        boot_id, name = _place(channel)
+        if boot_id == self.broker.node.boot_id:
+            return self.local.get(name)
+        if boot_id is None:
+            return self._shared_channel(channel).receive()
+        raise ChannelNotOurs(f"{channel} belongs to another process, or to none")
+
+    async def group_send(self, group: str, body: bytes) -> None:
+        self._put_to_members(group, body)
+        envelope = Envelope(
+            type=TO_GROUP,
+            body=body,
+            content_type=MSGPACK,
+            headers={ORIGIN: self.broker.node.boot_id},
+        )
+        await self._publish(self.broker.topology.groups, group, envelope)
+
+    async def flush(self) -> None:
+        self.local.clear()
+        await self.members.clear()
+        for shared in list(self._shared.values()):
+            await shared.flush()
+
+    def _put_to_members(self, group: str, body: bytes) -> None:
+        for channel in self.members.of(group):
+            boot_id, name = _place(channel)
+            if boot_id == self.broker.node.boot_id:
+                self.local.put(name, body, self._capacity_of(channel))
+            else:
+                task = asyncio.get_running_loop().create_task(self._forward(channel, body))
+                self._forwarding.add(task)
+                task.add_done_callback(self._forwarding.discard)
+
+    async def _forward(self, channel: str, body: bytes) -> None:
+        try:
+            await self.send(channel, body)
+        except (MessagingError, ChannelFull):
+            return
+
+    async def _publish(self, exchange: str, routing_key: str, envelope: Envelope) -> None:
+        try:
+            await self.broker.publish(exchange, routing_key, envelope, timeout_seconds=TIMEOUT_SECONDS)
+        except Undeliverable:
+            return  # at most once: the process has gone, or the group has no members elsewhere
+
+    def _shared_channel(self, name: str) -> SharedChannel:
+        shared = self._shared.get(name)
+        if shared is None:
+
+            def describe() -> Queue:
+                return self.broker.topology.channel_queue(
+                    name, capacity=self._capacity_of(name), expiry_seconds=self._expiry
+                )
+
+            shared = self._shared[name] = SharedChannel(name, self.broker, describe)
+        return shared
+
+
+def _encode(message: dict[str, Any]) -> bytes:
+    if not isinstance(message, dict):
+        raise TypeError("a message is a dictionary")
+    body = msgspec.msgpack.encode(message)
+    if len(body) > MAX_CHANNEL_BODY_BYTES:
+        raise MessageTooLarge(f"a message of {len(body)} bytes is over the limit of {MAX_CHANNEL_BODY_BYTES}")
+    return body
+
+
+def _to_channel(channel: str, body: bytes) -> Envelope:
+    return Envelope(type=TO_CHANNEL, body=body, content_type=MSGPACK, headers={CHANNEL: channel})
+
+
+# The same names are asked for with every message.
+@lru_cache(maxsize=16_384)
+def _place(channel: str) -> tuple[str | None, str]:
+    """Return the id of the process that alone reads the channel and the channel's name there.
+
+    Names are as ``new_channel`` makes them: prefix, full stop, id, "!", name. The id is None if there is no
+    "!", so that any process may read the channel.
+    """
+    owner, mark, name = channel.partition("!")
+    return (owner.rpartition(".")[2] if mark else None), name
+
+
+@lru_cache(maxsize=16_384)
+def _require_valid_channel_name(name: str, receive: bool) -> bool:
+    is_valid: bool = BaseChannelLayer().require_valid_channel_name(name, receive)
+    return is_valid

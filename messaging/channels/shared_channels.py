@@ -1,0 +1,132 @@
+"""Channels that any process may read. Each is a queue on the broker, read only while a reader waits here."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from channels.exceptions import ChannelFull
+
+from messaging.broker import Broker
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope
+from messaging.errors import PublishRefused, Undeliverable
+from messaging.topology import Queue
+
+# A program that receives in a loop, or with a short time-out, keeps its consumption in between.
+LINGER_SECONDS = 1.0
+
+
+class SharedChannel:
+    """One such channel: sends to its queue, and receives for all of this process's readers.
+
+    The readers share one consumption, whose messages come one at a time. A message is acknowledged in the
+    step in which its reader takes it. Until then it belongs to the queue, so that a cancelled reader loses
+    none. Used on one event loop only. ``describe`` returns the queue as it is to be declared now.
+    """
+
+    def __init__(self, name: str, broker: Broker, describe: Callable[[], Queue]) -> None:
+        self._name = name
+        self._broker = broker
+        self._describe = describe
+        self._queue = describe().name
+        self._is_declared = False
+        self._declaring = asyncio.Lock()
+        self._readers: deque[asyncio.Future[Delivery]] = deque()
+        self._reading: asyncio.Task[None] | None = None
+        self._ends = asyncio.Event()
+        self._lingering: asyncio.TimerHandle | None = None
+        self._last_id = ""
+
+    async def send(self, envelope: Envelope, *, timeout_seconds: float) -> None:
+        """Publish to the queue. Raises ChannelFull and what ``Broker.publish`` raises."""
+        exchange = self._broker.topology.replies
+        for _ in range(2):
+            await self._declare()
+            try:
+                await self._broker.publish(exchange, self._queue, envelope, timeout_seconds=timeout_seconds)
+            except PublishRefused:
+                raise ChannelFull(self._name) from None
+            except Undeliverable:
+                self._is_declared = False  # unread for so long that the broker has deleted it
+            else:
+                return
+
+    async def receive(self) -> bytes:
+        """Return the next message, waiting for one. A cancelled wait loses none."""
+        reader: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        self._readers.append(reader)
+        self._begin()
+        try:
+            delivery = await reader
+        except asyncio.CancelledError:
+            if reader.cancelled():
+                # A delivery that came in this same moment has passed it over already.
+                with suppress(ValueError):
+                    self._readers.remove(reader)
+            else:
+                self._hand_over(reader.result())
+            self._linger_without_readers()
+            raise
+        delivery.ack()
+        if delivery.envelope is None:
+            return delivery.raw
+        self._last_id = delivery.envelope.message_id
+        return delivery.envelope.body
+
+    async def flush(self) -> None:
+        """Delete the queue with its messages. Readers go on waiting, on a new queue."""
+        async with self._declaring:
+            await self._broker.delete(self._queue)
+            self._is_declared = False
+        self._ends.set()
+
+    async def _declare(self) -> None:
+        # One at a time, so that messages are published in the order in which they were sent.
+        async with self._declaring:
+            if not self._is_declared:
+                await self._broker.declare(self._describe())
+                self._is_declared = True
+
+    def _begin(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().create_task(self._read(), name=f"channel {self._name}")
+
+    async def _read(self) -> None:
+        """Consume while there are readers. Each round ends with ``_ends``."""
+        try:
+            while self._readers:
+                self._ends.clear()
+                await self._declare()
+                consumption = await self._broker.consume(self._queue, self._on_delivery, prefetch=1)
+                try:
+                    await self._ends.wait()
+                finally:
+                    await consumption.release()
+        finally:
+            self._reading = None
+
+    def _on_delivery(self, delivery: Delivery) -> None:
+        envelope = delivery.envelope
+        if delivery.redelivered and envelope is not None and envelope.message_id == self._last_id:
+            delivery.ack()  # a reader has it; that acknowledgement was lost with the connection
+            return
+        self._hand_over(delivery)
+        self._linger_without_readers()
+
+    def _hand_over(self, delivery: Delivery) -> None:
+        while self._readers:
+            reader = self._readers.popleft()
+            if not reader.done():
+                reader.set_result(delivery)
+                return
+        # Readers of other processes must not wait for it: the end of the consumption gives it back.
+        self._ends.set()
+
+    def _linger_without_readers(self) -> None:
+        if not self._readers and self._lingering is None:
+            loop = asyncio.get_running_loop()
+            self._lingering = loop.call_later(LINGER_SECONDS, self._ends.set)

@@ -1,0 +1,76 @@
+"""The waits for replies on this event loop: one future for each correlation id."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from messaging.conf import conf
+from messaging.errors import TooManyWaiters
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    service: str
+    future: "asyncio.Future[bytes]"
+
+
+class Replies:
+    """Replies as JSON. The first one, or an error, ends a wait; what comes after it is not taken.
+
+    Used on one event loop only.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, _Wait] = {}
+        self._loop = asyncio.get_running_loop()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, correlation_id: str) -> bool:
+        return correlation_id in self._waiting
+
+    def expect(self, service: str) -> tuple[str, "asyncio.Future[bytes]"]:
+        """Return a new correlation id, and the service's reply to it. ``forget`` it. Raises TooManyWaiters.
+
+        The id holds 128 random bits, so that only those who see the question can answer it.
+        """
+        if len(self._waiting) >= conf.max_waiters:
+            raise TooManyWaiters(f"{len(self._waiting)} callers are waiting already")
+        correlation_id = f"r{secrets.token_hex(16)}"
+        wait = self._waiting[correlation_id] = _Wait(service, self._loop.create_future())
+        return correlation_id, wait.future
+
+    def asked(self, correlation_id: str) -> str:
+        """Return the service whose reply is waited for."""
+        return self._waiting[correlation_id].service
+
+    def forget(self, correlation_id: str) -> None:
+        """Stop waiting for this reply. If it comes later, it is not taken."""
+        future = self._waiting.pop(correlation_id).future
+        if not future.cancel() and not future.cancelled():
+            future.exception()  # a caller that was cancelled has not looked at it
+
+    def give(self, correlation_id: str, body: bytes) -> bool:
+        """Return True if somebody was waiting for this reply."""
+        wait = self._waiting.get(correlation_id)
+        if wait is None or wait.future.done():
+            return False
+        wait.future.set_result(body)
+        return True
+
+    def fail(self, correlation_id: str, error: Exception) -> None:
+        """End a wait with ``error``, unless it has ended."""
+        wait = self._waiting.get(correlation_id)
+        if wait is not None and not wait.future.done():
+            wait.future.set_exception(error)
+
+    def time_out(self, correlation_id: str) -> None:
+        """End a wait with ``TimeoutError``, unless it has ended."""
+        self.fail(correlation_id, TimeoutError())
+
+    def fail_all(self, error: Callable[[], Exception]) -> None:
+        """End every wait."""
+        for correlation_id in list(self._waiting):
+            self.fail(correlation_id, error())

@@ -1,0 +1,65 @@
+"""Empties the queue of dead letters into a place where people look."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import structlog
+
+from messaging import crash_points
+from messaging.broker import Broker
+from messaging.concurrency.database import in_thread
+from messaging.dead_letters import letter as dead_letters
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope
+
+log = structlog.get_logger(__name__)
+
+PREFETCH = 10
+PAUSE_SECONDS = 1.0
+
+
+class Drain:
+    """Gives each dead letter to ``keep``, in a thread, and acknowledges it once that has returned.
+
+    Any number may run at once. The same letter may be given twice, as after a crash in between.
+    """
+
+    def __init__(self, broker: Broker, keep: Callable[[Envelope], None]) -> None:
+        self._broker = broker
+        self._keep = keep
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stop = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then finish what has begun."""
+        self._stop = stop
+        queue = self._broker.topology.dead_queue
+        await self._broker.declare(queue)
+        consumption = await self._broker.consume(queue.name, self._begin, prefetch=PREFETCH)
+        try:
+            await stop.wait()
+        finally:
+            await consumption.cancel()
+            await asyncio.gather(*self._tasks)
+            await consumption.release()
+
+    def _begin(self, delivery: Delivery) -> None:
+        task = asyncio.get_running_loop().create_task(self._deal_with(delivery))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deal_with(self, delivery: Delivery) -> None:
+        try:
+            await in_thread(self._keep, dead_letters.read(delivery, self._broker.topology))
+        except Exception:
+            # The database may be away for a while.
+            log.exception("dead letter not kept yet")
+        else:
+            crash_points.reached("dead_letters.stored")
+            delivery.ack()
+            return
+        # Their queue has no delivery limit: it is tried again for ever.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), PAUSE_SECONDS)
+        delivery.reject(requeue=True)

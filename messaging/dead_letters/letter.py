@@ -1,0 +1,86 @@
+"""Dead letters: messages that were given up on, kept for inspection without secrets."""
+
+import msgspec
+from msgspec.structs import replace
+
+from messaging.access.participants import registered
+from messaging.dead_letters.fitness import MALFORMED, digest_of, fitted
+from messaging.delivery import Delivery
+from messaging.envelope import JSON, Envelope, HeaderValue
+from messaging.topology import Topology
+
+# Headers of a dead letter, beside those that it had when it was alive.
+SERVICE = "dead-service"
+QUEUE = "dead-queue"
+REASON = "dead-reason"
+SENDER = "dead-sender"  # the broker user that sent the message when it was alive
+ALTERED = "dead-altered"  # how the body differs from the one that was sent: "digest" or "scrubbed"
+OWN_HEADERS = frozenset({SERVICE, QUEUE, REASON, SENDER, ALTERED})
+
+
+def of(delivery: Delivery, service: str, reason: str) -> Envelope:
+    """The message to keep. A body that is not JSON could be anything, so only its size and digest remain.
+
+    The sealed secret is left out. Headers ``dead-*`` tell where and why, and from whom it came. The same
+    message always makes the same dead letter, so that two of one are known to be one.
+    """
+    about: dict[str, HeaderValue] = {SERVICE: service, QUEUE: delivery.queue, REASON: reason[:500]}
+    original = delivery.envelope
+    if original is None:
+        nothing = Envelope(type=MALFORMED, body=digest_of(delivery.raw), message_id="")
+        original = fitted(delivery.remains or nothing)
+        about[ALTERED] = "digest"
+    elif not _is_json(original.body):
+        original = replace(original, body=digest_of(original.body))
+        about[ALTERED] = "digest"
+    about[SENDER] = original.user_id
+    headers = {**original.with_sealed("").headers, **about}
+    # The broker only takes the user id of the connection that publishes.
+    return replace(original, user_id="", content_type=JSON, headers=headers)
+
+
+def read(delivery: Delivery, topology: Topology) -> Envelope:
+    """Return the dead letter that has arrived, whoever made it.
+
+    The broker's own are messages as they were, secret and all; here they become what a worker of ours would
+    have made of them. Their sender is proven. A worker's word on queue and sender is taken only if the worker
+    reads that queue, as anybody may write to where dead letters are collected.
+    """
+    if delivery.envelope is not None and REASON in delivery.envelope.headers:
+        return _believed(delivery.envelope.with_sealed(""), topology)
+    queue, reason = "", "nobody says why"
+    if delivery.death is not None:
+        queue, reason = delivery.death.queue, f"the broker gave up: {delivery.death.reason}"
+    return of(replace(delivery, queue=queue), "", reason)
+
+
+def _believed(letter: Envelope, topology: Topology) -> Envelope:
+    table = registered()
+    if table is None:
+        return letter
+    writer, queue = table.of_user(topology, letter.user_id), str(letter.headers.get(QUEUE, ""))
+    if writer is not None and writer.reads(topology, queue):
+        return letter
+    reason = f"from {letter.user_id or 'nobody'}, who does not read {queue}: {letter.headers[REASON]}"
+    own_word = {QUEUE: "", REASON: reason[:500], SENDER: letter.user_id}
+    return replace(letter, headers={**letter.headers, **own_word})
+
+
+def way_back(topology: Topology, queue: str, type: str) -> tuple[str, str] | None:
+    """The exchange and routing key that lead to ``queue``; None when it is none that work waits in."""
+    if queue.startswith(f"{topology.commands}."):
+        return topology.commands, queue.removeprefix(f"{topology.commands}.")
+    if queue.startswith(f"{topology.replies}."):
+        return topology.replies, queue
+    if queue.startswith(f"{topology.events}."):
+        # To all who listen: those that have handled it know its id.
+        return topology.events, type
+    return None
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,197 @@
+"""The envelope: what every message carries besides its body. ``docs/messages.md`` is the written contract."""
+
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from messaging.conf import conf
+from messaging.errors import MalformedMessage, RemoteError
+
+HeaderValue = str | int | bool
+
+JSON = "application/json"
+MAX_BODY_BYTES = 262_144
+MAX_CHANNEL_BODY_BYTES = 2_097_152  # the Channels specification asks for a megabyte at least
+MALFORMED_REPLY = "malformed_reply"  # the code of the error that is heard in place of such a reply
+
+# Header names. Headers that are not listed here belong to others and travel on unchanged.
+DEADLINE = "deadline"  # epoch milliseconds; told to the service, which decides what it means
+TRACEPARENT = "traceparent"  # W3C Trace Context
+SCHEMA_VERSION = "schema-version"
+CAUSATION_ID = "causation-id"  # message id of the message whose handling caused this one
+SUBJECT = "subject"  # the reference of what the message is about
+SEALED = "sealed"  # a secret for one participant further down; travels, is never stored
+
+# What belongs to one message alone, and is therefore not copied to the messages it causes.
+OWN_HEADERS = frozenset({DEADLINE, SCHEMA_VERSION, CAUSATION_ID, SUBJECT, SEALED})
+
+_process_bits = 0
+_counter = count()
+
+
+def _seed_process_bits() -> None:
+    global _process_bits, _counter
+    _process_bits = secrets.randbits(40)
+    _counter = count()
+
+
+_seed_process_bits()
+os.register_at_fork(after_in_child=_seed_process_bits)
+
+
+def new_message_id() -> str:
+    """A UUID of version 7 (RFC 9562): milliseconds, then a counter and 40 bits that are random per process.
+
+    Ordered by time, within one process even inside a millisecond. Costs no system call for random bits.
+    """
+    number = next(_counter)
+    high = (time.time_ns() // 1_000_000) << 16 | 0x7000 | (number >> 22) & 0xFFF
+    low = 0b10 << 62 | _process_bits << 22 | number & 0x3FFFFF
+    text = f"{high:016x}{low:016x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """One message. ``body`` is JSON unless ``content_type`` says otherwise; ``timestamp``: epoch seconds.
+
+    ``user_id`` is checked by the broker against the connection's user, so a receiver may trust it; when
+    sending it is filled in by the connection. Raises MalformedMessage for a body over the limit.
+    """
+
+    type: str
+    body: bytes
+    message_id: str = msgspec.field(default_factory=new_message_id)
+    correlation_id: str = ""
+    reply_to: str = ""
+    timestamp: int = msgspec.field(default_factory=lambda: int(time.time()))
+    app_id: str = msgspec.field(default_factory=lambda: conf.app_id)
+    user_id: str = ""
+    content_type: str = JSON
+    headers: Mapping[str, HeaderValue] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        limit = MAX_BODY_BYTES if self.content_type == JSON else MAX_CHANNEL_BODY_BYTES
+        if len(self.body) > limit:
+            raise MalformedMessage(f"a body of {len(self.body)} bytes is over the limit of {limit}")
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # Neither body nor headers, which may hold secrets.
+        shown = ("type", "message_id", "correlation_id", "reply_to", "content_type")
+        return [(name, getattr(self, name)) for name in shown]
+
+    def __repr__(self) -> str:
+        return f"Envelope({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    @property
+    def deadline(self) -> int | None:
+        """The time at which the sender stops waiting, in epoch milliseconds; None if the sender gave none."""
+        value = self.headers.get(DEADLINE)
+        return value if isinstance(value, int) else None
+
+    @property
+    def subject(self) -> str:
+        """The reference of the thing that the message is about; empty if there is none."""
+        return str(self.headers.get(SUBJECT, ""))
+
+    @property
+    def causation_id(self) -> str:
+        """The id of the message that caused this one."""
+        return str(self.headers.get(CAUSATION_ID, ""))
+
+    @property
+    def sealed(self) -> str:
+        """The opaque secret that travels with this message."""
+        return str(self.headers.get(SEALED, ""))
+
+    def with_sealed(self, sealed: str) -> "Envelope":
+        """The same message carrying ``sealed``; with an empty string, carrying none."""
+        headers = {name: value for name, value in self.headers.items() if name != SEALED}
+        if sealed:
+            headers[SEALED] = sealed
+        return msgspec.structs.replace(self, headers=headers)
+
+    def travelling_headers(self) -> dict[str, HeaderValue]:
+        """The headers that go on to every message this one causes; ``sealed`` is not among them."""
+        return {name: value for name, value in self.headers.items() if name not in OWN_HEADERS}
+
+
+class ReplyError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The reason why a command failed: a code for programs, a text for people, and whether to try again."""
+
+    code: str
+    message: str
+    retryable: bool = False
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The body of a reply: ``{"ok": true, "result": {…}}`` or ``{"ok": false, "error": {…}}``."""
+
+    ok: bool
+    result: dict[str, Any] = msgspec.field(default_factory=dict)
+    error: ReplyError | None = None
+
+    @classmethod
+    def success(cls, result: Any) -> "Reply":
+        """A reply that carries ``result``: a dictionary or a struct."""
+        return cls(ok=True, result=msgspec.to_builtins(result))
+
+    @classmethod
+    def failure(cls, code: str, message: str, retryable: bool = False) -> "Reply":
+        """A reply that says what went wrong."""
+        return cls(ok=False, error=ReplyError(code, message, retryable))
+
+    @classmethod
+    def malformed(cls, reason: str) -> "Reply":
+        """The reply that is heard in place of one that breaks the contract: it tells no outcome."""
+        return cls.failure(MALFORMED_REPLY, reason)
+
+    @property
+    def tells_nothing(self) -> bool:
+        """Return True if there was an answer, and it cannot be understood: the command may have been done."""
+        return self.error is not None and self.error.code == MALFORMED_REPLY
+
+    def encode(self) -> bytes:
+        """The JSON body."""
+        if self.ok:
+            return msgspec.json.encode({"ok": True, "result": self.result})
+        return msgspec.json.encode({"ok": False, "error": self.error})
+
+    @classmethod
+    def decode(cls, body: bytes) -> "Reply":
+        """Raises MalformedMessage unless ``body`` is a reply as the contract has it."""
+        try:
+            read = _REPLY.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise MalformedMessage(f"not a reply: {error}") from error
+        if read.ok and isinstance(read.result, dict) and read.error is msgspec.UNSET:
+            return cls(ok=True, result=read.result)
+        if not read.ok and isinstance(read.error, ReplyError) and read.result is msgspec.UNSET:
+            return cls(ok=False, error=read.error)
+        raise MalformedMessage("a reply has either a result or an error")
+
+    def unwrap(self) -> dict[str, Any]:
+        """The result; raises RemoteError when the service answered with an error."""
+        if self.error is not None:
+            raise RemoteError(self.error.code, self.error.message, self.error.retryable)
+        return self.result
+
+
+class _ReplyBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A reply as it is on the wire, where a member that is absent differs from one that is empty."""
+
+    ok: bool
+    result: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    error: ReplyError | msgspec.UnsetType = msgspec.UNSET
+
+
+_REPLY = msgspec.json.Decoder(_ReplyBody)
+
+
+def encode_body(body: object) -> bytes:
+    """JSON of a struct or dictionary; bytes are taken as JSON already."""
+    return body if isinstance(body, bytes) else msgspec.json.encode(body)

@@ -1,0 +1,247 @@
+"""The in-memory broker: RabbitMQ's behaviour for one process, with nothing to install.
+
+It keeps the same contract as the RabbitMQ one (``tests/contracts/``), with these differences: messages live
+as long as the process, a node's queue goes when its broker is closed, and queues do not expire.
+Several event loops, in several threads, may share one by its address.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+from msgspec.structs import replace
+
+from messaging.access.permissions import Permissions
+from messaging.broker import Broker, Consumption, OnDelivery, OnEnd, user_of
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope
+from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain, ReplyLost, Undeliverable
+from messaging.memory.queue import Reader
+from messaging.memory.server import MemoryServer
+from messaging.reply_queue import Node
+from messaging.topology import Binding, Queue, Topology
+
+log = structlog.get_logger(__name__)
+
+
+class MemoryBroker(Broker):
+    """One event loop's connection to a MemoryServer, by the user that the address names."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.topology = Topology(prefix)
+        self.user = user_of(url)
+        self.node = Node(prefix, self.topology.owner_of(self.user))
+        self._server = MemoryServer.at(url)
+        self._queues = [self.topology.dead_queue, self.topology.node_queue(self.node.boot_id)]
+        self._readers: list[Reader] = []
+        self._keys: set[Binding] = set()
+        self._connected = asyncio.Event()
+        self._is_open = False
+        self._counters = {"published": 0, "returned": 0, "refused": 0, "deliveries": 0, "connections_lost": 0}
+        self._unconfirmed = 0
+
+    def open(self) -> None:
+        """See Broker."""
+        if self._is_open:
+            return
+        self._is_open = True
+        self._readers.append(self._reader(self.node.queue, self._deliver_to_node, None, auto_ack=True))
+        self._server.brokers.add(self)
+        self.connect()
+
+    async def close(self) -> None:
+        """See Broker."""
+        if not self._is_open:
+            return
+        self._server.brokers.discard(self)
+        self.lose_connection()
+        self._server.delete(self.node.queue)
+        self._is_open = False
+
+    @property
+    def is_connected(self) -> bool:
+        """See Broker."""
+        return self._connected.is_set()
+
+    async def wait_connected(self) -> None:
+        """See Broker."""
+        await self._connected.wait()
+
+    @property
+    def is_reachable(self) -> bool:
+        """See Broker: queues stay while their server is stopped."""
+        return self.node.queue in self._server.queues
+
+    async def first_attempt(self) -> None:
+        """See Broker: connecting takes no time here."""
+
+    def connect(self) -> None:
+        """Declare, bind and read again what this broker had."""
+        with self._server.lock:
+            if not self._server.is_up or self._connected.is_set() or not self._is_open:
+                return
+            for queue in self._queues:
+                self._declare(queue)
+            for binding in self._keys:
+                self._bind(self.node.queue, binding)
+            self._connected.set()
+            for reader in self._readers:
+                self._attach(reader)
+
+    def lose_connection(self) -> None:
+        """Behave as if the connection were cut: return deliveries, end waits, and refuse to publish."""
+        if not self._connected.is_set():
+            return
+        self._counters["connections_lost"] += 1
+        self._connected.clear()
+        for reader in self._readers:
+            self._detach(reader)
+        self.node.end_waiters(ReplyLost, "connection lost while waiting for the reply")
+
+    def post(self, exchange: str, routing_key: str, envelope: Envelope, on_end: OnEnd) -> None:
+        """See Broker."""
+        if not self._connected.is_set():
+            raise BrokerUnavailable("the in-memory broker is stopped or closed")
+        outcome = self._route(exchange, routing_key, self.signed(envelope))
+        self._counters["published"] += 1
+        if isinstance(outcome, Undeliverable):
+            self._counters["returned"] += 1
+        elif outcome is not None:
+            self._counters["refused"] += 1
+        self._unconfirmed += 1
+        self.loop.call_soon(self._confirm, on_end, outcome, self._counters["connections_lost"])
+
+    def signed(self, envelope: Envelope) -> Envelope:
+        """Return the message as this connection sends it: it proves the user, and no other."""
+        return envelope if envelope.user_id == self.user else replace(envelope, user_id=self.user)
+
+    def _route(self, exchange: str, routing_key: str, envelope: Envelope) -> MessagingError | None:
+        if self._server.allows(self.user, lambda rights: rights.may_publish(exchange, routing_key)):
+            return self._server.route(exchange, routing_key, envelope)
+        # RabbitMQ closes the channel, and whoever waits for a confirm on it hears no more than that.
+        return PublishUncertain(f"{self.user} may not publish to {exchange} for {routing_key}")
+
+    def _confirm(self, on_end: OnEnd, outcome: MessagingError | None, incarnation: int) -> None:
+        self._unconfirmed -= 1
+        if incarnation != self._counters["connections_lost"]:
+            outcome = PublishUncertain("connection lost before the confirm")
+        on_end(outcome)
+
+    async def declare(self, *queues: Queue) -> None:
+        """See Broker."""
+        self._queues.extend(queue for queue in queues if queue not in self._queues)
+        if self._connected.is_set():
+            for queue in queues:
+                self._declare(queue)
+
+    def _declare(self, queue: Queue) -> None:
+        is_there = queue.is_common and queue.name in self._server.queues
+        if is_there or self._may("declare", queue.name, lambda rights: rights.may_configure(queue.name)):
+            self._server.declare(self.topology, queue)
+            for binding in () if is_there else queue.bindings:
+                self._bind(queue.name, binding)
+
+    def _bind(self, queue: str, binding: Binding) -> None:
+        exchange, key = binding.exchange, binding.key
+        if self._may("bind", queue, lambda rights: rights.may_bind(queue, exchange, key)):
+            self._server.bind(queue, binding)
+
+    def _may(self, what: str, queue: str, is_allowed: Callable[[Permissions], bool]) -> bool:
+        if self._server.allows(self.user, is_allowed):
+            return True
+        log.warning("access refused", user=self.user, what=what, queue=queue)
+        return False
+
+    async def consume(
+        self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
+    ) -> Consumption:
+        """See Broker."""
+        reader = self._reader(queue, self._counting(on_delivery), prefetch, auto_ack=auto_ack)
+        self._readers.append(reader)
+        if self._connected.is_set():
+            self._attach(reader)
+
+        async def cancel() -> None:
+            if reader in self._readers:
+                self._readers.remove(reader)
+            with self._server.lock:
+                target = self._server.queues.get(queue)
+                if target is not None:
+                    target.remove(reader)
+            await asyncio.sleep(0)  # what was on its way to the reader arrives before this returns
+
+        async def release() -> None:
+            try:
+                await cancel()
+            finally:
+                self._detach(reader)
+
+        return Consumption(cancel, release)
+
+    def _reader(self, queue: str, on_delivery: OnDelivery, prefetch: int | None, *, auto_ack: bool) -> Reader:
+        reader = Reader(queue, on_delivery, self.loop, prefetch, auto_ack)
+        reader.on_queue_deleted = partial(self._reattach, reader)
+        return reader
+
+    def _counting(self, on_delivery: OnDelivery) -> Callable[[Delivery], None]:
+        def deliver(delivery: Delivery) -> None:
+            self._counters["deliveries"] += 1
+            on_delivery(delivery)
+
+        return deliver
+
+    def _deliver_to_node(self, delivery: Delivery) -> None:
+        if self._connected.is_set():
+            self.node.deliver(delivery)
+
+    def _reattach(self, reader: Reader) -> None:
+        """The queue was deleted: declare it again and go on reading."""
+        with self._server.lock:
+            if not self._connected.is_set() or reader not in self._readers:
+                return
+            for queue in self._queues:
+                if queue.name == reader.queue:
+                    self._declare(queue)
+            self._attach(reader)
+
+    def _attach(self, reader: Reader) -> None:
+        queue = self._server.queues.get(reader.queue)
+        if queue is not None and self._may(
+            "read", reader.queue, lambda rights: rights.may_read(reader.queue)
+        ):
+            queue.add(reader)
+
+    def _detach(self, reader: Reader) -> None:
+        with self._server.lock:
+            queue = self._server.queues.get(reader.queue)
+            if queue is not None:
+                queue.remove(reader)
+                queue.take_back(reader)
+
+    async def bind(self, exchange: str, key: str) -> None:
+        """See Broker."""
+        self._keys.add(Binding(exchange, key))
+        if self._connected.is_set():
+            self._bind(self.node.queue, Binding(exchange, key))
+
+    async def unbind(self, exchange: str, key: str) -> None:
+        """See Broker."""
+        self._keys.discard(Binding(exchange, key))
+        self._server.unbind(self.node.queue, Binding(exchange, key))
+
+    async def delete(self, queue: str) -> None:
+        """See Broker."""
+        self._queues = [known for known in self._queues if known.name != queue]
+        if self._connected.is_set():
+            self._server.delete(queue)
+
+    def metrics(self) -> dict[str, int]:
+        """See Broker."""
+        return self._counters | {
+            "unconfirmed": self._unconfirmed,
+            "waiters": self.node.waiting,
+            "late_replies": self.node.late_replies,
+            "not_entitled": self.node.not_entitled,
+        }

@@ -1,0 +1,68 @@
+"""Marks outbox rows as published, many at once and behind the message they belong to.
+
+A crash before the mark costs a duplicate, which inboxes drop.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from django.db import Error
+from django.utils import timezone
+
+from messaging.outbox.models import AbstractOutboxMessage
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_SECONDS = 1.0
+BATCH = 500
+
+Threaded = Callable[[Callable[[], None]], Awaitable[None]]
+
+
+class Marker:
+    """Collects message ids and writes one UPDATE per batch."""
+
+    def __init__(self, model: type[AbstractOutboxMessage], in_thread: Threaded) -> None:
+        self._model = model
+        self._in_thread = in_thread
+        self._waiting: list[str] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, message_id: str) -> None:
+        """This message has been published."""
+        self._waiting.append(message_id)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._flush_soon())
+
+    async def flush(self) -> None:
+        """Write every mark that is waiting."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._write_all()
+
+    async def _flush_soon(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(INTERVAL_SECONDS)
+            await self._write_all()
+
+    async def _write_all(self) -> None:
+        while self._waiting and await self._write():
+            pass
+
+    async def _write(self) -> bool:
+        batch = self._waiting[:BATCH]
+
+        def update() -> None:
+            self._model._default_manager.filter(message_id__in=batch, published_at__isnull=True).update(
+                published_at=timezone.now()
+            )
+
+        try:
+            await self._in_thread(update)
+        except Error:
+            log.warning("published messages not marked yet", count=len(batch), exc_info=True)
+            return False
+        del self._waiting[: len(batch)]
+        return True

@@ -1,0 +1,166 @@
+"""Publishes the outbox rows that are due: what a crash left behind, and what was written for later."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import Error, connections, router, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from messaging import crash_points
+from messaging.broker import Broker
+from messaging.concurrency.database import in_thread
+from messaging.conf import conf
+from messaging.errors import MessagingError, Undeliverable
+from messaging.outbox.models import AbstractOutboxMessage
+from messaging.outbox.notify import listen
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+LEASE_SECONDS = 30.0
+PUBLISH_TIMEOUT_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 300.0
+LEFT_TO_REDELIVERY = "left to the redelivery of its cause, which has its secret"
+
+
+class Relay:
+    """Any number may run at once. A row is taken by moving ``available_at`` on, in a transaction of its own.
+
+    No transaction is open while publishing. If a relay dies in between, the row is due again after the lease.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        outbox_model: type[AbstractOutboxMessage],
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        poll_seconds: float | None = None,
+    ) -> None:
+        self._broker = broker
+        self._model = outbox_model
+        self._lease_seconds = lease_seconds
+        self._poll_seconds = poll_seconds or conf.relay_poll_seconds
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish what is due until ``stop`` is set. Neither broker nor database has to be there."""
+        woken = asyncio.Event()
+        listening = asyncio.create_task(listen(self._model, woken))
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                connected = asyncio.ensure_future(self._broker.wait_connected())
+                await asyncio.wait({connected, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                connected.cancel()
+                if stop.is_set():
+                    return
+                # Before the look, so that what is written during it wakes us once more.
+                woken.clear()
+                if await self._publish_due_if_possible() < BATCH:
+                    waking = asyncio.ensure_future(woken.wait())
+                    await asyncio.wait(
+                        {waking, stopping}, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    waking.cancel()
+        finally:
+            stopping.cancel()
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    async def _publish_due_if_possible(self) -> int:
+        try:
+            return await self.publish_due()
+        except Error:
+            # What was taken already is due again after the lease.
+            log.warning("outbox cannot be read", exc_info=True)
+            return 0
+
+    async def publish_due(self) -> int:
+        """One round: take, publish, note the outcome. Returns how many rows were taken."""
+        rows = await in_thread(self.take)
+        if rows:
+            crash_points.reached("relay.taken")
+            errors = await asyncio.gather(*(self._publish(row) for row in rows))
+            crash_points.reached("relay.published")
+            await in_thread(self._note, rows, errors)
+        return len(rows)
+
+    def take(self) -> list[AbstractOutboxMessage]:
+        """Take due rows for the length of the lease. Synchronous; commits before it returns."""
+        database = router.db_for_write(self._model)
+        now = _clock_of(database)
+        due = self._model._default_manager.using(database).filter(
+            published_at__isnull=True, available_at__lte=now
+        )
+        with transaction.atomic(using=database):
+            # SQLite has one writer and needs no row locks.
+            if connections[database].features.has_select_for_update_skip_locked:
+                due = due.select_for_update(skip_locked=True)
+            rows = list(due.order_by("available_at")[:BATCH])
+            first_seen = [row.pk for row in rows if _had_secret(row)]
+            every = self._model._default_manager.using(database)
+            if rows:
+                every.filter(pk__in=[row.pk for row in rows]).update(
+                    available_at=now + timedelta(seconds=self._lease_seconds)
+                )
+            if first_seen:
+                every.filter(pk__in=first_seen).update(attempts=1, last_error=LEFT_TO_REDELIVERY)
+        return [row for row in rows if row.pk not in first_seen]
+
+    async def _publish(self, row: AbstractOutboxMessage) -> Exception | None:
+        try:
+            await self._broker.publish(
+                row.exchange, row.routing_key, row.envelope(), timeout_seconds=PUBLISH_TIMEOUT_SECONDS
+            )
+        except Undeliverable as error:
+            unheard = self._broker.topology.may_go_unheard(row.exchange, row.routing_key)
+            return None if unheard else error
+        except MessagingError as error:
+            return error
+        except Exception as error:
+            # A row that cannot be made a message must not stop all the others, now and after every restart.
+            log.exception("outbox row cannot be published", message_id=row.message_id)
+            return error
+        return None
+
+    def _note(self, rows: Sequence[AbstractOutboxMessage], errors: Sequence[Exception | None]) -> None:
+        now = _clock_of(router.db_for_write(self._model))
+        published = [row.pk for row, error in zip(rows, errors, strict=True) if error is None]
+        self._model._default_manager.filter(pk__in=published).update(published_at=now)
+        failed = []
+        for row, error in zip(rows, errors, strict=True):
+            if error is not None:
+                row.attempts += 1
+                row.last_error = f"{getattr(error, 'code', type(error).__name__)}: {error}"[:200]
+                row.available_at = now + timedelta(seconds=_pause_seconds(row.attempts))
+                failed.append(row)
+        self._model._default_manager.bulk_update(failed, ["attempts", "last_error", "available_at"])
+        if failed:
+            log.warning("outbox rows not published", count=len(failed), reason=failed[0].last_error)
+
+
+def _clock_of(database: str) -> datetime | Now:
+    """The one clock by which leases run out, whatever the relays' own clocks say.
+
+    A database server's, where there is one; SQLite's is that of the one machine it is on.
+    """
+    return Now() if connections[database].vendor == "postgresql" else timezone.now()
+
+
+def _had_secret(row: AbstractOutboxMessage) -> bool:
+    """Say if the row is seen for the first time, and its message had a sealed secret, which no row has.
+
+    The message that caused it has the secret too, and is about to be delivered again: after an outage of the
+    broker just when relays publish again. Whoever handles that sends this one complete. Only what is still
+    here after a lease has lost its secret.
+    """
+    return row.carries_sealed and not row.attempts
+
+
+def _pause_seconds(attempts: int) -> float:
+    longest = min(LONGEST_PAUSE_SECONDS, 2.0 ** min(attempts, 10))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 (spreads load)

@@ -1,0 +1,198 @@
+"""Between our values and pika's: connection parameters, properties, deliveries."""
+
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pika
+from pika.exceptions import AMQPConnectionError, AMQPError
+from pika.spec import Basic, BasicProperties
+
+from messaging.broker import user_of
+from messaging.dead_letters.fitness import MALFORMED, digest_of
+from messaging.delivery import Death, Delivery
+from messaging.envelope import (
+    CAUSATION_ID,
+    DEADLINE,
+    SEALED,
+    SUBJECT,
+    TRACEPARENT,
+    Envelope,
+    HeaderValue,
+)
+from messaging.errors import MalformedMessage
+
+HEARTBEAT_SECONDS = 10
+TCP_USER_TIMEOUT_MILLISECONDS = 8_000
+CONNECT_TIMEOUT_SECONDS = 5.0
+# What the broker itself adds on delivery or when dead-lettering.
+_BROKER_HEADERS = (
+    "x-death",
+    "x-first-death-",
+    "x-last-death-",
+    "x-delivery-count",
+    "x-acquired-count",
+    "x-opt-",
+)
+KINDS: dict[str, type] = {
+    DEADLINE: int,
+    TRACEPARENT: str,
+    CAUSATION_ID: str,
+    SUBJECT: str,
+    SEALED: str,
+}
+
+
+def connection_parameters(
+    url: str, name: str, *, blocked_timeout_seconds: float | None = None
+) -> pika.ConnectionParameters:
+    """Parameters from ``amqp[s]://user:password@host:port/vhost``.
+
+    ``amqps`` verifies the broker's certificate and host name; ``?cafile=``, ``?certfile=`` and ``?keyfile=``
+    name files in PEM format. Raises ValueError for any other scheme.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("amqp", "amqps"):
+        raise ValueError("a broker's address begins with amqp:// or amqps://")
+    is_tls = parts.scheme == "amqps"
+    host = parts.hostname or "localhost"
+    tcp_options = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        tcp_options["TCP_USER_TIMEOUT"] = TCP_USER_TIMEOUT_MILLISECONDS
+    return pika.ConnectionParameters(
+        host=host,
+        port=parts.port or (5671 if is_tls else 5672),
+        virtual_host=unquote(parts.path.removeprefix("/")) or "/",
+        credentials=pika.PlainCredentials(user_of(url), unquote(parts.password or "guest")),
+        heartbeat=HEARTBEAT_SECONDS,
+        ssl_options=pika.SSLOptions(_tls_context(parts.query), host) if is_tls else None,
+        connection_attempts=1,
+        socket_timeout=CONNECT_TIMEOUT_SECONDS,
+        stack_timeout=2 * CONNECT_TIMEOUT_SECONDS,
+        blocked_connection_timeout=blocked_timeout_seconds,
+        client_properties={"connection_name": name},
+        tcp_options=tcp_options,
+    )
+
+
+def _tls_context(query: str) -> ssl.SSLContext:
+    files = {key: values[-1] for key, values in parse_qs(query).items()}
+    context = ssl.create_default_context(cafile=files.get("cafile"))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if "certfile" in files:
+        context.load_cert_chain(files["certfile"], files.get("keyfile"))
+    return context
+
+
+def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:
+    """AMQP properties for publishing. The broker checks ``user_id`` against the connection's user."""
+    return BasicProperties(
+        content_type=envelope.content_type,
+        headers=dict(envelope.headers),
+        delivery_mode=pika.DeliveryMode.Persistent,
+        correlation_id=envelope.correlation_id or None,
+        reply_to=envelope.reply_to or None,
+        message_id=envelope.message_id,
+        timestamp=envelope.timestamp,
+        type=envelope.type,
+        user_id=user_id,
+        app_id=envelope.app_id,
+    )
+
+
+def delivery_of(queue: str, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> Delivery:
+    """Return the delivery. If it breaks the contract, ``envelope`` is None and ``defect`` is the reason."""
+    redelivered = bool(method.redelivered)
+    headers = properties.headers or {}
+    counted = headers.get("x-delivery-count")
+    delivery = Delivery(
+        envelope=None,
+        exchange=method.exchange or "",
+        routing_key=method.routing_key or "",
+        queue=queue,
+        delivery_count=counted if isinstance(counted, int) else int(redelivered),
+        redelivered=redelivered,
+        death=_death(headers),
+    )
+    try:
+        delivery.envelope = _envelope(properties, body)
+    except MalformedMessage as error:
+        delivery.raw = body
+        delivery.defect = str(error)
+        delivery.remains = _remains(properties, body)
+    return delivery
+
+
+def _death(headers: Mapping[str, object]) -> Death | None:
+    """RabbitMQ, dead letter exchanges: where and why a message died first."""
+    if "x-first-death-queue" not in headers:
+        return None
+    return Death(str(headers["x-first-death-queue"]), str(headers.get("x-first-death-reason", "")))
+
+
+def _envelope(properties: BasicProperties, body: bytes) -> Envelope:
+    if not properties.message_id:
+        raise MalformedMessage("no message_id")
+    if not properties.type:
+        raise MalformedMessage("no type")
+    if not properties.content_type:
+        raise MalformedMessage("no content_type")
+    if any(isinstance(value, bytes) for value in vars(properties).values()):
+        raise MalformedMessage("a property is not UTF-8")
+    return Envelope(
+        type=properties.type,
+        body=body,
+        message_id=properties.message_id,
+        correlation_id=properties.correlation_id or "",
+        reply_to=properties.reply_to or "",
+        timestamp=properties.timestamp or 0,
+        app_id=properties.app_id or "",
+        user_id=properties.user_id or "",
+        content_type=properties.content_type,
+        headers=_headers(properties.headers or {}),
+    )
+
+
+def _remains(properties: BasicProperties, body: bytes) -> Envelope:
+    headers = dict(_sound_headers(properties.headers or {}))
+    return Envelope(
+        type=_text(properties.type) or MALFORMED,
+        body=digest_of(body),
+        message_id=_text(properties.message_id),
+        correlation_id=_text(properties.correlation_id),
+        reply_to=_text(properties.reply_to),
+        timestamp=properties.timestamp or 0,
+        app_id=_text(properties.app_id),
+        user_id=_text(properties.user_id),
+        headers=headers,
+    )
+
+
+def _text(value: object) -> str:
+    """Return a property; pika leaves one as bytes that is not UTF-8."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
+
+
+def _headers(raw: Mapping[Any, object]) -> dict[str, HeaderValue]:
+    headers = dict(_sound_headers(raw))
+    for name, value in raw.items():
+        if name not in headers and not _text(name).startswith(_BROKER_HEADERS):
+            raise MalformedMessage(f"header {_text(name)} is a {type(value).__name__}")
+    return headers
+
+
+def _sound_headers(raw: Mapping[Any, object]) -> Iterator[tuple[str, HeaderValue]]:
+    for name, value in raw.items():
+        if not isinstance(name, str) or name.startswith(_BROKER_HEADERS):
+            continue
+        if isinstance(value, KINDS.get(name, (str, int))):
+            yield name, value  # type: ignore[misc] # narrowed by the table of kinds
+
+
+def plain(reason: BaseException) -> AMQPConnectionError:
+    """A fresh exception: pika shares one object among all who hear of it, and raising it makes it grow."""
+    if isinstance(reason, AMQPError | OSError):
+        return AMQPConnectionError(f"{type(reason).__name__}: {reason}")
+    return AMQPConnectionError(repr(reason))

@@ -1,0 +1,224 @@
+"""The RabbitMQ broker: two supervised connections on the running loop, put together.
+
+Publishing and consuming are separate because a broker short of disk or memory stops reading from connections
+that publish (RabbitMQ, "Memory and Disk Alarms"), and acknowledgements must still get through.
+"""
+
+import asyncio
+import contextlib
+import math
+
+from pika.exceptions import AMQPConnectionError, AMQPError
+
+from messaging.broker import Broker, Consumption, OnDelivery, OnEnd, user_of
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope
+from messaging.errors import MessagingError, ReplyLost
+from messaging.rabbitmq.amqp import connection_parameters
+from messaging.rabbitmq.declaring import change_binding, declare_exchanges, declare_queue, delete_queue
+from messaging.rabbitmq.link import Link
+from messaging.rabbitmq.publisher import Publisher
+from messaging.rabbitmq.subscriptions import Subscription, Subscriptions
+from messaging.rabbitmq.supervisor import Supervisor
+from messaging.rabbitmq.watchdog import INTERVAL_SECONDS, Watchdog
+from messaging.reply_queue import Node
+from messaging.topology import NODE_EXPIRY_MILLISECONDS, Queue, Topology
+
+BLOCKED_TIMEOUT_SECONDS = 15.0
+CLOSE_TIMEOUT_SECONDS = 1.0
+# The node queue outlives its reader by this much; the broker may have missed that reader before we noticed.
+NODE_OUTLIVES_SECONDS = NODE_EXPIRY_MILLISECONDS / 1000 - 60
+WATCHDOG = "watchdog"
+
+
+class RabbitmqBroker(Broker):
+    """See Broker. ``url`` is ``amqp[s]://…``, see ``amqp.connection_parameters``."""
+
+    def __init__(self, url: str, prefix: str, *, watchdog_seconds: float = INTERVAL_SECONDS) -> None:
+        self.topology = Topology(prefix)
+        self.node = Node(prefix, self.topology.owner_of(user_of(url)))
+        self._node_queue = self.topology.node_queue(self.node.boot_id)
+        self._queues = {queue.name: queue for queue in (self.topology.dead_queue, self._node_queue)}
+        self._keys: set[tuple[str, str]] = set()
+        self._publisher = Publisher(user_of(url))
+        self._subscriptions = Subscriptions(self._redeclare)
+        name = f"{prefix} {self.node.boot_id}"
+        self._publishing = Supervisor(
+            "publish",
+            connection_parameters(url, f"{name} publish", blocked_timeout_seconds=BLOCKED_TIMEOUT_SECONDS),
+            self._prepare_publishing,
+            self._publishing_lost,
+        )
+        self._consuming = Supervisor(
+            "consume",
+            connection_parameters(url, f"{name} consume"),
+            self._prepare_consuming,
+            self._consuming_lost,
+        )
+        self._watchdog = Watchdog(self._ping, self._may_judge, self._give_up, watchdog_seconds)
+        self._watching: asyncio.Task[None] | None = None
+        self._node_subscription = Subscription(
+            self._node_queue.name,
+            self._on_node_delivery,
+            prefetch=0,
+            auto_ack=True,
+            on_interrupted=self._end_waiters,
+        )
+        self._subscriptions.add(self._node_subscription)
+        self._connections_lost = 0
+        self._reading_until = -math.inf
+
+    def open(self) -> None:
+        """See Broker."""
+        if self._watching is None:
+            self._publishing.start()
+            self._consuming.start()
+            self._watching = asyncio.get_running_loop().create_task(self._watchdog.run(), name="watchdog")
+
+    async def close(self) -> None:
+        """See Broker."""
+        watching, self._watching = self._watching, None
+        if watching is None:
+            return
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
+                await self._publisher.drained.wait()
+        await asyncio.gather(self._publishing.stop(), self._consuming.stop())
+
+    @property
+    def is_connected(self) -> bool:
+        """See Broker."""
+        return self._publishing.ready.is_set() and self._consuming.ready.is_set()
+
+    async def wait_connected(self) -> None:
+        """See Broker."""
+        while not self.is_connected:
+            await self._publishing.ready.wait()
+            await self._consuming.ready.wait()
+
+    @property
+    def is_reachable(self) -> bool:
+        """See Broker."""
+        if self._consuming.ready.is_set():
+            return True
+        return asyncio.get_running_loop().time() - self._reading_until < NODE_OUTLIVES_SECONDS
+
+    async def first_attempt(self) -> None:
+        """See Broker."""
+        if not (self._publishing.first_attempt.is_set() and self._consuming.first_attempt.is_set()):
+            await self._publishing.first_attempt.wait()
+            await self._consuming.first_attempt.wait()
+
+    def post(self, exchange: str, routing_key: str, envelope: Envelope, on_end: OnEnd) -> None:
+        """See Broker."""
+        self._publisher.post(exchange, routing_key, envelope, on_end)
+
+    async def declare(self, *queues: Queue) -> None:
+        """See Broker. What the broker refuses is logged when the queue is read."""
+        self._queues |= {queue.name: queue for queue in queues}
+        link = self._consuming.link
+        if link is not None:
+            for queue in queues:
+                with contextlib.suppress(AMQPError):
+                    await declare_queue(link, queue)
+
+    async def consume(
+        self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
+    ) -> Consumption:
+        """See Broker."""
+        return await self._subscriptions.consume(Subscription(queue, on_delivery, prefetch, auto_ack))
+
+    async def bind(self, exchange: str, key: str) -> None:
+        """See Broker."""
+        self._keys.add((exchange, key))
+        await self._change_binding(exchange, key, is_bound=True)
+
+    async def unbind(self, exchange: str, key: str) -> None:
+        """See Broker."""
+        self._keys.discard((exchange, key))
+        await self._change_binding(exchange, key, is_bound=False)
+
+    async def delete(self, queue: str) -> None:
+        """See Broker."""
+        self._queues.pop(queue, None)
+        link = self._consuming.link
+        if link is not None:
+            await delete_queue(link, queue)
+
+    def metrics(self) -> dict[str, int]:
+        """See Broker."""
+        return {
+            "published": self._publisher.published,
+            "returned": self._publisher.returned,
+            "refused": self._publisher.refused,
+            "uncertain": self._publisher.uncertain,
+            "unconfirmed": self._publisher.unconfirmed,
+            "unconfirmed_bytes": self._publisher.unconfirmed_bytes,
+            "deliveries": self._subscriptions.deliveries,
+            "connections_lost": self._connections_lost,
+            "waiters": self.node.waiting,
+            "late_replies": self.node.late_replies,
+            "not_entitled": self.node.not_entitled,
+        }
+
+    async def _prepare_publishing(self, link: Link) -> None:
+        await declare_exchanges(link, self.topology.exchanges)
+        await self._publisher.prepare(link)
+
+    def _publishing_lost(self, name: str) -> None:
+        self._connections_lost += 1
+        self._publisher.lost()
+
+    async def _prepare_consuming(self, link: Link) -> None:
+        await declare_exchanges(link, self.topology.exchanges)
+        for name in self._queues.keys() - self._subscriptions.queues:
+            # A queue that exists with other arguments must not keep the rest of the process from working.
+            with contextlib.suppress(AMQPError):
+                await self._redeclare(link, name)
+        await self._subscriptions.prepare(link)
+        if not self._node_subscription.is_reading:
+            raise AMQPConnectionError("the node queue cannot be read")
+
+    def _consuming_lost(self, name: str) -> None:
+        self._connections_lost += 1
+        self._reading_until = asyncio.get_running_loop().time()
+        self._subscriptions.lost()
+        self._end_waiters()
+
+    async def _redeclare(self, link: Link, name: str) -> None:
+        queue = self._queues.get(name)
+        if queue is not None:
+            await declare_queue(link, queue, self._keys if queue is self._node_queue else ())
+
+    async def _change_binding(self, exchange: str, key: str, *, is_bound: bool) -> None:
+        link = self._consuming.link
+        if link is not None:
+            # If the connection ends meanwhile, the next one restores what is bound by then.
+            with contextlib.suppress(AMQPError):
+                await change_binding(link, self._node_queue.name, exchange, key, is_bound=is_bound)
+
+    def _on_node_delivery(self, delivery: Delivery) -> None:
+        if delivery.envelope is not None and delivery.envelope.type == WATCHDOG:
+            self._watchdog.heard()
+        else:
+            self.node.deliver(delivery)
+
+    def _end_waiters(self) -> None:
+        self.node.end_waiters(ReplyLost, "connection lost while waiting for the reply")
+
+    def _may_judge(self) -> bool:
+        link = self._publishing.link
+        return self.is_connected and link is not None and not link.is_blocked
+
+    def _ping(self) -> None:
+        envelope = Envelope(type=WATCHDOG, body=b"{}")
+        # A refusal because too much is unconfirmed is what a dead link looks like: it counts as unheard.
+        with contextlib.suppress(MessagingError):
+            self._publisher.post(self.topology.replies, self._node_queue.name, envelope, lambda error: None)
+
+    def _give_up(self) -> None:
+        self._publishing.abort("our own messages do not come round")
+        self._consuming.abort("our own messages do not come round")

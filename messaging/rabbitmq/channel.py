@@ -1,0 +1,119 @@
+"""A channel with awaitable operations in place of pika's callbacks, by pika's public interface."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from struct import error as struct_error
+from typing import Any
+
+from pika.channel import Channel
+from pika.exceptions import AMQPError, ChannelWrongStateError, ShortStringTooLong
+from pika.frame import Method
+from pika.spec import Basic, BasicProperties
+
+from messaging.broker import OnDelivery
+from messaging.envelope import Envelope
+from messaging.errors import BrokerUnavailable, PublishRefused
+from messaging.rabbitmq.amqp import delivery_of, plain, properties_of
+
+CLOSE_TIMEOUT_SECONDS = 1.0
+
+OnConfirm = Callable[[int, bool, bool], None]
+"""Told of a delivery tag, whether all before it are meant too, and whether the broker took the message."""
+
+
+class AmqpChannel:
+    """A channel. ``closed`` gets the reason as its result, also when the whole connection ends.
+
+    What it is given to call must not raise.
+    """
+
+    def __init__(self, raw: Channel) -> None:
+        self.raw = raw
+        self.closed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        raw.add_on_close_callback(self._on_close)
+
+    async def ask(self, start: Callable[[Callable[[Any], None]], object]) -> Any:
+        """Begin an operation that calls back with the broker's answer, and wait for it. Raises AMQPError."""
+        answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def on_answer(answer: Any) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        start(on_answer)
+        return await first(answered, self.closed)
+
+    async def confirm(self, on_confirm: OnConfirm) -> None:
+        """Have what is published confirmed from now on. Raises AMQPError."""
+
+        def on_frame(frame: Method[Basic.Ack | Basic.Nack]) -> None:
+            method = frame.method
+            on_confirm(method.delivery_tag or 0, bool(method.multiple), isinstance(method, Basic.Ack))
+
+        await self.ask(lambda answer: self.raw.confirm_delivery(on_frame, answer))
+
+    def publish(self, exchange: str, routing_key: str, envelope: Envelope, user_id: str) -> None:
+        """Send a persistent, mandatory message. The broker checks ``user_id`` against the connection's user.
+
+        Raises BrokerUnavailable or PublishRefused when it certainly has not been sent.
+        """
+        properties = properties_of(envelope, user_id)
+        try:
+            self.raw.basic_publish(exchange, routing_key, envelope.body, properties, mandatory=True)
+        except (ShortStringTooLong, ValueError, OverflowError, struct_error) as error:
+            raise PublishRefused(f"AMQP cannot carry it: {error}") from error
+        except AMQPError as error:
+            raise BrokerUnavailable(f"not connected: {error}") from error
+
+    async def read(self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool) -> str:
+        """Have a queue's messages delivered; with ``auto_ack`` there is no limit of ``prefetch``.
+
+        The consumer's tag. Raises AMQPError.
+        """
+        if not auto_ack:
+            await self.ask(lambda answer: self.raw.basic_qos(prefetch_count=prefetch, callback=answer))
+        tag = ""
+
+        def on_message(
+            channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
+        ) -> None:
+            delivery = delivery_of(queue, method, properties, body)
+            if not auto_ack:
+                delivery.settle = partial(self.settle, method.delivery_tag or 0)
+            on_delivery(delivery)
+
+        def start(answer: Callable[[object], None]) -> None:
+            nonlocal tag
+            tag = self.raw.basic_consume(queue, on_message, auto_ack=auto_ack, callback=answer)
+
+        await self.ask(start)
+        return tag
+
+    def settle(self, delivery_tag: int, is_done: bool, requeue: bool) -> None:
+        """Acknowledge or reject. On a closed channel the broker has taken the delivery back already."""
+        if not self.raw.is_open:
+            return
+        if is_done:
+            self.raw.basic_ack(delivery_tag)
+        else:
+            self.raw.basic_reject(delivery_tag, requeue)
+
+    async def close(self) -> None:
+        """Close; unacknowledged deliveries go back to their queues."""
+        with contextlib.suppress(ChannelWrongStateError):
+            self.raw.close()
+        await asyncio.wait({self.closed}, timeout=CLOSE_TIMEOUT_SECONDS)
+
+    def _on_close(self, channel: Channel, reason: BaseException) -> None:
+        if not self.closed.done():
+            self.closed.set_result(reason)
+
+
+async def first(answer: "asyncio.Future[Any]", closed: "asyncio.Future[BaseException]") -> Any:
+    """The answer. Raises AMQPError when the channel or the connection is closed before it comes."""
+    await asyncio.wait({answer, closed}, return_when=asyncio.FIRST_COMPLETED)
+    if answer.done():
+        return answer.result()
+    raise plain(closed.result())

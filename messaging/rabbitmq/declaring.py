@@ -1,0 +1,84 @@
+"""Declares the topology on a connection."""
+
+import contextlib
+from collections.abc import Iterable
+
+from pika.exceptions import AMQPError
+
+from messaging.rabbitmq.channel import AmqpChannel
+from messaging.rabbitmq.link import Link, on_disposable_channel
+from messaging.topology import Exchange, Queue
+
+
+async def declare_exchanges(link: Link, exchanges: Iterable[Exchange]) -> None:
+    """Declare durable exchanges, unless all are there: few users may declare them. Raises AMQPError."""
+    every = tuple(exchanges)
+
+    async def work(channel: AmqpChannel) -> None:
+        for exchange in every:
+            await _declare_exchange(channel, exchange, is_passive=False)
+
+    async def look(channel: AmqpChannel) -> None:
+        for exchange in every:
+            await _declare_exchange(channel, exchange, is_passive=True)
+
+    try:
+        await on_disposable_channel(link, look)
+    except AMQPError:
+        await on_disposable_channel(link, work)
+
+
+async def _declare_exchange(channel: AmqpChannel, exchange: Exchange, *, is_passive: bool) -> None:
+    await channel.ask(
+        lambda answer: channel.raw.exchange_declare(
+            exchange.name, exchange.kind, durable=True, passive=is_passive, callback=answer
+        )
+    )
+
+
+async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]] = ()) -> None:
+    """Declare a durable queue with its bindings, or a common one if it is not there. Raises AMQPError."""
+    bindings = [(binding.exchange, binding.key) for binding in queue.bindings] + list(more_bindings)
+
+    async def work(channel: AmqpChannel) -> None:
+        await channel.ask(
+            lambda answer: channel.raw.queue_declare(
+                queue.name, durable=True, arguments=dict(queue.arguments), callback=answer
+            )
+        )
+        for exchange, key in bindings:
+            await _bind(channel, queue.name, exchange, key)
+
+    async def look(channel: AmqpChannel) -> None:
+        await channel.ask(lambda answer: channel.raw.queue_declare(queue.name, passive=True, callback=answer))
+
+    if queue.is_common:
+        with contextlib.suppress(AMQPError):
+            await on_disposable_channel(link, look)
+            return
+    await on_disposable_channel(link, work)
+
+
+async def change_binding(link: Link, queue: str, exchange: str, key: str, *, is_bound: bool) -> None:
+    """Bind or unbind one routing key. Raises AMQPError."""
+
+    async def work(channel: AmqpChannel) -> None:
+        if is_bound:
+            await _bind(channel, queue, exchange, key)
+        else:
+            await channel.ask(lambda answer: channel.raw.queue_unbind(queue, exchange, key, callback=answer))
+
+    await on_disposable_channel(link, work)
+
+
+async def _bind(channel: AmqpChannel, queue: str, exchange: str, key: str) -> None:
+    await channel.ask(lambda answer: channel.raw.queue_bind(queue, exchange, key, callback=answer))
+
+
+async def delete_queue(link: Link, queue: str) -> None:
+    """Delete a queue; one that does not exist is no error. Raises AMQPError."""
+
+    async def work(channel: AmqpChannel) -> None:
+        await channel.ask(lambda answer: channel.raw.queue_delete(queue, callback=answer))
+
+    await on_disposable_channel(link, work)

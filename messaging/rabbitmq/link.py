@@ -1,0 +1,101 @@
+"""One AMQP connection from its opening to its end, with futures in place of pika's callbacks."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import pika
+from pika.channel import Channel
+from pika.exceptions import ChannelWrongStateError, ConnectionWrongStateError
+
+from messaging.rabbitmq import direct_connection as direct
+from messaging.rabbitmq.amqp import plain
+from messaging.rabbitmq.channel import CLOSE_TIMEOUT_SECONDS, AmqpChannel, first
+from messaging.rabbitmq.plain_connection import AmqpConnection
+
+
+class Link:
+    """An open connection. ``closed`` gets the reason as its result, never an exception."""
+
+    def __init__(self, connection: AmqpConnection, closed: asyncio.Future[BaseException]) -> None:
+        self.closed = closed
+        self.is_blocked = False
+        self._connection = connection
+        connection.add_on_connection_blocked_callback(self._on_blocked)
+        connection.add_on_connection_unblocked_callback(self._on_unblocked)
+
+    @classmethod
+    async def open(cls, parameters: pika.ConnectionParameters) -> "Link":
+        """Connect. Raises AMQPError or OSError."""
+        loop = asyncio.get_running_loop()
+        opened: asyncio.Future[None] = loop.create_future()
+        closed: asyncio.Future[BaseException] = loop.create_future()
+
+        def on_open(connection: object) -> None:
+            if not opened.done():
+                opened.set_result(None)
+
+        def on_end(connection: object, reason: BaseException) -> None:
+            if not closed.done():
+                closed.set_result(reason)
+            if not opened.done():
+                opened.set_exception(plain(reason))
+
+        kind = direct.DirectConnection if direct.is_possible() else AmqpConnection
+        connection = kind(parameters, on_open, on_end, loop)
+        try:
+            await opened
+        except asyncio.CancelledError:
+            with contextlib.suppress(ConnectionWrongStateError):
+                connection.close()
+            raise
+        return cls(connection, closed)
+
+    @property
+    def is_open(self) -> bool:
+        """Return True if the connection is up, as far as this side knows."""
+        return self._connection.is_open and not self.closed.done()
+
+    async def channel(self) -> AmqpChannel:
+        """Open a channel. Raises AMQPError."""
+        opened: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
+
+        def on_open(channel: Channel) -> None:
+            if not opened.done():
+                opened.set_result(channel)
+
+        channel = self._connection.wrap(self._connection.channel(on_open_callback=on_open))
+        try:
+            await first(opened, channel.closed)
+        except asyncio.CancelledError:
+            with contextlib.suppress(ChannelWrongStateError):
+                channel.raw.close()
+            raise
+        return channel
+
+    def abort(self) -> None:
+        """Drop the connection now; ``closed`` follows soon."""
+        if not self._connection.is_closed and not self.closed.done():
+            self._connection.abort()
+
+    async def close(self) -> None:
+        """Say goodbye, and wait a moment for the answer."""
+        with contextlib.suppress(ConnectionWrongStateError):
+            self._connection.close()
+        await asyncio.wait({self.closed}, timeout=CLOSE_TIMEOUT_SECONDS)
+        self.abort()
+
+    def _on_blocked(self, connection: object, method: object) -> None:
+        self.is_blocked = True
+
+    def _on_unblocked(self, connection: object, method: object) -> None:
+        self.is_blocked = False
+
+
+async def on_disposable_channel(link: Link, work: Callable[[AmqpChannel], Awaitable[None]]) -> None:
+    """Run ``work`` on a channel of its own, so that what the broker refuses closes nothing else."""
+    channel = await link.channel()
+    try:
+        await work(channel)
+    finally:
+        await channel.close()

@@ -1,0 +1,156 @@
+"""Confirmed, mandatory publishing on a connection of its own, with a bound on what is unconfirmed.
+
+pika accepts any amount while the peer does not read, so the bound is ours. Of a returned message the broker
+sends the return first and then an ack that looks like success (RabbitMQ, "Consumer Acknowledgements and
+Publisher Confirms"). The return has no delivery tag: it is matched by message id, exchange and routing key.
+"""
+
+import asyncio
+from functools import partial
+from itertools import takewhile
+
+import msgspec
+import structlog
+from pika.channel import Channel
+from pika.spec import Basic, BasicProperties
+
+from messaging.broker import OnEnd
+from messaging.envelope import Envelope
+from messaging.errors import (
+    BrokerUnavailable,
+    MessagingError,
+    PublishRefused,
+    PublishUncertain,
+    Undeliverable,
+)
+from messaging.rabbitmq.channel import AmqpChannel
+from messaging.rabbitmq.link import Link
+
+log = structlog.get_logger(__name__)
+
+MAX_UNCONFIRMED = 10_000
+MAX_UNCONFIRMED_BYTES = 67_108_864
+
+
+class _Pending(msgspec.Struct):
+    exchange: str
+    routing_key: str
+    message_id: str
+    size: int
+    on_end: OnEnd
+    is_returned: bool = False
+
+
+class Publisher:
+    """Publishes on one channel, which is used for nothing else. When that channel ends, so does the link."""
+
+    def __init__(
+        self,
+        user_id: str,
+        *,
+        max_unconfirmed: int = MAX_UNCONFIRMED,
+        max_unconfirmed_bytes: int = MAX_UNCONFIRMED_BYTES,
+    ) -> None:
+        self.published = self.returned = self.refused = self.uncertain = 0
+        self.unconfirmed_bytes = 0
+        self._user_id = user_id
+        self._max_unconfirmed = max_unconfirmed
+        self._max_unconfirmed_bytes = max_unconfirmed_bytes
+        self._link: Link | None = None
+        self._channel: AmqpChannel | None = None
+        self._pending: dict[int, _Pending] = {}
+        self._next_tag = 1
+        self.drained = asyncio.Event()
+        self.drained.set()
+
+    @property
+    def unconfirmed(self) -> int:
+        """The number of messages that have been sent and not yet confirmed."""
+        return len(self._pending)
+
+    async def prepare(self, link: Link) -> None:
+        """Open the publishing channel on a new link. Raises AMQPError."""
+        channel = await link.channel()
+        channel.raw.add_on_return_callback(self._on_return)
+        await channel.confirm(partial(self._on_confirm, channel))
+        self._next_tag = 1
+        self._link = link
+        self._channel = channel
+        # A channel is closed by the broker for a mistake such as a missing exchange, and confirms are lost.
+        channel.closed.add_done_callback(lambda _: link.abort())
+
+    def lost(self) -> None:
+        """The link is gone: nobody will learn what became of the unconfirmed messages."""
+        self._channel = None
+        self._link = None
+        pending, self._pending = self._pending, {}
+        self.unconfirmed_bytes = 0
+        self.drained.set()
+        self.uncertain += len(pending)
+        for message in pending.values():
+            self._end(message, PublishUncertain("connection or channel lost before the confirm"))
+
+    def post(self, exchange: str, routing_key: str, envelope: Envelope, on_end: OnEnd) -> None:
+        """See Broker."""
+        channel, link = self._channel, self._link
+        if channel is None or link is None or not channel.raw.is_open:
+            raise BrokerUnavailable("not connected")
+        if link.is_blocked:
+            raise BrokerUnavailable("the broker has blocked publishing")
+        size = len(envelope.body)
+        if (
+            len(self._pending) >= self._max_unconfirmed
+            or self.unconfirmed_bytes + size > self._max_unconfirmed_bytes
+        ):
+            raise PublishRefused(f"{len(self._pending)} messages are unconfirmed")
+        channel.publish(exchange, routing_key, envelope, self._user_id)
+        self._pending[self._next_tag] = _Pending(exchange, routing_key, envelope.message_id, size, on_end)
+        self._next_tag += 1
+        self.drained.clear()
+        self.unconfirmed_bytes += size
+        self.published += 1
+
+    def _on_confirm(self, channel: AmqpChannel, delivery_tag: int, multiple: bool, is_ack: bool) -> None:
+        if channel is not self._channel:
+            return  # of an earlier incarnation, whose tags mean nothing here
+        if multiple:
+            tags = list(takewhile(lambda tag: tag <= delivery_tag, self._pending))
+        else:
+            tags = [delivery_tag]
+        for tag in tags:
+            message = self._pending.pop(tag, None)
+            if message is None:
+                continue
+            self.unconfirmed_bytes -= message.size
+            if not is_ack:
+                self.refused += 1
+                self._end(message, PublishRefused(f"{message.exchange} {message.routing_key}: queue full"))
+            elif message.is_returned:
+                self.returned += 1
+                text = f"no queue is bound to {message.exchange} for {message.routing_key}"
+                self._end(message, Undeliverable(text))
+            else:
+                self._end(message, None)
+        if not self._pending:
+            self.drained.set()
+
+    def _on_return(
+        self, channel: Channel, method: Basic.Return, properties: BasicProperties, body: bytes
+    ) -> None:
+        # Returns come in the order of publishing, so that the oldest match is the right one.
+        for message in self._pending.values():
+            if (
+                not message.is_returned
+                and message.message_id == properties.message_id
+                and message.exchange == method.exchange
+                and message.routing_key == method.routing_key
+            ):
+                message.is_returned = True
+                return
+
+    @staticmethod
+    def _end(message: _Pending, error: MessagingError | None) -> None:
+        try:
+            message.on_end(error)
+        except Exception:
+            log.exception("a publisher's callback failed")

@@ -1,0 +1,183 @@
+"""Reads queues on a connection of its own, each on its own channel, whatever happens to queue or channel."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+from pika.exceptions import AMQPError
+
+from messaging.broker import Consumption, OnDelivery
+from messaging.delivery import Delivery
+from messaging.rabbitmq.channel import AmqpChannel
+from messaging.rabbitmq.link import Link
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 0.5
+
+
+@dataclass(eq=False)
+class Subscription:
+    """One queue to read. ``on_interrupted`` is told when reading stops while the connection lives."""
+
+    queue: str
+    on_delivery: OnDelivery
+    prefetch: int
+    auto_ack: bool
+    on_interrupted: Callable[[], None] | None = None
+    is_cancelled: bool = False
+    is_reading: bool = False
+    tag: str = ""
+    channel: AmqpChannel | None = None
+    first_try: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Subscriptions:
+    """All queues that this process reads. ``redeclare`` makes a queue anew before it is read again."""
+
+    def __init__(self, redeclare: Callable[[Link, str], Awaitable[None]]) -> None:
+        self.deliveries = 0
+        self._redeclare = redeclare
+        self._subscriptions: list[Subscription] = []
+        self._link: Link | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def queues(self) -> set[str]:
+        """The names of the queues that are read."""
+        return {subscription.queue for subscription in self._subscriptions}
+
+    async def prepare(self, link: Link) -> None:
+        """Read everything on a new link."""
+        self._link = link
+        for subscription in self._subscriptions:
+            self._begin(subscription, link)
+        for subscription in list(self._subscriptions):
+            await subscription.first_try.wait()
+
+    def lost(self) -> None:
+        """The link is gone, and with it every channel; unacknowledged deliveries will come again."""
+        self._link = None
+        for subscription in self._subscriptions:
+            subscription.channel = None
+            if subscription.task is not None:
+                subscription.task.cancel()
+
+    def add(self, subscription: Subscription) -> None:
+        """Read this queue from the next link on."""
+        self._subscriptions.append(subscription)
+
+    async def consume(self, subscription: Subscription) -> Consumption:
+        """Read this queue from now on, or as soon as there is a link. If cancelled, do not read it."""
+        self.add(subscription)
+        if self._link is not None:
+            self._begin(subscription, self._link)
+            try:
+                await subscription.first_try.wait()
+            except asyncio.CancelledError:
+                self._start(self._release(subscription))  # nobody else can end it
+                raise
+        return Consumption(
+            cancel=lambda: asyncio.shield(self._start(self._cancel(subscription))),
+            release=lambda: asyncio.shield(self._start(self._release(subscription))),
+        )
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Have ``work`` done even if its caller is cancelled: a half-ended reading would keep messages."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        return task
+
+    def _begin(self, subscription: Subscription, link: Link) -> None:
+        subscription.first_try.clear()
+        keep = self._keep_reading(subscription, link)
+        task = asyncio.get_running_loop().create_task(keep, name=f"read {subscription.queue}")
+        subscription.task = task
+        task.add_done_callback(partial(self._ended, subscription))
+
+    @staticmethod
+    def _ended(subscription: Subscription, task: asyncio.Task[None]) -> None:
+        if subscription.task is task:
+            subscription.first_try.set()  # it may have been cancelled before its first step
+
+    async def _keep_reading(self, subscription: Subscription, link: Link) -> None:
+        while True:
+            try:
+                await self._redeclare(link, subscription.queue)
+                reason = await self._read(subscription, link)
+            except AMQPError as error:
+                reason = str(error)
+            subscription.first_try.set()
+            if not link.is_open or subscription.is_cancelled:
+                return
+            log.warning("reading interrupted", queue=subscription.queue, reason=reason)
+            if subscription.on_interrupted is not None:
+                subscription.on_interrupted()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _read(self, subscription: Subscription, link: Link) -> str:
+        """Read until the channel or the consumer ends, and return why it ended."""
+        channel = await link.channel()
+        try:
+            return await self._read_on(channel, subscription)
+        finally:
+            subscription.is_reading = False
+            await channel.close()
+
+    async def _read_on(self, channel: AmqpChannel, subscription: Subscription) -> str:
+        if subscription.is_cancelled:
+            return "cancelled before it began"
+        cancelled: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+
+        def on_cancel(frame: object) -> None:
+            if not cancelled.done():
+                cancelled.set_result(RuntimeError("cancelled by the broker: the queue is gone or has moved"))
+
+        channel.raw.add_on_cancel_callback(on_cancel)
+        subscription.channel = channel
+        subscription.tag = await channel.read(
+            subscription.queue,
+            partial(self._on_delivery, subscription, channel),
+            prefetch=subscription.prefetch,
+            auto_ack=subscription.auto_ack,
+        )
+        subscription.is_reading = True
+        subscription.first_try.set()
+        await asyncio.wait({channel.closed, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+        return str((channel.closed if channel.closed.done() else cancelled).result())
+
+    def _on_delivery(self, subscription: Subscription, channel: AmqpChannel, delivery: Delivery) -> None:
+        if subscription.channel is not channel:
+            return  # of an earlier incarnation; the broker delivers it again
+        if subscription.is_cancelled:
+            delivery.reject(requeue=True)  # it was on its way already
+            return
+        self.deliveries += 1
+        try:
+            subscription.on_delivery(delivery)
+        except Exception:
+            log.exception("a reader's callback failed", queue=subscription.queue)
+
+    async def _cancel(self, subscription: Subscription) -> None:
+        if subscription.is_cancelled:
+            return  # pika would never answer a second time
+        subscription.is_cancelled = True
+        self._subscriptions.remove(subscription)
+        if subscription.task is not None:
+            await subscription.first_try.wait()
+        channel = subscription.channel
+        if channel is not None and channel.raw.is_open and subscription.is_reading:
+            with contextlib.suppress(AMQPError):
+                await channel.ask(lambda answer: channel.raw.basic_cancel(subscription.tag, answer))
+
+    async def _release(self, subscription: Subscription) -> None:
+        await self._cancel(subscription)
+        if subscription.task is not None:
+            subscription.task.cancel()  # which closes its channel
+            await asyncio.wait({subscription.task})

@@ -1,0 +1,122 @@
+"""Keeps one connection alive: a new connection object each time, and a jittered pause in between."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+
+import pika
+import structlog
+from pika.exceptions import AMQPError
+
+from messaging.rabbitmq.link import Link
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+SET_UP_TIMEOUT_SECONDS = 15.0
+# A connection that lasted this long was good; one that did not counts toward the next pause.
+PROVEN_SECONDS = 30.0
+
+
+class Supervisor:
+    """One loop that connects, has the connection prepared, waits for its end, tells, and starts again.
+
+    ``prepare`` is given the incarnation's link and sets everything up on it; ``on_lost`` is called once for
+    every link that had become ready. What still calls back from an earlier link is recognised by that link.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parameters: pika.ConnectionParameters,
+        prepare: Callable[[Link], Awaitable[None]],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.incarnation = 0
+        self.link: Link | None = None
+        self.ready = asyncio.Event()
+        self.first_attempt = asyncio.Event()
+        self._parameters = parameters
+        self._prepare = prepare
+        self._on_lost = on_lost
+        self._failures = 0
+        self._is_stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; does nothing when begun."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name=f"supervise {self.name}")
+
+    async def stop(self) -> None:
+        """Close the connection and make no other."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        self._is_stopping = True
+        if self.link is not None:
+            await self.link.close()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    def abort(self, reason: str) -> None:
+        """Give the present connection up."""
+        if self.link is not None:
+            log.warning("connection given up", connection=self.name, reason=reason)
+            self.link.abort()
+
+    async def _run(self) -> None:
+        while True:
+            self.incarnation += 1
+            reason = await self._live()
+            if self._is_stopping:
+                return
+            self.first_attempt.set()
+            pause = self._pause_seconds()
+            log.warning(
+                "broker connection down",
+                connection=self.name,
+                incarnation=self.incarnation,
+                reason=reason,
+                retry_seconds=round(pause, 2),
+            )
+            await asyncio.sleep(pause)
+
+    async def _live(self) -> str:
+        """One connection from beginning to end; why it ended."""
+        began = asyncio.get_running_loop().time()
+        link: Link | None = None
+        try:
+            async with asyncio.timeout(SET_UP_TIMEOUT_SECONDS):
+                link = await Link.open(self._parameters)
+                await self._prepare(link)
+            self.link = link
+            self.ready.set()
+            self.first_attempt.set()
+            ended = await asyncio.shield(link.closed)
+            reason = f"{type(ended).__name__}: {ended}"
+        except (AMQPError, OSError, TimeoutError) as error:
+            reason = f"{type(error).__name__}: {error}"
+        finally:
+            await self._let_go(link)
+        lasted = asyncio.get_running_loop().time() - began
+        self._failures = 0 if lasted > PROVEN_SECONDS else self._failures + 1
+        return reason
+
+    async def _let_go(self, link: Link | None) -> None:
+        was_ready = self.ready.is_set()
+        self.ready.clear()
+        self.link = None
+        if was_ready:
+            self._on_lost(self.name)
+        if link is not None:
+            link.abort()
+            await asyncio.wait({link.closed}, timeout=1.0)
+
+    def _pause_seconds(self) -> float:
+        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10))
+        return random.uniform(0, longest)  # noqa: S311 (spreads reconnections)

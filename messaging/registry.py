@@ -1,0 +1,46 @@
+"""The running loop's broker, made from the settings at its first use."""
+
+import asyncio
+import threading
+
+from messaging.broker import Broker
+from messaging.conf import conf
+
+_brokers: dict[tuple[asyncio.AbstractEventLoop, str, str], Broker] = {}
+_lock = threading.Lock()
+
+
+def get_broker(url: str | None = None, prefix: str | None = None) -> Broker:
+    """The running loop's broker, opened; from the settings unless told otherwise.
+
+    The implementation is imported by need: the try-out mode does without pika.
+    """
+    loop = asyncio.get_running_loop()
+    key = (loop, url or conf.broker_url, prefix or conf.prefix)
+    broker = _brokers.get(key)
+    if broker is None:
+        broker = make_broker(key[1], key[2])
+        with _lock:
+            for stale in [known for known in _brokers if known[0].is_closed()]:
+                del _brokers[stale]
+            _brokers[key] = broker
+    broker.open()
+    return broker
+
+
+def make_broker(url: str, prefix: str) -> Broker:
+    """Return a broker of the implementation that the address names, not opened."""
+    if url.startswith("memory:"):
+        from messaging.memory.broker import MemoryBroker
+
+        return MemoryBroker(url, prefix)
+    from messaging.rabbitmq.broker import RabbitmqBroker
+
+    return RabbitmqBroker(url, prefix)
+
+
+async def close_brokers() -> None:
+    """Close every broker of the running loop: the last step of a graceful shutdown."""
+    loop = asyncio.get_running_loop()
+    for key in [known for known in _brokers if known[0] is loop]:
+        await _brokers.pop(key).close()

@@ -1,0 +1,70 @@
+"""This process's own queue on the broker, and what arrives on it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from messaging.errors import MessagingError
+
+if TYPE_CHECKING:
+    from messaging.delivery import Delivery
+
+log = structlog.get_logger(__name__)
+
+
+class ChannelTraffic(Protocol):
+    """The channel layer's part of a node: it takes the deliveries on this event loop."""
+
+    @property
+    def waiting(self) -> int:
+        """The number of callers that wait for a reply."""
+
+    def take(self, delivery: Delivery) -> bool:
+        """Return True if the delivery was meant for a channel or group."""
+
+    def end_waits(self, error: Callable[[], Exception]) -> None:
+        """End every wait for a reply."""
+
+
+class Node:
+    """One process's (strictly: one event loop's) address on the broker: its queue, and who reads it."""
+
+    def __init__(self, prefix: str, owner: str) -> None:
+        self.boot_id = f"{owner}-{secrets.token_hex(10)}"
+        self.queue = f"{prefix}.node.{self.boot_id}"
+        self.channels: ChannelTraffic | None = None
+        self.late_replies = 0
+        self.not_entitled = 0
+
+    @property
+    def waiting(self) -> int:
+        """The number of callers that wait for a reply."""
+        return self.channels.waiting if self.channels else 0
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Hand a delivery to whoever it is for. The first reply wins; what nobody waits for is counted."""
+        if self.channels is None or not self.channels.take(delivery):
+            self.late_replies += 1
+            _log_unwanted(delivery)
+
+    def end_waiters(self, error: type[MessagingError], reason: str) -> None:
+        """The connection on which replies arrive is lost: end every wait now."""
+        if self.channels:
+            self.channels.end_waits(lambda: error(reason))
+
+    def stop_waiting(self) -> None:
+        """End every wait for a reply now, as when its time is up."""
+        if self.channels:
+            self.channels.end_waits(TimeoutError)
+
+
+def _log_unwanted(delivery: Delivery) -> None:
+    envelope = delivery.envelope
+    if envelope is None:
+        log.warning("malformed message for this process", defect=delivery.defect)
+    else:
+        log.info("late reply", subject=envelope.subject, correlation_id=envelope.correlation_id)

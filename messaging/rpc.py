@@ -1,0 +1,151 @@
+"""Ask a service and wait for its reply: ``acall`` on an event loop, ``call`` in any other thread.
+
+``reply_to`` is this process's queue, and the correlation id is the random name of a wait (see ``replies``).
+
+What an error means for the caller:
+
+- ``BrokerUnavailable``, ``PublishRefused``, ``TooManyWaiters``: the command was not published;
+- ``Undeliverable``: no queue took it, the service has never run here;
+- ``PublishUncertain``: it may have been published; the wait ends at once, since a caller is better served by
+  a page that asks again than by a reply that may never come;
+- ``ReplyTimeout`` (and ``ReplyLost``, when the connection went down after the confirm): it was published,
+  work may be going on;
+- ``RemoteError``: the service answered that it could not.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from messaging import crash_points
+from messaging.channels.layer import RabbitmqChannelLayer
+from messaging.concurrency import loops
+from messaging.envelope import (
+    DEADLINE,
+    SEALED,
+    SUBJECT,
+    Envelope,
+    HeaderValue,
+    Reply,
+    encode_body,
+    new_message_id,
+)
+from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain, ReplyTimeout
+
+# Not Channels' default layer, which a project may have set to another: its state is the broker's anyway.
+_layer = RabbitmqChannelLayer()
+
+# How much longer than the call itself a synchronous caller waits for the loop to report its end.
+_LOOP_GRACE_SECONDS = 1.0
+
+
+async def acall(
+    service: str,
+    type: str,
+    body: object,
+    *,
+    timeout_seconds: float,
+    message_id: str | None = None,
+    subject: str = "",
+    sealed: str = "",
+    headers: Mapping[str, HeaderValue] | None = None,
+) -> dict[str, Any]:
+    """Send a command to ``service`` and return the result in its reply.
+
+    The time-out covers everything, a missing connection included; without a connection (other than the very
+    first one, which is waited for) the call fails at once. Cancelling it forgets the reply, not the work.
+    Raises the errors listed above, and MalformedMessage when the reply does not keep its contract.
+    """
+    traffic = _layer.traffic()
+    broker, replies = traffic.broker, traffic.replies
+    correlation_id, answer = replies.expect(service)
+    progress = "connecting"
+
+    def on_end(error: MessagingError | None) -> None:
+        nonlocal progress
+        progress = "confirmed"
+        if error is not None:
+            replies.fail(correlation_id, error)
+        elif message_id is not None:
+            crash_points.reached("rpc.published")
+
+    # The end of the time and the reply meet in one future: whichever comes first is what the caller gets.
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(timeout_seconds, replies.time_out, correlation_id)
+    try:
+        if not broker.is_connected:
+            async with asyncio.timeout(timeout_seconds):
+                await broker.first_attempt()
+        broker.post(
+            broker.topology.commands,
+            service,
+            # In no variable, which would keep it until the answer comes.
+            Envelope(
+                type=type,
+                body=encode_body(body),
+                message_id=message_id or new_message_id(),
+                correlation_id=correlation_id,
+                reply_to=broker.node.queue,
+                headers=_headers(timeout_seconds, subject, sealed, headers),
+            ),
+            on_end,
+        )
+        if progress == "connecting":
+            progress = "published"
+        reply = await answer
+    except TimeoutError:
+        raise _time_out(progress, service, type, timeout_seconds) from None
+    finally:
+        timer.cancel()
+        replies.forget(correlation_id)
+        # An error's traceback holds this frame, which would hold the error, and the secret with it.
+        del answer
+    return Reply.decode(reply).unwrap()
+
+
+def _headers(
+    timeout_seconds: float, subject: str, sealed: str, others: Mapping[str, HeaderValue] | None
+) -> dict[str, HeaderValue]:
+    headers: dict[str, HeaderValue] = {DEADLINE: int((time.time() + timeout_seconds) * 1000)}
+    if subject:
+        headers[SUBJECT] = subject
+    if sealed:
+        headers[SEALED] = sealed
+    if others:
+        headers.update(others)
+    return headers
+
+
+def _time_out(progress: str, service: str, type: str, timeout_seconds: float) -> MessagingError:
+    match progress:
+        case "connecting":
+            return BrokerUnavailable(f"not connected within {timeout_seconds} s")
+        case "published":
+            return PublishUncertain(
+                f"{type} to {service}: no confirm and no reply within {timeout_seconds} s"
+            )
+        case _:
+            return ReplyTimeout(f"{type} to {service}: no reply within {timeout_seconds} s")
+
+
+def call(service: str, type: str, body: object, *, timeout_seconds: float, **options: Any) -> dict[str, Any]:
+    """``acall`` for synchronous code: the same options, results and errors.
+
+    Uses the loop that serves this process, or one in a background thread. Raises RuntimeError on a thread
+    that runs an event loop itself, which would wait for itself.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise RuntimeError("rpc.call would block the event loop; await rpc.acall instead")
+    start = partial(acall, service, type, body, timeout_seconds=timeout_seconds, **options)
+    future = asyncio.run_coroutine_threadsafe(start(), loops.loop_for_threads())
+    try:
+        return future.result(timeout_seconds + _LOOP_GRACE_SECONDS)
+    except TimeoutError:
+        future.cancel()
+        raise PublishUncertain("the event loop did not answer in time") from None

@@ -1,0 +1,295 @@
+"""A message in a handler's hands: what came, and what shall be sent because of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from messaging.compiled_queries import insert
+from messaging.conf import conf
+from messaging.envelope import (
+    CAUSATION_ID,
+    DEADLINE,
+    SCHEMA_VERSION,
+    SUBJECT,
+    Envelope,
+    HeaderValue,
+    Reply,
+    encode_body,
+    new_message_id,
+)
+from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage
+from messaging.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish after the commit. With ``is_owed`` it is in the outbox, else it is only a hint.
+
+    One with a delay has a secret with it, which waits in memory; the outbox has the message for later still.
+    """
+
+    exchange: str
+    routing_key: str
+    envelope: Envelope
+    is_owed: bool
+    carries_sealed: bool = False
+    delay_seconds: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A channel-layer group_send after the commit."""
+
+    group: str
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    exchange: str
+    routing_key: str
+    envelope: Envelope
+    delay_seconds: float
+    may_carry_sealed: bool
+
+
+class Message:
+    """Given to handlers, in their thread. What is sent inside ``once()`` leaves if and only if it commits."""
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        *,
+        consumer: str,
+        topology: Topology,
+        inbox_model: type[AbstractInboxMessage],
+        outbox_model: type[AbstractOutboxMessage],
+        reply_queue: str = "",
+        received_at: datetime | None = None,
+    ) -> None:
+        self.envelope = envelope
+        self.after_commit: list[Outgoing] = []
+        self.pushes: list[Push] = []
+        self._consumer = consumer
+        self._topology = topology
+        self._inbox_model = inbox_model
+        self._outbox_model = outbox_model
+        self._reply_queue = reply_queue
+        self._received_at = received_at or timezone.now()
+        self._sealed = envelope.sealed
+        self._planned: list[_Planned] = []
+        self._hints: list[Outgoing] = []
+        self._planned_pushes: list[Push] = []
+
+    @property
+    def subject(self) -> str:
+        """The reference of the thing that the message is about; empty if there is none."""
+        return self.envelope.subject
+
+    @property
+    def correlation_id(self) -> str:
+        """The sender's name for the answer."""
+        return self.envelope.correlation_id
+
+    @property
+    def sender(self) -> str:
+        """The broker user that sent the message; the broker vouches for it."""
+        return self.envelope.user_id
+
+    @property
+    def topology(self) -> Topology:
+        """The names of exchanges and queues where the message came from."""
+        return self._topology
+
+    @property
+    def has_sealed(self) -> bool:
+        """Return True if a sealed secret came with the message, and nobody has taken it yet."""
+        return bool(self._sealed)
+
+    def take_sealed(self) -> str:
+        """The sealed secret, which from now on travels no further; empty when there is none."""
+        sealed, self._sealed = self._sealed, ""
+        return sealed
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """A transaction that records the message as handled, with its effects and the messages it causes.
+
+        Raises AlreadyHandled when that has happened before.
+        """
+        try:
+            with transaction.atomic():
+                self._inbox_model(
+                    consumer=self._consumer,
+                    message_id=self.envelope.message_id,
+                    type=self.envelope.type,
+                    subject=self.subject,
+                    received_at=self._received_at,
+                ).record()
+                yield
+                owed = self._write_outbox()
+        except BaseException:
+            self._forget_plans()
+            raise
+        self.after_commit += owed + self._hints
+        self.pushes += self._planned_pushes
+        self._forget_plans()
+
+    def reply(self, result: Any) -> None:
+        """Answer the sender with ``result``, a struct or dictionary. Nothing if it asked for no answer."""
+        self._answer(Reply.success(result))
+
+    def reply_error(self, code: str, text: str, retryable: bool = False) -> None:
+        """Answer the sender with an error."""
+        self._answer(Reply.failure(code, text, retryable))
+
+    def send(
+        self,
+        service: str,
+        type: str,
+        body: object,
+        *,
+        correlation_id: str = "",
+        reply_to: str | None = None,
+        subject: str | None = None,
+        delay_seconds: float = 0,
+        keeps_sealed: bool = False,
+        deadline: int | None = None,
+    ) -> str:
+        """Send a command; the answer goes to this service's own reply queue unless told otherwise.
+
+        ``deadline`` is in epoch milliseconds. A delayed message carries no sealed secret, since it has to be
+        stored, unless it ``keeps_sealed``: this process keeps the secret and sends the message, and if the
+        process ends meanwhile, the relay sends it without. Returns the message id.
+        """
+        headers = self._headers(subject)
+        if deadline is not None:
+            headers[DEADLINE] = deadline
+        envelope = Envelope(
+            type=type,
+            body=encode_body(body),
+            correlation_id=correlation_id,
+            reply_to=self._reply_queue if reply_to is None else reply_to,
+            headers=headers,
+        )
+        self._plan(
+            self._topology.commands,
+            service,
+            envelope,
+            delay_seconds=delay_seconds,
+            may_carry_sealed=keeps_sealed or not delay_seconds,
+        )
+        return envelope.message_id
+
+    def announce(self, event_type: str, data: object) -> str:
+        """Publish an event: CloudEvents 1.0 in binary mode (AMQP protocol binding). Returns its id."""
+        message_id = new_message_id()
+        headers = self._headers(None) | {
+            "cloudEvents:specversion": "1.0",
+            "cloudEvents:id": message_id,
+            "cloudEvents:type": event_type,
+            "cloudEvents:source": f"/{self._topology.prefix}/{self._consumer}",
+            "cloudEvents:subject": self.subject,
+            "cloudEvents:time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+        envelope = Envelope(type=event_type, body=encode_body(data), message_id=message_id, headers=headers)
+        self._plan(self._topology.events, event_type, envelope, may_carry_sealed=False)
+        return message_id
+
+    def tell(self, reply_to: str, correlation_id: str, result: Any) -> None:
+        """Answer somebody who may still be waiting. Not stored: if nobody waits, nothing is lost."""
+        envelope = Envelope(
+            type="reply",
+            body=Reply.success(result).encode(),
+            correlation_id=correlation_id,
+            headers=self._headers(None),
+        )
+        self._hints.append(Outgoing(self._topology.replies, reply_to, envelope, is_owed=False))
+
+    def push(self, group: str, event: dict[str, Any]) -> None:
+        """Send ``event`` to a channel-layer group. Not stored, and at most once."""
+        self._planned_pushes.append(Push(group, event))
+
+    def left_unpublished(self) -> list[Outgoing]:
+        """Return messages that an earlier handling of this message stored and may not have published.
+
+        Those that carry a sealed secret get the one that came with this message.
+        """
+        rows = self._outbox_model._default_manager.filter(
+            causation_id=self.envelope.message_id, published_at__isnull=True
+        ).order_by("pk")
+        return [
+            Outgoing(
+                row.exchange,
+                row.routing_key,
+                row.envelope().with_sealed(self.envelope.sealed if row.carries_sealed else ""),
+                is_owed=True,
+                carries_sealed=row.carries_sealed,
+            )
+            for row in rows
+            if row.carries_sealed or row.is_left_to_creator
+        ]
+
+    def _answer(self, reply: Reply) -> None:
+        if not self.envelope.reply_to:
+            return
+        envelope = Envelope(
+            type="reply",
+            body=reply.encode(),
+            correlation_id=self.envelope.correlation_id,
+            headers=self._headers(None),
+        )
+        self._plan(self._topology.replies, self.envelope.reply_to, envelope)
+
+    def _headers(self, subject: str | None) -> dict[str, HeaderValue]:
+        headers = self.envelope.travelling_headers()
+        headers[SCHEMA_VERSION] = 1
+        headers[CAUSATION_ID] = self.envelope.message_id
+        about = self.subject if subject is None else subject
+        if about:
+            headers[SUBJECT] = about
+        return headers
+
+    def _plan(
+        self,
+        exchange: str,
+        routing_key: str,
+        envelope: Envelope,
+        *,
+        delay_seconds: float = 0,
+        may_carry_sealed: bool = True,
+    ) -> None:
+        self._planned.append(_Planned(exchange, routing_key, envelope, delay_seconds, may_carry_sealed))
+
+    def _write_outbox(self) -> list[Outgoing]:
+        rows: list[AbstractOutboxMessage] = []
+        outgoing: list[Outgoing] = []
+        for plan in self._planned:
+            carries = plan.may_carry_sealed and bool(self._sealed)
+            # The relay gives this process time to send it, whether at once or after the delay.
+            grace = conf.outbox_grace_seconds if carries else 0
+            rows.append(
+                self._outbox_model.of(
+                    plan.exchange,
+                    plan.routing_key,
+                    plan.envelope,
+                    delay_seconds=plan.delay_seconds + grace if plan.delay_seconds else None,
+                    carries_sealed=carries,
+                )
+            )
+            if carries or not plan.delay_seconds:
+                envelope = plan.envelope.with_sealed(self._sealed) if carries else plan.envelope
+                sent = Outgoing(plan.exchange, plan.routing_key, envelope, True, carries, plan.delay_seconds)
+                outgoing.append(sent)
+        insert(*rows)
+        return outgoing
+
+    def _forget_plans(self) -> None:
+        self._planned = []
+        self._hints = []
+        self._planned_pushes = []

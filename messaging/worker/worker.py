@@ -1,0 +1,316 @@
+"""Runs a service: from delivery to handler, commit, publishing and acknowledgement, in that order.
+
+The message is acknowledged after its effects are committed and its messages are published (or left to the
+relay), so a crash at any point leads to a redelivery, which the inbox turns into publishing what was left.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import structlog
+from channels.exceptions import MessageTooLarge
+from channels.layers import get_channel_layer
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
+from messaging import crash_points
+from messaging.access.participants import registered
+from messaging.broker import Broker
+from messaging.concurrency.database import run_in
+from messaging.conf import conf
+from messaging.dead_letters import letter as dead_letters
+from messaging.dead_letters.fitness import defect_of, fitted
+from messaging.delivery import Delivery
+from messaging.envelope import Envelope, Reply
+from messaging.errors import MalformedMessage, MessagingError, Undeliverable
+from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
+from messaging.outbox.published_marker import Marker
+from messaging.worker.message import Message, Outgoing, Push
+from messaging.worker.service import CommandRejected, Handler, NotEntitled, Obsolete, Service
+
+log = structlog.get_logger(__name__)
+
+# Every message that a process holds when it dies or loses its connection counts as delivered, whether it was
+# looked at or not. So an innocent one may have been here as often as things broke down while it waited.
+DELIVERY_LIMIT = 10
+PUBLISH_TIMEOUT_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 1.6
+OUTAGE_PAUSE_SECONDS = 0.5
+# Well below the queues' consumer time-out of ten minutes, after which the broker would take the message back.
+LONGEST_OUTAGE_SECONDS = 300.0
+
+
+class Worker:
+    """Reads a service's queues and handles at most ``concurrency`` messages at once."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        service: Service,
+        *,
+        inbox_model: type[AbstractInboxMessage],
+        outbox_model: type[AbstractOutboxMessage],
+        concurrency: int | None = None,
+    ) -> None:
+        self._broker = broker
+        self._service = service
+        self._inbox_model = inbox_model
+        self._outbox_model = outbox_model
+        self._concurrency = concurrency or conf.worker_threads
+        self._reply_queue = broker.topology.reply_queue(service.replies).name if service.replies else ""
+        self._executor = ThreadPoolExecutor(self._concurrency, thread_name_prefix=service.name)
+        self._marker = Marker(outbox_model, partial(run_in, self._executor))
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._stop = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then finish what has begun, and return."""
+        self._stop = stop
+        queues = self._service.queues(self._broker.topology)
+        await self._broker.declare(*queues)
+        consumptions = [
+            await self._broker.consume(queue.name, self._begin, prefetch=self._concurrency)
+            for queue in queues
+        ]
+        try:
+            await stop.wait()
+        finally:
+            for consumption in consumptions:
+                await consumption.cancel()
+            while self._tasks:  # a task may start another one before it ends
+                await asyncio.wait(self._tasks)
+            await self._marker.flush()
+            for consumption in consumptions:
+                await consumption.release()
+            self._executor.shutdown(wait=False)
+
+    def _begin(self, delivery: Delivery) -> None:
+        self._start(self._deal_with(delivery))
+
+    def _start(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deal_with(self, delivery: Delivery) -> None:
+        try:
+            is_done = await self._process_despite_outages(delivery)
+        except Exception:
+            log.exception(
+                "attempt failed", service=self._service.name, deliveries=delivery.delivery_count + 1
+            )
+            is_done = False
+        if is_done:
+            crash_points.reached("worker.published")
+            delivery.ack()
+            crash_points.reached("worker.acknowledged")
+            return
+        # Redelivery is immediate, and what failed a moment ago would mostly fail again.
+        pause = min(FIRST_PAUSE_SECONDS * 2**delivery.delivery_count, LONGEST_PAUSE_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), pause)
+        delivery.reject(requeue=True)
+
+    async def _process_despite_outages(self, delivery: Delivery) -> bool:
+        """Wait for a database that is away: the message is not at fault and must not use up its attempts."""
+        waited = 0.0
+        while True:
+            try:
+                return await self._process(delivery)
+            except (OperationalError, InterfaceError):
+                if self._stop.is_set() or waited >= LONGEST_OUTAGE_SECONDS:
+                    raise
+                log.warning("database away, waiting", service=self._service.name, exc_info=True)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), OUTAGE_PAUSE_SECONDS)
+            waited += OUTAGE_PAUSE_SECONDS
+
+    async def _process(self, delivery: Delivery) -> bool:
+        """Return True if the delivery can be acknowledged, False if it must be redelivered."""
+        envelope = delivery.envelope
+        if envelope is None:
+            return await self._deal_with_malformed(delivery, delivery.remains, delivery.defect)
+        if fault := self._fault_of_sender(delivery.queue, envelope):
+            return await self._turn_away(delivery, fault)
+        if delivery.delivery_count >= DELIVERY_LIMIT:
+            return await self._give_up(delivery, f"{delivery.delivery_count} attempts failed")
+        if defect := defect_of(envelope):
+            return await self._deal_with_malformed(delivery, envelope, defect)
+        try:
+            handler = self._service.handler_for(delivery.queue, envelope.type, self._broker.topology)
+            body = handler.decode(envelope.body)
+        except MalformedMessage as error:
+            return await self._deal_with_malformed(delivery, envelope, str(error))
+        if delivery.queue != self._reply_queue:
+            return await self._carry_out(delivery, handler, body, envelope)
+        try:
+            return await self._carry_out(delivery, handler, body, envelope)
+        except MalformedMessage as error:  # only who asked knows what the answer must be like
+            return await self._deal_with_malformed(delivery, envelope, str(error))
+
+    async def _deal_with_malformed(self, delivery: Delivery, envelope: Envelope | None, reason: str) -> bool:
+        """Keep it as a dead letter, and tell the one for whom it was, or who sent it, at once.
+
+        A reply is heard as an error that tells nothing. The dead letter comes first: after a crash in between
+        there are two copies of it, and not none. Who may not say such a thing is told nothing, and not heard.
+        """
+        is_done = await self._give_up(delivery, reason)
+        if envelope is None or self._fault_of_sender(delivery.queue, envelope):
+            return is_done
+        if delivery.queue != self._reply_queue:
+            self._refuse(envelope, reason)
+        elif self._service.reply_handler is not None:
+            is_done = await self._carry_out(
+                delivery, self._service.reply_handler, Reply.malformed(reason), fitted(envelope)
+            )
+        return is_done
+
+    async def _carry_out(self, delivery: Delivery, handler: Handler, body: Any, envelope: Envelope) -> bool:
+        """Run the handler and publish what comes of it. Raises MalformedMessage, with nothing done."""
+        crash_points.reached("worker.delivered")
+        message = Message(
+            envelope,
+            consumer=self._service.name,
+            topology=self._broker.topology,
+            inbox_model=self._inbox_model,
+            outbox_model=self._outbox_model,
+            reply_queue=self._reply_queue,
+            received_at=timezone.now(),
+        )
+        try:
+            outgoing = await run_in(self._executor, partial(self._admit_and_handle, handler, body, message))
+        except NotEntitled as error:
+            return await self._turn_away(delivery, str(error))
+        crash_points.reached("worker.committed")
+        for delayed in [each for each in outgoing if each.delay_seconds]:
+            outgoing.remove(delayed)
+            self._start(self._publish_later(delayed))
+        # If it was waiting in an outbox of this database, it has evidently been published.
+        self._marker.add(message.envelope.message_id)
+        everything_left = await self._publish_all(outgoing)
+        for push in message.pushes:
+            await _send_push(push)
+        return everything_left
+
+    def _fault_of_sender(self, queue: str, envelope: Envelope) -> str:
+        """Return why the sender may not say this; empty if it may."""
+        table = registered()
+        return "" if table is None else table.fault_of(self._broker.topology, queue, envelope)
+
+    async def _turn_away(self, delivery: Delivery, fault: str) -> bool:
+        """Keep as a dead letter what its sender had no right to say; tell the sender nothing."""
+        self._broker.node.not_entitled += 1
+        return await self._give_up(delivery, f"not entitled: {fault}")
+
+    def _admit_and_handle(self, handler: Handler, body: Any, message: Message) -> list[Outgoing]:
+        """In a thread: check what only the database knows of the sender's right, then handle the message."""
+        table = registered()
+        sender = table.of_user(message.topology, message.sender) if table is not None else None
+        if sender is not None and sender.relays and not self._outbox_model.holds(message.envelope):
+            raise NotEntitled(f"{message.sender} says what is not in the outbox")
+        try:
+            if handler.admit is not None:
+                handler.admit(body, message)
+        except Obsolete as reason:
+            log.info("not wanted any more", type=message.envelope.type, reason=str(reason))
+            with contextlib.suppress(AlreadyHandled), message.once():
+                pass
+            return []
+        return _handle(handler, body, message)
+
+    async def _publish_all(self, outgoing: list[Outgoing]) -> bool:
+        """Return True if nothing is left here that only a redelivery could still send with its secret."""
+        if len(outgoing) == 1:
+            # Mostly a reply, or the next command: no task of its own.
+            has_left = [await self._publish(outgoing[0])]
+        else:
+            has_left = await asyncio.gather(*(self._publish(message) for message in outgoing))
+        return all(
+            is_gone or not message.carries_sealed for is_gone, message in zip(has_left, outgoing, strict=True)
+        )
+
+    async def _publish_later(self, message: Outgoing) -> None:
+        """Publish a message whose secret waits here for its time to come, or for the end of this process."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), message.delay_seconds)
+        await self._publish(message)
+
+    async def _publish(self, message: Outgoing) -> bool:
+        try:
+            await self._broker.publish(
+                message.exchange,
+                message.routing_key,
+                message.envelope,
+                timeout_seconds=PUBLISH_TIMEOUT_SECONDS,
+            )
+        except Undeliverable:
+            if not self._broker.topology.may_go_unheard(message.exchange, message.routing_key):
+                log.warning("undeliverable, left to the relay", type=message.envelope.type)
+                return False
+        except MessagingError as error:
+            if message.is_owed:
+                log.info("left to the relay", type=message.envelope.type, reason=error.code)
+            return False
+        if message.is_owed:
+            self._marker.add(message.envelope.message_id)
+        return True
+
+    async def _give_up(self, delivery: Delivery, reason: str) -> bool:
+        """Our own dead letter, made before the broker's limit is reached: it carries no sealed secret."""
+        log.error("dead letter", service=self._service.name, queue=delivery.queue, reason=reason)
+        await self._broker.publish(
+            self._broker.topology.dead,
+            "",
+            dead_letters.of(delivery, self._service.name, reason),
+            timeout_seconds=PUBLISH_TIMEOUT_SECONDS,
+        )
+        return True
+
+    def _refuse(self, envelope: Envelope, reason: str) -> None:
+        """Tell a sender who waits that its message was not understood; nothing has been done."""
+        if not envelope.reply_to or envelope.type == "reply":
+            return
+        reply = Envelope(
+            type="reply",
+            body=Reply.failure("malformed_message", reason).encode(),
+            correlation_id=envelope.correlation_id,
+            headers=envelope.travelling_headers(),
+        )
+        self._begin_hint(reply, envelope.reply_to)
+
+    def _begin_hint(self, reply: Envelope, reply_to: str) -> None:
+        self._start(self._publish(Outgoing(self._broker.topology.replies, reply_to, reply, is_owed=False)))
+
+
+def _handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:
+    """In a thread: run the handler, and return what is to be published now."""
+    try:
+        try:
+            if handler.transactional:
+                with message.once():
+                    result = handler.function(body, message)
+                    if result is not None:
+                        message.reply(result)
+            else:
+                handler.function(body, message)
+        except CommandRejected as rejection:
+            with message.once():
+                message.reply_error(rejection.code, rejection.text, rejection.retryable)
+    except AlreadyHandled:
+        return message.left_unpublished()
+    return message.after_commit
+
+
+async def _send_push(push: Push) -> None:
+    layer = get_channel_layer()
+    try:
+        await layer.group_send(push.group, push.event)
+    except MessagingError as error:
+        log.info("push not sent", reason=error.code)
+    except MessageTooLarge as error:
+        log.error("push not sent", reason=str(error))
