@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from checkout.models import DeadLetter
 from checkout.scrubbing import scrub_text
-from messaging.dead_letters.fitness import fingerprint_of
 from messaging.dead_letters.letter import ALTERED, OWN_HEADERS, QUEUE, REASON, SENDER, SERVICE
 from messaging.envelope import Envelope
+from messaging.storable import fingerprint_of
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 
-class Drain:
+class GracefulShutdown:
     """Begins once. Whoever waits is told, and must not raise."""
 
     def __init__(self) -> None:
@@ -49,4 +49,4 @@ class Drain:
         return self.ends(shorten)
 
 
-drain = Drain()
+drain = GracefulShutdown()

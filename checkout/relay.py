@@ -17,7 +17,7 @@ from checkout.timers.timer import Timer
 from checkout.timers.unmatched import try_unmatched_again
 from checkout.timers.unstarted import give_up_unstarted
 from messaging.broker import Broker
-from messaging.dead_letters.consumer import Drain
+from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.outbox.relay import Relay
 
 # For what hardly ever happens, and is not to wait for minutes.
@@ -32,7 +32,7 @@ async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
     """Work until ``stop`` is set; then finish the round. Any number of processes may do so at once."""
     async with asyncio.TaskGroup() as group:
         group.create_task(Relay(broker, OutboxMessage).run(stop), name="outbox")
-        group.create_task(Drain(broker, dead_letters.keep).run(stop), name="dead letters")
+        group.create_task(DeadLetterConsumer(broker, dead_letters.keep).run(stop), name="dead letters")
         group.create_task(timer.run(_timers(stop), stop), name="timers")
 
 

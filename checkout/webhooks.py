@@ -78,11 +78,11 @@ def _seconds_until_allowed(account: str, sender: str) -> int:
 def _publish(owed: AbstractOutboxMessage) -> None:
     """Publish without waiting: the provider is not told the result. The relay publishes what is lost."""
 
-    def on_end(error: MessagingError | None) -> None:
+    def on_confirm(error: MessagingError | None) -> None:
         if error is not None:
             log.info("notification left to the relay", payment=owed.subject, reason=error.code)
 
     try:
-        get_broker().post(owed.exchange, owed.routing_key, owed.envelope(), on_end)
+        get_broker().publish_nowait(owed.exchange, owed.routing_key, owed.envelope(), on_confirm)
     except MessagingError as error:
-        on_end(error)
+        on_confirm(error)

@@ -1,4 +1,1 @@
-"""Commands, replies, events and pushes over RabbitMQ. Knows nothing about payments.
-
-Only this package imports pika.
-"""
+"""Commands, replies, events and pushes over RabbitMQ, for Django. README.md in this folder introduces it."""

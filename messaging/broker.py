@@ -13,10 +13,10 @@ from messaging.concurrency import loops
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain
-from messaging.reply_queue import Node
+from messaging.reply_queue import ReplyQueue
 from messaging.topology import Queue, Topology
 
-OnEnd = Callable[[MessagingError | None], None]
+OnConfirm = Callable[[MessagingError | None], None]
 
 
 def user_of(url: str) -> str:
@@ -40,7 +40,7 @@ class Broker(ABC):
     """Publishing, consuming and binding on the running event loop. Callbacks must not raise."""
 
     topology: Topology
-    node: Node
+    reply_queue: ReplyQueue
 
     async def start(self) -> None:
         """Begin connecting, and let synchronous callers in other threads use this loop.
@@ -91,12 +91,14 @@ class Broker(ABC):
         """Return when the first attempt to connect has ended, either way; later, return at once."""
 
     @abstractmethod
-    def post(self, exchange: str, routing_key: str, envelope: Envelope, on_end: OnEnd) -> None:
-        """Publish without waiting. ``on_end`` is called once: None when confirmed, else what happened.
+    def publish_nowait(
+        self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
+    ) -> None:
+        """Publish without waiting. ``on_confirm`` is called once: None when confirmed, else what happened.
 
-        Raises BrokerUnavailable or PublishRefused when it certainly is not going to be published. ``on_end``
-        receives PublishRefused (nack), Undeliverable (returned) or PublishUncertain (the channel or the
-        connection ended first).
+        Raises BrokerUnavailable or PublishRefused when it certainly is not going to be published.
+        ``on_confirm`` receives PublishRefused (nack), Undeliverable (returned) or PublishUncertain (the
+        channel or the connection ended first).
         """
 
     async def publish(
@@ -111,7 +113,7 @@ class Broker(ABC):
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
 
-        def on_end(error: MessagingError | None) -> None:
+        def on_confirm(error: MessagingError | None) -> None:
             if ended.done():
                 return
             if error is None:
@@ -123,7 +125,7 @@ class Broker(ABC):
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self.first_attempt()
-                self.post(exchange, routing_key, envelope, on_end)
+                self.publish_nowait(exchange, routing_key, envelope, on_confirm)
                 posted = True
                 await ended
         except TimeoutError:
@@ -143,7 +145,7 @@ class Broker(ABC):
 
     @abstractmethod
     async def bind(self, exchange: str, key: str) -> None:
-        """Bind the node queue; restored after every reconnection. Returns also when the broker is absent."""
+        """Bind the reply queue, and again after every reconnection. Returns also when the broker is absent."""
 
     @abstractmethod
     async def unbind(self, exchange: str, key: str) -> None:

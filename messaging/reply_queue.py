@@ -1,4 +1,4 @@
-"""This process's own queue on the broker, and what arrives on it."""
+"""The reply queue of this process, and what arrives on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class ChannelTraffic(Protocol):
-    """The channel layer's part of a node: it takes the deliveries on this event loop."""
+    """The channel layer's part of the reply queue: it takes the deliveries on this event loop."""
 
     @property
     def waiting(self) -> int:
@@ -30,12 +30,12 @@ class ChannelTraffic(Protocol):
         """End every wait for a reply."""
 
 
-class Node:
+class ReplyQueue:
     """One process's (strictly: one event loop's) address on the broker: its queue, and who reads it."""
 
     def __init__(self, prefix: str, owner: str) -> None:
-        self.boot_id = f"{owner}-{secrets.token_hex(10)}"
-        self.queue = f"{prefix}.node.{self.boot_id}"
+        self.instance_id = f"{owner}-{secrets.token_hex(10)}"
+        self.name = f"{prefix}.node.{self.instance_id}"
         self.channels: ChannelTraffic | None = None
         self.late_replies = 0
         self.not_entitled = 0

@@ -63,7 +63,7 @@ async def acall(
     correlation_id, answer = replies.expect(service)
     progress = "connecting"
 
-    def on_end(error: MessagingError | None) -> None:
+    def on_confirm(error: MessagingError | None) -> None:
         nonlocal progress
         progress = "confirmed"
         if error is not None:
@@ -78,7 +78,7 @@ async def acall(
         if not broker.is_connected:
             async with asyncio.timeout(timeout_seconds):
                 await broker.first_attempt()
-        broker.post(
+        broker.publish_nowait(
             broker.topology.commands,
             service,
             # In no variable, which would keep it until the answer comes.
@@ -87,10 +87,10 @@ async def acall(
                 body=encode_body(body),
                 message_id=message_id or new_message_id(),
                 correlation_id=correlation_id,
-                reply_to=broker.node.queue,
+                reply_to=broker.reply_queue.name,
                 headers=_headers(timeout_seconds, subject, sealed, headers),
             ),
-            on_end,
+            on_confirm,
         )
         if progress == "connecting":
             progress = "published"

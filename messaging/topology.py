@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 Argument = str | int
 
-NODE_EXPIRY_MILLISECONDS = 300_000
+INSTANCE_QUEUE_EXPIRY_MILLISECONDS = 300_000
 BROKER_DELIVERY_LIMIT = 20
 MAX_LENGTH = 100_000
 CONSUMER_TIMEOUT_MILLISECONDS = 600_000
@@ -131,7 +131,7 @@ class Topology:
         """A user's name as it is part of the names of its processes' queues."""
         return re.sub(r"[^A-Za-z0-9_]", "_", user.removeprefix(f"{self.prefix}."))[:30]
 
-    def node_names(self, owner: str) -> str:
+    def instance_queue_names(self, owner: str) -> str:
         """Return the prefix of the names of the queues of an owner's processes."""
         return f"{self.prefix}.node.{owner}-"
 
@@ -140,15 +140,15 @@ class Topology:
         """The prefix of the names of the queues of channels that any process may read."""
         return f"{self.prefix}.channel."
 
-    def node_queue(self, boot_id: str) -> Queue:
+    def instance_queue(self, instance_id: str) -> Queue:
         """One per process start: replies and channel-layer traffic. Outlives a reconnection, not the process.
 
         Durable and not exclusive: needs no deprecated feature, and is not locked after a silent cut.
         """
-        name = f"{self.prefix}.node.{boot_id}"
+        name = f"{self.prefix}.node.{instance_id}"
         arguments: dict[str, Argument] = {
             "x-queue-type": "classic",
-            "x-expires": NODE_EXPIRY_MILLISECONDS,
+            "x-expires": INSTANCE_QUEUE_EXPIRY_MILLISECONDS,
             "x-max-length": MAX_LENGTH,
         }
         return Queue(name, arguments, (Binding(self.replies, name),))
@@ -158,7 +158,7 @@ class Topology:
         name = f"{self.channel_names}{channel}"
         arguments: dict[str, Argument] = {
             "x-queue-type": "classic",
-            "x-expires": NODE_EXPIRY_MILLISECONDS,
+            "x-expires": INSTANCE_QUEUE_EXPIRY_MILLISECONDS,
             "x-message-ttl": round(expiry_seconds * 1000),
             "x-max-length": capacity,
             "x-overflow": "reject-publish",

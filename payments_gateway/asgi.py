@@ -41,7 +41,7 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
     use_few_threads()
     broker = get_broker()
     await broker.start()
-    with drain.ends(broker.node.stop_waiting):
+    with drain.ends(broker.reply_queue.stop_waiting):
         try:
             with announced(drain.begin, seconds=conf.drain_seconds):
                 async with embedded.running() if conf.is_in_memory else nullcontext():

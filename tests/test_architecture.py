@@ -1,6 +1,7 @@
 """The rules that keep the code readable as a whole, checked on the source itself."""
 
 import ast
+import re
 
 import pytest
 
@@ -25,15 +26,12 @@ LAYERS = (
         "card_seal",
         "scrubbing",
         "log",
-        "database",
         "challenge_token",
         "crash_points",
         "draining",
-        "statements",
         "rates",
         "pseudonyms",
     },
-    {"messaging"},
     {"models", "providers", "sagas"},
     {"operations", "services", "reconciliation"},
     {
@@ -56,26 +54,42 @@ EDGES = LAYERS[-1]
 EDGES_OF_AN_EDGE = {"urls": EDGES, "routing": {"consumers"}, "views": {"forms"}}
 SERVICES = {"payments", "risk", "orders", "ledger", "notifications"}
 
+# The same for messaging: first what is agreed upon, then the brokers, then what uses any of them.
+MESSAGING_LAYERS = (
+    {"conf", "errors", "crash_points", "concurrency", "compiled_queries"},
+    {"envelope", "topology", "storable"},
+    {"delivery", "access"},
+    {"reply_queue"},
+    {"broker"},
+    {"rabbitmq", "memory"},
+    {"registry"},
+    {"outbox", "dead_letters", "channels"},
+    {"rpc", "worker"},
+)
+
 # The only places that may import a library. Client programs talk to the gateway from outside.
 CLIENT_PROGRAMS = ("checkout.sandbox", "checkout.tryout")
 HOMES = {
     "axes": ("checkout.staff", "checkout.timers.counted"),
-    "pika": ("checkout.messaging",),
+    "pika": ("messaging.rabbitmq",),
     "requests": ("checkout.providers.transport", *CLIENT_PROGRAMS),
     "rest_framework": ("checkout.api",),
-    "django.conf": ("checkout.conf",),
+    "django.conf": ("checkout.conf", "messaging.conf"),
     "cryptography": ("checkout.card_seal",),
 }
 DEVELOPMENT_ONLY = ("pytest", "hypothesis", "playwright", "lxml", "tests", "scripts")
 UNSAFE = ("pickle", "marshal", "shelve")
 
-PRODUCT = modules_of("checkout", "payments_gateway")
+PRODUCT = modules_of("messaging", "checkout", "payments_gateway")
+MESSAGING = [module for module in PRODUCT if is_within(module.name, "messaging")]
 CHECKOUT = [module for module in PRODUCT if is_within(module.name, "checkout")]
 SANDBOX = [module for module in CHECKOUT if is_within(module.name, "checkout.sandbox")]
 
 
 @pytest.mark.parametrize(
-    "module", modules_of("checkout", "payments_gateway", "scripts", "tests"), ids=lambda module: module.name
+    "module",
+    modules_of("messaging", "checkout", "payments_gateway", "scripts", "tests"),
+    ids=lambda module: module.name,
 )
 def test_a_file_has_one_idea_and_a_name_for_it(module):
     assert module.source.count("\n") <= MAX_LINES
@@ -99,17 +113,45 @@ def test_lower_layers_do_not_import_higher_ones():
 
 
 def test_messaging_knows_nothing_about_payments():
-    known = (
-        "checkout.messaging",
-        "checkout.errors",
-        "checkout.conf",
-        "messaging.concurrency.database",
-        "messaging.crash_points",
-        "messaging.compiled_queries",
+    assert MESSAGING
+    assert not offences(
+        MESSAGING, lambda _module, name: is_within(name, "checkout", "payments_gateway", "sandbox")
     )
-    messaging = [module for module in CHECKOUT if module.part == "messaging"]
-    assert messaging
-    assert not offences(messaging, lambda _module, name: bool(part_of(name)) and not is_within(name, *known))
+    spoken = re.compile(r"payment|checkout|shopper|saga|\bcard|provider", re.IGNORECASE)
+    assert not [module.name for module in MESSAGING if spoken.search(module.source)]
+
+
+def test_in_messaging_the_contract_comes_first():
+    ranks = {part: rank for rank, layer in enumerate(MESSAGING_LAYERS) for part in layer}
+
+    def rank_of(name):
+        return ranks[name.split(".")[1]]
+
+    def climbs(module, name):
+        is_ours = is_within(name, "messaging") and name.count(".") and name.split(".")[1] in ranks
+        return is_ours and rank_of(name) > rank_of(module.name)
+
+    assert not offences([module for module in MESSAGING if module.name != "messaging"], climbs)
+
+
+def test_no_module_of_messaging_imports_one_that_imports_it():
+    by_name = {module.name: module for module in MESSAGING}
+
+    def reached(name, seen):
+        for other in by_name[name].imports & by_name.keys() - {name}:
+            if other not in seen:
+                seen.add(other)
+                reached(other, seen)
+        return seen
+
+    assert not [name for name in by_name if name in reached(name, set())]
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({module.path.parent for module in MESSAGING}), ids=lambda path: path.name
+)
+def test_a_folder_of_messaging_has_a_dozen_files_at_most(folder):
+    assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= 12
 
 
 def test_no_edge_imports_another():
@@ -148,7 +190,7 @@ def test_nothing_of_ours_imports_the_sandbox_but_the_command_that_starts_it():
 @pytest.mark.parametrize("library", HOMES)
 def test_a_library_is_imported_only_where_it_belongs(library):
     assert not offences(
-        CHECKOUT,
+        [*CHECKOUT, *MESSAGING],
         lambda module, name: is_within(name, library) and not is_within(module.name, *HOMES[library]),
     )
 

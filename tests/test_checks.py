@@ -54,7 +54,7 @@ def test_the_defaults_are_fit_for_production():
     ("name", "value", "complaint"),
     [
         ("BROKER_URL", "memory://", "checkout.E001"),
-        ("CHECKOUT_SINGLE_BROKER_USER", True, "checkout.E010"),
+        ("MESSAGING_SINGLE_BROKER_USER", True, "checkout.E010"),
         ("PUBLIC_URL", "http://pay.example", "checkout.E002"),
         ("CHECKOUT_TRY_OUT", True, "checkout.E005"),
         ("CHECKOUT_CRASH_AT", "worker.committed:1", "checkout.E003"),

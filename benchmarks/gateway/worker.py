@@ -43,14 +43,14 @@ def reply(broker: Broker, delivery: Delivery) -> None:
         delivery.reject(requeue=False)
         return
 
-    def on_end(error: MessagingError | None) -> None:
+    def on_confirm(error: MessagingError | None) -> None:
         # What nobody waits for any more is done with, as in a service.
         delivery.ack()
 
     result = {**msgspec.json.decode(command.body), "status": "done"}
     body = Reply.success(result).encode()
     envelope = Envelope(type="reply", body=body, correlation_id=command.correlation_id)
-    broker.post(broker.topology.replies, command.reply_to, envelope, on_end)
+    broker.publish_nowait(broker.topology.replies, command.reply_to, envelope, on_confirm)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def move_payment(
 def announce(payment: Payment, message: Message) -> None:
     """Tell the world, and the pages that show the payment, where it stands now."""
     told = {"payment": payment.reference, "state": payment.state}
-    message.announce(f"payment.{payment.state}", {**told, "version": payment.version})
+    message.publish_event(f"payment.{payment.state}", {**told, "version": payment.version})
     message.push(group_of(payment.reference), {"type": "payment.changed", **told})
 
 
@@ -55,7 +55,7 @@ def tell(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
     """Answer those who hold a request for the payment: all of its ``waiters``."""
     for waiter in waiters:
         told = PaymentTold(payment=payment.reference, state=payment.state)
-        message.tell(waiter.reply_to, waiter.correlation_id, told)
+        message.reply_transient(waiter.reply_to, waiter.correlation_id, told)
     payment.waiters.all().delete()
 
 

@@ -60,7 +60,7 @@ class Participant:
         """Return True if this is an address at which it waits for replies."""
         if self.replies and address == topology.reply_queue(self.replies).name:
             return True
-        return address.startswith(topology.node_names(self.name))
+        return address.startswith(topology.instance_queue_names(self.name))
 
 
 def service_of(type: str) -> str:

@@ -119,7 +119,7 @@ def _exchanges(participant: Participant, topology: Topology) -> tuple[set[str], 
 
 def _addresses(participant: Participant, topology: Topology) -> list[str]:
     """Return patterns of the participant's names on the exchange for replies."""
-    addresses = [re.escape(topology.node_names(participant.name)) + "[0-9a-f]+"]
+    addresses = [re.escape(topology.instance_queue_names(participant.name)) + "[0-9a-f]+"]
     if participant.replies:
         addresses.append(re.escape(topology.reply_queue(participant.replies).name))
     if participant.has_channels:

@@ -17,8 +17,8 @@ from messaging.access.participants import registered
 from messaging.broker import Broker
 from messaging.channels.groups import GroupMembers
 from messaging.channels.local_channels import LocalChannels
+from messaging.channels.pending_replies import PendingReplies
 from messaging.channels.shared_channels import SharedChannel
-from messaging.channels.waits import Replies
 from messaging.delivery import Delivery
 from messaging.envelope import JSON, MAX_CHANNEL_BODY_BYTES, Envelope
 from messaging.errors import MessagingError, Undeliverable
@@ -102,7 +102,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         which no valid name can be made.
         """
         here = self._here()
-        name = f"{prefix}.{here.broker.node.boot_id}!c{next(here.numbers):x}"
+        name = f"{prefix}.{here.broker.reply_queue.instance_id}!c{next(here.numbers):x}"
         self.require_valid_channel_name(name)
         if not here.broker.is_reachable:
             await here.broker.wait_reachable(timeout_seconds=TIMEOUT_SECONDS)
@@ -148,9 +148,9 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     def _here(self) -> Traffic:
         broker = get_broker(self._url, self._prefix)
-        traffic = broker.node.channels
+        traffic = broker.reply_queue.channels
         if not isinstance(traffic, Traffic):
-            traffic = broker.node.channels = Traffic(
+            traffic = broker.reply_queue.channels = Traffic(
                 broker, self.expiry, self.group_expiry, self.get_capacity
             )
         elif self._has_bounds:
@@ -166,7 +166,7 @@ class Traffic:
     ) -> None:
         self.broker = broker
         self.local = LocalChannels(expiry)
-        self.replies = Replies()
+        self.replies = PendingReplies()
         self.members = GroupMembers(broker, group_expiry)
         self.numbers = count()
         self._expiry = expiry
@@ -198,7 +198,7 @@ class Traffic:
             return self._take_reply(envelope)
         if envelope.type == TO_GROUP:
             # Members in the sending process have had it, in order with its other messages.
-            if envelope.headers.get(ORIGIN) != self.broker.node.boot_id:
+            if envelope.headers.get(ORIGIN) != self.broker.reply_queue.instance_id:
                 self._put_to_members(delivery.routing_key, envelope.body)
             return True
         if envelope.type == TO_CHANNEL:
@@ -213,7 +213,7 @@ class Traffic:
         if table is not None:
             asked = [self.replies.asked(envelope.correlation_id)]
             if fault := table.fault_of_reply(self.broker.topology, envelope.user_id, asked):
-                self.broker.node.not_entitled += 1
+                self.broker.reply_queue.not_entitled += 1
                 log.error("reply of a stranger", reason=fault, subject=envelope.subject)
                 return False
         return self.replies.give(envelope.correlation_id, envelope.body)
@@ -238,24 +238,24 @@ class Traffic:
         return self.local.put(channel, body, self._capacity_of(channel))
 
     async def send(self, channel: str, body: bytes) -> None:
-        boot_id, name = _place(channel)
-        if boot_id == self.broker.node.boot_id:
+        instance_id, name = _place(channel)
+        if instance_id == self.broker.reply_queue.instance_id:
             if not self.local.put(name, body, self._capacity_of(channel)):
                 raise ChannelFull(channel)
-        elif boot_id is None:
+        elif instance_id is None:
             await self._shared_channel(channel).send(
                 _to_channel(channel, body), timeout_seconds=TIMEOUT_SECONDS
             )
         else:
-            queue = f"{self.broker.topology.prefix}.node.{boot_id}"
+            queue = f"{self.broker.topology.prefix}.node.{instance_id}"
             await self._publish(self.broker.topology.replies, queue, _to_channel(channel, body))
 
     def receive(self, channel: str) -> Coroutine[Any, Any, bytes]:
         # No coroutine of its own: a group wakes all of its readers at once.
-        boot_id, name = _place(channel)
-        if boot_id == self.broker.node.boot_id:
+        instance_id, name = _place(channel)
+        if instance_id == self.broker.reply_queue.instance_id:
             return self.local.get(name)
-        if boot_id is None:
+        if instance_id is None:
             return self._shared_channel(channel).receive()
         raise ChannelNotOurs(f"{channel} belongs to another process, or to none")
 
@@ -265,7 +265,7 @@ class Traffic:
             type=TO_GROUP,
             body=body,
             content_type=MSGPACK,
-            headers={ORIGIN: self.broker.node.boot_id},
+            headers={ORIGIN: self.broker.reply_queue.instance_id},
         )
         await self._publish(self.broker.topology.groups, group, envelope)
 
@@ -277,8 +277,8 @@ class Traffic:
 
     def _put_to_members(self, group: str, body: bytes) -> None:
         for channel in self.members.of(group):
-            boot_id, name = _place(channel)
-            if boot_id == self.broker.node.boot_id:
+            instance_id, name = _place(channel)
+            if instance_id == self.broker.reply_queue.instance_id:
                 self.local.put(name, body, self._capacity_of(channel))
             else:
                 task = asyncio.get_running_loop().create_task(self._forward(channel, body))

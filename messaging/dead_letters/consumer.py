@@ -19,7 +19,7 @@ PREFETCH = 10
 PAUSE_SECONDS = 1.0
 
 
-class Drain:
+class DeadLetterConsumer:
     """Gives each dead letter to ``keep``, in a thread, and acknowledges it once that has returned.
 
     Any number may run at once. The same letter may be given twice, as after a crash in between.

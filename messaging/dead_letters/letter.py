@@ -4,9 +4,9 @@ import msgspec
 from msgspec.structs import replace
 
 from messaging.access.participants import registered
-from messaging.dead_letters.fitness import MALFORMED, digest_of, fitted
 from messaging.delivery import Delivery
 from messaging.envelope import JSON, Envelope, HeaderValue
+from messaging.storable import MALFORMED, digest_of, fitted
 from messaging.topology import Topology
 
 # Headers of a dead letter, beside those that it had when it was alive.

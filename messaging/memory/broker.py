@@ -13,13 +13,13 @@ import structlog
 from msgspec.structs import replace
 
 from messaging.access.permissions import Permissions
-from messaging.broker import Broker, Consumption, OnDelivery, OnEnd, user_of
+from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, user_of
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain, ReplyLost, Undeliverable
 from messaging.memory.queue import Reader
 from messaging.memory.server import MemoryServer
-from messaging.reply_queue import Node
+from messaging.reply_queue import ReplyQueue
 from messaging.topology import Binding, Queue, Topology
 
 log = structlog.get_logger(__name__)
@@ -32,9 +32,9 @@ class MemoryBroker(Broker):
         self.loop = asyncio.get_running_loop()
         self.topology = Topology(prefix)
         self.user = user_of(url)
-        self.node = Node(prefix, self.topology.owner_of(self.user))
+        self.reply_queue = ReplyQueue(prefix, self.topology.owner_of(self.user))
         self._server = MemoryServer.at(url)
-        self._queues = [self.topology.dead_queue, self.topology.node_queue(self.node.boot_id)]
+        self._queues = [self.topology.dead_queue, self.topology.instance_queue(self.reply_queue.instance_id)]
         self._readers: list[Reader] = []
         self._keys: set[Binding] = set()
         self._connected = asyncio.Event()
@@ -47,7 +47,9 @@ class MemoryBroker(Broker):
         if self._is_open:
             return
         self._is_open = True
-        self._readers.append(self._reader(self.node.queue, self._deliver_to_node, None, auto_ack=True))
+        self._readers.append(
+            self._reader(self.reply_queue.name, self._deliver_to_reply_queue, None, auto_ack=True)
+        )
         self._server.brokers.add(self)
         self.connect()
 
@@ -57,7 +59,7 @@ class MemoryBroker(Broker):
             return
         self._server.brokers.discard(self)
         self.lose_connection()
-        self._server.delete(self.node.queue)
+        self._server.delete(self.reply_queue.name)
         self._is_open = False
 
     @property
@@ -72,7 +74,7 @@ class MemoryBroker(Broker):
     @property
     def is_reachable(self) -> bool:
         """See Broker: queues stay while their server is stopped."""
-        return self.node.queue in self._server.queues
+        return self.reply_queue.name in self._server.queues
 
     async def first_attempt(self) -> None:
         """See Broker: connecting takes no time here."""
@@ -85,7 +87,7 @@ class MemoryBroker(Broker):
             for queue in self._queues:
                 self._declare(queue)
             for binding in self._keys:
-                self._bind(self.node.queue, binding)
+                self._bind(self.reply_queue.name, binding)
             self._connected.set()
             for reader in self._readers:
                 self._attach(reader)
@@ -98,9 +100,11 @@ class MemoryBroker(Broker):
         self._connected.clear()
         for reader in self._readers:
             self._detach(reader)
-        self.node.end_waiters(ReplyLost, "connection lost while waiting for the reply")
+        self.reply_queue.end_waiters(ReplyLost, "connection lost while waiting for the reply")
 
-    def post(self, exchange: str, routing_key: str, envelope: Envelope, on_end: OnEnd) -> None:
+    def publish_nowait(
+        self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
+    ) -> None:
         """See Broker."""
         if not self._connected.is_set():
             raise BrokerUnavailable("the in-memory broker is stopped or closed")
@@ -111,7 +115,7 @@ class MemoryBroker(Broker):
         elif outcome is not None:
             self._counters["refused"] += 1
         self._unconfirmed += 1
-        self.loop.call_soon(self._confirm, on_end, outcome, self._counters["connections_lost"])
+        self.loop.call_soon(self._confirm, on_confirm, outcome, self._counters["connections_lost"])
 
     def signed(self, envelope: Envelope) -> Envelope:
         """Return the message as this connection sends it: it proves the user, and no other."""
@@ -123,11 +127,11 @@ class MemoryBroker(Broker):
         # RabbitMQ closes the channel, and whoever waits for a confirm on it hears no more than that.
         return PublishUncertain(f"{self.user} may not publish to {exchange} for {routing_key}")
 
-    def _confirm(self, on_end: OnEnd, outcome: MessagingError | None, incarnation: int) -> None:
+    def _confirm(self, on_confirm: OnConfirm, outcome: MessagingError | None, incarnation: int) -> None:
         self._unconfirmed -= 1
         if incarnation != self._counters["connections_lost"]:
             outcome = PublishUncertain("connection lost before the confirm")
-        on_end(outcome)
+        on_confirm(outcome)
 
     async def declare(self, *queues: Queue) -> None:
         """See Broker."""
@@ -192,9 +196,9 @@ class MemoryBroker(Broker):
 
         return deliver
 
-    def _deliver_to_node(self, delivery: Delivery) -> None:
+    def _deliver_to_reply_queue(self, delivery: Delivery) -> None:
         if self._connected.is_set():
-            self.node.deliver(delivery)
+            self.reply_queue.deliver(delivery)
 
     def _reattach(self, reader: Reader) -> None:
         """The queue was deleted: declare it again and go on reading."""
@@ -224,12 +228,12 @@ class MemoryBroker(Broker):
         """See Broker."""
         self._keys.add(Binding(exchange, key))
         if self._connected.is_set():
-            self._bind(self.node.queue, Binding(exchange, key))
+            self._bind(self.reply_queue.name, Binding(exchange, key))
 
     async def unbind(self, exchange: str, key: str) -> None:
         """See Broker."""
         self._keys.discard(Binding(exchange, key))
-        self._server.unbind(self.node.queue, Binding(exchange, key))
+        self._server.unbind(self.reply_queue.name, Binding(exchange, key))
 
     async def delete(self, queue: str) -> None:
         """See Broker."""
@@ -241,7 +245,7 @@ class MemoryBroker(Broker):
         """See Broker."""
         return self._counters | {
             "unconfirmed": self._unconfirmed,
-            "waiters": self.node.waiting,
-            "late_replies": self.node.late_replies,
-            "not_entitled": self.node.not_entitled,
+            "waiters": self.reply_queue.waiting,
+            "late_replies": self.reply_queue.late_replies,
+            "not_entitled": self.reply_queue.not_entitled,
         }

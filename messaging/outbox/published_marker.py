@@ -20,7 +20,7 @@ BATCH = 500
 Threaded = Callable[[Callable[[], None]], Awaitable[None]]
 
 
-class Marker:
+class PublishedMarker:
     """Collects message ids and writes one UPDATE per batch."""
 
     def __init__(self, model: type[AbstractOutboxMessage], in_thread: Threaded) -> None:

@@ -11,7 +11,6 @@ from pika.exceptions import AMQPConnectionError, AMQPError
 from pika.spec import Basic, BasicProperties
 
 from messaging.broker import user_of
-from messaging.dead_letters.fitness import MALFORMED, digest_of
 from messaging.delivery import Death, Delivery
 from messaging.envelope import (
     CAUSATION_ID,
@@ -23,6 +22,7 @@ from messaging.envelope import (
     HeaderValue,
 )
 from messaging.errors import MalformedMessage
+from messaging.storable import MALFORMED, digest_of
 
 HEARTBEAT_SECONDS = 10
 TCP_USER_TIMEOUT_MILLISECONDS = 8_000

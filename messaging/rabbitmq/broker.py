@@ -10,7 +10,7 @@ import math
 
 from pika.exceptions import AMQPConnectionError, AMQPError
 
-from messaging.broker import Broker, Consumption, OnDelivery, OnEnd, user_of
+from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, user_of
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
 from messaging.errors import MessagingError, ReplyLost
@@ -21,13 +21,13 @@ from messaging.rabbitmq.publisher import Publisher
 from messaging.rabbitmq.subscriptions import Subscription, Subscriptions
 from messaging.rabbitmq.supervisor import Supervisor
 from messaging.rabbitmq.watchdog import INTERVAL_SECONDS, Watchdog
-from messaging.reply_queue import Node
-from messaging.topology import NODE_EXPIRY_MILLISECONDS, Queue, Topology
+from messaging.reply_queue import ReplyQueue
+from messaging.topology import INSTANCE_QUEUE_EXPIRY_MILLISECONDS, Queue, Topology
 
 BLOCKED_TIMEOUT_SECONDS = 15.0
 CLOSE_TIMEOUT_SECONDS = 1.0
 # The node queue outlives its reader by this much; the broker may have missed that reader before we noticed.
-NODE_OUTLIVES_SECONDS = NODE_EXPIRY_MILLISECONDS / 1000 - 60
+QUEUE_OUTLIVES_SECONDS = INSTANCE_QUEUE_EXPIRY_MILLISECONDS / 1000 - 60
 WATCHDOG = "watchdog"
 
 
@@ -36,13 +36,13 @@ class RabbitmqBroker(Broker):
 
     def __init__(self, url: str, prefix: str, *, watchdog_seconds: float = INTERVAL_SECONDS) -> None:
         self.topology = Topology(prefix)
-        self.node = Node(prefix, self.topology.owner_of(user_of(url)))
-        self._node_queue = self.topology.node_queue(self.node.boot_id)
-        self._queues = {queue.name: queue for queue in (self.topology.dead_queue, self._node_queue)}
+        self.reply_queue = ReplyQueue(prefix, self.topology.owner_of(user_of(url)))
+        self._instance_queue = self.topology.instance_queue(self.reply_queue.instance_id)
+        self._queues = {queue.name: queue for queue in (self.topology.dead_queue, self._instance_queue)}
         self._keys: set[tuple[str, str]] = set()
         self._publisher = Publisher(user_of(url))
         self._subscriptions = Subscriptions(self._redeclare)
-        name = f"{prefix} {self.node.boot_id}"
+        name = f"{prefix} {self.reply_queue.instance_id}"
         self._publishing = Supervisor(
             "publish",
             connection_parameters(url, f"{name} publish", blocked_timeout_seconds=BLOCKED_TIMEOUT_SECONDS),
@@ -57,14 +57,14 @@ class RabbitmqBroker(Broker):
         )
         self._watchdog = Watchdog(self._ping, self._may_judge, self._give_up, watchdog_seconds)
         self._watching: asyncio.Task[None] | None = None
-        self._node_subscription = Subscription(
-            self._node_queue.name,
-            self._on_node_delivery,
+        self._own_subscription = Subscription(
+            self._instance_queue.name,
+            self._on_own_delivery,
             prefetch=0,
             auto_ack=True,
             on_interrupted=self._end_waiters,
         )
-        self._subscriptions.add(self._node_subscription)
+        self._subscriptions.add(self._own_subscription)
         self._connections_lost = 0
         self._reading_until = -math.inf
 
@@ -104,7 +104,7 @@ class RabbitmqBroker(Broker):
         """See Broker."""
         if self._consuming.ready.is_set():
             return True
-        return asyncio.get_running_loop().time() - self._reading_until < NODE_OUTLIVES_SECONDS
+        return asyncio.get_running_loop().time() - self._reading_until < QUEUE_OUTLIVES_SECONDS
 
     async def first_attempt(self) -> None:
         """See Broker."""
@@ -112,9 +112,11 @@ class RabbitmqBroker(Broker):
             await self._publishing.first_attempt.wait()
             await self._consuming.first_attempt.wait()
 
-    def post(self, exchange: str, routing_key: str, envelope: Envelope, on_end: OnEnd) -> None:
+    def publish_nowait(
+        self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
+    ) -> None:
         """See Broker."""
-        self._publisher.post(exchange, routing_key, envelope, on_end)
+        self._publisher.publish_nowait(exchange, routing_key, envelope, on_confirm)
 
     async def declare(self, *queues: Queue) -> None:
         """See Broker. What the broker refuses is logged when the queue is read."""
@@ -159,9 +161,9 @@ class RabbitmqBroker(Broker):
             "unconfirmed_bytes": self._publisher.unconfirmed_bytes,
             "deliveries": self._subscriptions.deliveries,
             "connections_lost": self._connections_lost,
-            "waiters": self.node.waiting,
-            "late_replies": self.node.late_replies,
-            "not_entitled": self.node.not_entitled,
+            "waiters": self.reply_queue.waiting,
+            "late_replies": self.reply_queue.late_replies,
+            "not_entitled": self.reply_queue.not_entitled,
         }
 
     async def _prepare_publishing(self, link: Link) -> None:
@@ -179,7 +181,7 @@ class RabbitmqBroker(Broker):
             with contextlib.suppress(AMQPError):
                 await self._redeclare(link, name)
         await self._subscriptions.prepare(link)
-        if not self._node_subscription.is_reading:
+        if not self._own_subscription.is_reading:
             raise AMQPConnectionError("the node queue cannot be read")
 
     def _consuming_lost(self, name: str) -> None:
@@ -191,23 +193,23 @@ class RabbitmqBroker(Broker):
     async def _redeclare(self, link: Link, name: str) -> None:
         queue = self._queues.get(name)
         if queue is not None:
-            await declare_queue(link, queue, self._keys if queue is self._node_queue else ())
+            await declare_queue(link, queue, self._keys if queue is self._instance_queue else ())
 
     async def _change_binding(self, exchange: str, key: str, *, is_bound: bool) -> None:
         link = self._consuming.link
         if link is not None:
             # If the connection ends meanwhile, the next one restores what is bound by then.
             with contextlib.suppress(AMQPError):
-                await change_binding(link, self._node_queue.name, exchange, key, is_bound=is_bound)
+                await change_binding(link, self._instance_queue.name, exchange, key, is_bound=is_bound)
 
-    def _on_node_delivery(self, delivery: Delivery) -> None:
+    def _on_own_delivery(self, delivery: Delivery) -> None:
         if delivery.envelope is not None and delivery.envelope.type == WATCHDOG:
             self._watchdog.heard()
         else:
-            self.node.deliver(delivery)
+            self.reply_queue.deliver(delivery)
 
     def _end_waiters(self) -> None:
-        self.node.end_waiters(ReplyLost, "connection lost while waiting for the reply")
+        self.reply_queue.end_waiters(ReplyLost, "connection lost while waiting for the reply")
 
     def _may_judge(self) -> bool:
         link = self._publishing.link
@@ -217,7 +219,9 @@ class RabbitmqBroker(Broker):
         envelope = Envelope(type=WATCHDOG, body=b"{}")
         # A refusal because too much is unconfirmed is what a dead link looks like: it counts as unheard.
         with contextlib.suppress(MessagingError):
-            self._publisher.post(self.topology.replies, self._node_queue.name, envelope, lambda error: None)
+            self._publisher.publish_nowait(
+                self.topology.replies, self._instance_queue.name, envelope, lambda error: None
+            )
 
     def _give_up(self) -> None:
         self._publishing.abort("our own messages do not come round")

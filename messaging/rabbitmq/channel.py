@@ -19,7 +19,7 @@ from messaging.rabbitmq.amqp import delivery_of, plain, properties_of
 
 CLOSE_TIMEOUT_SECONDS = 1.0
 
-OnConfirm = Callable[[int, bool, bool], None]
+OnConfirmFrame = Callable[[int, bool, bool], None]
 """Told of a delivery tag, whether all before it are meant too, and whether the broker took the message."""
 
 
@@ -45,7 +45,7 @@ class AmqpChannel:
         start(on_answer)
         return await first(answered, self.closed)
 
-    async def confirm(self, on_confirm: OnConfirm) -> None:
+    async def confirm(self, on_confirm: OnConfirmFrame) -> None:
         """Have what is published confirmed from now on. Raises AMQPError."""
 
         def on_frame(frame: Method[Basic.Ack | Basic.Nack]) -> None:

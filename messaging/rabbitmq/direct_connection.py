@@ -25,7 +25,7 @@ from pika.channel import Channel
 from messaging.broker import OnDelivery
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, PublishRefused
-from messaging.rabbitmq.channel import AmqpChannel, OnConfirm
+from messaging.rabbitmq.channel import AmqpChannel, OnConfirmFrame
 from messaging.rabbitmq.plain_connection import AmqpConnection
 from messaging.rabbitmq.wire import layout
 from messaging.rabbitmq.wire.reading import Incomplete, Uncommon, read_delivery
@@ -77,7 +77,7 @@ class DirectConnection(AmqpConnection):
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.readers: dict[int, OnMessage] = {}
-        self.confirmers: dict[int, OnConfirm] = {}
+        self.confirmers: dict[int, OnConfirmFrame] = {}
         self._loop = loop
         self._unsent: list[bytes] = []
         super().__init__(parameters, on_open, on_end, loop)
@@ -161,7 +161,7 @@ class DirectChannel(AmqpChannel):
         self._number = raw.channel_number
         self.closed.add_done_callback(self._forget)
 
-    async def confirm(self, on_confirm: OnConfirm) -> None:
+    async def confirm(self, on_confirm: OnConfirmFrame) -> None:
         """See AmqpChannel."""
         await super().confirm(on_confirm)
         self._connection.confirmers[self._number] = on_confirm

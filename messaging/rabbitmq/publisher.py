@@ -14,7 +14,7 @@ import structlog
 from pika.channel import Channel
 from pika.spec import Basic, BasicProperties
 
-from messaging.broker import OnEnd
+from messaging.broker import OnConfirm
 from messaging.envelope import Envelope
 from messaging.errors import (
     BrokerUnavailable,
@@ -37,7 +37,7 @@ class _Pending(msgspec.Struct):
     routing_key: str
     message_id: str
     size: int
-    on_end: OnEnd
+    on_confirm: OnConfirm
     is_returned: bool = False
 
 
@@ -90,7 +90,9 @@ class Publisher:
         for message in pending.values():
             self._end(message, PublishUncertain("connection or channel lost before the confirm"))
 
-    def post(self, exchange: str, routing_key: str, envelope: Envelope, on_end: OnEnd) -> None:
+    def publish_nowait(
+        self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
+    ) -> None:
         """See Broker."""
         channel, link = self._channel, self._link
         if channel is None or link is None or not channel.raw.is_open:
@@ -104,7 +106,7 @@ class Publisher:
         ):
             raise PublishRefused(f"{len(self._pending)} messages are unconfirmed")
         channel.publish(exchange, routing_key, envelope, self._user_id)
-        self._pending[self._next_tag] = _Pending(exchange, routing_key, envelope.message_id, size, on_end)
+        self._pending[self._next_tag] = _Pending(exchange, routing_key, envelope.message_id, size, on_confirm)
         self._next_tag += 1
         self.drained.clear()
         self.unconfirmed_bytes += size
@@ -151,6 +153,6 @@ class Publisher:
     @staticmethod
     def _end(message: _Pending, error: MessagingError | None) -> None:
         try:
-            message.on_end(error)
+            message.on_confirm(error)
         except Exception:
             log.exception("a publisher's callback failed")

@@ -8,7 +8,7 @@ MISSES = 3
 
 
 class Watchdog:
-    """Sends a message to the own node queue at every interval; after ``MISSES`` silent ones, gives up.
+    """Sends a message to this process's own queue at every interval; after ``MISSES`` silent ones, gives up.
 
     ``send`` publishes one such message. ``may_judge`` is false while there is no connection, or while the
     broker has blocked publishing, which has a time limit of its own.

@@ -186,7 +186,7 @@ class Message:
         )
         return envelope.message_id
 
-    def announce(self, event_type: str, data: object) -> str:
+    def publish_event(self, event_type: str, data: object) -> str:
         """Publish an event: CloudEvents 1.0 in binary mode (AMQP protocol binding). Returns its id."""
         message_id = new_message_id()
         headers = self._headers(None) | {
@@ -201,7 +201,7 @@ class Message:
         self._plan(self._topology.events, event_type, envelope, may_carry_sealed=False)
         return message_id
 
-    def tell(self, reply_to: str, correlation_id: str, result: Any) -> None:
+    def reply_transient(self, reply_to: str, correlation_id: str, result: Any) -> None:
         """Answer somebody who may still be waiting. Not stored: if nobody waits, nothing is lost."""
         envelope = Envelope(
             type="reply",

@@ -23,12 +23,12 @@ from messaging.broker import Broker
 from messaging.concurrency.database import run_in
 from messaging.conf import conf
 from messaging.dead_letters import letter as dead_letters
-from messaging.dead_letters.fitness import defect_of, fitted
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope, Reply
 from messaging.errors import MalformedMessage, MessagingError, Undeliverable
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
-from messaging.outbox.published_marker import Marker
+from messaging.outbox.published_marker import PublishedMarker
+from messaging.storable import defect_of, fitted
 from messaging.worker.message import Message, Outgoing, Push
 from messaging.worker.service import CommandRejected, Handler, NotEntitled, Obsolete, Service
 
@@ -64,7 +64,7 @@ class Worker:
         self._concurrency = concurrency or conf.worker_threads
         self._reply_queue = broker.topology.reply_queue(service.replies).name if service.replies else ""
         self._executor = ThreadPoolExecutor(self._concurrency, thread_name_prefix=service.name)
-        self._marker = Marker(outbox_model, partial(run_in, self._executor))
+        self._marker = PublishedMarker(outbox_model, partial(run_in, self._executor))
         self._tasks: set[asyncio.Task[object]] = set()
         self._stop = asyncio.Event()
 
@@ -204,7 +204,7 @@ class Worker:
 
     async def _turn_away(self, delivery: Delivery, fault: str) -> bool:
         """Keep as a dead letter what its sender had no right to say; tell the sender nothing."""
-        self._broker.node.not_entitled += 1
+        self._broker.reply_queue.not_entitled += 1
         return await self._give_up(delivery, f"not entitled: {fault}")
 
     def _admit_and_handle(self, handler: Handler, body: Any, message: Message) -> list[Outgoing]:

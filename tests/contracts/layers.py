@@ -15,7 +15,7 @@ async def elsewhere(lab: Lab, capacity: int = 3) -> Traffic:
     """The layer's part in another process."""
     broker = await lab.broker()
     traffic = Traffic(broker, 60, 86_400, lambda channel: capacity)
-    broker.node.channels = traffic
+    broker.reply_queue.channels = traffic
     return traffic
 
 

@@ -104,7 +104,7 @@ async def test_a_connection_lost_before_the_confirm_leaves_it_uncertain(lab: Lab
     await a_service(broker)
     ended: asyncio.Future[MessagingError | None] = asyncio.get_running_loop().create_future()
     lab.hold()
-    broker.post(broker.topology.commands, "risk", command(), ended.set_result)
+    broker.publish_nowait(broker.topology.commands, "risk", command(), ended.set_result)
     lab.lose_connections()
     assert isinstance(await within(ended), PublishUncertain)
 
@@ -167,7 +167,7 @@ async def test_reading_and_bindings_go_on_after_a_lost_connection(lab: Lab):
     await broker.bind(broker.topology.groups, "g1")
     await broker.bind(broker.topology.groups, "g2")
     await broker.unbind(broker.topology.groups, "g2")
-    broker.node.channels = TakesAll(pushes)
+    broker.reply_queue.channels = TakesAll(pushes)
 
     lab.lose_connections()
     await reconnected(broker)
@@ -320,7 +320,7 @@ async def test_a_closed_broker_publishes_nothing(lab: Lab):
     broker = await lab.broker()
     await broker.close()
     with pytest.raises(BrokerUnavailable):
-        broker.post(broker.topology.commands, "risk", command(), lambda error: None)
+        broker.publish_nowait(broker.topology.commands, "risk", command(), lambda error: None)
     await broker.close()
 
 

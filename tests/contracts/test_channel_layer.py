@@ -104,7 +104,7 @@ async def test_what_is_too_much_for_a_channel_of_another_process_is_dropped_ther
 async def test_a_channel_of_another_process_is_not_ours_to_read(lab: Lab, layer: RabbitmqChannelLayer):
     other = await elsewhere(lab)
     with pytest.raises(ChannelNotOurs, match="another process"):
-        await layer.receive(f"x.{other.broker.node.boot_id}!c1")
+        await layer.receive(f"x.{other.broker.reply_queue.instance_id}!c1")
 
 
 async def test_messages_expire_on_a_channel_that_any_process_may_read(lab: Lab):
@@ -235,7 +235,7 @@ async def test_a_program_in_any_language_answers_to_a_channel(lab: Lab, layer: R
     answer = Envelope(
         type="reply", body=Reply.success({"n": 1}).encode(), correlation_id=channel.partition("!")[2]
     )
-    await other.publish(other.topology.replies, broker.node.queue, answer, timeout_seconds=5)
+    await other.publish(other.topology.replies, broker.reply_queue.name, answer, timeout_seconds=5)
     assert await within(reading) == {"type": "reply", "ok": True, "result": {"n": 1}}
 
 

@@ -11,7 +11,7 @@ from checkout import dead_letters
 from checkout.models import DeadLetter, InboxMessage, OutboxMessage
 from checkout.operations import requeue_dead_letter
 from messaging.concurrency.database import in_thread
-from messaging.dead_letters.consumer import Drain
+from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.envelope import Envelope
 from messaging.outbox.relay import Relay
 from messaging.worker.message import Message
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @asynccontextmanager
 async def draining(lab: Lab, keep=dead_letters.keep) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    running = asyncio.create_task(Drain(await lab.broker(), keep).run(stop))
+    running = asyncio.create_task(DeadLetterConsumer(await lab.broker(), keep).run(stop))
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ async def test_a_group_reaches_its_members_in_every_process(lab: Lab, layer: Rab
     other = await elsewhere(lab)
     mine, theirs, outsider = (
         await layer.new_channel(),
-        f"x.{other.broker.node.boot_id}!c1",
+        f"x.{other.broker.reply_queue.instance_id}!c1",
         await layer.new_channel(),
     )
     await layer.group_add("g", mine)

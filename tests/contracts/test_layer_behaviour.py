@@ -146,7 +146,7 @@ async def test_a_message_over_the_limit_is_too_large_wherever_it_is_for(
 ):
     await connected(layer)
     other = await elsewhere(lab)
-    here, there = await layer.new_channel(), f"x.{other.broker.node.boot_id}!c1"
+    here, there = await layer.new_channel(), f"x.{other.broker.reply_queue.instance_id}!c1"
     await layer.group_add("g", here)
     message = of_size(MAX_CHANNEL_BODY_BYTES + 1)
     for refused in (
@@ -164,7 +164,7 @@ async def test_a_message_over_the_limit_is_too_large_wherever_it_is_for(
 async def test_a_message_of_just_the_limit_passes_wherever_it_is_for(lab: Lab, layer: RabbitmqChannelLayer):
     await connected(layer)
     other = await elsewhere(lab)
-    here, there = await layer.new_channel(), f"x.{other.broker.node.boot_id}!c1"
+    here, there = await layer.new_channel(), f"x.{other.broker.reply_queue.instance_id}!c1"
     message = of_size(MAX_CHANNEL_BODY_BYTES)
     await layer.group_add("g", here)
     await layer.send(here, message)
@@ -310,8 +310,8 @@ async def test_a_foreign_answer_that_cannot_be_passed_on_disturbs_nobody(
     await asyncio.sleep(0)
     for body in (b'{"n": 99999999999999999999999999}', b"\xff", b"{"):
         answer = Envelope(type="reply", body=body, correlation_id=channel.partition("!")[2])
-        await other.publish(other.topology.replies, broker.node.queue, answer, timeout_seconds=5)
+        await other.publish(other.topology.replies, broker.reply_queue.name, answer, timeout_seconds=5)
     await a_moment(broker)
-    assert broker.node.late_replies == 3
+    assert broker.reply_queue.late_replies == 3
     await layer.send(channel, {"type": "a"})
     assert await within(reading) == {"type": "a"}

@@ -13,7 +13,7 @@ from checkout.models import DeadLetter, Fact, Payment, Saga
 from checkout.services.checkout import service
 from messaging.broker import Broker
 from messaging.concurrency.database import in_thread
-from messaging.dead_letters.consumer import Drain
+from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.envelope import Envelope, HeaderValue, encode_body
 from tests.messaging.conftest import at_work
 from tests.services.conftest import an_account, an_attempt
@@ -72,7 +72,7 @@ async def a_purchase(lab: Lab, *services: str) -> AsyncIterator[list[Foreign]]:
     foreign = [await Foreign(await lab.broker(), name).start() for name in services]
     attempt = await in_thread(lambda: an_attempt(an_account()))
     reference = await in_thread(lambda: attempt.payment.reference)
-    draining = asyncio.create_task(Drain(await lab.broker(), dead_letters.keep).run(stop))
+    draining = asyncio.create_task(DeadLetterConsumer(await lab.broker(), dead_letters.keep).run(stop))
     # Before the worker does it as well: whoever binds second may be told so before messages are routed there.
     await broker.declare(broker.topology.service_queue("checkout"))
     async with at_work(broker, service):

@@ -73,7 +73,7 @@ async def test_a_participant_sends_only_to_services_that_it_asks(lab: Lab):
 
 async def test_a_service_answers_nobody_who_does_not_ask_it(lab: Lab):
     risk, web = await lab.broker_of("risk"), await lab.broker_of("web")
-    assert not await is_taken(risk, risk.topology.replies, web.node.queue)
+    assert not await is_taken(risk, risk.topology.replies, web.reply_queue.name)
 
 
 async def test_only_those_who_announce_events_can(lab: Lab):

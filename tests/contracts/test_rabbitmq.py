@@ -164,13 +164,13 @@ async def test_what_is_unconfirmed_is_bounded(rabbitmq: RabbitmqLab, limits: dic
     await publisher.prepare(link)
     outcomes: list[object] = []
     for _ in range(3):
-        publisher.post("", "nowhere", command("{}"), outcomes.append)
+        publisher.publish_nowait("", "nowhere", command("{}"), outcomes.append)
     with pytest.raises(PublishRefused):
-        publisher.post("", "nowhere", command("{}"), outcomes.append)
+        publisher.publish_nowait("", "nowhere", command("{}"), outcomes.append)
     await within(publisher.drained.wait())
     assert [type(outcome) for outcome in outcomes] == [Undeliverable] * 3
     assert publisher.unconfirmed_bytes == 0
-    publisher.post("", "nowhere", command("{}"), outcomes.append)
+    publisher.publish_nowait("", "nowhere", command("{}"), outcomes.append)
     await within(publisher.drained.wait())
     await link.close()
 
@@ -186,11 +186,11 @@ async def test_confirms_of_an_earlier_incarnation_mean_nothing(rabbitmq: Rabbitm
 
     await publisher.prepare(earlier)
     rabbitmq.proxy.hold()
-    publisher.post("", "nowhere", command(), of_the_earlier.append)
+    publisher.publish_nowait("", "nowhere", command(), of_the_earlier.append)
     publisher.lost()
     await publisher.prepare(later)
     later_proxy.hold()
-    publisher.post("", "nowhere", command(), of_the_later.append)
+    publisher.publish_nowait("", "nowhere", command(), of_the_later.append)
     rabbitmq.proxy.let_go()
     await within(earlier.channel())  # behind the earlier confirm, which has the same delivery tag
     assert [type(outcome) for outcome in of_the_earlier] == [PublishUncertain]
@@ -288,7 +288,7 @@ async def test_the_node_queue_outlives_the_connection_and_keeps_what_came_meanwh
 
     async def look(channel: AmqpChannel) -> None:
         await channel.ask(
-            lambda answer: channel.raw.queue_declare(broker.node.queue, passive=True, callback=answer)
+            lambda answer: channel.raw.queue_declare(broker.reply_queue.name, passive=True, callback=answer)
         )
 
     await broker.close()
@@ -306,7 +306,7 @@ async def test_a_process_is_reachable_for_as_long_as_its_queue_outlives_the_conn
     await rabbitmq.go_down()
     await within(lost(broker))
     assert broker.is_reachable
-    monkeypatch.setattr(connection, "NODE_OUTLIVES_SECONDS", 0)
+    monkeypatch.setattr(connection, "QUEUE_OUTLIVES_SECONDS", 0)
     assert not broker.is_reachable
     with pytest.raises(BrokerUnavailable):
         await broker.wait_reachable(timeout_seconds=0.1)
@@ -321,11 +321,11 @@ async def test_several_loops_in_one_process_have_a_broker_each(rabbitmq: Rabbitm
         broker = connection.RabbitmqBroker(rabbitmq.url, rabbitmq.prefix)
         broker.open()
         await broker.wait_connected()
-        queue = broker.node.queue
+        queue = broker.reply_queue.name
         await broker.close()
         return queue
 
-    assert await within(asyncio.to_thread(asyncio.run, elsewhere())) != here.node.queue
+    assert await within(asyncio.to_thread(asyncio.run, elsewhere())) != here.reply_queue.name
 
 
 async def test_a_loop_that_simply_ends_leaves_no_connection_open(rabbitmq: RabbitmqLab):

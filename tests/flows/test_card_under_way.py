@@ -56,7 +56,7 @@ async def tap(shop: object) -> AsyncIterator[Tap]:
     bindings = (
         *(Binding(topology.commands, service) for service in SERVICES),
         Binding(topology.replies, topology.reply_queue("saga").name),
-        Binding(topology.replies, broker.node.queue),
+        Binding(topology.replies, broker.reply_queue.name),
         Binding(topology.events, "#"),
         Binding(topology.dead, ""),
     )

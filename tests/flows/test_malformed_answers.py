@@ -27,7 +27,7 @@ async def test_the_shopper_reads_the_status_page(
         reply = Envelope(
             type="reply", body=Reply.success(told).encode(), correlation_id=command.correlation_id
         )
-        broker.post(broker.topology.replies, command.reply_to, reply, lambda _: None)
+        broker.publish_nowait(broker.topology.replies, command.reply_to, reply, lambda _: None)
 
     await broker.declare(queue)
     await broker.consume(queue.name, answer, prefetch=1, auto_ack=True)

@@ -145,6 +145,6 @@ def test_work_queues_lose_nothing_silently():
 def test_only_events_and_replies_to_processes_may_go_unheard():
     topology = Topology("shop")
     assert topology.may_go_unheard("shop.events", "payment.captured")
-    assert topology.may_go_unheard("shop.replies", topology.node_queue("b1").name)
+    assert topology.may_go_unheard("shop.replies", topology.instance_queue("b1").name)
     assert not topology.may_go_unheard("shop.replies", topology.reply_queue("saga").name)
     assert not topology.may_go_unheard("shop.commands", "risk")

@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError
 
 from checkout.models import OutboxMessage
 from messaging.outbox import published_marker as marking
-from messaging.outbox.published_marker import Marker
+from messaging.outbox.published_marker import PublishedMarker
 
 
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])
@@ -24,7 +24,7 @@ async def test_a_connection_that_is_gone_ends_neither_the_worker_nor_the_marking
             raise error("the connection is closed")
         written += 1
 
-    marker = Marker(OutboxMessage, in_thread)
+    marker = PublishedMarker(OutboxMessage, in_thread)
     marker.add("m_1")
     await marker.flush()
     is_away = False
@@ -46,7 +46,7 @@ async def test_however_many_marks_have_gathered_all_are_written_at_the_next_mome
         if batches == 3:
             third_batch.set()
 
-    marker = Marker(OutboxMessage, in_thread)
+    marker = PublishedMarker(OutboxMessage, in_thread)
     for number in range(2 * marking.BATCH + 1):
         marker.add(f"m_{number}")
     await asyncio.wait_for(third_batch.wait(), 20)

@@ -51,7 +51,9 @@ def test_services_on_one_loop_answer_callers_on_another(script: MemoryLab):
                 body=Reply.success({"n": 1}).encode(),
                 correlation_id=delivery.envelope.correlation_id,
             )
-            broker.post(broker.topology.replies, delivery.envelope.reply_to, reply, lambda error: None)
+            broker.publish_nowait(
+                broker.topology.replies, delivery.envelope.reply_to, reply, lambda error: None
+            )
             delivery.ack()
 
         queue = broker.topology.service_queue("echo")

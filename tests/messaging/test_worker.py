@@ -122,7 +122,7 @@ async def test_an_attempt_that_fails_is_repeated_with_nothing_left_of_it(lab: Me
         Group.objects.create(name="effect")
         attempts.append(1)
         if len(attempts) < 3:
-            message.tell("nobody", "c", {})
+            message.reply_transient("nobody", "c", {})
             raise OSError("a moment's weakness")
         return Greeted("at last")
 
@@ -206,7 +206,7 @@ async def test_a_rejected_command_leaves_no_trace_but_its_error(lab: MemoryLab):
     @service.command("greet")
     def greet(body: Greet, message: Message) -> Greeted:
         Group.objects.create(name="effect")
-        message.announce("greeting.begun", {})
+        message.publish_event("greeting.begun", {})
         raise CommandRejected("not_today", "Come back tomorrow.", retryable=True)
 
     client = await client_of(lab)
@@ -325,7 +325,7 @@ async def test_a_reply_to_a_process_that_has_gone_is_done_with(lab: MemoryLab):
     gone = await lab.broker()
     await gone.close()
     async with at_work(await lab.broker(), greeter()):
-        await client.send("greeter", replace(client.command("greet"), reply_to=gone.node.queue))
+        await client.send("greeter", replace(client.command("greet"), reply_to=gone.reply_queue.name))
         await until(InboxMessage.objects.exists)
         await until(everything_is_marked)
 

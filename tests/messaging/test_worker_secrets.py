@@ -25,8 +25,8 @@ async def test_a_secret_travels_on_commands_and_replies_and_is_stored_nowhere(la
     def greet(body: Greet, message: Message) -> Greeted:
         message.send("next", "next.step", {"n": 1}, correlation_id="c-2")
         message.send("next", "next.later", {"n": 2}, delay_seconds=60)
-        message.announce("greeting.sent", {"n": 3})
-        message.tell(client.queue.name, "c-3", {"n": 4})
+        message.publish_event("greeting.sent", {"n": 3})
+        message.reply_transient(client.queue.name, "c-3", {"n": 4})
         return Greeted("sealed")
 
     client = await client_of(lab)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from messaging.broker import Consumption, OnDelivery, OnEnd
+from messaging.broker import Consumption, OnConfirm, OnDelivery
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, PublishUncertain
@@ -26,7 +26,9 @@ class UnreliableBroker(MemoryBroker):
         self._chance = chance
         self._trace = trace
 
-    def post(self, exchange: str, routing_key: str, envelope: Envelope, on_end: OnEnd) -> None:
+    def publish_nowait(
+        self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
+    ) -> None:
         """See Broker: it may be refused, left in doubt, or arrive twice; the confirm takes its time."""
         self._perhaps_cut()
         if self._chance.happens("publish_refused"):
@@ -34,7 +36,7 @@ class UnreliableBroker(MemoryBroker):
             raise BrokerUnavailable("the network refused")
 
         def end(outcome: object) -> None:
-            self._after_a_while(on_end, outcome)
+            self._after_a_while(on_confirm, outcome)
 
         def route() -> None:
             outside(self._route, exchange, routing_key, self.signed(envelope))

@@ -35,7 +35,7 @@ class Web:
         self._world = world
         self.process = process
         self._broker = broker
-        broker.node.channels = self
+        broker.reply_queue.channels = self
 
     def handle(self, operation: Callable[[], T], *, point: str = "", sealed: str = "") -> T:
         """Carry out an operation as a view does; raises ``Unanswered``, and what the operation raises."""
@@ -73,7 +73,7 @@ class Web:
             type=pending.type,
             body=encode_body(pending.body),
             correlation_id=pending.payment,
-            reply_to=self._broker.node.queue,
+            reply_to=self._broker.reply_queue.name,
             headers=headers,
             **ids,
         )

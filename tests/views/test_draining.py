@@ -10,7 +10,7 @@ from asgiref.testing import ApplicationCommunicator
 
 from checkout import kept_submissions, limits
 from checkout.conf import conf
-from checkout.draining import Drain, drain
+from checkout.draining import GracefulShutdown, drain
 from checkout.models import Attempt, InboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.memory.server import MemoryServer
@@ -35,7 +35,7 @@ def begin():
     """A function that begins the shutdown, as a process does when it is told to end."""
 
     def begin():
-        with drain.ends(get_broker().node.stop_waiting):
+        with drain.ends(get_broker().reply_queue.stop_waiting):
             drain.begin()
 
     return begin
@@ -116,7 +116,7 @@ async def test_a_body_that_does_not_come_keeps_no_process_from_ending(shop, chec
 
 def test_a_drain_begins_once_and_only_those_who_still_wait_are_told():
     told = []
-    drain = Drain()
+    drain = GracefulShutdown()
     with drain.ends(lambda: told.append("left")):
         pass
     with drain.ends(lambda: told.append("waits")):

@@ -28,7 +28,7 @@ async def nobody_answers(shop, books, settings):
 
 
 async def until_waiting(count):
-    node = get_broker().node
+    node = get_broker().reply_queue
     async with asyncio.timeout(20):
         while node.waiting < count:  # noqa: ASYNC110  nobody announces a new waiter
             await asyncio.sleep(0.01)
@@ -52,7 +52,7 @@ async def test_a_client_that_leaves_ends_the_wait_and_not_the_work(nobody_answer
         await until_waiting(1)
         await exchange.send_input({"type": "http.disconnect"})
         await exchange.wait(20)
-    assert get_broker().node.waiting == 0
+    assert get_broker().reply_queue.waiting == 0
     assert await in_thread(Attempt.objects.count) == 1
     assert await in_thread(OutboxMessage.objects.filter(type="checkout.submit_payment").count) == 1
 
@@ -67,7 +67,7 @@ async def test_a_server_that_says_that_the_client_has_left_ends_the_wait(nobody_
         leave()
         await exchange.wait(20)
     assert when_left == []
-    assert get_broker().node.waiting == 0
+    assert get_broker().reply_queue.waiting == 0
 
 
 async def test_an_answer_has_a_length(shop, client):
@@ -101,7 +101,7 @@ async def test_a_server_that_cancels_a_held_request_is_obeyed(nobody_answers, ch
         exchange.future.cancel()
         with pytest.raises(asyncio.CancelledError):
             await exchange.future
-    assert get_broker().node.waiting == 0
+    assert get_broker().reply_queue.waiting == 0
 
 
 async def test_long_addresses_that_somebody_invents_are_not_kept(shop, client):

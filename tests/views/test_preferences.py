@@ -67,7 +67,7 @@ async def moved(reference, state):
 
 def listening(reference):
     """The channels on which somebody waits for pushes."""
-    channels = get_broker(BROKER).node.channels
+    channels = get_broker(BROKER).reply_queue.channels
     return channels.members.of(f"payment.{reference}") if isinstance(channels, Traffic) else ()
 
 

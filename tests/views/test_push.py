@@ -188,4 +188,4 @@ async def test_a_socket_that_breaks_while_it_is_told_something_leaves_nothing_be
     with pytest.raises(OSError):
         await StatusConsumer.as_asgi()(scope, receive, send)
     assert drain._waiting == before
-    assert not get_broker("memory://").node.channels.members.of(f"payment.{payment.reference}")
+    assert not get_broker("memory://").reply_queue.channels.members.of(f"payment.{payment.reference}")

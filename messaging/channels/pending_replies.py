@@ -15,8 +15,8 @@ class _Wait:
     future: "asyncio.Future[bytes]"
 
 
-class Replies:
-    """Replies as JSON. The first one, or an error, ends a wait; what comes after it is not taken.
+class PendingReplies:
+    """PendingReplies as JSON. The first one, or an error, ends a wait; what comes after it is not taken.
 
     Used on one event loop only.
     """
