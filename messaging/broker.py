@@ -145,7 +145,7 @@ class Broker(ABC):
 
     @abstractmethod
     async def bind(self, exchange: str, key: str) -> None:
-        """Bind the reply queue, and again after every reconnection. Returns also when the broker is absent."""
+        """Bind the reply queue, again after every reconnection. Returns also when the broker is absent."""
 
     @abstractmethod
     async def unbind(self, exchange: str, key: str) -> None:
