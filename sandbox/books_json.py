@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from sandbox.books.books import Books, Entry, Kind
 from sandbox.books.orders import Order, fold
-from sandbox.faults.record import Incidents
+from sandbox.faults.record import FaultRecord
 from sandbox.notifications.outgoing import Outgoing
 
 LARGEST_PAGE = 5_000
@@ -37,7 +37,7 @@ class Query(BaseModel):
 
 
 class Statement:
-    def __init__(self, books: Books, outgoing: Outgoing, incidents: Incidents) -> None:
+    def __init__(self, books: Books, outgoing: Outgoing, incidents: FaultRecord) -> None:
         self._books = books
         self._outgoing = outgoing
         self._incidents = incidents

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Bell:
+class ChangeSignal:
     def __init__(self) -> None:
         self._listeners: list[asyncio.Event] = []
 
@@ -19,13 +19,13 @@ class Bell:
         finally:
             self._listeners.remove(event)
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         for event in self._listeners:
             event.set()
 
 
-async def rung_within(event: asyncio.Event, seconds: float | None) -> bool:
-    """Waits for the bell, at most so long (None: for ever); whether it rang."""
+async def changed_within(event: asyncio.Event, seconds: float | None) -> bool:
+    """Wait for a change, at most for so many seconds (None: without limit). Return True if there was one."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:

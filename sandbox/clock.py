@@ -1,15 +1,15 @@
 """The speed of the bank's clocks, which shortens or lengthens all its waits and limits at once."""
 
-from sandbox.changes import Bell
+from sandbox.changes import ChangeSignal
 
 
 class Clock:
     """Every time of the configuration is divided by `scale`; 60 makes a minute of a second."""
 
-    def __init__(self, scale: float, bell: Bell) -> None:
+    def __init__(self, scale: float, changes: ChangeSignal) -> None:
         self._first_scale = scale
         self.scale = scale
-        self._bell = bell
+        self._changes = changes
 
     def seconds(self, configured: float) -> float:
         return configured / self.scale
@@ -17,7 +17,7 @@ class Clock:
     def run_at(self, scale: float) -> None:
         """From now on, also for what already waits."""
         self.scale = scale
-        self._bell.ring()
+        self._changes.notify()
 
     def reset(self) -> None:
         self.run_at(self._first_scale)

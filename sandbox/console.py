@@ -21,7 +21,7 @@ from sandbox.faults.fault_settings import (
     Scenario,
 )
 from sandbox.faults.kinds import JOURNALS, VERBS, NotificationFault, ReplyFault
-from sandbox.faults.record import Incidents
+from sandbox.faults.record import FaultRecord
 from sandbox.notifications.outgoing import Outgoing
 from sandbox.pages import Pages, read_body
 from sandbox.scenarios import CARD_AUTHENTICATIONS, CARD_REFUSALS, HOLDER_AUTHENTICATIONS, REFUSALS
@@ -52,7 +52,7 @@ class Console:
         plans: Plans,
         outgoing: Outgoing,
         clock: Clock,
-        incidents: Incidents,
+        incidents: FaultRecord,
         pages: Pages,
     ) -> None:
         self._scenario = scenario

@@ -24,13 +24,13 @@ from sandbox.bank.modifications import Modifications
 from sandbox.books.books import Books
 from sandbox.books.plans import Plans
 from sandbox.books_json import Statement
-from sandbox.changes import Bell
+from sandbox.changes import ChangeSignal
 from sandbox.clock import Clock
 from sandbox.configuration import Configuration
 from sandbox.console import Console
 from sandbox.faults.connections import Connection
 from sandbox.faults.fault_settings import Scenario
-from sandbox.faults.record import Incidents
+from sandbox.faults.record import FaultRecord
 from sandbox.issuer.acs import AccessControlServer
 from sandbox.issuer.three_ds import ThreeDsServer
 from sandbox.notifications.notifier import Notifier
@@ -38,7 +38,7 @@ from sandbox.notifications.outgoing import LINE_NAMES, Outgoing
 from sandbox.pages import Pages, json_text
 from sandbox.storage import open_storage
 from sandbox.wpg.endpoint import Wpg
-from sandbox.wpg.fault_injection import Disturbances
+from sandbox.wpg.fault_injection import FaultInjection
 from sandbox.wpg.idempotency import AnsweredRequests
 
 # Replies that are held back, perhaps for ever, must not hold up the end of the process.
@@ -53,25 +53,29 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     """
     file = configuration.books or folder / "books.sqlite3"
     connection = open_storage(file)
-    bell, pages = Bell(), Pages(configuration.url)
-    clock = Clock(configuration.clock_scale, bell)
-    scenario, incidents, books = Scenario(), Incidents(connection), Books(connection)
+    changes, pages = ChangeSignal(), Pages(configuration.url)
+    clock = Clock(configuration.clock_scale, changes)
+    scenario, fault_record, books = Scenario(), FaultRecord(connection), Books(connection)
     seed, plans = configuration.seed or secrets.token_hex(16), Plans(connection, configuration, clock)
-    outgoing = Outgoing(connection, scenario.notifications, incidents)
+    outgoing = Outgoing(connection, scenario.notifications, fault_record)
     card_key = CardKey(file.with_suffix(".key.pem"))
     encryption = (STATIC / "worldpay-cse.js").read_text(encoding="utf-8")
     acquirer = Acquirer(books, outgoing, scenario.orders, configuration, clock, seed)
-    bookings = Bookings(books, plans, outgoing, scenario.bookings, incidents, seed)
+    bookings = Bookings(books, plans, outgoing, scenario.bookings, fault_record, seed)
     modifications = Modifications(acquirer, books, plans, bookings, outgoing)
     notifies = bool(configuration.notification_url)
-    disturbances = Disturbances(scenario.replies, incidents, books, outgoing, bell, notifies=notifies)
+    fault_injection = FaultInjection(
+        scenario.replies, fault_record, books, outgoing, changes, notifies=notifies
+    )
     answered = AnsweredRequests(connection, configuration, clock)
-    wpg = Wpg(acquirer, modifications, answered, books, card_key, disturbances, bell, configuration, pages)
+    wpg = Wpg(
+        acquirer, modifications, answered, books, card_key, fault_injection, changes, configuration, pages
+    )
     three_ds = ThreeDsServer(books, configuration, pages)
     acs = AccessControlServer(books, acquirer, configuration, pages)
-    statement = Statement(books, outgoing, incidents)
-    disputes = Disputes(books, outgoing, bell)
-    console = Console(scenario, disputes, plans, outgoing, clock, incidents, pages)
+    statement = Statement(books, outgoing, fault_record)
+    disputes = Disputes(books, outgoing, changes)
+    console = Console(scenario, disputes, plans, outgoing, clock, fault_record, pages)
 
     async def index(request: Request) -> Response:
         del request
@@ -101,10 +105,10 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        runs = [Clearing(books, plans, bookings, bell).run()]
+        runs = [Clearing(books, plans, bookings, changes).run()]
         if notifies:
             for line in LINE_NAMES:
-                runs.append(Notifier(line, outgoing, configuration, clock, bell).run())
+                runs.append(Notifier(line, outgoing, configuration, clock, changes).run())
         tasks = [asyncio.create_task(run) for run in runs]
         yield
         for task in tasks:

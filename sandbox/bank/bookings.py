@@ -7,7 +7,7 @@ from sandbox.books.books import Books, Kind
 from sandbox.books.orders import Order, fold
 from sandbox.books.plans import Plan, Plans, Wait
 from sandbox.faults.fault_settings import BookingKnob, Knobs
-from sandbox.faults.record import Incidents
+from sandbox.faults.record import FaultRecord
 from sandbox.notifications.outgoing import Outgoing
 from sandbox.traits import Trait, happens
 
@@ -27,7 +27,7 @@ class Bookings:
         plans: Plans,
         outgoing: Outgoing,
         knobs: Knobs[BookingKnob],
-        incidents: Incidents,
+        incidents: FaultRecord,
         seed: str,
     ) -> None:
         self._books = books

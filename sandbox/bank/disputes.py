@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sandbox.books.books import Books, Kind
 from sandbox.books.orders import fold
-from sandbox.changes import Bell
+from sandbox.changes import ChangeSignal
 from sandbox.errors import NOT_FOUND, RequestRefused
 from sandbox.faults.kinds import Dispute
 from sandbox.notifications.outgoing import Outgoing
@@ -23,10 +23,10 @@ class DisputeStep(BaseModel):
 
 
 class Disputes:
-    def __init__(self, books: Books, outgoing: Outgoing, bell: Bell) -> None:
+    def __init__(self, books: Books, outgoing: Outgoing, changes: ChangeSignal) -> None:
         self._books = books
         self._outgoing = outgoing
-        self._bell = bell
+        self._changes = changes
 
     def take(self, step: DisputeStep) -> None:
         """Book the step and announce it. Raises RequestRefused for an order that it cannot happen to."""
@@ -46,4 +46,4 @@ class Disputes:
             disputed = fold(self._books.entries(step.order))
             if disputed is not None:
                 self._outgoing.announce(disputed, step.event, amount)
-        self._bell.ring()
+        self._changes.notify()

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 
-class Incidents:
-    """Incidents of one storage."""
+class FaultRecord:
+    """FaultRecord of one storage."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection

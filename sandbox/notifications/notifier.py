@@ -5,7 +5,7 @@ import time
 
 import requests
 
-from sandbox.changes import Bell, rung_within
+from sandbox.changes import ChangeSignal, changed_within
 from sandbox.clock import Clock
 from sandbox.configuration import Configuration
 from sandbox.notifications.outgoing import Line, Outgoing, Pending
@@ -19,7 +19,12 @@ class Notifier:
     """One line of notifications: the first one blocks the others until it is accepted or given up."""
 
     def __init__(
-        self, line: Line, outgoing: Outgoing, configuration: Configuration, clock: Clock, bell: Bell
+        self,
+        line: Line,
+        outgoing: Outgoing,
+        configuration: Configuration,
+        clock: Clock,
+        changes: ChangeSignal,
     ) -> None:
         self._line = line
         self._outgoing = outgoing
@@ -29,22 +34,22 @@ class Notifier:
         # A proxy of the developer's environment must not see messages for this machine.
         self._session.trust_env = False
         self._session.verify = str(configuration.ca_file or "") or True
-        self._bell = bell
+        self._changes = changes
 
     async def run(self) -> None:
         """Runs until cancelled."""
         done = 0
-        with self._bell.listening() as rung:
+        with self._changes.listening() as changed:
             while True:
-                rung.clear()
+                changed.clear()
                 done = self._outgoing.closed_up_to(self._line, after=done)
                 pending = self._outgoing.head(self._line, after=done)
                 if pending is None:
                     due = self._outgoing.next_due(self._line, after=done)
-                    await rung_within(rung, None if due is None else max(0, due - time.time()))
+                    await changed_within(changed, None if due is None else max(0, due - time.time()))
                     continue
                 is_closed = await self._deliver(pending)
-                self._bell.ring()
+                self._changes.notify()
                 if not is_closed:
                     await asyncio.sleep(self._wait_seconds(pending.tries))
 

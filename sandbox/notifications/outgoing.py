@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from sandbox.books.orders import Order
 from sandbox.faults.fault_settings import Knobs, NotificationKnob
 from sandbox.faults.kinds import JOURNALS
-from sandbox.faults.record import Incidents
+from sandbox.faults.record import FaultRecord
 from sandbox.messages.journals import Event
 from sandbox.messages.notices import notice
 from sandbox.notifications.forged import FORGERIES, XML
@@ -54,7 +54,7 @@ class Outgoing:
     """Notifications of one storage. Announcing belongs to the caller's transaction."""
 
     def __init__(
-        self, connection: sqlite3.Connection, knobs: Knobs[NotificationKnob], incidents: Incidents
+        self, connection: sqlite3.Connection, knobs: Knobs[NotificationKnob], incidents: FaultRecord
     ) -> None:
         self._connection = connection
         self._knobs = knobs

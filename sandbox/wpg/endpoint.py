@@ -11,12 +11,12 @@ from sandbox.bank.cards import CardKey
 from sandbox.bank.modifications import Modifications
 from sandbox.books.books import Books
 from sandbox.books.orders import fold
-from sandbox.changes import Bell
+from sandbox.changes import ChangeSignal
 from sandbox.configuration import Configuration
 from sandbox.errors import RequestRefused
 from sandbox.messages.replies import error_reply, list_reply, received_reply, status_reply
 from sandbox.pages import Pages, read_body
-from sandbox.wpg.fault_injection import Disturbances
+from sandbox.wpg.fault_injection import FaultInjection
 from sandbox.wpg.idempotency import Answer, AnsweredRequests
 from sandbox.wpg.incoming import Message, read_amount, read_message, read_period, read_submission
 
@@ -29,8 +29,8 @@ class Wpg:
         answered: AnsweredRequests,
         books: Books,
         card_key: CardKey,
-        disturbances: Disturbances,
-        bell: Bell,
+        disturbances: FaultInjection,
+        changes: ChangeSignal,
         configuration: Configuration,
         pages: Pages,
     ) -> None:
@@ -40,7 +40,7 @@ class Wpg:
         self._books = books
         self._card_key = card_key
         self._disturbances = disturbances
-        self._bell = bell
+        self._changes = changes
         self._configuration = configuration
         self._pages = pages
 
@@ -64,7 +64,7 @@ class Wpg:
             answer = self._answer(message, body, request)
         except RequestRefused as error:
             answer = Answer(error_reply(self._configuration.merchant_code, error))
-        self._bell.ring()
+        self._changes.notify()
         return _response(answer)
 
     def _answer(self, message: Message, body: bytes, request: Request) -> Answer:

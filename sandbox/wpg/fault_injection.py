@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from sandbox.books.books import Books
 from sandbox.books.orders import fold
-from sandbox.changes import Bell, rung_within
+from sandbox.changes import ChangeSignal, changed_within
 from sandbox.faults.fault_settings import Knobs, ReplyKnob
-from sandbox.faults.record import Incidents
+from sandbox.faults.record import FaultRecord
 from sandbox.notifications.outgoing import Outgoing
 from sandbox.wpg.broken_replies import after, before
 from sandbox.wpg.incoming import Message
@@ -20,16 +20,16 @@ LONGEST_NOTIFICATION_WAIT_SECONDS = 10
 LONGEST_EARLY_SECONDS = 2
 
 
-class Disturbances:
+class FaultInjection:
     """`notifies`: this sandbox sends notifications at all."""
 
     def __init__(
         self,
         knobs: Knobs[ReplyKnob],
-        incidents: Incidents,
+        incidents: FaultRecord,
         books: Books,
         outgoing: Outgoing,
-        bell: Bell,
+        changes: ChangeSignal,
         *,
         notifies: bool,
     ) -> None:
@@ -37,7 +37,7 @@ class Disturbances:
         self._incidents = incidents
         self._books = books
         self._outgoing = outgoing
-        self._bell = bell
+        self._changes = changes
         self._notifies = notifies
 
     async def reply(self, message: Message, act: Callable[[], Response]) -> Response:
@@ -68,7 +68,7 @@ class Disturbances:
     async def _notified(self, order_code: str, longest_seconds: float) -> None:
         """Wait until the order's notifications have been posted, but not longer than this."""
         until = monotonic() + longest_seconds
-        with self._bell.listening() as rung:
+        with self._changes.listening() as changed:
             while self._outgoing.is_open(order_code) and (left := until - monotonic()) > 0:
-                rung.clear()
-                await rung_within(rung, left)
+                changed.clear()
+                await changed_within(changed, left)
