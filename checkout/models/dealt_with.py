@@ -6,7 +6,7 @@ from checkout.scrubbing import NOTE_LENGTH
 
 
 class DealtWith(models.Model):
-    """The mark: when, by whom, and what was done or why nothing need be."""
+    """The mark: when, by whom, and what was done, or why nothing had to be done."""
 
     dealt_with_at = models.DateTimeField(null=True, blank=True)
     # The defaults are in the database, too: processes of the last release insert rows without these columns.

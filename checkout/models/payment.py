@@ -65,7 +65,7 @@ class Merchant(models.Model):
 
     @property
     def is_under_attack(self) -> bool:
-        """True while everything is challenged and new addresses are slowed."""
+        """True while every attempt is challenged and new addresses are slowed."""
         if self.attack_mode != self.AttackMode.AUTOMATIC:
             return self.attack_mode == self.AttackMode.ON
         return self.attacked_until is not None and self.attacked_until > timezone.now()

@@ -10,10 +10,10 @@ from messaging.compiled_queries import Compiled
 
 Kind, State = Operation.Kind, Operation.State
 
-# The operation was, or may have been, sent to the provider, and its outcome is not known.
+# States of operations that were, or may have been, sent to the provider, and whose outcome is not known.
 WITHOUT_END = (State.PENDING, State.UNKNOWN)
 OPEN = (State.REQUESTED, *WITHOUT_END)
-# The operation was, or may have been, sent to the provider, and was not refused.
+# States of operations that were, or may have been, sent to the provider, and were not refused.
 ASKED = (*WITHOUT_END, State.DONE)
 ALL_BUT_REFUSED = (State.REQUESTED, *ASKED)
 

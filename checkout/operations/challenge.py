@@ -1,4 +1,4 @@
-"""Send the shopper to the challenge, and take the shopper back."""
+"""Send the shopper to the challenge, and handle the shopper's return."""
 
 import hmac
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ LONGEST_SKU = 50
 LONGEST_EMAIL = 254
 
 _is_web_address = URLValidator(schemes=["http", "https"])
-# URLValidator wants a dot in a host name. The names of a laptop and of a container have none.
+# Hosts of a development machine, whose addresses the validator need not accept.
 _LOCAL = ("localhost", "127.0.0.1")
 
 

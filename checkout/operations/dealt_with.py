@@ -18,7 +18,7 @@ NEEDS_ATTENTION = (
 
 @transaction.atomic
 def deal_with_dead_letter(pk: int, *, by: str, note: str) -> None:
-    """Mark a dead letter that need not be sent again. If its message dies again, the letter waits again.
+    """Mark a dead letter that need not be sent again. If its message dies again, it waits for staff again.
 
     Raises ``OperationRejected`` when there is none, or somebody has sent it again or marked it before.
     """

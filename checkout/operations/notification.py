@@ -131,8 +131,8 @@ def _kept(provider: Provider, body: bytes, *, is_whole: bool) -> str:
 def _is_news_of_known(row: ProviderNotification) -> bool:
     """Count another copy of a stored body; return True if this copy is to be applied nevertheless.
 
-    That is so if this copy is proven, and the stored one was not, or could not be read. The stored row is
-    then reset.
+    That is so if this copy is proven, and the stored one was not, or could not be read then. The stored row
+    is reset in that case.
     """
     known = ProviderNotification.objects.select_for_update().get(account=row.account, digest=row.digest)
     row.pk = known.pk

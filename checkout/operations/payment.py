@@ -163,7 +163,7 @@ def submit_payment(
         raise PaymentNotFound("There is no such payment.")
     attempts = _number(_LATEST_ATTEMPT.first(payment.pk))
     if attempt_number <= attempts or not PaymentState(payment.state).may_be_paid:
-        # A second click, a form from the browser's history, a second tab: never a second attempt.
+        # A second click, a second tab or a form from the browser's history must not start a second attempt.
         if attempts == 0:
             raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")
         return wait_for(payment.reference)

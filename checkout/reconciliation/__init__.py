@@ -28,7 +28,7 @@ OVERLAP = timedelta(minutes=5)
 def reconcile(account: str | None = None, since: datetime | None = None) -> list[Difference]:
     """Compare one account (by code) or all. Return the differences that were found.
 
-    Payments that changed ``since`` then are compared; without it, those that changed since the last run.
+    Payments that changed after ``since`` are compared; without it, those that changed since the last run.
     Payments with open differences are always compared. Raises ``ProviderAccount.DoesNotExist``.
     """
     accounts = [ProviderAccount.objects.get(code=account)] if account else ProviderAccount.objects.all()

@@ -13,7 +13,7 @@ BATCH = 2_000
 def changed_payments(account: ProviderAccount, since: datetime | None) -> Iterator[tuple[datetime, int]]:
     """Yield the time at which each payment of the account changed, oldest first, and its primary key.
 
-    The row of the payment or of a saga may change: a saga that is parked does not change the payment's row.
+    A payment also changes when one of its sagas does: parking a saga does not change the payment's row.
     """
     done: set[int] = set()
     while batch := _batch(account, since):

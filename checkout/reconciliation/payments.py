@@ -26,7 +26,7 @@ def compare_payments(
     until: datetime,
     should_stop: Callable[[], bool],
 ) -> list[Difference]:
-    """Compare payments that changed ``since``, and those with open differences. Return those found.
+    """Compare payments that changed ``since``, and those that differed before. Return the differences.
 
     ``run`` gets the counts, and the time until which all changes were compared: at most ``until``, and not
     beyond a payment for which the provider gave no answer. After ``PATIENCE`` of these the run gives up.

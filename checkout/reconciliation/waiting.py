@@ -14,7 +14,7 @@ WAITING_STEPS = ("await_provider", "inquire")
 def is_at_rest(saga: Saga, state: str) -> bool:
     """Return True if the saga moves nothing now. ``state`` is that of its operation, if it is about one.
 
-    A saga whose operation has ended is not at rest: the signal to that saga is on its way.
+    A running saga whose operation has ended is not at rest: the signal to that saga is on its way.
     """
     if saga.status != Saga.Status.RUNNING:
         return True

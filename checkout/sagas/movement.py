@@ -1,4 +1,4 @@
-"""Move payments and attempts as sagas decide, announce it, and reply to those who wait.
+"""Move payments and attempts as sagas decide, announce the changes, and reply to waiters.
 
 The payment must be locked. Its attempt is locked after it, always in that order.
 """

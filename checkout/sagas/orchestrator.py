@@ -177,7 +177,7 @@ def _question(saga: Saga, service: str) -> str:
 
 
 def _asker_in(correlation_id: str) -> Place | None:
-    """Return the saga that the id names. Its row must show that it asked, and that it still waits."""
+    """Return the keys that the id begins with. Only the saga's row shows if it asked, and still waits."""
     found = _PLACE.match(correlation_id)
     return (int(found[1]), int(found[2]) if found[2] else None) if found else None
 
@@ -295,7 +295,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
 
 
 def _concerns_payment(decision: Decision[Any]) -> bool:
-    """Return True if it moves the payment, counts or adds to its operations, or replies to its waiters.
+    """Return True if a decision moves the payment, counts or adds operations, or replies to its waiters.
 
     All other decisions only change the saga, and do not need the payment's lock.
     """

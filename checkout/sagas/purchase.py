@@ -267,7 +267,7 @@ def _authorised(data: PurchaseData) -> D:
     held = with_changes(data, inquiries=0, tries=0, is_expiring=False)
     if not data.captures:
         return authorised(held)
-    # A payment whose challenge was late still waits for it, and must not do so any more.
+    # If the challenge was late, the payment is still in the state that waits for it. This event ends that.
     return replace(capture(held), events=("outcome_unknown",) if data.is_expiring else ())
 
 

@@ -17,7 +17,7 @@ EVENTS = {"held": "conflict_resolved", "released": "conflict_released"}
 
 
 class ReviewData(commands.Body, frozen=True, forbid_unknown_fields=False):
-    """The attempt that the contradiction is about. ``tries`` counts the questions without result."""
+    """The attempt that the conflict is about. ``tries`` counts the questions without result."""
 
     payment: str
     attempt: str

@@ -2,7 +2,7 @@
 
 Chart of accounts, seen from the gateway; debits are positive, and each posting adds up to zero:
 
-    provider:in_process   a claim on the provider: captures asked for, not yet taken
+    provider:in_process   a claim on the provider: captures requested, not yet made
     provider:captured     a claim on the provider: taken from the shopper, less refunds and charge-backs
     merchant:payable      what is owed to the merchant whose payment it is
 

@@ -10,7 +10,7 @@ from checkout.timers.timer import BATCH
 
 @transaction.atomic
 def bring_into_the_present() -> int:
-    """Set unpublished messages from the future to the time of the database's clock, which relays use, too.
+    """Set unpublished messages that are dated in the future to the database's time, which relays use, too.
 
     A message that was delayed stays delayed by as much. SQLite has no clock of its own, so nothing is done.
     """

@@ -20,8 +20,8 @@ KEY = "authorisation_expired"
 def void_expired() -> int:
     """Request a void of every authorisation older than ``conf.authorisation_lifetime`` without captures.
 
-    This is done once per payment: after a refused void, the provider's notification is waited for. With the
-    idempotency key, two relays that find the same payment make one request.
+    This is done once per payment: after a refused void, the provider must report how the authorisation ends.
+    With the idempotency key, two relays that find the same payment make one request.
     """
     long_ago = timezone.now() - conf.authorisation_lifetime
     authorised_long_ago = Fact.objects.filter(

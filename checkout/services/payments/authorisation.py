@@ -105,7 +105,7 @@ def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> P
 
 
 def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
-    """Answer a command without a provider call, which was made before or is just being made."""
+    """Answer a command whose provider call was made before, or is just being made."""
     if attempt.state == AttemptState.CHALLENGE_REQUIRED:
         return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
     outcome = stored_outcome(intent)

@@ -50,7 +50,7 @@ def count_trial(attempt: Attempt) -> None:
 
 
 def _protect(merchant_pk: int) -> None:
-    """Begin the attack mode of a merchant with many declines. It ends by itself, and may begin again then."""
+    """Begin the attack mode of a merchant with many declines. It ends by itself, and may begin again."""
     now, most = timezone.now(), conf.declines_per_merchant
     declines = CardTrial.objects.filter(
         merchant=merchant_pk, is_declined=True, answered_at__gt=now - conf.declines_window

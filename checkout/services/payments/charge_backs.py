@@ -90,7 +90,7 @@ def _judged_by_notification(attempt: Attempt, command: CheckClaim, now: Sums) ->
 
 
 def _checked(kind: str, amount: Money, now: Sums) -> Judgement:
-    """Check that no more is moved than there is.
+    """Check the amount against the sum that is left to be charged back or returned.
 
     A charge-back may be about a capture that is still under way: then the provider is asked again later.
     """

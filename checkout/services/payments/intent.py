@@ -137,7 +137,7 @@ class UnderWay:
     may_yet_arrive: bool
 
     def is_over(self, attempt: Attempt) -> bool:
-        """Return True if no request could arrive any more when the provider was asked, and none changed."""
+        """Return True if no request could still arrive at the time of the inquiry, or has changed since."""
         return not self.may_yet_arrive and _calls(attempt, self.key) == self.calls
 
 

@@ -33,7 +33,7 @@ class Entry:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Return True if a notification says that it failed, and neither provider nor staff denied that."""
+        """Return True if a notification says that it failed, and nothing has denied that since."""
         return self.doubt is not None
 
 

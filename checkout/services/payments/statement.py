@@ -50,7 +50,7 @@ class Finding:
 def apply_statements(
     attempt: Attempt, statements: Sequence[Notification], message: Message, row: ProviderNotification
 ) -> list[Finding]:
-    """Apply each statement of ``row`` once, record it as a fact, and send the orchestrator an event about it.
+    """Apply each statement of ``row`` once, record it as a fact, and send the events to the orchestrator.
 
     The number of database queries does not depend on the number of statements.
     """
