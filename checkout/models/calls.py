@@ -11,6 +11,6 @@ UNANSWERED = ("", Outcome.UNKNOWN, Outcome.PENDING)
 
 
 def may_yet_arrive(calls: QuerySet[ProviderCall]) -> bool:
-    """Return True if the provider may not have seen the last of them yet: one is young and unanswered."""
+    """Return True if one of the requests may still reach the provider: it is recent and unanswered."""
     since = database_now() - conf.settling_time
     return calls.filter(outcome__in=UNANSWERED, started_at__gt=since).exists()

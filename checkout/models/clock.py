@@ -8,5 +8,5 @@ from django.utils import timezone
 
 
 def database_now() -> Any:
-    """Return the present by the database's clock, as those of the processes may differ; SQLite has none."""
+    """Return the time by the database's clock, as those of processes may differ. SQLite has no clock."""
     return Now() if connection.vendor == "postgresql" else timezone.now()

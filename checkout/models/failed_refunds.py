@@ -1,6 +1,6 @@
-"""Refunds that failed, as the provider said, and may be made nevertheless: REFUND_FAILED, and then REFUNDED.
+"""Refunds that the provider reported as failed, and that may still be made: REFUND_FAILED, then REFUNDED.
 
-So there may be more of them than there is money left, once another refund was made in their place.
+If another refund was made in place of a failed one, together they may exceed the money that is left.
 """
 
 from checkout.commands import ApplyProviderEvent
@@ -13,7 +13,7 @@ FAILED = "refund_failed"
 
 
 def failed_refunds(attempt: Attempt) -> list[Operation]:
-    """Return the attempt's refunds that the provider took, and of which it said later that they failed."""
+    """Return the attempt's refunds that the provider accepted, and later reported as failed."""
     kind, refused = Operation.Kind.REFUND, Operation.State.REFUSED
     return [
         each
@@ -23,9 +23,9 @@ def failed_refunds(attempt: Attempt) -> list[Operation]:
 
 
 def refund_made_after_all(attempt: Attempt, reference: str) -> Operation | None:
-    """Return the refused refund that is meant when a provider says that one was made; None without any.
+    """Return the refused refund that a provider's report of a made refund is about; None if there is none.
 
-    That is the one it names. If it names none, it is the only one that has failed.
+    That is the refund with this reference or, without a reference, the only one that has failed.
     """
     if reference:
         ours = attempt.operations.filter(kind=Operation.Kind.REFUND, state=Operation.State.REFUSED)
@@ -35,13 +35,13 @@ def refund_made_after_all(attempt: Attempt, reference: str) -> Operation | None:
 
 
 def fail_refund(refund: Operation) -> None:
-    """Refuse a refund that failed, perhaps weeks after it was made."""
+    """Mark a refund as refused because it failed, perhaps weeks after it was made."""
     refund.state, refund.refusal_reason = Operation.State.REFUSED, FAILED
     update(refund, "state", "refusal_reason")
 
 
 def make_after_all(refund: Operation) -> None:
-    """Take a refund that had failed as made. Its saga is told, and books it."""
+    """Mark a failed refund as made. Its saga gets an event, and books it."""
     refund.state, refund.refusal_reason = Operation.State.DONE, ""
     update(refund, "state", "refusal_reason")
     payment = refund.payment.reference

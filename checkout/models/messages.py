@@ -1,4 +1,4 @@
-"""Messages that are owed, and messages that were handled. The mechanism is in ``checkout/messaging/``."""
+"""Messages to be sent, messages that were handled, and dead letters. The mechanism is in ``messaging/``."""
 
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ class OutboxMessage(AbstractOutboxMessage):
 def send_to_checkout(type: str, body: Body, payment: str) -> None:
     """Write a command to the checkout service, about this payment, into the caller's transaction.
 
-    Nobody waits for what comes of it: the relay publishes it after the commit.
+    No caller waits for a reply: the relay publishes the command after the commit.
     """
     enqueue(OutboxMessage, "checkout", type, body, subject=payment, delay_seconds=0)
 

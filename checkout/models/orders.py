@@ -7,7 +7,7 @@ from django.utils import timezone
 
 
 class StockItem(models.Model):
-    """Something for sale, how much of it there is and how much of that is spoken for."""
+    """An item for sale. ``quantity`` is the number of pieces that are neither reserved nor sold."""
 
     sku = models.CharField(max_length=50, unique=True)
     name = models.CharField(max_length=200)

@@ -34,7 +34,7 @@ def _operation_reference() -> str:
 
 
 class Merchant(models.Model):
-    """Owner of payments and provider accounts; sees only its own."""
+    """The owner of payments and provider accounts. It sees only its own."""
 
     class AttackMode(models.TextChoices):
         AUTOMATIC = "automatic"
@@ -65,7 +65,7 @@ class Merchant(models.Model):
 
     @property
     def is_under_attack(self) -> bool:
-        """True while everything is challenged and new addresses are slowed."""
+        """True while every attempt is challenged and new addresses are slowed."""
         if self.attack_mode != self.AttackMode.AUTOMATIC:
             return self.attack_mode == self.AttackMode.ON
         return self.attacked_until is not None and self.attacked_until > timezone.now()
@@ -95,7 +95,7 @@ class ProviderAccount(models.Model):
     def opened(self) -> Account:
         """Return the account with its credentials; raises ``ProviderMisconfigured`` if there are none.
 
-        Those that prove notifications are left out: no adapter needs them.
+        Credentials that prove notifications are left out: no adapter needs them.
         """
         credentials = conf.provider_credentials(self.code)
         return Account(
@@ -162,7 +162,7 @@ class Payment(models.Model):
     def apply(self, event: str, actor: Actor) -> None:
         """Move to the state that ``event`` leads to and save; raises ``IllegalTransition``.
 
-        Call it with the row locked. Two writers that did not lock are told apart by ``version``.
+        Call it with the row locked. ``version`` counts the moves.
         """
         self.state = payment_machine.next(self.state, event, actor)
         self.version += 1
@@ -221,7 +221,7 @@ class Attempt(models.Model):
 class Operation(models.Model):
     """One capture, void or refund, with its own reference, amount and outcome.
 
-    A charge-back and its reversal are operations of the issuer: they are done when we hear of them.
+    A charge-back and its reversal are operations of the issuer: they are done before we learn of them.
     """
 
     class Kind(models.TextChoices):
@@ -302,12 +302,12 @@ class ProviderCall(models.Model):
         return self.key
 
 
-# The kinds of facts that are made of proven statements, and of hints, begin so.
+# Prefixes of the kinds of facts that record proven statements, and hints.
 NOTIFIED, HINTED = "notified_", "hinted_"
 
 
 class Fact(models.Model):
-    """One thing heard or decided. Append-only; ``text`` is scrubbed before it gets here."""
+    """One thing that was received or decided. Append-only; ``text`` is scrubbed before it is stored."""
 
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="facts")
     attempt = models.ForeignKey(
@@ -334,7 +334,7 @@ class Fact(models.Model):
 class ProviderNotification(DealtWith):
     """A notification as received (scrubbed), stored before it is acknowledged."""
 
-    # So many characters are kept of what is too large, or is a hint that nobody can make anything of.
+    # The number of characters that are kept of a body that is too large, or of a hint that cannot be used.
     EXCERPT = 4_096
 
     class State(models.TextChoices):

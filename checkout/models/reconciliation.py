@@ -9,11 +9,11 @@ from checkout.models.payment import Payment, ProviderAccount
 
 
 class Difference(models.Model):
-    """One sum of one order that the provider's books and ours disagree on, in minor units.
+    """One sum of one order, in minor units, on which the provider's books and ours disagree.
 
-    Found by reconciliation; ``resolved_at`` is set when a later one finds the books in agreement again.
-    ``ledger_…`` compares the payment's ledger entries, the others its attempt and operations. ``order`` is an
-    order that only the provider knows.
+    ``resolved_at`` is set when a later reconciliation finds that the books agree again. The kinds
+    ``ledger_…`` compare the payment's ledger entries, the others its attempt and operations. The kind
+    ``order`` is an order that only the provider knows.
     """
 
     class Kind(models.TextChoices):
@@ -56,10 +56,10 @@ class Difference(models.Model):
 
 
 class Reconciliation(models.Model):
-    """One run over what changed at one account.
+    """One run over the changes of one account.
 
-    Whatever changed before ``compared_until`` has been compared, and whatever the provider lists as submitted
-    before ``listed_until`` has been looked for. The next run goes on from there.
+    All changes before ``compared_until`` have been compared, and all orders that the provider lists as
+    submitted before ``listed_until`` have been looked for. The next run goes on from there.
     """
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="reconciliations")

@@ -74,7 +74,7 @@ class Waiter(models.Model):
 
 
 class SagaStep(models.Model):
-    """One command of a saga and what came of it."""
+    """One command of a saga, and a summary of its reply."""
 
     saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="steps")
     name = models.CharField(max_length=50)

@@ -1,4 +1,4 @@
-"""Sums of a payment's operations by kind, and where they put the payment. Read with the payment locked."""
+"""Sums of a payment's operations by kind, and the state that they give it. Read with the payment locked."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from messaging.compiled_queries import Compiled
 
 Kind, State = Operation.Kind, Operation.State
 
-# The provider has, or may have, been asked, and has not said how it ended.
+# States of operations that were, or may have been, sent to the provider, and whose outcome is not known.
 WITHOUT_END = (State.PENDING, State.UNKNOWN)
 OPEN = (State.REQUESTED, *WITHOUT_END)
-# What the provider has, or may have, been asked for.
+# States of operations that were, or may have been, sent to the provider, and were not refused.
 ASKED = (*WITHOUT_END, State.DONE)
 ALL_BUT_REFUSED = (State.REQUESTED, *ASKED)
 
-# Events by the kind of operation that they follow from.
+# The kind of operation that explains each event.
 EXPLANATIONS = {
     "captured": Kind.CAPTURE,
     "cancelled": Kind.VOID,
@@ -25,7 +25,7 @@ EXPLANATIONS = {
     "refund_failed": Kind.REFUND,
 }
 
-# The operations of issuers, by the events that tell of them.
+# The kind of issuer's operation that each event reports.
 BY_ISSUER = {"charged_back": Kind.CHARGE_BACK, "charge_back_reversed": Kind.CHARGE_BACK_REVERSAL}
 
 
@@ -70,9 +70,9 @@ class Sums:
 
     @property
     def left_to_refund(self) -> int:
-        """The sum that may still be given back: what has certainly been taken, and is not charged back.
+        """The sum that may still be given back: money that has certainly been taken, and is not charged back.
 
-        An issuer does not ask how much is left: a charge-back may take what a refund under way counts on.
+        It is never negative, although a charge-back may take money that a refund under way counts on.
         """
         return max(0, self.captured - self.total(Kind.REFUND, *ALL_BUT_REFUSED) - self.charged_back)
 
@@ -127,9 +127,9 @@ def added_up(payment: Payment, operations: Iterable[Operation]) -> Sums:
 
 
 def is_explained(attempt: Attempt, event: str, operation: str = "") -> bool:
-    """Say if an operation of ours explains what a provider says has happened: the one that it names, if any.
+    """Return True if an operation of ours explains a provider's event: the one that it names, if any.
 
-    The failure of a refund that it names is looked into by that refund's own saga.
+    The failure of a named refund counts as explained, as that refund's own saga looks into it.
     """
     kind = EXPLANATIONS.get(event)
     ours = [each for each in operations_of(attempt) if each.kind == kind]

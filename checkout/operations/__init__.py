@@ -1,8 +1,8 @@
-"""One verb per user intention. Pages, notifications, the back office and the API all call these.
+"""One function per user intention. Pages, notifications, the back office and the API all call these.
 
 Each is one transaction, synchronous and without network calls: run it from async code through
-``messaging.concurrency.database.in_thread``. What it decides is committed, with the command that carries it
-out, before anything is published; so a process that dies right afterwards loses nothing but the fast answer.
+``messaging.concurrency.database.in_thread``. Its decision is committed, with the command that carries it out,
+before anything is published. So a process that dies right afterwards loses nothing but the fast answer.
 """
 
 from checkout.operations.card_testing import set_attack_mode

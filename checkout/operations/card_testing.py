@@ -1,10 +1,10 @@
-"""Defence against card testing: is another card to be tried for this payment, from there, now?
+"""Defence against card testing: checks before another card is tried for a payment.
 
-Asked before an attempt exists, in the transaction that would make it. A try that is refused here costs one
-query: no attempt, no message and no question to the provider, and it uses up none of the payment's attempts.
-The risk service could say no only later, and only to the saga, when the shopper is past an HTTP answer that
-says when to come back. Two that ask in the same moment do not see each other, so a limit may be passed by as
-many as are tried at once.
+They run before an attempt exists, in the transaction that would create it. A try that is refused here costs
+one query: no attempt, no message and no question to the provider, and it uses up none of the payment's
+attempts. The risk service could only refuse later, when no HTTP response can tell the shopper any more when
+to come back. Two checks at the same moment do not see each other, so a limit may be exceeded by as many as
+run at once.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def require_few_declines(payment: Payment, address: str) -> None:
     declines = CardTrial.objects.filter(
         is_theirs, is_declined=True, answered_at__gt=now - conf.declines_window
     ).order_by("-answered_at")
-    # The newest suffice: whatever is over its limit is so by those.
+    # The newest declines suffice to show which limits are exceeded.
     rows = list(declines.values_list("client", "email", "answered_at")[: sum(limits.values())])
     waits: Sequence[timedelta] = [
         times[most - 1] + conf.declines_window - now
@@ -51,12 +51,12 @@ def require_few_declines(payment: Payment, address: str) -> None:
 
 
 def requires_captcha(merchant: Merchant) -> bool:
-    """Return True if a shopper of this merchant solves a CAPTCHA before the card form."""
+    """Return True if a shopper of this merchant must solve a CAPTCHA before the card form."""
     return conf.has_captcha and (conf.is_captcha_always_asked or merchant.is_under_attack)
 
 
 def require_proofs(merchant: Merchant, address: str, *, has_waited: bool, has_solved: bool) -> None:
-    """Raise ``CaptchaRequired`` or ``PatienceRequired`` for what a shopper must do before another try."""
+    """Raise ``CaptchaRequired`` or ``PatienceRequired`` if a shopper must do so before another try."""
     if requires_captcha(merchant) and not has_solved:
         raise CaptchaRequired("There is a CAPTCHA to solve first.")
     if has_waited or not merchant.is_under_attack:
@@ -68,10 +68,10 @@ def require_proofs(merchant: Merchant, address: str, *, has_waited: bool, has_so
 
 @transaction.atomic
 def set_attack_mode(merchant_pk: int, mode: str, *, by: str, reason: str) -> None:
-    """Say if a merchant is in attack mode: ``on``, ``off``, or ``automatic``, which many declines begin.
+    """Set a merchant's attack mode: ``on``, ``off``, or ``automatic``, which many declines begin.
 
-    What declines have begun ends with it. Raises ``OperationRejected`` when there is no such merchant, or it
-    has this mode already.
+    This ends an attack mode that declines have begun. Raises ``OperationRejected`` when there is no such
+    merchant, or it has this mode already.
     """
     merchant = Merchant.objects.select_for_update(no_key=True).filter(pk=merchant_pk).first()
     if merchant is None:

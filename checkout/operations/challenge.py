@@ -1,4 +1,4 @@
-"""Send the shopper to the challenge, and take the shopper back."""
+"""Send the shopper to the challenge, and handle the shopper's return."""
 
 import hmac
 from dataclasses import dataclass
@@ -53,9 +53,9 @@ def challenge_page(reference: str) -> ChallengePage:
 
 @transaction.atomic
 def return_from_challenge(reference: str, token: str, *, transaction_id: str, merchant_data: str) -> Pending:
-    """Record that the shopper is back. The first return moves the payment on, a repeat waits for its result.
+    """Record the shopper's return. The first one moves the payment on, a repeated one waits for its result.
 
-    Nothing that the browser says is taken as a result: the provider is asked. Raises ``PaymentNotFound``,
+    Nothing that the browser sends is taken as a result: the provider is asked. Raises ``PaymentNotFound``,
     ``TokenRejected`` (with ``is_expired``) for a token that is not this payment's or too old.
     """
     payment = locked_payment(reference)
@@ -95,13 +95,13 @@ _RETURNED = Compiled(
 
 
 def _token_of(attempt: Attempt) -> str:
-    """Return the token of the present challenge, which may have been made with a secret key of before."""
+    """Return the token of the present challenge, which may have been made with an earlier secret key."""
     tokens = (token for token in tokens_for(attempt) if hash_of(token) == attempt.challenge_token_hash)
     return next(tokens, token_for(attempt))
 
 
 def _is_ours(attempt: Attempt, transaction_id: str, merchant_data: str) -> bool:
-    """Return True if what came back is what was sent. For staff: a browser can say anything."""
+    """Return True if the returned values are those that were sent. Only staff use this: a browser may lie."""
     sent = (attempt.challenge or {}).get("transaction_id", "")
     return hmac.compare_digest(transaction_id.encode(), str(sent).encode()) and hmac.compare_digest(
         merchant_data.encode(), attempt.order_code.encode()
@@ -109,7 +109,7 @@ def _is_ours(attempt: Attempt, transaction_id: str, merchant_data: str) -> bool:
 
 
 def _is_earlier_token(payment: Payment, token: str) -> bool:
-    """Say if the token belonged to an earlier challenge of this payment: a repeat from browser history."""
+    """Return True for the token of an earlier challenge of this payment, repeated from browser history."""
     return any(
         hmac.compare_digest(earlier.encode(), token.encode())
         for attempt in payment.attempts.all()

@@ -27,18 +27,18 @@ def settle_claim(
     reason: str,
     seen: Seen | None = None,
 ) -> None:
-    """Record that what a notification claims ``is_true``, or is a copy or false.
+    """Record that a notification's claim ``is_true``, or that it is false or a copy of an earlier one.
 
-    Its verification saga is parked. Of a charge-back or its reversal that is true, exactly ``amount`` is
-    booked; False says that nothing happened that is not in our books. Any other claim has no amount. A refund
-    that failed and was made after all is booked. Else the payment becomes what it is when the provider
-    confirms the claim: conflicted, or expired.
+    Its verification saga must be parked. For a charge-back or its reversal that is true, exactly ``amount``
+    is booked; False says that nothing happened that is not in our books. Any other claim has no amount. A
+    refund that failed and was made after all is booked. Any other true claim makes the payment conflicted or
+    expired, as if the provider had confirmed it.
 
-    ``seen`` is what the decision was made on; without it, what there is now. What was decided is carried out
-    a moment later, unless more becomes known first; then a fact says that the decision came too late.
+    ``seen`` is the state that the decision is based on; without it, the present one. The decision is carried
+    out a moment later. If more becomes known first, a fact says that the decision came too late.
 
     Raises ``OperationRejected``, with what to do instead, when there is no such saga, it cannot be settled
-    so, somebody has said so already, or no reason is given.
+    so, a decision has been made already, or no reason is given.
     """
     reason = scrub_note(reason).strip()
     if not reason:

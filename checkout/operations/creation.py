@@ -26,7 +26,7 @@ LONGEST_SKU = 50
 LONGEST_EMAIL = 254
 
 _is_web_address = URLValidator(schemes=["http", "https"])
-# URLValidator wants a dot in a host name. The names of a laptop and of a container have none.
+# Hosts of a development machine, whose addresses the validator need not accept.
 _LOCAL = ("localhost", "127.0.0.1")
 
 
@@ -41,7 +41,7 @@ def create_payment(
     return_url: str = "",
     captures_automatically: bool = True,
 ) -> Payment:
-    """Create the payment of an order, or return the one that there is.
+    """Create the payment of an order, or return the existing one.
 
     ``order_reference`` has 1 to 100 characters, ``description`` 1 to 50, both without control characters.
     ``amount`` is 1 to 9,999,999,999 minor units of a currency of ISO 4217. ``lines`` are at most 500, each a
@@ -49,7 +49,7 @@ def create_payment(
     merchant has registered.
 
     Raises ``RequestInvalid``, which names the field, for anything else; and ``DuplicateRequest``, which names
-    the first field that differs, when the order has a payment that was asked for otherwise.
+    the first field that differs, when the order already has a payment with other values.
     """
     wanted: dict[str, Any] = {
         "amount_minor": _amount(amount).minor,

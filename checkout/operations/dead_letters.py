@@ -23,11 +23,11 @@ INSTEAD = (
 
 @transaction.atomic
 def requeue_dead_letter(pk: int, *, by: str) -> None:
-    """Send the same message, under the same id, once more to where it died; ``by`` is a user's name.
+    """Send the same message again, with the same id, to the queue where it died. ``by`` is a user's name.
 
-    What was handled all the same is not handled again. A sealed card is gone: its receiver asks for it.
-    Raises ``OperationRejected``, with the reason, when there is no such letter, when it was sent again
-    already, and when nothing is left of it that could be sent.
+    A message that was handled after all is not handled again. Its sealed card is gone, and its receiver asks
+    for the card. Raises ``OperationRejected``, with the reason, when there is no such letter, when it was
+    sent again already, and when it cannot or must not be sent.
     """
     letter = DeadLetter.objects.select_for_update().filter(pk=pk).first()
     if letter is None:
@@ -66,14 +66,14 @@ def _require_that_it_may_be_repeated(letter: DeadLetter) -> None:
 
 
 def _sent(letter: DeadLetter) -> QuerySet[OutboxMessage]:
-    """Return the message in the outbox, if it was ours to send and is still there."""
+    """Return the message's row in the outbox, if the gateway sent it and the row is still there."""
     return OutboxMessage.objects.filter(
         message_id=letter.message_id, type=letter.type, correlation_id=letter.correlation_id
     )
 
 
 def _is_sent_again(letter: DeadLetter) -> bool:
-    """Have the relay publish what is in the outbox, unaltered; return False if nothing is."""
+    """Have the relay publish the message's outbox row again, unaltered; return False if there is none."""
     now = timezone.now()
     return bool(_sent(letter).update(published_at=None, available_at=now, attempts=0, last_error=""))
 
@@ -81,7 +81,7 @@ def _is_sent_again(letter: DeadLetter) -> bool:
 def _way_anew(letter: DeadLetter) -> tuple[str, str]:
     """Return the exchange and routing key for a message that is not in the outbox any more, or never was.
 
-    Raises ``OperationRejected`` if it is not the message that was sent, or not one for the gateway to send.
+    Raises ``OperationRejected`` if it is not what was sent originally, or if the gateway must not send it.
     """
     if OutboxMessage.objects.filter(message_id=letter.message_id).exists():
         raise OperationRejected("Another message was sent with the same id: its sender must send it anew.")
@@ -122,7 +122,8 @@ def _write_anew(letter: DeadLetter, exchange: str, routing_key: str) -> None:
 def _fault_of_sender(letter: DeadLetter, topology: Topology) -> str:
     """Return why the message must not be sent in the gateway's name; empty if it may be.
 
-    The relay publishes it, whom everybody believes. So it must have come from somebody who may say it.
+    The relay publishes it, and every receiver believes the relay. So the original sender must be one that may
+    send such a message.
     """
     table = registered()
     if table is None:

@@ -18,7 +18,7 @@ NEEDS_ATTENTION = (
 
 @transaction.atomic
 def deal_with_dead_letter(pk: int, *, by: str, note: str) -> None:
-    """Mark a dead letter that need not be sent again. If its message dies once more, it waits anew.
+    """Mark a dead letter that need not be sent again. If its message dies again, it waits for staff again.
 
     Raises ``OperationRejected`` when there is none, or somebody has sent it again or marked it before.
     """
@@ -35,7 +35,7 @@ def deal_with_dead_letter(pk: int, *, by: str, note: str) -> None:
 
 @transaction.atomic
 def deal_with_notification(pk: int, *, by: str, note: str) -> None:
-    """Mark a notification that could not simply be applied; no payment is looked for any more.
+    """Mark a notification that could not simply be applied. It is not tried again.
 
     Raises ``OperationRejected`` when there is none, it needs no attention, or somebody has marked it before.
     """

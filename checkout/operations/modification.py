@@ -1,7 +1,7 @@
-"""Ask for a capture, a void or a refund, and see what may be asked for.
+"""Request a capture, a void or a refund, and show what may be requested.
 
-The payment's lock orders all requests: what is left is counted from the operations that there are, under
-that lock, so two at once cannot both have the last of it. An operation counts until it is refused.
+Every request takes the payment's lock. The amount that is left is calculated from the operations under that
+lock, so two requests at once cannot both get the rest of it. An operation counts until it is refused.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from checkout.states import Actor, AttemptState, PaymentState
 
 Kind = Operation.Kind
 
-# Where money is held or taken, and nobody has to find out first whose it is.
+# States in which money is held or taken, and no conflict has to be settled first.
 _STATES = frozenset(
     {
         PaymentState.AUTHORISED,
@@ -45,7 +45,7 @@ LONGEST_KEY = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationView:
-    """All that may be known of an operation. ``kind`` and ``state`` as in ``models.Operation``."""
+    """The data of an operation that may be shown. ``kind`` and ``state`` are as in ``models.Operation``."""
 
     reference: str
     payment: str
@@ -59,7 +59,7 @@ class OperationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Available:
-    """The sums that are authorised, captured, refunded and charged back, and what may be asked for now."""
+    """The sums that are authorised, captured, refunded and charged back, and what may be requested now."""
 
     authorised: Money
     captured: Money
@@ -73,11 +73,12 @@ class Available:
 def request_capture(
     reference: str, *, amount: Money | None = None, idempotency_key: str = "", by: str, reason: str = ""
 ) -> OperationView:
-    """Ask for authorised money to be taken: ``amount``, or all that is left.
+    """Request the capture of ``amount``, or of all that is left.
 
-    The same idempotency key again returns the operation that it stands for, whatever became of it. Raises
+    If the idempotency key was used before, its operation is returned, whatever the outcome. Raises
     ``PaymentNotFound``, ``IllegalTransition``, ``AmountNotAvailable``, ``DuplicateRequest`` for a key that
-    was used for something else, ``OperationRejected`` for an amount that is none or of another currency.
+    was used for something else, ``OperationRejected`` for an amount that is not positive or in another
+    currency.
     """
     return _request(reference, Kind.CAPTURE, amount, idempotency_key, by, reason)
 
@@ -85,12 +86,12 @@ def request_capture(
 def request_refund(
     reference: str, *, amount: Money | None = None, idempotency_key: str = "", by: str, reason: str = ""
 ) -> OperationView:
-    """Ask for captured money to be given back: ``amount``, or all. Raises as ``request_capture``."""
+    """Request the refund of ``amount``, or of all that is left. Raises the errors of ``request_capture``."""
     return _request(reference, Kind.REFUND, amount, idempotency_key, by, reason)
 
 
 def request_void(reference: str, *, idempotency_key: str = "", by: str, reason: str = "") -> OperationView:
-    """Ask for an authorisation without captures to be released. Raises as ``request_capture``."""
+    """Request the release of an authorisation without captures. Raises the errors of ``request_capture``."""
     return _request(reference, Kind.VOID, None, idempotency_key, by, reason)
 
 
@@ -101,7 +102,7 @@ def operations_of(reference: str) -> list[OperationView]:
 
 
 def available(reference: str) -> Available:
-    """Return what may be asked for now; raises ``PaymentNotFound``. It may be less a moment later."""
+    """Return what may be requested now; raises ``PaymentNotFound``. It may be less a moment later."""
     payment = _payment(reference)
     attempt, sums = _authorised_attempt(payment), sums_of(payment)
     may_act = attempt is not None and _may_act(payment, sums)
@@ -180,16 +181,16 @@ def _checked_amount(payment: Payment, sums: Sums, kind: str, amount: Money | Non
 
 
 def _may_act(payment: Payment, sums: Sums) -> bool:
-    """Return whether the payment's money is where its operations say.
+    """Return True if the payment's operations account for all of its money.
 
-    A payment that an earlier release called charged back has no operation that says how much is gone.
+    A payment that an earlier release called charged back has no operation with the charged-back amount.
     """
     is_booked = payment.state != PaymentState.CHARGED_BACK or sums.charged_back > 0
     return payment.state in _STATES and is_booked
 
 
 def _is_stuck(payment: Payment, sums: Sums) -> bool:
-    """Return True if an automatic capture was refused, and what is held could not be released so far."""
+    """Return True if an automatic capture was refused, and its authorisation could not be released so far."""
     return payment.state == PaymentState.CONFIRMING and sums.total(Kind.CAPTURE, Operation.State.REFUSED) > 0
 
 
@@ -220,7 +221,7 @@ def _money(payment: Payment, minor: int) -> Money:
 
 
 def view_of(operation: Operation, payment: Payment) -> OperationView:
-    """Return what may be known of ``operation``, which belongs to ``payment``."""
+    """Return the data of ``operation``, which belongs to ``payment``, that may be shown."""
     return OperationView(
         reference=operation.reference,
         payment=payment.reference,

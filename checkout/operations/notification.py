@@ -1,4 +1,4 @@
-"""Take a provider's notification: store it, then acknowledge it, then think about it."""
+"""Take a provider's notification: store it, then acknowledge it. It is applied after that."""
 
 import hashlib
 from dataclasses import dataclass
@@ -60,16 +60,16 @@ class _Reading:
 def record_notification(
     account_code: str, body: bytes, *, is_proven: bool = False, sender: str = ""
 ) -> Recorded:
-    """Store a notification. The same body counts once, and as proven as soon as it is proven once.
+    """Store a notification. The same body is stored once, and is proven as soon as one copy is proven.
 
     The caller publishes the command; if the caller fails to, the relay does so after the grace period. A
-    body that cannot be read is stored for staff and acknowledged, as the provider would hold back everything
-    that comes after it.
+    body that cannot be read is stored for staff and acknowledged, or the provider would hold back all later
+    notifications.
 
     ``is_proven`` says that it came over a channel that only the provider can use (see ``providers.proof``).
     ``sender`` is the IP address that it came from. Raises ``ProviderAccountNotFound``, ``SenderNotAllowed``
-    for an address outside the account's networks, and ``NotificationFormatNotSupported`` once a body of that
-    kind is stored that nothing proves.
+    for an address outside the account's networks and, after storing a body that is not proven,
+    ``NotificationFormatNotSupported``.
     """
     account = _ACCOUNT.first(account_code)
     if account is None:
@@ -89,7 +89,7 @@ def record_notification(
         is_news = insert_unless_known(row) or _is_news_of_known(row)
         owed = _owe(row, reading) if is_news and row.state == State.RECEIVED else None
     if row.state == State.UNREADABLE and is_news:
-        # Anybody can send what nothing proves, so it is not worth an alarm.
+        # Anybody can send a hint, so an unreadable one is not worth an alarm.
         report = log.error if is_proven else log.warning
         report(
             "notification needs attention",
@@ -99,7 +99,7 @@ def record_notification(
             reason=row.reason,
         )
     if reading.refusal is not None and not is_proven:
-        # What the provider itself sent is acknowledged like everything else, or it would block what follows.
+        # A proven notification is acknowledged all the same, or it would block those that follow.
         raise reading.refusal
     return Recorded(provider.acknowledgement(), owed)
 
@@ -122,7 +122,7 @@ def _read(provider: Provider, body: bytes) -> _Reading:
 
 
 def _kept(provider: Provider, body: bytes, *, is_whole: bool) -> str:
-    """Return what is stored of a body: all that can be read of it, or an excerpt."""
+    """Return the text that is stored of a body: the whole of it, or an excerpt."""
     # PostgreSQL stores no NUL.
     text = provider.scrub(body if len(body) <= MAX_BYTES else body[:EXCERPT]).replace("\0", "\ufffd")
     return text if is_whole else text[:EXCERPT]
@@ -131,8 +131,8 @@ def _kept(provider: Provider, body: bytes, *, is_whole: bool) -> str:
 def _is_news_of_known(row: ProviderNotification) -> bool:
     """Count another copy of a stored body; return True if this copy is to be applied nevertheless.
 
-    That is so if only this copy proves who sent it, or if it can be read by now. The stored row then starts
-    anew.
+    That is so if this copy is proven, and the stored one was not, or could not be read then. The stored row
+    is reset in that case.
     """
     known = ProviderNotification.objects.select_for_update().get(account=row.account, digest=row.digest)
     row.pk = known.pk
@@ -147,7 +147,7 @@ def _is_news_of_known(row: ProviderNotification) -> bool:
         known.reason = row.reason
         known.tries, known.next_try_at, known.applied_at = 0, None, None
         known.dealt_with_at, known.dealt_with_by, known.dealt_with_note = None, "", ""
-    # Providers repeat themselves often: another copy need not write the body again.
+    # Providers often repeat notifications, so a mere copy does not write the body again.
     known.save(update_fields=None if is_news else ["copies"])
     return is_news
 
@@ -168,7 +168,7 @@ def _check_sender(account: ProviderAccount, sender: str) -> None:
     try:
         networks = [ip_network(network) for network in account.options[NETWORKS]]
     except (ValueError, TypeError) as error:
-        # Nobody is let in by a mistake in the list; the provider sends it again once that is corrected.
+        # A mistake in the list must let nobody in. The provider will repeat what is refused until then.
         raise ProviderMisconfigured(f"{NETWORKS} of {account.code} is no list of networks.") from error
     try:
         address = ip_address(sender)

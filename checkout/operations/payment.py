@@ -1,4 +1,4 @@
-"""Show a payment, pay it."""
+"""Show a payment, and start an attempt to pay it."""
 
 import secrets
 from dataclasses import asdict, dataclass, field
@@ -20,17 +20,17 @@ from checkout.states import Actor, PaymentState
 from messaging.compiled_queries import Compiled, insert
 from messaging.outbox.models import enqueue
 
-# The sealed card is in no table, so the relay can only send a submission without it, upon which the attempt
-# ends as not sent. It therefore waits until the message that carries the card has surely been handled.
+# The sealed card is stored in no table, so the relay can only publish a submission without it, and then the
+# attempt ends as not sent. The relay therefore waits until the message with the card has surely been handled.
 CARD_GRACE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A command that somebody is about to publish and wait for.
+    """A command for the caller to publish, and to wait for its reply.
 
-    ``message_id`` names the outbox row that holds it, so that it counts once however often it is sent. It is
-    empty for a mere question, which no row keeps.
+    ``message_id`` is that of the command's outbox row, so that it is handled once however often it is sent.
+    It is empty for a mere question, which has no row.
     """
 
     payment: str
@@ -41,9 +41,10 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
-    """All that pages may know of a payment. ``has_receipt``: the shopper gets one by e-mail.
+    """The data of a payment that pages may show.
 
-    ``attempts_left`` is the number of times that it may still be tried.
+    ``attempts_left`` is the number of times that it may still be tried. ``has_receipt`` says that the shopper
+    gets a receipt by e-mail.
     """
 
     reference: str
@@ -77,7 +78,7 @@ class CheckoutPage:
 
 
 def payment_view(reference: str) -> PaymentView:
-    """Return what pages may know; raises ``PaymentNotFound``."""
+    """Return the data of a payment that pages may show; raises ``PaymentNotFound``."""
     return _view(*_payment_and_attempt(reference))
 
 
@@ -122,8 +123,8 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
 def checkout_page(reference: str, *, address: str = "") -> CheckoutPage:
     """Return what the card form needs, for a shopper at ``address``.
 
-    Raises ``PaymentNotFound`` and ``ProviderMisconfigured``; and ``TooManyAttempts``, so that nobody fills in
-    a form that will be refused.
+    Raises ``PaymentNotFound`` and ``ProviderMisconfigured``; and ``TooManyAttempts``, so that no shopper
+    fills in a form that will be refused.
     """
     payment, attempt = _payment_and_attempt(reference)
     view = _view(payment, attempt)
@@ -151,7 +152,8 @@ def submit_payment(
 ) -> Pending:
     """Start a new attempt, or join the one that the same form has started before.
 
-    ``has_solved``: the shopper has solved the CAPTCHA for this attempt; ``has_waited``: has had to wait.
+    ``has_solved`` says that the shopper has solved the CAPTCHA for this attempt, ``has_waited`` that the
+    shopper has had to wait.
 
     Raises ``PaymentNotFound``; ``IllegalTransition`` when the payment can no longer be paid; and, before
     anything is written, ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
@@ -161,7 +163,7 @@ def submit_payment(
         raise PaymentNotFound("There is no such payment.")
     attempts = _number(_LATEST_ATTEMPT.first(payment.pk))
     if attempt_number <= attempts or not PaymentState(payment.state).may_be_paid:
-        # A second click, a form from the browser's history, a second tab: never a second attempt.
+        # A second click, a second tab or a form from the browser's history must not start a second attempt.
         if attempts == 0:
             raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")
         return wait_for(payment.reference)
@@ -192,13 +194,13 @@ def submit_payment(
 
 
 def enqueued(reference: str, type: str, body: Body, *, delay_seconds: float | None = None) -> Pending:
-    """Write a command to the checkout service into the outbox, to be published by whoever waits for it."""
+    """Write a command to the checkout service into the outbox. The caller publishes it and waits."""
     row = enqueue(OutboxMessage, "checkout", type, body, subject=reference, delay_seconds=delay_seconds)
     return Pending(payment=reference, type=type, body=body, message_id=row.message_id)
 
 
 def wait_for(reference: str) -> Pending:
-    """A question to the checkout service that is answered when there is something to tell."""
+    """Return a question that the checkout service answers as soon as there is news of the payment."""
     body = commands.AwaitPayment(payment=reference)
     return Pending(payment=reference, type="checkout.await_payment", body=body)
 

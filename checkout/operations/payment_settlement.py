@@ -1,4 +1,4 @@
-"""Settle a conflicted payment by what staff found in the provider's books, if its answers do not."""
+"""Record the decision of staff on a conflicted payment, by what they found in the provider's books."""
 
 from django.db import transaction
 
@@ -19,15 +19,15 @@ from checkout.states import Actor, PaymentState
 def settle_payment(
     reference: str, theirs: TheirBooks, *, attempt: str = "", by: str, reason: str, seen: str | None = None
 ) -> None:
-    """Record that the provider's books have ``theirs`` of a conflicted payment.
+    """Record that the provider's books have the sums ``theirs`` for a conflicted payment.
 
-    ``attempt`` is the order code that it was looked up by; without it, that of the attempt which a review
-    asks about. ``seen`` is what the decision was made on; without it, what there is now. What was decided is
-    carried out a moment later, unless anything moves first; then a fact says that it came too late. Our books
-    become those of the provider, and the payment follows them.
+    ``attempt`` is the order code that staff looked up; without it, that of the attempt which a review asks
+    about. ``seen`` is the state that the decision is based on; without it, the present one. The decision is
+    carried out a moment later: our books are made to agree with the provider's, and the payment follows them.
+    If anything moves first, a fact says that the decision came too late.
 
     Raises ``PaymentNotFound``, ``IllegalTransition`` for a payment that is not conflicted, and
-    ``OperationRejected``, with what to do instead, when it cannot be settled so, somebody has said so
+    ``OperationRejected``, with what to do instead, when it cannot be settled so, a decision has been made
     already, or no reason is given.
     """
     reason = scrub_note(reason).strip()

@@ -7,11 +7,11 @@ from checkout.models import Attempt, Fact, Saga
 
 
 def refuse_second_word(saga: Saga, settled: str, about: dict[str, object], words: dict[str, str]) -> None:
-    """Raise ``OperationRejected`` if a decision on the saga as it stands is about to be carried out.
+    """Raise ``OperationRejected`` if a decision on the saga's present version is about to be carried out.
 
-    Facts of the kind ``settled`` whose data say all of ``about`` are the decisions, and ``words`` tells what
-    they said. The saga's lock orders those who decide. After a decision that came too late another one may
-    follow.
+    The decisions are the facts of the kind ``settled`` whose data include ``about``; ``words`` has the text
+    for each decision. The saga must be locked, so that decisions are made one after another. After a decision
+    that came too late another one may follow.
     """
     known = _first_word(saga.attempt_id, settled, about, {"version": saga.version})
     if known is not None:
@@ -21,9 +21,9 @@ def refuse_second_word(saga: Saga, settled: str, about: dict[str, object], words
 
 
 def refuse_second_word_on(attempt: Attempt, settled: str, seen: str) -> None:
-    """Raise ``OperationRejected`` if a decision made on what was ``seen`` is about to be carried out.
+    """Raise ``OperationRejected`` if a decision based on the state ``seen`` is about to be carried out.
 
-    The payment's lock orders those who decide.
+    The payment must be locked, so that decisions are made one after another.
     """
     known = _first_word(attempt.pk, settled, {}, {"seen": seen})
     if known is not None:
@@ -33,7 +33,7 @@ def refuse_second_word_on(attempt: Attempt, settled: str, seen: str) -> None:
 def _first_word(
     attempt: int, settled: str, about: Mapping[str, object], as_seen: Mapping[str, object]
 ) -> dict[str, str] | None:
-    """Return the data of the latest decision if it was made on what there still is to be seen."""
+    """Return the data of the latest decision if it was based on ``as_seen``, the present state."""
     named = {f"data__{name}": value for name, value in about.items()}
     facts = Fact.objects.filter(attempt_id=attempt, kind__startswith=settled, **named)
     known = facts.order_by("-pk").first()

@@ -1,4 +1,4 @@
-"""Record, on the word of staff, the outcome of a capture, void or refund that the provider leaves open."""
+"""Record the decision of staff on a capture, void or refund whose outcome the provider leaves open."""
 
 from django.db import transaction
 
@@ -23,12 +23,12 @@ def settle_operation(
 ) -> OperationView:
     """Record that an operation has ``arrived`` at the provider, or did not and is to be sent again.
 
-    Its saga is parked, and its state is not final. ``seen`` is the version of the saga that the decision was
-    made on; without it, the present one. What was decided is carried out a moment later, unless a
-    notification settles the operation first; then a fact says that the decision came too late.
+    Its saga must be parked, and its outcome open or in doubt. ``seen`` is the version of the saga that the
+    decision is based on; without it, the present one. The decision is carried out a moment later. If a
+    notification settles the operation first, a fact says that the decision came too late.
 
     Raises ``PaymentNotFound`` when there is no such operation, and ``OperationRejected``, with what to do
-    instead, when it cannot be settled so, somebody has said so already, or no reason is given.
+    instead, when it cannot be settled so, a decision has been made already, or no reason is given.
     """
     reason = scrub_note(reason).strip()
     if not reason:

@@ -28,11 +28,11 @@ def cancel_payment(reference: str, *, by: str) -> None:
 
 @transaction.atomic
 def review_payment(reference: str, *, by: str, reason: str) -> None:
-    """Have the provider asked about a conflicted payment, which follows its word where our operations agree.
+    """Have the provider asked about a conflicted payment.
 
-    Raises ``PaymentNotFound``, ``IllegalTransition`` for a payment in any other state, ``OperationRejected``
-    while the provider is being asked already. That it did not answer, or that the contradiction stands, is a
-    fact of the payment.
+    If its answer and our operations agree, the payment follows them. If the provider does not answer, or the
+    conflict remains, a fact of the payment says so. Raises ``PaymentNotFound``, ``IllegalTransition`` for a
+    payment in any other state, ``OperationRejected`` while the provider is being asked already.
     """
     payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
     if payment is None:

@@ -1,4 +1,4 @@
-"""News of a payment for open pages: the group that receives it, and tokens for pages without a session."""
+"""Updates of a payment for open pages: the group that gets them, and tokens for pages without a session."""
 
 from django.core import signing
 
@@ -8,7 +8,7 @@ from checkout.sagas.movement import group_of
 __all__ = ["check_status_token", "group_of", "status_token"]
 
 _SALT = "checkout.status"
-# A page left open longer than a day polls, or is opened again.
+# A page that is open for longer than a day polls instead, or is opened again.
 _LIFETIME_SECONDS = 86_400
 
 

@@ -1,9 +1,9 @@
 """Compare our books with the providers', to the minor unit, and report every difference.
 
-Per attempt: authorised, captured, refunded and charged back by our operations; per payment: the same and in
-process by our ledger; and orders that only the provider has. While an operation waits for the provider's
-word, the sum that it may change is compared within bounds. What is just moving is left for when it is at
-rest. Nothing is corrected: a difference is for people.
+Per attempt, the sums authorised, captured, refunded and charged back by our operations are compared; per
+payment, those captured, refunded, charged back and in process by our ledger; and the orders that only the
+provider has. While an operation waits for its outcome, the sum that it may change is compared within bounds.
+A payment that is just moving is left for a later run. Nothing is corrected: a difference is for people.
 """
 
 from collections.abc import Callable
@@ -20,16 +20,16 @@ from checkout.reconciliation.strangers import find_strangers
 
 __all__ = ["reconcile", "reconcile_account", "reconcile_when_due"]
 
-# Rows are dated before they are committed, by processes whose clocks differ. What is younger than this, or
-# may still be on its way to a service, is looked at again by the next run.
+# Rows are dated before they are committed, by processes whose clocks differ. So the next run looks again at
+# changes that are more recent than this, or that may still be on their way to a service.
 OVERLAP = timedelta(minutes=5)
 
 
 def reconcile(account: str | None = None, since: datetime | None = None) -> list[Difference]:
-    """Compare one account (by code) or all; returns the differences that there are.
+    """Compare one account (by code) or all. Return the differences that were found.
 
-    ``since``: what changed since then, once more; otherwise what changed since the last run. What differed
-    before is always compared. Raises ``ProviderAccount.DoesNotExist``.
+    Payments that changed after ``since`` are compared; without it, those that changed since the last run.
+    Payments with open differences are always compared. Raises ``ProviderAccount.DoesNotExist``.
     """
     accounts = [ProviderAccount.objects.get(code=account)] if account else ProviderAccount.objects.all()
     return [difference for found in accounts for difference in reconcile_account(found, since)[1]]
@@ -38,15 +38,15 @@ def reconcile(account: str | None = None, since: datetime | None = None) -> list
 def reconcile_account(
     account: ProviderAccount, since: datetime | None = None
 ) -> tuple[Reconciliation, list[Difference]]:
-    """Compare one account; returns what was counted, and the differences that there are."""
+    """Compare one account. Return the run with its counts, and the differences that were found."""
     return _run(account, Reconciliation.objects.create(account=account), since, lambda: False)
 
 
 def reconcile_when_due(should_stop: Callable[[], bool] = lambda: False) -> list[Difference]:
     """Compare the accounts whose last run began longer ago than ``conf.reconciliation_interval``.
 
-    Any number of processes may call this at any time: one of them runs. ``should_stop`` is asked between two
-    payments; what is left is for the next run.
+    Any number of processes may call this at any time: only one of them compares. ``should_stop`` is called
+    between two payments; the rest is left to the next run.
     """
     return [
         difference
@@ -58,7 +58,7 @@ def reconcile_when_due(should_stop: Callable[[], bool] = lambda: False) -> list[
 
 @transaction.atomic
 def _claim(account: ProviderAccount) -> Reconciliation | None:
-    """Begin a run, unless somebody else has begun one lately."""
+    """Begin a run, unless another process has begun one recently."""
     ProviderAccount.objects.select_for_update(of=("self",)).get(pk=account.pk)
     recent = timezone.now() - conf.reconciliation_interval
     if Reconciliation.objects.filter(account=account, started_at__gt=recent).exists():

@@ -11,9 +11,9 @@ BATCH = 2_000
 
 
 def changed_payments(account: ProviderAccount, since: datetime | None) -> Iterator[tuple[datetime, int]]:
-    """Yield when each payment of the account changed, oldest first, with its primary key.
+    """Yield the time at which each payment of the account changed, oldest first, and its primary key.
 
-    A payment changes with its own row or with a saga's: one that was parked moves no payment.
+    A payment also changes when one of its sagas does: parking a saga does not change the payment's row.
     """
     done: set[int] = set()
     while batch := _batch(account, since):
@@ -34,7 +34,7 @@ def differing_payments(account: ProviderAccount) -> list[int]:
 
 
 def _batch(account: ProviderAccount, since: datetime | None) -> list[tuple[datetime, int]]:
-    """The oldest changes from ``since`` on; those of that moment again, since several may have its time."""
+    """Return the oldest changes from ``since`` on, including that moment, which several may share."""
     is_due = Q(updated_at__gte=since) if since else Q()
     payments = Payment.objects.filter(is_due, attempts__provider_account=account)
     sagas = Saga.objects.filter(is_due, attempt__provider_account=account)

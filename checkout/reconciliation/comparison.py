@@ -1,4 +1,4 @@
-"""The comparison itself: two sets of books in, every sum that was compared out. Pure."""
+"""The comparison itself: a pure function from two sets of books to every sum that was compared."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class Compared:
 
 
 def compare(ours: OurBooks, theirs: Mapping[str, Position | None]) -> list[Compared]:
-    """Compare to the minor unit, or with the bounds of what is still open.
+    """Compare to the minor unit, or within bounds where operations are still open.
 
     Orders whose position the provider does not tell are left out. Our ledger is compared in any case: with
-    the provider's sums where all are told and certain, else with our operations.
+    the provider's sums if all are told and certain, otherwise with our operations.
     """
     compared: list[Compared] = []
     for order_code, sums in ours.attempts.items():
@@ -39,9 +39,9 @@ def compare(ours: OurBooks, theirs: Mapping[str, Position | None]) -> list[Compa
 
 
 def compare_stranger(told: ProviderResult, *, is_known: bool = False) -> Compared:
-    """An order that only the provider knows: wrong as soon as there is money in it, or may be.
+    """Compare an order that only the provider knows. It differs if there is money in it, or may be.
 
-    ``is_known``: by now we know it, and it is compared as an attempt.
+    ``is_known`` says that we know the order by now, so that it is compared as an attempt instead.
     """
     if told.position is not None:
         theirs = max(told.position.authorised, told.position.captured, key=lambda money: money.minor)
@@ -66,7 +66,7 @@ def _attempt(order_code: str, currency: str, sums: AttemptSums, position: Positi
 
 
 def _ledger(ours: OurBooks, positions: Sequence[Position | None]) -> Iterator[Compared]:
-    """The ledger knows payments, not attempts: what it says stands with the last one."""
+    """Compare the ledger. Its sums are of the payment, so they are reported with the last attempt."""
     last = list(ours.attempts)[-1]
     told = [each for each in positions if each is not None and each.captured.currency == ours.currency]
     are_certain = all(_are_certain(sums) for sums in ours.attempts.values())
@@ -85,7 +85,7 @@ def _ledger(ours: OurBooks, positions: Sequence[Position | None]) -> Iterator[Co
 
 
 def _refunded(position: Position, ours: AttemptSums) -> int:
-    """Return the provider's sum of refunds as it agrees with ours, if it can."""
+    """Return the provider's sum of refunds, in the meaning that agrees with ours if there is one."""
     meant = position.refunds_beside(ours.charged_back)
     return next((minor for minor in meant if ours.refunded.nearest(minor) == minor), meant[0])
 

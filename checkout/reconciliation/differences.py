@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 def record(
     account: ProviderAccount, payment_pk: int | None, compared: Sequence[Compared]
 ) -> list[Difference]:
-    """Write down what came of a comparison; returns the differences that there are."""
+    """Record the result of a comparison. Return the differences that were found."""
     orders = {found.order_code for found in compared}
     open_before = {
         (difference.order_code, difference.kind)

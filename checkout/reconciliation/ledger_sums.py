@@ -12,7 +12,7 @@ OF_CHARGE_BACKS = ("charged_back", "charge_back_reversed")
 
 @dataclass(frozen=True, slots=True)
 class LedgerSums:
-    """Minor units: captured, refunded, charged back (less reversals), and asked for but not yet captured."""
+    """Sums in minor units. ``charged_back`` is less reversals, ``in_process`` requested but not captured."""
 
     captured: int
     refunded: int

@@ -1,7 +1,7 @@
 """Our books of one payment: of each attempt by its operations, of the whole by the ledger.
 
-Some sums are certain only within bounds: a capture or refund may wait for the provider's word for days. What
-waits cannot be told from our books, so every sum that it may change is a ``Range``.
+Some sums are certain only within bounds: a capture or refund may wait for its outcome for days. Our books do
+not show whether the provider has booked it, so every sum that it may change is a ``Range``.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,7 +23,7 @@ Kind, State = Operation.Kind, Operation.State
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A sum in minor units that is certain between two bounds, which are mostly the same."""
+    """Two bounds, in minor units, between which a sum is certain to be. Mostly they are the same."""
 
     least: int
     most: int
@@ -35,7 +35,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class AttemptSums:
-    """An attempt's sums in minor units. ``authorised`` is without what a void or an expiry gave back."""
+    """An attempt's sums in minor units. ``authorised`` is less the part that a void or an expiry released."""
 
     authorised: Range
     captured: Range
@@ -45,12 +45,11 @@ class AttemptSums:
 
 @dataclass(frozen=True, slots=True)
 class OurBooks:
-    """A payment as we believe it to be. ``attempts`` are those with the account, by order code.
+    """A payment in our books. ``attempts`` are those with the account, by order code.
 
     ``operations`` are the sums of all operations; the ledger must have those that are done.
-    ``has_open_operations``: the provider has been asked for something and has not said how it ended.
-    ``is_whole``: all attempts of the payment are with this account, so that their positions together are what
-    the ledger has.
+    ``has_open_operations`` says that an operation has no outcome yet. ``is_whole`` says that all attempts of
+    the payment are with this account, so that their positions add up to what the ledger has.
     """
 
     currency: str
@@ -64,7 +63,7 @@ class OurBooks:
 
 
 def our_books(payment_pk: int, account: ProviderAccount) -> OurBooks:
-    """Read them as they are now. Two readings that are equal saw the same books."""
+    """Read our present books of a payment. If two readings are equal, nothing moved in between."""
     payment = _PAYMENT.get(payment_pk)
     operations, sagas = _OPERATIONS.all(payment_pk), _SAGAS.all(payment_pk)
     attempts = _ATTEMPTS.all(payment_pk)
@@ -113,9 +112,9 @@ def _sums(
 
 
 def _in_doubt(attempt: Attempt, operations: Sequence[Operation], sagas: Sequence[Saga]) -> set[str]:
-    """Return the refunds that are said to have failed and have no parked saga, which would be for staff.
+    """Return the refunds that are said to have failed, except those whose saga is parked for staff.
 
-    Their sagas may not have heard so yet.
+    Their sagas may not have received the signal yet.
     """
     if not any((each.kind, each.state) == (Kind.REFUND, State.DONE) for each in operations):
         return set()
@@ -125,9 +124,9 @@ def _in_doubt(attempt: Attempt, operations: Sequence[Operation], sagas: Sequence
 
 
 def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -> Range:
-    """Return what the provider must have booked, and what it can have booked at most.
+    """Return the least and the most that the provider can have booked.
 
-    An operation that is not among the ``open_`` ones is counted as it stands: staff hear of a difference.
+    An operation that is not among the ``open_`` ones counts by its state, so that staff see any difference.
     """
     ours = [each for each in operations if each.kind == kind and each.state != State.REFUSED]
     least = sum(
@@ -137,7 +136,7 @@ def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -
 
 
 def _is_in_progress(payment: Payment, operations: Sequence[Operation], sagas: Sequence[Saga]) -> bool:
-    """Return whether the books may be between two pages: a saga is at work, or about to begin."""
+    """Return True if the books may be incomplete at the moment: a saga is at work, or about to begin."""
     states = {each.reference: each.state for each in operations}
     if not all(is_at_rest(saga, states.get(saga.key, "")) for saga in sagas):
         return True

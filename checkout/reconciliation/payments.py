@@ -1,7 +1,7 @@
 """Compare payments that we know with the provider's books.
 
-Nothing is corrected here. Our books are read before and after the provider was asked: only when nothing
-moved in between do the two belong together.
+Nothing is corrected here. Our books are read before and after the provider is asked. They are compared only
+if nothing moved in between.
 """
 
 from collections.abc import Callable
@@ -26,10 +26,10 @@ def compare_payments(
     until: datetime,
     should_stop: Callable[[], bool],
 ) -> list[Difference]:
-    """Compare what changed ``since`` and what differed before; returns the differences that there are.
+    """Compare payments that changed ``since``, and those that differed before. Return the differences.
 
-    ``run`` counts, and remembers how far it got: at most ``until``, and not beyond what got no answer. A
-    provider that does not answer is left alone soon.
+    ``run`` gets the counts, and the time until which all changes were compared: at most ``until``, and not
+    beyond a payment for which the provider gave no answer. After ``PATIENCE`` of these the run gives up.
     """
     seen: list[Difference] = []
     differing = differing_payments(account)

@@ -18,20 +18,21 @@ log = structlog.get_logger(__name__)
 
 FIRST_WINDOW = timedelta(minutes=10)
 LONGEST_WINDOW = timedelta(days=1)
-# A window with fewer orders than this is followed by one twice as long, a fuller one by one half as long.
+# A window with fewer than ``FEW`` orders is followed by one twice as long, one with more than ``MANY`` by one
+# half as long.
 FEW, MANY = 200, 2_000
 
 T = TypeVar("T")
 
 
 class Unanswered(Exception):
-    """The provider did not answer, or not so that we understand it. Nothing is known, nothing was changed."""
+    """The provider did not answer, or not in a way that we understand. Nothing is known, nothing changed."""
 
 
 def told(account: ProviderAccount, order_code: str, currency: str) -> ProviderResult:
-    """Return what the provider says of an order. Raises ``Unanswered``.
+    """Return the provider's answer about an order. Raises ``Unanswered``.
 
-    Of an order that it has no record of, or not yet, there is no money; that needs no words of the provider.
+    If the provider has no record of the order, or none yet, all of its sums are zero.
     """
     result = _ask(account, lambda provider: provider.inquire(order_code))
     if result.outcome == Outcome.UNKNOWN:
@@ -46,10 +47,10 @@ def told(account: ProviderAccount, order_code: str, currency: str) -> ProviderRe
 def unknown_orders(
     account: ProviderAccount, since: datetime, until: datetime
 ) -> Iterator[tuple[datetime, list[ProviderResult]]]:
-    """Go through the provider's orders of this time, window by window.
+    """Yield the provider's orders of this time that we do not know, window by window.
 
-    Yield until when the provider's orders have been looked at, and those among them that we do not know.
-    Raises ``Unanswered``. A provider that lists no orders has none.
+    With each window comes the time until which the orders have been looked at. Raises ``Unanswered``. Yields
+    nothing if the provider does not list orders.
     """
     if not _ask(account, lambda provider: provider.lists_orders):
         return

@@ -1,4 +1,4 @@
-"""Look for orders that only the provider knows, where the provider lists its orders."""
+"""Look for orders that only the provider knows, if it is a provider that lists its orders."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -19,9 +19,9 @@ def find_strangers(
     until: datetime,
     should_stop: Callable[[], bool],
 ) -> list[Difference]:
-    """Go through the orders submitted ``since`` and those found before; returns the differences.
+    """Go through the orders submitted ``since``, and those found before. Return the differences.
 
-    ``run`` remembers how far it got: at most ``until``, since the provider may list an order late.
+    ``run`` gets the time until which orders were listed: at most ``until``, as one may be listed late.
     """
     seen: list[Difference] = []
     try:
@@ -38,7 +38,7 @@ def find_strangers(
 
 
 def _found_before(account: ProviderAccount) -> list[Difference]:
-    """Perhaps their money was given back meanwhile, or the order is known now."""
+    """Compare earlier findings again: their money may have gone back, or we may know the orders by now."""
     found = Difference.objects.filter(account=account, kind=Difference.Kind.ORDER, resolved_at__isnull=True)
     codes = list(found.values_list("order_code", flat=True))
     known = set(Attempt.objects.filter(order_code__in=codes).values_list("order_code", flat=True))

@@ -1,4 +1,4 @@
-"""Tell sagas that only wait for the provider from those that are moving money or books."""
+"""Distinguish sagas that only wait for the provider from those that are moving money or posting."""
 
 from collections.abc import Sequence
 
@@ -7,20 +7,20 @@ from checkout.models.sums import WITHOUT_END
 
 Kind, State = Operation.Kind, Operation.State
 ASKED_OF_THE_PROVIDER = (Kind.CAPTURE, Kind.VOID, Kind.REFUND)
-# Here nothing is being sent or posted: the end comes by notification, or by asking again much later.
+# At these steps nothing is being sent or posted: the outcome comes by a notification, or by a later inquiry.
 WAITING_STEPS = ("await_provider", "inquire")
 
 
 def is_at_rest(saga: Saga, state: str) -> bool:
-    """Return whether the saga moves nothing now. ``state`` is that of its operation, if it is about one.
+    """Return True if the saga moves nothing now. ``state`` is that of its operation, if it is about one.
 
-    Where the operation has come to an end and the saga has not heard of it, that news is on its way.
+    A running saga whose operation has ended is not at rest: the signal to that saga is on its way.
     """
     if saga.status != Saga.Status.RUNNING:
         return True
     if saga.kind in ASKED_OF_THE_PROVIDER:
         return saga.step in WAITING_STEPS and (state in WITHOUT_END or _is_in_doubt(saga, state))
-    # The provider was asked whether a notification is true, said nothing, and will be asked again.
+    # The provider was asked if a notification is true, did not decide that, and will be asked again.
     return saga.kind == "verification" and saga.data.get("inquiries", 0) > 0
 
 
@@ -35,5 +35,5 @@ def waiting_operations(operations: Sequence[Operation], sagas: Sequence[Saga]) -
 
 
 def _is_in_doubt(saga: Saga, state: str) -> bool:
-    """Return whether a refund that is in the ledger is said to have failed, which is being asked about."""
+    """Return True for a booked refund that is said to have failed, and about which the provider is asked."""
     return state == State.DONE and bool(saga.data.get("is_booked") and saga.data.get("is_doubted"))

@@ -1,4 +1,4 @@
-"""Take what the provider or an issuer did by itself into our books. The attempt must be locked."""
+"""Adopt a movement that the provider or an issuer made by itself. The attempt must be locked."""
 
 import hashlib
 
@@ -16,7 +16,7 @@ def adopt(
     by: str = "provider",
     idempotency_key: str = "",
 ) -> Operation:
-    """Write it down as an operation that is done. Its saga only has the books to keep."""
+    """Insert the movement as an operation that is done. Its saga only has to post it."""
     payment = attempt.payment
     operation = Operation.objects.create(
         payment=payment,
@@ -35,9 +35,9 @@ def adopt(
 
 
 def key_of_claim(claim: str, event_id: str, *, is_proven: bool) -> str:
-    """Return the idempotency key of what a notification claims, so that it is booked once.
+    """Return the idempotency key with which a notification's claim is booked once; empty if it has none.
 
-    Anybody may give a claim that is not proven the name of another one, so its name counts for nothing.
+    A claim that is not proven has none, as anybody may send one with the event id of another notification.
     """
     if not (is_proven and event_id):
         return ""

@@ -1,6 +1,7 @@
-"""The capture: authorised money is taken. Booked as asked for when accepted, as taken when confirmed.
+"""The capture: it takes authorised money.
 
-It is booked back when it is refused, or when staff find that the provider never had it.
+It is booked as requested when it is accepted, and as captured when it is confirmed. It is booked back when it
+is refused, or when staff find that the provider never had it.
 """
 
 from checkout import commands

@@ -1,7 +1,7 @@
-"""Charge-backs and their reversals: an issuer moved money by itself. They are done, and only posted.
+"""Charge-backs and their reversals, by which an issuer moved money. They are done, and are only posted.
 
-Nobody asks the provider for them, so there is no request, no refusal and nothing to wait for: the operation
-was written down when the provider confirmed it (``services/payments/charge_backs.py``).
+We do not ask the provider to make them, so there is no request, no refusal and nothing to wait for: the
+operation was recorded when the provider confirmed it (``services/payments/charge_backs.py``).
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from messaging.envelope import Reply
 
 
 class IssuerMovement:
-    """A saga of its own per operation: it posts, and the payment follows its sums."""
+    """A saga of its own per operation. It posts the operation, and the payment follows its sums."""
 
     data_type = OperationData
     steps = frozenset({"post_done", "finished"})
@@ -24,11 +24,11 @@ class IssuerMovement:
         self.posting = posting
 
     def start(self, data: OperationData) -> D:
-        """Post it."""
+        """Post the operation."""
         return replace(post("post_done", data, self.posting), counts=True)
 
     def on_reply(self, step: str, data: OperationData, reply: Reply) -> D:
-        """End when it is in the ledger."""
+        """End when the operation is in the ledger."""
         if again := asked_again(self.start, data, reply):
             return again
         if not reply.ok:

@@ -1,7 +1,7 @@
-"""Staff's word on what a notification claims, where the provider's answers leave open if it is so.
+"""Settle, as staff decide, a notification's claim that the provider's answers neither confirm nor deny.
 
 Everything is done in the orchestrator's transaction, as in ``sagas/settlement.py``: the check that the saga
-and our books still are as staff saw them, what is booked, and the end of the saga are committed together.
+and our books still are as staff saw them, the booking, and the end of the saga are committed together.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ CLAIM_SETTLED = "claim_settled_by"
 TRUE, UNTRUE = "true", "untrue"
 REASON = "Staff found out that it happened"
 
-# Verifications of which staff may say if what was claimed is so.
+# Verifications of claims that staff may settle.
 CLAIM_TO_BE_SETTLED = Q(kind=Verification.kind, step=CHECK, status=Saga.Status.PARKED)
 
 
@@ -40,7 +40,7 @@ CLAIM_TO_BE_SETTLED = Q(kind=Verification.kind, step=CHECK, status=Saga.Status.P
 class Seen:
     """The saga's ``version``, and how many charge-backs and reversals were ``booked``, when staff decided.
 
-    A question that was asked long ago may still be answered, and book what it finds, while staff decide.
+    The answer to an earlier question may still arrive while staff decide, and book what it confirms.
     """
 
     version: int
@@ -48,12 +48,12 @@ class Seen:
 
 
 def word(is_true: bool) -> str:
-    """Return the decision as facts have it."""
+    """Return the decision as it is recorded in facts."""
     return TRUE if is_true else UNTRUE
 
 
 def question_of(saga: Saga) -> VerificationData | None:
-    """Return what a verification is about; None for another saga, or data of another release."""
+    """Return the data of a verification; None for another kind of saga, or data of another release."""
     if saga.kind != Verification.kind:
         return None
     try:
@@ -63,7 +63,7 @@ def question_of(saga: Saga) -> VerificationData | None:
 
 
 def seen_now(saga: Saga) -> Seen:
-    """Return what there is to be seen by now."""
+    """Return the present version and count, to compare with what staff saw."""
     by_issuer = Operation.objects.filter(attempt_id=saga.attempt_id, kind__in=BY_ISSUER.values())
     return Seen(version=saga.version, booked=by_issuer.count())
 
@@ -75,9 +75,9 @@ def failed_refund_of(question: VerificationData, attempt: Attempt) -> Operation 
 
 
 def left_to_book(claim: str, attempt: Attempt) -> Money:
-    """Return how much of a charge-back, or of a reversal, our books have room for.
+    """Return the largest charge-back, or reversal, that our books have room for.
 
-    An issuer takes back what was taken, whatever was refunded meanwhile: both may be true.
+    Refunds are not deducted, as an issuer may charge back money that was refunded, too.
     """
     sums = sums_of_attempt(attempt)
     is_charge_back = BY_ISSUER[claim] == Kind.CHARGE_BACK
@@ -86,9 +86,9 @@ def left_to_book(claim: str, attempt: Attempt) -> Money:
 
 
 def obstacle(saga: Saga, attempt: Attempt, *, is_true: bool, amount: Money | None) -> str:
-    """Return why staff cannot settle the claim so, and what to do instead; empty when they can.
+    """Return why staff cannot settle the claim so, and what to do instead; empty if they can.
 
-    The rows are locked, or the answer is only a hint.
+    Unless the rows are locked, the answer may be out of date at once.
     """
     question = question_of(saga)
     if question is None:
@@ -125,11 +125,11 @@ def _key(question: VerificationData) -> str:
 
 
 def settle(command: SettleClaim, message: Message) -> None:
-    """Do as staff said, unless the saga or our books have moved on since; that is then a fact.
+    """Carry out staff's decision, or only record a fact if the saga or our books have moved on since.
 
     A charge-back, or its reversal, is booked and posted as if the provider had told its amount, and so is a
-    refund that failed and was made after all. Anything else that is true is what it is when the provider
-    confirms it.
+    refund that failed and was made after all. Any other true claim has the same effect as if the provider
+    had confirmed it.
     """
     saga = orchestrator.numbered(command.saga)
     if saga is None or saga.payment.reference != command.payment:
@@ -160,7 +160,7 @@ def settle(command: SettleClaim, message: Message) -> None:
 
 
 def _put_aside(attempt: Attempt) -> None:
-    """Keep an attempt for staff that had ended without money, and of which the provider holds some."""
+    """Mark an attempt as conflicted that had ended without money, and for which the provider holds some."""
     if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
         attempt.apply("conflicted", Actor.PROVIDER)
         update(attempt, "state")

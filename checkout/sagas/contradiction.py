@@ -1,4 +1,4 @@
-"""A payment that contradicts the provider: which attempt it is about, and what has to be finished first."""
+"""Conflicted payments: the attempt that the conflict is about, and what has to be finished first."""
 
 from checkout.models import Attempt, Operation, Payment, Saga
 from checkout.models.sums import OPEN
@@ -9,14 +9,14 @@ from checkout.states import OPEN_ATTEMPTS, AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
 
-# Steps of a purchase from which an answer would go on to capture, whatever staff have said meanwhile.
+# Steps of a purchase from which an answer may lead to a capture, whatever staff have decided meanwhile.
 ASKING = ("authorise", "await_challenge", "complete_challenge", "abandon")
 
 
 def attempt_to_settle(payment: Payment) -> Attempt:
-    """Return the attempt that the contradiction is about.
+    """Return the attempt that the conflict is about.
 
-    What was put aside itself comes before what the provider may have done something to.
+    A conflicted attempt comes before an authorised one, on which the provider may have moved money by itself.
     """
     return min(payment.attempts.all(), key=_rank)
 
@@ -78,9 +78,9 @@ def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]
 
 
 def _never_arrived(operation: Operation, saga: Saga | None) -> bool:
-    """Return True for a capture of which staff can only say here that it did not arrive.
+    """Return True for a parked capture that counts as not arrived when staff settle the payment.
 
-    It is not sent again while its attempt is not authorised; that it arrived is said on its own page.
+    It cannot be sent again while its attempt is not authorised. If it arrived, staff say so on its own page.
     """
     if operation.kind != Kind.CAPTURE or saga is None or saga.status != Saga.Status.PARKED:
         return False

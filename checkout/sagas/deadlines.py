@@ -1,4 +1,4 @@
-"""Turns a step that took too long into a command to the orchestrator."""
+"""Send the orchestrator a command for each step that took too long."""
 
 from datetime import timedelta
 

@@ -42,7 +42,7 @@ class Ask:
 class Start:
     """Another saga, of ``kind``, that does a part of the work. It is started once per ``key``.
 
-    One whose data names an ``operation`` gets that operation's row as well.
+    If its data is ``OperationData``, the row of that operation is inserted as well.
     """
 
     kind: str
@@ -86,8 +86,8 @@ class SagaDefinition(Protocol[DataT]):
     """A flow. Steps are known by name, so that new ones do not disturb sagas that are under way.
 
     ``steps`` names all of them: a saga that stands at another one, of another release, is parked. Fields that
-    are added to the data have defaults. ``questions`` has the type of the command that each step asks, which
-    says what a reply must look like (``commands.ANSWERS``).
+    are added to the data have defaults. ``questions`` maps a step to the type of its command, which decides
+    what a reply must look like (``commands.ANSWERS``).
     """
 
     kind: str
@@ -102,20 +102,20 @@ class SagaDefinition(Protocol[DataT]):
     def start(self, data: DataT) -> Decision[DataT]: ...
 
     def on_reply(self, step: str, data: DataT, reply: Reply) -> Decision[DataT]:
-        """The reply to the step's command has come; an error reply is one too.
+        """Handle the reply to the step's command, which may be an error.
 
-        Its result has been checked. In place of a malformed reply comes an error that ``tells_nothing``.
+        The result has been checked. A malformed reply is replaced by an error that ``tells_nothing``.
         """
         ...
 
     def on_signal(self, step: str, data: DataT, signal: str) -> Decision[DataT] | None:
-        """Something happened that no command asked for; None when it means nothing at this step."""
+        """Handle something that no command asked for. Return None if it means nothing at this step."""
         ...
 
     def on_deadline(self, step: str, data: DataT) -> Decision[DataT]:
-        """The step has taken too long."""
+        """Handle a step that has taken too long."""
         ...
 
     def on_resume(self, step: str, data: DataT) -> Decision[DataT]:
-        """Staff want a parked saga to go on: carry its step out again, as often as if it were new."""
+        """Carry the step of a parked saga out again, because staff ask for it, with all its retries."""
         ...

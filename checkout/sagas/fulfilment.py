@@ -13,10 +13,10 @@ from checkout.sagas.pauses import OVERDUE, retry_delay
 from checkout.sagas.purchase_data import D, PurchaseData
 from messaging.envelope import Reply
 
-# Where the order has been, or may be, confirmed.
+# The steps at which the order has been confirmed, or may have been.
 CONFIRMED = ("confirm_order", "send_receipt", "finished", "unpaid")
 
-# Where the purchase has been put aside, or given up, and may be taken up again.
+# The steps of a purchase that was parked or given up, and that may be taken up again.
 PUT_ASIDE = ("conflicted", "inquire", "release_stock")
 
 
@@ -34,7 +34,7 @@ def told(step: str, data: PurchaseData, signal: str) -> D | None:
 
 
 def capture(data: PurchaseData) -> D:
-    """The capture is a saga of its own, and signals how it goes. Nobody is told of success before that."""
+    """Start the capture, which is a saga of its own. Success is not reported before the capture's signal."""
     return D(step="capture", data=data, starts=_operation("capture", data.capture_operation, data))
 
 
@@ -84,9 +84,10 @@ def _void_told(data: PurchaseData, signal: str) -> D | None:
 
 
 def _reviewed(step: str, data: PurchaseData, signal: str) -> D | None:
-    """Staff have had a contradiction settled. Whether money that is held is taken is theirs to say, too.
+    """Continue after staff have settled a conflict. They also decide if money that is held is captured.
 
-    One that was still asking must not hear "approved" after that: it would capture what staff have captured.
+    A purchase that was still inquiring must not receive "approved" afterwards: it would capture what staff
+    have captured already.
     """
     # The money is taken, whatever became of the capture that the purchase asked for itself.
     is_taken = signal == "review_captured" and step in (*PUT_ASIDE, "capture", "void")
@@ -99,7 +100,7 @@ def _reviewed(step: str, data: PurchaseData, signal: str) -> D | None:
 
 
 def _unknown(step: str, data: PurchaseData) -> D:
-    """Say that nobody knows if it will be paid, for a while: the shopper need not stand and wait."""
+    """Report that the outcome is not known yet, so that the shopper's request need not wait any longer."""
     return D(step=step, data=data, events=("outcome_unknown",), tells=True)
 
 
@@ -121,7 +122,7 @@ def confirm_order(data: PurchaseData) -> D:
 
 def order_confirmed(data: PurchaseData, reply: Reply) -> D:
     if reply.error is not None:
-        # Captured money is never undone because of what comes after it.
+        # A capture is never undone because a later step has failed.
         why = f"The order could not be confirmed: {reply.error.message}"
         return D(step="confirm_order", data=data, end=End.PARKED, why=why)
     if not data.email or data.is_capture_refused:
@@ -142,7 +143,7 @@ def receipt_sent(data: PurchaseData, reply: Reply) -> D:
 
 
 def _capture_lost(step: str, data: PurchaseData) -> D:
-    """A capture that had been accepted is refused after all. What is under way is finished first."""
+    """Note that a capture was refused after it had been accepted. The step under way is finished first."""
     refused = with_changes(data, is_capture_refused=True)
     return _finished(refused) if step == "finished" else D(step=step, data=refused)
 
@@ -183,7 +184,7 @@ def order_cancelled(data: PurchaseData, reply: Reply) -> D:
 
 
 def _undo(step: str, type: str, body: commands.Body, data: PurchaseData, delay_seconds: float) -> D:
-    """Have the orders service undo something. It is asked until it has."""
+    """Have the orders service undo something. It is asked until it has done so."""
     ask = Ask(service="orders", type=type, body=body, delay_seconds=delay_seconds)
     is_overdue = data.tries >= OVERDUE
     return D(step=step, data=data, ask=ask, wait=conf.service_wait, is_overdue=is_overdue)

@@ -13,8 +13,8 @@ from checkout.rates import Pace
 from checkout.sagas import verification
 from checkout.sagas.pauses import inquiry_delay
 
-# The longest time for which a question waits for the account's turn. Beyond it the account is flooded, and
-# what is true of such hints is found by reconciliation.
+# The longest time for which a question waits for the account's turn. If it would take longer, the account is
+# flooded with hints: the question is not asked, and reconciliation finds the hints that are true.
 PATIENCE_SECONDS = 600.0
 
 pace = Pace()

@@ -1,4 +1,4 @@
-"""Moves payments and attempts as sagas decide, and tells whoever wants to know.
+"""Move payments and attempts as sagas decide, announce the changes, and reply to waiters.
 
 The payment must be locked. Its attempt is locked after it, always in that order.
 """
@@ -16,12 +16,12 @@ from messaging.worker.service import Message
 
 
 def group_of(payment_reference: str) -> str:
-    """Return the channel-layer group that hears of a payment's changes."""
+    """Return the channel-layer group to which a payment's changes are sent."""
     return f"payment.{payment_reference}"
 
 
 def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], message: Message) -> None:
-    """Move the saga's attempt and the payment, by the decision's events and then by its sums."""
+    """Move the saga's attempt and the payment by the decision's events, then the payment by its sums."""
     for event in decision.attempt_events:
         _move_attempt(saga, event)
     for event in decision.events:
@@ -33,7 +33,7 @@ def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], messag
 def move_payment(
     payment: Payment, event: str, actor: Actor, message: Message, *, refusal_reason: str = ""
 ) -> None:
-    """Apply ``event`` to the locked payment and tell the world; one that comes too late is only recorded."""
+    """Apply ``event`` to the locked payment and announce it. If it comes too late, it is only recorded."""
     if not payment_machine.allows(payment.state, event, actor):
         if not payment_machine.has_happened(payment.state, event):
             _record_not_applied(payment, event, actor)
@@ -45,14 +45,14 @@ def move_payment(
 
 
 def announce(payment: Payment, message: Message) -> None:
-    """Tell the world, and the pages that show the payment, where it stands now."""
+    """Publish the payment's state as an event, and push it to the pages that show the payment."""
     told = {"payment": payment.reference, "state": payment.state}
     message.publish_event(f"payment.{payment.state}", {**told, "version": payment.version})
     message.push(group_of(payment.reference), {"type": "payment.changed", **told})
 
 
 def tell(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
-    """Answer those who hold a request for the payment: all of its ``waiters``."""
+    """Reply with the payment's state to all of its ``waiters``, and delete their rows."""
     for waiter in waiters:
         told = PaymentTold(payment=payment.reference, state=payment.state)
         message.reply_transient(waiter.reply_to, waiter.correlation_id, told)
@@ -60,7 +60,7 @@ def tell(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
 
 
 def follow_sums(payment: Payment, message: Message) -> None:
-    """Move the locked payment to where the sums of its operations put it, unless an attempt is being made."""
+    """Move the locked payment to the state of its operations' sums, unless an attempt is under way."""
     target = sums_of(payment).state
     if payment.state == target or PaymentState(payment.state).is_under_way:
         return
@@ -73,9 +73,9 @@ def follow_sums(payment: Payment, message: Message) -> None:
 
 
 def _is_part_of_an_undoing(saga: Saga) -> bool:
-    """Say if it voids what its purchase could not capture, which says itself where the payment stands.
+    """Return True for a void after a refused capture, during which the purchase itself moves the payment.
 
-    By its sums alone the payment would count as authorised again, and so as paid, when the void is refused.
+    If the void is refused, the sums alone would make the payment authorised again, and so count it as paid.
     """
     return saga.kind == Operation.Kind.VOID and saga.parent is not None and saga.parent.step == "void"
 

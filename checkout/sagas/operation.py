@@ -48,12 +48,12 @@ class OperationData(commands.Body, frozen=True, forbid_unknown_fields=False):
 
 D = Decision[OperationData]
 
-# Besides the first step of each kind, the steps at which it is not known yet what became of the operation.
+# The steps, besides the first one of each kind, at which the operation's outcome is not known yet.
 UNTOLD = ("await_provider", "inquire", "conflicted")
 
 
 def post(step: str, data: OperationData, posting: str) -> D:
-    """Ask the ledger. It makes a posting once, however often it is asked."""
+    """Ask the ledger to post. It makes a posting once, however often it is asked."""
     body = commands.PostEntries(
         payment=data.payment,
         kind=posting,
@@ -92,7 +92,7 @@ class OperationSaga(ABC):
         """The body of ``payments.<kind>``."""
 
     def start(self, data: OperationData) -> D:
-        """Ask for it."""
+        """Send the request."""
         return self._request(data)
 
     def on_reply(self, step: str, data: OperationData, reply: Reply) -> D:
@@ -120,11 +120,11 @@ class OperationSaga(ABC):
         }
 
     def on_signal(self, step: str, data: OperationData, signal: str) -> D | None:
-        """Take what a notification has made of the operation, or what staff say of a parked one.
+        """React to a notification about the operation, or to staff's decision on a parked one.
 
-        A notification makes it ``done`` or ``refused``. Staff say that it has ``arrived``, or have it made
-        once more: ``resend``. ``hinted`` is a reason to ask at once instead of waiting any longer: it may be
-        anybody's. One that is finished is ``undone`` when staff find that the provider does not have it.
+        After a notification the signal is ``done`` or ``refused``. Staff's decision is that the operation has
+        ``arrived``, or is to be sent again (``resend``). ``hinted`` is only a reason to ask at once, as
+        anybody may send hints. If staff find that the provider lacks a finished one, it is ``undone``.
         """
         if signal == "hinted":
             return self._ask(data) if step == "await_provider" else None
@@ -149,11 +149,11 @@ class OperationSaga(ABC):
         return self._request(with_changes(data, inquiries=0, tries=0, undecided=0))
 
     def _undone(self, data: OperationData) -> D:
-        """Book back what is finished."""
+        """Book back a finished operation."""
         return self._refused(with_changes(data, is_booked=bool(self.posted_when_done)))
 
     def on_deadline(self, step: str, data: OperationData) -> D:
-        """Ask again what got lost: every command here may be repeated, the service knows its operation."""
+        """Repeat the step's command, which may have got lost. The services know what they have done."""
         if step == self.kind:
             return self._request(with_changes(data, tries=data.tries + 1))
         if step == "post_accepted":
@@ -165,7 +165,7 @@ class OperationSaga(ABC):
         return self._inquire(data)
 
     def on_resume(self, step: str, data: OperationData) -> D:
-        """Carry the step out again, with all its patience."""
+        """Carry the step out again, with all its retries."""
         return self.on_deadline(step, with_changes(data, inquiries=0, tries=0, undecided=0))
 
     def _replies(self) -> dict[str, Callable[[OperationData, Reply], D]]:
@@ -195,7 +195,7 @@ class OperationSaga(ABC):
             decision = self._request(again, delay_seconds=retry_delay(data.tries))
             return replace(decision, signals=f"{self.kind}_delayed")
         if outcome == "pending" and data.is_accepted:
-            # Sent again by staff. That it was accepted has been told and booked before.
+            # Staff had it sent again. Its acceptance has been signalled and booked before.
             return replace(self._await_provider(data), counts=True)
         return self._went_on(data, outcome)
 
@@ -208,7 +208,7 @@ class OperationSaga(ABC):
         return self._went_on(data, outcome)
 
     def _undecided(self, data: OperationData) -> D:
-        """Ask a few times more: a notification may still tell. Then only a person can find out."""
+        """Ask a few times more, as a notification may still come. After that only a person can find out."""
         if data.undecided < UNDECIDED_ANSWERS:
             return self._inquire(data)
         why = f"The provider's answers do not tell whether the {self.kind} arrived: look it up there."
@@ -248,7 +248,7 @@ class OperationSaga(ABC):
         )
 
     def _accepted(self, data: OperationData) -> D:
-        """The provider took the request. That is told and booked before anything else is."""
+        """Signal and book that the provider took the request, before anything else."""
         accepted = with_changes(data, is_accepted=True, inquiries=0, tries=0)
         signals = f"{self.kind}_accepted"
         if self.posted_when_accepted:

@@ -1,8 +1,8 @@
-"""Persists what saga definitions decide, and carries it out.
+"""The orchestrator: it stores the decisions of saga definitions, and carries them out.
 
 Every function here runs inside the transaction of the message that caused it: inbox row, saga row under lock,
-decision and outbox rows are committed together or not at all. Rows are locked in one order: the saga that
-started another before that other, sagas before their payment, the payment before its attempt.
+decision and outbox rows are committed together or not at all. Rows are locked in one order: a parent saga
+before its child, sagas before their payment, the payment before its attempt.
 """
 
 import re
@@ -49,10 +49,10 @@ def start(
     parent: Saga | None = None,
     payment: Payment | None = None,
 ) -> None:
-    """Start a saga, once per kind and key, of an attempt, or of the one that another saga is about.
+    """Start a saga, once per kind and key, for an attempt, or for the attempt of another saga.
 
-    When its ``parent`` starts it again, one that is parked goes on, and one that has ended says so again.
-    ``payment`` is the attempt's, if it has been locked already.
+    If its ``parent`` starts it again, a parked saga goes on, and one that has ended signals its end again.
+    ``payment`` is the attempt's payment, if it has been locked already.
     """
     saga = Saga(
         kind=kind,
@@ -76,7 +76,7 @@ def start(
 
 
 def join(reference: str, message: Message) -> None:
-    """Let the message's sender wait for a payment; answer at once when there is something to tell already."""
+    """Register the message's sender as a waiter, or reply at once if the payment is not being processed."""
     payment = locked_payment(reference)
     if payment is None:
         raise CommandRejected("payment_not_found", "There is no such payment.")
@@ -91,7 +91,7 @@ def join(reference: str, message: Message) -> None:
 def resume(reply: Reply, message: Message) -> None:
     """Give a service's reply to the saga that waits for it. A late or second reply changes nothing.
 
-    Raises MalformedMessage, before anything is changed, for a result that is no answer to what was asked.
+    Raise MalformedMessage, before anything is changed, if the result does not fit the step's command.
     """
     _require_the_one_asked(message)
     correlation_id = message.envelope.correlation_id
@@ -111,9 +111,9 @@ def resume(reply: Reply, message: Message) -> None:
 
 
 def signal(saga: Saga, name: str, message: Message, payment: Payment | None = None) -> None:
-    """Tell a locked saga that something happened. To most, at most of their steps, it means nothing.
+    """Pass a signal to a locked saga. Most sagas ignore it, at most of their steps.
 
-    ``payment`` is the saga's, if it has been locked already.
+    ``payment`` is the saga's payment, if it has been locked already.
     """
     if (opened := _opened(saga)) is not None:
         definition, data = opened
@@ -129,7 +129,7 @@ def takes(saga: Saga, name: str) -> bool:
 
 
 def pass_deadline(saga_id: int, version: int, message: Message) -> None:
-    """A step took too long, unless the saga has moved on since the timer looked at it."""
+    """Handle a step that took too long, unless the saga has moved on since the timer looked at it."""
     saga = _locked(_seen(_NUMBERED.first(saga_id)), version=version)
     if saga is not None and saga.status == Saga.Status.RUNNING and (opened := _opened(saga)) is not None:
         definition, data = opened
@@ -137,56 +137,56 @@ def pass_deadline(saga_id: int, version: int, message: Message) -> None:
 
 
 def go_on(saga_id: int, version: int, message: Message) -> None:
-    """Staff want a parked saga to go on, unless it has done so since they looked at it."""
+    """Let a parked saga go on, as staff want, unless it has moved on since they looked at it."""
     saga = _locked(_seen(_NUMBERED.first(saga_id)), version=version)
     if saga is not None and saga.status == Saga.Status.PARKED:
         _go_on(saga, message)
 
 
 def locked(kind: str, key: str) -> Saga | None:
-    """Return the saga of this kind and key, locked, with the one that started it locked before it."""
+    """Return the saga of this kind and key, locked after its parent."""
     return _locked(_seen(_NAMED.first(kind, key)))
 
 
 def numbered(saga_id: int) -> Saga | None:
-    """Return the saga with this primary key, locked like ``locked`` does it."""
+    """Return the saga with this primary key, locked after its parent."""
     return _locked(_seen(_NUMBERED.first(saga_id)))
 
 
 _NAMED = Compiled(lambda kind, key: Saga.objects.filter(kind=kind, key=key))
 _NUMBERED = Compiled(lambda pk: Saga.objects.filter(pk=pk))
-# Locked by nothing but their numbers: of a row that was changed while its lock was waited for, PostgreSQL
-# asks the condition again, and one that looks elsewhere may not hold any more.
+# The rows are selected by primary key only: PostgreSQL evaluates the condition again for a row that changed
+# while its lock was waited for, and a condition on anything else may not hold any more.
 _BOTH = Compiled(
     lambda pk, parent: Saga.objects.select_for_update().filter(Q(pk=pk) | Q(pk=parent)).order_by("pk")
 )
 
 
-# The numbers of a saga and of its parent. A question's name begins with them: its reply finds both.
+# The primary keys of a saga and of its parent. A correlation id begins with them: its reply finds both rows.
 Place = tuple[int, int | None]
 _PLACE = re.compile(r"(\d{1,18}):(\d{0,18}):(\w*):", re.ASCII)
 
 
 def _question(saga: Saga, service: str) -> str:
-    """Return a new name for a question to ``service``, which only those who see the question can know.
+    """Return a new correlation id for a command to ``service``, which nobody else can guess.
 
-    It is committed with the saga before the question is published, so that a repeated publication has the
-    same name. The last part is 128 random bits: a reply that names the question comes from one who has it.
+    It is committed with the saga before the command is published, so that a repeated publication has the same
+    id. The last part is 128 random bits: only a program that has read the command can reply with its id.
     """
     return f"{saga.pk}:{saga.parent_id or ''}:{service}:{secrets.token_hex(16)}"
 
 
 def _asker_in(correlation_id: str) -> Place | None:
-    """Return who asked. Whether it did, and still waits for this, is for its row to say."""
+    """Return the keys that the id begins with. Only the saga's row shows if it asked, and still waits."""
     found = _PLACE.match(correlation_id)
     return (int(found[1]), int(found[2]) if found[2] else None) if found else None
 
 
 def _require_the_one_asked(message: Message) -> None:
-    """Check that a reply is from the service that the question was for. Raises NotEntitled.
+    """Raise NotEntitled if a reply is not from the service that was asked.
 
-    If the question's name is not as it was asked, no saga waits for it, whatever else it says. The names of
-    the release before this one have a step in the service's place.
+    The correlation id names that service. If the id was altered, no saga waits for it, so no check is needed.
+    The ids of the release before this one have a step in the service's place.
     """
     table, found = registered(), _PLACE.match(message.correlation_id)
     if table is None or found is None or not any(each.name == found[3] for each in table):
@@ -200,7 +200,7 @@ def _seen(saga: Saga | None) -> Place | None:
 
 
 def _locked(place: Place | None, **wanted: Any) -> Saga | None:
-    """Return a saga, locked after the one that started it, if it is as ``wanted`` now."""
+    """Return a saga, locked after its parent, if its fields have the ``wanted`` values now."""
     if place is None:
         return None
     number, parent = place
@@ -211,14 +211,14 @@ def _locked(place: Place | None, **wanted: Any) -> Saga | None:
     if saga.parent_id in found:
         saga.parent = found[saga.parent_id]
     elif saga.parent_id is not None:
-        # Given to it while its lock was waited for. Two that lock in this order are told of their deadlock by
-        # the database, and their messages come again.
+        # The parent was set while the saga's lock was waited for. Locking in this order may deadlock: then
+        # the database aborts a transaction, and its message is delivered again.
         saga.parent = Saga.objects.select_for_update().get(pk=saga.parent_id)
     return saga
 
 
 def _is_still(saga: Saga, wanted: Mapping[str, Any]) -> bool:
-    """Return True if nobody has moved the saga on while its lock was waited for."""
+    """Return True if the saga has not moved on while its lock was waited for."""
     return all(getattr(saga, name) == value for name, value in wanted.items())
 
 
@@ -241,9 +241,9 @@ def _go_on(saga: Saga, message: Message) -> None:
 
 
 def _opened(saga: Saga) -> tuple[Definition, Any] | None:
-    """Return what decides for the saga, and its data.
+    """Return the saga's definition and its data.
 
-    None for one that another release has left where this one cannot go on: it is parked, and nothing is lost.
+    If this release cannot continue from where another release left the saga, park it and return None.
     """
     definition = DEFINITIONS.get(saga.kind)
     try:
@@ -280,7 +280,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
         _send(saga, decision.ask, message)
     if payment is not None and (decision.tells or decision.end is not None):
         waiters = _WAITERS.all(payment.pk)
-        # The saga of an earlier attempt may still be tidying up: those who wait do not wait for that.
+        # The saga of an earlier attempt may still be compensating. The waiters do not wait for that.
         if waiters and _is_latest(saga, payment):
             tell(payment, waiters, message)
     update(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
@@ -295,9 +295,9 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
 
 
 def _concerns_payment(decision: Decision[Any]) -> bool:
-    """Say if it moves the payment, counts or adds to its operations, or answers those who wait for it.
+    """Return True if a decision moves the payment, counts or adds operations, or replies to its waiters.
 
-    Everything else is the saga's own, and nobody has to wait for the payment's lock.
+    All other decisions only change the saga, and do not need the payment's lock.
     """
     moves = decision.events or decision.attempt_events or decision.counts or decision.starts
     return bool(moves or decision.tells or decision.end)

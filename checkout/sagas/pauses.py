@@ -2,19 +2,19 @@
 
 from checkout.conf import conf
 
-# After so many tries in vain a step that must not be given up is called overdue.
+# The number of failed tries after which a step that must not be given up is reported as overdue.
 OVERDUE = 3
-# After so many answers of a provider that leave a question open, a person must look it up there.
+# The number of inconclusive answers after which a person must look the operation up at the provider.
 UNDECIDED_ANSWERS = 5
 
 
 def inquiry_delay(inquiries: int) -> float | None:
-    """Seconds until the provider is asked again, after so many inquiries; None when a human shall look."""
+    """Return the seconds until the next inquiry, after so many of them; None if a human must look."""
     delays = conf.inquiry_delays
     return delays[inquiries] if inquiries < len(delays) else None
 
 
 def retry_delay(tries: int) -> float:
-    """Seconds until what certainly did not happen is tried again, after so many tries; for ever."""
+    """Return the seconds until a request that certainly had no effect is sent again. There is no last try."""
     delays = conf.retry_delays
     return delays[min(tries, len(delays) - 1)]

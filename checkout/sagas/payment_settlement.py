@@ -1,9 +1,9 @@
-"""Staff's word on a payment that contradicts the provider: its books have this much, and hold that.
+"""Settle a conflicted payment by what staff have found in the provider's books.
 
-A review believes only what the provider's answer shows, and where that tells no sums it seldom shows enough.
-Staff may look into the provider's books. Everything is done in the orchestrator's transaction, as in
-``sagas/settlement.py``: the check that nothing has moved since staff looked, what is booked and what is taken
-back, and the end of the contradiction are committed together.
+A review relies only on the provider's answer, which seldom shows enough if it has no sums. Staff can look
+into the provider's books instead. As in ``sagas/settlement.py``, everything is done in the orchestrator's
+transaction: the check that nothing has moved since staff looked, the operations that are booked or taken
+back, and the end of the conflict are committed together.
 """
 
 import hashlib
@@ -32,12 +32,12 @@ Kind = Operation.Kind
 
 PAYMENT_SETTLED = "payment_settled_by"
 REASON = "Staff found it in the provider's books"
-# Why an operation of ours is refused of which staff did not find anything.
+# The refusal reason of an operation that staff did not find at the provider.
 NOT_FOUND = "not_found_at_provider"
 
 
 def seen_now(payment: Payment) -> str:
-    """Return what there is to be seen by now, as one short text: it differs as soon as anything has moved."""
+    """Return a digest of the payment's present state, which differs as soon as anything has moved."""
     open_sagas = payment.sagas.filter(status__in=(Saga.Status.RUNNING, Saga.Status.PARKED))
     standing = (
         payment.state,
@@ -49,10 +49,10 @@ def seen_now(payment: Payment) -> str:
 
 
 def obstacle(attempt: Attempt, theirs: TheirBooks | None = None) -> str:
-    """Return why staff cannot settle the payment so, and what to do instead; empty when they can.
+    """Return why staff cannot settle the payment so, and what to do instead; empty if they can.
 
-    Without ``theirs`` it is only asked if they can say anything now. The rows are locked, or the answer is
-    only a hint.
+    Without ``theirs``, only check if the payment can be settled at all now. Unless the rows are locked, the
+    answer may be out of date at once.
     """
     why = obstacle_to_settling(attempt)
     if why or theirs is None:
@@ -92,10 +92,10 @@ def _obstacle_of_others(attempt: Attempt, theirs: TheirBooks) -> str:
 
 
 def settle(command: SettlePayment, message: Message) -> None:
-    """Do as staff said, unless anything has moved since they looked; that is then a fact.
+    """Carry out staff's decision, or only record a fact if anything has moved since they looked.
 
-    What our books lack becomes operations that are done, and are posted by their sagas. What the provider
-    lacks is refused, and booked back. Then the payment follows the sums, as after a review.
+    Movements that our books lack become operations that are done, and are posted by their sagas. Operations
+    that the provider lacks are refused and booked back. Then the payment follows the sums, as after a review.
     """
     found = Attempt.objects.filter(order_code=command.attempt, payment__reference=command.payment).first()
     if found is None:
@@ -142,10 +142,10 @@ def _correct_the_books(attempt: Attempt, reckoning: Reckoning, by: str) -> None:
 
 
 def _move_attempt(attempt: Attempt, *, has_money: bool) -> None:
-    """Let the attempt end as staff found it: with money, or without.
+    """Move the attempt to the end that staff found: with money, or without.
 
-    One that ended otherwise is put aside first, as it would be by the provider's own word. One that is
-    authorised stays so when its authorisation was released, unless another attempt may hold the money.
+    An attempt that ended otherwise becomes conflicted first, as it would by the provider's own answer. If its
+    authorisation was released it stays authorised, unless another attempt may hold the money.
     """
     stays_authorised = has_money or not others_of(attempt, *MAY_HOLD_MONEY)
     if attempt.state == AttemptState.AUTHORISED and stays_authorised:

@@ -1,9 +1,9 @@
 """The purchase: risk, stock, authorisation, perhaps a challenge, capture, order, receipt.
 
-What is undone when it fails is the stock reservation; an authorisation whose capture is refused is voided
-first, and an order whose authorisation staff void is called off. While the outcome at the provider is unknown
-nothing is repeated and nothing is undone; the provider is asked instead. A challenge that nobody completes is
-cancelled at the provider before it expires here.
+If it fails, the stock reservation is undone; an authorisation whose capture is refused is voided before that.
+If staff void the authorisation, the order is cancelled. While the outcome at the provider is unknown, nothing
+is repeated or undone; the provider is asked instead. A challenge that nobody completes is cancelled at the
+provider before it expires here.
 """
 
 from collections.abc import Callable
@@ -37,10 +37,10 @@ from checkout.sagas.purchase_data import D, PurchaseData
 from checkout.sagas.repeating import asked_again
 from messaging.envelope import Reply
 
-# Longer than the return token lives, so that a last-second return is never overtaken.
+# The deadline is later than the return token's expiry, so that it never overtakes a last-second return.
 CHALLENGE_MARGIN = timedelta(seconds=30)
 
-# Notifications that may say how an open attempt has ended, and that it was put aside meanwhile.
+# Signals of notifications that may say how an open attempt has ended, and of its becoming conflicted.
 HINTS = ("authorised", "refused", "captured", "cancelled", "expired", "conflicted")
 
 
@@ -70,18 +70,18 @@ class Purchase:
         return frozenset({*self.questions, *waiting})
 
     def start(self, data: PurchaseData) -> D:
-        """Ask the risk service first: it is the cheapest way to say no.
+        """Ask the risk service first, as its refusal costs least.
 
-        A submission whose card was lost in an outage cannot be paid: nobody is asked, nothing set aside.
+        A submission whose card was lost in an outage cannot be paid, so no service is asked.
         """
         if not data.has_card:
             return _not_begun(data, RefusalReason.CARD_NOT_RECEIVED)
         return _assess_risk(data)
 
     def on_reply(self, step: str, data: PurchaseData, reply: Reply) -> D:
-        """Go on from ``step``; an error reply where money may be involved counts as unknown.
+        """Go on from ``step``. An error reply counts as unknown where money may be involved.
 
-        Before that, what was not done is tried a few times more, and so is what does no harm if done twice.
+        Before that, a question that was not carried out, or that is harmless, is repeated a few times.
         """
         is_harmless = step not in _MAY_MOVE_MONEY or not reply.tells_nothing
         if step in _REPEATED and is_harmless and (again := asked_again(_REPEATED[step], data, reply)):
@@ -93,8 +93,8 @@ class Purchase:
         if signal == "challenge_returned":
             is_awaited = step == "await_challenge" or (data.is_expiring and step in ("inquire", "abandon"))
             return _complete_challenge(with_changes(data, tries=0)) if is_awaited else None
-        # Only while the outcome is unknown: otherwise the provider's own reply is on its way. A notification
-        # is a reason to ask at once, not an answer, so it uses up no patience.
+        # A notification is not an answer but a reason to ask at once, which does not count as an inquiry. It
+        # is only used while the outcome is unknown: otherwise the provider's own reply is on its way.
         if step == "inquire" and signal in HINTS:
             return _ask_provider(data, delay_seconds=0)
         if step == "inquire" and signal == "hinted":
@@ -102,7 +102,7 @@ class Purchase:
         return told(step, data, signal)
 
     def on_deadline(self, step: str, data: PurchaseData) -> D:
-        """Give up where no money is involved, else ask the provider; ask our own services again."""
+        """Refuse if no money is involved; otherwise ask the provider, or ask our own services again."""
         if step in ("assess_risk", "reserve_stock"):
             return replace(refuse(data, "provider_error"), attempt_events=("not_sent",))
         if step == "await_challenge":
@@ -112,7 +112,7 @@ class Purchase:
         return _confirm(data)
 
     def on_resume(self, step: str, data: PurchaseData) -> D:
-        """Carry the step out again, with all its patience; what only staff can settle is settled by now."""
+        """Carry the step out again, with all its retries. An unpaid purchase ends: staff have settled it."""
         if step == "unpaid":
             return D(step="finished", data=data, end=End.COMPLETED)
         return self.on_deadline(step, with_changes(data, inquiries=0, hinted=0, tries=0))
@@ -168,7 +168,7 @@ def _authorise(data: PurchaseData) -> D:
 
 
 def _provider_answered(data: PurchaseData, reply: Reply) -> D:
-    """The answer to an authorisation, to the second message of a challenge, or to an inquiry."""
+    """Handle the answer to an authorisation, to the second message of a challenge, or to an inquiry."""
     outcome = reply.result.get("outcome") if reply.ok else "unknown"
     if outcome == "approved":
         return _authorised(data)
@@ -224,7 +224,7 @@ def _ask_provider(data: PurchaseData, *, delay_seconds: float) -> D:
         step="inquire",
         data=data,
         ask=ask,
-        # Of a challenge that is late it is known that it was not completed, or is only being completed now.
+        # The outcome of a late challenge is not unknown: it was not completed, or is just being completed.
         events=() if data.is_expiring else ("outcome_unknown",),
         attempt_events=() if data.is_expiring else ("outcome_unknown",),
         tells=True,
@@ -233,10 +233,10 @@ def _ask_provider(data: PurchaseData, *, delay_seconds: float) -> D:
 
 
 def _ask_because_of_hint(data: PurchaseData) -> D | None:
-    """Ask at once instead of later, once for each question that we would ask anyway.
+    """Ask at once instead of later, once for each inquiry that we would make anyway.
 
-    Anybody can send hints, as many as they like: they must neither start a second question while one is under
-    way, nor use up our patience.
+    Anybody can send any number of hints, so they must neither start a second question while one is under way,
+    nor use up our inquiries.
     """
     if data.inquiries <= data.hinted:
         return None
@@ -267,7 +267,7 @@ def _authorised(data: PurchaseData) -> D:
     held = with_changes(data, inquiries=0, tries=0, is_expiring=False)
     if not data.captures:
         return authorised(held)
-    # The shopper of a challenge that was late is no longer waited for.
+    # If the challenge was late, the payment is still in the state that waits for it. This event ends that.
     return replace(capture(held), events=("outcome_unknown",) if data.is_expiring else ())
 
 
@@ -284,7 +284,7 @@ _REPLIES: dict[str, Callable[[PurchaseData, Reply], D]] = {
     "cancel_order": order_cancelled,
 }
 
-# What is asked once more after an error that may pass, and at most of these steps after a malformed reply.
+# Steps whose question is repeated after a retryable error and, at most of them, after a malformed reply.
 _REPEATED: dict[str, Callable[[PurchaseData], D]] = {
     "assess_risk": _assess_risk,
     "reserve_stock": _reserve_stock,
@@ -293,10 +293,10 @@ _REPEATED: dict[str, Callable[[PurchaseData], D]] = {
     "confirm_order": confirm_order,
     "send_receipt": send_receipt,
 }
-# After an answer that tells nothing, the provider is asked at these steps: it may have what was sent.
+# After a malformed reply at these steps the provider is asked, as it may have received the request.
 _MAY_MOVE_MONEY = ("authorise", "complete_challenge")
 
-# What may be asked again at any time: whoever is asked knows what was done before.
+# Steps that may be repeated at any time, as the service or saga that is asked knows what it has done.
 _AGAIN: dict[str, Callable[[PurchaseData], D]] = {
     "capture": capture,
     "void": void,

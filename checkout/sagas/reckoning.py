@@ -19,10 +19,10 @@ MAY_HOLD_MONEY = (AttemptState.AUTHORISED, AttemptState.CONFLICTED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TheirBooks:
-    """The provider's sums of one attempt, and if an authorisation ``is_held`` of which more may be taken.
+    """The provider's sums of one attempt. ``is_held`` says that more of its authorisation may be captured.
 
-    ``charged_back`` is less what issuers have returned. ``lacks`` names operations that are done by our books
-    and that the provider does not have, where the sums do not say which ones those are.
+    ``charged_back`` is the sum less what issuers have returned. ``lacks`` has the references of operations
+    that are done in our books and missing in the provider's, where the sums do not tell which those are.
     """
 
     captured: Money
@@ -33,28 +33,28 @@ class TheirBooks:
 
     @property
     def has_money(self) -> bool:
-        """Return True if money of the shopper is held, or was taken, be it that all of it went back."""
+        """Return True if money of the shopper is held, or was taken, even if all of it went back."""
         return self.is_held or self.captured.minor > 0
 
     @property
     def kept(self) -> Money:
-        """The amount that was taken and did not go back; less than nothing if more went back."""
+        """The amount that was taken and did not go back; negative if more went back."""
         return self.captured - self.refunded - self.charged_back
 
     @property
     def in_words(self) -> str:
-        """The sums, as facts have them."""
+        """The sums in words, as they are recorded in facts."""
         held = "an authorisation is held" if self.is_held else "no authorisation is held"
         return f"captured {self.captured}, refunded {self.refunded}, charged back {self.charged_back}, {held}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reckoning:
-    """The changes that make our books those of the provider, or ``why`` staff's word does not settle it.
+    """The changes that make our books agree with the provider's, or ``why`` staff must say more.
 
     ``undone`` are done operations that the provider does not have. ``given_up`` are captures without an
-    outcome, of which nothing can be captured any more. ``booked`` are the kinds and amounts of operations
-    that are missing in our books.
+    outcome for which nothing is left to be captured. ``booked`` are the kinds and amounts of operations that
+    are missing in our books.
     """
 
     undone: Sequence[Operation] = ()
@@ -63,7 +63,7 @@ class Reckoning:
     why: str = ""
 
     def sums_after(self, payment: Payment) -> Sums:
-        """Add up the payment's operations as they will be."""
+        """Add up the payment's operations as they will be after the changes."""
         before = sums_of(payment)
         sums: Counter[tuple[str, str]] = Counter(before.by_kind_and_state)
         for operation in (*self.undone, *self.given_up):
@@ -80,10 +80,10 @@ def others_of(attempt: Attempt, *states: AttemptState) -> list[Attempt]:
 
 
 def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
-    """Return what our books lack, and what they have too much."""
+    """Return what our books lack, and what they have in excess."""
     ours = operations_of(attempt)
     done = [each for each in ours if each.state == State.DONE]
-    # Sums are those of all attempts: a void of this one would call the money of another released.
+    # The sums cover all attempts, so a void of this one would count the money of another as released.
     has_no_void = theirs.has_money or bool(others_of(attempt, *MAY_HOLD_MONEY))
     undone = [each for each in done if each.kind == Kind.VOID and has_no_void]
     booked: list[tuple[str, Money]] = []
@@ -107,7 +107,7 @@ def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
 
 
 def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> PaymentState:
-    """Return where the payment will stand."""
+    """Return the state that the payment will have."""
     if others_of(attempt, AttemptState.CONFLICTED):
         return PaymentState.CONFLICTED
     if theirs.has_money or others_of(attempt, AttemptState.AUTHORISED):
@@ -116,7 +116,7 @@ def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> P
 
 
 def _lacking(ours: Sequence[Operation], total: int, named: frozenset[str]) -> list[Operation]:
-    """Return those of ours that the provider does not have: those named, or the one that the sums lack."""
+    """Return our operations that the provider lacks: those named, or the only one with the surplus amount."""
     gone = [each for each in ours if each.reference in named]
     if gone:
         return gone
@@ -150,9 +150,9 @@ def _by_issuers(attempt: Attempt, theirs: TheirBooks) -> list[tuple[str, Money]]
 def _lacks_a_void(
     attempt: Attempt, ours: Iterable[Operation], theirs: TheirBooks, *, has_changes: bool
 ) -> bool:
-    """Return True if the release is missing, without which our sums would say that money is held.
+    """Return True if a void is missing, without which our sums would say that money is held.
 
-    Sums are those of all attempts: beside one that may hold money, nothing may be called released.
+    The sums cover all attempts: while another one may hold money, nothing may count as released.
     """
     if theirs.has_money or others_of(attempt, *MAY_HOLD_MONEY):
         return False

@@ -1,8 +1,8 @@
-"""The refund: captured money is given back. Booked when confirmed; booked back when the issuer returns it.
+"""The refund: it gives captured money back. It is booked when confirmed, and booked back if it is returned.
 
-That it failed would free its money to be given back once more, so it is not believed when somebody says so:
-the refund is doubted, and the provider is asked, at once or as soon as what is under way has been answered.
-Meanwhile it stays what it was, even when that is done and booked.
+The money of a failed refund could be refunded once more, so a notification that it failed is not believed by
+itself. The refund is in doubt, and the provider is asked, at once or as soon as the command under way has
+been answered. Meanwhile the refund keeps its state, even if it is done and booked.
 """
 
 from msgspec.structs import replace as with_changes
@@ -12,7 +12,7 @@ from checkout.sagas.operation import D, OperationData, OperationSaga
 from checkout.sagas.pauses import inquiry_delay
 from messaging.envelope import Reply
 
-# The news that turn round what is being posted.
+# The signal that contradicts what each step is posting.
 TURNED_BY = {"post_done": "refused", "post_undone": "done"}
 
 
@@ -33,15 +33,15 @@ class Refund(OperationSaga):
         )
 
     def on_signal(self, step: str, data: OperationData, signal: str) -> D | None:
-        """As every operation; one that is finished may still come back, weeks later."""
+        """React as every operation does. In addition a finished refund may still fail, weeks later."""
         if signal == "doubted":
             if step == "inquire" and data.is_doubted and inquiry_delay(data.inquiries) is not None:
-                return None  # it is being asked about, and an answer that is older than this decides nothing
+                return None  # an inquiry is under way; its answer decides nothing if it is older than this
             return self._doubted(step, with_changes(data, is_doubted=True, inquiries=0))
         if signal == "arrived":
             data = with_changes(data, is_doubted=False)
         if signal == "resend" and data.is_doubted:
-            return None  # who says that it failed has seen it
+            return None  # a refund that failed had arrived
         if step == "finished" and signal == "refused":
             return self._undone(data)
         if step == "refused" and signal == "done":
@@ -53,7 +53,7 @@ class Refund(OperationSaga):
         return super().on_signal(step, data, signal)
 
     def _turned(self, step: str, data: OperationData, signal: str) -> D | None:
-        """Remember what comes after this posting: the opposite, or nothing if the news turned round again."""
+        """Remember an opposite outcome for after this posting, or forget it if it was reversed again."""
         told = signal if signal == TURNED_BY[step] else ""
         if told == data.told:
             return None
@@ -64,7 +64,7 @@ class Refund(OperationSaga):
         if step == "finished":
             return self._ask(with_changes(data, is_booked=True))
         if step in ("await_provider", "inquire"):
-            # An answer that is under way is older than this doubt: it is not waited for.
+            # An answer that is under way is older than this doubt, so we ask again without waiting for it.
             return self._ask(data)
         if step in (self.kind, "post_done", "conflicted") or (step == "post_undone" and data.told == "done"):
             return D(step=step, data=data)
@@ -77,7 +77,7 @@ class Refund(OperationSaga):
         return self._ask(data) if data.is_doubted else super()._finished(data)
 
     def _inquired(self, data: OperationData, reply: Reply) -> D:
-        """A refund in doubt is only called approved when the provider has denied that it failed."""
+        """Handle the answer. For a refund in doubt, "approved" means that the provider denies the failure."""
         if reply.ok and reply.result.get("outcome") == "approved":
             data = with_changes(data, is_doubted=False)
         return super()._inquired(data, reply)

@@ -1,7 +1,7 @@
-"""Asking once more after a reply that decides nothing: a passing error, or an answer that is malformed.
+"""Repeat a question after a reply that decides nothing: a retryable error, or a malformed reply.
 
-It is for commands that may be asked twice at any time, as their service knows what it has done. After the
-last pause the reply counts as an error that stands, and each saga says what becomes of that.
+This is for commands that may be sent twice at any time, as their service knows what it has done. After the
+last pause the error is final, and each saga decides what follows from it.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from messaging.envelope import Reply
 
 
 def repeat_delay(reply: Reply, tries: int) -> float | None:
-    """Return the seconds until the same is asked again, after so many tries; None if the reply stands."""
+    """Return the seconds until the question is repeated, after so many tries; None if the reply is final."""
     if reply.error is None or not (reply.error.retryable or reply.tells_nothing):
         return None
     delays = conf.repeat_delays
@@ -24,7 +24,7 @@ def repeat_delay(reply: Reply, tries: int) -> float | None:
 
 
 def asked_again(ask: Callable[[Any], Decision[Any]], data: Any, reply: Reply) -> Decision[Any] | None:
-    """Return the decision to ask the same once more, after a pause; None if the reply stands.
+    """Return the decision to repeat the question after a pause; None if the reply is final.
 
     ``data`` counts its ``tries``. A card that came back with the reply is kept for the next try.
     """

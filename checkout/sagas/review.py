@@ -1,7 +1,7 @@
 """The review: staff have the provider asked again about a payment that is conflicted.
 
-Where the provider's word and our operations agree, the payment follows them. Where they do not, or the
-provider does not answer, nothing changes, and the reason is a fact of the payment.
+If the provider's answer and our operations agree, the payment follows them. If they do not, or the provider
+does not answer, nothing changes, and the reason is recorded as a fact of the payment.
 """
 
 from msgspec.structs import replace as with_changes
@@ -12,12 +12,12 @@ from checkout.sagas.definition import Ask, Decision, End
 from checkout.sagas.repeating import asked_again
 from messaging.envelope import Reply
 
-# What agreement makes of the payment.
+# The payment event of each outcome on which the provider and we agree.
 EVENTS = {"held": "conflict_resolved", "released": "conflict_released"}
 
 
 class ReviewData(commands.Body, frozen=True, forbid_unknown_fields=False):
-    """The attempt that the contradiction is about. ``tries`` counts the questions without result."""
+    """The attempt that the conflict is about. ``tries`` counts the questions without result."""
 
     payment: str
     attempt: str
@@ -42,7 +42,7 @@ class Review:
         return D(step="review", data=data, ask=ask, wait=conf.provider_wait)
 
     def on_reply(self, step: str, data: ReviewData, reply: Reply) -> D:
-        """Follow what was agreed on, and nothing else."""
+        """Move the payment if the provider and we agree; otherwise change nothing."""
         if again := asked_again(self.start, data, reply):
             return again
         outcome = str(reply.result.get("outcome")) if reply.ok else "unknown"

@@ -1,10 +1,10 @@
-"""Staff's word on a capture, void or refund of which the provider's answers do not tell what became of it.
+"""Settle, as staff decide, a capture, void or refund whose outcome the provider's answers do not tell.
 
 The operation's row is moved here, in the orchestrator's transaction, and not by a command to the payments
 service. So three things are committed together: the check that the saga still stands where staff saw it, the
 operation's new state, and the saga's next step. A copy of the decision that is delivered late finds a saga of
-another version and changes nothing; a command to another service, repeated or delayed, could make a request
-ready to be sent that has been sent once more by then.
+another version and changes nothing. A command to another service that is repeated or delayed could mark a
+request as not sent although it has been sent again by then.
 """
 
 import structlog
@@ -37,21 +37,21 @@ _PARKED = Saga.objects.filter(
     key=OuterRef("reference"),
     status=Saga.Status.PARKED,
 )
-# Operations of which staff may say what became of them: open ones, and refunds that may have come back.
+# Operations whose outcome staff may decide: open ones, and refunds that may have come back.
 TO_BE_SETTLED = (Q(state__in=OPEN) & Q(Exists(_PARKED))) | (
     Q(state=State.DONE) & Q(Exists(_PARKED.filter(data__is_doubted=True)))
 )
 
 
 def word(arrived: bool) -> str:
-    """Return the decision as facts have it."""
+    """Return the decision as it is recorded in facts."""
     return ARRIVED if arrived else NOT_ARRIVED
 
 
 def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, *, arrived: bool) -> str:
-    """Return why staff cannot settle ``operation`` so, and what to do instead; empty when they can.
+    """Return why staff cannot settle ``operation`` so, and what to do instead; empty if they can.
 
-    The rows are locked, or the answer is only a hint.
+    Unless the rows are locked, the answer may be out of date at once.
     """
     kind = operation.kind
     if operation.state not in OPEN and not (operation.state == State.DONE and is_doubted(saga)):
@@ -66,7 +66,7 @@ def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, *, arriv
 
 
 def is_doubted(saga: Saga | None) -> bool:
-    """Return True if it is a refund that a notification says failed, so that it did arrive."""
+    """Return True for the saga of a refund that failed according to a notification, and so did arrive."""
     return saga is not None and bool(saga.data.get("is_doubted"))
 
 
@@ -86,11 +86,11 @@ def _obstacle_to_sending(operation: Operation, attempt: Attempt) -> str:
 
 
 def settle(command: SettleOperation, message: Message) -> None:
-    """Do as staff said, unless the operation or its saga has moved on since; that is then a fact.
+    """Carry out staff's decision, or only record a fact if the operation or its saga has moved on since.
 
-    What arrived is done, and is booked and counted as if the provider had said so. What did not arrive is as
-    if it had never been sent: it is sent again as the same, and may be refused. A refund that is said to have
-    failed did arrive: if it did not stay, it is refused, and is booked back where it was booked.
+    An operation that arrived is done, and is booked and counted as if the provider had confirmed it. One that
+    did not arrive is sent again with the same reference, and may be refused. A refund that is said to have
+    failed did arrive: if it did not stay, it is refused, and is booked back if it was booked.
     """
     operation = Operation.objects.filter(
         reference=command.operation, payment__reference=command.payment

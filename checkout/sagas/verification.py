@@ -1,8 +1,9 @@
-"""The verification: a notification says what we know nothing of, so the provider is asked if it is true.
+"""The verification: the provider is asked if a notification that nothing of ours explains is true.
 
-Anybody may have sent it. What the provider confirms about its own doing is applied, and what an issuer did is
-booked by a saga of its own. That money was moved which we never asked to move is for staff, and so is what an
-issuer did and the provider does not tell enough about. Staff say what they found out, or have it asked again.
+Anybody may have sent it. If the provider confirms it, the expiry of an authorisation is applied, and a
+charge-back or its reversal is booked by a saga of its own. A movement that we never asked for makes the
+payment conflicted, for staff. If the provider does not tell enough, the verification is parked: staff say
+what they found out, or have the provider asked again.
 """
 
 from msgspec.structs import replace as with_changes
@@ -13,19 +14,20 @@ from checkout.sagas.definition import Ask, Decision, End
 from checkout.sagas.pauses import UNDECIDED_ANSWERS, inquiry_delay
 from messaging.envelope import Reply
 
-# What a confirmed claim makes of the payment. Captures, voids and refunds that are not ours are the rest.
+# The payment event of a confirmed claim. All others, such as captures that are not ours, are "conflicted".
 EVENTS = {"expired": "authorisation_expired"}
 
 CHECK = "check"
 
 
 class VerificationData(commands.Body, frozen=True, forbid_unknown_fields=False):
-    """``claim`` is the kind of the event that was notified, ``operation`` the one of ours that it names.
+    """The data of one verification.
 
+    ``claim`` is the kind of the event that was notified, ``operation`` the one of ours that it names.
     ``minor``, ``currency``, ``event_id`` and ``is_proven`` are those of the notification, see ``CheckClaim``.
-    ``undecided`` counts the answers that did not tell whether it is so. ``is_confirmed`` says that the
-    provider has confirmed it, and only did not tell enough to book it: no later event of the order denies
-    that. ``waits_seconds`` is the time until the first question's turn.
+    ``undecided`` counts the answers that did not tell whether the claim is true. ``is_confirmed`` says that
+    the provider has confirmed it without telling enough to book it: a later event of the order does not deny
+    it then. ``waits_seconds`` is the delay before the first question.
     """
 
     payment: str
@@ -57,13 +59,13 @@ class Verification:
     questions = {CHECK: "payments.check_claim"}
 
     def start(self, data: VerificationData) -> D:
-        """Ask at once, or when it is this question's turn."""
+        """Ask after ``waits_seconds``, which may be none."""
         return _check(data, delay_seconds=data.waits_seconds)
 
     def on_reply(self, step: str, data: VerificationData, reply: Reply) -> D:
-        """Believe the provider; ask again when it says nothing.
+        """Follow the provider's answer, and ask again if it decides nothing.
 
-        What cannot be booked without guessing waits for staff.
+        A movement that cannot be booked without guessing waits for staff.
         """
         outcome = reply.result.get("outcome") if reply.ok else "unknown"
         if outcome == "denied" and data.is_confirmed:
@@ -84,15 +86,15 @@ class Verification:
         return D(step=CHECK, data=data, end=End.PARKED, why=why)
 
     def on_signal(self, step: str, data: VerificationData, signal: str) -> D | None:
-        """End on staff's word, which is one of the provider's: ``confirmed``, ``denied`` or ``booked``.
+        """End when staff have settled the claim as ``confirmed``, ``denied`` or ``booked``.
 
-        Nothing else that is signalled says more than the provider will.
+        Other signals are ignored: the provider's answer will say more.
         """
         by_staff = with_changes(data, is_answered_by_staff=True)
         return _ended(by_staff, signal) if step == CHECK else None
 
     def on_deadline(self, step: str, data: VerificationData) -> D:
-        """Ask again, later and later."""
+        """Ask again, at growing intervals."""
         delay_seconds = inquiry_delay(data.inquiries)
         if delay_seconds is None:
             why = f"The provider neither confirmed nor denied: {data.claim}."
@@ -105,7 +107,7 @@ class Verification:
 
 
 def _ended(data: VerificationData, outcome: object) -> D | None:
-    """Return the end of what is certain by now; None for everything else."""
+    """Return the decision that ends the saga, if the outcome is certain; None otherwise."""
     if outcome not in ("confirmed", "denied", "booked"):
         return None
     events = (EVENTS.get(data.claim, "conflicted"),) if outcome == "confirmed" else ()

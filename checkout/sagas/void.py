@@ -1,6 +1,6 @@
-"""The void: an authorisation of which nothing was captured is released. No money moves, nothing is booked.
+"""The void: it releases an authorisation of which nothing was captured. No money moves, nothing is booked.
 
-The purchase hears when it is done, and gives the stock back: that is the end of an order that was confirmed.
+When it is done it signals the purchase, which gives the stock back, or cancels an order that was confirmed.
 """
 
 from checkout import commands

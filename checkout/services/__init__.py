@@ -1,4 +1,4 @@
-"""The participants of the sagas, and the orchestrator. Each owns its tables and knows no other."""
+"""The services that take part in sagas, and the orchestrator. Each has its own tables and knows no other."""
 
 from checkout.services import checkout, ledger, notifications, orders, payments, risk
 from messaging.worker.service import Service

@@ -1,4 +1,4 @@
-"""The checkout service: commands to the orchestrator. It decides nothing itself; sagas do."""
+"""The checkout service: it passes commands on to the orchestrator. All decisions are made by sagas."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 service = Service("checkout", replies=orchestrator.REPLIES)
 
-# What a notification may say of an authorised payment that the provider must confirm before it is believed.
+# Notified events of an authorised payment that the provider must confirm before they are believed.
 CLAIMS = frozenset(
     {
         "captured",
@@ -48,7 +48,7 @@ CLAIMS = frozenset(
         "charge_back_reversed",
     }
 )
-# What is only said of an order for which money was held, and the attempts for which we believe that none is.
+# Events that imply that money was held, and the states of attempts for which we believe that none is.
 IMPLIES_AUTHORISED = frozenset({"authorised", "captured", "settled", "refunded"})
 ENDED_WITHOUT_MONEY = (AttemptState.REFUSED, AttemptState.NOT_SENT, AttemptState.EXPIRED)
 OPEN = (Saga.Status.RUNNING, Saga.Status.PARKED)
@@ -59,12 +59,12 @@ SETTLED = (Operation.State.DONE, Operation.State.REFUSED)
 def submit_payment(command: commands.SubmitPayment, message: Message) -> None:
     """Start the purchase of an attempt, or join the one that is under way.
 
-    An attempt that has ended meanwhile, because this command was late, is not begun any more.
+    If this command is late, and the attempt has ended meanwhile, no purchase is started.
     """
     attempt = _attempt(command.attempt)
     payment = attempt.payment
     if not attempt.sagas.exists():
-        # The timer that ends an attempt which never began holds this lock, too (``timers.unstarted``).
+        # The timer that ends attempts whose purchase never began takes this lock, too (``timers.unstarted``).
         payment = locked_payment_of(attempt)
         attempt.refresh_from_db(fields=["state"])
     if attempt.state in ENDED_WITHOUT_MONEY:
@@ -88,7 +88,7 @@ def submit_payment(command: commands.SubmitPayment, message: Message) -> None:
 
 @service.command("checkout.complete_challenge")
 def complete_challenge(command: commands.CompleteChallenge, message: Message) -> None:
-    """The shopper is back from the ACS."""
+    """Continue the purchase after the shopper's return from the ACS."""
     saga = orchestrator.locked(purchase.kind, command.attempt)
     if saga is None:
         raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
@@ -98,13 +98,13 @@ def complete_challenge(command: commands.CompleteChallenge, message: Message) ->
 
 @service.command("checkout.await_payment")
 def await_payment(command: commands.AwaitPayment, message: Message) -> None:
-    """Somebody else waits for the same payment: a second click, a reload, a repeated return."""
+    """Add another waiter for the same payment, after a second click, a reload or a repeated return."""
     orchestrator.join(command.payment, message)
 
 
 @service.command("checkout.start_operation")
 def start_operation(command: commands.StartOperation, message: Message) -> None:
-    """Start the saga of an operation: one that somebody asked for, or that was found to be done."""
+    """Start the saga of an operation that was requested, or that was found to be done."""
     operation = (
         Operation.objects.select_related("attempt", "payment")
         .filter(reference=command.operation, payment__reference=command.payment)
@@ -119,7 +119,8 @@ def start_operation(command: commands.StartOperation, message: Message) -> None:
         minor=operation.amount_minor,
         currency=operation.currency,
     )
-    # The purchase hears that it is undone. One that could not release an authorisation itself waits for that.
+    # A void signals the purchase that it is undone. A purchase that could not release its authorisation
+    # itself waits for that signal.
     waits = operation.kind == Operation.Kind.VOID
     parent = orchestrator.locked(purchase.kind, data.attempt) if waits else None
     orchestrator.start(operation.kind, operation.reference, operation.attempt, data, message, parent=parent)
@@ -127,7 +128,7 @@ def start_operation(command: commands.StartOperation, message: Message) -> None:
 
 @service.command("checkout.review_payment")
 def review_payment(command: commands.ReviewPayment, message: Message) -> None:
-    """Staff want the provider asked again. The purchase of the attempt hears what comes of it."""
+    """Have the provider asked again, as staff want. The result is signalled to the attempt's purchase."""
     payment = Payment.objects.get(reference=command.payment)
     if payment.state != PaymentState.CONFLICTED:
         return
@@ -139,19 +140,19 @@ def review_payment(command: commands.ReviewPayment, message: Message) -> None:
 
 @service.command("checkout.pass_deadline")
 def pass_deadline(command: commands.PassDeadline, message: Message) -> None:
-    """The relay's timer found a step that took too long."""
+    """Handle a step that took too long, which the relay's timer has found."""
     orchestrator.pass_deadline(command.saga, command.version, message)
 
 
 @service.command("checkout.resume_saga")
 def resume_saga(command: commands.ResumeSaga, message: Message) -> None:
-    """Staff have looked at a parked saga and want it to go on."""
+    """Let a parked saga go on, as staff want after they have looked at it."""
     orchestrator.go_on(command.saga, command.version, message)
 
 
 @service.command("checkout.settle_operation")
 def settle_operation(command: commands.SettleOperation, message: Message) -> None:
-    """Staff have found out what became of an operation of which the provider does not tell."""
+    """Apply what staff have found out about an operation whose outcome the provider does not tell."""
     settlement.settle(command, message)
 
 
@@ -163,13 +164,13 @@ def settle_claim(command: commands.SettleClaim, message: Message) -> None:
 
 @service.command("checkout.settle_payment")
 def settle_payment(command: commands.SettlePayment, message: Message) -> None:
-    """Apply what staff have found in the provider's books about a payment that contradicts it."""
+    """Apply what staff have found in the provider's books about a conflicted payment."""
     payment_settlement.settle(command, message)
 
 
 @service.command("checkout.announce_payment")
 def announce_payment(command: commands.AnnouncePayment, message: Message) -> None:
-    """Tell everybody where a payment stands that was moved outside a saga."""
+    """Announce a payment that was moved outside a saga, and reply to its waiters."""
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
     announce(payment, message)
     tell(payment, payment.waiters.all(), message)
@@ -177,11 +178,11 @@ def announce_payment(command: commands.AnnouncePayment, message: Message) -> Non
 
 @service.command("checkout.apply_provider_event")
 def apply_provider_event(command: commands.ApplyProviderEvent, message: Message) -> None:
-    """Tell the attempt's sagas what a notification says, or what it has made of their operation.
+    """Signal a notification to the attempt's sagas, with the new state of the operation that it settled.
 
-    A hint is only a reason to ask the provider. An earlier attempt's end is no news of the payment, which is
-    another attempt's by now; only a contradiction is. What no saga can explain is believed when the provider
-    confirms it, not before.
+    A hint is only a reason to ask the provider. The end of an earlier attempt does not move the payment,
+    which is about another attempt by now; only a conflict does. An event that no saga can explain is not
+    believed until the provider confirms it.
     """
     attempt = _attempt(command.attempt)
     sagas = orchestrator.sagas_of(attempt)
@@ -214,7 +215,7 @@ def _tell_sagas(
     message: Message,
 ) -> None:
     if command.kind == "conflicted":
-        # Said by the provider itself in answer to a question, perhaps when the saga had gone on without it.
+        # The provider itself said so in answer to a question, perhaps after the saga had gone on without it.
         move_payment(payment, "conflicted", Actor.PROVIDER, message)
     settled = {each.reference: each.state for each in operations_of(attempt) if each.state in SETTLED}
     for saga in sagas:
@@ -233,7 +234,7 @@ def _hint_at(
     payment: Payment,
     message: Message,
 ) -> None:
-    """Have the saga ask that waits for an open attempt, or for the open operation that the hint is about."""
+    """Make the saga of the open attempt or operation that the hint is about ask the provider."""
     open_ones = {each.reference for each in operations_of(attempt) if each.state not in SETTLED}
     for saga in sagas:
         is_about_attempt = saga.kind == purchase.kind and command.kind in HINTS
@@ -257,10 +258,10 @@ def _question(told: commands.ApplyProviderEvent, claim: str, message: Message) -
 
 
 def _claim(told: commands.ApplyProviderEvent, attempt: Attempt) -> str:
-    """Return what the provider is to confirm; empty for what we know, or what its own reply will tell.
+    """Return the claim that the provider is to confirm; empty if we know it, or its own reply will tell.
 
-    What an issuer did to an attempt that is put aside is asked, too, as no review need ever find it. Anything
-    else that is said of one is for its review.
+    For a conflicted attempt, only charge-backs and their reversals are verified, as a review may never find
+    them. Any other event of such an attempt is left to its review.
     """
     if attempt.state in ENDED_WITHOUT_MONEY:
         return "authorised" if told.kind in IMPLIES_AUTHORISED else ""
@@ -268,7 +269,7 @@ def _claim(told: commands.ApplyProviderEvent, attempt: Attempt) -> str:
     if told.kind not in kinds.get(AttemptState(attempt.state), ()):
         return ""
     if told.kind == "refund_failed" and not told.is_proven:
-        # A hint puts no refund in doubt, so the saga of one that is done would not ask.
+        # A hint puts no refund in doubt, so the saga of a refund that is done would not ask.
         is_done = any(each.state == Operation.State.DONE for each in _named(told, attempt))
         return told.kind if is_done or not is_explained(attempt, told.kind) else ""
     return "" if is_explained(attempt, told.kind, told.operation) else told.kind
@@ -279,12 +280,12 @@ def _named(told: commands.ApplyProviderEvent, attempt: Attempt) -> Iterator[Oper
 
 
 def _verifies(saga: Saga, claim: str, told: commands.ApplyProviderEvent) -> bool:
-    """Return True if the provider is being asked about the same already; for a hint, about anything.
+    """Return True if the saga already asks the provider about the same; for a hint, about anything.
 
-    A question that waits for staff is not being asked: it holds back hints that say the same, and no others.
-    What only a hint has asked holds back nothing that is proven, as the answer to it may say more then. Each
-    charge-back that is proven is a question of its own. Those that are not are one question together: of them
-    only the provider's sum is believed, which tells of all.
+    A verification that is parked for staff only holds back hints with the same claim, not other hints. One
+    that a hint has started holds back no proven notification, as the answer may say more for that one. Each
+    proven charge-back has a verification of its own. Those that are not proven share one: for them only the
+    provider's sum is believed, which covers all of them.
     """
     if saga.kind != verification.kind or saga.status not in OPEN:
         return False
@@ -301,12 +302,12 @@ def _verifies(saga: Saga, claim: str, told: commands.ApplyProviderEvent) -> bool
 
 
 def _add_to_question(asked: Iterable[Saga], claim: str, told: commands.ApplyProviderEvent) -> None:
-    """Note with the question about the same, if there is one, that it is about this statement, too."""
+    """Add this statement to those of the verification of the same claim, if there is one."""
     for saga in asked:
         statements = saga.data.get("statements", [])
         is_same = saga.data.get("claim") == claim and saga.data.get("operation", "") == told.operation
         if is_same and told.event_id and told.event_id not in statements:
-            # The time of the saga's last step stays: nothing moves it on.
+            # ``updated_at`` stays that of the saga's last step, as this does not move the saga on.
             data = {**saga.data, "statements": [*statements, told.event_id]}
             Saga.objects.filter(pk=saga.pk).update(data=data)
             return
@@ -314,7 +315,7 @@ def _add_to_question(asked: Iterable[Saga], claim: str, told: commands.ApplyProv
 
 @service.on_reply
 def resume(reply: Reply, message: Message) -> None:
-    """A participant has answered."""
+    """Pass a service's reply to the saga that waits for it."""
     orchestrator.resume(reply, message)
 
 

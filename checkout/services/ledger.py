@@ -1,8 +1,8 @@
-"""The ledger service: double entry. Nothing is ever changed; a mistake is undone by a reversing posting.
+"""The ledger service: double entry. An entry is never changed; a reversing posting undoes a mistake.
 
 Chart of accounts, seen from the gateway; debits are positive, and each posting adds up to zero:
 
-    provider:in_process   a claim on the provider: captures asked for, not yet taken
+    provider:in_process   a claim on the provider: captures requested, not yet made
     provider:captured     a claim on the provider: taken from the shopper, less refunds and charge-backs
     merchant:payable      what is owed to the merchant whose payment it is
 
@@ -44,7 +44,7 @@ ACCOUNTS = {
 
 @service.command("ledger.post")
 def post(command: PostEntries, message: Message) -> Done:
-    """Post both sides, once per kind and reference: the same again is a plain yes, other entries an error."""
+    """Post both sides, once per kind and reference. A repetition succeeds, unless its entries differ."""
     if command.kind not in ACCOUNTS:
         raise CommandRejected("unknown_kind", f"There is no posting of kind {command.kind}.")
     if command.minor <= 0:

@@ -1,8 +1,8 @@
 """The notifications service: receipts by e-mail.
 
 The receipt's row is written with the payment's step, so that a mail server that is down never holds up a
-payment. Sending is a command of its own, repeated with growing pauses. A crash between the mail server's yes
-and our record of it sends the same receipt again: at least once, rather than perhaps never.
+payment. Sending is a command of its own, repeated with growing pauses. After a crash between the mail
+server's acceptance and our record of it, the receipt is sent again: it is sent at least once.
 """
 
 import smtplib
@@ -39,7 +39,7 @@ _RECEIPT = Compiled(lambda payment: Receipt.objects.filter(payment_reference=pay
 
 @service.command("notifications.send_receipt")
 def send_receipt(command: SendReceipt, message: Message) -> Done:
-    """Record that a receipt is owed and see to it; nothing to do for a shopper who left no address."""
+    """Record that a receipt is owed, and have it sent. Do nothing if the shopper left no address."""
     email = _PAYMENT.get(command.payment).shopper_email
     if email and insert_unless_known(Receipt(payment_reference=command.payment, email=email)):
         message.send(

@@ -1,7 +1,7 @@
-"""The orders service: sets stock aside for a payment, sells it when paid and gives it back when not.
+"""The orders service: it reserves stock for a payment, sells it when paid and gives it back when not.
 
-The reservation's row is the lock of its payment and is always taken first; then the stock, in the order of
-its sku, so that no two payments ever wait for one another.
+The payment's reservation is always locked first, then the stock in the order of its sku, so that two payments
+never deadlock.
 """
 
 from collections import Counter
@@ -26,10 +26,10 @@ service = Service("orders", admit=require_open_question)
 
 @service.command("orders.reserve")
 def reserve(command: ReserveStock, message: Message) -> StockReserved:
-    """Set all lines aside or none. A second time for the same payment changes nothing.
+    """Reserve all lines or none. Asking again for the same payment changes nothing.
 
-    What was released may be reserved again, for a later attempt: the payment is being tried once more. For
-    the attempt whose release has overtaken this command nothing is reserved, as nobody would release it.
+    Stock that was released may be reserved again for a later attempt to pay. If the release of this attempt
+    has overtaken this command, nothing is reserved, as it would never be released.
     """
     wanted = _quantities(command.lines)
     reservation = _locked_reservation(command.payment, attempt="")
@@ -57,7 +57,7 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
 
 @service.command("orders.confirm")
 def confirm(command: ConfirmOrder, message: Message) -> Done:
-    """The payment is made: what was set aside is sold.
+    """Mark the reserved stock as sold, since the payment is made.
 
     Stock that the release of an earlier attempt gave back in between is taken again, if it is still there.
     """
@@ -79,9 +79,10 @@ def confirm(command: ConfirmOrder, message: Message) -> Done:
 
 @service.command("orders.release")
 def release(command: ReleaseStock, message: Message) -> Done:
-    """Give back what is set aside for this attempt, if anything is. What has been sold is not given back.
+    """Give back the stock that is reserved for this attempt, if any. Sold stock is not given back.
 
-    What a later attempt has reserved stays. A release that comes before its reservation is remembered.
+    Stock that a later attempt has reserved stays reserved. A release that arrives before its reservation is
+    remembered.
     """
     reservation = _locked_reservation(command.payment, attempt=command.attempt)
     is_earlier = _number(command.attempt) < _number(reservation.attempt)
@@ -101,9 +102,9 @@ def release(command: ReleaseStock, message: Message) -> Done:
 
 @service.command("orders.cancel")
 def cancel(command: CancelOrder, message: Message) -> Done:
-    """Call an order off whose payment was undone: what was set aside or sold is given back, once.
+    """Cancel an order whose payment was undone. Its reserved or sold stock is given back, once.
 
-    That is remembered, so that a confirmation which this command has overtaken does not sell it again.
+    The cancellation is remembered, so that a confirmation that it has overtaken does not sell it again.
     """
     reservation = _locked_reservation(command.payment, attempt="")
     if reservation.state in (Reservation.State.RESERVED, Reservation.State.CONFIRMED):
@@ -114,7 +115,7 @@ def cancel(command: CancelOrder, message: Message) -> Done:
 
 
 def _locked_reservation(payment: str, *, attempt: str) -> Reservation:
-    """Return the payment's reservation; where there was none, one of ``attempt`` with nothing in it."""
+    """Return the payment's reservation, locked. If there is none, insert an empty one of ``attempt``."""
     none = Reservation(payment_reference=payment, lines=[], state=Reservation.State.RELEASED, attempt=attempt)
     return none if insert_unless_known(none) else _RESERVATION.get(payment)
 
@@ -126,7 +127,7 @@ _STOCK = Compiled(lambda sku: StockItem.objects.select_for_update().filter(sku=s
 
 
 def _number(attempt: str) -> int:
-    """Return which try an attempt is: its code ends with the number. None comes before all others."""
+    """Return the number of an attempt, with which its code ends; 0 if there is none."""
     number = attempt.rpartition("-")[2]
     return int(number) if number.isdecimal() else 0
 

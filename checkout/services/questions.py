@@ -1,8 +1,8 @@
-"""Commands of the sagas' services must be the question of a saga that still waits for the answer.
+"""Admit a command only if a saga has asked it as a question, and still waits for the answer.
 
-The sender's broker user says who may ask at all. Its password alone moves no money, books nothing and calls
-nothing off: whoever asks must know the question's name, which is random, and ask just that question. The
-database knows both.
+The broker user decides which programs may send a command at all. Its password alone must not move money,
+book or cancel anything: the sender must also know the question's correlation id, which is random, and send
+exactly that question. Both are compared with the database.
 """
 
 from hashlib import sha256
@@ -22,10 +22,10 @@ _ASKED = Compiled(
 
 
 def require_open_question(command: Body, message: Message) -> None:
-    """Check that a saga of this payment has asked just this, and waits for the answer.
+    """Check that a saga of this payment has sent exactly this command, and waits for the reply.
 
-    Raises NotEntitled if none has asked, or not in these words, and Obsolete if it waits no more: it has
-    asked again, or gone on without the answer.
+    Raises NotEntitled if no saga has sent it, or not with this body, and Obsolete if the saga no longer waits
+    for the reply: it has asked again, or gone on without a reply.
     """
     name = message.correlation_id
     asked = _ASKED.first(name) if name else None

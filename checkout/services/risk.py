@@ -1,8 +1,8 @@
-"""The risk service: may this payment be tried at all?
+"""The risk service: it decides if a payment may be tried at all.
 
-Block lists, a limit per amount, and velocity: how often one e-mail address or IP address has tried within the
-last hour. Two assessments at the same moment do not see each other, so a limit may be passed by as many as
-run at once.
+It checks block lists, a limit per amount, and velocity: how often one e-mail address or IP address has tried
+within the last hour. Two assessments at the same moment do not see each other, so a limit may be exceeded by
+as many as run at once.
 """
 
 import ipaddress
@@ -48,7 +48,7 @@ def assess(command: AssessRisk, message: Message) -> RiskAssessed:
 
 
 def _ip_address(text: str) -> str | None:
-    """Return the address in its one canonical form; None for what is none."""
+    """Return the address in its canonical form; None if the text is not an address."""
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

@@ -10,7 +10,7 @@ from messaging.worker.worker import Worker
 
 
 async def run_services(names: Iterable[str], broker: Broker, stop: asyncio.Event) -> None:
-    """Work until ``stop`` is set, then finish what has begun. Raises as soon as one worker cannot go on."""
+    """Run the workers until ``stop`` is set, then finish what has begun. Raise as soon as a worker fails."""
     async with asyncio.TaskGroup() as group:
         for name in names:
             worker = Worker(broker, SERVICES[name], inbox_model=InboxMessage, outbox_model=OutboxMessage)

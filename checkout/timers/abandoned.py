@@ -1,4 +1,4 @@
-"""Payments that nobody has come to pay."""
+"""Expire payments that no shopper has come to pay."""
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
@@ -18,7 +18,7 @@ WAITING_FOR_SHOPPER = (PaymentState.OPEN, PaymentState.REFUSED)
 def expire_abandoned() -> int:
     """Expire payments that have been open or refused, and untouched, for ``conf.checkout_lifetime``.
 
-    One with a saga that has not ended is left alone: it may still hold stock, or be about to move.
+    A payment with a saga that has not ended is left alone: it may still hold stock, or be about to move.
     """
     at_work = Saga.objects.filter(
         payment=OuterRef("pk"), status__in=(Saga.Status.RUNNING, Saga.Status.PARKED)

@@ -1,4 +1,4 @@
-"""Messages that were written by a process whose clock is ahead: they would be due that much too late."""
+"""Correct the times of messages from processes whose clock is ahead, which would be sent too late."""
 
 from django.db import connections, router, transaction
 from django.db.models import F
@@ -10,9 +10,9 @@ from checkout.timers.timer import BATCH
 
 @transaction.atomic
 def bring_into_the_present() -> int:
-    """Date what is owed and comes from the future by the database's clock, which relays go by, too.
+    """Set unpublished messages that are dated in the future to the database's time, which relays use, too.
 
-    What was for later stays that much later. SQLite has no clock but that of the one machine it is on.
+    A message that was delayed stays delayed by as much. SQLite has no clock of its own, so nothing is done.
     """
     if connections[router.db_for_write(OutboxMessage)].vendor != "postgresql":
         return 0
@@ -20,7 +20,7 @@ def bring_into_the_present() -> int:
     ahead = OutboxMessage.objects.filter(
         published_at__isnull=True, available_at__gt=Now(), created_at__gt=Now()
     )
-    # Whoever is at work on one of them is not waited for, and may have made it right meanwhile.
+    # Rows that another transaction has locked are skipped: it may be correcting them already.
     numbers = list(ahead.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH])
     rows = OutboxMessage.objects.filter(pk__in=numbers)
     return rows.update(available_at=F("available_at") - (F("created_at") - Now()), created_at=Now())

@@ -1,4 +1,4 @@
-"""Authorisations that nobody captures: given back before the issuer lets them lapse."""
+"""Void authorisations that were never captured, before the issuer lets them lapse."""
 
 import structlog
 from django.db.models import Exists, OuterRef
@@ -18,10 +18,10 @@ KEY = "authorisation_expired"
 
 
 def void_expired() -> int:
-    """Ask for a void of every authorisation older than ``conf.authorisation_lifetime`` without captures.
+    """Request a void of every authorisation older than ``conf.authorisation_lifetime`` without captures.
 
-    Once per payment: if that void is refused, the provider's word is waited for. The key makes two relays
-    that find the same payment ask once.
+    This is done once per payment: after a refused void, the provider must report how the authorisation ends.
+    With the idempotency key, two relays that find the same payment make one request.
     """
     long_ago = timezone.now() - conf.authorisation_lifetime
     authorised_long_ago = Fact.objects.filter(
@@ -43,7 +43,7 @@ def _void(reference: str) -> bool:
     try:
         operations.request_void(reference, by=BY, idempotency_key=KEY, reason="nobody has captured it")
     except OperationRejected as rejection:
-        # Somebody was faster: it is captured or voided now.
+        # The payment has been captured or voided meanwhile.
         log.info("authorisation not given back", payment=reference, reason=str(rejection))
         return False
     return True

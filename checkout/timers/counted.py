@@ -1,4 +1,4 @@
-"""Forgets what was only counted: cards that were tried, log-ins and failures, and sessions that are over."""
+"""Delete rows that are only counted: cards that were tried, log-ins and failures, and expired sessions."""
 
 from axes.models import AccessAttempt, AccessLog
 from django.contrib.sessions.models import Session
@@ -11,7 +11,7 @@ from checkout.timers.retention import ROWS, forget
 
 
 def forget_what_was_counted() -> int:
-    """Delete a batch of each that no limit looks at any more; return how many rows that were."""
+    """Delete a batch of each kind that no limit counts any more; return the number of rows."""
     now = timezone.now()
     long_ago = now - conf.retention
     failures = AccessAttempt.objects.filter(attempt_time__lt=now - conf.login_lock)

@@ -1,4 +1,4 @@
-"""Forgets messages, and notifications that came to nothing, so old that nobody repeats them any more."""
+"""Delete messages, and notifications without effect, that are too old to be repeated."""
 
 from datetime import datetime
 
@@ -9,12 +9,13 @@ from checkout.conf import conf
 from checkout.models import InboxMessage, OutboxMessage, ProviderNotification
 from checkout.timers.timer import BATCH
 
-# Many small transactions: a large one would hold up vacuuming and everybody who waits for its rows.
+# Rows are deleted in many small transactions: a large one would hold up vacuuming, and all that wait for its
+# rows.
 ROWS = 10 * BATCH
 
 
 def forget_old_messages() -> int:
-    """Delete messages published, and handled, longer than ``conf.retention`` ago. What is owed stays."""
+    """Delete messages published, or handled, longer than ``conf.retention`` ago. Unpublished ones stay."""
     long_ago = timezone.now() - conf.retention
     return forget(OutboxMessage, Q(published_at__lt=long_ago), "created_at", long_ago) + forget(
         InboxMessage, Q(handled_at__lt=long_ago), "received_at", long_ago
@@ -22,9 +23,10 @@ def forget_old_messages() -> int:
 
 
 def forget(model: type[Model], is_old: Q, written: str, long_ago: datetime) -> int:
-    """Delete what ``is_old`` from the first batch, by age, that has any; return how many rows that were.
+    """Delete the rows that match ``is_old`` from the first batch that has any; return their number.
 
-    By primary key, which needs no further index, and is about the order in which rows were ``written``.
+    Batches go by primary key, which needs no further index, and is about the order in which rows were
+    ``written``.
     """
     last = 0
     while True:
@@ -37,15 +39,15 @@ def forget(model: type[Model], is_old: Q, written: str, long_ago: datetime) -> i
 
 
 State = ProviderNotification.State
-# What proves nothing is nobody's record, and what nothing of ours was found for is one only until staff have
-# dealt with it. A notification whose command is still owed stays.
+# A hint is no record that must be kept. An unmatched or unreadable notification is one until staff have dealt
+# with it. A notification that is still to be applied stays.
 IS_FORGOTTEN = Q(is_proven=False) & ~Q(state=State.RECEIVED) | Q(
     state__in=(State.UNMATCHED, State.UNREADABLE), dealt_with_at__isnull=False
 )
 
 
 class OldNotifications:
-    """Walks through all notifications, from the oldest to those that are young, and begins again.
+    """A walk through all notifications, from the oldest to those that are recent, which then begins again.
 
     Most of them stay for ever, so each round looks at one batch and the next goes on from there.
     """
@@ -54,7 +56,7 @@ class OldNotifications:
         self._last = 0
 
     def forget(self) -> int:
-        """Delete from the next batch of notifications what is older than ``conf.retention`` and not kept."""
+        """Delete those of the next batch that are older than ``conf.retention`` and need not be kept."""
         long_ago = timezone.now() - conf.retention
         rows = ProviderNotification.objects.order_by("pk").filter(pk__gt=self._last)
         page = list(rows.values_list("pk", "received_at")[:ROWS])

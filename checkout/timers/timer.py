@@ -1,4 +1,4 @@
-"""Runs timers beside each other, each at its own pace, whatever becomes of the others or of the database."""
+"""Run timers concurrently, each at its own interval, even if another timer or the database fails."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """``act`` deals with what is due, at most a batch, and returns how much that was. It runs in a thread."""
+    """A timer. ``act`` handles at most a batch of due work, in a thread, and returns how much that was."""
 
     name: str
     act: Callable[[], int]
@@ -25,7 +25,7 @@ class Timer:
 
 
 async def run(timers: Iterable[Timer], stop: asyncio.Event) -> None:
-    """Let all of them act until ``stop`` is set; then finish what has begun."""
+    """Run all timers until ``stop`` is set; then finish what has begun."""
     async with asyncio.TaskGroup() as group:
         for timer in timers:
             group.create_task(_run(timer, stop), name=timer.name)
@@ -50,7 +50,7 @@ async def _act(timer: Timer) -> int:
         log.warning("database away, timer waits", timer=timer.name, reason=str(error))
         return 0
     except Exception:
-        # It is tried again. Deadlines must pass even if something else here has a defect.
+        # The timer is tried again. Deadlines must be handled even if another timer has a defect.
         log.exception("timer failed", timer=timer.name)
         return 0
     if dealt_with:

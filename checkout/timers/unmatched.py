@@ -1,4 +1,4 @@
-"""Notifications whose order was not known when they came: looked at again, later and later."""
+"""Try notifications again whose order was not known when they came, at growing intervals."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Attempts whose purchase never began, because the command that begins it was lost or has died."""
+"""End attempts whose purchase never began, because the command that begins it was lost or a dead letter."""
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
@@ -18,10 +18,10 @@ from messaging.compiled_queries import update
 def give_up_unstarted() -> int:
     """End attempts whose purchase has not begun within ``conf.service_wait``; return how many.
 
-    Before its purchase begins nothing is asked of anybody, so no money can have moved, and the shopper may
-    try again. If the command arrives later after all, it finds that the attempt has ended.
+    Before a purchase begins no service is asked, so no money can have moved, and the shopper may try again.
+    If the command arrives later after all, it finds that the attempt has ended.
     """
-    # By the database's clock: to a process whose clock is ahead, an attempt of this moment would be old.
+    # The database's clock is used: to a process whose clock is ahead, a new attempt would seem old.
     long_ago = database_now() - conf.service_wait
     begun = Saga.objects.filter(attempt=OuterRef("pk"))
     waiting = Attempt.objects.filter(

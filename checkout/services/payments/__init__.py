@@ -1,8 +1,8 @@
-"""The payments service: everything that is said to a payment provider, and everything a provider says.
+"""The payments service: all communication with payment providers.
 
 A provider call is three steps: commit the intent (``intent``), call with no lock and no transaction
 (``asking``), commit the outcome (``conclusion``). A crash between the first and the last leaves an intent
-without outcome, which is answered with "unknown" and never repeated.
+without an outcome. Then the command is answered with "unknown", and the call is never repeated.
 """
 
 from checkout.services.payments import (

@@ -1,4 +1,4 @@
-"""Cancel at the provider what nobody will complete, so that it holds no money and never will."""
+"""Cancel an attempt at the provider when its challenge is given up, so that it never holds any money."""
 
 from functools import partial
 
@@ -27,11 +27,12 @@ from messaging.worker.service import Message
 
 @service.command("payments.abandon", transactional=False)
 def abandon(command: AbandonPayment, message: Message) -> None:
-    """Cancel an attempt that still waits for its challenge, or of which nobody learnt how that ended.
+    """Cancel an attempt that waits for its challenge, or whose challenge ended with an unknown outcome.
 
-    The answer is ``refused`` when nothing is held: cancelled, or the provider knows no such order (Worldpay
-    says so while a shopper is in the challenge). To cancel twice is to cancel once, so an unknown outcome may
-    be tried again, with the same key. An attempt that has gone on meanwhile is answered with where it stands.
+    The answer is ``refused`` when nothing is held: the order was cancelled, or the provider knows no such
+    order (Worldpay says so while a shopper is in the challenge). Cancelling is idempotent, so a request with
+    an unknown outcome may be sent again with the same key. If the attempt has moved on meanwhile, the answer
+    is its outcome.
     """
     window = SendWindow.opened()
     with transaction.atomic(durable=True):
@@ -52,7 +53,10 @@ def _may_be_cancelled(attempt: Attempt) -> bool:
 
 
 def _intent_of(attempt: Attempt) -> Intent:
-    """Return a request of its own for after the challenge: there may be more to cancel than before it."""
+    """Return the intent, with a key of its own for an attempt whose challenge may have been completed.
+
+    Such an attempt may hold money that a cancellation during the challenge did not release.
+    """
     name = "abandon" if attempt.state == AttemptState.CHALLENGE_REQUIRED else "abandon_completed"
     return Intent(Verb.VOID, f"{attempt.order_code}:{name}")
 
@@ -86,6 +90,9 @@ def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> P
 
 
 def _come_to(attempt: Attempt, result: ProviderResult) -> Outcome:
-    """Return ``refused`` when nothing is held; after a challenge a refusal to cancel does not say that."""
+    """Return ``refused`` if nothing is held, else ``unknown``.
+
+    After a challenge, a refusal to cancel does not show that nothing is held.
+    """
     is_open = attempt.state == AttemptState.UNKNOWN and result.outcome == Outcome.REFUSED
     return Outcome.UNKNOWN if is_open or result.outcome == Outcome.UNKNOWN else Outcome.REFUSED

@@ -1,13 +1,14 @@
 """Conclude from a provider's answer that a capture, void or refund never arrived.
 
 If that is wrong, sending the operation again moves its money twice: providers do not deduplicate everywhere,
-nor for ever. So absence must be shown. An answer shows it in two ways only, and only where nothing else may
+nor for ever. So absence must be shown. An answer shows it in two cases only, and only if nothing else may
 have changed the answer since the operation was sent:
 
-- the order's sums are told, and come to exactly what the other operations of its kind come to;
+- the answer has the order's sums, and they equal exactly those of the other operations of its kind;
 - it is the first operation of its kind, and the order's last event is one that it would have changed.
 
-Everything else is undecided: a second refund of an order that is REFUNDED already changes no last event.
+Everything else is undecided. A second refund, for example, does not change the last event of an order that
+is REFUNDED already.
 """
 
 from checkout.models import Operation, ProviderCall
@@ -18,15 +19,15 @@ from checkout.services.payments.known import Known, told_sum
 
 Kind = Operation.Kind
 
-# Last events that an operation of this kind, had it arrived, would have replaced by another one.
+# The last event that an operation of each kind would have replaced if it had arrived.
 WOULD_BE_CHANGED = {
     Kind.CAPTURE: EventKind.AUTHORISED,
     Kind.VOID: EventKind.AUTHORISED,
     Kind.REFUND: EventKind.CAPTURED,
 }
-# Last events beside which sums are complete. Beside those of a refund they may be the sums from before it
-# (``position``), and of two refunds of one amount they do not say which is lacking. Events that come by
-# themselves (SETTLED, CHARGED_BACK) may have hidden it.
+# Last events with which the sums are complete. With the events of a refund, the sums may be those from before
+# that refund (``position``), and of two refunds of one amount they do not tell which one is missing. Events
+# that come by themselves (SETTLED, CHARGED_BACK) may have hidden the operation's own event.
 SUMS_ARE_COMPLETE = {
     Kind.CAPTURE: (
         EventKind.AUTHORISED,
@@ -41,12 +42,12 @@ SUMS_ARE_COMPLETE = {
 def is_absent(operation: Operation, others: Known, result: ProviderResult) -> bool:
     """Return True if the answer shows that the provider has never had this operation.
 
-    ``others`` are all other operations of its kind that were not refused. The caller has made sure that the
-    operation's request cannot arrive any more, and that the answer is younger than that.
+    ``others`` are all other operations of its kind that were not refused. The caller must have made sure that
+    the operation's request could not arrive any more when the provider was asked.
     """
     kind = Kind(operation.kind)
     if kind == Kind.VOID:
-        # A void is done once, however often it is sent.
+        # A void is idempotent, so sending it again does no harm.
         return result.kind == WOULD_BE_CHANGED[kind]
     if not _nothing_hides_it(operation):
         return False
@@ -63,7 +64,7 @@ def _is_unchanged(operation: Operation, result: ProviderResult) -> bool:
         return False
     if operation.kind == Kind.CAPTURE:
         return True
-    # While something is left to capture, the event may be that of a capture after this refund.
+    # While something is left to capture, the event may come from a capture that followed this refund.
     return sums_of_attempt(operation.attempt).captured == operation.payment.amount_minor
 
 

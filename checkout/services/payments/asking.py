@@ -28,15 +28,15 @@ def ask(
     unreached: Outcome = Outcome.NOT_SENT,
     window: SendWindow | None = None,
 ) -> ProviderResult:
-    """Return what the provider said, or what it means that it said nothing. Provider errors do not escape.
+    """Return the provider's answer, or a result that stands for the error. Provider errors are not raised.
 
-    ``unreached`` is what it means when the question itself was not sent. After its ``window`` it is not sent.
+    ``unreached`` is the outcome if the request was not sent. It is not sent once ``window`` is over.
     """
     _return_connection()
     crash_points.reached("payments.intent_committed")
     try:
         if window is not None and window.is_over:
-            # Not by us; but meanwhile it may have been sent again, and that outcome is not ours to say.
+            # We did not send it, but another process may have sent it again meanwhile.
             raise OutcomeUnknown("This process was held up too long to send it any more.")
         result = question(get_provider(account.opened()))
         crash_points.reached("payments.answered")
@@ -56,7 +56,10 @@ def ask(
 
 
 def inquire_about(attempt: Attempt) -> ProviderResult:
-    """Ask what became of an attempt. A question changes nothing, so one that got lost has taught nothing."""
+    """Ask the provider what became of an attempt.
+
+    If the inquiry cannot be sent the outcome is unknown: that says nothing about the attempt.
+    """
     return ask(
         attempt.provider_account,
         lambda provider: provider.inquire(attempt.order_code),
@@ -67,12 +70,12 @@ def inquire_about(attempt: Attempt) -> ProviderResult:
 def refused(
     reason: RefusalReason, outcome: Outcome = Outcome.REFUSED, *, code: str = "", description: str = ""
 ) -> ProviderResult:
-    """Return a refusal of our own, of which the provider knows nothing; staff see code and description."""
+    """Return a refusal that we made without the provider. Staff see ``code`` and ``description``."""
     return ProviderResult(outcome=outcome, refusal=Refusal(reason=reason, code=code, description=description))
 
 
 def _return_connection() -> None:
-    """A provider may take a minute, and connections are few."""
+    """Give up the database connection: a provider may take a minute, and connections are few."""
     if not connection.in_atomic_block:
         close_old_connections()
 

@@ -15,7 +15,7 @@ from checkout.services.payments.conclusion import CONFLICTED
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update
 
-# The event by which an outcome moves an attempt, and who causes it. Everything else leaves it unknown.
+# The event that each outcome causes on an attempt, and its actor. Any other outcome is ``outcome_unknown``.
 EVENTS = {
     Outcome.APPROVED: ("authorised", Actor.PROVIDER),
     Outcome.CHALLENGE_REQUIRED: ("challenge_required", Actor.PROVIDER),
@@ -23,7 +23,7 @@ EVENTS = {
     Outcome.NOT_SENT: ("not_sent", Actor.SAGA),
 }
 
-# What an attempt in a state that says how it ended is answered with.
+# The outcome that is answered for each state in which an attempt has ended.
 ENDS = {
     AttemptState.AUTHORISED: Outcome.APPROVED,
     AttemptState.REFUSED: Outcome.REFUSED,
@@ -31,7 +31,7 @@ ENDS = {
     AttemptState.EXPIRED: Outcome.REFUSED,
 }
 
-# Settlements and charge-backs have fees off and are in the merchant's currency, or the issuer's.
+# Amounts of settlements and charge-backs have fees deducted, and are in the merchant's or issuer's currency.
 IN_ANOTHER_CURRENCY_PERHAPS = (EventKind.SETTLED, EventKind.CHARGED_BACK, EventKind.CHARGE_BACK_REVERSED)
 OF_A_PART_PERHAPS = (
     EventKind.CAPTURED,
@@ -40,11 +40,11 @@ OF_A_PART_PERHAPS = (
     EventKind.REFUND_SENT,
     EventKind.REFUNDED,
     EventKind.REFUND_FAILED,
-    # Such as a question of the issuer, which is about what was captured.
+    # For example an issuer's request for information, which is about the captured amount.
     EventKind.OTHER,
 )
 
-# What an answer changes of an attempt.
+# The fields of an attempt that an answer may change.
 KEPT = (
     "state",
     "session_state",
@@ -75,11 +75,11 @@ def _fits(ours: Money, told: Money, kind: EventKind) -> bool:
 
 
 def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:
-    """Move the attempt, keep what belongs to it, save it and return the answer.
+    """Move the attempt according to the result, store the result's details, and return the answer.
 
-    What comes too late to move it is answered with how the attempt ended. Two things are conflicted and wait
-    for staff: a statement about other money than ours, and an authorisation of an attempt that had ended
-    without one.
+    If the result comes too late to move the attempt, the answer is how the attempt ended. Two results are
+    conflicts, which are left to staff: one about another order or amount than ours, and an authorisation of
+    an attempt that had ended without one.
     """
     if is_for_another_payment(attempt, result):
         return conflict(attempt, result)
@@ -102,7 +102,7 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
 
 
 def answer_of(attempt: Attempt, *, otherwise: str, event: str = "") -> ProviderAnswered:
-    """Return how the attempt ended; ``otherwise`` while it has not."""
+    """Return the outcome with which the attempt ended, or ``otherwise`` if it has not ended."""
     if attempt.state == AttemptState.CONFLICTED:
         return ProviderAnswered(outcome=CONFLICTED, event=event)
     outcome = ENDS.get(AttemptState(attempt.state), otherwise)
@@ -111,9 +111,9 @@ def answer_of(attempt: Attempt, *, otherwise: str, event: str = "") -> ProviderA
 
 
 def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:
-    """Replace outcomes that cannot be acted upon by what they amount to."""
+    """Replace an outcome that cannot be acted upon by the one that it amounts to."""
     if result.outcome == Outcome.DEVICE_DATA_REQUIRED:
-        # Our page has tried to collect it before: this browser cannot go on.
+        # Our page has already tried to collect the device data, so this browser cannot continue.
         return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)
     if result.outcome == Outcome.CHALLENGE_REQUIRED and result.challenge is None:
         return replace(result, outcome=Outcome.UNKNOWN)
@@ -134,7 +134,7 @@ def _keep_challenge(attempt: Attempt, challenge: Challenge) -> None:
 
 
 def _keep_details(attempt: Attempt, result: ProviderResult) -> None:
-    """Keep what the answer tells; what it does not tell stays as it was."""
+    """Store the details that the answer contains; the others stay as they were."""
     attempt.session_state = result.session_state or attempt.session_state
     if result.three_ds:
         attempt.three_d_secure = asdict(result.three_ds)
@@ -146,7 +146,7 @@ def _keep_details(attempt: Attempt, result: ProviderResult) -> None:
 
 
 def conflict(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:
-    """Put the attempt aside for staff, unless it has ended already."""
+    """Mark the attempt as conflicted, for staff to settle, if its state allows that."""
     if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
         attempt.apply("conflicted", Actor.PROVIDER)
         update(attempt, "state")

@@ -45,8 +45,8 @@ log = structlog.get_logger(__name__)
 def authorise(command: AuthorisePayment, message: Message) -> None:
     """Send the first message, with the card as the shopper's browser has encrypted it.
 
-    Without a card nothing is sent: it is never stored, so a copy of this command that was kept has none. Nor
-    is anything sent with a card that web has not sealed for this attempt, or so long ago that it has expired.
+    Nothing is sent without a card. Cards are never stored, so a copy of this command from a database has
+    none. Nothing is sent either if web has not sealed the card for this attempt, or if the seal has expired.
     """
     sealed = message.take_sealed()
     _carry_out(
@@ -60,7 +60,7 @@ def authorise(command: AuthorisePayment, message: Message) -> None:
 
 @service.command("payments.complete_challenge", transactional=False)
 def complete_challenge(command: CompleteAuthentication, message: Message) -> None:
-    """Send the second message: the shopper is back, and the provider knows how it went at the ACS."""
+    """Send the second message after the shopper's return. The provider knows the result from the ACS."""
     _carry_out(
         command.attempt,
         message,
@@ -80,7 +80,7 @@ def _carry_out(
     intent_of: Callable[[Attempt], Intent],
     send: Callable[[Attempt, Intent, SendWindow], ProviderResult],
 ) -> None:
-    """The three steps. An attempt that is not ``ready`` is past this message, which is then not sent."""
+    """Carry out the three steps of a provider call. Send nothing if the attempt's state is not ``ready``."""
     window = SendWindow.opened()
     with transaction.atomic(durable=True):
         attempt = locked_attempt(order_code)
@@ -105,7 +105,7 @@ def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> P
 
 
 def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
-    """Answer a command whose call was made before, or is just being made."""
+    """Answer a command whose provider call was made before, or is just being made."""
     if attempt.state == AttemptState.CHALLENGE_REQUIRED:
         return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
     outcome = stored_outcome(intent)

@@ -1,4 +1,4 @@
-"""Counts of the cards that were tried, so that attackers cannot try whole lists of them.
+"""Counts of the cards that were tried, which keep attackers from testing whole lists of cards.
 
 A card is counted in the transaction in which its attempt ends.
 """
@@ -16,7 +16,7 @@ from messaging.compiled_queries import insert_unless_known
 
 log = structlog.get_logger(__name__)
 
-# Refusals that say nothing of the card. Were they counted, a provider's bad hour would keep shoppers away.
+# Refusals that say nothing about the card. If they counted, an outage of a provider would block shoppers.
 NOT_OF_THE_CARD = frozenset(
     {
         RefusalReason.CANCELLED,
@@ -50,7 +50,7 @@ def count_trial(attempt: Attempt) -> None:
 
 
 def _protect(merchant_pk: int) -> None:
-    """Begin the attack mode of a merchant with many declines. It ends by itself, and then may begin anew."""
+    """Begin the attack mode of a merchant with many declines. It ends by itself, and may begin again."""
     now, most = timezone.now(), conf.declines_per_merchant
     declines = CardTrial.objects.filter(
         merchant=merchant_pk, is_declined=True, answered_at__gt=now - conf.declines_window

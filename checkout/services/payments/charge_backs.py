@@ -1,8 +1,8 @@
-"""Book what an issuer did by itself: a charge-back, or its reversal, that a notification tells of.
+"""Book an issuer's charge-back, or its reversal, that a notification reports.
 
-The provider's own sum decides (``Position.charged_back``). Where the provider tells none, its last event must
-say the same as the notification, and the notification must be proven and tell an amount that is possible.
-Everything else is for staff: nothing is booked by guessing.
+The provider's own sum (``Position.charged_back``) decides. If the provider reports no such sum, its last
+event must be the notified one, and the notification must be proven and have a possible amount. Everything
+else is left to staff: nothing is booked by guessing.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ NAMES = {Kind.CHARGE_BACK: "a charge-back", Kind.CHARGE_BACK_REVERSAL: "the reve
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The ``outcome`` as in ``ClaimChecked``, the reason for staff, and how much is to be booked."""
+    """The ``outcome`` as in ``ClaimChecked``, the reason for staff, and the amount to be booked."""
 
     outcome: str
     why: str = ""
@@ -33,9 +33,9 @@ UNKNOWN, UNDECIDED, DENIED = Judgement("unknown"), Judgement("undecided"), Judge
 def judge_movement(
     attempt: Attempt, command: CheckClaim, before: Sums, result: ProviderResult
 ) -> tuple[Judgement, Operation | None]:
-    """Judge the claim, and book it if that is possible; returns the operation that was written down.
+    """Judge the claim, and book it if possible. Return the judgement and the booked operation, if any.
 
-    ``before`` is what we knew when the provider was asked. The attempt must be locked.
+    ``before`` has our sums from just before the provider was asked. The attempt must be locked.
     """
     kind = BY_ISSUER[command.claim]
     key = key_of_claim(command.claim, command.event_id, is_proven=command.is_proven)
@@ -56,14 +56,14 @@ def _judged(attempt: Attempt, command: CheckClaim, before: Sums, result: Provide
     if told is not None:
         return _judged_by_position(attempt, command.claim, told, now)
     if result.kind != command.claim:
-        # Another event may have come after it, such as the settlement. Of a hint nobody need know more.
+        # A later event, such as the settlement, may have replaced it. A hint is not worth further questions.
         is_hidden = command.is_proven and result.kind != EventKind.AUTHORISED
         return UNDECIDED if is_hidden else DENIED
     return _judged_by_notification(attempt, command, now)
 
 
 def _judged_by_position(attempt: Attempt, claim: str, told: Money, now: Sums) -> Judgement:
-    """Book all that the provider's sum has and ours has not, whatever the notification says."""
+    """Judge by the difference between the provider's sum and ours, whatever amount the notification has."""
     kind, currency = BY_ISSUER[claim], attempt.payment.currency
     if told.currency != currency:
         return Judgement(
@@ -90,7 +90,10 @@ def _judged_by_notification(attempt: Attempt, command: CheckClaim, now: Sums) ->
 
 
 def _checked(kind: str, amount: Money, now: Sums) -> Judgement:
-    """Compare with what there is. A capture under way may be what a charge-back is about: ask again later."""
+    """Check the amount against the sum that is left to be charged back or returned.
+
+    A charge-back may be about a capture that is still under way: then the provider is asked again later.
+    """
     is_charge_back = kind == Kind.CHARGE_BACK
     left = now.left_to_charge_back if is_charge_back else now.charged_back
     if 0 < amount.minor <= left:

@@ -1,4 +1,4 @@
-"""Ask the provider whether a notification is true that says what we know nothing of."""
+"""Ask the provider to confirm or deny a notification that none of our operations explains."""
 
 from functools import partial
 
@@ -18,15 +18,15 @@ from checkout.services.payments.service import service
 from checkout.states import Actor, AttemptState
 from messaging.worker.service import Message
 
-# The last event of an order for which nothing is held.
+# The last events of orders for which nothing is held.
 HELD_NO_MORE = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 
 
 @service.command("payments.check_claim", transactional=False)
 def check_claim(command: CheckClaim, message: Message) -> None:
-    """Answer ``confirmed`` when the provider says so too and no operation of ours explains it by now.
+    """Answer ``confirmed`` if the provider confirms the claim and no operation of ours explains it by now.
 
-    What an issuer did is ``booked`` at once when the provider confirms it.
+    A charge-back or a reversal that the provider confirms is booked at once, and answered with ``booked``.
     """
     attempt = attempt_of(command.attempt)
     if command.claim in BY_ISSUER:
@@ -61,17 +61,17 @@ def _record_movement(command: CheckClaim, before: Sums, result: ProviderResult) 
 
 
 def _failed_refund(attempt: Attempt, command: CheckClaim) -> Operation | None:
-    """Return the refund that the claim says was made, and that we have as refused; None for others."""
+    """Return the refund that the claim says was made and that we have as refused; None if there is none."""
     is_refund = command.claim == EventKind.REFUNDED
     return refund_made_after_all(attempt, command.operation) if is_refund else None
 
 
 def _made_after_all(attempt: Attempt, refund: Operation, result: ProviderResult, *, is_proven: bool) -> str:
-    """Take a refund that failed as made, if that explains what the provider says.
+    """Mark a failed refund as made, if that explains the provider's answer. Return the outcome.
 
-    The provider's sum must have room for it beside all that is certain. If others have failed, too, any of
-    them may be what the sum includes: then the notification must be proven, or all of them were made. Beside
-    refunds that are under way or have failed, another sum may become clear.
+    The provider's sum must have room for this refund in addition to all that are certain. If other refunds,
+    failed or under way, may explain the sum without this one, the notification must also be proven. If the
+    answer does not decide, the provider is asked again, as a later answer may be clearer.
     """
     others = known_of(attempt, refund.kind)
     other_failed = sum(each.amount_minor for each in failed_refunds(attempt) if each.pk != refund.pk)
@@ -125,7 +125,8 @@ def _judged(
     if said != claim:
         return "undecided" if command.is_proven and _may_be_hidden(claim, result.kind) else "denied"
     if is_explained(attempt, claim) or any(each.is_in_doubt for each in known_of(attempt, kind).entries):
-        # By another one than it names, perhaps: without sums nobody can say. One in doubt is asked about.
+        # The claim may name another operation than the one that explains it, which only sums could tell. A
+        # refund in doubt has an inquiry of its own.
         return "undecided" if command.operation else "denied"
     return "confirmed"
 
@@ -133,27 +134,27 @@ def _judged(
 def _may_be_hidden(claim: str, last: EventKind) -> bool:
     """Return True if ``claim`` may be true although ``last`` is the order's last event, and no sums are told.
 
-    Another event may have come after it, such as the settlement. Nothing leads back to AUTHORISED, and
-    nothing comes after a cancellation or an expiry. Of a hint nobody need know more.
+    A later event, such as the settlement, may have replaced the claimed one. But no event leads back to
+    AUTHORISED, and none follows a cancellation or an expiry.
     """
     return last != EventKind.AUTHORISED and claim not in (EventKind.CANCELLED, EventKind.EXPIRED)
 
 
 def _may_be_instead_of_another(attempt: Attempt, command: CheckClaim, total: int) -> bool:
-    """Return True if the sum may contain a failed refund in place of one that we hold as made.
+    """Return True if the provider's sum may include a failed refund in place of one that we have as made.
 
-    That one may have failed meanwhile, and its notification may be on its way for days. So a proven
-    notification that names the failed refund is not denied by a sum that has room for it.
+    The latter may have failed meanwhile, and the notification of that failure may take days. So a proven
+    notification that names the failed refund is not denied if the sum has room for that refund.
     """
     refund = _failed_refund(attempt, command) if command.is_proven and command.operation else None
     return refund is not None and total >= refund.amount_minor
 
 
 def _judged_by_sums(command: CheckClaim, total: int, now: Known, result: ProviderResult) -> str:
-    """Confirm that more was moved than our operations explain; of a failed refund, that less was.
+    """Confirm a claim if more was moved than our operations explain, or less for the failure of a refund.
 
-    Sums alone do not say that one failed: what was told to be done may only not be booked yet. If the claim
-    names one, we ask until it is booked, or the provider's last event is a failure, or a human looks.
+    Sums alone do not show that a refund failed: one that we have as done may not be booked yet. If the claim
+    names a refund, we ask until it is booked, the provider's last event is a failure, or a human looks.
     """
     if command.claim == EventKind.REFUND_FAILED:
         if total >= now.least:
@@ -163,5 +164,5 @@ def _judged_by_sums(command: CheckClaim, total: int, now: Known, result: Provide
         return "unknown" if command.operation else "denied"
     if total > now.most:
         return "confirmed"
-    # What it names is none of those that may still be booked.
+    # The named operation was refused: the surplus is due to it, or to one that is open. Ask again.
     return "unknown" if command.operation and total > now.least else "denied"

@@ -16,7 +16,7 @@ from messaging.worker.service import AlreadyHandled, Message
 
 log = structlog.get_logger(__name__)
 
-# The one outcome that no provider answers with: what it said does not fit what we know.
+# Our own outcome for a provider's answer that contradicts what we know.
 CONFLICTED = "conflicted"
 
 
@@ -27,9 +27,9 @@ def conclude(
 ) -> None:
     """Run ``record`` and send what it returns as the reply.
 
-    If another copy of the command was answered meanwhile (with "unknown", as it found our intent), what we
-    have learnt is recorded all the same: the inquiry that follows an unknown outcome will find it. A
-    contradiction is told on in any case: the saga may have gone on without this answer.
+    If another copy of the command was answered meanwhile (with "unknown", as it found our intent), the result
+    is recorded all the same, so that the inquiry after an unknown outcome finds it. A conflict is also sent
+    to the orchestrator as an event, since the saga may have gone on without this answer.
     """
     try:
         with message.once():
@@ -53,7 +53,7 @@ def _tell(attempt: Attempt) -> None:
 def record_fact(
     attempt: Attempt, kind: str, result: ProviderResult, answer: ProviderAnswered, *, reference: str = ""
 ) -> None:
-    """Write down what the provider said, and what was made of it where that differs."""
+    """Record the provider's answer as a fact, with our own outcome if it differs."""
     data = {
         "outcome": str(result.outcome),
         "event": result.event,

@@ -1,4 +1,4 @@
-"""Ask the provider what became of an attempt: how an unknown outcome is resolved, instead of by repeating."""
+"""Ask the provider what became of an attempt: an unknown outcome is resolved by asking, not by repeating."""
 
 from dataclasses import replace
 from functools import partial
@@ -22,7 +22,7 @@ from checkout.services.payments.service import service
 from checkout.states import AttemptState
 from messaging.worker.service import Message
 
-# The provider has not been asked yet, or can tell no more than is known.
+# States of an attempt that was not sent yet, or about which the provider can tell no more than we know.
 CLOSED_STATES = (
     AttemptState.CREATED,
     AttemptState.AUTHORISED,
@@ -33,7 +33,10 @@ CLOSED_STATES = (
 
 @service.command("payments.inquire", transactional=False)
 def inquire(command: InquirePayment, message: Message) -> None:
-    """Answer with what we know by now, else with what the provider says. Asking changes nothing there."""
+    """Answer with the attempt's outcome if we know it by now, otherwise with the provider's answer.
+
+    An inquiry changes nothing at the provider.
+    """
     attempt = attempt_of(command.attempt)
     before, result = under_way(attempt), None
     if _is_open(attempt):
@@ -47,7 +50,7 @@ def _is_open(attempt: Attempt) -> bool:
 
 
 def _is_in_challenge(attempt: Attempt) -> bool:
-    """Say if the shopper still has time for a challenge; providers then often deny knowing the order."""
+    """Return True while the shopper has time for a challenge. Providers often deny knowing such an order."""
     expires_at = attempt.challenge_expires_at
     return (
         attempt.state == AttemptState.CHALLENGE_REQUIRED
@@ -57,7 +60,10 @@ def _is_in_challenge(attempt: Attempt) -> bool:
 
 
 def _is_back_from_challenge(attempt: Attempt) -> bool:
-    """Return True if the second message is yet to be sent: the shopper came back as the time was up."""
+    """Return True if the shopper has returned from the challenge and the second message was not sent yet.
+
+    This happens when the shopper returns just as the challenge expires.
+    """
     if attempt.state != AttemptState.CHALLENGE_RETURNED:
         return False
     return attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE).count() < attempt.challenge_count
@@ -66,10 +72,11 @@ def _is_back_from_challenge(attempt: Attempt) -> bool:
 def _record(order_code: str, before: UnderWay, result: ProviderResult | None) -> ProviderAnswered:
     attempt = locked_attempt(order_code)
     if attempt.state == AttemptState.CREATED:
-        # The command to authorise is late. Whoever asks is about to give up on it, so it must not come true.
+        # The command to authorise is late, and the saga that inquires is about to give up on it. So the
+        # attempt is closed here, and the command will have no effect.
         result = refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT)
-    # Providers deny knowing the order of a challenge: of one that began since they were asked, too, and of
-    # one whose time was up before its purchase heard of it, which still has to cancel it.
+    # Providers deny knowing an order that is in a challenge. That includes a challenge that began after the
+    # inquiry, and one that expired before the purchase learnt of it: the purchase still has to cancel it.
     is_challenged = attempt.state == AttemptState.CHALLENGE_REQUIRED or _is_back_from_challenge(attempt)
     if is_challenged and (result is None or result.outcome == Outcome.NOT_SENT):
         return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)

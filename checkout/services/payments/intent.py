@@ -1,4 +1,4 @@
-"""Step one of a provider call: the attempt under lock, and the intent committed before anything is sent.
+"""Step one of a provider call: lock the attempt, and commit the intent before anything is sent.
 
 Callers use ``transaction.atomic(durable=True)``: an intent that is not committed protects from nothing.
 """
@@ -17,7 +17,7 @@ from checkout.services.payments.service import service
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import AlreadyHandled, CommandRejected, Message
 
-# The provider's answer shows that an operation, which was sent long ago, is not there (``absence``).
+# The provider's answer shows that an operation that was sent long ago never arrived (``absence``).
 NOT_SHOWN = "not_shown"
 # The provider answered, and its answer does not tell whether an operation has arrived.
 UNDECIDED = "undecided"
@@ -58,10 +58,10 @@ def _known(attempt: Attempt | None, order_code: str) -> Attempt:
 
 
 def refuse_repetition(message: Message) -> None:
-    """Raise ``AlreadyHandled`` for a message that was answered before.
+    """Raise ``AlreadyHandled`` if the message was answered before. The attempt must be locked.
 
-    Asked with the attempt locked, as whoever answers holds that lock. Without it, the redelivery of a command
-    that was answered "not sent" would send it after all.
+    Every answer is recorded under that lock. Without this check, the redelivery of a command that was
+    answered "not sent" would send it after all.
     """
     if _HANDLED.all(service.name, message.envelope.message_id):
         raise AlreadyHandled(message.envelope.message_id)
@@ -73,10 +73,10 @@ _HANDLED = Compiled(
 
 
 def commit_intent(attempt: Attempt, intent: Intent) -> bool:
-    """Write the intent; return whether the provider is to be called now. The attempt must be locked.
+    """Write the intent. Return True if the provider is to be called now. The attempt must be locked.
 
-    A call that was not sent, or that the provider knows nothing of, may be made again with the same key.
-    Every other intent that exists stands for a call that was, or is just being, made.
+    A call that was not sent, or that by the provider's answer never arrived, may be made again with the same
+    key. Every other intent that exists stands for a call that was made, or is just being made.
     """
     alone = _is_alone(attempt, intent)
     if _CALL.first(intent.key) is None:
@@ -89,25 +89,25 @@ def commit_intent(attempt: Attempt, intent: Intent) -> bool:
 
 
 def _is_alone(attempt: Attempt, intent: Intent) -> bool:
-    """Return True if what the provider will say next of the order can only be about this modification."""
+    """Return True if the order's next event at the provider can only come from this modification."""
     if intent.verb not in MODIFICATIONS:
         return True
     others = [each for each in operations_of(attempt) if each.reference != intent.key]
     if any(each.state in WITHOUT_END for each in others):
         return False
-    # A request that is just being sent says nothing of it in its operation's state yet.
+    # While a request is just being sent, its operation's state does not show that yet.
     return not others or not attempt.provider_calls.filter(outcome="", verb__in=MODIFICATIONS).exists()
 
 
 def record_outcome(intent: Intent, outcome: str, event: str) -> None:
-    """Write what came of the call, in the transaction of step three."""
+    """Write the outcome of the call, in the transaction of step three."""
     ProviderCall.objects.filter(key=intent.key).update(
         outcome=outcome, event=event[:100], finished_at=database_now()
     )
 
 
 def stored_outcome(intent: Intent) -> str:
-    """Return what is known of a call made before; ``unknown`` while nothing is."""
+    """Return the recorded outcome of an earlier call, or ``unknown`` if none is recorded."""
     call = _CALL.first(intent.key)
     return (call.outcome if call else "") or Outcome.UNKNOWN
 
@@ -118,7 +118,7 @@ _CALL = Compiled(lambda key: ProviderCall.objects.filter(key=key).order_by())
 def may_be_completed(attempt: Attempt) -> bool:
     """Return True if the second message of a challenge may have reached the provider.
 
-    Then it may have authorised an order of which it answers that it cannot find it.
+    Then the provider may have authorised the order even if it answers that it cannot find it.
     """
     calls = attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE)
     return calls.exclude(outcome=Outcome.NOT_SENT).exists()
@@ -128,8 +128,8 @@ def may_be_completed(attempt: Attempt) -> bool:
 class UnderWay:
     """An attempt's requests, or the one with ``key``, as they stood just before the provider was asked.
 
-    An answer describes the moment of its question. "No such order" is inconclusive while a request may still
-    arrive, and also if a request was sent or answered before the answer is looked at.
+    An answer describes the order at the time of the inquiry. "No such order" is inconclusive while a request
+    may still arrive, and also if a request was sent or answered before the answer is looked at.
     """
 
     key: str
@@ -137,12 +137,12 @@ class UnderWay:
     may_yet_arrive: bool
 
     def is_over(self, attempt: Attempt) -> bool:
-        """Say if nothing could still arrive when the provider was asked, and nothing has happened since."""
+        """Return True if no request could still arrive at the time of the inquiry, or has changed since."""
         return not self.may_yet_arrive and _calls(attempt, self.key) == self.calls
 
 
 def under_way(attempt: Attempt, key: str = "") -> UnderWay:
-    """Look at what is under way to the provider. To be called before the provider is asked about it."""
+    """Return the requests that are under way. Call this before the provider is asked about them."""
     calls = attempt.provider_calls.all()
     return UnderWay(key, _calls(attempt, key), may_yet_arrive(calls.filter(key=key) if key else calls))
 

@@ -1,8 +1,8 @@
-"""Our record of an attempt's captures or refunds at one moment, and so the limits of the provider's sums.
+"""Our record of an attempt's captures or refunds at one moment, which sets limits to the provider's sums.
 
-A refund is in doubt from a notification that reports its failure by name until an inquiry has found it made,
-or staff say that it arrived. All of these are facts. They are written while the attempt is locked, so that
-they are stored in the order in which they became known.
+A refund is in doubt from a notification that reports its failure by reference until an inquiry has found it
+made, or staff say that it arrived. All three are recorded as facts. They are written while the attempt is
+locked, so that they are stored in the order in which they became known.
 """
 
 from collections.abc import Collection
@@ -24,7 +24,7 @@ FOUND_MADE = "inquire_refund_approved"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One operation, and the number of the fact that puts it in doubt, if any does."""
+    """One operation, with the primary key of the fact that puts it in doubt, if there is one."""
 
     reference: str
     minor: int
@@ -33,7 +33,7 @@ class Entry:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Say if a notification says that it failed, and no answer of the provider has denied it since."""
+        """Return True if a notification says that it failed, and nothing has denied that since."""
         return self.doubt is not None
 
 
@@ -41,20 +41,20 @@ class Entry:
 class Known:
     """All operations of one kind that were not refused.
 
-    An answer describes the moment of its question, so it may only be compared with this record if the record
-    has not changed since. ``failed`` is the sum of failed refunds, in minor units, which may be made after
-    all.
+    An answer describes the order at the time of the inquiry, so it may only be compared with this record if
+    the record has not changed since. ``failed`` is the sum of failed refunds, which may still be made, in
+    minor units.
     """
 
     entries: tuple[Entry, ...]
     failed: int = 0
 
     def of(self, reference: str) -> Entry | None:
-        """Return the one with this reference."""
+        """Return the entry with this reference, or None."""
         return next((each for each in self.entries if each.reference == reference), None)
 
     def without(self, reference: str) -> "Known":
-        """Return all others."""
+        """Return a copy without the entry with this reference."""
         return replace(self, entries=tuple(each for each in self.entries if each.reference != reference))
 
     @property
@@ -74,7 +74,7 @@ class Known:
 
 
 def known_of(attempt: Attempt, kind: str) -> Known:
-    """Return what we know now of the attempt's operations of this kind."""
+    """Return our present record of the attempt's operations of this kind."""
     made = [each for each in operations_of(attempt) if each.kind == kind and each.state != State.REFUSED]
     names = [scrub_text(each.reference) for each in made]
     doubts = _doubts(attempt, names) if kind == Kind.REFUND and made else {}
@@ -99,12 +99,12 @@ def booked(result: ProviderResult, kind: str) -> int | None:
 
 
 def told_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | None:
-    """Return the provider's sum of all captures or refunds, in minor units; None where none can be relied on.
+    """Return the provider's sum of all captures or refunds, in minor units; None if it is not reliable.
 
-    What was refunded is the difference between what was captured and what is left of it. Where the provider's
-    captures are not ours, that difference may as well be money that was never captured; and where it does not
-    tell charge-backs apart, money that an issuer took. Where it is more than all that we know to have gone
-    back, what is still held was not mentioned, and the captures are too many by as much.
+    A provider's refunded sum is the captured sum less what is left of that. If its captures differ from ours,
+    the refunded sum may include money that was never captured. If it does not report charge-backs apart, the
+    sum may include money that an issuer took. If the sum exceeds everything that we know to have gone back,
+    the provider left out money that is still held, and its captured sum is too large by as much.
     """
     total = booked(result, kind)
     if total is None or result.position is None:
@@ -119,7 +119,10 @@ def told_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | None:
 
 
 def _doubts(attempt: Attempt, names: Collection[str]) -> dict[str, int]:
-    """Of these only: anybody can have facts written that name something else."""
+    """Return the facts that put refunds in doubt, by the refund's reference.
+
+    Facts about other references than ``names`` are not read: anybody can cause any number of them.
+    """
     facts = Fact.objects.filter(
         attempt=attempt, kind__in=(FAILURE_TOLD, FOUND_MADE, OPERATION_SETTLED), data__reference__in=names
     )

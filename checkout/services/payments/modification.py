@@ -1,4 +1,4 @@
-"""Capture, void and refund: what is done to an authorised payment."""
+"""Capture, void and refund: the operations on an authorised payment."""
 
 from functools import partial
 
@@ -49,7 +49,7 @@ def refund(command: RefundPayment, message: Message) -> None:
 
 
 def _carry_out(order_code: str, reference: str, verb: Verb, amount: Money | None, message: Message) -> None:
-    """The three steps, with the operation's reference as the idempotency key."""
+    """Carry out the three steps of a provider call. The idempotency key is the operation's reference."""
     intent = Intent(verb, reference)
     window = SendWindow.opened()
     with transaction.atomic(durable=True):
@@ -127,8 +127,9 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
     state = STATES.get(result.outcome, Operation.State.UNKNOWN)
     is_repeated = operation.state != Operation.State.REQUESTED
     if state == Operation.State.REFUSED and (is_repeated or operation.kind == Operation.Kind.VOID):
-        # It may be refused because another copy has arrived, sent before this one or, if this answer is late,
-        # after it; a void because nothing is held any more, which is all that was wanted. An inquiry tells.
+        # The refusal does not prove that nothing was done. A repeated request may be refused because another
+        # copy has arrived, sent before this one or, if this answer is late, after it. A void may be refused
+        # because nothing is held any more, as was wanted. An inquiry decides.
         state = Operation.State.UNKNOWN
     move(operation, state, reason=result.refusal.reason if result.refusal else "")
     return answer_of(operation, event=result.event)

@@ -1,4 +1,4 @@
-"""Apply a provider's notification: find what it is about, now or later."""
+"""Apply a provider's notification to the attempts that it is about, now or at a later try."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -22,12 +22,13 @@ log = structlog.get_logger(__name__)
 
 State = ProviderNotification.State
 UNDECIDED = (State.RECEIVED, State.UNMATCHED)
-# More statements in one notification than any provider makes are for staff: each costs time under a lock.
+# The most statements of one notification that are applied; the others are left to staff. No provider makes
+# so many, and each costs time under a lock.
 MOST_STATEMENTS = 50
-# So many notifications of one unknown order are looked at again, and a hint so many times.
+# The most notifications about one unknown order that wait for another try, and the most tries of a hint.
 MOST_WAITING = 5
 MOST_TRIES_OF_HINT = 2
-# The states of a notification's statements, in the order in which staff should hear of them.
+# States of statements, the worst first; any other is worse still. The notification gets the worst one.
 WORST_FIRST = (State.CONFLICTED, State.UNMATCHED, State.APPLIED)
 
 
@@ -51,7 +52,7 @@ def apply_notification(command: ApplyNotification, message: Message) -> None:
 
 
 def _is_given_up(row: ProviderNotification) -> bool:
-    """Return True for a hint about no order of ours that is not looked at again: only an excerpt is kept."""
+    """Return True for a hint about an unknown order that is not tried again. Only an excerpt is kept."""
     is_open = row.state == State.RECEIVED or row.next_try_at is not None
     return not (is_open or row.is_proven or row.payment_id)
 
@@ -77,7 +78,7 @@ def _apply(row: ProviderNotification, statements: Sequence[Notification], messag
 
 
 def _locked_attempts(row: ProviderNotification, order_codes: Iterable[str]) -> dict[str, Attempt]:
-    """Lock all of them in one order, so that two notifications never wait for each other."""
+    """Lock the attempts, sorted by order code so that two notifications cannot deadlock."""
     attempts = [_ATTEMPT.first(code, row.account_id) for code in sorted(order_codes)]
     return {attempt.order_code: attempt for attempt in attempts if attempt is not None}
 
@@ -109,7 +110,7 @@ def _finish(row: ProviderNotification, findings: list[Finding]) -> None:
         row.body = row.body[: ProviderNotification.EXCERPT]
     update(row, "state", "reason", "payment", "applied_at", "tries", "next_try_at", "body")
     if worst.state != State.APPLIED:
-        # Anybody can send hints: what is wrong with one is not worth an alarm.
+        # Anybody can send hints, so a faulty one is not worth an alarm.
         report = log.error if row.is_proven else log.warning
         report("notification needs attention", notification=row.pk, state=row.state, reason=row.reason)
 
@@ -119,9 +120,9 @@ def _rank(state: State) -> int:
 
 
 def _plan_next_try(row: ProviderNotification) -> None:
-    """Look again when the order may have become known; after the last time it is left to staff.
+    """Plan another try, at which the order may be known. After the last try it is left to staff.
 
-    Of one order only a few wait at a time, hints apart from what is proven.
+    Only a few notifications about one order wait at a time; hints and proven ones are counted separately.
     """
     delays = conf.inquiry_delays if row.is_proven else conf.inquiry_delays[:MOST_TRIES_OF_HINT]
     if row.tries < len(delays) and _others_waiting(row) < MOST_WAITING:
@@ -130,7 +131,7 @@ def _plan_next_try(row: ProviderNotification) -> None:
 
 
 def _others_waiting(row: ProviderNotification) -> int:
-    """Return how many others wait for the same order, which their reason names."""
+    """Return how many other notifications wait for the same order, which is named in their ``reason``."""
     others = ProviderNotification.objects.filter(
         next_try_at__isnull=False,
         account=row.account_id,

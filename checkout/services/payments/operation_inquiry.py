@@ -1,14 +1,18 @@
 """Ask the provider what became of a capture, void or refund.
 
-An inquiry tells the order's last event and, at some providers, its sums. It seldom names an operation (of two
-partial refunds it cannot say which: alphagov/pay-connector, adr-001). So an operation is done when the answer
-names it, when the sums are those of all operations of its kind, or, where no sums are told, when it is the
-only one that explains the event (of refunds the only one ever, as one that failed may be made after all). It
-is sent again only when the answer shows that it never arrived (``absence``). Whatever it leaves open is
-undecided, and in the end a question for staff.
+The answer has the order's last event and, at some providers, its sums. It seldom names an operation: of two
+partial refunds it cannot say which one was made (alphagov/pay-connector, adr-001). So an operation is done if
 
-A refund of which a notification says that it failed is asked about even when it is done, and stays what it
-was until the provider's answer confirms or denies that.
+- the answer names it;
+- the sums equal those of all operations of its kind; or
+- no sums are told, and no other operation explains the event. A refund must then be the only one ever, as a
+  failed refund may still be made.
+
+An operation is sent again only if the answer shows that it never arrived (``absence``). Every other answer
+leaves it undecided, which in the end is a question for staff.
+
+If a notification says that a refund failed, the provider is asked even when the refund is done. The refund
+keeps its state until the provider's answer confirms or denies the failure.
 """
 
 from functools import partial
@@ -30,12 +34,12 @@ from messaging.worker.service import CommandRejected, Message
 
 Kind, State = Operation.Kind, Operation.State
 
-# After these nothing is held, so nothing can be captured any more, and there is nothing left to release.
+# After these events nothing is held, so there is nothing left to capture or to release.
 RELEASED = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 TAKEN = (EventKind.CAPTURED, EventKind.SETTLED)
-# The provider knows the order, and says what became of it.
+# Outcomes that show that the provider knows the order and says what became of it.
 ANSWERS = (Outcome.APPROVED, Outcome.REFUSED)
-# Last events after something of a kind was booked. What can only follow a capture does not deny it.
+# Last events that fit a booked operation of each kind. Those that can only follow a capture imply it.
 AFTER_A_CAPTURE = (
     *TAKEN,
     EventKind.REFUND_SENT,
@@ -49,7 +53,10 @@ BOOKED = {Kind.CAPTURE: AFTER_A_CAPTURE, Kind.REFUND: (EventKind.REFUNDED,)}
 
 @service.command("payments.inquire_operation", transactional=False)
 def inquire_operation(command: InquireOperation, message: Message) -> None:
-    """Answer with what we know by now, else with what the provider says. Asking changes nothing there."""
+    """Answer with the operation's outcome if we know it by now, otherwise with the provider's answer.
+
+    An inquiry changes nothing at the provider.
+    """
     operation = (
         Operation.objects.select_related("attempt__payment", "attempt__provider_account")
         .filter(reference=command.operation, attempt__order_code=command.attempt)
@@ -79,7 +86,7 @@ def _record(
     if is_for_another_payment(attempt, result):
         answer = conflict(attempt, result)
     elif now != known:
-        # The answer is older than what we know by now, and says nothing about it.
+        # Our record has changed since the provider was asked, so its answer cannot be compared with it.
         answer = _still_open(operation, result)
     elif mine.is_in_doubt:
         answer = _answer_in_doubt(operation, mine, now, result)
@@ -92,7 +99,7 @@ def _record(
 def _answer(
     operation: Operation, others: Known, before: UnderWay, result: ProviderResult
 ) -> ProviderAnswered:
-    """Move the operation to where the provider's answer puts it, if it does, and say where it stands."""
+    """Move the operation to the state that the provider's answer shows, if any, and return its outcome."""
     state = _state_shown(operation, others, result)
     is_over = before.is_over(operation.attempt)
     is_shown_absent = state is None and is_over and is_absent(operation, others, result)
@@ -114,7 +121,10 @@ def _answer(
 def _answer_in_doubt(
     operation: Operation, mine: Entry, known: Known, result: ProviderResult
 ) -> ProviderAnswered:
-    """Do the same for a refund that is said to have failed: it is not sent again, nor called done again."""
+    """Apply the answer to a refund that is said to have failed.
+
+    Such a refund is not sent again, and is not answered as approved while that is in doubt.
+    """
     state = _state_beyond_doubt(operation, mine, known, result)
     if state is None:
         return _still_open(operation, result)
@@ -134,15 +144,16 @@ def _still_open(operation: Operation, result: ProviderResult) -> ProviderAnswere
 def _state_beyond_doubt(
     operation: Operation, mine: Entry, known: Known, result: ProviderResult
 ) -> str | None:
-    """Return what the provider's answer says of a refund that is said to have failed; None while it is open.
+    """Return the state that the answer shows for a refund that is said to have failed; None if it shows none.
 
-    If the provider's sum exceeds what the other refunds can explain, be it that those which failed were made
-    after all, it includes this one. If it is what the
-    others come to, and less than what is certain together with this one, a refund that was seen done has come
-    back. One that was not has failed if the last event is a failure that can be no other refund's: otherwise
-    it may be booked yet, days later. After REFUND_SENT one is on its way, and its sum is still to come. Any
-    other sum may have another reason, of which we may hear yet. Without sums, a last event that is a failure
-    may be that of another refund, unless there is no other.
+    - If the provider's sum exceeds what the other refunds can explain, even if those that failed were made
+      after all, it includes this one.
+    - If the others explain the sum, and it has no room for this one, a refund that was done has come back.
+      After REFUND_SENT that is not certain, as a refund is on its way whose sum is still to come. A refund
+      that was not done has failed only if the last event is a failure that can be no other refund's:
+      otherwise it may still be booked, days later.
+    - Any other sum may have another reason, which may become known later.
+    - Without sums, a last event that is a failure may be about another refund, unless there is no other.
     """
     others = known.without(mine.reference)
     with_it = others.least + mine.minor
@@ -165,7 +176,7 @@ def _state_beyond_doubt(
 
 
 def _state_shown(operation: Operation, others: Known, result: ProviderResult) -> str | None:
-    """Return what the provider's answer says of the operation; None when it says nothing."""
+    """Return the state that the provider's answer shows for the operation; None if it shows none."""
     event = result.kind
     if operation.kind == Kind.VOID:
         if event in RELEASED:
@@ -175,7 +186,7 @@ def _state_shown(operation: Operation, others: Known, result: ProviderResult) ->
         return _state_named(operation, event)
     is_only_one = _is_only_refund(operation) if operation.kind == Kind.REFUND else not others.entries
     if operation.kind == Kind.CAPTURE and event in RELEASED:
-        # Unless it is the rest of an authorisation that was released, after a capture of a part.
+        # After a partial capture, the event may only be about the rest of the authorisation.
         is_whole = operation.amount == operation.payment.amount
         return State.REFUSED if is_only_one and is_whole else None
     if operation.kind == Kind.REFUND and event == EventKind.REFUND_FAILED:
@@ -185,18 +196,18 @@ def _state_shown(operation: Operation, others: Known, result: ProviderResult) ->
     theirs = told_sum(operation.attempt, result, operation.kind)
     if theirs is None:
         return State.DONE if is_only_one and event in BOOKED[Kind(operation.kind)] else None
-    # Another one that failed and was made after all may be as good an explanation.
+    # A failed refund that was made after all must not explain the sum as well.
     is_shown = theirs == others.most + operation.amount_minor and theirs > others.most_after_all
     return State.DONE if is_shown and event in BOOKED[Kind(operation.kind)] else None
 
 
 def _is_only_refund(operation: Operation) -> bool:
-    """Return True if no other refund, be it refused, is as good an explanation of the last event."""
+    """Return True if there is no other refund, not even a refused one, that may explain the last event."""
     return operation.attempt.operations.filter(kind=Kind.REFUND).count() == 1
 
 
 def _state_named(operation: Operation, event: EventKind) -> str | None:
-    """Return what the last event says of an operation that the answer names by its reference."""
+    """Return the state that the last event shows for an operation that the answer names by its reference."""
     if event in BOOKED[Kind(operation.kind)]:
         return State.DONE
     return State.PENDING if event == EventKind.REFUND_SENT and operation.kind == Kind.REFUND else None

@@ -1,6 +1,6 @@
 """The effects of a provider's answer, or of a notification, on a capture, void or refund.
 
-The operation's attempt must be locked: that is the operation's lock too.
+The operation's attempt must be locked: that lock covers its operations too.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ OUTCOMES = {
     State.UNKNOWN: Outcome.UNKNOWN,
 }
 
-# Which kind of operation an event is about.
+# The kind of operation that each event is about.
 KINDS = {
     EventKind.CAPTURED: Operation.Kind.CAPTURE,
     EventKind.CANCELLED: Operation.Kind.VOID,
@@ -40,12 +40,12 @@ KINDS = {
 # refunded once more, so the provider must confirm the failure first.
 NO_END = frozenset({EventKind.REFUND_SENT, EventKind.REFUND_FAILED})
 
-# News may come out of order: only what says more than is known moves an operation on.
+# Answers and notifications may arrive out of order, so an operation only moves to a state of higher rank.
 RANKS = {State.REQUESTED: 0, State.UNKNOWN: 1, State.PENDING: 2, State.DONE: 3, State.REFUSED: 3}
 
 
 def move(operation: Operation, state: str, *, reason: str = "") -> None:
-    """Move on to ``state`` and save, unless the operation is as far or further already."""
+    """Move the operation to ``state`` and save it, unless its state has the same or a higher rank."""
     if RANKS[State(state)] > RANKS[State(operation.state)]:
         operation.state = state
         operation.refusal_reason = reason if state == State.REFUSED else ""
@@ -53,7 +53,7 @@ def move(operation: Operation, state: str, *, reason: str = "") -> None:
 
 
 def answer_of(operation: Operation, *, event: str = "") -> ProviderAnswered:
-    """Return where the operation stands, as the answer to a command about it."""
+    """Return the operation's state as the answer to a command about it."""
     outcome = OUTCOMES[State(operation.state)]
     return ProviderAnswered(outcome=outcome, event=event, refusal_reason=operation.refusal_reason)
 
@@ -61,11 +61,11 @@ def answer_of(operation: Operation, *, event: str = "") -> ProviderAnswered:
 def operation_of(
     operations: Iterable[Operation], kind: EventKind, references: Iterable[str]
 ) -> Operation | None:
-    """Return the operation of an attempt that an event is about.
+    """Return the operation of an attempt that an event is about; None if that is not certain.
 
-    That is the one with the first of ``references`` that is one of ours, else the only one there can be. An
-    event that names none ends nothing that was not sent or may have got lost, and does not say that money
-    which was sent is still here: there we ask.
+    The first of ``references`` that names one of ours decides. Without any, the event must fit only one
+    operation, which must be pending: one that was not sent, or that may have got lost, needs an inquiry. The
+    events in ``NO_END`` are only matched by reference.
     """
     if kind not in KINDS:
         return None
@@ -75,12 +75,12 @@ def operation_of(
     if named is not None or kind in NO_END:
         return named
     if kind != EventKind.REFUNDED:
-        # A refund that failed may be made after all. Nothing else that was refused explains an event.
+        # A failed refund may still be made. No other refused operation explains an event.
         candidates = [each for each in candidates if each.state != State.REFUSED]
     return candidates[0] if len(candidates) == 1 and candidates[0].state == State.PENDING else None
 
 
 def settle(operation: Operation, kind: EventKind) -> None:
-    """Apply a proven event, for the operation's own amount, to it."""
+    """Mark the operation as done, if the event ends it. The event must be proven and for its amount."""
     if kind not in NO_END:
         move(operation, State.DONE)

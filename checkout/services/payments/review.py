@@ -1,4 +1,4 @@
-"""Ask the provider again about an attempt that contradicts what we know, because staff want to settle it."""
+"""Ask the provider again about an attempt of a conflicted payment, because staff want to settle it."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +32,10 @@ ANSWERS = (Outcome.APPROVED, Outcome.REFUSED, Outcome.NOT_SENT)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``held`` or ``released`` where we agree with the provider, else ``stands`` or ``unknown``, and why."""
+    """The result: ``held`` or ``released`` if we agree with the provider, else ``stands`` or ``unknown``.
+
+    ``why`` is the reason for ``stands`` or ``unknown``.
+    """
 
     outcome: str
     why: str = ""
@@ -40,7 +43,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A sum that differs. ``kind`` is the operation that would close it, ``left`` how much that may move."""
+    """A sum of which the provider's value differs from ours.
+
+    ``kind`` is the kind of operation that would close the gap, ``left`` the most that this operation may
+    move, in minor units.
+    """
 
     kind: Operation.Kind
     ours: Money
@@ -49,13 +56,13 @@ class Gap:
 
     @property
     def minor(self) -> int:
-        """The amount that the operation would have."""
+        """The amount of the operation that would close the gap, in minor units."""
         more = self.theirs.minor - self.ours.minor
         return -more if self.kind == Kind.CHARGE_BACK_REVERSAL else more
 
     @property
     def may_be_adopted(self) -> bool:
-        """Return True if the provider may have moved just that by itself."""
+        """Return True if the provider may have moved exactly this amount by itself."""
         return self.theirs.currency == self.ours.currency and 0 < self.minor <= self.left
 
     @property
@@ -66,11 +73,11 @@ class Gap:
 
 @service.command("payments.review", transactional=False)
 def review(command: ReviewAttempt, message: Message) -> None:
-    """Answer whether the provider holds money for the payment, if its word and our operations agree by now.
+    """Answer whether the provider holds money for the payment, if its answer agrees with our operations now.
 
-    What the provider did by itself to an authorised attempt is taken into our books if it tells its sums and
-    no more than one of them differs: as an operation that is done, and is posted like any other. An attempt
-    that was put aside itself is only let go when nothing differs.
+    A movement that the provider made by itself on an authorised attempt is adopted if the provider reports
+    its sums and at most one of them differs. It becomes an operation that is done, and is posted like any
+    other. A conflicted attempt is only settled if no sum differs.
     """
     attempt = attempt_of(command.attempt)
     before, sums = under_way(attempt), sums_of_attempt(attempt)
@@ -115,14 +122,14 @@ def _held(attempt: Attempt, sums: Sums, result: ProviderResult) -> Finding:
     if sums.total(Kind.VOID, State.DONE):
         return Finding("stands", "The provider still holds what we have as released.")
     if result.position is None and (result.kind != EventKind.AUTHORISED or sums.captured):
-        # The first capture would have changed that event. Of any other event only sums would say enough.
+        # Without sums, only the last event AUTHORISED says enough: the first capture would have replaced it.
         return Finding("stands", "The provider does not tell how much was captured and refunded.")
     gaps = _gaps(attempt, sums, result.position) if result.position else []
     for gap in gaps:
         if not gap.may_be_adopted or attempt.state != AttemptState.AUTHORISED:
             return Finding("stands", gap.in_words)
     if len(gaps) > 1:
-        # An account that the provider does not mention would make several sums wrong, not only one.
+        # A balance that the provider fails to report would make several sums wrong, not only one.
         words = " ".join(gap.in_words for gap in gaps)
         return Finding("stands", f"{words} Only one sum that differs would be believed.")
     if attempt.state == AttemptState.CONFLICTED:
@@ -133,7 +140,7 @@ def _held(attempt: Attempt, sums: Sums, result: ProviderResult) -> Finding:
 
 
 def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
-    """Return every sum of the provider's that ours, with what is under way, does not explain."""
+    """Return the provider's sums that our operations, including those under way, do not explain."""
     owed = attempt.payment.amount
     gaps = []
     for kind, theirs, meant, left in (
@@ -163,7 +170,7 @@ def _released(attempt: Attempt, sums: Sums) -> Finding:
         return Finding("stands", f"The provider holds nothing, and we have {ours} captured.")
     parts = attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN)
     if parts.exclude(amount_minor=attempt.payment.amount_minor).exists():
-        # It may have arrived, and only the rest have been released.
+        # The capture may have arrived, so that only the rest was released.
         return Finding("stands", "The provider holds nothing, and a capture of a part is still open.")
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_refused")

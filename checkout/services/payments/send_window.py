@@ -12,11 +12,11 @@ from checkout.conf import conf
 
 @dataclass(frozen=True, slots=True)
 class SendWindow:
-    """From the decision to send something until half the settling time later.
+    """The time from the decision to send a request until half the settling time later.
 
-    A process that was stopped in between must not send what an inquiry has meanwhile found never to have
-    arrived; what is sent within the window arrives within the settling time. Two clocks are looked at, as one
-    stands still while the machine is suspended and the other may be set back.
+    A process that was stopped in between must not send a request that an inquiry has meanwhile found never to
+    have arrived. A request that is sent within the window arrives within the settling time. Two clocks are
+    read: the monotonic one stands still while the machine is suspended, and the other may be set back.
     """
 
     ends_monotonic: float
@@ -24,7 +24,7 @@ class SendWindow:
 
     @classmethod
     def opened(cls) -> Self:
-        """Return the window of what is decided now."""
+        """Return the window of a request whose sending is decided now."""
         length = conf.settling_time / 2
         return cls(time.monotonic() + length.total_seconds(), timezone.now() + length)
 

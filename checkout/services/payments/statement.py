@@ -19,7 +19,7 @@ from messaging.worker.service import Message
 
 State = ProviderNotification.State
 
-# The outcomes of the attempt itself, by statement. A capture or refund implies that it was authorised.
+# The attempt's outcome that each statement implies. A capture or refund implies that it was authorised.
 OUTCOMES = {
     EventKind.AUTHORISED: Outcome.APPROVED,
     EventKind.CAPTURED: Outcome.APPROVED,
@@ -28,16 +28,17 @@ OUTCOMES = {
     EventKind.REFUSED: Outcome.REFUSED,
 }
 
-# So many hints about one attempt are written down and looked into. Facts are kept for ever, and anybody may
-# send hints.
+# The most hints about one attempt that are recorded and looked into. There is a limit because anybody may
+# send hints, and facts are kept for ever.
 MOST_HINTS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of a statement: the reason if it was not simply applied, and what the orchestrator is told.
+    """The result of applying a statement.
 
-    ``operation`` is the reference of ours that it is about.
+    ``reason`` says why it was not simply applied. ``tells`` is the kind of the event that is sent to the
+    orchestrator, if any. ``operation`` is the reference of our operation that the statement is about.
     """
 
     state: State
@@ -49,9 +50,9 @@ class Finding:
 def apply_statements(
     attempt: Attempt, statements: Sequence[Notification], message: Message, row: ProviderNotification
 ) -> list[Finding]:
-    """Apply each statement of ``row`` once, write it down, and tell the orchestrator what it should know.
+    """Apply each statement of ``row`` once, record it as a fact, and send the events to the orchestrator.
 
-    The number of look-ups does not depend on the number of statements.
+    The number of database queries does not depend on the number of statements.
     """
     is_proven = row.is_proven
     known = _Known(_FACTS.all(attempt.pk), is_proven=is_proven)
@@ -82,16 +83,16 @@ _FACTS = Compiled(
 
 
 class _Known:
-    """The statements about an attempt that were made before, in this notification or another."""
+    """The earlier statements about an attempt, from this notification and from others."""
 
     def __init__(self, facts: Sequence[Fact], *, is_proven: bool) -> None:
-        # A statement that only a hint has made is news when it is proven.
+        # A proven statement is new even if a hint has made it before.
         prefixes = NOTIFIED if is_proven else (NOTIFIED, HINTED)
         self._event_ids = {fact.data.get("event_id") for fact in facts if fact.kind.startswith(prefixes)}
         self._hints = None if is_proven else sum(fact.kind.startswith(HINTED) for fact in facts)
 
     def refusal_of(self, statement: Notification) -> Finding | None:
-        """Return the result of a statement that is not looked into; None for one that is."""
+        """Return the result of a statement that is to be skipped; None if it is to be looked into."""
         if statement.event_id and scrub_text(statement.event_id) in self._event_ids:
             return Finding(State.APPLIED, "repeats an earlier one")
         if self._hints is not None and self._hints >= MOST_HINTS:
@@ -107,7 +108,7 @@ class _Known:
 def _judged(
     attempt: Attempt, operations: Sequence[Operation], statement: Notification, *, is_proven: bool
 ) -> Finding:
-    """Move what was asked for before, if it is proven. A statement about other money moves nothing."""
+    """Settle the operation that the statement is about, if it is proven and its amount is ours."""
     if statement.merchant_code != attempt.provider_account.merchant_code:
         return Finding(State.CONFLICTED, f"is for the merchant {statement.merchant_code}")
     result = ProviderResult(
@@ -120,7 +121,7 @@ def _judged(
     )
     is_open = attempt.state not in ENDS
     if is_for_another_payment(attempt, result):
-        # The provider is asked how an open attempt ends, and will say for how much.
+        # For an open attempt the provider is asked, and its reply will contain the amount.
         reason = f"says {statement.amount}, the payment is {attempt.payment.amount}"
         return Finding(State.CONFLICTED, reason, tells=statement.kind if is_open and is_proven else "")
     operation = operation_of(operations, statement.kind, (*statement.references, statement.reference))
@@ -131,15 +132,15 @@ def _judged(
         settle(operation, statement.kind)
     told = Finding(State.APPLIED, tells=statement.kind, operation=operation.reference if operation else "")
     if statement.kind not in OUTCOMES or is_open:
-        # The provider's own reply tells how an open attempt ends. Until then every statement is a
-        # reason to ask, and nothing more.
+        # Only the provider's own reply decides how an open attempt ends. Until then a statement is just a
+        # reason to ask.
         return told
     if result.outcome == Outcome.REFUSED:
         is_news = attempt.state != AttemptState.REFUSED
         reason = f"comes too late: the attempt is {attempt.state}" if is_news else ""
         return Finding(State.APPLIED, reason)
     if attempt.state != AttemptState.AUTHORISED:
-        # Money may be held for an attempt that has ended without any, or somebody lies.
+        # Either money is held for an attempt that ended without any, or the statement is false.
         return replace(told, reason=f"the attempt is {attempt.state}: the provider is asked")
     return told
 
@@ -159,7 +160,7 @@ def _fact(attempt: Attempt, statement: Notification, finding: Finding, row: Prov
         source=Actor.PROVIDER,
         kind=f"{NOTIFIED if row.is_proven else HINTED}{statement.kind}",
         data={
-            # By it, what comes of the statement is found for the notification (``notification_results``).
+            # ``notification_results`` finds the results of the notification's statements by this key.
             "notification": row.pk,
             **{name: scrub_text(value) for name, value in data.items() if value},
         },
