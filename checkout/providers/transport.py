@@ -85,7 +85,7 @@ class _TlsConnection(HTTPSConnection):
 
 
 def _checked(connection: HTTPConnection, connected: socket.socket) -> socket.socket:
-    """Return the socket. Raises ``ProviderMisconfigured``, with nothing sent, for a peer not allowed.
+    """Return the socket. Raises ``ProviderMisconfigured``, with nothing sent, if the peer is private.
 
     The check uses the address of the connection itself. A name that was looked up separately could mean
     another machine by the time of the connection.

@@ -170,7 +170,7 @@ def _browser(shopper: Element, browser: Browser) -> None:
 
 
 def _three_ds(order: Element, request: Authorisation, setup: Setup) -> None:
-    """Add 3-D Secure data; scripts only count with device data (alphagov/pay-connector, non-JS)."""
+    """Add 3-D Secure data. ``javaScriptEnabled`` needs device data (alphagov/pay-connector, non-JS)."""
     scripted = request.browser.javascript_enabled and bool(request.device_data_reference)
     window = request.challenge_window if request.challenge_window in WINDOWS else DEFAULT_WINDOW
     SubElement(
