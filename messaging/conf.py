@@ -1,18 +1,42 @@
-"""The settings of this package, each a Django setting with a default that suits a laptop."""
+"""The settings of this package, with defaults that suit a laptop."""
 
 from functools import cached_property
 
 from django.conf import settings
 from django.core.signals import setting_changed
 
+from messaging.setting import number, text, whole
+
 
 class Conf:
-    """Settings, each read once, and again after Django has told of a change, which a test makes."""
+    """Messaging."""
 
-    @cached_property
-    def broker_url(self) -> str:
-        """``BROKER_URL``: the broker's address, ``amqp://``, ``amqps://`` or ``memory://``."""
-        return str(getattr(settings, "BROKER_URL", "memory://"))
+    broker_url = text("BROKER_URL", "memory://", "The broker's address: amqp://, amqps:// or memory://.")
+    prefix = text(
+        "MESSAGING_PREFIX", "messaging", "The beginning of the names of exchanges, queues and users."
+    )
+    app_id = text("MESSAGING_APP_ID", "", "The name that messages bear as that of their application.")
+    max_waiters = whole(
+        "MESSAGING_MAX_WAITERS", 2000, "The replies that one process may wait for at once.", ge=1
+    )
+    worker_threads = whole(
+        "MESSAGING_WORKER_THREADS", 8, "The commands that one service handles at once in one process.", ge=1
+    )
+    database_threads = whole(
+        "MESSAGING_DATABASE_THREADS", 8, "The threads for database work of code on the event loop.", ge=1
+    )
+    outbox_grace_seconds = number(
+        "MESSAGING_OUTBOX_GRACE_SECONDS",
+        5,
+        "The seconds for which the relay leaves a message to the process that wrote it.",
+        gt=0,
+    )
+    relay_poll_seconds = number(
+        "MESSAGING_RELAY_POLL_SECONDS",
+        0.5,
+        "The seconds after which a relay that was not woken looks for due messages and passed deadlines.",
+        gt=0,
+    )
 
     @cached_property
     def is_in_memory(self) -> bool:
@@ -21,43 +45,8 @@ class Conf:
 
     @cached_property
     def is_single_broker_user(self) -> bool:
-        """``MESSAGING_SINGLE_BROKER_USER``: all programs share one broker user; senders are not compared."""
+        """Return True if all programs share one broker user, so that senders are not compared."""
         return bool(getattr(settings, "MESSAGING_SINGLE_BROKER_USER", self.is_in_memory))
-
-    @cached_property
-    def prefix(self) -> str:
-        """``MESSAGING_PREFIX``: the beginning of the names of exchanges, queues and users."""
-        return str(getattr(settings, "MESSAGING_PREFIX", "messaging"))
-
-    @cached_property
-    def app_id(self) -> str:
-        """``MESSAGING_APP_ID``: the name that messages bear as that of their application."""
-        return str(getattr(settings, "MESSAGING_APP_ID", ""))
-
-    @cached_property
-    def max_waiters(self) -> int:
-        """``MESSAGING_MAX_WAITERS``: the replies that one process may wait for at once."""
-        return int(getattr(settings, "MESSAGING_MAX_WAITERS", 2000))
-
-    @cached_property
-    def worker_threads(self) -> int:
-        """``MESSAGING_WORKER_THREADS``: the commands that one service handles at once in one process."""
-        return int(getattr(settings, "MESSAGING_WORKER_THREADS", 8))
-
-    @cached_property
-    def database_threads(self) -> int:
-        """``MESSAGING_DATABASE_THREADS``: the threads for database work of code on the event loop."""
-        return int(getattr(settings, "MESSAGING_DATABASE_THREADS", 8))
-
-    @cached_property
-    def outbox_grace_seconds(self) -> float:
-        """``MESSAGING_OUTBOX_GRACE_SECONDS``: the relay leaves a row to its writer for so long."""
-        return float(getattr(settings, "MESSAGING_OUTBOX_GRACE_SECONDS", 5.0))
-
-    @cached_property
-    def relay_poll_seconds(self) -> float:
-        """``MESSAGING_RELAY_POLL_SECONDS``: the time after which a relay that was not woken looks again."""
-        return float(getattr(settings, "MESSAGING_RELAY_POLL_SECONDS", 0.5))
 
 
 conf = Conf()

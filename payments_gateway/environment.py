@@ -5,12 +5,14 @@ from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, field_validator, model_validator
+from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, create_model, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from checkout.card_keys import card_keys_of
+from checkout.conf import Conf
 from checkout.errors import CardKeysMisconfigured
 from checkout.proxies import is_everybody, names_of
+from messaging.setting import Setting, declared
 
 DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"
 
@@ -41,126 +43,133 @@ _PROVIDER_HOST = re.compile(
 )
 
 
-class Environment(BaseSettings):
-    """Everything that differs between installations. Names are the environment variables' names."""
+# Their values need more than a type and bounds, so that Environment has fields for them.
+_SPECIAL = {
+    "BROKER_URL",
+    "CHECKOUT_PROVIDER_HOSTS",
+    "CHECKOUT_PROVIDER_NETWORKS",
+    "CHECKOUT_PROVIDER_CA_FILE",
+}
+# What the whole installation is named after, on the broker.
+_DEFAULTS = {"MESSAGING_PREFIX": "checkout", "MESSAGING_APP_ID": "payments-gateway"}
+
+
+def variable_of(setting: Setting[Any]) -> str:
+    """Return the name of the environment variable of a declared setting."""
+    return setting.name.replace("MESSAGING_", "CHECKOUT_")
+
+
+def _field_of(setting: Setting[Any]) -> tuple[Any, Any]:
+    default = _DEFAULTS.get(setting.name, setting.default)
+    return setting.type, Field(
+        default=default, alias=variable_of(setting), description=setting.help, **setting.bounds
+    )
+
+
+DECLARED = [setting for setting in declared(Conf) if setting.name not in _SPECIAL]
+_FIELDS: dict[str, Any] = {setting.name: _field_of(setting) for setting in DECLARED}
+_Declared = create_model("_Declared", __base__=BaseSettings, **_FIELDS)
+
+
+class Environment(_Declared):  # type: ignore[misc, valid-type]
+    """Everything that differs between installations. Names are the environment variables' names.
+
+    The fields that are not here are those that ``checkout.conf`` and ``messaging.conf`` declare.
+    """
 
     # What is wrong is named without its value, which may be a secret.
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    debug: bool = Field(default=True, alias="DEBUG")
-    try_out: bool = Field(default_factory=lambda data: data["debug"], alias="CHECKOUT_TRY_OUT")
-    secret_key: SecretStr = Field(default=SecretStr(DEVELOPMENT_KEY), alias="SECRET_KEY")
-    # Keys of before, the newest first: what they have signed is still good.
+    debug: bool = Field(default=True, alias="DEBUG", description="Django's debug mode, for development only.")
+    try_out: bool = Field(
+        default_factory=lambda data: data["debug"],
+        alias="CHECKOUT_TRY_OUT",
+        description="This installation works with the sandbox and published secrets, for this machine only. "
+        "The default is that of DEBUG.",
+    )
+    secret_key: SecretStr = Field(
+        default=SecretStr(DEVELOPMENT_KEY),
+        alias="SECRET_KEY",
+        description="Django's secret key; production needs one of its own.",
+    )
     secret_key_fallbacks: Annotated[list[SecretStr], NoDecode] = Field(
-        default=[], alias="SECRET_KEY_FALLBACKS"
+        default=[],
+        alias="SECRET_KEY_FALLBACKS",
+        description="Earlier secret keys, the newest first, with commas between them. What they have signed "
+        "is still good.",
     )
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
-        default=["localhost", "127.0.0.1", "[::1]"], alias="ALLOWED_HOSTS"
+        default=["localhost", "127.0.0.1", "[::1]"],
+        alias="ALLOWED_HOSTS",
+        description="The host names under which the gateway is reached, with commas between them.",
     )
-    # Addresses with passwords in them.
-    database_url: SecretStr = Field(default=SecretStr("sqlite:///db.sqlite3"), alias="DATABASE_URL")
-    database_pool_size: int = Field(default=10, ge=1, alias="CHECKOUT_DATABASE_POOL_SIZE")
-    database_seconds: float = Field(default=10, ge=0, alias="CHECKOUT_DATABASE_SECONDS")
-    broker_url: SecretStr = Field(default=SecretStr("memory://"), alias="BROKER_URL")
-    # In one process there is one user anyway.
+    database_url: SecretStr = Field(
+        default=SecretStr("sqlite:///db.sqlite3"),
+        alias="DATABASE_URL",
+        description="The database's address, with its password: postgres://user:password@host/name.",
+    )
+    database_pool_size: int = Field(
+        default=10,
+        ge=1,
+        alias="CHECKOUT_DATABASE_POOL_SIZE",
+        description="The connections to PostgreSQL that one process may have.",
+    )
+    broker_url: SecretStr = Field(
+        default=SecretStr("memory://"), alias="BROKER_URL", description=Conf.broker_url.help
+    )
     single_broker_user: bool = Field(
         default_factory=lambda data: data["broker_url"].get_secret_value().startswith("memory:"),
         alias="CHECKOUT_SINGLE_BROKER_USER",
+        description="All programs share one broker user, so that nobody compares senders: for a try-out. The "
+        "default is true for memory://.",
     )
-    host: str = Field(default="localhost", alias="HOST")
+    host: str = Field(
+        default="localhost", alias="HOST", description="The name or address that the web process listens on."
+    )
     # uvicorn reads it by itself, and has the same default.
-    forwarded_allow_ips: str = Field(default="127.0.0.1", alias="FORWARDED_ALLOW_IPS")
-    public_url: str = Field(default="http://localhost:8000", alias="PUBLIC_URL")
-    sandbox_url: str = Field(default="http://127.0.0.1:8001", alias="SANDBOX_URL")
-
+    forwarded_allow_ips: str = Field(
+        default="127.0.0.1",
+        alias="FORWARDED_ALLOW_IPS",
+        description="Addresses and networks of the proxies in front, whose X-Forwarded-For is believed.",
+    )
+    public_url: str = Field(
+        default="http://localhost:8000",
+        alias="PUBLIC_URL",
+        description="The address at which browsers and providers reach the gateway.",
+    )
+    sandbox_url: str = Field(
+        default="http://127.0.0.1:8001", alias="SANDBOX_URL", description="The address of the sandbox."
+    )
     provider_credentials: dict[str, dict[str, str]] = Field(
-        default={}, alias="CHECKOUT_PROVIDER_CREDENTIALS", repr=False
+        default={},
+        alias="CHECKOUT_PROVIDER_CREDENTIALS",
+        repr=False,
+        description="The secrets of the provider accounts, as JSON by the account's code.",
     )
     provider_hosts: Annotated[list[str], NoDecode] = Field(
-        default=WORLDPAY_HOSTS, alias="CHECKOUT_PROVIDER_HOSTS"
+        default=WORLDPAY_HOSTS, alias="CHECKOUT_PROVIDER_HOSTS", description=Conf.provider_hosts.help
     )
     provider_networks: Annotated[list[IPvAnyNetwork], NoDecode] = Field(
-        default=[], alias="CHECKOUT_PROVIDER_NETWORKS"
+        default=[], alias="CHECKOUT_PROVIDER_NETWORKS", description=Conf.provider_networks.help
     )
-    provider_ca_file: FilePath | None = Field(default=None, alias="CHECKOUT_PROVIDER_CA_FILE")
-
-    card_keys: Annotated[list[SecretStr], NoDecode] = Field(default=[], alias="CHECKOUT_CARD_KEYS")
-    card_seconds: float = Field(default=1800, gt=0, alias="CHECKOUT_CARD_SECONDS")
-
-    admin_password: SecretStr = Field(default=SecretStr(""), alias="CHECKOUT_ADMIN_PASSWORD")
-
-    prefix: str = Field(default="checkout", alias="CHECKOUT_PREFIX")
-    reply_budget_seconds: float = Field(default=8.0, gt=0, le=60, alias="CHECKOUT_REPLY_BUDGET_SECONDS")
-    max_waiters: int = Field(default=2000, ge=1, alias="CHECKOUT_MAX_WAITERS")
-    max_held: int = Field(default=5000, ge=1, alias="CHECKOUT_MAX_HELD")
-    max_held_per_address: int = Field(default=500, ge=1, alias="CHECKOUT_MAX_HELD_PER_ADDRESS")
-    max_sockets: int = Field(default=10_000, ge=1, alias="CHECKOUT_MAX_SOCKETS")
-    max_sockets_per_address: int = Field(default=200, ge=1, alias="CHECKOUT_MAX_SOCKETS_PER_ADDRESS")
-    max_hints_per_address: int = Field(default=60, ge=1, alias="CHECKOUT_MAX_HINTS_PER_ADDRESS")
-    max_hints_per_account: int = Field(default=600, ge=1, alias="CHECKOUT_MAX_HINTS_PER_ACCOUNT")
-    max_questions_per_account: int = Field(default=60, ge=1, alias="CHECKOUT_MAX_QUESTIONS_PER_ACCOUNT")
-    pages_at_once: int = Field(default=8, ge=1, alias="CHECKOUT_PAGES_AT_ONCE")
-    max_pages: int = Field(default=500, ge=1, alias="CHECKOUT_MAX_PAGES")
-    max_pages_per_address: int = Field(default=50, ge=1, alias="CHECKOUT_MAX_PAGES_PER_ADDRESS")
-    passwords_at_once: int = Field(default=1, ge=1, alias="CHECKOUT_PASSWORDS_AT_ONCE")
-    max_log_ins: int = Field(default=20, ge=1, alias="CHECKOUT_MAX_LOG_INS")
-    max_log_ins_per_address: int = Field(default=5, ge=1, alias="CHECKOUT_MAX_LOG_INS_PER_ADDRESS")
-    max_body_bytes: int = Field(default=262_144, ge=1, alias="CHECKOUT_MAX_BODY_BYTES")
-    body_seconds: float = Field(default=10.0, gt=0, alias="CHECKOUT_BODY_SECONDS")
-    body_bytes_per_second: float = Field(default=500, ge=0, alias="CHECKOUT_BODY_BYTES_PER_SECOND")
-    body_grace_seconds: float = Field(default=3.0, gt=0, alias="CHECKOUT_BODY_GRACE_SECONDS")
-    header_seconds: float = Field(default=10.0, gt=0, alias="CHECKOUT_HEADER_SECONDS")
-    send_seconds: float = Field(default=30.0, gt=0, alias="CHECKOUT_SEND_SECONDS")
-    max_connections: int = Field(default=20_000, ge=1, alias="CHECKOUT_MAX_CONNECTIONS")
-    max_connections_per_address: int = Field(default=1000, ge=1, alias="CHECKOUT_MAX_CONNECTIONS_PER_ADDRESS")
-    drain_seconds: float = Field(default=1.0, ge=0, alias="CHECKOUT_DRAIN_SECONDS")
-    worker_threads: int = Field(default=8, ge=1, alias="CHECKOUT_WORKER_THREADS")
-    database_threads: int = Field(default=8, ge=1, alias="CHECKOUT_DATABASE_THREADS")
-    outbox_grace_seconds: float = Field(default=5.0, gt=0, alias="CHECKOUT_OUTBOX_GRACE_SECONDS")
-    relay_poll_seconds: float = Field(default=0.5, gt=0, alias="CHECKOUT_RELAY_POLL_SECONDS")
-    challenge_seconds: float = Field(default=900, gt=0, alias="CHECKOUT_CHALLENGE_SECONDS")
-    challenge_window: str = Field(
-        default="fullPage",
-        pattern="^(250x400|390x400|500x600|600x400|fullPage)$",
-        alias="CHECKOUT_CHALLENGE_WINDOW",
+    provider_ca_file: FilePath | None = Field(
+        default=None, alias="CHECKOUT_PROVIDER_CA_FILE", description=Conf.provider_ca_file.help
+    )
+    card_keys: Annotated[list[SecretStr], NoDecode] = Field(
+        default=[],
+        alias="CHECKOUT_CARD_KEYS",
+        description="The keys of the card's second seal, the newest first, with commas between them "
+        "(docs/card-keys.md).",
+    )
+    admin_password: SecretStr = Field(
+        default=SecretStr(""),
+        alias="CHECKOUT_ADMIN_PASSWORD",
+        description="The password of the back-office user in the example data; empty for no such user.",
     )
 
-    settling_seconds: float = Field(default=180, ge=0, alias="CHECKOUT_SETTLING_SECONDS")
-    inquiry_delays: list[float] = Field(
-        default=[5, 15, 45, 120, 600, *[3600] * 72], min_length=1, alias="CHECKOUT_INQUIRY_DELAYS"
-    )
-    retry_delays: list[float] = Field(
-        default=[1, 5, 15, 60, 300, 900, 3600], min_length=1, alias="CHECKOUT_RETRY_DELAYS"
-    )
-    repeat_delays: list[float] = Field(default=[1, 2, 4], alias="CHECKOUT_REPEAT_DELAYS")
-    service_wait_seconds: float = Field(default=600, gt=0, alias="CHECKOUT_SERVICE_WAIT_SECONDS")
-    provider_wait_seconds: float = Field(default=120, gt=0, alias="CHECKOUT_PROVIDER_WAIT_SECONDS")
-    notification_wait_seconds: float = Field(default=1200, gt=0, alias="CHECKOUT_NOTIFICATION_WAIT_SECONDS")
-    provider_timeouts: dict[str, float] = Field(default={}, alias="CHECKOUT_PROVIDER_TIMEOUTS")
-    checkout_seconds: float = Field(default=86_400, gt=0, alias="CHECKOUT_ABANDONED_SECONDS")
-    authorisation_seconds: float = Field(default=6 * 86_400, gt=0, alias="CHECKOUT_AUTHORISATION_SECONDS")
-    retention_seconds: float = Field(default=30 * 86_400, gt=0, alias="CHECKOUT_RETENTION_SECONDS")
-    reconciliation_seconds: float = Field(default=3600, gt=0, alias="CHECKOUT_RECONCILIATION_SECONDS")
-    crash_at: str = Field(default="", alias="CHECKOUT_CRASH_AT")
-    risk_payments_per_email: int = Field(default=100, ge=1, alias="CHECKOUT_RISK_PAYMENTS_PER_EMAIL")
-    risk_payments_per_ip_address: int = Field(
-        default=1000, ge=1, alias="CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS"
-    )
-    risk_amount_limits: dict[str, int] = Field(
-        default={"GBP": 1_000_000, "EUR": 1_000_000, "USD": 1_000_000}, alias="CHECKOUT_RISK_AMOUNT_LIMITS"
-    )
-    max_attempts: int = Field(default=10, ge=1, le=1000, alias="CHECKOUT_MAX_ATTEMPTS")
-    declines_seconds: float = Field(default=3600, gt=0, alias="CHECKOUT_DECLINES_SECONDS")
-    declines_per_address: int = Field(default=20, ge=1, alias="CHECKOUT_DECLINES_PER_ADDRESS")
-    declines_per_email: int = Field(default=10, ge=1, alias="CHECKOUT_DECLINES_PER_EMAIL")
-    declines_per_merchant: int = Field(default=300, ge=1, alias="CHECKOUT_DECLINES_PER_MERCHANT")
-    attack_pace_seconds: float = Field(default=5.0, gt=0, le=15, alias="CHECKOUT_ATTACK_PACE_SECONDS")
-    captcha: str = Field(default="checkout.captcha.NoCaptcha", alias="CHECKOUT_CAPTCHA")
-    captcha_always: bool = Field(default=False, alias="CHECKOUT_CAPTCHA_ALWAYS")
-    login_failures: int = Field(default=5, ge=1, alias="CHECKOUT_LOGIN_FAILURES")
-    login_lock_seconds: float = Field(default=900, gt=0, alias="CHECKOUT_LOGIN_LOCK_SECONDS")
-    session_idle_seconds: float = Field(default=1800, gt=0, alias="CHECKOUT_SESSION_IDLE_SECONDS")
-    session_seconds: float = Field(default=8 * 3600, gt=0, alias="CHECKOUT_SESSION_SECONDS")
+    def declared(self) -> dict[str, Any]:
+        """Return the values of the declared settings by their names as Django settings."""
+        return {setting.name: getattr(self, setting.name) for setting in DECLARED}
 
     @field_validator(
         "allowed_hosts",
@@ -261,7 +270,7 @@ class Environment(BaseSettings):
 
     @model_validator(mode="after")
     def _production_does_not_crash_on_request(self) -> "Environment":
-        if not self.try_out and self.crash_at:
+        if not self.try_out and self.declared()["CHECKOUT_CRASH_AT"]:
             raise ValueError("CHECKOUT_CRASH_AT is for tests: CHECKOUT_TRY_OUT must be on")
         return self
 

@@ -11,6 +11,7 @@ from checkout.log import scrub_event
 from payments_gateway.environment import Environment
 
 env = Environment()
+declared = env.declared()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = env.debug
@@ -73,7 +74,7 @@ DATABASES: dict[str, Any] = {
 if DATABASES["default"]["ENGINE"].endswith("postgresql"):
     from checkout.bounded_connection import BoundedConnection
 
-    milliseconds = round(env.database_seconds * 1000)
+    milliseconds = round(declared["CHECKOUT_DATABASE_SECONDS"] * 1000)
     # A network or a server that falls silent must hold no thread, and a client that does so no lock.
     DATABASES["default"]["OPTIONS"] = {
         # The same few hundred statements again and again: the server plans each once per connection.
@@ -111,79 +112,20 @@ SANDBOX_URL = env.sandbox_url
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "messaging.channels.layer.RabbitmqChannelLayer",
-        "CONFIG": {"url": BROKER_URL, "prefix": env.prefix},
+        "CONFIG": {"url": BROKER_URL, "prefix": declared["MESSAGING_PREFIX"]},
     }
 }
 
-MESSAGING_APP_ID = "payments-gateway"
-MESSAGING_PREFIX = env.prefix
+# What checkout.conf and messaging.conf declare.
+globals().update(declared)
 MESSAGING_SINGLE_BROKER_USER = env.single_broker_user
 CHECKOUT_TRY_OUT = env.try_out
 CHECKOUT_ADMIN_PASSWORD = env.admin_password.get_secret_value()
 CHECKOUT_CARD_KEYS = [key.get_secret_value() for key in env.card_keys]
-CHECKOUT_CARD_SECONDS = env.card_seconds
 CHECKOUT_PROVIDER_CREDENTIALS = env.provider_credentials
 CHECKOUT_PROVIDER_HOSTS = env.provider_hosts
 CHECKOUT_PROVIDER_NETWORKS = [str(network) for network in env.provider_networks]
 CHECKOUT_PROVIDER_CA_FILE = str(env.provider_ca_file or "")
-CHECKOUT_REPLY_BUDGET_SECONDS = env.reply_budget_seconds
-MESSAGING_MAX_WAITERS = env.max_waiters
-CHECKOUT_MAX_HELD = env.max_held
-CHECKOUT_MAX_HELD_PER_ADDRESS = env.max_held_per_address
-CHECKOUT_MAX_SOCKETS = env.max_sockets
-CHECKOUT_MAX_SOCKETS_PER_ADDRESS = env.max_sockets_per_address
-CHECKOUT_MAX_HINTS_PER_ADDRESS = env.max_hints_per_address
-CHECKOUT_MAX_HINTS_PER_ACCOUNT = env.max_hints_per_account
-CHECKOUT_MAX_QUESTIONS_PER_ACCOUNT = env.max_questions_per_account
-CHECKOUT_PAGES_AT_ONCE = env.pages_at_once
-CHECKOUT_MAX_PAGES = env.max_pages
-CHECKOUT_MAX_PAGES_PER_ADDRESS = env.max_pages_per_address
-CHECKOUT_PASSWORDS_AT_ONCE = env.passwords_at_once
-CHECKOUT_MAX_LOG_INS = env.max_log_ins
-CHECKOUT_MAX_LOG_INS_PER_ADDRESS = env.max_log_ins_per_address
-CHECKOUT_MAX_BODY_BYTES = env.max_body_bytes
-CHECKOUT_BODY_SECONDS = env.body_seconds
-CHECKOUT_BODY_BYTES_PER_SECOND = env.body_bytes_per_second
-CHECKOUT_BODY_GRACE_SECONDS = env.body_grace_seconds
-CHECKOUT_HEADER_SECONDS = env.header_seconds
-CHECKOUT_SEND_SECONDS = env.send_seconds
-CHECKOUT_MAX_CONNECTIONS = env.max_connections
-CHECKOUT_MAX_CONNECTIONS_PER_ADDRESS = env.max_connections_per_address
-CHECKOUT_DRAIN_SECONDS = env.drain_seconds
-MESSAGING_WORKER_THREADS = env.worker_threads
-CHECKOUT_DATABASE_SECONDS = env.database_seconds
-MESSAGING_DATABASE_THREADS = env.database_threads
-MESSAGING_OUTBOX_GRACE_SECONDS = env.outbox_grace_seconds
-MESSAGING_RELAY_POLL_SECONDS = env.relay_poll_seconds
-CHECKOUT_CHALLENGE_SECONDS = env.challenge_seconds
-CHECKOUT_CHALLENGE_WINDOW = env.challenge_window
-CHECKOUT_SETTLING_SECONDS = env.settling_seconds
-CHECKOUT_INQUIRY_DELAYS = env.inquiry_delays
-CHECKOUT_RETRY_DELAYS = env.retry_delays
-CHECKOUT_REPEAT_DELAYS = env.repeat_delays
-CHECKOUT_SERVICE_WAIT_SECONDS = env.service_wait_seconds
-CHECKOUT_PROVIDER_WAIT_SECONDS = env.provider_wait_seconds
-CHECKOUT_NOTIFICATION_WAIT_SECONDS = env.notification_wait_seconds
-CHECKOUT_PROVIDER_TIMEOUTS = env.provider_timeouts
-CHECKOUT_ABANDONED_SECONDS = env.checkout_seconds
-CHECKOUT_AUTHORISATION_SECONDS = env.authorisation_seconds
-CHECKOUT_RETENTION_SECONDS = env.retention_seconds
-CHECKOUT_RECONCILIATION_SECONDS = env.reconciliation_seconds
-CHECKOUT_CRASH_AT = env.crash_at
-CHECKOUT_RISK_PAYMENTS_PER_EMAIL = env.risk_payments_per_email
-CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS = env.risk_payments_per_ip_address
-CHECKOUT_RISK_AMOUNT_LIMITS = env.risk_amount_limits
-CHECKOUT_MAX_ATTEMPTS = env.max_attempts
-CHECKOUT_DECLINES_SECONDS = env.declines_seconds
-CHECKOUT_DECLINES_PER_ADDRESS = env.declines_per_address
-CHECKOUT_DECLINES_PER_EMAIL = env.declines_per_email
-CHECKOUT_DECLINES_PER_MERCHANT = env.declines_per_merchant
-CHECKOUT_ATTACK_PACE_SECONDS = env.attack_pace_seconds
-CHECKOUT_CAPTCHA = env.captcha
-CHECKOUT_CAPTCHA_ALWAYS = env.captcha_always
-CHECKOUT_LOGIN_LOCK_SECONDS = env.login_lock_seconds
-CHECKOUT_SESSION_IDLE_SECONDS = env.session_idle_seconds
-CHECKOUT_SESSION_SECONDS = env.session_seconds
 CHECKOUT_TRUSTED_PROXIES = env.forwarded_allow_ips
 CHECKOUT_HOST = env.host
 
@@ -201,8 +143,8 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 AXES_USERNAME_FORM_FIELD = "username"
-AXES_FAILURE_LIMIT = env.login_failures
-AXES_COOLOFF_TIME = timedelta(seconds=env.login_lock_seconds)
+AXES_FAILURE_LIMIT = declared["CHECKOUT_LOGIN_FAILURES"]
+AXES_COOLOFF_TIME = timedelta(seconds=declared["CHECKOUT_LOGIN_LOCK_SECONDS"])
 # Or whoever goes on guessing would keep a member of staff out for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
@@ -229,7 +171,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_COOKIES else 0
 # Longer than any session of staff, whose end checkout/staff/sessions.py decides and tells.
-SESSION_COOKIE_AGE = round(env.session_seconds + env.session_idle_seconds)
+SESSION_COOKIE_AGE = round(declared["CHECKOUT_SESSION_SECONDS"] + declared["CHECKOUT_SESSION_IDLE_SECONDS"])
 CSRF_TRUSTED_ORIGINS = [env.public_url]
 CSRF_FAILURE_VIEW = "checkout.views.errors.csrf_failure"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "payments_gateway.debug_page.WithoutPasswords"

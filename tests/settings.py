@@ -17,7 +17,7 @@ MESSAGING_SINGLE_BROKER_USER = True
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "messaging.channels.layer.RabbitmqChannelLayer",
-        "CONFIG": {"url": BROKER_URL, "prefix": product.MESSAGING_PREFIX},
+        "CONFIG": {"url": BROKER_URL, "prefix": product.declared["MESSAGING_PREFIX"]},
     }
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405

@@ -56,7 +56,7 @@ SERVICES = {"payments", "risk", "orders", "ledger", "notifications"}
 
 # The same for messaging: first what is agreed upon, then the brokers, then what uses any of them.
 MESSAGING_LAYERS = (
-    {"conf", "errors", "crash_points", "concurrency", "compiled_queries"},
+    {"setting", "conf", "errors", "crash_points", "concurrency", "compiled_queries"},
     {"envelope", "topology", "storable"},
     {"delivery", "access"},
     {"reply_queue"},
@@ -67,28 +67,39 @@ MESSAGING_LAYERS = (
     {"rpc", "worker"},
 )
 
+# And for the sandbox; what is not listed is above all of them.
+SANDBOX_LAYERS = (
+    {"traits", "scenarios", "errors", "configuration", "changes", "clock", "pages", "storage"},
+    {"faults"},
+    {"books"},
+    {"messages"},
+    {"notifications"},
+    {"bank"},
+    {"wpg", "issuer"},
+)
+
 # The only places that may import a library. Client programs talk to the gateway from outside.
-CLIENT_PROGRAMS = ("checkout.sandbox", "checkout.tryout")
+CLIENT_PROGRAMS = ("sandbox", "checkout.tryout")
 HOMES = {
     "axes": ("checkout.staff", "checkout.timers.counted"),
     "pika": ("messaging.rabbitmq",),
     "requests": ("checkout.providers.transport", *CLIENT_PROGRAMS),
     "rest_framework": ("checkout.api",),
-    "django.conf": ("checkout.conf", "messaging.conf"),
+    "django.conf": ("checkout.conf", "messaging.conf", "messaging.setting"),
     "cryptography": ("checkout.card_seal",),
 }
 DEVELOPMENT_ONLY = ("pytest", "hypothesis", "playwright", "lxml", "tests", "scripts")
 UNSAFE = ("pickle", "marshal", "shelve")
 
-PRODUCT = modules_of("messaging", "checkout", "payments_gateway")
+PRODUCT = modules_of("messaging", "checkout", "sandbox", "payments_gateway")
 MESSAGING = [module for module in PRODUCT if is_within(module.name, "messaging")]
 CHECKOUT = [module for module in PRODUCT if is_within(module.name, "checkout")]
-SANDBOX = [module for module in CHECKOUT if is_within(module.name, "checkout.sandbox")]
+SANDBOX = [module for module in PRODUCT if is_within(module.name, "sandbox")]
 
 
 @pytest.mark.parametrize(
     "module",
-    modules_of("messaging", "checkout", "payments_gateway", "scripts", "tests"),
+    modules_of("messaging", "checkout", "sandbox", "payments_gateway", "scripts", "tests"),
     ids=lambda module: module.name,
 )
 def test_a_file_has_one_idea_and_a_name_for_it(module):
@@ -148,9 +159,9 @@ def test_no_module_of_messaging_imports_one_that_imports_it():
 
 
 @pytest.mark.parametrize(
-    "folder", sorted({module.path.parent for module in MESSAGING}), ids=lambda path: path.name
+    "folder", sorted({module.path.parent for module in MESSAGING + SANDBOX}), ids=lambda path: path.name
 )
-def test_a_folder_of_messaging_has_a_dozen_files_at_most(folder):
+def test_a_folder_has_a_dozen_files_at_most(folder):
     assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= 12
 
 
@@ -175,22 +186,32 @@ def test_the_sandbox_imports_nothing_of_ours():
     assert SANDBOX
     assert not offences(
         SANDBOX,
-        lambda _module, name: is_within(name, "checkout") and not is_within(name, "checkout.sandbox"),
+        lambda _module, name: is_within(name, "checkout", "messaging", "payments_gateway"),
     )
+
+
+def test_in_the_sandbox_imports_go_one_way():
+    ranks = {part: rank for rank, layer in enumerate(SANDBOX_LAYERS) for part in layer}
+    top = len(SANDBOX_LAYERS)
+
+    def climbs(module, name):
+        if not is_within(name, "sandbox") or not name.count("."):
+            return False
+        return ranks.get(name.split(".")[1], top) > ranks.get(module.name.split(".")[1], top)
+
+    assert not offences([module for module in SANDBOX if module.name != "sandbox"], climbs)
 
 
 def test_nothing_of_ours_imports_the_sandbox_but_the_command_that_starts_it():
     rest = [module for module in PRODUCT if module not in SANDBOX]
     starter = "checkout.management.commands.run_sandbox"
-    assert not offences(
-        rest, lambda module, name: is_within(name, "checkout.sandbox") and module.name != starter
-    )
+    assert not offences(rest, lambda module, name: is_within(name, "sandbox") and module.name != starter)
 
 
 @pytest.mark.parametrize("library", HOMES)
 def test_a_library_is_imported_only_where_it_belongs(library):
     assert not offences(
-        [*CHECKOUT, *MESSAGING],
+        [*CHECKOUT, *MESSAGING, *SANDBOX],
         lambda module, name: is_within(name, library) and not is_within(module.name, *HOMES[library]),
     )
 

@@ -40,11 +40,13 @@ def test_the_units_run_what_the_procfile_runs():
 
 def test_nginx_admits_what_the_gateway_admits_and_waits_as_long_as_it_may():
     fields = Environment.model_fields
-    assert setting("client_max_body_size") == f"{fields['max_body_bytes'].default // 1024}k"
+    assert setting("client_max_body_size") == f"{fields['CHECKOUT_MAX_BODY_BYTES'].default // 1024}k"
     count, size = setting("large_client_header_buffers").split()
     assert int(count) * int(size.removesuffix("k")) * 1024 == MAX_HEAD_BYTES
-    assert setting("client_header_timeout") == f"{fields['header_seconds'].default:g}s"
-    [longest] = [limit.le for limit in fields["reply_budget_seconds"].metadata if hasattr(limit, "le")]
+    assert setting("client_header_timeout") == f"{fields['CHECKOUT_HEADER_SECONDS'].default:g}s"
+    [longest] = [
+        limit.le for limit in fields["CHECKOUT_REPLY_BUDGET_SECONDS"].metadata if hasattr(limit, "le")
+    ]
     assert int(setting("proxy_read_timeout").removesuffix("s")) > longest
 
 

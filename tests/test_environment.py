@@ -50,7 +50,7 @@ def _nothing_set(monkeypatch):
 
 
 def environment(**variables: str) -> Environment:
-    return Environment(**variables)  # type: ignore[arg-type]
+    return Environment(**variables)
 
 
 @pytest.mark.parametrize(

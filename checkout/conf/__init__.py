@@ -1,8 +1,9 @@
 """The typed view of this application's settings: the only package here that reads ``django.conf``.
 
-Every value has a Django setting of the same name with the prefix ``CHECKOUT_`` (``PUBLIC_URL`` has none, and
-those of messaging have ``MESSAGING_``), and a default that suits a laptop. ``checks.py`` refuses combinations
-that are wrong in production.
+Each setting is declared once, with its name, default, bounds and meaning (``messaging.setting``). The Django
+setting and the environment variable have the same name; those of messaging begin with ``MESSAGING_`` in
+Django's settings, and with ``CHECKOUT_`` in the environment. ``docs/settings.md`` lists all of them, and
+``checks.py`` refuses combinations that are wrong in production.
 """
 
 from django.core.signals import setting_changed

@@ -9,10 +9,21 @@ from django.utils.crypto import salted_hmac
 
 from checkout.card_keys import TO_MAKE_ONE, CardKey, card_keys_of
 from checkout.errors import CardKeysMisconfigured
+from messaging.setting import number, text
 
 
 class Installation:
-    """See the module."""
+    """The installation."""
+
+    card_seconds = number(
+        "CHECKOUT_CARD_SECONDS",
+        1800,
+        "The seconds within which the payments service may use a card that web has sealed.",
+        gt=0,
+    )
+    crash_at = text(
+        "CHECKOUT_CRASH_AT", "", "The crash point at which this process ends, for tests; empty for none."
+    )
 
     @cached_property
     def is_try_out(self) -> bool:
@@ -68,13 +79,3 @@ class Installation:
             derived = salted_hmac("checkout.card_keys", "try-out", self.secret_keys[0], algorithm="sha256")
             return (CardKey.of(derived.digest()),)
         raise CardKeysMisconfigured(f"CHECKOUT_CARD_KEYS is not set; {TO_MAKE_ONE}.")
-
-    @cached_property
-    def card_seconds(self) -> float:
-        """The seconds within which the payments service may use a card that web has sealed."""
-        return float(getattr(settings, "CHECKOUT_CARD_SECONDS", 1800))
-
-    @cached_property
-    def crash_at(self) -> str:
-        """The crash point at which this process ends, for tests (``crash_points``); empty for none."""
-        return str(getattr(settings, "CHECKOUT_CRASH_AT", ""))

@@ -1,36 +1,39 @@
 """Payment providers: where they are, and what we know that proves who we are."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 
 from django.conf import settings
 
 from checkout.errors import ProviderMisconfigured
+from messaging.setting import Setting, text
 
 
 class Providers:
-    """See the module."""
+    """Payment providers."""
 
-    @cached_property
-    def provider_hosts(self) -> Sequence[str]:
-        """The hosts of providers, as ``name`` or ``name:port``; no account can have an address elsewhere."""
-        return tuple(getattr(settings, "CHECKOUT_PROVIDER_HOSTS", ()))
-
-    @cached_property
-    def provider_networks(self) -> Sequence[str]:
-        """The networks in which those may be beside the public internet."""
-        return tuple(getattr(settings, "CHECKOUT_PROVIDER_NETWORKS", ()))
-
-    @cached_property
-    def provider_ca_file(self) -> str:
-        """A PEM file of the authorities trusted to certify providers; empty for the public ones."""
-        return str(getattr(settings, "CHECKOUT_PROVIDER_CA_FILE", ""))
-
-    @cached_property
-    def provider_timeouts(self) -> Mapping[str, float]:
-        """Read time-outs in seconds by verb, where they differ from the transport's own; ``connect`` too."""
-        timeouts: Mapping[str, float] = getattr(settings, "CHECKOUT_PROVIDER_TIMEOUTS", {})
-        return timeouts
+    provider_hosts: Setting[Sequence[str]] = Setting(
+        "CHECKOUT_PROVIDER_HOSTS",
+        (),
+        "The hosts of providers, as name or name:port; no provider account can have an address elsewhere.",
+        type=tuple,
+    )
+    provider_networks: Setting[Sequence[str]] = Setting(
+        "CHECKOUT_PROVIDER_NETWORKS",
+        (),
+        "The networks, beside the public internet, in which providers may be.",
+        type=tuple,
+    )
+    provider_ca_file = text(
+        "CHECKOUT_PROVIDER_CA_FILE",
+        "",
+        "A PEM file of the authorities that are trusted to certify providers; empty for the public ones.",
+    )
+    provider_timeouts: Setting[Mapping[str, float]] = Setting(
+        "CHECKOUT_PROVIDER_TIMEOUTS",
+        {},
+        "Read time-outs in seconds by verb, and connect, where they differ from the built-in ones.",
+        type=dict[str, float],
+    )
 
     @property
     def provider_accounts(self) -> Sequence[str]:

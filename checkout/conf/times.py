@@ -1,100 +1,116 @@
 """Times: of waiting, of asking again, and of keeping things."""
 
 from collections.abc import Sequence
-from datetime import timedelta
-from functools import cached_property
 
-from django.conf import settings
+from messaging.setting import Setting, duration, number, text, whole
+
+
+def _delays(name: str, default: list[float], help: str) -> Setting[Sequence[float]]:
+    return Setting(
+        name,
+        default,
+        help,
+        type=list[float],
+        read=lambda value: tuple(float(each) for each in value),
+        min_length=0 if name == "CHECKOUT_REPEAT_DELAYS" else 1,
+    )
 
 
 class Times:
-    """See the module."""
+    """Times."""
 
-    @cached_property
-    def reply_budget_seconds(self) -> float:
-        """The seconds for which a shopper's request is held before the status page takes over."""
-        return float(getattr(settings, "CHECKOUT_REPLY_BUDGET_SECONDS", 8.0))
-
-    @cached_property
-    def drain_seconds(self) -> float:
-        """The seconds for which a process that was told to end takes connections, so that this is noticed."""
-        return float(getattr(settings, "CHECKOUT_DRAIN_SECONDS", 1.0))
-
-    @cached_property
-    def challenge_lifetime(self) -> timedelta:
-        """The time that a shopper may take over a challenge."""
-        return timedelta(seconds=float(getattr(settings, "CHECKOUT_CHALLENGE_SECONDS", 900)))
-
-    @cached_property
-    def max_challenges(self) -> int:
-        """Challenges per attempt before it is given up as not authenticated."""
-        return int(getattr(settings, "CHECKOUT_MAX_CHALLENGES", 2))
-
-    @cached_property
-    def challenge_window(self) -> str:
-        """``fullPage``, or a window size such as ``390x400`` to challenge in an iframe."""
-        return str(getattr(settings, "CHECKOUT_CHALLENGE_WINDOW", "fullPage"))
-
-    @cached_property
-    def settling_time(self) -> timedelta:
-        """The age of a request from which a provider's "no such order" means that it never arrived."""
-        return timedelta(seconds=float(getattr(settings, "CHECKOUT_SETTLING_SECONDS", 180)))
-
-    @cached_property
-    def inquiry_delays(self) -> Sequence[float]:
-        """Seconds until a provider is asked, and asked again, what became of an unknown outcome.
-
-        5 s, 15 s, 45 s, 2 min, 10 min, then every hour for three days; after the last one a human looks.
-        """
-        delays = getattr(settings, "CHECKOUT_INQUIRY_DELAYS", (5, 15, 45, 120, 600, *[3600] * 72))
-        return tuple(float(delay) for delay in delays)
-
-    @cached_property
-    def retry_delays(self) -> Sequence[float]:
-        """Seconds until a step that certainly did not happen is tried again; the last one repeats."""
-        delays = getattr(settings, "CHECKOUT_RETRY_DELAYS", (1, 5, 15, 60, 300, 900, 3600))
-        return tuple(float(delay) for delay in delays)
-
-    @cached_property
-    def repeat_delays(self) -> Sequence[float]:
-        """Seconds until a service that answered with a passing error, or with nonsense, is asked again.
-
-        After the last one the answer counts as an error that stands.
-        """
-        delays = getattr(settings, "CHECKOUT_REPEAT_DELAYS", (1, 2, 4))
-        return tuple(float(delay) for delay in delays)
-
-    @cached_property
-    def service_wait(self) -> timedelta:
-        """The time that one of our own services may take over a command."""
-        return timedelta(seconds=float(getattr(settings, "CHECKOUT_SERVICE_WAIT_SECONDS", 600)))
-
-    @cached_property
-    def provider_wait(self) -> timedelta:
-        """The time that a command to call a provider may take; longer than the longest provider time-out."""
-        return timedelta(seconds=float(getattr(settings, "CHECKOUT_PROVIDER_WAIT_SECONDS", 120)))
-
-    @cached_property
-    def notification_wait(self) -> timedelta:
-        """The time after which the provider is asked about a pending operation without a notification."""
-        return timedelta(seconds=float(getattr(settings, "CHECKOUT_NOTIFICATION_WAIT_SECONDS", 1200)))
-
-    @cached_property
-    def checkout_lifetime(self) -> timedelta:
-        """The time for which a payment may stay unpaid before it counts as abandoned."""
-        return timedelta(seconds=float(getattr(settings, "CHECKOUT_ABANDONED_SECONDS", 86_400)))
-
-    @cached_property
-    def authorisation_lifetime(self) -> timedelta:
-        """The time for which an authorisation is left without a capture before it is given back."""
-        return timedelta(seconds=float(getattr(settings, "CHECKOUT_AUTHORISATION_SECONDS", 6 * 86_400)))
-
-    @cached_property
-    def retention(self) -> timedelta:
-        """The time for which handled messages are remembered; longer than anything is repeated by anybody."""
-        return timedelta(seconds=float(getattr(settings, "CHECKOUT_RETENTION_SECONDS", 30 * 86_400)))
-
-    @cached_property
-    def reconciliation_interval(self) -> timedelta:
-        """The time after which the relay again compares our books with the providers'."""
-        return timedelta(seconds=float(getattr(settings, "CHECKOUT_RECONCILIATION_SECONDS", 3600)))
+    reply_budget_seconds = number(
+        "CHECKOUT_REPLY_BUDGET_SECONDS",
+        8,
+        "The seconds for which a shopper's request is held before the status page takes over.",
+        gt=0,
+        le=60,
+    )
+    drain_seconds = number(
+        "CHECKOUT_DRAIN_SECONDS",
+        1,
+        "The seconds for which a web process that was told to end still takes connections, so that a load "
+        "balancer notices.",
+        ge=0,
+    )
+    challenge_lifetime = duration(
+        "CHECKOUT_CHALLENGE_SECONDS", 900, "The seconds that a shopper may take over a challenge.", gt=0
+    )
+    max_challenges = whole(
+        "CHECKOUT_MAX_CHALLENGES",
+        2,
+        "Challenges of one attempt before it is given up as not authenticated.",
+        ge=1,
+    )
+    challenge_window = text(
+        "CHECKOUT_CHALLENGE_WINDOW",
+        "fullPage",
+        "fullPage, or the size of a window, such as 390x400, for a challenge in an iframe.",
+        pattern="^(250x400|390x400|500x600|600x400|fullPage)$",
+    )
+    settling_time = duration(
+        "CHECKOUT_SETTLING_SECONDS",
+        180,
+        'The age of a request, in seconds, from which the provider\'s "no such order" means that it never '
+        "arrived.",
+        ge=0,
+    )
+    inquiry_delays = _delays(
+        "CHECKOUT_INQUIRY_DELAYS",
+        [5, 15, 45, 120, 600, *[3600] * 72],
+        "Seconds until a provider is asked, and asked again, what became of an unknown outcome. After the "
+        "last one the question is for staff.",
+    )
+    retry_delays = _delays(
+        "CHECKOUT_RETRY_DELAYS",
+        [1, 5, 15, 60, 300, 900, 3600],
+        "Seconds until a step that certainly did not happen is tried again. The last one repeats.",
+    )
+    repeat_delays = _delays(
+        "CHECKOUT_REPEAT_DELAYS",
+        [1, 2, 4],
+        "Seconds until a service that answered with a passing error, or with a malformed reply, is asked "
+        "again. After the last one its answer counts as an error that stands.",
+    )
+    service_wait = duration(
+        "CHECKOUT_SERVICE_WAIT_SECONDS",
+        600,
+        "The seconds that one of our own services may take over a command.",
+        gt=0,
+    )
+    provider_wait = duration(
+        "CHECKOUT_PROVIDER_WAIT_SECONDS",
+        120,
+        "The seconds that a command to call a provider may take; more than the longest provider time-out.",
+        gt=0,
+    )
+    notification_wait = duration(
+        "CHECKOUT_NOTIFICATION_WAIT_SECONDS",
+        1200,
+        "The seconds after which a provider is asked about a pending operation without a notification.",
+        gt=0,
+    )
+    checkout_lifetime = duration(
+        "CHECKOUT_ABANDONED_SECONDS",
+        86_400,
+        "The seconds for which a payment may stay unpaid before it counts as abandoned.",
+        gt=0,
+    )
+    authorisation_lifetime = duration(
+        "CHECKOUT_AUTHORISATION_SECONDS",
+        6 * 86_400,
+        "The seconds for which an authorisation is left without a capture before it is given back.",
+        gt=0,
+    )
+    retention = duration(
+        "CHECKOUT_RETENTION_SECONDS",
+        30 * 86_400,
+        "The seconds for which handled messages are remembered; longer than anything is repeated by anybody.",
+        gt=0,
+    )
+    reconciliation_interval = duration(
+        "CHECKOUT_RECONCILIATION_SECONDS",
+        3600,
+        "The seconds after which the relay again compares our books with the providers'.",
+        gt=0,
+    )

@@ -13,10 +13,10 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from checkout.sandbox.cards import CardKey
-from checkout.sandbox.configuration import Configuration
-from checkout.sandbox.connections import Connection
-from checkout.sandbox.program import build
+from sandbox.bank.cards import CardKey
+from sandbox.configuration import Configuration
+from sandbox.faults.connections import Connection
+from sandbox.program import build
 from tests.sandbox.inbox import Inbox
 from tests.sandbox.merchant import Merchant, Shopper
 

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from checkout.sandbox.cards import CardKey
-from checkout.sandbox.program import STATIC
+from sandbox.bank.cards import CardKey
+from sandbox.program import STATIC
 
 pytestmark = pytest.mark.node
 

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 import requests
 
-from checkout.sandbox.knobs import ReplyKnob
+from sandbox.faults.fault_settings import ReplyKnob
 from tests.sandbox.merchant import HEADER, Merchant, Shopper, turn
 from tests.support.waiting import wait_until
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import requests
 
-from checkout.sandbox.storage import open_storage
+from sandbox.storage import open_storage
 from tests.sandbox.merchant import turn
 
 

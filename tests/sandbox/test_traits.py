@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from checkout.sandbox.configuration import Configuration
-from checkout.sandbox.traits import EVERYDAY_SHARES, TRAITS, drawn, named_by
+from sandbox.configuration import Configuration
+from sandbox.traits import EVERYDAY_SHARES, TRAITS, drawn, named_by
 from tests.sandbox.merchant import Merchant, turn
 
 

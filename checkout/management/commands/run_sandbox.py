@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from checkout import garbage
 from checkout.conf import conf
-from checkout.sandbox.configuration import Configuration
-from checkout.sandbox.program import serve
+from sandbox.configuration import Configuration
+from sandbox.program import serve
 
 
 class Command(BaseCommand):

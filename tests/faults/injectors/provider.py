@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any, get_args
 
-from checkout.sandbox.faults import JOURNALS, Dispute
+from sandbox.faults.kinds import JOURNALS, Dispute
 from tests.faults.injectors.storm import Storm
 
 # Longer than the product waits for an answer, shorter than it takes for a request to count as lost.

@@ -1,0 +1,85 @@
+"""The declaration of a setting: its name, its default, its bounds and its meaning, written once."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, Generic, Self, TypeVar, overload
+
+from django.conf import settings
+
+T = TypeVar("T")
+
+
+class Setting(Generic[T]):
+    """A value that is read from the Django setting ``name``, and is the default where there is none.
+
+    It is read once for each object that has it. ``type`` and ``bounds`` (``ge``, ``gt``, ``le``, ``pattern``)
+    are for what reads the process environment.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        default: Any,
+        help: str,
+        *,
+        type: Any = None,
+        read: Callable[[Any], T] | None = None,
+        **bounds: Any,
+    ) -> None:
+        self.name = name
+        self.default = default
+        self.help = help
+        self.type: Any = type or default.__class__
+        self.bounds = bounds
+        self.attribute = ""
+        self._read: Callable[[Any], Any] = read or self.type
+
+    def __set_name__(self, owner: object, attribute: str) -> None:
+        self.attribute = attribute
+
+    @overload
+    def __get__(self, instance: None, owner: object) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: object) -> T: ...
+
+    def __get__(self, instance: object | None, owner: object) -> Self | T:
+        if instance is None:
+            return self
+        value: T = self._read(getattr(settings, self.name, self.default))
+        # From now on the attribute is found in the instance, before this descriptor.
+        vars(instance)[self.attribute] = value
+        return value
+
+
+def whole(name: str, default: int, help: str, **bounds: Any) -> Setting[int]:
+    """Declare a whole number."""
+    return Setting(name, default, help, **bounds)
+
+
+def number(name: str, default: float, help: str, **bounds: Any) -> Setting[float]:
+    """Declare a number."""
+    return Setting(name, default, help, type=float, **bounds)
+
+
+def text(name: str, default: str, help: str, **bounds: Any) -> Setting[str]:
+    """Declare a text."""
+    return Setting(name, default, help, **bounds)
+
+
+def flag(name: str, default: bool, help: str) -> Setting[bool]:
+    """Declare something that is on or off."""
+    return Setting(name, default, help)
+
+
+def duration(name: str, default_seconds: float, help: str, **bounds: Any) -> Setting[timedelta]:
+    """Declare a time in seconds, which is read as a ``timedelta``."""
+    return Setting(
+        name, default_seconds, help, type=float, read=lambda value: timedelta(seconds=float(value)), **bounds
+    )
+
+
+def declared(owner: type) -> Iterator[Setting[Any]]:
+    """Yield the settings that a class declares or inherits, in the order of their declaration."""
+    for base in reversed(owner.__mro__):
+        yield from (value for value in vars(base).values() if isinstance(value, Setting))

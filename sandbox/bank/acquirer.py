@@ -1,0 +1,212 @@
+"""The acquiring bank: takes orders and decides them.
+
+Every verb runs inside the caller's transaction and on one thread, so what it reads is what it decides upon.
+"""
+
+import json
+import time
+from base64 import urlsafe_b64encode
+from dataclasses import asdict, dataclass
+from random import Random
+from uuid import UUID
+
+from sandbox.bank.cards import Card, UnreadableCard
+from sandbox.books.books import Books, Kind
+from sandbox.books.orders import Challenge, Order, fold
+from sandbox.clock import Clock
+from sandbox.configuration import Configuration
+from sandbox.errors import NOT_FOUND, RequestRefused
+from sandbox.faults.fault_settings import Knobs, OrderKnob
+from sandbox.notifications.outgoing import Outgoing
+from sandbox.scenarios import FRICTIONLESS, choose
+from sandbox.traits import Trait, drawn, named_by
+
+WINDOW_CODES = {"250x400": "01", "390x400": "02", "500x600": "03", "600x400": "04", "fullPage": "05"}
+ECI = {"ECMC-SSL": {"Y": "02", "A": "01", "U": "00"}}
+OTHER_ECI = {"Y": "05", "A": "06", "U": "07"}
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A first message. `amount` is in minor units; `wants_3ds` says that it carries 3-D Secure data.
+
+    `mandates_challenge`: the merchant does not want a frictionless authentication.
+    """
+
+    order_code: str
+    description: str
+    amount: int
+    currency: str
+    exponent: int
+    card: Card
+    session_id: str
+    wants_3ds: bool
+    device_data: str
+    window: str
+    mandates_challenge: bool = False
+
+
+class Acquirer:
+    def __init__(
+        self,
+        books: Books,
+        outgoing: Outgoing,
+        knobs: Knobs[OrderKnob],
+        configuration: Configuration,
+        clock: Clock,
+        seed: str,
+    ) -> None:
+        self._books = books
+        self._outgoing = outgoing
+        self._knobs = knobs
+        self._configuration = configuration
+        self._clock = clock
+        self._seed = seed
+
+    def order(self, order_code: str) -> Order:
+        """Raises RequestRefused (5) for an order that is unknown or still in its challenge."""
+        order = fold(self._books.entries(order_code))
+        if order is None or not order.last_event:
+            raise RequestRefused(5, NOT_FOUND, order_code)
+        return order
+
+    def orders(self, since: float, until: float) -> list[Order]:
+        """Those submitted in this time, in seconds since the epoch, that are not in their challenge."""
+        folded = map(fold, self._books.histories(self._books.submitted(since, until)).values())
+        return [order for order in folded if order is not None and order.last_event]
+
+    def submit(self, new: Submission) -> Order:
+        """Raises RequestRefused: 5 duplicate order or missing session, 7 card not acceptable."""
+        if self._books.entries(new.order_code):
+            raise RequestRefused(5, "Duplicate Order", new.order_code)
+        try:
+            new.card.check()
+        except UnreadableCard as error:
+            raise RequestRefused(7, f"Invalid payment details : {error}", new.order_code) from error
+        if new.wants_3ds and not new.session_id:
+            raise RequestRefused(5, "Session id is required for 3DS", new.order_code)
+        outcome = choose(new.card.holder, new.card.number)
+        self._books.append(
+            new.order_code,
+            Kind.SUBMITTED,
+            amount=new.amount,
+            detail={
+                "merchant_code": self._configuration.merchant_code,
+                "currency": new.currency,
+                "exponent": new.exponent,
+                "description": new.description,
+                "session_id": new.session_id,
+                "card": {"brand": new.card.brand, "last4": new.card.last4, "masked": new.card.masked},
+                "outcome": asdict(outcome) | {"cvc": new.card.has_cvc, "three_ds": new.wants_3ds},
+                "machine": self._identifier(new.order_code, "machine").hex[:8],
+                "device_data": new.device_data,
+                "window": new.window,
+                "traits": self._traits(new),
+            },
+        )
+        order = self._read(new.order_code)
+        if not new.wants_3ds:
+            return self._decide(order, "")
+        is_frictionless = outcome.authentication == FRICTIONLESS
+        if outcome.authentication.challenge or (is_frictionless and new.mandates_challenge):
+            return self._challenge(order)
+        return self._decide(order, outcome.authentication.status)
+
+    def complete(self, order_code: str, session_id: str, machines: list[str]) -> Order:
+        """The second message of a challenge.
+
+        Raises RequestRefused: 5 unknown order or wrong node, 7 wrong session or nothing left to complete; 7
+        also for an order with the trait for that, which is decided nevertheless.
+        """
+        order = fold(self._books.entries(order_code))
+        if order is None:
+            raise RequestRefused(5, NOT_FOUND, order_code)
+        if machines != [order.machine]:
+            raise RequestRefused(
+                5, "This node does not know the order: send the machine cookie once", order_code
+            )
+        if session_id != order.session_id:
+            raise RequestRefused(7, "Invalid payment details : session id differs from the first", order_code)
+        if not order.in_challenge:
+            raise RequestRefused(7, "Invalid payment details : no authentication to complete", order_code)
+        completed = self._complete(order)
+        if "forgotten_after_challenge" in order.traits and not completed.in_challenge:
+            raise RequestRefused(7, "Could not find order", order_code)
+        return completed
+
+    def has_expired(self, challenge: Challenge) -> bool:
+        return time.time() > challenge.issued_at + self._clock.seconds(self._configuration.challenge_seconds)
+
+    def _complete(self, order: Order) -> Order:
+        challenge = order.challenges[-1]
+        if challenge.decision == "approve":
+            return self._decide(order, order.outcome["authentication"]["status"])
+        if challenge.decision == "fail":
+            return self._decide(order, "N", {"reason": "01"})
+        if challenge.decision == "cancel":
+            return self._decide(order, "N", {"reason": "01", "cancel_indicator": "01"})
+        if self.has_expired(challenge):
+            return self._decide(order, "N", {"reason": "14"})
+        if len(order.challenges) >= self._configuration.challenge_limit:
+            return self._decide(order, "N", {"reason": "19"})
+        return self._challenge(order)
+
+    def _traits(self, new: Submission) -> list[Trait]:
+        """A knob decides before the card holder's name, and both before the draw."""
+        if struck := self._knobs.strike(new.order_code):
+            return struck[0].traits
+        named = named_by(new.card.holder)
+        return drawn(self._seed, new.order_code, self._configuration.traits) if named is None else named
+
+    def _decide(self, order: Order, status: str, reasons: dict[str, str] | None = None) -> Order:
+        """Authorises or refuses, given the issuer's authentication status (empty: none was asked for)."""
+        authentication = {"status": status, **(reasons or {})} if status else {}
+        if status:
+            authentication["eci"] = ECI.get(order.card["brand"], OTHER_ECI).get(status, "")
+            authentication["ds_transaction_id"] = str(self._identifier(order.code, "directory server"))
+        payment, refusal_code = order.outcome["payment"], order.outcome["refusal_code"]
+        if status in {"N", "R"}:
+            payment, refusal_code = "REFUSED", ""
+        detail = {"authentication": authentication, "refusal_code": refusal_code}
+        if payment == "AUTHORISED":
+            detail["authorisation_id"] = str(self._identifier(order.code, "authorisation").int % 10**6).zfill(
+                6
+            )
+        amount = order.amount if payment == "AUTHORISED" else 0
+        self._books.append(order.code, Kind[payment], amount=amount, detail=detail)
+        decided = self._read(order.code)
+        self._outgoing.announce(decided, payment, order.amount)
+        return decided
+
+    def _challenge(self, order: Order) -> Order:
+        number = len(order.challenges) + 1
+        transaction_id = str(self._identifier(order.code, f"challenge {number}"))
+        acs_transaction_id = str(self._identifier(order.code, f"issuer {number}"))
+        creq = {
+            "threeDSServerTransID": transaction_id,
+            "acsTransID": acs_transaction_id,
+            "challengeWindowSize": WINDOW_CODES[order.window],
+            "messageType": "CReq",
+            "messageVersion": "2.2.0",
+        }
+        self._books.append(
+            order.code,
+            Kind.CHALLENGED,
+            transaction_id=transaction_id,
+            detail={
+                "acs_transaction_id": acs_transaction_id,
+                "payload": urlsafe_b64encode(json.dumps(creq).encode()).rstrip(b"=").decode(),
+                "machine": self._identifier(order.code, f"machine {number}").hex[:8],
+            },
+        )
+        return self._read(order.code)
+
+    def _read(self, order_code: str) -> Order:
+        order = fold(self._books.entries(order_code))
+        if order is None:
+            raise LookupError(order_code)
+        return order
+
+    def _identifier(self, order_code: str, purpose: str) -> UUID:
+        bits = Random(f"{self._seed}:{order_code}:{purpose}").getrandbits(128)  # noqa: S311 - repeatable by design
+        return UUID(int=bits, version=4)

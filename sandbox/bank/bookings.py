@@ -1,0 +1,132 @@
+"""Carries out what was planned: captures, refunds, settlements and disputes, each with its notification."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.books.books import Books, Kind
+from sandbox.books.orders import Order, fold
+from sandbox.books.plans import Plan, Plans, Wait
+from sandbox.faults.fault_settings import BookingKnob, Knobs
+from sandbox.faults.record import FaultRecord
+from sandbox.notifications.outgoing import Outgoing
+from sandbox.traits import Trait, happens
+
+UNSELECTED: dict[Kind, Trait] = {
+    Kind.CAPTURED: "captured_unselected",
+    Kind.SETTLED: "settled_unselected",
+    Kind.REFUNDED: "refunded_unselected",
+}
+
+
+class Bookings:
+    """Booking belongs to the caller's transaction."""
+
+    def __init__(
+        self,
+        books: Books,
+        plans: Plans,
+        outgoing: Outgoing,
+        knobs: Knobs[BookingKnob],
+        incidents: FaultRecord,
+        seed: str,
+    ) -> None:
+        self._books = books
+        self._plans = plans
+        self._outgoing = outgoing
+        self._knobs = knobs
+        self._incidents = incidents
+        self._seed = seed
+
+    def carry_out(self, plan: Plan) -> None:
+        """Book a plan, announce it, and plan what follows from it."""
+        order = self._order(plan.order_code)
+        match plan.kind:
+            case Kind.CAPTURED:
+                self._capture(order, plan)
+            case Kind.REFUNDED:
+                self._refund(order, plan)
+            case Kind.SETTLED:
+                self._book(plan, plan.amount)
+            case Kind.CHARGED_BACK:
+                left = order.left_to_refund
+                self._book(plan, max(1, left // 2) if plan.detail["is_part"] and left > 0 else left)
+            case Kind.CHARGEBACK_REVERSED:
+                self._book(plan, order.charged_back)
+            case _:
+                self._book(plan, order.amount)
+
+    def _capture(self, order: Order, plan: Plan) -> None:
+        self._book(plan, plan.amount)
+        if "settled" in order.traits:
+            self._follow(plan, Kind.SETTLED, "settlement", amount=plan.amount)
+        if order.captured == 0 and {"charged_back", "chargeback_reversed"} & {*order.traits}:
+            self._dispute(order, plan)
+
+    def _dispute(self, order: Order, plan: Plan) -> None:
+        """An inquiry, the charge-back of all or a part, and for some the reversal."""
+        steps = [Kind.INFORMATION_REQUESTED, Kind.CHARGED_BACK]
+        if "chargeback_reversed" in order.traits:
+            steps.append(Kind.CHARGEBACK_REVERSED)
+        is_part = happens(self._seed, order.code, "part of it is charged back")
+        for number, kind in enumerate(steps, start=1):
+            self._follow(plan, kind, "dispute", times=number, is_part=is_part)
+
+    def _refund(self, order: Order, plan: Plan) -> None:
+        if self._knobs.strike("REFUNDED"):
+            self._incidents.note(order.code, "booking", Kind.REFUND_FAILED)
+            self._book(plan, plan.amount, {"is_final": True}, kind=Kind.REFUND_FAILED)
+        elif "refund_failed_then_refunded" in order.traits and not plan.detail.get("has_failed"):
+            self._incidents.note(order.code, "booking", "refund_failed_then_refunded")
+            self._book(plan, plan.amount, {"is_final": False}, kind=Kind.REFUND_FAILED)
+            self._follow(plan, Kind.REFUNDED, "refund_again", amount=plan.amount, has_failed=True)
+        else:
+            self._book(plan, plan.amount)
+
+    def _book(
+        self, plan: Plan, amount: int, detail: Mapping[str, Any] | None = None, *, kind: Kind | None = None
+    ) -> None:
+        """Write the entry that settles the plan and queue its notification; without an amount, neither."""
+        kind = plan.kind if kind is None else kind
+        if amount <= 0:
+            self._books.append(plan.order_code, Kind.LAPSED, settles=plan.id)
+            return
+        self._books.append(
+            plan.order_code,
+            kind,
+            amount=amount,
+            reference=plan.reference,
+            settles=plan.id,
+            detail=detail,
+        )
+        order = self._order(plan.order_code)
+        if UNSELECTED.get(kind) not in order.traits:
+            self._outgoing.announce(order, kind.value.upper(), amount, plan.reference)
+        elif kind == Kind.REFUNDED:
+            # The issuer authorises some refunds; of the others nobody says that they were made.
+            is_authorised = happens(self._seed, order.code, f"refund {plan.reference} is authorised")
+            authorisation = order.authorisation_id if is_authorised else "null"
+            self._outgoing.announce(
+                order, "SENT_FOR_REFUND", amount, plan.reference, refund_authorisation=authorisation
+            )
+
+    def _follow(
+        self, plan: Plan, kind: Kind, wait: Wait, *, times: int = 1, amount: int = 0, **detail: bool
+    ) -> None:
+        """Plan what comes after this one."""
+        self._plans.add(
+            Plan(
+                order_code=plan.order_code,
+                kind=kind,
+                wait=wait,
+                times=times,
+                amount=amount,
+                reference=plan.reference,
+                detail=detail,
+            )
+        )
+
+    def _order(self, order_code: str) -> Order:
+        order = fold(self._books.entries(order_code))
+        if order is None:
+            raise LookupError(order_code)
+        return order

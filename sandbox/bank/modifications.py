@@ -1,0 +1,73 @@
+"""Modifications of an authorised order: captures, refunds, cancellation."""
+
+from dataclasses import replace
+
+from sandbox.bank.acquirer import Acquirer
+from sandbox.bank.bookings import Bookings
+from sandbox.books.books import Books, Kind
+from sandbox.books.orders import Order
+from sandbox.books.plans import Plan, Plans
+from sandbox.errors import RequestRefused
+from sandbox.notifications.outgoing import Outgoing
+
+BOOKED_AS = {Kind.CAPTURE_REQUESTED: Kind.CAPTURED, Kind.REFUND_REQUESTED: Kind.REFUNDED}
+
+
+class Modifications:
+    """Every verb runs inside the caller's transaction."""
+
+    def __init__(
+        self,
+        acquirer: Acquirer,
+        books: Books,
+        plans: Plans,
+        bookings: Bookings,
+        outgoing: Outgoing,
+    ) -> None:
+        self._acquirer = acquirer
+        self._books = books
+        self._plans = plans
+        self._bookings = bookings
+        self._outgoing = outgoing
+
+    def capture(self, order_code: str, amount: int, currency: str, reference: str) -> None:
+        """Raises RequestRefused (5): unknown, not authorised, other currency, or more than is left."""
+        order = self._acquirer.order(order_code)
+        if not order.is_held:
+            raise RequestRefused(5, f"Cannot capture an order in state {order.last_event}", order_code)
+        self._request(order, Kind.CAPTURE_REQUESTED, amount, currency, reference, order.left_to_capture)
+
+    def refund(self, order_code: str, amount: int, currency: str, reference: str) -> None:
+        """Raises RequestRefused (5): unknown, nothing captured yet, other currency, or more than is left."""
+        order = self._acquirer.order(order_code)
+        if not order.captured:
+            raise RequestRefused(5, f"Cannot refund an order in state {order.last_event}", order_code)
+        self._request(order, Kind.REFUND_REQUESTED, amount, currency, reference, order.left_to_refund)
+
+    def cancel(self, order_code: str) -> None:
+        """Raises RequestRefused (5): unknown, not authorised, or a capture has been asked for."""
+        order = self._acquirer.order(order_code)
+        if not order.is_held or order.capture_requested:
+            raise RequestRefused(5, f"Cannot cancel an order in state {order.last_event}", order_code)
+        self._books.append(order_code, Kind.CANCELLED, amount=order.authorised)
+        self._outgoing.announce(self._acquirer.order(order_code), "CANCELLED", order.authorised)
+
+    def _request(
+        self, order: Order, kind: Kind, amount: int, currency: str, reference: str, left: int
+    ) -> None:
+        verb = "capture" if kind == Kind.CAPTURE_REQUESTED else "refund"
+        if currency != order.currency:
+            raise RequestRefused(5, f"Currency of the {verb} differs from the order's", order.code)
+        if amount > left and "no_ceiling" not in order.traits:
+            raise RequestRefused(5, f"Requested {verb} of {amount} exceeds the {left} available", order.code)
+        self._books.append(order.code, kind, amount=amount, reference=reference)
+        plan = Plan(
+            order_code=order.code,
+            kind=BOOKED_AS[kind],
+            wait="settle",
+            amount=amount,
+            reference=reference,
+        )
+        plan = replace(plan, id=self._plans.add(plan))
+        if "early_notification" in order.traits:
+            self._bookings.carry_out(plan)

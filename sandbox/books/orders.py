@@ -1,0 +1,173 @@
+"""An order as its entries tell it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.books.books import Entry, Kind
+from sandbox.traits import Trait
+
+COMMISSION_PER_MILLE = 20
+LAST_EVENTS = {
+    Kind.AUTHORISED: "AUTHORISED",
+    Kind.REFUSED: "REFUSED",
+    Kind.ERROR: "ERROR",
+    Kind.CANCELLED: "CANCELLED",
+    Kind.CAPTURED: "CAPTURED",
+    Kind.SETTLED: "SETTLED",
+    Kind.REFUND_REQUESTED: "SENT_FOR_REFUND",
+    Kind.REFUNDED: "REFUNDED",
+    Kind.REFUND_FAILED: "REFUND_FAILED",
+    Kind.INFORMATION_REQUESTED: "INFORMATION_REQUESTED",
+    Kind.CHARGED_BACK: "CHARGED_BACK",
+    Kind.CHARGEBACK_REVERSED: "CHARGEBACK_REVERSED",
+}
+
+
+@dataclass(slots=True)
+class Challenge:
+    """One challenge. `decision` is empty while the person has done nothing."""
+
+    transaction_id: str
+    acs_transaction_id: str
+    payload: str
+    issued_at: float
+    return_url: str = ""
+    merchant_data: str = ""
+    decision: str = ""
+
+
+@dataclass(slots=True)
+class Order:
+    """Amounts are minor units. `card` holds brand, last4 and the masked number, nothing more.
+
+    `settled` of what was captured has been paid out to the merchant, `commission` of that kept by the bank.
+    `charged_back` is what cardholders took back, less what they had to return. `refund_denied` is what the
+    bank called failed and was going to refund nevertheless.
+    """
+
+    code: str
+    merchant_code: str
+    currency: str
+    exponent: int
+    amount: int
+    description: str
+    session_id: str
+    card: dict[str, Any]
+    outcome: dict[str, Any]
+    machine: str
+    device_data: str
+    window: str
+    traits: list[Trait]
+    last_event: str = ""
+    refusal_code: str = ""
+    authentication: dict[str, str] = field(default_factory=dict)
+    authorisation_id: str = ""
+    authorised: int = 0
+    cancelled: int = 0
+    capture_requested: int = 0
+    captured: int = 0
+    refund_requested: int = 0
+    refunded: int = 0
+    settled: int = 0
+    commission: int = 0
+    refund_denied: int = 0
+    charged_back: int = 0
+    capture_references: list[str] = field(default_factory=list)
+    challenges: list[Challenge] = field(default_factory=list)
+
+    @property
+    def in_challenge(self) -> bool:
+        return bool(self.challenges) and not self.last_event
+
+    @property
+    def is_held(self) -> bool:
+        """Return True if the authorisation was given and has not been cancelled."""
+        return self.authorised > self.cancelled
+
+    @property
+    def left_to_capture(self) -> int:
+        return self.authorised - self.cancelled - self.capture_requested
+
+    @property
+    def left_to_refund(self) -> int:
+        """The sum that was captured and neither asked back nor charged back."""
+        return self.captured - self.refund_requested - self.charged_back
+
+    @property
+    def state(self) -> str:
+        if self.last_event:
+            return self.last_event.lower()
+        return "challenged" if self.challenges else "submitted"
+
+    def challenge(self, transaction_id: str) -> Challenge | None:
+        return next((known for known in self.challenges if known.transaction_id == transaction_id), None)
+
+
+def commission_of(amount: int) -> int:
+    """The fee that the bank keeps of a capture when it settles it."""
+    return amount * COMMISSION_PER_MILLE // 1000
+
+
+def fold(entries: Sequence[Entry]) -> Order | None:
+    """The order that these entries, oldest first, add up to; None without a submission."""
+    if not entries:
+        return None
+    first = entries[0]
+    order = Order(code=first.order_code, amount=first.amount, **first.detail)
+    for entry in entries[1:]:
+        _apply(order, entry)
+    return order
+
+
+def _apply(order: Order, entry: Entry) -> None:
+    order.last_event = LAST_EVENTS.get(entry.kind, order.last_event)
+    match entry.kind:
+        case Kind.CHALLENGED:
+            order.machine = entry.detail["machine"]
+            order.challenges.append(
+                Challenge(
+                    transaction_id=str(entry.transaction_id),
+                    acs_transaction_id=entry.detail["acs_transaction_id"],
+                    payload=entry.detail["payload"],
+                    issued_at=entry.at,
+                )
+            )
+        case Kind.CHALLENGE_OPENED | Kind.CHALLENGE_DECIDED:
+            challenge = order.challenge(str(entry.transaction_id))
+            if challenge is not None:
+                for name, value in entry.detail.items():
+                    setattr(challenge, name, value)
+        case Kind.AUTHORISED:
+            order.authorised += entry.amount
+            order.authorisation_id = entry.detail["authorisation_id"]
+            order.authentication = entry.detail["authentication"]
+        case Kind.REFUSED:
+            order.refusal_code = entry.detail["refusal_code"]
+            order.authentication = entry.detail["authentication"]
+        case Kind.CANCELLED:
+            order.cancelled += entry.amount
+        case Kind.CAPTURE_REQUESTED:
+            order.capture_requested += entry.amount
+        case Kind.CAPTURED:
+            order.captured += entry.amount
+            order.capture_references.append(entry.reference)
+        case Kind.SETTLED:
+            order.settled += entry.amount
+            order.commission += commission_of(entry.amount)
+        case Kind.REFUND_REQUESTED:
+            order.refund_requested += entry.amount
+        case Kind.REFUNDED:
+            order.refunded += entry.amount
+        case Kind.REFUND_FAILED:
+            if entry.detail["is_final"]:
+                order.refund_requested -= entry.amount
+            else:
+                # It is going to be made after all, and keeps its claim on what was captured.
+                order.refund_denied += entry.amount
+        case Kind.CHARGED_BACK:
+            order.charged_back += entry.amount
+        case Kind.CHARGEBACK_REVERSED:
+            order.charged_back -= entry.amount
+        case Kind.SUBMITTED | Kind.ERROR | Kind.INFORMATION_REQUESTED | Kind.LAPSED:
+            pass

@@ -1,0 +1,106 @@
+"""Plans of the bank, with their times: bookings that were asked for, settlements, disputes.
+
+A plan is done when an entry of the books says that it settles it.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sandbox.books.books import Kind
+from sandbox.clock import Clock
+from sandbox.configuration import Configuration
+
+# The configured times that the bank lets go by.
+Wait = Literal["settle", "settlement", "refund_again", "dispute"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`kind` is the entry that it leads to, so many `times` the configured `wait` after `at`."""
+
+    order_code: str
+    kind: Kind
+    wait: Wait
+    times: int = 1
+    amount: int = 0
+    reference: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    at: float = field(default_factory=time.time)
+    id: int = 0
+
+
+class Plans:
+    """Plans of one storage. Adding belongs to the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, configuration: Configuration, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._configured: dict[Wait, float] = {
+            "settle": configuration.settle_seconds,
+            "settlement": configuration.settlement_seconds,
+            "refund_again": configuration.refund_again_seconds,
+            "dispute": configuration.dispute_seconds,
+        }
+
+    def add(self, plan: Plan) -> int:
+        """Write a plan down; its number is what the entry that carries it out refers to."""
+        cursor = self._connection.execute(
+            "INSERT INTO plan (at, wait, times, order_code, kind, amount, reference, detail)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                plan.at,
+                plan.wait,
+                plan.times,
+                plan.order_code,
+                plan.kind,
+                plan.amount,
+                plan.reference,
+                json.dumps(plan.detail),
+            ),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def due(self, plan: Plan) -> float:
+        """Return the time of a plan, in seconds since the epoch, as clocks run now."""
+        return plan.at + plan.times * self._clock.seconds(self._configured[plan.wait])
+
+    def next_due(self, after: int) -> Plan | None:
+        """The open plan that is due first, given that none up to `after` is open."""
+        waits = {wait: self._clock.seconds(seconds) for wait, seconds in self._configured.items()}
+        row = self._connection.execute(
+            "SELECT * FROM plan WHERE id > :after AND NOT EXISTS"
+            " (SELECT 1 FROM entry WHERE entry.settles = plan.id)"
+            " ORDER BY at + times * json_extract(:waits, '$.' || wait), id LIMIT 1",
+            {"after": after, "waits": json.dumps(waits)},
+        ).fetchone()
+        return row and Plan(
+            id=row["id"],
+            at=row["at"],
+            wait=row["wait"],
+            times=row["times"],
+            order_code=row["order_code"],
+            kind=Kind(row["kind"]),
+            amount=row["amount"],
+            reference=row["reference"],
+            detail=json.loads(row["detail"]),
+        )
+
+    def open_count(self) -> int:
+        """Count the plans that have still to be carried out."""
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM plan WHERE NOT EXISTS (SELECT 1 FROM entry WHERE entry.settles = plan.id)"
+        ).fetchone()
+        return int(count)
+
+    def done_up_to(self, after: int) -> int:
+        """All plans up to this one are done, given that those up to `after` are."""
+        (first_open,) = self._connection.execute(
+            "SELECT min(id) FROM plan WHERE id > ? AND NOT EXISTS"
+            " (SELECT 1 FROM entry WHERE entry.settles = plan.id)",
+            (after,),
+        ).fetchone()
+        return after if first_open is None else int(first_open) - 1

@@ -1,0 +1,23 @@
+"""The speed of the bank's clocks, which shortens or lengthens all its waits and limits at once."""
+
+from sandbox.changes import ChangeSignal
+
+
+class Clock:
+    """Every time of the configuration is divided by `scale`; 60 makes a minute of a second."""
+
+    def __init__(self, scale: float, changes: ChangeSignal) -> None:
+        self._first_scale = scale
+        self.scale = scale
+        self._changes = changes
+
+    def seconds(self, configured: float) -> float:
+        return configured / self.scale
+
+    def run_at(self, scale: float) -> None:
+        """From now on, also for what already waits."""
+        self.scale = scale
+        self._changes.notify()
+
+    def reset(self) -> None:
+        self.run_at(self._first_scale)

@@ -1,0 +1,134 @@
+"""The scenarios page: the magic values, and the knobs to turn."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sandbox.bank.disputes import Disputes, DisputeStep
+from sandbox.books.plans import Plans
+from sandbox.clock import Clock
+from sandbox.errors import RequestRefused
+from sandbox.faults.fault_settings import (
+    BookingKnob,
+    K,
+    Knobs,
+    NotificationKnob,
+    OrderKnob,
+    ReplyKnob,
+    Scenario,
+)
+from sandbox.faults.kinds import JOURNALS, VERBS, NotificationFault, ReplyFault
+from sandbox.faults.record import FaultRecord
+from sandbox.notifications.outgoing import Outgoing
+from sandbox.pages import Pages, read_body
+from sandbox.scenarios import CARD_AUTHENTICATIONS, CARD_REFUSALS, HOLDER_AUTHENTICATIONS, REFUSALS
+from sandbox.traits import MEANINGS
+
+T = TypeVar("T")
+
+
+class Setting(BaseModel):
+    """A post to the scenarios page. A reset happens before anything is set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reset: bool = False
+    knob: ReplyKnob | list[ReplyKnob] = Field(default_factory=list)
+    booking: BookingKnob | list[BookingKnob] = Field(default_factory=list)
+    notification: NotificationKnob | list[NotificationKnob] = Field(default_factory=list)
+    order: OrderKnob | list[OrderKnob] = Field(default_factory=list)
+    dispute: DisputeStep | list[DisputeStep] = Field(default_factory=list)
+    clock_scale: Annotated[float, Field(gt=0)] | None = None
+
+
+class Console:
+    def __init__(
+        self,
+        scenario: Scenario,
+        disputes: Disputes,
+        plans: Plans,
+        outgoing: Outgoing,
+        clock: Clock,
+        incidents: FaultRecord,
+        pages: Pages,
+    ) -> None:
+        self._scenario = scenario
+        self._disputes = disputes
+        self._plans = plans
+        self._outgoing = outgoing
+        self._clock = clock
+        self._incidents = incidents
+        self._pages = pages
+
+    async def show(self, request: Request) -> Response:
+        """GET lists, POST sets. JSON for whoever accepts it, a page for browsers."""
+        if request.method == "POST":
+            try:
+                self._set(Setting.model_validate_json(await read_body(request)))
+            except ValidationError as error:
+                problems = error.errors(include_url=False, include_context=False, include_input=False)
+                return JSONResponse({"errors": problems}, status_code=400)
+            except RequestRefused as error:
+                return JSONResponse({"errors": [{"msg": error.message}]}, status_code=400)
+        listing = self._listing()
+        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            return self._pages.render("scenarios.html", listing)
+        return JSONResponse(listing)
+
+    def _set(self, setting: Setting) -> None:
+        if setting.reset:
+            self._scenario.reset()
+            self._clock.reset()
+        _turn(self._scenario.replies, setting.knob)
+        _turn(self._scenario.notifications, setting.notification)
+        _turn(self._scenario.bookings, setting.booking)
+        _turn(self._scenario.orders, setting.order)
+        if setting.clock_scale:
+            self._clock.run_at(setting.clock_scale)
+        for step in _listed(setting.dispute):
+            self._disputes.take(step)
+
+    def _listing(self) -> dict[str, Any]:
+        return {
+            "holder_names": [
+                {"value": "AUTHORISED", "meaning": "authorised, like every name not in this list"},
+                {"value": "REFUSED", "meaning": "refused with code 5"},
+                {"value": "REFUSEDnn", "meaning": "refused with code nn"},
+                {"value": "ERROR", "meaning": "the payment ends in ERROR"},
+                {"value": "CANCELLED", "meaning": "the payment ends in CANCELLED"},
+                *({"value": name, "meaning": how.meaning} for name, how in HOLDER_AUTHENTICATIONS.items()),
+            ],
+            "card_numbers": [
+                *({"value": number, "meaning": how.meaning} for number, how in CARD_AUTHENTICATIONS.items()),
+                *(
+                    {"value": number, "meaning": f"refused with code {code}"}
+                    for number, code in CARD_REFUSALS.items()
+                ),
+            ],
+            "traits": [{"value": trait.upper(), "meaning": meaning} for trait, meaning in MEANINGS.items()],
+            "refusal_codes": [{"value": code, "meaning": meaning} for code, meaning in REFUSALS.items()],
+            "verbs": list(VERBS),
+            "journals": list(JOURNALS),
+            "faults": list(get_args(ReplyFault)),
+            "notification_faults": list(get_args(NotificationFault)),
+            "clock_scale": self._clock.scale,
+            "pending_knobs": self._scenario.replies.pending(),
+            "pending_notifications": self._scenario.notifications.pending(),
+            "pending_bookings": self._scenario.bookings.pending(),
+            "pending_orders": self._scenario.orders.pending(),
+            "open_plans": self._plans.open_count(),
+            "open_notifications": self._outgoing.open_count(),
+            "incidents": self._incidents.counts(),
+        }
+
+
+def _turn(knobs: Knobs[K], wanted: K | list[K]) -> None:
+    for knob in _listed(wanted):
+        knobs.turn(knob)
+
+
+def _listed(wanted: T | list[T]) -> Sequence[T]:
+    return wanted if isinstance(wanted, list) else [wanted]

@@ -1,0 +1,142 @@
+"""Settings of a test for the next replies, notifications, bookings and orders, on top of the magic values.
+
+A knob strikes a number of times, or until the next reset; always, or with a seeded probability.
+"""
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sandbox.faults.kinds import Journal, NotificationFault, ReplyFault, Verb
+from sandbox.traits import Trait
+
+LONGEST_DELAY_MS = 600_000
+Milliseconds = Annotated[int, Field(ge=0, le=LONGEST_DELAY_MS)]
+
+
+class Knob(BaseModel):
+    """`times` None holds until the next reset. The draws of `probability` follow from `seed` alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    times: Annotated[int, Field(ge=1, le=1_000_000)] | None = 1
+    probability: Annotated[float, Field(gt=0, le=1)] = 1
+    seed: int = 0
+
+    def is_for(self, occasion: str) -> bool:
+        raise NotImplementedError
+
+
+class ReplyKnob(Knob):
+    """The behaviour of replies to `verb`.
+
+    `delay_ms` is the wait before the message is acted upon. If there is a `spread`, it is the median of a
+    log-normal delay whose logarithm has the standard deviation `spread`. `drip_ms` is the time between two
+    bytes.
+    """
+
+    verb: Verb | Literal["any"]
+    fault: ReplyFault | None = None
+    delay_ms: Milliseconds = 0
+    spread: Annotated[float, Field(ge=0, le=5)] = 0
+    drip_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
+
+    def is_for(self, occasion: str) -> bool:
+        return self.verb in {"any", occasion}
+
+    def delay_seconds(self, random: Random) -> float:
+        delay_ms = self.delay_ms * random.lognormvariate(0, self.spread) if self.spread else self.delay_ms
+        return min(delay_ms, LONGEST_DELAY_MS) / 1000
+
+
+class NotificationKnob(Knob):
+    """The fate of notifications of `journal`, one type or several.
+
+    `delay_ms` lies before each of the `copies`, if any.
+    """
+
+    journal: Journal | Literal["any"] | list[Journal] = "any"
+    fault: NotificationFault | None = None
+    delay_ms: Milliseconds = 0
+    copies: Annotated[int, Field(ge=1, le=100)] = 1
+
+    def is_for(self, occasion: str) -> bool:
+        if isinstance(self.journal, list):
+            return occasion in self.journal
+        return self.journal in {"any", occasion}
+
+
+class BookingKnob(Knob):
+    """Refunds that were received fail instead of being booked."""
+
+    fault: Literal["refund_failed"]
+
+    def is_for(self, occasion: str) -> bool:
+        return occasion == "REFUNDED"
+
+
+class OrderKnob(Knob):
+    """The next orders, or those whose code begins with `order`, have exactly these traits."""
+
+    traits: list[Trait]
+    order: str = ""
+
+    def is_for(self, occasion: str) -> bool:
+        return occasion.startswith(self.order)
+
+
+K = TypeVar("K", bound=Knob)
+
+
+class Knobs(Generic[K]):
+    """Knobs of one kind, oldest first: each occasion is struck by the first knob for it that happens to."""
+
+    def __init__(self) -> None:
+        self._held: list[_Held[K]] = []
+
+    def reset(self) -> None:
+        self._held.clear()
+
+    def turn(self, knob: K) -> None:
+        self._held.append(_Held(knob))
+
+    def pending(self) -> list[dict[str, Any]]:
+        """As they were posted, with the number of times that is left."""
+        return [held.knob.model_dump(exclude_unset=True) | held.left() for held in self._held]
+
+    def strike(self, occasion: str) -> tuple[K, Random] | None:
+        """The knob for this occasion with its source of randomness, or None: nothing unusual happens."""
+        for held in self._held:
+            if held.knob.is_for(occasion) and held.random.random() < held.knob.probability:
+                held.strikes += 1
+                if held.strikes == held.knob.times:
+                    self._held.remove(held)
+                return held.knob, held.random
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """All knobs of one sandbox, by what they are for."""
+
+    replies: Knobs[ReplyKnob] = field(default_factory=Knobs)
+    notifications: Knobs[NotificationKnob] = field(default_factory=Knobs)
+    bookings: Knobs[BookingKnob] = field(default_factory=Knobs)
+    orders: Knobs[OrderKnob] = field(default_factory=Knobs)
+
+    def reset(self) -> None:
+        """Take all knobs away."""
+        for knobs in (self.replies, self.notifications, self.bookings, self.orders):
+            knobs.reset()
+
+
+class _Held(Generic[K]):
+    def __init__(self, knob: K) -> None:
+        self.knob = knob
+        self.random = Random(knob.seed)  # noqa: S311 - repeatable by design
+        self.strikes = 0
+
+    def left(self) -> dict[str, int]:
+        return {} if self.knob.times is None else {"times": self.knob.times - self.strikes}

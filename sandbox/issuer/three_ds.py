@@ -1,0 +1,81 @@
+"""The provider's 3-D Secure pages: device data, the way to the issuer and the way back."""
+
+import secrets
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sandbox.books.books import Books, Kind
+from sandbox.books.orders import fold
+from sandbox.configuration import Configuration
+from sandbox.issuer.tokens import InvalidToken, verify_challenge, verify_device_data
+from sandbox.pages import Pages, json_text, read_form
+
+MAX_MERCHANT_DATA = 1024
+
+
+class ThreeDsServer:
+    def __init__(self, books: Books, configuration: Configuration, pages: Pages) -> None:
+        self._books = books
+        self._configuration = configuration
+        self._pages = pages
+
+    async def device_data(self, request: Request) -> Response:
+        """Takes `Bin` and `JWT`; answers a page that tells its parent window the session id."""
+        form = await read_form(request)
+        bin_digits = form.get("Bin", "")
+        if not (bin_digits.isascii() and bin_digits.isdigit() and 6 <= len(bin_digits) <= 19):
+            return self._pages.problem("Bin must be a card number or its first six digits")
+        try:
+            verify_device_data(form.get("JWT", ""), self._configuration)
+        except InvalidToken as error:
+            return self._pages.problem(str(error))
+        # A fresh value each time, not one drawn from the seed: two shoppers may collect at once.
+        session_id = f"0_{secrets.token_hex(16)}"
+        message = json_text({"MessageType": "profile.completed", "SessionId": session_id, "Status": True})
+        return self._pages.render("device_data.html", {"message": message}, may_be_framed=True)
+
+    async def challenge(self, request: Request) -> Response:
+        """Takes `JWT` and `MD`; sends the browser on to the issuer with `creq` and `threeDSSessionData`."""
+        form = await read_form(request)
+        merchant_data = form.get("MD", "")
+        if len(merchant_data) > MAX_MERCHANT_DATA:
+            return self._pages.problem(f"MD must have at most {MAX_MERCHANT_DATA} characters")
+        try:
+            asked = verify_challenge(form.get("JWT", ""), self._configuration)
+        except InvalidToken as error:
+            return self._pages.problem(str(error))
+        order_code = self._books.order_of_transaction(asked.transaction_id)
+        order = fold(self._books.entries(order_code)) if order_code else None
+        challenge = order.challenge(asked.transaction_id) if order else None
+        acs_url = f"{self._configuration.url}/acs/challenge/"
+        if (
+            order is None
+            or challenge is None
+            or (asked.payload, asked.acs_url) != (challenge.payload, acs_url)
+        ):
+            return self._pages.problem("TransactionId, Payload and ACSUrl are not those of one challenge")
+        with self._books.connection:
+            self._books.append(
+                order.code,
+                Kind.CHALLENGE_OPENED,
+                transaction_id=asked.transaction_id,
+                detail={"return_url": asked.return_url, "merchant_data": merchant_data},
+            )
+        fields = {"creq": asked.payload, "threeDSSessionData": asked.transaction_id}
+        return self._pages.forward(acs_url, fields, "Continue to your bank")
+
+    async def challenge_return(self, request: Request) -> Response:
+        """Takes `cres` and `threeDSSessionData` from the issuer; sends the browser back to the merchant.
+
+        What the merchant gets carries no result: the outcome is only in the reply to its second message.
+        """
+        form = await read_form(request)
+        transaction_id = form.get("threeDSSessionData", "")
+        order_code = self._books.order_of_transaction(transaction_id)
+        order = fold(self._books.entries(order_code)) if order_code else None
+        challenge = order.challenge(transaction_id) if order else None
+        if challenge is None or not challenge.return_url:
+            return self._pages.problem("No challenge is under way with this identifier")
+        fields = {"TransactionId": transaction_id, "Response": "", "MD": challenge.merchant_data}
+        return self._pages.forward(challenge.return_url, fields, "Return to the shop")

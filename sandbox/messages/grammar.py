@@ -1,0 +1,98 @@
+"""Elements that replies and notifications share, in the order that the provider's DTD demands."""
+
+from datetime import UTC, datetime
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from sandbox.books.orders import Order
+from sandbox.scenarios import REFUSALS
+
+HEADER = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n'
+    b'<!DOCTYPE paymentService PUBLIC "-//WorldPay//DTD WorldPay PaymentService v1//EN"'
+    b' "http://dtd.worldpay.com/paymentService_v1.dtd">\n'
+)
+AUTHENTICATION_RESULTS = {
+    "Y": "Cardholder authenticated",
+    "A": "Attempted authentication",
+    "U": "Authentication unavailable",
+    "N": "Failed",
+    "R": "Rejected by issuer",
+}
+
+
+def document(root: Element) -> bytes:
+    return HEADER + bytes(tostring(root, encoding="utf-8"))
+
+
+def service(merchant_code: str) -> Element:
+    return Element("paymentService", version="1.4", merchantCode=merchant_code)
+
+
+def add_amount(parent: Element, order: Order, value: int, indicator: str = "credit") -> None:
+    SubElement(
+        parent,
+        "amount",
+        value=str(value),
+        currencyCode=order.currency,
+        exponent=str(order.exponent),
+        debitCreditIndicator=indicator,
+    )
+
+
+def add_date(parent: Element) -> None:
+    today = datetime.now(UTC)
+    SubElement(parent, "date", dayOfMonth=f"{today:%d}", month=f"{today:%m}", year=f"{today:%Y}")
+
+
+def add_payment(parent: Element, order: Order, amount: int, last_event: str) -> None:
+    """A `payment` element about `amount` minor units of this order."""
+    payment = SubElement(parent, "payment")
+    SubElement(payment, "paymentMethod").text = order.card["brand"]
+    method = SubElement(payment, "paymentMethodDetail")
+    SubElement(method, "card", number=order.card["masked"], type="creditcard")
+    add_amount(payment, order, amount)
+    SubElement(payment, "lastEvent").text = last_event
+    if order.authorisation_id:
+        SubElement(payment, "AuthorisationId", id=order.authorisation_id)
+    if order.refusal_code:
+        meaning = REFUSALS.get(order.refusal_code, "REFUSED")
+        by_issuer = "issuer_response_code" in order.traits
+        tag = "IssuerResponseCode" if by_issuer else "ISO8583ReturnCode"
+        SubElement(payment, tag, code=order.refusal_code, description=meaning)
+    checked = "APPROVED" if order.outcome["cvc"] else "NOT SUPPLIED BY SHOPPER"
+    SubElement(payment, "CVCResultCode", description=checked)
+    SubElement(payment, "AVSResultCode", description="NOT SUPPLIED BY SHOPPER")
+    if order.authentication:
+        _add_authentication(payment, order)
+    for account, value in _balances(order).items():
+        if value and "no_balance" not in order.traits:
+            indicator = "credit" if value > 0 else "debit"
+            add_amount(SubElement(payment, "balance", accountType=account), order, abs(value), indicator)
+    SubElement(payment, "cardNumber").text = order.card["masked"]
+    SubElement(payment, "riskScore", value="0")
+
+
+def _add_authentication(payment: Element, order: Order) -> None:
+    found: dict[str, Any] = order.authentication
+    result = SubElement(payment, "ThreeDSecureResult", description=AUTHENTICATION_RESULTS[found["status"]])
+    for tag, name in (
+        ("eci", "eci"),
+        ("dsTransactionId", "ds_transaction_id"),
+        ("challengeCancelIndicator", "cancel_indicator"),
+        ("transactionStatusReason", "reason"),
+    ):
+        if found.get(name):
+            SubElement(result, tag).text = found[name]
+
+
+def _balances(order: Order) -> dict[str, int]:
+    """The balance of each account. Money that left the merchant comes first out of what is not settled."""
+    unsettled, out = order.captured - order.settled, order.refunded + order.charged_back
+    from_net = max(0, out - unsettled) if order.settled else 0
+    return {
+        "IN_PROCESS_AUTHORISED": order.authorised - order.cancelled - order.captured,
+        "IN_PROCESS_CAPTURED": unsettled - (out - from_net),
+        "SETTLED_BIBIT_NET": order.settled - order.commission - from_net,
+        "SETTLED_BIBIT_COMMISSION": order.commission,
+    }

@@ -1,0 +1,56 @@
+"""Writes replies to a merchant's messages."""
+
+from collections.abc import Iterable
+from xml.etree.ElementTree import Element, SubElement
+
+from sandbox.books.orders import Order
+from sandbox.errors import RequestRefused
+from sandbox.messages.grammar import add_amount, add_payment, document, service
+
+
+def status_reply(order: Order, acs_url: str) -> bytes:
+    """Return the order's status: a challenge to go through, or a payment."""
+    root = service(order.merchant_code)
+    status = _status(SubElement(root, "reply"), order)
+    if order.in_challenge:
+        challenge = order.challenges[-1]
+        details = SubElement(SubElement(status, "challengeRequired"), "threeDSChallengeDetails")
+        SubElement(details, "threeDSVersion").text = "2.2.0"
+        SubElement(details, "transactionId3DS").text = challenge.transaction_id
+        SubElement(details, "acsURL").text = acs_url
+        SubElement(details, "payload").text = challenge.payload
+    else:
+        add_payment(status, order, order.amount, order.last_event)
+    return document(root)
+
+
+def list_reply(merchant_code: str, orders: Iterable[Order]) -> bytes:
+    """Return the status of many orders."""
+    root = service(merchant_code)
+    reply = SubElement(root, "reply")
+    for order in orders:
+        add_payment(_status(reply, order), order, order.amount, order.last_event)
+    return document(root)
+
+
+def received_reply(order: Order, element: str, amount: int | None) -> bytes:
+    """An acknowledgement such as `captureReceived`: received, not done."""
+    root = service(order.merchant_code)
+    received = SubElement(SubElement(SubElement(root, "reply"), "ok"), element, orderCode=order.code)
+    if amount is not None:
+        indicator = "debit" if element == "refundReceived" else "credit"
+        add_amount(received, order, amount, indicator)
+    return document(root)
+
+
+def error_reply(merchant_code: str, error: RequestRefused) -> bytes:
+    root = service(merchant_code)
+    parent = SubElement(root, "reply")
+    if error.order_code:
+        parent = SubElement(parent, "orderStatus", orderCode=error.order_code)
+    SubElement(parent, "error", code=str(error.code)).text = error.message
+    return document(root)
+
+
+def _status(reply: Element, order: Order) -> Element:
+    return SubElement(reply, "orderStatus", orderCode=order.code)

@@ -1,0 +1,88 @@
+"""Posts notifications until the merchant answers 200 and exactly `[OK]`."""
+
+import asyncio
+import time
+
+import requests
+
+from sandbox.changes import ChangeSignal, changed_within
+from sandbox.clock import Clock
+from sandbox.configuration import Configuration
+from sandbox.notifications.outgoing import Line, Outgoing, Pending
+
+ACCEPTED = "[OK]"
+LOST = "lost on the way"
+TIME_OUT_SECONDS = 10
+
+
+class Notifier:
+    """One line of notifications: the first one blocks the others until it is accepted or given up."""
+
+    def __init__(
+        self,
+        line: Line,
+        outgoing: Outgoing,
+        configuration: Configuration,
+        clock: Clock,
+        changes: ChangeSignal,
+    ) -> None:
+        self._line = line
+        self._outgoing = outgoing
+        self._configuration = configuration
+        self._clock = clock
+        self._session = requests.Session()
+        # A proxy of the developer's environment must not see messages for this machine.
+        self._session.trust_env = False
+        self._session.verify = str(configuration.ca_file or "") or True
+        self._changes = changes
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        done = 0
+        with self._changes.listening() as changed:
+            while True:
+                changed.clear()
+                done = self._outgoing.closed_up_to(self._line, after=done)
+                pending = self._outgoing.head(self._line, after=done)
+                if pending is None:
+                    due = self._outgoing.next_due(self._line, after=done)
+                    await changed_within(changed, None if due is None else max(0, due - time.time()))
+                    continue
+                is_closed = await self._deliver(pending)
+                self._changes.notify()
+                if not is_closed:
+                    await asyncio.sleep(self._wait_seconds(pending.tries))
+
+    async def _deliver(self, pending: Pending) -> bool:
+        """Return True if this was the last try of the notification."""
+        if pending.plan == "never" or (pending.plan == "first_try_lost" and not pending.tries):
+            answer = LOST
+        else:
+            answer = await asyncio.to_thread(self._post, pending)
+        is_closed = answer == ACCEPTED or pending.plan in {"once", "never"} or self._is_too_old(pending)
+        self._outgoing.record(pending, answer, closed=is_closed)
+        return is_closed
+
+    def _post(self, pending: Pending) -> str:
+        """The answer in a few words; `[OK]` only for an acceptance."""
+        try:
+            response = self._session.post(
+                self._configuration.notification_url,
+                data=pending.body,
+                headers={"Content-Type": pending.content_type},
+                timeout=TIME_OUT_SECONDS,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            return type(error).__name__
+        if response.status_code == 200 and response.content == ACCEPTED.encode():
+            return ACCEPTED
+        return f"{response.status_code}, body of {len(response.content)} bytes is not {ACCEPTED}"
+
+    def _is_too_old(self, pending: Pending) -> bool:
+        lifetime = self._clock.seconds(self._configuration.notification_lifetime_seconds)
+        return time.time() > pending.at + lifetime
+
+    def _wait_seconds(self, tries: int) -> float:
+        wait = self._configuration.retry_first_seconds * 2.0 ** min(tries, 30)
+        return self._clock.seconds(min(wait, self._configuration.retry_longest_seconds))

@@ -1,0 +1,216 @@
+"""Order notifications waiting to be accepted, in two lines.
+
+Authorisations, refusals and cancellations are pushed at once; bookings travel by another mechanism, so the
+order across the two is not promised (developer.worldpay.com/docs/wpg/manage/). In a line the first blocks.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from sandbox.books.orders import Order
+from sandbox.faults.fault_settings import Knobs, NotificationKnob
+from sandbox.faults.kinds import JOURNALS
+from sandbox.faults.record import FaultRecord
+from sandbox.messages.journals import Event
+from sandbox.messages.notices import notice
+from sandbox.notifications.forged import FORGERIES, XML
+
+Line = Literal["prompt", "booked"]
+LINE_NAMES: tuple[Line, ...] = get_args(Line)
+PROMPT = frozenset({"AUTHORISED", "REFUSED", "ERROR", "CANCELLED"})
+LINES: dict[str, Line] = dict.fromkeys((name for name in JOURNALS if name not in PROMPT), "booked")
+
+Plan = Literal["until_accepted", "once", "never", "first_try_lost", "after_the_next"]
+LONGEST_OVERTAKING_SECONDS = 60
+OPEN = (
+    "line = :line AND id > :after AND NOT EXISTS"
+    " (SELECT 1 FROM delivery WHERE delivery.notification = notification.id AND closed)"
+)
+# A notification that is to be overtaken leaves after a later one of its order.
+IS_DUE = (
+    "due <= :now AND (plan <> 'after_the_next' OR due + :longest <= :now OR EXISTS"
+    " (SELECT 1 FROM notification AS later JOIN delivery ON delivery.notification = later.id"
+    " WHERE later.order_code = notification.order_code AND later.id > notification.id AND closed))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One notification that has not been accepted. `tries` counts the deliveries so far."""
+
+    id: int
+    at: float
+    body: bytes
+    content_type: str
+    plan: Plan
+    tries: int
+
+
+class Outgoing:
+    """Notifications of one storage. Announcing belongs to the caller's transaction."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, knobs: Knobs[NotificationKnob], incidents: FaultRecord
+    ) -> None:
+        self._connection = connection
+        self._knobs = knobs
+        self._incidents = incidents
+
+    def announce(
+        self,
+        order: Order,
+        journal_type: str,
+        amount: int,
+        reference: str = "",
+        *,
+        refund_authorisation: str = "",
+    ) -> None:
+        """Queue the notification of this event, with what a knob makes of it."""
+        event = Event(order, journal_type, amount, reference, refund_authorisation)
+        true = notice(event)
+        struck = self._knobs.strike(journal_type)
+        if struck is None:
+            self._queue(order, journal_type, true)
+            return
+        knob, _ = struck
+        self._incidents.note(order.code, journal_type, knob.fault or "delay")
+        delay_seconds = knob.delay_ms / 1000
+        match knob.fault:
+            case "duplicate":
+                for copy in range(knob.copies + 1):
+                    self._queue(order, journal_type, true, delay_seconds=copy * delay_seconds)
+            case "replayed":
+                self._queue(order, journal_type, true)
+                first = self._first_of(order.code) or true
+                for copy in range(1, knob.copies + 1):
+                    self._queue(order, journal_type, first, "once", copy * delay_seconds)
+            case None | "overtaken" | "lost" | "lost_once":
+                plans: dict[str | None, Plan] = {
+                    None: "until_accepted",
+                    "overtaken": "after_the_next",
+                    "lost": "never",
+                    "lost_once": "first_try_lost",
+                }
+                self._queue(order, journal_type, true, plans[knob.fault], delay_seconds)
+            case fault:
+                forgery = FORGERIES[fault]
+                forged = forgery.write(event)
+                plan: Plan = "until_accepted" if forgery.insists else "once"
+                for _ in range(knob.copies):
+                    self._queue(order, journal_type, forged, plan, content_type=forgery.content_type)
+                self._queue(order, journal_type, true, delay_seconds=delay_seconds)
+
+    def head(self, line: Line, after: int) -> Pending | None:
+        """The first due notification of the line beyond `after` that is neither accepted nor given up."""
+        row = self._connection.execute(
+            "SELECT id, at, body, content_type, plan,"  # noqa: S608 - constants
+            " (SELECT count(*) FROM delivery WHERE delivery.notification = notification.id) AS tries"
+            f" FROM notification WHERE {OPEN} AND {IS_DUE} ORDER BY id LIMIT 1",
+            {"line": line, "after": after, "now": time.time(), "longest": LONGEST_OVERTAKING_SECONDS},
+        ).fetchone()
+        return row and Pending(
+            id=row["id"],
+            at=row["at"],
+            body=row["body"].encode(),
+            content_type=row["content_type"],
+            plan=row["plan"],
+            tries=row["tries"],
+        )
+
+    def next_due(self, line: Line, after: int) -> float | None:
+        """Return when the line's next notification is due, in seconds since the epoch; None without one."""
+        (due,) = self._connection.execute(
+            "SELECT min(CASE plan WHEN 'after_the_next' THEN due + :longest ELSE due END)"  # noqa: S608
+            f" FROM notification WHERE {OPEN}",
+            {"line": line, "after": after, "longest": LONGEST_OVERTAKING_SECONDS},
+        ).fetchone()
+        return None if due is None else float(due)
+
+    def closed_up_to(self, line: Line, after: int) -> int:
+        """All notifications of the line up to this one are closed, given that those up to `after` are."""
+        (first_open,) = self._connection.execute(
+            f"SELECT min(id) FROM notification WHERE {OPEN}",  # noqa: S608 - constants
+            {"line": line, "after": after},
+        ).fetchone()
+        if first_open is not None:
+            return int(first_open) - 1
+        (last,) = self._connection.execute("SELECT max(id) FROM notification").fetchone()
+        return int(last or 0)
+
+    def is_open(self, order_code: str) -> bool:
+        """Return True if a notification of this order has not been posted even once."""
+        (found,) = self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM notification WHERE order_code = ? AND NOT EXISTS"
+            " (SELECT 1 FROM delivery WHERE delivery.notification = notification.id))",
+            (order_code,),
+        ).fetchone()
+        return bool(found)
+
+    def open_count(self) -> int:
+        """Count the notifications that are neither accepted nor given up."""
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM notification WHERE NOT EXISTS"
+            " (SELECT 1 FROM delivery WHERE delivery.notification = notification.id AND closed)"
+        ).fetchone()
+        return int(count)
+
+    def record(self, pending: Pending, answer: str, *, closed: bool) -> None:
+        """Note one delivery; `closed` when it was accepted or is given up."""
+        with self._connection:
+            self._connection.execute(
+                "INSERT INTO delivery (at, notification, answer, closed) VALUES (?, ?, ?, ?)",
+                (time.time(), pending.id, answer, closed),
+            )
+
+    def of_orders(self, order_codes: Iterable[str]) -> list[dict[str, Any]]:
+        """The notifications of these orders with their deliveries, for the books page."""
+        found = {
+            row["id"]: dict(row) | {"deliveries": []}
+            for row in self._connection.execute(
+                "SELECT id, at, order_code, journal_type, plan FROM notification"
+                " WHERE order_code IN (SELECT value FROM json_each(?)) ORDER BY id",
+                (json.dumps(list(order_codes)),),
+            )
+        }
+        for row in self._connection.execute(
+            "SELECT notification, at, answer FROM delivery"
+            " WHERE notification IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(list(found)),),
+        ):
+            found[row["notification"]]["deliveries"].append({"at": row["at"], "answer": row["answer"]})
+        return list(found.values())
+
+    def _first_of(self, order_code: str) -> bytes | None:
+        row = self._connection.execute(
+            "SELECT body FROM notification WHERE order_code = ? ORDER BY id LIMIT 1", (order_code,)
+        ).fetchone()
+        return None if row is None else str(row["body"]).encode()
+
+    def _queue(
+        self,
+        order: Order,
+        journal_type: str,
+        body: bytes,
+        plan: Plan = "until_accepted",
+        delay_seconds: float = 0,
+        content_type: str = XML,
+    ) -> None:
+        now = time.time()
+        self._connection.execute(
+            "INSERT INTO notification (at, due, plan, line, order_code, journal_type, content_type, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                now,
+                now + delay_seconds,
+                plan,
+                LINES.get(journal_type, "prompt"),
+                order.code,
+                journal_type,
+                content_type,
+                body.decode(),
+            ),
+        )

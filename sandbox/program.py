@@ -1,0 +1,151 @@
+"""Puts the sandbox together and serves it."""
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from sandbox.bank.acquirer import Acquirer
+from sandbox.bank.bookings import Bookings
+from sandbox.bank.cards import CardKey
+from sandbox.bank.clearing import Clearing
+from sandbox.bank.disputes import Disputes
+from sandbox.bank.modifications import Modifications
+from sandbox.books.books import Books
+from sandbox.books.plans import Plans
+from sandbox.books_json import Statement
+from sandbox.changes import ChangeSignal
+from sandbox.clock import Clock
+from sandbox.configuration import Configuration
+from sandbox.console import Console
+from sandbox.faults.connections import Connection
+from sandbox.faults.fault_settings import Scenario
+from sandbox.faults.record import FaultRecord
+from sandbox.issuer.acs import AccessControlServer
+from sandbox.issuer.three_ds import ThreeDsServer
+from sandbox.notifications.notifier import Notifier
+from sandbox.notifications.outgoing import LINE_NAMES, Outgoing
+from sandbox.pages import Pages, json_text
+from sandbox.storage import open_storage
+from sandbox.wpg.endpoint import Wpg
+from sandbox.wpg.fault_injection import FaultInjection
+from sandbox.wpg.idempotency import AnsweredRequests
+
+# Replies that are held back, perhaps for ever, must not hold up the end of the process.
+GRACE_SECONDS = 1
+STATIC = Path(__file__).resolve().parent / "static"
+
+
+def build(configuration: Configuration, folder: Path) -> Starlette:
+    """The application, to be built on the thread that serves it.
+
+    `folder` takes the books and the key when the configuration names no file for them.
+    """
+    file = configuration.books or folder / "books.sqlite3"
+    connection = open_storage(file)
+    changes, pages = ChangeSignal(), Pages(configuration.url)
+    clock = Clock(configuration.clock_scale, changes)
+    scenario, fault_record, books = Scenario(), FaultRecord(connection), Books(connection)
+    seed, plans = configuration.seed or secrets.token_hex(16), Plans(connection, configuration, clock)
+    outgoing = Outgoing(connection, scenario.notifications, fault_record)
+    card_key = CardKey(file.with_suffix(".key.pem"))
+    encryption = (STATIC / "worldpay-cse.js").read_text(encoding="utf-8")
+    acquirer = Acquirer(books, outgoing, scenario.orders, configuration, clock, seed)
+    bookings = Bookings(books, plans, outgoing, scenario.bookings, fault_record, seed)
+    modifications = Modifications(acquirer, books, plans, bookings, outgoing)
+    notifies = bool(configuration.notification_url)
+    fault_injection = FaultInjection(
+        scenario.replies, fault_record, books, outgoing, changes, notifies=notifies
+    )
+    answered = AnsweredRequests(connection, configuration, clock)
+    wpg = Wpg(
+        acquirer, modifications, answered, books, card_key, fault_injection, changes, configuration, pages
+    )
+    three_ds = ThreeDsServer(books, configuration, pages)
+    acs = AccessControlServer(books, acquirer, configuration, pages)
+    statement = Statement(books, outgoing, fault_record)
+    disputes = Disputes(books, outgoing, changes)
+    console = Console(scenario, disputes, plans, outgoing, clock, fault_record, pages)
+
+    async def index(request: Request) -> Response:
+        del request
+        return pages.render("index.html", {"configuration": configuration})
+
+    async def live(request: Request) -> Response:
+        del request
+        return JSONResponse({"status": "ok"})
+
+    async def public_key(request: Request) -> Response:
+        del request
+        return PlainTextResponse(card_key.public)
+
+    async def encryption_script(request: Request) -> Response:
+        """The script with its key set: an account needs no copy of a key that is made at the first start."""
+        del request
+        script = f"{encryption}Worldpay.setPublicKey({json_text(card_key.public)});\n"
+        # A browser compares a script with its digest only if the script's host lets the page read it.
+        return Response(script, media_type="text/javascript", headers={"Access-Control-Allow-Origin": "*"})
+
+    async def on_http_exception(request: Request, error: Exception) -> Response:
+        del request
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        reason = error.detail if isinstance(error, HTTPException) else "Something went wrong"
+        return pages.problem(reason, status)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        runs = [Clearing(books, plans, bookings, changes).run()]
+        if notifies:
+            for line in LINE_NAMES:
+                runs.append(Notifier(line, outgoing, configuration, clock, changes).run())
+        tasks = [asyncio.create_task(run) for run in runs]
+        yield
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        connection.close()
+
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/livez", live),
+            Route("/books.json", statement.show),
+            Route("/scenarios/", console.show, methods=["GET", "POST"]),
+            Route("/worldpay/jsp/merchant/xml/paymentService.jsp", wpg.payment_service, methods=["POST"]),
+            Route("/worldpay/shopper/3ds/ddc.html", three_ds.device_data, methods=["POST"]),
+            Route("/worldpay/shopper/3ds/challenge.html", three_ds.challenge, methods=["POST"]),
+            Route("/worldpay/shopper/3ds/return.html", three_ds.challenge_return, methods=["POST"]),
+            Route("/worldpay/cse/worldpay-cse.js", encryption_script),
+            Route("/worldpay/cse/public-key.txt", public_key),
+            Route("/acs/challenge/", acs.challenge, methods=["POST"]),
+            Route("/acs/challenge/decision/", acs.decision, methods=["POST"]),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        exception_handlers={HTTPException: on_http_exception},
+        lifespan=lifespan,
+    )
+
+
+def serve(configuration: Configuration) -> None:
+    """Serves until interrupted."""
+    with tempfile.TemporaryDirectory(prefix="sandbox-") as folder:
+        uvicorn.run(
+            build(configuration, Path(folder)),
+            host=configuration.host,
+            port=configuration.port,
+            access_log=False,
+            http=Connection,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )

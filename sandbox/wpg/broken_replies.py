@@ -1,0 +1,142 @@
+"""Replies that never come, or not as HTTP should, and replies whose XML is not what the grammar says."""
+
+import asyncio
+import re
+from collections.abc import Callable
+
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from sandbox.errors import RequestRefused
+from sandbox.faults.connections import Connection
+from sandbox.faults.fault_settings import ReplyKnob
+from sandbox.messages.replies import error_reply
+from sandbox.wpg.incoming import Message
+
+HTML = (
+    "<!DOCTYPE html><html><head><title>Sorry</title></head><body><h1>Scheduled maintenance</h1></body></html>"
+)
+PAYMENT = re.compile(rb"<payment>.*?</payment>", re.DOTALL)
+AUTHORISED, REFUSED = b"<lastEvent>AUTHORISED</lastEvent>", b"<lastEvent>REFUSED</lastEvent>"
+ERROR = b'<error code="1">Internal error</error>'
+LAST_EVENT = re.compile(rb"<lastEvent>[^<]*</lastEvent>")
+END_OF_REPLY = b"</reply>"
+
+
+class Silence(Response):
+    """No reply until the other side gives up."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, send
+        await _gone(receive)
+
+
+class Reset(Response):
+    """A reset connection instead of a reply."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del send
+        Connection.reset(scope)
+        await _gone(receive)
+
+
+class Cut(Response):
+    """Half of the reply, and then the end of the connection."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        half = self.body[: len(self.body) // 2]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        Connection.close(scope)
+        await _gone(receive)
+
+
+class Drip(Response):
+    """The reply byte by byte; `seconds` lie between two of them."""
+
+    seconds: float
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        gone = asyncio.create_task(_gone(receive))
+        for byte in self.body:
+            await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+            if (await asyncio.wait({gone}, timeout=self.seconds))[0]:
+                return
+        gone.cancel()
+        await send({"type": "http.response.body"})
+
+
+def before(knob: ReplyKnob, message: Message) -> Response | None:
+    """Return the response to send without acting on the message; None if it is to be acted upon."""
+    match knob.fault:
+        case "hang_before":
+            return Silence()
+        case "reset_before":
+            return Reset()
+        case "500_before" | "503_before":
+            return HTMLResponse(HTML, status_code=int(knob.fault[:3]))
+        case "validation_failed":
+            error = RequestRefused(5, "XML failed validation", message.order_code)
+            return Response(error_reply(message.merchant_code, error), media_type="text/xml")
+        case _:
+            return None
+
+
+def after(knob: ReplyKnob, reply: Response) -> Response:
+    """Return the reply to a message that has been acted upon, or whatever the fault makes of it."""
+    match knob.fault:
+        case "hang_after":
+            return Silence()
+        case "reset_after":
+            return Reset()
+        case "500_after" | "503_after":
+            return HTMLResponse(HTML, status_code=int(knob.fault[:3]))
+        case "html":
+            return HTMLResponse(HTML)
+        case "cut":
+            return _as(Cut(bytes(reply.body)), reply)
+        case "drip":
+            drip = Drip(bytes(reply.body))
+            drip.seconds = knob.drip_ms / 1000
+            return _as(drip, reply)
+        case None:
+            return reply
+        case fault:
+            spoil = SPOILT.get(fault, bytes)
+            return _as(Response(spoil(bytes(reply.body))), reply)
+
+
+def _as(other: Response, reply: Response) -> Response:
+    """With the header lines of the reply, but the length of its own."""
+    for name, value in reply.headers.items():
+        if name != "content-length":
+            other.headers[name] = value
+    return other
+
+
+def _with_other_payment(body: bytes) -> bytes:
+    """The first payment followed by one that says the contrary, which the grammar allows."""
+    found = PAYMENT.search(body)
+    if found is None:
+        return body
+    other = REFUSED if AUTHORISED in found[0] else AUTHORISED
+    return body[: found.end()] + LAST_EVENT.sub(other, found[0]) + body[found.end() :]
+
+
+SPOILT: dict[str, Callable[[bytes], bytes]] = {
+    "truncated": lambda body: body[: len(body) * 2 // 3],
+    "empty": lambda body: b"",
+    "raw_ampersand": lambda body: body.replace(END_OF_REPLY, b" & " + END_OF_REPLY),
+    "wrong_encoding": lambda body: body.replace(END_OF_REPLY, b"caf\xe9" + END_OF_REPLY),
+    "two_payments": _with_other_payment,
+    "payment_and_error": lambda body: body.replace(b"</payment>", b"</payment>" + ERROR, 1),
+    "last_event_null": lambda body: LAST_EVENT.sub(b"<lastEvent>null</lastEvent>", body),
+    "last_event_unknown": lambda body: LAST_EVENT.sub(b"<lastEvent>TELEPORTED</lastEvent>", body),
+}
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

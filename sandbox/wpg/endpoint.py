@@ -1,0 +1,150 @@
+"""The provider's XML end point."""
+
+import hmac
+from base64 import b64decode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sandbox.bank.acquirer import Acquirer
+from sandbox.bank.cards import CardKey
+from sandbox.bank.modifications import Modifications
+from sandbox.books.books import Books
+from sandbox.books.orders import fold
+from sandbox.changes import ChangeSignal
+from sandbox.configuration import Configuration
+from sandbox.errors import RequestRefused
+from sandbox.messages.replies import error_reply, list_reply, received_reply, status_reply
+from sandbox.pages import Pages, read_body
+from sandbox.wpg.fault_injection import FaultInjection
+from sandbox.wpg.idempotency import Answer, AnsweredRequests
+from sandbox.wpg.incoming import Message, read_amount, read_message, read_period, read_submission
+
+
+class Wpg:
+    def __init__(
+        self,
+        acquirer: Acquirer,
+        modifications: Modifications,
+        answered: AnsweredRequests,
+        books: Books,
+        card_key: CardKey,
+        disturbances: FaultInjection,
+        changes: ChangeSignal,
+        configuration: Configuration,
+        pages: Pages,
+    ) -> None:
+        self._acquirer = acquirer
+        self._modifications = modifications
+        self._answered = answered
+        self._books = books
+        self._card_key = card_key
+        self._disturbances = disturbances
+        self._changes = changes
+        self._configuration = configuration
+        self._pages = pages
+
+    async def payment_service(self, request: Request) -> Response:
+        """200 with XML, errors included; an HTML page for wrong credentials, as at the real end point."""
+        if not self._is_merchant(request.headers.get("authorization", "")):
+            refusal = self._pages.render("unauthorised.html", {}, status=401)
+            refusal.headers["WWW-Authenticate"] = 'Basic realm="Sandbox"'
+            return refusal
+        body = await read_body(request)
+        try:
+            if "xml" not in request.headers.get("content-type", ""):
+                raise RequestRefused(2, "Content-Type must be text/xml")
+            message = read_message(body)
+        except RequestRefused as error:
+            return _response(Answer(error_reply(self._configuration.merchant_code, error)))
+        return await self._disturbances.reply(message, lambda: self._reply(message, body, request))
+
+    def _reply(self, message: Message, body: bytes, request: Request) -> Response:
+        try:
+            answer = self._answer(message, body, request)
+        except RequestRefused as error:
+            answer = Answer(error_reply(self._configuration.merchant_code, error))
+        self._changes.notify()
+        return _response(answer)
+
+    def _answer(self, message: Message, body: bytes, request: Request) -> Answer:
+        if message.merchant_code != self._configuration.merchant_code:
+            raise RequestRefused(4, "Security violation: merchantCode is not the one of these credentials")
+        key = request.headers.get("idempotency-key", "")
+        if key:
+            self._answered.check(key)
+        if key and self._deduplicates(message) and (known := self._answered.recall(key, body)):
+            return known
+        with self._books.connection:
+            try:
+                answer = self._act(message, request)
+            except RequestRefused as error:
+                # Nothing was booked but what an order's trait says, and that is to stand.
+                error.order_code = error.order_code or message.order_code
+                answer = Answer(error_reply(self._configuration.merchant_code, error))
+            if key and self._deduplicates(message):
+                self._answered.keep(key, body, answer)
+        return answer
+
+    def _deduplicates(self, message: Message) -> bool:
+        """Cancellations are not covered by the provider's idempotency."""
+        order = fold(self._books.entries(message.order_code))
+        return message.verb != "cancel" and (order is None or "no_deduplication" not in order.traits)
+
+    def _act(self, message: Message, request: Request) -> Answer:
+        code, element = message.order_code, message.element
+        match message.verb:
+            case "submit":
+                order = self._acquirer.submit(read_submission(element, self._card_key))
+                return Answer(status_reply(order, self._acs_url), order.machine)
+            case "complete":
+                session = element.find("session")
+                session_id = "" if session is None else session.get("id", "")
+                order = self._acquirer.complete(code, session_id, _machine_cookies(request))
+                return Answer(status_reply(order, self._acs_url), order.machine if order.in_challenge else "")
+            case "inquiry":
+                return Answer(status_reply(self._acquirer.order(code), self._acs_url))
+            case "list":
+                orders = self._acquirer.orders(*read_period(element))
+                return Answer(list_reply(message.merchant_code, orders))
+            case "cancel":
+                self._modifications.cancel(code)
+                return Answer(received_reply(self._acquirer.order(code), "cancelReceived", None))
+            case "capture" | "refund" as verb:
+                modification = element.find(verb)
+                if modification is None:
+                    raise RequestRefused(2, f"No {verb} in the modification")
+                amount = read_amount(modification)
+                act = self._modifications.capture if verb == "capture" else self._modifications.refund
+                act(code, amount.value, amount.currency, modification.get("reference", ""))
+                return Answer(received_reply(self._acquirer.order(code), f"{verb}Received", amount.value))
+
+    @property
+    def _acs_url(self) -> str:
+        return f"{self._configuration.url}/acs/challenge/"
+
+    def _is_merchant(self, authorization: str) -> bool:
+        scheme, _, encoded = authorization.partition(" ")
+        try:
+            given = b64decode(encoded, validate=True)
+        except ValueError:
+            return False
+        expected = f"{self._configuration.user}:{self._configuration.password}".encode()
+        return scheme.lower() == "basic" and hmac.compare_digest(given, expected)
+
+
+def _response(answer: Answer) -> Response:
+    response = Response(answer.body, media_type="text/xml")
+    if answer.machine:
+        response.headers["Set-Cookie"] = f"machine={answer.machine};path=/"
+    return response
+
+
+def _machine_cookies(request: Request) -> list[str]:
+    """Every `machine` value sent, repeats included: the provider refuses one that is sent twice."""
+    pairs = [
+        pair.strip().partition("=")
+        for header in request.headers.getlist("cookie")
+        for pair in header.split(";")
+    ]
+    return [value for name, _, value in pairs if name == "machine"]

@@ -1,0 +1,63 @@
+"""Replies kept by `Idempotency-Key`, so that a repeated request gets the first answer."""
+
+import hashlib
+import sqlite3
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+from sandbox.clock import Clock
+from sandbox.configuration import Configuration
+from sandbox.errors import RequestRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply and the machine cookie that goes with it (empty: none)."""
+
+    body: bytes
+    machine: str = ""
+
+
+class AnsweredRequests:
+    def __init__(self, connection: sqlite3.Connection, configuration: Configuration, clock: Clock) -> None:
+        self._connection = connection
+        self._configuration = configuration
+        self._clock = clock
+
+    def check(self, key: str) -> None:
+        """Raises RequestRefused (9) for a key that the account's arrangement does not allow."""
+        if self._configuration.idempotency == "off":
+            raise RequestRefused(
+                9, "Service not enabled: Idempotent requests are not enabled for this customer"
+            )
+        if self._configuration.idempotency == "uuid" and not _is_uuid(key):
+            raise RequestRefused(9, "Invalid Idempotency-Key: the key must be a UUID")
+
+    def recall(self, key: str, request: bytes) -> Answer | None:
+        """The answer given before. Raises RequestRefused (9) when the key was used for another request."""
+        lifetime = self._clock.seconds(self._configuration.idempotency_lifetime_seconds)
+        row = self._connection.execute(
+            "SELECT request_sha256, reply, machine FROM answered_request"
+            " WHERE idempotency_key = ? AND at > ? ORDER BY at DESC LIMIT 1",
+            (key, time.time() - lifetime),
+        ).fetchone()
+        if row is None:
+            return None
+        if row["request_sha256"] != hashlib.sha256(request).hexdigest():
+            raise RequestRefused(9, "Idempotency-Key was used for a different transaction")
+        return Answer(row["reply"].encode(), row["machine"])
+
+    def keep(self, key: str, request: bytes, answer: Answer) -> None:
+        self._connection.execute(
+            "INSERT INTO answered_request (at, idempotency_key, request_sha256, reply, machine)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (time.time(), key, hashlib.sha256(request).hexdigest(), answer.body.decode(), answer.machine),
+        )
+
+
+def _is_uuid(key: str) -> bool:
+    try:
+        return str(UUID(key)) == key.lower()
+    except ValueError:
+        return False

@@ -1,0 +1,145 @@
+"""Reads what a merchant sends, into values; refuses it with the provider's error codes."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from sandbox.bank.acquirer import WINDOW_CODES, Submission
+from sandbox.bank.cards import Card, CardKey, UnreadableCard
+from sandbox.errors import RequestRefused
+from sandbox.faults.kinds import Verb
+
+MAX_ORDER_CODE = 64
+# Currencies whose minor unit is not a hundredth. HUF and IDR pass with either exponent: the provider's own
+# plug-ins disagree about them.
+EXPONENTS = {
+    **dict.fromkeys(("JPY", "KRW", "VND", "XOF", "XAF", "XPF", "GNF", "MGA", "PYG", "RWF", "KMF"), "0"),
+    **dict.fromkeys(("BHD", "KWD", "OMR", "TND", "LYD", "JOD", "IQD"), "3"),
+    **dict.fromkeys(("HUF", "IDR"), "02"),
+}
+VERBS: dict[str, tuple[tuple[str, Verb], ...]] = {
+    "submit/order": (("info3DSecure", "complete"), ("paymentDetails", "submit")),
+    "modify/orderModification": (("capture", "capture"), ("refund", "refund"), ("cancel", "cancel")),
+    "inquiry/orderInquiry": (("dateSearch", "list"), (".", "inquiry")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One request: which verb it is, about which order, and the element that says the rest."""
+
+    merchant_code: str
+    verb: Verb
+    order_code: str
+    element: Element
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """`value` is in minor units."""
+
+    value: int
+    currency: str
+    exponent: int
+
+
+def read_message(body: bytes) -> Message:
+    """Raises RequestRefused: 2 for what is not XML or not a message spoken here, 5 for a bad order code."""
+    try:
+        root = fromstring(body)
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise RequestRefused(2, "Could not parse the XML of the request") from error
+    for path, choices in VERBS.items():
+        element = root.find(path)
+        for marker, verb in choices:
+            if element is not None and element.find(marker) is not None:
+                order_code = element.get("orderCode", "")
+                if verb != "list" and not 0 < len(order_code) <= MAX_ORDER_CODE:
+                    raise RequestRefused(5, f"orderCode must have 1 to {MAX_ORDER_CODE} characters")
+                return Message(root.get("merchantCode", ""), verb, order_code, element)
+    raise RequestRefused(2, "The request is none of the messages that this sandbox speaks")
+
+
+def read_period(inquiry: Element) -> tuple[float, float]:
+    """From when until before when, in seconds since the epoch. Raises RequestRefused (2)."""
+    dates = (inquiry.find(f"dateSearch/{tag}/date") for tag in ("fromDate", "untilDate"))
+    since, until = (_read_date(date) for date in dates)
+    return since, until
+
+
+def _read_date(date: Element | None) -> float:
+    """Dates have no time zone in the grammar; here they are in UTC."""
+    names = ("year", "month", "dayOfMonth", "hour", "minute", "second")
+    try:
+        parts = [int(date.get(name, "0")) for name in names] if date is not None else []
+        return datetime(*parts, tzinfo=UTC).timestamp()  # type: ignore[misc, arg-type]
+    except (ValueError, TypeError) as error:
+        raise RequestRefused(2, "A date of the search is missing or is none") from error
+
+
+def read_submission(order: Element, key: CardKey) -> Submission:
+    """Raises RequestRefused: 3 amount, 5 what is missing, 7 card data."""
+    amount = read_amount(order)
+    details = order.find("paymentDetails")
+    session = order.find("paymentDetails/session")
+    three_ds = order.find("additional3DSData")
+    wants_3ds = three_ds is not None
+    if wants_3ds and order.find("shopper/browser") is None:
+        raise RequestRefused(5, "Browser data is required for 3DS")
+    window = "390x400" if three_ds is None else three_ds.get("challengeWindowSize", "390x400")
+    if window not in WINDOW_CODES:
+        raise RequestRefused(2, "challengeWindowSize has a value that the grammar does not know")
+    return Submission(
+        order_code=order.get("orderCode", ""),
+        description=order.findtext("description", ""),
+        amount=amount.value,
+        currency=amount.currency,
+        exponent=amount.exponent,
+        card=_read_card(details, key),
+        session_id="" if session is None else session.get("id", ""),
+        wants_3ds=wants_3ds,
+        device_data="" if three_ds is None else three_ds.get("dfReferenceId", ""),
+        window=window,
+        mandates_challenge=three_ds is not None
+        and three_ds.get("challengePreference") == "challengeMandated",
+    )
+
+
+def read_amount(parent: Element) -> Amount:
+    """Raises RequestRefused (3) unless there is a positive amount with the currency's own exponent."""
+    element = parent.find("amount")
+    if element is None:
+        raise RequestRefused(3, "Invalid amount: missing")
+    value, currency, exponent = (element.get(name, "") for name in ("value", "currencyCode", "exponent"))
+    if not (value.isascii() and value.isdigit() and 0 < int(value) < 10**12):
+        raise RequestRefused(3, "Invalid amount: value must be a positive whole number of minor units")
+    if not (currency.isascii() and currency.isalpha() and currency.isupper() and len(currency) == 3):
+        raise RequestRefused(3, "Invalid amount: currencyCode must be three capital letters")
+    if len(exponent) != 1 or exponent not in EXPONENTS.get(currency, "2"):
+        raise RequestRefused(3, f"Invalid amount: exponent is not the one of {currency}")
+    return Amount(int(value), currency, int(exponent))
+
+
+def _read_card(details: Element | None, key: CardKey) -> Card:
+    sealed = None if details is None else details.findtext("CSE-DATA/encryptedData")
+    try:
+        if sealed is not None:
+            return key.open(sealed.strip())
+        plain = None if details is None else details.find("*[cardNumber]")
+        date = None if plain is None else plain.find("expiryDate/date")
+        if plain is None or date is None:
+            raise UnreadableCard("No card that this sandbox knows")
+        return Card(
+            number=plain.findtext("cardNumber", ""),
+            holder=plain.findtext("cardHolderName", ""),
+            expiry_month=int(date.get("month", "")),
+            expiry_year=int(date.get("year", "")),
+            has_cvc=bool(plain.findtext("cvc")),
+        )
+    except ValueError as error:
+        raise RequestRefused(7, "Invalid payment details : Expiry date: not a date") from error
+    except UnreadableCard as error:
+        raise RequestRefused(7, f"Invalid payment details : {error}") from error

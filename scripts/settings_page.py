@@ -1,0 +1,85 @@
+"""Write ``docs/settings.md`` from the declarations of the settings: ``python -m scripts.settings_page``."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
+INTRODUCTION = """# Settings
+
+Every setting is an environment variable. The gateway reads and checks all of them when a process starts, and
+an error names each that is wrong. Lists without brackets have commas between their parts; other lists and
+tables are JSON. Times are in seconds.
+
+This page is made from the declarations in `checkout/conf/`, `messaging/conf.py` and
+`payments_gateway/environment.py` by `python -m scripts.settings_page`.
+"""
+OTHERS = "The installation"
+BOUNDS = {
+    "ge": "at least",
+    "gt": "more than",
+    "le": "at most",
+    "pattern": "pattern",
+    "min_length": "length at least",
+}
+
+
+def page() -> str:
+    """Return the text of the page."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
+    from checkout.conf import Conf
+    from messaging.setting import Setting
+    from payments_gateway.environment import Environment
+
+    titles = {
+        setting.name: str(group.__doc__).rstrip(".")
+        for group in reversed(Conf.__mro__)
+        for setting in vars(group).values()
+        if isinstance(setting, Setting)
+    }
+    groups: dict[str, list[str]] = {OTHERS: []}
+    for name, field in Environment.model_fields.items():
+        groups.setdefault(titles.get(name, OTHERS), []).append(_row(field))
+    head = "| variable | default | meaning | bounds |\n|---|---|---|---|\n"
+    return "\n".join(
+        [INTRODUCTION, *(f"## {title}\n\n{head}{''.join(sorted(rows))}" for title, rows in groups.items())]
+    )
+
+
+def _row(field: Any) -> str:
+    default = field.default if field.default_factory is None else None
+    meaning = str(field.description).replace("|", "\\|")
+    return f"| `{field.alias}` | {_shown(default)} | {meaning} | {_bounds_of(field)} |\n"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+        if "development" in value:
+            return "a published one"
+    if value is None or value in ("", [], {}):
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return f"`{','.join(value)}`"
+    if isinstance(value, list) and len(value) > 12:
+        return f"`{json.dumps(value[:6])[:-1]}, …]`, {len(value)} in all"
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+def _bounds_of(field: Any) -> str:
+    told = [
+        f"{text} `{getattr(bound, name)}`" if name == "pattern" else f"{text} {getattr(bound, name):g}"
+        for bound in field.metadata
+        for name, text in BOUNDS.items()
+        if getattr(bound, name, None) is not None
+    ]
+    return ", ".join(told).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
