@@ -142,7 +142,7 @@ class OperationAdmin(SettlingAdmin):
 
 @admin.register(ProviderCall)
 class ProviderCallAdmin(ReadOnlyAdmin):
-    """Requests to providers. A request without an end is unknown until the provider is queried."""
+    """Requests to providers. Without an end, the outcome of one is unknown until the provider is queried."""
 
     list_display = ("key", "verb", "outcome", "event", "started_at", "took")
     list_filter = (("finished_at", admin.EmptyFieldListFilter), ("started_at", admin.DateFieldListFilter))
