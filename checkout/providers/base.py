@@ -32,7 +32,7 @@ class Outcome(StrEnum):
 
     ``NOT_SENT`` means that the provider has no record of the order. Soon after a request, and during a
     challenge, that is not final; it is final only once the request is older than its time-out. An inquiry
-    returns ``APPROVED`` for an order that was authorised, whatever happened to it later; ``kind`` tells that.
+    returns ``APPROVED`` for an order that was authorised, whatever happened to it later; ``kind`` shows it.
     """
 
     APPROVED = "approved"

@@ -36,15 +36,15 @@ class Participant:
 
     @property
     def asks(self) -> frozenset[str]:
-        """The services to which it may send something."""
+        """The services to which the participant may send commands."""
         return frozenset(service_of(type) for type in self.sends)
 
     def may_send(self, type: str) -> bool:
-        """Return True if it may send commands of this type."""
+        """Return True if the participant may send commands of this type."""
         return self.relays or type in self.sends
 
     def may_answer(self, service: str) -> bool:
-        """Return True if it may answer what this service was asked."""
+        """Return True if the participant may answer the commands of this service."""
         return self.relays or (self.serves and self.name == service)
 
     def reads(self, topology: Topology, queue: str) -> bool:

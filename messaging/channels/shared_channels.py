@@ -40,7 +40,7 @@ class SharedChannel:
         self._last_id = ""
 
     async def send(self, envelope: Envelope, *, timeout_seconds: float) -> None:
-        """Publish to the queue. Raises ChannelFull and what ``Broker.publish`` raises."""
+        """Publish to the queue. Raises ChannelFull and the errors of ``Broker.publish``."""
         exchange = self._broker.topology.replies
         for _ in range(2):
             await self._declare()

@@ -33,7 +33,7 @@ class DeadLetterConsumer:
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set; then finish what has begun."""
+        """Work until ``stop`` is set; then finish the letters in hand."""
         self._stop = stop
         queue = self._broker.topology.dead_queue
         await self._broker.declare(queue)

@@ -108,8 +108,7 @@ class DirectConnection(AmqpConnection):
             return
         if isinstance(transport, _PLAIN_TRANSPORT) and not transport.get_write_buffer_size():  # type: ignore[arg-type]
             # Usually the socket takes everything, and the loop need not watch it. If the socket is full or
-            # broken, the transport finds that out itself. broken, the transport will find that out for
-            # itself.
+            # broken, the transport finds that out itself.
             with contextlib.suppress(OSError):
                 data = data[transport._sock.send(data) :]
         if data:

@@ -201,7 +201,7 @@ class Worker:
         return everything_left
 
     def _fault_of_sender(self, queue: str, envelope: Envelope) -> str:
-        """Return why the sender may not say this; empty if it may."""
+        """Return why the sender may not send this message; empty if it may."""
         table = registered()
         return "" if table is None else table.fault_of(self._broker.topology, queue, envelope)
 
