@@ -48,7 +48,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     Extensions: groups, flush. Delivery is at most once. ``send`` raises ChannelFull; both sends raise
     BrokerUnavailable, PublishUncertain and so on when the broker fails, and MessageTooLarge for a message
-    over 2 MiB, wherever its receivers are. Messages may contain the types of MessagePack: byte strings, strings,
+    over 2 MiB, wherever its receivers are. Messages may contain MessagePack's types: byte strings, strings,
     64-bit integers, floats, booleans, None, lists and dictionaries.
 
     Deviations from the specification:
