@@ -1,7 +1,7 @@
 """Limits on the requests and WebSockets that one process holds at once, in total and for each client.
 
-Each one is counted before its body is read and before anything is looked up, so that refusing it costs next
-to nothing and does not slow down those already admitted. Counting takes constant time, however many are held.
+Each one is counted before its body is read and before any look-up, so that refusing it costs next to nothing
+and does not slow down those already admitted. Counting takes constant time, however many are held.
 """
 
 import json
@@ -12,19 +12,19 @@ from checkout.problems import FULL, TOO_MANY, Problem, document_of
 from checkout.rates import network_of
 from checkout.security import REFUSED
 
-# Notifications are not among them: they wait for nothing, and come from few addresses in bursts.
+# Not notifications: they hold nothing while they wait, and arrive in bursts from few addresses.
 HELD_PATHS = ("/checkout/",)
 
 
 class Crowd:
-    """A count of those admitted, in total and by client. A client that has left takes no memory."""
+    """A count of the admitted clients, in total and by client. A client that has left takes no memory."""
 
     def __init__(self) -> None:
         self.total = 0
         self.by_client: dict[str, int] = {}
 
     def enter(self, client: str, *, most: int, most_of_client: int) -> Problem | None:
-        """Count the client in, or return why it must stay outside. An unknown client, "", is not bounded."""
+        """Count the client in, or return why it is refused. The unknown client "" has no limit of its own."""
         if self.total >= most:
             return FULL
         inside = self.by_client.get(client, 0)
@@ -35,7 +35,7 @@ class Crowd:
         return None
 
     def leave(self, client: str) -> None:
-        """Count out one who was counted in."""
+        """Remove a client that was counted in."""
         self.total -= 1
         inside = self.by_client.pop(client) - 1
         if inside:
@@ -43,10 +43,11 @@ class Crowd:
 
 
 class Admission:
-    """Lets requests and handshakes in up to the limits in the settings.
+    """A middleware that admits requests and handshakes up to the limits in the settings.
 
-    A refused request goes on with a note in its scope, from which the middleware inside makes the answer; a
-    refused handshake is answered here (ASGI's extension "WebSocket Denial Response", or 403 without it).
+    A refused request is passed on with the refusal in its scope, from which the middleware inside makes the
+    answer. A refused handshake is answered here (ASGI's extension "WebSocket Denial Response", or 403 without
+    it).
     """
 
     def __init__(self, application: Application) -> None:
@@ -78,7 +79,7 @@ class Admission:
 
 
 def client_of(scope: Scope) -> str:
-    """Return the address, of IPv6 the network, that the server says the client has; "" if it is not known."""
+    """Return the client's address (for IPv6, its network) as the server gives it; "" if it is unknown."""
     return network_of(scope["client"][0]) if scope.get("client") else ""
 
 

@@ -6,13 +6,13 @@ from django.apps import AppConfig
 
 
 class CheckoutConfig(AppConfig):
-    """Everything of the gateway but its wiring."""
+    """The whole gateway except its wiring."""
 
     name = "checkout"
     verbose_name = "Payments"
 
     def ready(self) -> None:
-        """Register participants, checks and what a process does last; arm a test's crash point."""
+        """Register participants, checks and the end of a process; arm a test's crash point."""
         from checkout import checks  # noqa: F401  registered once the settings can be read
         from checkout.conf import conf
         from checkout.participants import PARTICIPANTS

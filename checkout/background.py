@@ -1,4 +1,4 @@
-"""The main loop of a process without HTTP: with the broker, on one event loop, until it is told to stop."""
+"""The main loop of a process without HTTP: it runs with the broker on one event loop until a signal."""
 
 import asyncio
 import signal
@@ -14,9 +14,9 @@ Work = Callable[[Broker, asyncio.Event], Awaitable[None]]
 
 
 def run(work: Work) -> None:
-    """Do ``work`` until it returns, which it does when its event is set: at SIGTERM or SIGINT.
+    """Run ``work``, whose event is set at SIGTERM or SIGINT, until it returns.
 
-    The event loop is the one that web has under uvicorn.
+    The event loop is the same kind as that of the web process under uvicorn.
     """
     garbage.leave_the_program_alone()
     uvloop.run(_until_told(work))

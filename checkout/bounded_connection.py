@@ -1,8 +1,8 @@
-"""A PostgreSQL connection on which nothing is waited for without end.
+"""A PostgreSQL connection on which no wait is endless.
 
-The server's ``statement_timeout`` ends what takes too long while the server is there to end it. A server that
-has been halted, or a connection pooler that has lost it, keeps the socket open and acknowledges every packet:
-TCP sees nothing wrong, and libpq would wait for ever, with a thread and perhaps somebody's lock.
+The server's ``statement_timeout`` ends slow statements while the server is there. A server that has been
+halted, or a connection pooler that has lost its server, keeps the socket open and acknowledges every packet.
+TCP sees nothing wrong, and libpq would wait for ever, holding a thread and perhaps locks.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from checkout.conf import conf
 
 R = TypeVar("R")
 
-# What the server gets to report its own time-out before the connection is given up.
+# How long the server may take to report its own time-out before the connection is given up.
 GRACE_SECONDS = 2.0
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """Closes itself when an answer has not come in time; what was asked may have been carried out.
+    """A connection that closes itself if an answer is late; its statement may have been carried out.
 
-    And when what it has prepared does not fit the tables any more.
+    It also closes itself when a prepared statement does not fit its tables any more.
     """
 
     _is_bounded = True
@@ -33,7 +33,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     def without_time_limit(self) -> Iterator[None]:
         """Let the statements of the block take as long as they need, here and at the server.
 
-        For a migration that builds an index. If the block fails, the connection is not used again.
+        A migration uses this to build an index. If the block fails, the connection is not used again.
         """
         self.execute("SET statement_timeout = 0")
         self._is_bounded = False
@@ -52,6 +52,7 @@ class BoundedConnection(psycopg.Connection[Any]):
                 self.pgconn.finish()
             raise
         except psycopg.errors.FeatureNotSupported:
-            # A prepared statement whose table a migration has altered: it would fail whoever comes next, too.
+            # A migration has altered the table of a prepared statement, which would fail later users of the
+            # connection, too.
             self.pgconn.finish()
             raise

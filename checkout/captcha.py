@@ -1,4 +1,4 @@
-"""The CAPTCHA before the card form: the seam to one, and the pass that a shopper gets for solving it.
+"""The CAPTCHA before the card form: the interface of an implementation, and the pass that solving it earns.
 
 ``CHECKOUT_CAPTCHA`` names a class by its dotted path. See docs/card-testing.md, which has an example.
 """
@@ -21,10 +21,10 @@ log = structlog.get_logger(__name__)
 
 COOKIE = "checkout_pass"
 CHECK_SECONDS = 5.0
-# Within a minute from one address, for each web process: to check one may cost money.
+# Answers per minute from one address, for each web process: checking one may cost money.
 MOST_ANSWERS = 30
 _SALT = "checkout.captcha"
-# Time enough to find one's card.
+# Long enough to find one's card.
 _LIFETIME_SECONDS = 1800
 
 answers = RateLimit()
@@ -34,23 +34,23 @@ class Captcha(Protocol):
     """A question that people answer more easily than programs. One object serves a whole process."""
 
     def render(self, request: HttpRequest) -> str:
-        """Return safe HTML for the inside of a form, which has a button of its own below it.
+        """Return safe HTML for the inside of a form that has its own button below it.
 
-        A script needs ``content_security(request).nonce``, a frame or another host
-        ``content_security(request).allow(...)``, both of ``checkout.security``.
+        A script needs ``content_security(request).nonce``. A frame or another host needs
+        ``content_security(request).allow(...)``. Both are in ``checkout.security``.
         """
         ...
 
     async def check(self, request: HttpRequest) -> bool:
-        """Return True if what was posted (``request.POST``) is a right answer, which counts once.
+        """Return True if the posted data (``request.POST``) is a right answer, which counts once.
 
-        It is awaited on the event loop and must not block. After ``CHECK_SECONDS`` it is given up on.
+        The call runs on the event loop and must not block. It is cancelled after ``CHECK_SECONDS``.
         """
         ...
 
 
 class NoCaptcha:
-    """Asks nothing. The default: with it, the checkout has no such page."""
+    """A CAPTCHA without a question, which is the default: the checkout then has no such page."""
 
     def render(self, request: HttpRequest) -> str:
         """See ``Captcha``."""
@@ -72,9 +72,9 @@ def get_captcha() -> Captcha:
 
 
 async def is_solved(request: HttpRequest) -> bool:
-    """Return what the CAPTCHA says of the answer; False when it fails or says nothing in time.
+    """Return True if the CAPTCHA accepts the answer; False if it fails or does not return in time.
 
-    Raises ``TooManyAttempts`` for more answers from one address than are looked at within a minute.
+    Raises ``TooManyAttempts`` if an address has sent more answers than are checked within a minute.
     """
     address = request.META.get("REMOTE_ADDR") or ""
     seconds = answers.seconds_until_allowed(network_of(address), most=MOST_ANSWERS) if address else 0
@@ -84,13 +84,14 @@ async def is_solved(request: HttpRequest) -> bool:
         async with asyncio.timeout(CHECK_SECONDS):
             return await get_captcha().check(request) is True
     except Exception:
-        # It is somebody else's code, perhaps with a network behind it. Let in unseen, nobody would need it.
+        # An implementation is foreign code, perhaps with a network behind it. If its failure let shoppers
+        # through, an attacker would only have to make it fail.
         log.exception("CAPTCHA could not be checked", captcha=conf.captcha)
         return False
 
 
 def give_pass(response: HttpResponse, reference: str, attempt_number: int) -> None:
-    """Let the browser that gets this response try one card: it is for one attempt at one payment."""
+    """Let the browser that gets this response try one card, in one attempt at one payment."""
     value = signing.TimestampSigner(salt=_SALT).sign(f"{reference}:{attempt_number}")
     response.set_cookie(
         COOKIE,

@@ -1,4 +1,4 @@
-"""The keys of a card's second seal (``card_seal``). An installation names each as 32 bytes in base64."""
+"""The keys of a card's second seal (``card_seal``). The settings list each as 32 bytes in base64."""
 
 import hashlib
 from base64 import b64decode
@@ -15,7 +15,7 @@ TO_MAKE_ONE = "`openssl rand -base64 32` makes one"
 
 @dataclass(frozen=True, slots=True)
 class CardKey:
-    """A key and its name, which travels in the open: from the name nobody learns anything of the key."""
+    """A key and its name. The name is sent in the clear, and reveals nothing about the key."""
 
     secret: bytes = field(repr=False)
     name: str
@@ -27,7 +27,7 @@ class CardKey:
 
 
 def card_keys_of(texts: Iterable[str]) -> tuple[CardKey, ...]:
-    """Return the keys in their order; raises ``CardKeysMisconfigured``, which shows none of them."""
+    """Return the keys in their order. Raises ``CardKeysMisconfigured``, whose message contains no key."""
     return tuple(_card_key(number, text) for number, text in enumerate(texts, start=1))
 
 

@@ -1,8 +1,8 @@
 """Find card numbers in text: Luhn-valid runs of 13 to 19 digits that a card scheme could have issued.
 
 Strangers choose the texts, so the time is linear in the length for every text, with a small factor. All
-places of a text are examined at once: one byte of a large integer stands for one digit, and each operation on
-the integer applies to all of them.
+positions of a text are examined at once: one byte of a large integer stands for one digit, and each operation
+on the integer applies to all of them.
 """
 
 import re
@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 
 # Digits in groups, as people and programs write card numbers, with spaces and hyphens of all kinds. A group
-# is never cut in two: otherwise every long order number would hold a card number by chance.
+# is never split: otherwise every long order number would contain a card number by chance.
 _SEPARATORS = " \t\u00a0\u2007\u2009\u200b\u202f\u2010\u2011\u2013-"
 # Three separators end a number.
 _GAP = b"   "
@@ -32,7 +32,7 @@ _SCHEMES: tuple[tuple[re.Pattern[str], set[int]], ...] = (
 
 # Each character of a text becomes one byte: its digit, _BETWEEN for a separator, _OTHER for anything else.
 _BETWEEN, _OTHER = " ", "x"
-# Added to a digit that begins a group.
+# The mark of a digit that begins a group.
 _FIRST = 0x80
 
 
@@ -61,12 +61,12 @@ def _bit(length: int) -> int:
 
 
 def _issued(prefix: str) -> int:
-    """Return the bits of the lengths that are issued with this prefix of four digits."""
+    """Return the bits of the lengths that are issued with this four-digit prefix."""
     lengths = set().union(*(lengths for pattern, lengths in _SCHEMES if pattern.match(prefix)))
     return sum(_bit(length) for length in lengths)
 
 
-# For translate(): what a byte of the text, or of a sum, means in the integers below.
+# For translate(): the values of a byte of the text, or of a sum, in the integers below.
 _KINDS = _table(lambda byte: ord(_kind(chr(byte))) if byte < 128 else ord(_OTHER))
 _ONE_DIGIT = _table(lambda byte: ord("0") if _is_digit(byte) else byte)
 _IS_DIGIT = _table(lambda byte: _FIRST if _is_digit(byte) else 0)
@@ -74,10 +74,10 @@ _BEGINS = _table(lambda byte: 0xFF if _is_digit(byte) and byte & _FIRST else 0)
 _CONTINUES = _table(lambda byte: 0xFF if _is_digit(byte) and not byte & _FIRST else 0)
 _IS_OTHER = _table(lambda byte: 0 if _is_digit(byte) else 0xFF)
 _PLAIN = _table(_digit)
-# The digits that Luhn's sum takes doubled: 5 becomes 10, and that 1 + 0.
+# The digits that Luhn's sum counts doubled: 5 becomes 10, and 10 becomes 1 + 0.
 _DOUBLED = _table(lambda byte: sum(divmod(2 * _digit(byte), 10)))
 _LUHN = {length: bytes(0 if byte % 10 else _bit(length) for byte in range(256)) for length in _LENGTHS}
-# The lengths issued with a prefix, by its first two digits; where the next two matter, by those as well.
+# The lengths issued with a prefix, by its first two digits; if the next two digits matter, by those as well.
 _BY_PAIRS = [[_issued(f"{first:02}{second:02}") for second in range(100)] for first in range(100)]
 _BY_FIRST_PAIR = bytes(lengths[0] if len(set(lengths)) == 1 else 0 for lengths in _BY_PAIRS).ljust(256, b"\0")
 _BY_BOTH_PAIRS = [
@@ -88,12 +88,12 @@ _BY_BOTH_PAIRS = [
 
 
 def has_long_run(text: str) -> bool:
-    """Return whether ``text`` has as many digits in neighbouring groups as the shortest card number."""
+    """Return True if ``text`` has as many digits in neighbouring groups as the shortest card number."""
     return _has_long_run(_kinds(text))
 
 
 def find(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where card numbers begin and end in ``text``."""
+    """Yield the start and end of each card number in ``text``."""
     kinds = _kinds(text)
     if not _has_long_run(kinds):
         return
@@ -108,7 +108,7 @@ def find(text: str) -> Iterator[tuple[int, int]]:
 
 
 def contains(text: str) -> bool:
-    """Return whether ``text`` holds a card number."""
+    """Return True if ``text`` contains a card number."""
     return next(find(text), None) is not None
 
 
@@ -124,7 +124,7 @@ def _has_long_run(kinds: bytes) -> bool:
 
 
 def _hits(kinds: bytes) -> dict[int, int]:
-    """Return the length of the longest card number by its place in ``kinds`` without separators."""
+    """Return the longest card number's length at each place in ``kinds``, not counting separators."""
     stream = _without_separators(kinds) + _LONGEST * _OTHER.encode()
     size = len(stream)
 
@@ -134,7 +134,7 @@ def _hits(kinds: bytes) -> dict[int, int]:
     values = lanes(_PLAIN), lanes(_DOUBLED)
     issued = _issued_at(values[0], size) & lanes(_BEGINS)
     continued, other = lanes(_CONTINUES) >> 8, lanes(_IS_OTHER)
-    # For the run of digits that ends at each place: its Luhn sum, and a mark if something else is in it.
+    # For the run of digits that ends at each place: its Luhn sum, and a mark if it contains anything else.
     sums = broken = 0
     hits: dict[int, int] = {}
     for length in range(1, _LONGEST + 1):
@@ -150,7 +150,7 @@ def _hits(kinds: bytes) -> dict[int, int]:
 
 
 def _without_separators(kinds: bytes) -> bytes:
-    """Return the text without separators, and with a mark on each digit that begins a group."""
+    """Return the text without separators, with a mark on each digit that begins a group."""
     digits = int.from_bytes(kinds.translate(_IS_DIGIT), "little")
     begins = digits & ~(digits << 8)
     marked = int.from_bytes(kinds, "little") | begins
@@ -158,7 +158,7 @@ def _without_separators(kinds: bytes) -> bytes:
 
 
 def _issued_at(digits: int, size: int) -> int:
-    """Return for each place the bits of the lengths that are issued with the four digits there."""
+    """Return, for each place, the bits of the lengths that are issued with the four digits there."""
     pairs = (10 * digits + (digits >> 8)).to_bytes(size, "little")
     next_pairs = pairs[2:] + b"\0\0"
     issued = int.from_bytes(pairs.translate(_BY_FIRST_PAIR), "little")

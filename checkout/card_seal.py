@@ -1,9 +1,10 @@
-"""A card's second seal: made by web, and opened by the payments service alone.
+"""A card's second seal, which web makes and only the payments service can open.
 
-The provider's script has encrypted the card for the provider. On its way to the payments service it passes
-the broker, which writes it to its disk, and services that have no use for it. So web encrypts it once more:
-AES-256-GCM (NIST SP 800-38D) with a random nonce of 96 bits, under the newest of ``conf.card_keys``. The
-payments service opens what was sealed with any of them. Attempt and expiry are authenticated.
+The provider's script has encrypted the card for the provider. On its way to the payments service the card
+passes through the broker, which writes it to its disk, and through services that have no use for it. Web
+therefore encrypts it once more: AES-256-GCM (NIST SP 800-38D) with a random nonce of 96 bits, under the
+newest of ``conf.card_keys``. The payments service opens seals made with any of them. Attempt and expiry are
+authenticated.
 
 A seal is ``seal1.<name of the key>.<expiry in epoch seconds>.<nonce, ciphertext and tag in base64url>``.
 """
@@ -24,7 +25,7 @@ NONCE_BYTES = 12
 
 
 def require_keys() -> None:
-    """Raise ``CardKeysMisconfigured`` in a process that could neither seal nor open a card."""
+    """Raise ``CardKeysMisconfigured`` if this process cannot seal and open cards."""
     conf.card_keys  # noqa: B018  reading them checks them
 
 
@@ -38,7 +39,7 @@ def seal_card(encrypted_card: str, attempt: str) -> str:
 
 
 def open_card(sealed: str, attempt: str) -> str:
-    """Return the encrypted card that web has sealed for this attempt; raises a ``CardSealRefused``."""
+    """Return the encrypted card that web has sealed for this attempt. Raises a ``CardSealRefused``."""
     version, _, rest = sealed.partition(".")
     name, _, rest = rest.partition(".")
     expiry, _, data = rest.partition(".")
@@ -54,12 +55,12 @@ def open_card(sealed: str, attempt: str) -> str:
         )
     except (InvalidTag, NoBase64, ValueError):
         raise CardSealBroken("The card was sealed for another attempt, or its seal was changed.") from None
-    # Authentic from here on: web wrote it.
+    # From here on the expiry is authentic: web wrote it.
     if int(expiry) <= time.time():
         raise CardSealExpired("The card came after its seal had expired.")
     return card.decode()
 
 
 def _context(head: str, attempt: str) -> bytes:
-    """Return what is authenticated without being encrypted."""
+    """Return the data that is authenticated without being encrypted."""
     return f"{head}.{attempt}".encode()

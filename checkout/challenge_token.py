@@ -1,6 +1,6 @@
-"""The token in the address to which the shopper returns from a challenge: one per challenge, never stored.
+"""The token in the address to which a shopper returns from a challenge: one per challenge, never stored.
 
-The database keeps its hash, so that reading the database does not let anybody end a challenge.
+The database keeps only its hash, so that a reader of the database cannot end a challenge.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ _SALT = "checkout.challenge_token"
 
 
 class Challenged(Protocol):
-    """An attempt, as far as its token goes."""
+    """The part of an attempt that its token depends on."""
 
     @property
     def order_code(self) -> str: ...
@@ -25,12 +25,12 @@ class Challenged(Protocol):
 
 
 def token_for(attempt: Challenged, number: int | None = None) -> str:
-    """Return the URL-safe token of the challenge ``number``, counted from 1; of the present one if None."""
+    """Return the URL-safe token of challenge ``number``, counted from 1; by default, of the present one."""
     return tokens_for(attempt, number)[0]
 
 
 def tokens_for(attempt: Challenged, number: int | None = None) -> list[str]:
-    """Return the tokens that the challenge may have: made with the newest secret key, and with older ones."""
+    """Return all valid tokens of a challenge: that of the newest secret key, then those of older keys."""
     challenge = attempt.challenge_count if number is None else number
     value = f"{attempt.order_code}:{challenge}"
     macs = (salted_hmac(_SALT, value, secret=key, algorithm="sha256") for key in conf.secret_keys)
@@ -38,5 +38,5 @@ def tokens_for(attempt: Challenged, number: int | None = None) -> list[str]:
 
 
 def hash_of(token: str) -> str:
-    """Return what is stored of a token: its SHA-256 in hexadecimal."""
+    """Return the SHA-256 of a token in hexadecimal, which is stored in its place."""
     return hashlib.sha256(token.encode()).hexdigest()

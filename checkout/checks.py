@@ -1,4 +1,4 @@
-"""System checks: combinations of settings that would hurt in production."""
+"""System checks for combinations of settings that would do harm in production."""
 
 from collections.abc import Collection, Sequence
 from ipaddress import ip_network
@@ -20,7 +20,7 @@ from checkout.proxies import is_everybody, names_of
 
 @checks.register(checks.Tags.security, deploy=True)
 def production_uses_a_real_broker(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """The in-memory broker forgets everything when its process ends."""
+    """Refuse the in-memory broker, which forgets everything when its process ends."""
     if not conf.is_in_memory:
         return []
     return [
@@ -34,7 +34,7 @@ def production_uses_a_real_broker(**_kwargs: Any) -> Sequence[checks.CheckMessag
 
 @checks.register(checks.Tags.security, deploy=True)
 def every_program_proves_who_it_is(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """With one broker user for all, whoever has its password may say anything in anybody's name."""
+    """Refuse one broker user for all programs: its password would let its holder send any message."""
     if conf.is_in_memory or not conf.is_single_broker_user:
         return []
     return [
@@ -52,7 +52,7 @@ def every_program_proves_who_it_is(**_kwargs: Any) -> Sequence[checks.CheckMessa
 
 @checks.register(checks.Tags.security, deploy=True)
 def production_is_reached_over_tls(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return addresses are handed to issuers: without TLS their tokens can be read on the way."""
+    """Require TLS: issuers get addresses of ours whose tokens could otherwise be read on the way."""
     if conf.public_url.startswith("https://"):
         return []
     return [checks.Error("PUBLIC_URL is not https://.", id="checkout.E002")]
@@ -60,7 +60,7 @@ def production_is_reached_over_tls(**_kwargs: Any) -> Sequence[checks.CheckMessa
 
 @checks.register(checks.Tags.security, deploy=True)
 def production_is_no_try_out(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """A try-out pays with the sandbox, over plain HTTP, and its passwords are published."""
+    """Refuse a try-out, which pays with the sandbox over plain HTTP and has published passwords."""
     if not conf.is_try_out:
         return []
     return [checks.Error("CHECKOUT_TRY_OUT is on.", id="checkout.E005")]
@@ -68,7 +68,7 @@ def production_is_no_try_out(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def production_does_not_die_on_purpose(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """A crash point is for tests: it ends the process between two steps of a payment."""
+    """Refuse a crash point, which ends the process between two steps of a payment, for tests."""
     if not conf.crash_at:
         return []
     return [checks.Error(f"CHECKOUT_CRASH_AT ends processes at {conf.crash_at}.", id="checkout.E003")]
@@ -76,7 +76,7 @@ def production_does_not_die_on_purpose(**_kwargs: Any) -> Sequence[checks.CheckM
 
 @checks.register(checks.Tags.security, deploy=True)
 def clients_do_not_choose_their_addresses(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Limits, the risk service and senders of notifications go by the address that uvicorn gives a client."""
+    """Refuse to trust every proxy: limits, risk and notifications rely on uvicorn's client address."""
     everybody = [name for name in names_of(conf.trusted_proxies) if is_everybody(name)]
     if not everybody:
         return []
@@ -94,9 +94,9 @@ def clients_do_not_choose_their_addresses(**_kwargs: Any) -> Sequence[checks.Che
 def shoppers_do_not_share_the_address_of_a_proxy(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Return an error if all shoppers would have one address, that of the proxy that ends TLS for us.
 
-    One of them could then use up every limit for all the others. The web process speaks plain HTTP, so an
-    https address means that there is a proxy. It is told apart from clients by its address alone; one on the
-    same machine, to which only that can connect, has a loopback address.
+    One shopper could then use up every limit for all others. The web process speaks plain HTTP, so an https
+    address means that there is a proxy. The proxy is recognised only by its address; a proxy on the same
+    machine, for a port that only this machine can reach, has a loopback address.
     """
     if not conf.public_url.startswith("https://"):
         return []
@@ -127,7 +127,7 @@ def _is_address(name: str) -> bool:
 
 
 def _is_loopback(name: str) -> bool:
-    """Return True for what only this machine can connect to, or from."""
+    """Return True for an address or network from which, or to which, only this machine can connect."""
     if name == "localhost":
         return True
     try:
@@ -138,7 +138,7 @@ def _is_loopback(name: str) -> bool:
 
 @checks.register(checks.Tags.security, deploy=True)
 def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """A CAPTCHA that cannot be loaded would be found missing when an attack begins."""
+    """Load the CAPTCHA now: otherwise it would be found missing when an attack begins."""
     try:
         get_captcha()
     except Exception as error:
@@ -148,7 +148,7 @@ def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def providers_can_prove_their_notifications(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Warn of accounts whose notifications cannot be proven: a hint settles nothing."""
+    """Report accounts whose notifications cannot be proven, because an unproven one settles nothing."""
     return [
         checks.Error(
             f"Notifications to the provider account {account!r} cannot be proven: {fault}.",
@@ -167,7 +167,7 @@ def providers_can_prove_their_notifications(**_kwargs: Any) -> Sequence[checks.C
 
 @checks.register(checks.Tags.security, deploy=True)
 def cards_are_sealed_with_keys_of_our_own(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Web and the payments service share keys that nobody else has (``card_seal``)."""
+    """Require the keys that only web and the payments service share (``card_seal``)."""
     try:
         require_keys()
     except CardKeysMisconfigured as error:
@@ -186,9 +186,9 @@ def cards_are_sealed_with_keys_of_our_own(**_kwargs: Any) -> Sequence[checks.Che
 def provider_accounts_lead_to_providers(
     *, databases: Collection[str] | None = None, **_kwargs: Any
 ) -> Sequence[checks.CheckMessage]:
-    """Look at the accounts that are there: the list of hosts may be newer, and a row can be written by hand.
+    """Check existing accounts: the list of hosts may be newer, and a row may have been written by hand.
 
-    A database is asked only where one is named, as in ``manage.py check --deploy --database default``.
+    A database is queried only if it is named, as in ``manage.py check --deploy --database default``.
     """
     table = ProviderAccount._meta.db_table
     return [
@@ -206,7 +206,7 @@ def provider_accounts_lead_to_providers(
 
 @checks.register(checks.Tags.security, deploy=True)
 def providers_are_on_the_public_internet(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Warn where a provider's name may lead into networks of our own: that is for staging."""
+    """Warn if a provider's name may resolve into networks of our own, which is meant for staging."""
     if not conf.provider_networks:
         return []
     return [
@@ -220,7 +220,7 @@ def providers_are_on_the_public_internet(**_kwargs: Any) -> Sequence[checks.Chec
 
 @checks.register(deploy=True)
 def nothing_is_sent_again_while_it_may_arrive(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """A request leaves within half the settling time, and has to arrive within the other half."""
+    """Require that a request arrives within half the settling time, as it leaves in the first half."""
     longest = max(conf.provider_timeouts.get(verb, seconds) for verb, seconds in READ_SECONDS.items())
     longest += conf.provider_timeouts.get("connect", CONNECT_SECONDS)
     if longest < conf.settling_time.total_seconds() / 2:

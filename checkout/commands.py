@@ -1,9 +1,10 @@
 """The bodies of the commands that services send to each other, and of the replies.
 
-A command's type on the wire is in its comment. All are frozen and strict: an unknown field is an error,
-so that a sender with another idea of the contract is noticed at once. ``ANSWERS`` names the body of the reply
-to each command; ``docs/messages.md`` says what a saga does about an error. ``payment`` is a payment's
-reference, ``attempt`` an attempt's order code. Amounts are integer minor units with their ISO 4217 currency.
+The comment at each class names the command's type on the wire. All bodies are frozen and strict: an unknown
+field is an error, so that a sender with another version of the contract is noticed at once. ``ANSWERS`` names
+the body of the reply to each command; ``docs/messages.md`` says how a saga reacts to an error. ``payment`` is
+a payment's reference, ``attempt`` an attempt's order code. Amounts are integer minor units with their ISO
+4217 currency.
 """
 
 import re
@@ -17,11 +18,11 @@ from messaging.errors import MalformedMessage
 
 
 def _one_of(*words: str) -> msgspec.Meta:
-    """One of a few words; anything else is malformed."""
+    """Return the constraint to one of a few words; any other text is malformed."""
     return msgspec.Meta(pattern=rf"^(?:{'|'.join(map(re.escape, words))})\Z")
 
 
-# A word of ours, or nothing: a refusal reason has a column, and the pages an advice for it.
+# One of our own words, or nothing: a refusal reason is stored in a column, and pages have advice for it.
 Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{0,50}\Z")]
 
 
@@ -44,7 +45,7 @@ class CompleteChallenge(Body, frozen=True):  # checkout.complete_challenge
 
 class AwaitPayment(
     Body, frozen=True
-):  # checkout.await_payment: answer me as well when there is something to tell
+):  # checkout.await_payment: send a reply as soon as the payment has a state to report
     payment: str
 
 
@@ -55,53 +56,53 @@ class PassDeadline(Body, frozen=True):  # checkout.pass_deadline: a step took to
 
 class StartOperation(
     Body, frozen=True
-):  # checkout.start_operation: what was asked for is to be carried out; what an issuer did, to be posted
+):  # checkout.start_operation: carry out a requested operation, or post one that an issuer has made
     payment: str
     operation: str
 
 
-class ReviewPayment(Body, frozen=True):  # checkout.review_payment: staff want a conflicted one settled
+class ReviewPayment(Body, frozen=True):  # checkout.review_payment: staff want a conflict settled
     payment: str
 
 
-class ResumeSaga(Body, frozen=True):  # checkout.resume_saga: staff want a parked saga to go on
+class ResumeSaga(Body, frozen=True):  # checkout.resume_saga: staff want a parked saga to continue
     saga: int
     version: int
 
 
 class SettleOperation(
     Body, frozen=True
-):  # checkout.settle_operation: staff say what became of a capture, void or refund whose saga is parked
+):  # checkout.settle_operation: staff decide if a capture, void or refund of a parked saga arrived
     payment: str
     operation: str
-    arrived: bool  # otherwise it did not, and is to be sent again
+    arrived: bool  # if False, it did not arrive and is to be sent again
     version: int  # of its saga, as staff saw it
 
 
 class SettleClaim(
     Body, frozen=True, omit_defaults=True
-):  # checkout.settle_claim: staff say if it is so what a notification claims, whose saga is parked
+):  # checkout.settle_claim: staff decide if the claim of a notification, whose saga is parked, is true
     payment: str
     saga: int
     is_true: bool
     version: int  # of the saga, as staff saw it
-    booked: int  # how many charge-backs and reversals of the attempt there were, as staff saw it
+    booked: int  # the number of the attempt's charge-backs and reversals, as staff saw it
     by: str
-    minor: int | None = None  # of a charge-back or its reversal that is true: how much is to be booked
+    minor: int | None = None  # the amount to book for a true charge-back or reversal
     currency: str = ""
 
 
 class SettlePayment(
     Body, frozen=True, omit_defaults=True
-):  # checkout.settle_payment: staff say what the provider's books have of a conflicted one, in minor units
+):  # checkout.settle_payment: staff state what the provider's books have for a conflict, in minor units
     payment: str
     attempt: str
     captured: int
     refunded: int
-    charged_back: int  # less what issuers have returned
+    charged_back: int  # minus what issuers have returned
     currency: str
-    is_held: bool  # is there an authorisation of which more may be captured?
-    seen: str  # where everything stood, as staff saw it
+    is_held: bool  # True if there is an authorisation of which more may be captured
+    seen: str  # the state of all records, as staff saw it
     by: str
     lacks: list[str] = []  # references of done operations that the provider does not have
 
@@ -112,19 +113,19 @@ class AnnouncePayment(Body, frozen=True):  # checkout.announce_payment: it was m
 
 class ApplyProviderEvent(
     Body, frozen=True, omit_defaults=True
-):  # checkout.apply_provider_event: what a notification says, already matched and written down
+):  # checkout.apply_provider_event: a notification's statement, already matched and recorded
     payment: str
     attempt: str
     kind: str
     minor: int | None = None
     currency: str = ""
-    operation: str = ""  # the one of ours that it is about, where it says so
+    operation: str = ""  # our operation that it is about, if it names one
     event_id: str = ""  # the same each time the provider repeats the statement
-    is_proven: bool = True  # else a hint: a reason to ask the provider, and nothing more
+    is_proven: bool = True  # if False, it is a hint: only a reason to query the provider
 
 
 class PaymentTold(Body, frozen=True):
-    """The answer to those who wait: where the payment stands now."""
+    """The answer to callers that wait: the present state of the payment."""
 
     payment: str
     state: Annotated[str, _one_of(*PaymentState)]
@@ -169,7 +170,7 @@ class ConfirmOrder(Body, frozen=True):  # orders.confirm
     payment: str
 
 
-class CancelOrder(Body, frozen=True):  # orders.cancel; what was sold is given back, for good
+class CancelOrder(Body, frozen=True):  # orders.cancel; sold stock is returned, for good
     payment: str
 
 
@@ -178,7 +179,7 @@ class ReleaseStock(Body, frozen=True):  # orders.release; what a later attempt r
     attempt: str = ""
 
 
-# payments: talks to the providers
+# payments: the service that calls the providers
 
 
 class AuthorisePayment(Body, frozen=True):  # payments.authorise; the card travels sealed in the envelope
@@ -215,7 +216,7 @@ class RefundPayment(Body, frozen=True):  # payments.refund
 
 class AbandonPayment(
     Body, frozen=True
-):  # payments.abandon: release whatever the provider may hold for an attempt that nobody completes
+):  # payments.abandon: release the money that may be held for an attempt that was not completed
     payment: str
     attempt: str
 
@@ -227,25 +228,25 @@ class InquirePayment(Body, frozen=True):  # payments.inquire
 
 class CheckClaim(
     Body, frozen=True, omit_defaults=True
-):  # payments.check_claim: a notification says what we know nothing of; does the provider say so too?
+):  # payments.check_claim: does the provider confirm a notification that our records do not explain?
     payment: str
     attempt: str
     claim: str
-    operation: str = ""  # the one that it names, of which we believe the opposite
-    minor: int | None = None  # of a charge-back or its reversal: the amount notified, where it was told
+    operation: str = ""  # the operation that it names, of which our records say the opposite
+    minor: int | None = None  # the notified amount of a charge-back or reversal, if it has one
     currency: str = ""
-    event_id: str = ""  # what makes booking it twice harmless
-    is_proven: bool = True  # an amount that anybody may have sent is not booked
+    event_id: str = ""  # makes booking it twice harmless
+    is_proven: bool = True  # an unproven amount is not booked, as anybody may have sent it
 
 
-class ReviewAttempt(Body, frozen=True):  # payments.review: do the provider and we agree by now?
+class ReviewAttempt(Body, frozen=True):  # payments.review: do the provider and our records agree by now?
     payment: str
     attempt: str
 
 
 class AttemptReviewed(Body, frozen=True):
-    """``outcome`` is ``held`` or ``released`` where we agree, ``stands`` where we do not, and ``unknown``
-    without an answer.
+    """The result of a review: ``held`` or ``released`` if the provider and we agree, ``stands`` if they
+    do not, and ``unknown`` without an answer.
     """
 
     outcome: Annotated[str, _one_of("held", "released", "stands", "unknown")]
@@ -259,14 +260,14 @@ class InquireOperation(Body, frozen=True):  # payments.inquire_operation
 
 class ApplyNotification(
     Body, frozen=True
-):  # payments.apply_notification: a stored notification is to be matched
+):  # payments.apply_notification: match a stored notification with its payment
     notification: int
 
 
 class ProviderAnswered(Body, frozen=True):
     """The result of a provider call: ``outcome`` as in ``providers.base.Outcome``, ``conflicted``,
-    ``not_shown`` (the provider's answer shows that an operation never arrived) or ``undecided`` (the provider
-    answered, and its answer does not tell whether the operation arrived).
+    ``not_shown`` (the provider's answer shows that an operation never arrived) or ``undecided`` (the
+    provider's answer does not show whether the operation arrived).
 
     ``event`` is the provider's own word, ``refusal_reason`` ours.
     """
@@ -290,11 +291,11 @@ class ProviderAnswered(Body, frozen=True):
 
 
 class ClaimChecked(Body, frozen=True):
-    """``outcome`` is ``confirmed``, ``denied`` or ``unknown``; ``event`` is the provider's own word.
+    """The result of a check: ``outcome`` is confirmed, denied, booked, unclear, undecided or unknown.
 
-    A charge-back or its reversal is ``booked`` when the provider confirms it, or ``unclear`` when it cannot
-    be booked without guessing: ``why`` tells staff the reason. An answer of the
-    provider that neither confirms nor denies the claim makes it ``undecided``.
+    A charge-back or its reversal is ``booked`` when the provider confirms it, or ``unclear`` if it cannot be
+    booked without guessing; ``why`` is the reason, for staff. If the provider's answer neither confirms nor
+    denies the claim, the outcome is ``undecided``. ``event`` is the provider's own word.
     """
 
     outcome: Annotated[str, _one_of("confirmed", "denied", "unknown", "booked", "unclear", "undecided")]
@@ -325,7 +326,7 @@ class SendReceipt(Body, frozen=True):  # notifications.send_receipt
 
 
 class Done(Body, frozen=True):
-    """A plain yes."""
+    """A reply that says nothing but success."""
 
 
 # The body of a reply, by the type of its command.
@@ -354,7 +355,7 @@ ANSWERS: Mapping[str, type[Body]] = {
 
 
 def check_answer(type: str, result: Mapping[str, Any]) -> None:
-    """Raise MalformedMessage unless ``result`` is an answer to ``type`` as the contract has it."""
+    """Raise MalformedMessage unless ``result`` is a valid answer to ``type``."""
     try:
         msgspec.convert(result, ANSWERS[type])
     except msgspec.ValidationError as error:

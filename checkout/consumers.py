@@ -1,4 +1,4 @@
-"""Status pushes: a payment's page hears over a WebSocket that its payment has moved on."""
+"""Status pushes: a payment's page is notified over a WebSocket when the payment's state changes."""
 
 import asyncio
 import json
@@ -21,10 +21,10 @@ SERVICE_RESTART = 1012  # registered with IANA: the client may come back at once
 
 
 class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
-    """Sends ``{"state", "next"}`` at once and on every change. ``next`` is a path to go to, or null.
+    """A WebSocket that sends ``{"state", "next"}`` at once and on every change. ``next`` is a path, or null.
 
-    The query parameter ``token`` is what ``operations.status_token`` gave the page. A push is a hint: a page
-    that misses one polls. A process that is about to end closes with 1012.
+    The query parameter ``token`` comes from ``operations.status_token``. A push is a hint: a page that misses
+    one polls. A process that is about to end closes with 1012.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -34,11 +34,11 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         self.group = ""
 
     async def __call__(self, *args: Any) -> None:
-        """Leave nothing behind, also when the connection breaks while something is being sent."""
+        """Handle the connection, and leave its group afterwards, even if the connection breaks."""
         try:
             await super().__call__(*args)
         except BrokerUnavailable:
-            # Before the handshake was looked at: this process has no channel to hear of changes on.
+            # Raised before the handshake was read: this process has no channel on which to receive changes.
             await args[2]({"type": "websocket.close", "code": SERVICE_RESTART})
         finally:
             self._until_closed.close()
@@ -46,7 +46,7 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
                 await self.channel_layer.group_discard(self.group, self.channel_name)
 
     async def connect(self) -> None:
-        """Join first and read then, so that no change falls between."""
+        """Join the group first and then read the state, so that no change is missed in between."""
         self.reference: str = self.scope["url_route"]["kwargs"]["reference"]
         self.group = operations.group_of(self.reference)
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
@@ -62,12 +62,12 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         self._until_closed.enter_context(drain.ends(self._leave))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Ignore what a page says: it has nothing to say here."""
+        """Ignore messages from the page, which has nothing to send."""
         if len(bytes_data or (text_data or "").encode()) > MAX_MESSAGE_BYTES:
             await self.close(MESSAGE_TOO_BIG)
 
     async def payment_changed(self, event: dict[str, Any]) -> None:
-        """The saga tells the group where the payment stands."""
+        """Forward the payment's state, which the saga has sent to the group."""
         await self._tell(PaymentState(event["state"]))
 
     def _leave(self) -> None:
@@ -79,9 +79,9 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
 
 
 class NoSuchSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
-    """Refuses a WebSocket at an address that is not ours."""
+    """A consumer that refuses a WebSocket at an unknown address."""
 
-    channel_layer_alias = ""  # none: nothing is ever sent to it
+    channel_layer_alias = ""  # no layer, as nothing is ever sent to it
 
     async def connect(self) -> None:
         await self.close()

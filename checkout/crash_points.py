@@ -1,11 +1,11 @@
-"""The crash points of the checkout, beside those of messaging (``messaging.crash_points``)."""
+"""The crash points of the checkout, in addition to those of messaging (``messaging.crash_points``)."""
 
 from messaging import crash_points
 
 crash_points.define(
-    "web.intent_committed",  # the command is in the outbox, nothing is published
-    "web.notification_stored",  # a notification is in the database, its sender has no acknowledgement
-    "payments.intent_committed",  # a provider is about to be asked
-    "payments.answered",  # the provider has answered, its answer is not committed
-    "timers.committed",  # what a timer decided is committed, the round is not over
+    "web.intent_committed",  # the command is in the outbox, and nothing is published
+    "web.notification_stored",  # a notification is in the database, and not acknowledged yet
+    "payments.intent_committed",  # the next step is a call to a provider
+    "payments.answered",  # the provider has answered, and its answer is not committed
+    "timers.committed",  # the decisions of a timer are committed, and its round is not over
 )

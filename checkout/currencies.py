@@ -9,5 +9,5 @@ CURRENCIES = frozenset(
     " TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG".split()
 )
 
-# Replaced in recent years, by XCG, EUR, EUR, SLE and ZWG. Older orders are still refunded in them.
+# Replaced in recent years by XCG, EUR, EUR, SLE and ZWG. Older orders are still refunded in them.
 REPLACED = frozenset({"ANG", "BGN", "HRK", "SLL", "ZWL"})

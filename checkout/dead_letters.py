@@ -1,4 +1,4 @@
-"""Keeps dead letters in the database until staff have dealt with them."""
+"""Storage of dead letters in the database until staff have dealt with them."""
 
 import structlog
 from django.db.models import F
@@ -15,10 +15,10 @@ log = structlog.get_logger(__name__)
 
 
 def keep(letter: Envelope) -> None:
-    """Store a dead letter, or count it when this message has died before.
+    """Store a dead letter, or count it if this message has been dead-lettered before.
 
-    Anybody may have written it, so nothing is stored that has not been scrubbed and cut to length. One that
-    was altered by that says so, since it is no longer the message that was sent.
+    Anybody may have written it, so everything is scrubbed and cut to length before it is stored. If that
+    altered the message, a header says so.
     """
     body = letter.body.decode(errors="replace")
     clean_body = _clean(body)
@@ -66,7 +66,7 @@ def keep(letter: Envelope) -> None:
 
 
 def _sent_again(letter: Envelope) -> str | None:
-    """Return the fingerprint of the letter that staff had sent again, for which the relay speaks."""
+    """Return the fingerprint of a letter that staff had sent again, and that the relay published."""
     message_id = _clean(letter.message_id)[:64]
     for row in DeadLetter.objects.filter(message_id=message_id, requeued_at__isnull=False):
         as_it_was = replace(letter, user_id=row.sender_user, app_id=row.sender_app)
@@ -80,5 +80,5 @@ def _told(letter: Envelope, header: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """PostgreSQL's text has no NUL."""
+    """Return the text scrubbed, and without NUL, which PostgreSQL's text cannot contain."""
     return scrub_text(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))

@@ -1,4 +1,4 @@
-"""The end of this process, if it is about to come: what waits then stops waiting, and nothing waits any more.
+"""The graceful shutdown of this process: when it begins, all waits end, and no new ones start.
 
 Used on the event loop that serves the process.
 """
@@ -9,14 +9,14 @@ from contextlib import AbstractContextManager, contextmanager
 
 
 class GracefulShutdown:
-    """Begins once. Whoever waits is told, and must not raise."""
+    """A shutdown that begins once and calls all registered callbacks, which must not raise."""
 
     def __init__(self) -> None:
         self.has_begun = False
         self._waiting: dict[object, Callable[[], None]] = {}
 
     def begin(self) -> None:
-        """Tell everybody who waits. Again: does nothing."""
+        """Call every registered callback; does nothing if called again."""
         if self.has_begun:
             return
         self.has_begun = True
@@ -24,12 +24,12 @@ class GracefulShutdown:
             end()
 
     def reset(self) -> None:
-        """The process starts again: there is one drain for all the lives of an application in a process."""
+        """Prepare for a restart: all starts of the application in a process share this object."""
         self.has_begun = False
 
     @contextmanager
     def ends(self, end: Callable[[], None]) -> Iterator[None]:
-        """Inside this context ``end`` is called when the drain begins, at once if it has."""
+        """Inside this context, call ``end`` when the shutdown begins, or at once if it has begun."""
         key = object()
         self._waiting[key] = end
         try:
@@ -40,7 +40,7 @@ class GracefulShutdown:
             del self._waiting[key]
 
     def shortens(self, limit: asyncio.Timeout, *, to_seconds: float) -> AbstractContextManager[None]:
-        """Inside this context ``limit`` ends so long after the drain begins, unless its time is up before."""
+        """Inside this context, end ``limit`` so long after the shutdown begins, unless it expires earlier."""
 
         def shorten() -> None:
             if not limit.expired():

@@ -1,7 +1,7 @@
-"""Everything in one process: services and relay beside the web application, on its event loop.
+"""Everything in one process: services and relay run beside the web application, on its event loop.
 
-For ``BROKER_URL=memory://`` only. What is queued is lost with the process; what matters is in the outbox, and
-the relay sends it again at the next start.
+For ``BROKER_URL=memory://`` only. Queued messages are lost with the process. The important ones are in the
+outbox, and the relay sends them again at the next start.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from messaging.registry import get_broker
 
 @asynccontextmanager
 async def running() -> AsyncIterator[None]:
-    """Services and relay run inside this context; leaving it lets them finish what they have begun."""
+    """Run services and relay inside this context. On leaving it, they finish the work that has begun."""
     broker = get_broker()
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:

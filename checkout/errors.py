@@ -1,28 +1,28 @@
-"""The tree of errors: each class says whose fault it is and what to do next.
+"""The tree of errors. The class tells who has to act, and how.
 
-The broker's side has a tree of its own, ``messaging.errors``.
+Messaging has a tree of its own, ``messaging.errors``.
 
 CheckoutError
 ├── OperationRejected          the caller can fix it
 │   ├── PaymentNotFound        no such payment for this caller
 │   ├── ProviderAccountNotFound no such address for notifications
-│   ├── RequestInvalid         a field of it is missing or wrong; it says which
+│   ├── RequestInvalid         a field is missing or wrong; the error names it
 │   ├── IllegalTransition      not possible in the payment's present state
 │   ├── AmountNotAvailable     more than is left to capture or refund
-│   ├── DuplicateRequest       the same key was used for something else
+│   ├── DuplicateRequest       the same key was used for a different request
 │   ├── TooManyAttempts        no further card may be tried, or not yet
-│   ├── CaptchaRequired        a CAPTCHA is to be solved first
+│   ├── CaptchaRequired        a CAPTCHA must be solved first
 │   ├── PatienceRequired       the shopper has to wait for a turn first
 │   └── TokenRejected          wrong, used up or expired token
 ├── ProviderError              the provider's side
 │   ├── ProviderUnavailable    certainly not sent: may be tried again
 │   ├── OutcomeUnknown         may have happened: inquire, never repeat blindly
-│   ├── ProviderReplyInvalid   could not be understood: treated like unknown, tell a developer
-│   ├── ProviderMisconfigured  credentials or merchant set-up: tell an operator
+│   ├── ProviderReplyInvalid   not understood: treated like unknown, a developer must look
+│   ├── ProviderMisconfigured  credentials or merchant set-up: an operator must look
 │   └── NotificationRejected   not authentic or not readable
-│       ├── SenderNotAllowed   not from an address that this account's provider sends from
-│       ├── NotificationNotAuthentic    credentials that are not the account's
-│       └── NotificationFormatNotSupported  of a product of the provider that we do not speak
+│       ├── SenderNotAllowed   not from an address of this account's provider
+│       ├── NotificationNotAuthentic    not with the account's credentials
+│       └── NotificationFormatNotSupported  in the format of another product of the provider
 ├── CardKeysMisconfigured      an operator must set them; the process does not start
 ├── CardSealRefused            nothing was sent: the shopper may enter the card again
 │   ├── CardNotSealed          without a second seal: of an earlier release, or not from web
@@ -36,25 +36,25 @@ from checkout.money import Money
 
 
 class CheckoutError(Exception):
-    """Root of everything that this project raises on purpose."""
+    """The root of all errors that this project raises on purpose."""
 
     code = "checkout_error"
 
 
 class OperationRejected(CheckoutError):
-    """The caller asked for something that cannot be done; nothing changed."""
+    """The caller asked for an action that is not possible; nothing changed."""
 
     code = "operation_rejected"
 
 
 class PaymentNotFound(OperationRejected):
-    """There is no such payment, or it belongs to somebody else."""
+    """There is no such payment, or it belongs to another caller."""
 
     code = "payment_not_found"
 
 
 class RequestInvalid(OperationRejected):
-    """A field of the request is missing or wrong. ``field`` names it, as ``lines[0].sku``."""
+    """A field of the request is missing or wrong. ``field`` names it, for example ``lines[0].sku``."""
 
     code = "request_invalid"
 
@@ -64,19 +64,19 @@ class RequestInvalid(OperationRejected):
 
 
 class ProviderAccountNotFound(OperationRejected):
-    """There is no provider account of this name."""
+    """There is no provider account with this name."""
 
     code = "provider_account_not_found"
 
 
 class IllegalTransition(OperationRejected):
-    """The payment's present state does not allow this."""
+    """The payment's present state does not allow the action."""
 
     code = "illegal_transition"
 
 
 class AmountNotAvailable(OperationRejected):
-    """More was asked for than is left to capture or refund."""
+    """The requested amount exceeds the amount that is left to capture or refund."""
 
     code = "amount_not_available"
 
@@ -87,7 +87,7 @@ class AmountNotAvailable(OperationRejected):
 
 
 class DuplicateRequest(OperationRejected):
-    """An idempotency key came back with a different request; ``field`` differs, where that is known."""
+    """An idempotency key was reused with a different request. ``field`` is the one that differs, if known."""
 
     code = "duplicate_request"
 
@@ -97,7 +97,7 @@ class DuplicateRequest(OperationRejected):
 
 
 class TooManyAttempts(OperationRejected):
-    """Too many cards were tried. ``retry_after_seconds`` is None where coming back later does not help."""
+    """Too many cards were tried. ``retry_after_seconds`` is None if trying again later does not help."""
 
     code = "too_many_attempts"
 
@@ -119,7 +119,7 @@ class PatienceRequired(OperationRejected):
 
 
 class TokenRejected(OperationRejected):
-    """A token is unknown, was made for something else, or has expired."""
+    """A token is unknown, was made for another purpose, or has expired."""
 
     code = "token_rejected"
 
@@ -129,37 +129,37 @@ class TokenRejected(OperationRejected):
 
 
 class ProviderError(CheckoutError):
-    """Something went wrong between us and the payment provider."""
+    """A call to the payment provider failed."""
 
     code = "provider_error"
 
 
 class ProviderUnavailable(ProviderError):
-    """The request certainly did not reach the provider; it may be sent again."""
+    """The request certainly did not reach the provider. It may be sent again."""
 
     code = "provider_unavailable"
 
 
 class OutcomeUnknown(ProviderError):
-    """The request may have been carried out; ask the provider, never repeat it blindly."""
+    """The request may have been carried out. Query the provider, and never repeat the request blindly."""
 
     code = "outcome_unknown"
 
 
 class ProviderReplyInvalid(ProviderError):
-    """The provider's answer could not be understood; the outcome is unknown and a developer must look."""
+    """The provider's answer could not be understood. The outcome is unknown, and a developer must look."""
 
     code = "provider_reply_invalid"
 
 
 class ProviderMisconfigured(ProviderError):
-    """The provider refused our credentials or set-up; an operator must look. Nothing was carried out."""
+    """The provider refused our credentials or set-up. Nothing was carried out, and an operator must look."""
 
     code = "provider_misconfigured"
 
 
 class NotificationRejected(ProviderError):
-    """A notification is not authentic or cannot be read; its sender must correct it."""
+    """A notification is not authentic or cannot be read. Its sender must correct it."""
 
     code = "notification_rejected"
 
@@ -171,37 +171,37 @@ class SenderNotAllowed(NotificationRejected):
 
 
 class NotificationNotAuthentic(NotificationRejected):
-    """A notification came with credentials that are not those of its account."""
+    """A notification came with credentials other than those of its account."""
 
     code = "notification_not_authentic"
 
 
 class NotificationFormatNotSupported(NotificationRejected):
-    """A notification is in the format of another product; the account is to be set up for this one."""
+    """A notification has the format of another product. The account must be set up for our format."""
 
     code = "notification_format_not_supported"
 
 
 class CardKeysMisconfigured(CheckoutError):
-    """The keys of the card's second seal are missing or malformed; an operator must set them."""
+    """The keys of the card's second seal are missing or malformed. An operator must set them."""
 
     code = "card_keys_misconfigured"
 
 
 class CardSealRefused(CheckoutError):
-    """A card that must not be used as it came; nothing was sent to the provider."""
+    """The card must not be used as it arrived. Nothing was sent to the provider."""
 
     code = "card_seal_refused"
 
 
 class CardNotSealed(CardSealRefused):
-    """The card came without a second seal: from an earlier release, or not from web at all."""
+    """The card arrived without a second seal: from an earlier release, or not from web at all."""
 
     code = "card_not_sealed"
 
 
 class CardKeyUnknown(CardSealRefused):
-    """The card was sealed with a key that is not listed, perhaps not any more."""
+    """The card was sealed with a key that is not in the settings, perhaps not any more."""
 
     code = "card_key_unknown"
 
@@ -213,12 +213,12 @@ class CardSealBroken(CardSealRefused):
 
 
 class CardSealExpired(CardSealRefused):
-    """The card came after its seal had expired."""
+    """The card arrived after its seal had expired."""
 
     code = "card_seal_expired"
 
 
 class SagaError(CheckoutError):
-    """A saga cannot decide what to do next; it is parked until a human looks."""
+    """A saga cannot determine its next step. It is parked until a human looks."""
 
     code = "saga_error"

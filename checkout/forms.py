@@ -13,7 +13,7 @@ MAX_HEADER = 2048
 MAX_LANGUAGE = 8
 COLOUR_DEPTHS = (1, 4, 8, 15, 16, 24, 32, 48)
 
-is_opaque = RegexValidator(r"\A[\x21-\x7e]+\Z")  # what it is made of is between the browser and the provider
+is_opaque = RegexValidator(r"\A[\x21-\x7e]+\Z")  # only the browser and the provider know its contents
 
 
 class PayForm(forms.Form):
@@ -31,12 +31,12 @@ class PayForm(forms.Form):
     browser_javascript_enabled = forms.BooleanField(required=False)
 
     def browser(self, request: HttpRequest) -> Browser:
-        """Return what the browser tells of itself, in the sizes and values that EMV 3DS allows."""
+        """Return the browser's data, limited to the sizes and values that EMV 3DS allows."""
         told: dict[str, Any] = self.cleaned_data
         return Browser(
             accept_header=request.headers.get("Accept", "")[:MAX_HEADER],
             user_agent=request.headers.get("User-Agent", "")[:MAX_HEADER],
-            # Of the connection itself: X-Forwarded-For is whatever the sender likes.
+            # The address of the connection: a client can put anything into X-Forwarded-For.
             ip_address=request.META.get("REMOTE_ADDR") or "",
             javascript_enabled=told["browser_javascript_enabled"],
             language=_shortened(told["browser_language"]),
@@ -71,5 +71,5 @@ def _shortened(language: str) -> str:
 
 
 def _allowed(depth: int | None) -> int | None:
-    """Some devices report depths that EMV 3DS does not know (30 is common): the next lower one will do."""
+    """Return the next lower depth that EMV 3DS knows, as some devices report others (30 is common)."""
     return max((known for known in COLOUR_DEPTHS if depth is not None and known <= depth), default=None)

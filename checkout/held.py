@@ -1,10 +1,9 @@
-"""Django's request cycle for requests that wait: on the event loop from end to end.
+"""Django's request cycle for requests that wait: on the event loop from beginning to end.
 
-Django's own ASGI handler gives every request a thread of its own until it ends (its request signals, each
-stock middleware and the closing of the response go through it), so a thousand held requests would be a
-thousand threads. This handler uses none. In return there is no session, no user and no message in these
-requests, and database work is done by ``messaging.concurrency.database.in_thread`` only, which returns its
-connection.
+Django's own ASGI handler gives every request a thread until it ends, for its request signals, each stock
+middleware and the closing of the response. A thousand held requests would need a thousand threads. This
+handler uses none. In return these requests have no session, no user and no messages, and database work is
+done only by ``messaging.concurrency.database.in_thread``, which returns its connection.
 """
 
 import asyncio
@@ -25,19 +24,21 @@ from checkout.limits import ANSWER, WHEN_LEFT, Answer, Message, Receive, Scope, 
 from checkout.scrubbing import scrub_text
 from checkout.security import CardNumberGuardMiddleware, ContentSecurity, encoded_headers
 
-# What is held, or must not meet a session: the shopper comes back from the ACS without a cookie.
+# Requests that are held, or that must not have a session: the shopper returns from the ACS without a cookie.
 PATHS = ("/checkout/", "/notifications/", "/livez", "/readyz")
 
 WATCH_AFTER_SECONDS = 0.05
-# Of ours only those with a token in them are longer, which are asked for once. Others may be invented.
+# Of our own paths only those with a token are longer, and each of them is requested once. Others may be
+# invented.
 LONGEST_KEPT_PATH = 80
 
 
 class HeldRequestHandler(ASGIHandler):
-    """Runs asynchronous views behind three middlewares that are known to stay on the event loop.
+    """A handler that runs asynchronous views behind three middlewares that stay on the event loop.
 
-    They are called as the functions that they are, in one coroutine: Django has two for each middleware, all
-    of which would wait with every request. The settings' middleware is for everything else.
+    The middlewares are called as plain functions in one coroutine. Django would have two coroutines for each
+    middleware, all of which would wait with every request. The settings' middleware serves all other
+    requests.
     """
 
     def load_middleware(self, is_async: bool = True) -> None:
@@ -46,7 +47,7 @@ class HeldRequestHandler(ASGIHandler):
         self._csrf: Any = CsrfViewMiddleware(_unreachable)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponse:
-        """See BaseHandler: the same URLs and answers to errors. Views are coroutines and return no stream."""
+        """See BaseHandler, with the same URLs and error pages. Views are coroutines and do not stream."""
         try:
             response: Any = await self._refusal(request)
             if response is None:
@@ -65,7 +66,7 @@ class HeldRequestHandler(ASGIHandler):
         return cast(HttpResponse, response)
 
     async def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Do what comes before the view, which is found by the way."""
+        """Run the checks before the view, and resolve it. Return a response if the request is refused."""
         request.content_security = ContentSecurity()  # type: ignore[attr-defined]
         self._csrf.process_request(request)
         refusal = await self._guard.before_on_loop(request)
@@ -74,16 +75,16 @@ class HeldRequestHandler(ASGIHandler):
         return refusal
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
-        """See BaseHandler. Pages that poll ask for the same addresses again and again."""
+        """See BaseHandler. Results are cached, because pages that poll repeat the same addresses."""
         path = request.path_info
         resolve = _resolve_again if len(path) <= LONGEST_KEPT_PATH else _resolve
         request.resolver_match = resolve(get_resolver(), path)
         return request.resolver_match
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, whose body ``BodyLimit`` hands on in one piece.
+        """Answer one request, whose body ``BodyLimit`` passes on in one piece.
 
-        A client that leaves cancels the wait, never the work.
+        If the client disconnects, the wait is cancelled, but never the work.
         """
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -95,14 +96,14 @@ class HeldRequestHandler(ASGIHandler):
         if request is None:
             await self.send_response(cast(HttpResponseBase, refusal), send)
             return
-        request._body = body  # which Django would copy out of a stream otherwise
-        del message  # what is in a variable here is kept until the answer comes
+        request._body = body  # otherwise Django would copy it out of a stream
+        del message  # a variable here would live until the answer comes
         watch = _Watch(scope, receive)
         try:
             response = await self.get_response_async(request)
             await _send(response, request, scope, send)
         except asyncio.CancelledError:
-            # Somebody else, the server for one, may have cancelled this task in the same moment.
+            # The server, for example, may have cancelled this task at the same moment.
             if not watch.has_left or watch.task.uncancel():
                 raise
         finally:
@@ -110,7 +111,7 @@ class HeldRequestHandler(ASGIHandler):
 
 
 async def _send(response: HttpResponse, request: HttpRequest, scope: Scope, send: Send) -> None:
-    """Send what the view answers, with the headers that every response has."""
+    """Send the view's response, with the headers that every response has."""
     content = response.content
     headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
     for cookie in response.cookies.values():
@@ -138,9 +139,10 @@ def _unreachable(request: HttpRequest) -> HttpResponseBase:
 
 
 class _Watch:
-    """Cancels the current task when its client leaves.
+    """A watch that cancels the current task when its client disconnects.
 
-    Our server calls. Any other is asked, which takes a task: late, since most requests are answered before.
+    Our own server calls back. Any other server is asked by a task, which starts late, because most requests
+    are answered before that.
     """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
@@ -156,7 +158,7 @@ class _Watch:
             self._calls.append(self._on_left)
 
     def end(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         if self._calls is not None:
             self._calls.remove(self._on_left)
         if self._timer is not None:
@@ -166,7 +168,7 @@ class _Watch:
             self._asking.cancel()
 
     def _ask(self) -> None:
-        # The body has been read: what still comes is the news that the client has left.
+        # The body has been read, so the only message to come is the client's disconnection.
         self._asking = asyncio.ensure_future(self._receive())
         self._asking.add_done_callback(self._on_left)
 

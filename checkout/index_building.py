@@ -1,4 +1,4 @@
-"""The operation by which migrations add indexes to tables that may be large, and in use."""
+"""The migration operation that adds an index to a table that may be large and in use."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +17,11 @@ IS_VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
 
 
 class BuildIndex(AddIndexConcurrently):
-    """Add an index while other programs write to its table, for as long as it takes.
+    """Add an index while other programs write to its table, without a time limit.
 
-    Only PostgreSQL can do that; SQLite has one writer at a time. The migration needs ``atomic = False``, and
-    can be run again after an interruption: an index that was built is kept, and one that PostgreSQL has left
-    half-built, which it would update but never use, is dropped and built anew.
+    PostgreSQL builds it concurrently; SQLite has one writer at a time. The migration needs ``atomic =
+    False``. It can be run again after an interruption: a complete index is kept, and an index that PostgreSQL
+    has left half-built, which it would update but never use, is dropped and built again.
     """
 
     def database_forwards(
@@ -67,7 +67,7 @@ class BuildIndex(AddIndexConcurrently):
 @contextmanager
 def _without_time_limit(connection: BaseDatabaseWrapper) -> Iterator[None]:
     connection.ensure_connection()
-    # The settings name its class.
+    # The settings name the connection's class.
     with cast(BoundedConnection, connection.connection).without_time_limit():
         yield
 

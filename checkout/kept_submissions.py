@@ -1,8 +1,8 @@
-"""Submissions that could not be published: kept in this process's memory until the broker is back.
+"""Submissions that could not be published, kept in this process's memory until the broker is back.
 
-The card, here under its second seal, is in no table, so nobody else can send it. What is not sent in time is
-left to the relay, which sends it without the card; the attempt then ends as not sent, and the shopper may pay
-again.
+The card, under its second seal, is in no table, so no other process can send it. A submission that is not
+published in time is left to the relay, which sends it without the card. The attempt then ends as not sent,
+and the shopper may pay again.
 """
 
 import asyncio
@@ -22,17 +22,17 @@ MAX_KEPT_BYTES = 4_194_304
 PUBLISH_TIMEOUT_SECONDS = 5.0
 PAUSE_SECONDS = 1.0
 FAREWELL_SECONDS = 2.0
-# The last try has ended well before the relay sends the submission without its card.
+# The last try ends well before the relay sends the submission without its card.
 KEPT_SECONDS = CARD_GRACE_SECONDS - 3 * PUBLISH_TIMEOUT_SECONDS
 
 _publishing: dict["asyncio.Task[None]", int] = {}
 
 
 def keep(pending: Pending, sealed: str, *, committed_at: float) -> None:
-    """Publish a submission, committed at that time of the event loop, as soon as that is possible.
+    """Publish a submission as soon as possible. It was committed at ``committed_at``, in the loop's time.
 
-    What has arrived after all may be kept too: it is the same message, and counts once. Without room for
-    another one it is left to the relay at once.
+    A submission that may have been published is kept, too: it is the same message, and is handled once. If
+    there is no room for another one, it is left to the relay.
     """
     if len(_publishing) >= MAX_KEPT or sum(_publishing.values()) + len(sealed) > MAX_KEPT_BYTES:
         log.warning("no room to keep a submission", payment=pending.payment, kept=len(_publishing))
@@ -45,7 +45,7 @@ def keep(pending: Pending, sealed: str, *, committed_at: float) -> None:
 
 
 async def say_farewell() -> None:
-    """This process is about to end: publish what can be published now, and forget the rest."""
+    """Publish what can be published at once, and drop the rest, because this process is about to end."""
     if _publishing:
         await asyncio.wait(_publishing, timeout=FAREWELL_SECONDS)
     for task in list(_publishing):

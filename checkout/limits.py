@@ -1,6 +1,6 @@
 """Limits on the size of a request's body and on the time to read it, applied before it is written to disk.
 
-Django's ASGI handler spools a whole body before any middleware runs, with no limit of size or time.
+Django's ASGI handler spools a whole body before any middleware runs, without a limit of size or time.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks disagree on how to type these three
 
-# In the ASGI scope: the server has the whole body already, so that nothing is to be waited for.
+# In the ASGI scope: the server already has the whole body, so that no wait is necessary.
 HAS_ARRIVED = "checkout.body_has_arrived"
-# A list of what the server calls when the client leaves. Whoever has been answered takes itself off it.
+# A list of callbacks that the server calls when the client disconnects. A request removes its own in the end.
 WHEN_LEFT = "checkout.when_left"
-# An ``Answer`` of the server's, which sends a whole response at once and adds its Content-Length, if it can.
+# An ``Answer`` of the server: it sends a whole response at once, with its Content-Length, if possible.
 ANSWER = "checkout.answer"
 Answer = Callable[[Send, int, Iterable[tuple[bytes, bytes]], bytes], bool]
 
@@ -31,13 +31,13 @@ LAST_SECONDS = 1.0
 
 
 class BodyLimit:
-    """Reads the body of every HTTP request itself: at most ``max_bytes`` within ``read_seconds``.
+    """A middleware that reads every request's body: at most ``max_bytes``, within ``read_seconds``.
 
-    A body may also take no longer than ``conf.body_grace_seconds`` and the time that it needs at
+    A body may also take no longer than ``conf.body_grace_seconds`` plus the time that it needs at
     ``conf.body_bytes_per_second``.
 
-    A body that is refused is replaced by an empty one and a note in the scope, from which the middleware
-    inside makes the answer; so all answers look alike. A client that leaves before the end gets none.
+    A refused body is replaced by an empty one, and the refusal is stored in the scope. The middleware inside
+    makes the answer from it, so that all answers look alike. A client that disconnects early gets none.
     """
 
     def __init__(self, application: Application, *, max_bytes: int, read_seconds: float) -> None:
@@ -50,7 +50,7 @@ class BodyLimit:
             await self._application(scope, receive, send)
             return
         body: bytes | None = b""
-        if REFUSED not in scope:  # whoever was not let in is not listened to either
+        if REFUSED not in scope:  # the body of a request that was refused earlier is not read
             try:
                 body = await self._body_of(scope, receive)
             except RefusedError as error:
@@ -62,7 +62,7 @@ class BodyLimit:
         await self._application(scope, _Replay(body, receive), send)
 
     def _body_of(self, scope: Scope, receive: Receive) -> Awaitable[bytes | None]:
-        """Return the body, None when the client leaves before its end."""
+        """Return the body, or None if the client disconnects before its end."""
         declared = _declared_length(scope)
         if declared is None:
             raise RefusedError(MALFORMED)
@@ -95,7 +95,7 @@ class BodyLimit:
 
 
 class _Pace:
-    """Moves a time limit on as a body arrives, up to an end."""
+    """A time limit that is extended as a body arrives, up to a fixed end."""
 
     def __init__(self, limit: asyncio.Timeout, most_seconds: float) -> None:
         self._limit = limit
@@ -105,7 +105,7 @@ class _Pace:
         limit.reschedule(self._at(0))
 
     def has_come_to(self, received: int) -> None:
-        """Allow the time for what has been received, unless the end was brought forward."""
+        """Extend the limit for the bytes received, unless the shutdown has shortened it."""
         if not drain.has_begun and not self._limit.expired():
             self._limit.reschedule(self._at(received))
 
@@ -114,7 +114,7 @@ class _Pace:
 
 
 def _declared_length(scope: Scope) -> int | None:
-    """Return what Content-Length says, 0 without one, None when it is not a number."""
+    """Return the Content-Length, 0 if there is none, or None if it is not a number."""
     for name, value in scope["headers"]:
         if name == b"content-length":
             return int(value) if value.isdigit() else None
@@ -122,7 +122,7 @@ def _declared_length(scope: Scope) -> int | None:
 
 
 class _Replay:
-    """Gives the body once and then nothing but the news that the client has left. A closure weighs more."""
+    """A ``receive`` that yields the body once, then the disconnection. A closure would be larger."""
 
     __slots__ = ("_message", "_receive")
 
@@ -140,7 +140,7 @@ class _Replay:
 
 
 def _closing(send: Send) -> Send:
-    """The rest of a refused body is not read, so the connection cannot be used again."""
+    """Return a ``send`` that closes the connection, which is unusable because a refused body is unread."""
 
     async def send_and_close(message: Message) -> None:
         if message["type"] == "http.response.start":

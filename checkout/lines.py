@@ -1,15 +1,15 @@
-"""Pages that take a thread wait in line for it: log-ins in one line, all else that is not held in another.
+"""Waiting lines for requests that take a thread: one for log-ins, one for all others that are not held.
 
-Django gives each of these requests a thread, and the thread takes a database connection; so as many as come
-at once would take all of both from those who pay. Whoever must wait therefore waits on the event loop, before
-Django takes a thread, and whoever is too many is refused at once.
+Django gives each of these requests a thread, and the thread takes a database connection. Without a limit, a
+burst of them would take all threads and connections from shoppers who pay. Requests therefore wait on the
+event loop before Django takes a thread, and a request that finds the line full is refused at once.
 
-A password's hash is slow by design: it keeps a processor busy for a part of a second and takes 16 MB. So
-log-ins have a line of their own.
+Hashing a password is slow by design: it keeps a processor busy for a part of a second and takes 16 MB.
+Log-ins therefore have a line of their own.
 
-Strangers from many networks can fill a line. Whoever comes to the back office from a browser or a network in
-which staff have logged in before is therefore not counted with them: however many strangers wait, there are
-places left, and the turn comes behind those who wait already.
+Strangers from many networks can fill a line. A request to the back office from a browser or a network in
+which staff have logged in before is therefore counted separately: however many strangers wait, it has a
+place, and its turn comes after the requests that already wait.
 """
 
 import asyncio
@@ -36,7 +36,8 @@ from checkout.staff import log_in
 class Limits:
     """The limits of one line.
 
-    ``at_once`` may run at the same time. ``most`` may run or wait in total, ``most_of_client`` of one client.
+    ``at_once`` requests may run at the same time. ``most`` may run or wait in total, ``most_of_client`` for
+    one client.
     """
 
     at_once: int
@@ -46,7 +47,7 @@ class Limits:
 
 @dataclass
 class Line:
-    """The requests that wait, and those that run.
+    """The waiting and the running requests.
 
     Strangers and known clients are counted separately, each up to the limits.
     """
@@ -57,16 +58,16 @@ class Line:
     _turns: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
 
     def enter(self, client: str, *, is_known: bool) -> Problem | None:
-        """Count the client in, or return why it must stay outside."""
+        """Count the client in, or return why it is refused."""
         limits = self.limits()
         if not self.length:
-            # A semaphore belongs to the event loop of those who wait for it, and now nobody does.
+            # A semaphore belongs to the event loop of its waiters. There are none now, so it can be replaced.
             self._turns = asyncio.Semaphore(limits.at_once)
         crowd = self._known if is_known else self._strangers
         return crowd.enter(client, most=limits.most, most_of_client=limits.most_of_client)
 
     def leave(self, client: str, *, is_known: bool) -> None:
-        """Count out one who was counted in."""
+        """Remove a client that was counted in."""
         (self._known if is_known else self._strangers).leave(client)
 
     @property
@@ -76,7 +77,7 @@ class Line:
 
     @property
     def turn(self) -> asyncio.Semaphore:
-        """Held by those who have a thread."""
+        """The semaphore that a request holds while it has a thread."""
         return self._turns
 
 
@@ -85,9 +86,9 @@ pages = Line(lambda: Limits(conf.pages_at_once, conf.max_pages, conf.max_pages_p
 
 
 class PageHandler(ASGIHandler):
-    """Lets requests in up to the limits in the settings, and gives so many of them a thread at once.
+    """A handler that admits requests up to the limits in the settings, and runs a limited number at once.
 
-    One that is refused goes on with a note in its scope, from which the middleware makes the answer.
+    A refused request is passed on with the refusal in its scope, from which the middleware makes the answer.
     """
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
@@ -107,7 +108,7 @@ class PageHandler(ASGIHandler):
             line.leave(client, is_known=is_known)
 
     async def _respond(self, request: HttpRequest) -> HttpResponseBase:
-        """Return the response, and the thread's connection before it is sent: clients may read it slowly."""
+        """Respond, and return the thread's database connection before a slow client reads the response."""
         try:
             return await super().get_response_async(request)
         finally:

@@ -1,4 +1,4 @@
-"""Log lines without card data: the last step before a line is written."""
+"""Removal of card data from log lines, as the last step before a line is written."""
 
 from collections.abc import MutableMapping
 from typing import Any

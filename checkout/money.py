@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-# Digits after the decimal point where it is not two (ISO 4217). Providers may differ: they take their
-# own table (payments in HUF and IDR are sent with no digits by some Worldpay set-ups).
+# The number of decimal places where it is not two (ISO 4217). Providers may differ and then have their own
+# table (some Worldpay set-ups send payments in HUF and IDR without decimal places).
 EXPONENTS = {
     **dict.fromkeys(
         "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(),
@@ -16,7 +16,7 @@ EXPONENTS = {
 
 
 def exponent(currency: str) -> int:
-    """Return the number of digits after the decimal point of ``currency``, by ISO 4217."""
+    """Return the number of decimal places of ``currency`` according to ISO 4217."""
     return EXPONENTS.get(currency, 2)
 
 

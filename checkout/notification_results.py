@@ -1,7 +1,7 @@
-"""The results of notifications: each statement's own, and the answer to the question that it made us ask.
+"""The results of notifications: of their statements, and of the verifications that they started.
 
-A notification that was looked into is ``applied``, however little came of it. Its statements are facts that
-name it, and the verification that asked the provider about one knows it by its event id.
+A notification that was examined is ``applied``, even if it changed nothing. Its statements are facts that
+name it. A verification that queried the provider about a statement contains the statement's event id.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,7 +18,7 @@ State = ProviderNotification.State
 
 
 class Result(StrEnum):
-    """The result of a notification; if it had several, the most pressing comes first."""
+    """The result of a notification, in order of urgency: if there are several, the first one counts."""
 
     RECEIVED = "received"
     UNREADABLE = "unreadable"
@@ -43,14 +43,14 @@ _WHILE_OPEN = {
 
 @dataclass(frozen=True, slots=True)
 class NotificationResult:
-    """The result, and the verification that it comes from, if one was started."""
+    """The result, and the verification that it comes from, if there was one."""
 
     result: Result
     question: Saga | None = None
 
     @property
     def is_by_staff(self) -> bool:
-        """Return True if staff have answered the question, and not the provider."""
+        """Return True if staff have answered the question, rather than the provider."""
         return self.question is not None and bool(self.question.data.get("is_answered_by_staff"))
 
 
@@ -63,7 +63,7 @@ def results_of(rows: Sequence[ProviderNotification]) -> dict[int, NotificationRe
 
 
 def _statements(payments: Collection[int]) -> dict[int, list[Fact]]:
-    """Return what notifications about these payments stated, by the notification."""
+    """Return the statements about these payments, by the primary key of their notification."""
     told = Q(kind__startswith=NOTIFIED) | Q(kind__startswith=HINTED)
     found: dict[int, list[Fact]] = {}
     for fact in Fact.objects.filter(told, payment__in=payments).only("data").order_by():

@@ -1,8 +1,8 @@
-"""A middleware that keeps the whole chain of the settings in one thread.
+"""A middleware that keeps the settings' whole middleware chain in one thread.
 
-Django adapts a chain where it changes between functions and coroutines. Its own middleware can be both, and
-as coroutines each of them goes to a thread and back for what it does before a view, and again for what it
-does after it. Innermost and a plain function, this one lets Django change once, before the first.
+Django adapts a chain wherever it changes between functions and coroutines. Its own middleware can be either.
+As a coroutine, each of them switches to a thread and back before a view, and again after it. This middleware
+is the innermost one and a plain function, so Django switches only once, before the first middleware.
 """
 
 from collections.abc import Callable
@@ -15,5 +15,5 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 @sync_only_middleware
 def in_one_thread(get_response: GetResponse) -> GetResponse:
-    """Do nothing else."""
+    """Return the next handler unchanged."""
     return get_response

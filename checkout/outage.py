@@ -1,6 +1,6 @@
-"""While the database is away: the page that says so, for requests that Django's own request cycle answers.
+"""The page for requests in Django's own cycle while the database is away.
 
-Requests that wait have theirs from ``views/page.py``.
+For held requests, ``views/page.py`` does the same.
 """
 
 import structlog
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 class OutageMiddleware(MiddlewareMixin):
-    """Answers 503 with ``Retry-After`` where a view, or what it reads lazily, finds no database."""
+    """A middleware that answers 503 with ``Retry-After`` if a view, or a lazy query, finds no database."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """See Django's "Middleware"."""
@@ -23,7 +23,7 @@ class OutageMiddleware(MiddlewareMixin):
 
 
 def unavailable(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
-    """Return the 503 for an error that says that the database is away, and None for any other."""
+    """Return the 503 response for an error that means that the database is away, and None for any other."""
     if not isinstance(error, OperationalError | InterfaceError):
         return None
     log.warning("database away", path=request.path, reason=repr(error))

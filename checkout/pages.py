@@ -1,4 +1,4 @@
-"""The page that belongs to each state of a payment. Pages, pushes and redirects all look it up here."""
+"""The page for each state of a payment. Pages, pushes and redirects all look it up here."""
 
 from django.urls import reverse
 
@@ -11,7 +11,7 @@ RESULT = "checkout:result"
 
 
 def page_of(state: PaymentState) -> str:
-    """Return the URL name of the page that a shopper belongs on."""
+    """Return the URL name of the page for a shopper whose payment has this state."""
     if state is PaymentState.OPEN:
         return CHECKOUT
     if state is PaymentState.CHALLENGE_REQUIRED:
@@ -20,10 +20,10 @@ def page_of(state: PaymentState) -> str:
 
 
 def path_of(reference: str, state: PaymentState | None) -> str:
-    """Return the path of the payment's page; when nothing is known of its state, the status page's."""
+    """Return the path of the payment's page, or of the status page if the state is not known."""
     return reverse(page_of(state) if state else STATUS, args=[reference])
 
 
 def next_path(reference: str, state: PaymentState) -> str | None:
-    """Return the path that the status page should go to, or None while the shopper can only wait."""
+    """Return the path to which the status page should go, or None while the shopper has to wait."""
     return None if page_of(state) == STATUS else path_of(reference, state)

@@ -1,7 +1,7 @@
-"""The participants of the gateway: which program may say what on the broker, each by a user of its own.
+"""The participants of the gateway: the programs on the broker, each with its own user, and their rights.
 
-This is the only such table. The receivers of messages compare senders with it, and RabbitMQ's permissions are
-made from it (``manage.py broker_users``). ``docs/trust.md`` says what follows from it.
+This is the only such table. Receivers check the senders of messages against it, and RabbitMQ's permissions
+are made from it (``manage.py broker_users``). ``docs/trust.md`` explains the consequences.
 """
 
 from django.core.exceptions import ImproperlyConfigured
@@ -58,16 +58,16 @@ PARTICIPANTS = Participants(
         Participant("orders"),
         Participant("ledger"),
         Participant("notifications", sends=frozenset({"notifications.deliver_receipt"})),
-        # Staff and timers write to the outbox: what they want is said by the relay alone.
+        # Staff and timers write to the outbox, and the relay publishes their commands.
         Participant("relay", serves=False, relays=True),
     ]
 )
 
 
 def require_user(*names: str) -> None:
-    """Check that the broker's address names the user of the one participant that this process is.
+    """Check that the broker's address names the user of the participant that this process is.
 
-    Raises ImproperlyConfigured. Where all share one user, any will do.
+    Raises ImproperlyConfigured. If all programs share one user, there is nothing to check.
     """
     if conf.is_single_broker_user:
         return

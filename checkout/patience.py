@@ -1,7 +1,7 @@
-"""In attack mode, whoever tries a card from an address that is new here waits for a turn.
+"""Waiting for a turn: in attack mode, cards from an address that is new here are tried one after another.
 
-The wait is on the event loop, before anything is read or written: it holds no thread and no database
-connection. Turns are counted by each web process for itself.
+The wait is on the event loop, before any read or write: it holds no thread and no database connection. Each
+web process counts turns for itself.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from checkout.draining import drain
 from checkout.errors import TooManyAttempts
 from checkout.rates import Turns
 
-# So many tries from one address may wait at once.
+# How many tries from one address may wait at once.
 MOST_WAITING = 2
 
 turns = Turns()
 
 
 async def wait_for_turn(address: str) -> None:
-    """Return when it is the turn of the address, or at once when this process is about to end.
+    """Wait until it is the turn of the address. Return at once if this process is about to end.
 
-    Raises ``TooManyAttempts`` when as many tries from there as may be are waiting.
+    Raises ``TooManyAttempts`` if the maximum number of tries from the address is waiting already.
     """
     every_seconds = conf.attack_pace_seconds
     most_seconds = MOST_WAITING * every_seconds

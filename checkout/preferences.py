@@ -11,14 +11,14 @@ MAX_DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """``wait_seconds`` is how long the client would wait for an answer; None when it does not say."""
+    """A client's preferences. ``wait_seconds`` is how long it would wait for an answer, or None."""
 
     responds_async: bool = False
     wait_seconds: int | None = None
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Preferences":
-        """Read them. What is not understood is ignored; of a preference given twice the first counts."""
+        """Read the header. Unknown preferences are ignored; of repeated ones, the first counts."""
         given: dict[str, str] = {}
         for preference in parse_http_list(request.headers.get("Prefer", "")):
             name, _, value = preference.partition(";")[0].partition("=")
@@ -28,13 +28,13 @@ class Preferences:
         return cls("respond-async" in given, int(wait) if is_number else None)
 
     def budget_seconds(self, *, most: float, otherwise: float) -> float:
-        """Return how long to wait: what the client says, no longer than ``most``; else ``otherwise``."""
+        """Return how long to wait: the client's time, but at most ``most``; by default ``otherwise``."""
         if self.wait_seconds is not None:
             return min(float(self.wait_seconds), most)
         return 0.0 if self.responds_async else otherwise
 
     def note(self, response: HttpResponse, *, most: float) -> HttpResponse:
-        """Say in a response what was done about them (section 3), with ``most`` as in ``budget_seconds``."""
+        """Report the applied preferences in a response (section 3). ``most`` is as in ``budget_seconds``."""
         applied = []
         if self.responds_async and response.status_code == 202:
             applied.append("respond-async")

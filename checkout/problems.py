@@ -1,4 +1,4 @@
-"""Everything that can go wrong in a request, as one clear page or one problem document (RFC 9457)."""
+"""All problems of a request, each as one clear page or one problem document (RFC 9457)."""
 
 import json
 from dataclasses import dataclass, field
@@ -27,7 +27,8 @@ from checkout.errors import (
     TooManyAttempts,
 )
 
-# What a view may raise that is no fault of its own; anything else is a defect and must be seen as one.
+# Errors that a view may raise without being at fault. Any other error is a defect and must be reported as
+# one.
 EXPECTED = (CheckoutError, DatabaseError, InterfaceError)
 
 JSON_PATHS = ("/notifications/", "/api/", "/livez", "/readyz")
@@ -35,7 +36,7 @@ JSON_PATHS = ("/notifications/", "/api/", "/livez", "/readyz")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The reason why a request was not carried out. ``detail`` is for the reader and gives no secret away."""
+    """The reason why a request was not carried out. ``detail`` is for its sender and reveals no secret."""
 
     status: int
     code: str
@@ -45,7 +46,7 @@ class Problem:
 
 
 class RefusedError(Exception):
-    """A request that is not taken, raised where it is read and answered with the problem."""
+    """A request that is refused. It is raised where the request is read, and answered with the problem."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
@@ -176,7 +177,7 @@ TRIED_TOO_OFTEN = Problem(
 
 
 def too_many_attempts(retry_after_seconds: int | None) -> Problem:
-    """Return the problem of more cards than may be tried, with when to come back, if that helps."""
+    """Return the problem of too many cards, with the time to try again, if that helps."""
     if retry_after_seconds is None:
         return TRIED_TOO_OFTEN
     count, unit = retry_after_seconds, "second"
@@ -193,7 +194,7 @@ def too_many_attempts(retry_after_seconds: int | None) -> Problem:
 
 
 def method_not_allowed(allowed: tuple[str, ...]) -> Problem:
-    """Return the problem of a method that an address does not take."""
+    """Return the problem of a method that an address does not support."""
     return Problem(
         405,
         "method_not_allowed",
@@ -204,7 +205,7 @@ def method_not_allowed(allowed: tuple[str, ...]) -> Problem:
 
 
 def too_many_notifications(retry_after_seconds: int) -> Problem:
-    """Return the problem of more unproven notifications than are taken within a minute."""
+    """Return the problem of more unproven notifications than are accepted within a minute."""
     return Problem(
         429,
         "too_many_notifications",
@@ -215,7 +216,7 @@ def too_many_notifications(retry_after_seconds: int) -> Problem:
 
 
 def problem_of(error: Exception) -> Problem:
-    """Turn one of the ``EXPECTED`` errors into what the outside may know of it."""
+    """Return the problem that the sender may see for one of the ``EXPECTED`` errors."""
     match error:
         case PaymentNotFound():
             return PAYMENT_NOT_FOUND
@@ -242,7 +243,7 @@ def problem_of(error: Exception) -> Problem:
 
 
 def respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpResponse:
-    """Return the problem as a page or, for programs, as JSON. ``back`` is the address the page leads to."""
+    """Return the problem as a page or, for programs, as JSON. The page has a link to ``back``."""
     if wants_json(request):
         body = json.dumps(document_of(problem), ensure_ascii=False)
         content_type = "application/problem+json"
@@ -255,9 +256,9 @@ def respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpRe
 
 @lru_cache(maxsize=128)
 def page_of(status: int, code: str, title: str, detail: str, back: str, has_shop: bool) -> str:
-    """Return the problem as a page, the same for everybody.
+    """Return the problem as a page, which is the same for all clients.
 
-    It is kept, since those who are refused on purpose are many, and making it is most of what they cost.
+    It is cached, since many requests are refused on purpose, and rendering the page is most of their cost.
     """
     problem = Problem(status, code, title, detail)
     context = {"problem": problem, "back": back, "has_shop": has_shop}
@@ -275,7 +276,7 @@ def document_of(problem: Problem) -> dict[str, Any]:
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Return True if a program is asking, rather than a person with a browser."""
+    """Return True if the client is a program rather than a person with a browser."""
     if request.path.startswith(JSON_PATHS) or request.path.endswith(".json"):
         return True
     preferred = request.get_preferred_type(["text/html", "application/json", "application/problem+json"])

@@ -1,15 +1,15 @@
-"""The proxies that are believed when they say for whom they speak: uvicorn's ``FORWARDED_ALLOW_IPS``."""
+"""The proxies that are trusted to name their clients: uvicorn's ``FORWARDED_ALLOW_IPS``."""
 
 from ipaddress import ip_network
 
 
 def names_of(trusted: str) -> list[str]:
-    """Return the addresses and networks in a setting that has commas between them."""
+    """Return the addresses and networks of a comma-separated setting."""
     return [name for name in trusted.replace(" ", "").split(",") if name]
 
 
 def is_everybody(name: str) -> bool:
-    """Return True for ``*``, and for a network that all addresses of a version are in."""
+    """Return True for ``*``, and for a network that contains all addresses of an IP version."""
     if name == "*":
         return True
     try:

@@ -1,6 +1,6 @@
-"""Keyed hashes that stand for an e-mail address or a client, wherever they are counted and need not be read.
+"""Keyed hashes in place of e-mail addresses and clients that are counted but need not be read.
 
-They are made with the newest secret key: after a change of the key, counting begins anew.
+They are made with the newest secret key: after a change of the key, counting starts again.
 """
 
 from ipaddress import ip_address
@@ -12,19 +12,19 @@ from checkout.rates import network_of
 
 
 def of_email(email: str) -> str:
-    """Return the hash of an e-mail address, the same for any letter case; "" for none."""
+    """Return the hash of an e-mail address, regardless of letter case; "" for an empty one."""
     return _keyed_hash("checkout.risk.email", email.lower()) if email else ""
 
 
 def of_client(address: str) -> str:
-    """Return the hash of a client's address, of IPv6 that of its /64 network; "" for nobody in particular."""
+    """Return the hash of a client's address (for IPv6, of its /64 network); "" if it is not counted."""
     if not _is_address(address) or is_trying_out(address):
         return ""
     return _keyed_hash("checkout.client", network_of(address))
 
 
 def is_trying_out(address: str) -> bool:
-    """Return True for the machine of a try-out itself, which may try as many cards as it likes."""
+    """Return True for the machine of a try-out itself, which may try any number of cards."""
     return conf.is_try_out and _is_address(address) and ip_address(address).is_loopback
 
 

@@ -1,4 +1,4 @@
-"""Rates of this process: occurrences counted by the minute, and turns that are spread over time."""
+"""Rates of this process: events counted per minute, and turns that are spread over time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from threading import Lock
 from time import monotonic
 
 WINDOW_SECONDS = 60.0
-# Addresses beyond so many are not kept, only counted: they share a limit until the minute is over.
+# How many keys are kept. Further keys share one count until the minute is over.
 MOST_KEYS = 10_000
 
 
 class RateLimit:
-    """A limit per key and minute. Counting takes constant time, and the memory that it takes is bounded."""
+    """A limit per key and minute. Counting takes constant time, and the memory is bounded."""
 
     def __init__(self, *, clock: Callable[[], float] = monotonic, most_keys: int = MOST_KEYS) -> None:
         self._clock = clock
@@ -22,7 +22,7 @@ class RateLimit:
         self._ends = 0.0
 
     def seconds_until_allowed(self, key: str, *, most: int) -> int:
-        """Count one for ``key`` and return 0; or, at the limit, return the seconds until one is allowed."""
+        """Count one for ``key`` and return 0. At the limit, return the seconds until one is allowed again."""
         now = self._clock()
         if now >= self._ends:
             self._counts.clear()
@@ -38,16 +38,16 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The next turn of a key, in ``seconds`` from now. The turn is taken only if it ``is_booked``."""
+    """The next turn of a key, ``seconds`` from now. The turn is taken only if it ``is_booked``."""
 
     seconds: float
     is_booked: bool
 
 
 class Turns:
-    """Turns for each key, one every so many seconds. The memory that they take is bounded.
+    """Turns for each key at a fixed interval. Their memory is bounded.
 
-    Keys beyond those that are remembered share their turns.
+    Keys beyond the maximum share their turns.
     """
 
     def __init__(self, *, clock: Callable[[], float] = monotonic, most_keys: int = MOST_KEYS) -> None:
@@ -59,7 +59,7 @@ class Turns:
     def book(self, key: str, *, every_seconds: float, most_seconds: float) -> Turn:
         """Return the next turn of ``key``, and book it unless it is more than ``most_seconds`` away.
 
-        The first turn is so long from now as every other is from the one before.
+        The first turn, too, comes one interval from now.
         """
         now = self._clock()
         if key not in self._last and len(self._last) >= self._most_keys:
@@ -74,17 +74,17 @@ class Turns:
         return Turn(seconds, is_booked)
 
     def _forget_passed(self, now: float, every_seconds: float) -> None:
-        """Forget turns that have passed. So often that many keys cost little: all of them are looked at."""
+        """Forget past turns, at most once per interval, as all turns are examined."""
         if now >= self._swept + every_seconds:
             self._last = {key: turn for key, turn in self._last.items() if turn > now}
             self._swept = now
 
 
 class Pace:
-    """Turns by key: so many at once as a minute has, and then one after another, evenly spread.
+    """Turns by key: up to a minute's number of turns at once, and then one after another, evenly spread.
 
-    It is the generic cell rate algorithm of ATM traffic management: a key needs one number. Any thread may
-    call it.
+    It is the generic cell rate algorithm of ATM traffic management, which needs one number per key. It may be
+    called from any thread.
     """
 
     def __init__(self, *, clock: Callable[[], float] = monotonic, most_keys: int = MOST_KEYS) -> None:
@@ -94,7 +94,7 @@ class Pace:
         self._lock = Lock()
 
     def seconds_until_turn(self, key: str, *, most: int, patience: float) -> float | None:
-        """Take a turn and return the seconds until it comes, or None without taking one that is too late."""
+        """Take a turn and return the seconds until it comes, or None, without a turn, if that is too long."""
         with self._lock:
             now = self._clock()
             if len(self._next) >= self._most_keys:
@@ -108,7 +108,7 @@ class Pace:
 
 
 def network_of(address: str) -> str:
-    """Return what counts as one client: an IPv4 address, or of IPv6 the network.
+    """Return the identity of a client for counting: an IPv4 address, or the /64 network of an IPv6 address.
 
     The rest of an IPv6 address is the client's own choice (RFC 4291, section 2.5.4).
     """

@@ -20,16 +20,16 @@ from messaging.broker import Broker
 from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.outbox.relay import Relay
 
-# For what hardly ever happens, and is not to wait for minutes.
+# The interval of timers that rarely have work, which should not wait for minutes.
 SOON_SECONDS = 5.0
-# For what is due after hours and days: how often to look, at most.
+# The longest interval of timers whose work is due after hours or days.
 SELDOM_SECONDS = 30.0
-# For what only takes room.
+# The interval of timers that only free storage.
 RARELY_SECONDS = 600.0
 
 
 async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
-    """Work until ``stop`` is set; then finish the round. Any number of processes may do so at once."""
+    """Work until ``stop`` is set; then finish the round. Any number of processes may run at once."""
     async with asyncio.TaskGroup() as group:
         group.create_task(Relay(broker, OutboxMessage).run(stop), name="outbox")
         group.create_task(DeadLetterConsumer(broker, dead_letters.keep).run(stop), name="dead letters")

@@ -1,29 +1,29 @@
 """Find and mask card numbers, other card data and secrets in any text.
 
-The same rules guard what comes in (``contains_card_number``) and what is written down (``scrub_text``).
+The same rules apply to incoming text (``contains_card_number``) and to text that is stored (``scrub_text``).
 """
 
 import re
 
 from checkout import card_numbers
 
-# The longest note of a person about what was done, and why, in characters.
+# The longest note by a person about an action and its reason, in characters.
 NOTE_LENGTH = 200
 
-# The longest reason that a program gives for what staff must look at, in characters.
+# The longest reason that a program gives to staff, in characters.
 REASON_LENGTH = 1000
 
 MASK = "[card number]"
 SECRET = "[secret]"  # noqa: S105 - the mask, not a secret
 
-# References, digests and UUIDs are hexadecimal: one in two thousand would pass for a card number, and a
-# payment with such a name would be refused at its return.
+# References, digests and UUIDs are hexadecimal. One in two thousand would pass for a card number, and a
+# payment with such a reference would be refused when the shopper returns.
 _HEXADECIMAL = re.compile(
     r"(?<![^\W_])(?:[0-9a-f]{32,64}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?![^\W_])", re.I
 )
 
-# A JWT or JWE in compact form: signed requests, and what the provider's script makes of a card. Or a card's
-# second seal (``card_seal``), of which nothing can be read, but which has no business in any text either.
+# A JWT or JWE in compact form: a signed request, or a card as the provider's script encrypts it. Or a card's
+# second seal (``card_seal``), which cannot be read, but has no place in any text either.
 _COMPACT = re.compile(
     r"(?<![\w-])(?:eyJ[\w-]{8,}(?:\.[\w-]*){2,4}|seal1\.[0-9a-f]{1,16}\.[0-9]{1,16}\.[\w-]+={0,2})"
 )
@@ -43,13 +43,13 @@ _SPOKEN = re.compile(r"(\b(?:cvc2?|cvv2?|security code)\b\W{1,4})\d{3,4}\b", re.
 _AUTHORIZATION = re.compile(r"(\bAuthorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?)[^\r\n\"',}]+", re.I)
 # The password in an address, as in amqp://user:password@host/.
 _IN_ADDRESS = re.compile(r"(://[^\s:/@?#\"'<>]{0,128}:)[^\s/@?#\"'<>]{1,256}(?=@)")
-# The last part of a notification address may be what proves who sent it.
+# The last part of a notification address may be the secret that proves its sender.
 _NOTIFICATION_ADDRESS = re.compile(r"(/notifications/[^/\s?#\"']+/)[^\s?#\"'<>]+")
 _MASKED = re.compile(r"[\dXx]*+[*•][\dXx*•]*|")
 
 
 def contains_card_number(text: str) -> bool:
-    """Return whether ``text`` holds a card number (see ``card_numbers``)."""
+    """Return True if ``text`` contains a card number (see ``card_numbers``)."""
     return card_numbers.has_long_run(text) and card_numbers.contains(_without_hexadecimal(text))
 
 
@@ -75,7 +75,7 @@ def _hide_element(found: re.Match[str]) -> str:
 def scrub_text(text: str) -> str:
     """Return ``text`` with card numbers, sealed cards, security codes, keys and passwords masked.
 
-    Works on XML, JSON, form bodies, headers and prose alike, and on cut-off text too.
+    Works on XML, JSON, form bodies, headers and prose, even if the text is cut off.
     """
     text = _ELEMENT.sub(_hide_element, text)
     text = _NOTIFICATION_ADDRESS.sub(rf"\1{SECRET}", text)
@@ -88,5 +88,5 @@ def scrub_text(text: str) -> str:
 
 
 def scrub_note(text: str) -> str:
-    """Return a person's note as it may be kept: scrubbed, and without NUL, which PostgreSQL refuses."""
+    """Return a person's note as it may be stored: scrubbed, and without NUL, which PostgreSQL refuses."""
     return scrub_text(text.replace("\0", ""))[:NOTE_LENGTH]

@@ -1,6 +1,6 @@
-"""Middleware that every request passes: security headers, and the guard that keeps card numbers out.
+"""Middleware for all requests: security headers, and the guard that keeps card numbers out.
 
-Both run on the event loop as well as in threads and block neither.
+Both run on the event loop as well as in threads, and block neither.
 """
 
 import re
@@ -24,7 +24,7 @@ from checkout.scrubbing import contains_card_number
 
 V = TypeVar("V", bound=Callable[..., Awaitable[Any]])
 
-# In the ASGI scope: why the request was not let in, or its body not read (see admission.py and limits.py).
+# In the ASGI scope: why the request was refused, or its body not read (see admission.py and limits.py).
 REFUSED = "checkout.refused"
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
@@ -34,10 +34,10 @@ _SOURCE = re.compile(r"[!-+\--:<-~]+")
 
 
 class ContentSecurity:
-    """The Content-Security-Policy of one response: strict, until a page allows more.
+    """The Content-Security-Policy of one response: strict, unless a page allows more.
 
-    A page that asks for the nonce may run the scripts that carry it, and no others. A page that does not (the
-    back office) may run our own files.
+    A page that uses the nonce may run the scripts that carry it, and no others. A page that does not (such as
+    the back office) may run our own files.
     """
 
     __slots__ = ("_nonce", "_sources")
@@ -58,7 +58,7 @@ class ContentSecurity:
 
     @property
     def is_strict(self) -> bool:
-        """Return True if the page has allowed nothing."""
+        """Return True if the page has not allowed anything."""
         return self._sources is self._STRICT and not self._nonce
 
     @property
@@ -68,17 +68,17 @@ class ContentSecurity:
         return self._nonce
 
     def allow(self, directive: str, *sources: str) -> None:
-        """Allow further sources; raises ValueError for one that would say more than that."""
+        """Allow further sources. Raises ValueError for text that is more than one source."""
         if not all(_SOURCE.fullmatch(source) for source in sources):
             raise ValueError(f"No source of a policy: {sources}.")
         known = [source for source in self._sources.get(directive, []) if source != "'none'"]
         added = [source for source in sources if source not in known]
-        # Never in place: all policies begin with the same sources.
+        # A new mapping, because all policies share the initial one.
         self._sources = {**self._sources, directive: known + added}
 
     @property
     def frame_options(self) -> str:
-        """The same as ``frame-ancestors``, in the words of older browsers."""
+        """The equivalent of ``frame-ancestors`` for older browsers."""
         return "DENY" if self._sources["frame-ancestors"] == ["'none'"] else "SAMEORIGIN"
 
     def __str__(self) -> str:
@@ -93,7 +93,7 @@ def content_security(request: HttpRequest) -> ContentSecurity:
 
 
 class HybridMiddleware:
-    """A middleware of two plain functions, for both kinds of handler, without a change of thread."""
+    """A middleware of two plain functions that serves both kinds of handler without a change of thread."""
 
     sync_capable = async_capable = True
 
@@ -118,11 +118,11 @@ class HybridMiddleware:
         return response
 
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Return a response to answer without asking anybody further in."""
+        """Return a response to answer the request without calling any inner handler."""
         return None
 
     async def before_on_loop(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Do the same on the event loop, which must not be held up."""
+        """Do the same on the event loop, without blocking it."""
         return self.before(request)
 
     def after(self, request: HttpRequest, response: HttpResponseBase) -> None:
@@ -130,7 +130,7 @@ class HybridMiddleware:
 
 
 class SecurityHeadersMiddleware(HybridMiddleware):
-    """Headers that limit what a browser does with our pages. A view may set its own."""
+    """A middleware that sets headers to limit what a browser does with our pages. A view may set its own."""
 
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
         request.content_security = ContentSecurity()  # type: ignore[attr-defined]
@@ -142,9 +142,9 @@ class SecurityHeadersMiddleware(HybridMiddleware):
 
 
 def encoded_headers(request: HttpRequest, response: HttpResponseBase) -> Collection[tuple[bytes, bytes]]:
-    """Return what the middleware would have set, for a response on its way out.
+    """Return the headers that the middleware would set, encoded for a response about to be sent.
 
-    Nearly all of them have the same: those are encoded once.
+    Nearly all responses have the same headers, which are encoded only once.
     """
     policy = content_security(request)
     encoded = _strict(is_tls=_is_tls()) if policy.is_strict else _encoded(policy, is_tls=_is_tls())
@@ -155,7 +155,7 @@ def encoded_headers(request: HttpRequest, response: HttpResponseBase) -> Collect
 
 
 def strict_headers() -> Collection[tuple[bytes, bytes]]:
-    """Return the headers of a response that is no page and allows nothing."""
+    """Return the headers of a response that is not a page and allows nothing."""
     return _strict(is_tls=_is_tls()).values()
 
 
@@ -180,7 +180,7 @@ def _headers_of(policy: ContentSecurity, *, is_tls: bool) -> dict[str, str]:
         "X-Frame-Options": policy.frame_options,
         "X-Content-Type-Options": "nosniff",
         # Not `no-referrer`: it makes browsers send `Origin: null` with our own forms, which CSRF
-        # protection refuses. Other sites are told nothing either way.
+        # protection refuses. Other sites get no referrer either way.
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -188,25 +188,25 @@ def _headers_of(policy: ContentSecurity, *, is_tls: bool) -> dict[str, str]:
     }
 
 
-# Identifiers with letters (UUIDs, sealed cards, tokens) may hold a long run of digits by chance. Each word is
-# looked at once, from its beginning: tried from each of its characters, a body of digits would take minutes.
+# Identifiers with letters (UUIDs, sealed cards, tokens) may contain a long run of digits by chance. Each word
+# is matched once, from its beginning: tried from each character, a body of digits would take minutes.
 _IDENTIFIER = re.compile(r"(?<![\w-])(?:[^\WA-Za-z_]++|-)*+[A-Za-z_][\w-]*")
-# JSON may write any character so, and those beyond the first 65,536 as two.
+# JSON may escape any character like this; characters beyond the first 65,536 need two escapes.
 _ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _PAYMENT = re.compile(r"/checkout/pay_[0-9a-f]{32}/")
-# The types of content that Django makes ``request.POST`` of.
+# The content types that Django parses into ``request.POST``.
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
-# A body of more bytes than our own forms have is parsed and searched in a thread. There is one thread, so
-# that those who send such bodies wait for each other, and take no more than a share of the processor.
+# A body larger than those of our own forms is parsed and searched in a thread. There is only one thread, so
+# that clients with such bodies wait for each other, and use no more than a share of the processor.
 LARGE_BODY_BYTES = 16_384
 _reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="body")
 
 
 class CardNumberGuardMiddleware(HybridMiddleware):
-    """Refuses a request that holds a card number, or that is no request to us; nothing of it is logged.
+    """A middleware that refuses a request with a card number, or for an unknown host, and logs none of it.
 
     Notifications are exempt: they are scrubbed before they are stored, and a refused one would be lost.
     """
@@ -220,7 +220,8 @@ class CardNumberGuardMiddleware(HybridMiddleware):
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
         refused = _refused(request)
         if refused:
-            # No address is resolved for it, and yet a shopper should find back to the payment.
+            # No URL is resolved for a refused request, but the shopper should find the way back to the
+            # payment.
             payment = _PAYMENT.match(request.path)
             return problems.respond(request, refused, back=payment.group() if payment else "")
         try:
@@ -237,12 +238,12 @@ class CardNumberGuardMiddleware(HybridMiddleware):
         return None
 
 
-# RFC 1035, section 2.3.4, and a port.
+# RFC 1035, section 2.3.4, plus a port.
 _LONGEST_HOST = 255 + 6
 
 
 def _require_known_host(request: HttpRequest) -> None:
-    """Raise DisallowedHost for a host that is not ours. Which ones are is found out once for each name."""
+    """Raise DisallowedHost for a host that is not ours. The result is cached for each name."""
     host = request.META.get("HTTP_HOST")
     if host is None or len(host) > _LONGEST_HOST or "HTTP_X_FORWARDED_HOST" in request.META:
         request.get_host()
@@ -250,10 +251,10 @@ def _require_known_host(request: HttpRequest) -> None:
         require_host(host)
 
 
-# A host that is refused is not kept.
+# The cache does not keep refused hosts, because they raise.
 @lru_cache(maxsize=256)
 def require_host(host: str) -> None:
-    """Raise DisallowedHost for what is not the name of one of our hosts."""
+    """Raise DisallowedHost unless the name is one of our hosts."""
     request = HttpRequest()
     request.META["HTTP_HOST"] = host
     request.get_host()
@@ -263,12 +264,12 @@ def _forget_hosts(**_change: object) -> None:
     require_host.cache_clear()
 
 
-# As tests change them: settings of a process that runs stay as they are.
+# For tests, which change settings; in a running process they stay the same.
 setting_changed.connect(_forget_hosts)
 
 
 def _refused(request: HttpRequest) -> problems.Problem | None:
-    """Return why the server or the layers outside Django have refused the request."""
+    """Return the problem for which the server or a layer outside Django refused the request, or None."""
     return cast(problems.Problem | None, getattr(request, "scope", {}).get(REFUSED))
 
 
@@ -284,8 +285,8 @@ def _text_of(request: HttpRequest) -> str:
     text = request.body.decode("utf-8", "replace")
     if request.content_type not in _FORMS:
         return text
-    # Parses a form now, where a malformed one can still be answered. It is looked at as the view will see
-    # it: a part may be encoded in its own way.
+    # This parses a form here, where a malformed one can still be answered. The fields are searched as the
+    # view will see them, because a part may have its own encoding.
     fields = "\n".join(part for name, values in request.POST.lists() for part in (name, *values))
     return f"{text}\n{fields}"
 
@@ -298,6 +299,6 @@ def _with_escapes_read(text: str) -> str:
 
 
 def csrf_exempt(view: V) -> V:
-    """Let another site post to an asynchronous view; Django's decorator puts a coroutine around its own."""
+    """Let another site post to an asynchronous view. Django's decorator would add a coroutine of its own."""
     view.csrf_exempt = True  # type: ignore[attr-defined]  # what CsrfViewMiddleware looks for
     return view

@@ -1,7 +1,7 @@
-"""The states of a payment and of an attempt, and every edge between them: one explicit table each.
+"""The states of a payment and of an attempt, with one explicit table of the transitions of each.
 
-An edge names the event that takes it and who may cause that event. What is not in the table is not
-possible: ``Machine.next`` raises ``IllegalTransition`` and the fact is recorded without being applied.
+An edge names its event and the parties that may cause the event. Any other transition is impossible:
+``Machine.next`` raises ``IllegalTransition``, and the fact is recorded without being applied.
 """
 
 from collections.abc import Collection, Iterable
@@ -34,17 +34,17 @@ class PaymentState(StrEnum):
 
     @property
     def is_under_way(self) -> bool:
-        """Say if an attempt is being made. Its saga moves the payment, not the sums of its operations."""
+        """Return True if an attempt is under way, so that its saga moves the payment, not the sums."""
         return self in LIVE
 
     @property
     def is_decided(self) -> bool:
-        """Return True if the shopper can be told how the payment ended (a refused one may be tried again)."""
+        """Return True if the shopper can be told the result (a refused payment may be tried again)."""
         return self not in UNDECIDED
 
     @property
     def is_paid(self) -> bool:
-        """Return True if the shopper has paid, as far as the shopper is concerned."""
+        """Return True if, from the shopper's view, the payment is made."""
         return self in PAID
 
     @property
@@ -75,7 +75,7 @@ class AttemptState(StrEnum):
 
 
 A = AttemptState
-# Nobody knows yet if the attempt holds money.
+# The states in which it is not known whether the attempt holds money.
 OPEN_ATTEMPTS = (A.CREATED, A.SUBMITTED, A.CHALLENGE_REQUIRED, A.CHALLENGE_RETURNED, A.UNKNOWN)
 
 
@@ -112,14 +112,15 @@ PAYMENT_EDGES = (
     _edge("challenge_required", (P.PROCESSING, P.CONFIRMING), P.CHALLENGE_REQUIRED, Actor.SAGA),
     _edge("challenge_returned", (P.CHALLENGE_REQUIRED,), P.PROCESSING, Actor.SHOPPER),
     _edge("outcome_unknown", (P.PROCESSING, P.CHALLENGE_REQUIRED, P.VOID_PENDING), P.CONFIRMING, Actor.SAGA),
-    # One that is captured automatically is only called authorised when its capture was accepted.
+    # A payment that is captured automatically becomes authorised only when its capture was accepted.
     _edge("authorised", LIVE, P.AUTHORISED, Actor.SAGA, Actor.PROVIDER),
     _edge("refused", LIVE, P.REFUSED, Actor.SAGA, Actor.PROVIDER),
     _edge("expired", (P.OPEN, *LIVE), P.EXPIRED, Actor.SAGA, Actor.CLOCK),
     _edge("expired", (P.REFUSED,), P.EXPIRED, Actor.CLOCK),
     _edge("cancelled", (P.OPEN, P.REFUSED), P.CANCELLED, Actor.SHOPPER, Actor.STAFF),
-    # From here on the state follows the sums of the payment's operations (``models.sums``). Two operations
-    # may be told of in either order, so an edge starts wherever such sums may have been counted before.
+    # From here on the state follows the sums of the payment's operations (``models.sums``). The results of
+    # two operations may arrive in either order, so an edge starts from every state that earlier sums may have
+    # caused.
     _edge("capture_requested", (P.AUTHORISED, P.VOID_PENDING), P.CAPTURE_PENDING, Actor.SAGA),
     _edge("capture_refused", (P.CAPTURE_PENDING,), P.AUTHORISED, Actor.SAGA),
     _edge("captured_in_part", (*_HELD, *_GIVEN_BACK), P.PARTIALLY_CAPTURED, Actor.SAGA),
@@ -129,19 +130,20 @@ PAYMENT_EDGES = (
     _edge("voided", (*LIVE, *_HELD), P.VOIDED, Actor.SAGA),
     _edge("refunded_in_part", (*_HELD, *_TAKEN, *_GIVEN_BACK), P.PARTIALLY_REFUNDED, Actor.SAGA),
     _edge("refunded", (*_HELD, *_TAKEN, P.PARTIALLY_REFUNDED), P.REFUNDED, Actor.SAGA),
-    # An issuer took money back, and may return it. Then the payment is where its captures and refunds put it.
+    # An issuer took money back, and may return it. The payment then returns to the state of its captures and
+    # refunds.
     _edge("charged_back", (*_HELD, *_TAKEN, *_GIVEN_BACK), P.CHARGED_BACK, Actor.SAGA),
     _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.SAGA),
     _edge("charge_back_reversed_captured_in_part", (P.CHARGED_BACK,), P.PARTIALLY_CAPTURED, Actor.SAGA),
     _edge("charge_back_reversed_refunded_in_part", (P.CHARGED_BACK,), P.PARTIALLY_REFUNDED, Actor.SAGA),
     _edge("charge_back_reversed_refunded", (P.CHARGED_BACK,), P.REFUNDED, Actor.SAGA),
-    # What the provider does by itself. A notification of it is only believed once the provider was asked.
+    # Actions of the provider. A notification of one is believed only after the provider was queried.
     _edge("authorisation_expired", (P.AUTHORISED,), P.EXPIRED, Actor.SAGA),
-    # Staff had the provider asked again, or looked it up, and its word and our operations agree by now: money
-    # is held, or it is not.
+    # Staff had the provider queried again, or looked it up. The provider and our operations now agree that
+    # money is held, or that it is not.
     _edge("conflict_resolved", (P.CONFLICTED,), P.AUTHORISED, Actor.SAGA),
     _edge("conflict_released", (P.CONFLICTED,), P.VOIDED, Actor.SAGA),
-    # An approval found after a refusal or expiry stops a second try: the money of the first may be held.
+    # An approval after a refusal or expiry stops a second attempt, because the first one may hold money.
     _edge(
         "conflicted",
         (*LIVE, P.REFUSED, P.EXPIRED, P.VOIDED, *_HELD, *_TAKEN, *_GIVEN_BACK, P.CHARGED_BACK),
@@ -173,14 +175,14 @@ ATTEMPT_EDGES = (
         A.CONFLICTED,
         Actor.PROVIDER,
     ),
-    # Only when staff ask, or have looked it up: nothing that comes by itself settles a contradiction.
+    # Only a query or a look-up by staff resolves a contradiction, never a notification.
     _edge("reviewed_as_authorised", (A.CONFLICTED,), A.AUTHORISED, Actor.PROVIDER, Actor.STAFF),
     _edge("reviewed_as_refused", (A.CONFLICTED,), A.REFUSED, Actor.PROVIDER, Actor.STAFF),
 )
 
 
 class Machine:
-    """A set of edges that answers one question: where does this event lead from here?"""
+    """A state machine: a set of edges with the state to which each event leads."""
 
     def __init__(self, name: str, edges: Iterable[Edge]) -> None:
         self.name = name
@@ -202,11 +204,11 @@ class Machine:
         return edge.target
 
     def has_happened(self, state: str, event: str) -> bool:
-        """Say if ``state`` is where ``event`` leads to, so that hearing of it again says nothing new."""
+        """Return True if ``event`` leads to ``state``, so that the event, if repeated, says nothing new."""
         return any(edge.event == event and edge.target == state for edge in self.edges)
 
     def event_between(self, state: str, target: str, among: Collection[str]) -> str | None:
-        """Return the event, one of ``among``, that leads from ``state`` straight to ``target``."""
+        """Return the event, one of ``among``, that leads directly from ``state`` to ``target``, or None."""
         found = (edge for (source, _), edge in self._targets.items() if source == state)
         return next((edge.event for edge in found if edge.target == target and edge.event in among), None)
 

@@ -1,4 +1,4 @@
-"""The history of a payment: one chronological table from everything that records a part of it."""
+"""The history of a payment: one chronological table of all records about it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. ``duration`` is None for what takes no time and for what has not ended."""
+    """One event. ``duration`` is None for an instant, and for an event that has not ended."""
 
     at: datetime
     kind: Kind
@@ -39,9 +39,9 @@ class Entry:
 
 
 def timeline_of(payment: Payment) -> list[Entry]:
-    """Return everything known about ``payment``, the oldest first.
+    """Return everything that is recorded about ``payment``, the oldest first.
 
-    Takes a fixed number of queries, however long the payment's story is.
+    The number of queries is fixed, however long the payment's history is.
     """
     entries = [
         *_facts(payment),
@@ -71,10 +71,10 @@ def _steps(payment: Payment) -> Iterator[Entry]:
 
 
 def _messages(payment: Payment) -> Iterator[Entry]:
-    """A message is one entry, from the decision to send it until it was handled."""
+    """Yield one entry per message, from the decision to send it until it was handled."""
     outbox = list(OutboxMessage.objects.filter(subject=payment.reference).order_by("created_at"))
     inbox = {row.message_id: row for row in InboxMessage.objects.filter(subject=payment.reference)}
-    # A handler writes its inbox row first and its messages last: these tell when it ended.
+    # A handler writes its inbox row first and its messages last, so the messages show when it ended.
     last_effects = {sent.causation_id: sent.created_at for sent in outbox}
     for sent in outbox:
         card = "with the sealed card, " if sent.carries_sealed else ""
@@ -89,7 +89,7 @@ def _messages(payment: Payment) -> Iterator[Entry]:
         detail = f"{card}to {received.consumer}: {on_the_way} on the way, {handling} handling"
         yield Entry(sent.created_at, Kind.MESSAGE, sent.type, detail, ended - sent.created_at)
     for row in inbox.values():
-        # Questions, which no outbox keeps, and messages from services with a database of their own.
+        # Queries, which are not in an outbox, and messages from services with a database of their own.
         ended = max(row.handled_at, last_effects.get(row.message_id, row.handled_at))
         yield Entry(row.received_at, Kind.MESSAGE, row.type, f"to {row.consumer}", ended - row.received_at)
 

@@ -1,4 +1,4 @@
-"""Addresses of the shop, the checkout, notifications and health checks."""
+"""The URLs of the shop, the checkout, notifications and health checks."""
 
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
@@ -8,13 +8,13 @@ from checkout.views import challenge, checkout, health, shop, status
 
 
 class PaymentReference(StringConverter):
-    """The only form that a reference has, so that nothing else gets as far as the database."""
+    """The only valid form of a payment reference, so that no other text reaches the database."""
 
     regex = r"pay_[0-9a-f]{32}"
 
 
 class ChallengeToken(StringConverter):
-    """Base64url, of any length that a token ever had."""
+    """Base64url text of any length that tokens have had in any release."""
 
     regex = r"[\w-]{16,128}"
 

@@ -1,4 +1,4 @@
-"""The held tier: publish a committed command and wait for what comes of it, within the time budget."""
+"""The held tier: publish a committed command and wait for its result, within the time budget."""
 
 import asyncio
 from collections.abc import Callable
@@ -31,10 +31,10 @@ async def commit_and_answer(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> PaymentState | None:
-    """Run ``operation`` in a database thread and ``answer`` what it returns.
+    """Run ``operation`` in a database thread, and pass its result to ``answer``.
 
-    Also for a shopper who leaves just then (a second click, say), who has committed to paying all the same:
-    the card is passed on, though nobody waits.
+    If the shopper disconnects meanwhile (for example by a second click), the payment is submitted all the
+    same: the card is passed on, although no request waits.
     """
     committing = asyncio.ensure_future(in_thread(operation, *args, **kwargs))
     try:
@@ -48,12 +48,12 @@ async def commit_and_answer(
 async def answer(
     pending: Pending, *, sealed_card: str = "", budget_seconds: float | None = None
 ) -> PaymentState | None:
-    """Return where the payment stands as soon as there is something to tell.
+    """Publish the command, and return the payment's state as soon as there is one to report.
 
-    None when the budget is over, the broker is away, the answer was lost or this process is about to end: the
-    command itself is in the outbox, so that only the fast answer is. The caller then shows the status page. A
-    card leaves this process under its second seal only, and, as it is not in the outbox, is kept until it can
-    be passed on. Never raises a ``MessagingError``; holds no thread and no database connection.
+    Returns None if the budget is over, the broker is away, the answer was lost or this process is about to
+    end. The command is in the outbox, so only the fast answer is lost, and the caller shows the status page.
+    A card leaves this process only under its second seal. As it is not in the outbox, it is kept in memory
+    until it can be published. Never raises a ``MessagingError``; holds no thread and no database connection.
     """
     sealed = _sealed_again(pending, sealed_card)
     committed_at = asyncio.get_running_loop().time()
@@ -78,7 +78,7 @@ async def answer(
     except MessagingError as error:
         log.info("no answer in time", payment=pending.payment, type=pending.type, reason=error.code)
         if sealed and not isinstance(error, ReplyTimeout | RemoteError | MalformedMessage):
-            # Those were published.
+            # Those errors mean that the command was published.
             kept_submissions.keep(pending, sealed, committed_at=committed_at)
         return None
     except asyncio.CancelledError:
@@ -91,10 +91,10 @@ async def answer(
 async def news(
     reference: str, is_news: Callable[[PaymentState], bool], *, budget_seconds: float
 ) -> PaymentView:
-    """Return the payment as soon as its state is news, and in any case when the budget is over.
+    """Return the payment as soon as ``is_news`` is true of its state, or when the budget is over.
 
-    Listens to what pages are pushed, on this process's own queue, and believes the row only. Raises
-    ``PaymentNotFound``, never a ``MessagingError``; holds no thread and no database connection.
+    Waits for the pushes that pages receive, on this process's own queue, and reads the row after each one.
+    Raises ``PaymentNotFound``, never a ``MessagingError``; holds no thread and no database connection.
     """
     payment = await in_thread(operations.payment_view, reference)
     if is_news(payment.state) or budget_seconds <= 0 or drain.has_begun:
@@ -106,7 +106,7 @@ async def news(
             with drain.shortens(limit, to_seconds=0):
                 channel = await layer.new_channel()
                 await layer.group_add(group, channel)
-                # Joined first and read then, so that no change falls between.
+                # The group is joined before the row is read, so that no change is missed in between.
                 while not is_news((payment := await in_thread(operations.payment_view, reference)).state):
                     await layer.receive(channel)
                 return payment
@@ -127,9 +127,10 @@ def _keep_what_was_committed(sealed_card: str, committed: "asyncio.Future[Pendin
 
 
 def _sealed_again(pending: Pending, sealed_card: str) -> str:
-    """Return the card under its second seal; empty without a card, and for a command that needs none.
+    """Return the card under its second seal; empty without a card, or if the command needs none.
 
-    Only a submission does: anything else is answered at once, and the card would travel back with the answer.
+    Only a submission needs it. Any other command is answered at once, and the card would come back with the
+    answer.
     """
     if not sealed_card or not isinstance(pending.body, SubmitPayment):
         return ""

@@ -1,4 +1,4 @@
-"""The pages that may open a WebSocket: those of this gateway, at a host that is ours."""
+"""The check that only pages of this gateway, at one of our hosts, open WebSockets."""
 
 from urllib.parse import urlsplit
 
@@ -15,10 +15,11 @@ Origin = tuple[str, str, int]
 
 
 class OwnPagesOnly:
-    """Refuses a handshake, with 403, unless its page has the origin of the request or of ``PUBLIC_URL``.
+    """A middleware that refuses a handshake with 403 unless its page has an origin of ours.
 
-    Scheme, host and port have to agree, as in CSRF protection. A handshake has exactly one ``Host``, which is
-    one of ``ALLOWED_HOSTS``, and exactly one ``Origin``.
+    The origin must be that of the request or of ``PUBLIC_URL``. Scheme, host and port have to agree, as in
+    CSRF protection. A handshake must have exactly one ``Host``, one of ``ALLOWED_HOSTS``, and exactly one
+    ``Origin``.
     """
 
     def __init__(self, application: Application) -> None:
@@ -47,7 +48,7 @@ def _is_own(scope: Scope) -> bool:
 
 
 def _parse(text: str) -> Origin | None:
-    """Return scheme, host and port of an origin (RFC 6454), None for anything else."""
+    """Return scheme, host and port of an origin (RFC 6454), or None for any other text."""
     try:
         parts = urlsplit(text)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)

@@ -23,11 +23,12 @@ hints_by_account = RateLimit()
 
 @csrf_exempt
 async def receive(request: HttpRequest, account: str, secret: str = "") -> HttpResponse:
-    """Answer what stops the provider from sending again, once the notification is committed.
+    """Store a notification, and answer so that the provider does not send it again.
 
-    404 for a wrong secret, 401 for wrong credentials, 403 for an address that is not the provider's, 415 for
-    the format of another product, 429 for too many unproven ones, and 503 when it could not be stored: the
-    provider then sends it again. Everything else is taken, even if it cannot be read.
+    The answer is 404 for a wrong secret, 401 for wrong credentials, 403 for an address that is not the
+    provider's, 415 for the format of another product, 429 for too many unproven notifications, and 503 if it
+    could not be stored: the provider then sends it again. All others are accepted, even if they cannot be
+    read.
     """
     if request.method != "POST":
         return problems.respond(request, problems.method_not_allowed(("POST",)))
@@ -43,7 +44,7 @@ async def receive(request: HttpRequest, account: str, secret: str = "") -> HttpR
         log.warning("notification not taken", account=account, status=problem.status, reason=repr(error))
         return problems.respond(request, problem)
     except Exception:
-        # Django's own page for developers would show the address, and so the secret in it.
+        # Django's error page for developers would show the address, and with it the secret.
         log.exception("notification not taken", account=account)
         return problems.respond(request, problems.BROKEN)
     return HttpResponse(
@@ -52,7 +53,7 @@ async def receive(request: HttpRequest, account: str, secret: str = "") -> HttpR
 
 
 async def take(account: str, body: bytes, *, is_proven: bool, sender: str = "") -> Acknowledgement:
-    """Store a notification and publish the command to apply it; raises what ``record_notification`` does."""
+    """Store a notification and publish the command to apply it. Raises as ``record_notification`` does."""
     recorded = await in_thread(
         operations.record_notification, account, body, is_proven=is_proven, sender=sender
     )
@@ -63,9 +64,9 @@ async def take(account: str, body: bytes, *, is_proven: bool, sender: str = "") 
 
 
 def _seconds_until_allowed(account: str, sender: str) -> int:
-    """Count an unproven notification; return 0 if it is taken, else the seconds until the next may be.
+    """Count an unproven notification. Return 0 if it is accepted, else the seconds until the next may be.
 
-    A sender without an address (a Unix socket), and an account that nobody has set up, are not counted.
+    A sender without an address (on a Unix socket) and an unknown account are not counted.
     """
     seconds = 0
     if sender:
@@ -76,7 +77,7 @@ def _seconds_until_allowed(account: str, sender: str) -> int:
 
 
 def _publish(owed: AbstractOutboxMessage) -> None:
-    """Publish without waiting: the provider is not told the result. The relay publishes what is lost."""
+    """Publish without waiting; the answer to the provider does not depend on it. The relay covers losses."""
 
     def on_confirm(error: MessagingError | None) -> None:
         if error is not None:

@@ -1,6 +1,6 @@
-"""The contract that every broker implementation keeps; ``tests/contracts/`` holds it to it.
+"""The contract of every broker implementation; ``tests/contracts/`` checks it.
 
-A broker belongs to one event loop and may only be used on it. There is one per loop, address and prefix.
+A broker belongs to one event loop and may only be used there. There is one per loop, address and prefix.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ OnDelivery = Callable[[Delivery], None]
 
 @dataclass(slots=True)
 class Consumption:
-    """A queue being read. ``cancel`` stops new deliveries; those made may still be acknowledged."""
+    """A queue being read. ``cancel`` stops new deliveries; earlier deliveries may still be acknowledged."""
 
     cancel: Callable[[], Awaitable[None]]
     release: Callable[[], Awaitable[None]]
-    """Ends the reading altogether: what was delivered and not acknowledged goes back to the queue."""
+    """Ends the reading altogether: deliveries that were not acknowledged go back to the queue."""
 
 
 class Broker(ABC):
@@ -45,18 +45,18 @@ class Broker(ABC):
     async def start(self) -> None:
         """Begin connecting, and let synchronous callers in other threads use this loop.
 
-        Returns at once, also when the broker is absent: the connection is tried again for ever.
+        Returns at once, even if the broker is absent: connection attempts are repeated for ever.
         """
         self.open()
         loops.serve_on(asyncio.get_running_loop())
 
     @abstractmethod
     def open(self) -> None:
-        """Begin connecting; does nothing when that has been done."""
+        """Begin connecting; does nothing if called again."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Wait for outstanding confirms (a second at most), then disconnect. Waiters end."""
+        """Wait for outstanding confirms (a second at most), then disconnect. Waits for replies end."""
 
     @property
     @abstractmethod
@@ -65,18 +65,18 @@ class Broker(ABC):
 
     @abstractmethod
     async def wait_connected(self) -> None:
-        """Return as soon as the broker is connected."""
+        """Wait until the broker is connected."""
 
     @property
     @abstractmethod
     def is_reachable(self) -> bool:
         """Return True if this process's queue exists on the broker, so that other processes can send to it.
 
-        That includes a time after the connection was lost: what is sent then arrives with the next one.
+        The queue outlives a lost connection for a while; its messages arrive with the next connection.
         """
 
     async def wait_reachable(self, *, timeout_seconds: float) -> None:
-        """Return when other processes can send to this one. Raises BrokerUnavailable."""
+        """Wait until other processes can send to this one. Raises BrokerUnavailable."""
         if self.is_reachable:
             return
         try:
@@ -88,15 +88,15 @@ class Broker(ABC):
 
     @abstractmethod
     async def first_attempt(self) -> None:
-        """Return when the first attempt to connect has ended, either way; later, return at once."""
+        """Wait until the first attempt to connect has succeeded or failed; afterwards, return at once."""
 
     @abstractmethod
     def publish_nowait(
         self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
     ) -> None:
-        """Publish without waiting. ``on_confirm`` is called once: None when confirmed, else what happened.
+        """Publish without waiting. ``on_confirm`` is called once, with None when confirmed, or an error.
 
-        Raises BrokerUnavailable or PublishRefused when it certainly is not going to be published.
+        Raises BrokerUnavailable or PublishRefused if the message certainly will not be published.
         ``on_confirm`` receives PublishRefused (nack), Undeliverable (returned) or PublishUncertain (the
         channel or the connection ended first).
         """
@@ -104,11 +104,11 @@ class Broker(ABC):
     async def publish(
         self, exchange: str, routing_key: str, envelope: Envelope, *, timeout_seconds: float
     ) -> None:
-        """Publish, mandatory and confirmed.
+        """Publish a message as mandatory, and wait for the confirm.
 
-        Raises BrokerUnavailable (not published), PublishRefused (not published: queue full, or too much
-        unconfirmed), Undeliverable (no queue took it), PublishUncertain (connection or channel lost, or no
-        confirm in time: perhaps published).
+        Raises BrokerUnavailable (not published), PublishRefused (not published: a queue is full, or too much
+        is unconfirmed), Undeliverable (no queue took it) or PublishUncertain (perhaps published: the
+        connection or channel was lost, or no confirm came in time).
         """
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
@@ -135,7 +135,7 @@ class Broker(ABC):
 
     @abstractmethod
     async def declare(self, *queues: Queue) -> None:
-        """Declare queues and their bindings now (when connected) and after every reconnection."""
+        """Declare queues and their bindings now (if connected) and after every reconnection."""
 
     @abstractmethod
     async def consume(
@@ -145,7 +145,7 @@ class Broker(ABC):
 
     @abstractmethod
     async def bind(self, exchange: str, key: str) -> None:
-        """Bind the reply queue, again after every reconnection. Returns also when the broker is absent."""
+        """Bind the reply queue, now and after every reconnection. Returns even if the broker is absent."""
 
     @abstractmethod
     async def unbind(self, exchange: str, key: str) -> None:
@@ -153,8 +153,8 @@ class Broker(ABC):
 
     @abstractmethod
     async def delete(self, queue: str) -> None:
-        """Delete a queue with its contents, and do not declare it again. Does nothing when not connected."""
+        """Delete a queue with its contents, and do not declare it again. Does nothing if not connected."""
 
     @abstractmethod
     def metrics(self) -> dict[str, int]:
-        """Counters and gauges by name."""
+        """Return counters and gauges by name."""

@@ -40,12 +40,12 @@ class Conf:
 
     @cached_property
     def is_in_memory(self) -> bool:
-        """Return True if the broker lives in this process, so that all programs must, too."""
+        """Return True if the broker lives in this process, so that all programs must run in it, too."""
         return self.broker_url.startswith("memory:")
 
     @cached_property
     def is_single_broker_user(self) -> bool:
-        """Return True if all programs share one broker user, so that senders are not compared."""
+        """Return True if all programs share one broker user, so that senders are not checked."""
         return bool(getattr(settings, "MESSAGING_SINGLE_BROKER_USER", self.is_in_memory))
 
 

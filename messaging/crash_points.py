@@ -1,25 +1,25 @@
-"""Named places at which a test lets a process die: the windows between commit, publish, ack and call.
+"""Named points at which a test can kill a process: the windows between commit, publish, ack and call.
 
-A crash at random seldom hits the microsecond that matters, so each of these windows has a name, and the
-fault campaign visits them one by one. Nothing happens at a crash point unless one has been armed. Those of
-messaging are listed here; a program defines its own.
+A crash at random seldom hits the microsecond that matters. Each of these windows therefore has a name, and
+the fault campaign visits them one by one. Nothing happens at a crash point unless it has been armed. The
+points of messaging are listed here; a program defines its own.
 """
 
 import os
 from collections.abc import Callable
 
-# What a process ends with that was killed by SIGKILL, as seen by a shell.
+# The exit status that a shell reports for a process killed by SIGKILL.
 KILLED = 137
 
 _points = {
-    "rpc.published",  # the command is at the broker, nobody waits for its answer yet
-    "worker.delivered",  # a message has come, nothing is done
-    "worker.committed",  # its effects are committed, what it causes is not published
-    "worker.published",  # what it causes is published, the message is not acknowledged
-    "worker.acknowledged",  # the message is acknowledged, what it caused is not marked as published
-    "relay.taken",  # due rows are leased, nothing is published
-    "relay.published",  # they are published and not marked
-    "dead_letters.stored",  # a dead letter is in the database, the broker still has it
+    "rpc.published",  # the broker has the command, and the caller does not wait for its answer yet
+    "worker.delivered",  # a message has arrived, and nothing is done
+    "worker.committed",  # its effects are committed, and the messages it causes are not published
+    "worker.published",  # the messages it causes are published, and it is not acknowledged
+    "worker.acknowledged",  # it is acknowledged, and the messages it caused are not marked as published
+    "relay.taken",  # due rows are leased, and nothing is published
+    "relay.published",  # the rows are published and not marked
+    "dead_letters.stored",  # a dead letter is in the database, and still on the broker
 }
 
 _observer: Callable[[str], None] | None = None
@@ -36,19 +36,19 @@ def defined() -> list[str]:
 
 
 def reached(point: str) -> None:
-    """Say that the process is at ``point``."""
+    """Report that the process is at ``point``."""
     if _observer is not None:
         _observer(point)
 
 
 def observe(observer: Callable[[str], None] | None) -> None:
-    """Let ``observer`` decide what happens at each point; None: nothing does."""
+    """Call ``observer`` at each point; with None, nothing happens there."""
     global _observer
     _observer = observer
 
 
 def arm(where: str) -> None:
-    """End the process like SIGKILL at the n-th pass of a point: ``"worker.committed:3"``.
+    """Kill the process, as SIGKILL would, at the n-th pass of a point: ``"worker.committed:3"``.
 
     Raises ``ValueError`` for a point that does not exist.
     """

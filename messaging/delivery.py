@@ -1,4 +1,4 @@
-"""A message that has arrived, and what the broker says of it."""
+"""A message that has arrived, with the broker's data about its delivery."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from messaging.envelope import Envelope
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """The queue whose message the broker gave up on, and its word for why: ``delivery_limit``, say."""
+    """The queue in which the broker gave up a message, and its reason, for example ``delivery_limit``."""
 
     queue: str
     reason: str
 
 
 class Delivery(msgspec.Struct, kw_only=True):
-    """A message that has arrived. ``envelope`` is None when it breaks the contract; ``defect`` says how.
+    """A message that has arrived. If it breaks the contract, ``envelope`` is None and ``defect`` says why.
 
-    ``remains`` is then what can be read of its properties and headers, with a digest in place of the body.
+    In that case ``remains`` contains the readable properties and headers, with a digest in place of the body.
     ``delivery_count`` is the number of earlier deliveries. A message with a ``death`` was dead-lettered by
     the broker. Acknowledging twice, or after the connection was lost, does nothing: the broker delivers an
     unacknowledged message again.
@@ -47,11 +47,11 @@ class Delivery(msgspec.Struct, kw_only=True):
         return f"Delivery({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
     def ack(self) -> None:
-        """The message is dealt with."""
+        """Acknowledge the message."""
         self._settle(True, False)
 
     def reject(self, *, requeue: bool) -> None:
-        """This attempt failed. Counts toward the delivery limit; without ``requeue``: a dead letter."""
+        """Report a failed attempt, which counts toward the delivery limit. Dead-letter unless ``requeue``."""
         self._settle(False, requeue)
 
     def _settle(self, is_done: bool, requeue: bool) -> None:

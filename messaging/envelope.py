@@ -1,4 +1,4 @@
-"""The envelope: what every message carries besides its body. ``docs/messages.md`` is the written contract."""
+"""The envelope: everything that a message carries besides its body. Its contract is ``docs/messages.md``."""
 
 import os
 import secrets
@@ -17,17 +17,17 @@ HeaderValue = str | int | bool
 JSON = "application/json"
 MAX_BODY_BYTES = 262_144
 MAX_CHANNEL_BODY_BYTES = 2_097_152  # the Channels specification asks for a megabyte at least
-MALFORMED_REPLY = "malformed_reply"  # the code of the error that is heard in place of such a reply
+MALFORMED_REPLY = "malformed_reply"  # the code of the error that stands in for a malformed reply
 
-# Header names. Headers that are not listed here belong to others and travel on unchanged.
-DEADLINE = "deadline"  # epoch milliseconds; told to the service, which decides what it means
+# Header names. Headers that are not listed here belong to others and are passed on unchanged.
+DEADLINE = "deadline"  # epoch milliseconds; the service decides how to use it
 TRACEPARENT = "traceparent"  # W3C Trace Context
 SCHEMA_VERSION = "schema-version"
 CAUSATION_ID = "causation-id"  # message id of the message whose handling caused this one
-SUBJECT = "subject"  # the reference of what the message is about
-SEALED = "sealed"  # a secret for one participant further down; travels, is never stored
+SUBJECT = "subject"  # the reference of the thing that the message is about
+SEALED = "sealed"  # a secret for one participant further down; passed on, never stored
 
-# What belongs to one message alone, and is therefore not copied to the messages it causes.
+# Headers that belong to one message alone, and are therefore not copied to the messages it causes.
 OWN_HEADERS = frozenset({DEADLINE, SCHEMA_VERSION, CAUSATION_ID, SUBJECT, SEALED})
 
 _process_bits = 0
@@ -45,9 +45,10 @@ os.register_at_fork(after_in_child=_seed_process_bits)
 
 
 def new_message_id() -> str:
-    """A UUID of version 7 (RFC 9562): milliseconds, then a counter and 40 bits that are random per process.
+    """Return a UUID of version 7 (RFC 9562): milliseconds, a counter and 40 bits that are random per process.
 
-    Ordered by time, within one process even inside a millisecond. Costs no system call for random bits.
+    Ids are ordered by time, and within one process even inside a millisecond. Creating one needs no system
+    call for random bits.
     """
     number = next(_counter)
     high = (time.time_ns() // 1_000_000) << 16 | 0x7000 | (number >> 22) & 0xFFF
@@ -57,10 +58,10 @@ def new_message_id() -> str:
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """One message. ``body`` is JSON unless ``content_type`` says otherwise; ``timestamp``: epoch seconds.
+    """One message. ``body`` is JSON unless ``content_type`` says otherwise; ``timestamp`` is epoch seconds.
 
-    ``user_id`` is checked by the broker against the connection's user, so a receiver may trust it; when
-    sending it is filled in by the connection. Raises MalformedMessage for a body over the limit.
+    The broker compares ``user_id`` with the connection's user, so that a receiver may trust it; when a
+    message is sent, the connection fills it in. Raises MalformedMessage for a body over the limit.
     """
 
     type: str
@@ -109,14 +110,14 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.headers.get(SEALED, ""))
 
     def with_sealed(self, sealed: str) -> "Envelope":
-        """The same message carrying ``sealed``; with an empty string, carrying none."""
+        """Return the same message carrying ``sealed``, or without a sealed secret if ``sealed`` is empty."""
         headers = {name: value for name, value in self.headers.items() if name != SEALED}
         if sealed:
             headers[SEALED] = sealed
         return msgspec.structs.replace(self, headers=headers)
 
     def travelling_headers(self) -> dict[str, HeaderValue]:
-        """The headers that go on to every message this one causes; ``sealed`` is not among them."""
+        """Return the headers that every message caused by this one carries; ``sealed`` is not among them."""
         return {name: value for name, value in self.headers.items() if name not in OWN_HEADERS}
 
 
@@ -137,22 +138,22 @@ class Reply(msgspec.Struct, frozen=True):
 
     @classmethod
     def success(cls, result: Any) -> "Reply":
-        """A reply that carries ``result``: a dictionary or a struct."""
+        """Return a reply that carries ``result``, a dictionary or a struct."""
         return cls(ok=True, result=msgspec.to_builtins(result))
 
     @classmethod
     def failure(cls, code: str, message: str, retryable: bool = False) -> "Reply":
-        """A reply that says what went wrong."""
+        """Return a reply that carries an error."""
         return cls(ok=False, error=ReplyError(code, message, retryable))
 
     @classmethod
     def malformed(cls, reason: str) -> "Reply":
-        """The reply that is heard in place of one that breaks the contract: it tells no outcome."""
+        """Return the reply that stands in for one that breaks the contract. It tells no outcome."""
         return cls.failure(MALFORMED_REPLY, reason)
 
     @property
     def tells_nothing(self) -> bool:
-        """Return True if there was an answer, and it cannot be understood: the command may have been done."""
+        """Return True if the answer cannot be understood, so that the command may have been carried out."""
         return self.error is not None and self.error.code == MALFORMED_REPLY
 
     def encode(self) -> bytes:
@@ -163,7 +164,7 @@ class Reply(msgspec.Struct, frozen=True):
 
     @classmethod
     def decode(cls, body: bytes) -> "Reply":
-        """Raises MalformedMessage unless ``body`` is a reply as the contract has it."""
+        """Read the JSON body of a reply. Raises MalformedMessage if it breaks the contract."""
         try:
             read = _REPLY.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -175,14 +176,14 @@ class Reply(msgspec.Struct, frozen=True):
         raise MalformedMessage("a reply has either a result or an error")
 
     def unwrap(self) -> dict[str, Any]:
-        """The result; raises RemoteError when the service answered with an error."""
+        """Return the result. Raises RemoteError if the service answered with an error."""
         if self.error is not None:
             raise RemoteError(self.error.code, self.error.message, self.error.retryable)
         return self.result
 
 
 class _ReplyBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A reply as it is on the wire, where a member that is absent differs from one that is empty."""
+    """A reply as it is on the wire, where an absent member differs from an empty one."""
 
     ok: bool
     result: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
@@ -193,5 +194,5 @@ _REPLY = msgspec.json.Decoder(_ReplyBody)
 
 
 def encode_body(body: object) -> bytes:
-    """JSON of a struct or dictionary; bytes are taken as JSON already."""
+    """Return the JSON of a struct or dictionary; bytes are taken to be JSON already."""
     return body if isinstance(body, bytes) else msgspec.json.encode(body)

@@ -1,14 +1,14 @@
-"""The errors of messaging: each class says what became of the message, and so what to do next.
+"""The errors of messaging. The class tells a caller what became of the message, and so what to do next.
 
 MessagingError                 the broker's side
 ├── BrokerUnavailable          not published
 ├── PublishRefused             not published: the queue is full
 ├── PublishUncertain           perhaps published: the connection was lost before the confirm
 ├── Undeliverable              published, no queue took it
-├── ReplyTimeout               the work may still be going on
-│   └── ReplyLost              the same, known before time is up: the connection was lost
+├── ReplyTimeout               no reply in time; the work may still be going on
+│   └── ReplyLost              the same, known early: the connection for the reply was lost
 ├── TooManyWaiters             this process waits for as many replies as it may
-├── MalformedMessage           straight to the dead letters
+├── MalformedMessage           the message becomes a dead letter
 └── RemoteError                the service answered with an error
 """
 
@@ -20,19 +20,19 @@ class MessagingError(Exception):
 
 
 class BrokerUnavailable(MessagingError):
-    """There is no connection to the broker; the message was not published."""
+    """There is no connection to the broker. The message was not published."""
 
     code = "broker_unavailable"
 
 
 class PublishRefused(MessagingError):
-    """The broker answered with a nack (a full queue); the message was not taken."""
+    """The broker answered with a nack, because a queue is full. The message was not published."""
 
     code = "publish_refused"
 
 
 class PublishUncertain(MessagingError):
-    """The connection ended, or time ran out, before the broker's confirm: perhaps published."""
+    """The connection ended, or time ran out, before the broker's confirm. It may have been published."""
 
     code = "publish_uncertain"
 
@@ -44,25 +44,25 @@ class Undeliverable(MessagingError):
 
 
 class ReplyTimeout(MessagingError):
-    """No reply within the budget; the work may still be going on."""
+    """No reply arrived within the time allowed. The work may still be going on."""
 
     code = "reply_timeout"
 
 
 class ReplyLost(ReplyTimeout):
-    """The connection on which the reply would have come was lost; the work may still be going on."""
+    """The connection on which the reply would have arrived was lost. The work may still be going on."""
 
     code = "reply_lost"
 
 
 class TooManyWaiters(MessagingError):
-    """This process already waits for as many replies as it may."""
+    """This process already waits for the maximum number of replies."""
 
     code = "too_many_waiters"
 
 
 class MalformedMessage(MessagingError):
-    """A message does not keep its contract; it goes to the dead letters."""
+    """A message breaks its contract; it becomes a dead letter."""
 
     code = "malformed_message"
 

@@ -1,4 +1,4 @@
-"""The running loop's broker, made from the settings at its first use."""
+"""The running loop's broker, created from the settings when it is first used."""
 
 import asyncio
 import threading
@@ -11,9 +11,9 @@ _lock = threading.Lock()
 
 
 def get_broker(url: str | None = None, prefix: str | None = None) -> Broker:
-    """The running loop's broker, opened; from the settings unless told otherwise.
+    """Return the running loop's broker, opened. The address and prefix default to the settings.
 
-    The implementation is imported by need: the try-out mode does without pika.
+    Only the implementation that is needed is imported: the try-out mode works without pika.
     """
     loop = asyncio.get_running_loop()
     key = (loop, url or conf.broker_url, prefix or conf.prefix)
@@ -29,7 +29,7 @@ def get_broker(url: str | None = None, prefix: str | None = None) -> Broker:
 
 
 def make_broker(url: str, prefix: str) -> Broker:
-    """Return a broker of the implementation that the address names, not opened."""
+    """Return a broker, not opened, of the implementation that the address names."""
     if url.startswith("memory:"):
         from messaging.memory.broker import MemoryBroker
 

@@ -1,4 +1,4 @@
-"""The reply queue of this process, and what arrives on it."""
+"""The reply queue of this process, and the dispatch of its deliveries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ChannelTraffic(Protocol):
 
 
 class ReplyQueue:
-    """One process's (strictly: one event loop's) address on the broker: its queue, and who reads it."""
+    """The address of one process (strictly: one event loop) on the broker, and the reader of its queue."""
 
     def __init__(self, prefix: str, owner: str) -> None:
         self.instance_id = f"{owner}-{secrets.token_hex(10)}"
@@ -46,18 +46,18 @@ class ReplyQueue:
         return self.channels.waiting if self.channels else 0
 
     def deliver(self, delivery: Delivery) -> None:
-        """Hand a delivery to whoever it is for. The first reply wins; what nobody waits for is counted."""
+        """Pass a delivery to the channel or the caller that it is for. Log and count any that has none."""
         if self.channels is None or not self.channels.take(delivery):
             self.late_replies += 1
             _log_unwanted(delivery)
 
     def end_waiters(self, error: type[MessagingError], reason: str) -> None:
-        """The connection on which replies arrive is lost: end every wait now."""
+        """End every wait now, because the connection on which replies arrive is lost."""
         if self.channels:
             self.channels.end_waits(lambda: error(reason))
 
     def stop_waiting(self) -> None:
-        """End every wait for a reply now, as when its time is up."""
+        """End every wait for a reply now, as if its time were up."""
         if self.channels:
             self.channels.end_waits(TimeoutError)
 

@@ -1,16 +1,16 @@
-"""Ask a service and wait for its reply: ``acall`` on an event loop, ``call`` in any other thread.
+"""Call a service and wait for its reply: ``acall`` on an event loop, ``call`` in any other thread.
 
-``reply_to`` is this process's queue, and the correlation id is the random name of a wait (see ``replies``).
+``reply_to`` is this process's queue, and the correlation id is random (see ``channels.pending_replies``).
 
-What an error means for the caller:
+The errors that a caller has to distinguish:
 
 - ``BrokerUnavailable``, ``PublishRefused``, ``TooManyWaiters``: the command was not published;
-- ``Undeliverable``: no queue took it, the service has never run here;
-- ``PublishUncertain``: it may have been published; the wait ends at once, since a caller is better served by
-  a page that asks again than by a reply that may never come;
-- ``ReplyTimeout`` (and ``ReplyLost``, when the connection went down after the confirm): it was published,
-  work may be going on;
-- ``RemoteError``: the service answered that it could not.
+- ``Undeliverable``: no queue took the command, because the service has never run here;
+- ``PublishUncertain``: the command may have been published. The wait ends at once, since a caller is better
+  served by a page that asks again than by a reply that may never come;
+- ``ReplyTimeout`` (and ``ReplyLost``, if the connection was lost after the confirm): the command was
+  published, and work may be going on;
+- ``RemoteError``: the service answered with an error.
 """
 
 import asyncio
@@ -34,10 +34,10 @@ from messaging.envelope import (
 )
 from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain, ReplyTimeout
 
-# Not Channels' default layer, which a project may have set to another: its state is the broker's anyway.
+# Not Channels' default layer, which may be of another kind. The layer has no state apart from the broker's.
 _layer = RabbitmqChannelLayer()
 
-# How much longer than the call itself a synchronous caller waits for the loop to report its end.
+# How much longer than the call itself a synchronous caller waits for the loop to return.
 _LOOP_GRACE_SECONDS = 1.0
 
 
@@ -54,9 +54,9 @@ async def acall(
 ) -> dict[str, Any]:
     """Send a command to ``service`` and return the result in its reply.
 
-    The time-out covers everything, a missing connection included; without a connection (other than the very
-    first one, which is waited for) the call fails at once. Cancelling it forgets the reply, not the work.
-    Raises the errors listed above, and MalformedMessage when the reply does not keep its contract.
+    The time-out covers everything, including the first attempt to connect. If the connection is lost later,
+    the call fails at once. Cancelling the call drops the reply and does not stop the work. Raises the errors
+    listed above, and MalformedMessage if the reply breaks its contract.
     """
     traffic = _layer.traffic()
     broker, replies = traffic.broker, traffic.replies
@@ -71,7 +71,7 @@ async def acall(
         elif message_id is not None:
             crash_points.reached("rpc.published")
 
-    # The end of the time and the reply meet in one future: whichever comes first is what the caller gets.
+    # The time-out and the reply complete the same future: the caller gets whichever comes first.
     loop = asyncio.get_running_loop()
     timer = loop.call_later(timeout_seconds, replies.time_out, correlation_id)
     try:
@@ -81,7 +81,7 @@ async def acall(
         broker.publish_nowait(
             broker.topology.commands,
             service,
-            # In no variable, which would keep it until the answer comes.
+            # Not kept in a variable, which would hold the secret until the answer arrives.
             Envelope(
                 type=type,
                 body=encode_body(body),
@@ -100,7 +100,8 @@ async def acall(
     finally:
         timer.cancel()
         replies.forget(correlation_id)
-        # An error's traceback holds this frame, which would hold the error, and the secret with it.
+        # An error's traceback refers to this frame; without this, the frame would refer to the error and its
+        # secret.
         del answer
     return Reply.decode(reply).unwrap()
 
@@ -131,10 +132,10 @@ def _time_out(progress: str, service: str, type: str, timeout_seconds: float) ->
 
 
 def call(service: str, type: str, body: object, *, timeout_seconds: float, **options: Any) -> dict[str, Any]:
-    """``acall`` for synchronous code: the same options, results and errors.
+    """Call a service as ``acall`` does, from synchronous code, with the same options, results and errors.
 
     Uses the loop that serves this process, or one in a background thread. Raises RuntimeError on a thread
-    that runs an event loop itself, which would wait for itself.
+    that runs an event loop itself, because the loop would wait for itself.
     """
     try:
         asyncio.get_running_loop()

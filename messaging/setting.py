@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class Setting(Generic[T]):
-    """A value that is read from the Django setting ``name``, and is the default where there is none.
+    """A value that is read from the Django setting ``name``, with a default.
 
     It is read once for each object that has it. ``type`` and ``bounds`` (``ge``, ``gt``, ``le``, ``pattern``)
-    are for what reads the process environment.
+    are for the reader of the process environment.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ def text(name: str, default: str, help: str, **bounds: Any) -> Setting[str]:
 
 
 def flag(name: str, default: bool, help: str) -> Setting[bool]:
-    """Declare something that is on or off."""
+    """Declare a setting that is on or off."""
     return Setting(name, default, help)
 
 

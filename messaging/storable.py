@@ -12,7 +12,7 @@ LONGEST = {"message_id": 64, "type": 100, "correlation_id": 120, "reply_to": 255
 
 
 def defect_of(envelope: Envelope) -> str:
-    """Return why no table can take the message; empty if one can."""
+    """Return why the message does not fit into a table; empty if it does."""
     for name, longest in LONGEST.items():
         if len(getattr(envelope, name)) > longest:
             return f"{name} has more than {longest} characters"
@@ -24,9 +24,10 @@ def defect_of(envelope: Envelope) -> str:
 
 
 def fitted(envelope: Envelope) -> Envelope:
-    """Return the message with its properties and headers as a table can take them.
+    """Return the message with its properties and headers cut to fit into a table.
 
-    One without a proper id gets one that is made of its content: the same message always gets the same.
+    A message without a valid id gets an id made of its content, so that the same message always gets the same
+    id.
     """
     has_id = 0 < len(envelope.message_id) <= LONGEST["message_id"] and "\0" not in envelope.message_id
     headers: dict[str, HeaderValue] = {
@@ -46,10 +47,10 @@ def fitted(envelope: Envelope) -> Envelope:
 
 
 def fingerprint_of(envelope: Envelope) -> str:
-    """Return a SHA-256 in hexadecimal by which a message that comes again is known.
+    """Return a SHA-256 in hexadecimal that identifies a message when it arrives again.
 
-    A sender that gives one id to several messages does not make one of them: what a message is about, and
-    what it answers, count as well.
+    A sender may give several messages the same id. They remain distinct, because the hash also covers their
+    subject, their correlation id and their other properties.
     """
     parts = (
         envelope.message_id,
@@ -63,7 +64,7 @@ def fingerprint_of(envelope: Envelope) -> str:
 
 
 def digest_of(body: bytes) -> bytes:
-    """Return the size and SHA-256 of a body, which is all that is kept of one that could be anything."""
+    """Return the size and SHA-256 of a body, to be kept in its place if it could contain anything."""
     return encode_body({"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()})
 
 

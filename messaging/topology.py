@@ -34,9 +34,9 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A durable, non-exclusive queue with its arguments and standing bindings.
+    """A durable, non-exclusive queue with its arguments and permanent bindings.
 
-    One that ``is_common`` belongs to no participant, and is declared only where it does not exist.
+    A queue that ``is_common`` belongs to no participant, and is declared only if it does not exist.
     """
 
     name: str
@@ -78,10 +78,10 @@ class Topology:
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
-        """Declared at every connection where they do not exist.
+        """The exchanges, which every connection declares if they do not exist.
 
-        Routing keys are compared as a whole. Those for commands and replies are topic exchanges since only of
-        such does RabbitMQ say who may use which routing key.
+        Routing keys are compared as a whole. The exchanges for commands and replies are topic exchanges
+        because RabbitMQ restricts routing keys by user only on those.
         """
         return (
             Exchange(self.commands, "topic"),
@@ -93,21 +93,21 @@ class Topology:
 
     @property
     def dead_queue(self) -> Queue:
-        """Dead letters wait here for ever: no delivery limit, since there is nowhere further to send them."""
+        """The queue of dead letters. It has no delivery limit, as there is nowhere further to send them."""
         arguments: dict[str, Argument] = {"x-queue-type": "quorum", "x-delivery-limit": -1}
         return Queue(self.dead, arguments, (Binding(self.dead, ""),), is_common=True)
 
     def service_queue(self, service: str) -> Queue:
-        """Return the queue in which a service's commands wait."""
+        """Return the queue for a service's commands."""
         return self._work_queue(f"{self.commands}.{service}", Binding(self.commands, service))
 
     def reply_queue(self, name: str) -> Queue:
-        """Return the queue in which replies to a durable receiver, such as an orchestrator, wait."""
+        """Return the queue for the replies to a durable receiver, such as an orchestrator."""
         queue = f"{self.replies}.{name}"
         return self._work_queue(queue, Binding(self.replies, queue))
 
     def event_queue(self, service: str, patterns: tuple[str, ...]) -> Queue:
-        """Return the queue in which the events that a service listens to wait."""
+        """Return the queue for the events that a service listens to."""
         bindings = tuple(Binding(self.events, pattern) for pattern in patterns)
         return self._work_queue(f"{self.events}.{service}", *bindings)
 
@@ -124,11 +124,11 @@ class Topology:
         return Queue(name, arguments, bindings)
 
     def user(self, participant: str) -> str:
-        """The broker user of a participant."""
+        """Return the broker user of a participant."""
         return f"{self.prefix}.{participant}"
 
     def owner_of(self, user: str) -> str:
-        """A user's name as it is part of the names of its processes' queues."""
+        """Return the part of a user's name that the names of its processes' queues contain."""
         return re.sub(r"[^A-Za-z0-9_]", "_", user.removeprefix(f"{self.prefix}."))[:30]
 
     def instance_queue_names(self, owner: str) -> str:
@@ -141,9 +141,10 @@ class Topology:
         return f"{self.prefix}.channel."
 
     def instance_queue(self, instance_id: str) -> Queue:
-        """One per process start: replies and channel-layer traffic. Outlives a reconnection, not the process.
+        """Return the queue of one process, for replies and channel-layer traffic, until the process ends.
 
-        Durable and not exclusive: needs no deprecated feature, and is not locked after a silent cut.
+        The queue outlives a reconnection. It is durable and not exclusive, because transient queues are
+        deprecated and an exclusive one stays locked after a silent loss of the connection.
         """
         name = f"{self.prefix}.node.{instance_id}"
         arguments: dict[str, Argument] = {
@@ -154,7 +155,7 @@ class Topology:
         return Queue(name, arguments, (Binding(self.replies, name),))
 
     def channel_queue(self, channel: str, *, capacity: int, expiry_seconds: float) -> Queue:
-        """A channel-layer channel that any process may read."""
+        """Return the queue of a channel-layer channel that any process may read."""
         name = f"{self.channel_names}{channel}"
         arguments: dict[str, Argument] = {
             "x-queue-type": "classic",
@@ -166,7 +167,7 @@ class Topology:
         return Queue(name, arguments, (Binding(self.replies, name),))
 
     def may_go_unheard(self, exchange: str, routing_key: str) -> bool:
-        """Return True if a message that no queue took is done with: nobody listens to it any more.
+        """Return True if a message that no queue took can be dropped, because no process waits for it.
 
         True for events and for replies to a process that has gone; never for commands.
         """

@@ -1,4 +1,4 @@
-"""The web process: HTTP and WebSockets, static files, and the start and end of what runs beside them."""
+"""The web process: HTTP and WebSockets, static files, and the start and end of its other tasks."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable
@@ -35,7 +35,7 @@ held = HeldRequestHandler()
 async def lifespan(_application: Any) -> AsyncIterator[None]:
     """Connect to the broker before the first request, without waiting for it; disconnect after the last.
 
-    The end begins at the signal, while the server still takes connections (see ``checkout.draining``).
+    The shutdown begins at the signal, while the server still accepts connections (see ``checkout.draining``).
     """
     require_user("web")
     use_few_threads()
@@ -47,7 +47,7 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
                 async with embedded.running() if conf.is_in_memory else nullcontext():
                     yield
         finally:
-            drain.begin()  # a server may end without a signal
+            drain.begin()  # a server may stop without a signal
             await kept_submissions.say_farewell()
             await close_brokers()
             drain.reset()
@@ -67,7 +67,7 @@ router: Any = Router(
 
 
 def by_cycle(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-    """One of two request cycles. What is held is known by its path and needs no routing before Django's."""
+    """Choose a request cycle. Held requests are known by their paths and need only Django's routing."""
     application = held if scope["type"] == "http" and scope["path"].startswith(PATHS) else router
     return application(scope, receive, send)
 

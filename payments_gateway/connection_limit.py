@@ -1,4 +1,4 @@
-"""The number of connections that one server holds, altogether and from one address."""
+"""The limits of connections to one server, altogether and from one address."""
 
 import resource
 
@@ -11,15 +11,15 @@ from checkout.problems import FULL, TOO_MANY, Problem
 from checkout.rates import network_of
 from payments_gateway.newcomers import Newcomers
 
-# Files that are no connections of clients: database, broker, templates, logs.
+# Open files other than clients' connections: database, broker, templates, logs.
 OTHER_FILES = 128
 
 
 class ConnectionLimit:
-    """Counts the connections of one server.
+    """A count of the connections to one server.
 
-    A proxy that may say for whom it speaks (``FORWARDED_ALLOW_IPS``) is bounded by the server's limit only:
-    its clients are counted by their requests (``checkout.admission``).
+    A proxy that is trusted to name its clients (``FORWARDED_ALLOW_IPS``) is only bounded by the server's
+    limit. Its clients are counted by their requests (``checkout.admission``).
     """
 
     def __init__(self, config: Config) -> None:
@@ -32,13 +32,13 @@ class ConnectionLimit:
         self.newcomers = Newcomers()
 
     def client_of(self, address: tuple[str, int] | None) -> str:
-        """Return the name under which a peer is counted, "" for one that is bounded with all others only."""
+        """Return the name under which a peer is counted; "" if only the limit of the server applies."""
         if address is None or address[0] in self._proxies:
             return ""
         return network_of(address[0])
 
     def enter(self, client: str, connections: int) -> Problem | None:
-        """Count a connection in beside so many others, WebSockets included, or return why it is refused."""
+        """Count one more than ``connections``, which include WebSockets, or return why it is refused."""
         if connections >= self._most:
             return FULL
         if client:
@@ -49,7 +49,7 @@ class ConnectionLimit:
         return None
 
     def leave(self, client: str) -> None:
-        """Count a connection out that was counted in. Nothing is kept of a client that has left."""
+        """Uncount a connection that was counted. Nothing is kept about a client without connections."""
         if client:
             inside = self._by_client.pop(client) - 1
             if inside:

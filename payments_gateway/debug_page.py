@@ -1,4 +1,4 @@
-"""Django's page about an exception, and its e-mail, without the passwords that addresses carry."""
+"""Django's error page and error e-mail without the passwords that addresses contain."""
 
 from typing import Any
 
@@ -9,20 +9,20 @@ from checkout.scrubbing import scrub_text
 
 
 class WithoutPasswords(SafeExceptionReporterFilter):
-    """Hides what Django hides by name, and in every other text what ``scrub_text`` knows as a secret."""
+    """A filter that also hides the secrets that ``scrub_text`` finds, not only what Django hides by name."""
 
     def cleanse_setting(self, key: Any, value: Any) -> Any:
-        """Return a setting's value as it may be shown."""
+        """Return a setting's value with its secrets hidden."""
         return _scrubbed(super().cleanse_setting(key, value))
 
     def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: Any) -> Any:
-        """Return a frame's variables as they may be shown."""
+        """Return a frame's variables with their secrets hidden."""
         variables = super().get_traceback_frame_variables(request, tb_frame)
         return [(name, _scrubbed(value)) for name, value in variables]
 
 
 def _scrubbed(value: Any) -> Any:
-    """Return the value, or, if its representation holds a secret, that representation without it."""
+    """Return the value; if its representation contains a secret, return that representation without it."""
     if isinstance(value, str):
         return scrub_text(value)
     try:

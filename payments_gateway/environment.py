@@ -1,4 +1,4 @@
-"""The process environment, read and checked once. One error names everything that is wrong."""
+"""The process environment, read and checked once. One error lists everything that is wrong."""
 
 import re
 from ipaddress import ip_address
@@ -18,7 +18,7 @@ DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"
 
 DEVELOPMENT_PASSWORD = "checkout-admin"  # noqa: S105
 
-# The sandbox's published credentials: worth nothing anywhere else.
+# The sandbox's published credentials, which are worthless anywhere else.
 SANDBOX_CREDENTIALS = {
     "user": "sandbox",
     "password": "sandbox-password",
@@ -28,8 +28,8 @@ SANDBOX_CREDENTIALS = {
     "notification_secret": "sandbox-notification-secret",
 }
 
-# Worldpay's, and those of Cardinal Commerce, where browsers leave device data and begin challenges. Both have
-# a live and a test environment.
+# The hosts of Worldpay, and those of Cardinal Commerce, to which browsers send device data and at which they
+# start challenges. Both have a live and a test environment.
 WORLDPAY_HOSTS = [
     "secure.worldpay.com",
     "secure-test.worldpay.com",
@@ -37,20 +37,21 @@ WORLDPAY_HOSTS = [
     "centinelapi.cardinalcommerce.com",
     "centinelapistag.cardinalcommerce.com",
 ]
-# A name whose last label begins with a letter: no IP address in any notation. Perhaps a port.
+# A name whose last label begins with a letter, so that it is not an IP address in any notation; optionally a
+# port.
 _PROVIDER_HOST = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z](?:[a-z0-9-]*[a-z0-9])?(?::[1-9][0-9]{0,4})?"
 )
 
 
-# Their values need more than a type and bounds, so that Environment has fields for them.
+# Settings whose values need more than a type and bounds, so Environment declares fields for them.
 _SPECIAL = {
     "BROKER_URL",
     "CHECKOUT_PROVIDER_HOSTS",
     "CHECKOUT_PROVIDER_NETWORKS",
     "CHECKOUT_PROVIDER_CA_FILE",
 }
-# What the whole installation is named after, on the broker.
+# The names of the whole installation on the broker.
 _DEFAULTS = {"MESSAGING_PREFIX": "checkout", "MESSAGING_APP_ID": "payments-gateway"}
 
 
@@ -74,10 +75,10 @@ _Declared = create_model("_Declared", __base__=BaseSettings, **_FIELDS)
 class Environment(_Declared):  # type: ignore[misc, valid-type]
     """Everything that differs between installations. Names are the environment variables' names.
 
-    The fields that are not here are those that ``checkout.conf`` and ``messaging.conf`` declare.
+    The fields that are not listed here are those that ``checkout.conf`` and ``messaging.conf`` declare.
     """
 
-    # What is wrong is named without its value, which may be a secret.
+    # Errors do not show the wrong value, which may be a secret.
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     debug: bool = Field(default=True, alias="DEBUG", description="Django's debug mode, for development only.")
@@ -126,7 +127,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     host: str = Field(
         default="localhost", alias="HOST", description="The name or address that the web process listens on."
     )
-    # uvicorn reads it by itself, and has the same default.
+    # uvicorn reads this variable itself, and has the same default.
     forwarded_allow_ips: str = Field(
         default="127.0.0.1",
         alias="FORWARDED_ALLOW_IPS",
@@ -221,13 +222,13 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
 
     @model_validator(mode="after")
     def _production_loses_and_believes_nothing_it_must_not(self) -> "Environment":
-        """Refuse what ``check --deploy`` refuses too, and what would be found out too late without it."""
+        """Refuse some of what ``check --deploy`` refuses, as it would be noticed too late without it."""
         if self.try_out:
             return self
         faults = []
         url = urlsplit(self.public_url)
         if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname or "")):
-            # Without a user name and a password, if it has any.
+            # The host without a user name and a password, if it has any.
             host = url.netloc.rpartition("@")[2] or "<host>"
             faults.append(
                 "PUBLIC_URL is not https://, so that sessions of staff and tokens of shoppers could be read "
@@ -249,7 +250,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
 
     @model_validator(mode="after")
     def _a_try_out_is_reached_from_this_machine_only(self) -> "Environment":
-        """Its key, its passwords and its provider are published."""
+        """Refuse other addresses, because a try-out's key, passwords and provider are published."""
         if not self.try_out:
             return self
         reached_at = {
@@ -288,7 +289,7 @@ def _host_of(url: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    """Return True for a name or an address by which only this machine can be reached."""
+    """Return True for a name or an address that only this machine can reach."""
     name = host.strip("[]").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -1,11 +1,11 @@
-"""Smaller versions of what uvicorn keeps for every request."""
+"""Smaller versions of the objects that uvicorn keeps for every request."""
 
 import asyncio
 from typing import Any
 
 
 class LeanEvent(asyncio.Event):
-    """An event without a deque, which is 600 bytes even when empty: uvicorn has two for each request."""
+    """An event without a deque, which takes 600 bytes even if empty. uvicorn has two events per request."""
 
     def __init__(self, *, is_set: bool = False) -> None:
         self._waiters = []  # type: ignore[assignment]
@@ -13,7 +13,7 @@ class LeanEvent(asyncio.Event):
 
 
 class LeanQueue(list[Any]):
-    """As much of a deque as uvicorn needs for requests that came before the last one was answered."""
+    """The part of a deque's interface that uvicorn needs for pipelined requests."""
 
     def appendleft(self, request: object) -> None:
         """See collections.deque."""

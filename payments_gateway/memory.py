@@ -1,17 +1,18 @@
-"""Memory that a flood has made a process take goes back to the system."""
+"""Return of memory to the system after a flood has made the process allocate much of it."""
 
 import ctypes
 
 # From <malloc.h>, see mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-# What glibc begins with, and gives up on for good when a larger block is freed: after one password's hash,
-# which takes 16 MB, it keeps up to 32 MB of what is freed, in each of eight arenas for each processor.
+# These are glibc's initial thresholds. It raises them for good when a larger block is freed: after one
+# password's hash, which takes 16 MB, it keeps up to 32 MB of freed memory, in each of eight arenas for each
+# processor.
 THRESHOLD_BYTES = 131_072
 ARENAS = 2
 
 
 def give_freed_memory_back() -> bool:
-    """Have glibc return what is freed, however large it was; return False where there is no glibc."""
+    """Make glibc return freed memory, however large the blocks. Return False if there is no glibc."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):

@@ -5,21 +5,21 @@ from typing import Protocol
 
 
 class Closable(Protocol):
-    """A connection that ends when it has been idle for too long."""
+    """A connection that can be closed for having been idle too long."""
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close it."""
+        """Close the connection."""
 
 
 class Newcomers:
-    """Closes connections that stay silent; the time for that is the same for all.
+    """Closing of connections on which nothing is received. All of them are allowed the same time.
 
-    There is one timer for all of them, because nearly every connection says something at once, and a timer of
-    its own would be a tenth of what a connection costs.
+    They share one timer: nearly every connection sends something at once, and a timer of its own would be a
+    tenth of its cost.
     """
 
     def __init__(self) -> None:
-        self._until: dict[Closable, float] = {}  # in the order in which they came, and are due
+        self._until: dict[Closable, float] = {}  # in the order of arrival, which is that of the deadlines
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, connection: Closable, now: float, seconds: float) -> None:
@@ -29,7 +29,7 @@ class Newcomers:
             self._wait(seconds)
 
     def discard(self, connection: Closable) -> None:
-        """Leave a connection alone, which may be none of these."""
+        """Stop watching a connection. Does nothing if it is not watched."""
         self._until.pop(connection, None)
 
     def _wait(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Answers that the server gives itself: a problem document with the headers that all our responses have."""
+"""Answers from the server itself: a problem document with the headers that all our responses have."""
 
 import json
 from collections.abc import Iterable

@@ -1,14 +1,14 @@
-"""The limits of a request's line, headers and trailers, and what HTTP/1.1 demands of them."""
+"""The limits of a request's line, headers and trailers, and the requirements of HTTP/1.1 on them."""
 
 from collections import Counter
 from urllib.parse import urlsplit
 
 from checkout.problems import HEADERS_TOO_LARGE, MALFORMED, RefusedError
 
-# The limit of the request line and headers together, and of trailers; also of anything unfinished.
+# The limit of the request line and headers together, of trailers, and of any unfinished part.
 MAX_HEAD_BYTES = 65_536
 MAX_FIELDS = 100
-# The limit of all fields with one name: frameworks join them, and take long to understand some.
+# The limit of all fields with one name: frameworks join them, and some take long to parse.
 MAX_BYTES_OF_A_NAME = 16_384
 MAX_TARGET_BYTES = 8_192
 
@@ -16,7 +16,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def require_size(url: bytes, headers: Headers) -> None:
-    """Raise RefusedError for a head that is too large: each field has a colon, a space and a line's end."""
+    """Raise RefusedError for a head that is too large. Each field counts a colon, a space and a line end."""
     sizes: Counter[bytes] = Counter()
     for name, value in headers:
         sizes[name] += len(name) + len(value) + 4
@@ -25,9 +25,9 @@ def require_size(url: bytes, headers: Headers) -> None:
 
 
 def origin_form(url: bytes, headers: Headers) -> tuple[bytes, Headers]:
-    """Return the path and query of an absolute target, and headers in which its authority is the host.
+    """Return the path and query of an absolute target, and the headers with its authority as their host.
 
-    RFC 9112, section 3.2.2: such an authority replaces what Host says, and so it is checked like Host. Raises
+    RFC 9112, section 3.2.2: the authority replaces the Host header, and so it is checked like one. Raises
     RefusedError for any other target.
     """
     try:

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP for strangers, with an orderly end: ``--http payments_gateway.server:OrderlyProtocol``."""
+"""uvicorn's HTTP, hardened, with a graceful end: ``--http payments_gateway.server:OrderlyProtocol``."""
 
 import asyncio
 from collections import deque
@@ -33,38 +33,38 @@ from payments_gateway.request_head import (
 from payments_gateway.whole_response import FramedError, whole_response
 from payments_gateway.writing import JoinedWrites, WebSocketTransport, send_at_once
 
-# How long a client that is connected may still begin a request.
+# How long a connected client may still begin a request after SIGTERM.
 FAREWELL_SECONDS = 1.0
-# The time in which a refused client may go on sending: closed at once, it would often not see the answer.
+# How long a refused client may keep sending. If it were cut off at once, it would often miss the answer.
 LINGER_SECONDS = 1.0
-# Data is parsed in pieces, so that little is kept of what turns out to be too much.
+# Data is parsed in pieces, so that little is kept of a request that turns out to be too large.
 PIECE_BYTES = 16_384
 # Requests that a client may send before the first one is answered.
 MAX_PIPELINED = 32
 
 
 class Phase(Enum):
-    """The place that the parser has reached in what a client sends."""
+    """The parser's position in the client's data."""
 
     BETWEEN = auto()
     HEAD = auto()
     BODY = auto()
-    UPGRADE = auto()  # a WebSocket's handshake has come
+    UPGRADE = auto()  # a WebSocket's handshake has arrived
     OVER = auto()  # nothing more is read
 
 
 class OrderlyProtocol(HttpToolsProtocol):
-    """Bounds what a client may send, how slowly, and how slowly it may read.
+    """A protocol that limits the size and the pace of requests, and the time in which responses are read.
 
-    A request that cannot be taken is answered by a problem document, behind the answers to those before it.
+    A request that cannot be accepted is answered by a problem document, after the answers to earlier ones.
 
-    At SIGTERM a request that is on its way is answered, and its connection closed behind the answer. uvicorn
-    itself closes every connection without a request at once: whoever has just connected, or is sending the
-    next request, would find the connection reset and not know what became of it.
+    At SIGTERM a request that has begun is answered, and its connection is closed after the answer. uvicorn
+    itself would close every connection without a request at once. A client that has just connected, or is
+    sending its next request, would find the connection reset and not know what became of the request.
     """
 
-    # Beside uvicorn's own attributes, of which there are nearly so many (30) that CPython would keep a whole
-    # dictionary of them, 1.5 KB, for every connection.
+    # Slots, because uvicorn's own attributes nearly reach the number (30) above which CPython would keep a
+    # whole dictionary, 1.5 KB, for every connection.
     __slots__ = (
         "_counted_as",
         "_head_until",
@@ -105,13 +105,14 @@ class OrderlyProtocol(HttpToolsProtocol):
         self.flow._is_writable_event = LeanEvent(is_set=True)
         send_at_once(transport)
         self.transport = cast(asyncio.Transport, JoinedWrites(transport))
-        # The first request's head counts from here; a client that sends nothing is merely idle.
+        # The time limit of the first request's head counts from here; a client that sends nothing is merely
+        # idle.
         now = self.loop.time()
         self._head_until = now + conf.header_seconds
         self._limit.newcomers.add(self, now, min(self.timeout_keep_alive, conf.header_seconds))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.BaseProtocol. Who waits for something else need not ask whether the client is there."""
+        """See asyncio.BaseProtocol. Calls the callbacks of requests that wait for something else."""
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         self._limit.newcomers.discard(self)
@@ -120,18 +121,18 @@ class OrderlyProtocol(HttpToolsProtocol):
         for call in tuple(self._when_left):
             call()
         if self.cycle is not None:
-            # Through it they would hold each other until garbage is looked for.
+            # This breaks a reference cycle, which would otherwise last until the next garbage collection.
             cast(Scope, self.cycle.scope).pop(ANSWER, None)
 
     def shutdown(self) -> None:
-        """See uvicorn, which waits for the last connection to end."""
+        """See uvicorn, which calls this and waits for the last connection to end."""
         if self._is_idle:
             self._is_leaving = True
             self.loop.call_later(FAREWELL_SECONDS, super().shutdown)
         else:
             super().shutdown()
 
-    # What a client sends
+    # Data from the client
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -195,7 +196,7 @@ class OrderlyProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """See httptools."""
-        if self._unparsed:  # else it came in one piece, which is small
+        if self._unparsed:  # otherwise it arrived in one piece, which is small
             require_size(self.url, self.headers)
         if len(self.headers) > MAX_FIELDS:
             raise RefusedError(HEADERS_TOO_LARGE)
@@ -228,7 +229,7 @@ class OrderlyProtocol(HttpToolsProtocol):
             raise RefusedError(MALFORMED)
 
     def on_chunk_header(self) -> None:
-        """See httptools. What is not parsed yet is counted from here."""
+        """See httptools. Unparsed bytes are counted from here."""
         self._unparsed = 0
 
     def on_body(self, body: bytes) -> None:
@@ -237,7 +238,7 @@ class OrderlyProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def _count_trailer(self, name: bytes, value: bytes) -> None:
-        """Drop a trailer: nobody here reads them, and they must not pass for headers."""
+        """Count a trailer and drop it: no code reads trailers, and they must not pass for headers."""
         self._unparsed = 0
         self._trailers += 1
         self._trailer_bytes += len(name) + len(value) + 4
@@ -245,37 +246,37 @@ class OrderlyProtocol(HttpToolsProtocol):
             raise RefusedError(HEADERS_TOO_LARGE)
 
     def on_message_complete(self) -> None:
-        """See httptools. Most bodies come with their heads, before the application begins to read."""
+        """See httptools. Most bodies arrive with their heads, before the application begins to read."""
         if self._phase is Phase.UPGRADE:
             return
         super().on_message_complete()
         self._phase = Phase.BETWEEN
         cast(Scope, self.cycle.scope)[HAS_ARRIVED] = True
         if not self.pipeline:
-            # Stopped for a large body: what comes next is the news that the client has left.
+            # Reading was paused for a large body; resume it to notice when the client disconnects.
             self.flow.resume_reading()
 
     # Other protocols
 
     def _upgrade(self) -> None:
-        """Begin a WebSocket. Any other protocol is not spoken here, and what follows might be in it."""
+        """Begin a WebSocket. Other protocols are not supported; the data that follows might belong to one."""
         if self._phase is not Phase.UPGRADE:
             self._phase = Phase.OVER
             self.cycle.keep_alive = False
         elif self._is_idle:
             self.handle_websocket_upgrade()
         else:
-            self.flow.pause_reading()  # until everything before it is answered
+            self.flow.pause_reading()  # until all earlier requests are answered
 
     def handle_websocket_upgrade(self) -> None:
         """See uvicorn."""
         cast(JoinedWrites, self.transport).flush()
         self.flow.resume_reading()
-        self._leave_the_count()  # to be counted among the WebSockets
+        self._leave_the_count()  # from now on it is counted as a WebSocket
         self.transport = cast(asyncio.Transport, WebSocketTransport(self._transport))
         super().handle_websocket_upgrade()
         if not getattr(self._transport.get_protocol(), "handshake_initiated", True):
-            # It could not read what we have read, and does not say so.
+            # The WebSocket protocol could not parse the handshake, and does not report that.
             self.transport.write(refusal(MALFORMED, self.server_state.default_headers))
             self.transport.close()
 
@@ -283,20 +284,19 @@ class OrderlyProtocol(HttpToolsProtocol):
 
     @property
     def _is_idle(self) -> bool:
-        """Return True if the newest request, which is answered last, has its answer."""
+        """Return True if the newest request, which is answered last, has been answered."""
         return getattr(self.cycle, "response_complete", True)
 
     def answer(self, send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a whole response with its Content-Length, and return whether that was possible.
+        """Send a whole response with its Content-Length. Return False if that is not possible.
 
-        If not, the response is to go by ``send``, as ASGI has it. That is two messages, and uvicorn looks at
-        each header by itself, which takes as long as all the rest of it. Raises ValueError for a header that
-        HTTP cannot carry.
+        In that case the response must go through ``send`` as two messages. uvicorn then checks each header by
+        itself, which takes as long as everything else. Raises ValueError for a header that HTTP cannot carry.
         """
         cycle = self.cycle
         is_possible = (
-            send == cycle.send  # neither another request's, nor wrapped by somebody who wants to see it
-            and cycle.transport is self.transport  # which a WebSocket has taken over otherwise
+            send == cycle.send  # neither another request's, nor wrapped by a middleware to see messages
+            and cycle.transport is self.transport  # unless a WebSocket has taken over
             and not (cycle.response_started or cycle.disconnected or cycle.access_log)
             and not self.flow.write_paused
             and cycle.scope["method"] != "HEAD"
@@ -323,7 +323,7 @@ class OrderlyProtocol(HttpToolsProtocol):
             self._send_refusal(self._refused)
             return
         if self._phase is Phase.BODY and not self.pipeline:
-            self.transport.close()  # the rest of its body must not be taken for the next request
+            self.transport.close()  # the rest of the body must not be parsed as the next request
         super().on_response_complete()
         if self._phase is Phase.BETWEEN or self.transport.is_closing() or not self._is_idle:
             return
@@ -335,9 +335,9 @@ class OrderlyProtocol(HttpToolsProtocol):
             self._wait_for_head()
 
     def _refuse(self, problem: Problem) -> None:
-        """Read nothing more, and answer what cannot be taken behind the answers that are due."""
+        """Stop reading, and answer the unacceptable data after the answers that are due."""
         self._refused = problem
-        self._is_broken = self._phase is Phase.BODY  # the last request itself, and not what follows it
+        self._is_broken = self._phase is Phase.BODY  # the last request itself is bad, not the data after it
         self._phase = Phase.OVER
         if self.pipeline:
             return
@@ -367,21 +367,21 @@ class OrderlyProtocol(HttpToolsProtocol):
     # Time
 
     def _wait(self, seconds: float, end: Callable[[], None]) -> None:
-        """Call ``end`` unless something is received meanwhile. There is one timer, which is uvicorn's."""
+        """Call ``end`` unless something is received first. There is only one timer, which is uvicorn's."""
         self.timeout_keep_alive_task = self.loop.call_later(seconds, end)
 
     def _wait_for_head(self) -> None:
         self._wait(max(0.0, self._head_until - self.loop.time()), self._head_is_late)
 
     def _head_is_late(self) -> None:
-        if self.flow.read_paused:  # it is we who keep the client waiting
+        if self.flow.read_paused:  # this server is not reading, so the client is not at fault
             self._head_until = self.loop.time() + conf.header_seconds
             self._wait_for_head()
         else:
             self._refuse(TOO_SLOW)
 
     def pause_writing(self) -> None:
-        """See asyncio.Protocol. Whoever reads nothing for long does not keep what was written in memory."""
+        """See asyncio.Protocol. Aborts if the client reads nothing for long, to free the unsent bytes."""
         super().pause_writing()
         self._unread_timer = self.loop.call_later(conf.send_seconds, self._transport.abort)
 

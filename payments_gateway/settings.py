@@ -1,4 +1,4 @@
-"""Django settings: wiring only. What differs between installations comes from the environment."""
+"""Django settings: wiring only. Values that differ between installations come from the environment."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -32,8 +32,8 @@ INSTALLED_APPS = [
     "checkout",
 ]
 
-# For the shop, the back office and whatever else does not wait. Held requests have a shorter chain of their
-# own, which never leaves the event loop: see checkout/held.py.
+# The middleware of the shop, the back office and all other requests that are not held. Held requests have a
+# shorter chain, which never leaves the event loop: see checkout/held.py.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "checkout.security.SecurityHeadersMiddleware",
@@ -75,9 +75,9 @@ if DATABASES["default"]["ENGINE"].endswith("postgresql"):
     from checkout.bounded_connection import BoundedConnection
 
     milliseconds = round(declared["CHECKOUT_DATABASE_SECONDS"] * 1000)
-    # A network or a server that falls silent must hold no thread, and a client that does so no lock.
+    # A silent network or server must not hold a thread, and a silent client must not hold a lock.
     DATABASES["default"]["OPTIONS"] = {
-        # The same few hundred statements again and again: the server plans each once per connection.
+        # The same few hundred statements are repeated, so the server plans each of them once per connection.
         "server_side_binding": True,
         "prepare_threshold": 3,
         "connect_timeout": 5,
@@ -91,14 +91,14 @@ if DATABASES["default"]["ENGINE"].endswith("postgresql"):
             "min_size": 1,
             "max_size": env.database_pool_size,
             "timeout": 5,
-            # Attempts are made at growing intervals, one at a time, and meanwhile nobody else may try: with
-            # the pool's five minutes a database that is back would go unnoticed for as long as it was away.
+            # The pool reconnects at growing intervals, and no other attempt is made meanwhile. With the
+            # default of five minutes, the return of a database would go unnoticed for as long as it was away.
             "reconnect_timeout": 5,
             "connection_class": BoundedConnection,
         },
     } | DATABASES["default"].get("OPTIONS", {})
 elif DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # One writer at a time: take the write lock at BEGIN, so that waiting for it cannot deadlock.
+    # SQLite has one writer: take the write lock at BEGIN, so that waiting for it cannot deadlock.
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         transaction_mode="IMMEDIATE",
         timeout=20,
@@ -116,7 +116,7 @@ CHANNEL_LAYERS = {
     }
 }
 
-# What checkout.conf and messaging.conf declare.
+# The settings that checkout.conf and messaging.conf declare.
 globals().update(declared)
 MESSAGING_SINGLE_BROKER_USER = env.single_broker_user
 CHECKOUT_TRY_OUT = env.try_out
@@ -137,7 +137,7 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
-# Before a password is looked at, axes says if this user and this address may try.
+# axes decides if this user and this address may try, before a password is checked.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
@@ -145,7 +145,7 @@ AUTHENTICATION_BACKENDS = [
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_FAILURE_LIMIT = declared["CHECKOUT_LOGIN_FAILURES"]
 AXES_COOLOFF_TIME = timedelta(seconds=declared["CHECKOUT_LOGIN_LOCK_SECONDS"])
-# Or whoever goes on guessing would keep a member of staff out for ever.
+# Otherwise continued guessing would lock out a member of staff for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "checkout.staff.log_in.client_address"
@@ -153,7 +153,7 @@ AXES_USERNAME_CALLABLE = "checkout.staff.log_in.name_to_keep"
 AXES_LOCKOUT_PARAMETERS = "checkout.staff.log_in.counted_by"
 AXES_LOCKOUT_CALLABLE = "checkout.staff.log_in.locked_out"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
-# Its pages would let rows be edited; `manage.py axes_reset_username` lets somebody in again.
+# The pages of axes would let rows be edited; `manage.py axes_reset_username` ends a lock.
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
@@ -170,15 +170,15 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_COOKIES else 0
-# Longer than any session of staff, whose end checkout/staff/sessions.py decides and tells.
+# Longer than any staff session, whose end checkout/staff/sessions.py determines and announces.
 SESSION_COOKIE_AGE = round(declared["CHECKOUT_SESSION_SECONDS"] + declared["CHECKOUT_SESSION_IDLE_SECONDS"])
 CSRF_TRUSTED_ORIGINS = [env.public_url]
 CSRF_FAILURE_VIEW = "checkout.views.errors.csrf_failure"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "payments_gateway.debug_page.WithoutPasswords"
 SILENCED_SYSTEM_CHECKS = [
     "security.W002",  # checkout.security sends X-Frame-Options
-    "security.W005",  # what else the domain serves is not ours to bind to TLS
-    "security.W008",  # who ends TLS in front of us redirects to it
+    "security.W005",  # other hosts of the domain are not ours, so we cannot require TLS of them
+    "security.W008",  # the proxy that ends TLS in front of us redirects to HTTPS
     "security.W021",  # as W005
 ]
 
@@ -208,7 +208,7 @@ LOGGING = {
                 structlog.stdlib.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
             ],
-            # Last, so that it sees what any library logged and every traceback.
+            # Last, so that it processes the lines of all libraries and every traceback.
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
@@ -221,12 +221,12 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "pika": {"level": "WARNING"},
-        # checkout.staff logs who logs in, and who fails to, without what was typed.
+        # checkout.staff logs log-ins and failures, without the typed text.
         "axes": {"level": "ERROR"},
-        # Their own handlers would write the same lines a second time, and not scrubbed.
+        # Django's own handlers would write the same lines a second time, unscrubbed.
         "django": {"handlers": []},
         "uvicorn": {"handlers": [], "propagate": True},
-        # Its lines have addresses with tokens in them.
+        # Its lines contain addresses with tokens.
         "uvicorn.access": {"propagate": False},
     },
 }

@@ -1,4 +1,4 @@
-"""The signals that end a process are announced inside it before its server acts upon them."""
+"""Announcement of SIGTERM and SIGINT inside the process before the server acts upon them."""
 
 import asyncio
 import signal
@@ -12,9 +12,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def announced(begin: Callable[[], None], *, seconds: float) -> Iterator[None]:
-    """Inside this context the first signal calls ``begin`` on the running loop, the server ``seconds`` later.
+    """Inside this context, make the first signal call ``begin``, and pass it to the server ``seconds`` later.
 
-    A second signal reaches the server at once. Off the main thread, where Python has no signals: nothing.
+    ``begin`` runs on the current event loop. A second signal is passed to the server at once. Outside the
+    main thread, where Python handles no signals, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

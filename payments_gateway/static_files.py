@@ -1,4 +1,4 @@
-"""Static files, straight from where each application keeps them, with the headers that all responses have."""
+"""Static files, directly from each application's folder, with the headers that all responses have."""
 
 from pathlib import Path
 
@@ -10,18 +10,18 @@ from starlette.staticfiles import StaticFiles
 from checkout.limits import Message, Receive, Scope, Send
 from checkout.security import strict_headers
 
-# Files are small, and nearly always in memory. With Starlette's 40 threads for them, those who fetch many
-# files at once and read slowly leave 40 threads behind, and the memory that each has touched.
+# Files are small, and nearly always in memory. With Starlette's 40 threads for them, clients that fetch many
+# files at once and read slowly would leave 40 threads behind, with the memory that each has touched.
 THREADS = 4
 
 
 def use_few_threads() -> None:
-    """Bound the threads that read files for this event loop."""
+    """Limit the threads that read files for this event loop."""
     current_default_thread_limiter().total_tokens = THREADS
 
 
 class StaticFilesOfApplications:
-    """Serves every installed application's folder ``static``: nothing has to be collected before a start."""
+    """A server of every application's folder ``static``, without collecting the files before a start."""
 
     def __init__(self) -> None:
         folders: list[str | tuple[str, str]] = [

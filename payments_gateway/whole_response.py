@@ -1,18 +1,18 @@
-"""A response as the bytes that leave together."""
+"""A complete response as one string of bytes, to be sent in one write."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE
 
-# Headers that say where a response ends: whoever sets them knows better.
+# Headers that determine where a response ends. If an application sets one of them, it is not overruled.
 FRAMING = (b"connection", b"content-length", b"transfer-encoding")
 Headers = Iterable[tuple[bytes, bytes]]
 WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class FramedError(Exception):
-    """A response needs no Content-Length."""
+    """The response determines its end itself and needs no Content-Length."""
 
 
 def whole_response(
@@ -20,8 +20,8 @@ def whole_response(
 ) -> bytes:
     """Return a response with its Content-Length.
 
-    Raises FramedError for one that has no body or says itself where it ends, and ValueError for a header that
-    HTTP cannot carry.
+    Raises FramedError for a response without a body or with framing of its own, and ValueError for a header
+    that HTTP cannot carry.
     """
     if status in WITHOUT_BODY:
         raise FramedError(status)

@@ -1,4 +1,4 @@
-"""Writing to clients: fewer system calls, and an end for those who do not read."""
+"""Writing to clients: fewer system calls, and a time limit for clients that do not read."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ LARGE_BYTES = 65_536
 
 
 def close_in_time(transport: asyncio.Transport) -> None:
-    """Close behind what is still to be written, or without it when the client does not take it in time.
+    """Close once the outstanding bytes are sent, or without sending them if the client is too slow to read.
 
     A transport alone would wait for as long as the client likes, and keep the bytes in memory.
     """
@@ -21,9 +21,9 @@ def close_in_time(transport: asyncio.Transport) -> None:
 
 
 class JoinedWrites:
-    """Joins the writes of one turn of the loop, which are a response's head and body, to one.
+    """A transport that joins the writes of one turn of the loop, a response's head and body, into one.
 
-    Each write is a system call that wakes whoever reads: a tenth of a request's cost.
+    Each write is a system call that wakes the reader, which costs a tenth of a request.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -39,10 +39,10 @@ class JoinedWrites:
         self._unwritten.append(data)
         self._bytes += len(data)
         if self._bytes >= LARGE_BYTES:
-            self.flush()  # so that whoever writes much hears when the client does not keep up
+            self.flush()  # so that flow control tells the writer when the client does not keep up
 
     def write_at_once(self, data: bytes) -> None:
-        """Write what is a whole response, behind everything before it."""
+        """Write a whole response at once, after everything written before it."""
         self.flush()
         self._write(data)
 
@@ -56,7 +56,7 @@ class JoinedWrites:
         return self._transport.is_closing()
 
     def flush(self) -> None:
-        """Write what is left of this turn."""
+        """Write everything that is still unwritten in this turn."""
         if self._unwritten:
             data = b"".join(self._unwritten)
             self._unwritten.clear()
@@ -64,13 +64,13 @@ class JoinedWrites:
             self._write(data)
 
     def _write(self, data: bytes) -> None:
-        """Write, unless the connection was aborted, of which its protocol hears a little later."""
+        """Write unless the connection was aborted, of which the protocol is notified a little later."""
         if not self._transport.is_closing():
             self._transport.write(data)
 
 
 class WebSocketTransport:
-    """A transport that closes in time, for uvicorn's WebSockets, which write whole frames."""
+    """A transport that closes in time, for uvicorn's WebSockets, which already write whole frames."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -84,10 +84,10 @@ class WebSocketTransport:
 
 
 def send_at_once(transport: asyncio.Transport) -> None:
-    """Let no packet wait for the last one's acknowledgement: a head and a later body would be 40 ms apart.
+    """Send each packet without waiting for the last one's acknowledgement (``TCP_NODELAY``).
 
-    The event loop asks for that too, but not for sockets handed over with ``--fd``, which uvicorn takes for
-    UNIX sockets.
+    Otherwise a head and a later body would be 40 ms apart. The event loop sets the option, too, but not for
+    sockets handed over with ``--fd``, which uvicorn takes for UNIX sockets.
     """
-    with contextlib.suppress(OSError):  # as of a real UNIX socket
+    with contextlib.suppress(OSError):  # raised by a real UNIX socket
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

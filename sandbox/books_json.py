@@ -16,10 +16,10 @@ LARGEST_PAGE = 5_000
 
 
 class Query(BaseModel):
-    """`order` and `prefix` choose by order code, `since` by the time of any entry of the order.
+    """The filters: `order` and `prefix` by order code, `since` by the time of any entry of the order.
 
-    A page has at most `limit` orders, all submitted beyond the number `after`. `brief` leaves all but the
-    sums away.
+    A page has at most `limit` orders, all submitted after the number `after`. `brief` leaves out everything
+    except the sums.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,7 +43,7 @@ class Statement:
         self._incidents = incidents
 
     async def show(self, request: Request) -> Response:
-        """One page. `next` is the `after` of the page that follows; null on the last one."""
+        """Return one page. `next` is the value of `after` for the next page, or null on the last one."""
         try:
             query = Query.model_validate(dict(request.query_params))
         except ValidationError as error:

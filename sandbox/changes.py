@@ -1,4 +1,4 @@
-"""Tells the background tasks that the books have changed."""
+"""Notification of the background tasks when the books have changed."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ class ChangeSignal:
 
     @contextmanager
     def listening(self) -> Iterator[asyncio.Event]:
-        """An event of the listener's own, which the listener clears before it looks at the books."""
+        """Yield an event for one listener, which must clear the event before it reads the books."""
         event = asyncio.Event()
         self._listeners.append(event)
         try:
@@ -25,7 +25,7 @@ class ChangeSignal:
 
 
 async def changed_within(event: asyncio.Event, seconds: float | None) -> bool:
-    """Wait for a change, at most for so many seconds (None: without limit). Return True if there was one."""
+    """Wait for a change, at most `seconds` (None: without limit). Return True if there was one."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:

@@ -4,7 +4,7 @@ from sandbox.changes import ChangeSignal
 
 
 class Clock:
-    """Every time of the configuration is divided by `scale`; 60 makes a minute of a second."""
+    """A clock that divides every configured time by `scale`: with 60, a minute becomes a second."""
 
     def __init__(self, scale: float, changes: ChangeSignal) -> None:
         self._first_scale = scale
@@ -15,7 +15,7 @@ class Clock:
         return configured / self.scale
 
     def run_at(self, scale: float) -> None:
-        """From now on, also for what already waits."""
+        """Set the speed for all future waits and those under way."""
         self.scale = scale
         self._changes.notify()
 

@@ -14,7 +14,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Configuration(BaseSettings):
-    """All times are in seconds. Defaults suit a gateway on http://localhost:8000."""
+    """The settings. All times are in seconds. The defaults suit a gateway on http://localhost:8000."""
 
     model_config = SettingsConfigDict(env_prefix="SANDBOX_", frozen=True)
 
@@ -30,40 +30,40 @@ class Configuration(BaseSettings):
     org_unit_id: str = "sandbox-unit"
 
     notification_url: str = "http://localhost:8000/notifications/sandbox/sandbox-notification-secret/"
-    """The address of notifications; empty sends none. The secret in it is published, as all here are."""
+    """The address of notifications; if empty, none are sent. Its secret is published, like all others."""
     ca_file: Path | None = None
     """PEM file of the authorities that certify the gateway, for notifications; None for the public ones."""
     settle_seconds: Seconds = 2.0
-    """Between `captureReceived` or `refundReceived` and the booking it announces."""
+    """The time between `captureReceived` or `refundReceived` and the booking."""
     settlement_seconds: Seconds = 20.0
-    """Between a capture's booking and its settlement, for orders that have this trait."""
+    """The time between a capture's booking and its settlement, for orders with the trait `settled`."""
     refund_again_seconds: Seconds = 5.0
-    """Between the failure of a refund and its booking, for orders that have this trait."""
+    """The time between a refund's failure and its booking (trait `refund_failed_then_refunded`)."""
     dispute_seconds: Seconds = 10.0
-    """Before each step of a dispute: the request for information, the charge-back and its reversal."""
+    """The time before each step of a dispute: request for information, charge-back and reversal."""
     retry_first_seconds: Seconds = 1.0
-    """Before the second try of a notification; doubles with every further one."""
+    """The time before the second try of a notification; it doubles with every further try."""
     retry_longest_seconds: Seconds = 60.0
     notification_lifetime_seconds: Seconds = 7 * 24 * 3600.0
-    """After this a notification that was never accepted is given up, as the provider does after 7 days."""
+    """The time after which an unaccepted notification is given up: 7 days, as with the provider."""
 
     challenge_seconds: Seconds = 600.0
     """The time that a person may take at the issuer's page."""
     challenge_limit: Annotated[int, Field(ge=1)] = 2
-    """The number of challenges that one order may meet before an unanswered one is refused."""
+    """The number of challenges of one order before an unanswered one is refused."""
 
     idempotency: Literal["on", "off", "uuid"] = "on"
-    """The arrangement of the account's `Idempotency-Key`: taken, not enabled, or taken if it is a UUID."""
+    """The account's arrangement for `Idempotency-Key`: accepted, not enabled, or accepted if it is a UUID."""
     idempotency_lifetime_seconds: Seconds = 365 * 24 * 3600.0
-    """After this the same key is a new request."""
+    """The time after which the same key is a new request."""
 
     traits: Mapping[Trait, Share] = EVERYDAY_SHARES
-    """The share of the orders that has each trait, as JSON; a trait that is not named has none."""
+    """The share of the orders with each trait, as JSON; a trait that is not named has no share."""
 
     clock_scale: Annotated[float, Field(gt=0)] = 1.0
-    """All the times above are divided by it: with 60 the provider's minute is a second."""
+    """The divisor of all the times above: with 60, the provider's minute is a second."""
 
     books: Path | None = None
-    """SQLite file of the books; the private key lies beside it. None keeps both in a temporary folder."""
+    """SQLite file of the books, with the private key beside it. None keeps both in a temporary folder."""
     seed: str = ""
-    """Same seed and same order codes give the same identifiers; empty draws a new seed at each start."""
+    """The seed of identifiers, which depend only on it and the order codes. Empty draws one at each start."""

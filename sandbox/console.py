@@ -1,4 +1,4 @@
-"""The scenarios page: the magic values, and the knobs to turn."""
+"""The scenarios page: the magic values, and the knobs to set."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar, get_args
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Setting(BaseModel):
-    """A post to the scenarios page. A reset happens before anything is set."""
+    """A post to the scenarios page. A reset takes effect before anything is set."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -64,7 +64,7 @@ class Console:
         self._pages = pages
 
     async def show(self, request: Request) -> Response:
-        """GET lists, POST sets. JSON for whoever accepts it, a page for browsers."""
+        """List on GET, set on POST. Programs that accept JSON get JSON, browsers a page."""
         if request.method == "POST":
             try:
                 self._set(Setting.model_validate_json(await read_body(request)))

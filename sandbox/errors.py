@@ -4,7 +4,7 @@ NOT_FOUND = "Could not find payment for order"
 
 
 class RequestRefused(Exception):
-    """An error element with a code of the provider's grammar, see the comment on `error` in its DTD."""
+    """An error element with a code of the provider's grammar; see the comment on `error` in its DTD."""
 
     def __init__(self, code: int, message: str, order_code: str = "") -> None:
         super().__init__(message)

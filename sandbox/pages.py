@@ -1,4 +1,4 @@
-"""Rendering of the sandbox's own pages and reading of its forms, both within bounds."""
+"""Rendering of the sandbox's own pages and reading of its forms, both with limits."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 class Pages:
-    """Pages carry no script and no style but the sandbox's own files."""
+    """The pages of the sandbox, which use no scripts and styles except its own files."""
 
     def __init__(self, url: str) -> None:
         self._engine = Engine(dirs=[str(TEMPLATES)])
@@ -24,7 +24,7 @@ class Pages:
     def render(
         self, template: str, context: Mapping[str, object], *, status: int = 200, may_be_framed: bool = False
     ) -> HTMLResponse:
-        """`may_be_framed` lets any site show the page in a frame, as the challenge pages must allow."""
+        """Return a page. `may_be_framed` allows any site to frame it, as the challenge pages must."""
         html = self._engine.get_template(f"sandbox/{template}").render(Context({"url": self._url, **context}))
         ancestors = "*" if may_be_framed else "'none'"
         return HTMLResponse(
@@ -40,17 +40,17 @@ class Pages:
         )
 
     def problem(self, reason: str, status: int = 400) -> HTMLResponse:
-        """An error page. Framed pages fail too, so it may be framed."""
+        """Return an error page. It may be framed, because framed pages can fail, too."""
         return self.render("problem.html", {"reason": reason}, status=status, may_be_framed=True)
 
     def forward(self, action: str, fields: Mapping[str, str], purpose: str) -> HTMLResponse:
-        """A page that posts `fields` to `action` by itself, or by its button where there is no JavaScript."""
+        """Return a page that posts `fields` to `action` by itself, or by its button without JavaScript."""
         context = {"action": action, "fields": list(fields.items()), "purpose": purpose}
         return self.render("forward.html", context, may_be_framed=True)
 
 
 async def read_body(request: Request) -> bytes:
-    """Raises HTTPException (413) for more than MAX_BODY_BYTES."""
+    """Read a body. Raises HTTPException (413) for more than MAX_BODY_BYTES."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -60,7 +60,7 @@ async def read_body(request: Request) -> bytes:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Fields of a URL-encoded form. Raises HTTPException: 413 too large, 400 not such a form."""
+    """Return the fields of a URL-encoded form. Raises HTTPException: 413 too large, 400 not such a form."""
     try:
         text = (await read_body(request)).decode()
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=20, errors="strict"))

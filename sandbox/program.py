@@ -1,4 +1,4 @@
-"""Puts the sandbox together and serves it."""
+"""Assembly and start of the sandbox."""
 
 import asyncio
 import secrets
@@ -41,15 +41,15 @@ from sandbox.wpg.endpoint import Wpg
 from sandbox.wpg.fault_injection import FaultInjection
 from sandbox.wpg.idempotency import AnsweredRequests
 
-# Replies that are held back, perhaps for ever, must not hold up the end of the process.
+# Replies that are held back, perhaps for ever, must not delay the end of the process.
 GRACE_SECONDS = 1
 STATIC = Path(__file__).resolve().parent / "static"
 
 
 def build(configuration: Configuration, folder: Path) -> Starlette:
-    """The application, to be built on the thread that serves it.
+    """Return the application, which must be built on the thread that serves it.
 
-    `folder` takes the books and the key when the configuration names no file for them.
+    The books and the key are kept in `folder` if the configuration names no file.
     """
     file = configuration.books or folder / "books.sqlite3"
     connection = open_storage(file)
@@ -90,10 +90,10 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
         return PlainTextResponse(card_key.public)
 
     async def encryption_script(request: Request) -> Response:
-        """The script with its key set: an account needs no copy of a key that is made at the first start."""
+        """Return the script including the key, which is made at the first start and need not be copied."""
         del request
         script = f"{encryption}Worldpay.setPublicKey({json_text(card_key.public)});\n"
-        # A browser compares a script with its digest only if the script's host lets the page read it.
+        # A browser compares a script with its digest only if the script's host lets the page read it (CORS).
         return Response(script, media_type="text/javascript", headers={"Access-Control-Allow-Origin": "*"})
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
@@ -139,7 +139,7 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
 
 
 def serve(configuration: Configuration) -> None:
-    """Serves until interrupted."""
+    """Serve until interrupted."""
     with tempfile.TemporaryDirectory(prefix="sandbox-") as folder:
         uvicorn.run(
             build(configuration, Path(folder)),

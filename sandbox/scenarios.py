@@ -1,8 +1,8 @@
-"""Magic values: which card holder names and card numbers lead to which end.
+"""Magic values: the card holder names and card numbers that determine the result.
 
-Authentication and authorisation are chosen apart and combine: a challenge card with the holder name REFUSED51
-is challenged first and then refused with code 51. A name that is no magic value is authorised, as at the real
-test end point, so that a mistyped name shows itself the same way here.
+Authentication and authorisation are chosen separately and can be combined: a challenge card with the holder
+name REFUSED51 is challenged first and then refused with code 51. Any other name is authorised, as at the real
+test endpoint, so that a mistyped name has the same effect here.
 
 Names: developer.worldpay.com/docs/wpg/hostedintegration/abouttesting/ and the acceptance tests in
 `Worldpay/salesforce-commerce-cloud`. Numbers: developer.worldpay.com/products/payments/testing.md (Cardinal's
@@ -19,7 +19,7 @@ TransStatus = Literal["Y", "A", "U", "N", "R"]
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """`status` is the issuer's answer; after a challenge it is what an approval leads to."""
+    """An authentication. `status` is the issuer's answer or, with a challenge, the result of an approval."""
 
     status: TransStatus
     challenge: bool
@@ -100,7 +100,7 @@ CARD_REFUSALS = {"4000000000000002": "5", "4000000000009995": "51"}
 
 
 def choose(holder: str, number: str) -> Outcome:
-    """The end that this card holder name and number lead to; the name decides where both speak."""
+    """Return the result for this card holder name and number. The name takes precedence."""
     authentication = HOLDER_AUTHENTICATIONS.get(holder) or CARD_AUTHENTICATIONS.get(number, FRICTIONLESS)
     if payment := HOLDER_PAYMENTS.get(holder):
         return Outcome(authentication, payment, "")

@@ -1,4 +1,4 @@
-"""The SQLite file: entries are appended and never changed, which the database itself enforces."""
+"""The SQLite file. Entries are appended and never changed, which the database itself enforces."""
 
 import sqlite3
 from pathlib import Path
@@ -80,7 +80,7 @@ TABLES = ("plan", "entry", "notification", "delivery", "answered_request", "inci
 
 
 def open_storage(file: Path) -> sqlite3.Connection:
-    """A connection for one thread. `with connection:` makes one transaction, on the disk when it ends.
+    """Return a connection for one thread. `with connection:` is one transaction, on disk when it ends.
 
     Raises RuntimeError for the books of another version of the sandbox.
     """

@@ -1,7 +1,7 @@
-"""Traits of an order: ways of the bank with it, each documented by the provider, or seen there.
+"""Traits of an order: variations of the bank's behaviour, each documented by the provider or observed there.
 
-A new order has each trait with the share that the configuration gives it, drawn from the order's code. A card
-holder's name or a knob chooses the traits of a single order instead.
+A new order gets each trait with a configured probability, drawn from the order's code. A card holder's name
+or a knob sets the traits of a single order instead.
 
 Sources: the provider's pages on idempotency, on order notifications and on managing orders
 (developer.worldpay.com/docs/wpg/manage/), and the issue trackers of platforms that are connected to it.
@@ -46,7 +46,7 @@ MEANINGS: dict[Trait, str] = {
     "issuer_response_code": "a refusal carries IssuerResponseCode instead of ISO8583ReturnCode",
     "forgotten_after_challenge": "the second message is answered by error 7 although it was acted upon",
 }
-# Nothing of these delays a shopper or makes a demonstration look odd.
+# None of these delays a shopper or makes a demonstration look odd.
 EVERYDAY_SHARES: dict[Trait, float] = {
     "no_deduplication": 0.2,
     "no_balance": 0.2,
@@ -69,7 +69,7 @@ def named_by(holder: str) -> list[Trait] | None:
 
 
 def happens(seed: str, order_code: str, purpose: str) -> bool:
-    """Toss a coin about a detail of this order: the same for the same seed, code and purpose."""
+    """Toss a coin about a detail of this order. The result depends only on seed, code and purpose."""
     return _random(seed, order_code, purpose).random() < 0.5
 
 

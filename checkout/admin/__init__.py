@@ -1,7 +1,7 @@
 """The back office: Django's admin.
 
-What was decided about money can be looked at but not changed: staff ask for captures, voids and refunds, as
-everybody else does. Configuration can be edited.
+Records about money can be viewed but not changed: staff request captures, voids and refunds, as all other
+callers do. Configuration can be edited.
 """
 
 from django.contrib import admin

@@ -1,4 +1,4 @@
-"""Actions on one row: a link on its page leads to a page that explains the action and has a button for it."""
+"""Actions on one row: a link on its page leads to a page that explains the action and has its button."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from checkout.scrubbing import NOTE_LENGTH
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One thing to do with a row, by those with the permission ``<name>_<model>``.
+    """An action on a row, for users with the permission ``<name>_<model>``.
 
-    ``carry_out`` takes the row, the user's name and, if it ``asks_why``, what the user wrote; it raises
-    ``OperationRejected`` when it cannot be done. ``done`` and ``otherwise`` are what the user is told when it
-    was done, and when it is not offered.
+    ``carry_out`` takes the row, the user's name and, if ``asks_why``, the user's reason. It raises
+    ``OperationRejected`` if the action is not possible. ``done`` and ``otherwise`` are the messages for the
+    user after the action, and if it is not offered.
     """
 
     name: str
@@ -56,12 +56,12 @@ class Tool:
 
 
 class Acting(ModelAdmin):
-    """Rows about which something can be done."""
+    """An admin with actions on its rows."""
 
     verbs: tuple[Verb, ...] = ()
 
     def tools(self, request: HttpRequest, row: Any) -> list[Tool]:
-        """Return links to what this user may do about ``row`` as it is now."""
+        """Return links to the actions that this user may take on ``row`` in its present state."""
         return [
             Tool(verb.label, self.address(verb.name, row))
             for verb in self.verbs
@@ -74,11 +74,11 @@ class Acting(ModelAdmin):
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
 
     def address(self, page: str, row: Any) -> str:
-        """Return where a page about ``row`` is."""
+        """Return the address of a page about ``row``."""
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}", args=[row.pk])
 
     def page(self, name: str, view: Callable[..., HttpResponse], *args: Any) -> URLPattern:
-        """Return the address of a page about a row, for staff only and with Django's check against CSRF."""
+        """Return the URL pattern of a page about a row, for staff only and with Django's CSRF check."""
         return path(
             f"<path:object_id>/{name}/",
             self.admin_site.admin_view(partial(view, *args)),
@@ -102,13 +102,13 @@ class Acting(ModelAdmin):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def row_for(self, request: HttpRequest, object_id: str, is_permitted: bool) -> Any:
-        """Return the row, or None if it does not exist; raises ``PermissionDenied``."""
+        """Return the row, or None if it does not exist. Raises ``PermissionDenied``."""
         if not is_permitted or not self.has_view_permission(request):
             raise PermissionDenied
         return self.get_object(request, object_id)
 
     def verb_view(self, verb: Verb, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and do it when the button was pressed; either way it ends on the row's own page."""
+        """Show the confirmation page, and carry out the action when its button was pressed."""
         row = self.row_for(request, object_id, self.may(request, verb))
         if row is None:
             return self.missing(request, object_id)
@@ -126,17 +126,17 @@ class Acting(ModelAdmin):
         return self.back(request, row, messages.SUCCESS, verb.done)
 
     def missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Say that there is no such row."""
+        """Report that there is no such row."""
         self.message_user(request, f"There is no {self.opts.verbose_name} {object_id}.", messages.WARNING)
         return HttpResponseRedirect(reverse("admin:index"))
 
     def back(self, request: HttpRequest, row: Any, level: int, message: str) -> HttpResponse:
-        """Lead to the row's page, with a message on it."""
+        """Redirect to the row's page, with a message."""
         self.message_user(request, message, level)
         return HttpResponseRedirect(self.address("change", row))
 
     def to_payment(self, request: HttpRequest, row: Any, level: int, message: str) -> HttpResponse:
-        """Lead to the page of the row's payment, or, for those who may not see payments, to the row's own."""
+        """Redirect to the row's payment, or to the row itself if the user may not view payments."""
         if not request.user.has_perm("checkout.view_payment"):
             return self.back(request, row, level, message)
         self.message_user(request, message, level)
@@ -158,4 +158,4 @@ class Acting(ModelAdmin):
 
 
 class ActingAdmin(Acting, ReadOnlyAdmin):
-    """Rows that are not edited, but about which something can be done."""
+    """A table that is not edited, but has actions on its rows."""

@@ -1,4 +1,4 @@
-"""Amounts as staff write them: in major units, exact, never rounded and never guessed at."""
+"""Amounts as staff type them: in major units, exact, never rounded and never guessed."""
 
 import re
 from decimal import Decimal
@@ -11,14 +11,14 @@ from checkout.money import Money, exponent
 
 
 def plain(amount: Money) -> str:
-    """Return an amount as it is typed: ``1250.00``, or ``1250`` in a currency without minor units."""
+    """Return an amount in the form in which it is typed: ``1250.00``, or ``1250`` without minor units."""
     return f"{amount.decimal:.{exponent(amount.currency)}f}"
 
 
 class AmountField(forms.CharField):
-    """An amount of money of one currency; cleans to ``Money``.
+    """An amount of money in one currency, cleaned to ``Money``.
 
-    Only digits and a point are taken: of 1,250 nobody can say whether it is a thousand or one and a quarter.
+    Only digits and a point are accepted: 1,250 could mean a thousand or one and a quarter.
     """
 
     def __init__(self, currency: str, *, may_be_nothing: bool = False, **kwargs: Any) -> None:
@@ -28,7 +28,7 @@ class AmountField(forms.CharField):
         super().__init__(max_length=20, widget=widget, **kwargs)
 
     def clean(self, value: Any) -> Money:
-        """Return the amount; raises ``ValidationError`` that says what to write instead."""
+        """Return the amount. Raises ``ValidationError`` with the correct form."""
         text = super().clean(value)
         digits = exponent(self.currency)
         if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):

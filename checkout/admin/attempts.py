@@ -21,7 +21,7 @@ from checkout.sagas.settlement import TO_BE_SETTLED
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):
-    """One try with one provider and one card. What the provider wants back from us is not shown."""
+    """One try with one provider and one card. The session state that the provider wants back is not shown."""
 
     list_display = ("order_code", "state_label", "payment_link", "provider_account", "created_at")
     list_select_related = ("payment", "provider_account")
@@ -76,14 +76,14 @@ class AttemptAdmin(ReadOnlyAdmin):
 
 
 def card_text(attempt: Attempt) -> str:
-    """Return what is known of an attempt's card: brand, last four digits, expiry."""
+    """Return the known data of an attempt's card: brand, last four digits, expiry."""
     card = attempt.card
     last4 = f"•••• {card['last4']}" if card.get("last4") else ""
     return " ".join(filter(None, [card.get("brand"), last4, card.get("expiry")])) or NOTHING
 
 
 class SettlingFilter(admin.SimpleListFilter):
-    """Those of which only staff can say what became of them."""
+    """A filter for operations whose result only staff can determine."""
 
     title = "waits for staff"
     parameter_name = "settle"
@@ -142,7 +142,7 @@ class OperationAdmin(SettlingAdmin):
 
 @admin.register(ProviderCall)
 class ProviderCallAdmin(ReadOnlyAdmin):
-    """Requests to providers. One without an end has an unknown outcome until the provider is asked."""
+    """Requests to providers. Without an end, the outcome of one is unknown until the provider is queried."""
 
     list_display = ("key", "verb", "outcome", "event", "started_at", "took")
     list_filter = (("finished_at", admin.EmptyFieldListFilter), ("started_at", admin.DateFieldListFilter))
@@ -159,7 +159,7 @@ class ProviderCallAdmin(ReadOnlyAdmin):
 
 @admin.register(Fact)
 class FactAdmin(ReadOnlyAdmin):
-    """Everything heard or decided, with the scrubbed text of it."""
+    """Everything that was received or decided, with its scrubbed text."""
 
     list_display = ("kind", "source", "payment_link", "recorded_at")
     list_select_related = ("payment",)

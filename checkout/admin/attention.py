@@ -28,7 +28,7 @@ LABELS = {
     "difference": "The provider's books differ from ours",
 }
 
-# What of other tables waits for a person.
+# Conditions on records in other tables that wait for a person.
 PARKED = Q(status=Saga.Status.PARKED)
 NOT_DEALT_WITH = Q(dealt_with_at=None)
 OPEN_LETTER = Q(requeued_at=None) & NOT_DEALT_WITH
@@ -57,7 +57,7 @@ def without_outcome() -> Q:
 
 
 def conditions() -> Mapping[str, Q]:
-    """Return what makes a payment need attention, by reason, as of now."""
+    """Return the conditions under which a payment needs attention, by reason, as of now."""
     this = Q(payment=OuterRef("pk"))
     contradiction = this & Q(state=ProviderNotification.State.CONFLICTED) & NOT_DEALT_WITH
     dead = Q(subject=OuterRef("reference")) & OPEN_LETTER
@@ -74,14 +74,14 @@ def conditions() -> Mapping[str, Q]:
 
 
 def reasons(payment: Payment) -> list[str]:
-    """Return the names of the reasons why ``payment`` needs attention: none when it does not."""
+    """Return the names of the reasons why ``payment`` needs attention; empty if it does not."""
     flags = {f"is_{name}": condition for name, condition in conditions().items()}
     found = Payment.objects.filter(pk=payment.pk).annotate(**flags).values(*flags).get()
     return [name for name in LABELS if found[f"is_{name}"]]
 
 
 class NeedsAttentionFilter(admin.SimpleListFilter):
-    """For any of the reasons, or for one."""
+    """A filter for payments that need attention, for any reason or for one."""
 
     title = "needs attention"
     parameter_name = "attention"

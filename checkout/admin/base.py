@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
-# Django's classes take a type parameter in the stubs only.
+# Only the stubs give these classes of Django a type parameter.
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
@@ -33,9 +33,10 @@ class ReadOnly:
 
 
 class ReadOnlyAdmin(ReadOnly, ModelAdmin):
-    """A table that can be searched and looked at.
+    """A table that can be searched and viewed.
 
-    ``fields`` is always spelt out: what is not named there, such as a token's hash, is not shown.
+    ``fields`` is always listed explicitly, so that a field that is not named, such as a token's hash, is not
+    shown.
     """
 
     change_form_template = "admin/checkout/read_only.html"
@@ -45,7 +46,7 @@ class ReadOnlyAdmin(ReadOnly, ModelAdmin):
 
 
 class ReadOnlyInline(ReadOnly, TabularInline):
-    """Rows of another table below the one they belong to."""
+    """Rows of another table, below the row that they belong to."""
 
     extra = 0
     can_delete = False

@@ -1,4 +1,4 @@
-"""The facts that staff need to find out if a notification's claim is true."""
+"""The facts that staff need to determine whether a notification's claim is true."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The form in which staff say if a notification's claim is true."""
+"""The form in which staff state whether a notification's claim is true."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ from checkout.sagas.verification import VerificationData
 
 
 class ClaimForm(DecisionForm):
-    """A decision about one claim, made on what was ``now`` to be seen.
+    """A decision about one claim, based on the state in ``now``.
 
-    Of a charge-back or its reversal it has the amount, which begins as what the notification told.
+    For a charge-back or its reversal the form has an amount, whose initial value is that of the notification.
     """
 
     booked = forms.IntegerField(widget=forms.HiddenInput)
@@ -41,24 +41,24 @@ class ClaimForm(DecisionForm):
 
     @property
     def is_true(self) -> bool:
-        """Return True if it is so, by what was filled in."""
+        """Return True if staff state that the claim is true."""
         return bool(self.cleaned_data["said"] == TRUE)
 
     @property
     def amount(self) -> Money | None:
-        """The amount to be booked; None when nothing is."""
+        """The amount to book; None if nothing is to be booked."""
         return self.cleaned_data.get("amount") if self.is_true else None
 
     @property
     def in_words(self) -> str:
-        """The decision, as it was chosen."""
+        """The text of the chosen decision."""
         return self.choices.get(self["said"].value() or "", "")
 
     def clean(self) -> dict[str, Any]:
-        """Refuse what was decided on less than is in our books by now."""
+        """Refuse a decision that was made before the latest booking."""
         cleaned = super().clean()
         if cleaned.get("said") == UNTRUE:
-            # Nothing is booked then, so what stands there need not be an amount.
+            # Nothing is booked in this case, so the amount need not be valid.
             self.errors.pop("amount", None)
         if cleaned.get("booked", self.now.booked) != self.now.booked:
             raise ValidationError(

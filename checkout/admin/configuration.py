@@ -1,4 +1,4 @@
-"""Accounts, stock and blocked values, which staff may edit, each with Django's permission for it."""
+"""Accounts, stock and blocked values, which staff with Django's permissions may edit."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from checkout.money import Money
 
 
 class ConfigurationAdmin(ModelAdmin):
-    """``fixed_fields`` are names that other systems know a row by: they are chosen once."""
+    """Tables that staff may edit. ``fixed_fields``, by which other systems know a row, are set only once."""
 
     fixed_fields: tuple[str, ...] = ()
     show_full_result_count = False
@@ -26,7 +26,7 @@ class ConfigurationAdmin(ModelAdmin):
 
 @admin.register(ProviderAccount)
 class ProviderAccountAdmin(ConfigurationAdmin):
-    """Credentials are not here: they come from the environment, and the page only says whether they do."""
+    """Provider accounts. Credentials come from the environment; the page only shows whether they are set."""
 
     form = ProviderAccountForm
     list_display = ("code", "provider", "merchant", "merchant_code", "has_credentials")
@@ -58,14 +58,14 @@ class StockItemAdmin(ConfigurationAdmin):
         return str(Money(item.price_minor, item.currency))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Lock the row for a change: orders are taking from the same stock."""
+        """Lock the row for a change, because orders take from the same stock."""
         item = super().get_object(request, object_id, from_field)
         if item is not None and request.method == "POST":
             return StockItem.objects.select_for_update().filter(pk=item.pk).first()
         return item
 
     def save_model(self, request: HttpRequest, obj: StockItem, form: StockItemForm, change: bool) -> None:
-        """Write what was changed and nothing else."""
+        """Write only the fields that were changed."""
         obj.save(update_fields=form.changed_data if change else None)
 
 

@@ -1,4 +1,4 @@
-"""The facts that staff need to settle a contradiction, and in words what would be booked."""
+"""The facts that staff need to settle a contradiction, and the resulting bookings in words."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -83,7 +83,7 @@ def _answer(fact: Fact) -> Sequence[object]:
 
 
 def consequences(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> dict[str, Any]:
-    """Return the context of the page that asks if all of this is to be done."""
+    """Return the context of the page that asks for a confirmation of all consequences."""
     state = state_after(attempt, theirs, reckoning)
     return {
         "bookings": list(_bookings(reckoning)),

@@ -1,4 +1,4 @@
-"""The form in which staff say what the provider's books have of a conflicted payment."""
+"""The form in which staff state what the provider's books have for a conflicted payment."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ UNDOABLE = (Operation.Kind.CAPTURE, Operation.Kind.REFUND)
 
 
 class ContradictionForm(DecisionForm):
-    """The provider's books of one attempt, as staff found them. It begins with our own sums."""
+    """The provider's books of one attempt, as staff found them. The initial values are our own sums."""
 
     def __init__(
         self, *args: Any, attempt: Attempt, ours: Sequence[Operation], seen: str, **kwargs: Any
@@ -62,12 +62,12 @@ class ContradictionForm(DecisionForm):
 
     @property
     def remarks(self) -> list[forms.BoundField]:
-        """The fields that are asked for last."""
+        """The fields at the end of the form."""
         return [self["reason"]]
 
     @property
     def theirs(self) -> TheirBooks:
-        """The provider's books, by what was filled in."""
+        """The provider's books as filled in."""
         return TheirBooks(
             **{name: self.cleaned_data[name] for name in AMOUNTS},
             is_held=self.cleaned_data["said"] == "held",

@@ -1,4 +1,4 @@
-"""Messages that a service gave up on."""
+"""Messages that a service gave up."""
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -110,12 +110,12 @@ class DeadLetterAdmin(ActingAdmin):
     readonly_fields = ("status", "sending_again", "payment", "message_body", "message_headers")
 
     def has_requeue_permission(self, request: HttpRequest) -> bool:
-        """Asked by Django before it offers the action."""
+        """Return True if the user may requeue letters. Django calls this before it offers the action."""
         return self.may(request, REQUEUE)
 
     @admin.action(description="Requeue the selected dead letters", permissions=["requeue"])
     def requeue_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
-        """Each for itself: one that cannot be sent again does not hold up the others."""
+        """Requeue each letter independently, so that a failure does not stop the others."""
         sent = 0
         for letter in queryset:
             try:
@@ -144,7 +144,7 @@ class DeadLetterAdmin(ActingAdmin):
 
     @admin.display(description="body")
     def message_body(self, letter: DeadLetter) -> str:
-        """As it came: it may be dead for being no JSON."""
+        """The body as text, because it need not be valid JSON."""
         return text_block(letter.body)
 
     @admin.display(description="headers")

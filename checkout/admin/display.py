@@ -16,7 +16,7 @@ NOTHING = "-"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows that tell about something. The first cell of each names it."""
+    """A table about one subject. The first cell of each row names the row."""
 
     title: str
     headers: Sequence[str]
@@ -30,7 +30,7 @@ def age(since: datetime) -> str:
 
 
 def duration_text(duration: timedelta | None) -> str:
-    """Return a duration in the unit that suits it; nothing for one that is not known."""
+    """Return a duration in a suitable unit; empty if it is not known."""
     if duration is None:
         return ""
     seconds = duration.total_seconds()
@@ -49,7 +49,7 @@ def humanised(name: str) -> str:
 
 
 def badge(state: str) -> str:
-    """Return a state as a label. Its colour only repeats what the word says."""
+    """Return a state as a label. Its colour only repeats the meaning of the word."""
     return format_html('<span class="state state-{}">{}</span>', state, humanised(state))
 
 
@@ -64,7 +64,7 @@ def json_block(value: object) -> str:
 
 
 def payment_link(reference: str) -> str:
-    """Return a link that finds a payment by its reference: for tables that know no more of it."""
+    """Return a link that finds a payment by its reference, for tables without a relation to it."""
     if not reference:
         return NOTHING
     return format_html(

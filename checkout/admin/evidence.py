@@ -1,4 +1,4 @@
-"""The facts that staff need to find out what became of a capture, void or refund."""
+"""The facts that staff need to determine the result of a capture, void or refund."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from checkout.models.payment import NOTIFIED
 from checkout.money import Money
 from checkout.sagas.settlement import OPERATION_SETTLED
 
-# An operation is asked about for days; the latest answers are as good as all of them.
+# The provider is queried about an operation for days, and the latest answers are enough.
 LATEST = 15
 
 
@@ -39,7 +39,7 @@ def evidence_of(operation: Operation, saga: Saga) -> dict[str, Any]:
 
 
 def _is_about(operation: Operation) -> Q:
-    """Match what the provider was asked about it and answered, and what staff said of it."""
+    """Match the queries about the operation, their answers, and the statements of staff about it."""
     kinds = Q(kind__startswith=f"inquire_{operation.kind}_") | Q(kind__startswith=f"{operation.kind}_")
     return Q(data__reference=operation.reference) & (kinds | Q(kind__startswith=OPERATION_SETTLED))
 
@@ -56,7 +56,7 @@ def _request(operation: Operation, facts: Sequence[Fact]) -> Iterator[tuple[str,
     if call is None:
         yield "Sent", "Never"
         return
-    # Each request that was answered, or given up on, is a fact; the latest may be neither.
+    # Each request that was answered, or that timed out, is a fact; the latest one may be neither.
     answered = [fact for fact in facts if fact.kind.startswith(f"{operation.kind}_") and _was_sent(fact)]
     times = len(answered) + (call.finished_at is None)
     yield "Sent", f"{_times(times)}, the last time {time_text(call.started_at)}"
@@ -89,7 +89,7 @@ def _others(operation: Operation, others: Sequence[Operation]) -> Iterator[tuple
 
 
 def standing(saga: Saga) -> Iterator[tuple[str, object]]:
-    """Yield the provider's sums of the saga's order, as they were told last, and why the saga is parked."""
+    """Yield the latest sums of the order that the provider reported, and why the saga is parked."""
     facts = Fact.objects.filter(attempt_id=saga.attempt_id).order_by("-pk")
     yield told_last(facts)
     parked = facts.filter(kind="saga_parked", data__saga=saga.kind, data__step=saga.step)
@@ -98,7 +98,7 @@ def standing(saga: Saga) -> Iterator[tuple[str, object]]:
 
 
 def told_last(facts: QuerySet[Fact]) -> tuple[str, object]:
-    """Return the sums that the provider told last, by these facts, the latest first."""
+    """Return the sums that the provider reported last, from these facts in descending order."""
     told = facts.filter(data__has_key="position").first()
     return (
         "Sums that the provider told last",
@@ -125,7 +125,7 @@ def _answer(fact: Fact) -> Sequence[object]:
 
 
 def table_of_answers(rows: Sequence[Sequence[object]]) -> Table:
-    """Return the table of what the provider was asked, and answered."""
+    """Return the table of queries to the provider and their answers."""
     return Table(
         "What the provider was asked, and answered",
         ("Time", "What", "Provider's word", "Amount", "Remarks"),
@@ -135,7 +135,7 @@ def table_of_answers(rows: Sequence[Sequence[object]]) -> Table:
 
 
 def table_of_notifications(facts: QuerySet[Fact], reference: str) -> Table:
-    """Return the table of the latest of these facts, about the operation with this reference."""
+    """Return the table of the latest of these facts, marking those about the operation ``reference``."""
     return Table(
         "What the provider told us unasked about this order",
         ("Time", "What", "Provider's word", "Amount", "Names", "Not applied because"),
@@ -167,5 +167,5 @@ def _other(operation: Operation) -> Sequence[object]:
 
 
 def time_text(moment: Any) -> str:
-    """Return a moment as these pages write it."""
+    """Return a moment in the format of these pages."""
     return date_format(moment, "DATETIME_FORMAT")

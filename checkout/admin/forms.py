@@ -16,7 +16,7 @@ from checkout.providers.registry import available
 
 
 class MerchantForm(ModelForm):
-    """A merchant, with origins to which shoppers may be sent back."""
+    """A merchant, with the origins to which shoppers may be sent back."""
 
     class Meta:
         model = Merchant
@@ -24,7 +24,7 @@ class MerchantForm(ModelForm):
         help_texts = {"return_origins": 'A JSON list, such as ["https://shop.example"]'}
 
     def clean_return_origins(self) -> list[str]:
-        """Accept a list of origins: anything else could let a shopper be sent anywhere."""
+        """Accept only a list of origins, because anything else could let a shopper be sent anywhere."""
         origins = self.cleaned_data["return_origins"] or []
         if not isinstance(origins, list) or not all(isinstance(origin, str) for origin in origins):
             raise ValidationError("A JSON list of texts is needed.")
@@ -37,7 +37,7 @@ class MerchantForm(ModelForm):
 
 
 class ProviderAccountForm(ModelForm):
-    """A merchant's account with one of the providers that there is an adapter for."""
+    """A merchant's account with one of the providers for which there is an adapter."""
 
     provider = forms.ChoiceField(choices=lambda: [(code, code) for code in available()])
 
@@ -55,7 +55,7 @@ class ProviderAccountForm(ModelForm):
 
 
 class StockItemForm(ModelForm):
-    """Something for sale. Its quantity is counted from what staff saw when they opened the form."""
+    """An item for sale. Its quantity cannot be set if the stock has changed since the form was opened."""
 
     class Meta:
         model = StockItem
@@ -65,7 +65,7 @@ class StockItemForm(ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "quantity" in self.fields:
-            # The form carries the quantity that was seen, so that a sale meanwhile is not undone by saving.
+            # The form sends the quantity that was shown, so that saving does not undo a sale made meanwhile.
             self.fields["quantity"].show_hidden_initial = True
 
     def clean_price_minor(self) -> int:

@@ -1,4 +1,4 @@
-"""The ledger: its entries, and whether those of a payment add up."""
+"""The ledger: its entries, and the check that those of a payment add up."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from checkout.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """The ledger entries of one payment. ``totals`` has one sum per currency: zero, when all is well."""
+    """The ledger entries of one payment. ``totals`` has a sum per currency, which is zero if all is well."""
 
     entries: list[tuple[LedgerEntry, Money]]
     totals: list[Money]
@@ -21,7 +21,7 @@ class Books:
 
 
 def books_of(payment: Payment) -> Books:
-    """Return a payment's ledger entries; balanced when each posting by itself adds up to zero."""
+    """Return a payment's ledger entries. They are balanced if each posting adds up to zero."""
     entries = list(LedgerEntry.objects.filter(payment_reference=payment.reference))
     totals: dict[str, int] = defaultdict(int)
     postings: dict[tuple[str, str], int] = defaultdict(int)

@@ -1,4 +1,4 @@
-"""Merchants, which staff may edit; and their attack mode, which has a permission and a record of its own."""
+"""Merchants, which staff may edit, and their attack mode, with its own permission and record."""
 
 from functools import partial
 from typing import Any
@@ -31,7 +31,7 @@ EXPLANATIONS = {
 
 
 def begun_by_declines() -> Q:
-    """Merchants whose attack mode has begun by itself, as of now."""
+    """Match merchants whose attack mode has begun automatically, as of now."""
     return Q(attack_mode=Mode.AUTOMATIC, attacked_until__gt=timezone.now())
 
 
@@ -70,7 +70,7 @@ def _changes_of(merchant: Merchant) -> Table:
 
 
 class UnderAttackFilter(admin.SimpleListFilter):
-    """For what declines have begun, and for all that is in effect."""
+    """A filter for attack modes that began because of declines, and for all that are in effect."""
 
     title = "attack mode"
     parameter_name = "attacked"
@@ -95,7 +95,7 @@ class MerchantAdmin(Acting, ConfigurationAdmin):
     verbs = tuple(_verb(mode) for mode in (Mode.ON, Mode.AUTOMATIC, Mode.OFF))
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
-        """See Acting: there is one permission for the three of them."""
+        """See Acting. One permission covers all three modes."""
         return request.user.has_perm("checkout.protect_merchant")
 
     def render_change_form(
@@ -107,7 +107,7 @@ class MerchantAdmin(Acting, ConfigurationAdmin):
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        """See ModelAdmin. Whoever may see the merchant may see who has changed its attack mode, and why."""
+        """See ModelAdmin. All who may view the merchant see the changes of its attack mode."""
         if obj is not None:
             context["changes"] = _changes_of(obj)
         return super().render_change_form(request, context, add, change, form_url, obj)

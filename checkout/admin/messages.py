@@ -1,4 +1,4 @@
-"""Messages between services: those that were decided on, and those that were handled."""
+"""Messages between services: those that are to be sent, and those that were handled."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Notifications as they were received, each with what came of it."""
+"""Notifications as they were received, each with its result."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ DEAL_WITH = Verb(
 
 
 class LookedInto(admin.SimpleListFilter):
-    """By how far a notification came. The list's own column says what came of it."""
+    """A filter by the state of processing. The list's own column shows the result."""
 
     title = "state"
     parameter_name = "state"
@@ -53,7 +53,7 @@ class LookedInto(admin.SimpleListFilter):
 
 
 class NotificationList(ChangeList):
-    """Finds out for all rows of a page at once what came of them."""
+    """A list that determines the results of all rows of a page at once."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

@@ -12,10 +12,11 @@ from checkout.money import Money
 
 
 class OperationForm(forms.Form):
-    """A request for one operation on ``payment``, of which ``left`` can be asked for now.
+    """A request for one operation on ``payment``, at most for the amount ``left``.
 
-    ``key`` is made with the form, so that a form sent twice asks for one operation. ``seen`` is what was left
-    when the form was made: of two people who both saw the same money, the second is told.
+    ``key`` is created with the form, so that a form that is sent twice requests one operation. ``seen`` is
+    the amount that was left when the form was created: if two users have seen the same amount, the second
+    gets an error.
     """
 
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
@@ -40,11 +41,11 @@ class OperationForm(forms.Form):
 
     @property
     def idempotency_key(self) -> str:
-        """The key of the operation that this form asks for, however often it is sent."""
+        """The key of the operation that this form requests, however often the form is sent."""
         return _key(self.cleaned_data["key"])
 
     def clean(self) -> dict[str, Any]:
-        """Compare with what is left, unless this very form has been here before and took of it."""
+        """Compare with the amount left, unless this form was sent before and has already reduced it."""
         cleaned: dict[str, Any] = super().clean() or {}
         if "key" not in cleaned or "seen" not in cleaned:
             raise ValidationError("This form is not complete. Open it again.")

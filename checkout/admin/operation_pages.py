@@ -22,9 +22,9 @@ from checkout.operations import Available, OperationView
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A kind of operation that staff may ask for, by those with the permission ``request_<kind>``.
+    """A kind of operation that staff with the permission ``request_<kind>`` may request.
 
-    ``left`` is how much of it is possible: nothing, when it is not.
+    ``left`` returns the amount for which it is possible: zero if it is not possible.
     """
 
     kind: Operation.Kind
@@ -70,7 +70,7 @@ REQUESTS = (
 
 
 class OperatingAdmin(ActingAdmin):
-    """Adds the operations' pages to the page of a payment."""
+    """An admin that adds the pages of operations to the page of a payment."""
 
     def get_urls(self) -> list[Any]:
         pages = [self.page(wanted.kind, self.operation_view, wanted) for wanted in REQUESTS]
@@ -86,7 +86,7 @@ class OperatingAdmin(ActingAdmin):
         return [*offered, *super().tools(request, row)]
 
     def operation_view(self, wanted: Request, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the form; with a correct one, the page to confirm it; with that one's button, do it."""
+        """Show the form, then the page to confirm it; make the request when its button is pressed."""
         payment = self.row_for(request, object_id, request.user.has_perm(wanted.permission))
         if payment is None:
             return self.missing(request, object_id)
@@ -128,7 +128,7 @@ class OperatingAdmin(ActingAdmin):
     def _ask(
         self, wanted: Request, request: HttpRequest, payment: Payment, form: OperationForm
     ) -> OperationView:
-        """Request the operation and tell Django's log of who did what, once, in one transaction."""
+        """Request the operation and add it to Django's log, once, in one transaction."""
         ask = partial(wanted.ask, amount=form.cleaned_data["amount"]) if wanted.has_amount else wanted.ask
         with transaction.atomic():
             view = ask(
@@ -141,7 +141,7 @@ class OperatingAdmin(ActingAdmin):
             logged = LogEntry.objects.filter(
                 content_type=ContentType.objects.get_for_model(Operation), object_id=str(operation.pk)
             )
-            # The payment is locked since it was asked for: nobody else writes this entry meanwhile.
+            # The request has locked the payment, so no other process writes this entry meanwhile.
             if not logged.exists():
                 self.log_addition(request, operation, f"{wanted.label} of {view.amount}")
         return view

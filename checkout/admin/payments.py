@@ -1,4 +1,4 @@
-"""Payments: the list to find one in, and the page that tells its whole story."""
+"""Payments: a list to search, and a page with the whole history of each."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ REVIEW = Verb(
 
 
 class StateFilter(admin.SimpleListFilter):
-    """By state, in words."""
+    """A filter by state, in words."""
 
     title = "state"
     parameter_name = "state"
@@ -81,7 +81,7 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
         "currency",
     )
     date_hierarchy = "created_at"
-    # Names what `get_search_results` looks at; Django shows the search box when there are any.
+    # `get_search_results` does the search. Django shows the search box only if this is not empty.
     search_fields = (
         "order_reference",
         "reference",
@@ -111,7 +111,7 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
     ) -> tuple[QuerySet[Payment], bool]:
-        """See ``search.found``; nothing is found twice."""
+        """See ``search.found``, which finds no payment twice."""
         return found(queryset, search_term), False
 
     def get_urls(self) -> list[Any]:
@@ -136,7 +136,7 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
         form_url: str = "",
         obj: Payment | None = None,
     ) -> HttpResponse:
-        """Add the payment's story to the page."""
+        """Add the payment's history to the page."""
         if obj is not None:
             context.update(story_of(obj, request.user))
         return super().render_change_form(request, context, add, change, form_url, obj)

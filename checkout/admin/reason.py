@@ -13,7 +13,7 @@ from checkout.admin.acting import Tool
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason for attention: what is known, since when, where the user acts, and what happens otherwise."""
+    """A reason for attention: the facts, since when, where the user can act, and what happens otherwise."""
 
     what: str
     since: datetime
@@ -22,14 +22,15 @@ class Reason:
 
     @property
     def is_for_others(self) -> bool:
-        """Return True if somebody with other permissions has to act."""
+        """Return True if a user with other permissions has to act."""
         return not (self.links or self.outlook)
 
 
 def links_to(user: Any, row: Model, *pages: tuple[str, str, str]) -> list[Tool]:
-    """Return links to the pages about ``row`` that ``user`` may open; nothing if the row may not be viewed.
+    """Return links to the pages about ``row`` that ``user`` may open; none if the row may not be viewed.
 
-    A page is its name, the permission that it takes beside viewing (empty for none), and the link's text.
+    A page is its name, the permission that it needs in addition to viewing (empty if none), and the link's
+    text.
     """
     return list(_links(user, row, pages))
 

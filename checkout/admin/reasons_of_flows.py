@@ -1,4 +1,4 @@
-"""The reasons that lie in a payment's flows: what takes too long, and what only staff can decide."""
+"""The reasons found in a payment's flows: some take too long, and some need a decision of staff."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
@@ -23,9 +23,9 @@ from checkout.states import PaymentState
 Kind, State = Operation.Kind, Operation.State
 RESUME = "checkout.resume_saga"
 
-# A deadline that passed longer ago than this was not noticed by any relay.
+# If a deadline passed longer ago than this, no relay has noticed it.
 LATE = timedelta(minutes=2)
-# The flows that move a payment which is unsettled.
+# The flows that move an unsettled payment.
 MOVERS = (Purchase.kind, Kind.CAPTURE, Kind.VOID)
 SO_FAR = {
     State.REQUESTED: "was asked for, and the provider has not answered",
@@ -35,7 +35,7 @@ SO_FAR = {
 
 
 def reasons_of_flows(payment: Payment, names: Collection[str], user: Any) -> Iterator[Reason]:
-    """Yield the reasons among ``names`` (``attention.LABELS``) that lie in the payment's flows."""
+    """Yield the reasons among ``names`` (``attention.LABELS``) that are found in the payment's flows."""
     if not {"unsettled", "operation", "settle", "parked"} & set(names):
         return
     flows = _Flows(payment, user)
@@ -50,7 +50,7 @@ def reasons_of_flows(payment: Payment, names: Collection[str], user: Any) -> Ite
 
 
 class _Flows:
-    """A payment's flows that have not ended, and its operations without a certain outcome."""
+    """A payment's unfinished flows, and its operations without a certain outcome."""
 
     def __init__(self, payment: Payment, user: Any) -> None:
         self._payment, self._user = payment, user
@@ -66,7 +66,7 @@ class _Flows:
 
     @property
     def parked(self) -> Iterator[Saga]:
-        """Parked flows, but for those of operations that are to be settled."""
+        """Parked flows, except those of operations that are to be settled."""
         settled = {(each.kind, each.reference) for each in self.to_be_settled}
         for saga in self._sagas:
             if saga.status == Saga.Status.PARKED and (saga.kind, saga.key) not in settled:
@@ -89,7 +89,7 @@ class _Flows:
         return Reason(what, since, outlook="No flow is at work on it: a developer must look.")
 
     def to_settle(self, operation: Operation) -> Reason:
-        """Return why only staff can say what became of an operation."""
+        """Return why only staff can determine the result of an operation."""
         saga = self._by_key.get((operation.kind, operation.reference))
         what = (
             f"A notification says that the {_named(operation)}, failed."
@@ -104,7 +104,7 @@ class _Flows:
         )
 
     def under_way(self, operation: Operation) -> Reason:
-        """Return what takes so long about an operation, and when its flow goes on."""
+        """Return why an operation takes so long, and when its flow continues."""
         saga = self._by_key.get((operation.kind, operation.reference))
         what = f"The {_named(operation)}, {SO_FAR[State(operation.state)]}."
         links = links_to(self._user, operation, ("change", "", "See the operation"))
@@ -135,7 +135,7 @@ class _Flows:
 
 
 def _place(fact: Fact) -> tuple[object, object, int | None]:
-    """Return the flow that was parked: its kind and step, and its attempt."""
+    """Return the parked flow: its kind, its step and its attempt."""
     return fact.data.get("saga"), fact.data.get("step"), fact.attempt_id
 
 

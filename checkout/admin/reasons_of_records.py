@@ -1,4 +1,4 @@
-"""The reasons that lie in what was recorded: contradictions, messages that died, and books that differ."""
+"""The reasons found in records: contradictions, dead letters, and books that differ."""
 
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -14,12 +14,12 @@ from checkout.models import DeadLetter, Payment, ProviderNotification
 from checkout.sagas.contradiction import attempt_to_settle, obstacle_to_settling
 from checkout.states import PaymentState
 
-# Facts that say what a contradiction is about, or what was heard of it since.
+# Facts about the subject of a contradiction, or about news since it began.
 ABOUT_CONTRADICTION = ("review_stands", "review_unknown", "payment_settled_by_not_applied")
 
 
 def reasons_of_records(payment: Payment, names: Collection[str], user: Any) -> Iterator[Reason]:
-    """Yield the reasons among ``names`` (``attention.LABELS``) that lie in what was recorded."""
+    """Yield the reasons among ``names`` (``attention.LABELS``) that are found in records."""
     if "conflicted" in names:
         if payment.state == PaymentState.CONFLICTED:
             yield _contradiction(payment, user)

@@ -72,7 +72,7 @@ class DifferenceAdmin(ReadOnlyAdmin):
 
 @admin.register(Reconciliation)
 class ReconciliationAdmin(ReadOnlyAdmin):
-    """One run over an account: how much was compared, and how much could not be."""
+    """One run over an account, with the numbers of orders that were compared and that could not be."""
 
     list_display = (
         "account", "started_at", "compared", "differing", "in_progress", "not_told", "unanswered",
@@ -98,10 +98,10 @@ class ReconciliationAdmin(ReadOnlyAdmin):
 
     @admin.display(description="not told", ordering="untold")
     def not_told(self, run: Reconciliation) -> int:
-        """Orders whose sums the provider does not tell."""
+        """The number of orders whose sums the provider does not report."""
         return run.untold
 
 
 def in_money(minor: int, currency: str) -> str:
-    """Return an amount; of an order that only the provider knows the currency may not have been told."""
+    """Return an amount. If only the provider knows the order, its currency may be missing."""
     return str(Money(minor, currency)) if currency else f"{minor} minor units"

@@ -1,4 +1,4 @@
-"""Sagas: where each flow stands, and which of them wait for a person."""
+"""Sagas: the state of each flow, and the flows that wait for a person."""
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -26,7 +26,7 @@ TRY_AGAIN = Verb(
 
 
 class StepInline(ReadOnlyInline):
-    """The commands that a saga has sent, and what came of them."""
+    """The commands that a saga has sent, and their outcomes."""
 
     model = SagaStep
     fields = ("name", "command", "outcome", "sent_at", "replied_at")
@@ -34,7 +34,7 @@ class StepInline(ReadOnlyInline):
 
 @admin.register(Saga)
 class SagaAdmin(ClaimSettlingAdmin):
-    """Only the orchestrator moves a saga; staff may ask it to try again, or say what it waits to hear."""
+    """Sagas. Only the orchestrator moves one; staff may have it tried again, or settle its open question."""
 
     verbs = (TRY_AGAIN,)
     list_display = ("key", "kind", "status_label", "step_in_words", "payment_link", "age", "deadline_at")

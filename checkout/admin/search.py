@@ -1,4 +1,4 @@
-"""Find payments by what people have at hand."""
+"""Search for payments by the data that people have at hand."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from checkout.models import Attempt, Payment
 
 
 def found(payments: QuerySet[Payment], text: str) -> QuerySet[Payment]:
-    """Narrow ``payments`` to those that match every word of ``text``, or whose order number is all of it.
+    """Narrow ``payments`` to those that match every word of ``text``, or have all of it as order number.
 
     A word is an order number, a payment reference, a provider's order code, a card's last four digits or an
-    e-mail address: the whole of it, so that a search for one thing does not find others that contain it.
+    e-mail address. It must match completely, so that a search does not find values that merely contain it.
     """
     words = text.split()
     if not words:
@@ -26,14 +26,14 @@ def found(payments: QuerySet[Payment], text: str) -> QuerySet[Payment]:
 def _matching(word: str) -> QuerySet[Any, Any]:
     """Return the payments that ``word`` names.
 
-    Each way to name one is a query of its own, and has an index of its own. In one condition, joined by "or",
-    a database reads every payment there is.
+    Each kind of name has a query and an index of its own. In one condition joined by "or", a database would
+    read all payments.
     """
     named = Payment.objects.order_by()
     by_order_number = _by_order_number(word)
     if "@" in word:
         return by_order_number.union(named.filter(shopper_email__iexact=word).values("pk"))
-    # As text: of what comes out of JSON, SQLite would take the word for JSON as well.
+    # Cast to text, because SQLite would otherwise parse the word as JSON, too.
     last4 = ExpressionWrapper(KT("card__last4"), output_field=CharField())
     attempts = Attempt.objects.order_by().alias(last4=last4)
     return by_order_number.union(

@@ -9,7 +9,7 @@ from checkout.money import Money
 
 
 class OfOnePayment(ReadOnlyAdmin):
-    """A service's table knows a payment by its reference alone."""
+    """A table of a service, which knows a payment only by its reference."""
 
     search_fields = ("payment_reference__exact",)
     search_help_text = "Payment reference"
@@ -21,7 +21,7 @@ class OfOnePayment(ReadOnlyAdmin):
 
 @admin.register(Reservation)
 class ReservationAdmin(OfOnePayment):
-    """Stock set aside, sold or given back."""
+    """Stock that was reserved, sold or released."""
 
     list_display = ("__str__", "payment", "state_label", "created_at", "updated_at")
     list_filter = ("state",)

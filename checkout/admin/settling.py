@@ -23,7 +23,7 @@ LABEL = "Settle"
 
 
 def settling_tools(among: QuerySet[Operation], user: Any) -> list[Tool]:
-    """Return links to the pages on which ``user`` may settle those ``among`` the operations that wait."""
+    """Return links to the pages on which ``user`` may settle the waiting operations ``among`` these."""
     if not (user.has_perm(PERMISSION) and user.has_perm("checkout.view_operation")):
         return []
     waiting = among.filter(TO_BE_SETTLED).order_by("pk")
@@ -35,7 +35,7 @@ def _address(operation: Operation) -> str:
 
 
 class SettlingAdmin(ActingAdmin):
-    """Adds the page that settles it to an operation's own."""
+    """An admin that adds the settling page to an operation's own page."""
 
     def get_urls(self) -> list[Any]:
         return [self.page("settle", self.settle_view), *super().get_urls()]
@@ -45,7 +45,7 @@ class SettlingAdmin(ActingAdmin):
         return [*([Tool(f"{LABEL}…", _address(row))] if is_offered else []), *super().tools(request, row)]
 
     def settle_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show what is known, with the form; with a correct one, ask; with that page's button, do it."""
+        """Show the evidence and the form, then the page to confirm it; settle when its button is pressed."""
         operation = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
         if operation is None:
             return self.missing(request, object_id)

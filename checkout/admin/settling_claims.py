@@ -28,7 +28,7 @@ from checkout.sagas.verification import VerificationData
 
 
 def claim_tools(among: QuerySet[Saga], user: Any) -> list[Tool]:
-    """Return links to the pages on which ``user`` may settle the claims of those ``among`` the sagas."""
+    """Return links to the pages on which ``user`` may settle the claims of the sagas ``among`` these."""
     if not (user.has_perm(PERMISSION) and user.has_perm("checkout.view_saga")):
         return []
     questions = [(each, question_of(each)) for each in among.filter(CLAIM_TO_BE_SETTLED).order_by("pk")]
@@ -53,13 +53,13 @@ def _consequence(saga: Saga, question: VerificationData) -> str:
 
 
 class ClaimSettlingAdmin(ActingAdmin):
-    """Adds the page that settles a claim to the page of the saga that verifies it."""
+    """An admin that adds the page for settling a claim to the page of the saga that verifies it."""
 
     def get_urls(self) -> list[Any]:
         return [self.page("settle", self.settle_view), *super().get_urls()]
 
     def settle_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show what is known, with the form; with a correct one, ask; with that page's button, do it."""
+        """Show the evidence and the form, then the page to confirm it; settle when its button is pressed."""
         saga = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
         if saga is None:
             return self.missing(request, object_id)

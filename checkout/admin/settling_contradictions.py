@@ -25,7 +25,7 @@ TEMPLATES = "admin/checkout/payment"
 
 
 class ContradictionSettlingAdmin(ActingAdmin):
-    """Adds the page that settles its contradiction to the page of a payment."""
+    """An admin that adds the page for settling a contradiction to the page of a payment."""
 
     def get_urls(self) -> list[Any]:
         return [self.page("settle", self.settle_view), *super().get_urls()]
@@ -46,7 +46,7 @@ class ContradictionSettlingAdmin(ActingAdmin):
         ]
 
     def settle_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show what is known, with the form; with a correct one, ask; with that page's button, do it."""
+        """Show the evidence and the form, then the page to confirm it; settle when its button is pressed."""
         payment = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
         if payment is None:
             return self.missing(request, object_id)
@@ -106,7 +106,7 @@ class ContradictionSettlingAdmin(ActingAdmin):
 
 
 def _attempt(payment: Payment, number: str) -> Attempt | None:
-    """Return the attempt with this number that may be settled, or without a number the first one."""
+    """Return the attempt with this number if it may be settled; without a number, the first such attempt."""
     if payment.state != PaymentState.CONFLICTED:
         return None
     may_be_settled = attempts_to_settle(payment)

@@ -1,4 +1,4 @@
-"""The form in which staff say what became of a capture, void or refund."""
+"""The form in which staff state the result of a capture, void or refund."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from checkout.sagas.settlement import ARRIVED
 
 
 class DecisionForm(ReasonForm):
-    """A decision of staff, made on what was known when a saga, or a payment, was as ``seen``."""
+    """A decision of staff, based on the version of a saga, or the state of a payment, in ``seen``."""
 
     def __init__(self, *args: Any, version: int | str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -26,7 +26,7 @@ class DecisionForm(ReasonForm):
         return [field for field in self.visible_fields() if field.name != "said"]
 
     def clean(self) -> dict[str, Any]:
-        """Refuse what was decided on less than is known by now."""
+        """Refuse a decision that was made before the latest change."""
         cleaned: dict[str, Any] = super().clean() or {}
         if any(field.name not in cleaned for field in self.hidden_fields()):
             raise ValidationError("This form is not complete. Open it again.")
@@ -39,7 +39,7 @@ class DecisionForm(ReasonForm):
 
 
 class SettlementForm(DecisionForm):
-    """A decision about one operation; of a refund that is in doubt the choices are others."""
+    """A decision about one operation. A refund that is in doubt has other choices."""
 
     field_order = ("seen", "said", "reason")
 
@@ -54,5 +54,5 @@ class SettlementForm(DecisionForm):
 
     @property
     def arrived(self) -> bool:
-        """Return True if it arrived, by what was filled in."""
+        """Return True if staff state that it arrived."""
         return bool(self.cleaned_data["said"] == ARRIVED)

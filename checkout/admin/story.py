@@ -1,4 +1,4 @@
-"""Everything that the page of a payment shows besides the payment's own fields."""
+"""The content of a payment's page in addition to the payment's own fields."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from checkout.timeline import timeline_of
 
 
 def story_of(payment: Payment, user: Any) -> dict[str, Any]:
-    """Return the context of the page, in a fixed number of queries; links lead where ``user`` may go."""
+    """Return the context of the page, in a fixed number of queries. Links respect the rights of ``user``."""
     return {
         "attention": list(_attention(payment, user)),
         "timeline": [

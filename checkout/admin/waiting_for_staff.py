@@ -1,4 +1,4 @@
-"""The page that counts everything that waits for a person."""
+"""The page that counts all records that wait for a person."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +31,8 @@ from checkout.sagas.settlement import TO_BE_SETTLED
 class Concern:
     """Rows of a table that wait for a person.
 
-    ``query`` narrows the table's list to them, ``since`` is the column that tells how long they have waited.
+    ``query`` is the filter of the table's list that selects them. ``since`` is the column with the time from
+    which they wait.
     """
 
     label: str
@@ -42,7 +43,7 @@ class Concern:
 
 
 def concerns() -> Iterator[Concern]:
-    """Yield what to look for: payments by reason, then what may belong to no payment that we know."""
+    """Yield all concerns: payments by reason, then records that may belong to no known payment."""
     for name, condition in attention.conditions().items():
         yield Concern(attention.LABELS[name], Payment, condition, f"attention={name}", "updated_at")
     yield Concern("To be settled", Operation, TO_BE_SETTLED, "settle=waiting", "updated_at")
@@ -63,7 +64,7 @@ def concerns() -> Iterator[Concern]:
 
 
 def attention_page(request: HttpRequest) -> HttpResponse:
-    """Count what the user may see of it; raises ``PermissionDenied`` for who may see nothing of it."""
+    """Count the concerns that the user may view. Raises ``PermissionDenied`` if there are none."""
     rows = [_counted(concern) for concern in concerns() if _may_view(request.user, concern.model)]
     if not rows:
         raise PermissionDenied

@@ -99,7 +99,7 @@ FACTS: Mapping[str, str] = {
     "saga_resumed": "Staff had a parked flow tried again",
 }
 
-# Parts of names of facts, as their writers put them together.
+# A part of the names of facts, which their writers append.
 NOT_APPLIED = "_not_applied"
 
 STEPS: Mapping[str, str] = {
@@ -133,7 +133,7 @@ CALLS: Mapping[str, str] = {
     "inquire": "Asked the provider what became of the payment",
 }
 
-# The questions that the provider answers, the longer names first.
+# The queries that the provider answers, the longer names first.
 ANSWERED = (*(f"inquire_{kind}" for kind in ("capture", "void", "refund")), "abandon", *CALLS)
 
 ANSWERS: Mapping[str, str] = {
@@ -202,8 +202,8 @@ CLAIM_NOUNS: Mapping[str, str] = {
     "charge_back_reversed": "reported reversal of a charge-back",
 }
 
-# The decisions that staff may take about a claim, by their names in facts: about an issuer's doing, and
-# about any other.
+# The decisions that staff may take about a claim, by their names in facts: for actions of an issuer, and for
+# all others.
 ISSUER_SAID: Mapping[str, str] = {
     "true": "It happened, and is not in our books yet: book it",
     "untrue": "Nothing more happened: it is a copy, or false",
@@ -225,12 +225,12 @@ IF_IT_IS_SO: Mapping[str, str] = {
     ),
 }
 
-# The answers to the question if an authorisation is held, by their names in the form.
+# The answers to whether an authorisation is held, by their names in the form.
 HELD_SAID: Mapping[str, str] = {
     "held": "Yes: money is held, and could still be captured",
     "not_held": "No: it was captured, released or refused, or it expired",
 }
-# The operations that staff book and take back when they settle a contradiction.
+# The operations that staff book and reverse when they settle a contradiction.
 BOOKINGS: Mapping[str, str] = {
     "capture": "A capture of {amount} is booked as done, and written into the ledger.",
     "refund": "A refund of {amount} is booked as done, and written into the ledger.",
@@ -257,7 +257,7 @@ IF_IT_DID_ARRIVE: Mapping[str, str] = {
 
 
 def in_plain_words(entry: Entry) -> str:
-    """Return what ``entry`` tells, as a person would; for a name that is not known here, its own words."""
+    """Return the meaning of ``entry`` for people; an unknown name becomes words."""
     match entry.kind:
         case Kind.FACT:
             return fact_in_words(entry.what)
@@ -273,7 +273,7 @@ def in_plain_words(entry: Entry) -> str:
 
 
 def fact_in_words(kind: str) -> str:
-    """Return what a fact of this kind tells."""
+    """Return the meaning of a fact of this kind."""
     if kind in FACTS:
         return FACTS[kind]
     if kind.endswith(NOT_APPLIED):
@@ -291,7 +291,7 @@ def fact_in_words(kind: str) -> str:
 
 
 def notification_in_words(row: ProviderNotification, outcome: NotificationResult) -> str:
-    """Return in a sentence what came of a notification."""
+    """Return the result of a notification as a sentence."""
     who = "Staff found out" if outcome.is_by_staff else "The provider was asked and says"
     sentence = NOTIFICATIONS[outcome.result].format(who=who)
     is_explained = bool(row.reason) and outcome.question is None
@@ -299,7 +299,7 @@ def notification_in_words(row: ProviderNotification, outcome: NotificationResult
 
 
 def decision_in_words(claim: object, said: object) -> str:
-    """Return what staff said of a claim, by the words that facts have for both."""
+    """Return the decision of staff about a claim, from the names of both in a fact."""
     choices = ISSUER_SAID if claim in BOOKED_AS else CLAIM_SAID
     return choices.get(str(said), "")
 

@@ -19,7 +19,7 @@ __all__ = ["Conf", "conf"]
 
 
 class Conf(Installation, Providers, Protection, Limits, Times, Messaging):
-    """Settings, those of messaging included. Each is read once, and again when Django tells of a change."""
+    """Settings, including those of messaging. Each is read once, and again after ``setting_changed``."""
 
 
 conf = Conf()

@@ -1,4 +1,4 @@
-"""The installation: its addresses, what it trusts, and its keys."""
+"""The installation: its addresses, the proxies that it trusts, and its keys."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -27,7 +27,7 @@ class Installation:
 
     @cached_property
     def is_try_out(self) -> bool:
-        """Return True if this installation works with the sandbox, and with secrets that everybody knows."""
+        """Return True if this installation works with the sandbox and with published secrets."""
         return bool(getattr(settings, "CHECKOUT_TRY_OUT", settings.DEBUG))
 
     @cached_property
@@ -47,30 +47,30 @@ class Installation:
 
     @cached_property
     def admin_password(self) -> str:
-        """The password of the back-office user in the example data; empty when there must be none."""
+        """The password of the back-office user in the example data; if it is empty, there is no such user."""
         return str(getattr(settings, "CHECKOUT_ADMIN_PASSWORD", ""))
 
     @cached_property
     def secret_keys(self) -> Sequence[str]:
-        """The secret keys, the newest first. What older ones have signed is still good; they sign no more."""
+        """The secret keys, the newest first. Older ones verify signatures, but are not used to sign."""
         return (str(settings.SECRET_KEY), *map(str, settings.SECRET_KEY_FALLBACKS))
 
     @cached_property
     def trusted_proxies(self) -> str:
-        """Addresses and networks of proxies that say for whom they speak; uvicorn's setting, see its docs."""
+        """The proxies that are trusted to name their clients: uvicorn's setting, see its documentation."""
         return str(getattr(settings, "CHECKOUT_TRUSTED_PROXIES", "127.0.0.1"))
 
     @cached_property
     def host(self) -> str:
-        """The name or address that the web process listens on."""
+        """The name or address on which the web process listens."""
         return str(getattr(settings, "CHECKOUT_HOST", "localhost"))
 
     @cached_property
     def card_keys(self) -> Sequence[CardKey]:
         """The keys of the card's second seal, newest first; there is at least one.
 
-        A try-out that names none has one that its processes derive from their secret key. Raises
-        ``CardKeysMisconfigured`` for anything else without keys, and for one that is malformed.
+        If a try-out names none, its processes derive one from their secret key. Otherwise missing or
+        malformed keys raise ``CardKeysMisconfigured``.
         """
         named: Sequence[str] = getattr(settings, "CHECKOUT_CARD_KEYS", ())
         if named:

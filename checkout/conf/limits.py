@@ -1,4 +1,4 @@
-"""Limits on the work that one process takes on at a time, and on the slowness of its clients."""
+"""Limits on the work that one process does at a time, and on the slowness of its clients."""
 
 from messaging.setting import number, whole
 

@@ -1,4 +1,4 @@
-"""Limits for shoppers, strangers and staff, beyond which the gateway becomes careful."""
+"""Limits for shoppers, strangers and staff, beyond which the gateway takes precautions."""
 
 from collections.abc import Mapping
 from functools import cached_property

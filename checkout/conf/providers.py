@@ -1,4 +1,4 @@
-"""Payment providers: where they are, and what we know that proves who we are."""
+"""Payment providers: their addresses, and our credentials."""
 
 from collections.abc import Mapping, Sequence
 
@@ -41,7 +41,7 @@ class Providers:
         return sorted(settings.CHECKOUT_PROVIDER_CREDENTIALS)
 
     def provider_credentials(self, account: str) -> Mapping[str, str]:
-        """Return the secrets of a provider account; raises ``ProviderMisconfigured`` if there are none."""
+        """Return the secrets of a provider account. Raises ``ProviderMisconfigured`` if there are none."""
         try:
             credentials: Mapping[str, str] = settings.CHECKOUT_PROVIDER_CREDENTIALS[account]
         except KeyError:

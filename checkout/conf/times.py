@@ -1,4 +1,4 @@
-"""Times: of waiting, of asking again, and of keeping things."""
+"""Times: how long to wait, when to try again, and how long to keep data."""
 
 from collections.abc import Sequence
 

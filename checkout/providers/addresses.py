@@ -1,8 +1,9 @@
-"""The addresses of providers: where shoppers' cards and our credentials may go.
+"""The addresses of providers, to which shoppers' cards and our credentials may be sent.
 
 Staff enter an account's addresses; pages, policies and the transport use them. A person who edits an account,
-or writes its row, could lead cards to a host of their own. So each address is compared with a list that only
-the environment can change (``CHECKOUT_PROVIDER_HOSTS``), when it is entered and again wherever it is used.
+or writes its row, could redirect cards to a host of their own. Each address is therefore compared with a list
+that only the environment can change (``CHECKOUT_PROVIDER_HOSTS``), both when it is entered and when it is
+used.
 """
 
 import re
@@ -15,8 +16,8 @@ from checkout.errors import ProviderMisconfigured
 MAX_CHARACTERS = 500
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = rf"{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]"
-# No character that ends a directive, an attribute or a header, and nothing that two parsers read in two ways:
-# no user, no backslash, no blank, no empty label, nothing beyond ASCII.
+# No character that ends a directive, an attribute or a header, and nothing that two parsers may read
+# differently: no user, no backslash, no blank, no empty label, nothing beyond ASCII.
 _ADDRESS = re.compile(
     rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[1-9][0-9]{{0,4}}))?"
     r"(?:[/?][\w.~:@!$&*+,=%/?-]*)?",
@@ -30,7 +31,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The part of an address that says to whom something is sent."""
+    """The part of an address that determines the receiver."""
 
     scheme: str
     host: str
@@ -41,7 +42,7 @@ class Origin:
 
     @property
     def listed_as(self) -> str:
-        """The form that it has in ``CHECKOUT_PROVIDER_HOSTS``."""
+        """The form in which ``CHECKOUT_PROVIDER_HOSTS`` lists the host."""
         return self._with_port(_DEFAULT_PORTS["https"])
 
     def _with_port(self, implied: int) -> str:
@@ -49,7 +50,7 @@ class Origin:
 
 
 def fault_of_address(url: object) -> str:
-    """Return why no provider may be reached at ``url``; nothing if one may."""
+    """Return why a provider must not be reached at ``url``; "" if it may."""
     origin = _origin(url)
     if origin is None:
         return "is not an absolute https address of plain ASCII characters"
@@ -63,16 +64,16 @@ def fault_of_address(url: object) -> str:
 
 
 def require_allowed(url: str, name: str) -> str:
-    """Return ``url``; raises ``ProviderMisconfigured`` unless a provider may be reached there."""
+    """Return ``url``. Raises ``ProviderMisconfigured`` unless a provider may be reached there."""
     if fault := fault_of_address(url):
         raise ProviderMisconfigured(f"The {name} {fault}.")
     return url
 
 
 def policy_source(url: str) -> str:
-    """Return ``url`` as a source in a Content-Security-Policy; raises ``ProviderMisconfigured``.
+    """Return ``url`` as a source in a Content-Security-Policy. Raises ``ProviderMisconfigured``.
 
-    A path is one of our own, which only the provider without a network has.
+    A path without a host is one of our own, which only the provider without a network uses.
     """
     if re.match(r"/(?![/\\])", url):
         return "'self'"
@@ -80,7 +81,7 @@ def policy_source(url: str) -> str:
 
 
 def fault_of_peer(text: str) -> str:
-    """Return why no provider is to be talked to at this IP address, that of a connection; else nothing."""
+    """Return why a connection to this IP address must not be used for a provider; "" if it may."""
     address = _unwrapped(ip_address(text.partition("%")[0]))
     if address.is_global and not address.is_multicast:
         return ""
@@ -102,7 +103,7 @@ def _origin(url: object) -> Origin | None:
 
 
 def _is_of_a_try_out(origin: Origin) -> bool:
-    """A try-out pays with the sandbox, over plain HTTP: on this machine, or where SANDBOX_URL says."""
+    """Return True for an origin of a try-out, with plain HTTP: on this machine, or that of SANDBOX_URL."""
     return origin == _origin(conf.sandbox_url) or _is_loopback(origin.host)
 
 
@@ -114,7 +115,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """Return the IPv4 address that an IPv6 address stands for, or the address itself."""
+    """Return the IPv4 address that an IPv6 address embeds, or the address itself."""
     if not isinstance(address, IPv6Address):
         return address
     if address in _NAT64:

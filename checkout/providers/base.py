@@ -1,9 +1,9 @@
-"""The seam to payment providers: fixed verbs, values in, one result type out.
+"""The interface to payment providers: fixed verbs, value objects as arguments, and one type of result.
 
 A refusal is a result, not an exception. Errors that a verb may raise: ``ProviderUnavailable`` (certainly
 not sent), ``OutcomeUnknown`` and ``ProviderReplyInvalid`` (may have happened), ``ProviderMisconfigured``.
-A verb never repeats a request by itself and never touches the database. Values that no provider could take
-(an order code with blanks in it) are a mistake in our own code and raise ``ValueError``.
+A verb never repeats a request by itself and never uses the database. Values that no provider could accept
+(such as an order code with blanks) are a mistake in our own code and raise ``ValueError``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,11 +28,11 @@ class Verb(StrEnum):
 
 
 class Outcome(StrEnum):
-    """The provider's answer to a request; ``UNKNOWN`` if nothing certain is known.
+    """The provider's answer to a request; ``UNKNOWN`` if nothing is certain.
 
-    ``NOT_SENT``: the provider has no record of the order. Right after sending, and while a shopper is in a
-    challenge, that is not final: it only is once the request is older than its time-out. An inquiry answers
-    ``APPROVED`` for an order that was authorised, whatever happened to it later; ``kind`` says what.
+    ``NOT_SENT`` means that the provider has no record of the order. Soon after a request, and during a
+    challenge, that is not final; it is final only once the request is older than its time-out. An inquiry
+    returns ``APPROVED`` for an order that was authorised, whatever happened to it later; ``kind`` shows it.
     """
 
     APPROVED = "approved"
@@ -45,7 +45,7 @@ class Outcome(StrEnum):
 
 
 class EventKind(StrEnum):
-    """The meaning of a provider's event, in our words."""
+    """The meaning of a provider's event, in our vocabulary."""
 
     AUTHORISED = "authorised"
     REFUSED = "refused"
@@ -63,7 +63,7 @@ class EventKind(StrEnum):
 
 
 class RefusalReason(StrEnum):
-    """The reason why a payment was refused, in our words. Adapters map their codes to these."""
+    """The reason for a refusal, in our vocabulary, to which adapters map the codes of their providers."""
 
     REFUSED_BY_ISSUER = "refused_by_issuer"
     INSUFFICIENT_FUNDS = "insufficient_funds"
@@ -84,7 +84,7 @@ class RefusalReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One merchant's account with one provider, with its secrets opened."""
+    """One merchant's account with one provider, including its secrets in the clear."""
 
     code: str
     provider: str
@@ -115,9 +115,9 @@ class Browser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorisation:
-    """Everything an authorisation needs. ``sealed_card`` only the provider can open.
+    """All data for an authorisation. Only the provider can open ``sealed_card``.
 
-    ``demands_challenge``: the issuer shall challenge the shopper, whatever the account prefers.
+    If ``demands_challenge``, the issuer must challenge the shopper, whatever the account prefers.
     """
 
     order_code: str
@@ -137,10 +137,10 @@ class Authorisation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChallengeCompletion:
-    """The second message: the shopper is back from the ACS. ``session_state`` as the first reply gave it.
+    """The second message, after the shopper has returned from the ACS.
 
-    ``acs_response`` is what the ACS posted, where the protocol has such a thing (3-D Secure 1: ``PaRes``);
-    ``echo_data`` is the challenge's.
+    ``session_state`` is that of the first reply. ``acs_response`` is the ACS's posted response, if the
+    protocol has one (3-D Secure 1: ``PaRes``). ``echo_data`` is that of the challenge.
     """
 
     order_code: str
@@ -155,7 +155,7 @@ class ChallengeCompletion:
 class Modification:
     """A capture, void or refund of an authorised order.
 
-    ``reference`` is ours and comes back in notifications. A void always releases the whole authorisation.
+    ``reference`` is ours, and notifications repeat it. A void always releases the whole authorisation.
     """
 
     order_code: str
@@ -169,7 +169,7 @@ class Modification:
 class Challenge:
     """The data that starts the challenge in the shopper's browser, or that the second message must echo.
 
-    ``version`` is the version of 3-D Secure: ``"1"`` for the old shape, whose payload is a ``PaReq``.
+    ``version`` is the version of 3-D Secure; ``"1"`` is the old form, whose payload is a ``PaReq``.
     """
 
     version: str
@@ -190,7 +190,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreeDSecure:
-    """The result of the authentication, as far as the provider tells it."""
+    """The result of the authentication, as far as the provider reports it."""
 
     result: str = ""
     version: str = ""
@@ -208,7 +208,7 @@ class CardChecks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardSummary:
-    """All that may be kept of a card; ``expiry`` as ``MM/YYYY``."""
+    """All card data that may be stored; ``expiry`` is ``MM/YYYY``."""
 
     brand: str = ""
     last4: str = ""
@@ -219,11 +219,10 @@ class CardSummary:
 class Position:
     """The sums in the provider's books for one order, all in the order's currency.
 
-    ``authorised`` is the authorised sum, less the part that a void or the authorisation's expiry released.
-    ``captured`` and ``refunded`` are sums that were booked, not those that were only asked for.
-    ``charged_back`` is the sum that issuers took back, less the part that they returned; None if the provider
-    does not tell it. If a provider tells no sums, there is no position: nothing here is inferred from the
-    name of an event.
+    ``authorised`` is the authorised sum, minus the part that a void or the authorisation's expiry released.
+    ``captured`` and ``refunded`` are booked sums, without those that were only requested. ``charged_back`` is
+    the sum that issuers took back, minus the part that they returned; None if the provider does not report
+    it. If a provider reports no sums, there is no position: none is inferred from the name of an event.
     """
 
     authorised: Money
@@ -232,10 +231,10 @@ class Position:
     charged_back: Money | None = None
 
     def refunds_beside(self, charged_back: int) -> tuple[int, ...]:
-        """Return the sums of refunds, in minor units, that this may mean, the plainest first.
+        """Return the possible sums of refunds, in minor units, the likeliest first.
 
-        ``charged_back`` is what issuers took by our own books. A provider that does not tell charge-backs may
-        count them among what it has given back, or not at all.
+        ``charged_back`` is the sum that issuers took according to our own books. A provider that does not
+        report charge-backs may include them in ``refunded``, or not.
         """
         if self.charged_back is not None or not charged_back:
             return (self.refunded.minor,)
@@ -246,11 +245,11 @@ class Position:
 class ProviderResult:
     """The answer of any verb.
 
-    ``event`` is the provider's own word, kept even when we do not know it, and ``kind`` what it means.
-    ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be given back with
-    the next message of the same order. ``position`` is what an inquiry tells of the order's money; None when
-    it does not say enough. ``references`` are those of our operations that the answer names as booked by the
-    last event, if it names any. ``transcript`` is scrubbed.
+    ``event`` is the provider's own word, kept even if it is unknown to us, and ``kind`` its meaning.
+    ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be sent with the
+    next message of the same order. ``position`` is the order's money according to an inquiry; None if the
+    answer is incomplete. ``references`` are those of our operations that the answer names for the last event.
+    ``transcript`` is scrubbed.
     """
 
     outcome: Outcome
@@ -274,10 +273,10 @@ class ProviderResult:
 class Notification:
     """One statement of the provider about one order. ``kind`` is ours, ``event`` the provider's word.
 
-    ``amount`` is that of this event; None where the provider does not tell how much was moved. ``reference``
-    is our operation's, where the provider knows it. ``references`` are all that may be it, the likeliest
-    first: providers name several and do not agree on which is which. ``event_id`` is the same each time the
-    provider repeats the statement.
+    ``amount`` is that of this event; None if the provider does not report it. ``reference`` is that of our
+    operation, if the provider knows it. ``references`` are all candidates for it, the likeliest first,
+    because providers name several references and do not agree on their meaning. ``event_id`` is the same each
+    time the provider repeats the statement.
     """
 
     merchant_code: str
@@ -300,10 +299,10 @@ class BrowserForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardEncryption:
-    """The address of the script that seals the card in the browser, and the key to seal it with.
+    """The address of the script that encrypts the card in the browser, and the public key for it.
 
     A browser runs the script only if its content has the digest ``integrity`` (W3C Subresource Integrity). If
-    ``integrity`` is empty, the browser runs any script that comes from that address.
+    ``integrity`` is empty, the browser runs any script from that address.
     """
 
     script_url: str
@@ -339,7 +338,7 @@ class Provider(Protocol):
 
     @property
     def lists_orders(self) -> bool:
-        """Return True if ``orders`` may be asked."""
+        """Return True if ``orders`` may be called."""
         ...
 
     def orders(self, since: datetime, until: datetime) -> Sequence[ProviderResult]:
@@ -352,13 +351,13 @@ class Provider(Protocol):
     def card_encryption(self) -> CardEncryption: ...
 
     def device_data_form(self) -> BrowserForm:
-        """The invisible form before the payment; the page adds the first digits of the card as ``Bin``."""
+        """Return the invisible form before the payment. The page adds the card's first digits as ``Bin``."""
         ...
 
     def challenge_form(self, challenge: Challenge, *, return_url: str, merchant_data: str) -> BrowserForm: ...
 
     def parse_notification(self, body: bytes) -> list[Notification]:
-        """Read a notification; raises ``NotificationRejected`` when it cannot be read."""
+        """Read a notification. Raises ``NotificationRejected`` if it cannot be read."""
         ...
 
     def acknowledgement(self) -> Acknowledgement: ...

@@ -1,8 +1,8 @@
-"""A provider without a network, for tests and simulation: the sealed card's text says what happens.
+"""A provider without a network, for tests and simulation: the text in the sealed card determines the result.
 
 ``approve``, ``challenge`` (then approved), ``challenge_refuse`` (then refused), ``refuse`` or
-``refuse:<reason>``, ``pending``; and what goes wrong: ``unavailable`` (never sent), ``lost`` (sent, never
-arrived), ``unknown`` (carried out, the answer lost), ``invalid`` (carried out, the answer unreadable).
+``refuse:<reason>``, ``pending``. Failures: ``unavailable`` (never sent), ``lost`` (sent, never arrived),
+``unknown`` (carried out, the answer lost), ``invalid`` (carried out, the answer unreadable).
 Any other text is a card that cannot be opened.
 """
 
@@ -53,7 +53,7 @@ _CARD = CardSummary(brand="visa", last4="1111", expiry="12/2030")
 
 
 class MemoryProvider:
-    """Keeps one set of books per account code in this process: ``books``, what the "bank" believes."""
+    """A provider with one set of books per account code in this process: ``books``, the "bank's" records."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -98,7 +98,7 @@ class MemoryProvider:
         return _missing(order_code) if order is None else self._told(order)
 
     def _found(self, order_code: str) -> Order | None:
-        """Return the order, unless it is in its challenge: then a provider says that it has none."""
+        """Return the order. During its challenge a provider has no record of it, so the result is None."""
         order = self.books.orders.get(order_code)
         return None if order is None or order.state == OrderState.CHALLENGED else order
 
@@ -124,7 +124,7 @@ class MemoryProvider:
         return BrowserForm(action=challenge.acs_url, fields=fields)
 
     def answer_challenge(self, order_code: str, *, approve: bool) -> None:
-        """Answer the challenge as the shopper; unanswered, it ends as the card said."""
+        """Answer the challenge as the shopper. Without this, the card's text determines its result."""
         end = OrderState.AUTHORISED if approve else OrderState.REFUSED
         self.books.orders[order_code].after_challenge = end
 
@@ -230,13 +230,13 @@ class MemoryProvider:
 
 
 def _state(wish: str, *, demands_challenge: bool) -> OrderState:
-    """Return where an authorisation leads; a bank that is to challenge does so before it approves."""
+    """Return the first state of an authorisation. A demanded challenge comes before an approval."""
     state = _STATES.get(wish, OrderState.REFUSED)
     return OrderState.CHALLENGED if demands_challenge and state == OrderState.AUTHORISED else state
 
 
 def _word(order: Order) -> str:
-    """Return the provider's word for the last event, which is none of ours while nothing has been decided."""
+    """Return the provider's word for the last event. It is none of our events while nothing is decided."""
     is_undecided = order.state in (OrderState.CHALLENGED, OrderState.PENDING)
     return (order.state if is_undecided else order.kind).upper()
 

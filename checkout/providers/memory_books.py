@@ -12,9 +12,9 @@ __all__ = ["Books", "Manners", "Movement", "Order", "OrderState", "books_of", "f
 
 
 class Books:
-    """All orders of one account, and the answers given so far by idempotency key.
+    """All orders of one account, and its previous answers by idempotency key.
 
-    ``manners_for`` chooses how the bank behaves to a new order, by its code.
+    ``manners_for`` returns the bank's behaviour towards a new order, by its code.
     """
 
     manners_for: Callable[[str], Manners]
@@ -27,9 +27,10 @@ class Books:
         self.orders: dict[str, Order] = {}
 
     def once(self, key: str, act: Callable[[], ProviderResult], *, of: str = "") -> ProviderResult:
-        """Return what ``act`` answered when ``key`` was first used; acts are never concurrent.
+        """Return the answer of ``act`` to the first use of ``key``. Acts are never concurrent.
 
-        ``of`` is the code of the order that is acted upon: without deduplication, it is acted upon again.
+        ``of`` is the code of the order concerned: if its bank does not deduplicate, ``act`` is called every
+        time.
         """
         with self._lock:
             order = self.orders.get(of)
@@ -38,14 +39,14 @@ class Books:
             return self._answers[key]
 
     def every_time(self, act: Callable[[], ProviderResult]) -> ProviderResult:
-        """Return what ``act`` answers now; acts are never concurrent."""
+        """Return the answer of ``act``, which is called every time. Acts are never concurrent."""
         with self._lock:
             return act()
 
     def take(self, merchant_code: str, order: Order, movement: Movement) -> bool:
-        """Take a capture or refund, and book it unless the order's manners leave that to somebody else.
+        """Accept a capture or refund, and book it at once if the order's manners say so.
 
-        Return False for an amount that is checked and too much.
+        Return False if the amount is checked and too large.
         """
         if not order.take(movement):
             return False
@@ -56,7 +57,7 @@ class Books:
         return True
 
     def book(self, merchant_code: str, order: Order, movement: Movement) -> None:
-        """Book what was taken, and notify it."""
+        """Book an accepted movement, and send a notification about it."""
         order.book(movement)
         self.notify(merchant_code, order, movement.amount, movement.reference, movement.kind)
 
@@ -68,7 +69,7 @@ class Books:
         reference: str = "",
         event: EventKind | None = None,
     ) -> None:
-        """Put a notification of an event, or else of the order's last one, in the post if it is announced."""
+        """Send a notification of an event (by default, of the order's last one) if the bank announces it."""
         event = event or order.kind
         if event in order.manners.announces:
             self.post(merchant_code, order, event, amount, reference)
@@ -76,7 +77,7 @@ class Books:
     def post(
         self, merchant_code: str, order: Order, event: str, amount: Money | None, reference: str = ""
     ) -> None:
-        """Put a notification in the post that says so."""
+        """Add a notification with this content to those that were sent."""
         text = {
             "merchant_code": merchant_code,
             "order_code": order.order_code,
@@ -102,5 +103,5 @@ def books_of(account: str) -> Books:
 
 
 def forget_books() -> None:
-    """Start afresh: every account of this process has empty books."""
+    """Give every account of this process empty books."""
     _accounts.clear()

@@ -1,4 +1,4 @@
-"""One order in the books of the in-memory provider: its sums, its last event, and what is under way."""
+"""An order in the books of the in-memory provider: its sums, its last event, and its pending movements."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,19 +22,19 @@ class OrderState(StrEnum):
 
 
 ENDED = (OrderState.REFUSED, OrderState.CANCELLED, OrderState.EXPIRED)
-# A provider sends what its merchant has selected. That a refund was sent is selected by few.
+# A provider sends the events that its merchant has selected, and few merchants select REFUND_SENT.
 USUALLY_ANNOUNCED = frozenset(EventKind) - {EventKind.REFUND_SENT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manners:
-    """The bank's behaviour to one order, all of it allowed by what providers document.
+    """The bank's behaviour towards one order. All of it is allowed by the documentation of providers.
 
-    ``deduplicates``: a capture or refund with a known idempotency key gets the first answer and does nothing
-    more; voids are never deduplicated. ``tells_position``: inquiries tell the order's sums, not only its last
-    event. ``checks_amounts``: captures beyond what was authorised, and refunds beyond what was captured, are
-    refused. ``books_at_once``: what was taken is booked at once; otherwise ``Books.book`` is to be called.
-    ``announces``: the events of which a notification is sent.
+    ``deduplicates``: a capture or refund with a known idempotency key gets the first answer and has no
+    further effect; voids are never deduplicated. ``tells_position``: inquiries report the order's sums, not
+    only its last event. ``checks_amounts``: captures beyond the authorised sum, and refunds beyond the
+    captured sum, are refused. ``books_at_once``: accepted movements are booked at once; otherwise a caller
+    uses ``Books.book``. ``announces``: the events for which a notification is sent.
     """
 
     deduplicates: bool = True
@@ -46,7 +46,7 @@ class Manners:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """A capture or refund that the bank has taken; ``kind`` is the event of its booking."""
+    """A capture or refund that the bank has accepted; ``kind`` is the event of its booking."""
 
     kind: EventKind
     reference: str
@@ -55,11 +55,11 @@ class Movement:
 
 @dataclass(slots=True)
 class Order:
-    """One order; ``after_challenge`` is where an answered challenge leads.
+    """One order. ``after_challenge`` is its state after the challenge was answered.
 
-    Each event replaces the last one, but a further capture changes no last event, and neither does anything
-    while a refund is under way. ``taken`` is every capture and refund that was carried out, ``under_way``
-    those of them that are not booked yet. A sum that is assigned counts as booked.
+    Each event replaces the last one. However, a further capture does not change the last event, and neither
+    does anything while a refund is pending. ``taken`` contains every capture and refund that was carried out,
+    ``under_way`` those that are not booked yet. Assigning a sum counts as booking it.
     """
 
     order_code: str
@@ -82,7 +82,7 @@ class Order:
 
     @property
     def kind(self) -> EventKind:
-        """The last event."""
+        """The kind of the last event."""
         if self.state in ENDED:
             return EventKind(self.state.value)
         if self.state != OrderState.AUTHORISED:
@@ -105,7 +105,7 @@ class Order:
 
     @property
     def refunded(self) -> Money:
-        """The sum that was given back and booked, less what came back."""
+        """The sum that was refunded and booked, minus what was returned to the merchant."""
         return self._refunded
 
     @refunded.setter
@@ -118,7 +118,7 @@ class Order:
 
     @property
     def charged_back(self) -> Money:
-        """The sum that issuers took back, less what they returned."""
+        """The sum that issuers took back, minus what they returned."""
         return self._charged_back
 
     @charged_back.setter
@@ -131,7 +131,7 @@ class Order:
 
     @property
     def position(self) -> Position | None:
-        """The sums of the order's money; None where the bank tells its last event only."""
+        """The sums of the order's money; None if the bank reports only its last event."""
         if not self.manners.tells_position:
             return None
         minor = self.amount.minor if self.state == OrderState.AUTHORISED else 0
@@ -143,13 +143,13 @@ class Order:
         )
 
     def asked_for(self, kind: EventKind) -> Money:
-        """Return the sum of what was booked of this kind and what is under way."""
+        """Return the sum of the booked and the pending movements of this kind."""
         booked = self.captured if kind == EventKind.CAPTURED else self.refunded
         waiting = (movement.amount for movement in self.under_way if movement.kind == kind)
         return sum(waiting, booked)
 
     def take(self, movement: Movement) -> bool:
-        """Take a capture or refund, to be booked; return False if its amount is checked and too large."""
+        """Accept a capture or refund for booking. Return False if its amount is checked and too large."""
         limit = self.amount if movement.kind == EventKind.CAPTURED else self.captured
         if self.manners.checks_amounts and self.asked_for(movement.kind) + movement.amount > limit:
             return False
@@ -158,7 +158,7 @@ class Order:
         return True
 
     def book(self, movement: Movement) -> None:
-        """Book what is under way."""
+        """Book a pending movement."""
         self.under_way.remove(movement)
         if movement.kind == EventKind.CAPTURED:
             self.captured += movement.amount
@@ -166,7 +166,7 @@ class Order:
             self.refunded += movement.amount
 
     def fail_refund(self, movement: Movement) -> None:
-        """Let a refund come to nothing: before it was booked, or when the issuer has sent it back."""
+        """Let a refund fail, either before it is booked or because the issuer has sent it back."""
         self.taken.remove(movement)
         if movement in self.under_way:
             self.under_way.remove(movement)
@@ -175,6 +175,6 @@ class Order:
         self.last_event = EventKind.REFUND_FAILED
 
     def make_refund_after_all(self, movement: Movement) -> None:
-        """Make a refund that had come to nothing, whatever else was given back meanwhile."""
+        """Carry out a refund that had failed, whatever else was refunded meanwhile."""
         self.taken.append(movement)
         self.refunded += movement.amount

@@ -1,8 +1,8 @@
 """Proof that a notification was sent by its account's provider.
 
 Providers do not sign notifications, so the proof is knowledge of the address or of its password. An account's
-credentials name an unguessable last part of the path, ``notification_secret``, or a user and password for
-HTTP Basic (RFC 7617), ``notification_user`` and ``notification_password``. One of them is enough.
+credentials contain an unguessable last part of the path, ``notification_secret``, or a user and password for
+HTTP Basic (RFC 7617), ``notification_user`` and ``notification_password``. One of the two is enough.
 """
 
 import re
@@ -13,7 +13,7 @@ from secrets import compare_digest
 from checkout.conf import conf
 from checkout.errors import NotificationNotAuthentic, ProviderAccountNotFound, ProviderMisconfigured
 
-# The names of all credentials for notifications begin so. Adapters are not given them.
+# The common prefix of all credentials for notifications, which are not passed to adapters.
 PREFIX = "notification_"
 SECRET, USER, PASSWORD = "notification_secret", "notification_user", "notification_password"
 
@@ -21,10 +21,10 @@ _UNGUESSABLE = re.compile(r"[\w-]{16,}", re.ASCII)
 
 
 def is_proven(account: str, *, secret: str = "", authorization: str = "") -> bool:
-    """Return True if the secret or the header ``Authorization`` is the account's, False without either.
+    """Return True if the secret or the header ``Authorization`` is the account's, False if there is neither.
 
     Raises ``ProviderAccountNotFound`` for a wrong secret, as for an unknown account, and
-    ``NotificationNotAuthentic`` for wrong credentials. A header is ignored where the account has none.
+    ``NotificationNotAuthentic`` for wrong credentials. The header is ignored if the account has no user.
     """
     credentials = _credentials(account)
     if secret:
@@ -41,7 +41,7 @@ def is_proven(account: str, *, secret: str = "", authorization: str = "") -> boo
 
 
 def fault_of(account: str) -> str:
-    """Return why no notification to this account can be proven, or why a stranger's could; else nothing."""
+    """Return why an account's notifications cannot be proven, or could be forged; "" if all is well."""
     credentials = _credentials(account)
     secret = credentials.get(SECRET, "")
     if secret and not _UNGUESSABLE.fullmatch(secret):

@@ -15,17 +15,17 @@ ADAPTERS = {
 }
 AccountCheck = Callable[[str, Mapping[str, object]], Iterator[tuple[str, str]]]
 ACCOUNT_CHECKS = {"worldpay_wpg": "checkout.providers.worldpay_wpg.account.faults_of"}
-# Nobody pays there: whoever makes an account one of these gets everything for nothing.
+# These providers move no money: with an account of one of them, every order would be free.
 TRY_OUTS_ONLY = {"memory"}
 
 
 def available() -> list[str]:
-    """Return the providers that this installation may work with."""
+    """Return the providers that are available in this installation."""
     return sorted(set(ADAPTERS) - (set() if conf.is_try_out else TRY_OUTS_ONLY))
 
 
 def faults_of(provider: str, endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with an account: the model's field, and a sentence for staff."""
+    """Yield the faults of an account: the model's field, and a sentence for staff."""
     if provider not in available():
         yield "provider", f"There is no provider {provider}; known: {', '.join(available())}."
     if provider in ACCOUNT_CHECKS:
@@ -34,7 +34,7 @@ def faults_of(provider: str, endpoint: str, options: Mapping[str, object]) -> It
 
 
 def get_provider(account: Account) -> Provider:
-    """Return the adapter for ``account``; raises ``ProviderMisconfigured`` if there is none."""
+    """Return the adapter for ``account``. Raises ``ProviderMisconfigured`` if there is none."""
     if account.provider not in available():
         raise ProviderMisconfigured(
             f"Account {account.code!r} names the unknown provider {account.provider!r}; "

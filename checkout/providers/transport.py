@@ -1,7 +1,7 @@
-"""HTTP to providers: the one place that sends, and that says what is known when no good answer came.
+"""HTTP to providers: the only module that sends, and that decides what is known without a good answer.
 
-Nothing is repeated and no redirect is followed: whatever may have reached a provider may have moved money.
-There is no cookie jar; a cookie goes out exactly as the caller set it.
+It repeats nothing and follows no redirect, because a request that may have reached a provider may have moved
+money. There is no cookie jar: a cookie is sent exactly as the caller set it.
 """
 
 import socket
@@ -26,7 +26,8 @@ from checkout.providers.base import Verb
 CONNECT_SECONDS = 5.0
 # GOV.UK Pay's measurements with Worldpay (alphagov/pay-connector, config.yaml): authorising has a median of
 # 1.5 s and spikes to 80 s (10 and 20 s left too many outcomes unknown), cancel and refund 0.5 s, capture
-# 0.2 s. They give a capture 3 s and repeat it; we inquire after an unknown outcome, so patience is cheaper.
+# 0.2 s. They give a capture 3 s and repeat it; we inquire after an unknown outcome, so a longer wait is
+# cheaper.
 READ_SECONDS = {
     Verb.AUTHORISE: 50.0,
     Verb.COMPLETE_CHALLENGE: 50.0,
@@ -61,7 +62,7 @@ class HttpReply:
 
 
 class Transport(Protocol):
-    """Sends one message and returns the reply."""
+    """The interface that sends one message and returns the reply."""
 
     def send(self, verb: Verb, request: HttpRequest) -> HttpReply:
         """Send ``request`` once.
@@ -84,10 +85,10 @@ class _TlsConnection(HTTPSConnection):
 
 
 def _checked(connection: HTTPConnection, connected: socket.socket) -> socket.socket:
-    """Return the socket; raises ``ProviderMisconfigured``, with nothing sent, for a peer in private networks.
+    """Return the socket. Raises ``ProviderMisconfigured``, with nothing sent, if the peer is private.
 
-    The address is that of the connection itself: a name that is looked up first and connected to later may
-    mean another machine by then.
+    The check uses the address of the connection itself. A name that was looked up separately could mean
+    another machine by the time of the connection.
     """
     try:
         fault = fault_of_peer(connected.getpeername()[0])
@@ -109,9 +110,9 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class HttpTransport:
-    """Shares connections between calls and threads; keeps nothing else.
+    """A transport that shares connections between calls and threads, and has no other state.
 
-    ``ca_file`` has the authorities that certificates must come from; empty for the public ones.
+    ``ca_file`` contains the trusted certificate authorities; if it is empty, the public ones are trusted.
     """
 
     def __init__(
@@ -124,8 +125,8 @@ class HttpTransport:
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
         self._authorities = ca_file or True
-        # The adapter's own default is no retry, and without a Session around it there are no redirects,
-        # no cookie jar and no proxies or credentials taken from the environment.
+        # The adapter's own default is no retry. Without a Session around it there are no redirects, no cookie
+        # jar, and no proxies or credentials from the environment.
         self._adapter = HTTPAdapter(pool_maxsize=32, max_retries=0)
         self._adapter.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
@@ -176,7 +177,7 @@ class HttpTransport:
 
     @staticmethod
     def _read(response: requests.Response, deadline: float, max_bytes: int) -> bytes:
-        """A single read has its own time-out; an answer that drips in must not outlast the whole."""
+        """Read the body until ``deadline``. Each read has a time-out, but a slow answer could need many."""
         body = b""
         while chunk := response.raw.read1(_CHUNK_BYTES):
             body += chunk
@@ -188,10 +189,10 @@ class HttpTransport:
 
 
 def _meaning(error: requests.RequestException) -> Exception:
-    """Return the error of ours that says what is known after ``error``.
+    """Return the error of ours that states what is certain after ``error``.
 
-    ``requests`` raises ``ConnectionError`` both when no connection could be made and when one broke after
-    the message was sent; only the reason inside tells them apart.
+    ``requests`` raises ``ConnectionError`` both if no connection could be made and if one broke after the
+    message was sent. Only the reason inside distinguishes the two.
     """
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause

@@ -1,7 +1,7 @@
-"""Browsers in which staff have logged in: each has a signed cookie, which tells it from those of strangers.
+"""Browsers in which staff have logged in: each has a signed cookie, which distinguishes it from others.
 
 OWASP calls it a device cookie ("Slow Down Online Guessing Attacks with Device Cookies"). Failures in a known
-browser are counted for that browser alone, and those of all others never count against it. Guessing with a
+browser count only for that browser, and failures in other browsers never count against it. Guessing with a
 stolen cookie is therefore as slow as without one.
 """
 
@@ -24,14 +24,14 @@ _COOKIE_TO_SET = "_known_browser_cookie"
 
 @dataclass(frozen=True, slots=True)
 class KnownBrowser:
-    """A browser, and the name of the user who has logged in there last."""
+    """A browser, and the name of the user who logged in there last."""
 
     user: str
     id: str
 
 
 def browser_of(request: HttpRequest) -> KnownBrowser | None:
-    """Return the browser that the request comes from, if somebody has logged in there lately."""
+    """Return the browser that sent the request, if a user has logged in there lately; otherwise None."""
     try:
         user, id = signing.loads(request.COOKIES.get(COOKIE, ""), salt=_SALT, max_age=conf.retention)
     except signing.BadSignature:
@@ -40,7 +40,7 @@ def browser_of(request: HttpRequest) -> KnownBrowser | None:
 
 
 class KnownBrowserMiddleware(MiddlewareMixin):
-    """Sends the cookie with the answer to a log-in."""
+    """A middleware that sends the cookie with the answer to a log-in."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """See Django's "Middleware"."""
@@ -63,5 +63,5 @@ def _remember(request: HttpRequest, user: Any, **_signal: object) -> None:
 
 
 def remember_browsers() -> None:
-    """Make each browser known in which somebody logs in."""
+    """Remember each browser in which a user logs in."""
     user_logged_in.connect(_remember, dispatch_uid="checkout.known_browsers")

@@ -1,4 +1,4 @@
-"""Networks from which staff have logged in lately, known to each process without asking for every request."""
+"""Networks from which staff have logged in lately, kept in each process to avoid a query per request."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +12,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from messaging.concurrency.database import in_thread
 
-# Log-ins at other processes are noticed so late.
+# Log-ins at other processes are noticed after at most this time.
 READ_EVERY_SECONDS = 60.0
 
 
@@ -22,7 +22,7 @@ def _read() -> frozenset[str]:
 
 
 class KnownNetworks:
-    """The networks, read when somebody asks and they are old: a flood of questions reads no more often."""
+    """The networks, read when they are needed and out of date. A flood of requests reads no more often."""
 
     def __init__(self, *, read: Callable[[], frozenset[str]] = _read) -> None:
         self._read = read
@@ -30,9 +30,9 @@ class KnownNetworks:
         self._until = 0.0
 
     async def has(self, network: str | None) -> bool:
-        """Return True if staff have logged in from ``network`` lately.
+        """Return True if staff have lately logged in from ``network``.
 
-        While the database is away, the networks that were read before count.
+        While the database is away, the networks that were read last count.
         """
         if monotonic() >= self._until:
             self._until = monotonic() + READ_EVERY_SECONDS
@@ -41,7 +41,7 @@ class KnownNetworks:
         return network in self._networks
 
     def read_again(self) -> None:
-        """Read at the next question: somebody has just logged in."""
+        """Read again at the next question, because a user has just logged in."""
         self._until = 0.0
 
 

@@ -1,9 +1,10 @@
-"""Log-in to the back office: whose failures count together (django-axes asks), and the record of each.
+"""Log-in to the back office: the rules by which django-axes counts failures, and a record of log-ins.
 
-After so many failures nobody logs in as that user, or from that address, for a while: failures for one name
-count together wherever they come from, so that many addresses guess no faster than one. Strangers must not be
-able to keep a member of staff out by that. In a browser in which that user has logged in before, only its own
-failures count; at an address from which that user has logged in before, only failures there.
+After a number of failures nobody can log in as that user, or from that address, for a while. Failures for one
+name count together from all addresses, so that many addresses guess no faster than one. Strangers must not be
+able to lock out a member of staff in this way. Therefore only the failures in a browser count for a user who
+has logged in there before, and only the failures at an address for a user who has logged in from there
+before.
 """
 
 from datetime import timedelta
@@ -26,14 +27,14 @@ from checkout.staff.known_browsers import browser_of
 
 log = structlog.get_logger(__name__)
 
-# Where a log-in is counted, in the names of django-axes.
+# The keys by which failures are counted, as names of django-axes.
 BY_USER_AND_ADDRESS = [["username", "ip_address"]]
 BY_USER_OR_ADDRESS = ["username", "ip_address"]
-BY_BROWSER = ["username"]  # failures in a known browser have a name of their own
+BY_BROWSER = ["username"]  # failures in a known browser are stored under a name of their own
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Return what counts as one client: an address as the server tells it, of IPv6 its /64 network's."""
+    """Return the address that counts as one client: the server's view of it, or its /64 network for IPv6."""
     try:
         address = ip_address(request.META.get("REMOTE_ADDR") or "")
     except ValueError:
@@ -46,9 +47,9 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def name_to_keep(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """Return the name for which failures count: a user's, or in a known browser one for the two of them.
+    """Return the name under which failures count: a user's, or in a known browser that of user and browser.
 
-    What is no user's name may be a password: of that it is a keyed hash.
+    A name that no user has may be a password typed by mistake, so it becomes a keyed hash.
     """
     typed = _typed(credentials)
     if not _is_user(typed):
@@ -58,7 +59,7 @@ def name_to_keep(request: HttpRequest, credentials: dict[str, Any] | None) -> st
 
 
 def counted_by(request: HttpRequest, credentials: dict[str, Any] | None = None) -> list[Any]:
-    """Return whose failures are to be added up for this log-in: see the module."""
+    """Return the keys by which failures are added up for this log-in; see the module."""
     typed, browser = _typed(credentials), browser_of(request)
     if browser is not None and browser.user == typed and _is_user(typed):
         return BY_BROWSER
@@ -71,17 +72,17 @@ def counted_by(request: HttpRequest, credentials: dict[str, Any] | None = None) 
 
 
 async def is_known(request: HttpRequest) -> bool:
-    """Return True if the request comes from a browser or a network in which somebody has logged in lately."""
+    """Return True if a member of staff has lately logged in from the request's browser or network."""
     return browser_of(request) is not None or await known_networks.networks.has(client_address(request))
 
 
 def locked_out(request: HttpRequest, _response: HttpResponse, _credentials: object) -> HttpResponse:
-    """Return the page for whoever has failed too often."""
+    """Return the page for a client with too many failures."""
     return problems.respond(request, too_many_failures(conf.login_lock))
 
 
 def too_many_failures(lock: timedelta) -> problems.Problem:
-    """Return the problem of too many failures, with the time after which the lock is certainly over."""
+    """Return the problem of too many failures, with a time after which the lock is certainly over."""
     minutes = ceil(lock.total_seconds() / 60)
     return problems.Problem(
         429,
@@ -112,7 +113,7 @@ def _note_log_out(request: HttpRequest, user: Any, **_signal: object) -> None:
 
 
 def _note_failure(credentials: dict[str, Any], request: HttpRequest | None = None, **_signal: object) -> None:
-    """Write down that somebody did not get in; of what was typed only the name of a user that there is."""
+    """Log a failed log-in. The typed name is logged only if it is that of a user."""
     typed = _typed(credentials)
     log.warning(
         "log-in failed",

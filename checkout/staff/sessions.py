@@ -1,4 +1,4 @@
-"""Sessions of staff end when nothing was done for a while, and after some hours in any case."""
+"""The end of staff sessions: after a time without activity, and after some hours in any case."""
 
 import time
 
@@ -14,17 +14,17 @@ from checkout.conf import conf
 
 log = structlog.get_logger(__name__)
 
-# In the session, in seconds since the epoch.
+# Keys in the session; the values are seconds since the epoch.
 BEGUN, SEEN = "checkout.begun", "checkout.seen"
-# A session is not written more often for having been seen again.
+# The shortest time between two updates of SEEN.
 SEEN_EVERY_SECONDS = 60.0
 
 
 class StaffSessionMiddleware(MiddlewareMixin):
-    """Logs out whoever has been idle, or logged in, for too long. Visitors who are not logged in stay."""
+    """A middleware that logs out users who were idle, or logged in, for too long. Other visitors stay."""
 
     def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
-        """See Django's "Middleware". The request goes on as a visitor's."""
+        """See Django's "Middleware". After a log-out the request continues as a visitor's."""
         session = request.session
         if SESSION_KEY not in session:
             return None
@@ -39,7 +39,7 @@ class StaffSessionMiddleware(MiddlewareMixin):
 
 
 def _reason_to_end(session: SessionBase, now: float) -> str:
-    """Return why a session is over, "" while it is not. One without times is older than any may be."""
+    """Return why a session is over, or "". A session without times is older than the longest lifetime."""
     begun, seen = session.get(BEGUN), session.get(SEEN)
     if not isinstance(begun, float) or not isinstance(seen, float):
         return "without times"
@@ -53,5 +53,5 @@ def _begin(request: HttpRequest, **_signal: object) -> None:
 
 
 def keep_times() -> None:
-    """Write into each session when its user has logged in."""
+    """Store the time of the log-in in each session."""
     user_logged_in.connect(_begin, dispatch_uid="checkout.session_begun")

@@ -1,7 +1,7 @@
-"""The part of a browser that payments depend on: redirects, cookies across sites, and the Origin header.
+"""The features of a browser that payments depend on: redirects, cookies across sites, and the Origin header.
 
-Rules of the Fetch standard and of RFC 6265bis, with cookies that name no ``SameSite`` taken for ``Lax`` and
-none in frames of another site, which is what browsers do today.
+The rules are those of the Fetch standard and of RFC 6265bis. As in today's browsers, cookies without
+``SameSite`` count as ``Lax``, and frames of another site get no cookies.
 """
 
 import os
@@ -25,12 +25,12 @@ ACCEPT = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
 class NotReachable(Exception):
-    """No answer from an address, or none in time."""
+    """An address does not answer, or not in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One HTTP exchange. ``sent_cookies`` are the names of the cookies that went with it."""
+    """One HTTP exchange. ``sent_cookies`` are the names of the cookies in the request."""
 
     at: datetime
     method: str
@@ -43,7 +43,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The page that the browser ended up on."""
+    """The page at which a navigation ended."""
 
     url: str
     status: int
@@ -53,7 +53,7 @@ class Page:
     is_in_frame: bool = False
 
     def form(self, *, to: str) -> Form:
-        """Return the form whose action contains ``to``; raises ``UnexpectedPage`` when there is none."""
+        """Return the form whose action contains ``to``. Raises ``UnexpectedPage`` if there is none."""
         for form in self.document.forms:
             if to in form.action:
                 return form
@@ -61,7 +61,7 @@ class Page:
 
 
 class Browser:
-    """One browser window with its cookies. ``hops`` are all exchanges so far, in the order they ended."""
+    """One browser window with its cookies. ``hops`` are all exchanges so far, in the order of their ends."""
 
     def __init__(self, on_hop: Callable[[Hop], None] = lambda hop: None) -> None:
         self.hops: list[Hop] = []
@@ -72,7 +72,7 @@ class Browser:
         self._connections.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
 
     def open(self, url: str, *, accept: str = ACCEPT) -> Page:
-        """Go to an address that the shopper typed in or that the page at hand, of the same site, loads."""
+        """Open an address that the shopper typed in, or that the present page loads from its own site."""
         return self._navigate("GET", url, {}, None, accept=accept)
 
     def submit(
@@ -83,7 +83,7 @@ class Browser:
         *,
         press: tuple[str, str] | None = None,
     ) -> Page:
-        """Send a form of ``page``, into the frame that it names or was in, and follow where it leads."""
+        """Send a form of ``page``, into the frame that it names or was in, and follow redirects."""
         fields = form.filled(values or {}, press=press)
         return self._navigate(form.method, form.action, fields, page, form.opens_frame(page.is_in_frame))
 
@@ -140,7 +140,7 @@ class Browser:
         at, started = datetime.now(UTC), time.perf_counter()
         try:
             prepared = request.prepare()
-            # Sent as prepared: neither proxies nor credentials of the environment are for this.
+            # Sent as prepared, without proxies and credentials of the environment.
             response = self._connections.send(
                 prepared, allow_redirects=False, timeout=TIMEOUT_SECONDS, proxies={}
             )
@@ -168,7 +168,7 @@ class Browser:
 
 
 def travels_across_sites(cookie: Cookie, method: str, in_frame: bool) -> bool:
-    """Return True if a cookie goes with a request that another site's page started."""
+    """Return True if a cookie is sent with a request that another site's page started."""
     same_site = cookie.get_nonstandard_attr("SameSite") or "Lax"
     if in_frame or same_site.lower() == "strict":
         return False
@@ -176,9 +176,9 @@ def travels_across_sites(cookie: Cookie, method: str, in_frame: bool) -> bool:
 
 
 def site_of(url: str) -> tuple[str, str]:
-    """Return what decides whether two addresses are one site: scheme and host, but not the port.
+    """Return the site of an address: scheme and host, but not the port.
 
-    Hosts are compared whole, which is right for names without a public suffix, such as ``localhost``.
+    Hosts are compared as a whole, which is right for names without a public suffix, such as ``localhost``.
     """
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or ""

@@ -1,7 +1,7 @@
 """A test card, sealed as the provider's script seals it in the page.
 
-Format: ``Worldpay/worldpay-cse-lib-javascript``, ``worldpay-js/worldpay-cse.js``: a compact JWE, RSA1_5 and
-A256GCM, with the key given as ``sequence#exponent#modulus``, the numbers in hexadecimal.
+The format is that of ``Worldpay/worldpay-cse-lib-javascript``, ``worldpay-js/worldpay-cse.js``: a compact
+JWE, RSA1_5 and A256GCM, with the key given as ``sequence#exponent#modulus``, the numbers in hexadecimal.
 """
 
 import json
@@ -21,14 +21,14 @@ PUBLIC_KEY = re.compile(r"\b[0-9]+#[0-9a-fA-F]+#[0-9a-fA-F]{128,}\b")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A published test card. The provider's test systems choose the end by ``holder`` and ``number``."""
+    """A published test card. ``holder`` and ``number`` determine the result in the test systems."""
 
     holder: str
     number: str = field(default="4444333322221111", repr=False)
     cvc: str = field(default="123", repr=False)
 
     def sealed(self, public_key: str) -> str:
-        """Return the card as only the owner of ``public_key`` can read it."""
+        """Return the card encrypted so that only the owner of ``public_key`` can read it."""
         sequence, exponent, modulus = public_key.split("#")
         key = RSAKey.import_key({"kty": "RSA", "e": _base64url_of(exponent), "n": _base64url_of(modulus)})
         header = {
@@ -48,7 +48,7 @@ class Card:
         }
         registry = JWERegistry(algorithms=["RSA1_5", "A256GCM"], strict_check_header=False)
         with warnings.catch_warnings():
-            # The provider's script knows no other algorithm.
+            # The provider's script has no other algorithm.
             warnings.simplefilter("ignore", SecurityWarning)
             return jwe.encrypt_compact(header, json.dumps(claims), key, registry=registry)
 

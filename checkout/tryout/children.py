@@ -1,4 +1,4 @@
-"""Child processes that end with their parent's work, whatever ends it."""
+"""Child processes that end with their parent's work, for whatever reason it ends."""
 
 import os
 import signal
@@ -17,37 +17,37 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ChildFailed(Exception):
-    """A child ended by itself or never became ready. The text has the end of its log."""
+    """A child ended by itself or never became ready. The text contains the end of its log."""
 
 
 class Stopped(Exception):
-    """Somebody asked this process to end."""
+    """This process has received a signal to stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process in a session of its own, so that Ctrl-C reaches the parent, which then ends it in order."""
+    """A process in its own session, so that Ctrl-C reaches only the parent, which then stops the child."""
 
     name: str
     log: Path
     process: subprocess.Popen[bytes]
 
     def log_tail(self, lines: int = 15) -> str:
-        """The end of what it has logged, with the log's path."""
+        """Return the end of the child's log, with the log's path."""
         text = self.log.read_text(errors="replace").splitlines()[-lines:]
         return "\n".join([f"--- the end of {self.log}", *text])
 
     def signal_group(self, number: signal.Signals) -> None:
-        """Signal the process and its own children. Its group lives on while any of them does."""
+        """Signal the process and its own children. Its group exists while any of them does."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
 
 
 class Children:
-    """Starts processes in ``root``; leaving the ``with`` block stops them.
+    """Processes that are started in ``root`` and stopped at the end of the ``with`` block.
 
-    Within the block the signals that ask to stop are only noted, so that no process is started and forgotten:
-    whatever waits here looks and raises ``Stopped``.
+    Within the block, signals to stop only set a flag, so that no process is started and forgotten. Every wait
+    checks the flag and raises ``Stopped``.
     """
 
     def __init__(self, root: Path, logs: Path, environment: Mapping[str, str]) -> None:
@@ -74,7 +74,7 @@ class Children:
             signal.signal(number, handler)
 
     def start(self, name: str, command: Sequence[str]) -> Child:
-        """Start a command that is to run on; its output goes to ``<name>.log``."""
+        """Start a command that keeps running. Its output goes to ``<name>.log``."""
         log = self._logs / f"{name}.log"
         with log.open("wb") as output:
             child = Child(name, log, self._popen(command, output.fileno()))
@@ -82,7 +82,7 @@ class Children:
         return child
 
     def run(self, name: str, command: Sequence[str]) -> None:
-        """Run a command to its end; raises ``ChildFailed`` unless it succeeds."""
+        """Run a command to its end. Raises ``ChildFailed`` unless it succeeds."""
         child = self.start(name, command)
         self._wait_for(child.process)
         self._started.remove(child)
@@ -90,7 +90,7 @@ class Children:
             raise ChildFailed(_ended(child))
 
     def run_visibly(self, command: Sequence[str]) -> int:
-        """Run a command that prints to this process's own output; returns its exit code."""
+        """Run a command that prints to this process's own output. Returns its exit code."""
         process = self._popen(command, None)
         self._started.append(Child("", Path(os.devnull), process))
         self._wait_for(process)
@@ -98,7 +98,7 @@ class Children:
         return process.returncode
 
     def wait_until_ready(self, child: Child, is_ready: Callable[[], bool]) -> None:
-        """Poll until ``child`` answers; raises ``ChildFailed`` when it ends first or takes too long."""
+        """Poll until ``child`` answers. Raises ``ChildFailed`` if it ends first or takes too long."""
         deadline = time.monotonic() + READY_SECONDS
         while not is_ready():
             if child.process.poll() is not None:
@@ -108,7 +108,7 @@ class Children:
             self._pause()
 
     def wait_until_stopped(self) -> None:
-        """Wait for ``Stopped``, or for ``ChildFailed`` when one of them ends."""
+        """Wait until a signal raises ``Stopped``. Raises ``ChildFailed`` if a child ends first."""
         while True:
             for child in self._started:
                 if child.process.poll() is not None:
@@ -116,7 +116,7 @@ class Children:
             self._pause()
 
     def log_tails(self) -> str:
-        """The end of every log."""
+        """Return the end of every log."""
         return "\n".join(child.log_tail() for child in self._started)
 
     def _popen(self, command: Sequence[str], output: int | None) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""The whole gateway on this machine with nothing installed: SQLite, the in-memory broker and the sandbox."""
+"""The whole gateway on this machine, with nothing installed: SQLite, the in-memory broker, the sandbox."""
 
 import errno
 import os
@@ -20,19 +20,19 @@ WEB = (
 )
 
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
-ADMIN_PASSWORD = "checkout-admin"  # noqa: S105  of a gateway that only this machine reaches
-NOTIFICATION_SECRET = "sandbox-notification-secret"  # noqa: S105  published, as all of the sandbox's are
-# Another installation's: the demonstration has a provider and addresses of its own.
+ADMIN_PASSWORD = "checkout-admin"  # noqa: S105  the gateway can only be reached from this machine
+NOTIFICATION_SECRET = "sandbox-notification-secret"  # noqa: S105  published, like all of the sandbox's secrets
+# Settings of another installation, because the demonstration has its own provider and addresses.
 OTHERS = ("SANDBOX_", "CHECKOUT_PROVIDER_CREDENTIALS")
 
 
 class NotPossible(Exception):
-    """The demonstration cannot start here; the text says why."""
+    """The demonstration cannot start here; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A demonstration. Its data and logs are in ``folder``, whose earlier content is replaced."""
+    """A demonstration. Its data and logs are in ``folder``, whose previous content is deleted."""
 
     folder: Path
     root: Path
@@ -41,17 +41,17 @@ class Demo:
 
     @property
     def url(self) -> str:
-        """The gateway. Another host name than the sandbox's, so that browsers take them for two sites."""
+        """The gateway's address. Its host name differs from the sandbox's, so that browsers see two sites."""
         return f"http://localhost:{self.port}"
 
     @property
     def sandbox_url(self) -> str:
-        """The provider and issuer."""
+        """The address of the provider and issuer."""
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of all processes: the caller's settings, and those that make a demonstration."""
+        """The environment of all processes: the caller's, with the settings of a demonstration."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
         return {
             **inherited,
@@ -71,10 +71,10 @@ class Demo:
         }
 
     def run(self, say: Callable[[str], None], *, once: bool) -> int:
-        """Start everything, buy something, and serve until stopped; returns the exit code.
+        """Start everything, buy something, and serve until stopped. Returns the exit code.
 
-        Raises ``NotPossible`` before anything is started, ``ChildFailed`` for a process that does not run,
-        ``Stopped`` when asked to stop before the purchase has ended.
+        Raises ``NotPossible`` before anything is started, ``ChildFailed`` if a process does not run, and
+        ``Stopped`` if a signal arrives before the purchase has ended.
         """
         for port in (self.port, self.sandbox_port):
             check_port(port)
@@ -129,7 +129,7 @@ class Demo:
 
 
 def check_port(port: int) -> None:
-    """Raise ``NotPossible`` when something listens on a loopback port already."""
+    """Raise ``NotPossible`` if something already listens on a loopback port."""
     for family, address in LOOPBACK:
         try:
             with socket.create_server((address, port), family=family):

@@ -19,7 +19,7 @@ class UnexpectedPage(Exception):
 
 @dataclass(slots=True)
 class Form:
-    """A form as the page has it: ``action`` is absolute, ``fields`` are what it sends when left alone."""
+    """A form of a page. ``action`` is absolute, ``fields`` are the values that it sends if left unchanged."""
 
     action: str
     method: str = "GET"
@@ -27,16 +27,16 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
     buttons: list[tuple[str, str]] = field(default_factory=list)
     is_for_people: bool = False
-    """True if there is something to fill in or to choose. A form without can only be sent on."""
+    """True if there is something to fill in or to choose. Any other form can only be sent."""
 
     def opens_frame(self, is_in_frame: bool) -> bool:
-        """Return True if its answer is shown in a frame, when its page itself is or is not in one."""
+        """Return True if the answer is shown in a frame, given whether the form's page is in one."""
         if self.target in ("", "_self"):
             return is_in_frame
         return not self.target.startswith("_")
 
     def filled(self, values: Mapping[str, str], *, press: tuple[str, str] | None = None) -> dict[str, str]:
-        """Return what is sent with ``values`` typed in and the named button pressed.
+        """Return the data to send with ``values`` typed in and the named button pressed.
 
         Raises ``UnexpectedPage`` for a field or a button that the form does not have.
         """

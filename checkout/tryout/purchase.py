@@ -1,4 +1,4 @@
-"""Plays one scenario and says how it ended."""
+"""Play one scenario and return its result."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from checkout.tryout.shopper import Shopper
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """A scenario as it went. ``duration`` is until the shopper's last page, without the wait for the end."""
+    """A played scenario. ``duration`` ends at the shopper's last page, before the wait for the state."""
 
     scenario: Scenario
     payment: str
@@ -23,12 +23,12 @@ class Purchase:
 
     @property
     def is_as_expected(self) -> bool:
-        """Return True if every page was what a shopper would expect, and the end what the scenario says."""
+        """Return True if every page was as a shopper expects, and the final state is the scenario's."""
         return not self.problem and self.end == self.scenario.expected
 
 
 def play(scenario: Scenario, url: str) -> Purchase:
-    """Buy something at ``url``; raises ``NotReachable`` when nobody answers the very first request."""
+    """Buy something at ``url``. Raises ``NotReachable`` if the very first request gets no answer."""
     shopper = Shopper(Browser(), url, Card(scenario.holder))
     started, problem, end = datetime.now(UTC), "", ""
     try:
@@ -40,7 +40,7 @@ def play(scenario: Scenario, url: str) -> Purchase:
     duration = datetime.now(UTC) - started
     if shopper.reference:
         try:
-            # After a problem there is nothing to wait for: the state as it is tells more.
+            # After a problem the state will not change, so the present one is reported.
             end = str(shopper.status()["state"]) if problem else shopper.end(scenario.expected)
         except (UnexpectedPage, NotReachable) as error:
             problem = problem or str(error)

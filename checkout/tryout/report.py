@@ -1,4 +1,4 @@
-"""A purchase as one table: what the browser exchanged, and what the gateway tells of it."""
+"""A purchase as one table: the browser's exchanges, and the gateway's records of the purchase."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Line:
 
 
 def lines_of(hops: Sequence[Hop], entries: Iterable[Entry]) -> list[Line]:
-    """Merge both sides by time. Their clocks are one where gateway and shopper share a machine."""
+    """Merge both sides by time. They have the same clock if gateway and shopper share a machine."""
     events = [
         *_browser_events(hops),
         *((entry.at, entry.kind, entry.what, entry.detail, entry.duration) for entry in entries),

@@ -1,6 +1,6 @@
 """The scenarios that the scripted shopper can play, and the state in which each must end.
 
-The end is chosen by the holder's name on the card, as at the provider's test system.
+The holder's name on the card determines the result, as in the provider's test system.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def _answer(choice: str) -> Callable[[Shopper], None]:
 
 
 def _walk_away(shopper: Shopper) -> None:
-    """The issuer's page stays open until the shopper has gone; the payment must still lead back to it."""
+    """Leave at the issuer's page. The payment must still lead back to that page afterwards."""
     acs_form(shopper.pay(shopper.order()))
     acs_form(shopper.resume())
 

@@ -1,4 +1,4 @@
-"""A scripted shopper, who takes the steps of a purchase with a browser. Every step returns the next page."""
+"""A scripted shopper that takes the steps of a purchase with a browser. Every step returns the next page."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from checkout.tryout.documents import Form, UnexpectedPage
 
 REFERENCE = re.compile(r"/checkout/(pay_[0-9a-f]{32})/")
 END_SECONDS = 20.0
-"""The longest time from the shopper's last step to the end: captures are booked and notified later."""
+"""The longest wait for the final state after the last step, as captures are booked and notified later."""
 POLL_SECONDS = 0.25
 MAX_FORWARDS = 12
 
@@ -30,16 +30,16 @@ BROWSER_FIELDS = {
 
 @dataclass
 class Shopper:
-    """One shopper, who buys one thing with one card from the example shop at ``url``."""
+    """One shopper, who buys one item with one card from the example shop at ``url``."""
 
     browser: Browser
     url: str
     card: Card
     reference: str = ""
-    """The payment's, once the shop has sent the shopper to the checkout."""
+    """The payment's reference, once the shop has sent the shopper to the checkout."""
 
     def order(self) -> Page:
-        """Choose the first thing on the shelf; leads to the checkout."""
+        """Choose the first item on the shelf. Returns the checkout page."""
         shop = self.browser.open(f"{self.url}/")
         form = next((form for form in shop.document.forms if form.method == "POST"), None)
         if form is None:
@@ -52,7 +52,7 @@ class Shopper:
         return page
 
     def fill_in(self, checkout: Page, *, with_device_data: bool = True) -> tuple[Form, dict[str, str]]:
-        """Do what the page's scripts do: device data, then the card, sealed. Returns form and values."""
+        """Do the work of the page's scripts: device data, then the sealed card. Returns form and values."""
         form = checkout.form(to="/pay/")
         values = {name: value for name, value in BROWSER_FIELDS.items() if name in form.fields}
         if with_device_data:
@@ -61,23 +61,23 @@ class Shopper:
         return form, values
 
     def pay(self, checkout: Page, *, with_device_data: bool = True) -> Page:
-        """Pay; leads to the issuer's page when there is a challenge, to the result otherwise."""
+        """Pay. Returns the issuer's page if there is a challenge, otherwise the result page."""
         form, values = self.fill_in(checkout, with_device_data=with_device_data)
         return self.follow(self.browser.submit(checkout, form, values))
 
     def pay_twice_at_once(self, checkout: Page) -> list[Page]:
-        """Click on Pay twice before the first answer is there; returns both answers."""
+        """Click on Pay twice before the first answer arrives. Returns both answers."""
         form, values = self.fill_in(checkout)
         with ThreadPoolExecutor(2) as clicks:
             answers = [clicks.submit(self.browser.submit, checkout, form, values) for _ in range(2)]
             return [self.follow(answer.result()) for answer in answers]
 
     def decide(self, challenge: Page, choice: str) -> Page:
-        """Approve, fail or cancel at the issuer; leads back to the gateway."""
+        """Approve, fail or cancel at the issuer. Returns the next page of the gateway."""
         return self.follow(self.browser.submit(challenge, acs_form(challenge), press=("choice", choice)))
 
     def decide_and_return_twice(self, challenge: Page, choice: str) -> list[Page]:
-        """Send the form that leads back to the gateway two times; returns where each led."""
+        """Send the form that leads back to the gateway twice. Returns the page after each."""
         page = self.browser.submit(challenge, acs_form(challenge), press=("choice", choice))
         while (form := only_way_on(page)) and not self._is_ours(form.action):
             page = self.browser.submit(page, form)
@@ -85,11 +85,11 @@ class Shopper:
         return [self.follow(self.browser.submit(page, form)) for _ in range(2)]
 
     def resume(self) -> Page:
-        """Come back to the payment's own page later; leads to where the payment stands."""
+        """Come back to the payment's own page later. Returns the page for the payment's state."""
         return self.follow(self.browser.open(f"{self.url}/checkout/{self.reference}/"))
 
     def follow(self, page: Page) -> Page:
-        """Go on where pages go on by themselves: self-sending forms, and the status page when it is time."""
+        """Go on as pages do by themselves: self-sending forms, and the status page when it can."""
         for _ in range(MAX_FORWARDS):
             if page.url.endswith("/status/"):
                 page = self.browser.open(urljoin(page.url, self._wait_for_next()))
@@ -100,9 +100,9 @@ class Shopper:
         raise UnexpectedPage(f"{page.url}: pages that lead on and on.")
 
     def end(self, expected: str) -> str:
-        """Return the payment's state: ``expected`` as soon as it is that, else what it is after some time.
+        """Return the payment's state: ``expected`` as soon as it is reached, or the state after some time.
 
-        A payment that is decided and not paid does not become anything else, so it is not waited for.
+        A payment that is decided and not paid does not change any more, so there is no wait for it.
         """
         deadline = time.monotonic() + END_SECONDS
         while True:
@@ -113,7 +113,7 @@ class Shopper:
             time.sleep(POLL_SECONDS)
 
     def status(self) -> dict[str, Any]:
-        """Return what ``status.json`` says of the payment; raises ``UnexpectedPage`` for anything else."""
+        """Return the content of ``status.json``. Raises ``UnexpectedPage`` for any other answer."""
         url = f"{self.url}/checkout/{self.reference}/status.json"
         page = self.browser.open(url, accept="application/json")
         try:
@@ -133,7 +133,7 @@ class Shopper:
         raise UnexpectedPage(f"The status page led nowhere within {END_SECONDS:g} s.")
 
     def _device_data(self, checkout: Page) -> str:
-        """The provider's hidden frame: takes the card's first digits and tells the page a session id."""
+        """Post the provider's hidden form with the card's first digits, and return the session id."""
         form = checkout.form(to="/ddc")
         form.fields["Bin"] = self.card.number[:6]
         answer = self.browser.submit(checkout, form)
@@ -145,7 +145,7 @@ class Shopper:
             ) from error
 
     def _public_key(self, checkout: Page) -> str:
-        """The key that the page gives to the provider's script, or that the script brings along."""
+        """Return the key that the page gives to the provider's script, or that the script contains."""
         scripts = (self.browser.open(url).text for url in checkout.document.scripts if not self._is_ours(url))
         for text in (*checkout.document.data.values(), *scripts):
             if found := PUBLIC_KEY.search(text):
@@ -157,13 +157,13 @@ class Shopper:
 
 
 def only_way_on(page: Page) -> Form | None:
-    """Return the page's form if it has just one, with nothing in it for a person: it sends itself."""
+    """Return the page's only form if it has nothing for a person to fill in, so that it sends itself."""
     forms = page.document.forms
     return forms[0] if len(forms) == 1 and not forms[0].is_for_people else None
 
 
 def acs_form(page: Page) -> Form:
-    """Return the form in which the issuer asks; raises ``UnexpectedPage`` on any other page."""
+    """Return the form in which the issuer asks. Raises ``UnexpectedPage`` on any other page."""
     for form in page.document.forms:
         if any(name == "choice" for name, _value in form.buttons):
             return form

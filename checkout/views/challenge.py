@@ -1,4 +1,4 @@
-"""The way to the issuer's challenge, and the way back."""
+"""The pages before and after the issuer's challenge."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -19,11 +19,12 @@ LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*")
 
 @page("GET", "HEAD")
 async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
-    """Send the shopper on to the issuer: in this window, or in a frame."""
+    """Send the shopper to the issuer, in this window or in a frame."""
     shown = await in_thread(_challenge_or_payment, reference)
     if isinstance(shown, PaymentView):
         return see_other(path_of(reference, shown.state))
-    # Issuers' hosts cannot be known, and browsers apply form-action and frame-src to every hop on the way.
+    # The issuers' hosts are not known in advance, and browsers apply form-action and frame-src to every
+    # redirect.
     anywhere = ("https:", *LOOPBACK) if conf.is_try_out else ("https:",)
     policy = content_security(request)
     policy.allow("form-action", *anywhere)
@@ -37,7 +38,7 @@ async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 def _challenge_or_payment(reference: str) -> ChallengePage | PaymentView:
-    """A payment that waits for no challenge has another page: the shopper went back, or reloaded."""
+    """Return the challenge, or the payment if it needs none now: the shopper went back, or reloaded."""
     try:
         return operations.challenge_page(reference)
     except IllegalTransition:
@@ -50,14 +51,14 @@ def _challenge_or_payment(reference: str) -> ChallengePage | PaymentView:
 @csrf_exempt
 @page("GET", "POST")
 async def challenge_return(request: HttpRequest, reference: str, token: str) -> HttpResponse:
-    """Take the shopper back from the ACS: another site's form, so no cookie is expected and none is set."""
-    # The answer may be shown in our own frame; the token must not travel on in a Referer.
+    """Take the shopper back from the ACS. Its form comes from another site: no cookie is read or set."""
+    # The answer may be shown in our own frame. A Referer must not reveal the token.
     content_security(request).allow("frame-ancestors", "'self'")
     form = ReturnForm(request.POST if request.method == "POST" else request.GET)
     if not form.is_valid():
         return problems.respond(request, problems.MALFORMED, back=path_of(reference, None))
     state = await commit_and_answer(
-        "",  # no card: the provider has it
+        "",  # no card, as the provider already has it
         conf.reply_budget_seconds,
         operations.return_from_challenge,
         reference,
@@ -75,7 +76,7 @@ async def challenge_return(request: HttpRequest, reference: str, token: str) -> 
 
 
 def _is_framed(request: HttpRequest) -> bool:
-    """Return True if the answer is going to be shown in a frame. Browsers say so; older ones do not."""
+    """Return True if the answer will be shown in a frame. Older browsers do not say."""
     destination = request.headers.get("Sec-Fetch-Dest")
     if destination is None:
         return conf.challenge_window != "fullPage"

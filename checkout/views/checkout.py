@@ -1,4 +1,4 @@
-"""The page with the card form, and what happens when it is sent."""
+"""The page with the card form, and the handling of that form."""
 
 from collections.abc import Awaitable
 
@@ -26,16 +26,16 @@ from messaging.concurrency.database import in_thread
 
 @page("GET", "HEAD")
 async def checkout(request: HttpRequest, reference: str) -> HttpResponse:
-    """Show what is to be paid and ask for the card, or lead to where the payment stands."""
+    """Show the amount and ask for the card, or redirect to the page for the payment's present state."""
     return await _card_form(request, reference)
 
 
 @page("POST")
 async def pay(request: HttpRequest, reference: str) -> HttpResponse:
-    """Commit the attempt, wait for what comes of it, lead to the page that shows it.
+    """Commit the attempt, wait for its result, and redirect to the page that shows it.
 
-    A program (``Accept: application/json``) is answered with the status document instead; so is whoever
-    prefers not to wait.
+    A program (``Accept: application/json``), or a client that prefers not to wait, gets the status document
+    instead.
     """
     form = PayForm(request.POST)
     if "encrypted_card" in form.errors and not problems.wants_json(request):
@@ -48,12 +48,12 @@ async def pay(request: HttpRequest, reference: str) -> HttpResponse:
     except IllegalTransition:
         if problems.wants_json(request):
             raise
-        # Cancelled or expired meanwhile: the payment's own page says so.
+        # The payment was cancelled or expired meanwhile, and its own page says so.
         return see_other(path_of(reference, (await in_thread(operations.payment_view, reference)).state))
     except CaptchaRequired:
         if problems.wants_json(request):
             raise
-        # The form was opened before there was a CAPTCHA. Its page comes first now.
+        # The form was opened before a CAPTCHA was required, whose page now comes first.
         return see_other(path_of(reference, PaymentState.OPEN))
     response = see_other(path_of(reference, state))
     if problems.wants_json(request) or (preferences.responds_async and state is None):
@@ -66,9 +66,9 @@ async def pay(request: HttpRequest, reference: str) -> HttpResponse:
 
 @page("GET", "HEAD", "POST")
 async def captcha(request: HttpRequest, reference: str) -> HttpResponse:
-    """Check the answer to the CAPTCHA: a right one leads to the card form, any other to the question.
+    """Check the answer to the CAPTCHA. A right one leads to the card form, a wrong one back to the question.
 
-    Whoever loads the page again is asked on the payment's own page.
+    A GET, for example a reload, leads to the payment's own page, which asks the question.
     """
     if request.method != "POST":
         return see_other(path_of(reference, PaymentState.OPEN))
@@ -96,9 +96,9 @@ def _captcha_page(request: HttpRequest, shown: CheckoutPage, *, was_wrong: bool 
 async def _submit(
     request: HttpRequest, reference: str, form: PayForm, preferences: Preferences
 ) -> PaymentState | None:
-    """Commit the attempt and return where it led to within the time budget; None if that is not known.
+    """Commit the attempt, and return its result within the time budget, or None if it is not known by then.
 
-    A shopper who has to wait for a turn does so before anything is committed.
+    If the shopper has to wait for a turn, that is before anything is committed.
     """
     budget_seconds = conf.reply_budget_seconds
     attempt_number, browser = form.cleaned_data["attempt_number"], form.browser(request)
@@ -124,7 +124,7 @@ async def _submit(
 
 
 async def _card_form(request: HttpRequest, reference: str, *, status: int = 200) -> HttpResponse:
-    """``status`` 400: the form came without an encrypted card, because no script or a broken one ran."""
+    """Return the card form. ``status`` is 400 if it came back without an encrypted card, as no script ran."""
     address = request.META.get("REMOTE_ADDR") or ""
     shown = await in_thread(operations.checkout_page, reference, address=address)
     if not (shown.payment.state.may_be_paid and shown.payment.attempts_left):

@@ -14,7 +14,7 @@ POLL_SECONDS = 2
 
 
 def respond_with_state(reference: str, state: PaymentState) -> HttpResponse:
-    """Answer 202 as long as the payment is not decided, with where and when to ask again; then 200."""
+    """Answer 202 with the address and time of the next query until the payment is decided, then 200."""
     response = JsonResponse(
         {
             "reference": reference,
@@ -33,15 +33,15 @@ def respond_with_state(reference: str, state: PaymentState) -> HttpResponse:
 
 
 def is_known(request: HttpRequest, response: HttpResponse) -> bool:
-    """Return True if the client says that it has this very document (RFC 9110, section 13.1.2)."""
+    """Return True if the client has this version of the document (RFC 9110, section 13.1.2)."""
     known = parse_etags(request.headers.get("If-None-Match", ""))
     return "*" in known or response.headers["ETag"] in {etag.removeprefix("W/") for etag in known}
 
 
 def unless_known(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Return the response, or 304 to a client that has it."""
+    """Return the response, or 304 if the client already has this version."""
     conditional = get_conditional_response(request, etag=response.headers["ETag"], response=response)
-    assert isinstance(conditional, HttpResponse)  # noqa: S101  what it was given, or one of Django's own
+    assert isinstance(conditional, HttpResponse)  # noqa: S101  it is either the response or one of Django's own
     if conditional is not response and "Retry-After" in response.headers:
         conditional.headers["Retry-After"] = response.headers["Retry-After"]
     return conditional

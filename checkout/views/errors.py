@@ -1,4 +1,4 @@
-"""Pages for what no view answers. Django calls them by these names, see ``payments_gateway.urls``."""
+"""Pages for requests that no view answers. ``payments_gateway.urls`` gives their names to Django."""
 
 import sys
 
@@ -10,9 +10,9 @@ from checkout.outage import unavailable
 from checkout.security import csrf_exempt
 
 
-@csrf_exempt  # nothing can be forged where nothing is done, and a program would look for a form
+@csrf_exempt  # nothing is done here that could be forged, and a program would otherwise get a CSRF error
 async def no_such_page(request: HttpRequest) -> HttpResponse:
-    """Answer every address that is not ours, in development too; an address of ours lacks a slash at most."""
+    """Answer an unknown address, in development too; redirect if only its final slash is missing."""
     if request.method in ("GET", "HEAD") and not request.path.endswith("/"):
         try:
             found = resolve(f"{request.path_info}/")
@@ -36,7 +36,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's own middleware, too, finds that the database is away: when it saves a session, for one."""
+    """Answer 503 if Django's own middleware found no database, for example for a session; otherwise 500."""
     return unavailable(request, sys.exception()) or problems.respond(request, problems.BROKEN)
 
 

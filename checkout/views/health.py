@@ -1,4 +1,4 @@
-"""Ask if this process lives, and whether it can do its work."""
+"""Health checks: whether this process lives, and whether it can do its work."""
 
 import asyncio
 
@@ -15,15 +15,15 @@ CHECK_SECONDS = 2.0
 
 @page("GET", "HEAD")
 async def live(request: HttpRequest) -> HttpResponse:
-    """Answer as long as the event loop turns."""
+    """Answer as long as the event loop runs."""
     return JsonResponse({"status": "ok"})
 
 
 @page("GET", "HEAD")
 async def ready(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when database and broker can be reached, 503 with the names of those that cannot.
+    """Answer 200 if database and broker can be reached, or 503 with the names of those that cannot.
 
-    Also 503 once the process has been told to end, so that a load balancer sends nobody here any more.
+    Also answer 503 once the process is about to end, so that a load balancer sends no more requests.
     """
     if drain.has_begun:
         return JsonResponse({"status": "ending", "missing": []}, status=503)

@@ -17,7 +17,7 @@ View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponse]]
 
 
 def page(*methods: str) -> Callable[[View[P]], View[P]]:
-    """Make a view of an asynchronous function: other methods get 405, expected errors their page."""
+    """Make a page of an asynchronous view: other methods get 405, and expected errors their page."""
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
@@ -41,12 +41,12 @@ def page(*methods: str) -> Callable[[View[P]], View[P]]:
 
 
 def _back(problem: problems.Problem, kwargs: dict[str, Any]) -> str:
-    """Return the payment's own page, which always shows where the payment stands."""
+    """Return the payment's own page, which always shows its state."""
     if "reference" not in kwargs or problem is problems.PAYMENT_NOT_FOUND:
         return ""
     return reverse("checkout:checkout", args=[kwargs["reference"]])
 
 
 def see_other(path: str) -> HttpResponse:
-    """Go on with a GET, so that reloading repeats nothing."""
+    """Redirect to a GET, so that a reload repeats nothing."""
     return HttpResponse(status=303, headers={"Location": path})

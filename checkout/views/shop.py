@@ -1,6 +1,6 @@
 """A small example shop: a merchant's site that sends its shoppers to the checkout and takes them back.
 
-It is part of a try-out: where real money is paid, its addresses do not exist.
+It exists only in a try-out: where real money is paid, its addresses are not found.
 """
 
 import secrets
@@ -29,7 +29,7 @@ REMEMBERED_ORDERS = 10
 
 @page("GET", "HEAD", "POST")
 async def shop(request: HttpRequest) -> HttpResponse:
-    """Show what is for sale and the visitor's orders; a POST orders one piece."""
+    """Show the items for sale and the visitor's orders. A POST orders one item."""
     if not conf.is_try_out:
         return problems.respond(request, problems.NOT_FOUND)
     form = BuyForm(request.POST or None)
@@ -42,7 +42,7 @@ async def shop(request: HttpRequest) -> HttpResponse:
 
 @page("GET", "HEAD")
 async def order(request: HttpRequest, order_reference: str) -> HttpResponse:
-    """Take the shopper back from the checkout. An order is shown to the browser that made it only."""
+    """Take the shopper back from the checkout. An order is shown only to the browser that made it."""
     if not conf.is_try_out:
         return problems.respond(request, problems.NOT_FOUND)
     payment = await in_thread(_payment_of, request.session, order_reference)

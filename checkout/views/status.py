@@ -18,11 +18,11 @@ from messaging.concurrency.database import in_thread
 
 @page("GET", "HEAD")
 async def status(request: HttpRequest, reference: str) -> HttpResponse:
-    """Ask for patience, and go on by itself as soon as there is something to tell."""
+    """Show that the payment is being confirmed, and leave the page as soon as there is a result."""
     payment = await in_thread(operations.payment_view, reference)
     if page_of(payment.state) != STATUS:
         return see_other(path_of(reference, payment.state))
-    # Not every browser takes WebSockets of the same host for 'self'.
+    # In some browsers, 'self' does not include WebSockets of the same host.
     content_security(request).allow("connect-src", conf.public_url.replace("http", "ws", 1))
     context = {"payment": payment, "token": operations.status_token(reference)}
     return render(request, "checkout/status.html", context)
@@ -30,10 +30,10 @@ async def status(request: HttpRequest, reference: str) -> HttpResponse:
 
 @page("GET", "HEAD")
 async def status_json(request: HttpRequest, reference: str) -> HttpResponse:
-    """Say where the payment stands: 202 as long as that is not the end, then 200.
+    """Return the payment's state: 202 until it is decided, then 200.
 
-    ``Prefer: wait=N`` holds the answer back until it differs from what the client has (``If-None-Match``) or,
-    without that, until there is something to do but wait; for the reply budget at most.
+    ``Prefer: wait=N`` delays the answer until it differs from the client's version (``If-None-Match``) or,
+    without one, until the shopper can do something other than wait; at most for the reply budget.
     """
     preferences = Preferences.of(request)
 
@@ -51,7 +51,7 @@ async def status_json(request: HttpRequest, reference: str) -> HttpResponse:
 
 @page("GET", "HEAD")
 async def result(request: HttpRequest, reference: str) -> HttpResponse:
-    """Show how the payment ended and what can be done now."""
+    """Show the payment's result, and the possible next steps."""
     payment = await in_thread(operations.payment_view, reference)
     if page_of(payment.state) != RESULT:
         return see_other(path_of(reference, payment.state))

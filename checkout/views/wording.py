@@ -1,4 +1,4 @@
-"""The words that tell a shopper how a payment ended and what to do next."""
+"""The texts that tell a shopper the result of a payment and the next step."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from checkout.states import PaymentState as S
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """``tone`` is good, bad or calm, and never the only sign of which it is."""
+    """The text about a result. ``tone`` is good, bad or calm, and never the only sign of the result."""
 
     title: str
     text: str
@@ -21,7 +21,7 @@ class Ending:
 OUT_OF_STOCK = "out_of_stock"
 ASK_THE_BANK = "Your bank did not allow this payment. Please use another card, or ask your bank."
 
-# A shopper is not told what might help somebody with a card that is not theirs.
+# Reasons that could help a thief of the card are not listed.
 ADVICE = {
     R.INSUFFICIENT_FUNDS: "There is not enough money available on this card. Please use another card.",
     R.CARD_EXPIRED: "This card has expired. Please check the expiry date or use another card.",
@@ -78,12 +78,12 @@ WORDS = {
 
 
 def word_of(state: S) -> str:
-    """Return what the shop says of an order's payment."""
+    """Return the shop's text about an order's payment."""
     return WORDS.get(state) or state.value.replace("_", " ").capitalize()
 
 
 def ending_of(payment: PaymentView) -> Ending:
-    """Return what to say about a payment that is decided."""
+    """Return the text about a decided payment."""
     if payment.state is S.REFUSED:
         advice = ADVICE.get(payment.refusal_reason, ASK_THE_BANK)
         text, helps = f"{advice} Nothing was charged.", payment.refusal_reason != OUT_OF_STOCK

@@ -1,7 +1,7 @@
 """RabbitMQ's definitions for one installation: its virtual host, users, permissions, exchanges, dead letters.
 
-``rabbitmqctl import_definitions`` reads them (RabbitMQ, "Schema Definition Export and Import"). Importing
-them again changes what differs, and removes nothing.
+``rabbitmqctl import_definitions`` reads them (RabbitMQ, "Schema Definition Export and Import"). A repeated
+import applies changes and removes nothing.
 """
 
 import base64
@@ -18,9 +18,9 @@ from messaging.topology import Topology
 def definitions(
     table: Participants, topology: Topology, vhost: str, passwords: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the definitions, ready for JSON. Users without a password are not among them, but their rights.
+    """Return the definitions, ready for JSON. For users without a password they contain only the rights.
 
-    Exchanges and the queue of dead letters are declared here, as no participant may declare them.
+    Exchanges and the queue of dead letters are included because no participant may declare them.
     """
     rights = {topology.user(each.name): permissions_of(each, topology, table) for each in table}
     dead = topology.dead_queue

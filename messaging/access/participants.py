@@ -1,7 +1,7 @@
-"""Participants: the programs on the broker, each with a user of its own, and what each of them may say.
+"""Participants: the programs on the broker, each with its own user, and the messages that each may send.
 
-RabbitMQ proves who sent a message: it refuses one whose ``user_id`` is not the user of the connection
-(RabbitMQ, "Validated User-ID"). Receivers compare that user with the table that is registered here, and the
+RabbitMQ proves who sent a message: it refuses a message whose ``user_id`` is not the user of the connection
+(RabbitMQ, "Validated User-ID"). Receivers look that user up in the table that is registered here, and the
 broker's own permissions are made from the same table (``permissions.py``). A command's type begins with the
 name of the service that it is for.
 """
@@ -19,9 +19,9 @@ class Participant:
     """One program. ``sends`` are types of commands, ``announces`` the first words of types of events.
 
     A participant that ``serves`` answers the commands of its own name. ``replies`` names its durable queue
-    for replies, if it has one. ``listens`` is for events, ``has_channels`` for channels and groups of the
-    channel layer, ``pushes`` for sending to groups. One that ``relays`` publishes what the others have
-    written down, and may therefore say what any of them may.
+    for replies, if it has one. With ``listens`` it receives events, with ``has_channels`` it uses channels
+    and groups of the channel layer, and with ``pushes`` it sends to groups. A participant that ``relays``
+    publishes messages that others have written, and may therefore send what any of them may.
     """
 
     name: str
@@ -36,19 +36,19 @@ class Participant:
 
     @property
     def asks(self) -> frozenset[str]:
-        """The services to which it may send something."""
+        """The services to which the participant may send commands."""
         return frozenset(service_of(type) for type in self.sends)
 
     def may_send(self, type: str) -> bool:
-        """Return True if it may send commands of this type."""
+        """Return True if the participant may send commands of this type."""
         return self.relays or type in self.sends
 
     def may_answer(self, service: str) -> bool:
-        """Return True if it may answer what this service was asked."""
+        """Return True if the participant may answer the commands of this service."""
         return self.relays or (self.serves and self.name == service)
 
     def reads(self, topology: Topology, queue: str) -> bool:
-        """Return True if work for this participant waits in this queue."""
+        """Return True if this queue holds work for this participant."""
         own = {topology.service_queue(self.name).name} if self.serves else set()
         if self.replies:
             own.add(topology.reply_queue(self.replies).name)
@@ -57,7 +57,7 @@ class Participant:
         return queue in own
 
     def hears_at(self, topology: Topology, address: str) -> bool:
-        """Return True if this is an address at which it waits for replies."""
+        """Return True if the participant waits for replies at this address."""
         if self.replies and address == topology.reply_queue(self.replies).name:
             return True
         return address.startswith(topology.instance_queue_names(self.name))
@@ -69,7 +69,7 @@ def service_of(type: str) -> str:
 
 
 class Participants:
-    """The table: who takes part under one prefix."""
+    """The table of all participants under one prefix."""
 
     def __init__(self, participants: Iterable[Participant] = ()) -> None:
         self._by_name: Mapping[str, Participant] = {each.name: each for each in participants}
@@ -78,12 +78,12 @@ class Participants:
         return iter(self._by_name.values())
 
     def of_user(self, topology: Topology, user: str) -> Participant | None:
-        """Return the participant whose broker user this is."""
+        """Return the participant with this broker user, or None."""
         name = user.removeprefix(topology.user(""))
         return self._by_name.get(name) if user == topology.user(name) else None
 
     def fault_of(self, topology: Topology, queue: str, envelope: Envelope) -> str:
-        """Return why the sender may not say this to those who read ``queue``; empty if it may."""
+        """Return why the sender may not send this message to ``queue``; empty if it may."""
         for each in self:
             if each.replies and queue == topology.reply_queue(each.replies).name:
                 return self.fault_of_reply(topology, envelope.user_id, each.asks)
@@ -92,7 +92,7 @@ class Participants:
         return self._fault_of_command(topology, envelope)
 
     def _fault_of_command(self, topology: Topology, envelope: Envelope) -> str:
-        # It must not name somebody else's address for the reply either.
+        # The address for the reply must be the sender's own, too.
         sender = self.of_user(topology, envelope.user_id)
         if sender is None:
             return _is_nobody(envelope.user_id)
@@ -133,11 +133,11 @@ _registered = Participants()
 
 
 def register(participants: Participants) -> None:
-    """Make this the table that messages are compared with."""
+    """Make this the table in which senders are looked up."""
     global _registered
     _registered = participants
 
 
 def registered() -> Participants | None:
-    """Return the table to compare messages with; None if all programs share one broker user."""
+    """Return the table in which senders are looked up; None if all programs share one broker user."""
     return None if conf.is_single_broker_user else _registered

@@ -2,8 +2,8 @@
 
 RabbitMQ grants three rights by patterns of names: *configure*, *write* and *read* (RabbitMQ, "Access
 Control"). A binding needs *write* on its queue and *read* on its exchange. On topic exchanges the routing key
-of a publication or binding is compared as well ("Topic Authorisation"): without that, a participant could
-bind its own queue for messages that are meant for another, and read them.
+of a publication or binding is checked as well ("Topic Authorisation"). Without that check, a participant
+could bind its own queue for messages that are meant for another, and read them.
 """
 
 import re
@@ -50,7 +50,7 @@ class Permissions:
         return _matches(self.read, queue)
 
     def may_bind(self, queue: str, exchange: str, routing_key: str) -> bool:
-        """Return True if the user may have this queue filled with what has that routing key."""
+        """Return True if the user may bind this queue to the exchange with this routing key."""
         topics = self.topics.get(exchange)
         return (
             _matches(self.write, queue)
@@ -60,7 +60,7 @@ class Permissions:
 
 
 def permissions_of(participant: Participant, topology: Topology, table: Participants) -> Permissions:
-    """Return what this participant's user needs, and nothing else."""
+    """Return the permissions that this participant's user needs, and no others."""
     own = _own_queues(participant, topology)
     written, read = _exchanges(participant, topology)
     kept = [re.escape(topology.dead)] if participant.relays else []
@@ -97,10 +97,10 @@ def _own_queues(participant: Participant, topology: Topology) -> list[str]:
 
 def _exchanges(participant: Participant, topology: Topology) -> tuple[set[str], set[str]]:
     """Return the exchanges to which the participant publishes, and those to which it binds."""
-    # Everybody's connection publishes to itself by its own queue, to see if it still gets through.
+    # Every connection publishes to its own queue, to check that its messages still get through.
     written, read = {topology.replies}, {topology.replies}
     if participant.serves:
-        # To declare a queue needs the right to write to where its dead letters go.
+        # Declaring a queue requires the right to write to its dead-letter exchange.
         written.add(topology.dead)
         read.add(topology.commands)
     if participant.listens:
@@ -128,7 +128,7 @@ def _addresses(participant: Participant, topology: Topology) -> list[str]:
 
 
 def _answered_at(participant: Participant, topology: Topology, table: Participants) -> list[str]:
-    """Return patterns of the addresses of those that may ask the participant something, and of its own."""
+    """Return patterns of the addresses to which the participant replies: its askers' and its own."""
     if participant.relays:
         askers: Iterable[Participant] = table
     else:
@@ -153,7 +153,8 @@ def _any_of(patterns: Iterable[str]) -> str:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    # RabbitMQ looks for a pattern anywhere, too; ours are anchored. "$" would also match before a line's end.
+    # RabbitMQ searches for a pattern anywhere in the name, too; ours are anchored. In Python, "$" would also
+    # match before a final newline.
     return (
         re.search(pattern.removesuffix("$") + r"\Z" if pattern.endswith("$") else pattern, name) is not None
     )

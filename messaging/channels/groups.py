@@ -7,9 +7,10 @@ from messaging.broker import Broker
 
 
 class GroupMembers:
-    """Members by group, until their time is up; the binding follows the first and the last of them.
+    """The members of each group, until their membership expires. Used on one event loop only.
 
-    ``expiry_seconds`` is how long a membership lasts that is not prolonged. Used on one event loop only.
+    The first member of a group makes the process bind it on the broker, and the last one to leave unbinds it.
+    ``expiry_seconds`` is the lifetime of a membership that is not renewed.
     """
 
     def __init__(self, broker: Broker, expiry_seconds: float) -> None:
@@ -21,7 +22,7 @@ class GroupMembers:
         self._settling: dict[str, asyncio.Task[None]] = {}
 
     async def add(self, group: str, channel: str) -> None:
-        """Returns when messages to the group reach this process (if the broker is connected)."""
+        """Add a member. Return when messages to the group reach this process (if the broker is connected)."""
         members = self._members.setdefault(group, {})
         if channel in members:
             members[channel].cancel()
@@ -31,7 +32,7 @@ class GroupMembers:
         await self._settled(group)
 
     async def discard(self, group: str, channel: str) -> None:
-        """Does nothing when the channel is not a member."""
+        """Remove a member. Does nothing if the channel is not one."""
         self._end(group, channel)
         await self._settled(group)
 
@@ -45,7 +46,7 @@ class GroupMembers:
             await self._settled(group)
 
     def of(self, group: str) -> Collection[str]:
-        """The group's members here."""
+        """Return the group's members in this process."""
         return list(self._members.get(group, ()))
 
     def _end(self, group: str, channel: str) -> None:
@@ -66,7 +67,7 @@ class GroupMembers:
             await asyncio.shield(self._settling[group])
 
     async def _bring_in_line(self, group: str, earlier: asyncio.Task[None] | None) -> None:
-        """One change at a time: whoever leaves and comes back must not be bound first and unbound then."""
+        """Bind or unbind the group, after any earlier change: the two must not overtake each other."""
         if earlier is not None:
             await asyncio.wait({earlier})
         is_bound, is_wanted = group in self._bound, group in self._members

@@ -37,9 +37,9 @@ DEFAULT_BOUNDS = (100, 60, 86_400)  # capacity, expiry, group_expiry
 
 
 class ChannelNotOurs(ValueError, AssertionError):
-    """The channel is read by another process, or by none: its name holds another one's id.
+    """Another process reads the channel, or none does: its name contains an id that is not this process's.
 
-    An AssertionError as well because that is what channels_redis raises, and what programs may expect.
+    It is also an AssertionError because channels_redis raises that, and programs may expect it.
     """
 
 
@@ -48,24 +48,25 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     Extensions: groups, flush. Delivery is at most once. ``send`` raises ChannelFull; both sends raise
     BrokerUnavailable, PublishUncertain and so on when the broker fails, and MessageTooLarge for a message
-    over 2 MiB, wherever its receivers are. Messages may hold what MessagePack does: byte strings, strings,
+    over 2 MiB, wherever its receivers are. Messages may contain MessagePack's types: byte strings, strings,
     64-bit integers, floats, booleans, None, lists and dictionaries.
 
     Deviations from the specification:
 
-    - A process-local channel belongs to an event loop rather than a process, if a process has several.
+    - A process-local channel belongs to an event loop rather than a process if a process has several.
     - ChannelFull is raised for channels of this process and for channels that any process may read; the
       capacity of a channel in another process is enforced there, silently.
-    - Each channel has a capacity of its own; the channels of a process share none.
+    - Each channel has its own capacity; the channels of a process do not share one.
     - A message to a process that has ended, or to an id that no process has, is dropped silently.
-    - A group's members are known to the process that added them, which is also where ``group_discard`` must
-      be called. For channels from ``new_channel`` this is the natural place.
-    - Layers of one address and prefix share their channels in a process, and the bounds of whichever was used
-      last. Processes that share a channel must agree on its capacity and expiry.
+    - A group's members are known only to the process that added them, so ``group_discard`` must be called
+      there. Channels from ``new_channel`` are naturally used that way.
+    - Layers of one address and prefix share their channels in a process. The bounds of the layer that was
+      used last apply. Processes that share a channel must agree on its capacity and expiry.
     - ``flush`` empties this process's channels, memberships, and the shared channels it has used.
-    - Reading a channel that any process may read costs a round trip per message, and several when its reader
-      is not back for the next one in time: use process-local channels and groups where speed matters. If the
-      connection is lost in the moment in which a message is read, another process may read it again.
+    - Reading a channel that any process may read costs a round trip per message, and several if the reader
+      does not come back for the next message in time: use process-local channels and groups where speed
+      matters. If the connection is lost at the moment at which a message is read, another process may read it
+      again.
     """
 
     extensions = ["groups", "flush"]
@@ -87,7 +88,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self.group_expiry = group_expiry
         self._url = url
         self._prefix = prefix
-        # A layer that leaves the bounds as they are, such as the one that replies arrive by, sets none.
+        # Layers with the default bounds, such as that for replies, must not overwrite the bounds of another.
         self._has_bounds = bool(channel_capacity) or (capacity, expiry, group_expiry) != DEFAULT_BOUNDS
 
     def require_valid_channel_name(self, name: str, receive: bool = False) -> bool:
@@ -97,9 +98,9 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return a name on which only this process receives, once other processes can send to it.
 
-        They can while this process's queue exists on the broker, which outlives a lost connection by minutes.
-        Raises BrokerUnavailable if there is no such queue within five seconds, and TypeError for a prefix of
-        which no valid name can be made.
+        They can while this process's queue exists on the broker; the queue outlives a lost connection by
+        minutes. Raises BrokerUnavailable if there is no such queue within five seconds, and TypeError for a
+        prefix that makes the name invalid.
         """
         here = self._here()
         name = f"{prefix}.{here.broker.reply_queue.instance_id}!c{next(here.numbers):x}"
@@ -114,15 +115,15 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         await self._here().send(channel, _encode(message))
 
     async def receive(self, channel: str) -> Any:
-        """Return the next message on ``channel``, waiting for one. Cancelling loses none.
+        """Return the next message on ``channel``, waiting for one. A cancelled call loses no message.
 
-        Raises ChannelNotOurs for a channel that is not this process's to read.
+        Raises ChannelNotOurs if another process reads the channel.
         """
         self.require_valid_channel_name(channel)
         return msgspec.msgpack.decode(await self._here().receive(channel))
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Make ``channel`` a member; restored after a reconnection. Again: prolongs the membership."""
+        """Make ``channel`` a member, also after a reconnection. Adding it again renews the membership."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         await self._here().members.add(group, channel)
@@ -134,7 +135,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         await self._here().members.discard(group, channel)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
-        """Send to every member; those that are full miss it."""
+        """Send to every member; a member that is at its capacity misses the message."""
         self.require_valid_group_name(group)
         await self._here().group_send(group, _encode(message))
 
@@ -143,7 +144,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         await self._here().flush()
 
     def traffic(self) -> Traffic:
-        """Return the running loop's traffic, where ``rpc`` waits for replies. Not in the specification."""
+        """Return the traffic of the running loop, which ``rpc`` uses. Not in the specification."""
         return self._here()
 
     def _here(self) -> Traffic:
@@ -175,7 +176,7 @@ class Traffic:
         self._forwarding: set[asyncio.Task[None]] = set()
 
     def bound(self, expiry: float, group_expiry: float, capacity_of: Callable[[str], int]) -> None:
-        """From now on these hold; what is there already keeps its own."""
+        """Apply these bounds from now on; existing messages and memberships keep theirs."""
         self.local.expiry_seconds = self._expiry = expiry
         self.members.expiry_seconds = group_expiry
         self._capacity_of = capacity_of
@@ -197,7 +198,7 @@ class Traffic:
         if envelope.content_type == JSON and envelope.correlation_id in self.replies:
             return self._take_reply(envelope)
         if envelope.type == TO_GROUP:
-            # Members in the sending process have had it, in order with its other messages.
+            # The sending process has given the message to its own members, in order with its other messages.
             if envelope.headers.get(ORIGIN) != self.broker.reply_queue.instance_id:
                 self._put_to_members(delivery.routing_key, envelope.body)
             return True
@@ -208,7 +209,7 @@ class Traffic:
         return self._take_foreign(envelope)
 
     def _take_reply(self, envelope: Envelope) -> bool:
-        """Only the service that was asked may answer, and whoever publishes what it has written down."""
+        """Take a reply if its sender may answer for the service that was asked, or relays for it."""
         table = registered()
         if table is not None:
             asked = [self.replies.asked(envelope.correlation_id)]
@@ -219,7 +220,7 @@ class Traffic:
         return self.replies.give(envelope.correlation_id, envelope.body)
 
     def _take_foreign(self, envelope: Envelope) -> bool:
-        """JSON from a program that knows only ``reply_to`` and the local part of a channel's name."""
+        """Take JSON from a program that knows only ``reply_to`` and the local part of a channel's name."""
         channel = envelope.correlation_id
         if envelope.content_type != JSON or not self.local.has(channel):
             return False
@@ -251,7 +252,8 @@ class Traffic:
             await self._publish(self.broker.topology.replies, queue, _to_channel(channel, body))
 
     def receive(self, channel: str) -> Coroutine[Any, Any, bytes]:
-        # No coroutine of its own: a group wakes all of its readers at once.
+        # Not itself a coroutine, to save one per reader: a message to a group wakes all of its readers at
+        # once.
         instance_id, name = _place(channel)
         if instance_id == self.broker.reply_queue.instance_id:
             return self.local.get(name)
@@ -323,13 +325,13 @@ def _to_channel(channel: str, body: bytes) -> Envelope:
     return Envelope(type=TO_CHANNEL, body=body, content_type=MSGPACK, headers={CHANNEL: channel})
 
 
-# The same names are asked for with every message.
+# Cached, because every message needs the place of the same few channels.
 @lru_cache(maxsize=16_384)
 def _place(channel: str) -> tuple[str | None, str]:
-    """Return the id of the process that alone reads the channel and the channel's name there.
+    """Return the id of the process that alone reads the channel, and the channel's name in that process.
 
-    Names are as ``new_channel`` makes them: prefix, full stop, id, "!", name. The id is None if there is no
-    "!", so that any process may read the channel.
+    ``new_channel`` makes names of a prefix, a full stop, the id, "!" and the local name. The id is None if
+    there is no "!", which means that any process may read the channel.
     """
     owner, mark, name = channel.partition("!")
     return (owner.rpartition(".")[2] if mark else None), name

@@ -1,4 +1,4 @@
-"""Channels that live in this process: bounded, expiring, first in first out, however many there are."""
+"""Channels that live in this process: any number of bounded FIFO queues whose messages expire."""
 
 import asyncio
 from collections import deque
@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class _Unread:
-    """Messages that nobody has read yet, each with the loop's time at which it expires."""
+    """Unread messages, each with the loop's time at which it expires."""
 
     messages: deque[tuple[float, bytes]] = field(default_factory=deque)
     timer: asyncio.TimerHandle | None = None
 
 
 class LocalChannels:
-    """Messages by channel, as encoded bytes. A channel without messages and readers takes no memory.
+    """Encoded messages by channel. A channel without messages and readers takes no memory.
 
-    A channel has messages or readers, never both for longer than a reader takes to wake up. Used on one event
-    loop only. ``expiry_seconds`` is how long an unread message is kept.
+    A channel has messages or readers, and both only for as long as a reader takes to wake up. Used on one
+    event loop only. ``expiry_seconds`` is how long an unread message is kept.
     """
 
     def __init__(self, expiry_seconds: float) -> None:
         self.expiry_seconds = expiry_seconds
         self._unread: dict[str, _Unread] = {}
-        # Mostly one for each channel, and waked by the thousand at once when a group is told something.
+        # Usually one per channel; a message to a group may wake thousands of them at once.
         self._readers: dict[str, list[asyncio.Future[bytes]]] = {}
         self._loop = asyncio.get_running_loop()
 
@@ -42,7 +42,7 @@ class LocalChannels:
         return True
 
     async def get(self, channel: str) -> bytes:
-        """The channel's oldest message, waiting for one; a cancelled wait loses none."""
+        """Return the channel's oldest message, waiting for one. A cancelled call loses no message."""
         if (unread := self._unread.get(channel)) is not None:
             self._drop_expired(unread)
             message = unread.messages.popleft()[1] if unread.messages else None
@@ -61,7 +61,7 @@ class LocalChannels:
             raise
 
     def has(self, channel: str) -> bool:
-        """Return True if somebody reads the channel, or it holds messages."""
+        """Return True if the channel has readers or messages."""
         return channel in self._readers or channel in self._unread
 
     def clear(self) -> None:
@@ -83,7 +83,7 @@ class LocalChannels:
         return is_taken
 
     def _give_back(self, channel: str, message: bytes) -> None:
-        """A reader was cancelled in the moment in which it got this: another one has it, or the next."""
+        """Pass on a message whose reader was cancelled as it arrived: to another reader or the next."""
         if channel in self._readers and self._hand_over(channel, message):
             return
         unread = self._unread_of(channel)
@@ -92,7 +92,7 @@ class LocalChannels:
 
     def _forget_reader(self, channel: str, reader: "asyncio.Future[bytes]") -> None:
         readers = self._readers.get(channel, [])
-        # A message that came in this same moment has passed it over already.
+        # It is not there if a message that arrived at the same moment has skipped and removed this reader.
         with suppress(ValueError):
             readers.remove(reader)
         if not readers:

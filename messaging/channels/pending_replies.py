@@ -16,7 +16,7 @@ class _Wait:
 
 
 class PendingReplies:
-    """PendingReplies as JSON. The first one, or an error, ends a wait; what comes after it is not taken.
+    """Pending replies by correlation id. A wait ends with the first reply or error; later ones are not taken.
 
     Used on one event loop only.
     """
@@ -32,9 +32,10 @@ class PendingReplies:
         return correlation_id in self._waiting
 
     def expect(self, service: str) -> tuple[str, "asyncio.Future[bytes]"]:
-        """Return a new correlation id, and the service's reply to it. ``forget`` it. Raises TooManyWaiters.
+        """Return a new correlation id and the future of the service's reply. Call ``forget`` in the end.
 
-        The id holds 128 random bits, so that only those who see the question can answer it.
+        The id holds 128 random bits, so that only those who see the question can answer it. Raises
+        TooManyWaiters.
         """
         if len(self._waiting) >= conf.max_waiters:
             raise TooManyWaiters(f"{len(self._waiting)} callers are waiting already")
@@ -43,17 +44,17 @@ class PendingReplies:
         return correlation_id, wait.future
 
     def asked(self, correlation_id: str) -> str:
-        """Return the service whose reply is waited for."""
+        """Return the service whose reply is awaited."""
         return self._waiting[correlation_id].service
 
     def forget(self, correlation_id: str) -> None:
-        """Stop waiting for this reply. If it comes later, it is not taken."""
+        """Stop waiting for this reply. A reply that arrives later is not taken."""
         future = self._waiting.pop(correlation_id).future
         if not future.cancel() and not future.cancelled():
-            future.exception()  # a caller that was cancelled has not looked at it
+            future.exception()  # marks it as retrieved, as a cancelled caller has not looked at it
 
     def give(self, correlation_id: str, body: bytes) -> bool:
-        """Return True if somebody was waiting for this reply."""
+        """Return True if a caller was waiting for this reply."""
         wait = self._waiting.get(correlation_id)
         if wait is None or wait.future.done():
             return False

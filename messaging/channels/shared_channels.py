@@ -1,4 +1,4 @@
-"""Channels that any process may read. Each is a queue on the broker, read only while a reader waits here."""
+"""Channels that any process may read: queues on the broker, consumed only while a reader waits here."""
 
 import asyncio
 from collections import deque
@@ -13,16 +13,17 @@ from messaging.envelope import Envelope
 from messaging.errors import PublishRefused, Undeliverable
 from messaging.topology import Queue
 
-# A program that receives in a loop, or with a short time-out, keeps its consumption in between.
+# How long a consumption outlives its last reader, for programs that receive in a loop or with a short
+# time-out.
 LINGER_SECONDS = 1.0
 
 
 class SharedChannel:
-    """One such channel: sends to its queue, and receives for all of this process's readers.
+    """A shared channel: send to its queue, and receive from it for all readers in this process.
 
-    The readers share one consumption, whose messages come one at a time. A message is acknowledged in the
-    step in which its reader takes it. Until then it belongs to the queue, so that a cancelled reader loses
-    none. Used on one event loop only. ``describe`` returns the queue as it is to be declared now.
+    The readers share one consumption, which gets one message at a time. A message is acknowledged when its
+    reader takes it. Until then it belongs to the queue, so that a cancelled reader loses no message. Used on
+    one event loop only. ``describe`` returns the queue with its present arguments.
     """
 
     def __init__(self, name: str, broker: Broker, describe: Callable[[], Queue]) -> None:
@@ -39,7 +40,7 @@ class SharedChannel:
         self._last_id = ""
 
     async def send(self, envelope: Envelope, *, timeout_seconds: float) -> None:
-        """Publish to the queue. Raises ChannelFull and what ``Broker.publish`` raises."""
+        """Publish to the queue. Raises ChannelFull and the errors of ``Broker.publish``."""
         exchange = self._broker.topology.replies
         for _ in range(2):
             await self._declare()
@@ -48,12 +49,12 @@ class SharedChannel:
             except PublishRefused:
                 raise ChannelFull(self._name) from None
             except Undeliverable:
-                self._is_declared = False  # unread for so long that the broker has deleted it
+                self._is_declared = False  # the broker has deleted it, as it was unused for too long
             else:
                 return
 
     async def receive(self) -> bytes:
-        """Return the next message, waiting for one. A cancelled wait loses none."""
+        """Return the next message, waiting for one. A cancelled call loses no message."""
         reader: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         self._readers.append(reader)
         self._begin()
@@ -61,7 +62,7 @@ class SharedChannel:
             delivery = await reader
         except asyncio.CancelledError:
             if reader.cancelled():
-                # A delivery that came in this same moment has passed it over already.
+                # It is not there if a delivery that arrived at the same moment has skipped it.
                 with suppress(ValueError):
                     self._readers.remove(reader)
             else:
@@ -75,7 +76,7 @@ class SharedChannel:
         return delivery.envelope.body
 
     async def flush(self) -> None:
-        """Delete the queue with its messages. Readers go on waiting, on a new queue."""
+        """Delete the queue with its messages. Readers keep waiting, on a new queue."""
         async with self._declaring:
             await self._broker.delete(self._queue)
             self._is_declared = False
@@ -112,7 +113,7 @@ class SharedChannel:
     def _on_delivery(self, delivery: Delivery) -> None:
         envelope = delivery.envelope
         if delivery.redelivered and envelope is not None and envelope.message_id == self._last_id:
-            delivery.ack()  # a reader has it; that acknowledgement was lost with the connection
+            delivery.ack()  # a reader has it, but the acknowledgement was lost with the connection
             return
         self._hand_over(delivery)
         self._linger_without_readers()
@@ -123,7 +124,8 @@ class SharedChannel:
             if not reader.done():
                 reader.set_result(delivery)
                 return
-        # Readers of other processes must not wait for it: the end of the consumption gives it back.
+        # No reader is left here: end the consumption, so that the message returns to the queue for other
+        # processes.
         self._ends.set()
 
     def _linger_without_readers(self) -> None:

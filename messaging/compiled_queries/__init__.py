@@ -1,8 +1,8 @@
-"""Statements whose SQL is made once, for those that every message needs.
+"""Queries that are compiled to SQL once per process, for the statements that every message needs.
 
-Django makes the SQL of each query anew, which takes the processor several times as long as the database's
-driver needs to run it. Here it is made once per process. Everything else is Django's: what is read are its
-models, and what is asked is written as its queries.
+Django compiles a query each time it is used, which takes several times as much processor time as running it
+with the database driver. Everything else remains Django's: the rows become its models, and the queries are
+written as its querysets.
 """
 
 from messaging.compiled_queries.reading import Compiled

@@ -1,24 +1,24 @@
-"""A cursor kept for the next statement: Django makes one for each, which costs as much as running it."""
+"""A cursor that is kept for the next statement, because creating one costs as much as running a statement."""
 
 from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-# Kept by Django's object for a thread's connection itself, so that it goes when that goes.
+# An attribute of Django's connection object, so that the cursor is dropped together with that object.
 _KEPT = "_kept_cursor"
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A cursor of what Django had connected to, which may be another connection of the pool by now."""
+    """A cursor and the driver's connection it belongs to, which a pool may have replaced since."""
 
     raw: object
     cursor: CursorWrapper
 
 
 def cursor_of(connection: BaseDatabaseWrapper) -> CursorWrapper:
-    """Return a cursor to run one statement with, whose results are fetched before the next one."""
+    """Return a cursor for one statement. Fetch its results before asking for the next cursor."""
     kept: _Kept | None = vars(connection).get(_KEPT)
     if kept is not None and kept.raw is connection.connection and not connection.queries_logged:
         connection.validate_thread_sharing()

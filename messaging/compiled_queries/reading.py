@@ -1,4 +1,4 @@
-"""Queries that differ in their values only."""
+"""Queries of which only the values differ from one use to the next."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -17,12 +17,12 @@ from messaging.compiled_queries.cursors import cursor_of
 M = TypeVar("M", bound=Model)
 
 Row = list[Any]
-# Makes the value of a model's field from that of a column, given the column and the connection.
+# Converts a column's value to that of the model's field, given the value, the column and the connection.
 Converter = Callable[[Any, Any, Any], Any]
 
 
 class _Parameter(Expression):
-    """Stands in a query for a value that is given when it is run."""
+    """A placeholder in a query for a value that is given when the query is run."""
 
     def __init__(self, position: int) -> None:
         super().__init__()
@@ -34,10 +34,10 @@ class _Parameter(Expression):
 
 
 class Compiled(Generic[M]):
-    """A query for models, made by a function of its values: texts and numbers to compare columns with.
+    """A queryset compiled once. ``make`` builds it from the values that its columns are compared with.
 
-    ``make`` is called once, with something else in their place. What its query fetches with
-    ``select_related`` is there, too; annotations are not.
+    ``make`` is called once, with placeholders for the values, which may be strings or integers. Models that
+    the queryset fetches with ``select_related`` are filled in, too; annotations are not supported.
     """
 
     def __init__(self, make: Callable[..., QuerySet[M]]) -> None:
@@ -45,16 +45,16 @@ class Compiled(Generic[M]):
         self._query: _Query | None = None
 
     def all(self, *values: str | int) -> list[M]:
-        """Return what is found."""
+        """Return all models that match."""
         self._query = self._query or _compile(self._make)
         return cast(list[M], list(self._query.run(values)))
 
     def first(self, *values: str | int) -> M | None:
-        """Return the first of what is found."""
+        """Return the first model that matches, or None."""
         return next(iter(self.all(*values)), None)
 
     def get(self, *values: str | int) -> M:
-        """Return the first of what is found; raises ``ObjectDoesNotExist`` when there is none."""
+        """Return the first model that matches. Raises ``ObjectDoesNotExist`` if there is none."""
         found = self.first(*values)
         if found is None:
             raise ObjectDoesNotExist(f"Nothing is found for {values}.")
@@ -63,7 +63,7 @@ class Compiled(Generic[M]):
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """The columns of a row that hold one model, and the models that are fetched with it."""
+    """The columns of a row that hold one model, and the related models that are fetched with it."""
 
     model: type[Model]
     names: list[str]
@@ -127,7 +127,7 @@ def _compile(make: Callable[..., QuerySet[Any]]) -> _Query:
 
 
 def _detached(convert: Converter) -> Converter:
-    """Return a converter that keeps no connection: some are methods of the one that compiled the query."""
+    """Return a converter independent of the connection with which the query happened to be compiled."""
     if not isinstance(getattr(convert, "__self__", None), BaseDatabaseOperations):
         return convert
     function = convert.__func__  # type: ignore[attr-defined]

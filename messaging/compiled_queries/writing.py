@@ -1,4 +1,4 @@
-"""Writing rows by their values. As with Django's bulk operations no signals are sent."""
+"""Inserts and updates of single rows. As with Django's bulk operations, no signals are sent."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -13,7 +13,7 @@ Fields = tuple["Field[Any, Any]", ...]
 
 
 def insert(*rows: Model) -> None:
-    """Insert rows of one model in one statement, and give them their numbers."""
+    """Insert rows of one model in one statement, and set their primary keys."""
     if rows:
         _insert(rows)
 
@@ -27,10 +27,10 @@ def insert_unless_known(*rows: Model) -> bool:
 
 
 def update(row: Model, *names: str, by: str = "") -> None:
-    """Write these fields of a row, and every field that tells when it was written.
+    """Write the named fields of a row, and every field with ``auto_now``.
 
-    The row is known by its number, or ``by`` another field that is unique. Raises ``DatabaseError`` when
-    there is none.
+    The row is found by its primary key, or by another unique field if ``by`` names one. Raises
+    ``DatabaseError`` if there is no such row.
     """
     using = router.db_for_write(type(row), instance=row)
     sql, fields = _update_of(type(row), names, by or row._meta.pk.name)

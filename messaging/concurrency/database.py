@@ -1,8 +1,8 @@
-"""Database work for code on an event loop: in a bounded pool of threads, connection returned before the end.
+"""Database work for code on an event loop: in a bounded pool of threads that give back their connections.
 
-Django keeps connections per thread, and asgiref runs what has no request in one thread for the whole process.
-A pool of our own bounds both threads and connections, and a caller that waits for something else afterwards
-holds neither. How long a thread may wait for the database is for ``bounded_connection.py`` to say.
+Django keeps connections per thread, and asgiref runs all work without a request in one thread for the whole
+process. A pool of our own bounds both threads and connections. A caller that afterwards waits for something
+else holds neither. ``bounded_connection.py`` limits how long a thread may wait for the database.
 """
 
 import asyncio
@@ -20,20 +20,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-# How long work may wait for a free thread: all are busy for longer only when the database does not answer.
+# How long work may wait for a free thread. All are busy for longer only if the database does not answer.
 QUEUE_SECONDS = 5.0
 
 
 async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run ``function`` in a database thread. Cancelling the wait does not stop it.
 
-    Raises ``OperationalError``, without having begun, when no thread is free for ``QUEUE_SECONDS``.
+    Raises ``OperationalError``, without starting ``function``, if no thread is free for ``QUEUE_SECONDS``.
     """
     job = _submit(_pool(), partial(function, *args, **kwargs))
     # Has no effect on a job that has begun.
     giving_up = asyncio.get_running_loop().call_later(QUEUE_SECONDS, job.cancel)
     try:
-        # Shielded: a job that still waits for a thread is not to be forgotten either.
+        # Shielded, so that a cancelled caller does not cancel a job that is still waiting for a thread.
         return await asyncio.shield(asyncio.wrap_future(job))
     except asyncio.CancelledError:
         task = asyncio.current_task()
@@ -55,7 +55,7 @@ def _submit(executor: ThreadPoolExecutor, function: Callable[[], R]) -> "Future[
 
 def _with_connection_returned(function: Callable[[], R]) -> R:
     close_old_connections()
-    # With DEBUG on, Django keeps every statement, and forgets them only when a request begins.
+    # With DEBUG on, Django records every statement, and clears the record only when a request begins.
     reset_queries()
     try:
         return function()
@@ -67,17 +67,17 @@ def _with_connection_returned(function: Callable[[], R]) -> R:
 
 
 def drop_dead_connections() -> None:
-    """Look at the idle connections after one has failed: a restart of the database ends all of them at once.
+    """Check the idle connections after one has failed: a restart of the database ends all of them at once.
 
-    Otherwise each of them would fail somebody else, perhaps hours later.
+    Without the check, each of them would fail a later caller, perhaps after hours.
     """
     idle = getattr(connection, "pool", None)  # only PostgreSQL's
-    if idle is not None and not idle.closed:  # as it is before its first use
+    if idle is not None and not idle.closed:  # a pool counts as closed before its first use
         idle.check()
 
 
 def close_connections() -> None:
-    """Close the pool of connections: when it ends, Python 3.13 waits 5 s for each thread of an open one."""
+    """Close the pool of connections. Python 3.13 waits 5 s at exit for each thread of a pool left open."""
     close_pool = getattr(connection, "close_pool", None)  # only PostgreSQL's
     if close_pool is not None:
         close_pool()

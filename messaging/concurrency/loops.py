@@ -1,4 +1,4 @@
-"""The event loop for synchronous code in other threads: the serving loop, otherwise one of our own."""
+"""The event loop for synchronous code in other threads: the serving loop, or one in a background thread."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ def serve_on(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def loop_for_threads() -> asyncio.AbstractEventLoop:
-    """The serving loop while it runs; otherwise a loop in a background thread, started at first use."""
+    """Return the serving loop if it runs, else a loop in a background thread, started when first used."""
     if _serving is not None and _serving.is_running():
         return _serving
     global _own
@@ -28,7 +28,7 @@ def loop_for_threads() -> asyncio.AbstractEventLoop:
 
 
 def _forget_loops() -> None:
-    """Threads do not survive a fork, and neither do the loops that they run."""
+    """Drop the loops after a fork, because the threads that ran them do not exist in the child."""
     global _serving, _own, _lock
     _serving = _own = None
     _lock = threading.Lock()

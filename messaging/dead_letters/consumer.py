@@ -1,4 +1,4 @@
-"""Empties the queue of dead letters into a place where people look."""
+"""A consumer that empties the queue of dead letters into a place where people can look at them."""
 
 import asyncio
 import contextlib
@@ -20,9 +20,10 @@ PAUSE_SECONDS = 1.0
 
 
 class DeadLetterConsumer:
-    """Gives each dead letter to ``keep``, in a thread, and acknowledges it once that has returned.
+    """A consumer that gives each dead letter to ``keep``, in a thread, and then acknowledges it.
 
-    Any number may run at once. The same letter may be given twice, as after a crash in between.
+    Any number of consumers may run at once. ``keep`` may get the same letter twice, for example when a
+    process crashes before it has acknowledged the letter.
     """
 
     def __init__(self, broker: Broker, keep: Callable[[Envelope], None]) -> None:
@@ -32,7 +33,7 @@ class DeadLetterConsumer:
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set; then finish what has begun."""
+        """Work until ``stop`` is set; then finish the letters in hand."""
         self._stop = stop
         queue = self._broker.topology.dead_queue
         await self._broker.declare(queue)
@@ -59,7 +60,7 @@ class DeadLetterConsumer:
             crash_points.reached("dead_letters.stored")
             delivery.ack()
             return
-        # Their queue has no delivery limit: it is tried again for ever.
+        # The queue has no delivery limit, so the letter is delivered again until it is kept.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), PAUSE_SECONDS)
         delivery.reject(requeue=True)

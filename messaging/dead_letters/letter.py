@@ -1,4 +1,4 @@
-"""Dead letters: messages that were given up on, kept for inspection without secrets."""
+"""Dead letters: messages that were given up, kept for inspection without their secrets."""
 
 import msgspec
 from msgspec.structs import replace
@@ -9,20 +9,21 @@ from messaging.envelope import JSON, Envelope, HeaderValue
 from messaging.storable import MALFORMED, digest_of, fitted
 from messaging.topology import Topology
 
-# Headers of a dead letter, beside those that it had when it was alive.
+# Headers of a dead letter, in addition to those that the message had.
 SERVICE = "dead-service"
 QUEUE = "dead-queue"
 REASON = "dead-reason"
-SENDER = "dead-sender"  # the broker user that sent the message when it was alive
+SENDER = "dead-sender"  # the broker user that sent the original message
 ALTERED = "dead-altered"  # how the body differs from the one that was sent: "digest" or "scrubbed"
 OWN_HEADERS = frozenset({SERVICE, QUEUE, REASON, SENDER, ALTERED})
 
 
 def of(delivery: Delivery, service: str, reason: str) -> Envelope:
-    """The message to keep. A body that is not JSON could be anything, so only its size and digest remain.
+    """Return the dead letter for a delivery that a worker gives up.
 
-    The sealed secret is left out. Headers ``dead-*`` tell where and why, and from whom it came. The same
-    message always makes the same dead letter, so that two of one are known to be one.
+    The sealed secret is left out. A body that is not JSON could contain anything, so only its size and digest
+    are kept. The headers ``dead-*`` name the queue, the reason and the sender. The same message always yields
+    the same dead letter, so that a duplicate is recognised.
     """
     about: dict[str, HeaderValue] = {SERVICE: service, QUEUE: delivery.queue, REASON: reason[:500]}
     original = delivery.envelope
@@ -35,16 +36,16 @@ def of(delivery: Delivery, service: str, reason: str) -> Envelope:
         about[ALTERED] = "digest"
     about[SENDER] = original.user_id
     headers = {**original.with_sealed("").headers, **about}
-    # The broker only takes the user id of the connection that publishes.
+    # The broker refuses any user id except that of the connection that publishes.
     return replace(original, user_id="", content_type=JSON, headers=headers)
 
 
 def read(delivery: Delivery, topology: Topology) -> Envelope:
-    """Return the dead letter that has arrived, whoever made it.
+    """Return the dead letter that has arrived, whether the broker or a worker made it.
 
-    The broker's own are messages as they were, secret and all; here they become what a worker of ours would
-    have made of them. Their sender is proven. A worker's word on queue and sender is taken only if the worker
-    reads that queue, as anybody may write to where dead letters are collected.
+    A message that the broker dead-lettered still has its secret and its body; it is converted to what a
+    worker would have made. Its sender is proven. What a worker states about queue and sender is believed only
+    if that worker reads the queue, because any participant may publish to the exchange for dead letters.
     """
     if delivery.envelope is not None and REASON in delivery.envelope.headers:
         return _believed(delivery.envelope.with_sealed(""), topology)
@@ -67,13 +68,13 @@ def _believed(letter: Envelope, topology: Topology) -> Envelope:
 
 
 def way_back(topology: Topology, queue: str, type: str) -> tuple[str, str] | None:
-    """The exchange and routing key that lead to ``queue``; None when it is none that work waits in."""
+    """Return the exchange and routing key that lead to ``queue``; None if it is not a queue of work."""
     if queue.startswith(f"{topology.commands}."):
         return topology.commands, queue.removeprefix(f"{topology.commands}.")
     if queue.startswith(f"{topology.replies}."):
         return topology.replies, queue
     if queue.startswith(f"{topology.events}."):
-        # To all who listen: those that have handled it know its id.
+        # The event goes to all listeners; those that have handled it recognise its id.
         return topology.events, type
     return None
 

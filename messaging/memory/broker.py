@@ -1,8 +1,8 @@
 """The in-memory broker: RabbitMQ's behaviour for one process, with nothing to install.
 
 It keeps the same contract as the RabbitMQ one (``tests/contracts/``), with these differences: messages live
-as long as the process, a node's queue goes when its broker is closed, and queues do not expire.
-Several event loops, in several threads, may share one by its address.
+as long as the process, a process's reply queue goes when its broker is closed, and queues do not expire.
+Several event loops, in several threads, may share one server by its address.
 """
 
 import asyncio
@@ -80,7 +80,7 @@ class MemoryBroker(Broker):
         """See Broker: connecting takes no time here."""
 
     def connect(self) -> None:
-        """Declare, bind and read again what this broker had."""
+        """Declare, bind and read again everything that this broker had before."""
         with self._server.lock:
             if not self._server.is_up or self._connected.is_set() or not self._is_open:
                 return
@@ -118,13 +118,13 @@ class MemoryBroker(Broker):
         self.loop.call_soon(self._confirm, on_confirm, outcome, self._counters["connections_lost"])
 
     def signed(self, envelope: Envelope) -> Envelope:
-        """Return the message as this connection sends it: it proves the user, and no other."""
+        """Return the message with this connection's user, which is the only one that it can prove."""
         return envelope if envelope.user_id == self.user else replace(envelope, user_id=self.user)
 
     def _route(self, exchange: str, routing_key: str, envelope: Envelope) -> MessagingError | None:
         if self._server.allows(self.user, lambda rights: rights.may_publish(exchange, routing_key)):
             return self._server.route(exchange, routing_key, envelope)
-        # RabbitMQ closes the channel, and whoever waits for a confirm on it hears no more than that.
+        # RabbitMQ closes the channel, and a publisher that waits for a confirm learns no more than that.
         return PublishUncertain(f"{self.user} may not publish to {exchange} for {routing_key}")
 
     def _confirm(self, on_confirm: OnConfirm, outcome: MessagingError | None, incarnation: int) -> None:
@@ -174,7 +174,7 @@ class MemoryBroker(Broker):
                 target = self._server.queues.get(queue)
                 if target is not None:
                     target.remove(reader)
-            await asyncio.sleep(0)  # what was on its way to the reader arrives before this returns
+            await asyncio.sleep(0)  # deliveries already scheduled arrive before this returns
 
         async def release() -> None:
             try:
@@ -201,7 +201,7 @@ class MemoryBroker(Broker):
             self.reply_queue.deliver(delivery)
 
     def _reattach(self, reader: Reader) -> None:
-        """The queue was deleted: declare it again and go on reading."""
+        """Declare a queue that was deleted again, and go on reading it."""
         with self._server.lock:
             if not self._connected.is_set() or reader not in self._readers:
                 return

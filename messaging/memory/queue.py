@@ -1,4 +1,4 @@
-"""One queue of the in-memory broker: FIFO, prefetch, redelivery with a limit, a length limit."""
+"""A queue of the in-memory broker: FIFO, prefetch, redelivery with a limit, a length limit."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from messaging.topology import Queue
 
 @dataclass(slots=True)
 class Item:
-    """A message in a queue; ``number`` keeps its place when it goes back."""
+    """A message in a queue; ``number`` determines its place if it is returned to the queue."""
 
     number: int
     exchange: str
@@ -48,7 +48,7 @@ class Reader:
 
 def schedule(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
     """Call ``function`` on ``loop`` soon."""
-    # Waking a loop in another thread costs a system call; the usual case is the loop we are on.
+    # Waking a loop in another thread costs a system call; usually it is the running loop.
     if asyncio._get_running_loop() is loop:
         loop.call_soon(function, *arguments)
     else:
@@ -56,7 +56,7 @@ def schedule(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *ar
 
 
 class MemoryQueue:
-    """Called under the server's lock, except for acknowledgements, which take it themselves."""
+    """A queue. Call it under the server's lock, except to acknowledge, which takes the lock itself."""
 
     def __init__(
         self, description: Queue, lock: threading.RLock, dead_letter: Callable[[str, Envelope, Death], None]
@@ -102,7 +102,7 @@ class MemoryQueue:
             self._readers.remove(reader)
 
     def take_back(self, reader: Reader) -> None:
-        """The reader's connection is gone: what it held goes back to its place."""
+        """Return a reader's unacknowledged messages to their places, because its connection is gone."""
         reader.epoch += 1
         held, reader.held = reader.held, {}
         for item in sorted(held.values(), key=lambda item: -item.number):
@@ -110,7 +110,7 @@ class MemoryQueue:
         self._deliver()
 
     def delete(self) -> None:
-        """The queue is gone, and with it what its readers held."""
+        """Delete the contents, including the messages that readers hold, and notify the readers."""
         self._items.clear()
         for reader in self._readers:
             reader.epoch += 1

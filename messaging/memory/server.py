@@ -15,25 +15,25 @@ from messaging.topology import Binding, Queue, Topology
 
 
 class Connected(Protocol):
-    """A broker that is told when the server goes and comes."""
+    """A broker whose connection follows the server."""
 
     loop: asyncio.AbstractEventLoop
 
     def connect(self) -> None:
-        """The server accepts connections."""
+        """Connect, because the server accepts connections."""
 
     def lose_connection(self) -> None:
-        """The server has gone."""
+        """Lose the connection, because the server has stopped."""
 
 
 _servers: dict[str, "MemoryServer"] = {}
 
 
 class MemoryServer:
-    """Exchanges and queues of one address. Every change is made under one lock.
+    """The exchanges and queues of one address. Every change is made under one lock.
 
-    ``stop`` and ``resume`` play an outage: connections are lost, contents stay. ``permissions`` are those of
-    its users by their names; as long as nobody has any, everybody may do everything.
+    ``stop`` and ``resume`` simulate an outage: connections are lost, contents stay. ``permissions`` maps the
+    names of users to theirs; while it is empty, every user may do everything.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class MemoryServer:
 
     @classmethod
     def at(cls, url: str) -> "MemoryServer":
-        """The server of this address, whoever its user is; made at first use."""
+        """Return the server of this address, which is made at first use and does not depend on the user."""
         return _servers.setdefault(urlsplit(url).netloc.rpartition("@")[2], cls())
 
     def allows(self, user: str, is_allowed: Callable[[Permissions], bool]) -> bool:
@@ -96,7 +96,7 @@ class MemoryServer:
                 keys.pop(binding.key, None)
 
     def delete(self, queue: str) -> None:
-        """Delete a queue: its contents are gone and its readers are told."""
+        """Delete a queue with its contents, and notify its readers."""
         with self.lock:
             removed = self.queues.pop(queue, None)
             for exchange, keys in self.bindings.items():
@@ -108,7 +108,7 @@ class MemoryServer:
     def route(
         self, exchange: str, routing_key: str, envelope: Envelope, death: Death | None = None
     ) -> MessagingError | None:
-        """Put a message into every queue that is bound for it. What its publisher is to be told."""
+        """Put a message into every queue that is bound for it. Return an error for its publisher, or None."""
         with self.lock:
             queues = [self.queues[name] for name in self._bound(exchange, routing_key) if name in self.queues]
             if not queues:
@@ -141,7 +141,7 @@ class MemoryServer:
 
 
 def _call_on(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
-    """At once on this loop, so that nothing comes between the outage and its effects."""
+    """Call at once if this is the running loop, so that nothing happens between an outage and its effects."""
     if asyncio._get_running_loop() is loop:
         function()
     elif not loop.is_closed():
@@ -149,7 +149,7 @@ def _call_on(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> N
 
 
 def topic_matches(pattern: list[str], words: list[str]) -> bool:
-    """AMQP 0-9-1 topic matching: ``*`` is one word, ``#`` any number of words."""
+    """Return True if the words match an AMQP 0-9-1 topic: ``*`` is one word, ``#`` any number of words."""
     if not pattern:
         return not words
     if pattern[0] == "#":

@@ -1,7 +1,7 @@
-"""Messages written in the same transaction as the state they belong to, and the record of those handled.
+"""Tables for messages written in the transaction of their cause, and for messages that were handled.
 
-``sealed`` is never stored: a row only remembers that its message carried one, so that a redelivered cause can
-attach it again.
+The sealed secret is never stored. A row only records that its message carried one, so that a redelivery of
+its cause can attach the secret again.
 """
 
 from collections.abc import Mapping
@@ -31,10 +31,10 @@ class AlreadyHandled(Exception):
 
 
 class AbstractOutboxMessage(models.Model):
-    """A message that is owed to somebody.
+    """A message that must be published.
 
-    Until ``available_at`` it is left alone: to its creator, who publishes it at once, or because it is for
-    later. From then on the relay publishes it. A relay takes a row by moving ``available_at`` on.
+    Until ``available_at`` the relay leaves the row alone: either its creator publishes it at once, or it is
+    meant for later. From then on the relay publishes it. A relay takes a row by moving ``available_at`` on.
     """
 
     message_id = models.CharField(max_length=64, unique=True)
@@ -76,10 +76,10 @@ class AbstractOutboxMessage(models.Model):
         delay_seconds: float | None = None,
         carries_sealed: bool = False,
     ) -> Self:
-        """An unsaved row for ``envelope``.
+        """Return an unsaved row for ``envelope``.
 
-        Without a delay its creator is expected to publish it within the grace period; with one, even of 0,
-        the relay publishes it when the time has come.
+        Without a delay, the creator is expected to publish the message within the grace period. With a delay,
+        even of 0, the relay publishes it when it is due.
         """
         now = timezone.now()
         if delay_seconds is None:
@@ -102,7 +102,7 @@ class AbstractOutboxMessage(models.Model):
 
     @classmethod
     def holds(cls, envelope: Envelope) -> bool:
-        """Return True if this very message has been written here."""
+        """Return True if exactly this message has been written to the outbox."""
         row = cls._default_manager.filter(message_id=envelope.message_id).first()
         return row is not None and (row.type, row.correlation_id, row.reply_to, row.body) == (
             envelope.type,
@@ -113,11 +113,11 @@ class AbstractOutboxMessage(models.Model):
 
     @property
     def is_left_to_creator(self) -> bool:
-        """Say if its creator was to publish it, rather than the relay at some later time or by now."""
+        """Return True if the creator was to publish the message, rather than the relay."""
         return self.available_at - self.created_at == timedelta(seconds=conf.outbox_grace_seconds)
 
     def envelope(self) -> Envelope:
-        """The message as it was written, without its sealed header."""
+        """Return the message as it was written, without its sealed header."""
         return Envelope(
             type=self.type,
             body=self.body.encode(),
@@ -130,7 +130,7 @@ class AbstractOutboxMessage(models.Model):
 
 
 class AbstractInboxMessage(models.Model):
-    """A message that a consumer has handled; written in the transaction of its effects."""
+    """A message that a consumer has handled. The row is written together with its effects."""
 
     consumer = models.CharField(max_length=50)
     message_id = models.CharField(max_length=64)
@@ -150,7 +150,7 @@ class AbstractInboxMessage(models.Model):
         return f"{self.consumer} {self.type} {self.message_id}"
 
     def record(self) -> None:
-        """Insert this row. Raises AlreadyHandled, upon which the caller must leave its transaction."""
+        """Insert this row. Raises AlreadyHandled, after which the caller must leave its transaction."""
         try:
             insert(self)
         except IntegrityError as error:
@@ -170,11 +170,11 @@ def enqueue(
     headers: Mapping[str, HeaderValue] | None = None,
     delay_seconds: float | None = None,
 ) -> AbstractOutboxMessage:
-    """Write a command into the caller's transaction.
+    """Write a command in the caller's transaction.
 
-    Publish it after the commit with ``rpc.acall(…, message_id=row.message_id)``; the relay does so when you
-    have not by the end of the grace period, or of ``delay_seconds``. With 0 it is the relay's from the start,
-    which is woken for it.
+    Publish it after the commit with ``rpc.acall(…, message_id=row.message_id)``. The relay publishes it if
+    that has not happened by the end of the grace period, or of ``delay_seconds``. With a delay of 0 the row
+    belongs to the relay from the start, and the relay is woken for it.
     """
     own: dict[str, HeaderValue] = {SCHEMA_VERSION: 1}
     if subject:

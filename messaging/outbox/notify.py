@@ -1,6 +1,6 @@
-"""Wakes relays when a message has been written for them, where the database can tell: LISTEN and NOTIFY.
+"""LISTEN and NOTIFY: wake relays when a message has been written for them, if the database supports it.
 
-A hint and no more. Whatever becomes of it, and on databases that cannot tell, the relay's poll finds the row.
+A notification is only a hint. If it is lost, or on other databases, the relay finds the row when it polls.
 """
 
 import asyncio
@@ -13,21 +13,21 @@ from django.db import connections, models, router, transaction
 
 log = structlog.get_logger(__name__)
 
-# How often the connection is asked whether it is still one, and how long that may take.
+# How often the connection is checked, and how long the check may take.
 CHECK_SECONDS = 15.0
 ANSWER_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 
-# What Django's parameters say about its own kind of connection, which is synchronous.
+# Django's parameters that suit only its own, synchronous kind of connection.
 _OF_DJANGO = ("context", "cursor_factory")
 
 
 def wake_relays(model: type[models.Model]) -> None:
     """Wake every relay of ``model`` when the current transaction has been committed.
 
-    In a statement of its own: transactions that notify commit one after the other, each under a lock that it
-    holds until its commit is on disk (PostgreSQL, ``src/backend/commands/async.c``, PreCommit_Notify). This
-    one has nothing to write there.
+    NOTIFY is a statement of its own, because transactions that notify commit one after the other, each under
+    a lock that it holds until its commit is on disk (PostgreSQL, ``src/backend/commands/async.c``,
+    PreCommit_Notify). A transaction with nothing else in it has nothing to write there.
     """
     database = router.db_for_write(model)
     if connections[database].vendor == "postgresql":
@@ -41,9 +41,9 @@ def _notify(database: str, model: type[models.Model]) -> None:
 
 
 async def listen(model: type[models.Model], woken: asyncio.Event) -> None:
-    """Set ``woken`` at every wake-up, until cancelled; return at once where the database cannot tell.
+    """Set ``woken`` at every wake-up, until cancelled. Return at once if the database has no LISTEN.
 
-    Keeps a connection of its own, outside any pool, and makes a new one whenever that is lost.
+    Uses a connection of its own, outside any pool, and makes a new one whenever that is lost.
     """
     connection = connections[router.db_for_write(model)]
     if connection.vendor != "postgresql":
@@ -67,9 +67,9 @@ async def _listen_once(parameters: Mapping[str, Any], channel: str, woken: async
     async with connection:
         while True:
             async with asyncio.timeout(ANSWER_SECONDS):
-                # The first time it begins, each further time it shows whether anybody is there.
+                # The first LISTEN subscribes; each repetition checks that the connection is alive.
                 await connection.execute(f"LISTEN {channel}")
-            # What came while nobody listened has to be looked for.
+            # Messages that were written while nothing listened have to be looked for.
             woken.set()
             async for _ in connection.notifies(timeout=CHECK_SECONDS):
                 woken.set()

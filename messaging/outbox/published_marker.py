@@ -1,6 +1,6 @@
-"""Marks outbox rows as published, many at once and behind the message they belong to.
+"""A marker of outbox rows as published: many rows at once, some time after their messages.
 
-A crash before the mark costs a duplicate, which inboxes drop.
+A crash before the mark causes a duplicate message, which inboxes drop.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ Threaded = Callable[[Callable[[], None]], Awaitable[None]]
 
 
 class PublishedMarker:
-    """Collects message ids and writes one UPDATE per batch."""
+    """A collector of message ids that writes one UPDATE per batch."""
 
     def __init__(self, model: type[AbstractOutboxMessage], in_thread: Threaded) -> None:
         self._model = model
@@ -30,13 +30,13 @@ class PublishedMarker:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, message_id: str) -> None:
-        """This message has been published."""
+        """Have the row of this published message marked soon."""
         self._waiting.append(message_id)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._flush_soon())
 
     async def flush(self) -> None:
-        """Write every mark that is waiting."""
+        """Write every outstanding mark now."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Publishes the outbox rows that are due: what a crash left behind, and what was written for later."""
+"""The relay of the outbox: it publishes the rows that are due, left by a crash or written for later."""
 
 import asyncio
 import random
@@ -28,9 +28,10 @@ LEFT_TO_REDELIVERY = "left to the redelivery of its cause, which has its secret"
 
 
 class Relay:
-    """Any number may run at once. A row is taken by moving ``available_at`` on, in a transaction of its own.
+    """A relay, of which any number may run at once.
 
-    No transaction is open while publishing. If a relay dies in between, the row is due again after the lease.
+    A relay takes a row by moving its ``available_at`` on, in a transaction of its own. No transaction is open
+    while it publishes. If a relay dies in between, the row is due again after the lease.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Relay:
         self._poll_seconds = poll_seconds or conf.relay_poll_seconds
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish what is due until ``stop`` is set. Neither broker nor database has to be there."""
+        """Publish due rows until ``stop`` is set. The broker and the database may be absent meanwhile."""
         woken = asyncio.Event()
         listening = asyncio.create_task(listen(self._model, woken))
         stopping = asyncio.ensure_future(stop.wait())
@@ -58,7 +59,7 @@ class Relay:
                 connected.cancel()
                 if stop.is_set():
                     return
-                # Before the look, so that what is written during it wakes us once more.
+                # Cleared before the query, so that a row written during the query wakes the relay once more.
                 woken.clear()
                 if await self._publish_due_if_possible() < BATCH:
                     waking = asyncio.ensure_future(woken.wait())
@@ -75,12 +76,12 @@ class Relay:
         try:
             return await self.publish_due()
         except Error:
-            # What was taken already is due again after the lease.
+            # Rows that were taken already are due again after the lease.
             log.warning("outbox cannot be read", exc_info=True)
             return 0
 
     async def publish_due(self) -> int:
-        """One round: take, publish, note the outcome. Returns how many rows were taken."""
+        """Do one round: take rows, publish them, record the outcome. Return how many rows were taken."""
         rows = await in_thread(self.take)
         if rows:
             crash_points.reached("relay.taken")
@@ -122,7 +123,7 @@ class Relay:
         except MessagingError as error:
             return error
         except Exception as error:
-            # A row that cannot be made a message must not stop all the others, now and after every restart.
+            # A row that cannot be made into a message must not stop all others, now and after every restart.
             log.exception("outbox row cannot be published", message_id=row.message_id)
             return error
         return None
@@ -144,19 +145,19 @@ class Relay:
 
 
 def _clock_of(database: str) -> datetime | Now:
-    """The one clock by which leases run out, whatever the relays' own clocks say.
+    """Return the one clock by which leases expire, independent of the relays' own clocks.
 
-    A database server's, where there is one; SQLite's is that of the one machine it is on.
+    It is the database server's clock; with SQLite, that of the one machine that has the database.
     """
     return Now() if connections[database].vendor == "postgresql" else timezone.now()
 
 
 def _had_secret(row: AbstractOutboxMessage) -> bool:
-    """Say if the row is seen for the first time, and its message had a sealed secret, which no row has.
+    """Return True if a row is seen for the first time and its message had a sealed secret.
 
-    The message that caused it has the secret too, and is about to be delivered again: after an outage of the
-    broker just when relays publish again. Whoever handles that sends this one complete. Only what is still
-    here after a lease has lost its secret.
+    No row stores a secret. The message that caused the row has it, too, and is about to be redelivered, as
+    after an outage of the broker, at the moment at which relays publish again. Its handler then sends the
+    row's message complete. Only if the row is still there after a lease is its secret lost.
     """
     return row.carries_sealed and not row.attempts
 

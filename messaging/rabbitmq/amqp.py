@@ -1,4 +1,4 @@
-"""Between our values and pika's: connection parameters, properties, deliveries."""
+"""Conversions between our values and pika's: connection parameters, properties, deliveries."""
 
 import socket
 import ssl
@@ -27,7 +27,7 @@ from messaging.storable import MALFORMED, digest_of
 HEARTBEAT_SECONDS = 10
 TCP_USER_TIMEOUT_MILLISECONDS = 8_000
 CONNECT_TIMEOUT_SECONDS = 5.0
-# What the broker itself adds on delivery or when dead-lettering.
+# Headers that the broker itself adds on delivery or when dead-lettering.
 _BROKER_HEADERS = (
     "x-death",
     "x-first-death-",
@@ -48,7 +48,7 @@ KINDS: dict[str, type] = {
 def connection_parameters(
     url: str, name: str, *, blocked_timeout_seconds: float | None = None
 ) -> pika.ConnectionParameters:
-    """Parameters from ``amqp[s]://user:password@host:port/vhost``.
+    """Return the parameters in ``amqp[s]://user:password@host:port/vhost``.
 
     ``amqps`` verifies the broker's certificate and host name; ``?cafile=``, ``?certfile=`` and ``?keyfile=``
     name files in PEM format. Raises ValueError for any other scheme.
@@ -87,7 +87,7 @@ def _tls_context(query: str) -> ssl.SSLContext:
 
 
 def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:
-    """AMQP properties for publishing. The broker checks ``user_id`` against the connection's user."""
+    """Return AMQP properties for publishing. The broker checks ``user_id`` against the connection's user."""
     return BasicProperties(
         content_type=envelope.content_type,
         headers=dict(envelope.headers),
@@ -126,7 +126,7 @@ def delivery_of(queue: str, method: Basic.Deliver, properties: BasicProperties, 
 
 
 def _death(headers: Mapping[str, object]) -> Death | None:
-    """RabbitMQ, dead letter exchanges: where and why a message died first."""
+    """Return where and why a message was dead-lettered first (RabbitMQ, dead letter exchanges)."""
     if "x-first-death-queue" not in headers:
         return None
     return Death(str(headers["x-first-death-queue"]), str(headers.get("x-first-death-reason", "")))
@@ -171,7 +171,7 @@ def _remains(properties: BasicProperties, body: bytes) -> Envelope:
 
 
 def _text(value: object) -> str:
-    """Return a property; pika leaves one as bytes that is not UTF-8."""
+    """Return a property as text; pika leaves a property that is not UTF-8 as bytes."""
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
 
 
@@ -192,7 +192,7 @@ def _sound_headers(raw: Mapping[Any, object]) -> Iterator[tuple[str, HeaderValue
 
 
 def plain(reason: BaseException) -> AMQPConnectionError:
-    """A fresh exception: pika shares one object among all who hear of it, and raising it makes it grow."""
+    """Return a fresh exception: pika gives all callbacks the same one, which grows with each raise."""
     if isinstance(reason, AMQPError | OSError):
         return AMQPConnectionError(f"{type(reason).__name__}: {reason}")
     return AMQPConnectionError(repr(reason))

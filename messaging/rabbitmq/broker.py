@@ -1,7 +1,7 @@
-"""The RabbitMQ broker: two supervised connections on the running loop, put together.
+"""The RabbitMQ broker: two supervised connections on the running loop.
 
-Publishing and consuming are separate because a broker short of disk or memory stops reading from connections
-that publish (RabbitMQ, "Memory and Disk Alarms"), and acknowledgements must still get through.
+Publishing and consuming use separate connections. A broker short of disk or memory stops reading from
+connections that publish (RabbitMQ, "Memory and Disk Alarms"), and acknowledgements must still get through.
 """
 
 import asyncio
@@ -26,7 +26,8 @@ from messaging.topology import INSTANCE_QUEUE_EXPIRY_MILLISECONDS, Queue, Topolo
 
 BLOCKED_TIMEOUT_SECONDS = 15.0
 CLOSE_TIMEOUT_SECONDS = 1.0
-# The node queue outlives its reader by this much; the broker may have missed that reader before we noticed.
+# How long the reply queue outlives its reader, less a margin: the broker may miss the reader before we
+# notice.
 QUEUE_OUTLIVES_SECONDS = INSTANCE_QUEUE_EXPIRY_MILLISECONDS / 1000 - 60
 WATCHDOG = "watchdog"
 
@@ -119,7 +120,7 @@ class RabbitmqBroker(Broker):
         self._publisher.publish_nowait(exchange, routing_key, envelope, on_confirm)
 
     async def declare(self, *queues: Queue) -> None:
-        """See Broker. What the broker refuses is logged when the queue is read."""
+        """See Broker. An error of the broker is logged when the queue is read."""
         self._queues |= {queue.name: queue for queue in queues}
         link = self._consuming.link
         if link is not None:
@@ -198,7 +199,7 @@ class RabbitmqBroker(Broker):
     async def _change_binding(self, exchange: str, key: str, *, is_bound: bool) -> None:
         link = self._consuming.link
         if link is not None:
-            # If the connection ends meanwhile, the next one restores what is bound by then.
+            # If the connection ends meanwhile, the next one restores the bindings that are wanted by then.
             with contextlib.suppress(AMQPError):
                 await change_binding(link, self._instance_queue.name, exchange, key, is_bound=is_bound)
 
@@ -217,7 +218,7 @@ class RabbitmqBroker(Broker):
 
     def _ping(self) -> None:
         envelope = Envelope(type=WATCHDOG, body=b"{}")
-        # A refusal because too much is unconfirmed is what a dead link looks like: it counts as unheard.
+        # A refusal because too much is unconfirmed is a sign of a dead link, so it counts as unheard.
         with contextlib.suppress(MessagingError):
             self._publisher.publish_nowait(
                 self.topology.replies, self._instance_queue.name, envelope, lambda error: None

@@ -1,4 +1,4 @@
-"""A channel with awaitable operations in place of pika's callbacks, by pika's public interface."""
+"""A channel with awaitable operations in place of pika's callbacks, through pika's public interface."""
 
 import asyncio
 import contextlib
@@ -20,13 +20,13 @@ from messaging.rabbitmq.amqp import delivery_of, plain, properties_of
 CLOSE_TIMEOUT_SECONDS = 1.0
 
 OnConfirmFrame = Callable[[int, bool, bool], None]
-"""Told of a delivery tag, whether all before it are meant too, and whether the broker took the message."""
+"""A function of a delivery tag, whether it includes earlier tags, and whether the broker took the message."""
 
 
 class AmqpChannel:
-    """A channel. ``closed`` gets the reason as its result, also when the whole connection ends.
+    """A channel. ``closed`` receives the reason as its result, also when the whole connection ends.
 
-    What it is given to call must not raise.
+    Callbacks that are passed to it must not raise.
     """
 
     def __init__(self, raw: Channel) -> None:
@@ -35,7 +35,7 @@ class AmqpChannel:
         raw.add_on_close_callback(self._on_close)
 
     async def ask(self, start: Callable[[Callable[[Any], None]], object]) -> Any:
-        """Begin an operation that calls back with the broker's answer, and wait for it. Raises AMQPError."""
+        """Start an operation that calls back with the broker's answer, and wait for it. Raises AMQPError."""
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def on_answer(answer: Any) -> None:
@@ -46,7 +46,7 @@ class AmqpChannel:
         return await first(answered, self.closed)
 
     async def confirm(self, on_confirm: OnConfirmFrame) -> None:
-        """Have what is published confirmed from now on. Raises AMQPError."""
+        """Request confirms for everything published from now on. Raises AMQPError."""
 
         def on_frame(frame: Method[Basic.Ack | Basic.Nack]) -> None:
             method = frame.method
@@ -57,7 +57,7 @@ class AmqpChannel:
     def publish(self, exchange: str, routing_key: str, envelope: Envelope, user_id: str) -> None:
         """Send a persistent, mandatory message. The broker checks ``user_id`` against the connection's user.
 
-        Raises BrokerUnavailable or PublishRefused when it certainly has not been sent.
+        Raises BrokerUnavailable or PublishRefused if the message certainly has not been sent.
         """
         properties = properties_of(envelope, user_id)
         try:
@@ -68,9 +68,9 @@ class AmqpChannel:
             raise BrokerUnavailable(f"not connected: {error}") from error
 
     async def read(self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool) -> str:
-        """Have a queue's messages delivered; with ``auto_ack`` there is no limit of ``prefetch``.
+        """Have a queue's messages delivered, and return the consumer's tag. Raises AMQPError.
 
-        The consumer's tag. Raises AMQPError.
+        With ``auto_ack`` the limit ``prefetch`` does not apply.
         """
         if not auto_ack:
             await self.ask(lambda answer: self.raw.basic_qos(prefetch_count=prefetch, callback=answer))
@@ -92,7 +92,7 @@ class AmqpChannel:
         return tag
 
     def settle(self, delivery_tag: int, is_done: bool, requeue: bool) -> None:
-        """Acknowledge or reject. On a closed channel the broker has taken the delivery back already."""
+        """Acknowledge or reject. If the channel is closed, the broker has already taken the delivery back."""
         if not self.raw.is_open:
             return
         if is_done:
@@ -101,7 +101,7 @@ class AmqpChannel:
             self.raw.basic_reject(delivery_tag, requeue)
 
     async def close(self) -> None:
-        """Close; unacknowledged deliveries go back to their queues."""
+        """Close the channel; unacknowledged deliveries go back to their queues."""
         with contextlib.suppress(ChannelWrongStateError):
             self.raw.close()
         await asyncio.wait({self.closed}, timeout=CLOSE_TIMEOUT_SECONDS)
@@ -112,7 +112,7 @@ class AmqpChannel:
 
 
 async def first(answer: "asyncio.Future[Any]", closed: "asyncio.Future[BaseException]") -> Any:
-    """The answer. Raises AMQPError when the channel or the connection is closed before it comes."""
+    """Return the answer. Raises AMQPError if the channel or the connection is closed before it arrives."""
     await asyncio.wait({answer, closed}, return_when=asyncio.FIRST_COMPLETED)
     if answer.done():
         return answer.result()

@@ -1,4 +1,4 @@
-"""Declares the topology on a connection."""
+"""Declarations of the topology on a connection."""
 
 import contextlib
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from messaging.topology import Exchange, Queue
 
 
 async def declare_exchanges(link: Link, exchanges: Iterable[Exchange]) -> None:
-    """Declare durable exchanges, unless all are there: few users may declare them. Raises AMQPError."""
+    """Declare durable exchanges unless all exist, as few users may declare them. Raises AMQPError."""
     every = tuple(exchanges)
 
     async def work(channel: AmqpChannel) -> None:
@@ -37,7 +37,7 @@ async def _declare_exchange(channel: AmqpChannel, exchange: Exchange, *, is_pass
 
 
 async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]] = ()) -> None:
-    """Declare a durable queue with its bindings, or a common one if it is not there. Raises AMQPError."""
+    """Declare a durable queue with its bindings; a common queue only if it is missing. Raises AMQPError."""
     bindings = [(binding.exchange, binding.key) for binding in queue.bindings] + list(more_bindings)
 
     async def work(channel: AmqpChannel) -> None:
@@ -76,7 +76,7 @@ async def _bind(channel: AmqpChannel, queue: str, exchange: str, key: str) -> No
 
 
 async def delete_queue(link: Link, queue: str) -> None:
-    """Delete a queue; one that does not exist is no error. Raises AMQPError."""
+    """Delete a queue; it is no error if the queue does not exist. Raises AMQPError."""
 
     async def work(channel: AmqpChannel) -> None:
         await channel.ask(lambda answer: channel.raw.queue_delete(queue, callback=answer))

@@ -1,12 +1,12 @@
-"""pika's connection with a shorter way for common frames, and one write for all that is sent in a turn.
+"""pika's connection with a shorter path for common frames, and one write for everything sent in a turn.
 
 pika makes 15 to 20 objects for a message on its way in or out, asks the loop to watch its socket for every
-frame it writes, and copies what is left of its buffer after every frame it reads: 70 to 100 µs for a message.
-Here the frames of ``wire`` go straight to the socket and come straight from it; whatever they leave aside
-goes pika's way, in its turn.
+frame it writes, and copies the rest of its buffer after every frame it reads: 70 to 100 µs for a message.
+Here the frames of ``wire`` go directly to the socket and come directly from it. All other frames take
+pika's path, in their order.
 
-This leans on names that pika doesn't promise to keep. ``is_possible`` looks for them, and without them
-everything goes by pika's public interface, see ``amqp_channel``.
+This depends on names that pika does not promise to keep. ``is_possible`` checks for them; without them
+everything goes through pika's public interface, see ``channel``.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ from messaging.rabbitmq.wire.reading import Incomplete, Uncommon, read_delivery
 from messaging.rabbitmq.wire.writing import write_ack, write_publish, write_reject
 
 OnMessage = Callable[[bytes, int, int], int]
-"""Given a buffer and where a Basic.Deliver frame begins and ends in it; where the whole message ends."""
+"""A function of a buffer and the start and end of a Basic.Deliver frame in it. Returns the message's end."""
 
-# What pika calls by these names, with these parameters, is replaced or called here.
+# The methods of pika that are overridden or called here, with their parameters.
 _METHODS = {
     "_on_data_available": ["self", "data_in"],
     "_process_frame": ["self", "frame_value"],
@@ -45,7 +45,7 @@ _PLAIN_TRANSPORT = getattr(io_services_utils, "_AsyncPlaintextTransport", None)
 
 @cache
 def is_possible() -> bool:
-    """Return True if the installed pika has the insides that this module knows."""
+    """Return True if the installed pika has the internals on which this module depends."""
     methods = {name: getattr(AsyncioConnection, name, None) for name in _METHODS}
     return (
         all(
@@ -88,11 +88,11 @@ class DirectConnection(AmqpConnection):
 
     @property
     def max_body(self) -> int:
-        """Bytes of a message's body that one frame takes, as agreed with the broker."""
+        """The number of bytes of a message's body that fit into one frame, as agreed with the broker."""
         return int(self._body_max_length)  # type: ignore[attr-defined]
 
     def send(self, frames: bytes) -> None:
-        """Send whole frames, in order with pika's own."""
+        """Send whole frames, in order with the frames that pika sends."""
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.append(frames)
@@ -107,8 +107,8 @@ class DirectConnection(AmqpConnection):
         if transport is None:
             return
         if isinstance(transport, _PLAIN_TRANSPORT) and not transport.get_write_buffer_size():  # type: ignore[arg-type]
-            # Mostly the socket takes all, and the loop need not be asked to watch it. If it is full or
-            # broken, the transport will find that out for itself.
+            # Usually the socket takes everything, and the loop need not watch it. If the socket is full or
+            # broken, the transport finds that out itself.
             with contextlib.suppress(OSError):
                 data = data[transport._sock.send(data) :]
         if data:

@@ -15,7 +15,7 @@ from messaging.rabbitmq.plain_connection import AmqpConnection
 
 
 class Link:
-    """An open connection. ``closed`` gets the reason as its result, never an exception."""
+    """An open connection. ``closed`` receives the reason as its result, never as an exception."""
 
     def __init__(self, connection: AmqpConnection, closed: asyncio.Future[BaseException]) -> None:
         self.closed = closed
@@ -74,12 +74,12 @@ class Link:
         return channel
 
     def abort(self) -> None:
-        """Drop the connection now; ``closed`` follows soon."""
+        """Drop the connection now; ``closed`` completes soon afterwards."""
         if not self._connection.is_closed and not self.closed.done():
             self._connection.abort()
 
     async def close(self) -> None:
-        """Say goodbye, and wait a moment for the answer."""
+        """Close the connection, and wait a moment for the broker's answer."""
         with contextlib.suppress(ConnectionWrongStateError):
             self._connection.close()
         await asyncio.wait({self.closed}, timeout=CLOSE_TIMEOUT_SECONDS)
@@ -93,7 +93,7 @@ class Link:
 
 
 async def on_disposable_channel(link: Link, work: Callable[[AmqpChannel], Awaitable[None]]) -> None:
-    """Run ``work`` on a channel of its own, so that what the broker refuses closes nothing else."""
+    """Run ``work`` on a channel of its own, so that an error closes no other channel."""
     channel = await link.channel()
     try:
         await work(channel)

@@ -1,4 +1,4 @@
-"""pika's connection on the running loop, as its public interface has it."""
+"""pika's connection on the running loop, used through pika's public interface only."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from messaging.rabbitmq.channel import AmqpChannel
 
 
 class AmqpConnection(AsyncioConnection):
-    """See AsyncioConnection. ``on_end`` is told why, whether or not it was ever open."""
+    """See AsyncioConnection. ``on_end`` is called with the reason, even if the connection was never open."""
 
     def __init__(
         self,
@@ -24,9 +24,9 @@ class AmqpConnection(AsyncioConnection):
         super().__init__(parameters, on_open, on_end, on_end, loop)
 
     def abort(self) -> None:
-        """Drop the socket without a farewell: the peer may not be reading any more."""
+        """Drop the socket without closing the connection in AMQP: the peer may have stopped reading."""
         self._terminate_stream(AMQPConnectionError("aborted"))  # type: ignore[attr-defined]
 
     def wrap(self, raw: Channel) -> AmqpChannel:
-        """One of this connection's channels, with our operations."""
+        """Return our wrapper of one of this connection's channels."""
         return AmqpChannel(raw)

@@ -1,8 +1,8 @@
-"""Confirmed, mandatory publishing on a connection of its own, with a bound on what is unconfirmed.
+"""Confirmed, mandatory publishing on a connection of its own, with a limit on unconfirmed messages.
 
-pika accepts any amount while the peer does not read, so the bound is ours. Of a returned message the broker
-sends the return first and then an ack that looks like success (RabbitMQ, "Consumer Acknowledgements and
-Publisher Confirms"). The return has no delivery tag: it is matched by message id, exchange and routing key.
+pika accepts any amount while the peer does not read, so the limit is ours. For a returned message the broker
+sends first the return, then an ack that looks like success (RabbitMQ, "Consumer Acknowledgements and
+Publisher Confirms"). A return has no delivery tag: it is matched by message id, exchange and routing key.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class _Pending(msgspec.Struct):
 
 
 class Publisher:
-    """Publishes on one channel, which is used for nothing else. When that channel ends, so does the link."""
+    """A publisher on one channel, which is used for nothing else. If the channel ends, so does the link."""
 
     def __init__(
         self,
@@ -76,11 +76,11 @@ class Publisher:
         self._next_tag = 1
         self._link = link
         self._channel = channel
-        # A channel is closed by the broker for a mistake such as a missing exchange, and confirms are lost.
+        # The broker closes a channel for a mistake such as a missing exchange, and its confirms are lost.
         channel.closed.add_done_callback(lambda _: link.abort())
 
     def lost(self) -> None:
-        """The link is gone: nobody will learn what became of the unconfirmed messages."""
+        """Report unconfirmed messages as uncertain, because the link is gone and their confirms with it."""
         self._channel = None
         self._link = None
         pending, self._pending = self._pending, {}
@@ -139,7 +139,7 @@ class Publisher:
     def _on_return(
         self, channel: Channel, method: Basic.Return, properties: BasicProperties, body: bytes
     ) -> None:
-        # Returns come in the order of publishing, so that the oldest match is the right one.
+        # Returns arrive in the order of publishing, so the oldest match is the right one.
         for message in self._pending.values():
             if (
                 not message.is_returned

@@ -1,4 +1,4 @@
-"""Reads queues on a connection of its own, each on its own channel, whatever happens to queue or channel."""
+"""Reading of queues on a connection of its own, each on its own channel, resumed after any interruption."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ RETRY_SECONDS = 0.5
 
 @dataclass(eq=False)
 class Subscription:
-    """One queue to read. ``on_interrupted`` is told when reading stops while the connection lives."""
+    """A queue to read. ``on_interrupted`` is called when reading stops although the connection lives."""
 
     queue: str
     on_delivery: OnDelivery
@@ -38,7 +38,7 @@ class Subscription:
 
 
 class Subscriptions:
-    """All queues that this process reads. ``redeclare`` makes a queue anew before it is read again."""
+    """All queues that this process reads. ``redeclare`` declares a queue again before it is read again."""
 
     def __init__(self, redeclare: Callable[[Link, str], Awaitable[None]]) -> None:
         self.deliveries = 0
@@ -53,7 +53,7 @@ class Subscriptions:
         return {subscription.queue for subscription in self._subscriptions}
 
     async def prepare(self, link: Link) -> None:
-        """Read everything on a new link."""
+        """Read all queues on a new link."""
         self._link = link
         for subscription in self._subscriptions:
             self._begin(subscription, link)
@@ -61,7 +61,7 @@ class Subscriptions:
             await subscription.first_try.wait()
 
     def lost(self) -> None:
-        """The link is gone, and with it every channel; unacknowledged deliveries will come again."""
+        """Stop reading, because the link is gone with its channels; unacknowledged deliveries come again."""
         self._link = None
         for subscription in self._subscriptions:
             subscription.channel = None
@@ -73,14 +73,14 @@ class Subscriptions:
         self._subscriptions.append(subscription)
 
     async def consume(self, subscription: Subscription) -> Consumption:
-        """Read this queue from now on, or as soon as there is a link. If cancelled, do not read it."""
+        """Read this queue from now on, or as soon as there is a link. If cancelled, stop reading it."""
         self.add(subscription)
         if self._link is not None:
             self._begin(subscription, self._link)
             try:
                 await subscription.first_try.wait()
             except asyncio.CancelledError:
-                self._start(self._release(subscription))  # nobody else can end it
+                self._start(self._release(subscription))  # the caller has no Consumption to end it with
                 raise
         return Consumption(
             cancel=lambda: asyncio.shield(self._start(self._cancel(subscription))),
@@ -88,7 +88,7 @@ class Subscriptions:
         )
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Have ``work`` done even if its caller is cancelled: a half-ended reading would keep messages."""
+        """Do ``work`` even if its caller is cancelled: a reading that is half ended would keep messages."""
         task = asyncio.get_running_loop().create_task(work)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
@@ -104,7 +104,7 @@ class Subscriptions:
     @staticmethod
     def _ended(subscription: Subscription, task: asyncio.Task[None]) -> None:
         if subscription.task is task:
-            subscription.first_try.set()  # it may have been cancelled before its first step
+            subscription.first_try.set()  # in case the task was cancelled before its first step
 
     async def _keep_reading(self, subscription: Subscription, link: Link) -> None:
         while True:
@@ -154,9 +154,9 @@ class Subscriptions:
 
     def _on_delivery(self, subscription: Subscription, channel: AmqpChannel, delivery: Delivery) -> None:
         if subscription.channel is not channel:
-            return  # of an earlier incarnation; the broker delivers it again
+            return  # from an earlier channel; the broker delivers it again
         if subscription.is_cancelled:
-            delivery.reject(requeue=True)  # it was on its way already
+            delivery.reject(requeue=True)  # it was sent before the cancellation
             return
         self.deliveries += 1
         try:
@@ -166,7 +166,7 @@ class Subscriptions:
 
     async def _cancel(self, subscription: Subscription) -> None:
         if subscription.is_cancelled:
-            return  # pika would never answer a second time
+            return  # pika would never answer a second request
         subscription.is_cancelled = True
         self._subscriptions.remove(subscription)
         if subscription.task is not None:

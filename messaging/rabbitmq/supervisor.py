@@ -1,4 +1,4 @@
-"""Keeps one connection alive: a new connection object each time, and a jittered pause in between."""
+"""A supervisor of one connection: it reconnects with a new connection object, after a jittered pause."""
 
 import asyncio
 import contextlib
@@ -16,15 +16,15 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 SET_UP_TIMEOUT_SECONDS = 15.0
-# A connection that lasted this long was good; one that did not counts toward the next pause.
+# A connection that lasted this long counts as good; a shorter one makes the next pause longer.
 PROVEN_SECONDS = 30.0
 
 
 class Supervisor:
-    """One loop that connects, has the connection prepared, waits for its end, tells, and starts again.
+    """A loop that connects, prepares the connection, waits for its end, reports the loss, and starts again.
 
-    ``prepare`` is given the incarnation's link and sets everything up on it; ``on_lost`` is called once for
-    every link that had become ready. What still calls back from an earlier link is recognised by that link.
+    ``prepare`` sets everything up on a new link. ``on_lost`` is called once for every link that had become
+    ready. Late callbacks of an earlier link are recognised by that link.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Supervisor:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; does nothing when begun."""
+        """Begin; does nothing if called again."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name=f"supervise {self.name}")
 
     async def stop(self) -> None:
-        """Close the connection and make no other."""
+        """Close the connection and do not reconnect."""
         task, self._task = self._task, None
         if task is None:
             return
@@ -64,7 +64,7 @@ class Supervisor:
             await task
 
     def abort(self, reason: str) -> None:
-        """Give the present connection up."""
+        """Abort the present connection."""
         if self.link is not None:
             log.warning("connection given up", connection=self.name, reason=reason)
             self.link.abort()
@@ -87,7 +87,7 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     async def _live(self) -> str:
-        """One connection from beginning to end; why it ended."""
+        """Run one connection from beginning to end, and return why it ended."""
         began = asyncio.get_running_loop().time()
         link: Link | None = None
         try:

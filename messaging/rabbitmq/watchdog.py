@@ -1,4 +1,4 @@
-"""Notices a link that is open but dead, sooner than TCP or heartbeats would: our messages must come round."""
+"""A watchdog for connections that look open but are dead, faster than TCP or heartbeats."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,10 +8,10 @@ MISSES = 3
 
 
 class Watchdog:
-    """Sends a message to this process's own queue at every interval; after ``MISSES`` silent ones, gives up.
+    """Send a message to this process's own queue at every interval; give up after ``MISSES`` did not arrive.
 
-    ``send`` publishes one such message. ``may_judge`` is false while there is no connection, or while the
-    broker has blocked publishing, which has a time limit of its own.
+    ``send`` publishes one such message. ``may_judge`` returns False while there is no connection, and while
+    the broker has blocked publishing, which has its own time limit.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Watchdog:
         self._unheard = 0
 
     def heard(self) -> None:
-        """One of ours has come round."""
+        """Record that one of the watchdog's messages has arrived."""
         self._unheard = 0
 
     async def run(self) -> None:

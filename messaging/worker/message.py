@@ -1,4 +1,4 @@
-"""A message in a handler's hands: what came, and what shall be sent because of it."""
+"""A message as its handler sees it: the command or reply, and everything to be sent because of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,9 +28,10 @@ from messaging.topology import Topology
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to publish after the commit. With ``is_owed`` it is in the outbox, else it is only a hint.
+    """A message to publish after the commit. If ``is_owed``, it is in the outbox, too; else it is a hint.
 
-    One with a delay has a secret with it, which waits in memory; the outbox has the message for later still.
+    A delayed message carries a secret and waits in memory; its row in the outbox is due later still, in case
+    this process ends.
     """
 
     exchange: str
@@ -59,7 +60,7 @@ class _Planned:
 
 
 class Message:
-    """Given to handlers, in their thread. What is sent inside ``once()`` leaves if and only if it commits."""
+    """A message for its handler. What is sent inside ``once()`` leaves if and only if that commits."""
 
     def __init__(
         self,
@@ -93,34 +94,34 @@ class Message:
 
     @property
     def correlation_id(self) -> str:
-        """The sender's name for the answer."""
+        """The sender's identifier for the answer."""
         return self.envelope.correlation_id
 
     @property
     def sender(self) -> str:
-        """The broker user that sent the message; the broker vouches for it."""
+        """The broker user that sent the message, as verified by the broker."""
         return self.envelope.user_id
 
     @property
     def topology(self) -> Topology:
-        """The names of exchanges and queues where the message came from."""
+        """The names of exchanges and queues under the message's prefix."""
         return self._topology
 
     @property
     def has_sealed(self) -> bool:
-        """Return True if a sealed secret came with the message, and nobody has taken it yet."""
+        """Return True if a sealed secret came with the message and has not been taken yet."""
         return bool(self._sealed)
 
     def take_sealed(self) -> str:
-        """The sealed secret, which from now on travels no further; empty when there is none."""
+        """Return the sealed secret and pass it on no further; empty if there is none."""
         sealed, self._sealed = self._sealed, ""
         return sealed
 
     @contextmanager
     def once(self) -> Iterator[None]:
-        """A transaction that records the message as handled, with its effects and the messages it causes.
+        """Open a transaction that records the message as handled, its effects and the messages it causes.
 
-        Raises AlreadyHandled when that has happened before.
+        Raises AlreadyHandled if an earlier transaction has recorded it.
         """
         try:
             with transaction.atomic():
@@ -141,7 +142,7 @@ class Message:
         self._forget_plans()
 
     def reply(self, result: Any) -> None:
-        """Answer the sender with ``result``, a struct or dictionary. Nothing if it asked for no answer."""
+        """Answer the sender with ``result``, a struct or dictionary. Do nothing if it wants no answer."""
         self._answer(Reply.success(result))
 
     def reply_error(self, code: str, text: str, retryable: bool = False) -> None:
@@ -161,11 +162,12 @@ class Message:
         keeps_sealed: bool = False,
         deadline: int | None = None,
     ) -> str:
-        """Send a command; the answer goes to this service's own reply queue unless told otherwise.
+        """Send a command. By default, the answer goes to this service's own reply queue.
 
         ``deadline`` is in epoch milliseconds. A delayed message carries no sealed secret, since it has to be
-        stored, unless it ``keeps_sealed``: this process keeps the secret and sends the message, and if the
-        process ends meanwhile, the relay sends it without. Returns the message id.
+        stored, unless it ``keeps_sealed``: then this process keeps the secret in memory and sends the
+        message. If the process ends first, the relay sends the message without its secret. Returns the
+        message id.
         """
         headers = self._headers(subject)
         if deadline is not None:
@@ -202,7 +204,7 @@ class Message:
         return message_id
 
     def reply_transient(self, reply_to: str, correlation_id: str, result: Any) -> None:
-        """Answer somebody who may still be waiting. Not stored: if nobody waits, nothing is lost."""
+        """Answer a caller that may still be waiting. The answer is not stored, and may be lost."""
         envelope = Envelope(
             type="reply",
             body=Reply.success(result).encode(),
@@ -212,13 +214,13 @@ class Message:
         self._hints.append(Outgoing(self._topology.replies, reply_to, envelope, is_owed=False))
 
     def push(self, group: str, event: dict[str, Any]) -> None:
-        """Send ``event`` to a channel-layer group. Not stored, and at most once."""
+        """Send ``event`` to a channel-layer group, at most once. It is not stored."""
         self._planned_pushes.append(Push(group, event))
 
     def left_unpublished(self) -> list[Outgoing]:
         """Return messages that an earlier handling of this message stored and may not have published.
 
-        Those that carry a sealed secret get the one that came with this message.
+        Messages that carry a sealed secret get the one that came with this message.
         """
         rows = self._outbox_model._default_manager.filter(
             causation_id=self.envelope.message_id, published_at__isnull=True
@@ -271,7 +273,7 @@ class Message:
         outgoing: list[Outgoing] = []
         for plan in self._planned:
             carries = plan.may_carry_sealed and bool(self._sealed)
-            # The relay gives this process time to send it, whether at once or after the delay.
+            # The relay allows this process the grace period for publishing, at once or after the delay.
             grace = conf.outbox_grace_seconds if carries else 0
             rows.append(
                 self._outbox_model.of(

@@ -20,7 +20,7 @@ ReplyHandler = TypeVar("ReplyHandler", bound=Callable[[Reply, Message], Any])
 
 
 class CommandRejected(Exception):
-    """The command cannot be carried out: the handler's writes are undone, the sender gets an error reply."""
+    """The command cannot be carried out. Its writes are undone, and its sender gets an error reply."""
 
     def __init__(self, code: str, text: str, retryable: bool = False) -> None:
         super().__init__(text)
@@ -30,18 +30,18 @@ class CommandRejected(Exception):
 
 
 class NotEntitled(Exception):
-    """The message is not its sender's to send. It becomes a dead letter, and is never handled."""
+    """The sender has no right to send the message, which becomes a dead letter and is never handled."""
 
 
 class Obsolete(Exception):
-    """The command is no longer wanted: it is acknowledged, and nothing is done."""
+    """The command is no longer wanted. It is acknowledged, and nothing is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A function with what it needs: its body's decoder, and whether it runs inside one transaction.
+    """A handler's function, the decoder of its body, and whether it runs inside one transaction.
 
-    ``admit`` is called before, see Service.
+    ``admit`` is called first; see Service.
     """
 
     function: Callable[[Any, Message], Any]
@@ -52,13 +52,13 @@ class Handler:
 
 @dataclass
 class Service:
-    """A participant with its own command queue; with ``replies``, also a durable queue for replies to it.
+    """A participant with its own command queue and, with ``replies``, a durable queue for replies to it.
 
-    A handler takes the decoded body and the Message. It runs in a thread, so it may use the database, and
-    within one transaction with the record that the message was handled, unless it is declared with
-    ``transactional=False``: then it uses ``message.once()`` around the transaction that concludes it, and may
-    call out in between. ``admit`` is asked before every command but those that are ``free`` for all entitled
-    senders; it raises NotEntitled or Obsolete.
+    A handler takes the decoded body and the Message. It runs in a thread, so it may use the database. By
+    default it runs in the transaction that records the message as handled. If it is declared with
+    ``transactional=False``, it uses ``message.once()`` for the transaction that concludes it, and may make
+    calls to other programs before that. ``admit`` is called before every command except those declared
+    ``free``, which every entitled sender may send at any time; it raises NotEntitled or Obsolete.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Service:
     def command(
         self, type: str, *, transactional: bool = True, free: bool = False
     ) -> Callable[[CommandHandler], CommandHandler]:
-        """Register the handler of one command type. What it returns, if anything, is the reply's result."""
+        """Register the handler of one command type. Its return value, if any, is the result in the reply."""
 
         def register(function: CommandHandler) -> CommandHandler:
             if type in self.commands:
@@ -82,21 +82,21 @@ class Service:
         return register
 
     def on_reply(self, function: ReplyHandler) -> ReplyHandler:
-        """Register the handler of replies; needs ``replies``."""
+        """Register the handler of replies. The service must have ``replies``."""
         if not self.replies:
             raise ValueError(f"{self.name} has no queue for replies")
         self.reply_handler = Handler(function, Reply.decode, transactional=True)
         return function
 
     def queues(self, topology: Topology) -> list[Queue]:
-        """The queues that a worker of this service declares and reads."""
+        """Return the queues that a worker of this service declares and reads."""
         queues = [topology.service_queue(self.name)]
         if self.replies:
             queues.append(topology.reply_queue(self.replies))
         return queues
 
     def handler_for(self, queue: str, type: str, topology: Topology) -> Handler:
-        """The handler of what came from ``queue``. Raises MalformedMessage when there is none."""
+        """Return the handler of a message from ``queue``. Raises MalformedMessage if there is none."""
         if self.replies and queue == topology.reply_queue(self.replies).name:
             if type == "reply" and self.reply_handler is not None:
                 return self.reply_handler

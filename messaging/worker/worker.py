@@ -1,7 +1,8 @@
-"""Runs a service: from delivery to handler, commit, publishing and acknowledgement, in that order.
+"""A worker runs a service: from delivery to handler, commit, publishing and acknowledgement, in that order.
 
-The message is acknowledged after its effects are committed and its messages are published (or left to the
-relay), so a crash at any point leads to a redelivery, which the inbox turns into publishing what was left.
+A message is acknowledged after its effects are committed and the messages it causes are published (or left
+to the relay). A crash at any point therefore leads to a redelivery, and the inbox reduces a repeated
+handling to publishing what was left.
 """
 
 import asyncio
@@ -34,8 +35,9 @@ from messaging.worker.service import CommandRejected, Handler, NotEntitled, Obso
 
 log = structlog.get_logger(__name__)
 
-# Every message that a process holds when it dies or loses its connection counts as delivered, whether it was
-# looked at or not. So an innocent one may have been here as often as things broke down while it waited.
+# The broker counts every message that a process holds when it dies or loses its connection as delivered,
+# handled or not. A harmless message may thus have been delivered as often as processes failed while it
+# waited.
 DELIVERY_LIMIT = 10
 PUBLISH_TIMEOUT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
@@ -46,7 +48,7 @@ LONGEST_OUTAGE_SECONDS = 300.0
 
 
 class Worker:
-    """Reads a service's queues and handles at most ``concurrency`` messages at once."""
+    """A reader of a service's queues that handles at most ``concurrency`` messages at once."""
 
     def __init__(
         self,
@@ -69,7 +71,7 @@ class Worker:
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set; then finish what has begun, and return."""
+        """Work until ``stop`` is set; then finish the messages in hand, and return."""
         self._stop = stop
         queues = self._service.queues(self._broker.topology)
         await self._broker.declare(*queues)
@@ -110,14 +112,14 @@ class Worker:
             delivery.ack()
             crash_points.reached("worker.acknowledged")
             return
-        # Redelivery is immediate, and what failed a moment ago would mostly fail again.
+        # The broker redelivers at once, and most failures would still be there.
         pause = min(FIRST_PAUSE_SECONDS * 2**delivery.delivery_count, LONGEST_PAUSE_SECONDS)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), pause)
         delivery.reject(requeue=True)
 
     async def _process_despite_outages(self, delivery: Delivery) -> bool:
-        """Wait for a database that is away: the message is not at fault and must not use up its attempts."""
+        """Wait for a database that is away, so that the outage does not use up the message's deliveries."""
         waited = 0.0
         while True:
             try:
@@ -150,14 +152,15 @@ class Worker:
             return await self._carry_out(delivery, handler, body, envelope)
         try:
             return await self._carry_out(delivery, handler, body, envelope)
-        except MalformedMessage as error:  # only who asked knows what the answer must be like
+        except MalformedMessage as error:  # only the handler knows which question the reply has to answer
             return await self._deal_with_malformed(delivery, envelope, str(error))
 
     async def _deal_with_malformed(self, delivery: Delivery, envelope: Envelope | None, reason: str) -> bool:
-        """Keep it as a dead letter, and tell the one for whom it was, or who sent it, at once.
+        """Keep the message as a dead letter, and inform its sender or its receiver at once.
 
-        A reply is heard as an error that tells nothing. The dead letter comes first: after a crash in between
-        there are two copies of it, and not none. Who may not say such a thing is told nothing, and not heard.
+        The sender of a command gets an error reply; the handler of a reply gets an error that says nothing
+        about the outcome. The dead letter comes first, so that a crash in between leaves two copies of it
+        rather than none. A message that its sender had no right to send is only kept.
         """
         is_done = await self._give_up(delivery, reason)
         if envelope is None or self._fault_of_sender(delivery.queue, envelope):
@@ -171,7 +174,7 @@ class Worker:
         return is_done
 
     async def _carry_out(self, delivery: Delivery, handler: Handler, body: Any, envelope: Envelope) -> bool:
-        """Run the handler and publish what comes of it. Raises MalformedMessage, with nothing done."""
+        """Run the handler and publish what it sends. Raises MalformedMessage, with nothing done."""
         crash_points.reached("worker.delivered")
         message = Message(
             envelope,
@@ -190,7 +193,7 @@ class Worker:
         for delayed in [each for each in outgoing if each.delay_seconds]:
             outgoing.remove(delayed)
             self._start(self._publish_later(delayed))
-        # If it was waiting in an outbox of this database, it has evidently been published.
+        # If the message was in an outbox of this database, it has evidently been published.
         self._marker.add(message.envelope.message_id)
         everything_left = await self._publish_all(outgoing)
         for push in message.pushes:
@@ -198,17 +201,17 @@ class Worker:
         return everything_left
 
     def _fault_of_sender(self, queue: str, envelope: Envelope) -> str:
-        """Return why the sender may not say this; empty if it may."""
+        """Return why the sender may not send this message; empty if it may."""
         table = registered()
         return "" if table is None else table.fault_of(self._broker.topology, queue, envelope)
 
     async def _turn_away(self, delivery: Delivery, fault: str) -> bool:
-        """Keep as a dead letter what its sender had no right to say; tell the sender nothing."""
+        """Keep a message that its sender had no right to send as a dead letter; do not answer the sender."""
         self._broker.reply_queue.not_entitled += 1
         return await self._give_up(delivery, f"not entitled: {fault}")
 
     def _admit_and_handle(self, handler: Handler, body: Any, message: Message) -> list[Outgoing]:
-        """In a thread: check what only the database knows of the sender's right, then handle the message."""
+        """Check the rights that depend on the database, then handle the message. Runs in a thread."""
         table = registered()
         sender = table.of_user(message.topology, message.sender) if table is not None else None
         if sender is not None and sender.relays and not self._outbox_model.holds(message.envelope):
@@ -224,9 +227,9 @@ class Worker:
         return _handle(handler, body, message)
 
     async def _publish_all(self, outgoing: list[Outgoing]) -> bool:
-        """Return True if nothing is left here that only a redelivery could still send with its secret."""
+        """Return True unless a message was left that only a redelivery could send with its secret."""
         if len(outgoing) == 1:
-            # Mostly a reply, or the next command: no task of its own.
+            # Usually a reply or the next command, which needs no task of its own.
             has_left = [await self._publish(outgoing[0])]
         else:
             has_left = await asyncio.gather(*(self._publish(message) for message in outgoing))
@@ -235,7 +238,7 @@ class Worker:
         )
 
     async def _publish_later(self, message: Outgoing) -> None:
-        """Publish a message whose secret waits here for its time to come, or for the end of this process."""
+        """Publish a message whose secret is kept in memory, after its delay or when this process stops."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), message.delay_seconds)
         await self._publish(message)
@@ -261,7 +264,7 @@ class Worker:
         return True
 
     async def _give_up(self, delivery: Delivery, reason: str) -> bool:
-        """Our own dead letter, made before the broker's limit is reached: it carries no sealed secret."""
+        """Publish a dead letter of our own before the broker's limit is reached; it has no sealed secret."""
         log.error("dead letter", service=self._service.name, queue=delivery.queue, reason=reason)
         await self._broker.publish(
             self._broker.topology.dead,
@@ -272,7 +275,7 @@ class Worker:
         return True
 
     def _refuse(self, envelope: Envelope, reason: str) -> None:
-        """Tell a sender who waits that its message was not understood; nothing has been done."""
+        """Reply to the sender of a malformed message that nothing has been done, if it waits for a reply."""
         if not envelope.reply_to or envelope.type == "reply":
             return
         reply = Envelope(
@@ -288,7 +291,7 @@ class Worker:
 
 
 def _handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:
-    """In a thread: run the handler, and return what is to be published now."""
+    """Run the handler, and return the messages to publish now. Runs in a thread."""
     try:
         try:
             if handler.transactional:

@@ -1,6 +1,7 @@
-"""The acquiring bank: takes orders and decides them.
+"""The acquiring bank, which accepts orders and decides them.
 
-Every verb runs inside the caller's transaction and on one thread, so what it reads is what it decides upon.
+Every verb runs inside the caller's transaction and on one thread, so that its decision is based on current
+data.
 """
 
 import json
@@ -28,9 +29,9 @@ OTHER_ECI = {"Y": "05", "A": "06", "U": "07"}
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A first message. `amount` is in minor units; `wants_3ds` says that it carries 3-D Secure data.
+    """A first message. `amount` is in minor units; `wants_3ds` means that it carries 3-D Secure data.
 
-    `mandates_challenge`: the merchant does not want a frictionless authentication.
+    `mandates_challenge` means that the merchant does not want a frictionless authentication.
     """
 
     order_code: str
@@ -64,19 +65,19 @@ class Acquirer:
         self._seed = seed
 
     def order(self, order_code: str) -> Order:
-        """Raises RequestRefused (5) for an order that is unknown or still in its challenge."""
+        """Return an order. Raises RequestRefused (5) if it is unknown or still in its challenge."""
         order = fold(self._books.entries(order_code))
         if order is None or not order.last_event:
             raise RequestRefused(5, NOT_FOUND, order_code)
         return order
 
     def orders(self, since: float, until: float) -> list[Order]:
-        """Those submitted in this time, in seconds since the epoch, that are not in their challenge."""
+        """Return the orders submitted in a period (epoch seconds), except those in their challenge."""
         folded = map(fold, self._books.histories(self._books.submitted(since, until)).values())
         return [order for order in folded if order is not None and order.last_event]
 
     def submit(self, new: Submission) -> Order:
-        """Raises RequestRefused: 5 duplicate order or missing session, 7 card not acceptable."""
+        """Decide an order. Raises RequestRefused: 5 duplicate or without a session, 7 card not acceptable."""
         if self._books.entries(new.order_code):
             raise RequestRefused(5, "Duplicate Order", new.order_code)
         try:
@@ -113,10 +114,10 @@ class Acquirer:
         return self._decide(order, outcome.authentication.status)
 
     def complete(self, order_code: str, session_id: str, machines: list[str]) -> Order:
-        """The second message of a challenge.
+        """Decide an order by the second message, after its challenge.
 
-        Raises RequestRefused: 5 unknown order or wrong node, 7 wrong session or nothing left to complete; 7
-        also for an order with the trait for that, which is decided nevertheless.
+        Raises RequestRefused: 5 unknown order or wrong node, 7 wrong session or nothing left to complete. An
+        order with the trait `forgotten_after_challenge` is decided, and is answered with 7 nevertheless.
         """
         order = fold(self._books.entries(order_code))
         if order is None:
@@ -152,14 +153,14 @@ class Acquirer:
         return self._challenge(order)
 
     def _traits(self, new: Submission) -> list[Trait]:
-        """A knob decides before the card holder's name, and both before the draw."""
+        """Return an order's traits: from a knob, otherwise from the card holder's name, otherwise drawn."""
         if struck := self._knobs.strike(new.order_code):
             return struck[0].traits
         named = named_by(new.card.holder)
         return drawn(self._seed, new.order_code, self._configuration.traits) if named is None else named
 
     def _decide(self, order: Order, status: str, reasons: dict[str, str] | None = None) -> Order:
-        """Authorises or refuses, given the issuer's authentication status (empty: none was asked for)."""
+        """Authorise or refuse by the issuer's authentication status, which is empty without 3-D Secure."""
         authentication = {"status": status, **(reasons or {})} if status else {}
         if status:
             authentication["eci"] = ECI.get(order.card["brand"], OTHER_ECI).get(status, "")

@@ -1,4 +1,4 @@
-"""Carries out what was planned: captures, refunds, settlements and disputes, each with its notification."""
+"""Bookings of plans: captures, refunds, settlements and disputes, each with its notification."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ UNSELECTED: dict[Kind, Trait] = {
 
 
 class Bookings:
-    """Booking belongs to the caller's transaction."""
+    """The bookings of one bank. Booking happens in the caller's transaction."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Bookings:
         self._seed = seed
 
     def carry_out(self, plan: Plan) -> None:
-        """Book a plan, announce it, and plan what follows from it."""
+        """Book a plan, send its notification, and plan the steps that follow."""
         order = self._order(plan.order_code)
         match plan.kind:
             case Kind.CAPTURED:
@@ -63,7 +63,7 @@ class Bookings:
             self._dispute(order, plan)
 
     def _dispute(self, order: Order, plan: Plan) -> None:
-        """An inquiry, the charge-back of all or a part, and for some the reversal."""
+        """Plan a request for information, the charge-back of all or a part, and perhaps the reversal."""
         steps = [Kind.INFORMATION_REQUESTED, Kind.CHARGED_BACK]
         if "chargeback_reversed" in order.traits:
             steps.append(Kind.CHARGEBACK_REVERSED)
@@ -85,7 +85,7 @@ class Bookings:
     def _book(
         self, plan: Plan, amount: int, detail: Mapping[str, Any] | None = None, *, kind: Kind | None = None
     ) -> None:
-        """Write the entry that settles the plan and queue its notification; without an amount, neither."""
+        """Settle the plan by an entry, and queue its notification; without an amount, by a lapsed entry."""
         kind = plan.kind if kind is None else kind
         if amount <= 0:
             self._books.append(plan.order_code, Kind.LAPSED, settles=plan.id)
@@ -102,7 +102,7 @@ class Bookings:
         if UNSELECTED.get(kind) not in order.traits:
             self._outgoing.announce(order, kind.value.upper(), amount, plan.reference)
         elif kind == Kind.REFUNDED:
-            # The issuer authorises some refunds; of the others nobody says that they were made.
+            # The issuer authorises some refunds. For the others, no message says that they were made.
             is_authorised = happens(self._seed, order.code, f"refund {plan.reference} is authorised")
             authorisation = order.authorisation_id if is_authorised else "null"
             self._outgoing.announce(
@@ -112,7 +112,7 @@ class Bookings:
     def _follow(
         self, plan: Plan, kind: Kind, wait: Wait, *, times: int = 1, amount: int = 0, **detail: bool
     ) -> None:
-        """Plan what comes after this one."""
+        """Plan the step that follows this one."""
         self._plans.add(
             Plan(
                 order_code=plan.order_code,

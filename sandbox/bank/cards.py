@@ -1,4 +1,4 @@
-"""Opens cards that the encryption script sealed, and keeps of them only what a statement may show.
+"""Decryption of cards that the encryption script sealed. Only data that a statement may show is stored.
 
 Source for key format and claims: the provider's open-source script,
 `Worldpay/worldpay-cse-lib-javascript:worldpay-js/worldpay-cse.js`.
@@ -37,7 +37,7 @@ BRANDS = (
 
 
 class UnreadableCard(Exception):
-    """The card data cannot be opened, or no card could look like that. The text never quotes the number."""
+    """The card data cannot be decrypted, or is not that of a card. The text never quotes the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Card:
         return f"{self.number[:4]}{'*' * (len(self.number) - 8)}{self.last4}"
 
     def check(self) -> None:
-        """Raises UnreadableCard when the number fails Luhn's sum or the card has expired."""
+        """Check the card. Raises UnreadableCard if the number fails Luhn's sum or the card has expired."""
         if not (self.number.isascii() and self.number.isdigit() and 12 <= len(self.number) <= 20):
             raise UnreadableCard("Card number: must be 12 to 20 digits")
         doubled = (sum(divmod(2 * int(digit), 10)) for digit in self.number[-2::-2])
@@ -78,7 +78,7 @@ class Card:
 
 
 class CardKey:
-    """The key pair of one sandbox. Kept in a file, so that a restart still opens cards sealed before it."""
+    """The key pair of one sandbox, kept in a file so that it can open cards sealed before a restart."""
 
     def __init__(self, file: Path) -> None:
         if not file.exists():
@@ -90,16 +90,16 @@ class CardKey:
 
     @property
     def public(self) -> str:
-        """`sequence#exponent#modulus`, the numbers in hexadecimal: what `Worldpay.setPublicKey` takes."""
+        """The argument of `Worldpay.setPublicKey`: `sequence#exponent#modulus`, numbers in hexadecimal."""
         numbers = self._key.as_dict(private=False)
         exponent, modulus = (urlsafe_b64decode(str(numbers[name]).encode()).hex() for name in ("e", "n"))
         return f"{KEY_SEQUENCE}#{exponent.lstrip('0')}#{modulus}"
 
     def open(self, sealed: str) -> Card:
-        """Raises UnreadableCard for anything that was not sealed for this key or does not hold a card."""
+        """Decrypt a card. Raises UnreadableCard if it was not sealed for this key or is not a card."""
         try:
             with warnings.catch_warnings():
-                # The provider's script seals with RSA1_5 and cannot be told otherwise.
+                # The provider's script seals with RSA1_5, which cannot be configured.
                 warnings.simplefilter("ignore", SecurityWarning)
                 plaintext = jwe.decrypt_compact(sealed, self._key, registry=REGISTRY).plaintext
             claims = json.loads(plaintext or b"")

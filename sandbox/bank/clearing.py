@@ -1,4 +1,4 @@
-"""Carries plans out when they are due, as the overnight run of a bank does."""
+"""Execution of plans when they are due, like the overnight run of a bank."""
 
 import time
 
@@ -9,7 +9,7 @@ from sandbox.changes import ChangeSignal, changed_within
 
 
 class Clearing:
-    """The clearing of bookings; those that a stop left over are carried out after the next start."""
+    """The clearing of bookings. Plans that a stop left open are carried out after the next start."""
 
     def __init__(self, books: Books, plans: Plans, bookings: Bookings, changes: ChangeSignal) -> None:
         self._books = books
@@ -18,7 +18,7 @@ class Clearing:
         self._changes = changes
 
     async def run(self) -> None:
-        """Runs until cancelled."""
+        """Run until cancelled."""
         done = 0
         with self._changes.listening() as changed:
             while True:

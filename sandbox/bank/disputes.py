@@ -1,4 +1,4 @@
-"""Steps of a dispute between cardholder and merchant that somebody sets off by hand."""
+"""Steps of a dispute between cardholder and merchant that a user or a test starts."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from sandbox.notifications.outgoing import Outgoing
 
 
 class DisputeStep(BaseModel):
-    """A step in the dispute of an order. Without an `amount`, in minor units, all that is left is meant."""
+    """A step in the dispute of an order. `amount` is in minor units; by default, it is all that is left."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,7 +29,7 @@ class Disputes:
         self._changes = changes
 
     def take(self, step: DisputeStep) -> None:
-        """Book the step and announce it. Raises RequestRefused for an order that it cannot happen to."""
+        """Book the step and send its notification. Raises RequestRefused if the order does not allow it."""
         order = fold(self._books.entries(step.order))
         if order is None or not order.captured:
             raise RequestRefused(5, NOT_FOUND, step.order)

@@ -14,7 +14,7 @@ BOOKED_AS = {Kind.CAPTURE_REQUESTED: Kind.CAPTURED, Kind.REFUND_REQUESTED: Kind.
 
 
 class Modifications:
-    """Every verb runs inside the caller's transaction."""
+    """The modifications of orders. Every verb runs inside the caller's transaction."""
 
     def __init__(
         self,
@@ -31,21 +31,21 @@ class Modifications:
         self._outgoing = outgoing
 
     def capture(self, order_code: str, amount: int, currency: str, reference: str) -> None:
-        """Raises RequestRefused (5): unknown, not authorised, other currency, or more than is left."""
+        """Request a capture. Raises RequestRefused (5): unknown, not authorised, other currency, too much."""
         order = self._acquirer.order(order_code)
         if not order.is_held:
             raise RequestRefused(5, f"Cannot capture an order in state {order.last_event}", order_code)
         self._request(order, Kind.CAPTURE_REQUESTED, amount, currency, reference, order.left_to_capture)
 
     def refund(self, order_code: str, amount: int, currency: str, reference: str) -> None:
-        """Raises RequestRefused (5): unknown, nothing captured yet, other currency, or more than is left."""
+        """Request a refund. Raises RequestRefused (5): unknown, not captured, other currency, or too much."""
         order = self._acquirer.order(order_code)
         if not order.captured:
             raise RequestRefused(5, f"Cannot refund an order in state {order.last_event}", order_code)
         self._request(order, Kind.REFUND_REQUESTED, amount, currency, reference, order.left_to_refund)
 
     def cancel(self, order_code: str) -> None:
-        """Raises RequestRefused (5): unknown, not authorised, or a capture has been asked for."""
+        """Cancel an order. Raises RequestRefused (5): unknown, not authorised, or a capture was requested."""
         order = self._acquirer.order(order_code)
         if not order.is_held or order.capture_requested:
             raise RequestRefused(5, f"Cannot cancel an order in state {order.last_event}", order_code)

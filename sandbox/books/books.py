@@ -1,4 +1,4 @@
-"""Append-only books. What an order is worth and where it stands is always folded from its entries."""
+"""Append-only books. The sums and the state of an order are always computed from its entries."""
 
 import json
 import sqlite3
@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`amount` is in minor units of the order's currency; `at` is in seconds since the epoch."""
+    """An entry. `amount` is in minor units of the order's currency; `at` is in seconds since the epoch."""
 
     id: int
     at: float
@@ -45,7 +45,7 @@ class Entry:
 
 
 class Books:
-    """Entries of one storage. Appending belongs to the caller's transaction."""
+    """The entries of one storage. Entries are appended in the caller's transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -84,17 +84,17 @@ class Books:
         return self._select("WHERE order_code = ? ORDER BY id", order_code)
 
     def order_of_transaction(self, transaction_id: str) -> str | None:
-        """The code of the order whose challenge has this identifier."""
+        """Return the code of the order whose challenge has this identifier, or None."""
         found = self._select("WHERE transaction_id = ? LIMIT 1", transaction_id)
         return found[0].order_code if found else None
 
     def submissions(
         self, *, order_code: str | None, prefix: str, since: float, after: int, limit: int
     ) -> dict[str, int]:
-        """Codes of orders with the number of their submission, oldest first.
+        """Return the codes of orders with the numbers of their submissions, oldest first.
 
-        Those with this code, or a code that begins with `prefix`; with an entry `since` this time in seconds
-        since the epoch; submitted beyond the number `after`.
+        The orders have this code, or a code that begins with `prefix`; an entry after `since`, in seconds
+        since the epoch; and a submission with a number greater than `after`.
         """
         conditions = ["kind = :submitted AND id > :after"]
         if order_code is not None:
@@ -117,7 +117,7 @@ class Books:
         return {row["order_code"]: row["id"] for row in rows}
 
     def submitted(self, since: float, until: float) -> list[str]:
-        """Codes of the orders that were submitted from `since` to before `until`, oldest first."""
+        """Return the codes of the orders submitted from `since` to before `until`, oldest first."""
         rows = self.connection.execute(
             "SELECT order_code FROM entry WHERE kind = ? AND at >= ? AND at < ? ORDER BY id",
             (Kind.SUBMITTED, since, until),
@@ -125,7 +125,7 @@ class Books:
         return [row["order_code"] for row in rows]
 
     def histories(self, order_codes: Iterable[str]) -> dict[str, list[Entry]]:
-        """The entries of these orders, oldest first."""
+        """Return the entries of these orders, oldest first."""
         codes = list(order_codes)
         histories: dict[str, list[Entry]] = {code: [] for code in codes}
         for entry in self._select(

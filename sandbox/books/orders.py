@@ -1,4 +1,4 @@
-"""An order as its entries tell it."""
+"""An order as computed from its entries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ LAST_EVENTS = {
 
 @dataclass(slots=True)
 class Challenge:
-    """One challenge. `decision` is empty while the person has done nothing."""
+    """One challenge. `decision` is empty until the person decides."""
 
     transaction_id: str
     acs_transaction_id: str
@@ -39,11 +39,11 @@ class Challenge:
 
 @dataclass(slots=True)
 class Order:
-    """Amounts are minor units. `card` holds brand, last4 and the masked number, nothing more.
+    """An order. Amounts are in minor units. `card` contains only brand, last4 and the masked number.
 
-    `settled` of what was captured has been paid out to the merchant, `commission` of that kept by the bank.
-    `charged_back` is what cardholders took back, less what they had to return. `refund_denied` is what the
-    bank called failed and was going to refund nevertheless.
+    `settled` is the captured sum that was settled, `commission` the bank's share of it. `charged_back` is the
+    sum that cardholders took back, minus what they had to return. `refund_denied` is the sum of refunds that
+    the bank reported as failed although it will make them.
     """
 
     code: str
@@ -91,7 +91,7 @@ class Order:
 
     @property
     def left_to_refund(self) -> int:
-        """The sum that was captured and neither asked back nor charged back."""
+        """The captured sum for which there is neither a refund request nor a charge-back."""
         return self.captured - self.refund_requested - self.charged_back
 
     @property
@@ -105,12 +105,12 @@ class Order:
 
 
 def commission_of(amount: int) -> int:
-    """The fee that the bank keeps of a capture when it settles it."""
+    """Return the fee that the bank keeps when it settles a capture."""
     return amount * COMMISSION_PER_MILLE // 1000
 
 
 def fold(entries: Sequence[Entry]) -> Order | None:
-    """The order that these entries, oldest first, add up to; None without a submission."""
+    """Return the order that results from these entries, oldest first; None without a submission."""
     if not entries:
         return None
     first = entries[0]
@@ -163,7 +163,7 @@ def _apply(order: Order, entry: Entry) -> None:
             if entry.detail["is_final"]:
                 order.refund_requested -= entry.amount
             else:
-                # It is going to be made after all, and keeps its claim on what was captured.
+                # The refund will still be made, so the sum remains unavailable for others.
                 order.refund_denied += entry.amount
         case Kind.CHARGED_BACK:
             order.charged_back += entry.amount

@@ -1,6 +1,6 @@
-"""Plans of the bank, with their times: bookings that were asked for, settlements, disputes.
+"""Plans of the bank, with their times: requested bookings, settlements, disputes.
 
-A plan is done when an entry of the books says that it settles it.
+A plan is done if an entry of the books settles it.
 """
 
 import json
@@ -14,13 +14,13 @@ from sandbox.books.books import Kind
 from sandbox.clock import Clock
 from sandbox.configuration import Configuration
 
-# The configured times that the bank lets go by.
+# The names of the configured waiting times.
 Wait = Literal["settle", "settlement", "refund_again", "dispute"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`kind` is the entry that it leads to, so many `times` the configured `wait` after `at`."""
+    """A future entry of the given `kind`. It is due `times` times the configured `wait` after `at`."""
 
     order_code: str
     kind: Kind
@@ -34,7 +34,7 @@ class Plan:
 
 
 class Plans:
-    """Plans of one storage. Adding belongs to the caller's transaction."""
+    """The plans of one storage. Plans are added in the caller's transaction."""
 
     def __init__(self, connection: sqlite3.Connection, configuration: Configuration, clock: Clock) -> None:
         self._connection = connection
@@ -47,7 +47,7 @@ class Plans:
         }
 
     def add(self, plan: Plan) -> int:
-        """Write a plan down; its number is what the entry that carries it out refers to."""
+        """Write a plan, and return its number, to which the entry that carries it out refers."""
         cursor = self._connection.execute(
             "INSERT INTO plan (at, wait, times, order_code, kind, amount, reference, detail)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -65,11 +65,11 @@ class Plans:
         return int(cursor.lastrowid or 0)
 
     def due(self, plan: Plan) -> float:
-        """Return the time of a plan, in seconds since the epoch, as clocks run now."""
+        """Return the time of a plan, in seconds since the epoch, at the present speed of the clock."""
         return plan.at + plan.times * self._clock.seconds(self._configured[plan.wait])
 
     def next_due(self, after: int) -> Plan | None:
-        """The open plan that is due first, given that none up to `after` is open."""
+        """Return the open plan that is due first, given that none up to `after` is open."""
         waits = {wait: self._clock.seconds(seconds) for wait, seconds in self._configured.items()}
         row = self._connection.execute(
             "SELECT * FROM plan WHERE id > :after AND NOT EXISTS"
@@ -90,14 +90,14 @@ class Plans:
         )
 
     def open_count(self) -> int:
-        """Count the plans that have still to be carried out."""
+        """Count the plans that have not been carried out."""
         (count,) = self._connection.execute(
             "SELECT count(*) FROM plan WHERE NOT EXISTS (SELECT 1 FROM entry WHERE entry.settles = plan.id)"
         ).fetchone()
         return int(count)
 
     def done_up_to(self, after: int) -> int:
-        """All plans up to this one are done, given that those up to `after` are."""
+        """Return a number up to which all plans are done, given that those up to `after` are."""
         (first_open,) = self._connection.execute(
             "SELECT min(id) FROM plan WHERE id > ? AND NOT EXISTS"
             " (SELECT 1 FROM entry WHERE entry.settles = plan.id)",

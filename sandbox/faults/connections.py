@@ -1,4 +1,4 @@
-"""Reaches below HTTP, for faults that no response can express."""
+"""Access to the connection below HTTP, for faults that no response can express."""
 
 import asyncio
 import socket
@@ -27,14 +27,14 @@ class Connection(HttpToolsProtocol):
 
     @classmethod
     def close(cls, scope: Scope) -> None:
-        """Ends the connection of a request in order, after what has been sent."""
+        """Close the connection of a request after the data that has been sent."""
         cls._of(scope).close()
 
     @classmethod
     def reset(cls, scope: Scope) -> None:
-        """Ends the connection of a request with a reset (RST) instead of an orderly end."""
+        """End the connection of a request with a reset (RST)."""
         transport = cls._of(scope)
-        # Without the time to linger, the kernel throws away what is unsent and sends a reset.
+        # With a linger time of zero, the kernel discards unsent data and sends a reset.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         transport.abort()
 

@@ -1,6 +1,6 @@
-"""Settings of a test for the next replies, notifications, bookings and orders, on top of the magic values.
+"""Settings of a test for the next replies, notifications, bookings and orders, besides the magic values.
 
-A knob strikes a number of times, or until the next reset; always, or with a seeded probability.
+A knob takes effect a number of times, or until the next reset; always, or with a seeded probability.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ Milliseconds = Annotated[int, Field(ge=0, le=LONGEST_DELAY_MS)]
 
 
 class Knob(BaseModel):
-    """`times` None holds until the next reset. The draws of `probability` follow from `seed` alone."""
+    """A knob. `times` None means until the next reset. The draws of `probability` depend only on `seed`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,9 +32,8 @@ class Knob(BaseModel):
 class ReplyKnob(Knob):
     """The behaviour of replies to `verb`.
 
-    `delay_ms` is the wait before the message is acted upon. If there is a `spread`, it is the median of a
-    log-normal delay whose logarithm has the standard deviation `spread`. `drip_ms` is the time between two
-    bytes.
+    `delay_ms` is the wait before the message is acted upon. With a `spread`, it is the median of a log-normal
+    delay whose logarithm has the standard deviation `spread`. `drip_ms` is the time between two bytes.
     """
 
     verb: Verb | Literal["any"]
@@ -54,7 +53,7 @@ class ReplyKnob(Knob):
 class NotificationKnob(Knob):
     """The fate of notifications of `journal`, one type or several.
 
-    `delay_ms` lies before each of the `copies`, if any.
+    `delay_ms` is the time before each of the `copies`.
     """
 
     journal: Journal | Literal["any"] | list[Journal] = "any"
@@ -69,7 +68,7 @@ class NotificationKnob(Knob):
 
 
 class BookingKnob(Knob):
-    """Refunds that were received fail instead of being booked."""
+    """A knob that makes received refunds fail instead of being booked."""
 
     fault: Literal["refund_failed"]
 
@@ -78,7 +77,7 @@ class BookingKnob(Knob):
 
 
 class OrderKnob(Knob):
-    """The next orders, or those whose code begins with `order`, have exactly these traits."""
+    """A knob that gives exactly these traits to the next orders whose code begins with `order`."""
 
     traits: list[Trait]
     order: str = ""
@@ -91,7 +90,7 @@ K = TypeVar("K", bound=Knob)
 
 
 class Knobs(Generic[K]):
-    """Knobs of one kind, oldest first: each occasion is struck by the first knob for it that happens to."""
+    """Knobs of one kind, oldest first. The first one that matches an occasion and is drawn takes effect."""
 
     def __init__(self) -> None:
         self._held: list[_Held[K]] = []
@@ -103,11 +102,11 @@ class Knobs(Generic[K]):
         self._held.append(_Held(knob))
 
     def pending(self) -> list[dict[str, Any]]:
-        """As they were posted, with the number of times that is left."""
+        """Return the knobs as they were posted, with the remaining number of times."""
         return [held.knob.model_dump(exclude_unset=True) | held.left() for held in self._held]
 
     def strike(self, occasion: str) -> tuple[K, Random] | None:
-        """The knob for this occasion with its source of randomness, or None: nothing unusual happens."""
+        """Return the knob for this occasion and its source of randomness; None for the usual behaviour."""
         for held in self._held:
             if held.knob.is_for(occasion) and held.random.random() < held.knob.probability:
                 held.strikes += 1
@@ -119,7 +118,7 @@ class Knobs(Generic[K]):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """All knobs of one sandbox, by what they are for."""
+    """All knobs of one sandbox, by their kind."""
 
     replies: Knobs[ReplyKnob] = field(default_factory=Knobs)
     notifications: Knobs[NotificationKnob] = field(default_factory=Knobs)
@@ -127,7 +126,7 @@ class Scenario:
     orders: Knobs[OrderKnob] = field(default_factory=Knobs)
 
     def reset(self) -> None:
-        """Take all knobs away."""
+        """Remove all knobs."""
         for knobs in (self.replies, self.notifications, self.bookings, self.orders):
             knobs.reset()
 

@@ -1,4 +1,4 @@
-"""The words for what can go wrong, as the scenarios page takes them."""
+"""The names of faults, as the scenarios page accepts them."""
 
 from typing import Literal, get_args
 

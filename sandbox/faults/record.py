@@ -1,4 +1,4 @@
-"""The record of the faults that struck each order, to explain or count them."""
+"""The record of the faults that each order had, to explain or count them."""
 
 import json
 import sqlite3
@@ -8,14 +8,16 @@ from typing import Any
 
 
 class FaultRecord:
-    """FaultRecord of one storage."""
+    """The faults of one storage."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
 
     def note(self, order_code: str, occasion: str, fault: str) -> None:
-        """`occasion` is the verb of the message or the journal type of the notification. Belongs to the
-        caller's transaction."""
+        """Record a fault, in the caller's transaction.
+
+        `occasion` is the verb of the message or the journal type of the notification.
+        """
         self.connection.execute(
             "INSERT INTO incident (at, order_code, occasion, fault) VALUES (?, ?, ?, ?)",
             (time.time(), order_code, occasion, fault),

@@ -23,7 +23,7 @@ class AccessControlServer:
         self._pages = pages
 
     async def challenge(self, request: Request) -> Response:
-        """Takes `creq` and `threeDSSessionData`; shows the payment and asks."""
+        """Show the payment and ask for a decision. Takes `creq` and `threeDSSessionData`."""
         form = await read_form(request)
         found = self._find(_acs_transaction(form.get("creq", "")), form.get("threeDSSessionData", ""))
         if found is None:
@@ -43,7 +43,7 @@ class AccessControlServer:
         return self._pages.render("challenge.html", context, may_be_framed=True)
 
     async def decision(self, request: Request) -> Response:
-        """Takes the person's `choice`. The first one counts; a repeat gets the same answer."""
+        """Take the person's `choice`. The first one counts; a repetition gets the same answer."""
         form = await read_form(request)
         found = self._find(form.get("acsTransID", ""), form.get("threeDSSessionData", ""))
         choice = form.get("choice", "")
@@ -87,7 +87,7 @@ class AccessControlServer:
 
 
 def major_units(amount: int, exponent: int) -> str:
-    """Minor units as a person writes them: 1050 with exponent 2 is 10.50."""
+    """Return minor units as people write them: 1050 with exponent 2 is 10.50."""
     if exponent == 0:
         return str(amount)
     whole, part = divmod(amount, 10**exponent)

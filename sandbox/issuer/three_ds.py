@@ -1,4 +1,4 @@
-"""The provider's 3-D Secure pages: device data, the way to the issuer and the way back."""
+"""The provider's 3-D Secure pages: device data, the redirection to the issuer and the return."""
 
 import secrets
 
@@ -21,7 +21,7 @@ class ThreeDsServer:
         self._pages = pages
 
     async def device_data(self, request: Request) -> Response:
-        """Takes `Bin` and `JWT`; answers a page that tells its parent window the session id."""
+        """Take `Bin` and `JWT`, and return a page that posts the session id to its parent window."""
         form = await read_form(request)
         bin_digits = form.get("Bin", "")
         if not (bin_digits.isascii() and bin_digits.isdigit() and 6 <= len(bin_digits) <= 19):
@@ -30,13 +30,13 @@ class ThreeDsServer:
             verify_device_data(form.get("JWT", ""), self._configuration)
         except InvalidToken as error:
             return self._pages.problem(str(error))
-        # A fresh value each time, not one drawn from the seed: two shoppers may collect at once.
+        # Random, and not drawn from the seed, because two shoppers may send device data at once.
         session_id = f"0_{secrets.token_hex(16)}"
         message = json_text({"MessageType": "profile.completed", "SessionId": session_id, "Status": True})
         return self._pages.render("device_data.html", {"message": message}, may_be_framed=True)
 
     async def challenge(self, request: Request) -> Response:
-        """Takes `JWT` and `MD`; sends the browser on to the issuer with `creq` and `threeDSSessionData`."""
+        """Take `JWT` and `MD`, and send the browser to the issuer with `creq` and `threeDSSessionData`."""
         form = await read_form(request)
         merchant_data = form.get("MD", "")
         if len(merchant_data) > MAX_MERCHANT_DATA:
@@ -66,9 +66,9 @@ class ThreeDsServer:
         return self._pages.forward(acs_url, fields, "Continue to your bank")
 
     async def challenge_return(self, request: Request) -> Response:
-        """Takes `cres` and `threeDSSessionData` from the issuer; sends the browser back to the merchant.
+        """Take `cres` and `threeDSSessionData` from the issuer, and send the browser back to the merchant.
 
-        What the merchant gets carries no result: the outcome is only in the reply to its second message.
+        The merchant gets no result here: the outcome is only in the reply to its second message.
         """
         form = await read_form(request)
         transaction_id = form.get("threeDSSessionData", "")

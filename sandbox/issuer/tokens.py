@@ -1,6 +1,6 @@
-"""Checks the JSON Web Tokens that a merchant's server signs for device data and for the challenge.
+"""Checks of the JSON Web Tokens that a merchant's server signs for device data and for the challenge.
 
-Claims: developer.worldpay.com/docs/wpg/authentication/splitauth/ . One claim more is an error there too.
+Claims: developer.worldpay.com/docs/wpg/authentication/splitauth/ . As there, any other claim is an error.
 """
 
 import time
@@ -22,7 +22,7 @@ CHALLENGE_CLAIMS = DEVICE_DATA_CLAIMS | {"ReturnUrl", "Payload", "ObjectifyPaylo
 
 
 class InvalidToken(Exception):
-    """The token is not one that this merchant's server could have made for this purpose."""
+    """The merchant's server cannot have made this token for this purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class ChallengeRequest:
 
 
 def verify_device_data(token: str, configuration: Configuration) -> None:
-    """Raises InvalidToken, with the reason."""
+    """Check a token for device data. Raises InvalidToken with the reason."""
     _verified_claims(token, configuration, DEVICE_DATA_CLAIMS)
 
 
 def verify_challenge(token: str, configuration: Configuration) -> ChallengeRequest:
-    """Raises InvalidToken, with the reason."""
+    """Return the content of a token for a challenge. Raises InvalidToken with the reason."""
     claims = _verified_claims(token, configuration, CHALLENGE_CLAIMS)
     if claims["ObjectifyPayload"] is not True:
         raise InvalidToken("ObjectifyPayload must be true")

@@ -1,4 +1,4 @@
-"""Elements that replies and notifications share, in the order that the provider's DTD demands."""
+"""Elements that replies and notifications share, in the order that the provider's DTD requires."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -46,7 +46,7 @@ def add_date(parent: Element) -> None:
 
 
 def add_payment(parent: Element, order: Order, amount: int, last_event: str) -> None:
-    """A `payment` element about `amount` minor units of this order."""
+    """Add a `payment` element about `amount` minor units of this order."""
     payment = SubElement(parent, "payment")
     SubElement(payment, "paymentMethod").text = order.card["brand"]
     method = SubElement(payment, "paymentMethodDetail")
@@ -87,7 +87,7 @@ def _add_authentication(payment: Element, order: Order) -> None:
 
 
 def _balances(order: Order) -> dict[str, int]:
-    """The balance of each account. Money that left the merchant comes first out of what is not settled."""
+    """Return the balance of each account. Refunds and charge-backs first use money that is not settled."""
     unsettled, out = order.captured - order.settled, order.refunded + order.charged_back
     from_net = max(0, out - unsettled) if order.settled else 0
     return {

@@ -1,7 +1,7 @@
-"""Writes the `journal` of a notification: what was booked on which accounts, and under which references.
+"""Write the `journal` of a notification: the bookings by account, and their references.
 
-Account and reference types are those of the provider's DTD; which of them come together is after its
-published examples and the notifications recorded in `alphagov/pay-connector` and in platforms' issues.
+Account and reference types are those of the provider's DTD. Their combinations follow its published examples
+and the notifications recorded in `alphagov/pay-connector` and in platforms' issues.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ REFUNDS = frozenset({"SENT_FOR_REFUND", "REFUNDED", "REFUND_FAILED"})
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to an order: `amount` minor units were authorised, captured, refunded, …
+    """An event of an order: `amount` minor units were authorised, captured, refunded, …
 
     `reference` is the one that the merchant gave to the capture or refund. `refund_authorisation` is the
-    issuer's for a refund, or the text `null`; empty where nothing is said of it.
+    issuer's for a refund, or the text `null`; if it is empty, the message contains none.
     """
 
     order: Order
@@ -46,10 +46,10 @@ def add_journal(parent: Element, event: Event) -> None:
 
 
 def _bookings(event: Event) -> Iterator[tuple[str, int, str]]:
-    """Account, amount, and which of `debit` and `credit` it is.
+    """Yield account, amount, and `debit` or `credit`.
 
-    An authorisation is a promise by the card's bank and a cancellation ends it, so these two have one side
-    only, as in the provider's own messages; so have charge-backs, whose other side is the card's bank.
+    An authorisation is a promise by the card's bank and a cancellation ends it, so these two have only one
+    side, as in the provider's own messages. So have charge-backs, whose other side is the card's bank.
     """
     amount, merchant = event.amount, NET if event.order.settled else CAPTURED
     match event.journal_type:
@@ -79,12 +79,12 @@ def _bookings(event: Event) -> Iterator[tuple[str, int, str]]:
 
 
 def _parts(value: int) -> list[int]:
-    """An amount in two lines of one account, where it can be divided."""
+    """Split an amount into two lines of one account, if it can be divided."""
     return [value] if value < 2 else [value // 2, value - value // 2]
 
 
 def _references(event: Event) -> Iterator[tuple[str, str]]:
-    """Type and reference. Steps of a dispute have none: no merchant asks for them."""
+    """Yield type and reference. Steps of a dispute have none, because no merchant requests them."""
     order, traits = event.order, event.order.traits
     if event.journal_type in ("CAPTURED", "SETTLED") and event.reference:
         yield "capture", event.reference

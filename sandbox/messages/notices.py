@@ -1,4 +1,4 @@
-"""Writes `orderStatusEvent` notifications."""
+"""Write `orderStatusEvent` notifications."""
 
 from xml.etree.ElementTree import SubElement
 
@@ -7,7 +7,7 @@ from sandbox.messages.journals import Event, add_journal
 
 
 def notice(event: Event) -> bytes:
-    """The notification of this event. The payment's amount is the order's; the journal has the event's."""
+    """Return the notification of an event. The payment has the order's amount, the journal the event's."""
     order = event.order
     root = service(order.merchant_code)
     element = SubElement(SubElement(root, "notify"), "orderStatusEvent", orderCode=order.code)

@@ -1,4 +1,4 @@
-"""Writes replies to a merchant's messages."""
+"""Write replies to a merchant's messages."""
 
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element, SubElement
@@ -9,7 +9,7 @@ from sandbox.messages.grammar import add_amount, add_payment, document, service
 
 
 def status_reply(order: Order, acs_url: str) -> bytes:
-    """Return the order's status: a challenge to go through, or a payment."""
+    """Return the order's status: a challenge to pass, or a payment."""
     root = service(order.merchant_code)
     status = _status(SubElement(root, "reply"), order)
     if order.in_challenge:
@@ -34,7 +34,7 @@ def list_reply(merchant_code: str, orders: Iterable[Order]) -> bytes:
 
 
 def received_reply(order: Order, element: str, amount: int | None) -> bytes:
-    """An acknowledgement such as `captureReceived`: received, not done."""
+    """Return an acknowledgement such as `captureReceived`, which means received, not done."""
     root = service(order.merchant_code)
     received = SubElement(SubElement(SubElement(root, "reply"), "ok"), element, orderCode=order.code)
     if amount is not None:

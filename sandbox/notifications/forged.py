@@ -1,4 +1,4 @@
-"""Notifications that are not what happened: what an attacker, or a bad day at the provider, would send."""
+"""False notifications, as an attacker, or the provider by mistake, might send them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,13 +23,13 @@ CONTRADICTIONS = {
     "CHARGED_BACK": "CHARGEBACK_REVERSED",
     "CHARGEBACK_REVERSED": "CHARGED_BACK",
 }
-# More than 64 KB, which is what a merchant's end point may well take for an attack.
+# More than 64 KB, which a merchant's endpoint may treat as an attack.
 PADDING = b"<!--" + b" padding" * 10_000 + b"-->"
 
 
 @dataclass(frozen=True, slots=True)
 class Forgery:
-    """Made from the true event. `insists`: posted until it is accepted, so that it holds back its line."""
+    """A forgery of the true event. If it `insists`, it is posted until accepted, and holds back its line."""
 
     write: Callable[[Event], bytes]
     content_type: str = XML
@@ -37,7 +37,7 @@ class Forgery:
 
 
 def _with_amount(event: Event, amount: int) -> bytes:
-    """The payment's own amount is changed along with it where it says the same: when all is authorised."""
+    """Return a notification with another amount; also in the payment if the event concerns all of it."""
     is_of_the_order = event.journal_type in ("AUTHORISED", "REFUSED", "ERROR", "CANCELLED")
     order = replace(event.order, amount=amount) if is_of_the_order else event.order
     return notice(replace(event, order=order, amount=amount))

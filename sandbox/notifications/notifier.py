@@ -1,4 +1,4 @@
-"""Posts notifications until the merchant answers 200 and exactly `[OK]`."""
+"""Posting of notifications until the merchant answers 200 and exactly `[OK]`."""
 
 import asyncio
 import time
@@ -31,13 +31,13 @@ class Notifier:
         self._configuration = configuration
         self._clock = clock
         self._session = requests.Session()
-        # A proxy of the developer's environment must not see messages for this machine.
+        # A proxy of the developer's environment must not receive messages for this machine.
         self._session.trust_env = False
         self._session.verify = str(configuration.ca_file or "") or True
         self._changes = changes
 
     async def run(self) -> None:
-        """Runs until cancelled."""
+        """Run until cancelled."""
         done = 0
         with self._changes.listening() as changed:
             while True:
@@ -64,7 +64,7 @@ class Notifier:
         return is_closed
 
     def _post(self, pending: Pending) -> str:
-        """The answer in a few words; `[OK]` only for an acceptance."""
+        """Post a notification. Return the answer in a few words; `[OK]` only for an acceptance."""
         try:
             response = self._session.post(
                 self._configuration.notification_url,

@@ -1,7 +1,8 @@
-"""Order notifications waiting to be accepted, in two lines.
+"""Order notifications that wait to be accepted, in two lines.
 
-Authorisations, refusals and cancellations are pushed at once; bookings travel by another mechanism, so the
-order across the two is not promised (developer.worldpay.com/docs/wpg/manage/). In a line the first blocks.
+Authorisations, refusals and cancellations are pushed at once. Bookings use another mechanism, so the order
+between the two is not guaranteed (developer.worldpay.com/docs/wpg/manage/). In each line the first one
+blocks.
 """
 
 import json
@@ -30,7 +31,7 @@ OPEN = (
     "line = :line AND id > :after AND NOT EXISTS"
     " (SELECT 1 FROM delivery WHERE delivery.notification = notification.id AND closed)"
 )
-# A notification that is to be overtaken leaves after a later one of its order.
+# A notification that is to be overtaken is sent after a later one of its order.
 IS_DUE = (
     "due <= :now AND (plan <> 'after_the_next' OR due + :longest <= :now OR EXISTS"
     " (SELECT 1 FROM notification AS later JOIN delivery ON delivery.notification = later.id"
@@ -51,7 +52,7 @@ class Pending:
 
 
 class Outgoing:
-    """Notifications of one storage. Announcing belongs to the caller's transaction."""
+    """The notifications of one storage. They are announced in the caller's transaction."""
 
     def __init__(
         self, connection: sqlite3.Connection, knobs: Knobs[NotificationKnob], incidents: FaultRecord
@@ -69,7 +70,7 @@ class Outgoing:
         *,
         refund_authorisation: str = "",
     ) -> None:
-        """Queue the notification of this event, with what a knob makes of it."""
+        """Queue the notification of this event, as changed by a knob."""
         event = Event(order, journal_type, amount, reference, refund_authorisation)
         true = notice(event)
         struck = self._knobs.strike(journal_type)
@@ -105,7 +106,7 @@ class Outgoing:
                 self._queue(order, journal_type, true, delay_seconds=delay_seconds)
 
     def head(self, line: Line, after: int) -> Pending | None:
-        """The first due notification of the line beyond `after` that is neither accepted nor given up."""
+        """Return the line's first due notification after `after` that is neither accepted nor given up."""
         row = self._connection.execute(
             "SELECT id, at, body, content_type, plan,"  # noqa: S608 - constants
             " (SELECT count(*) FROM delivery WHERE delivery.notification = notification.id) AS tries"
@@ -122,7 +123,7 @@ class Outgoing:
         )
 
     def next_due(self, line: Line, after: int) -> float | None:
-        """Return when the line's next notification is due, in seconds since the epoch; None without one."""
+        """Return when the line's next notification is due, in epoch seconds; None if there is none."""
         (due,) = self._connection.execute(
             "SELECT min(CASE plan WHEN 'after_the_next' THEN due + :longest ELSE due END)"  # noqa: S608
             f" FROM notification WHERE {OPEN}",
@@ -131,7 +132,7 @@ class Outgoing:
         return None if due is None else float(due)
 
     def closed_up_to(self, line: Line, after: int) -> int:
-        """All notifications of the line up to this one are closed, given that those up to `after` are."""
+        """Return a number up to which the line's notifications are closed; those up to `after` are."""
         (first_open,) = self._connection.execute(
             f"SELECT min(id) FROM notification WHERE {OPEN}",  # noqa: S608 - constants
             {"line": line, "after": after},
@@ -159,7 +160,7 @@ class Outgoing:
         return int(count)
 
     def record(self, pending: Pending, answer: str, *, closed: bool) -> None:
-        """Note one delivery; `closed` when it was accepted or is given up."""
+        """Record one delivery, which is `closed` if it was accepted or is given up."""
         with self._connection:
             self._connection.execute(
                 "INSERT INTO delivery (at, notification, answer, closed) VALUES (?, ?, ?, ?)",
@@ -167,7 +168,7 @@ class Outgoing:
             )
 
     def of_orders(self, order_codes: Iterable[str]) -> list[dict[str, Any]]:
-        """The notifications of these orders with their deliveries, for the books page."""
+        """Return the notifications of these orders with their deliveries, for the books page."""
         found = {
             row["id"]: dict(row) | {"deliveries": []}
             for row in self._connection.execute(

@@ -1,4 +1,4 @@
-"""Replies that never come, or not as HTTP should, and replies whose XML is not what the grammar says."""
+"""Replies that never arrive or violate HTTP, and replies whose XML violates the grammar."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ END_OF_REPLY = b"</reply>"
 
 
 class Silence(Response):
-    """No reply until the other side gives up."""
+    """No reply, until the client disconnects."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope, send
@@ -41,7 +41,7 @@ class Reset(Response):
 
 
 class Cut(Response):
-    """Half of the reply, and then the end of the connection."""
+    """Half of the reply, then the end of the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         half = self.body[: len(self.body) // 2]
@@ -52,7 +52,7 @@ class Cut(Response):
 
 
 class Drip(Response):
-    """The reply byte by byte; `seconds` lie between two of them."""
+    """The reply byte by byte, with `seconds` between two bytes."""
 
     seconds: float
 
@@ -85,7 +85,7 @@ def before(knob: ReplyKnob, message: Message) -> Response | None:
 
 
 def after(knob: ReplyKnob, reply: Response) -> Response:
-    """Return the reply to a message that has been acted upon, or whatever the fault makes of it."""
+    """Return the reply to a message that has been acted upon, as changed by the fault."""
     match knob.fault:
         case "hang_after":
             return Silence()
@@ -109,7 +109,7 @@ def after(knob: ReplyKnob, reply: Response) -> Response:
 
 
 def _as(other: Response, reply: Response) -> Response:
-    """With the header lines of the reply, but the length of its own."""
+    """Copy the reply's headers except its length."""
     for name, value in reply.headers.items():
         if name != "content-length":
             other.headers[name] = value
@@ -117,7 +117,7 @@ def _as(other: Response, reply: Response) -> Response:
 
 
 def _with_other_payment(body: bytes) -> bytes:
-    """The first payment followed by one that says the contrary, which the grammar allows."""
+    """Add a second payment that contradicts the first, which the grammar allows."""
     found = PAYMENT.search(body)
     if found is None:
         return body

@@ -1,4 +1,4 @@
-"""The provider's XML end point."""
+"""The provider's XML endpoint."""
 
 import hmac
 from base64 import b64decode
@@ -45,7 +45,7 @@ class Wpg:
         self._pages = pages
 
     async def payment_service(self, request: Request) -> Response:
-        """200 with XML, errors included; an HTML page for wrong credentials, as at the real end point."""
+        """Answer 200 with XML, also for errors; as the real endpoint, with HTML for wrong credentials."""
         if not self._is_merchant(request.headers.get("authorization", "")):
             refusal = self._pages.render("unauthorised.html", {}, status=401)
             refusal.headers["WWW-Authenticate"] = 'Basic realm="Sandbox"'
@@ -79,7 +79,7 @@ class Wpg:
             try:
                 answer = self._act(message, request)
             except RequestRefused as error:
-                # Nothing was booked but what an order's trait says, and that is to stand.
+                # An order's trait may book something before it raises, and that booking must be kept.
                 error.order_code = error.order_code or message.order_code
                 answer = Answer(error_reply(self._configuration.merchant_code, error))
             if key and self._deduplicates(message):
@@ -87,7 +87,7 @@ class Wpg:
         return answer
 
     def _deduplicates(self, message: Message) -> bool:
-        """Cancellations are not covered by the provider's idempotency."""
+        """Return False for a cancel, which idempotency does not cover, and for orders with the trait."""
         order = fold(self._books.entries(message.order_code))
         return message.verb != "cancel" and (order is None or "no_deduplication" not in order.traits)
 
@@ -141,7 +141,7 @@ def _response(answer: Answer) -> Response:
 
 
 def _machine_cookies(request: Request) -> list[str]:
-    """Every `machine` value sent, repeats included: the provider refuses one that is sent twice."""
+    """Return every `machine` value sent, with repetitions, because the provider refuses a repeated one."""
     pairs = [
         pair.strip().partition("=")
         for header in request.headers.getlist("cookie")

@@ -1,4 +1,4 @@
-"""Puts the faults that a knob asks for around the answer to a message."""
+"""Injection of the faults that a knob requests into the answer to a message."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from sandbox.wpg.broken_replies import after, before
 from sandbox.wpg.incoming import Message
 
 LONGEST_NOTIFICATION_WAIT_SECONDS = 10
-# Less than merchants wait for a reply: an early notification is no failure.
+# Less than merchants wait for a reply, because an early notification is not a failure.
 LONGEST_EARLY_SECONDS = 2
 
 
 class FaultInjection:
-    """`notifies`: this sandbox sends notifications at all."""
+    """The fault injection. `notifies` is True if this sandbox sends notifications."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class FaultInjection:
         self._notifies = notifies
 
     async def reply(self, message: Message, act: Callable[[], Response]) -> Response:
-        """The reply to the message, or what a knob makes of it. `act` acts upon the message and replies."""
+        """Return the reply to the message, as changed by a knob. `act` acts upon the message and replies."""
         struck = self._knobs.strike(message.verb)
         if struck is None:
             reply = act()
@@ -66,7 +66,7 @@ class FaultInjection:
         return order is not None and "early_notification" in order.traits
 
     async def _notified(self, order_code: str, longest_seconds: float) -> None:
-        """Wait until the order's notifications have been posted, but not longer than this."""
+        """Wait until the order's notifications have been posted, but not longer than `longest_seconds`."""
         until = monotonic() + longest_seconds
         with self._changes.listening() as changed:
             while self._outgoing.is_open(order_code) and (left := until - monotonic()) > 0:

@@ -1,4 +1,4 @@
-"""Replies kept by `Idempotency-Key`, so that a repeated request gets the first answer."""
+"""Replies stored by `Idempotency-Key`, so that a repeated request gets the first answer."""
 
 import hashlib
 import sqlite3
@@ -13,7 +13,7 @@ from sandbox.errors import RequestRefused
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply and the machine cookie that goes with it (empty: none)."""
+    """A reply with its machine cookie (empty if there is none)."""
 
     body: bytes
     machine: str = ""
@@ -26,7 +26,7 @@ class AnsweredRequests:
         self._clock = clock
 
     def check(self, key: str) -> None:
-        """Raises RequestRefused (9) for a key that the account's arrangement does not allow."""
+        """Check a key. Raises RequestRefused (9) if the account's arrangement does not allow it."""
         if self._configuration.idempotency == "off":
             raise RequestRefused(
                 9, "Service not enabled: Idempotent requests are not enabled for this customer"
@@ -35,7 +35,7 @@ class AnsweredRequests:
             raise RequestRefused(9, "Invalid Idempotency-Key: the key must be a UUID")
 
     def recall(self, key: str, request: bytes) -> Answer | None:
-        """The answer given before. Raises RequestRefused (9) when the key was used for another request."""
+        """Return the earlier answer, or None. Raises RequestRefused (9) for the key of another request."""
         lifetime = self._clock.seconds(self._configuration.idempotency_lifetime_seconds)
         row = self._connection.execute(
             "SELECT request_sha256, reply, machine FROM answered_request"

@@ -1,4 +1,4 @@
-"""Reads what a merchant sends, into values; refuses it with the provider's error codes."""
+"""Read a merchant's messages into values, and refuse others with the provider's error codes."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,8 +13,8 @@ from sandbox.errors import RequestRefused
 from sandbox.faults.kinds import Verb
 
 MAX_ORDER_CODE = 64
-# Currencies whose minor unit is not a hundredth. HUF and IDR pass with either exponent: the provider's own
-# plug-ins disagree about them.
+# Currencies whose minor unit is not a hundredth. HUF and IDR are accepted with either exponent, because the
+# provider's own plug-ins disagree about them.
 EXPONENTS = {
     **dict.fromkeys(("JPY", "KRW", "VND", "XOF", "XAF", "XPF", "GNF", "MGA", "PYG", "RWF", "KMF"), "0"),
     **dict.fromkeys(("BHD", "KWD", "OMR", "TND", "LYD", "JOD", "IQD"), "3"),
@@ -29,7 +29,7 @@ VERBS: dict[str, tuple[tuple[str, Verb], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One request: which verb it is, about which order, and the element that says the rest."""
+    """One request: its verb, its order, and the element with the details."""
 
     merchant_code: str
     verb: Verb
@@ -39,7 +39,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """`value` is in minor units."""
+    """An amount of money. `value` is in minor units."""
 
     value: int
     currency: str
@@ -47,7 +47,7 @@ class Amount:
 
 
 def read_message(body: bytes) -> Message:
-    """Raises RequestRefused: 2 for what is not XML or not a message spoken here, 5 for a bad order code."""
+    """Read a message. Raises RequestRefused: 2 for an unknown message, 5 for a bad order code."""
     try:
         root = fromstring(body)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
@@ -64,14 +64,14 @@ def read_message(body: bytes) -> Message:
 
 
 def read_period(inquiry: Element) -> tuple[float, float]:
-    """From when until before when, in seconds since the epoch. Raises RequestRefused (2)."""
+    """Return the start and the end (exclusive), in seconds since the epoch. Raises RequestRefused (2)."""
     dates = (inquiry.find(f"dateSearch/{tag}/date") for tag in ("fromDate", "untilDate"))
     since, until = (_read_date(date) for date in dates)
     return since, until
 
 
 def _read_date(date: Element | None) -> float:
-    """Dates have no time zone in the grammar; here they are in UTC."""
+    """Read a date as UTC, because dates have no time zone in the grammar."""
     names = ("year", "month", "dayOfMonth", "hour", "minute", "second")
     try:
         parts = [int(date.get(name, "0")) for name in names] if date is not None else []
@@ -81,7 +81,7 @@ def _read_date(date: Element | None) -> float:
 
 
 def read_submission(order: Element, key: CardKey) -> Submission:
-    """Raises RequestRefused: 3 amount, 5 what is missing, 7 card data."""
+    """Read a submission. Raises RequestRefused: 3 amount, 5 missing data, 7 card data."""
     amount = read_amount(order)
     details = order.find("paymentDetails")
     session = order.find("paymentDetails/session")
@@ -109,7 +109,7 @@ def read_submission(order: Element, key: CardKey) -> Submission:
 
 
 def read_amount(parent: Element) -> Amount:
-    """Raises RequestRefused (3) unless there is a positive amount with the currency's own exponent."""
+    """Read an amount. Raises RequestRefused (3) unless it is positive and has the currency's own exponent."""
     element = parent.find("amount")
     if element is None:
         raise RequestRefused(3, "Invalid amount: missing")

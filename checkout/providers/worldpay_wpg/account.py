@@ -1,10 +1,10 @@
 """The credentials and options that a Worldpay account needs, by name.
 
 Credentials: ``user``, ``password`` (XML user), ``mac_key``, ``issuer``, ``organisational_unit`` (JWT).
-Options: ``device_data_url``, ``challenge_url``, ``encryption_script_url``, and, if wanted,
-``encryption_script_integrity`` (``sha384-…``, digests of the script, one of which it must have),
+Options: ``device_data_url``, ``challenge_url``, ``encryption_script_url``, and, optionally,
+``encryption_script_integrity`` (``sha384-…``, digests, one of which the script must have),
 ``encryption_public_key`` (a script may come with its key), ``exponents`` (``HUF=0 IDR=0``),
-``challenge_preference``, ``installation_id``, ``lists_orders`` (``yes`` where Worldpay answers inquiries with
+``challenge_preference``, ``installation_id``, ``lists_orders`` (``yes`` if Worldpay answers inquiries with
 a ``dateSearch``), ``idempotency_keys`` (``off``, ``on`` or ``uuid``: Worldpay arranges them per customer).
 """
 
@@ -20,10 +20,10 @@ from checkout.providers.worldpay_wpg.amounts import read_exponents
 from checkout.providers.worldpay_wpg.browser import Signer
 from checkout.providers.worldpay_wpg.build import PREFERENCES, Setup
 
-# Changing it would change the key of a request that is sent once more.
+# A change would alter the key of a request that is sent again.
 _KEY_NAMESPACE = UUID("3022a58e-d90b-4137-82aa-681701d8cb4c")
 
-# What the shopper's browser loads and posts to.
+# The addresses that the shopper's browser loads and posts to.
 _ADDRESSES = ("device_data_url", "challenge_url", "encryption_script_url")
 _INTEGRITY = "encryption_script_integrity"
 _DIGEST = r"(?:sha256-[\w+/]{43}=|sha384-[\w+/]{64}|sha512-[\w+/]{86}==)"
@@ -31,7 +31,7 @@ _DIGESTS = re.compile(rf"{_DIGEST}(?: {_DIGEST})*", re.ASCII)
 
 
 def faults_of(endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield what no account may have: the field, ``endpoint`` or ``options``, and what is wrong with it."""
+    """Yield the faults of an account: the field, ``endpoint`` or ``options``, and a description."""
     if fault := fault_of_address(endpoint):
         yield "endpoint", f"The endpoint {fault}."
     for name in _ADDRESSES:
@@ -49,7 +49,7 @@ def _fault_of_integrity(digests: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WorldpayAccount:
-    """Reads an ``Account``; everything raises ``ProviderMisconfigured`` with the name of what is missing."""
+    """A reader of an ``Account``. Each property raises ``ProviderMisconfigured`` naming what is missing."""
 
     account: Account
 
@@ -71,7 +71,7 @@ class WorldpayAccount:
         return read_exponents(self.account.options.get("exponents", ""))
 
     def idempotency_headers(self, key: str) -> dict[str, str]:
-        """Return the header by which Worldpay recognises a repeated request; none where that is off."""
+        """Return the header by which Worldpay recognises a repeated request; none if the option is off."""
         form = self.account.options.get("idempotency_keys", "off")
         if form not in ("off", "on", "uuid"):
             raise ProviderMisconfigured(f"The option idempotency_keys has {form!r}; known: off, on, uuid.")

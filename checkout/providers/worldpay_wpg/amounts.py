@@ -1,4 +1,4 @@
-"""Our minor units in Worldpay's, and back: the number of decimals is agreed per account and always sent."""
+"""Conversion between our minor units and Worldpay's. Decimals are agreed per account and always sent."""
 
 import re
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from checkout.errors import ProviderMisconfigured
 from checkout.money import Money, exponent
 from checkout.providers.worldpay_wpg.envelope import UnreadableMessage
 
-# Older orders are refunded and disputed in currencies that were replaced since.
+# Older orders are refunded and disputed in currencies that have been replaced since.
 KNOWN = CURRENCIES | REPLACED
-# The DTD allows no others.
+# The DTD allows no other exponents.
 EXPONENTS = frozenset({0, 2, 3})
 _VALUE = re.compile(r"[0-9]{1,15}")
 _SIGNS = {"credit": 1, "debit": -1}
@@ -20,7 +20,7 @@ _SIGNS = {"credit": 1, "debit": -1}
 def read_exponents(option: str) -> Mapping[str, int]:
     """Return the table in an account's option ``exponents``, such as ``HUF=0 IDR=0``.
 
-    Worldpay's own plug-ins disagree about HUF and IDR, so that each account may say. Raises
+    Worldpay's own plug-ins disagree about HUF and IDR, so each account may have its own. Raises
     ``ProviderMisconfigured``.
     """
     table = {}
@@ -36,7 +36,7 @@ def attributes(money: Money, exponents: Mapping[str, int]) -> dict[str, str]:
     """Return the attributes of an ``amount`` element.
 
     Raises ``ProviderMisconfigured`` for an amount with more decimals than this account can send, and for a
-    currency whose amounts could not be read when they come back.
+    currency whose amounts could not be read in replies.
     """
     if money.currency not in KNOWN and money.currency not in exponents:
         raise ProviderMisconfigured(f"{money.currency} is not a currency that this account knows.")
@@ -48,10 +48,10 @@ def attributes(money: Money, exponents: Mapping[str, int]) -> dict[str, str]:
 
 
 def read_amount(parent: Element | None, path: str, exponents: Mapping[str, int]) -> Money | None:
-    """Return the amount at ``path`` in our minor units, without its sign, or None when there is none.
+    """Return the amount at ``path`` in our minor units, without its sign, or None if there is none.
 
-    The exponent travels with each amount. It must be the currency's own or the account's: with any other, a
-    value would be a hundred times as much as was meant. Raises ``UnreadableMessage`` for those, for amounts
+    Each amount is sent with its exponent, which must be the currency's own or the account's: any other could
+    make a value a hundred times too large. Raises ``UnreadableMessage`` for another exponent, for amounts
     that are not exact in our units, for unknown currencies, and for more than one amount.
     """
     found = _only_one(parent, path)
@@ -59,9 +59,9 @@ def read_amount(parent: Element | None, path: str, exponents: Mapping[str, int])
 
 
 def read_signed_amount(parent: Element, exponents: Mapping[str, int]) -> Money | None:
-    """Return the amount in ``parent``, below zero where it is debited; raises ``UnreadableMessage``.
+    """Return the amount in ``parent``, negative if it is debited. Raises ``UnreadableMessage``.
 
-    Without an indicator an amount is credited: that is the DTD's default.
+    An amount without an indicator is credited, which is the DTD's default.
     """
     found = _only_one(parent, "amount")
     if found is None:

@@ -1,7 +1,7 @@
 """Data that the shopper's browser carries to Worldpay: signed tokens, their forms, and the sealing key.
 
-The claims are those of developer.worldpay.com/docs/wpg/authentication/splitauth/ . If a token has any other
-claim, Worldpay answers 400.
+The claims are those of developer.worldpay.com/docs/wpg/authentication/splitauth/ . Worldpay answers 400 to a
+token with any other claim.
 """
 
 import time
@@ -14,13 +14,13 @@ from joserfc.jwk import OctKey
 
 from checkout.providers.base import BrowserForm, Challenge
 
-# Worldpay's own plug-ins date tokens back by a minute, against clocks that differ.
+# Worldpay's own plug-ins date tokens back by a minute, because clocks differ.
 CLOCK_SKEW_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signer:
-    """Signs tokens in the name of one merchant."""
+    """A signer of tokens for one merchant."""
 
     issuer: str
     organisational_unit: str
@@ -50,7 +50,7 @@ class Signer:
 
 
 def device_data_form(action: str, signer: Signer) -> BrowserForm:
-    """Return the hidden form before the payment; the page adds the first digits of the card as ``Bin``."""
+    """Return the hidden form before the payment. The page adds the first digits of the card as ``Bin``."""
     return BrowserForm(action=action, fields={"JWT": signer.device_data_token()})
 
 

@@ -1,4 +1,4 @@
-"""Write WPG messages: values in, bytes out. The order of elements is that of paymentService_v1.dtd."""
+"""Write WPG messages: from values to bytes. The order of elements is that of paymentService_v1.dtd."""
 
 import ipaddress
 import re
@@ -16,8 +16,8 @@ _PROLOGUE = (
     b'<!DOCTYPE paymentService PUBLIC "-//WorldPay//DTD WorldPay PaymentService v1//EN"'
     b' "http://dtd.worldpay.com/paymentService_v1.dtd">\n'
 )
-# At most 64 characters; blanks, quotes, | and angle brackets do not survive at Worldpay (activemerchant,
-# worldpay.rb clean_order_id). Below 50 the code also reaches Cardinal whole.
+# At most 64 characters. Blanks, quotes, | and angle brackets do not survive at Worldpay (activemerchant,
+# worldpay.rb clean_order_id). A code below 50 characters also reaches Cardinal uncut.
 _ORDER_CODE = re.compile(r"[^\s|<>\"'\x00-\x1f\x7f]{1,64}")
 _NAME_TOKEN = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -34,7 +34,7 @@ PREFERENCES = (
     "TRAAlreadyPerformed",
     "dataOnly",
 )
-# EMV 3DS 2 knows these only; devices report others (30 is common), and strict issuers refuse them.
+# EMV 3DS 2 knows only these. Devices report others (30 is common), and strict issuers refuse them.
 _COLOUR_DEPTHS = (48, 32, 24, 16, 15, 8, 4, 1)
 
 
@@ -49,7 +49,7 @@ class Setup:
 
 
 def authorisation(request: Authorisation, setup: Setup) -> bytes:
-    """Return the first message: order, sealed card, and what 3-D Secure needs to know of the browser."""
+    """Return the first message: the order, the sealed card, and the browser data for 3-D Secure."""
     service, order = _order(setup, request.order_code)
     if setup.installation_id:
         order.set("installationId", setup.installation_id)
@@ -71,7 +71,7 @@ def authorisation(request: Authorisation, setup: Setup) -> bytes:
 
 
 def completion(request: ChallengeCompletion, setup: Setup) -> bytes:
-    """Return the second message: the same order and session, and that the challenge is over."""
+    """Return the second message: the same order and session, and the fact that the challenge is over."""
     service, order = _order(setup, request.order_code)
     info = SubElement(order, "info3DSecure")
     if request.acs_response:
@@ -85,7 +85,7 @@ def completion(request: ChallengeCompletion, setup: Setup) -> bytes:
 
 
 def capture(request: Modification, setup: Setup) -> bytes:
-    """Return the message that takes ``amount`` of an authorised order."""
+    """Return the message that captures ``amount`` of an authorised order."""
     service, modification = _modification(setup, request.order_code)
     capture_element = SubElement(modification, "capture", reference=_clean(request.reference))
     _amount(capture_element, request.amount, setup)
@@ -100,7 +100,7 @@ def cancel(request: Modification, setup: Setup) -> bytes:
 
 
 def refund(request: Modification, setup: Setup) -> bytes:
-    """Return the message that gives back ``amount`` of a captured order."""
+    """Return the message that refunds ``amount`` of a captured order."""
     service, modification = _modification(setup, request.order_code)
     refund_element = SubElement(modification, "refund", reference=_clean(request.reference))
     _amount(refund_element, request.amount, setup)
@@ -108,14 +108,14 @@ def refund(request: Modification, setup: Setup) -> bytes:
 
 
 def inquiry(order_code: str, setup: Setup) -> bytes:
-    """Return the question for an order's last event."""
+    """Return the inquiry for an order's last event."""
     service = _service(setup)
     SubElement(SubElement(service, "inquiry"), "orderInquiry", orderCode=_order_code(order_code))
     return _document(service)
 
 
 def listing(since: datetime, until: datetime, setup: Setup) -> bytes:
-    """Return the question for all orders of a time: ``dateSearch`` in the DTD, in seconds and UTC."""
+    """Return the inquiry for all orders of a period: ``dateSearch`` in the DTD, in seconds and UTC."""
     service = _service(setup)
     search = SubElement(SubElement(SubElement(service, "inquiry"), "orderInquiry"), "dateSearch")
     for tag, moment in (("fromDate", since), ("untilDate", until)):
@@ -148,7 +148,7 @@ def _amount(parent: Element, money: Money, setup: Setup) -> None:
 
 
 def _browser(shopper: Element, browser: Browser) -> None:
-    """Without JavaScript only what its headers say is known of a browser."""
+    """Add the browser's data. Without JavaScript only its headers are known."""
     element = SubElement(shopper, "browser")
     _add(element, "acceptHeader", browser.accept_header or "*/*", 2_048)
     _add(element, "userAgentHeader", browser.user_agent or "unknown", 2_048)
@@ -170,7 +170,7 @@ def _browser(shopper: Element, browser: Browser) -> None:
 
 
 def _three_ds(order: Element, request: Authorisation, setup: Setup) -> None:
-    """Without device data the issuer must not expect that scripts ran (alphagov/pay-connector, non-JS)."""
+    """Add 3-D Secure data. ``javaScriptEnabled`` needs device data (alphagov/pay-connector, non-JS)."""
     scripted = request.browser.javascript_enabled and bool(request.device_data_reference)
     window = request.challenge_window if request.challenge_window in WINDOWS else DEFAULT_WINDOW
     SubElement(
@@ -188,7 +188,7 @@ def _colour_depth(reported: int | None) -> int | None:
 
 
 def _ip_address(reported: str) -> str:
-    """An address that is none, or has a zone, would make the whole message invalid: leave it out."""
+    """Return a valid IP address without its zone, or "": other text would make the message invalid."""
     try:
         return str(ipaddress.ip_address(reported.partition("%")[0]))
     except ValueError:
@@ -212,7 +212,7 @@ def _name_token(value: str) -> str:
 
 
 def _clean(value: str) -> str:
-    """Headers and descriptions come from outside: drop what cannot be written in XML at all."""
+    """Drop characters that XML cannot represent, as headers and descriptions come from outside."""
     return _NOT_IN_XML.sub("", value)
 
 

@@ -1,10 +1,10 @@
-"""Worldpay's vocabularies in our words: events, return codes, card brands."""
+"""Worldpay's vocabularies translated into ours: events, return codes, card brands."""
 
 from checkout.providers.base import EventKind, Outcome, RefusalReason
 
-# `lastEvent` and `journalType` are free text in the DTD. Gathered from Worldpay's own plug-ins (Magento2-CG
-# StateInterface, hybris AuthorisedStatus) and GOV.UK Pay. An inquiry tells the last event only, so that
-# everything that can only follow an authorisation means that the authorisation was approved.
+# `lastEvent` and `journalType` are free text in the DTD. The values are from Worldpay's own plug-ins
+# (Magento2-CG StateInterface, hybris AuthorisedStatus) and GOV.UK Pay. An inquiry returns only the last
+# event, so every event that can only follow an authorisation means that the authorisation was approved.
 _APPROVED, _PENDING, _REFUSED = Outcome.APPROVED, Outcome.PENDING, Outcome.REFUSED
 EVENTS: dict[str, tuple[Outcome, EventKind]] = {
     "AUTHORISED": (_APPROVED, EventKind.AUTHORISED),
@@ -40,11 +40,11 @@ EVENTS: dict[str, tuple[Outcome, EventKind]] = {
 
 
 def meaning(event: str) -> tuple[Outcome, EventKind]:
-    """Return what an event says of the authorisation, and its kind. Unknown events say nothing."""
+    """Return an event's meaning for the authorisation, and its kind. Unknown events mean ``UNKNOWN``."""
     return EVENTS.get(event, (Outcome.UNKNOWN, EventKind.OTHER))
 
 
-# What the refusal of a whole order means where no return code says more.
+# The reason for the refusal of a whole order if no return code is more precise.
 KIND_REASONS = {
     EventKind.CANCELLED: RefusalReason.CANCELLED,
     EventKind.EXPIRED: RefusalReason.CANCELLED,
@@ -97,6 +97,6 @@ BRANDS = {
 
 
 def brand(payment_method: str) -> str:
-    """Return our name of a card scheme: ``visa`` for ``VISA-SSL`` and ``VISA_CREDIT-SSL``, else nothing."""
+    """Return our name of a card scheme: ``visa`` for ``VISA-SSL`` and ``VISA_CREDIT-SSL``; "" if unknown."""
     scheme = payment_method.removesuffix("-SSL").split("_", 1)[0].upper()
     return BRANDS.get(scheme, "")

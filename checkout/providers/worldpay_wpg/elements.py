@@ -1,4 +1,4 @@
-"""Small readings that replies and notifications share: texts, the payment with its card and checks."""
+"""Readers of elements that replies and notifications share: texts, and the payment with card and checks."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from checkout.scrubbing import scrub_text
 
 MAX_WORD = 100
 MAX_PROSE = 200
-# No more of a text is scrubbed: what is behind this cannot be among the characters that are kept.
+# The rest of a text need not be scrubbed: it cannot be among the characters that are kept.
 _MAX_SCRUBBED = 4_000
 _ABSENT = {"", "null"}
 # EMV 3DS 2, challenge cancellation indicator: "cardholder selected Cancel". Others are time-outs and errors.
@@ -22,25 +22,25 @@ _CARDHOLDER_CANCELLED = "01"
 
 
 def text(parent: Element | None, path: str) -> str:
-    """Return the text at ``path`` without blanks around it, or nothing."""
+    """Return the text at ``path`` without surrounding blanks; empty if there is none."""
     found = parent.findtext(path) if parent is not None else None
     return (found or "").strip()
 
 
 def attribute(parent: Element | None, path: str, name: str) -> str:
-    """Return an attribute of the first element at ``path``, or nothing."""
+    """Return an attribute of the first element at ``path``; empty if there is none."""
     found = parent.find(path) if parent is not None else None
     return found.get(name, "").strip() if found is not None else ""
 
 
 def word(value: str) -> str:
-    """Return a provider's word as we keep it: scrubbed and short; the text ``null`` means nothing."""
+    """Return a provider's word as we store it: scrubbed and short. The text ``null`` becomes empty."""
     value = scrub_text(value.strip()[:_MAX_SCRUBBED])[:MAX_WORD]
     return "" if value.casefold() in _ABSENT else value
 
 
 def prose(value: str) -> str:
-    """Return a provider's sentence for staff: scrubbed, on one line, short."""
+    """Return a provider's sentence for staff: scrubbed, on one line, and short."""
     return scrub_text(" ".join(value.split())[:_MAX_SCRUBBED])[:MAX_PROSE]
 
 
@@ -65,7 +65,7 @@ class PaymentElement:
 
     @property
     def balances(self) -> dict[str, Money]:
-        """The sums on the provider's accounts, below zero where debited; raises ``UnreadableMessage``."""
+        """The sums on the provider's accounts, negative where debited. Raises ``UnreadableMessage``."""
         balances: dict[str, Money] = {}
         for balance in self.element.iterfind("balance"):
             account = balance.get("accountType", "").strip()
@@ -84,7 +84,7 @@ class PaymentElement:
 
     @property
     def return_code(self) -> tuple[str, str]:
-        """The issuer's code and description, from either of the elements in which they may stand."""
+        """The issuer's code and description, from whichever of two elements has them."""
         for tag in ("ISO8583ReturnCode", "IssuerResponseCode"):
             if code := word(attribute(self.element, tag, "code")):
                 return code[:50], prose(attribute(self.element, tag, "description"))
@@ -96,7 +96,7 @@ class PaymentElement:
 
     @property
     def card(self) -> CardSummary | None:
-        """Brand, last four digits and expiry, however much of the number the message shows."""
+        """Brand, last four digits and expiry, however much of the number the message contains."""
         detail = self.element.find("paymentMethodDetail/card")
         number = text(self.element, "cardNumber") or (detail.get("number", "") if detail is not None else "")
         digits = re.search(r"[0-9]{4}\s*$", number)
@@ -130,6 +130,6 @@ class PaymentElement:
 
     @property
     def was_cancelled_by_shopper(self) -> bool:
-        """Return True if the shopper chose to cancel at the issuer, rather than failed there."""
+        """Return True if the shopper chose to cancel at the issuer, rather than failed to authenticate."""
         indicator = text(self.element, "ThreeDSecureResult/challengeCancelIndicator")
         return indicator == _CARDHOLDER_CANCELLED

@@ -1,11 +1,11 @@
-"""Read the XML envelope of any WPG message from outside, hostile or merely broken.
+"""Read the XML envelope of any WPG message from outside, which may be hostile or broken.
 
-The messages carry a DOCTYPE with an external id, so document types must be let through; it is never fetched,
-and entities are refused (defusedxml's defaults). A document type of the message's own could supply attributes
-that the message lacks, a currency for example, and is refused as well. Real replies carry raw ``&`` and wrong
-encoding declarations (activemerchant, worldpay.rb ``parse``).
+The messages carry a DOCTYPE with an external id, so document types must be accepted. The external one is
+never fetched, and entities are refused (defusedxml's defaults). An internal document type could supply
+attributes that the message lacks, for example a currency, and is refused as well. Real replies contain raw
+``&`` and wrong encoding declarations (activemerchant, worldpay.rb ``parse``).
 
-Everything here takes time in proportion to the message: anyone may send a notification.
+All functions take time proportional to the size of the message, because anyone may send a notification.
 """
 
 import codecs
@@ -20,21 +20,21 @@ MAX_ELEMENTS = 4_000
 
 _DECLARED = re.compile(rb"<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
 _DECLARATION = re.compile(r"\A\s*<\?xml\b[^>]*\?>")
-# A CDATA section that is never closed goes on to the end of the text. If it were skipped, each of many would
-# be searched to the end again.
+# An unclosed CDATA section extends to the end of the text. If it did not match, a text with many of them
+# would be searched to the end once for each.
 _RAW_AMPERSAND = re.compile(
     r"(<!\[CDATA\[.*?(?:\]\]>|\Z))|&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)", re.S
 )
-# Encodings that are decoded as declared, by the beginning of Python's name. Others (punycode) are slow.
+# Encodings that are decoded as declared, by prefixes of Python's names. Others (such as punycode) are slow.
 _ENCODINGS = ("iso8859", "cp125")
 
 
 class UnreadableMessage(Exception):
-    """The bytes are not a WPG message. The text never quotes the message."""
+    """The bytes are not a WPG message. The error's text never quotes the message."""
 
 
 class _BoundedBuilder(TreeBuilder):
-    """Stops at depths and numbers of elements that no genuine message has."""
+    """A builder that stops at depths and numbers of elements that no genuine message has."""
 
     def __init__(self, max_elements: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class _BoundedBuilder(TreeBuilder):
 
 
 class _Parser(DefusedXMLParser):
-    """Lets a document type through only if it is nothing but the address of an external one."""
+    """A parser that accepts a document type only if it is nothing but the address of an external one."""
 
     def __init__(self, target: TreeBuilder) -> None:
         super().__init__(target=target, forbid_dtd=True)
@@ -67,7 +67,7 @@ class _Parser(DefusedXMLParser):
 
 
 def read_message(body: bytes, *, max_bytes: int = MAX_BYTES, max_elements: int = MAX_ELEMENTS) -> Element:
-    """Return the ``paymentService`` element of ``body``; raises ``UnreadableMessage`` and nothing else."""
+    """Return the ``paymentService`` element of ``body``. Raises only ``UnreadableMessage``."""
     if len(body) > max_bytes:
         raise UnreadableMessage(f"larger than {max_bytes} bytes")
     text = _DECLARATION.sub("", _decode(body)).strip()
@@ -99,7 +99,7 @@ def _parse_repaired(text: str, max_elements: int) -> Element:
 
 
 def _decode(body: bytes) -> str:
-    """Trust the bytes before their declaration: text that is valid UTF-8 hardly ever is anything else."""
+    """Decode as UTF-8 if possible, before any declared encoding: other text is hardly ever valid UTF-8."""
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return body.decode("utf-16", errors="replace")
     try:

@@ -1,4 +1,4 @@
-"""Read an ``error`` element: by its code and its text, it says if anything was carried out."""
+"""Read an ``error`` element, whose code and text show whether anything was carried out."""
 
 from xml.etree.ElementTree import Element
 
@@ -9,15 +9,15 @@ SECURITY_VIOLATION = "4"
 INVALID_REQUEST = "5"
 PAYMENT_DETAILS = "7"
 IDEMPOTENCY = "9"
-# The codes of `error` (DTD comment). Only these say for certain that nothing was carried out: the message
+# The codes of `error` (DTD comment). Only these show for certain that nothing was carried out: the message
 # was not understood (2), order or amount are invalid (3), a security violation (4), invalid content (6),
 # wrong routing, level 2/3 or lodging data (10 to 12). An internal error (1), "not available" (8) and the
 # 3DS and token services (13, 14) may come after the authorisation was sent on.
 _NOTHING_DONE = {"2", "3", SECURITY_VIOLATION, "6", "10", "11", "12"}
 _MODIFICATIONS = {Verb.CAPTURE, Verb.VOID, Verb.REFUND}
 
-# Texts, all in small letters. In answer to an inquiry the first comes for unknown orders and while a shopper
-# is in the challenge, the second soon after an order was submitted (GOV.UK Pay, WorldpayPaymentProvider).
+# Texts in lower case. In answer to an inquiry, the first is sent for unknown orders and during a challenge,
+# the second soon after an order was submitted (GOV.UK Pay, WorldpayPaymentProvider).
 NO_RECORD = "could not find payment"
 NOT_READY = "order not ready"
 # Seen after a challenge for an order that had been authorised.
@@ -36,7 +36,7 @@ _REASONS = {
 
 
 def read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
-    """Return what ``error`` says in answer to ``verb``: refused, not sent, or unknown."""
+    """Return the result that ``error`` means in answer to ``verb``: refused, not sent, or unknown."""
     code = word(error.get("code", ""))[:50]
     content = "".join(error.itertext())
     said = " ".join(content.split()).casefold()
@@ -55,14 +55,14 @@ def read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
 
 
 def is_certain(code: str, said: str, verb: Verb) -> bool:
-    """Return True if an error with this code and text, in answer to this verb, says that nothing was done.
+    """Return True if an error with this code and text, in answer to this verb, shows that nothing was done.
 
-    5 is a message that failed validation, and also an order that was sent before: then an earlier copy did
-    arrive. Without either text it says, in answer to a modification, that this order cannot be modified so,
-    and nothing in answer to a payment. 7 in answer to the second message includes a challenge that was
-    already completed by an earlier copy (alphagov/pay-connector#2219), and an order that cannot be found may
-    have been authorised. 9 says so only where the service is not arranged for, or does not take such keys. An
-    error in answer to an inquiry says nothing about the order.
+    Code 5 means a message that failed validation, or an order that was sent before, of which an earlier copy
+    did arrive. Without either text it means, in answer to a modification, that the order cannot be modified
+    in this way; in answer to a payment it shows nothing. Code 7 in answer to the second message includes a
+    challenge that an earlier copy already completed (alphagov/pay-connector#2219), and an order that cannot
+    be found may have been authorised. Code 9 is certain only if the service is not arranged for, or does not
+    accept such keys. An error in answer to an inquiry shows nothing about the order.
     """
     if verb == Verb.INQUIRE:
         return False
@@ -78,7 +78,7 @@ def is_certain(code: str, said: str, verb: Verb) -> bool:
 
 
 def is_not_enabled(said: str) -> bool:
-    """Return True if the text of error 9 says that the service is not arranged for this customer."""
+    """Return True if the text of error 9 means that the service is not arranged for this customer."""
     return _SERVICE_NOT_ENABLED in said.casefold()
 
 

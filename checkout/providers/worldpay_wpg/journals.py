@@ -1,13 +1,13 @@
-"""Read a ``journal``: how much its entries moved, and the references of ours that it names.
+"""Read a ``journal``: the amount that its entries moved, and our references that it names.
 
 A journal is a booking with two sides. Each ``accountTx`` credits or debits one of Worldpay's accounts:
 
-- IN_PROCESS_AUTHORISED: what the card's bank promised.
-- IN_PROCESS_CAPTURED: what was captured, and is neither settled nor given back.
-- SETTLED_BIBIT_NET and SETTLED_BIBIT_COMMISSION: what Worldpay owes the merchant, and its own share. Both
-  together are what the shopper paid.
-- REFUND_PENDING and its like: what is on its way back to the shopper.
-- CHARGED_BACK: what the shopper's bank took back.
+- IN_PROCESS_AUTHORISED: the sum that the card's bank promised.
+- IN_PROCESS_CAPTURED: the sum that was captured, and is neither settled nor refunded.
+- SETTLED_BIBIT_NET and SETTLED_BIBIT_COMMISSION: the sum that Worldpay owes the merchant, and its own share.
+  Together they are the sum that the shopper paid.
+- REFUND_PENDING and similar: the sum on its way back to the shopper.
+- CHARGED_BACK: the sum that the shopper's bank took back.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,10 +30,10 @@ _ACCOUNTS = {
     "CHARGED_BACK": CHARGED_BACK,
 }
 
-# Which net movements say how much an event moved: the accounts, and 1 where credited, -1 where debited. All
-# that are there must agree. A refund of settled money passes through IN_PROCESS_CAPTURED, which is credited
-# then (Worldpay's published example): for a refund only a debit of it counts. Money that was on its way
-# leaves REFUND_PENDING when the refund is made.
+# The net movements that show the amount of an event: the accounts, with 1 for a credit and -1 for a debit.
+# Those that are present must agree. A refund of settled money passes through IN_PROCESS_CAPTURED, which is
+# then credited (Worldpay's published example), so for a refund only a debit of that account counts. Money on
+# its way back leaves REFUND_PENDING when the refund is made.
 _MOVEMENTS = {
     EventKind.AUTHORISED: {(HELD, 1)},
     EventKind.REFUSED: {(HELD, -1)},
@@ -50,7 +50,7 @@ _MOVEMENTS = {
 
 REFUND_AUTHORISATION = "refund_authorisation"
 # The types of the reference that we gave to the operation, the likeliest first. Published examples of
-# REFUNDED carry the refund's own reference with the type ``capture``. ``PAYMENT`` are those in the payment.
+# REFUNDED carry the refund's own reference with the type ``capture``. ``PAYMENT`` marks those of the payment.
 PAYMENT = "payment"
 _REFUND_TYPES = ("refund", "capture", PAYMENT, REFUND_AUTHORISATION, "refund_response")
 _REFERENCE_TYPES = {
@@ -77,10 +77,10 @@ class Journal:
         return self.element.find("accountTx") is not None
 
     def amount_of(self, kind: EventKind) -> Money | None:
-        """Return how much was moved, as the accounts tell it.
+        """Return the moved amount according to the accounts.
 
-        None where no account of those that say so was moved, where they contradict each other, and where the
-        entries are in more than one currency. Raises ``UnreadableMessage`` for an amount that is none.
+        The result is None if none of the relevant accounts was moved, if they contradict each other, or if
+        the entries have more than one currency. Raises ``UnreadableMessage`` for an invalid amount.
         """
         nets, currencies = self._nets()
         if len(currencies) != 1 or not _is_balanced(nets):
@@ -90,7 +90,7 @@ class Journal:
         return Money(positive.pop(), currencies.pop()) if len(positive) == 1 else None
 
     def _nets(self) -> tuple[dict[str, int], set[str]]:
-        """Return what each group of accounts was credited less what it was debited, and all currencies."""
+        """Return the credits minus the debits of each group of accounts, and all currencies."""
         nets: dict[str, int] = {}
         currencies = set()
         for entry in self.element.iterfind("accountTx"):
@@ -103,7 +103,7 @@ class Journal:
         return nets, currencies
 
     def references_by_type(self) -> Iterator[tuple[str, str]]:
-        """Yield type and text of every reference; the text ``null`` is none."""
+        """Yield type and text of every reference. The text ``null`` is no reference."""
         for found in self.element.iterfind("journalReference"):
             if reference := word(found.get("reference", "")):
                 yield found.get("type", "").strip(), reference
@@ -116,7 +116,7 @@ class Journal:
 def references(kind: EventKind, journal: Journal | None, payment: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return all references that may be that of our operation, the likeliest first, each once.
 
-    ``payment`` are those that the payment names beside the journal.
+    ``payment`` are those that the payment names in addition to the journal.
     """
     named = list(journal.references_by_type()) if journal is not None else []
     named += [(PAYMENT, reference) for reference in payment]
@@ -129,7 +129,7 @@ def _group(account: str) -> str:
 
 
 def _is_balanced(nets: Mapping[str, int]) -> bool:
-    """Return False if both sides are told and differ, except that a hold may end for more than is taken."""
+    """Return False if both sides are given and differ; but a hold may release more than is captured."""
     credited = sum(net for net in nets.values() if net > 0)
     debited = -sum(net for net in nets.values() if net < 0)
     released = max(0, -nets.get(HELD, 0))

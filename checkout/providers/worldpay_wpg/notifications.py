@@ -1,4 +1,4 @@
-"""Read a WPG order notification. Pure; unknown events are kept, not refused."""
+"""Read a WPG order notification. The functions are pure. Unknown events are kept, not refused."""
 
 import hashlib
 import re
@@ -14,12 +14,12 @@ from checkout.providers.worldpay_wpg.elements import PaymentElement
 from checkout.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
 from checkout.providers.worldpay_wpg.journals import Journal, references
 
-# Anything else is sent again for seven days, and holds back the order's later notifications
-# (alphagov/pay-connector, WorldpayNotificationService).
+# After any other answer Worldpay sends the notification again for seven days, and holds back the order's
+# later ones (alphagov/pay-connector, WorldpayNotificationService).
 ACKNOWLEDGEMENT = Acknowledgement(status=200, body="[OK]", content_type="text/plain")
 
-# The payment's amount is the order's, also where only a part was captured, refunded or disputed. Events of
-# these kinds, and those of an authorisation that is pending, are about the whole order.
+# The payment's amount is the order's, even if only a part was captured, refunded or disputed. Events of these
+# kinds, and those of a pending authorisation, concern the whole order.
 _OF_THE_WHOLE_ORDER = {
     EventKind.AUTHORISED,
     EventKind.REFUSED,
@@ -32,13 +32,14 @@ _ISO_4217: Mapping[str, int] = MappingProxyType({})
 
 
 def parse_notification(body: bytes, exponents: Mapping[str, int] = _ISO_4217) -> list[Notification]:
-    """Return what ``body`` states, one entry per journal; raises ``NotificationRejected`` and nothing else.
+    """Return the statements in ``body``, one per journal. Raises only ``NotificationRejected``.
 
-    A journal's own type is read before ``lastEvent``: they can differ, and the journal is the occasion.
-    ``amount`` is what the journal's accounts moved; the payment's own amount is the order's and counts only
-    where no account is named and the event is about the whole order. ``exponents`` are the account's, where
-    they differ from ISO 4217. Reports, which are about no order, are an empty list. There is no signature:
-    the caller must compare merchant, amount and currency with its own record. Events may come in any order.
+    A journal's own type takes precedence over ``lastEvent``: if they differ, the journal is the reason for
+    the notification. ``amount`` is what the journal's accounts moved. The payment's own amount is the
+    order's, and is used only if no account is named and the event concerns the whole order. ``exponents`` are
+    the account's, where they differ from ISO 4217. Reports, which concern no order, yield an empty list.
+    There is no signature: the caller must compare merchant, amount and currency with its own record. Events
+    may come in any order.
     """
     if _FORM.match(body):
         raise NotificationFormatNotSupported(
@@ -54,11 +55,11 @@ def parse_notification(body: bytes, exponents: Mapping[str, int] = _ISO_4217) ->
 
 def _read(body: bytes, exponents: Mapping[str, int]) -> list[Notification]:
     if b"\0" in body:
-        # UTF-16, say: it could be read here, but not stored as text and read again.
+        # For example UTF-16: it could be read here, but not stored as text and read again.
         raise UnreadableMessage("NUL bytes in it")
     root = read_message(body)
     if any(name.startswith("{") for element in root.iter() for name in (element.tag, *element.keys())):
-        # Worldpay has no namespaces, and a digest of many takes long.
+        # Worldpay uses no namespaces, and the digest of many takes long.
         raise UnreadableMessage("names of other vocabularies in it")
     notify = root.find("notify")
     if notify is None:
@@ -97,10 +98,10 @@ def _read_event(merchant_code: str, event: Element, exponents: Mapping[str, int]
 
 
 def _meaning(event: str, journal: Journal | None) -> tuple[Outcome, EventKind]:
-    """Return what the event means to us: a refund that was sent and authorised is made.
+    """Return the event's meaning for us: a refund that was sent and authorised counts as made.
 
-    Some merchants never get a REFUNDED (alphagov/pay-connector#5701). An authorisation that is still to come
-    is the text ``null``.
+    Some merchants never get a REFUNDED (alphagov/pay-connector#5701). The authorisation of a refund is the
+    text ``null`` until it exists.
     """
     outcome, kind = meaning(event)
     if kind == EventKind.REFUND_SENT and journal is not None and journal.has_refund_authorisation:
@@ -111,7 +112,7 @@ def _meaning(event: str, journal: Journal | None) -> tuple[Outcome, EventKind]:
 def _amount(
     outcome: Outcome, kind: EventKind, payment: PaymentElement | None, journal: Journal | None
 ) -> Money | None:
-    """Return the amount of this event; None where the message does not tell it."""
+    """Return the amount of this event, or None if the message does not contain it."""
     of_order = payment.amount if payment is not None else None
     if journal is not None and journal.names_accounts:
         return journal.amount_of(kind)
@@ -119,6 +120,6 @@ def _amount(
 
 
 def _digest(merchant_code: str, event: Element) -> str:
-    """The same for each repetition: neither layout nor the mark that it was sent before counts."""
+    """Return a digest that is the same for each repetition, whatever its layout and its mark ``sent``."""
     canonical = canonicalize(tostring(event, encoding="unicode"), strip_text=True, exclude_attrs=["sent"])
     return hashlib.sha256(f"{merchant_code}\n{canonical}".encode()).hexdigest()[:40]

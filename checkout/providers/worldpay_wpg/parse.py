@@ -1,4 +1,4 @@
-"""Read a WPG reply: bytes in, a result out. Pure, so that recorded messages can drive it."""
+"""Read a WPG reply: from bytes to a result. Pure functions, so that recorded messages can test them."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -26,7 +26,8 @@ from checkout.providers.worldpay_wpg.position import position_of
 
 MAX_LIST_BYTES = 8_388_608
 MAX_LIST_ELEMENTS = 500_000
-# Events of our own: an answer that says two things of one order, and a listed order that is not understood.
+# Events of our own: an answer that contradicts itself about an order, and a listed order that is not
+# understood.
 CONTRADICTORY = "CONTRADICTORY"
 UNREADABLE = "UNREADABLE"
 _FAILED_AUTHENTICATION = ("fail", "reject", "not authenticated")
@@ -36,13 +37,14 @@ _ISO_4217: Mapping[str, int] = MappingProxyType({})
 def parse_reply(
     body: bytes, verb: Verb = Verb.AUTHORISE, exponents: Mapping[str, int] = _ISO_4217
 ) -> ProviderResult:
-    """Return what ``body``, in answer to ``verb``, says; raises ``ProviderReplyInvalid`` and nothing else.
+    """Return the result in ``body``, the answer to ``verb``. Raises only ``ProviderReplyInvalid``.
 
-    ``exponents`` are the account's, where they differ from ISO 4217. An error whose code and text leave it
-    open whether something was carried out is ``UNKNOWN``, and the verb matters there: the default is the most
-    careful reading. An order without record is ``NOT_SENT`` with the event ``MISSING``; one that is "not
-    ready" exists, and is ``UNKNOWN`` with the event ``NOT_READY``. An answer that says more than one thing of
-    its order (two payments, a payment and an error) is ``UNKNOWN`` with the event ``CONTRADICTORY``.
+    ``exponents`` are the account's, where they differ from ISO 4217. An error whose code and text do not show
+    whether anything was carried out is ``UNKNOWN``. That depends on the verb; the default gets the most
+    careful reading. An order without a record is ``NOT_SENT`` with the event ``MISSING``. An order that is
+    "not ready" exists, and is ``UNKNOWN`` with the event ``NOT_READY``. An answer with more than one
+    statement about its order (two payments, or a payment and an error) is ``UNKNOWN`` with the event
+    ``CONTRADICTORY``.
     """
     try:
         return _read_reply(_reply_in(read_message(body)), verb, exponents)
@@ -51,7 +53,7 @@ def parse_reply(
 
 
 def parse_listing(body: bytes, exponents: Mapping[str, int] = _ISO_4217) -> list[ProviderResult]:
-    """Return what ``body`` says of each of its orders; raises ``ProviderReplyInvalid`` and nothing else.
+    """Return one result for each order in ``body``. Raises only ``ProviderReplyInvalid``.
 
     An order that cannot be understood is ``UNKNOWN`` with the event ``UNREADABLE``; the others are read.
     """
@@ -102,7 +104,7 @@ def _contradiction(order_code: str) -> ProviderResult:
 
 
 def _read_acknowledgement(received: Element, exponents: Mapping[str, int]) -> ProviderResult:
-    """``ok`` is not success: the provider only took the request, the result comes as a notification."""
+    """Read an ``ok``, which is not success: the request was accepted, and a notification has its result."""
     return ProviderResult(
         outcome=Outcome.PENDING,
         order_code=received.get("orderCode", "").strip(),
@@ -156,7 +158,7 @@ def _read_payment(payment: PaymentElement, journals: list[Journal], order_code: 
 
 
 def _references(kind: EventKind, journals: list[Journal], payment: PaymentElement) -> tuple[str, ...]:
-    """Return the references that the reply names for its last event, not for another event's journal."""
+    """Return the references that the reply names for its last event, leaving out other events' journals."""
     of_last_event = (journal for journal in journals if codes.meaning(journal.event)[1] == kind)
     named = [name for journal in of_last_event for name in references(kind, journal)]
     return tuple(dict.fromkeys([*named, *references(kind, None, payment.references)]))
@@ -181,7 +183,7 @@ def _authentication_failed(three_ds: ThreeDSecure | None) -> bool:
 
 
 def _challenge(status: Element) -> Challenge | None:
-    """Return the challenge of 3-D Secure 2 or, in the old shape, 1."""
+    """Return the challenge of 3-D Secure 2 or, in the old form, 1."""
     if status.find("challengeRequired") is not None:
         details = status.find("challengeRequired/threeDSChallengeDetails")
         challenge = Challenge(
@@ -209,7 +211,7 @@ def _challenge(status: Element) -> Challenge | None:
 
 
 def _address(url: str) -> str:
-    """The shopper's browser is sent there: nothing but an absolute web address will do."""
+    """Return the address to which the shopper's browser is sent, which must be an absolute web address."""
     url = "".join(url.split())
     try:
         parts = urlsplit(url)

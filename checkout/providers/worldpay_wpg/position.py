@@ -2,7 +2,7 @@
 
 Worldpay keeps an order's money on accounts: IN_PROCESS_AUTHORISED until it is captured, IN_PROCESS_CAPTURED
 until it is refunded or settled (activemerchant, worldpay_test.rb: inquiries with a balance). Many replies
-have none. Of settled and disputed money the balances do not tell where it came from.
+have none. The balances do not show the origin of settled and disputed money.
 """
 
 from checkout.money import Money
@@ -12,7 +12,7 @@ from checkout.providers.worldpay_wpg.envelope import UnreadableMessage
 
 AUTHORISED = "IN_PROCESS_AUTHORISED"
 CAPTURED = "IN_PROCESS_CAPTURED"
-# The balance that a reply must mention, be it zero, before its sums are believed.
+# The balance, even if zero, that a reply must contain before its sums are believed, by the last event.
 REQUIRED = {
     "AUTHORISED": AUTHORISED,
     "CAPTURED": CAPTURED,
@@ -26,15 +26,15 @@ _REFUNDS = (EventKind.REFUND_SENT, EventKind.REFUNDED)
 
 
 def position_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Position | None:
-    """Return the order's position, or None where the message leaves it open.
+    """Return the order's position, or None if the message leaves it open.
 
-    A position needs an explicit balance: the name of an event says that something of the kind happened last,
-    not how much. Beside a balance of IN_PROCESS_CAPTURED an account IN_PROCESS_AUTHORISED that is not
-    mentioned counts as empty; consumers compare ``captured`` with their own captures before they believe
-    ``refunded``. Any other account, another currency, two balances of one account and sums below zero are
-    None. So are sums that lack the last event itself: published examples of SENT_FOR_REFUND and REFUNDED have
-    balances from before the refund. Of an order that was refused or called off nothing is held, unless a
-    balance says otherwise.
+    A position needs an explicit balance: the name of an event says what happened last, and not how much. If
+    there is a balance of IN_PROCESS_CAPTURED, a missing account IN_PROCESS_AUTHORISED counts as empty;
+    callers compare ``captured`` with their own captures before they believe ``refunded``. The result is None
+    for any other account, another currency, two balances of one account, and negative sums. It is also None
+    if the sums do not include the last event: published examples of SENT_FOR_REFUND and REFUNDED have
+    balances from before the refund. An order that was refused or cancelled holds nothing, unless a balance
+    says otherwise.
     """
     amount = payment.amount
     if amount is None:

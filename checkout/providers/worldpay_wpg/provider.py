@@ -35,10 +35,10 @@ _MACHINE = re.compile(r"\s*(machine=[!-+\--:<-~]{1,400})")
 
 
 class WorldpayWpg:
-    """Speaks Worldpay's XML Direct protocol for one account (names of its options: ``WorldpayAccount``).
+    """An adapter for Worldpay's XML Direct protocol and one account (options: see ``WorldpayAccount``).
 
-    ``session_state`` is the cookie ``machine`` as name and value: the second message must reach the machine
-    that answered the first, and goes wrong when the cookie is stale or sent twice.
+    ``session_state`` is the cookie ``machine`` as name and value. The second message must reach the machine
+    that answered the first; it fails if the cookie is stale or sent twice.
     """
 
     def __init__(self, account: Account, transport: Transport | None = None) -> None:
@@ -148,7 +148,7 @@ class WorldpayWpg:
 
 
 def _check_configuration(result: ProviderResult) -> None:
-    """Raise ``ProviderMisconfigured`` for an error that only an operator can end. Nothing was carried out."""
+    """Raise ``ProviderMisconfigured`` for an error that an operator must solve. Nothing was carried out."""
     if result.event == f"ERROR {SECURITY_VIOLATION}":
         raise ProviderMisconfigured("Worldpay reports a security violation: check the merchant code.")
     if result.event == f"ERROR {IDEMPOTENCY}" and result.outcome == Outcome.REFUSED:

@@ -1,8 +1,8 @@
-// The card's fields: read, sealed by the provider's script, and corrected where they are wrong.
+// The card's fields: they are read, encrypted by the provider's script, and marked if they are wrong.
 
 const FIELDS = { 1: "card-number", 2: "card-cvc", 3: "card-expiry", 4: "card-name" };
 
-// The provider's script names what is wrong by codes: hundreds are fields, as above.
+// The error codes of the provider's script. The hundreds are the fields listed above.
 const MESSAGES = {
   101: "Enter the card number.",
   102: "Enter the card number as digits: 12 to 20 of them.",
@@ -17,29 +17,29 @@ const EXPIRY_MESSAGE = "Enter the expiry date as month and year, for example 09/
 const input = (name) => document.getElementById(name);
 const digits = (name) => input(name).value.replace(/[\s-]/g, "");
 
-/** The first six digits, which say which bank the card is from; "" while there are fewer. */
+/** Return the first six digits, which identify the card's bank; "" if there are fewer. */
 export function bin() {
   return /^\d{6}/.exec(digits("card-number"))?.[0] ?? "";
 }
 
-/** The sealed card, or "" when a field is wrong: then it is marked and has the focus. */
+/** Return the sealed card. If a field is wrong, mark it, focus it and return "". */
 export function seal(publicKey) {
   if (publicKey) Worldpay.setPublicKey(publicKey);
   const wrong = [];
   const sealed = Worldpay.encrypt(card(), (codes) => wrong.push(...codes));
-  // Optional for the provider's script, but not for a shopper who is at the keyboard.
+  // The provider's script treats it as optional, but a shopper at the keyboard must enter it.
   if (!digits("card-cvc")) wrong.push(201);
   mark(wrong);
   return wrong.length ? "" : sealed;
 }
 
-/** Takes back what was said of a field once it is changed. */
+/** Remove a field's error message, because its value has changed. */
 export function forget(field) {
   input(field).removeAttribute("aria-invalid");
   input(`${field}-error`).textContent = "";
 }
 
-/** Month and year of an expiry date, however they are separated; browsers may fill in the year first. */
+/** Return month and year of an expiry date, with any separator; browsers may fill in the year first. */
 function expiry(text) {
   const [, month = "", year = ""] = /^\D*(\d{1,2})\D*(\d{4}|\d{2})\D*$/.exec(text) ?? [];
   const [, longYear = year, itsMonth = month] = /^\D*(\d{4})\D+(\d{1,2})\D*$/.exec(text) ?? [];

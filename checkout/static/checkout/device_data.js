@@ -1,11 +1,11 @@
-// Lets the shopper's bank recognise this device: a form to the provider in a hidden frame, which answers with
-// a message that holds a reference to what it collected.
+// Let the shopper's bank recognise this device: post a form to the provider in a hidden frame, which answers with
+// a message that contains a reference to the collected data.
 
 const WAIT_MILLISECONDS = 10_000;
 
 let collecting = null;
 
-/** Promises the reference for a card's first digits, "" if there is none in time. Starts once per value. */
+/** Promise the reference for a card's first digits, or "" if none arrives in time. Collect once per value. */
 export function deviceData(bin) {
   if (collecting?.bin !== bin) collecting = { bin, reference: collect(bin) };
   return collecting.reference;

@@ -1,4 +1,4 @@
-// The card form: the card is sealed here and only the sealed card is sent, once.
+// The card form: the card is encrypted here, and only the encrypted card is sent, once.
 
 import { bin, forget, seal } from "./card.js";
 import { deviceData } from "./device_data.js";
@@ -35,11 +35,11 @@ if (globalThis.Worldpay) {
   form.hidden = false;
   form.addEventListener("submit", pay);
   form.addEventListener("input", (event) => forget(event.target.id));
-  // By the time the rest is filled in, the device check is usually done.
+  // Start the device check now: it is usually done by the time the rest is filled in.
   document.getElementById("card-number").addEventListener("change", () => bin() && deviceData(bin()));
 } else {
   document.getElementById("no-encryption").hidden = false;
 }
 
-// A page from the browser's memory may be of a payment that has moved on: the server knows.
+// A page from the back/forward cache may show an outdated state of the payment, so load it again.
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());

@@ -1,5 +1,5 @@
 "use strict";
-// Sends the page's form at once, except to a person who came back to this page: they may have changed their mind.
+// Submit the page's form at once, unless a person came back to this page, perhaps with second thoughts.
 {
   const form = document.querySelector("form[data-send-on]");
   const [navigation] = performance.getEntriesByType("navigation");

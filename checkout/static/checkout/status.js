@@ -1,10 +1,10 @@
-// Waits for the payment to move on: told over a WebSocket, and asking as well, since a push can be lost.
-// A page without `data-socket` only asks: it has a quicker way on, and this is for when that fails.
+// Wait for the payment's state to change: listen on a WebSocket, and also poll, because a push can be lost.
+// A page without `data-socket` only polls: it has a faster way to proceed, and this is its fallback.
 
 const { poll, socket } = document.getElementById("payment-status").dataset;
 const DELAYS = [2000, 5000, 10_000];
-const SPREAD = 0.25; // pages that a restart has cut off at the same moment do not come back at the same moment
-const PATIENCE = "wait=8"; // RFC 7240: where there is no push, the answer itself may wait for news
+const SPREAD = 0.25; // spreads the requests of pages that a restart has disconnected at the same moment
+const PATIENCE = "wait=8"; // RFC 7240: without a push, the server may delay the answer until the state changes
 
 let pushes = null;
 let isLeaving = false;

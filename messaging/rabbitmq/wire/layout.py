@@ -16,7 +16,7 @@ CONTENT = Struct(">BHIHHQH")  # a frame's head, class, weight, body size, proper
 LONG = Struct(">I")
 LONG_LONG = Struct(">q")
 
-# Property flags. The properties follow in this order, from the highest bit down.
+# Property flags. The properties of a message follow in this order, from the highest bit down.
 CONTENT_TYPE, HEADERS, DELIVERY_MODE = 1 << 15, 1 << 13, 1 << 12
 CORRELATION_ID, REPLY_TO, MESSAGE_ID = 1 << 10, 1 << 9, 1 << 7
 TIMESTAMP, TYPE, USER_ID, APP_ID = 1 << 6, 1 << 5, 1 << 4, 1 << 3

@@ -1,4 +1,4 @@
-"""A message that has arrived, read from the bytes of its frames."""
+"""Reading of a message from the bytes of its frames."""
 
 from functools import lru_cache
 from struct import error as struct_error
@@ -34,7 +34,7 @@ from messaging.rabbitmq.wire.layout import (
 
 _REQUIRED = CONTENT_TYPE | MESSAGE_ID | TYPE
 _KNOWN = _REQUIRED | HEADERS | DELIVERY_MODE | CORRELATION_ID | REPLY_TO | TIMESTAMP | USER_ID | APP_ID
-# A frame's head and the method's two numbers stand before the consumer tag.
+# A frame's head and the method's two numbers precede the consumer tag.
 _CONSUMER_TAG_AT = FRAME_HEAD.size + 4
 _KIND_CODES = {int: LONG_LONG_INT[0], str: STRING[0]}
 _CODES = {name: _KIND_CODES[kind] for name, kind in KINDS.items()}
@@ -46,11 +46,11 @@ class Incomplete(Exception):
 
 
 class Uncommon(Exception):
-    """Not of the form that nearly all messages have: for pika to read, and to find fault with."""
+    """The message has an unusual form; pika reads it, and reports its defects."""
 
 
 def read_delivery(queue: str, data: bytes, start: int, header_at: int) -> tuple[Delivery, int, int]:
-    """The message whose Basic.Deliver frame is ``data[start:header_at]``, its delivery tag and its end.
+    """Return the message whose Basic.Deliver frame is ``data[start:header_at]``, its delivery tag and end.
 
     Raises Incomplete or Uncommon.
     """
@@ -84,7 +84,7 @@ def _read_delivery(queue: str, data: bytes, start: int, header_at: int) -> tuple
             raise Incomplete
         kind, its_channel, length = FRAME_HEAD.unpack_from(data, body_at)
         if kind != BODY or its_channel != channel or length != size or data[body_at - 1] != FRAME_END:
-            raise Uncommon  # in several frames, or between those of another channel
+            raise Uncommon  # the body has several frames, or another channel's frames come first
         body_at += FRAME_HEAD.size
         end = body_at + size + 1
     if available < end:
@@ -147,7 +147,7 @@ def _read_table(data: bytes, at: int, end: int) -> dict[str, HeaderValue]:
         name, at = _read_short(data, at)
         kind = data[at]
         if name.startswith("x-") or _CODES.get(name, kind) != kind:
-            raise Uncommon  # the broker's own words, and what breaks the contract
+            raise Uncommon  # a header of the broker, or one of a type that breaks the contract
         if kind == _STRING:
             (length,) = LONG.unpack_from(data, at + 1)
             at += 1 + LONG.size + length

@@ -46,9 +46,10 @@ _END = bytes([FRAME_END])
 def write_publish(
     channel: int, exchange: str, routing_key: str, envelope: Envelope, user_id: str, max_body: int
 ) -> bytes:
-    """A persistent, mandatory publish, its body in frames of at most ``max_body`` bytes.
+    """Return the frames of a persistent, mandatory publish; body frames have at most ``max_body`` bytes.
 
-    Raises ValueError for what AMQP cannot carry, such as a name over 255 bytes or a number over 64 bits.
+    Raises ValueError for values that AMQP cannot carry, such as a name over 255 bytes or a number over 64
+    bits.
     """
     try:
         return _write_publish(channel, exchange, routing_key, envelope, user_id, max_body)
@@ -96,12 +97,12 @@ def _write_publish(
 
 
 def write_ack(channel: int, delivery_tag: int) -> bytes:
-    """One delivery is dealt with."""
+    """Return the frame that acknowledges one delivery."""
     return _SETTLEMENT.pack(METHOD, channel, 13, BASIC_ACK, delivery_tag, 0, FRAME_END)
 
 
 def write_reject(channel: int, delivery_tag: int, requeue: bool) -> bytes:
-    """One delivery is given back."""
+    """Return the frame that rejects one delivery."""
     return _SETTLEMENT.pack(METHOD, channel, 13, BASIC_REJECT, delivery_tag, requeue, FRAME_END)
 
 
@@ -117,7 +118,7 @@ def _short(text: str) -> bytes:
     return bytes((len(raw),)) + raw
 
 
-# For what is the same in many messages.
+# Cached, for strings that many messages repeat.
 _repeated = lru_cache(maxsize=1024)(_short)
 
 
