@@ -23,7 +23,7 @@ VHOST = "gateway"
 def addresses(environment: Mapping[str, str]) -> list[str]:
     """Return lines with the addresses of the started broker and database, for other programs.
 
-    A server that was given by the environment is left out: its address is known already, and may have a password.
+    A server that was given by the environment is left out: its address is known, and may have a password.
     """
     names = [name for name in ("DATABASE_URL", "BROKER_URL") if not os.environ.get(name)]
     lines = [f"  {name}={environment[name]}" for name in names]

@@ -74,8 +74,8 @@ def no_intent_row() -> Patches:
 def no_version_check() -> Patches:
     """Let a saga accept any reply to its commands and any deadline, however late, without a lock.
 
-    The mutant shows when replies come late or twice, when a deadline passes while a reply is handled, and with
-    two orchestrators.
+    The mutant shows when replies come late or twice, when a deadline passes while a reply is handled, and
+    with two orchestrators.
     """
 
     class Credulous(QuerySet[Saga]):
