@@ -1,4 +1,4 @@
-"""Faults that only RabbitMQ has: closed channels, blocked or dead links, messages that break the contract."""
+"""Faults that only RabbitMQ has: closed channels, blocked or dead connections, malformed messages."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.rabbitmq
 
 @asynccontextmanager
 async def raw_channel(rabbitmq: RabbitmqLab) -> AsyncIterator[AmqpChannel]:
-    """A foreign program's channel."""
+    """Yield a channel of a foreign program."""
     link = await Link.open(connection_parameters(rabbitmq.url, "a test"))
     try:
         yield await link.channel()
@@ -192,7 +192,7 @@ async def test_confirms_of_an_earlier_incarnation_mean_nothing(rabbitmq: Rabbitm
     later_proxy.hold()
     publisher.publish_nowait("", "nowhere", command(), of_the_later.append)
     rabbitmq.proxy.let_go()
-    await within(earlier.channel())  # behind the earlier confirm, which has the same delivery tag
+    await within(earlier.channel())  # arrives after the earlier confirm, which has the same tag
     assert [type(outcome) for outcome in of_the_earlier] == [PublishUncertain]
     assert of_the_later == []
 

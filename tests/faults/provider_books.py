@@ -55,7 +55,7 @@ class Order:
 
     @property
     def is_untold(self) -> bool:
-        """Return True if a failed refund was made later without a notification, only to be reconciled."""
+        """Return True if a failed refund was made later and no notification reports that."""
         return bool(self.refund_denied) and "refunded_unselected" in self.traits
 
     def taken(self) -> Counter[tuple[str, str]]:
