@@ -1,8 +1,8 @@
 """Clients that keep a server waiting in five ways, and connect again as soon as they are dropped.
 
 `python -m tests.flows.stack.slow_clients PORT PATH COUNT [CERTIFICATE]` runs them in a process of their own,
-so that they do not slow down the measured shoppers. Each second it prints the number of connected clients, and
-how often each kind was dropped. If the server's certificate is given, the clients use TLS.
+so that they do not slow down the measured shoppers. Each second it prints the number of connected clients
+and how often each kind was dropped. If the server's certificate is given, the clients use TLS.
 """
 
 import asyncio
