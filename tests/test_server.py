@@ -1,4 +1,4 @@
-"""The server's connections: idle ones at the end of a process, and the writing of responses."""
+"""The server's connections: pipelined requests, departed clients, slow readers, and the process's end."""
 
 import asyncio
 import socket

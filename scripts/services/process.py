@@ -13,7 +13,7 @@ STOP_SECONDS = 30
 
 
 class ServiceError(Exception):
-    """A service cannot be had here; the message says why and what to do."""
+    """Raised when a service cannot be started here. The message gives the reason and the remedy."""
 
 
 class Service(Protocol):

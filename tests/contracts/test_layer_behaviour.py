@@ -240,7 +240,7 @@ async def test_nothing_is_kept_of_a_channel_whose_messages_were_never_read(lab: 
     await layer.send(channel, {"type": "old"})
     local = layer._here().local
     async with asyncio.timeout(20):
-        while local.has(channel.partition("!")[2]):  # noqa: ASYNC110 (nobody announces it)
+        while local.has(channel.partition("!")[2]):  # noqa: ASYNC110 (no event reports it)
             await asyncio.sleep(0.02)
     await silent(layer, channel)
 

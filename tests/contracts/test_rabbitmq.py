@@ -36,7 +36,7 @@ async def raw_channel(rabbitmq: RabbitmqLab) -> AsyncIterator[AmqpChannel]:
 
 
 async def lost(broker: Broker) -> None:
-    while broker.is_connected:  # noqa: ASYNC110 (nobody announces it)
+    while broker.is_connected:  # noqa: ASYNC110 (no event reports it)
         await asyncio.sleep(0.01)
 
 
@@ -99,7 +99,7 @@ async def test_a_link_that_is_open_and_dead_is_given_up_by_the_watchdog(rabbitmq
     rabbitmq.hold()
 
     async def given_up() -> None:
-        while broker.is_connected:  # noqa: ASYNC110 (it does not tell)
+        while broker.is_connected:  # noqa: ASYNC110 (no event reports it)
             await asyncio.sleep(0.01)
 
     await within(given_up())
@@ -112,7 +112,7 @@ async def test_the_watchdog_is_content_with_a_living_link(rabbitmq: RabbitmqLab)
     broker = await rabbitmq.broker()
 
     async def several_rounds() -> None:
-        while broker.metrics()["published"] < 10:  # noqa: ASYNC110 (it does not tell)
+        while broker.metrics()["published"] < 10:  # noqa: ASYNC110 (no event reports it)
             await asyncio.sleep(0.01)
 
     await within(several_rounds())
@@ -337,7 +337,7 @@ async def test_a_loop_that_simply_ends_leaves_no_connection_open(rabbitmq: Rabbi
     await within(asyncio.to_thread(asyncio.run, careless()))
 
     async def closed() -> None:
-        while rabbitmq.proxy.open:  # noqa: ASYNC110 (it does not tell)
+        while rabbitmq.proxy.open:  # noqa: ASYNC110 (no event reports it)
             await asyncio.sleep(0.01)
 
     await within(closed())

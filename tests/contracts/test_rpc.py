@@ -271,7 +271,7 @@ async def test_the_synchronous_door_refuses_to_block_a_loop(lab: Lab):
 
 async def until_late_replies(broker: Broker, number: int) -> None:
     async def counted() -> None:
-        while broker.metrics()["late_replies"] < number:  # noqa: ASYNC110 (it counts, it does not tell)
+        while broker.metrics()["late_replies"] < number:  # noqa: ASYNC110 (only a counter shows it)
             await asyncio.sleep(0.01)
 
     await within(counted())

@@ -70,7 +70,7 @@ def operation(attempt: Attempt, kind: str, minor: int, state: str) -> str:
 
 @pytest.fixture
 def refunds(authorised, books):
-    """Return the provider's order and a refused refund, beside one that is done. Tests set the sums."""
+    """Create a refused refund and one that is done. Return the provider's order and the refused one."""
     order = books.orders[authorised.order_code]
     order.captured = order.amount
     operation(authorised, CAPTURE, 1250, State.DONE)

@@ -21,7 +21,7 @@ DAY = 24 * HOUR
 
 
 class Bank:
-    """The simulated bank: it checks the twin's books, books what is pending, and posts notifications."""
+    """The simulated bank: it checks the twin's books, books pending movements, and posts notifications."""
 
     def __init__(self, world: "World") -> None:
         forget_books()

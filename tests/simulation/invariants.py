@@ -56,7 +56,7 @@ def watch_history(database: sqlite3.Connection) -> None:
 
 
 def check(world: "World") -> list[str]:
-    """Return every violation that shows at the end; those seen earlier are in ``world.violations``."""
+    """Return violations of I1 to I7, I9 and I11 at rest; earlier ones are in ``world.violations``."""
     books = Ledgers(world.rows, world.bank.books)
     findings = [
         *_nothing_lost(world, books),

@@ -18,7 +18,7 @@ Kind, State = Operation.Kind, Operation.State
 class Truth:
     """The provider's sums of one order, in minor units, and the fate of the authorisation.
 
-    ``captured`` and ``refunded`` count what the provider accepted and what has not failed, booked or not.
+    ``captured`` and ``refunded`` count accepted movements that have not failed, booked or not.
     ``charged_back`` is reduced by reversals. ``made`` has the references of refunds that were made, ``taken``
     those of captures that were taken.
     """

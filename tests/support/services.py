@@ -74,7 +74,7 @@ async def until(check: Callable[[], T]) -> T:
     """Call ``check``, which queries the database, until its result is true. Return the result."""
 
     async def holds() -> T:
-        while not (answer := await in_thread(check)):  # noqa: ASYNC110 (a database does not tell)
+        while not (answer := await in_thread(check)):  # noqa: ASYNC110 (no event reports it)
             await asyncio.sleep(0.02)
         return answer
 

@@ -60,7 +60,7 @@ class Tour:
 
 
 class Keeper:
-    """Restarts ended processes. An end that was neither requested nor at a crash point is a mishap."""
+    """A supervisor that restarts ended processes. An end without request or crash point is a mishap."""
 
     def __init__(self, site: Site, diary: Diary, random: Random, rounds: int, calmness: float = 1) -> None:
         self.site = site
