@@ -1,7 +1,7 @@
-"""`python -m benchmarks`, which is `make bench`: measure, and print what came of it.
+"""Run the benchmarks and print their results (`python -m benchmarks`, or `make bench`).
 
-Needs RabbitMQ, and PostgreSQL for purchases; a BROKER_URL or DATABASE_URL in the environment is used, else
-they are started for the time of the measurement.
+They need RabbitMQ, and PostgreSQL for purchases. If BROKER_URL or DATABASE_URL is set, that server is used;
+otherwise one is started for the measurement.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder, services(keep=Path(folder)) as environment:
             os.environ |= environment
-            # Imported only now, because they look for the services in the environment.
+            # Imported only now, because these modules read the services' addresses from the environment.
             systems = importlib.import_module("benchmarks.systems")
             try:
                 for part in parts:

@@ -1,4 +1,4 @@
-"""The same work side by side: rounds over all systems in turn, so that the machine's moods hit all alike."""
+"""The same work on all systems, in rounds, so that changes of the machine affect all systems alike."""
 
 import argparse
 import json
@@ -15,14 +15,14 @@ from tests.support.vhosts import fresh_vhost
 
 CONCURRENCIES = (1, 32, 256)
 WARM_UP_SECONDS = 2
-# Of what it is a multiple of: see the last columns of the table.
+# The peers to whose rates the last columns of the table compare each rate.
 YARDSTICKS = ("node-same-guarantees", "node")
 
 Runs = dict[tuple[str, int], list[Measured]]
 
 
 class Row(TypedDict):
-    """A line of `results.json`: medians over the rounds."""
+    """An entry of `results.json`, with medians over the rounds."""
 
     peer: str
     concurrency: int
@@ -75,7 +75,7 @@ def rows_of(runs: Runs) -> list[Row]:
 
 
 def as_table(runs: Runs) -> str:
-    """Rows by concurrency; the last column is how busy the load generator was, in percent of a core."""
+    """Return a table by concurrency. The last column is the load generator's use of a core, in percent."""
     rows = rows_of(runs)
     rates = {(row["peer"], row["concurrency"]): row["requests_per_second"] for row in rows}
     yardsticks = [peer for peer in YARDSTICKS if any(peer == row["peer"] for row in rows)]

@@ -1,4 +1,4 @@
-"""The cost of one purchase to each process, the broker and the database, while purchases overlap."""
+"""The cost of one purchase in each process, the broker and the database, while purchases overlap."""
 
 import argparse
 import asyncio
@@ -14,7 +14,7 @@ from benchmarks.table import table
 from tests.support.stack import Stack
 from tests.support.vhosts import broker_pid
 
-# PostgreSQL's processes tell their counts when they have been idle for a second.
+# PostgreSQL's processes report their counts only after they have been idle for a second.
 COUNTED_SECONDS = 2.0
 
 COUNTS = """
@@ -29,7 +29,7 @@ FROM pg_stat_database WHERE datname = current_database()
 
 @dataclass(frozen=True)
 class Spent:
-    """Since everything began. `seconds` is processor time by process, `bytes` is the database's size."""
+    """Totals since the start. `seconds` is processor time by process, `bytes` is the database's size."""
 
     purchases: int
     messages: int
@@ -40,7 +40,7 @@ class Spent:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure and print the table, means for one purchase. Raises BenchmarkError."""
+    """Measure and print a table of means per purchase. Raises BenchmarkError."""
     with stack() as running:
         asyncio.run(measure(running, options.seconds))
         before = _spent(running)

@@ -1,4 +1,4 @@
-"""Many requests at once that are answered much later: one connection each, opened at a steady rate."""
+"""Many concurrent requests that are answered much later, on connections opened at a steady rate."""
 
 import errno
 import selectors
@@ -21,9 +21,9 @@ class _Waiting:
 
 
 def waiting_times(address: str, count: int, per_second: float, look: Callable[[], None]) -> list[float]:
-    """Seconds from the beginning of each connection to the end of its answer, for those answered with 200.
+    """Return the seconds from the start of each connection to the end of its answer, for answers of 200.
 
-    `look` is called now and then meanwhile.
+    `look` is called regularly meanwhile.
     """
     url = urlsplit(address)
     target = (url.hostname, url.port)
@@ -68,7 +68,7 @@ def _connect(target: tuple[str | None, int | None]) -> socket.socket:
 
 
 def _is_over(connection: socket.socket, waiting: _Waiting) -> bool:
-    """Return True if the whole answer is there, or there will be none."""
+    """Return True if the answer is complete, or the connection has ended."""
     try:
         data = connection.recv(65_536)
     except ConnectionError:

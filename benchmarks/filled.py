@@ -1,4 +1,4 @@
-"""Measure if a hundred thousand payments in the tables make a purchase dearer."""
+"""Measure if a purchase costs more with a hundred thousand payments in the tables."""
 
 import argparse
 import asyncio
@@ -16,7 +16,7 @@ PAYMENTS = 100_000
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure the same in an empty database and in a full one, and print the table. Raises BenchmarkError."""
+    """Measure with an empty and with a full database, and print the table. Raises BenchmarkError."""
     counts = [0, *(options.counts or [PAYMENTS])]
     runs: dict[str, list[Rate]] = {f"{count:,} payments in the tables": [] for count in counts}
     for number in range(options.rounds):
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
 
 @contextmanager
 def filled_stack(payments: int) -> Iterator[Stack]:
-    """One process of each kind, and so many finished payments."""
+    """Yield a stack with one process of each kind and so many finished payments."""
     with stack() as running:
         if payments:
             asyncio.run(_buy_once(running))

@@ -1,15 +1,15 @@
-"""A database as it is after many purchases: copies of the rows of a single one, with names of their own."""
+"""Fill a database as after many purchases, by copying the rows of one purchase with new references."""
 
 from collections.abc import Collection, Mapping
 
 import psycopg
 from psycopg import sql
 
-# Of an installation, not of a purchase.
+# Tables of an installation, not of a purchase.
 NOT_COPIED = frozenset(
     {"checkout_merchant", "checkout_provideraccount", "checkout_stockitem", "checkout_blockedvalue"}
 )
-# More than the rows of one purchase in any table: the numbers of the copies don't meet.
+# More than the rows of one purchase in any table, so that the ids of copies do not collide.
 STRIDE = 1_000
 
 _TABLES = """
@@ -32,7 +32,7 @@ _INDEXED = """
 
 
 def fill(database_url: str, copies: int) -> None:
-    """Copy what one purchase has left, so many times, and tell the planner."""
+    """Copy the rows of one purchase so many times, and update the planner's statistics."""
     with psycopg.connect(database_url) as connection:
         tables = [name for (name,) in connection.execute(_TABLES) if name not in NOT_COPIED]
         for table in tables:
@@ -76,7 +76,7 @@ def _value(name: str, kind: str, is_number: bool, is_indexed: bool) -> sql.Compo
     if kind == "uuid":
         return sql.SQL("md5({}::text || copy_number)::uuid").format(column)
     if is_indexed and kind in ("character varying", "text"):
-        # References and message ids, not states and kinds.
+        # Values with digits are references and message ids; states and kinds have none.
         return sql.SQL(
             "CASE WHEN {0} !~ '[0-9]' THEN {0} WHEN length({0}) < 20 THEN {0} || ':' || copy_number"
             " ELSE left(md5({0} || copy_number) || md5(copy_number || {0}), length({0})) END"

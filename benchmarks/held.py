@@ -1,4 +1,4 @@
-"""Thousands of requests held at once in one process: time, memory, threads, and whether cost grows evenly."""
+"""Thousands of requests held at once in one process: their time, memory, threads and processor time."""
 
 import argparse
 import resource
@@ -21,7 +21,7 @@ HOLD_SECONDS = 5.0
 WARM_UP = 200
 ENVIRONMENT = {
     "HOLD_SECONDS": str(HOLD_SECONDS),
-    # More than are held: a quorum queue gives a consumer without a limit 2,000 at most.
+    # More than the held requests. Without a limit, a quorum queue delivers at most 2,000 to a consumer.
     "PREFETCH": "20000",
     "CHECKOUT_MAX_WAITERS": "20000",
     "CHECKOUT_MAX_HELD": "20000",
@@ -31,7 +31,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Held:
-    """One run. Times are in milliseconds beyond the time for which the worker holds its reply."""
+    """One run. Times are in milliseconds beyond the time for which the worker delays its reply."""
 
     answered: int
     p50_ms: float
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def measure(peers: Sequence[str], counts: Sequence[int], rounds: int) -> Runs:
-    """Each peer with each count in a process of its own. Raises BenchmarkError."""
+    """Measure each peer with each count, each time with new processes. Raises BenchmarkError."""
     _allow_files(max(counts) + 500)
     runs: Runs = {(peer, count): [] for count in counts for peer in peers}
     for number in range(rounds):
@@ -90,7 +90,7 @@ def hold(peer: str, count: int) -> Held:
 
 
 def as_table(runs: Runs) -> str:
-    """Medians over the rounds."""
+    """Return a table of medians over the rounds."""
     head = [
         "peer",
         "held",
@@ -120,6 +120,6 @@ def as_table(runs: Runs) -> str:
 
 
 def _allow_files(count: int) -> None:
-    """Every connection is an open file here, and in the web process, which inherits the limit."""
+    """Raise the limit of file descriptors, which the web process inherits: each connection needs one."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard) if hard > 0 else count, hard))

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.layer_process CLASS CONFIG ADDRESS`: measures a channel layer between two processes.
+"""Measure a channel layer between two processes (`python -m benchmarks.layer_process CLASS CONFIG ADDRESS`).
 
-One process has a thousand channels in a group, as a web process has WebSockets; the other one sends, as a
-service does. Both run this module, the first one started by the second, in the environment of the layer that
-is measured. The line of JSON at the end is what `layers.py` reads.
+One process has a thousand channels in a group, as a web process has WebSockets. The other one sends, as a
+service does. Both run this module, in the virtual environment of the measured layer. The sender starts the
+other one, and at the end prints the line of JSON that `layers.py` reads.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ PAYLOAD = {"type": "payment.changed", "payment": "pay_0123456789abcdef0123456789
 
 
 async def receive_for(layer: Any, sender: str) -> None:
-    """The process with the many channels: answers `sender` when everything of a measurement has arrived."""
+    """Run the process with many channels. It answers `sender` when all messages of a test have arrived."""
     members = [await layer.new_channel() for _ in range(MEMBERS)]
     echo, sink = await layer.new_channel(), await layer.new_channel()
     for member in members:
@@ -119,7 +119,7 @@ async def _one_way_rate(layer: Any, here: str, sink: str) -> float:
 
 
 async def main(dotted: str, config: str, *sender: str) -> None:
-    # Both layers are measured as in the product's processes, see ``checkout.garbage``.
+    # Garbage collection is set as in the product's processes for both layers; see ``checkout.garbage``.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     layer = import_string(dotted)(**json.loads(config))
@@ -131,5 +131,5 @@ async def main(dotted: str, config: str, *sender: str) -> None:
 
 
 if __name__ == "__main__":
-    # The event loop of a web process under uvicorn, for both layers.
+    # Both layers use the event loop of a web process under uvicorn.
     uvloop.run(main(*sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Our channel layer beside channels_redis' Pub/Sub layer, between two processes."""
+"""Our channel layer compared with channels_redis' Pub/Sub layer, between two processes."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 OURS = "messaging.channels.layer.RabbitmqChannelLayer"
 REDIS = "channels_redis.pubsub.RedisPubSubChannelLayer"
-# Room for all messages of a measurement: how fast they arrive is measured, not how they are dropped.
+# Room for all messages of a measurement, since messages above the capacity would be dropped.
 CAPACITY = 20_000
 MEASURE_SECONDS = 120
 FIGURES = {
@@ -36,7 +36,7 @@ Runs = dict[str, list[dict[str, float]]]
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure, the two in turn, and print the table. Raises BenchmarkError."""
+    """Measure both layers in turn and print the table. Raises BenchmarkError."""
     runs: Runs = {"gateway": [], "channels_redis pubsub": []}
     with tempfile.TemporaryDirectory() as folder, redis(Path(folder)) as redis_url:
         for number in range(options.rounds):
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def as_table(runs: Runs) -> str:
-    """Medians over the rounds, a column for each layer."""
+    """Return a table of medians over the rounds, with a column for each layer."""
     lines = [
         [title, *(form.format(median(run[name] for run in of_layer)) for of_layer in runs.values())]
         for name, (title, form) in FIGURES.items()
@@ -59,7 +59,7 @@ def as_table(runs: Runs) -> str:
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
-    """The address of a Redis server that keeps nothing."""
+    """Start a Redis server without persistence, and yield its address."""
     port = free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     server = Program("redis", command, log=folder / "redis.log", environment=os.environ)

@@ -1,4 +1,4 @@
--- For wrk: the same POST again and again; at the end one line of JSON. Latencies are in microseconds.
+-- A script for wrk: send the same POST repeatedly, then print one line of JSON. Latencies are in microseconds.
 
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"

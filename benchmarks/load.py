@@ -1,4 +1,4 @@
-"""The one load generator: wrk, a closed loop over keep-alive connections, the same for every system."""
+"""The load generator for every system: wrk, as a closed loop over keep-alive connections."""
 
 import json
 import resource
@@ -13,7 +13,7 @@ _FOLDER = ROOT / "benchmarks"
 
 @dataclass(frozen=True)
 class Measured:
-    """One run. `load_share` is the share of one core that the load generator itself took."""
+    """One run. `load_share` is the share of one core that the load generator itself used."""
 
     requests_per_second: float
     p50_ms: float
@@ -22,7 +22,7 @@ class Measured:
 
 
 def measure(address: str, *, concurrency: int, seconds: int) -> Measured:
-    """Post the command over so many connections at once. Raises BenchmarkError for any wrong answer."""
+    """Post the command over so many concurrent connections. Raises BenchmarkError for any wrong answer."""
     command = ["wrk", "--threads", "1", "--connections", str(concurrency), "--duration", f"{seconds}s"]
     command += ["--timeout", "30s", "--script", str(_FOLDER / "load.lua"), address]
     command += ["--", str(_FOLDER / "command.json")]

@@ -1,4 +1,4 @@
-"""The kernel's figures of a process (Linux, proc(5))."""
+"""The kernel's figures about a process (Linux, proc(5))."""
 
 import os
 from contextlib import suppress
@@ -11,7 +11,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Figures:
-    """`cpu_seconds` is user and system time since the process began."""
+    """The figures of a process. `cpu_seconds` is user and system time since it began."""
 
     resident_bytes: int
     threads: int
@@ -25,15 +25,15 @@ def figures_of(pid: int) -> Figures:
 
 
 def parent_of(pid: int) -> int:
-    """Raises OSError when there is no such process on this machine."""
+    """Return the id of the parent process. Raises OSError if there is no such process on this machine."""
     return int(_stat(pid)[1])
 
 
 def family_cpu_seconds(parent: int) -> float:
-    """User and system time of a process and its living children."""
+    """Return user and system time of a process and its living children, in seconds."""
     total = 0.0
     for pid in (int(folder.name) for folder in _PROCESSES.iterdir() if folder.name.isdecimal()):
-        with suppress(OSError):  # one that has ended meanwhile
+        with suppress(OSError):  # the process has ended meanwhile
             fields = _stat(pid)
             if parent in (pid, int(fields[1])):
                 total += _cpu_seconds(fields)
@@ -41,7 +41,7 @@ def family_cpu_seconds(parent: int) -> float:
 
 
 def _stat(pid: int) -> list[str]:
-    # What comes before is the number and the program's name in brackets, which may contain blanks.
+    # The fields before are the process id and the program's name in brackets, which may contain spaces.
     return (_PROCESSES / str(pid) / "stat").read_text().rpartition(")")[2].split()
 
 

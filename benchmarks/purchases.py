@@ -1,4 +1,4 @@
-"""Whole purchases a second with all processes, and how more of them share the work."""
+"""Purchases per second with all processes, and the scaling with more processes."""
 
 import argparse
 import asyncio
@@ -23,7 +23,7 @@ from tests.support.vhosts import fresh_vhost
 
 AT_ONCE = 16
 WARM_UP_PURCHASES = 64
-# Until everything that was answered is captured too: the sandbox's settling time and a little more.
+# The longest time until all answered purchases are captured: the sandbox's settling time and a little more.
 CAPTURE_SECONDS = 60
 TWO_OF_EACH = dict.fromkeys((*SERVICES, "relay"), 2)
 STEPS: Mapping[str, tuple[int, Mapping[str, int]]] = {
@@ -40,7 +40,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Rate:
-    """`captured_after_seconds` is how long after the last answer everything was captured."""
+    """The result of one run. `captured_after_seconds` is from the last answer until all is captured."""
 
     per_second: float
     pay_p50_ms: float
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def as_table(runs: Mapping[str, list[Rate]]) -> str:
-    """Medians over the rounds."""
+    """Return a table of medians over the rounds."""
     head = ["processes", "purchases/s", "pay p50 ms", "pay p99 ms", "captured s", "CPU ms each", "KB each"]
     lines = [
         [
@@ -83,7 +83,7 @@ def as_table(runs: Mapping[str, list[Rate]]) -> str:
 
 @contextlib.contextmanager
 def stack(webs: int = 1, copies: Mapping[str, int] | None = None) -> Iterator[Stack]:
-    """The product's processes, ready, with a database and a virtual host of their own."""
+    """Yield the product's processes when they are ready, with a new database and virtual host."""
     with (
         tempfile.TemporaryDirectory() as folder,
         fresh_vhost() as broker_url,
@@ -102,7 +102,7 @@ def stack(webs: int = 1, copies: Mapping[str, int] | None = None) -> Iterator[St
 
 
 async def measure(running: Stack, seconds: float) -> Rate:
-    """A closed loop of shoppers, after a warm-up. Every purchase must be answered, and at last captured."""
+    """Run a closed loop of shoppers after a warm-up. Every purchase must be answered and captured."""
     numbers = count(1)
     shoppers = Shoppers(running.web_url, running.sandbox_url)
     bought: list[Purchase] = []
@@ -137,7 +137,7 @@ async def measure(running: Stack, seconds: float) -> Rate:
 
 
 async def all_captured(running: Stack) -> None:
-    """Wait until every payment has come to its end. Raises BenchmarkError."""
+    """Wait until every payment is captured. Raises BenchmarkError."""
     deadline = time.perf_counter() + CAPTURE_SECONDS
     while missing := _one(
         running,
@@ -154,7 +154,7 @@ def _database_bytes(running: Stack) -> int:
 
 
 def _cpu_seconds(running: Stack) -> float:
-    """Of the product's processes: not the sandbox, the broker, the database or the shoppers."""
+    """Return the processor time of the product's processes, without sandbox, broker and database."""
     return sum(
         figures_of(program.pid).cpu_seconds for name, program in running.programs.items() if name != "sandbox"
     )

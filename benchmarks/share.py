@@ -1,4 +1,4 @@
-"""The gateway's own share of a purchase's time, beside what its commits and broker hops take alone."""
+"""The gateway's share of a purchase's time, compared with the time of its commits and broker hops alone."""
 
 import argparse
 import asyncio
@@ -23,8 +23,8 @@ WARM_UP = 20
 PURCHASES = 30
 TRANSACTIONS = 300
 
-# From the card to the answer. What is announced first, is announced by the message whose handling answers the
-# shopper; each message names the one that caused it, back to the one that web sent.
+# The messages from the card to the answer. The same message causes the first event and the shopper's answer.
+# From there, causation ids lead back to the command that web sent.
 PATH = """
 WITH RECURSIVE announced AS (
   SELECT causation_id, created_at FROM checkout_outboxmessage
@@ -46,9 +46,9 @@ SELECT (SELECT count(*) FROM path), (SELECT count(*) FROM calls), (SELECT sum(se
 
 @dataclass(frozen=True)
 class CriticalPath:
-    """The steps between the card and the answer, which follow each other.
+    """The consecutive steps between the card and the answer.
 
-    `messages` and `calls` to the provider are counted; `provider_seconds` is the time of the provider's part.
+    `messages` and `calls` (to the provider) are counts; `provider_seconds` is the time of the calls.
     """
 
     messages: int
@@ -57,13 +57,13 @@ class CriticalPath:
 
     @property
     def commits(self) -> int:
-        """Web's, one for each message that is handled, and one before each call to the provider."""
+        """Return the number of commits: one by web, one per handled message, and one before each call."""
         return 1 + self.messages + self.calls
 
 
 @dataclass(frozen=True)
 class Floor:
-    """Seconds that one of each takes by itself."""
+    """The seconds that one commit, one hop and one answer take by themselves."""
 
     commit: float
     hop: float
@@ -74,7 +74,7 @@ class Floor:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure and print the table, medians in milliseconds. Raises BenchmarkError."""
+    """Measure and print a table of medians in milliseconds. Raises BenchmarkError."""
     with stack() as running_stack:
         bought = asyncio.run(_buy_one_after_another(running_stack))
         paths = _paths(running_stack.database_url, bought)
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
             raise BenchmarkError("these purchases did not go the same way")
         pay = median(purchase.pay_seconds for purchase in bought)
         busy = _floor(running_stack, 0)
-        # A call's times begin before its intent is committed.
+        # The recorded time of a call starts before its intent is committed, so that commit is subtracted.
         provider = median(each.provider_seconds for each in paths) - path.calls * busy.commit
         own = pay - provider
         pause = own / (path.messages + 1)
@@ -117,7 +117,7 @@ async def _buy_one_after_another(running_stack: Stack) -> list[Purchase]:
         for number in range(WARM_UP):
             await shoppers.buy(number)
         for number in range(WARM_UP, WARM_UP + PURCHASES):
-            # What is done for the last one after its answer is not this one's.
+            # Work that the previous purchase causes after its answer must not slow this one.
             await all_captured(running_stack)
             bought.append(await shoppers.buy(number))
     finally:
@@ -126,7 +126,7 @@ async def _buy_one_after_another(running_stack: Stack) -> list[Purchase]:
 
 
 def _commit_seconds(database_url: str, pause_seconds: float) -> float:
-    """A transaction of one row, on a connection that is open."""
+    """Return the median seconds of a transaction that inserts one row on an open connection."""
     times = []
     with psycopg.connect(database_url) as connection:
         connection.execute("CREATE TABLE benchmark_commit (id bigserial PRIMARY KEY, body text)")

@@ -1,4 +1,4 @@
-"""A shopper who buys one thing with a card that needs no challenge, and is timed."""
+"""A timed shopper who buys one thing with a card that needs no challenge."""
 
 import time
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ SKUS = ("TEA-100", "MUG-350", "FAN-210", "BAG-040")
 
 @dataclass(frozen=True)
 class Purchase:
-    """`pay_seconds` is from sending the card to the answer; `began` and `ended` are of the whole visit."""
+    """A visit from `began` to `ended`. `pay_seconds` is the time from sending the card to the answer."""
 
     reference: str
     began: float
@@ -33,7 +33,7 @@ class Purchase:
 
 
 class Shoppers:
-    """Connections shared by all shoppers; each visit has cookies of its own."""
+    """Shoppers who share connections. Each visit has cookies of its own."""
 
     def __init__(self, web_url: str, sandbox_url: str) -> None:
         self._web_url = web_url
@@ -45,7 +45,7 @@ class Shoppers:
         await self._connector.close()
 
     async def buy(self, number: int) -> Purchase:
-        """From the shop to the result. Raises BenchmarkError for any page but the expected one."""
+        """Buy one thing, from the shop to the result page. Raises BenchmarkError for any unexpected page."""
         began = time.perf_counter()
         async with aiohttp.ClientSession(connector=self._connector, connector_owner=False) as session:
             visit = _Visit(session)
@@ -75,7 +75,7 @@ class Shoppers:
         return Purchase(reference, began, time.perf_counter(), pay_seconds)
 
     async def _sealed_card(self, visit: "_Visit") -> str:
-        """Sealed once: that is work of the shopper's machine, and the sandbox takes a card more than once."""
+        """Return the sealed card. It is sealed only once, since that is the work of the shopper's machine."""
         if not self._sealed:
             key = await visit.get(f"{self._sandbox_url}/worldpay/cse/public-key.txt")
             self._sealed = Card(FRICTIONLESS).sealed(key)
@@ -97,7 +97,7 @@ class _Visit:
             return text
 
     async def post(self, url: str, fields: dict[str, str]) -> str:
-        """Send a form; returns where it leads to."""
+        """Send a form and return the address to which it redirects."""
         headers = {"Accept": "text/html", "Origin": urljoin(url, "/").rstrip("/")}
         async with self._session.post(url, data=fields, headers=headers, allow_redirects=False) as answer:
             if answer.status != 303:

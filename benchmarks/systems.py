@@ -1,4 +1,4 @@
-"""The systems compared: each of them has one web process and one worker process."""
+"""The compared systems, each with one web process and one worker process."""
 
 import os
 import sys
@@ -18,17 +18,17 @@ PEER = str(ROOT / ".venv-bench" / "bin" / "python")
 PORT = "{port}"
 START_SECONDS = 40
 
-# 300 bytes: what a shop would send.
+# 300 bytes, like a command of a shop.
 BODY = (ROOT / "benchmarks" / "command.json").read_bytes().strip()
 
 
 class BenchmarkError(Exception):
-    """A system did not do its work, so that there is nothing to measure."""
+    """Raised when a system failed to do its work, so that it cannot be measured."""
 
 
 @dataclass(frozen=True)
 class System:
-    """Commands of its web process, which listens on `PORT`, and of its worker. `path` takes the POST."""
+    """The commands of a web process, which listens on `PORT`, and of a worker. `path` accepts the POST."""
 
     web: Sequence[str]
     worker: Sequence[str] = ()
@@ -38,7 +38,7 @@ class System:
 
 @dataclass(frozen=True)
 class Running:
-    """A system that has answered once. `address` is where to POST; `environment` is that of its processes."""
+    """A system that works. POST to `address`; `environment` is that of its processes."""
 
     address: str
     web: Program
@@ -51,7 +51,7 @@ def _uvicorn(python: str, application: str, *options: str) -> list[str]:
     return [python, "-m", "uvicorn", application, *listening, *quiet, *options]
 
 
-# As in the Procfile, whose application this is.
+# The same options as in the Procfile.
 _GATEWAY_WEB = _uvicorn(
     PRODUCT,
     "payments_gateway.asgi:application",
@@ -70,7 +70,7 @@ SYSTEMS: dict[str, System] = {
         environment={
             "DEBUG": "false",
             "CHECKOUT_TRY_OUT": "true",
-            "CHECKOUT_SINGLE_BROKER_USER": "true",  # as with the systems beside it
+            "CHECKOUT_SINGLE_BROKER_USER": "true",  # as the other systems do
             "DJANGO_SETTINGS_MODULE": "benchmarks.gateway.settings",
             "CHECKOUT_REPLY_BUDGET_SECONDS": "30",
         },
@@ -100,7 +100,7 @@ SYSTEMS: dict[str, System] = {
 
 @contextmanager
 def running(name: str, broker_url: str, folder: Path, **environment: str) -> Iterator[Running]:
-    """Start a system, wait until it does its work, stop it afterwards. Raises BenchmarkError."""
+    """Start a system, wait until it works, and stop it afterwards. Raises BenchmarkError."""
     system = SYSTEMS[name]
     port = str(free_port())
     settings = {**os.environ, **system.environment, **environment, "BROKER_URL": broker_url, "PORT": port}
@@ -129,7 +129,7 @@ def running(name: str, broker_url: str, folder: Path, **environment: str) -> Ite
 
 
 def _works(address: str, programs: Mapping[str, Program]) -> bool:
-    """Return True if the answer is the right one; who asks before the worker is there may wait."""
+    """Return True if the system answers correctly. Before the worker is ready, the answer may take long."""
     for program in programs.values():
         if not program.is_alive:
             raise AssertionError(f"{program.name} has ended")

@@ -1,10 +1,10 @@
-"""Tables for people, in Markdown, so that they can go into the documentation as they are."""
+"""Tables in Markdown, which can be copied into the documentation."""
 
 from collections.abc import Sequence
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The first column is text, the others are numbers."""
+    """Return a table whose first column is text and whose other columns are numbers."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:

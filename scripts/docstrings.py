@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# These words ask about a thing instead of naming it or saying what it does.
+# A docstring that opens with one of these words asks a question instead of naming the object or its effect.
 RIDDLE = re.compile(r"(?:Wh(?:at|en|ere|ether|ich|o|om|ose|y)(?:ever)?|How(?:ever)?|Nobody)\b")
 ADVICE = 'Open with an imperative ("Return", "Wait until") or with a noun phrase ("A reply to a command.").'
 
@@ -22,7 +22,7 @@ def main() -> int:
 
 
 def sources(root: Path) -> Iterator[Path]:
-    """Yield the repository's own Python files: those in hidden folders and `node_modules` are not its own."""
+    """Yield the repository's Python files, except those in hidden folders and in `node_modules`."""
     yield from root.glob("*.py")
     for folder in root.iterdir():
         if folder.is_dir() and not folder.name.startswith("."):

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install the Debian packages that the tests use and that are missing, without starting their services.
-# Needs root, or sudo without a password; otherwise it only says what is missing, and the tests skip that.
+# Install the missing Debian packages that the tests use, without starting their services. This needs root, or
+# sudo without a password. Otherwise the script only prints what is missing, and the tests skip what needs it.
 set -eu
 
 is_present() {
@@ -34,7 +34,7 @@ fi
 
 echo "Installing Debian packages:$missing"
 log=$(mktemp)
-policy=/usr/sbin/policy-rc.d # asked by Debian's maintainer scripts before they start a service; 101 forbids
+policy=/usr/sbin/policy-rc.d # Debian's maintainer scripts run it before they start a service; exit code 101 forbids that
 forbids=
 trap 'rm -f "$log"; [ -z "$forbids" ] || $as_root rm -f "$policy"' EXIT
 if [ ! -e "$policy" ]; then
@@ -49,7 +49,7 @@ apt_get() {
     return 1
 }
 
-apt_get update || true # what is cached may do
+apt_get update || true # the cached package lists may suffice
 for package in $missing; do
     echo "  $package"
     apt_get install -y --no-install-recommends "$package" || echo "  $package cannot be installed here" >&2

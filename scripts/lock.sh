@@ -1,6 +1,6 @@
 #!/bin/sh
 # Pin what pyproject.toml asks for, with hashes, for every supported Python at once.
-# `make lock` changes as little as it can; `make lock UPGRADE=1` takes the newest of everything.
+# `make lock` keeps the pinned versions where it can; `make lock UPGRADE=1` takes the newest of every package.
 set -eu
 cd "$(dirname "$0")/.."
 pin() {

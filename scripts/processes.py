@@ -1,7 +1,7 @@
-"""Run the Procfile's processes, each with the broker's address by its own user.
+"""Run the Procfile's processes, each connecting to the broker as its own user.
 
-BROKER_URL is where the broker is, and BROKER_PASSWORDS a file of JSON with the password of each user. Without
-that file every process has the same BROKER_URL.
+BROKER_URL is the broker's address, and BROKER_PASSWORDS names a JSON file with the password of each user. If
+BROKER_PASSWORDS is not set, every process gets the same BROKER_URL.
 """
 
 import json
@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def environment_of(process: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of one process, which sees no password but its own."""
+    """Return the environment of one process, with its own broker password only."""
     own = dict(environment)
     file = own.pop("BROKER_PASSWORDS", "")
     if not file:
@@ -37,7 +37,7 @@ def environment_of(process: str, environment: Mapping[str, str]) -> dict[str, st
     passwords: dict[str, str] = json.loads(Path(file).read_text())
     user = f"{own.get('CHECKOUT_PREFIX', 'checkout')}.{process}"
     url = urlsplit(own.pop("BROKER_URL"))
-    if user in passwords:  # the sandbox has no business there
+    if user in passwords:  # the sandbox does not connect to the broker
         host = url.netloc.rpartition("@")[2]
         own["BROKER_URL"] = url._replace(
             netloc=f"{quote(user, safe='')}:{quote(passwords[user], safe='')}@{host}"

@@ -1,8 +1,8 @@
-"""The real stack on this machine: the Procfile's processes on RabbitMQ and PostgreSQL, with example data.
+"""Run the real stack on this machine: the Procfile's processes on RabbitMQ and PostgreSQL, with example data.
 
-Data is kept between runs, in `.local/` or the folder that DATA names. A BROKER_URL or DATABASE_URL of
-your own is used as it is. On a broker of ours each process has a user of its own, with a random password that
-is kept with the data; on one of yours all of them use the user that BROKER_URL names.
+Data is kept between runs, in `.local/` or the folder that DATA names. If BROKER_URL or DATABASE_URL is set,
+that server is used. On a broker that this script starts, each process has a user of its own with a random
+password, which is kept with the data. On your own broker all processes use the user in BROKER_URL.
 """
 
 import os
@@ -16,14 +16,14 @@ from scripts.services.process import ServiceError
 from scripts.with_services import report, run, services, stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
-# The exchanges of earlier releases are of another kind: a virtual host of our own has none of them.
+# Earlier releases declared these exchanges with another type. This virtual host has none of those.
 VHOST = "gateway"
 
 
 def addresses(environment: Mapping[str, str]) -> list[str]:
-    """Return where its broker and database are, for programs beside it.
+    """Return lines with the addresses of the started broker and database, for other programs.
 
-    Of those that were there before, their users know the addresses, which may have passwords in them.
+    A server that was given by the environment is left out: its address is known, and may have a password.
     """
     names = [name for name in ("DATABASE_URL", "BROKER_URL") if not os.environ.get(name)]
     lines = [f"  {name}={environment[name]}" for name in names]
@@ -35,10 +35,10 @@ def addresses(environment: Mapping[str, str]) -> list[str]:
 
 def main() -> int:
     os.chdir(ROOT)
-    # honcho and the Procfile's commands are the virtual environment's.
+    # honcho and the Procfile's commands are found in the virtual environment's bin folder.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     os.environ["PACKAGES"] = "rabbitmq-server postgresql"
-    # Without what Django does for debugging: it keeps every statement and composes it anew to do so.
+    # DEBUG=true would make Django keep the text of every SQL statement, which costs time and memory.
     if "DEBUG" not in os.environ:
         os.environ |= {"DEBUG": "false", "CHECKOUT_TRY_OUT": os.environ.get("CHECKOUT_TRY_OUT", "true")}
     stop_on_signals()
@@ -46,7 +46,7 @@ def main() -> int:
     try:
         folder = Path(os.environ.get("DATA", ROOT / ".local")).resolve()
         with services(keep=folder, require=True) as environment:
-            # A provider that had forgotten the payments that we remember would differ from our books.
+            # The sandbox keeps its books as well, since without them they would contradict the kept database.
             environment.setdefault("SANDBOX_BOOKS", str(folder / "sandbox" / "books.sqlite3"))
             if os.environ.get("BROKER_URL"):
                 environment.setdefault("CHECKOUT_SINGLE_BROKER_USER", "true")
@@ -61,7 +61,7 @@ def main() -> int:
             try:
                 return run([sys.executable, "-m", "scripts.processes"], environment)
             except SystemExit:
-                return 0  # it runs until it is stopped
+                return 0  # a signal is the normal way to stop the stack
     except ServiceError as error:
         report(str(error))
     except subprocess.CalledProcessError as error:
@@ -70,7 +70,7 @@ def main() -> int:
 
 
 def make_broker_users(environment: Mapping[str, str], passwords: Path) -> dict[str, str]:
-    """Give the broker one user per process, and take the published one away; return what changes."""
+    """Create one broker user per process and delete the user `guest`. Return the variables to override."""
     url = urlsplit(environment["BROKER_URL"])._replace(path=f"/{VHOST}")
     url = url._replace(netloc=f"{url.hostname}:{url.port}")
     command = [sys.executable, "manage.py", "broker_users", "--vhost", VHOST, "--passwords", str(passwords)]
@@ -80,7 +80,7 @@ def make_broker_users(environment: Mapping[str, str], passwords: Path) -> dict[s
     definitions.touch(mode=0o600)
     definitions.write_bytes(made.stdout)
     subprocess.run([control, "import_definitions", definitions], check=True, stdout=subprocess.DEVNULL)
-    # It is there until the first start has come so far.
+    # The user `guest` exists only until the first start has deleted it.
     subprocess.run([control, "delete_user", "guest"], check=False, capture_output=True)
     return {"BROKER_URL": url.geturl(), "BROKER_PASSWORDS": str(passwords)}
 

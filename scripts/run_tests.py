@@ -1,10 +1,11 @@
-"""All checks and tests, with everything they need: what `make test` and CI run.
+"""Run all checks and tests, with the services they need, as `make test` and CI do.
 
-`--fast` runs what needs no server, `--long` what takes minutes each. Other arguments are pytest's, for tests
-with the servers. On a laptop, what cannot be had is skipped by name. With CI=true it is a failure.
+`--fast` runs the tests that need no server, `--long` those that take minutes each. Other arguments are passed
+to pytest, with the services running. If a service or program is missing, its tests are skipped with its name;
+with CI=true they fail.
 
-What fails beside other tests is run once more by itself, since a busy machine makes any bound on waiting too
-short. What passes then is named as unsteady.
+Tests that fail are run once more by themselves, since on a busy machine any time limit can be too short.
+Those that pass then are reported as unsteady.
 """
 
 import json
@@ -20,7 +21,7 @@ from scripts.with_services import report, run, services, stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
 LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # pytest writes it
-# These start programs of their own and mostly wait for them.
+# These tests start other programs and spend most of their time waiting for them.
 WITH_PROGRAMS = (
     "tests/browser",
     "tests/flows/stack",
@@ -30,7 +31,7 @@ WITH_PROGRAMS = (
 )
 # The campaign, and attacks on the whole stack, need the machine to themselves.
 ALONE = ("tests/faults", "tests/hostile")
-# A file stays in one process: many have one server for all of their tests.
+# All tests of a file run in one process, because many files share one server among their tests.
 BY_FILE = ("--dist", "loadfile")
 IN_ONE_PROCESS = ("-n", "auto", *BY_FILE, *(f"--ignore={path}" for path in WITH_PROGRAMS + ALONE))
 PARTS = (
@@ -44,7 +45,7 @@ LONG_PARTS = (
 )
 NEEDS_NO_SERVER = "not (rabbitmq or postgresql or browser or node or nginx or slow or long)"
 FAST = ("-m", NEEDS_NO_SERVER, *IN_ONE_PROCESS)
-# More failures than these are no matter of a busy machine.
+# A busy machine is no explanation for more failures than this, so they are not run again.
 MOST_REPEATED = 5
 NO_TEST_FAILED, SOME_FAILED, NOTHING_COLLECTED = 0, 1, 5
 IN_CI = os.environ.get("CI") == "true"
@@ -73,7 +74,7 @@ def main() -> int:
 
 
 def test(name: str, environment: dict[str, str], *arguments: str) -> int:
-    """Run pytest, and what failed once more by itself; returns an exit code."""
+    """Run pytest, run failed tests once more by themselves, and return an exit code."""
     report(f"{name}: running the tests")
     began = time.monotonic()
     code = pytest(environment, *arguments)
@@ -88,7 +89,7 @@ def test(name: str, environment: dict[str, str], *arguments: str) -> int:
 
 
 def pytest(environment: dict[str, str], *arguments: str) -> int:
-    """Run pytest once; returns its exit code."""
+    """Run pytest once and return its exit code."""
     LAST_FAILED.unlink(missing_ok=True)
     return run([sys.executable, "-m", "pytest", *arguments], environment)
 
@@ -99,7 +100,7 @@ def failures() -> list[str]:
 
 
 def install_node_packages() -> None:
-    """Install the packages of the contract tests in JavaScript. Without npm these skip, or fail in CI."""
+    """Install the packages of the JavaScript contract tests. Without npm these tests skip, or fail in CI."""
     for lock in (ROOT / "tests").glob("*/*/package-lock.json"):
         report(f"Installing the packages of {lock.relative_to(ROOT)}")
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]

@@ -1,8 +1,8 @@
 """Run a command with RabbitMQ and PostgreSQL: `python -m scripts.with_services pytest tests/contracts`.
 
 A service whose URL is already in the environment (BROKER_URL, DATABASE_URL) is used as it is. The others are
-started for the time of the command and stopped afterwards, however it ends. What is not installed is left out
-with a note, or is an error with `--require`. Data goes to a temporary folder, or to `--keep FOLDER` to stay.
+started before the command and stopped after it, however it ends. A service that is not installed is left out
+with a note, or is an error with `--require`. Data is in a temporary folder, or stays in `--keep FOLDER`.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from scripts.services.process import Service, ServiceError
 from scripts.services.rabbitmq import Rabbitmq
 
 STOP_SECONDS = 60
-# The exit code after Ctrl-C, which the terminal sends to the commands we run as well.
+# The exit code after Ctrl-C. The terminal sends this signal to the commands that we run as well.
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -47,11 +47,11 @@ def main() -> int:
 
 @contextlib.contextmanager
 def services(*, keep: Path | None = None, require: bool = False) -> Iterator[dict[str, str]]:
-    """The environment for programs that use the services. Raises ServiceError when one cannot be had."""
+    """Start the services and yield the environment to use them. Raises ServiceError if one cannot be had."""
     with contextlib.ExitStack() as stack:
         folder = keep.resolve() if keep else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
-        # PostgreSQL runs as another user when we are root, and must be able to pass through.
+        # If we are root, PostgreSQL runs as another user, which must be able to enter this folder.
         folder.chmod(0o711)
         environment = dict(os.environ)
         makers: dict[str, Callable[[], Service]] = {
@@ -76,7 +76,7 @@ def services(*, keep: Path | None = None, require: bool = False) -> Iterator[dic
 
 
 def run(command: list[str], environment: dict[str, str]) -> int:
-    """Run to its end. Asked to end meanwhile, let the command clean up first."""
+    """Run a command and return its exit code. If a signal stops us, let the command clean up first."""
     process = subprocess.Popen(command, env=environment)
     try:
         return process.wait()
@@ -96,11 +96,11 @@ def report(text: str) -> None:
 
 
 def stop_on_signals() -> None:
-    """Make SIGINT, SIGTERM and SIGHUP end this program in order: what was started is stopped."""
+    """Make SIGINT, SIGTERM and SIGHUP raise SystemExit, so that the started services are stopped."""
     every = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def leave(number: int, _frame: FrameType | None) -> NoReturn:
-        # Once is enough: a second Ctrl-C must not interrupt the stopping of services.
+        # A second Ctrl-C must not interrupt the stopping of the services.
         for each in every:
             signal.signal(each, signal.SIG_IGN)
         sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""Fixtures for everything that tests need from outside this process."""
+"""Fixtures for all resources that tests need from outside this process."""
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -18,20 +18,20 @@ OWN_STACK = pytest.StashKey[Stack]()
 END_OTHER_SESSIONS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
-# Headless Chromium as root in a container, and without a request of its own to the outside.
+# Options for headless Chromium as root in a container, without requests of the browser's own.
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-gpu"]
 
 
 @pytest.fixture
 def rabbitmq_url() -> Iterator[str]:
-    """The address of a RabbitMQ virtual host of this test alone."""
+    """Yield the address of a RabbitMQ virtual host for this test alone."""
     with fresh_vhost() as url:
         yield url
 
 
 @pytest.fixture
 def postgresql_url(migrated_template: str) -> Iterator[str]:
-    """The address of a migrated PostgreSQL database of this test alone, for programs that it starts."""
+    """Yield the address of a migrated PostgreSQL database for the programs that this test starts."""
     with database(migrated_template) as url:
         yield url
 
@@ -44,7 +44,7 @@ def migrated_template() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """End what threads of this process still hold before the database is dropped: some live as long as it."""
+    """End the sessions of this process's threads, some of which never end, before the database is dropped."""
     yield
     with django_db_blocker.unblock():
         if connection.vendor == "postgresql":
@@ -55,7 +55,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
 @pytest.fixture
 def new_database_connections(transactional_db: None) -> Iterator[None]:
-    """For what comes after a test that ends every connection to its database, this thread's too."""
+    """Close this thread's connections after a test that has ended all of them at the server."""
     yield
     connection.close()
     connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL
@@ -63,22 +63,22 @@ def new_database_connections(transactional_db: None) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of Chromium."""
+    """Return the path of Chromium."""
     return environment.chromium_path()
 
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """The path of Node.js."""
+    """Return the path of Node.js."""
     return environment.node_path()
 
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """One Chromium for a module; tests open a context of their own: `browser.new_context()`.
+    """Yield one Chromium for a module, in which each test opens a context with `browser.new_context()`.
 
-    While it runs, this thread counts as inside an event loop: a module with browser tests has no
-    asynchronous tests, and no Django model in the test's own process.
+    While it runs, an event loop counts as running in this thread. So a module with browser tests can have
+    no asynchronous tests, and can use no Django model in the test's own process.
     """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
@@ -88,13 +88,13 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def dtd() -> Path:
-    """The path of Worldpay's document type definition."""
+    """Return the path of Worldpay's document type definition."""
     return environment.dtd_path()
 
 
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> Iterator[Stack]:
-    """The product as separate processes, shared by tests that leave every process running."""
+    """Yield the product as separate processes, for tests that leave every process running."""
     with (
         fresh_vhost() as broker_url,
         database(migrated_template) as database_url,
@@ -107,7 +107,7 @@ def shared_stack(tmp_path_factory: pytest.TempPathFactory, migrated_template: st
 def start_stack(
     tmp_path: Path, rabbitmq_url: str, postgresql_url: str, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Stack]]:
-    """Start the product for this test alone: `start_stack(webs=2, without=["risk"], environment={…})`."""
+    """Yield a function that starts a stack for this test: `start_stack(webs=2, without=["risk"])`."""
     with ExitStack() as running:
 
         def start(**options: Any) -> Stack:
@@ -129,7 +129,7 @@ NEEDS: dict[str, list[Callable[[], object]]] = {
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip, or fail in CI, a test that is marked with something this machine lacks."""
+    """Skip a test, or fail it in CI, if it is marked with something that this machine lacks."""
     for marker, needed in NEEDS.items():
         if item.get_closest_marker(marker):
             for find in needed:
@@ -138,7 +138,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the product's processes logged when a test with them fails."""
+    """Show the logs of the product's processes if a test with them fails."""
     report = yield
     stack = item.stash.get(OWN_STACK, None) or getattr(item, "funcargs", {}).get("shared_stack")
     if report.failed and stack is not None:

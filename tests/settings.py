@@ -1,6 +1,6 @@
 """The product's settings for tests in this process: the in-memory broker, and one database per test run.
 
-A BROKER_URL or DATABASE_URL in the environment is for the tests that ask for RabbitMQ or PostgreSQL, see
+A BROKER_URL or DATABASE_URL in the environment is used by tests that ask for RabbitMQ or PostgreSQL; see
 `tests/support/environment.py`. Without a DATABASE_URL, tests run on SQLite.
 """
 
@@ -12,7 +12,7 @@ from payments_gateway import settings as product
 from payments_gateway.settings import *  # noqa: F403
 
 BROKER_URL = "memory://"
-# Tests of who may say what set it back.
+# Tests of broker permissions override this.
 MESSAGING_SINGLE_BROKER_USER = True
 CHANNEL_LAYERS = {
     "default": {
@@ -21,11 +21,11 @@ CHANNEL_LAYERS = {
     }
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
-    # A file, since threads that share a database in memory fail on each other's locks instead of waiting.
+    # A file, since threads on a database in memory fail at each other's locks instead of waiting.
     DATABASES["default"]["TEST"] = {  # noqa: F405
         "NAME": Path(tempfile.gettempdir()) / f"payments-gateway-test-{os.getpid()}.sqlite3"
     }
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# The providers of tests that connect to none.
+# The hosts of providers in tests that make no connection.
 CHECKOUT_PROVIDER_HOSTS = ["provider.example", "worldpay.example"]

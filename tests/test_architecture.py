@@ -1,4 +1,4 @@
-"""The rules that keep the code readable as a whole, checked on the source itself."""
+"""The rules for the structure of the code, checked on the source itself."""
 
 import ast
 import re
@@ -11,8 +11,8 @@ from tests.support.source import imported_names, is_within, modules_of, offences
 MAX_LINES = 400
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "managers", "misc", "tools"}
 
-# From the bottom up: a layer imports itself and those before it. A part of `checkout` that is not listed
-# (start-up, commands, middleware) is above all of them.
+# From the bottom up: a layer may import itself and those before it. Parts of `checkout` that are not listed
+# (start-up, commands, middleware) are above all of them.
 LAYERS = (
     {
         "conf",
@@ -50,11 +50,11 @@ LAYERS = (
     {"urls", "routing", "forms", "views", "webhooks", "consumers", "admin", "api"},
 )
 EDGES = LAYERS[-1]
-# The URL and WebSocket tables name the edges they lead to, and a page has its forms.
+# The URL and WebSocket tables import the edges to which they lead, and views import their forms.
 EDGES_OF_AN_EDGE = {"urls": EDGES, "routing": {"consumers"}, "views": {"forms"}}
 SERVICES = {"payments", "risk", "orders", "ledger", "notifications"}
 
-# The same for messaging: first what is agreed upon, then the brokers, then what uses any of them.
+# The layers of messaging: first the contract, then the brokers, then the users of either broker.
 MESSAGING_LAYERS = (
     {"setting", "conf", "errors", "crash_points", "concurrency", "compiled_queries"},
     {"envelope", "topology", "storable"},
@@ -78,7 +78,7 @@ SANDBOX_LAYERS = (
     {"wpg", "issuer"},
 )
 
-# The only places that may import a library. Client programs talk to the gateway from outside.
+# The only modules that may import each library. Client programs use the gateway from outside.
 CLIENT_PROGRAMS = ("sandbox", "checkout.tryout")
 HOMES = {
     "axes": ("checkout.staff", "checkout.timers.counted"),
@@ -236,10 +236,10 @@ def test_only_providers_and_issuers_may_post_without_a_csrf_token():
         if isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         and any("csrf_exempt" in ast.unparse(decorator) for decorator in definition.decorator_list)
     }
-    others = [module for module in PRODUCT if module.part != "security"]  # where it is defined
+    others = [module for module in PRODUCT if module.part != "security"]  # defines `csrf_exempt`
     mentions = sum(module.source.count("csrf_exempt") for module in others)
     imports = sum(name.endswith(".csrf_exempt") for module in others for name in module.imports)
-    # The page for addresses that are not ours does nothing that could be forged.
+    # The page for unknown addresses changes nothing, so it needs no protection.
     assert exempt == {"views.challenge_return", "webhooks.receive", "views.no_such_page"}
     assert mentions == len(exempt) + imports, "exempt by decorator only, where it is seen"
 

@@ -1,4 +1,4 @@
-"""The broker's users are made from the table of participants, and each process gets its own."""
+"""The broker's users are created from the table of participants, and each process has its own."""
 
 import json
 from io import StringIO

@@ -1,4 +1,4 @@
-"""A migration that adds indexes to tables in use holds up nobody, and can be run again when interrupted."""
+"""A migration that adds indexes to tables in use blocks no query, and can be repeated if interrupted."""
 
 import os
 import sys
@@ -64,7 +64,7 @@ def url(without_indexes) -> Iterator[str]:
 
 @pytest.fixture
 def migration(tmp_path, url) -> Iterator[Callable[..., Migration]]:
-    """Make a migration to the indexes; one that still runs at the end is ended."""
+    """Yield a function that makes a migration to the indexes. At the end, running ones are killed."""
     made: list[Migration] = []
 
     def make(**environment: str) -> Migration:
@@ -78,7 +78,7 @@ def migration(tmp_path, url) -> Iterator[Callable[..., Migration]]:
 
 @contextmanager
 def writing_to(url: str, model: type[Model]) -> Iterator[None]:
-    """A transaction that has written to a table, and stays open for the block."""
+    """Keep a transaction open that has written to a table, within the block."""
     with psycopg.connect(url) as connection:
         connection.execute(write_to(model))
         yield
@@ -89,7 +89,7 @@ def write_to(model: type[Model]) -> sql.Composed:
 
 
 def wait_until_it_waits(url: str, migration: Migration, seconds: float = 0) -> None:
-    """Until the migration has waited so long for a transaction to build an index."""
+    """Wait until the migration has waited so long for a transaction before building an index."""
 
     def waits() -> bool:
         assert migration.is_alive, migration.text()
@@ -100,15 +100,15 @@ def wait_until_it_waits(url: str, migration: Migration, seconds: float = 0) -> N
 
 
 def indexes(url: str) -> dict[str, bool]:
-    """Return each index that is there by its name, with True if it can be used."""
+    """Return the existing indexes by name, with True for those that are valid."""
     with psycopg.connect(url) as connection:
         return dict(connection.execute(VALID, [NAMES]).fetchall())
 
 
 def interrupt_at(url: str, migration: Migration, model: type[Model]) -> None:
-    """Start the migration, and end it with its statement while it builds an index of the model's table.
+    """Start the migration, and kill it and its statement while it builds an index of the model's table.
 
-    An operator, or a restart of the database, ends it like that.
+    An operator or a restart of the database has the same effect.
     """
     with writing_to(url, model):
         migration.start()
@@ -134,7 +134,7 @@ def test_an_index_may_take_longer_than_any_other_statement(url, migration):
     building = migration(CHECKOUT_DATABASE_SECONDS="0.5")
     with writing_to(url, Attempt):
         building.start()
-        # Longer than a statement may take here, where the connection adds two seconds, and at the server.
+        # Longer than other statements may take: the setting plus the two seconds that the connection adds.
         wait_until_it_waits(url, building, seconds=4)
     assert building.wait(seconds=60) == 0, building.text()
 

@@ -1,4 +1,4 @@
-"""The card's second seal: who can open it, what it is bound to, and what becomes of it without its key."""
+"""The card's second seal: the keys that open it, its binding to an attempt, and its loss without the key."""
 
 import time
 from base64 import b64decode, b64encode, urlsafe_b64encode
@@ -112,11 +112,11 @@ def test_keys_are_changed_without_losing_a_card(settings):
     before = seal_card(CARD, ATTEMPT)
     settings.CHECKOUT_CARD_KEYS = [OLD, NEW]  # the payments service learns the new key
     assert open_card(before, ATTEMPT) == CARD
-    settings.CHECKOUT_CARD_KEYS = [NEW, OLD]  # then web does, and seals with it
+    settings.CHECKOUT_CARD_KEYS = [NEW, OLD]  # then web learns the new key and seals with it
     after = seal_card(CARD, ATTEMPT)
     settings.CHECKOUT_CARD_KEYS = [OLD, NEW]
     assert [open_card(sealed, ATTEMPT) for sealed in (before, after)] == [CARD, CARD]
-    settings.CHECKOUT_CARD_KEYS = [NEW]  # the old one is dropped
+    settings.CHECKOUT_CARD_KEYS = [NEW]  # the old key is dropped
     assert open_card(after, ATTEMPT) == CARD
     with pytest.raises(CardKeyUnknown):
         open_card(before, ATTEMPT)
@@ -144,7 +144,7 @@ def test_a_seal_that_was_cut_off_is_refused(length):
 
 @pytest.mark.parametrize("unsealed", [CARD, "", ".", "...", "seal2.a.1.b", "seal1x"])
 def test_a_card_without_a_second_seal_is_refused(unsealed):
-    """So travel the cards of an earlier release, and those that somebody slips in."""
+    """Cards from an earlier release, and cards that an attacker inserts, have no second seal."""
     with pytest.raises(CardNotSealed):
         open_card(unsealed, ATTEMPT)
 
@@ -158,7 +158,7 @@ def test_whatever_comes_is_refused_and_nothing_else_is_raised(rest, name):
 
 
 def test_its_format_is_the_one_in_the_message_contract():
-    """A payments service in another language opens it, too."""
+    """A payments service in another language must be able to open the seal."""
     key = CardKey.of(b64decode(OLD))
     head = f"seal1.{key.name}.{int(time.time()) + 60}"
     nonce = bytes(range(12))
@@ -182,7 +182,7 @@ def test_a_try_out_derives_a_key_that_all_of_its_processes_share(settings):
     settings.CHECKOUT_CARD_KEYS = []
     settings.SECRET_KEY = "of one installation"
     sealed = seal_card(CARD, ATTEMPT)
-    conf.__dict__.clear()  # as another process would begin
+    conf.__dict__.clear()  # as in a new process
     assert open_card(sealed, ATTEMPT) == CARD
     settings.SECRET_KEY = "of another"
     with pytest.raises(CardKeyUnknown):

@@ -1,4 +1,4 @@
-"""Tokens of challenges: one for each, and worth nothing without our key."""
+"""Tokens of challenges: one for each challenge, which cannot be forged without our key."""
 
 import re
 from dataclasses import dataclass

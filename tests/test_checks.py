@@ -1,4 +1,4 @@
-"""Settings with which a deployment must not be started."""
+"""Settings with which a deployment must not start."""
 
 from base64 import b64encode
 

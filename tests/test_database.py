@@ -1,4 +1,4 @@
-"""Nothing waits for the database without end: not a statement, not work that waits for a thread."""
+"""Nothing waits for the database for ever, neither statements nor work that needs a thread."""
 
 import asyncio
 import threading
@@ -16,13 +16,13 @@ from messaging.concurrency.database import in_thread
 from tests.support import environment
 from tests.support.proxy import Proxy
 
-# Options that are not the database server's.
+# Options of Django and psycopg, which are no connection parameters.
 OF_DJANGO = ("pool", "server_side_binding", "prepare_threshold")
 
 
 @pytest.fixture
 async def silent(settings, monkeypatch):
-    """A connection to a server that has just fallen silent: packets are acknowledged, nothing is answered."""
+    """Yield a connection to a server that has just stopped answering, but acknowledges packets."""
     settings.CHECKOUT_DATABASE_SECONDS = 0.1
     monkeypatch.setattr(bounded_connection, "GRACE_SECONDS", 0.1)
     network = Proxy(environment.database_url())
@@ -120,7 +120,7 @@ async def test_when_the_database_has_ended_all_connections_only_one_caller_finds
 
 
 def use_a_connection(meeting: threading.Barrier) -> None:
-    """Return when as many others use one as shall meet."""
+    """Use a database connection, and return when all parties of the barrier do."""
     with django_connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     meeting.wait(20)

@@ -1,4 +1,4 @@
-"""The parts of a dead letter that are kept, and sending it again."""
+"""The stored parts of a dead letter, and sending it again."""
 
 from datetime import timedelta
 from typing import Any
@@ -30,7 +30,7 @@ def died(
     queue: str = QUEUE,
     remains: Envelope | None = None,
 ) -> DeadLetter:
-    """As one of our workers gives up on a message, and the drain keeps it."""
+    """Create a dead letter as from a worker that gave up on a message."""
     delivery = Delivery(envelope=envelope, exchange="", routing_key="", queue=queue, raw=raw, remains=remains)
     keep(dead_letters.of(delivery, "risk", "5 attempts failed"))
     return DeadLetter.objects.latest("pk")
@@ -267,7 +267,7 @@ def test_what_is_nested_too_deeply_is_malformed_and_kept_by_its_digest(body):
 
 
 def kept_before_senders_were(**fields: Any) -> DeadLetter:
-    """A letter of the release that knew letters by the ids of their messages, and no broker users."""
+    """Create a dead letter of an earlier release, without a sender, and identified by its message id."""
     letter = died(message(**fields))
     letter.fingerprint = letter.message_id
     letter.save()

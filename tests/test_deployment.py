@@ -1,4 +1,4 @@
-"""The files of a deployment run what the Procfile runs, and admit what the gateway admits."""
+"""The deployment files run the Procfile's commands, and have the gateway's limits."""
 
 import re
 
@@ -27,7 +27,7 @@ def setting(name):
 
 def test_the_units_run_what_the_procfile_runs():
     lines = (ROOT / "Procfile").read_text().splitlines()
-    # What is taken from a shared environment there, systemd has never given to that process.
+    # The Procfile removes this variable from a shared environment. Under systemd the process never gets it.
     lines = [line.replace("env -u CHECKOUT_CARD_KEYS ", "") for line in lines]
     commands = {name: command.strip() for name, _, command in (line.partition(":") for line in lines)}
     web = commands["web"].replace("${HOST:-localhost}", "127.0.0.1").replace("${WEB_PORT:-8000}", "%i")

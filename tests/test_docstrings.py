@@ -1,4 +1,4 @@
-"""The check of docstrings: it finds those that open with a riddle, and lets all others pass."""
+"""The check of docstrings finds those that open with a question word, and accepts all others."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An installation starts with settings that fit together, or says which do not; secrets show nowhere."""
+"""An installation refuses inconsistent settings and names them, without showing secrets."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ PRODUCTION = {
     "SECRET_KEY": "k" * 50,
     "BROKER_URL": "amqps://broker.example/",
 }
-# Settings with which production would lose messages, or show or believe what it must not.
+# Settings with which production would lose messages, leak data, or trust clients wrongly.
 UNSAFE = [
     ("PUBLIC_URL", "http://pay.example", "Set it to https://pay.example"),
     ("PUBLIC_URL", "http://192.0.2.7:8000", "Set it to https://192.0.2.7:8000"),

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.django_db
 P, A, N = PaymentState, AttemptState, ProviderNotification.State
 YEARS = timedelta(days=3650)
 
-# Nothing more is owed to anybody. What may still come is an event of its own, which has an edge to take.
+# States in which no work is left. A later event, such as a refund, has an edge of its own.
 FINAL_PAYMENTS = {
     P.PARTIALLY_CAPTURED,
     P.CAPTURED,
@@ -54,7 +54,7 @@ FINAL_PAYMENTS = {
     P.CANCELLED,
     P.EXPIRED,
 }
-# A saga is at work, or is parked: see the tests of sagas below, and ``sagas/test_no_step_waits_for_ever.py``.
+# States with a saga that runs or is parked: see the tests below and ``sagas/test_no_step_waits_for_ever.py``.
 MOVED_BY_A_SAGA = {P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CAPTURE_PENDING, P.VOID_PENDING}
 BY_THE_CLOCK = {P.OPEN: "CHECKOUT_ABANDONED_SECONDS", P.REFUSED: "CHECKOUT_ABANDONED_SECONDS"}
 FINAL_ATTEMPTS = {A.AUTHORISED, A.REFUSED, A.NOT_SENT, A.EXPIRED}
@@ -149,7 +149,7 @@ def test_a_contradiction_is_settled_when_staff_have_the_provider_asked(attempt, 
 def test_a_contradiction_at_a_provider_that_tells_no_sums_is_settled_by_staff_s_word(
     attempt, books, of_ours, theirs, state
 ):
-    """For any state of our books and theirs, the review settles nothing, and staff's word everything."""
+    """For any state of both books, a review settles nothing, and a decision of staff settles everything."""
     authorise(attempt, "approve")
     for kind in of_ours:
         posted(conflicted(attempt, A.AUTHORISED), kind, 1250)

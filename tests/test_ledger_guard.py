@@ -1,4 +1,4 @@
-"""PostgreSQL itself keeps ledger entries and facts as they were written, and postings whole."""
+"""PostgreSQL itself refuses changes of ledger entries and facts, and unbalanced postings."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def write(entry: Entry) -> None:
 
 
 def write_all(*entries: Entry) -> None:
-    """In one transaction, by a statement for each; all are there before it ends."""
+    """Write all entries in one transaction, with a statement for each, and check them before the commit."""
     with transaction.atomic():
         before = LedgerEntry.objects.count()
         for entry in entries:
@@ -41,7 +41,7 @@ def write_all(*entries: Entry) -> None:
 
 @pytest.fixture
 def written(transactional_db: None) -> None:
-    """A whole posting, and facts."""
+    """Write a balanced posting, and facts."""
     write_all(CAPTURED, IN_PROCESS)
     payment = rows.payment("ORDER-1")
     Fact.objects.create(payment=payment, source="saga", kind="captured")

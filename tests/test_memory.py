@@ -1,11 +1,11 @@
-"""After a flood of log-ins the memory that their hashes took is the system's again."""
+"""After a flood of log-ins, the memory of their hashes is returned to the system."""
 
 import subprocess
 import sys
 
 from tests.support.program import ROOT
 
-# Keeps a little of what was allocated after each hash, as a process that goes on working does.
+# The program keeps a small allocation after each hash, as a working process does.
 PROGRAM = """
 import hashlib, re, sys, threading
 from pathlib import Path

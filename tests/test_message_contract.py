@@ -1,4 +1,4 @@
-"""docs/messages.md says of every command what its answer is and what an error does; and it says so truly."""
+"""The tables of commands, answers and errors in docs/messages.md are complete and correct."""
 
 import ast
 import re

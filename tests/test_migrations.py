@@ -1,4 +1,4 @@
-"""While a new version is rolled out, processes of the one before work on the tables of the new one."""
+"""During an upgrade, processes of the previous version work on the new version's tables."""
 
 import os
 import sqlite3
@@ -23,7 +23,7 @@ BEFORE = ("checkout", "0007_review_permission")
 
 @pytest.fixture
 def before(db):
-    """Models of a version that does not know of the columns of the last one."""
+    """Return a function that gives models of an earlier version, without the newest columns."""
     apps = MigrationExecutor(connection).loader.project_state(BEFORE).apps
 
     def model(name: str) -> Any:
@@ -73,7 +73,7 @@ def test_a_migration_that_was_interrupted_after_it_had_built_an_index_goes_on_in
 
 
 def test_indexes_of_tables_in_use_are_built_without_blocking_them():
-    """Those of migrations before 0012 were added when their tables were new."""
+    """Indexes of migrations before 0012 are exempt, since they were added when their tables were new."""
     migrations = MigrationLoader(None).disk_migrations
     later = [each for (app, name), each in migrations.items() if app == "checkout" and name >= "0012"]
     added = [each for migration in later for each in migration.operations if isinstance(each, AddIndex)]

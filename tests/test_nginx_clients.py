@@ -1,4 +1,4 @@
-"""The nginx site counts the addresses of one household together, and those of two apart."""
+"""The nginx site counts the addresses of one household together, and those of two separately."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from tests.support.nginx import Nginx
 
 pytestmark = pytest.mark.nginx
 
-PASSED_ON, LIMITED = 503, 429  # no web process is there to answer
+PASSED_ON, LIMITED = 503, 429  # a passed request gets 503, as no web process runs
 
 
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory) -> Iterator[Nginx]:
-    """The site with one request a minute for each client, whose address the tests choose."""
+    """Yield the site with a limit of one request a minute per client. Tests choose the client's address."""
     folder = tmp_path_factory.mktemp("site")
     nobody = f"127.0.0.1:{free_port()}"
     nginx = Nginx(
@@ -51,7 +51,7 @@ def ask_from(nginx: Nginx, address: str) -> int:
         ("2001:db8:13:1::a", "2001:db8:13:1:b:c:d:e"),
         ("::1", "::2:3"),
         ("64:ff9b::1", "64:ff9b::192.0.2.33"),
-        ("2001:db8:14:a:0a00::", "2001:db8:14:a:0a0a:0a0a:0a0a:0a0a"),  # bytes that are line breaks
+        ("2001:db8:14:a:0a00::", "2001:db8:14:a:0a0a:0a0a:0a0a:0a0a"),  # some bytes are line breaks
         ("192.0.2.40", "192.0.2.40"),
         ("192.0.2.41", "::ffff:192.0.2.41"),
     ],

@@ -1,4 +1,4 @@
-"""Passwords of staff as the product's settings have them; those of tests are quicker."""
+"""Password hashing with the product's settings; other tests use a faster hasher."""
 
 import pytest
 from django.contrib.auth.hashers import check_password, identify_hasher, make_password

@@ -1,4 +1,4 @@
-"""The documents name tests for what they promise; those tests exist."""
+"""The tests that the documents name for their promises exist."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The wrapper that runs commands with private services, tried for real."""
+"""The wrapper that runs commands with private services, tested with real ones."""
 
 import json
 import os
@@ -23,7 +23,7 @@ OF_ITS_OWN = {"BROKER_URL", "DATABASE_URL"}
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that PostgreSQL's user can reach, which those of `tmp_path` are not when we are root."""
+    """Yield a folder that PostgreSQL's user can enter, unlike `tmp_path` if we are root."""
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)
 
@@ -74,7 +74,7 @@ def test_services_start_before_the_command_and_end_when_the_wrapper_is_asked_to(
 
 @pytest.fixture
 def real_stack(folder: Path, tmp_path: Path) -> Iterator[Program]:
-    """``make up`` on ports of its own."""
+    """Yield a running ``make up`` on its own ports."""
     try:
         Rabbitmq(folder), Postgresql(folder)
     except ServiceError as error:

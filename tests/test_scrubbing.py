@@ -1,4 +1,4 @@
-"""Card numbers, card data and secrets are found wherever they hide, and little else is."""
+"""Card numbers, card data and secrets are found in any form, with few false positives."""
 
 import secrets
 import uuid

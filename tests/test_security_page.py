@@ -1,4 +1,4 @@
-"""The page about security names a test for each defence, and its sums add up."""
+"""The page about security names a test for each defence, and its totals are correct."""
 
 import re
 
@@ -11,12 +11,12 @@ DEFENCES = PAGE.partition("\n## Defences")[2].partition("\n## ")[0]
 CHAPTERS = PAGE.partition("\n## OWASP ASVS")[2]
 TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 NUMBER = re.compile(r"\b(\d{1,2}\.\d{1,2}\.\d{1,2})\b")
-# Chapters of which nothing applies need not name every point.
+# Chapters that do not apply at all need not list every requirement.
 WITHOUT = ("V10", "V17")
 
 
 def rows_of(text: str) -> list[list[str]]:
-    """Return the cells of all tables without their heads."""
+    """Return the cells of all tables, without the head rows."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
     rules = {number for number, line in enumerate(lines) if set(line) <= set("|-: ")}
     return [

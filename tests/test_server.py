@@ -1,4 +1,4 @@
-"""The end of a web process, seen from a connection on which nothing has been asked yet."""
+"""The server's connections: pipelined requests, departed clients, slow readers, and the process's end."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ async def hello(scope, receive, send):
 
 @pytest.fixture
 async def server():
-    """A server that answers, listening on a free port."""
+    """Yield a server that answers on a free port."""
     async with serving(hello) as running:
         yield running
 
@@ -94,7 +94,7 @@ async def test_whoever_reads_slowly_gets_all_and_is_waited_for():
         writer.write(REQUEST)
         await reader.readuntil(b"\r\n\r\n")
         before = -1
-        while sent > before:  # until it stands still
+        while sent > before:  # until nothing more is sent
             before = sent
             await asyncio.sleep(0.05)
         assert sent < parts
@@ -140,7 +140,7 @@ async def is_closed(address):
 
 
 class Written(asyncio.Transport):
-    """Remembers what is written, and when it was closed."""
+    """A transport that records written data and its closing."""
 
     def __init__(self):
         super().__init__()
@@ -173,7 +173,7 @@ async def test_what_is_written_in_one_turn_leaves_together_and_before_a_close():
 
 
 async def test_no_packet_waits_for_an_acknowledgement_on_a_socket_that_was_handed_over():
-    """As with ``--fd``: the server takes such a socket for a UNIX one, and does not ask for this itself."""
+    """With ``--fd`` the server takes the socket for a UNIX one, and does not set TCP_NODELAY itself."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
         config = uvicorn.Config(hello, http=OrderlyProtocol, lifespan="off", log_config=None, loop="asyncio")

@@ -1,4 +1,4 @@
-"""The demands of HTTP on a server, where uvicorn is more generous."""
+"""Requirements of HTTP on a server that uvicorn does not enforce."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ HANDSHAKE = (
 
 
 async def application(scope, receive, send):
-    """Accepts a WebSocket; tells the host and the address of a request, when its body is there."""
+    """Accept a WebSocket. Answer a request with its host and address once its body is complete."""
     message = await receive()
     if scope["type"] == "websocket":
         await send({"type": "websocket.accept"})
@@ -24,7 +24,7 @@ async def application(scope, receive, send):
         message = await receive()
     if message["type"] == "http.disconnect":
         return
-    await asyncio.sleep(0.01)  # so that what follows on the connection has come by then
+    await asyncio.sleep(0.01)  # so that later data on the connection has arrived
     hosts = b",".join(value for name, value in scope["headers"] if name == b"host")
     body = hosts + b" " + scope["raw_path"] + b"?" + scope["query_string"]
     await send(
@@ -120,7 +120,7 @@ async def test_an_upgrade_alone_is_made(connection):
 
 
 async def test_an_upgrade_to_what_is_not_spoken_here_is_the_last_request(connection):
-    """The bytes that follow might be in the other protocol, and a body would be taken for a request."""
+    """The bytes that follow may belong to the other protocol, and must not be parsed as a request."""
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d"
     connection.say(head % len(GET) + b"\r\n\r\n")
     await asyncio.sleep(0)

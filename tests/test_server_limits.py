@@ -1,4 +1,4 @@
-"""The bounds on what a stranger's connection may send, and how slowly it may send and read."""
+"""The limits on the size of a stranger's requests, and on slow sending and reading."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n
 
 
 class Application:
-    """Reads the body, if it `reads`, and answers with the number of headers and bytes that it was given."""
+    """An application that answers with the numbers of headers and body bytes. It reads bodies if `reads`."""
 
     def __init__(self, *, reads=True, size=0):
         self.reads = reads
@@ -40,7 +40,7 @@ def application():
 
 @pytest.fixture
 async def address(application, settings):
-    """The address of a server that keeps idle connections for ever: what ends one is something else."""
+    """Yield the address of a server without a keep-alive limit, so that only the tested limits apply."""
     settings.CHECKOUT_SEND_SECONDS = 600
     async with serving(application, timeout_keep_alive=600) as (_, address):
         yield address
@@ -48,7 +48,7 @@ async def address(application, settings):
 
 @pytest.fixture
 async def ask(address):
-    """Send these pieces on a connection of their own, and return the answer."""
+    """Return a function that sends pieces on a new connection and returns the answer."""
 
     async def send(*pieces):
         async with connected(address) as connection:
@@ -199,7 +199,7 @@ async def test_whoever_does_not_read_an_answer_is_dropped(settings):
 
 
 async def test_whoever_asks_and_never_reads_is_dropped_with_what_is_unread(settings):
-    """Each answer is small, so that only many of them fill the buffers of both kernels."""
+    """Each answer is small, so many of them are needed to fill the buffers of both kernels."""
     settings.CHECKOUT_SEND_SECONDS = 0.2
     application = Application(size=50_000)
     async with (

@@ -1,4 +1,4 @@
-"""Statements that are made once: they read and write what Django's own do."""
+"""Statements that are compiled once read and write the same as Django's own."""
 
 import gc
 import weakref
@@ -141,7 +141,7 @@ def test_a_connection_that_was_closed_is_replaced_for_statements_too(attempt):
         assert query.first(attempt.order_code) == attempt
         connection.close()
     query.first(attempt.order_code)
-    connection.connection.close()  # as the database does when it restarts
+    connection.connection.close()  # as a restart of the database does
     with pytest.raises(DatabaseError):
         query.first(attempt.order_code)
     connection.close()
@@ -161,7 +161,7 @@ def test_a_statement_that_failed_spoils_none_after_it(attempt):
 
 @pytest.mark.django_db(transaction=True)
 def test_nothing_is_kept_of_a_thread_that_has_ended(attempt):
-    """Django's own handler has a thread for each request."""
+    """Django's own handler uses a new thread for each request."""
     query = Compiled(lambda code: Attempt.objects.filter(order_code=code))
 
     def look() -> "weakref.ref[object]":

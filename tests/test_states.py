@@ -1,4 +1,4 @@
-"""The tables of states."""
+"""The tables of states and transitions."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The state of a payment by its operations, whatever becomes of them and whenever they are counted.
+"""The state of a payment follows from its operations, in any order and counted at any time.
 
 All cases are tried: a payment that owes two units, with up to four operations that start and move as the
 rules allow, counted at any time or not.
@@ -42,7 +42,7 @@ def started(operations: Operations) -> Iterator[Operations]:
         yield (*operations, (Kind.REFUND, minor, State.REQUESTED))
     if sums.can_be_voided:
         yield (*operations, (Kind.VOID, OWED, State.REQUESTED))
-    # An operation of an issuer is done when it is heard of.
+    # An issuer's operation is done when we learn of it.
     for minor in range(1, sums.left_to_charge_back + 1):
         yield (*operations, (Kind.CHARGE_BACK, minor, State.DONE))
     for minor in range(1, sums.charged_back + 1):

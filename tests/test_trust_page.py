@@ -1,4 +1,4 @@
-"""The page about trust says what the table of participants says."""
+"""The page about trust agrees with the table of participants."""
 
 import pytest
 

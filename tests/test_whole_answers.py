@@ -1,4 +1,4 @@
-"""A response that the server is given in one piece: the client reads what ASGI's two messages make."""
+"""A response passed to the server in one piece has the same bytes as one passed in ASGI's two messages."""
 
 import asyncio
 import gc
@@ -26,7 +26,7 @@ async def in_one_if_possible(scope, receive, send):
 
 
 async def asked(application, request):
-    """Return all bytes that the client reads until the server closes, without the date."""
+    """Return all bytes until the server closes the connection, without the date."""
     async with serving(application) as (_, address), asyncio.timeout(20):
         reader, writer = await asyncio.open_connection(*address)
         writer.write(request)
@@ -58,7 +58,7 @@ async def test_one_piece_reads_as_two(request_):
 
 
 async def test_whoever_wraps_send_sees_the_response():
-    """As instruments do that count responses, and a body that was refused."""
+    """Wrappers that count responses, or handle refused bodies, must still get the messages."""
     seen = []
 
     async def watched(scope, receive, send):

@@ -1,8 +1,9 @@
-"""`python -m benchmarks.gateway.round_trips PAUSE`: the median seconds of a hop, and of an answer to a call.
+"""Measure the median seconds of a hop, and of an answer to a call.
 
-A hop is half of a message to the worker and back, both ways by a quorum queue, as between services. A call's
-answer comes by the queue of the process that called. The worker does nothing but answer. With a pause in
-seconds before each, as between the hops of a payment: whatever idles takes a while to wake.
+A hop is half of the time of a message to the worker and back, both ways through a quorum queue, as between
+services. The answer to a call comes through the reply queue of the calling process. The worker only answers.
+`python -m benchmarks.gateway.round_trips PAUSE` pauses for so many seconds before each measurement, as
+between the hops of a payment, since idle processes take a while to wake up.
 """
 
 import asyncio

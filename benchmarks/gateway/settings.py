@@ -1,4 +1,4 @@
-"""The product's settings, with one more address: the benchmark's view among the held endpoints."""
+"""The product's settings, with the benchmark's view as an additional held endpoint."""
 
 from payments_gateway.settings import *  # noqa: F403
 

@@ -1,4 +1,4 @@
-"""The work that every peer does: JSON in, a command to another process, JSON back."""
+"""The work of every peer: read JSON, send a command to another process, and return its answer as JSON."""
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +13,7 @@ from messaging import rpc
 @csrf_exempt
 @page("POST")
 async def ask(request: HttpRequest) -> HttpResponse:
-    """Pass the body on once it is known to be JSON, and answer with the result."""
+    """Check that the body is JSON, send it as a command, and answer with the result."""
     command = request.body
     try:
         msgspec.json.decode(command)

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.gateway.worker`: a service on the product's broker, without a database.
+"""A service on the product's broker, without a database (`python -m benchmarks.gateway.worker`).
 
-The reply is persistent and confirmed, and the command is acknowledged only then.
+The reply is persistent, and the command is acknowledged only after the reply is confirmed.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ def reply(broker: Broker, delivery: Delivery) -> None:
         return
 
     def on_confirm(error: MessagingError | None) -> None:
-        # What nobody waits for any more is done with, as in a service.
+        # As in a service, the command is done even if the caller no longer waits for the reply.
         delivery.ack()
 
     result = {**msgspec.json.decode(command.body), "status": "done"}
@@ -54,5 +54,5 @@ def reply(broker: Broker, delivery: Delivery) -> None:
 
 
 if __name__ == "__main__":
-    # The event loop of the product's services.
+    # The product's services use this event loop.
     uvloop.run(main())

@@ -1,1 +1,1 @@
-"""Programs that do the same work with other technologies, each run from the bench's environment."""
+"""Programs that do the same work with other technologies, run in the benchmarks' virtual environment."""

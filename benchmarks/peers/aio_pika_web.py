@@ -1,4 +1,4 @@
-"""Starlette and aio-pika, as in the library's and RabbitMQ's tutorial on RPC, without confirms."""
+"""Starlette and aio-pika, as in the RPC tutorials of aio-pika and RabbitMQ, without confirms."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Celery with `rpc://` results: transient messages, and no bookkeeping that nobody asks for."""
+"""Celery with `rpc://` results, transient messages, and optional bookkeeping turned off."""
 
 import os
 from typing import Any

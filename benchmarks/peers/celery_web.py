@@ -1,4 +1,4 @@
-"""A bare WSGI application, for a gunicorn worker with threads: the least that can stand before Celery."""
+"""A bare WSGI application for a gunicorn worker with threads: the smallest possible front end for Celery."""
 
 import json
 from collections.abc import Callable, Iterable

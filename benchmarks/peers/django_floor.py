@@ -1,4 +1,4 @@
-"""A stock asynchronous Django view with the settings that `startproject` writes, and no broker at all."""
+"""A plain asynchronous Django view with the settings of `startproject`, and without a broker."""
 
 import json
 

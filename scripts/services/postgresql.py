@@ -19,7 +19,7 @@ THROW_AWAY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 class Postgresql:
     """One cluster over TCP with a superuser `checkout` and a database of that name.
 
-    `durable=False` trades crash safety for speed: right for data that is thrown away.
+    `durable=False` trades crash safety for speed, which is right for data that is thrown away.
     """
 
     name = "PostgreSQL"
@@ -37,7 +37,7 @@ class Postgresql:
         self._server: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Raises ServiceError when it cannot run here."""
+        """Start the server and wait until it answers. Raises ServiceError when it cannot run here."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._own(self.folder)
         self._password = self._read_password()
@@ -65,11 +65,11 @@ class Postgresql:
         }
 
     def stop(self) -> None:
-        """Fast shutdown, which is SIGINT: sessions are ended, data is flushed."""
+        """Shut down in "fast" mode (SIGINT): sessions are ended, data is flushed."""
         end(self._server, signal.SIGINT)
 
     def crash(self) -> None:
-        """Immediate shutdown, which is SIGQUIT: sessions are dropped, and the next start recovers."""
+        """Shut down in "immediate" mode (SIGQUIT): sessions are dropped, and the next start recovers."""
         end(self._server, signal.SIGQUIT)
 
     def _create_cluster(self, output: IO[bytes]) -> None:
@@ -100,7 +100,7 @@ class Postgresql:
         return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "PGPASSWORD": self._password}
 
     def _query(self, statement: str) -> str:
-        """One statement in the maintenance database; an empty string when the server does not answer yet."""
+        """Run a statement in the maintenance database. Return "" when the server does not answer yet."""
         command = [str(self._binaries / "psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", ROLE]
         command += ["-d", "postgres", "-qtAX", "-c", statement]
         result = subprocess.run(command, env=self._environment(), capture_output=True, text=True, check=False)
@@ -108,7 +108,7 @@ class Postgresql:
 
 
 def newest_binaries() -> Path:
-    """The folder of the newest PostgreSQL's programs. Raises ServiceError when there is none."""
+    """Return the folder of the newest PostgreSQL's programs. Raises ServiceError when there is none."""
     folders = Path("/usr/lib/postgresql").glob("*/bin")
     installed = [folder for folder in folders if (folder / "postgres").exists()]
     if installed:
@@ -120,7 +120,7 @@ def newest_binaries() -> Path:
 
 
 def unprivileged_user() -> str | None:
-    """The user to run the server as, which refuses to be root; None when we are an ordinary user."""
+    """Return the user to run the server as, since it refuses to run as root. None if we are not root."""
     if os.geteuid() != 0:
         return None
     known = {user.pw_name for user in pwd.getpwall()}

@@ -1,4 +1,4 @@
-"""The common parts of both services: start a process, wait until it answers, and end it."""
+"""The parts that both services share: start a process, wait until it answers, and end it."""
 
 import signal
 import socket
@@ -13,7 +13,7 @@ STOP_SECONDS = 30
 
 
 class ServiceError(Exception):
-    """A service cannot be had here; the message says why and what to do."""
+    """Raised when a service cannot be started here. The message gives the reason and the remedy."""
 
 
 class Service(Protocol):
@@ -27,7 +27,7 @@ class Service(Protocol):
 
 
 def free_port() -> int:
-    """A TCP port nobody listens on at 127.0.0.1 right now."""
+    """Return a TCP port of 127.0.0.1 on which no program listens at present."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -37,7 +37,7 @@ def free_port() -> int:
 def spawn(
     command: Sequence[str | Path], log: IO[bytes], environment: Mapping[str, str], user: str | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start in a session of its own, so that Ctrl-C reaches the caller, who then stops it in order."""
+    """Start a process in its own session, so that Ctrl-C reaches only the caller, which stops it in order."""
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -64,7 +64,7 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], name
 
 
 def end(process: subprocess.Popen[bytes] | None, first_signal: signal.Signals = signal.SIGTERM) -> None:
-    """Ask a process to end, and end it if it does not."""
+    """Send a process `first_signal`, and kill it if it has not ended after STOP_SECONDS."""
     if process is None or process.poll() is not None:
         return
     process.send_signal(first_signal)
@@ -76,6 +76,6 @@ def end(process: subprocess.Popen[bytes] | None, first_signal: signal.Signals = 
 
 
 def tail(log: Path, lines: int = 20) -> str:
-    """The end of a log, for an error message."""
+    """Return the last lines of a log, for an error message."""
     text = log.read_text(errors="replace") if log.exists() else ""
     return "\n".join([f"The end of {log}:", *text.splitlines()[-lines:]])

@@ -9,16 +9,17 @@ from pathlib import Path
 from scripts.services.process import ServiceError, end, free_port, spawn, wait_until
 
 AMQP_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"  # AMQP 0-9-1 specification, section 4.2.2
-# The package's programs themselves: those in /usr/sbin switch to the packaged service's user and folders.
+# The programs of the same names in /usr/sbin would switch to the packaged service's user and folders.
 PROGRAM_FOLDERS = f"/usr/lib/rabbitmq/bin{os.pathsep}{os.defpath}"
-# Part of the data folder's name, hence fixed. Nodes do not meet: each has a port mapper of its own.
+# The node's name is part of its data folder's name, hence fixed. Each node has a port mapper of its own, so
+# several nodes with this name do not conflict.
 NODE = "gateway@localhost"
 
 
 class Rabbitmq:
     """One node with its own Erlang port mapper, cookie, data and logs; no plugins; user guest/guest.
 
-    The environment's RABBITMQ_CONTROL names a script that is `rabbitmqctl` for this node.
+    RABBITMQ_CONTROL in `environment` names a script that runs `rabbitmqctl` for this node.
     """
 
     name = "RabbitMQ"
@@ -39,7 +40,7 @@ class Rabbitmq:
         self._server = Path(server)
 
     def start(self) -> None:
-        """Raises ServiceError when it cannot run here."""
+        """Start the node and wait until it answers. Raises ServiceError when it cannot run here."""
         for name in ("home", "data", "log"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "enabled_plugins").write_text("[].\n")
@@ -58,12 +59,12 @@ class Rabbitmq:
             raise
 
     def stop(self) -> None:
-        """Orderly: what was confirmed to publishers is on disk."""
+        """Stop in order, after which everything that was confirmed to publishers is on disk."""
         end(self._node)
         end(self._epmd)
 
     def kill(self) -> None:
-        """End the node as a power cut would."""
+        """Kill the node without warning, as a power cut would."""
         if self._node is not None:
             self._node.kill()
             self._node.wait()
@@ -103,7 +104,7 @@ class Rabbitmq:
         control.chmod(0o755)
 
     def _answers(self) -> bool:
-        """Say if the broker opens a conversation: a method frame (type 1) follows the protocol header."""
+        """Return True if the broker answers the protocol header with a method frame (type 1)."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
                 connection.sendall(AMQP_PROTOCOL_HEADER)

@@ -1,4 +1,4 @@
-"""Staff with the permissions that a test gives them."""
+"""Fixtures for staff with the permissions that a test gives them."""
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 @pytest.fixture
 def staff_client(db):
-    """Return a client of a member of staff who has the permissions named, and no others."""
+    """Return a function that makes a client of a member of staff with exactly these permissions."""
 
     def client(*codenames):
         person = User.objects.create(username="staff", is_staff=True)
@@ -25,7 +25,7 @@ def staff_client(db):
 
 @pytest.fixture
 def queries_for(admin_client):
-    """Return how many queries the page at an address takes, once Django knows its content types."""
+    """Return a function that counts the queries of a page, after Django has cached its content types."""
 
     def count(address):
         admin_client.get(address)

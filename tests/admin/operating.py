@@ -1,4 +1,4 @@
-"""Capture, void and refund as staff do it: open the form, fill it in, confirm."""
+"""Capture, void and refund as staff do: open the form, fill it in, confirm."""
 
 from django.contrib.messages import get_messages
 from django.urls import reverse
@@ -9,7 +9,7 @@ def address(payment, page):
 
 
 def opened(client, payment, kind):
-    """The form as it is when opened: its fields and their values."""
+    """Open the form, and return its fields with their values."""
     response = client.get(address(payment, kind))
     assert response.status_code == 200, response
     form = response.context["form"]
@@ -17,14 +17,14 @@ def opened(client, payment, kind):
 
 
 def fill_in(client, payment, kind, **fields):
-    """Send the form that was just opened; what it was opened with, unless ``fields`` says otherwise."""
+    """Open the form and send it with its initial values, changed by ``fields``."""
     return client.post(
         address(payment, kind), {**opened(client, payment, kind), "reason": "Damaged", **fields}
     )
 
 
 def confirm(client, payment, kind, **fields):
-    """Send it as the page to confirm it does."""
+    """Send the form as the confirmation page does."""
     return fill_in(client, payment, kind, confirmed="yes", **fields)
 
 

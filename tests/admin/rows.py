@@ -1,4 +1,4 @@
-"""Rows as the running system would have left them behind."""
+"""Rows as the running system would have written them."""
 
 from datetime import timedelta
 
@@ -43,7 +43,7 @@ def account(code="sandbox", owner=None):
 
 
 def payment(order, state=PaymentState.OPEN, *, owner=None, age=timedelta(), **fields):
-    """A payment that reached its state ``age`` ago."""
+    """Create a payment that reached its state ``age`` ago."""
     fields = {"amount_minor": 1250, "currency": "GBP", "description": f"Order {order}", **fields}
     row = Payment.objects.create(merchant=owner or merchant(), order_reference=order, state=state, **fields)
     moment = timezone.now() - age
@@ -71,14 +71,14 @@ def saga(of, status=Saga.Status.RUNNING, step="authorise"):
 
 
 def authorised(order="ORDER-1", **fields):
-    """A payment whose money is held and has not been taken."""
+    """Create a payment that is authorised and not captured."""
     row = payment(order, PaymentState.AUTHORISED, captures_automatically=False, **fields)
     attempt(row, last4="1111", state="authorised")
     return row
 
 
 def captured(order="ORDER-1", **fields):
-    """A payment whose money was taken."""
+    """Create a payment that is captured."""
     row = authorised(order, **fields)
     operation(row, "capture", row.amount_minor, state="done")
     Payment.objects.filter(pk=row.pk).update(state=PaymentState.CAPTURED)
@@ -98,7 +98,7 @@ def operation(of, kind, minor, **fields):
 
 
 def waiting(of, kind, minor):
-    """A request of an hour ago without an answer, for which a person must find out what became of it."""
+    """Create an operation whose request of an hour ago got no answer, with its parked saga."""
     row = operation(of, kind, minor, state="unknown", requested_by="ann", reason="Damaged")
     sent = timezone.now() - timedelta(hours=1)
     ProviderCall.objects.create(
@@ -131,7 +131,7 @@ def waiting(of, kind, minor):
 
 
 def claimed(of, claim="charged_back", **told):
-    """A notification that claims what the provider's answers leave open: its verification is parked."""
+    """Create the parked verification of a notification that the provider's answers left open."""
     tried = of.attempts.get()
     if claim in ("charged_back", "charge_back_reversed"):
         told = {"minor": 300, "currency": of.currency, "event_id": "e-1", **told}
@@ -156,7 +156,7 @@ def claimed(of, claim="charged_back", **told):
 
 
 def heard(about, kind, **data):
-    """A fact that names an operation."""
+    """Create a fact that names an operation."""
     return Fact.objects.create(
         payment=about.payment,
         attempt=about.attempt,
@@ -210,7 +210,7 @@ def notification(of, state, reason="", **fields):
 
 
 def asked_about(of, answer="", *, claim="captured", status=Saga.Status.COMPLETED, by_staff=False, **fields):
-    """A hint that was looked into, and about which the provider was asked, with the answer."""
+    """Create a hint, and the verification with the provider's answer."""
     row = notification(of, "applied", applied_at=timezone.now(), **fields)
     tried, event_id = of.attempts.get(), f"event-{row.pk}"
     Fact.objects.create(
@@ -234,7 +234,7 @@ def asked_about(of, answer="", *, claim="captured", status=Saga.Status.COMPLETED
 
 
 def post(of, posting, debit, credit, *, suffix=""):
-    """Two sides of a posting; they balance when ``debit`` and ``credit`` are the same."""
+    """Create the two sides of a posting, which balance if ``debit`` and ``credit`` are equal."""
     for name, minor in (("provider:in_process", debit), ("merchant:payable", -credit)):
         LedgerEntry.objects.create(
             posting=posting,
@@ -246,7 +246,7 @@ def post(of, posting, debit, credit, *, suffix=""):
 
 
 def message(of, type, message_id, *, sent, took):
-    """A message that was handled ``took`` milliseconds after it was sent."""
+    """Create a message that was handled ``took`` milliseconds after it was sent."""
     OutboxMessage.objects.create(
         message_id=message_id,
         exchange="checkout.commands",
@@ -270,7 +270,7 @@ def message(of, type, message_id, *, sent, took):
 
 
 def paid(order="ORDER-1"):
-    """A captured payment with one row of everything that a purchase leaves behind."""
+    """Create a captured payment with one row of each kind that a purchase writes."""
     row = payment(order, PaymentState.CAPTURED, shopper_email="shopper@example.com")
     tried = attempt(
         row,

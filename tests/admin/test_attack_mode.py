@@ -1,4 +1,4 @@
-"""Staff put a merchant into attack mode, with a permission, a reason and a record."""
+"""Attack mode is set by staff with the permission, who give a reason, and is recorded."""
 
 from datetime import timedelta
 

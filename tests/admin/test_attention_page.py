@@ -16,7 +16,7 @@ PAGE = reverse("admin:checkout_payment_attention")
 
 
 def counted(client):
-    """Return the table and reason of every line whose count is not zero, with the count."""
+    """Return the count by table and reason of every line whose count is not zero."""
     page = client.get(PAGE)
     assert page.status_code == 200
     return {(row["table"], row["label"]): row["count"] for row in page.context["rows"] if row["count"]}

@@ -28,7 +28,7 @@ def item():
 
 
 def as_opened(item, **changes):
-    """Return the form's data as opened when the stock was as ``item`` says, with ``changes``."""
+    """Return the data of a form that was opened when the stock was that of ``item``, with ``changes``."""
     fields = {
         "name": item.name,
         "price_minor": item.price_minor,

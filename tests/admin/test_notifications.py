@@ -1,4 +1,4 @@
-"""The list and the page of notifications say what came of each, and not only that it was looked into."""
+"""The list and the page of notifications show the final effect of each, not only that it was verified."""
 
 import re
 
@@ -16,7 +16,7 @@ LIST = reverse("admin:checkout_providernotification_changelist")
 
 
 def cells(client, **query):
-    """The cells of the list that say what came of each row, as text."""
+    """Return the texts of the list's cells that show each notification's effect."""
     html = client.get(LIST, query).content.decode()
     found = re.findall(r'<td class="field-what_came_of_it">(.*?)</td>', html, re.DOTALL)
     return [re.sub(r"<[^>]+>", "", cell) for cell in found]

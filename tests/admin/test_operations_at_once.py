@@ -1,4 +1,4 @@
-"""Two members of staff press the button in the same moment, with rows locked by the database."""
+"""Two members of staff press the button at the same time, on a database that locks rows."""
 
 import pytest
 from django.test import Client

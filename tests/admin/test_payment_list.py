@@ -14,7 +14,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def orders(client, **query):
-    """The order numbers of the payments that the list shows."""
+    """Return the order numbers of the payments in the list."""
     response = client.get(LIST, query)
     assert response.status_code == 200
     return {payment.order_reference for payment in response.context["cl"].result_list}

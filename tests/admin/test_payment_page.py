@@ -87,7 +87,7 @@ def test_postings_that_only_add_up_together_are_not_balanced(admin_client):
     books = page(admin_client, payment).context["books"]
     assert [str(total) for total in books.totals] == ["0.00 GBP"]
     assert not books.is_balanced
-    # PostgreSQL takes no such posting at commit, nor when a test ends.
+    # PostgreSQL would refuse these postings at the end of the test, so they are completed.
     rows.post(payment, "captured:1", 0, 100, suffix=":rest")
     rows.post(payment, "captured:2", 100, 0, suffix=":rest")
 

@@ -62,7 +62,7 @@ def test_lists_open_and_searching_them_works(admin_client, name):
     assert admin_client.get(listed, {"q": "nothing of the kind"}).context["cl"].result_count == 0
 
 
-# A run of reconciliation is about an account.
+# A run of reconciliation belongs to an account, not to a payment.
 @pytest.mark.parametrize("name", sorted(set(MONEY) - {"payment", "reconciliation"}))
 def test_everything_of_a_payment_is_found_by_its_reference(admin_client, name):
     payment = rows.paid("ORDER-1")

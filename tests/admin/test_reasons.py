@@ -1,4 +1,4 @@
-"""The box on a payment's page: each line says what is known, since when, and where staff can act."""
+"""The box on a payment's page: each line shows a reason for attention, its time, and a link to act."""
 
 import re
 from datetime import timedelta
@@ -22,7 +22,7 @@ def address(model, row, page="change"):
 
 
 def lines(client, payment):
-    """The lines of the box: their text, and the addresses that their links lead to."""
+    """Return the lines of the box: their texts and the targets of their links."""
     html = client.get(address("payment", payment)).content.decode()
     box = re.search(r'<div class="attention".*?</div>', html, re.DOTALL)
     items = re.findall(r"<li>(.*?)</li>", box[0] if box else "", re.DOTALL)

@@ -1,4 +1,4 @@
-"""Dead letters, differences and notifications that did not fit: what staff look at after an accident."""
+"""The lists that staff check after a failure: dead letters, differences, and unmatched notifications."""
 
 import pytest
 from django.urls import reverse

@@ -1,4 +1,4 @@
-"""A search reads what it finds, however many payments there are."""
+"""A search reads only the rows that it finds, however many payments there are."""
 
 import json
 from typing import Any
@@ -13,13 +13,13 @@ from tests.admin import rows
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
 MANY = 4000
-# Of the one that is sought, and of the handful that have a digit or a word in common with it.
+# The most rows that a search may read: those of the wanted payment, and of a few that share a digit or word.
 FEW = 100
 
 
 @pytest.fixture
 def many() -> Payment:
-    """One payment among thousands, as the planner has been told."""
+    """Create a payment among thousands, and update the planner's statistics."""
     wanted = rows.payment("ORDER-1", shopper_email="Ann@example.com")
     first = rows.attempt(wanted, 1, last4="1111")
     others = Payment.objects.bulk_create(

@@ -1,4 +1,4 @@
-"""The page on which staff say what became of a capture, void or refund."""
+"""The page on which staff settle a capture, void or refund."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ KINDS = pytest.mark.parametrize("kind", ["capture", "void", "refund"])
 
 
 def waiting(kind="refund", minor=300):
-    """An operation without an answer whose saga is parked."""
+    """Create an operation without an answer, whose saga is parked."""
     payment = rows.captured() if kind == "refund" else rows.authorised()
     return rows.waiting(payment, kind, minor)
 

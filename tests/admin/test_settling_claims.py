@@ -1,4 +1,4 @@
-"""The page on which staff say if it is so what a notification claims."""
+"""The page on which staff decide if a notification's claim is true."""
 
 import json
 

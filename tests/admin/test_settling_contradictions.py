@@ -1,4 +1,4 @@
-"""The page on which staff say what the provider's books have of a conflicted payment."""
+"""The page on which staff enter the provider's books of a conflicted payment."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Cancel a payment, let a parked saga try again, requeue: a page that asks, one button, back to the row."""
+"""Cancelling a payment, resuming a parked saga, requeueing: each has a confirmation page with one button."""
 
 import pytest
 from django.contrib.admin.models import LogEntry

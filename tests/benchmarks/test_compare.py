@@ -1,4 +1,4 @@
-"""The comparison's harness does one tiny round with the gateway alone."""
+"""The harness of the comparison, run for one tiny round with the gateway alone."""
 
 import json
 import shutil

@@ -1,8 +1,8 @@
-"""Faults that people with narrow screens, weak eyes, keyboards or screen readers notice on a page."""
+"""Checks of a page for people with narrow screens, weak eyes, keyboards or screen readers."""
 
 from playwright.sync_api import Page
 
-# WCAG 2.2, success criterion 1.4.3: the ratio of the luminances of a text and what is behind it.
+# WCAG 2.2, success criterion 1.4.3: the contrast ratio of a text and its background.
 TOO_FAINT = """() => {
   const rgb = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const luminance = (colour) => {
@@ -28,7 +28,7 @@ TOO_FAINT = """() => {
   return faint;
 }"""
 
-# 2.5.8: a target is 24 by 24 CSS pixels, unless it is a link within a sentence or list.
+# 2.5.8: a target is at least 24 by 24 CSS pixels, unless it is a link within a sentence or list.
 TOO_SMALL = """() => [...document.querySelectorAll("button, input:not([type=hidden]), a.button")]
   .filter((element) => element.checkVisibility())
   .map((element) => [element.getBoundingClientRect(), element.outerHTML])
@@ -51,7 +51,7 @@ UNNAMED = """() => {
 
 
 def assert_accessible(page: Page) -> None:
-    """Check what needs no person: names, contrast, sizes, structure, and no sideways scrolling."""
+    """Check all that a program can: names, contrast, sizes, structure, and no sideways scrolling."""
     assert page.evaluate(TOO_FAINT) == []
     assert page.evaluate(TOO_SMALL) == []
     assert page.evaluate(UNNAMED) == []

@@ -1,4 +1,4 @@
-"""Staff at work in a real browser: wide and narrow, by keyboard, and without JavaScript."""
+"""The back office in a real browser: wide and narrow, by keyboard, and without JavaScript."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.support.stack import Stack
 pytestmark = pytest.mark.browser
 
 PASSWORD = "checkout-admin"
-# Rows as purchases and accidents leave them behind.
+# Rows as purchases and failures write them.
 MAKE_ROWS = """
 from tests.admin import rows
 held, taken, parked = rows.authorised("h%(name)s"), rows.captured("t%(name)s"), rows.payment("p%(name)s")
@@ -53,7 +53,7 @@ NAMES = (
 
 @contextmanager
 def at_work(browser: Browser, stack: Stack, **options: Any) -> Iterator[Page]:
-    """A member of staff who has logged in."""
+    """Yield a page on which a member of staff has logged in."""
     context = browser.new_context(base_url=f"{stack.web_url}/admin/", **options)
     context.set_default_timeout(40_000)
     page = context.new_page()
@@ -68,14 +68,14 @@ def at_work(browser: Browser, stack: Stack, **options: Any) -> Iterator[Page]:
 
 @pytest.fixture
 def keys(shared_stack: Stack) -> dict[str, str]:
-    """The primary keys of new rows, by what they are."""
+    """Create rows and return their primary keys by kind."""
     printed = shared_stack.manage("shell", "--command", MAKE_ROWS % {"name": uuid4().hex[:12]})
     numbers = printed.rpartition("KEYS")[2].split()
     return dict(zip(NAMES, numbers, strict=True))
 
 
 def refunds(page: Page) -> Locator:
-    """The refunds in the table on a payment's page."""
+    """Return the refunds in the table on a payment's page."""
     table = page.get_by_role("region", name="Captures, voids, refunds and charge-backs")
     return table.get_by_role("row").filter(has_text="refund")
 

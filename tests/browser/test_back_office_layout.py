@@ -1,4 +1,4 @@
-"""Nothing in the back office overlaps or sticks out, however wide the window and however much there is."""
+"""Nothing in the back office overlaps or sticks out, at any width of the window and with any content."""
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -8,10 +8,10 @@ from tests.browser.test_back_office import at_work
 from tests.browser.trouble import make_trouble
 from tests.support.stack import Stack
 
-# The first test starts a whole stack and fills it by another process.
+# The first test starts a whole stack and fills it by another process, hence the long time-out.
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
-# What can be done lies on a heading, or on what comes below it.
+# The number of action buttons that overlap a heading or the box of reasons below it.
 OVERLAPS = """() => {
   const boxes = (found) => [...document.querySelectorAll(found)].map((each) => each.getBoundingClientRect());
   const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;

@@ -35,7 +35,7 @@ LISTS = (
     "stockitem",
 )
 
-# Rows with values as long as they come.
+# Rows with the longest possible values.
 MAKE_ROWS = """
 from django.db import transaction
 from django.utils import timezone
@@ -70,12 +70,12 @@ BlockedValue.objects.create(kind="email", value=f"{name}@{'long' * 8}.example", 
 StockItem.objects.create(sku=name, name="Assam tea, 250 g", price_minor=1250, currency="GBP", quantity=3)
 """
 
-# The table scrolls in its own box, if it must.
+# The width by which the table is larger than its box, which scrolls then.
 HIDDEN = """() => {
   const box = document.querySelector("#changelist-form .results");
   return box ? box.scrollWidth - box.clientWidth : "no rows";
 }"""
-# A word that is broken into single letters can be seen, and not be read.
+# Cells so narrow that words are broken into single letters, which cannot be read.
 BROKEN = """() => [...document.querySelectorAll("#result_list th .text, #result_list tbody :is(th, td)")]
   .filter((cell) => cell.textContent.trim().length > 3 && cell.getBoundingClientRect().width < 36)
   .map((cell) => cell.className + ": " + cell.textContent)"""

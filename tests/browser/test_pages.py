@@ -1,4 +1,4 @@
-"""Each page for itself: how it looks at any width, how it is read and operated, and what it asks for."""
+"""Each page by itself: its layout at any width, its accessibility and operation, and its requests."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def order(page: Page, stack: Stack) -> str:
-    """Buy something; leads to the checkout. Returns the payment's reference."""
+    """Order something, which leads to the checkout. Return the payment's reference."""
     page.goto(f"{stack.web_url}/")
     page.get_by_role("button", name=re.compile("^Buy ")).first.click()
     page.wait_for_url("**/checkout/**")
@@ -68,7 +68,7 @@ def test_an_expiry_date_is_read_with_any_separator_and_a_short_or_long_year(
         page.get_by_label(label).fill(FIELDS[label])
     page.get_by_label("Expiry date").press_sequentially(typed)
     page.get_by_role("button", name=re.compile("^Pay ")).click()
-    # Without its security code nothing is sent, and everything that is wrong is said.
+    # Without the security code nothing is sent, and every error is shown.
     expect(page.locator("#card-cvc-error")).not_to_be_empty()
     said = page.locator("#card-expiry-error")
     expect(said).to_be_empty() if is_read else expect(said).not_to_be_empty()
@@ -84,7 +84,7 @@ def _weigh(sizes: dict[str, int], response: Response) -> None:
 
 @pytest.fixture(scope="module")
 def references(browser: Browser, shared_stack: Stack) -> dict[str, str]:
-    """A payment in each state that has a page of its own, whatever would lead there."""
+    """Return a payment in each state that has a page of its own, set directly in the database."""
     context = browser.new_context()
     page = context.new_page()
     found = {state: order(page, shared_stack) for state in STATES}

@@ -1,4 +1,4 @@
-"""A payment with every reason for attention, and another about which a notification lied."""
+"""A payment with every reason for attention, and another with a false notification."""
 
 from uuid import uuid4
 
@@ -24,7 +24,7 @@ print("KEYS", payment.pk, lied.pk)
 
 
 def make_trouble(stack: Stack) -> tuple[str, str]:
-    """Return the keys of the payment that needs attention, and of the notification that was denied."""
+    """Return the keys of a payment that needs attention, and of a denied notification."""
     made = stack.manage("shell", "--command", MAKE_TROUBLED % {"name": uuid4().hex[:6]})
     payment, notification = made.rpartition("KEYS")[2].split()
     return payment, notification

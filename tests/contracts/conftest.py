@@ -1,4 +1,4 @@
-"""The broker under test: in memory always, and RabbitMQ where there is one."""
+"""The brokers under test: the in-memory broker always, and RabbitMQ if it is available."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -14,7 +14,7 @@ from tests.support.vhosts import fresh_vhost
 
 @pytest.fixture(scope="session")
 def vhost() -> Iterator[str]:
-    """A virtual host for all contract tests, which keep apart by prefix."""
+    """Yield a virtual host for all contract tests, which use different prefixes."""
     with fresh_vhost() as url:
         yield url
 
@@ -27,7 +27,7 @@ def vhost() -> Iterator[str]:
     ]
 )
 async def lab(request: pytest.FixtureRequest, settings) -> AsyncIterator[Lab]:
-    """Each of the brokers; the settings point to it."""
+    """Yield each of the brokers in turn, with the settings pointing to it."""
     if "public interface" in request.param:
         request.getfixturevalue("changed_pika")
     if request.param == "memory":
@@ -42,19 +42,19 @@ async def lab(request: pytest.FixtureRequest, settings) -> AsyncIterator[Lab]:
 
 @pytest.fixture
 def changed_pika(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pika whose insides are not the known ones."""
+    """Pretend that pika's internals are not those that the direct connection supports."""
     monkeypatch.setattr(direct, "is_possible", lambda: False)
 
 
 @pytest.fixture
 def layer(lab: Lab) -> RabbitmqChannelLayer:
-    """A channel layer on that broker, with room for three messages in a channel."""
+    """Return a channel layer on that broker, with a capacity of three messages per channel."""
     return RabbitmqChannelLayer(lab.url, lab.prefix, capacity=3)
 
 
 @pytest.fixture(params=["directly", "by pika's public interface"])
 async def rabbitmq(request: pytest.FixtureRequest, vhost: str) -> AsyncIterator[RabbitmqLab]:
-    """RabbitMQ, for what only it does."""
+    """Yield a lab on RabbitMQ, for tests of behaviour that the in-memory broker does not have."""
     if request.param != "directly":
         request.getfixturevalue("changed_pika")
     lab = await _rabbitmq_lab(vhost)

@@ -1,4 +1,4 @@
-"""Layers under test, and layers of other processes."""
+"""Helpers for channel layers under test, and for layers of other processes."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ from tests.support.brokers import Lab, within
 
 
 async def elsewhere(lab: Lab, capacity: int = 3) -> Traffic:
-    """The layer's part in another process."""
+    """Return the channel traffic of another process."""
     broker = await lab.broker()
     traffic = Traffic(broker, 60, 86_400, lambda channel: capacity)
     broker.reply_queue.channels = traffic
@@ -27,7 +27,7 @@ async def connected(layer: RabbitmqChannelLayer) -> Broker:
 
 
 async def silent(layer: RabbitmqChannelLayer, channel: str) -> None:
-    """Nothing is there to be received; what could be on its way has arrived before."""
+    """Assert that no message arrives on the channel. Call it only after every sent message has arrived."""
     reading = asyncio.create_task(layer.receive(channel))
     done, _ = await asyncio.wait({reading}, timeout=0.2)
     reading.cancel()

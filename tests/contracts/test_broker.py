@@ -1,4 +1,4 @@
-"""The contract of every broker: see ``checkout/messaging/broker.py``."""
+"""The contract of every broker: see ``messaging/broker.py``."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -152,7 +152,7 @@ async def test_what_was_not_acknowledged_comes_again_after_a_lost_connection(lab
     assert again.envelope.message_id == first.message_id
     assert again.redelivered
     assert again.delivery_count == 1
-    lost.ack()  # of the old connection: settles nothing, and breaks nothing
+    lost.ack()  # a delivery of the old connection, so this has no effect
     again.reject(requeue=True)
     (await inbox.next()).ack()
     await within(broker.wait_connected())

@@ -111,7 +111,7 @@ async def test_messages_expire_on_a_channel_that_any_process_may_read(lab: Lab):
     layer = RabbitmqChannelLayer(lab.url, lab.prefix, expiry=1)
     await connected(layer)
     await layer.send("shared", {"type": "old"})
-    # What the broker counts it does not tell; a message of the same age on a channel of ours does.
+    # The broker does not report expiry, so wait for that of a message of the same age on our own channel.
     timer = await layer.new_channel()
     await layer.send(timer, {"type": "old"})
     local = layer._here().local

@@ -1,4 +1,4 @@
-"""A message that nobody can handle, from its service to the database and back: on every broker."""
+"""The way of a message that cannot be handled, from its service to the database and back, on every broker."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -121,7 +121,7 @@ async def test_a_letter_waits_for_a_database_that_is_away(lab: Lab):
 
 
 async def test_a_letter_is_acknowledged_only_once_it_is_kept(lab: Lab):
-    """A drain that dies in between finds it again."""
+    """If the consumer dies before storing the letter, the letter is delivered again."""
     broker, dying = await lab.broker(), await lab.broker()
     given = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Behaviour that programs know from the specification and from Channels' other layers, on both brokers."""
+"""Behaviour that programs expect from the specification and from other channel layers, on both brokers."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ FOREIGN_NAMES = ("not-ours!local", "specific.nobody!c1", "specific.!c1", "c1!", 
 
 
 def of_size(size: int) -> dict[str, Any]:
-    """A message that takes exactly ``size`` bytes."""
+    """Return a message that takes exactly ``size`` bytes."""
     message = {"type": "a", "data": b"x" * (size - 100)}
     message["data"] += b"x" * (size - len(encoded(message)))  # type: ignore[operator]
     return message
@@ -120,7 +120,7 @@ async def test_a_name_with_the_prefix_of_no_process_is_not_received_on(
     lab: Lab, layer: RabbitmqChannelLayer, name: str
 ):
     broker = await connected(layer)
-    for error in (ChannelNotOurs, AssertionError, ValueError):  # the reference layer's, and a plain one
+    for error in (ChannelNotOurs, AssertionError, ValueError):  # AssertionError is the reference layer's
         with pytest.raises(error):
             await within(layer.receive(name))
     await layer.send(name, {"type": "lost"})
@@ -224,7 +224,7 @@ async def test_expired_messages_make_room_and_newer_ones_stay(lab: Lab):
     for _ in range(2):
         await layer.send(channel, {"type": "old"})
     async with asyncio.timeout(20):
-        while True:  # until they have expired
+        while True:  # until the old messages have expired
             try:
                 await layer.send(channel, {"type": "new"})
                 break
@@ -240,7 +240,7 @@ async def test_nothing_is_kept_of_a_channel_whose_messages_were_never_read(lab: 
     await layer.send(channel, {"type": "old"})
     local = layer._here().local
     async with asyncio.timeout(20):
-        while local.has(channel.partition("!")[2]):  # noqa: ASYNC110 (nobody announces it)
+        while local.has(channel.partition("!")[2]):  # noqa: ASYNC110 (no event reports it)
             await asyncio.sleep(0.02)
     await silent(layer, channel)
 

@@ -1,4 +1,4 @@
-"""A reply that breaks the contract: its saga hears of it at once, and it is kept: on every broker."""
+"""Replies that break the contract: the saga gets an error at once, and the reply is kept, on every broker."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ CARD = "a sealed card"
 
 
 class Foreign:
-    """A service of which nobody here has written a line: it reads commands, and answers what it likes."""
+    """A foreign service, which reads commands and sends arbitrary answers."""
 
     def __init__(self, broker: Broker, name: str) -> None:
         self.broker = broker
@@ -67,13 +67,13 @@ def _short_pauses(settings: object) -> None:
 
 @asynccontextmanager
 async def a_purchase(lab: Lab, *services: str) -> AsyncIterator[list[Foreign]]:
-    """The orchestrator at work on one purchase, the drain, and foreign services."""
+    """Run the orchestrator with one purchase, the dead-letter consumer, and foreign services."""
     broker, stop = await lab.broker(), asyncio.Event()
     foreign = [await Foreign(await lab.broker(), name).start() for name in services]
     attempt = await in_thread(lambda: an_attempt(an_account()))
     reference = await in_thread(lambda: attempt.payment.reference)
     draining = asyncio.create_task(DeadLetterConsumer(await lab.broker(), dead_letters.keep).run(stop))
-    # Before the worker does it as well: whoever binds second may be told so before messages are routed there.
+    # Bind the queue before the worker does, since a second binding may be confirmed before the first works.
     await broker.declare(broker.topology.service_queue("checkout"))
     async with at_work(broker, service):
         body = SubmitPayment(payment=reference, attempt=attempt.order_code)

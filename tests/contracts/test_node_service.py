@@ -1,4 +1,4 @@
-"""A service in another language, which knows nothing but the written contract, takes part."""
+"""A service in another language, written from the documented contract alone, takes part."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.node]
 
 @pytest.fixture
 async def service(rabbitmq: RabbitmqLab, vhost: str, node: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    await rabbitmq.broker()  # the exchanges are not for a service to declare
+    await rabbitmq.broker()  # declares the exchanges, which a service may not do
     process = await asyncio.create_subprocess_exec(
         node,
         "service.mjs",

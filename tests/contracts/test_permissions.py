@@ -1,4 +1,4 @@
-"""A broker user of its own for each program: what each may do, and that nobody can speak as another."""
+"""A broker user for each program: the rights of each user, and that none can send as another."""
 
 import asyncio
 
@@ -33,7 +33,7 @@ async def reading(broker: Broker, queue: Queue) -> Inbox:
 
 
 async def is_taken(broker: Broker, exchange: str, key: str, envelope: Envelope | None = None) -> bool:
-    """Return True if the broker took a message from this user; a refusal ends the connection."""
+    """Return True if the broker accepts a message from this user. A refusal ends the connection."""
     try:
         await broker.publish(exchange, key, envelope or command(), timeout_seconds=10)
     except PublishUncertain:
@@ -77,7 +77,7 @@ async def test_a_service_answers_nobody_who_does_not_ask_it(lab: Lab):
 
 
 async def test_only_those_who_announce_events_can(lab: Lab):
-    # Whoever listens has made a queue; for this test it is one that may do everything.
+    # A consumer of events needs a queue of its own, so its user gets every right in this test.
     listener = await lab.broker_of("risk")
     await asyncio.to_thread(let_do_anything, "risk", lab.url, prefix=lab.prefix)
     checkout, payments = await lab.broker_of("checkout"), await lab.broker_of("payments")

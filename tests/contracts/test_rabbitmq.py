@@ -1,4 +1,4 @@
-"""Faults that only RabbitMQ has: closed channels, blocked or dead links, messages that break the contract."""
+"""Faults that only RabbitMQ has: closed channels, blocked or dead connections, malformed messages."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.rabbitmq
 
 @asynccontextmanager
 async def raw_channel(rabbitmq: RabbitmqLab) -> AsyncIterator[AmqpChannel]:
-    """A foreign program's channel."""
+    """Yield a channel of a foreign program."""
     link = await Link.open(connection_parameters(rabbitmq.url, "a test"))
     try:
         yield await link.channel()
@@ -36,7 +36,7 @@ async def raw_channel(rabbitmq: RabbitmqLab) -> AsyncIterator[AmqpChannel]:
 
 
 async def lost(broker: Broker) -> None:
-    while broker.is_connected:  # noqa: ASYNC110 (nobody announces it)
+    while broker.is_connected:  # noqa: ASYNC110 (no event reports it)
         await asyncio.sleep(0.01)
 
 
@@ -99,7 +99,7 @@ async def test_a_link_that_is_open_and_dead_is_given_up_by_the_watchdog(rabbitmq
     rabbitmq.hold()
 
     async def given_up() -> None:
-        while broker.is_connected:  # noqa: ASYNC110 (it does not tell)
+        while broker.is_connected:  # noqa: ASYNC110 (no event reports it)
             await asyncio.sleep(0.01)
 
     await within(given_up())
@@ -112,7 +112,7 @@ async def test_the_watchdog_is_content_with_a_living_link(rabbitmq: RabbitmqLab)
     broker = await rabbitmq.broker()
 
     async def several_rounds() -> None:
-        while broker.metrics()["published"] < 10:  # noqa: ASYNC110 (it does not tell)
+        while broker.metrics()["published"] < 10:  # noqa: ASYNC110 (no event reports it)
             await asyncio.sleep(0.01)
 
     await within(several_rounds())
@@ -192,7 +192,7 @@ async def test_confirms_of_an_earlier_incarnation_mean_nothing(rabbitmq: Rabbitm
     later_proxy.hold()
     publisher.publish_nowait("", "nowhere", command(), of_the_later.append)
     rabbitmq.proxy.let_go()
-    await within(earlier.channel())  # behind the earlier confirm, which has the same delivery tag
+    await within(earlier.channel())  # arrives after the earlier confirm, which has the same tag
     assert [type(outcome) for outcome in of_the_earlier] == [PublishUncertain]
     assert of_the_later == []
 
@@ -337,7 +337,7 @@ async def test_a_loop_that_simply_ends_leaves_no_connection_open(rabbitmq: Rabbi
     await within(asyncio.to_thread(asyncio.run, careless()))
 
     async def closed() -> None:
-        while rabbitmq.proxy.open:  # noqa: ASYNC110 (it does not tell)
+        while rabbitmq.proxy.open:  # noqa: ASYNC110 (no event reports it)
             await asyncio.sleep(0.01)
 
     await within(closed())

@@ -1,4 +1,4 @@
-"""Asking and being answered, and every way in which that can end: see ``checkout/messaging/rpc.py``."""
+"""Remote calls and every way in which they can end: see ``messaging/rpc.py``."""
 
 import asyncio
 import gc
@@ -32,7 +32,7 @@ IMPATIENT = 0.2
 
 
 class Echo:
-    """A service that answers as it is told to, from a process of its own."""
+    """A service, as in another process, that answers by a given function."""
 
     def __init__(self, broker: Broker, answer: Callable[[Envelope], list[bytes]]) -> None:
         self.requests = Inbox()
@@ -176,7 +176,7 @@ async def test_a_call_that_ends_with_an_error_leaves_its_card_in_no_cycle(lab: L
     try:
         with suppress(ReplyTimeout):
             await rpc.acall("echo", "echo.say", {}, timeout_seconds=IMPATIENT, sealed="a card")
-        await asyncio.sleep(0)  # the turn of the loop in which its time was up is over
+        await asyncio.sleep(0)  # let the iteration of the loop with the time-out end
         left = [each for each in gc.get_objects() if isinstance(each, FrameType) and _is_call(each)]
     finally:
         gc.enable()
@@ -271,7 +271,7 @@ async def test_the_synchronous_door_refuses_to_block_a_loop(lab: Lab):
 
 async def until_late_replies(broker: Broker, number: int) -> None:
     async def counted() -> None:
-        while broker.metrics()["late_replies"] < number:  # noqa: ASYNC110 (it counts, it does not tell)
+        while broker.metrics()["late_replies"] < number:  # noqa: ASYNC110 (only a counter shows it)
             await asyncio.sleep(0.01)
 
     await within(counted())

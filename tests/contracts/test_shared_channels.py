@@ -1,4 +1,4 @@
-"""Channels that any process may read, on both brokers: nothing is lost, read twice or left behind."""
+"""Channels that any process may read, on both brokers: no message is lost, read twice or left behind."""
 
 import asyncio
 from random import Random

@@ -1,4 +1,4 @@
-"""The fault campaign: shoppers buy from the real stack while everything around it breaks, and books are kept.
+"""The fault campaign: shoppers buy from the real stack while faults are injected, and the results are judged.
 
-`python -m tests.faults` (`make faults`) runs it; docs/reliability.md tells what it found.
+`python -m tests.faults` (`make faults`) runs it. docs/reliability.md has its results.
 """

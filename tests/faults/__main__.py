@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: run a campaign, print what it came to, exit with 1 if anything was violated."""
+"""Run a campaign and print its report (`python -m tests.faults`). Exits with 1 if anything was violated."""
 
 import argparse
 import asyncio
@@ -39,14 +39,14 @@ def main() -> int:
 
 
 async def _run(options: argparse.Namespace) -> Report:
-    """Ends in order, with everything that was started, when it is asked to."""
+    """Run a campaign. SIGTERM cancels it, which stops everything that it started."""
     campaign = asyncio.current_task()
     assert campaign is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, campaign.cancel)
     seed = options.seed or random.SystemRandom().randrange(1, 1_000_000)
     async with opened(options.mutant, options.logs) as site:
         await asyncio.to_thread(use_database, site)
-        from tests.faults.campaign import Extent, run  # its modules need Django to be set up
+        from tests.faults.campaign import Extent, run  # imports models, so Django must be set up first
 
         extent = Extent(
             payments=options.payments,

@@ -1,4 +1,4 @@
-"""Everything comes to rest, and what there is to be judged then is gathered."""
+"""The end of a campaign: wait until everything has come to rest, then gather the evidence."""
 
 import asyncio
 from collections.abc import Iterable
@@ -16,11 +16,11 @@ from tests.faults.site import Site
 from tests.faults.staff import Staff
 
 LAST_OWED = "SELECT coalesce(max(id), 0) FROM checkout_outboxmessage"
-# For messages that have been published to be handled, which is not written down where rest is looked for.
+# Time for published messages to be handled. RESTLESS does not count messages that are still in a queue.
 AFTERMATH_SECONDS = 5
-# What is tried again by a timer waits in a queue for a moment, and is no remainder.
+# How often queues are read before a message counts as left over: a timer's retry is in one only briefly.
 LOOKS_AT_QUEUES = 20
-# A process with a wrong clock that set a time may have been asked so long before the shopper knew of it.
+# A process with a wrong clock may have set the expiry of a challenge this long before the shopper saw that.
 LONGEST_CALL_SECONDS = 30.0
 CLOCK_WRONG = "F14"
 CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
@@ -33,16 +33,16 @@ RESTLESS = """
 
 
 async def sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str, str]:
-    """One sealed card per kind: the sandbox takes it as often as it comes."""
+    """Return one sealed card per kind. The sandbox accepts the same one any number of times."""
     async with session.get(f"{site.stack.sandbox_url}/worldpay/cse/public-key.txt") as response:
         key = await response.text()
     return {holder: Card(holder).sealed(key) for holder in CARDS}
 
 
 async def settle(site: Site, staff: Staff, since: float) -> float | None:
-    """Seconds until everything had come to rest; None when it had not by the end of all patience.
+    """Return the seconds until everything had come to rest, or None if it had not in QUIESCENCE_SECONDS.
 
-    Meanwhile staff look after what is left to them, as they would.
+    Meanwhile staff handle everything that is parked for them.
     """
     restless = [*ON_THE_WAY, "authorised", "conflicted"]
     while now() - since < settings.QUIESCENCE_SECONDS:
@@ -61,7 +61,7 @@ async def settle(site: Site, staff: Staff, since: float) -> float | None:
 
 
 def gather(site: Site, recorder: Recorder, diary: Diary, sealed: Iterable[str], at_rest: int) -> Evidence:
-    """Read the database, the provider's books and the logs."""
+    """Gather the evidence from the database, the provider's books and the logs."""
     evidence = Evidence(
         histories=recorder.histories,
         asked=recorder.asked,
@@ -78,7 +78,7 @@ def gather(site: Site, recorder: Recorder, diary: Diary, sealed: Iterable[str], 
 
 
 def _late_returns(recorder: Recorder, diary: Diary) -> set[str]:
-    """Return those who came back too late by every clock: none was wrong since the time was set."""
+    """Return the payments with a late return during whose challenge no clock was wrong."""
     return {
         each.payment
         for each in recorder.late_returns
@@ -90,7 +90,7 @@ def _late_returns(recorder: Recorder, diary: Diary) -> set[str]:
 
 
 async def remaining(site: Site) -> dict[str, int]:
-    """Messages by queue: none as soon as one look finds no message in any, else what the last look found."""
+    """Return the messages left by queue, after waiting for the queues to become empty."""
     queued = await _queued(site)
     for _ in range(LOOKS_AT_QUEUES):
         if not any(queued.values()):
@@ -101,7 +101,7 @@ async def remaining(site: Site) -> dict[str, int]:
 
 
 async def _queued(site: Site) -> dict[str, int]:
-    """Messages by queue. What waits for a process that has gone is nobody's."""
+    """Return the number of messages by queue, except reply queues of processes, which may be dead."""
     table = await site.rabbitmqctl("list_queues", "--quiet", "--no-table-headers", "name", "messages")
     lengths = dict(line.split("\t") for line in table.splitlines())
     return {name: int(count) for name, count in lengths.items() if ".node." not in name}

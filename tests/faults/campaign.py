@@ -1,4 +1,4 @@
-"""One campaign from the first shopper to the verdict."""
+"""One campaign, from the first shopper to the report."""
 
 import asyncio
 import sys
@@ -27,9 +27,9 @@ from tests.faults.weather import blowing, by_number, provider_faults, roll_in_go
 PROGRESS_SECONDS = 10
 WARM_UP = 40
 WARM_UP_SECONDS = 30
-# Of the payments, those that are made before anything is broken, to compare with.
+# The share of payments that are made before any fault, for comparison.
 CALM_SHARE = 0.08
-# How often the wanted number of payments there may be in all until every fault has been.
+# The campaign ends at this multiple of the wanted payments, even if some fault has not occurred yet.
 OVERTIME = 1.5
 TIMELINES = 3
 PAYMENTS_OF_A_SHORT_FORM = 600
@@ -40,8 +40,8 @@ CALMEST = 15.0
 class Extent:
     """The length of a campaign: at least so many payments, and at least so many minutes of faults.
 
-    After `at_most_minutes` of faults no payment more begins, whatever is missing. Every crash point is
-    visited in each of `rounds`. `patience` stretches faults that last.
+    After `at_most_minutes` of faults no more payments begin, even if faults or payments are missing. Every
+    crash point is visited in each of `rounds`. `patience` multiplies the duration of lasting faults.
     """
 
     payments: int
@@ -53,15 +53,15 @@ class Extent:
 
     @property
     def calmness(self) -> float:
-        """The factor by which faults are rarer than in the short form, where each must occur within minutes.
+        """Return the factor by which faults are rarer than in the short form, which has only minutes for all.
 
-        If most purchases met several faults, few would get far enough to meet the later ones.
+        If most purchases met several faults, few would reach the later steps, and the faults in these.
         """
         return min(CALMEST, max(1, self.payments / PAYMENTS_OF_A_SHORT_FORM))
 
 
 async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
-    """Run a campaign on a site that is ready. Needs Django set up with the site's database."""
+    """Run a campaign on a site that is ready. Django must be set up with the site's database."""
     report, diary = Report(extent.seed, mutant), Diary()
     recorder, stop = Recorder(), asyncio.Event()
     async with open_session() as session, asyncio.TaskGroup() as group:
@@ -149,7 +149,7 @@ def _is_enough(
     rounds: Sequence[asyncio.Event],
     seconds: float,
 ) -> bool:
-    """Say if there were enough payments and minutes, and every fault and every crash point was met once."""
+    """Return True after enough payments and minutes, with every fault and crash point, or at a limit."""
     if seconds > extent.at_most_minutes * 60:
         return True
     in_the_storm = payments - before_the_storm

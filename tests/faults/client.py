@@ -1,4 +1,4 @@
-"""One visitor's HTTP client: it keeps the gateway's cookies, and every answer goes to the recorder."""
+"""One visitor's HTTP client, which keeps the gateway's cookies and records every answer."""
 
 import asyncio
 import json
@@ -21,11 +21,11 @@ PAGE, JSON = "text/html", "application/json"
 
 
 class NoAnswer(Exception):
-    """The connection failed, or there was no answer in time."""
+    """Raised when the connection failed or there was no answer in time."""
 
 
 class TryAgain(Exception):
-    """The server says that it cannot serve at the moment."""
+    """Raised when the server answers that it cannot serve the request at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Answer:
 
 
 def open_session() -> aiohttp.ClientSession:
-    """Connections shared by all visitors; cookies are each visitor's own."""
+    """Return a session whose connections all visitors share. Each visitor keeps its own cookies."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -55,7 +55,7 @@ def open_session() -> aiohttp.ClientSession:
 
 
 class Gates:
-    """Limits on the requests of all visitors at once, so that the machine is busy and not swamped."""
+    """Limits on concurrent requests of all visitors, so that the machine is busy but not overloaded."""
 
     def __init__(self) -> None:
         self._held = asyncio.Semaphore(HELD_AT_ONCE)
@@ -67,7 +67,7 @@ class Gates:
 
 
 class Client:
-    """`payment` is what the recorder files answers under."""
+    """One visitor. The recorder stores the answers under the reference in `payment`."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Client:
         return await self.send("POST", url, fields=fields, cross_site=cross_site)
 
     async def notify(self, account: str, body: bytes) -> Answer:
-        """Tell the gateway something in the provider's name, over the address that everybody knows."""
+        """Send a notification in the provider's name to the public, unauthenticated address."""
         return await self.send(
             "POST", f"/notifications/{account}/", body=body, headers={"Content-Type": "text/xml"}
         )
@@ -107,7 +107,7 @@ class Client:
         accept: str = PAGE,
         cross_site: bool = False,
     ) -> Answer:
-        """One exchange; redirects are the caller's. Raises NoAnswer, and TryAgain for 502 to 504."""
+        """Send one request. Redirects are not followed. Raises NoAnswer, and TryAgain for 502 to 504."""
         url = urljoin(self.gateway, url)
         is_ours = url.startswith(self.gateway)
         sent = {"Accept": accept, **(headers or {})}

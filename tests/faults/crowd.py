@@ -1,4 +1,4 @@
-"""All the shoppers of a campaign, and what each purchase came to for whoever waited for it."""
+"""All shoppers of a campaign, and the start and duration of each purchase."""
 
 import asyncio
 from collections import Counter
@@ -14,15 +14,15 @@ from tests.faults.merchant import Merchant, Order
 from tests.faults.recorder import Recorder, now
 from tests.faults.shopper import Lost, Shopper, Stopped
 
-# Of the payments, those that begin in the example shop; the others are created by the merchant's server.
+# The share of payments that begin in the example shop. The others are created by the merchant's server.
 FROM_THE_SHOP = 0.25
-# More of them only wait longer, and ask more often meanwhile.
+# With more shoppers each would only wait longer, and poll more often meanwhile.
 SHOPPERS_AT_ONCE = 120
 
 
 @dataclass
 class Crowd:
-    """`began` and `seconds` tell by payment when its purchase began and how long its shopper took."""
+    """The shoppers. `began` and `seconds` map payments to the start and duration of their purchases."""
 
     group: asyncio.TaskGroup
     session: aiohttp.ClientSession
@@ -49,13 +49,13 @@ class Crowd:
         return self.started - self.present
 
     async def send_in(self, count: int) -> None:
-        """Let `count` shoppers more begin, as soon as there is room for them."""
+        """Start `count` more shoppers, each as soon as there are fewer than SHOPPERS_AT_ONCE."""
         for _ in range(count):
             while not await self.send_one_in():
                 pass
 
     async def send_one_in(self) -> bool:
-        """Let one begin; return False when there has been no room for a second."""
+        """Start one shopper. Return False if after a second there were still too many."""
         if self.present >= SHOPPERS_AT_ONCE:
             await asyncio.wait(self._present, timeout=1, return_when=asyncio.FIRST_COMPLETED)
         if self.present >= SHOPPERS_AT_ONCE:
@@ -64,17 +64,17 @@ class Crowd:
         self.started += 1
         self._present.add(task)
         task.add_done_callback(self._present.discard)
-        # Let the new one send its first request before the next comes.
+        # Let this shopper send a first request before the next one starts.
         await asyncio.sleep(0)
         return True
 
     async def thin_out(self, seconds: float) -> None:
-        """Wait until all have gone, but not longer than this."""
+        """Wait until all shoppers have gone, at most this long."""
         if self._present:
             await asyncio.wait(self._present, timeout=seconds)
 
     async def leave(self, seconds: float) -> None:
-        """Wait until all have gone; after `seconds` those who wait for something give up."""
+        """Wait until all shoppers have gone. After `seconds` those who still wait give up."""
         await self.thin_out(seconds)
         self.stop.set()
         if self._present:

@@ -1,4 +1,4 @@
-"""The record of what was broken, and when."""
+"""The record of the injected faults and their times."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from tests.faults.recorder import now
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """One fault: its number (F1 to F25), what was done, from when to when."""
+    """One fault: its number (F1 to F25), a description, and the monotonic times of its start and end."""
 
     number: str
     text: str
@@ -18,10 +18,10 @@ class Injection:
 
 @dataclass
 class Diary:
-    """`mishaps` are what the product must not do whatever happens: end by itself, or not end when asked to.
+    """The record. `mishaps` are violations by processes, such as ending by themselves or ignoring SIGTERM.
 
-    `excused` are the ids of messages that were thrown away, with their queue, before they were handled;
-    `poisoned` is how many messages were sent that nobody can handle.
+    `excused` has the ids of messages that may have been lost with a deleted queue. `poisoned` is the number
+    of messages that were sent although no service can handle them.
     """
 
     injections: list[Injection] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The status page's WebSocket, which a shopper listens to between two looks, as the page's script does."""
+"""The status page's WebSocket, on which a shopper waits between two polls, as the page's script does."""
 
 import asyncio
 import contextlib
@@ -16,13 +16,13 @@ OPEN_SECONDS = 5
 
 
 class Ear:
-    """Hears that a payment has moved on. A broken one hears nothing, and its owner looks when it is time."""
+    """A WebSocket that reports a payment's changes. If it breaks, its owner polls when the time is up."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 
     async def wait_for_news(self, seconds: float) -> None:
-        """Return when there is news, or after so many seconds."""
+        """Wait for a message, at most so many seconds."""
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(seconds):
@@ -33,13 +33,13 @@ class Ear:
             await asyncio.sleep(began + seconds - asyncio.get_running_loop().time())
 
     def abort(self) -> None:
-        """Break the connection without a word."""
+        """Abort the connection without a closing handshake."""
         self._connection.transport.abort()
 
 
 @asynccontextmanager
 async def listening(page: str, gateway: str, ears: set[Ear]) -> AsyncIterator[Ear | None]:
-    """An ear for the payment of this status page, in `ears` while it is open; None if it cannot be had."""
+    """Yield a WebSocket for this status page, which is in `ears` while open, or None if it cannot connect."""
     found = SOCKET.search(page)
     address = urljoin(gateway.replace("http", "ws", 1), unescape(found[1])) if found else ""
     try:

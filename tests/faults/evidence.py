@@ -1,6 +1,6 @@
 """The evidence to be judged after a campaign: the provider's books, our database, and what clients saw.
 
-Plain rows, so that the invariants are functions of values and can be tried on invented evidence.
+It consists of plain rows, so that the invariants are pure functions and can be tested on invented evidence.
 """
 
 import math
@@ -58,13 +58,13 @@ class LedgerEntry:
     posting: str
     account: str
     minor: int
-    # In seconds since the epoch. The ledger service is never given another time of day.
+    # In seconds since the epoch. The ledger service never runs with a wrong clock.
     at: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An event that moved a payment; `state` is where to, empty when the fact does not say."""
+    """An event that moved a payment. `state` is the new state, or empty if the fact does not contain it."""
 
     payment: str
     event: str
@@ -74,7 +74,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A notification's statement about an operation of ours; `refused` says why it was not believed."""
+    """A notification's statement about an operation of ours. `refused` is the reason for not applying it."""
 
     payment: str
     kind: str
@@ -92,13 +92,13 @@ class Evidence:
     ledger: dict[str, list[LedgerEntry]] = field(default_factory=dict)
     steps: dict[str, list[Step]] = field(default_factory=dict)
     statements: dict[str, list[Statement]] = field(default_factory=dict)
-    # Payments whose shoppers came back from the issuer only when the time for that was up.
+    # Payments whose shoppers came back from the issuer only after the challenge had expired.
     late_returns: set[str] = field(default_factory=set)
     reservations: dict[str, str] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     histories: dict[str, list[Seen]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
-    # Messages: owed and not published; published and never handled; handled more than once; given up on.
+    # Faulty messages: never published; published and never handled; answered more than once; dead letters.
     unpublished: list[str] = field(default_factory=list)
     unhandled: list[str] = field(default_factory=list)
     answered_twice: list[str] = field(default_factory=list)
@@ -107,17 +107,17 @@ class Evidence:
     poison_sent: int = 0
     poison_found: int = 0
     differences: list[str] = field(default_factory=list)
-    # Stock that was given back although the attempt that it was set aside for was not to be released.
+    # Stock that was released although no command released the attempt for which it was reserved.
     taken_away: list[str] = field(default_factory=list)
-    # Notifications that cannot be read and that nobody has dealt with.
+    # Unreadable notifications that staff have not dealt with.
     unread: list[str] = field(default_factory=list)
-    # Of the processes: how much of something each holds, before and after, see `resources`.
+    # Resources of which a process holds more at the end than at the beginning; see `resources`.
     leaks: list[str] = field(default_factory=list)
     mishaps: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
 
     def orders_of(self, payment: str) -> list[Order]:
-        """The provider's orders of a payment's attempts."""
+        """Return the provider's orders of a payment's attempts."""
         codes = (attempt.order_code for attempt in self.attempts.get(payment, ()))
         return [self.orders[code] for code in codes if code in self.orders]
 
@@ -142,7 +142,7 @@ LEDGER = """
     SELECT payment_reference AS payment, posting, account, amount_minor AS minor,
            extract(epoch FROM posted_at)::float AS at
     FROM checkout_ledgerentry"""
-# Facts of one payment are numbered in the order of its lock.
+# Facts are written under the payment's lock, so the facts of one payment have ids in the order of events.
 STEPS = """
     SELECT payment.reference AS payment, kind AS event, source AS actor,
            coalesce(fact.data ->> 'state', '') AS state
@@ -154,7 +154,7 @@ STATEMENTS = """
            coalesce(fact.data ->> 'not_applied', '') AS refused
     FROM checkout_fact fact JOIN checkout_payment payment ON payment.id = payment_id
     WHERE kind IN ('notified_captured', 'notified_refunded')"""
-# A reservation is released by the command of its own attempt, or of none.
+# Only the release command of its own attempt may release a reservation.
 TAKEN_AWAY = """
     SELECT payment_reference, attempt FROM checkout_reservation reservation
     WHERE state = 'released' AND attempt <> '' AND NOT EXISTS (
@@ -164,13 +164,13 @@ TAKEN_AWAY = """
 UNREAD = """
     SELECT id || ' ' || reason FROM checkout_providernotification
     WHERE state = 'unreadable' AND dealt_with_at IS NULL"""
-# Later ones were written after all had come to rest, for forgotten checkouts, and may be on their way. By
-# number: not all processes know what time it is.
+# Messages with a greater id were written after everything had come to rest, for abandoned checkouts, and may
+# not have been delivered yet. The id is used because the clocks of some processes are wrong.
 AT_REST = "id <= %s"
 UNPUBLISHED = f"""
     SELECT type || ' ' || message_id || ' ' || subject || ' ' || last_error FROM checkout_outboxmessage
     WHERE published_at IS NULL AND {AT_REST}"""  # noqa: S608 (constants)
-# Commands to a service, and replies to the orchestrator. What is told to a process may go unheard.
+# Commands to a service, and replies to the orchestrator. Replies to a web process may be lost.
 UNHANDLED = f"""
     SELECT type || ' ' || message_id || ' ' || subject FROM checkout_outboxmessage message
     WHERE published_at IS NOT NULL AND message.{AT_REST} AND NOT message_id = ANY (%s)
@@ -197,13 +197,13 @@ RowT = TypeVar("RowT")
 def read_database(
     evidence: Evidence, url: str, events: Iterable[str], excused: Iterable[str], at_rest: int
 ) -> None:
-    """Read everything that the gateway has written down.
+    """Read the gateway's database into `evidence`.
 
     `events` are those that move payments, `excused` the ids of messages that need not have been handled.
-    `at_rest` is the number of the last message that was owed when everything had come to rest.
+    `at_rest` is the id of the last outbox message when everything had come to rest.
     """
     with psycopg.connect(url) as connection:
-        # One moment for all of it: forgotten checkouts go on expiring meanwhile.
+        # All queries need the same snapshot, since abandoned checkouts go on expiring meanwhile.
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         payments = _read(connection, PAYMENTS, Payment)
         evidence.payments = {payment.reference: payment for payment in payments}
@@ -228,7 +228,7 @@ def read_database(
 
 
 def read_books(evidence: Evidence, sandbox_url: str) -> None:
-    """Read the provider's books, and which faults struck which orders."""
+    """Read the provider's books, including the faults that struck each order."""
     evidence.orders = {order.code: order for order in read_orders(sandbox_url)}
 
 

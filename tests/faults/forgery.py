@@ -1,4 +1,4 @@
-"""Notifications that somebody writes who knows the gateway's open address and an order's code."""
+"""Forged notifications, as anybody can write who knows the gateway's public address and an order code."""
 
 from checkout.money import Money, exponent
 
@@ -11,7 +11,7 @@ FORGERY = """<?xml version="1.0" encoding="UTF-8"?>
 <bookingDate><date dayOfMonth="01" month="01" year="2030"/></bookingDate>
 <accountTx accountType="{account}">{amount}</accountTx>
 </journal></orderStatusEvent></notify></paymentService>"""
-# Which account a merchant would see it on, and with which sign.
+# The provider's account in which the merchant would see each event, and the sign there.
 ACCOUNTS = {
     "AUTHORISED": ("IN_PROCESS_AUTHORISED", "credit"),
     "CANCELLED": ("IN_PROCESS_AUTHORISED", "debit"),
@@ -23,7 +23,7 @@ ACCOUNTS = {
 
 
 def forged(order_code: str, event: str, money: Money) -> bytes:
-    """A notification of this event that names no reference."""
+    """Return a notification of this event without a reference."""
     account, indicator = ACCOUNTS[event]
     amount = (
         f'<amount value="{money.minor}" currencyCode="{money.currency}"'

@@ -1,4 +1,4 @@
-"""The habits of a shopper, drawn from a seed: which cards, which choice at the issuer, how steady a hand."""
+"""The habits of a shopper, drawn from a seed: cards, choice at the issuer, double clicks and so on."""
 
 from dataclasses import dataclass, replace
 from random import Random
@@ -8,7 +8,7 @@ CHALLENGED = "3DS_V2_CHALLENGE_IDENTIFIED"
 EMPTY = "REFUSED51"
 REJECTED = "3DS_V2_FRICTIONLESS_REJECTED"
 
-# Kind of shopper and how many of a hundred are like that.
+# Kinds of shoppers, with the percentage of each.
 KINDS = {
     "only looks": 8,
     "frictionless": 14,
@@ -30,19 +30,19 @@ KINDS = {
 }
 
 
-# Of those who meet the status page, how many hear of changes by its WebSocket; the others ask.
+# The share of shoppers who use the status page's WebSocket. The others only poll.
 LISTENERS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """`cards` are the holders' names on the cards that are tried in turn, which decide the end there; who has
-    none never pays.
+    """A shopper's habits. `cards` are the holders' names on the cards that are tried in turn; in the sandbox
+    the name decides the outcome. A shopper without cards never pays.
 
-    `choice` is what is pressed at the issuer, empty to walk away, after `hesitates` seconds. `is_late`: the
-    way back from the issuer is only taken when the time for that is up. `clicks` on Pay and `returns` from
-    the issuer are sent at once. `leaves_after` is when the connection is cut while paying, in seconds.
-    `listens`: to the status page's WebSocket. `forges`: tells the gateway in the provider's name what suits.
+    `choice` is the button that is pressed at the issuer after `hesitates` seconds; empty to walk away.
+    `is_late`: returns from the issuer only after the challenge has expired. `clicks` on Pay and `returns`
+    from the issuer are sent concurrently. `leaves_after` is the time in seconds after which the connection
+    is cut while paying. `listens`: uses the status page's WebSocket. `forges`: sends forged notifications.
     """
 
     kind: str
@@ -61,7 +61,7 @@ class Habits:
 
 
 def draw(random: Random) -> Habits:
-    """The next shopper."""
+    """Draw the next shopper's habits."""
     return replace(_draw(random), listens=random.random() < LISTENERS)
 
 
@@ -106,7 +106,7 @@ def _draw(random: Random) -> Habits:
 
 
 def _after_refusals(kind: str, random: Random, refusals: int, last: str) -> Habits:
-    """Some take so long at the issuer that what an earlier attempt left behind is over meanwhile."""
+    """Return habits with refused cards first. Some hesitate until the earlier attempt has been undone."""
     refused = tuple(random.choice((EMPTY, REJECTED)) for _ in range(refusals))
     if random.random() < 0.6:
         return Habits(kind, (*refused, CHALLENGED), hesitates=random.uniform(4, 9))

@@ -1,4 +1,4 @@
-"""The invariants I1 to I11 and P, which hold whatever was broken, each a function of the evidence."""
+"""The invariants I1 to I11 and P, which must hold under all faults, each a function of the evidence."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from tests.faults.money_invariants import Found, balances_of, books_agree, nothi
 P = PaymentState
 NOT_PAID = frozenset({P.OPEN, P.REFUSED, P.CANCELLED, P.EXPIRED})
 ON_THE_WAY = frozenset({P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CAPTURE_PENDING, P.VOID_PENDING})
-# Facts that record an event under another name, and events that facts record without the state.
+# Facts whose kind is not the event's name, and events whose facts do not contain the new state.
 OTHER_NAMES = {"abandoned": "expired"}
 WITHOUT_STATE = frozenset({"submitted", "challenge_returned", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """`payment` is empty for what concerns no single one."""
+    """A violated invariant. `payment` is empty if the violation concerns no single payment."""
 
     invariant: str
     payment: str
@@ -26,7 +26,7 @@ class Violation:
 
 
 def nothing_lost(evidence: Evidence) -> Found:
-    """Every payment and operation that a client was told of exists; every order at the provider is ours."""
+    """Check that payments and operations known to clients exist, and that the provider's orders are ours."""
     for reference in evidence.histories:
         if reference and reference not in evidence.payments:
             yield reference, "a client knows this payment, the database does not"
@@ -40,7 +40,7 @@ def nothing_lost(evidence: Evidence) -> Found:
 
 
 def nothing_stuck(evidence: Evidence) -> Found:
-    """Every payment has come to rest, every saga has ended, and none waits for staff."""
+    """Check that every payment is at rest, and that every saga has ended and none is parked."""
     for reference, payment in evidence.payments.items():
         if payment.state in ON_THE_WAY:
             yield reference, f"still {payment.state}"
@@ -57,9 +57,9 @@ def nothing_stuck(evidence: Evidence) -> Found:
 
 
 def compensation_complete(evidence: Evidence) -> Found:
-    """A shopper who did not pay has nothing taken or held, at the provider, in the ledger and on the shelf.
+    """Check that an unpaid payment holds no money at the provider or in the ledger, and no stock.
 
-    Stock that is set aside for a later attempt stays there when an earlier attempt is undone.
+    The compensation of an earlier attempt must not release the stock that is reserved for a later one.
     """
     for reference, payment in evidence.payments.items():
         if payment.state not in (*NOT_PAID, P.VOIDED):
@@ -80,14 +80,14 @@ def compensation_complete(evidence: Evidence) -> Found:
 
 
 def released_text(attempt: str) -> str:
-    """Return the complaint about stock that was given back by the release of another attempt."""
+    """Return the text of the violation for stock that another attempt's release gave back."""
     return f"the stock of {attempt} was given back, and nothing has released that attempt"
 
 
 def clients_were_told_the_truth(evidence: Evidence) -> Found:
-    """Later answers agree with earlier ones, "paid" means paid, and no answer is a 500.
+    """Check that later answers agree with earlier ones, that "paid" was true, and that no answer was 500.
 
-    A shopper who comes back from the issuer after the time is up is told so, and is not let in.
+    A shopper who comes back from the issuer after the challenge has expired must be rejected.
     """
     for reference, history in evidence.histories.items():
         for seen in history:
@@ -100,7 +100,7 @@ def clients_were_told_the_truth(evidence: Evidence) -> Found:
         told = sorted((seen for seen in history if seen.state), key=lambda seen: seen.at)
         previous = None
         for seen in told:
-            # Two answers that were under way at once may have been told in either order.
+            # Answers of two concurrent requests may have been sent in either order.
             if (
                 previous is not None
                 and previous.at < seen.began
@@ -109,7 +109,7 @@ def clients_were_told_the_truth(evidence: Evidence) -> Found:
                 yield reference, f"told {previous.state}, later {seen.state}"
             if previous is None or previous.at < seen.began:
                 previous = seen
-        # Staff may void what was only authorised; what is captured automatically is paid when told so.
+        # Staff may void an authorised payment. But with automatic capture, "paid" means captured.
         is_unpaid = end in NOT_PAID or (end == P.VOIDED and not payment.is_manual)
         if is_unpaid and any(seen.is_paid for seen in told):
             yield reference, f"told it was paid, and it ended {end}"
@@ -121,7 +121,7 @@ def clients_were_told_the_truth(evidence: Evidence) -> Found:
 
 
 def same_key_same_answer(evidence: Evidence) -> Found:
-    """One key, one answer; the key again with another amount is an error; one form makes one attempt."""
+    """Check that a key has one answer and one operation, and that there is one payment per order."""
     answers: dict[tuple[str, str, str], set[tuple[int | None, str]]] = {}
     for asked in evidence.asked:
         if asked.answer:
@@ -142,19 +142,19 @@ def same_key_same_answer(evidence: Evidence) -> Found:
 
 
 def no_leak(evidence: Evidence) -> Found:
-    """Connections, descriptors, memory and waiters are back to what they were."""
+    """Check that connections, descriptors, threads and memory are back to their earlier amounts."""
     for leak in evidence.leaks:
         yield "", leak
 
 
 def processes_go_on(evidence: Evidence) -> Found:
-    """No process ends by itself, and each ends in order when it is asked to."""
+    """Check that no process ended by itself, and that each ended in order after SIGTERM."""
     for mishap in evidence.mishaps:
         yield "", mishap
 
 
 def order_of_states(evidence: Evidence) -> Found:
-    """The history of every payment is a path through the declared state machine."""
+    """Check that the history of every payment is a path through the declared state machine."""
     for reference, payment in evidence.payments.items():
         state: str = P.OPEN
         for step in evidence.steps.get(reference, ()):
@@ -171,13 +171,13 @@ def order_of_states(evidence: Evidence) -> Found:
 
 
 def no_secret(evidence: Evidence) -> Found:
-    """No card number, security code or sealed card is in any table, log or message."""
+    """Check that no table, log or message contains a card number, security code or sealed card."""
     for place in evidence.secrets:
         yield "", place
 
 
 def messages_delivered(evidence: Evidence) -> Found:
-    """Every message that was owed was published and handled, once; nothing is left over, nothing has died."""
+    """Check that every message was published and handled once, and that none is left or a dead letter."""
     for name in ("unpublished", "unhandled", "answered_twice", "dead"):
         for text in getattr(evidence, name):
             yield "", f"{name}: {text}"
@@ -205,7 +205,7 @@ INVARIANTS: dict[str, tuple[str, Callable[[Evidence], Found]]] = {
 
 
 def violations_of(evidence: Evidence) -> list[Violation]:
-    """Judge everything."""
+    """Return the violations of all invariants."""
     return [
         Violation(name, payment, text)
         for name, (_, check) in INVARIANTS.items()
@@ -214,7 +214,7 @@ def violations_of(evidence: Evidence) -> list[Violation]:
 
 
 def _reachable() -> dict[str, frozenset[str]]:
-    """From each state, the states that some path of the machine leads to, itself included."""
+    """Return for each state the states that the machine can reach from it, including itself."""
     reached = {state.value: {state.value} for state in PaymentState}
     for _ in PaymentState:
         for edge in PAYMENT_EDGES:
@@ -229,6 +229,6 @@ _REACHABLE = _reachable()
 
 
 def _leads_to(state: str, later: str) -> bool:
-    """Return True if the one may be told after the other. What was paid is never again on its way to that."""
+    """Return True if `later` may follow `state`. A paid payment never returns to a state before that."""
     was_paid = state in PAID or state in (P.VOIDED, P.REFUNDED, P.CHARGED_BACK)
     return later in _REACHABLE[state] and not (was_paid and PaymentState(later).is_under_way)

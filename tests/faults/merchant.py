@@ -1,6 +1,6 @@
-"""The merchant's server and back office: creates payments, and captures, voids and refunds them afterwards.
+"""The merchant's server and back office, which create payments, and capture, void and refund them.
 
-It uses the verbs that admin and API use, on the same database, with a key for everything that moves money.
+They call the same operations as the admin and the API, with an idempotency key for every movement of money.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ SETTLED = frozenset(
     }
 )
 
-# What is done with paid payments, and with authorised ones whose capture is the merchant's to ask for.
+# The errands for paid payments, and for authorised ones with manual capture, with their weights.
 ERRANDS = {
     "nothing": 42,
     "refund": 8,
@@ -57,9 +57,9 @@ MANUAL_ERRANDS = {
     "capture at once from two desks": 10,
     "leave it": 8,
 }
-# Of the payments, those whose capture the merchant asks for.
+# The share of payments with manual capture.
 MANUAL = 0.2
-# The longest time until the next part is asked for: some wait until the provider has booked one.
+# The longest pause before the next part: long enough that some parts are booked by the provider in between.
 BETWEEN_PARTS_SECONDS = 4.0
 
 
@@ -71,7 +71,7 @@ class Order:
 
 
 class Merchant:
-    """`stop` ends all patience."""
+    """The merchant. When `stop` is set, all waits end."""
 
     def __init__(self, recorder: Recorder, stop: asyncio.Event) -> None:
         self._recorder = recorder
@@ -79,7 +79,7 @@ class Merchant:
         self._row: MerchantRow | None = None
 
     async def create(self, name: str, random: Random) -> Order | None:
-        """A payment for the order `name`, asked for twice now and then; None when the campaign is over."""
+        """Create a payment for the order `name`, sometimes twice. Return None when the campaign is over."""
         sku, minor, currency = random.choice(PRICES)
         is_manual = random.random() < MANUAL
         amount = Money(minor, currency)
@@ -104,7 +104,7 @@ class Merchant:
         return None if answers[0] is None else Order(answers[0], amount, is_manual)
 
     async def run_errand(self, order: Order, random: Random) -> None:
-        """Do with a paid payment what merchants do."""
+        """Void, capture or refund a payment by chance, or do nothing."""
         errands = MANUAL_ERRANDS if order.is_manual else ERRANDS
         errand = random.choices(list(errands), list(errands.values()))[0]
         if errand in ("nothing", "leave it"):
@@ -117,7 +117,7 @@ class Merchant:
             await self._refund(order, errand, random)
 
     async def _capture(self, order: Order, errand: str, random: Random) -> None:
-        """At once or in three parts, within what is authorised or not."""
+        """Capture at once, in three parts, too much, or twice concurrently."""
         match errand:
             case "capture":
                 await self._ask(order, "capture", None)
@@ -129,7 +129,7 @@ class Merchant:
                 await self._ask_from_two_desks(order, "capture")
 
     async def _refund(self, order: Order, errand: str, random: Random) -> None:
-        """The whole or parts, more or less than is left, once or again."""
+        """Refund fully or in parts, within or beyond the rest, once or repeatedly."""
         part = _share(order.amount, random.randint(10, 60))
         match errand:
             case "refund":
@@ -152,7 +152,7 @@ class Merchant:
                 await self._ask_from_two_desks(order, "refund")
 
     async def _ask_in_parts(self, order: Order, kind: str, random: Random) -> None:
-        """Two parts and then the rest. The second changes nothing of what the provider says happened last."""
+        """Request two parts and then the rest. The second part leaves the provider's last event the same."""
         for percentage in (random.randint(10, 40), random.randint(10, 40)):
             await self._ask(order, kind, _share(order.amount, percentage))
             await self._pause(random.uniform(0, BETWEEN_PARTS_SECONDS))
@@ -165,7 +165,7 @@ class Merchant:
         )
 
     async def _ask(self, order: Order, kind: str, amount: Money | None, *, key: str = "") -> None:
-        """Ask until there is an answer: a lost answer is asked for again with the same key."""
+        """Send a request, and repeat it with the same key until there is an answer."""
         key = key or f"{kind}-{len(self._recorder.asked)}"
 
         def ask() -> OperationView | OperationRejected:
@@ -199,7 +199,7 @@ class Merchant:
             await self._pause(LOOK_SECONDS)
 
     async def _patiently(self, function: Callable[[], T]) -> T | None:
-        """The function's result, however long the database is away; None when the campaign is over."""
+        """Call `function` until the database answers. Return None when the campaign is over."""
         while not self._stop.is_set():
             with contextlib.suppress(DatabaseError, InterfaceError):
                 return await in_thread(function)

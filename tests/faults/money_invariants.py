@@ -1,4 +1,4 @@
-"""Invariants of the money: I2 and I5, judged from the provider's books, the ledger and our operations."""
+"""The invariants about money, I2 and I5, judged from the provider's books, the ledger and our operations."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,16 +7,16 @@ from checkout.money import Money
 from tests.faults.evidence import Evidence
 from tests.faults.provider_books import Order
 
-# Reference of the payment, empty for what concerns no single one, and what is wrong with it.
+# Pairs of a payment's reference, empty if no single payment is concerned, and the violation's text.
 Found = Iterator[tuple[str, str]]
 ACCOUNTS = ("provider:in_process", "provider:captured", "merchant:payable")
 
 
 def nothing_charged_twice(evidence: Evidence) -> Found:
-    """One authorisation per payment; each capture and refund is carried out once at most.
+    """Check that a payment has one authorisation, and that each capture and refund is carried out once.
 
-    Never more is asked to be captured than was authorised, nor more to be refunded than was captured: the
-    provider may well take what is too much.
+    The product must not request captures above the authorised amount, or refunds above the captured amount,
+    as some providers accept them.
     """
     for reference in evidence.payments:
         orders = evidence.orders_of(reference)
@@ -32,23 +32,23 @@ def nothing_charged_twice(evidence: Evidence) -> Found:
 
 
 def over_limits(order: Order) -> Iterator[str]:
-    """Yield where an order's sums at the provider contradict each other, or exceed what may be asked for."""
+    """Yield a text if an order's sums at the provider contradict each other or exceed a limit."""
     if order.authorisations > 1:
         yield f"{order.code} authorised {order.authorisations} times"
     if order.capture_requested + order.cancelled > order.authorised:
         yield f"{order.code} authorised {order.authorised}, captures of {order.capture_requested} asked for"
     if order.captured > order.capture_requested:
         yield f"{order.code} captured {order.captured}, asked for {order.capture_requested}"
-    # What the provider has called failed may be asked for again, though it refunds that in the end.
+    # A refund that the provider reported as failed may be requested again, even if it is made in the end.
     if order.refund_requested - order.refund_denied > order.captured:
         yield f"{order.code} captured {order.captured}, refunds of {order.refund_requested} asked for"
 
 
 def books_agree(evidence: Evidence) -> Found:
-    """Our ledger and our operations say of every payment what the provider's books say, to the minor unit.
+    """Check that ledger and operations agree with the provider's books, to the minor unit.
 
-    Nothing is posted before the provider has booked it, and no operation is done for want of a look at the
-    amount that was stated.
+    Nothing may be posted before the provider has booked it, and no notification may be applied without
+    comparing its amount.
     """
     for reference in evidence.payments:
         yield from _postings_in_order(evidence, reference)
@@ -82,14 +82,14 @@ def books_agree(evidence: Evidence) -> Found:
                 yield reference, f"{kind} done of {ours}, by the provider's books {theirs}"
     untold = [order.code for order in evidence.orders.values() if order.is_untold]
     for difference in evidence.differences:
-        # That is how staff hear of what nobody has told.
+        # The provider sent no notification of this refund, so reconciliation is right to report it.
         if any(difference.startswith(each) for each in untold):
             continue
         yield "", f"reconciliation found {difference}"
 
 
 def _postings_in_order(evidence: Evidence, reference: str) -> Found:
-    """Each posting adds up to zero, and that of a capture or refund comes after the provider's booking."""
+    """Check that each posting adds up to zero, and that none was made before the provider's booking."""
     orders, postings = evidence.orders_of(reference), Counter[str]()
     for entry in evidence.ledger.get(reference, ()):
         postings[entry.posting] += entry.minor
@@ -105,7 +105,7 @@ def _postings_in_order(evidence: Evidence, reference: str) -> Found:
 
 
 def _statements_agree(evidence: Evidence, reference: str) -> Found:
-    """No statement of another amount than ours was believed of an operation."""
+    """Check that no notification with another amount was applied to an operation."""
     currency = evidence.payments[reference].currency
     ours = {each.reference: each for each in evidence.operations.get(reference, ())}
     for statement in evidence.statements.get(reference, ()):
@@ -121,7 +121,7 @@ def _statements_agree(evidence: Evidence, reference: str) -> Found:
 
 
 def balances_of(evidence: Evidence, reference: str) -> Counter[str]:
-    """The ledger's sums of a payment by account."""
+    """Return the ledger's sums of a payment by account."""
     balances: Counter[str] = Counter()
     for entry in evidence.ledger.get(reference, ()):
         balances[entry.account] += entry.minor

@@ -1,6 +1,6 @@
-"""`python -m tests.faults.mutants`: the campaign against a product that lacks a defence, once for each.
+"""Run the campaign once for each mutant, a product without one defence (`python -m tests.faults.mutants`).
 
-Prints which invariants each one violates. A mutant that violates none means that the campaign cannot tell.
+It prints the invariants that each mutant violates. If there are none, the campaign cannot detect the mutant.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def _all_names() -> list[str]:
-    """The mutants that there are. Their module needs the product's models, which need Django."""
+    """Return all mutants. Their module imports the product's models, so Django is set up first."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
     django.setup()
     from tests.support.mutants import MUTANTS

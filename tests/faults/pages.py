@@ -1,6 +1,6 @@
 """The parts of a page that a scripted shopper reads.
 
-They are found by regular expressions, since parsers would take more time than the gateway.
+They are found by regular expressions, since a parser would take more time than the gateway itself.
 """
 
 import re
@@ -17,19 +17,19 @@ SESSION = re.compile(r"SessionId\W+([\w-]+)")
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`action` is absolute; `fields` are what the form sends when left alone."""
+    """A form. `action` is an absolute URL; `fields` are the values that the form sends if left unchanged."""
 
     action: str
     fields: dict[str, str]
 
 
 def forms_of(text: str, url: str) -> list[Form]:
-    """Every form of the page that came from `url`."""
+    """Return every form of the page that came from `url`."""
     return [_form(head, body, url) for head, body in FORM.findall(text)]
 
 
 def form_to(part: str, text: str, url: str) -> Form | None:
-    """The form whose action contains `part`."""
+    """Return the form whose action contains `part`."""
     return next((form for form in forms_of(text, url) if part in form.action), None)
 
 
@@ -39,7 +39,7 @@ def heading_of(text: str) -> str:
 
 
 def device_data_session(text: str) -> str:
-    """The session id in the provider's device data page; empty when there is none."""
+    """Return the session id in the provider's device data page, or "" if there is none."""
     found = SESSION.search(unescape(text))
     return found[1] if found else ""
 

@@ -1,4 +1,4 @@
-"""The provider's books of every order: sums, single entries, and which faults and traits it has."""
+"""The provider's books of every order: sums, single entries, faults and traits."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ SUMS = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`at` is in seconds since the epoch; `reference` is that of our capture or refund, if there is one."""
+    """One booking. `at` is in seconds since the epoch; `reference` names our capture or refund, if any."""
 
     at: float
     kind: str
@@ -33,10 +33,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The provider's sums of one order, in minor units. `faults` struck it on purpose.
+    """The provider's sums of one order, in minor units, and the `faults` that the sandbox injected.
 
-    `refund_denied` is what the provider called failed and refunded later nevertheless; `charged_back` is what
-    issuers took, less what they returned.
+    `refund_denied` is the sum of refunds that were reported as failed and made later. `charged_back` is
+    reduced by reversals.
     """
 
     code: str
@@ -55,11 +55,11 @@ class Order:
 
     @property
     def is_untold(self) -> bool:
-        """Return True if a refund was made after all and no notification says so: only reconciliation can."""
+        """Return True if a failed refund was made later and no notification reports that."""
         return bool(self.refund_denied) and "refunded_unselected" in self.traits
 
     def taken(self) -> Counter[tuple[str, str]]:
-        """Count each operation of ours that was taken, by kind and reference, less refunds that failed."""
+        """Count how often each operation was accepted, by kind and reference, without failed refunds."""
         counts: Counter[tuple[str, str]] = Counter()
         for entry in self.entries:
             kind = entry.kind.removesuffix("_requested")
@@ -69,18 +69,18 @@ class Order:
         made = Counter(entry.reference for entry in self.entries if entry.kind == "refunded")
         for reference in failed:
             taken = counts["refund", reference]
-            # One of which the provider takes its failure back was made once, and has not failed.
+            # A refund that was reported as failed but made later counts as made.
             counts["refund", reference] = max(made[reference], taken - failed[reference])
         return counts
 
     def booked_at(self, kind: str, reference: str) -> float | None:
-        """Return when this kind, such as `captured`, of this reference was first booked; None if never."""
+        """Return the time of the first booking of this kind, such as `captured`; None if there is none."""
         moments = [each.at for each in self.entries if each.kind == kind and each.reference == reference]
         return min(moments, default=None)
 
 
 def order_of(row: dict[str, Any], faults: frozenset[str] = frozenset()) -> Order:
-    """The order that a row of the sandbox's books tells of; from a brief row without its entries."""
+    """Convert a row of the sandbox's books to an order. A brief row has no entries."""
     return Order(
         code=row["order_code"],
         faults=faults,
@@ -94,7 +94,7 @@ def order_of(row: dict[str, Any], faults: frozenset[str] = frozenset()) -> Order
 
 
 def read_orders(sandbox_url: str, **query: str) -> Iterator[Order]:
-    """Every order in the books, or those that the query chooses."""
+    """Yield every order in the books, or those that the query selects."""
     after: int | None = 0
     while after is not None:
         parameters = {**query, "after": str(after), "limit": str(PAGE)}

@@ -1,4 +1,4 @@
-"""The record of what clients were told, and when: the history that the checker judges."""
+"""The record of all answers to clients and their times: the history that the invariants judge."""
 
 import time
 from collections import defaultdict
@@ -11,7 +11,7 @@ NO_ANSWER = 0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One response, or the lack of one (`status` 0). `at` is monotonic; `state` is what it said, if any."""
+    """One response, or none (`status` 0). `at` is a monotonic time; `state` is "" if it contained none."""
 
     at: float
     seconds: float
@@ -34,7 +34,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request of the merchant with an idempotency key, and the answer: a reference or an error's name."""
+    """A request of the merchant with its idempotency key, and the answer: a reference or an error's name."""
 
     payment: str
     kind: str
@@ -45,7 +45,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class LateReturn:
-    """A shopper who met a challenge at `began` and came back, for the first time, when its time was up."""
+    """A first return from a challenge after its expiry. The shopper saw the challenge at `began`."""
 
     payment: str
     began: float
@@ -53,9 +53,9 @@ class LateReturn:
 
 
 class Recorder:
-    """Keeps every response by payment. What is about no payment is kept under an empty name.
+    """The record of every response by payment; "" is the key for responses about no payment.
 
-    `ears` are the WebSockets that are open.
+    `ears` are the open WebSockets.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Recorder:
 
     @property
     def payments(self) -> list[str]:
-        """The payments that some client knows of."""
+        """Return the payments that some client knows."""
         return [reference for reference in self.histories if reference]
 
 

@@ -14,10 +14,10 @@ SHOWN = 5
 
 @dataclass
 class Report:
-    """Times are in seconds. `faults` counts all but crashes at crash points by F number;
-    `provider_faults` are those of them that the sandbox did, by occasion and name, and `traits` how many
-    orders it was unkind to in which way. Staff sent `requeued` dead letters again, `settled` operations,
-    `read` notifications and had `reviewed` payments reviewed."""
+    """The results. Times are in seconds. `faults` counts faults by F number, except deaths at crash points.
+    `provider_faults` counts those of the sandbox by occasion and name, and `traits` the orders with each
+    trait. Staff sent `requeued` dead letters again, settled `settled` operations and payments, read `read`
+    notifications and had `reviewed` payments reviewed."""
 
     seed: int
     mutant: str = ""

@@ -1,4 +1,4 @@
-"""The resources that processes and servers hold at one moment, and the leaks between two moments."""
+"""The resources that processes and servers hold at one time, and the leaks between two times."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.faults.site import Site
 
-# A tenth more is no leak. A few are added since pools of connections and threads grow and shrink.
+# A tenth more is no leak. SPARE is added since pools of connections and threads grow and shrink.
 TOLERANCE = 1.1
 POOL_SIZE = 10
 SPARE = {"descriptors": 12, "threads": 8, "megabytes": 40, "sessions": 5, "broker connections": 6}
@@ -23,7 +23,7 @@ class Holding:
 
 
 async def holdings(site: Site) -> list[Holding]:
-    """Return the resources that are held now."""
+    """Return the resources that are held at present."""
     found = [
         Holding(name, what, amount)
         for name, program in site.programs.items()
@@ -31,7 +31,7 @@ async def holdings(site: Site) -> list[Holding]:
         for what, amount in _of_process(program.pid)
     ]
     sessions = site.rows("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
-    # Pools may have grown meanwhile: more than all of them may hold is too much.
+    # Pools may grow during the campaign, so only sessions beyond the sizes of all pools count as a leak.
     found.append(Holding("PostgreSQL", "sessions", max(sessions[0][0], POOL_SIZE * len(site.programs))))
     connections = await site.rabbitmqctl("list_connections", "--quiet", "--no-table-headers", "pid")
     found.append(Holding("RabbitMQ", "broker connections", len(connections.splitlines())))
@@ -39,7 +39,7 @@ async def holdings(site: Site) -> list[Holding]:
 
 
 def leaks(before: list[Holding], after: list[Holding]) -> Iterator[str]:
-    """Yield the holders that have more than before, beyond what is normal."""
+    """Yield a text for each holder whose amount has grown beyond the tolerance."""
     base = {(held.holder, held.what): held.amount for held in before}
     for held in after:
         known = base.get((held.holder, held.what))

@@ -1,4 +1,4 @@
-"""Looks for card data in everything that a campaign has written down."""
+"""Search everything that a campaign has written to disk for card data."""
 
 import contextlib
 import re
@@ -13,19 +13,19 @@ from tests.faults.site import Site
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
 CHUNK_BYTES = 4_000_000
-# Long enough not to occur by chance, short enough to find what was cut off.
+# Long enough not to occur by chance, short enough to find truncated data.
 PIECE = 24
 
 
 class Secrets:
-    """Data that must not be found: card numbers in any spelling, named security codes, and sealed cards."""
+    """The data to search for: card numbers in any notation, labelled security codes, and sealed cards."""
 
     def __init__(self, card: Card, sealed: Iterable[str]) -> None:
         self._patterns = {
             "a card number": re.compile(r"[\s.,_+-]{0,2}".join(card.number).encode()),
             "a security code": re.compile(rf"(?i)(cvc|cvv|csc|security.?code)\W{{0,8}}{card.cvc}\b".encode()),
         }
-        # The first part of a sealed card is the same for every one.
+        # The first part is left out, since it is the same for every sealed card.
         self._pieces = {part[:PIECE].encode() for text in sealed for part in text.split(".")[1:]}
 
     def found_in(self, text: bytes) -> set[str]:
@@ -34,7 +34,7 @@ class Secrets:
 
 
 def search(site: Site, secrets: Secrets) -> Iterator[str]:
-    """Yield each kind of secret that was found, with the place."""
+    """Yield a text for each kind of secret that was found, with the place."""
     for place, chunks in _places(site).items():
         found: set[str] = set()
         for chunk in chunks:
@@ -57,14 +57,14 @@ def _places(site: Site) -> Mapping[str, Iterable[bytes]]:
 
 
 def _contents(folder: Path) -> Iterator[bytes]:
-    """Every file of a running server, in lines: some are gone before they are read."""
+    """Yield the lines of all files of a running server, skipping files that disappear meanwhile."""
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError), path.open("rb") as file:
             yield from file
 
 
 def _table(database_url: str, table: str) -> Iterator[bytes]:
-    """Every row as text: all columns, whatever their type."""
+    """Yield every row as text, with all columns whatever their type."""
     with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
         query = sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table))
         with cursor.copy(query) as copy:
@@ -72,7 +72,7 @@ def _table(database_url: str, table: str) -> Iterator[bytes]:
 
 
 def _in_chunks(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Large pieces that end where a line or row ends."""
+    """Join blocks to large chunks that end at the end of a line or row."""
     chunk: list[bytes] = []
     size = 0
     for block in blocks:

@@ -1,7 +1,7 @@
-"""The product's settings in a campaign: the same rules as in production, with hours made seconds.
+"""The product's settings in a campaign: as in production, but with seconds instead of hours.
 
-What must be longer than something else still is: the settling time than a provider's time-outs, the wait for
-a provider than both, the gateway's patience with a challenge than the issuer's.
+The required order of durations is kept: the settling time is longer than a provider's time-outs, the wait
+for a provider is longer than both, and the gateway's limit for a challenge is longer than the issuer's.
 """
 
 import json
@@ -16,11 +16,12 @@ AUTHORISATION_SECONDS = 40
 NOTIFICATION_WAIT_SECONDS = 8
 PROVIDER_WAIT_SECONDS = 12
 SERVICE_WAIT_SECONDS = 20
-# As long as the product keeps a card that could not be published, see operations.payment.
+# The time for which the product keeps a card that could not be published; see operations.payment.
 CARD_GRACE_SECONDS = 60
-# How far a clock is ahead at most. The deadlines that its process writes pass that much later.
+# The most that a clock is ahead. The deadlines that its process writes pass later by this time.
 FASTEST_CLOCK_SECONDS = 300
-# After the last fault: that, and the longest pause that the product makes by itself on a busy machine.
+# The time for everything to come to rest after the last fault: such late deadlines plus the product's longest
+# pause on a busy machine.
 QUIESCENCE_SECONDS = FASTEST_CLOCK_SECONDS + CARD_GRACE_SECONDS
 
 VERBS = ("authorise", "complete_challenge", "capture", "void", "refund", "inquire")
@@ -31,7 +32,7 @@ PRODUCT = {
         {"connect": CONNECT_SECONDS, **dict.fromkeys(VERBS, READ_SECONDS)}
     ),
     "CHECKOUT_SETTLING_SECONDS": str(SETTLING_SECONDS),
-    # So many that no outage uses them up, and so few that staff have their turn before all patience ends.
+    # Enough that no outage uses them up, but few enough that sagas are parked before the campaign ends.
     "CHECKOUT_INQUIRY_DELAYS": json.dumps([1, 2, 3, 5, *[LONGEST_PAUSE_SECONDS] * 20]),
     "CHECKOUT_RETRY_DELAYS": json.dumps([0.5, 1, 2, 4]),
     "CHECKOUT_SERVICE_WAIT_SECONDS": str(SERVICE_WAIT_SECONDS),
@@ -45,7 +46,7 @@ PRODUCT = {
     "CHECKOUT_RISK_PAYMENTS_PER_EMAIL": "1000000",
     "CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS": "1000000",
 }
-# The shares of the orders that have each trait, see docs/sandbox.md.
+# The share of orders with each trait; see docs/sandbox.md.
 TRAITS = {
     "no_deduplication": 0.5,
     "no_balance": 0.5,
@@ -64,7 +65,7 @@ TRAITS = {
     "forgotten_after_challenge": 0.1,
 }
 SANDBOX = {
-    # What the example's account sends.
+    # The kind of idempotency key that the example's account sends.
     "SANDBOX_IDEMPOTENCY": "uuid",
     "SANDBOX_TRAITS": json.dumps(TRAITS),
     "SANDBOX_SETTLE_SECONDS": "0.5",

@@ -1,4 +1,4 @@
-"""A shopper who follows the pages wherever they lead, and comes back when something breaks."""
+"""A shopper who follows the pages, and comes back when something breaks."""
 
 import asyncio
 import contextlib
@@ -18,12 +18,12 @@ from tests.faults.recorder import LateReturn, now
 
 SKUS = ("TEA-100", "MUG-350", "FAN-210", "BAG-040")
 PAUSE_SECONDS = 0.4
-# What a page says that leads nowhere: nobody comes back from it at once.
+# The time that a shopper spends on an error page before opening the payment's page again.
 READING_SECONDS = 2.0
 POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 6.0
 MAX_TRIES = 6
-# A forger's statements, their number, and the seconds in which they are made: the provider captures then.
+# The events that a forger sends, their number, and the period in seconds, in which the provider captures.
 FORGED = ("CAPTURED", "CAPTURED", "CAPTURED", "AUTHORISED", "CANCELLED")
 FORGERIES = 12
 FORGING_SECONDS = 4
@@ -35,22 +35,22 @@ BROWSER = {
     "browser_time_zone": "0",
     "browser_javascript_enabled": "true",
 }
-# Headings under which a shopper with a good card tries again at once: nothing was wrong with the card.
+# Texts on the result page that tell a shopper to try again with the same card.
 NOT_THE_CARD = ("The card details did not reach", "could not be made just now")
 
 
 class Stopped(Exception):
-    """The campaign is over; where the payment stands is for the checker to look up."""
+    """Raised when the campaign ends. The payment's state is judged from the evidence."""
 
 
 class Lost(Exception):
-    """A page that no shopper should meet at this point."""
+    """Raised for a page that no shopper should see at this point."""
 
 
 class Shopper:
-    """`sealed` holds a sealed card by the holder's name. `stop` ends all patience.
+    """One shopper. `sealed` maps holders' names to sealed cards. When `stop` is set, all waits end.
 
-    `amount` is the payment's where the shopper knows it.
+    `amount` is the payment's amount, if the shopper knows it.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Shopper:
         return self.client.payment
 
     async def buy(self) -> None:
-        """From the shop to wherever this purchase ends. Raises Stopped and Lost."""
+        """Go from the shop to the end of this purchase. Raises Stopped and Lost."""
         if not self.reference:
             await self._order()
         page = await self._own_page()
@@ -109,7 +109,7 @@ class Shopper:
         await self.look()
 
     async def look(self) -> dict[str, object]:
-        """Return the content of status.json as it is now."""
+        """Fetch status.json and return its content."""
         answer = await self._get(self._path("status.json"), accept=JSON)
         said = answer.json()
         self.is_paid = bool(said["is_paid"])
@@ -151,7 +151,7 @@ class Shopper:
         return await self._first_answer(clicks)
 
     async def _forge(self, amount: Money) -> None:
-        """Say again and again that it is paid, and then that the money is back."""
+        """Send forged notifications that the payment is paid, and at last that the money was returned."""
         code, event = f"{self.reference}-{self._tries}", self._random.choice(FORGED)
         for number in range(FORGERIES):
             said = event if number < FORGERIES - 2 else self._random.choice(("REFUNDED", "CHARGED_BACK"))
@@ -170,7 +170,7 @@ class Shopper:
         return device_data_session(answer.text)
 
     async def _challenge(self, page: Answer) -> Answer:
-        """To the issuer and back, through every form on the way."""
+        """Go to the issuer and back, through every form on the way."""
         if not self.habits.choice:
             self._has_walked_away = True
             return page
@@ -179,7 +179,7 @@ class Shopper:
             for _ in range(6):
                 form = form_to("", page.text, page.url)
                 if form is None:
-                    # The issuer's page is of another time: where the payment stands now decides.
+                    # The issuer's page is outdated. The payment's own page shows how to go on.
                     return await self._own_page()
                 fields = dict(form.fields)
                 if form.action.endswith("/decision/"):
@@ -199,14 +199,14 @@ class Shopper:
         return await self._own_page()
 
     async def _let_time_run_out(self, began: float) -> None:
-        """Wait until the gateway takes nobody back any more, which it began to count before `began`."""
+        """Wait until the challenge has expired. Its time started before `began`."""
         until = now() + settings.CHALLENGE_SECONDS + self._random.uniform(0.1, 3)
         while now() < until:
             await self._pause(min(1, until - now()))
         self.client.recorder.late_returns.append(LateReturn(self.reference, began, now()))
 
     async def _first_answer(self, requests: Iterable[Awaitable[Answer]]) -> Answer:
-        """Send at once what was clicked several times; a browser shows one answer, and forgets the others."""
+        """Send repeated clicks concurrently. Return one answer, as a browser shows only one."""
         answers = await asyncio.gather(*requests, return_exceptions=True)
         for answer in answers:
             if isinstance(answer, Answer):
@@ -251,7 +251,7 @@ class Shopper:
         return await self._patiently(lambda: self.client.get(path, accept=accept))
 
     async def _post(self, path: str, fields: Mapping[str, str]) -> Answer:
-        """For forms that may be sent twice: an order that nobody pays, and a payment that is decided."""
+        """Send a form until it is answered. Only for forms that may be sent twice without harm."""
         return await self._patiently(lambda: self.client.post(path, fields))
 
     async def _patiently(self, send: Callable[[], Awaitable[Answer]]) -> Answer:

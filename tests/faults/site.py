@@ -1,4 +1,4 @@
-"""Everything that a campaign runs on and may break: services of its own, the stack, and the links between."""
+"""Everything that a campaign runs on and may break: its own services, the stack, and the links between."""
 
 import asyncio
 import contextlib
@@ -25,15 +25,15 @@ from tests.support.proxy import Proxy
 from tests.support.stack import Stack
 
 COPIES = {"checkout": 2, "payments": 2, "relay": 2}
-# These reach broker and database through links that can be broken; the others do so directly.
+# The processes that reach broker and database through breakable links. The others connect directly.
 LINKED = ("web", "checkout-2", "payments-2", "relay-2")
 
 
 @dataclass(frozen=True)
 class Site:
-    """`broker_link`, `database_link` and `provider_link` are the links of the processes in LINKED.
+    """The services, the stack and the links. `broker_link` and `database_link` serve the processes in LINKED.
 
-    The provider's is that of every process.
+    `provider_link` serves every process.
     """
 
     folder: Path
@@ -52,13 +52,13 @@ class Site:
         return await asyncio.to_thread(self._rabbitmqctl, *arguments)
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Run a statement on the database, over a connection of its own, and return the rows, if any."""
+        """Run a statement on a new database connection and return the rows, if any."""
         with psycopg.connect(self.stack.database_url, autocommit=True, connect_timeout=5) as connection:
             cursor = connection.execute(query.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     async def set_scenario(self, setting: Mapping[str, Any]) -> dict[str, Any]:
-        """Turn the sandbox's knobs; returns what is set by now and which faults have struck."""
+        """Change the sandbox's settings. Return all settings and the faults so far."""
         async with (
             aiohttp.ClientSession() as session,
             session.post(f"{self.stack.sandbox_url}/scenarios/", json=setting) as response,
@@ -79,13 +79,13 @@ class Site:
 async def opened(
     mutant: str = "", logs: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Site]:
-    """A site that is ready. `mutant` names a defence that it lacks; logs are kept in the folder `logs`.
+    """Yield a site that is ready. `mutant` names a defence that it lacks. Logs are copied to `logs`.
 
     `environment` overrides the campaign's settings.
     """
     with contextlib.ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="campaign-")))
-        # PostgreSQL runs as another user when we are root, and must pass through.
+        # If we are root, PostgreSQL runs as another user, which must be able to enter this folder.
         folder.chmod(0o711)  # noqa: ASYNC240
         rabbitmq, postgresql = Rabbitmq(folder / "rabbitmq"), Postgresql(folder / "postgresql", durable=True)
         for service in (rabbitmq, postgresql):
@@ -148,10 +148,10 @@ def _reach_provider_by_link(site: Site) -> None:
 
 
 def use_database(site: Site) -> None:
-    """Make this process's Django, not set up yet, one of the site's clients."""
+    """Set Django up in this process, to use the site's database."""
     import django
 
     os.environ.update(site.stack.environment)
     django.setup()
-    # What this process itself meets of the faults is expected.
+    # This process meets the injected faults too, so its warnings are expected.
     logging.disable(logging.WARNING)

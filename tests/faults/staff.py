@@ -1,4 +1,4 @@
-"""The people at the merchant's who look after what nobody else can decide, when the storm is over."""
+"""The merchant's staff, who decide after the storm whatever no program can decide."""
 
 from dataclasses import dataclass, field
 
@@ -29,7 +29,7 @@ CONFLICTED = "SELECT reference FROM checkout_payment WHERE state = 'conflicted'"
 
 @dataclass
 class Staff:
-    """`requeued`, `settled`, `read` and `reviewed` say of what there was how much to do."""
+    """The staff, with counters of their work: `requeued`, `settled`, `read` and `reviewed`."""
 
     site: Site
     requeued: int = 0
@@ -43,15 +43,15 @@ class Staff:
             self.requeued += 1
 
     async def read_what_no_program_can(self) -> None:
-        """Mark notifications that cannot be read; what they were about, the provider says otherwise, too."""
+        """Mark unreadable notifications as dealt with. The provider's other answers contain their news."""
         for notification in await self._numbers(UNREADABLE):
             await in_thread(operations.deal_with_notification, notification, by=BY, note="cannot be read")
             self.read += 1
 
     async def settle_parked_operations(self) -> None:
-        """Look into the provider's books, which say by reference what was taken.
+        """Settle parked operations and claims by the provider's books, which list accepted references.
 
-        Only to be called when the provider has nothing more to do and no request is under way.
+        Only call this when the provider has nothing left to do and no request is being sent.
         """
         for reference, kind, order_code in await in_thread(self.site.rows, PARKED):
             (order,) = await in_thread(self._order, order_code) or (Order(order_code),)
@@ -64,7 +64,7 @@ class Staff:
                     reason="It was looked up in the provider's books.",
                 )
             except OperationRejected:
-                # It is being carried out already, or something else has settled it.
+                # The saga is running again, or the operation has been settled otherwise.
                 continue
             self.settled += 1
         for saga, order_code in await in_thread(self.site.rows, CLAIMED):
@@ -76,9 +76,9 @@ class Staff:
             self.settled += 1
 
     async def settle_contradictions(self) -> None:
-        """Have the provider asked once about each payment that contradicts what it said.
+        """Order a review of each conflicted payment once.
 
-        Where that was not enough, say what its books have.
+        If the review was not enough, settle the payment by the provider's books.
         """
         for (reference,) in await in_thread(self.site.rows, CONFLICTED):
             try:
@@ -90,7 +90,7 @@ class Staff:
                 await in_thread(operations.review_payment, reference, by=BY, reason=reason)
                 self.reviewed.add(reference)
             except CheckoutError:
-                # It is being carried out already, or something has to be settled first.
+                # A review is running already, or something else has to be settled first.
                 continue
 
     def _truth(self, code: str) -> Truth:
@@ -104,7 +104,7 @@ class Staff:
 
 
 def _truth_of(order: Order) -> Truth:
-    """Return what staff find there; the sandbox lets no authorisation expire."""
+    """Return the content of the provider's books. In the sandbox no authorisation expires."""
     return Truth(
         captured=order.captured,
         refunded=order.refunded,
@@ -117,5 +117,5 @@ def _truth_of(order: Order) -> Truth:
 
 
 def _has_arrived(order: Order, kind: str, reference: str) -> bool:
-    """Say if a capture or refund was taken, or an authorisation was released; not a refund that failed."""
+    """Return True if the provider released the authorisation, or accepted a movement that has not failed."""
     return order.cancelled > 0 if kind == "void" else order.taken()[kind, reference] > 0

@@ -1,7 +1,7 @@
-"""The fault campaign as a test: about four minutes. `make faults` goes on for longer.
+"""The fault campaign as a test of about four minutes. `make faults` runs for longer.
 
-Two fast cores make some 600 payments in them, with most kinds of faults; `make faults` makes the 3,000, with
-all of them and every crash point. CAMPAIGN_PAYMENTS says how many, however long that takes; 0: none.
+On two fast cores it makes some 600 payments, with most kinds of faults. `make faults` makes 3,000, with all
+kinds and every crash point. CAMPAIGN_PAYMENTS sets the number, without a time limit; 0 skips the test.
 """
 
 import json
@@ -30,7 +30,7 @@ def test_every_fault_of_the_list_is_in_the_table():
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(PAYMENTS == "0", reason="CAMPAIGN_PAYMENTS is 0")
 def test_nothing_is_lost_or_done_twice_whatever_breaks(tmp_path):
-    """It starts a RabbitMQ and a PostgreSQL of its own, since it kills them."""
+    """The campaign kills its servers, so it starts a RabbitMQ and a PostgreSQL of its own."""
     path = tmp_path / "report.json"
     command = [sys.executable, "-m", "tests.faults", "--payments", PAYMENTS, "--json", str(path)]
     command += ["--at-most", MINUTES_OF_FAULTS] if IS_BOUNDED else []

@@ -1,4 +1,4 @@
-"""The checker finds what it is there to find: healthy evidence is clean, and each blemish is seen."""
+"""Tests of the invariants: healthy evidence is clean, and each blemish is found."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +24,7 @@ PAID, REFUSED = "pay_1", "pay_2"
 
 
 def healthy() -> Evidence:
-    """One payment that was captured and partly refunded, and one that was refused."""
+    """Return evidence of a payment that was captured and partly refunded, and of one that was refused."""
     capture, refund = (
         Operation(PAID, "op_1", "capture", 1000, "done", "saga", ""),
         Operation(PAID, "op_2", "refund", 300, "done", "staff", "k"),
@@ -148,7 +148,7 @@ def more_is_asked_for_than_was_denied(evidence: Evidence) -> None:
 
 
 def charge_back(evidence: Evidence) -> None:
-    """A part is charged back, and we know of it."""
+    """Add a partial charge-back that is in our books as well."""
     evidence.operations[PAID].append(Operation(PAID, "op_3", "charge_back", 200, "done", "provider", ""))
     evidence.ledger[PAID] += posting("charged_back:op_3", "merchant:payable", "provider:captured", 200)
     order(evidence, charged_back=200)

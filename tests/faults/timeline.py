@@ -1,4 +1,4 @@
-"""The story of one payment, for whoever has to find out why it ended as it did."""
+"""The story of one payment, to find out why it ended as it did."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from tests.faults.provider_books import SUMS
 
 
 def timeline(evidence: Evidence, reference: str) -> Iterator[str]:
-    """Yield what clients saw, in order, and then what database and provider have in the end."""
+    """Yield the answers to clients in order, then the final contents of database and provider's books."""
     history = evidence.histories.get(reference, [])
     first = min((seen.began for seen in history), default=0.0)
     for seen in sorted(history, key=lambda seen: seen.at):

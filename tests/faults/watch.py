@@ -1,4 +1,4 @@
-"""Checks of what must hold at every moment, made while everything is breaking."""
+"""Checks, during the faults, of invariants that must hold at every moment."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ UNBALANCED = """
 
 @dataclass
 class Watch:
-    """`violations` of I2 at the provider, of I4 on the shelf and of I5 in the ledger, each told once."""
+    """A watch for `violations` of I2 at the provider, I4 in the stock and I5 in the ledger."""
 
     site: Site
     session: aiohttp.ClientSession
@@ -31,12 +31,12 @@ class Watch:
     looks: int = 0
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check regularly until cancelled."""
         since = time.time()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             began = time.time()
-            # What cannot be looked at now is looked at again, from the same time on.
+            # If a check fails because of a fault, the next one covers its period as well.
             with contextlib.suppress(aiohttp.ClientError, TimeoutError, psycopg.Error):
                 await self._look(since)
                 since = began - 1

@@ -1,4 +1,4 @@
-"""The faults of a whole campaign: from the first rolling restart until everything is mended."""
+"""The faults of a whole campaign, from the first rolling restart until everything is repaired."""
 
 import asyncio
 from collections import Counter
@@ -9,12 +9,12 @@ from tests.faults.injectors import provider, table
 from tests.faults.injectors.storm import Storm, inject, run_lane
 from tests.faults.recorder import NO_ANSWER, now
 
-# How many purchases come between two faults of a lane.
+# The number of purchases between two faults of a lane.
 BREATHS = {table.PROCESSES: 30, table.BROKER: 25, table.DATABASE: 60, table.OUTSIDE: 40}
 
 
 async def roll_in_good_weather(storm: Storm) -> None:
-    """Every process restarted while nothing else is broken: no shopper may notice."""
+    """Restart every process while nothing else is broken. No shopper may notice this."""
     began = now()
     await inject(table.ROLLING_RESTART, storm)
     for history in storm.recorder.histories.values():
@@ -25,9 +25,9 @@ async def roll_in_good_weather(storm: Storm) -> None:
 
 @asynccontextmanager
 async def blowing(storm: Storm) -> AsyncIterator[list[asyncio.Event]]:
-    """Faults in every lane, crash points and a provider that misbehaves, while the block runs.
+    """Inject faults in every lane, at crash points and by the provider, while the block runs.
 
-    Yields what says of each lane that all its faults have been.
+    Yields an event for each lane, which is set when all its faults have occurred.
     """
     await storm.site.set_scenario(provider.misbehaviour(storm.random, storm.calmness))
     await storm.keeper.start_tours()
@@ -46,14 +46,14 @@ async def blowing(storm: Storm) -> AsyncIterator[list[asyncio.Event]]:
 
 
 async def provider_faults(storm: Storm) -> dict[str, dict[str, int]]:
-    """Reset the sandbox, so that it causes no more faults, and return those so far, by occasion and fault."""
+    """Stop the sandbox's faults and return their numbers so far, by occasion and fault."""
     listing = await storm.site.set_scenario({"reset": True})
     incidents: dict[str, dict[str, int]] = listing["incidents"]
     return incidents
 
 
 def by_number(storm: Storm, incidents: dict[str, dict[str, int]]) -> Counter[str]:
-    """All faults by number, the sandbox's too."""
+    """Return the count of all faults by number, including the sandbox's."""
     counts = storm.diary.counts()
     by_fault: Counter[str] = Counter()
     for faults in incidents.values():

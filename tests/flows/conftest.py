@@ -1,4 +1,4 @@
-"""The whole back end in this process: in-memory broker, services, relay, a provider without a network."""
+"""The whole back end in this process: in-memory broker, services, relay, and an in-memory provider."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -19,7 +19,7 @@ from messaging.registry import close_brokers, get_broker
 def shop(transactional_db: None, settings: Settings) -> Merchant:
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {"memory": {}}
     settings.MESSAGING_RELAY_POLL_SECONDS = 0.05
-    # A broker of its own: what the test before has left in its queues is none of this one's business.
+    # Each test has a broker of its own, without messages that an earlier test has left in queues.
     settings.BROKER_URL = f"memory://{uuid4().hex}"
     merchant = Merchant.objects.create(code="shop", name="The Shop")
     ProviderAccount.objects.create(
@@ -53,7 +53,7 @@ def payment(shop: Merchant) -> Payment:
 
 @pytest.fixture
 def manual(shop: Merchant) -> Payment:
-    """A payment of 12.50 EUR that is captured by hand."""
+    """Create a payment of 12.50 EUR with manual capture."""
     return create_payment(
         shop,
         order_reference="order-2",

@@ -1,4 +1,4 @@
-"""A shopper, a provider that notifies, and a clerk who waits, for whole flows in this process."""
+"""Steps of whole flows in this process: a shopper's, the provider's notifications, and a clerk's."""
 
 import asyncio
 from collections.abc import Callable
@@ -41,7 +41,7 @@ async def returned(payment: Payment) -> Pending:
 
 
 async def eventually(read: Callable[[], Any], expected: Any) -> None:
-    """Wait until a row that another task writes says what is expected."""
+    """Wait until ``read``, which queries rows that other tasks write, returns ``expected``."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await in_thread(read) != expected:  # noqa: ASYNC110  the writer has no event to wait on
             await asyncio.sleep(0.01)
@@ -70,13 +70,13 @@ async def authorise(payment: Payment) -> None:
 
 
 async def notify_all(books: Books) -> None:
-    """Let the provider send everything that it has to say; what it says again counts once."""
+    """Deliver all notifications of the provider. Repeated ones count once."""
     for body in books.notifications():
         await webhooks.take("memory", body, is_proven=True)
 
 
 async def captured(payment: Payment, books: Books) -> None:
-    """Reserve the whole amount, and have all of it taken by a clerk."""
+    """Authorise the whole amount and capture it manually."""
     await authorise(payment)
     await in_thread(request_capture, payment.reference, by="ada")
     await eventually(operation_states(payment), ["pending"])

@@ -1,4 +1,4 @@
-"""A card on its way to the payments service: what of it is published, and what if it comes too late."""
+"""A card on its way to the payments service: its published forms, and its expiry."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -28,7 +28,7 @@ SECRET = "as-the-browser-encrypted-it"
 
 
 class Tap:
-    """Everything that anybody publishes, whatever queue it is for."""
+    """A copy of every published message."""
 
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
@@ -48,7 +48,7 @@ class Tap:
 
 @pytest_asyncio.fixture
 async def tap(shop: object) -> AsyncIterator[Tap]:
-    """Listens on the test's broker, on every exchange with every routing key."""
+    """Yield a tap on every exchange of the test's broker, for every routing key."""
     broker = get_broker()
     await broker.start()
     await broker.wait_connected()
@@ -83,7 +83,7 @@ async def test_what_the_browser_encrypted_is_published_under_its_second_seal_onl
     assert SECRET not in await in_thread(everything_stored)
     assert "seal1." not in await in_thread(everything_stored)
     assert open_card(tap.seals_to("payments")[0], f"{payment.reference}-1") == CARD
-    # What comes after the payments service has taken the card carries none.
+    # Messages after the payments service has taken the card contain no seal.
     assert not any(tap.seals_to("notifications") + tap.seals_to("ledger"))
 
 

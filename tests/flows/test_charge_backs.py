@@ -36,7 +36,7 @@ async def refunded(payment: Payment, minor: int, books: Books) -> None:
 
 
 async def told(payment: Payment, event: str, minor: int, number: str) -> None:
-    """The provider's notification, as often as it comes."""
+    """Deliver the provider's notification."""
     statement = {
         "merchant_code": "SHOP",
         "order_code": f"{payment.reference}-1",

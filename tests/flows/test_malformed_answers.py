@@ -1,4 +1,4 @@
-"""A checkout service of another mind answers the web process with something that is no answer."""
+"""A faulty checkout service sends malformed replies to the web process."""
 
 import pytest
 from asgiref.sync import sync_to_async

@@ -1,4 +1,4 @@
-"""Notifications at every wrong moment and with every wrong content: the books end as they should."""
+"""Notifications at wrong moments and with wrong content: the final books are right nevertheless."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def nothing_is_left_to_apply() -> bool:
 
 
 async def paid(payment: Payment, books: Books) -> None:
-    """And the provider has told of it."""
+    """Pay, and deliver the provider's notifications."""
     await pay(payment, "approve")
     await eventually(saga_status(payment), "completed")
     for body in books.notifications():
@@ -67,9 +67,9 @@ def captured_once() -> bool:
 
 @pytest.fixture
 def before_the_answer(books: Books) -> Iterator[Callable[[], int]]:
-    """Every notification is here, and applied, before the provider's own reply to the call that it is about.
+    """Deliver and apply every notification before the provider's reply to the call that caused it.
 
-    Yields how often that was so.
+    Yields a function that returns the number of these calls.
     """
     moments = 0
 
@@ -105,7 +105,7 @@ async def test_told_again_and_again_and_backwards(back_end: None, payment: Payme
     before = await in_thread(balances)
     for number in range(5):
         for body in reversed(books.notifications()):
-            # The first time as it was, then in other bytes.
+            # Appended spaces make repetitions that differ in their bytes.
             await webhooks.take("memory", body + b" " * number, is_proven=True)
     await eventually(nothing_is_left_to_apply, True)
     assert await in_thread(states) == {State.APPLIED}
@@ -152,7 +152,7 @@ async def test_what_is_not_true_moves_neither_payment_nor_money(
 
 
 async def capture_that_is_not_booked_yet(payment: Payment, books: Books) -> str:
-    """The provider took a capture and has yet to book it; returns the capture's reference."""
+    """Request a capture that the provider accepts but does not book yet. Return its reference."""
     await authorise(payment)
     request = await in_thread(request_capture, payment.reference, by="ada")
     await eventually(operation_states(payment), ["pending"])
@@ -170,7 +170,7 @@ def questions() -> int:
 
 
 def forged(payment: Payment, **changes: object) -> bytes:
-    """A notification that the shopper can send, who knows the order's number."""
+    """Return a notification as the shopper can forge it, who knows the order code."""
     told = {
         "merchant_code": "SHOP",
         "order_code": f"{payment.reference}-1",

@@ -1,4 +1,4 @@
-"""Captures, voids and refunds, from the request to the money in the provider's books and in ours."""
+"""Captures, voids and refunds, from the request to the provider's books and ours."""
 
 from collections.abc import Callable, Iterator
 
@@ -41,7 +41,7 @@ def _little_patience(settings: Settings) -> None:
 
 @pytest.fixture
 def at_point() -> Iterator[Callable[[str, int, Callable[[], None]], None]]:
-    """Do something when a crash point is passed for the n-th time."""
+    """Yield a function that arranges a call for the n-th time that a crash point is passed."""
 
     def arrange(point: str, number: int, act: Callable[[], None]) -> None:
         passes = iter(range(1, 1_000_000))

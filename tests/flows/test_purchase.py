@@ -1,4 +1,4 @@
-"""Whole purchases, from the operation that a page calls to the money in the provider's books."""
+"""Whole purchases, from the operation that a page calls to the provider's books."""
 
 import asyncio
 
@@ -132,7 +132,7 @@ async def test_the_relay_carries_out_what_a_dead_web_process_only_wrote_down(
     back_end: None, payment: Payment, books: Books
 ) -> None:
     await pay(payment, "challenge")
-    await returned(payment)  # committed; the process that would publish it is gone
+    await returned(payment)  # committed but never published, as if the process had died
 
     def grace_is_over() -> None:
         OutboxMessage.objects.filter(published_at=None).update(available_at=payment.created_at)

@@ -1,4 +1,4 @@
-"""Refunds that are said to have failed: what the provider's books and ours have of them in the end."""
+"""Refunds that were reported as failed: the final state of the provider's books and ours."""
 
 import json
 
@@ -32,7 +32,7 @@ def _little_patience(settings: Settings) -> None:
 
 
 def notification(payment: Payment, event: str, refund: Operation, number: str) -> bytes:
-    """Return a notification that can be sent by anybody who knows the refund's name."""
+    """Return a notification that anybody can send who knows the refund's reference."""
     statement = {
         "merchant_code": "SHOP",
         "order_code": f"{payment.reference}-1",
@@ -46,7 +46,7 @@ def notification(payment: Payment, event: str, refund: Operation, number: str) -
 
 
 async def refunded(payment: Payment, minor: int, books: Books) -> Operation:
-    """One more refund that was made, notified and booked."""
+    """Make one more refund, until it is notified and booked."""
     request = await in_thread(request_refund, payment.reference, amount=euros(minor), by="ada")
     refund = await in_thread(Operation.objects.get, reference=request.reference)
     await eventually(lambda: Operation.objects.get(pk=refund.pk).state, "pending")

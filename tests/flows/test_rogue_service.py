@@ -1,7 +1,7 @@
-"""A service that turns rogue: with the risk service's password it tries to pay, to book and to call off.
+"""A compromised service: with the risk service's password it tries to pay, to book and to cancel.
 
-The back end runs with a broker user for each program. The rogue has exactly the rights that a service is
-granted, or, where an operator was careless, the right to publish whatever it likes.
+The back end runs with a broker user for each program. The rogue has exactly the rights of its service or, if
+an operator was careless, the right to publish any message.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ ROGUE = TOPOLOGY.user("risk")
 
 @dataclass(frozen=True)
 class House:
-    """A broker with a user for each program; the rogue's rights are wide where the operator was careless."""
+    """A broker with a user for each program. If `is_careless`, the rogue's user has every right."""
 
     url: str
     is_careless: bool
@@ -92,9 +92,9 @@ def house(request: pytest.FixtureRequest, shop: Merchant, books: Books, settings
 
 @asynccontextmanager
 async def at_work(house: House, *, without: str = "") -> AsyncIterator[Callable[[str], None]]:
-    """All programs of the back end, each by its own user; yields what starts another one.
+    """Run all programs of the back end, each as its own user. Yields a function that starts another one.
 
-    A shopper who pays before their queues exist has no answer to wait for: the status page has it later.
+    If a shopper pays before the queues exist, there is no reply; the status page shows the result later.
     """
     stop = asyncio.Event()
     await get_broker().start()
@@ -117,7 +117,7 @@ async def at_work(house: House, *, without: str = "") -> AsyncIterator[Callable[
 
 @asynccontextmanager
 async def user_of(house: House, participant: str = "risk") -> AsyncIterator[Broker]:
-    """One more connection by this participant's user."""
+    """Yield another connection as this participant's user."""
     rogue = make_broker(url_of(participant, house.url), "checkout")
     rogue.open()
     await rogue.wait_connected()
@@ -126,7 +126,7 @@ async def user_of(house: House, participant: str = "risk") -> AsyncIterator[Brok
 
 
 async def say(rogue: Broker, exchange: str, key: str, envelope: Envelope) -> bool:
-    """Return True if the broker took it."""
+    """Return True if the broker accepts the message."""
     try:
         await rogue.publish(exchange, key, envelope, timeout_seconds=10)
     except PublishUncertain:
@@ -188,7 +188,7 @@ async def test_a_paid_order_is_not_called_off(house: House, payment: Payment) ->
 
 
 async def test_what_staff_alone_may_say_is_not_said_by_a_dead_letter(house: House, payment: Payment) -> None:
-    """Anybody may write to where dead letters are collected; staff may have those sent again."""
+    """Every service may write to the dead-letter exchange, and staff may send dead letters again."""
     async with at_work(house), user_of(house) as rogue:
         letter = Envelope(
             type="checkout.settle_operation",
@@ -219,7 +219,7 @@ async def test_the_relays_password_says_only_what_was_written_down(house: House,
 
 
 async def test_the_orchestrators_password_alone_moves_nothing(house: House, payment: Payment) -> None:
-    """It may send such commands, but only to repeat what a saga has asked, and still asks."""
+    """Its commands are carried out only if a saga has asked for them and still waits for the reply."""
     async with at_work(house, without="risk") as start, user_of(house, "checkout") as rogue:
         paying = asyncio.ensure_future(pay(payment, "approve"))
         await eventually(lambda: Saga.objects.values_list("step", flat=True).first(), "assess_risk")

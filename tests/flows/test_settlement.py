@@ -1,4 +1,4 @@
-"""Captures, voids and refunds that only staff can settle, up to the books and to their purchases."""
+"""Captures, voids and refunds that only staff can settle, with the effects on books and purchases."""
 
 from collections.abc import Callable
 
@@ -50,7 +50,7 @@ def _unkind_provider(books: Books) -> None:
 
 @pytest.fixture
 def lose(monkeypatch: pytest.MonkeyPatch) -> Losing:
-    """Lose the next request of a kind, or only the answer to it, and let inquiries teach nothing."""
+    """Return a function that loses the next request of a kind, or only its answer, and all inquiries."""
 
     def arrange(kind: str, *, arrives: bool) -> None:
         real = getattr(memory.MemoryProvider, kind)
@@ -71,7 +71,7 @@ def lose(monkeypatch: pytest.MonkeyPatch) -> Losing:
 
 
 async def settle(payment: Payment, *, arrived: bool) -> None:
-    """Let the latest operation wait for staff, and say what became of it when it should long have arrived."""
+    """Wait until the latest operation is parked, let the settling time pass, and settle it as staff."""
     latest = payment.operations.order_by("-pk")
     operation = await in_thread(lambda: latest.select_related("attempt")[0])
     await eventually(saga_status(payment, operation.kind), "parked")
@@ -140,7 +140,7 @@ async def test_a_purchase_whose_capture_is_refused_when_it_is_sent_again_gives_t
     lose("capture", arrives=False)
     assert await pay(payment, "approve") == PaymentState.CONFIRMING
     await eventually(saga_status(payment), "parked")
-    books.orders[f"{payment.reference}-1"].captured = euros(1)  # so that all of it is too much
+    books.orders[f"{payment.reference}-1"].captured = euros(1)  # so that a full capture is refused
     await settle(payment, arrived=False)
     await eventually(lambda: operation_states(payment)()[0], "refused")
     await eventually(saga_status(payment, "void"), "parked")
@@ -170,7 +170,7 @@ async def test_a_refund_behind_our_back_at_a_provider_without_sums_is_booked_by_
 ) -> None:
     await captured(manual, books)
     order = books.orders[f"{manual.reference}-1"]
-    order.refunded += euros(300)  # by somebody at the merchant's, in the provider's portal
+    order.refunded += euros(300)  # by the merchant's staff in the provider's portal
     books.notify("SHOP", order, euros(300))
     await notify_all(books)
     await eventually(state_of(manual), PaymentState.CONFLICTED)

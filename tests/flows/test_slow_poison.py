@@ -1,4 +1,4 @@
-"""A stranger who forges notifications, slowly or fast: what that costs is counted, and has an end."""
+"""An attacker who forges notifications slowly or fast: the resulting inquiries are limited."""
 
 from collections import Counter
 from datetime import timedelta
@@ -31,7 +31,7 @@ asked: Counter[str] = Counter()
 
 
 class CountsInquiries(MemoryProvider):
-    """Counts by order how often it is asked."""
+    """An adapter that counts inquiries by order."""
 
     def inquire(self, order_code: str) -> ProviderResult:
         asked[order_code] += 1
@@ -46,7 +46,7 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def is_quiet() -> bool:
-    """Return True if everything that is due has been handled; what waits for its turn is not due."""
+    """Return True if everything that is due has been handled. Questions in the queue are not due."""
     soon = timezone.now() + timedelta(seconds=30)
     due = OutboxMessage.objects.filter(available_at__lt=soon, exchange__endswith=".commands")
     handled = InboxMessage.objects.filter(handled_at__isnull=False).values("message_id")
@@ -57,7 +57,7 @@ def is_quiet() -> bool:
 
 
 async def forge(payment: Payment, times: int, event: str = "EXPIRED") -> None:
-    """Forge notifications one after another, each when what the last one caused has been done."""
+    """Forge notifications one after another, each after all effects of the previous one."""
     for number in range(times):
         body = forged(payment, event=event, number=f"{event}-{number}")
         await webhooks.take("memory", body, is_proven=False)

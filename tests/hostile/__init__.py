@@ -1,1 +1,1 @@
-"""Attacks on the whole stack while shoppers pay: what they cost, and that nothing wrong is booked."""
+"""Attacks on the whole stack while shoppers pay: their costs, and a check that nothing wrong is booked."""

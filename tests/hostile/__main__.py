@@ -1,6 +1,6 @@
-"""`python -m tests.hostile`: attack the whole stack while shoppers pay, print what came of it.
+"""Attack the whole stack while shoppers pay, and print the results (`python -m tests.hostile`).
 
-Exits with 1 if anything was paid, booked or called off that should not be, or shoppers were slowed too much.
+Exits with 1 if anything was wrongly paid, booked or cancelled, or if shoppers were slowed too much.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from tests.faults.site import opened, use_database
 from tests.hostile.verdict import Result
 
 OPEN_FILES = 16_384
-# A bank that is kind: what shoppers wait for is the gateway. Nobody is to be refused for shopping too often.
+# The sandbox behaves well, so that shoppers' times are the gateway's.
 ENVIRONMENT = {"SANDBOX_TRAITS": "{}"}
 
 
@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--any-speed", action="store_true", help="judge the books only")
     parser.add_argument("--logs", type=Path, help="keep the processes' logs there")
     options = parser.parse_args()
-    # Each connection is a file, and the processes inherit the limit.
+    # Each connection needs a file descriptor. The started processes inherit this limit.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
@@ -48,13 +48,13 @@ def main() -> int:
 
 
 async def _run(options: argparse.Namespace) -> Result:
-    """Ends in order, with everything that was started, when it is asked to."""
+    """Run all phases. SIGTERM cancels the run, which stops everything that it started."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with opened(logs=options.logs, environment=ENVIRONMENT) as site:
         await asyncio.to_thread(use_database, site)
-        from tests.hostile.run import NAMES, Run  # its modules need Django to be set up
+        from tests.hostile.run import NAMES, Run  # imports models, so Django must be set up first
 
         names = [name for name in options.attacks.split(",") if name] or list(NAMES)
         if unknown := set(names) - set(NAMES):

@@ -1,7 +1,7 @@
-"""Strangers who attack over HTTP, all from one address. Each attack goes on until its process is ended.
+"""Attacks over HTTP, all from one address. Each attack goes on until its process is ended.
 
-`python -m tests.hostile.attackers NAME TARGET` is a process of its own, with the lowest priority, so that it
-slows nobody down who is measured but by what it does. It tells each second how it was answered.
+`python -m tests.hostile.attackers NAME TARGET` runs one attack and prints the counts of answers each second.
+It is started with the lowest priority, so that shoppers are slowed only by its effects on the gateway.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from checkout.money import Money
 from tests.faults.forgery import ACCOUNTS, forged
 from tests.flows.stack.slow_clients import Clients
 
-# Not the address of those who pay, and not one that web takes for its proxy.
+# Neither the shoppers' address nor one that the web process takes for its proxy.
 SOURCE = "127.0.0.66"
 SLOW_CLIENTS = 1_000
 FLOODS_AT_ONCE = 30
@@ -40,7 +40,7 @@ DATES = count(2030)
 
 @dataclass(frozen=True)
 class Target:
-    """`orders` are the codes of orders that an attacker knows, `socket` the path of a payment's WebSocket."""
+    """The gateway and an attacker's knowledge: codes of `orders`, and the path of a payment's WebSocket."""
 
     url: str
     orders: list[str] = field(default_factory=list)
@@ -55,13 +55,13 @@ answers: Counter[str] = Counter()
 
 
 async def slow_clients(target: Target) -> None:
-    """Send nothing, or a byte a second, or read nothing; a thousand of them, who come back when dropped."""
+    """Keep 1,000 connections open that send nothing, send a byte a second, or read nothing."""
     path = f"/checkout/pay_{'0' * 32}/pay/"
     await Clients(target.port, path, source=SOURCE).run(SLOW_CLIENTS)
 
 
 async def header_floods(target: Target) -> None:
-    """Send headers of megabytes, a hundred thousand headers, and as many as are just allowed."""
+    """Send headers of 4 MB, 100,000 headers, and headers just within the limit."""
     floods = (
         b"X: " + b"a" * HEADER_BYTES,
         b"a: b\r\n" * MANY_HEADERS,
@@ -82,7 +82,7 @@ async def header_floods(target: Target) -> None:
 
 
 async def log_in_guesses(target: Target) -> None:
-    """Guess the passwords of staff, twenty-five at a time."""
+    """Guess staff passwords, 25 at a time."""
     async with _session() as session:
         async with session.get(f"{target.url}/admin/login/") as page:
             found = TOKEN.search(await page.text())
@@ -100,7 +100,7 @@ async def log_in_guesses(target: Target) -> None:
 
 
 async def notification_floods(target: Target) -> None:
-    """Forge notifications of orders that are known, of some that are not, and some that nobody can read."""
+    """Send forged notifications about known orders, about unknown ones, and unreadable ones."""
     async with _session() as session:
 
         async def notify(number: int) -> None:
@@ -112,7 +112,7 @@ async def notification_floods(target: Target) -> None:
 
 
 async def sockets(target: Target) -> None:
-    """Keep a thousand WebSockets of one payment's page open, or try to."""
+    """Try to keep 1,000 WebSockets of one payment's page open."""
     address = target.url.replace("http", "ws", 1) + target.socket
     handshakes = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
 
@@ -149,11 +149,11 @@ def _session() -> aiohttp.ClientSession:
 
 
 def _forgery(orders: list[str], number: int) -> bytes:
-    """Return a body that was never sent before: another date makes it another event."""
+    """Return a body that was never sent before: a new date makes it a new event."""
     if number % 10 == 0:
         return b"from nobody %d" % number
     code = f"pay_{number:032x}-1" if number % 10 == 1 or not orders else orders[number % len(orders)]
-    # Every other one is an expiry, which claims what nothing of ours explains.
+    # Every other one is an expiry, a claim that no operation of ours explains.
     events = list(ACCOUNTS)
     event = "EXPIRED" if number % 2 else events[number % len(events)]
     year = b'year="%d"' % next(DATES)

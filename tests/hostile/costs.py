@@ -1,4 +1,4 @@
-"""The costs of a phase: processor time, memory, connections, transactions, rows and questions."""
+"""The costs of a phase: processor time, memory, connections, transactions, rows and inquiries."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from tests.faults.site import Site
 LOOK_SECONDS = 0.5
 MEGABYTE = 1024 * 1024
 QUESTIONS = "'payments.check_claim', 'payments.inquire', 'payments.inquire_operation'"
-# Questions that wait for their turn are not published yet.
+# Only published ones, since inquiries that still wait for their turn have cost nothing yet.
 COUNTED = f"""
     SELECT (SELECT count(*) FROM checkout_outboxmessage
             WHERE type IN ({QUESTIONS}) AND published_at IS NOT NULL),
@@ -24,7 +24,7 @@ COUNTED = f"""
 
 @dataclass(frozen=True)
 class Reading:
-    """The totals that have been used so far."""
+    """The totals up to one moment."""
 
     cpu_seconds: Mapping[str, float]
     questions: int
@@ -34,14 +34,14 @@ class Reading:
 
 
 async def read(site: Site) -> Reading:
-    """Read all meters."""
+    """Read all totals."""
     [(questions, notifications, transactions, rows)] = await asyncio.to_thread(site.rows, COUNTED)
     cpu = {name: figures_of(program.pid).cpu_seconds for name, program in site.programs.items()}
     return Reading(cpu, questions, notifications, transactions, rows)
 
 
 def used(before: Reading, after: Reading, kind: str) -> float:
-    """Return the processor seconds that the processes of this kind (`web`, `payments`) took in between."""
+    """Return the processor seconds that processes of this kind (`web`, `payments`) used in between."""
     return sum(
         seconds - before.cpu_seconds[name]
         for name, seconds in after.cpu_seconds.items()
@@ -51,14 +51,14 @@ def used(before: Reading, after: Reading, kind: str) -> float:
 
 @dataclass
 class Watch:
-    """The most that was seen since the last `forget`: megabytes by process, sockets of all web processes."""
+    """The highest values since the last `forget`: megabytes by process, sockets of all web processes."""
 
     site: Site
     megabytes: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     sockets: int = 0
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Take samples until cancelled."""
         while True:
             await asyncio.to_thread(self._look)
             await asyncio.sleep(LOOK_SECONDS)
@@ -75,7 +75,7 @@ class Watch:
 
 
 def resident(site: Site) -> dict[str, float]:
-    """Return the megabytes that each process holds."""
+    """Return the resident memory of each process in megabytes."""
     return {
         name: figures_of(program.pid).resident_bytes / MEGABYTE for name, program in site.programs.items()
     }

@@ -1,8 +1,8 @@
-"""A service that has turned against the others: it says on RabbitMQ whatever its rights allow.
+"""A compromised service, which sends to RabbitMQ whatever its rights allow.
 
-`python -m tests.hostile.rogue PLAN` speaks as the notifications service, to whose broker user a careless
-operator has given every right. It answers questions that others were asked, books a refund that nobody made
-and calls off an order that is paid.
+`python -m tests.hostile.rogue PLAN` connects as the notifications service, whose broker user has been given
+every right by a careless operator. It answers commands to other services, books a refund that was never made,
+and cancels an order that is paid.
 """
 
 import json
@@ -16,17 +16,17 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
 PARTICIPANT = "notifications"
-# Dead letters of this kind are told apart from those of the product's own messages.
+# The prefix of message ids, which distinguishes its dead letters from those of the product's own messages.
 NAME = "poison-rogue"
 PAUSE_SECONDS = 0.5
-# How far ahead of the last saga that it has heard of it answers.
+# The number of sagas, counted from the known one, for which it sends answers in advance.
 SAGAS_AHEAD = 20
 MINOR = 999_999
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`saga` is the number of a saga that it has seen in a command; `refund` and `cancel` are payments."""
+    """The targets. `saga` is a saga's number, seen in a command; `refund` and `cancel` are payments."""
 
     broker_url: str
     saga: int
@@ -38,7 +38,7 @@ class Plan:
 
 
 def attack(plan: Plan) -> None:
-    """Go on until the process is ended."""
+    """Attack until the process is ended."""
     connection = pika.BlockingConnection(pika.URLParameters(plan.broker_url))
     speaks = Voice(connection.channel(), unquote(urlsplit(plan.broker_url).username or ""))
     while True:
@@ -55,7 +55,7 @@ def attack(plan: Plan) -> None:
 
 @dataclass(frozen=True)
 class Voice:
-    """Publishes as one broker user, whose name the broker checks."""
+    """A publisher with one broker user, whose name the broker checks."""
 
     channel: BlockingChannel
     user: str

@@ -1,4 +1,4 @@
-"""One run: calm, each attack alone, all of them together, calm again, and the audit of the books."""
+"""One run: a calm phase, each attack alone, all together, a calm phase again, and the audit of the books."""
 
 import asyncio
 import json
@@ -32,12 +32,12 @@ NAMES = (*ATTACKS, ROGUE)
 WARM_UP_SECONDS = 20
 WARM_UP_PATHS = ("/", "/admin/login/", "/static/admin/css/base.css")
 WARM_UP_REQUESTS = 40
-# For the database 8 and its pool's own 4, asyncio's, which are 4 more than there are processors, 4 for files,
-# one for bodies, and the first.
+# The most threads of a web process: 8 for the database and 4 of its connection pool, asyncio's (the number of
+# processors plus 4), 4 for files, one for request bodies, and the main thread.
 POOLED_THREADS = 8 + 4 + (4 + (os.cpu_count() or 1)) + 4 + 1 + 1
-# Between two phases: what an attack has left behind is done by then, or counts to the next.
+# The pause between two phases. Work of an attack that lasts longer counts towards the next phase.
 REST_SECONDS = 8
-# Orders that an attacker has made and knows the codes of.
+# The number of orders whose codes an attacker knows, having made them.
 KNOWN_ORDERS = 30
 LAST_SAGA = "SELECT coalesce(max(id), 0) FROM checkout_saga WHERE kind = 'purchase'"
 UNSETTLED = """
@@ -51,9 +51,9 @@ RESERVATION = "SELECT 1 FROM checkout_reservation WHERE payment_reference = %s A
 
 @dataclass
 class Run:
-    """A run on a site that is ready. Needs Django set up with the site's database.
+    """A run on a site that is ready. Django must be set up with the site's database.
 
-    `is_together`: no attack is made alone.
+    With `is_together` no attack is made alone.
     """
 
     site: Site
@@ -64,7 +64,7 @@ class Run:
     is_together: bool = False
 
     async def judge(self) -> Result:
-        """Go through all phases, and judge."""
+        """Run all phases and judge the results."""
         result, recorder, stop = Result(), Recorder(), asyncio.Event()
         random = Random(self.seed)  # noqa: S311 (repeatable by design)
         watch = costs.Watch(self.site)
@@ -106,7 +106,7 @@ class Run:
         evidence = await asyncio.to_thread(
             audit.gather, self.site, recorder, Diary(), sealed.values(), at_rest
         )
-        # What the rogue service sends may be given up on: that is no message of ours.
+        # Any number of the rogue service's messages may become dead letters, so none is missing.
         evidence.poison_sent = evidence.poison_found
         evidence.leaks = list(resources.leaks(held, await resources.holdings(self.site)))
         evidence.queued = await audit.remaining(self.site)
@@ -157,7 +157,7 @@ class Run:
             arguments = ["-m", "tests.hostile.attackers", name, json.dumps(asdict(target))]
         log = self.site.folder / f"attack-{name.replace(' ', '-')}.log"
         log.unlink(missing_ok=True)
-        # Strangers have machines of their own: on this one they get the processor time that is left.
+        # Real attackers use their own machines, so here they get only spare processor time.
         command = ["nice", "-n", "19", sys.executable, *arguments]
         program = Program(name, command, log=log, environment=os.environ)
         program.start()
@@ -165,7 +165,7 @@ class Run:
         return program
 
     async def _plan(self, paid: Sequence[str]) -> rogue.Plan:
-        """Give a service's broker user every right, as a careless operator does, and choose whom it harms."""
+        """Give a service's broker user every right, as a careless operator might, and choose its targets."""
         user = f"checkout.{rogue.PARTICIPANT}"
         await self.site.rabbitmqctl("set_permissions", user, ".*", ".*", ".*")
         await self.site.rabbitmqctl("clear_topic_permissions", user)
@@ -176,7 +176,7 @@ class Run:
 
 
 def _with_full_pools(held: Sequence[resources.Holding]) -> list[resources.Holding]:
-    """Count what a web process may hold in its pools of threads, which it fills when it needs them."""
+    """Raise the threads of web processes to their limit, as pools may grow to it without being a leak."""
     return [
         replace(each, amount=max(each.amount, POOLED_THREADS))
         if each.what == "threads" and each.holder.startswith("web")
@@ -186,7 +186,7 @@ def _with_full_pools(held: Sequence[resources.Holding]) -> list[resources.Holdin
 
 
 async def _fill_pools(session: aiohttp.ClientSession, gateway: str) -> None:
-    """Come all at once, so that pools of threads and connections are as large as they may be."""
+    """Send many requests at once, so that pools of threads and connections grow to their full sizes."""
 
     async def look(path: str) -> None:
         async with session.get(f"{gateway}{path}") as response:
@@ -205,7 +205,7 @@ def _answers(recorder: Recorder, began: float, ended: float) -> list[Seen]:
 
 
 def _told(program: Program) -> Counter[str]:
-    """Return what the attack said last."""
+    """Return the last counts that the attack printed."""
     lines = program.text().rpartition("\n")[0].splitlines() if program.log.exists() else []
     last = json.loads(lines[-1]) if lines and lines[-1][:1] in "[{" else {}
     return Counter(last[1] if isinstance(last, list) else last)

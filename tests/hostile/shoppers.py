@@ -1,4 +1,4 @@
-"""Shoppers who pay one thing after another, and what the gateway's answers to them took."""
+"""Shoppers who make one payment after another, and the recorded times of the gateway's answers."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from tests.faults.merchant import Merchant
 from tests.faults.recorder import Recorder
 from tests.faults.shopper import Lost, Shopper, Stopped
 
-# Of a hundred, how many are like that. None of them makes staff work, and each ends soon.
+# The percentage of each kind. These kinds end soon, and none needs staff.
 KINDS = {
     Habits("frictionless"): 50,
     Habits("challenge passed", (habits.CHALLENGED,)): 35,
@@ -26,7 +26,7 @@ PAUSE_SECONDS = 0.5
 
 @dataclass
 class Shoppers:
-    """`paid` are the payments that their shoppers were told are paid, in that order."""
+    """The shoppers. `paid` lists the payments that they were told are paid, in that order."""
 
     session: aiohttp.ClientSession
     gateway: str
@@ -42,7 +42,7 @@ class Shoppers:
     _gates: Gates = field(default_factory=Gates)
 
     async def pay(self) -> None:
-        """Pay again and again, as one shopper after another, until all is over."""
+        """Act as one shopper after another until the run ends."""
         while not self.stop.is_set():
             await self._purchase()
             await asyncio.sleep(PAUSE_SECONDS * self.random.uniform(0.5, 1.5))

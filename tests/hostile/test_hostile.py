@@ -1,4 +1,4 @@
-"""All attacks together, over HTTP and on the broker, for a short time, on the whole stack."""
+"""All attacks together for a short time, over HTTP and on the broker, on the whole stack."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from tests.support.program import ROOT
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_nothing_wrong_is_booked_and_memory_comes_back_under_all_attacks():
-    """It starts a RabbitMQ and a PostgreSQL of its own. How fast it goes is for a quiet machine to say."""
+    """The run starts its own RabbitMQ and PostgreSQL. Speed is not judged, as that needs a quiet machine."""
     command = [sys.executable, "-m", "tests.hostile", "--seconds", "15", "--together", "--any-speed"]
     run = subprocess.run(
         [*command, "--attacks", ",".join([*ATTACKS, ROGUE])], cwd=ROOT, capture_output=True, text=True

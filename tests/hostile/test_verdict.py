@@ -1,4 +1,4 @@
-"""The harness's verdict on invented evidence: it can fail."""
+"""Tests that the harness's verdict can fail, on invented evidence."""
 
 from collections.abc import Sequence
 

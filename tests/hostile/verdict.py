@@ -1,4 +1,4 @@
-"""The results of the attacks: two tables for people, and the faults that must not have happened."""
+"""The results of the attacks: two tables, and the violations."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,16 +11,16 @@ from tests.faults.recorder import Seen
 from tests.faults.report import percentiles
 
 CALM, CALM_AGAIN, ALL = "calm", "calm again", "all together"
-# The longest that an attack may make shoppers' p99, in calm ones.
+# The most by which an attack may multiply shoppers' p99 of the calm phase.
 GOAL = 2.0
 SOLD = ("captured", "partially_refunded")
 
 
 @dataclass(frozen=True)
 class Phase:
-    """`seen` are the gateway's answers to shoppers, `told` how attackers were answered.
+    """The results of one phase. `seen` are the answers to shoppers, `told` counts the answers to attackers.
 
-    `web_megabytes` and `sockets` are the most that a web process, and all of them together, have held.
+    `web_megabytes` is the most that one web process held, `sockets` the most that all of them held together.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Phase:
 
 
 def judged(evidence: Evidence) -> list[Violation]:
-    """Return what the campaign's invariants find, and paid orders that were called off."""
+    """Return the violations of the campaign's invariants, and paid orders that were cancelled."""
     return [*violations_of(evidence), *_called_off(evidence)]
 
 
@@ -63,7 +63,7 @@ def _called_off(evidence: Evidence) -> Iterator[Violation]:
 
 @dataclass
 class Result:
-    """`memory` is of every process in megabytes: before, at most, after."""
+    """All results. `memory` has each process's megabytes: before, at most, after."""
 
     phases: list[Phase] = field(default_factory=list)
     memory: dict[str, tuple[float, float, float]] = field(default_factory=dict)

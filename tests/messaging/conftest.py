@@ -1,4 +1,4 @@
-"""A service at work on the in-memory broker and a real database."""
+"""Fixtures for services on the in-memory broker with a real database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ async def lab(settings) -> AsyncIterator[MemoryLab]:
 
 @asynccontextmanager
 async def at_work(broker: Broker, service: Service, *, concurrency: int = 2) -> AsyncIterator[asyncio.Event]:
-    """Run the service until the block is left; yields the event that stops it earlier."""
+    """Run the service within the block. Yields an event that stops it earlier."""
     stop = asyncio.Event()
     worker = Worker(
         broker,

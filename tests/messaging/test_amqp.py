@@ -1,4 +1,4 @@
-"""Addresses of brokers, and what is read of messages that break the contract."""
+"""Addresses of brokers, and the reading of messages that break the contract."""
 
 import ssl
 

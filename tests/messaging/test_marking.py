@@ -1,4 +1,4 @@
-"""Marks that could not be written wait, and harm nobody."""
+"""Marks of published messages: those that could not be written are kept and written later."""
 
 import asyncio
 from collections.abc import Callable

@@ -12,7 +12,7 @@ from tests.support.program import ROOT
 
 README = ROOT / "messaging" / "README.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Asks for a greeting before there is a service, with one, and after it has stopped.
+# Requests a greeting before the service runs, while it runs, and after it has stopped.
 DRIVER = """
 import asyncio, json, os, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "project"

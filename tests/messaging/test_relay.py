@@ -1,4 +1,4 @@
-"""The outbox and its relay: nothing owed is forgotten, and nothing is taken twice at once."""
+"""The outbox and its relay: no message is forgotten, and none is taken by two relays at once."""
 
 import asyncio
 from datetime import timedelta
@@ -38,7 +38,7 @@ async def test_what_its_creator_left_is_published_and_marked(lab: MemoryLab):
     client = await client_of(lab)
     row = await in_thread(owed, subject="pay_1", reply_to=client.queue.name, correlation_id="c-1")
     async with at_work(await lab.broker(), greeter()):
-        await client.send("greeter", client.command("greet"))  # the queue exists
+        await client.send("greeter", client.command("greet"))  # returns once the queue exists
         await client.reply()
         assert await Relay(await lab.broker(), OutboxMessage).publish_due() == 1
         answer = await client.reply_envelope()
@@ -77,7 +77,7 @@ async def test_what_had_a_secret_is_published_without_it_when_nobody_has_come_to
 
 
 async def test_a_message_published_twice_is_handled_once(lab: MemoryLab):
-    """As after a crash between the publishing and the mark."""
+    """This happens after a crash between publishing and marking."""
     client = await client_of(lab)
     relay = Relay(await lab.broker(), OutboxMessage)
     async with at_work(await lab.broker(), greeter()):

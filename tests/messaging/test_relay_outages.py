@@ -1,4 +1,4 @@
-"""Two relays on RabbitMQ and PostgreSQL that lose both again and again: every row goes out and is marked."""
+"""Two relays that repeatedly lose RabbitMQ and PostgreSQL: every row is published and marked."""
 
 import asyncio
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def write_rows(topology, names: range) -> bool:
 
 
 def lose_database_connections() -> None:
-    """As a restart of the server does."""
+    """End all database connections, as a restart of the server does."""
     parameters = connection.get_connection_params()
     named = {name: parameters[name] for name in ("dbname", "user", "password", "host", "port")}
     with psycopg.connect(autocommit=True, **named) as operator:
@@ -57,7 +57,7 @@ def lose_database_connections() -> None:
 
 
 def stubbornly(act: Callable[[], T]) -> T | None:
-    """The test's own connections are lost as well."""
+    """Call ``act``; return None on a database error, as the test's own connections are lost as well."""
     try:
         return act()
     except Error:
@@ -72,7 +72,7 @@ async def test_two_relays_publish_every_row_whatever_is_lost_meanwhile(rabbitmq_
     heard: set[str] = set()
 
     def hear(delivery: Delivery) -> None:
-        # Acknowledged only now: its connection is cut, too, and what was on its way comes again.
+        # Acknowledged after recording, so that messages are delivered again if this connection is cut first.
         heard.add(delivery.envelope.message_id)
         delivery.ack()
 

@@ -1,4 +1,4 @@
-"""``rpc.call`` in a plain script, which has no event loop, and what it leaves to other loops."""
+"""``rpc.call`` in a plain script without an event loop, and its effects on other loops."""
 
 import asyncio
 
@@ -38,7 +38,7 @@ def test_a_loop_that_has_ended_is_not_used(script: MemoryLab):
 
 
 def test_services_on_one_loop_answer_callers_on_another(script: MemoryLab):
-    """In memory, threads with loops of their own share one broker by its address."""
+    """Threads with event loops of their own share one in-memory broker by its address."""
 
     async def answer() -> None:
         broker = MemoryBroker(script.url, script.prefix)

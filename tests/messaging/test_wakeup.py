@@ -1,4 +1,4 @@
-"""Relays are woken by the database for what is to be sent at once, and lose nothing when it does not."""
+"""Relays are woken by the database for urgent rows, and lose nothing if the wake-up does not come."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -34,7 +34,7 @@ def listening_connection() -> psycopg.Connection[tuple[object, ...]]:
 
 
 def end_listeners() -> int:
-    """As an operator or a restart does."""
+    """End the listening database sessions, as an operator or a restart does. Return their number."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
@@ -45,7 +45,7 @@ def end_listeners() -> int:
 
 @asynccontextmanager
 async def listening() -> AsyncIterator[asyncio.Event]:
-    """Listen as a relay does, and yield the event that wakes it."""
+    """Listen as a relay does. Yields the event that wakes the relay."""
     woken = asyncio.Event()
     task = asyncio.create_task(listen(OutboxMessage, woken))
     await within(woken.wait())
@@ -59,7 +59,7 @@ async def listening() -> AsyncIterator[asyncio.Event]:
 
 @asynccontextmanager
 async def relays(lab: MemoryLab, number: int, poll_seconds: float = A_LONG_TIME) -> AsyncIterator[Inbox]:
-    """Relays at work, and what comes of it."""
+    """Run relays, and yield the inbox of the messages that they publish."""
     inbox = Inbox()
     broker = await lab.broker()
     queue = broker.topology.service_queue("greeter")
@@ -113,7 +113,7 @@ class TestOnPostgresql:
             with pytest.raises(RuntimeError), transaction.atomic():  # noqa: PT012
                 write()
                 raise RuntimeError
-            write(delay_seconds=None)  # its creator publishes it
+            write(delay_seconds=None)  # to be published by its creator
             write(delay_seconds=60)
             in_transaction(write)
             with connection.cursor() as cursor:

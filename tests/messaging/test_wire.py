@@ -1,4 +1,4 @@
-"""Frames as bytes say what pika's frames say, whole, in pieces and damaged."""
+"""Our frames compared with pika's: written, and read whole, in pieces and damaged."""
 
 import random
 from typing import Any
@@ -35,7 +35,7 @@ EMPTY = Envelope(type="t", body=b"", headers={})
 
 
 def decoded(data: bytes) -> list[Any]:
-    """The frames, by pika."""
+    """Decode frames with pika."""
     frames = []
     while data:
         consumed, value = frame.decode_frame(data)
@@ -48,10 +48,10 @@ def decoded(data: bytes) -> list[Any]:
 def delivered(
     envelope: Envelope, *, redelivered: bool = False, properties: pika.BasicProperties | None = None
 ) -> bytes:
-    """Return the bytes that RabbitMQ sends for a message that it has taken from a publisher."""
+    """Return the bytes that RabbitMQ sends for a message that was published to it."""
     properties = properties or properties_of(envelope, "guest")
     if isinstance(properties.headers, dict) and "number" in properties.headers:
-        # RabbitMQ passes on the kind of number that was sent. Ours have 64 bits, pika's 32 if they suffice.
+        # RabbitMQ keeps the type of a number. Ours has 64 bits, pika's only 32 if they suffice.
         properties.headers["number"] = long(properties.headers["number"])
     method = spec.Basic.Deliver("ctag1.x", 77, redelivered, "commands", "risk")
     parts = [frame.Method(CHANNEL, method), frame.Header(CHANNEL, len(envelope.body), properties)]

@@ -1,4 +1,4 @@
-"""From delivery to acknowledgement: effects happen once, and what they cause is sent."""
+"""From delivery to acknowledgement: effects happen once, and the resulting messages are sent."""
 
 import threading
 
@@ -64,14 +64,14 @@ async def test_a_repeated_message_has_its_effect_once(lab: MemoryLab):
         await until(everything_is_marked)
         await until(InboxMessage.objects.exists)
     await a_moment(client.broker)
-    # Before the first reply is marked as published, a repetition sends it again: the very same message.
+    # Until the first reply is marked as published, a repeated command sends the same message again.
     replies = {(await client.reply_envelope()).message_id for _ in range(len(client.replies))}
     assert len(replies) == 1
     assert await in_thread(Group.objects.count) == 1
 
 
 async def test_what_a_crash_left_unpublished_is_published_at_the_redelivery(lab: MemoryLab):
-    """The broker goes away between the commit and the publishing, as if the process had died there."""
+    """The broker stops between commit and publishing, which has the effect of a crash there."""
     service = Service("crashing")
 
     @service.command("greet")

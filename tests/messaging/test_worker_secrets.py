@@ -1,4 +1,4 @@
-"""Secrets on their way through a worker: on messages and in its memory, and stored nowhere."""
+"""Secrets on their way through a worker: in messages and in memory, but never stored."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Money: exact, and never mixed."""
+"""Money is exact, and currencies are never mixed."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""A payment is created only from a request that can be paid; anything else names its field."""
+"""A payment is created only from a valid request; an error names the invalid field."""
 
 from typing import Any
 

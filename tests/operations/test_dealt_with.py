@@ -1,4 +1,4 @@
-"""Marking rows that wait for a person as dealt with: by whom, when, and with what note; once."""
+"""Marking rows that wait for staff as dealt with, once, with the person, time and note."""
 
 import pytest
 

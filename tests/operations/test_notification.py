@@ -1,4 +1,4 @@
-"""A notification is stored before it is acknowledged, once, and only from where its provider sends."""
+"""A notification is stored once, before it is acknowledged, and only if it comes from its provider."""
 
 import hashlib
 import json
@@ -54,7 +54,7 @@ def test_it_is_stored_once_and_acknowledged_each_time(account: ProviderAccount):
 
 @pytest.fixture
 def parser(account: ProviderAccount, monkeypatch: pytest.MonkeyPatch):
-    """Let the account's adapter be one of ``tests.support.parsers``."""
+    """Return a function that replaces the account's adapter by one of ``tests.support.parsers``."""
 
     def use(adapter: type[MemoryProvider]) -> None:
         monkeypatch.setitem(ADAPTERS, "memory", f"{adapter.__module__}.{adapter.__name__}")

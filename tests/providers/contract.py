@@ -1,4 +1,4 @@
-"""The contract of every adapter, as tests. A subclass gives a ``shop`` that speaks to one provider."""
+"""The contract of every adapter, as tests. A subclass defines a ``shop`` that uses one provider."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -27,10 +27,10 @@ class Shop(Protocol):
     cards: Mapping[str, str]
 
     def answer_challenge(self, result: ProviderResult, choice: str) -> None:
-        """Go through the challenge as the shopper, who will approve or fail; the way back carries ``md``."""
+        """Complete the challenge as the shopper, who approves or fails. The return must contain ``md``."""
 
     def notifications(self) -> list[bytes]:
-        """All notifications that the provider has sent so far."""
+        """Return all notifications that the provider has sent so far."""
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def order_code():
 
 
 class ProviderContract:
-    """Subclass it as ``Test…`` and define the fixture ``shop``."""
+    """The tests of the contract. Subclasses are named ``Test…`` and define the fixture ``shop``."""
 
     def pay(self, shop, order_code, card="approve", **changes):
         request = authorisation(order_code, sealed_card=shop.cards[card], **changes)

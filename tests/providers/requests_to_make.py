@@ -1,4 +1,4 @@
-"""Requests that a payment makes, with everything that a test does not care about filled in."""
+"""Requests about a payment, with default values for everything that a test does not set."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A server on the loopback that answers, or fails to, as a test says."""
+"""A loopback server that answers, or fails, as a test specifies."""
 
 import socket
 import ssl
@@ -13,7 +13,7 @@ Behaviour = Callable[[socket.socket, threading.Event], None]
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came in."""
+    """One received request."""
 
     head: str
     body: bytes
@@ -24,7 +24,7 @@ class Received:
 
 
 def answer(body: bytes = b"", status: int = 200, *headers: str, length: int | None = None) -> Behaviour:
-    """A whole answer; with another ``length`` than the body's, one that breaks off."""
+    """Return the behaviour of sending an answer, which breaks off if ``length`` is not that of the body."""
     lines = [f"HTTP/1.1 {status} Whatever", "Content-Type: text/xml", "Connection: close", *headers]
     if not any(header.startswith("Transfer-Encoding") for header in headers):
         lines.append(f"Content-Length: {len(body) if length is None else length}")
@@ -37,26 +37,26 @@ def answer(body: bytes = b"", status: int = 200, *headers: str, length: int | No
 
 
 def reset(connection: socket.socket, stop: threading.Event) -> None:
-    """Break the connection as a crashed peer does."""
+    """Reset the connection, as a crashed peer does."""
     del stop
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def say_nothing(connection: socket.socket, stop: threading.Event) -> None:
-    """Keep the connection and stay silent."""
+    """Keep the connection open and send nothing."""
     del connection
     stop.wait()
 
 
 def drip(connection: socket.socket, stop: threading.Event) -> None:
-    """Never end, but always send a little within every time-out for a single read."""
+    """Send a little within every read time-out, without end."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n\r\n")
     while not stop.wait(0.02):
         connection.sendall(b" ")
 
 
 class ScriptedServer:
-    """Each request takes the next behaviour; the last one stays."""
+    """A server that handles each request with the next behaviour, and repeats the last one."""
 
     def __init__(self, *behaviours: Behaviour, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Received] = []

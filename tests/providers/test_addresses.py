@@ -1,4 +1,4 @@
-"""No provider's address leads anywhere but to the hosts that the environment names."""
+"""Addresses of providers lead only to the hosts that the settings allow."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""The provider without a network: the contract, and what it can be told to do."""
+"""The in-memory provider: the contract, and its configurable behaviour."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""The outcomes of calls to a provider, as far as they can be known, on real sockets."""
+"""The outcomes of provider calls on real sockets: known, or unknown."""
 
 import socket
 import ssl
@@ -79,7 +79,7 @@ def test_a_host_without_an_address_was_certainly_not_sent_to(transport, monkeypa
 def test_a_connection_not_made_in_time_was_certainly_not_sent(transport):
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        # Nobody accepts: once the queue of connections is full, the kernel answers no more.
+        # The listener accepts nothing. Once its queue is full, the kernel does not answer new connections.
         for _ in range(3):
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)

@@ -1,4 +1,4 @@
-"""Amounts in messages: those that are taken, in minor units, and those that are not."""
+"""Amounts in messages: valid ones, in minor units, and invalid ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The messages to Worldpay: their content, and that its grammar accepts them."""
+"""The messages to Worldpay: their content, and their validity by its DTD."""
 
 from dataclasses import replace
 from xml.etree.ElementTree import Element

@@ -1,4 +1,4 @@
-"""Error elements: when they say that nothing was carried out, and when they do not."""
+"""Error elements: those that prove that nothing was carried out, and those that do not."""
 
 import pytest
 

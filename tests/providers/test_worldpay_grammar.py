@@ -1,4 +1,4 @@
-"""The messages that the tests read are ones that Worldpay could send, by its grammar."""
+"""The messages that the tests parse are valid by Worldpay's DTD."""
 
 import pytest
 from lxml import etree

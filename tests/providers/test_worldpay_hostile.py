@@ -1,4 +1,4 @@
-"""Broken and hostile messages: always our own error, never another, and never a request to the outside."""
+"""Broken and hostile messages always raise our own errors, and never cause an outgoing request."""
 
 from contextlib import suppress
 
@@ -201,7 +201,7 @@ FRAGMENTS = [
 
 @st.composite
 def damaged(draw):
-    """A genuine message after some cuts, repetitions and insertions."""
+    """Draw a genuine message with some cuts, repetitions and insertions."""
     body = draw(st.sampled_from(GENUINE))
     for _ in range(draw(st.integers(1, 6))):
         start = draw(st.integers(0, len(body)))

@@ -1,4 +1,4 @@
-"""Amounts of events, by the accounts that their journals name."""
+"""Amounts of events, from the accounts in their journals."""
 
 import pytest
 
@@ -12,7 +12,7 @@ NET, COMMISSION = "SETTLED_BIBIT_NET", "SETTLED_BIBIT_COMMISSION"
 
 
 def told(event: str, *entries: str) -> int | None:
-    """The minor units of an event of an order of 10.50 GBP whose journal has these entries."""
+    """Return the minor units of an event of an order of 10.50 GBP whose journal has these entries."""
     [entry] = parse_notification(notification(payment(event) + journal(event, "".join(entries))))
     assert entry.amount is None or entry.amount.currency == "GBP"
     return entry.amount.minor if entry.amount else None

@@ -1,4 +1,4 @@
-"""The sums that a payment's balances show, and the balances that show none."""
+"""The sums that follow from a payment's balances, and balances from which none follow."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

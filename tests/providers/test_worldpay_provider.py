@@ -1,4 +1,4 @@
-"""The adapter as a whole, against a server that answers as a test says."""
+"""The whole adapter against a scripted server."""
 
 from uuid import UUID
 

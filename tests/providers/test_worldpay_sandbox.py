@@ -1,4 +1,4 @@
-"""The Worldpay adapter against the sandbox, a separate process: the contract, and a shopper's whole way."""
+"""The Worldpay adapter against the sandbox as a separate process: the contract, and a whole purchase."""
 
 import os
 import re
@@ -103,7 +103,7 @@ class SandboxShop:
         }
 
     def answer_challenge(self, result: ProviderResult, choice: str) -> None:
-        """Without scripts, from form to form; the last one leads back to the shop."""
+        """Submit form after form without scripts, until the last one, which leads back to the shop."""
         assert result.challenge is not None
         form = self.provider.challenge_form(result.challenge, return_url=RETURN_URL, merchant_data="md")
         page = requests.post(form.action, form.fields, timeout=20)

@@ -1,6 +1,7 @@
-"""Messages from outside take time in proportion to their size, however they are made.
+"""The time for any message from outside is proportional to its size.
 
-Processor time is compared, of one size with a quarter of it: code that is quadratic takes 16 times as long.
+The processor time for one size is compared with that for a quarter of it. Quadratic code takes 16 times as
+long.
 """
 
 import time
@@ -18,7 +19,7 @@ from tests.providers.worldpay_messages import error, journal, named, notificatio
 
 SECONDS = 0.25
 LIST_SECONDS = 20.0
-# Linear code takes 4 times as long; what is below this was too short to compare.
+# Linear code takes 4 times as long. Times below SHORTEST are too short to compare.
 MOST = 9
 SHORTEST = 0.01
 
@@ -26,7 +27,7 @@ DOCUMENT_TYPE = b"<!DOCTYPE paymentService SYSTEM 'x'>"
 
 
 def filled(before: bytes, unit: bytes, after: bytes = b"") -> Callable[[int], bytes]:
-    """A message of a size, most of which repeats ``unit``."""
+    """Return a function that makes a message of a given size by repeating ``unit``."""
     return lambda size: before + unit * max(0, (size - len(before) - len(after)) // len(unit)) + after
 
 
@@ -106,7 +107,7 @@ WORST = {
 
 
 def as_reply(body: bytes) -> bytes:
-    """The same content where a reply has it."""
+    """Return the content of a notification as a reply."""
     body = body.replace(b"<notify>", b"<reply>").replace(b"</notify>", b"</reply>")
     return body.replace(b"orderStatusEvent", b"orderStatus")
 
@@ -126,7 +127,7 @@ def read_list(body: bytes) -> None:
 
 
 def seconds(act: Callable[[bytes], None], body: bytes, times: int = 5) -> float:
-    """The least of several, so that what else the machine does counts little."""
+    """Return the least time of several runs, to reduce the influence of other programs."""
 
     def once() -> float:
         start = time.process_time()

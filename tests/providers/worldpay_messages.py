@@ -87,7 +87,7 @@ def debit(account: str, value: Any, currency: str = "GBP") -> str:
 
 
 def named(**references: str) -> str:
-    """References of a journal by type; ``capture=...``."""
+    """Return a journal's references by type, such as ``capture=...``."""
     return "".join(
         f'<journalReference type="{kind}" reference="{text}"/>' for kind, text in references.items()
     )

@@ -1,4 +1,4 @@
-"""Payments at rest, in our books and in those of a provider without a network."""
+"""Fixtures: payments at rest, in our books and in those of the in-memory provider."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ POSTINGS = {
 
 @pytest.fixture
 def books(settings) -> Iterator[Books]:
-    """The books of the provider of the account "twin", empty at first."""
+    """Yield the books of the provider of the account "twin", which are empty at first."""
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {}, "other": {}}
     forget_books()
     yield books_of("twin")
@@ -42,13 +42,13 @@ def account(db, books) -> ProviderAccount:
 
 @dataclass
 class Paid:
-    """A payment of 12.50 GBP that both books have as authorised."""
+    """A payment of 12.50 GBP that is authorised in both books."""
 
     payment: Payment
     attempt: Attempt
 
     def operation(self, kind: str, minor: int, state: str = Operation.State.DONE) -> Operation:
-        """In our books only, ledger included when it is done."""
+        """Add an operation to our books only, including the ledger if it is done."""
         made = Operation.objects.create(
             payment=self.payment,
             attempt=self.attempt,
@@ -64,7 +64,7 @@ class Paid:
         return made
 
     def waits(self, operation: Operation, step: str = "await_provider", **knows: bool) -> Saga:
-        """Its saga waits for the provider's word."""
+        """Create the operation's saga, which waits for the provider."""
         return Saga.objects.create(
             kind=operation.kind,
             key=operation.reference,
@@ -88,19 +88,19 @@ class Paid:
 
 @dataclass
 class Twinned(Paid):
-    """The same, and the order as the provider without a network has it."""
+    """A payment with its order in the in-memory provider."""
 
     order: Order
 
     def books_have(self, *, captured: int = 0, refunded: int = 0, charged_back: int = 0) -> None:
-        """In the provider's books only."""
+        """Set the sums in the provider's books only."""
         self.order.captured, self.order.refunded = Money(captured, "GBP"), Money(refunded, "GBP")
         self.order.charged_back = Money(charged_back, "GBP")
 
 
 @pytest.fixture
 def paid(account: ProviderAccount, books: Books) -> Callable[[], Twinned]:
-    """Makes such payments, none of which has changed for two hours."""
+    """Return a function that makes payments that have not changed for two hours."""
 
     def make() -> Twinned:
         payment = Payment.objects.create(

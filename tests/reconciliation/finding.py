@@ -1,4 +1,4 @@
-"""Reconcile, and see which sums differ."""
+"""Reconcile, and return the sums that differ."""
 
 from django.utils import timezone
 
@@ -11,5 +11,5 @@ def found(differences):
 
 
 def again():
-    """Of everything once more, as nothing has changed that a run looks for."""
+    """Reconcile everything again, including payments that have not changed since the last run."""
     return found(reconcile(since=timezone.now() - 2 * LONG_AGO))

@@ -1,4 +1,4 @@
-"""Charge-backs, and the ledger where the provider tells no sums."""
+"""Charge-backs, and the ledger if the provider reports no sums."""
 
 from dataclasses import replace
 
@@ -68,7 +68,7 @@ def test_of_an_order_whose_sums_are_not_told_the_ledger_is_compared_with_our_ope
 def test_charge_backs_that_the_provider_does_not_tell_apart_are_compared_with_our_operations(
     paid, monkeypatch, refunded
 ):
-    """It may count them among what it has given back, or not at all."""
+    """The provider may count charge-backs among refunds, or not at all."""
     purchase = paid()
     purchase.operation("capture", PAID)
     purchase.operation("charge_back", 300)

@@ -1,4 +1,4 @@
-"""The payments that a run compares, and the point from which the next run goes on."""
+"""The payments that a run compares, and the point at which the next run continues."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from tests.reconciliation.conftest import LONG_AGO
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Order codes that the provider was asked about, in their order."""
+    """Return the list of order codes about which the provider was asked, in order."""
     codes = []
     inquire = MemoryProvider.inquire
 

@@ -1,4 +1,4 @@
-"""Orders that the provider has and we do not."""
+"""Orders that are in the provider's books and not in ours."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -55,7 +55,7 @@ def test_an_order_without_money_is_none(stranger):
 
 @pytest.fixture
 def periods(monkeypatch):
-    """From when until when the provider was asked to list."""
+    """Return the list of the periods for which the provider was asked to list orders."""
     asked = []
     orders = MemoryProvider.orders
 

@@ -101,7 +101,7 @@ def test_while_a_void_waits_for_the_provider_the_money_is_held_or_is_not(paid):
     ],
 )
 def test_books_that_are_between_two_pages_are_left_for_later(paid, state, step, knows):
-    """The operation has ended and its saga has not posted it, or has not even heard of it."""
+    """The operation has ended, but its saga has not posted it yet, or has not yet received its end."""
     purchase = paid()
     purchase.operation("capture", PAID)
     purchase.waits(purchase.operation("refund", 300, state), step, **knows)

@@ -1,4 +1,4 @@
-"""The same over the provider's own protocol, with the sandbox as the provider."""
+"""Reconciliation over Worldpay's protocol, with the sandbox as the provider."""
 
 import pytest
 
@@ -17,7 +17,7 @@ __all__ = ["key_file", "sandbox", "sandbox_of"]
 
 @pytest.fixture
 def provider(sandbox) -> SandboxMerchant:
-    """Somebody who sends to the provider what we know nothing of."""
+    """Return a client that makes orders at the provider without the gateway."""
     return SandboxMerchant(sandbox)
 
 

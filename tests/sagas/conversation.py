@@ -1,4 +1,4 @@
-"""Tests of a saga definition read as a conversation: it asks, a service answers, it asks the next."""
+"""Tests of a saga definition as a conversation: it asks, a service answers, it asks the next service."""
 
 from typing import Any, Self
 
@@ -9,7 +9,7 @@ from messaging.envelope import Reply
 
 
 class Conversation:
-    """Talks to a definition and checks what it says, without broker or database."""
+    """A driver that answers a definition and checks its decisions, without broker or database."""
 
     def __init__(self, definition: SagaDefinition[Any], data: Body) -> None:
         self.definition = definition
@@ -37,7 +37,7 @@ class Conversation:
         return self._replied(Reply.failure("broken", "It did not work.", retryable))
 
     def answered_malformed(self) -> Self:
-        """Answered with something that is no answer."""
+        """Answer with a malformed reply."""
         return self._replied(Reply.malformed("It is no answer."))
 
     def _replied(self, reply: Reply) -> Self:
@@ -49,7 +49,7 @@ class Conversation:
         return self._hear(decision)
 
     def starts(self, kind: str, **fields: Any) -> Self:
-        """It leaves a part to another saga, and waits for that one's signals."""
+        """Check that the saga starts another saga and waits for its signals."""
         started = self.decision.starts
         assert started is not None, f"starts nothing at {self.decision.step}"
         assert started.kind == kind

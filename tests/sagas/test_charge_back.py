@@ -1,4 +1,4 @@
-"""A charge-back and its reversal, as conversations: they are done, and only posted."""
+"""A charge-back and its reversal, as conversations: they are done already, and only posted."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""Every situation of every saga, whatever it hears: it has a deadline, waits for another saga, or has ended.
+"""Every situation of every saga has a deadline, waits for another saga, or has ended, after any message.
 
 The situations are explored as a graph: from the start of each definition, with every answer, signal, deadline
-and resumption. Counters of tries in vain are capped, so that the graph is finite.
+and resumption. Counters of failed tries are capped, so that the graph is finite.
 """
 
 from collections import deque
@@ -63,10 +63,10 @@ FROM_OUTSIDE = (
 OPERATIONS = ("capture", "void", "refund")
 NEWS = ("accepted", "delayed", "done", "refused", "parked")
 FROM_SAGAS = [f"{kind}_{news}" for kind in OPERATIONS for news in NEWS]
-# Staff's word on what a notification claims.
+# The decisions of staff about a notification's claim.
 ON_CLAIMS = ("confirmed", "denied", "booked")
 SIGNALS = (*FROM_OUTSIDE, *FROM_SAGAS, "review_held", "review_released", *ON_CLAIMS)
-# Steps that wait for another saga, which has deadlines of its own, or is parked and says so.
+# Steps that wait for another saga, which has its own deadlines, or sends a signal when it is parked.
 WAITS_FOR_A_CHILD = {"purchase": {"capture", "void"}}
 MOST_SITUATIONS = 20_000
 CAPS = {"tries": 4, "voids": 2, "inquiries": 3, "undecided": 6, "returns": 1}
@@ -105,7 +105,7 @@ def capped(decision: Decision[Any]) -> Decision[Any]:
 
 
 def situations(kind: str, definition: SagaDefinition[Any]) -> Iterable[Decision[Any]]:
-    """Yield every decision that the saga can come to."""
+    """Yield every decision that the saga can make."""
     first = [capped(definition.start(data)) for data in data_of(kind, definition)]
     waiting = deque(first)
     seen: set[tuple[Any, ...]] = set()
@@ -136,7 +136,7 @@ def followers(definition: SagaDefinition[Any], decision: Decision[Any]) -> Itera
 
 
 def stays(before: Decision[Any], heard: Decision[Any]) -> bool:
-    """Return True if the reply that is awaited, and the deadline, are left as they were."""
+    """Return True if the decision leaves the awaited reply and the deadline unchanged."""
     is_elsewhere = heard.step != before.step or heard.end is not None
     return not is_elsewhere and heard.ask is None and heard.starts is None
 
@@ -169,7 +169,7 @@ def test_no_answer_that_is_malformed_ends_what_may_have_moved_money(kind: str) -
         if decision.ask is None or not decision.ask.type.startswith("payments."):
             continue
         heard = definition.on_reply(decision.step, decision.data, Reply.malformed("It is no answer."))
-        may_end = decision.ask.type == "payments.review"  # which moved nothing, and changes nothing
+        may_end = decision.ask.type == "payments.review"  # moves no money, so it may end
         assert heard.ask or heard.end is End.PARKED or may_end, f"{decision.step}: {heard}"
         assert "refused" not in (*heard.events, *heard.attempt_events)
 

@@ -35,7 +35,7 @@ def asked(kind: str) -> Conversation:
 
 
 def accepted(kind: str) -> Conversation:
-    """The provider took the request, and what there is to book is booked."""
+    """Return a saga whose request the provider has accepted and whose first posting is made."""
     saga = asked(kind).answered(outcome="pending").signals(f"{kind}_accepted")
     assert saga.decision.counts
     if kind == "capture":
@@ -240,7 +240,7 @@ def test_a_refund_that_came_back_and_is_made_once_more_is_booked_under_another_n
 
 
 def returning() -> Conversation:
-    """A refund that came back, while its return is being posted."""
+    """Return the saga of a returned refund, while the return is being posted."""
     return posted().told("refused").asks("ledger.post", kind="refund_returned", reference="op_1")
 
 

@@ -1,4 +1,4 @@
-"""Errors that may pass, and answers that are none: asked again, parked, or for the provider to clear up."""
+"""Retryable errors and malformed replies: the saga asks again, is parked, or inquires."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def an_operation(kind: str) -> Conversation:
 
 
 def asks_again(saga: Conversation, type: str, heard: Heard) -> Conversation:
-    """It asks the same three times more, later and later, and keeps the card for it."""
+    """Check that the saga repeats the command three times, with growing pauses, and keeps the card."""
     for delay_seconds in (1, 2, 4):
         heard(saga).asks(type).after(delay_seconds)
         assert saga.decision.ask is not None

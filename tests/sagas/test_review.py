@@ -1,4 +1,4 @@
-"""A review of a conflicted payment, as a conversation; and what its purchase makes of it."""
+"""A review of a conflicted payment, as a conversation, and its effect on the purchase."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The sagas of capture, void and refund after staff have said what became of the operation."""
+"""The sagas of capture, void and refund after staff have settled the operation."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A sandbox of its own for each test, on a port of its own, and a merchant's end point for notifications."""
+"""Fixtures: a new sandbox for each test, on its own port, and a merchant's end point for notifications."""
 
 import asyncio
 import shutil
@@ -22,7 +22,7 @@ from tests.sandbox.merchant import Merchant, Shopper
 
 
 class PromptServer(uvicorn.Server):
-    """Starts and ends at once, where the original looks ten times a second."""
+    """A server that starts and ends at once, as the original polls ten times a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -63,7 +63,7 @@ def running(configuration: Configuration, listener: socket.socket, folder: Path)
 
 @pytest.fixture(scope="session")
 def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One key pair for all sandboxes of the session, since making one takes a while."""
+    """Return one key pair for all sandboxes of the session, since making one takes a while."""
     file = tmp_path_factory.mktemp("key") / "books.key.pem"
     CardKey(file)
     return file
@@ -77,9 +77,9 @@ def inbox() -> Iterator[Inbox]:
 
 @pytest.fixture
 def sandbox_of(tmp_path: Path, key_file: Path) -> Any:
-    """Makes a context manager that runs a sandbox with these settings and gives its address.
+    """Return a context manager that runs a sandbox with given settings and yields its address.
 
-    Unless it is told otherwise, the bank is kind to every order.
+    By default the bank behaves well with every order.
     """
 
     @contextmanager
@@ -97,7 +97,7 @@ def sandbox_of(tmp_path: Path, key_file: Path) -> Any:
 
 @pytest.fixture
 def sandbox(sandbox_of: Any) -> Iterator[str]:
-    """The address of a sandbox that sends no notifications and books at once."""
+    """Yield the address of a sandbox that sends no notifications and books at once."""
     with sandbox_of() as url:
         yield url
 
@@ -114,6 +114,6 @@ def shopper(sandbox: str) -> Shopper:
 
 @pytest.fixture
 def notifying(sandbox_of, inbox):
-    """A merchant who is notified, and has it tried again soon."""
+    """Yield a merchant who gets notifications, with short pauses between repetitions."""
     with sandbox_of(notification_url=inbox.url, retry_first_seconds=0.01, retry_longest_seconds=0.05) as url:
         yield Merchant(url)

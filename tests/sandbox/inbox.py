@@ -1,4 +1,4 @@
-"""A merchant's end point for notifications, which answers as it is told."""
+"""A merchant's end point for notifications, with configurable answers."""
 
 import threading
 from collections import deque
@@ -19,7 +19,7 @@ def journal_type(body: bytes) -> str | None:
 
 
 class Inbox:
-    """Answers with `answers` one after the other, then accepts all but the journal types in `unwanted`."""
+    """An end point that gives the `answers` in turn, then accepts all journal types not in `unwanted`."""
 
     def __init__(self) -> None:
         self.answers: deque[tuple[int, bytes]] = deque()

@@ -1,4 +1,4 @@
-"""A merchant and its shopper over plain HTTP, written from the protocol and not from the sandbox's code."""
+"""A merchant and a shopper over plain HTTP, written from the protocol and not from the sandbox's code."""
 
 import re
 import time
@@ -45,7 +45,7 @@ class Reply:
 
 @dataclass
 class Merchant:
-    """Keeps every exchange, so that tests can check all of them against the grammar."""
+    """A merchant that keeps every exchange, so that tests can check them against the DTD."""
 
     url: str
     exchanges: list[tuple[str, bytes]] = field(default_factory=list)
@@ -165,7 +165,7 @@ class Merchant:
 
 @dataclass
 class Shopper:
-    """A browser without JavaScript: reads forms and posts them."""
+    """A browser without JavaScript, which reads and posts forms."""
 
     url: str
 
@@ -173,14 +173,14 @@ class Shopper:
         return self.post("/worldpay/shopper/3ds/challenge.html", JWT=challenge_token(reply), MD=merchant_data)
 
     def reach_issuer(self, reply: Reply) -> dict[str, str]:
-        """The hidden fields of the issuer's form."""
+        """Return the hidden fields of the issuer's form."""
         forwarded = self.start_challenge(reply)
         page = requests.post(form_action(forwarded), hidden_fields(forwarded), timeout=20)
         assert "Confirm your payment" in page.text
         return hidden_fields(page)
 
     def choose(self, reply: Reply, choice: str) -> requests.Response:
-        """Goes through the challenge; the page whose form leads back to the merchant."""
+        """Complete the challenge. Return the page whose form leads back to the merchant."""
         fields = self.reach_issuer(reply)
         answer = self.post("/acs/challenge/decision/", **fields, choice=choice)
         return requests.post(form_action(answer), hidden_fields(answer), timeout=20)
@@ -190,7 +190,7 @@ class Shopper:
 
 
 def turn(url: str, **setting: object) -> dict[str, Any]:
-    """Sets what the scenarios page takes, and returns its listing."""
+    """Change settings on the scenarios page and return its listing."""
     answer = requests.post(f"{url}/scenarios/", json=setting, timeout=20)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())

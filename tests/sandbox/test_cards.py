@@ -1,4 +1,4 @@
-"""Cards: what is accepted, and what of them is shown."""
+"""Cards: the accepted ones, and the parts of them that are shown."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Everything sent and answered, checked against the provider's own grammar."""
+"""All requests and answers, checked against the provider's own DTD."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -55,7 +55,7 @@ def _wait_for(merchant: Merchant, order_code: str, amount: str) -> None:
     wait_until(lambda: merchant.books(order_code)[amount], f"{amount} of {order_code}")
 
 
-# Traits that exclude each other are on different orders.
+# Traits that exclude each other are given to different orders.
 UNKIND = "NO_DEDUPLICATION NO_CEILING SETTLED LONG_JOURNALS"
 ORDERS = {
     "settled": f"{UNKIND} NO_BALANCE",

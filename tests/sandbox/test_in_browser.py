@@ -21,7 +21,7 @@ def page(browser):
 
 
 class Shop:
-    """A web server of one page on localhost. Chromium lets only pages of this machine frame pages of it."""
+    """A web server with one page on localhost, since Chromium lets only local pages frame local pages."""
 
     def __init__(self) -> None:
         shop = self
@@ -53,7 +53,7 @@ def shop():
 
 
 def _frame_of_shop(shop, page, action: str, fields: dict[str, str]):
-    """A shop's page that posts a form into a frame, and keeps the messages that it receives."""
+    """Open a shop's page that posts a form into a frame and keeps the messages that it receives."""
     inputs = "".join(f'<input type="hidden" name="{k}" value="{escape(v)}">' for k, v in fields.items())
     shop.html = f"""<!doctype html><title>Shop</title><script>
         window.received = [];

@@ -1,4 +1,4 @@
-"""Captures, refunds and cancellations, and the books that they add up to."""
+"""Captures, refunds and cancellations, and the resulting books."""
 
 import sqlite3
 
@@ -77,7 +77,7 @@ def test_a_restart_books_nothing_twice(sandbox_of):
     with sandbox_of() as url:
         _purchase(Merchant(url), "order-1")
     with sandbox_of() as url:
-        # Requests are booked one after the other, so a second booking of the first would be there by then.
+        # Requests are booked in order, so any second booking of the first order would be visible after this.
         _purchase(Merchant(url), "order-2")
         assert Merchant(url).books("order-1")["captured"] == 600
 

@@ -1,4 +1,4 @@
-"""Order notifications: what they say, and that they insist on `[OK]`."""
+"""Order notifications: their content, and their repetition until `[OK]` is answered."""
 
 import pytest
 import requests

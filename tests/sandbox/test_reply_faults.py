@@ -1,4 +1,4 @@
-"""Replies that a knob holds back, breaks or spoils; what was acted upon is in the books."""
+"""Replies that a knob delays, breaks or spoils. Requests that were carried out are in the books."""
 
 import socket
 from random import Random
@@ -14,7 +14,7 @@ ADDRESS = "/worldpay/jsp/merchant/xml/paymentService.jsp"
 
 
 def capture(merchant: Merchant, *, timeout: float = 20, stream: bool = False) -> requests.Response:
-    """A capture of order-1, whatever comes back."""
+    """Send a capture of order-1, and return any answer."""
     body = (
         f'{HEADER}<paymentService version="1.4" merchantCode="SANDBOXMERCHANT"><modify>'
         '<orderModification orderCode="order-1"><capture reference="c">'

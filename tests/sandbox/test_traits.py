@@ -1,4 +1,4 @@
-"""The traits of an order are drawn, or chosen by the card holder's name or a knob."""
+"""The traits of an order are drawn at random, or set by the card holder's name or a knob."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""The bank's treatment of orders with traits: all of it documented by the provider, or seen there."""
+"""The bank's behaviour with traits, all of which the provider documents or has shown."""
 
 import pytest
 from defusedxml.ElementTree import fromstring
@@ -36,7 +36,7 @@ def balances(reply) -> dict[str, tuple[str, str]]:
 
 
 def journal_of(inbox, journal_type: str):
-    """The journal of the last notification of this type, once there is one."""
+    """Wait for a notification of this type, and return the journal of the last one."""
     wait_until(lambda: journal_type in inbox.journal_types(), journal_type)
     position = len(inbox.bodies) - 1 - inbox.journal_types()[::-1].index(journal_type)
     return fromstring(inbox.bodies[position]).find(".//journal")

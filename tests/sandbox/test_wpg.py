@@ -1,4 +1,4 @@
-"""The XML end point: who may speak, what is understood, which magic value leads where."""
+"""The XML end point: its authentication, its requests, and its magic values."""
 
 import pytest
 

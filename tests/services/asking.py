@@ -1,4 +1,4 @@
-"""The payments service's commands about one attempt."""
+"""The payments service's commands about one attempt, and shortcuts to deliver them."""
 
 from checkout import commands
 from checkout.card_seal import seal_card
@@ -13,7 +13,7 @@ RETURNED = "challenge_returned"
 
 
 def to_authorise(attempt: Attempt, card: str) -> Envelope:
-    """With the card as web seals it; an empty one did not come."""
+    """Return the command to authorise, with the card sealed as web does. An empty card is left out."""
     return to_authorise_with(attempt, seal_card(card, attempt.order_code) if card else "")
 
 
@@ -102,14 +102,14 @@ def outcome_of(operation: Operation, envelope: Envelope) -> str:
 
 
 def told(attempt: Attempt, envelope: Envelope) -> Delivered:
-    """Deliver, and bring the attempt in hand up to date."""
+    """Deliver the command and refresh the attempt."""
     delivered = deliver(service, envelope)
     attempt.refresh_from_db()
     return delivered
 
 
 def come_back(attempt: Attempt) -> None:
-    """The shopper is back from the ACS."""
+    """Record that the shopper has returned from the ACS."""
     attempt.apply(RETURNED, Actor.SHOPPER)
     attempt.save()
 
@@ -121,7 +121,7 @@ def operation_on(attempt: Attempt, kind: str, minor: int = 1250) -> Operation:
 
 
 def let_settle(attempt: Attempt) -> None:
-    """As if every request so far were older than any request can take to arrive."""
+    """Move the start of every provider call to twice the settling time ago, so that it must have arrived."""
     for call in attempt.provider_calls.all():
         call.started_at -= conf.settling_time * 2
         call.save(update_fields=["started_at"])

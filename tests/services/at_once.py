@@ -1,4 +1,4 @@
-"""Run things at the same time, each in a thread with a database connection of its own."""
+"""Run functions concurrently, each in a thread with its own database connection."""
 
 import threading
 from collections.abc import Callable
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def at_once(*actions: Callable[[], T]) -> list[T]:
-    """Start all of them together; return what they return, or raise what one of them raises."""
+    """Start all functions together. Return their results, or raise the exception of one of them."""
     barrier = threading.Barrier(len(actions))
 
     def run(action: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""Verifications that are parked, as the provider's answers leave open if what a notification claims is so."""
+"""Parked verifications, whose notifications the provider's answers neither confirm nor deny."""
 
 from typing import Any
 
@@ -25,14 +25,14 @@ def gbp(minor: int) -> Money:
 
 
 def captured(attempt: Attempt, minor: int = 1000) -> Attempt:
-    """Return the attempt with a part of its 12.50 GBP taken."""
+    """Capture a part of the attempt's 12.50 GBP and return the attempt."""
     settle(operation_on(authorised(attempt), Kind.CAPTURE, minor), State.DONE)
     Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
     return attempt
 
 
 def claimed(attempt: Attempt, claim: str = CHARGED_BACK, minor: int = 300, **told: Any) -> Saga:
-    """A notification claims something, and the provider's answer does not tell enough to believe it."""
+    """Return the parked verification of a claim, after an unclear answer of the provider."""
     told = {"minor": minor, "currency": "GBP", "event_id": "e-1", **told}
     event = ApplyProviderEvent(
         payment=attempt.payment.reference, attempt=attempt.order_code, kind=claim, **told
@@ -60,7 +60,7 @@ def to_settle_claim(saga: Saga, *, is_true: bool, amount: Money | None = None) -
 
 
 def said(saga: Saga, *, is_true: bool, amount: Money | None = None, by: str = "ada") -> Envelope:
-    """Decide as staff do; return the command that was written."""
+    """Settle the claim as staff do. Return the command that was written to the outbox."""
     settle_claim(saga.pk, is_true=is_true, amount=amount, by=by, reason="Seen in the portal")
     row = OutboxMessage.objects.filter(type="checkout.settle_claim").latest("pk")
     return Envelope(
@@ -69,7 +69,7 @@ def said(saga: Saga, *, is_true: bool, amount: Money | None = None, by: str = "a
 
 
 def carried_out(envelope: Envelope, saga: Saga) -> Delivered:
-    """Deliver it, and bring the saga in hand up to date."""
+    """Deliver the command and refresh the saga."""
     delivered = deliver(service, envelope)
     saga.refresh_from_db()
     return delivered
@@ -84,7 +84,7 @@ def booked() -> list[tuple[str, int]]:
 
 
 def post_all() -> None:
-    """Carry out what was written for the orchestrator and the ledger, each twice."""
+    """Deliver each outbox command to start an operation twice, and each resulting posting twice."""
     for row in OutboxMessage.objects.filter(type="checkout.start_operation"):
         for _ in range(2):
             envelope = Envelope(

@@ -1,4 +1,4 @@
-"""A merchant whose provider is the twin without a network, and a payment about to be made."""
+"""Fixtures: a merchant whose provider is the in-memory twin, and a payment about to be made."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -20,7 +20,7 @@ def _credentials(settings) -> None:
 
 @pytest.fixture
 def books() -> Iterator[Books]:
-    """The provider's books, empty at first."""
+    """Yield the provider's books, which are empty at first."""
     forget_books()
     yield books_of(ACCOUNT)
     forget_books()
@@ -33,7 +33,7 @@ def account(db) -> ProviderAccount:
 
 @pytest.fixture
 def attempt(account: ProviderAccount, books: Books) -> Attempt:
-    """An attempt of 12.50 GBP that nothing has been done about."""
+    """Return a new attempt of 12.50 GBP."""
     return an_attempt(account)
 
 

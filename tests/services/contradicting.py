@@ -1,4 +1,4 @@
-"""Conflicted payments, and staff who say what the provider's books have of them."""
+"""Conflicted payments, and staff who settle them by the provider's books."""
 
 from dataclasses import replace
 from typing import Any
@@ -29,7 +29,7 @@ ASKED_BY_SAGAS = {"ledger": ledger.service, "payments": payments.service}
 
 
 def books_with(captured: int = 0, refunded: int = 0, charged_back: int = 0, **more: Any) -> TheirBooks:
-    """The provider's books, in minor units of GBP."""
+    """Return the provider's books as staff enter them, in minor units of GBP."""
     return replace(
         NOTHING,
         captured=Money(captured, "GBP"),
@@ -40,7 +40,7 @@ def books_with(captured: int = 0, refunded: int = 0, charged_back: int = 0, **mo
 
 
 def conflicted(attempt: Attempt, state: str = Attempt.State.CONFLICTED) -> Attempt:
-    """Return the attempt of a payment that contradicts the provider, itself in this state."""
+    """Put the attempt into `state` and its payment into conflicted; return the attempt."""
     Attempt.objects.filter(pk=attempt.pk).update(state=state)
     Payment.objects.filter(pk=attempt.payment_id).update(state=PaymentState.CONFLICTED)
     attempt.refresh_from_db()
@@ -49,25 +49,25 @@ def conflicted(attempt: Attempt, state: str = Attempt.State.CONFLICTED) -> Attem
 
 @pytest.fixture
 def authorised(attempt: Attempt) -> Attempt:
-    """12.50 GBP are authorised, and the provider contradicts what we know of them."""
+    """Return an authorised attempt of 12.50 GBP whose payment is conflicted."""
     return conflicted(attempt, Attempt.State.AUTHORISED)
 
 
 @pytest.fixture
 def aside(attempt: Attempt) -> Attempt:
-    """An attempt that was put aside itself."""
+    """Return an attempt that is itself conflicted (put aside)."""
     return conflicted(attempt)
 
 
 @pytest.fixture
 def taken(authorised: Attempt) -> Attempt:
-    """All 12.50 GBP are captured, by our books."""
+    """Return the attempt with all 12.50 GBP captured in our books."""
     posted(authorised, Kind.CAPTURE)
     return conflicted(authorised, Attempt.State.AUTHORISED)
 
 
 def another(attempt: Attempt, state: str) -> Attempt:
-    """A second attempt of the same payment."""
+    """Create a second attempt of the same payment."""
     return Attempt.objects.create(
         payment=attempt.payment,
         number=2,
@@ -78,7 +78,7 @@ def another(attempt: Attempt, state: str) -> Attempt:
 
 
 def posted(attempt: Attempt, kind: str, minor: int = 1250, **fields: Any) -> Operation:
-    """An operation that is done and in the ledger, by its saga."""
+    """Create an operation that is done, and let its saga post it to the ledger."""
     operation = operation_on(attempt, kind, minor)
     Operation.objects.filter(pk=operation.pk).update(state=State.DONE, **fields)
     operation.refresh_from_db()
@@ -87,7 +87,7 @@ def posted(attempt: Attempt, kind: str, minor: int = 1250, **fields: Any) -> Ope
 
 
 def said(attempt: Attempt, theirs: TheirBooks, *, by: str = "ada", **more: Any) -> Envelope:
-    """Decide as staff do; return the command that was written."""
+    """Settle the payment as staff do. Return the command that was written to the outbox."""
     reason = "Seen in the portal"
     settle_payment(
         attempt.payment.reference, theirs, attempt=attempt.order_code, by=by, reason=reason, **more
@@ -96,7 +96,7 @@ def said(attempt: Attempt, theirs: TheirBooks, *, by: str = "ada", **more: Any) 
 
 
 def carried_out(envelope: Envelope) -> Delivered:
-    """Deliver it, and let every saga that goes on from there be answered until all have come to rest."""
+    """Deliver the command, and answer every saga that it moves until all have come to rest."""
     delivered = deliver(service, envelope)
     _carry_on(delivered)
     for row in OutboxMessage.objects.filter(type="checkout.start_operation").order_by("pk"):
@@ -105,14 +105,14 @@ def carried_out(envelope: Envelope) -> Delivered:
 
 
 def settled(attempt: Attempt, theirs: TheirBooks, **more: Any) -> Payment:
-    """Have it settled so, and return the payment as it is then."""
+    """Settle the payment by `theirs`, and return the payment in its new state."""
     carried_out(said(attempt, theirs, **more))
     attempt.refresh_from_db()
     return Payment.objects.get(pk=attempt.payment_id)
 
 
 def balances() -> dict[str, int]:
-    """The ledger's sums by account, without those that are empty."""
+    """Return the ledger's sums by account, without accounts at zero."""
     sums: dict[str, int] = {}
     for account, minor in LedgerEntry.objects.values_list("account", "amount_minor"):
         sums[account] = sums.get(account, 0) + minor
@@ -120,12 +120,12 @@ def balances() -> dict[str, int]:
 
 
 def kept(minor: int) -> dict[str, int]:
-    """The balances when so much was taken and stayed."""
+    """Return the balances if this amount was captured and not returned."""
     return {"provider:captured": minor, "merchant:payable": -minor} if minor else {}
 
 
 def _carry_on(delivered: Delivered) -> None:
-    """Let the ledger post, and the payments service answer of what is done; it sends nothing then."""
+    """Let the services answer the sagas' commands. Payments sends nothing about operations that are done."""
     for asked in delivered.commands:
         answering = ASKED_BY_SAGAS.get(asked.type.partition(".")[0])
         saga = Saga.objects.filter(awaiting=asked.correlation_id).exclude(awaiting="").first()
@@ -135,19 +135,19 @@ def _carry_on(delivered: Delivered) -> None:
 
 
 def envelope_of(row: OutboxMessage) -> Envelope:
-    """Return the message that a row of the outbox will be sent as."""
+    """Return the message that is sent for an outbox row."""
     return Envelope(
         type=row.type, body=row.body.encode(), message_id=row.message_id, headers={"subject": row.subject}
     )
 
 
 def refused(attempt: Attempt, theirs: TheirBooks, why: str, **more: Any) -> None:
-    """Staff cannot say so, are told why, and nothing is written."""
+    """Assert that this settlement is rejected with the reason `why` and writes no command."""
     with pytest.raises(OperationRejected, match=why):
         said(attempt, theirs, **more)
     assert not OutboxMessage.objects.filter(type="checkout.settle_payment").exists()
 
 
 def found() -> list[tuple[str, int, str]]:
-    """Kind, amount and state of every operation, the oldest first."""
+    """Return kind, amount and state of every operation, the oldest first."""
     return [(each.kind, each.amount_minor, each.state) for each in Operation.objects.order_by("pk")]

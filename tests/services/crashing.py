@@ -1,4 +1,4 @@
-"""Stop a handler at a named place, as a crash of its process does: nothing after it runs."""
+"""Stop a handler at a given point, as a crash of its process does: no code after that point runs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from checkout.models import Fact, InboxMessage, ProviderCall
 
 
 class Crash(BaseException):
-    """Not an Exception: no handler may catch it."""
+    """Raised to stop a handler. It is no Exception, so that no handler catches it."""
 
 
 def crash() -> None:
@@ -19,21 +19,21 @@ def crash() -> None:
 
 @contextmanager
 def after_the_intent(act: Callable[[], object] = crash) -> Iterator[None]:
-    """Run ``act`` when the intent has been committed and the provider has not been called."""
+    """Run ``act`` after the intent has been committed and before the provider is called."""
     with _at_insert(ProviderCall, after=lambda: transaction.on_commit(act)):
         yield
 
 
 @contextmanager
 def before_the_outcome_is_stored() -> Iterator[None]:
-    """Crash when the outside world has answered and nothing of it is stored."""
+    """Crash after the provider has answered and before anything of the answer is stored."""
     with _at_insert(InboxMessage, before=crash):
         yield
 
 
 @contextmanager
 def before_the_last_commit() -> Iterator[None]:
-    """Crash when outcome and fact are written and not committed."""
+    """Crash after outcome and fact have been written and before they are committed."""
     with _at_insert(Fact, after=crash):
         yield
 
@@ -45,7 +45,7 @@ def _at_insert(
     before: Callable[[], object] = lambda: None,
     after: Callable[[], object] = lambda: None,
 ) -> Iterator[None]:
-    """Act around the first insert of a ``model`` by this thread."""
+    """Call ``before`` and ``after`` around the first insert of a ``model`` by this thread."""
     statement = f'INSERT INTO "{model._meta.db_table}"'
     is_over = False
 

@@ -1,4 +1,4 @@
-"""Hand a command to a service as its worker does, in this thread, and see what would be published."""
+"""Deliver a command to a service as its worker does, in this thread, and collect the messages to publish."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +38,7 @@ class Delivered:
 
 
 def command(type: str, body: Body, *, sealed: str = "", message_id: str = "") -> Envelope:
-    """A command whose sender waits for the reply."""
+    """Return a command whose sender waits for the reply."""
     return Envelope(
         type=type,
         body=encode_body(body),
@@ -50,7 +50,7 @@ def command(type: str, body: Body, *, sealed: str = "", message_id: str = "") ->
 
 
 def deliver(service: Service, envelope: Envelope) -> Delivered:
-    """Deliver ``envelope`` once; a second time is a redelivery."""
+    """Deliver ``envelope``. A second call with the same envelope is a redelivery."""
     handler = service.commands[envelope.type]
     message = Message(
         envelope,

@@ -1,4 +1,4 @@
-"""Answer a saga as the service would that it waits for."""
+"""Answer a saga in place of the service for whose reply it waits."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.services.delivering import TOPOLOGY, Delivered, command, deliver
 
 
 def reply_to(saga: Saga, reply: Reply) -> Delivered:
-    """Deliver ``reply`` to the orchestrator, and bring the saga in hand up to date."""
+    """Deliver ``reply`` to the orchestrator and refresh the saga."""
     saga.refresh_from_db()
     envelope = Envelope(
         type="reply",
@@ -41,7 +41,7 @@ def deliver_reply(envelope: Envelope) -> Delivered:
 
 
 def notified(attempt: Attempt, kind: str, operation: str = "", *, is_proven: bool = True) -> Delivered:
-    """Tell the orchestrator what the payments service has read in a notification."""
+    """Deliver to the orchestrator the event that the payments service has read from a notification."""
     event = ApplyProviderEvent(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
@@ -65,5 +65,5 @@ def state_of(attempt: Attempt) -> str:
 
 
 def commands_of(delivered: Delivered) -> list[str]:
-    """The types of the commands that were sent, without what is told to whoever listens."""
+    """Return the types of the commands that were sent, without events."""
     return [envelope.type for envelope in delivered.commands if not envelope.type.startswith("payment.")]

@@ -1,4 +1,4 @@
-"""Operations whose sagas are parked, as the provider's answers do not tell what became of them."""
+"""Operations whose sagas are parked because the provider's answers leave their outcome open."""
 
 from checkout.commands import SettleOperation, StartOperation
 from checkout.models import Attempt, Operation, OutboxMessage, Saga
@@ -13,7 +13,7 @@ from tests.services.replying import answered
 
 
 def authorised(attempt: Attempt) -> Attempt:
-    """Return the attempt with its money held, at the provider too."""
+    """Put the attempt and its payment into the state authorised, and return the attempt."""
     Attempt.objects.filter(pk=attempt.pk).update(state=Attempt.State.AUTHORISED)
     attempt.payment.state = PaymentState.AUTHORISED
     attempt.payment.save()
@@ -31,7 +31,7 @@ def saga_of(operation: Operation) -> Saga:
 
 
 def parked(attempt: Attempt, kind: str, minor: int = 1250) -> Operation:
-    """An operation whose request was sent and got no answer, and that no inquiry has found."""
+    """Return an operation whose request got no answer and whose inquiries were all inconclusive."""
     operation = operation_on(attempt, kind, minor)
     relay(started(operation))
     saga = saga_of(operation)
@@ -42,7 +42,7 @@ def parked(attempt: Attempt, kind: str, minor: int = 1250) -> Operation:
 
 
 def relay(delivered: Delivered) -> None:
-    """Let the payments service do what it is asked, and throw its answers away."""
+    """Deliver the commands to the payments service and drop its answers."""
     for envelope in delivered.commands:
         if envelope.type.startswith("payments."):
             deliver(payments.service, envelope)
@@ -59,7 +59,7 @@ def to_settle(operation: Operation, *, arrived: bool, version: int | None = None
 
 
 def decided(operation: Operation, *, arrived: bool) -> Envelope:
-    """Decide as staff do; return the command that was written."""
+    """Settle the operation as staff do. Return the command that was written to the outbox."""
     settle_operation(operation.reference, arrived=arrived, by="ada", reason="Seen in the portal")
     row = OutboxMessage.objects.filter(type="checkout.settle_operation").latest("pk")
     return Envelope(

@@ -1,4 +1,4 @@
-"""Cancel at the provider what nobody will complete."""
+"""Cancellation at the provider of attempts that nobody will complete."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def challenged(attempt: Attempt) -> Attempt:
 
 @pytest.fixture
 def cancellations(monkeypatch) -> list[str]:
-    """The keys of all cancellations that reach the provider."""
+    """Return the list of the idempotency keys of all cancellations that reach the provider."""
     keys: list[str] = []
     void = memory.MemoryProvider.void
 
@@ -94,7 +94,7 @@ def test_a_late_command_does_not_touch_what_was_authorised_meanwhile(challenged,
 
 @pytest.fixture
 def completed(challenged: Attempt, monkeypatch: pytest.MonkeyPatch) -> Attempt:
-    """The second message was sent, and its answer got lost."""
+    """Return an attempt whose challenge completion was sent and got no answer."""
 
     def silent(*_: object) -> ProviderResult:
         raise OutcomeUnknown("No answer.")

@@ -21,7 +21,7 @@ Answer = Callable[..., None]
 
 @pytest.fixture
 def authorised(attempt: Attempt, books: Books) -> Attempt:
-    """A bank that carries out whatever it is sent, as often as it is sent."""
+    """Return an authorised attempt at a bank that carries out every request, even repeated ones."""
     books.manners_for = lambda _code: Manners(deduplicates=False, tells_position=False, checks_amounts=False)
     authorise(attempt, "approve")
     return attempt
@@ -34,7 +34,7 @@ def order(authorised: Attempt, books: Books) -> Order:
 
 @pytest.fixture
 def answers(authorised: Attempt, monkeypatch: pytest.MonkeyPatch) -> Answer:
-    """Let the provider answer inquiries with a last event, and with sums if any are given."""
+    """Return a function that makes the provider answer inquiries with a last event and perhaps sums."""
 
     def answer(kind: EventKind, *, captured: int | None = None, refunded: int = 0, **told: object) -> None:
         position = None
@@ -67,7 +67,7 @@ def done(attempt: Attempt, kind: str, minor: int) -> Operation:
 
 
 def answer_lost(attempt: Attempt, kind: str, minor: int, monkeypatch: pytest.MonkeyPatch) -> Operation:
-    """The request arrives and is carried out; its answer never comes back."""
+    """Create an operation whose request is carried out and whose answer is lost."""
     operation = operation_on(attempt, kind, minor)
     carry_out_as_lost(operation, monkeypatch, arrives=True)
     return operation
@@ -173,7 +173,7 @@ def test_sums_beside_a_refund_may_be_from_before_the_one_that_is_asked_about(
 
 
 def test_captures_are_not_booked_by_sums_that_leave_out_what_is_still_held(authorised, answers, monkeypatch):
-    """If the sum still held is not mentioned, 3.00 captured looks like 12.50 captured and 9.50 refunded."""
+    """Without the sum that is still held, 3.00 captured looks like 12.50 captured and 9.50 refunded."""
     done(authorised, CAPTURE, 300)
     lost = request_lost(authorised, CAPTURE, 950, monkeypatch)
     answers(EventKind.CAPTURED, captured=1250, refunded=950)
@@ -189,7 +189,7 @@ def test_a_capture_that_is_sent_meanwhile_hides_a_refund(authorised, answers, mo
     )
     lost = request_lost(authorised, REFUND, 300, monkeypatch)
     if outcome == "not_sent":
-        # It was sent first in vain, and is sent again after the refund.
+        # The first sending of the capture failed. It is sent again after the refund.
         ProviderCall.objects.filter(pk=call.pk).update(outcome="", started_at=timezone.now())
     ProviderCall.objects.filter(pk=call.pk).update(outcome="approved")
     settle(capture, State.DONE)
@@ -210,10 +210,10 @@ def test_a_refund_that_failed_and_is_made_after_all_is_not_taken_for_a_later_one
 @pytest.mark.parametrize(
     ("event", "captured", "refunded"),
     [
-        (EventKind.REFUND_SENT, 1250, 300),  # it is on its way
-        (EventKind.SETTLED, 1250, 300),  # which may have come after it was sent
-        (EventKind.REFUNDED, 1250, 350),  # somebody else gives money back as well
-        (EventKind.REFUNDED, 1100, 300),  # the captures are not ours, so the refunds may not be, either
+        (EventKind.REFUND_SENT, 1250, 300),  # the refund may be on its way
+        (EventKind.SETTLED, 1250, 300),  # this event may have replaced REFUND_SENT
+        (EventKind.REFUNDED, 1250, 350),  # the merchant may refund elsewhere as well
+        (EventKind.REFUNDED, 1100, 300),  # unknown captures, so the refunds may be unknown ones too
     ],
 )
 def test_sums_that_do_not_fit_exactly_leave_it_open(
@@ -275,7 +275,7 @@ def test_an_answer_that_names_it_shows_that_it_arrived(authorised, answers, monk
 
 
 def test_refunds_are_not_booked_by_sums_whose_captures_are_not_ours(authorised, answers, monkeypatch):
-    """If what is still held is not told, 5.00 captured looks like 12.50 captured and 7.50 refunded."""
+    """Without the sum that is still held, 5.00 captured looks like 12.50 captured and 7.50 refunded."""
     done(authorised, CAPTURE, 500)
     done(authorised, REFUND, 350)
     lost = request_lost(authorised, REFUND, 400, monkeypatch)

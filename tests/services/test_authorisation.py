@@ -1,4 +1,4 @@
-"""Authorise and complete a challenge: every answer of a provider, and what it makes of the attempt."""
+"""Authorisations and challenges: every answer of a provider, and the resulting state of the attempt."""
 
 from base64 import b64encode
 from datetime import timedelta
@@ -107,7 +107,7 @@ def test_without_a_card_the_provider_is_not_called(attempt, books):
         (lambda attempt: seal_card("approve", attempt.order_code)[:-8] + "AAAAAAA=", "card_seal_broken"),
         (lambda attempt: _expired("approve", attempt.order_code), "card_seal_expired"),
         (lambda attempt: _sealed_with_a_dropped_key("approve", attempt.order_code), "card_key_unknown"),
-        # As an earlier release's web sent it, whose messages may be on their way during a restart.
+        # Sent by web processes of an earlier release, whose messages may arrive after an upgrade.
         (lambda attempt: "approve", "card_not_sealed"),
     ],
     ids=["another attempt", "changed", "expired", "dropped key", "earlier release"],

@@ -1,4 +1,4 @@
-"""The counting of cards that were tried, and the attack mode that many declines begin."""
+"""The counting of tried cards, and the attack mode that many declines start."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ def authorised(attempt: Attempt, card: str) -> None:
 
 
 def another(attempt: Attempt, number: int) -> Attempt:
-    """An attempt at another payment from the same browser."""
+    """Create an attempt at another payment from the same browser."""
     payment = Payment.objects.get(pk=attempt.payment_id)
     payment.pk, payment.reference, payment.order_reference = None, f"pay_{number}", f"B-{number}"
     payment.save()

@@ -1,4 +1,4 @@
-"""Charge-backs and reversals that a notification tells of: booked when the provider confirms them."""
+"""Charge-backs and reversals in notifications, which are booked when the provider confirms them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,7 +28,7 @@ def gbp(minor: int) -> Money:
 
 @pytest.fixture
 def captured(attempt: Attempt) -> Attempt:
-    """10.00 GBP of 12.50 were taken."""
+    """Return an attempt with 10.00 of its 12.50 GBP captured."""
     authorise(attempt, "approve")
     settle(operation_on(attempt, Kind.CAPTURE, 1000), State.DONE)
     return attempt
@@ -36,7 +36,7 @@ def captured(attempt: Attempt) -> Attempt:
 
 @pytest.fixture
 def order(captured: Attempt, books) -> Order:
-    """The same in the provider's books, which tell all sums."""
+    """Return the same order in the provider's books, which report all sums."""
     found = books.orders[captured.order_code]
     found.captured = gbp(1000)
     return found
@@ -44,7 +44,7 @@ def order(captured: Attempt, books) -> Order:
 
 @pytest.fixture
 def says(order: Order, monkeypatch) -> Callable[[EventKind], None]:
-    """The provider tells its last event and no sums."""
+    """Return a function that makes the provider answer with this last event and no sums."""
     order.manners = Manners(tells_position=False)
     inquire = memory.MemoryProvider.inquire
 

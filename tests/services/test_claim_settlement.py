@@ -1,4 +1,4 @@
-"""Staff say if it is so what a notification claims, and the orchestrator does as they say, once."""
+"""Staff decide if a notification's claim is true, and the orchestrator carries the decision out once."""
 
 import pytest
 from django.db.models import Sum
@@ -48,7 +48,7 @@ def _little_patience(settings) -> None:
 
 @pytest.fixture
 def taken(attempt: Attempt) -> Attempt:
-    """10.00 GBP of 12.50 were taken."""
+    """Return an attempt with 10.00 of its 12.50 GBP captured."""
     return captured(attempt)
 
 
@@ -94,7 +94,7 @@ def test_a_reversal_that_staff_have_found_lets_the_payment_follow_its_sums(taken
 def test_what_is_a_copy_or_false_ends_and_changes_nothing(taken, claim):
     before = Payment.objects.get().state
     if claim == "captured":
-        Operation.objects.all().delete()  # nothing of ours explains it
+        Operation.objects.all().delete()  # so that none explains the claim
     saga = claimed(taken, claim)
     carried_out(said(saga, is_true=False), saga)
     assert saga.status == Saga.Status.COMPLETED
@@ -170,7 +170,7 @@ def test_an_amount_that_our_books_have_no_room_for_is_refused(taken, amount, why
 
 
 def test_all_that_is_taken_may_be_charged_back_even_what_was_given_back_but_not_twice(taken):
-    """An issuer does not ask what was refunded: the money is then gone twice, and our books say so."""
+    """Issuers charge back refunded money as well. The money is then lost twice, as our books show."""
     settle(operation_on(taken, Kind.REFUND, 400), State.DONE)
     settle(operation_on(taken, Kind.CHARGE_BACK, 300), State.DONE)
     saga = claimed(taken)

@@ -1,6 +1,6 @@
-"""Several people settle what a notification claims at the same time: one of them counts.
+"""Several people settle a notification's claim concurrently: only one decision counts.
 
-Without a database of several writers they take turns, which is an order like any other.
+On a database with a single writer they run one after another, which is one of the possible orders.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ ROUNDS = pytest.mark.parametrize("turn", range(4))
 
 @pytest.fixture
 def saga(attempt: Attempt) -> Saga:
-    """A charge-back of a payment of which 10.00 GBP were taken."""
+    """Return the parked verification of a charge-back, for a payment with 10.00 GBP captured."""
     return claimed(captured(attempt))
 
 

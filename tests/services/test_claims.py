@@ -1,4 +1,4 @@
-"""Ask if a provider confirms what a notification said and nothing of ours explains."""
+"""Verification with the provider of notifications that no operation of ours explains."""
 
 from dataclasses import replace
 
@@ -70,7 +70,7 @@ def operation(attempt: Attempt, kind: str, minor: int, state: str) -> str:
 
 @pytest.fixture
 def refunds(authorised, books):
-    """One that we hold as refused, and one that is done; what the provider has of them is yet to be said."""
+    """Create a refused refund and one that is done. Return the provider's order and the refused one."""
     order = books.orders[authorised.order_code]
     order.captured = order.amount
     operation(authorised, CAPTURE, 1250, State.DONE)
@@ -106,7 +106,7 @@ def test_what_may_be_one_that_is_under_way_or_the_refused_one_is_asked_about_aga
 def test_a_sum_that_another_explains_does_not_deny_a_proven_one_that_it_has_room_for(
     authorised, refunds, refunded, is_proven, outcome
 ):
-    """The other one may have failed meanwhile, and its notification may be late."""
+    """The other refund may have failed meanwhile, with a late notification."""
     order, refused = refunds
     Operation.objects.filter(kind=REFUND, state=State.DONE).update(amount_minor=refunded)
     order.refunded = Money(refunded, "GBP")
@@ -126,7 +126,7 @@ def test_without_sums_another_operation_neither_denies_nor_confirms_it(authorise
 def test_a_refund_that_is_said_to_have_failed_and_is_not_in_the_sums_is_asked_about_again(
     authorised, refunds
 ):
-    """It may have come back, or not be booked yet."""
+    """The refund may have been returned, or not be booked yet."""
     order, _ = refunds
     done = Operation.objects.get(kind=REFUND, state=State.DONE).reference
     order.refunded = Money(0, "GBP")
@@ -138,7 +138,7 @@ def test_a_refund_that_is_said_to_have_failed_and_is_not_in_the_sums_is_asked_ab
 def test_a_failure_that_names_no_refund_is_no_more_than_a_rumour_until_the_provider_says_so(
     authorised, refunds, monkeypatch
 ):
-    """Sums may lack what anybody has told us to be done."""
+    """Sums may lack a refund that only a forged notification reported as done."""
     order, _ = refunds
     order.refunded = Money(0, "GBP")
     assert checked(authorised, "refund_failed") == "denied"
@@ -206,7 +206,7 @@ def test_an_order_that_never_arrived_is_denied(attempt):
 
 
 def says(monkeypatch, kind, *, refunded=None, captured=1250):
-    """Let the provider answer with this last event, and with sums if any are given."""
+    """Make the provider answer with this last event, and with sums if any are given."""
     inquire = memory.MemoryProvider.inquire
 
     def told(*about):
@@ -242,7 +242,7 @@ def test_beside_other_refunds_only_sums_say_that_it_is_the_one_that_was_made(
 
 
 def failed_refund(attempt: Attempt, minor: int) -> str:
-    """One that the provider took, and of which it said that it failed."""
+    """Create a refund that the provider accepted and later reported as failed."""
     reference = operation(attempt, REFUND, minor, State.REFUSED)
     Operation.objects.filter(reference=reference).update(refusal_reason="refund_failed")
     return reference
@@ -255,10 +255,10 @@ def state_of(reference: str) -> str:
 @pytest.mark.parametrize(
     ("refunded", "outcome"),
     [
-        (300, "booked"),  # and the one that is under way is to come
-        (500, "booked"),  # both
-        (200, "unknown"),  # it may be the other one
-        (600, "confirmed"),  # something else as well
+        (300, "booked"),  # the pending one is not booked yet
+        (500, "booked"),  # both are booked
+        (200, "unknown"),  # this may be the pending one
+        (600, "confirmed"),  # an unknown refund is booked as well
     ],
 )
 def test_one_that_was_made_after_all_need_not_wait_for_one_under_way(

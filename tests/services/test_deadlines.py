@@ -1,4 +1,4 @@
-"""The timer: a deadline that has passed becomes a command, and one more if that is lost."""
+"""The timer: a passed deadline becomes a command, and another one if that is lost."""
 
 from datetime import timedelta
 

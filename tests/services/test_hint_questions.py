@@ -1,4 +1,4 @@
-"""Questions that hints cause use up the provider's quota: they come later and later, and then no more."""
+"""Inquiries caused by hints cost provider quota: they come with growing pauses, and end at a limit."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def waits_of_questions(attempt: Attempt, times: int) -> list[float | None]:
-    """Hint so often, each time when the last question has been denied; None where no question came of it."""
+    """Send hints, denying each resulting question. Return each question's wait, or None if none was asked."""
     verifications = Saga.objects.filter(kind="verification")
     waits: list[float | None] = []
     for _ in range(times):

@@ -1,4 +1,4 @@
-"""A notification that nothing proves: it makes us ask, moves nothing, and costs only so much."""
+"""Unproven notifications ("hints"): they cause inquiries, change no state, and cost a limited amount."""
 
 import json
 from dataclasses import replace
@@ -107,7 +107,7 @@ def test_after_so_many_hints_about_an_order_no_more_are_looked_into(attempt):
 
 
 class NamesSeveral(MemoryProvider):
-    """Names a payment's references without saying which one the event is about."""
+    """An adapter whose notifications contain several references, without naming the event's."""
 
     def parse_notification(self, body: bytes) -> list[Notification]:
         names = json.loads(body)["names"]

@@ -1,4 +1,4 @@
-"""Ask the provider what became of an attempt, or answer from what is known by now."""
+"""Inquiries about an attempt, which ask the provider or answer from our own rows."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 
 @contextmanager
 def before_the_answer_is_looked_at(act: Callable[[], object]) -> Iterator[None]:
-    """Run ``act`` when the provider has answered and nothing has been made of it."""
+    """Run ``act`` after the provider has answered and before the answer is processed."""
 
     def observe(point: str) -> None:
         if point == "payments.answered":
@@ -83,7 +83,7 @@ def test_a_shopper_in_a_challenge_is_left_in_peace(attempt):
 
 
 def test_a_challenge_that_begins_while_the_provider_denies_knowing_the_order_goes_on(attempt):
-    """Another copy of the command to authorise was at the provider meanwhile."""
+    """A concurrent copy of the command to authorise started the challenge."""
     authorise(attempt, "lost")
     let_settle(attempt)
 
@@ -107,7 +107,7 @@ def test_a_denial_from_before_another_copy_was_answered_is_none_any_more(attempt
 
 
 def test_a_denial_is_as_old_as_the_question(attempt):
-    """The process was held up with an answer from when the request might still have arrived."""
+    """The process was delayed after an answer that is from a time when the request might still arrive."""
     authorise(attempt, "lost")
     with before_the_answer_is_looked_at(lambda: let_settle(attempt)):
         assert inquire(attempt).result["outcome"] == "unknown"
@@ -173,7 +173,7 @@ def test_an_inquiry_after_a_lost_second_message_asks(attempt, books):
 
 @pytest.fixture
 def completed(attempt: Attempt, books: Books, monkeypatch: pytest.MonkeyPatch) -> Attempt:
-    """The second message was sent long ago, answered unknown, and the provider denies knowing the order."""
+    """Return an attempt whose completion was sent long ago without an answer, to an order that is unknown."""
 
     def not_found(provider: MemoryProvider, request: ChallengeCompletion) -> ProviderResult:
         return ProviderResult(outcome=Outcome.UNKNOWN, order_code=request.order_code, event="ERROR 7")

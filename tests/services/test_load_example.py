@@ -1,4 +1,4 @@
-"""The example data: enough for a purchase, and harmless when loaded again."""
+"""The example data, which suffice for a purchase and can be loaded repeatedly."""
 
 import pytest
 from django.contrib.auth import authenticate, get_user_model

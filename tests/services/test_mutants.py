@@ -1,4 +1,4 @@
-"""Each mutant does the wrong thing that it is there for, which the product does not."""
+"""Each mutant shows its intended error, and the product does not."""
 
 import asyncio
 import os

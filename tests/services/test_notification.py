@@ -1,4 +1,4 @@
-"""Apply a provider's notification: matched, late, repeated, contradicting, unreadable."""
+"""Application of notifications that are matched, late, repeated, contradicting or unreadable."""
 
 import json
 
@@ -208,7 +208,7 @@ def test_a_late_refusal_of_an_authorised_attempt_is_recorded_and_told_to_nobody(
 )
 @pytest.mark.parametrize("card", ["approve", "unknown", "refuse"])
 def test_another_merchant_amount_or_currency_is_conflicted_and_moves_nothing(attempt, card, lie, reason):
-    """Anybody who knows the address could have sent it, so only the provider's own answer counts."""
+    """Anybody who knows the address could have sent the notification, so only an inquiry counts."""
     authorise(attempt, card)
     before = (attempt.state, attempt.payment.state)
     row = stored(attempt, body(attempt, "AUTHORISED", **lie))
@@ -332,7 +332,7 @@ def test_every_statement_of_one_notification_is_applied_in_order(attempt):
 
 
 def worldpay(*statements: tuple[str, str]) -> str:
-    """A notification of a provider that puts several statements into one."""
+    """Return a Worldpay notification with several statements."""
     said = "".join(
         f"""<orderStatusEvent orderCode="{order_code}"><payment><paymentMethod>VISA-SSL</paymentMethod>
         <amount value="1250" currencyCode="GBP" exponent="2" debitCreditIndicator="credit"/>

@@ -1,4 +1,4 @@
-"""A notification's result is what came of it in the end, and not only that it was looked into."""
+"""A notification's result is its final effect, not only that the provider was asked."""
 
 import pytest
 from msgspec.structs import replace
@@ -26,7 +26,7 @@ def authorised(attempt: Attempt) -> Attempt:
 
 
 def told(attempt: Attempt, event: str, *, is_proven: bool = False, **changes: object) -> ProviderNotification:
-    """Store and apply a notification, and let the orchestrator do what follows from it."""
+    """Store and apply a notification, and deliver the resulting commands to the orchestrator."""
     row = stored(attempt, body(attempt, event, **changes), is_proven=is_proven)
     for envelope in notify(attempt, row).commands:
         deliver(service, envelope)

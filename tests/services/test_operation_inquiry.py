@@ -1,4 +1,4 @@
-"""Ask the provider what became of a capture, void or refund of uncertain outcome."""
+"""Inquiries about a capture, void or refund whose outcome is unknown."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def order(authorised, books):
 
 
 def lost(attempt: Attempt, kind: str, minor: int = 1250) -> Operation:
-    """An operation whose request left, and whose answer never came."""
+    """Create an operation whose request was sent and got no answer."""
     operation = operation_on(attempt, kind, minor)
     operation.state = State.UNKNOWN
     operation.save()
@@ -57,7 +57,7 @@ def gbp(minor: int) -> Money:
 
 
 def without_sums(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the provider tell the last event and no sums, as some do."""
+    """Make the provider answer with the last event and no sums, as some do."""
     inquire = memory.MemoryProvider.inquire
 
     def silent(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:

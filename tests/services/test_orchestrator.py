@@ -1,4 +1,4 @@
-"""The orchestrator: what sagas decide is carried out once, together, and by whoever comes first."""
+"""The orchestrator carries out a saga's decision once, in one transaction, by the first of several copies."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def purchase(attempt: Attempt) -> Saga:
 
 @pytest.fixture
 def capturing(purchase: Saga) -> Saga:
-    """A purchase whose capture has just been asked for."""
+    """Return a purchase whose capture has just been requested."""
     answered(purchase, decision="accept")
     answered(purchase, reserved=True)
     Attempt.objects.update(state=Attempt.State.AUTHORISED)
@@ -68,7 +68,7 @@ def resume(saga: Saga) -> Delivered:
 
 
 def deliver_row(type: str) -> Delivered:
-    """Deliver what the relay would publish."""
+    """Deliver the message of this type that the relay would publish."""
     row = OutboxMessage.objects.get(type=type)
     return deliver(service, command(type, service.commands[type].decode(row.body.encode())))
 

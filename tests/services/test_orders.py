@@ -1,4 +1,4 @@
-"""Stock for a payment: all or nothing, once, and given back when the payment is not made."""
+"""Stock for a payment is reserved completely or not at all, once, and released if the payment is not made."""
 
 import pytest
 
@@ -178,7 +178,7 @@ def test_a_paid_order_whose_stock_was_sold_to_another_is_an_error():
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 class TestAtTheSameTime:
-    """With rows locked by the database, on PostgreSQL."""
+    """Concurrent commands on PostgreSQL, which locks rows."""
 
     def test_the_last_one_is_sold_once(self):
         tea(1)

@@ -1,4 +1,4 @@
-"""Every window of a provider call in which the process can die, and what the redelivery makes of it."""
+"""Crashes in every window of a provider call, and the result of the redelivery."""
 
 import json
 import time

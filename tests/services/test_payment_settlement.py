@@ -1,4 +1,4 @@
-"""Staff say what the provider's books have of a conflicted payment, and our books become the same, once."""
+"""Staff enter the provider's books of a conflicted payment, and our books are adjusted to them once."""
 
 from dataclasses import replace
 

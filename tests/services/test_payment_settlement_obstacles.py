@@ -1,4 +1,4 @@
-"""Obstacles to settling a contradiction, and proof that it is settled once, on what was known."""
+"""Obstacles to settling a contradiction: it is settled once, and only if nothing has changed since."""
 
 from dataclasses import replace
 

@@ -1,6 +1,6 @@
-"""Several people settle one contradiction at the same time, or it is being moved: one of them counts.
+"""Several people, or staff and the product, change a conflicted payment concurrently: only one counts.
 
-Without a database of several writers they take turns, which is an order like any other.
+On a database with a single writer they run one after another, which is one of the possible orders.
 """
 
 from collections.abc import Callable

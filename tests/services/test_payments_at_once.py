@@ -1,4 +1,4 @@
-"""The same payment from several sides at the same time, with rows locked by the database."""
+"""Concurrent commands for the same payment, on a database that locks rows."""
 
 import pytest
 from django.db import connection

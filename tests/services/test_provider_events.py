@@ -1,4 +1,4 @@
-"""The checkout service's handling of a provider's news: told to the sagas, believed when confirmed."""
+"""The checkout service's handling of provider events, which go to sagas and are verified if necessary."""
 
 from dataclasses import asdict
 from typing import Any
@@ -48,7 +48,7 @@ def started(operation: Operation) -> Saga:
 
 
 def accepted(attempt: Attempt, kind: str, minor: int = 1250) -> tuple[Operation, Saga]:
-    """An operation that the provider took and its saga waits for."""
+    """Return an operation that the provider accepted, and its waiting saga."""
     operation = operation_on(attempt, kind, minor)
     saga = started(operation)
     settle(operation, State.PENDING)
@@ -184,7 +184,7 @@ def test_what_the_provider_confirms_moves_the_payment(authorised, claim, after):
 
 
 def adopted(attempt: Attempt, kind: str, minor: int) -> Saga:
-    """The saga of what the payments service has taken into our books."""
+    """Start the saga of an operation that the payments service has adopted into our books."""
     operation = operation_on(attempt, kind, minor)
     settle(operation, State.DONE)
     return started(operation)
@@ -206,7 +206,7 @@ def test_a_charge_back_and_its_reversal_move_the_payment_by_its_sums(authorised)
 
 
 def told_of(attempt: Attempt, **statement: Any) -> list[CheckClaim]:
-    """Return the questions to the provider after a notification that tells of a charge-back."""
+    """Return the questions to the provider after a notification of a charge-back."""
     event = ApplyProviderEvent(
         payment=attempt.payment.reference, attempt=attempt.order_code, kind="charged_back", **statement
     )
@@ -291,7 +291,7 @@ def test_money_for_an_attempt_that_had_ended_is_for_staff_when_the_provider_conf
 
 
 def hinted(attempt: Attempt, kind: str, operation: str = "") -> list[str]:
-    """Tell of a notification that nothing proves; returns what is asked because of it."""
+    """Deliver an unproven event. Return the types of the resulting commands."""
     return commands_of(notified(attempt, kind, operation, is_proven=False))
 
 

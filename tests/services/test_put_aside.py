@@ -1,4 +1,4 @@
-"""Notifications about an attempt that is put aside: only what an issuer did is looked into."""
+"""Notifications about a conflicted attempt: only those of issuers' actions are verified."""
 
 import pytest
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def put_aside(attempt: Attempt) -> Attempt:
-    """Return an attempt that contradicts what we know."""
+    """Return a conflicted attempt."""
     attempt.state = Attempt.State.CONFLICTED
     attempt.save()
     Payment.objects.update(state=PaymentState.CONFLICTED)

@@ -1,4 +1,4 @@
-"""A saga's question has a name that nobody can guess, and that stays the same when it is sent again."""
+"""The correlation id of a saga's question cannot be guessed, and stays the same when it is sent again."""
 
 import re
 
@@ -74,7 +74,7 @@ def test_a_question_that_an_earlier_release_has_asked_is_answered(saga):
 
 
 def admit(asked: Envelope) -> None:
-    """Let the service that it is for check who asks."""
+    """Run the check of the asked service that a saga has asked this question."""
     service = SERVICES[asked.type.partition(".")[0]]
     handler = service.commands[asked.type]
     message = Message(

@@ -1,4 +1,4 @@
-"""Receipts: recorded with the payment's step, sent after it, at least once."""
+"""Receipts are recorded in the transaction of the payment's step, and sent after it at least once."""
 
 import smtplib
 

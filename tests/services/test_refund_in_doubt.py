@@ -1,4 +1,4 @@
-"""Of a refund it is said, by its name, that it failed: what the provider's answers prove of it."""
+"""A notification names a refund as failed: which answers of the provider confirm or deny it."""
 
 import json
 from collections.abc import Callable
@@ -92,7 +92,7 @@ def gbp(minor: int) -> Money:
 
 
 def without_sums(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
-    """Let the provider tell this last event and no sums, as some do."""
+    """Make the provider answer with this last event and no sums, as some do."""
     inquire = memory.MemoryProvider.inquire
 
     def silent(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
@@ -111,7 +111,7 @@ def with_last_event(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
-    """Something happens after the provider has answered, and before that is written down; once."""
+    """Call ``act`` once, after the provider has answered and before the answer is stored."""
     inquire = memory.MemoryProvider.inquire
 
     def interrupted(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
@@ -161,7 +161,7 @@ def test_sums_that_lack_more_than_it_leave_it_open(captured, order):
 def test_sums_that_an_open_refund_explains_as_well_as_it_does_leave_it_open(captured, order):
     mine, _, pending = refund(captured, 500), refund(captured, 300), refund(captured, 200, State.PENDING)
     is_said_to_have_failed(mine)
-    order.refunded = gbp(500)  # of which the second may have come back, and nobody has told us
+    order.refunded = gbp(500)  # perhaps the second one was returned without notice
     assert inquire_operation(mine) == "unknown"
     assert mine.state == State.DONE
     pending.state = State.REFUSED
@@ -186,7 +186,7 @@ def test_sums_that_lack_less_than_it_are_those_of_a_failure_that_nobody_has_told
 def test_sums_that_lack_it_confirm_that_it_failed_only_with_a_failure_that_can_be_no_other_s(
     captured, order, monkeypatch, state, sibling
 ):
-    """Otherwise it may be booked yet, days later."""
+    """Otherwise the refund may still be booked, days later."""
     mine = refund(captured, 529, state)
     refund(captured, 300, sibling)
     is_said_to_have_failed(mine)
@@ -199,7 +199,7 @@ def test_sums_that_lack_it_confirm_that_it_failed_only_with_a_failure_that_can_b
 
 
 def test_a_refund_that_was_made_has_not_come_back_while_one_is_on_its_way(captured, order, monkeypatch):
-    """It was told to be made before the sums had it."""
+    """The provider reports that it sent a refund before its sums contain the refund."""
     mine = refund(captured, 529)
     is_said_to_have_failed(mine)
     with_last_event(monkeypatch, EventKind.REFUND_SENT)

@@ -1,4 +1,4 @@
-"""A refund that is said to have failed: its saga asks the provider, also when it had finished long ago."""
+"""A refund reported as failed: its saga asks the provider, even if the saga had finished long ago."""
 
 import pytest
 
@@ -16,7 +16,7 @@ State = Operation.State
 
 
 def finished(attempt: Attempt, minor: int = 529) -> tuple[Operation, Saga]:
-    """A refund that was asked for, notified and posted."""
+    """Return a refund that was requested, notified and posted, with its saga."""
     operation = operation_on(attempt, REFUND, minor)
     body = StartOperation(payment=attempt.payment.reference, operation=operation.reference)
     deliver(checkout.service, command("checkout.start_operation", body))
@@ -32,7 +32,7 @@ def finished(attempt: Attempt, minor: int = 529) -> tuple[Operation, Saga]:
 
 @pytest.fixture
 def refunded(attempt: Attempt) -> Attempt:
-    """A captured payment, of which parts are about to be refunded."""
+    """Return the attempt of a captured payment, of which parts are about to be refunded."""
     authorise(attempt, "approve")
     settle(operation_on(attempt, CAPTURE, 1250), State.DONE)
     Payment.objects.update(state=PaymentState.CAPTURED)
@@ -88,7 +88,7 @@ def test_what_is_made_after_all_while_its_return_is_posted_is_booked_once_more(r
 
 
 def test_a_second_notification_does_not_begin_the_questions_anew(refunded):
-    """Or whoever knows its name could keep it in doubt for ever, and keep us asking without a pause."""
+    """Otherwise anybody who knows the reference could cause inquiries for ever without a pause."""
     operation, saga = finished(refunded)
     notified(refunded, "refund_failed", operation.reference)
     saga.refresh_from_db()

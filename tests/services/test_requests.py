@@ -1,4 +1,4 @@
-"""Ask for captures, voids and refunds: what is left, who may have it, and what a repeated request means."""
+"""Requests for captures, voids and refunds: limits, permissions, and the meaning of repeated requests."""
 
 import msgspec
 import pytest
@@ -30,7 +30,7 @@ ASK = {"capture": request_capture, "refund": request_refund, "void": request_voi
 
 @pytest.fixture
 def reference(attempt: Attempt) -> str:
-    """An authorised payment of 12.50 GBP."""
+    """Return the reference of an authorised payment of 12.50 GBP."""
     attempt.state = Attempt.State.AUTHORISED
     attempt.save()
     become(attempt, PaymentState.AUTHORISED)

@@ -1,4 +1,4 @@
-"""Many ask for the last of the money at the same time, with rows locked by the database."""
+"""Concurrent requests for the last of the money, on a database that locks rows."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Ask if a provider and we agree by now about an attempt that was in contradiction."""
+"""Reviews, which ask if the provider and we now agree about an attempt of a conflicted payment."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ State = Operation.State
 
 @pytest.fixture
 def authorised(attempt: Attempt) -> Attempt:
-    """An authorised attempt of a payment that contradicts what we know."""
+    """Return an authorised attempt of a conflicted payment."""
     authorise(attempt, "approve")
     Payment.objects.update(state=PaymentState.CONFLICTED)
     attempt.refresh_from_db()
@@ -33,7 +33,7 @@ def authorised(attempt: Attempt) -> Attempt:
 
 @pytest.fixture
 def aside(authorised: Attempt) -> Attempt:
-    """One that was put aside itself."""
+    """Return an attempt that is itself conflicted (put aside)."""
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     authorised.refresh_from_db()
     return authorised
@@ -111,7 +111,7 @@ def test_a_capture_behind_our_back_becomes_an_operation_whose_books_are_kept(aut
 
 
 def captured_by_us(attempt: Attempt, books: Books, minor: int) -> Order:
-    """Their books agree with ours on it."""
+    """Book a capture both in our books and in the provider's. Return the provider's order."""
     operation_on(attempt, "capture", minor)
     Operation.objects.update(state=State.DONE)
     order = books.orders[attempt.order_code]

@@ -1,4 +1,4 @@
-"""Run services: which, how they begin and how they end."""
+"""The command that runs services: their selection, start and end."""
 
 import os
 import sys

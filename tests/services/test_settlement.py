@@ -1,4 +1,4 @@
-"""Staff say what became of an operation, and the orchestrator does as they say, once."""
+"""Staff decide the outcome of an operation, and the orchestrator carries the decision out once."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ ANSWERS = pytest.mark.parametrize("arrived", [True, False])
 
 @pytest.fixture
 def order(attempt: Attempt, books: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Order:
-    """An authorised order at a provider that neither deduplicates nor tells sums, and loses what is sent."""
+    """Return an authorised order at a provider that neither deduplicates nor reports sums."""
     settings.CHECKOUT_INQUIRY_DELAYS = [1]
     books.manners_for = lambda code: Manners(deduplicates=False, tells_position=False)
     authorise(attempt, "approve")
@@ -47,7 +47,7 @@ def lose(*_: object) -> None:
 
 @pytest.fixture
 def lost(attempt: Attempt, order: Order, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Make an operation whose request gets lost on the way, and whose saga is parked."""
+    """Return a function that creates an operation whose request is lost and whose saga is parked."""
 
     def make(kind: str, minor: int = 1250, *, is_old: bool = True) -> Operation:
         if kind == REFUND and not order.captured.minor:
@@ -245,7 +245,7 @@ def test_the_second_of_two_who_decide_is_told_what_the_first_said(lost, arrived)
 
 @pytest.fixture
 def lost_twice(lost, monkeypatch, attempt):
-    """A capture that was lost, sent again by staff, and lost once more, with the first decision's command."""
+    """Return a capture that was lost, resent by staff and lost again, and the first decision's command."""
     operation = lost(CAPTURE)
     envelope = decided(operation, arrived=False)
     with monkeypatch.context() as patch:
@@ -352,7 +352,7 @@ def test_a_refund_that_staff_say_arrived_is_in_doubt_no_more(lost, attempt):
 
 
 def test_a_done_refund_that_is_said_to_have_failed_is_booked_back_when_staff_say_so(lost, attempt):
-    """If the provider tells no sums, only staff can say what became of the refund."""
+    """If the provider reports no sums, only staff can find out what became of the refund."""
     operation = lost(REFUND, 300)
     relay(deliver(service, decided(operation, arrived=True)))
     saga = saga_of(operation)

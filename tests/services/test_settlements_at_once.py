@@ -1,6 +1,6 @@
-"""Several people, and a notification, say what became of one operation at the same time: one of them counts.
+"""Several people and a notification settle one operation concurrently: only one of them counts.
 
-Without a database of several writers they take turns, which is an order like any other.
+On a database with a single writer they run one after another, which is one of the possible orders.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,9 @@ ROUNDS = pytest.mark.parametrize("turn", range(4))
 
 @pytest.fixture
 def operation(attempt: Attempt, settings) -> Operation:
-    """A capture without an answer, whose saga is parked."""
+    """Return a capture without an answer, whose saga is parked."""
     settings.CHECKOUT_INQUIRY_DELAYS = [1]
-    settings.CHECKOUT_PROVIDER_CREDENTIALS = {}  # the provider is not reached
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {}  # so no request reaches the provider
     operation = parked(authorised(attempt), Operation.Kind.CAPTURE)
     Operation.objects.update(state=State.UNKNOWN)
     let_settle(attempt)
@@ -71,7 +71,7 @@ def test_opposite_decisions_at_once_are_carried_out_as_one_of_them(operation, tu
 
 @ROUNDS
 def test_a_decision_a_notification_and_a_new_try_at_once_have_one_effect(operation, attempt, turn):
-    Operation.objects.update(state=State.DONE)  # as the payments service has read in the notification
+    Operation.objects.update(state=State.DONE)  # as the payments service does for the notification
     saga = saga_of(operation)
     told = ApplyProviderEvent(payment=attempt.payment.reference, attempt=attempt.order_code, kind="captured")
     types = [

@@ -1,4 +1,4 @@
-"""A purchase whose capture was refused takes back what is held, and says nothing else meanwhile."""
+"""A purchase whose capture was refused voids the authorisation, and reports no other state meanwhile."""
 
 import pytest
 

@@ -1,7 +1,8 @@
-"""Deterministic simulation: whole schedules of payments, faults and crashes, in one thread and virtual time.
+"""Deterministic simulation: schedules of payments, faults and crashes in one thread and in virtual time.
 
 The product's own services, workers, relay, timers and operations run on the in-memory broker, on SQLite in
-memory and against the provider's twin. A schedule is a function of its seed: who pays what with which card,
-how long every delivery takes, what is lost, doubled or crashed, and when. After each one the books are
-compared (``invariants``). ``python -m tests.simulation --help`` says how to run and replay schedules.
+memory and against the provider's twin. The seed determines a whole schedule: each shopper's payment and card,
+the time that every delivery takes, and all messages that are lost or doubled and all processes that crash.
+After each schedule the books are compared (``invariants``). ``python -m tests.simulation --help`` shows how
+to run and replay schedules.
 """

@@ -1,4 +1,4 @@
-"""Run schedules, or one of them again: ``python -m tests.simulation --schedules 100000 --first-seed 1``."""
+"""Run schedules, or replay one: ``python -m tests.simulation --schedules 100000 --first-seed 1``."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from tests.simulation.report import Report
 
 
 def replay(seed: int, mutant: str) -> int:
-    """Run one schedule and print everything that happened; the digest tells whether it was the same."""
+    """Run one schedule and print its trace. Two runs with the same digest had the same events."""
     world = runner.installation(mutant).run(seed)
     print(*world.trace.lines(), sep="\n")
     print(*(world.violations or ["no violation"]), sep="\n")
@@ -20,7 +20,7 @@ def replay(seed: int, mutant: str) -> int:
 
 
 def run(seeds: range, mutant: str, processes: int, file: Path | None, *, is_first_enough: bool) -> int:
-    """Run many, say at once what is violated, and at the end what came of them."""
+    """Run many schedules. Print violations as they are found, and the totals at the end."""
     progress = Progress(seeds, file)
     total = Report()
     chunk = 1 if is_first_enough else runner.CHUNK
@@ -36,7 +36,7 @@ def run(seeds: range, mutant: str, processes: int, file: Path | None, *, is_firs
 
 
 def main() -> int:
-    """Return the exit status: 1 when something was violated."""
+    """Return the exit status: 1 if an invariant was violated."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--schedules", type=int, default=1000, metavar="N")
     parser.add_argument("--first-seed", type=int, default=1, metavar="S", help="the others' seeds follow it")

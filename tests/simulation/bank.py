@@ -1,4 +1,4 @@
-"""The bank behind the provider: what it is asked to do, decides and books later, and what issuers do."""
+"""The bank behind the provider: its requests, later decisions and bookings, and the issuers' charge-backs."""
 
 import json
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ DAY = 24 * HOUR
 
 
 class Bank:
-    """Watches the books of the twin, moves them on, and has its notifications posted."""
+    """The simulated bank: it checks the twin's books, books pending movements, and posts notifications."""
 
     def __init__(self, world: "World") -> None:
         forget_books()
@@ -34,15 +34,15 @@ class Bank:
         self._kindness = world.chance.one_of((1.0, 0.5, 0.0))
         self._disputes = world.chance.one_of((0.0, 0.4), (2, 1))
         self.books.manners_for = self._manners_for
-        # Captures and refunds that we called done before they were booked.
+        # Violations: captures and refunds that the gateway called done before they were booked.
         self.premature: list[str] = []
         self._certain: set[str] = set()
-        # Called failed, and made after all: another one may have been asked for instead.
+        # Refunds that were reported as failed and made after all. Staff may have requested another meanwhile.
         self._made_after_all: list[Movement] = []
 
     @property
     def books(self) -> Books:
-        """Return what the provider believes."""
+        """Return the provider's books."""
         return books_of(ACCOUNT)
 
     def _manners_for(self, order_code: str) -> Manners:
@@ -50,13 +50,13 @@ class Bank:
         return habits.manners
 
     def asked_to_authorise(self, request: Authorisation) -> None:
-        """Note that an authorisation has arrived; a second one of the same order is a repeat in the blind."""
+        """Record an authorisation. A second one of the same order is a blind repetition, a violation."""
         if request.order_code in self._authorisations:
             self._world.violations.append(f"I2: {request.order_code} was sent to be authorised twice")
         self._authorisations.add(request.order_code)
 
     def decide_later(self, twin: MemoryProvider, order_code: str) -> None:
-        """Let an authorisation that is pending be decided after a while."""
+        """Schedule the decision of an authorisation, if that is still pending then."""
 
         def decide() -> None:
             order = self.books.orders[order_code]
@@ -68,17 +68,17 @@ class Bank:
         self._world.later(self._chance.around(120), decide)
 
     def after_request(self, twin: MemoryProvider) -> None:
-        """Post what there is to notify; now and then somebody else writes as well."""
+        """Post the new notifications, and by chance forged ones."""
         self._send_letters()
         for order in self.books.orders.values():
             if self._chance.happens("notification_forged"):
                 self._post.forge(order)
 
     def took(self, order: Order, movement: Movement, seconds_left: float) -> None:
-        """Check that this may be moved, and plan its booking.
+        """Check that this capture or refund is allowed, and schedule its booking.
 
-        What was taken shows in the order's sums within ``seconds_left``, the remainder of the settling time.
-        Else the order's last event says that a refund was sent.
+        It is booked, and so shows in the order's sums, within ``seconds_left``, the rest of the settling
+        time. A slow refund takes longer: meanwhile the order's last event is that a refund was sent.
         """
         self._check(order, movement)
         is_capture = movement.kind == EventKind.CAPTURED
@@ -95,12 +95,12 @@ class Bank:
         self._world.later(pause_seconds, lambda: self._book(order, movement))
 
     def called_done(self, reference: str, kind: str) -> None:
-        """Note that the gateway calls an operation done: the bank has booked it, or staff looked it up."""
+        """Check an operation that the gateway calls done: the bank booked it, or staff looked it up."""
         if kind in ("capture", "refund") and reference not in self._certain:
             self.premature.append(f"I5: {kind} {reference} was called done, and the bank had not booked it")
 
     def looked_up(self, reference: str) -> None:
-        """Note that staff say that this has arrived: it may be called done."""
+        """Record that staff declared this operation arrived, after which it may be called done."""
         self._certain.add(reference)
 
     def _check(self, order: Order, movement: Movement) -> None:
@@ -139,7 +139,7 @@ class Bank:
 
     def _make_after_all(self, order: Order, movement: Movement) -> None:
         if any(each.reference == movement.reference for each in order.taken):
-            # It was sent again, as staff found that it had failed. Of one reference one refund is made.
+            # Staff found that the refund had failed, and it was sent again. A reference is paid only once.
             return
         order.make_refund_after_all(movement)
         self._made_after_all.append(movement)
@@ -151,7 +151,7 @@ class Bank:
         )
 
     def _plan_the_future(self, order: Order) -> None:
-        """Plan what may follow a capture: settlement, a request for information, a charge-back."""
+        """Schedule what may follow a capture: settlement, request for information, charge-back."""
         if self._chance.of(self._disputes):
             self._world.later(self._chance.between(HOUR, 3 * DAY), lambda: self._settle(order))
         if self._chance.of(self._disputes / 2):
@@ -171,7 +171,7 @@ class Bank:
 
     def _charge_back(self, order: Order) -> None:
         left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
-        # Of what neither a sum nor a proven letter tells, nobody could say more than that it may be forged.
+        # A charge-back without sums or a proven notification could not be told from a forgery.
         is_told = order.manners.tells_position or not self._habits[order.order_code].is_open
         if left.minor <= 0 or not is_told:
             return
@@ -183,7 +183,7 @@ class Bank:
             self._world.later(self._chance.between(HOUR, 3 * DAY), lambda: self._reverse_charge_back(order))
 
     def _reverse_charge_back(self, order: Order) -> None:
-        if not order.charged_back.minor:  # the reversal of another one was of all
+        if not order.charged_back.minor:  # an earlier reversal returned everything
             return
         amount = self._all_or_a_part(order.charged_back)
         order.charged_back -= amount

@@ -1,6 +1,7 @@
-"""Shows that the checks can fail: spoils a clean schedule in one way after another and looks again.
+"""Show that the checks can fail: spoil a clean schedule in one way after another, and check it each time.
 
-``python -m tests.simulation.blemishes`` prints what was found of each; the exit status is 1 if one was not.
+``python -m tests.simulation.blemishes`` prints the finding for each blemish. The exit status is 1 if one was
+not found.
 """
 
 import json
@@ -20,7 +21,7 @@ def _strange_order(world: World) -> None:
 
 
 def _second_authorisation(world: World) -> None:
-    """The attempt of another payment becomes a second one of the first."""
+    """Move all attempts to the first payment, which then has two authorisations."""
     world.rows.execute(
         "UPDATE checkout_attempt SET number = 100 + id, payment_id = (SELECT MIN(id) FROM checkout_payment)"
     )
@@ -100,7 +101,7 @@ BLEMISHES: dict[str, tuple[str, Callable[[World], None]]] = {
 
 
 def main() -> int:
-    """Spoil the same schedule once per blemish."""
+    """Run and spoil the same schedule once per blemish."""
     seed = _seed_of_a_good_one()
     missed = 0
     for name, (invariant, spoil) in BLEMISHES.items():
@@ -113,7 +114,7 @@ def main() -> int:
 
 
 def _seed_of_a_good_one() -> int:
-    """Return a schedule that has all that can be spoilt: two payments, both captured."""
+    """Return the seed of a schedule in which every blemish is possible: two payments, both captured."""
     for seed in range(1, MANY):
         world = runner.installation().run(seed)
         if world.ends()["captured"] == 2 and not world.violations:

@@ -1,4 +1,4 @@
-"""Everything that a schedule leaves to chance, decided by its seed."""
+"""The random decisions of a schedule, determined by its seed."""
 
 import math
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# How often each fault happens where it could, in schedules that have it, and how many a schedule has at most.
-# The product is to survive faults, not to make progress while they never end.
+# For each fault, the probabilities from which a schedule draws one, and the most times it can happen there.
+# Their number is limited because the product must survive faults, but cannot make progress if they never end.
 FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
     "crash": ((0.002, 0.01, 0.04), 5),
     "database_lost": ((0.005, 0.03), 4),
@@ -17,7 +17,7 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
     "publish_uncertain": ((0.02, 0.1), 6),
     "doubled": ((0.03, 0.2), 20),
     "provider": ((0.1, 0.4), 6),
-    # The share of lost answers on top for requests that move money: those answers must not be guessed.
+    # An additional share of lost answers for requests that move money, as those answers must not be guessed.
     "movement_lost": ((0.4, 0.8), 6),
     "notification_copied": ((0.3,), 6),
     "notification_late": ((0.3,), 6),
@@ -33,14 +33,14 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
 }
 
 
-# How many of the schedules have a certain kind of fault: few kinds at a time leave less to blunder into.
+# The share of schedules that have a given kind of fault. With few kinds at a time, schedules get further.
 LIKELIHOOD = 0.4
-# The gateway's hardest questions follow from an answer that was lost about money that was moved.
+# The hardest cases for the gateway start with a lost answer about money that was moved.
 LIKELIER = {"movement_lost": 0.7, "refund_returned": 0.7}
 
 
 class Chance:
-    """A source of decisions; the same seed decides the same."""
+    """A source of random decisions that are the same for the same seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(f"schedule {seed}")
@@ -59,11 +59,11 @@ class Chance:
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:
-        """No faults any more."""
+        """Stop all faults."""
         self._rates = dict.fromkeys(self._rates, 0.0)
 
     def happens(self, fault: str) -> bool:
-        """Return True if ``fault`` happens now."""
+        """Decide if ``fault`` happens now, and count it if it does."""
         rate = self._rates[fault]
         if not rate or not self._left[fault] or self._random.random() >= rate:
             return False
@@ -72,37 +72,37 @@ class Chance:
         return True
 
     def issuer_refuses_capture(self) -> bool:
-        """Say if the issuer does not stand by an authorisation. No fault: it is not counted as one."""
+        """Decide if the issuer refuses to pay for an authorisation. This is not counted as a fault."""
         return self._issuers.random() < self._share_of_bad_issuers
 
     def refund_is_denied(self) -> bool:
-        """Say if it is said of a refund that was made, in its name, that it failed. Not counted either."""
+        """Decide if a notification falsely reports a refund as failed. This is not counted as a fault."""
         return self._liars.random() < self._share_of_lies
 
     def refund_is_made_after_all(self) -> bool:
-        """Say if a refund that came back goes to the cardholder in the end. Not counted either."""
+        """Decide if a returned refund reaches the cardholder in the end. Not counted as a fault either."""
         return self._liars.random() < 0.5
 
     def moment(self) -> float:
-        """Return seconds that something takes inside our own house: mostly short, now and then long."""
+        """Return the seconds that an internal step takes: mostly short, occasionally long."""
         if self.happens("hiccup"):
             return self.between(1, 30) if self.of(0.8) else self.between(30, 1500)
         return self.around(self._pace)
 
     def around(self, mean: float) -> float:
-        """Return seconds, exponentially distributed."""
+        """Return seconds from an exponential distribution with this mean."""
         return -mean * math.log(1 - self._random.random())
 
     def between(self, least: float, most: float) -> float:
-        """Return a number in between."""
+        """Return a number between both, uniformly distributed."""
         return self._random.uniform(least, most)
 
     def number(self, least: int, most: int) -> int:
-        """Return a whole number in between, both included."""
+        """Return an integer between both, inclusive."""
         return self._random.randint(least, most)
 
     def of(self, likelihood: float) -> bool:
-        """Return True with this likelihood."""
+        """Return True with this probability."""
         return self._random.random() < likelihood
 
     def one_of(self, choices: Sequence[T], weights: Sequence[float] | None = None) -> T:

@@ -1,4 +1,4 @@
-"""Clerks: they capture, void and refund, in parts or all, too much, twice, and two of them at once."""
+"""Clerks, who capture, void and refund: partly or fully, too much, twice, and concurrently."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Request = Callable[..., operations.OperationView]
 
-# What is worth asking for, in most states; in the others it may be asked for all the same.
+# The requests that are likely in each state. Now and then a clerk makes any other request as well.
 WISHES: dict[PaymentState, tuple[Request, ...]] = {
     PaymentState.AUTHORISED: (*[operations.request_capture] * 4, operations.request_void),
     PaymentState.CAPTURE_PENDING: (operations.request_capture,),
@@ -31,7 +31,7 @@ ANYTHING: tuple[Request, ...] = (
 
 
 class Clerk:
-    """Somebody who looks after one shopper's payment."""
+    """A clerk who handles one shopper's payment."""
 
     def __init__(self, world: "World", shopper: "Shopper") -> None:
         self._world = world
@@ -39,9 +39,9 @@ class Clerk:
         self._shopper = shopper
 
     async def run(self) -> None:
-        """Come by a few times and do something."""
+        """Make a few requests, with pauses in between."""
         for number in range(self._chance.one_of((1, 2, 3, 4), (2, 3, 3, 2))):
-            # The next wish follows at once now and then, while the one before is still under way.
+            # Sometimes the next request follows at once, while the previous one is still being processed.
             await self._world.sleep(self._chance.around(900 if self._chance.of(0.7) else 10))
             if not self._shopper.reference:
                 continue
@@ -55,14 +55,14 @@ class Clerk:
 
     def _ask(self, request: Request, key: str) -> None:
         amount = self._amount() if request is not operations.request_void else None
-        # Two clicks have one key, two people have one each.
+        # A double click sends the same key twice. Two clerks send different keys.
         keys = [key, key] if self._chance.of(0.2) else [key]
         if self._chance.of(0.2):
             keys.append(f"{key} of a colleague")
         for each in keys:
             self._send_soon(request, each, amount)
         if amount is not None and self._chance.of(0.2):
-            # The same key with another amount stands for something else.
+            # The same key with another amount is another request, which must not get the first one's answer.
             another = Money(max(1, amount.minor + self._chance.one_of((-1, 1))), amount.currency)
             self._send_soon(request, key, another)
 
@@ -75,7 +75,7 @@ class Clerk:
         self._world.spawn(self._send(ask, amount))
 
     def _amount(self) -> Money | None:
-        """Return a part, half, more than half, all that is left (None), or more than there ever was."""
+        """Return a part, half, more than half, everything left (None), or more than the payment's amount."""
         owed = self._shopper.amount
         match self._chance.one_of(("all", "part", "half", "most", "too much"), (3, 4, 2, 2, 1)):
             case "all":

@@ -1,4 +1,4 @@
-"""Virtual time: it stands still while anything runs, and jumps when everybody waits."""
+"""Virtual time, which stands still while code runs, and jumps to the next timer when everything waits."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ EPOCH = datetime(2030, 1, 7, 9, 0, tzinfo=UTC)
 
 
 class Clock:
-    """The time on every clock of this process, in seconds since ``EPOCH``: also ``datetime`` and the loop."""
+    """The clock of this process, in seconds since ``EPOCH``. ``datetime`` and the event loop follow it."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -17,20 +17,20 @@ class Clock:
         self._moment = EPOCH
         self._travel = time_machine.travel(EPOCH, tick=False)
         self._traveller = self._travel.start()
-        # Asked several times per message, most often by Django itself.
+        # A shortcut for speed: Django and the product call it several times per message.
         timezone.now = lambda: self._moment
 
     def move_to(self, now: float) -> None:
-        """Let it be ``now``."""
+        """Set the time to ``now``."""
         self.now = now
         shown = timedelta(seconds=now)
-        # Moving to a date would set the time zone again, every time.
+        # Moving to an absolute date would set the time zone again, every time.
         self._traveller.shift(shown - self._shown)
         self._shown = shown
         self._moment = EPOCH + shown
 
     def seconds_until(self, stored: str | None) -> float | None:
-        """Return when a time as SQLite stores it is, in seconds since ``EPOCH``."""
+        """Convert a time as SQLite stores it to seconds since ``EPOCH``."""
         if stored is None:
             return None
         return (datetime.fromisoformat(stored).replace(tzinfo=UTC) - EPOCH).total_seconds()

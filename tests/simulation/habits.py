@@ -1,4 +1,4 @@
-"""The bank's habits with one order: as unkind as providers' documents allow, for a share of the orders."""
+"""The bank's habits with one order. For some orders they are as unkind as providers' documents allow."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from checkout.providers.base import EventKind
 from checkout.providers.memory_order import USUALLY_ANNOUNCED, Manners
 from tests.simulation.chance import Chance
 
-# Which events a merchant has selected. Some get no word of captures, of refunds, or of either.
+# The events that a merchant may have selected. Some selections lack captures, refunds, or both.
 SELECTIONS = (
     USUALLY_ANNOUNCED,
     USUALLY_ANNOUNCED - {EventKind.CAPTURED},
@@ -21,10 +21,10 @@ WEIGHTS = (1, 2, 2, 3, 1)
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """The bank's doings with one order, besides its manners.
+    """The bank's behaviour with one order, in addition to its manners.
 
-    ``is_open``: its letters come over the channel that anybody can use. ``omits_amounts``: they do not tell
-    how much was captured or refunded. ``refunds_slowly``: refunds are booked hours or days later.
+    ``is_open``: its notifications come over the unauthenticated channel. ``omits_amounts``: they lack the
+    amount of a capture or refund. ``refunds_slowly``: refunds are booked hours or days later.
     """
 
     manners: Manners
@@ -34,7 +34,7 @@ class Habits:
 
 
 def drawn(chance: Chance, kindness: float) -> Habits:
-    """Return the habits of a new order: the kinder the bank, from 0 to 1, the likelier is each good one."""
+    """Draw the habits of a new order. ``kindness`` (0 to 1) raises the probability of each good habit."""
     unkindness = 1 - kindness
     return Habits(
         manners=Manners(

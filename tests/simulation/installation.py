@@ -1,6 +1,6 @@
-"""A fresh installation in this process, put back to its beginning before each schedule.
+"""An installation of the product in this process, restored to its initial state before each schedule.
 
-Importing this module sets Django up, so that everything else here can be imported after it.
+Importing this module sets Django up, so that modules which need Django can be imported after it.
 """
 
 import os
@@ -29,14 +29,14 @@ from tests.simulation.world import STOCK, World  # noqa: E402
 
 
 class Installation:
-    """Runs schedules, one after the other. There is one per process: it takes clocks and randomness over."""
+    """An installation that runs schedules: only one per process, as it replaces clocks and randomness."""
 
     def __init__(self) -> None:
         call_command("migrate", verbosity=0)
         database = connections["default"]
         assert isinstance(database, DatabaseWrapper)
         self._database = database
-        # There is no other, in no other thread: nobody has to look for it.
+        # There is only one connection, used by all threads, so the lookup by alias and thread is left out.
         ConnectionHandler.__getitem__ = lambda _handler, _alias: database
         ADAPTERS["memory"] = "tests.simulation.twin.Twin"
         self._clock = Clock()
@@ -51,7 +51,7 @@ class Installation:
         plain_rows.take_over()
 
     def run(self, seed: int) -> World:
-        """Run the schedule that ``seed`` makes; return what became of it."""
+        """Run the schedule of this seed and return its world, with the results."""
         self._template.restore()
         randomness.restart(seed)
         assert self._database.get_autocommit(), "the schedule before left a transaction open"

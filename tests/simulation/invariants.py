@@ -1,6 +1,6 @@
-"""The invariants that hold when everything has come to rest, numbered as in docs/reliability.md.
+"""The invariants that must hold once nothing is under way any more, numbered as in docs/reliability.md.
 
-The tables are read directly, without the product's own code; the provider's books are the other side.
+The checks read the tables without the product's own code, and compare them with the provider's books.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ PAYMENT_AT_REST = frozenset(PaymentState) - {
     P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CAPTURE_PENDING, P.VOID_PENDING, P.CONFLICTED
 }  # fmt: skip
 GIVEN_BACK = ("released", "cancelled")
-# The effect of each kind of operation on the money that is captured.
+# The sign with which each kind of operation counts towards the captured amount.
 SIGNS = {"capture": 1, "refund": -1, "charge_back": -1, "charge_back_reversal": 1}
 ATTEMPT_AT_REST = (A.AUTHORISED, A.REFUSED, A.NOT_SENT, A.EXPIRED)
 EDGES = {(source, edge.target) for edge in PAYMENT_EDGES for source in edge.sources}
@@ -47,16 +47,16 @@ BEGIN SELECT called_done(new.reference, new.kind); END;
 
 
 def watch_history(database: sqlite3.Connection) -> None:
-    """Have the database itself write down, for ``check``, how payments move and which replies sagas take.
+    """Create triggers that record for ``check`` how payments' states change and which replies sagas accept.
 
-    Also which payments take stock again that had been given back. It calls ``called_done`` with the reference
-    and kind of each operation when that becomes done.
+    They also record payments whose released stock is taken again, and call ``called_done`` with the reference
+    and kind of each operation that becomes done.
     """
     database.executescript(HISTORY)
 
 
 def check(world: "World") -> list[str]:
-    """Return every violation of I1 to I6, I9 and I11; those seen on the way are in ``world.violations``."""
+    """Return violations of I1 to I7, I9 and I11 at rest; earlier ones are in ``world.violations``."""
     books = Ledgers(world.rows, world.bank.books)
     findings = [
         *_nothing_lost(world, books),
@@ -81,7 +81,7 @@ def check(world: "World") -> list[str]:
 
 
 class Ledgers:
-    """Our rows and the provider's orders, by payment."""
+    """The gateway's rows and the provider's orders, by payment."""
 
     def __init__(self, database: sqlite3.Connection, books: Books) -> None:
         self._database = database
@@ -98,11 +98,11 @@ class Ledgers:
             self.orders[self.payment_of.get(code, "")].append(order)
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Return what a query finds."""
+        """Return the rows of a query."""
         return self._database.execute(query, parameters).fetchall()
 
     def held(self, payment: str) -> int:
-        """Return what the provider has, or could still take, of the shopper's money, in minor units."""
+        """Return the money that the provider has of the shopper, or could still take, in minor units."""
         return sum(
             order.captured.minor - order.refunded.minor or order.amount.minor - order.captured.minor
             for order in self.orders[payment]
@@ -110,7 +110,7 @@ class Ledgers:
         )
 
     def kept(self, payment: str) -> int:
-        """Return what the provider has taken, less what was given or taken back, in minor units."""
+        """Return the captured amount less refunds and charge-backs, in minor units."""
         return sum(
             order.captured.minor - order.refunded.minor - order.charged_back.minor
             for order in self.orders[payment]
@@ -178,7 +178,7 @@ def _stock(world: "World", books: Ledgers) -> Iterator[str]:
 
 
 def _no_stock_was_given_away(books: Ledgers) -> Iterator[str]:
-    """The release of one attempt's stock leaves a later attempt's alone; staff may settle a contradiction."""
+    """Yield payments whose stock was released and later confirmed, except those that were conflicted."""
     for (payment,) in books.rows(
         "SELECT payment FROM taken_again WHERE payment NOT IN "
         "(SELECT payment FROM history WHERE after = 'conflicted')"
@@ -206,7 +206,7 @@ def _statements_were_compared(books: Ledgers) -> Iterator[str]:
 
 
 def _truth_is_no_contradiction(books: Ledgers) -> Iterator[str]:
-    """A proven notification without a slip of the pen contradicts nothing."""
+    """Yield proven notifications without a wrong amount that were called a contradiction."""
     for number, reason in books.rows(
         "SELECT id, reason FROM checkout_providernotification "
         "WHERE state = 'conflicted' AND is_proven AND body ->> 'number' NOT LIKE 'slip%'"
@@ -246,7 +246,7 @@ def _books_agree(books: Ledgers) -> Iterator[str]:
 
 
 def _told_the_truth(books: Ledgers) -> Iterator[str]:
-    """A payment that is captured automatically, and was ever called paid, does not end unpaid."""
+    """Yield payments that are captured automatically and were called paid, but ended unpaid."""
     automatic = books.rows("SELECT reference, state FROM checkout_payment WHERE captures_automatically")
     for payment, end in automatic:
         left = [before for (before,) in books.rows("SELECT before FROM history WHERE payment = ?", payment)]
@@ -292,5 +292,5 @@ def _messages(books: Ledgers) -> Iterator[str]:
     ):
         yield f"I11: {cause} caused {kind} {number} times"
     for queue, contents in MemoryServer.at(network.URL).queues.items():
-        if len(contents) and ".node." not in queue:  # of a process that has died; they expire
+        if len(contents) and ".node." not in queue:  # queues of dead processes expire
             yield f"I11: {len(contents)} messages are left in {queue}"

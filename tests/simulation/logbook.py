@@ -1,4 +1,4 @@
-"""A log that puts the product's errors into the trace, and drops everything else."""
+"""Logging that writes the product's errors to the trace and drops everything else."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ _trace: list[Trace] = []
 
 
 def take_over() -> None:
-    """Let errors alone be logged, into the trace of the schedule that runs."""
+    """Log errors only, to the trace of the running schedule."""
     logging.disable(logging.CRITICAL)
     structlog.configure(
         processors=[_note],
@@ -24,7 +24,7 @@ def take_over() -> None:
 
 
 def write_to(trace: Trace) -> None:
-    """Keep errors in ``trace`` from now on."""
+    """Write errors to ``trace`` from now on."""
     _trace[:] = [trace]
 
 

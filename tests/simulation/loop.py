@@ -1,4 +1,4 @@
-"""An event loop in virtual time, on which dead processes do nothing."""
+"""An event loop in virtual time that runs no callbacks of dead processes."""
 
 import asyncio
 import heapq
@@ -13,7 +13,7 @@ from tests.simulation.processes import Crash, Process, owner_of
 from tests.simulation.threads import Thread
 from tests.simulation.timetable import INTERVALS, TIMERS, Timetable
 
-# Many times what the longest schedule needs: something goes round in circles.
+# Many times more than the longest schedule needs. If it is exceeded, the schedule loops endlessly.
 MAX_ROUNDS = 50_000
 
 
@@ -36,12 +36,12 @@ def _run_unless_dead(handle: Any) -> None:
     try:
         handle._context.run(handle._callback, *handle._args)
     except Crash:
-        return  # Whatever was to follow does not.
+        return  # The process died in this callback.
 
 
 @dataclass(eq=False, slots=True)
 class _Poll:
-    """A timer of the relay that would only look whether something is due."""
+    """A timer of the relay whose callback would only check if something is due."""
 
     name: str
     timer: asyncio.TimerHandle
@@ -49,11 +49,11 @@ class _Poll:
 
     @property
     def is_over(self) -> bool:
-        """Return True if nobody waits for it any more."""
+        """Return True if the timer was cancelled or its process is dead."""
         return self.timer.cancelled() or not owner_of(self.timer._context).is_alive
 
     def tick(self, due: float) -> float:
-        """Return when this poller would look for the first time at or after ``due``."""
+        """Return the time of the first poll at or after ``due``."""
         if due == math.inf:
             return math.inf
         missed = max(0, math.ceil((due - self.timer.when()) / self.interval))
@@ -61,11 +61,11 @@ class _Poll:
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Runs what is ready; when nothing is, the clock jumps to the next timer. Stops when there is none.
+    """A loop whose clock jumps to the next timer when nothing is ready. It stops when there is no timer.
 
-    The relay's polls are passed over while the timetable says that a poll would find nothing:
-    that changes nothing but the cost, since virtual hours pass while a provider is asked again and again.
-    Stops at ``last_moment`` whatever is left to do.
+    The relay's polls are skipped while the timetable shows that they would find nothing. Skipping them saves
+    time without changing results, as virtual hours pass between inquiries of a provider. The loop stops at
+    ``last_moment`` even if work is left.
     """
 
     def __init__(self, clock: Clock, timetable: Timetable, last_moment: float) -> None:
@@ -83,7 +83,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.is_closing = False
 
     def time(self) -> float:
-        """See BaseEventLoop: virtual seconds."""
+        """See BaseEventLoop. The seconds are virtual."""
         return self._clock.now
 
     def call_soon(
@@ -118,21 +118,21 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return None if interval is None else _Poll(task.get_name(), timer, interval)
 
     def begin_closing(self) -> None:
-        """From now on the dead act, too: what they left behind is to be unwound like everything else."""
+        """Run the callbacks of dead and frozen processes too from now on, so that their tasks are unwound."""
         self.is_closing = True
         self.rounds = 0
         self._ready.extend(self.left_undone)
         self.left_undone.clear()
 
     def thaw(self, process: Process) -> None:
-        """Let a process that was stopped do what it has missed."""
+        """Resume a frozen process, starting with the callbacks that it has missed."""
         process.is_frozen = False
         missed = [handle for handle in self.left_undone if owner_of(handle._context) is process]
         self.left_undone = [handle for handle in self.left_undone if handle not in missed]
         self._ready.extend(missed)
 
     def select(self, timeout: float | None) -> list[Any]:
-        """Play the selector: nobody is ever heard from, so jump to the next timer, or stop."""
+        """Act as the selector. There is no input, so jump to the next timer, or stop if there is none."""
         self.rounds += 1
         if self.rounds > MAX_ROUNDS:
             self._give_up()
@@ -153,7 +153,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.stop()
 
     def _next_poll(self, next_timer: float) -> float:
-        """Make the next poll that may find something ready, unless ``next_timer`` is earlier; return when."""
+        """Make the next useful poll ready and return its time, or ``next_timer`` if that is earlier."""
         due = self.timetable.due(next_timer)
         if min(due.values()) >= next_timer:
             return next_timer

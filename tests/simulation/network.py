@@ -1,4 +1,4 @@
-"""The in-memory broker behind an unreliable network, whose moods are the seed's."""
+"""The in-memory broker behind an unreliable network, whose faults are determined by the seed."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ URL = f"memory://{HOST}"
 
 
 class UnreliableBroker(MemoryBroker):
-    """One process's connection, by its own user. What is on the wire, or at the broker, survives it."""
+    """The connection of one process, as its own user. Messages that were sent survive the process."""
 
     def __init__(self, prefix: str, process: Process, chance: Chance, trace: Trace) -> None:
         participant = process.name.partition(" ")[0]
@@ -29,7 +29,7 @@ class UnreliableBroker(MemoryBroker):
     def publish_nowait(
         self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
     ) -> None:
-        """See Broker: it may be refused, left in doubt, or arrive twice; the confirm takes its time."""
+        """See Broker. The message may be refused, left unconfirmed or doubled; the confirm is delayed."""
         self._perhaps_cut()
         if self._chance.happens("publish_refused"):
             self._note("refused", envelope)
@@ -51,19 +51,19 @@ class UnreliableBroker(MemoryBroker):
             self._note("published twice", envelope)
             outside(self.loop.call_later, self._chance.moment(), route)
         self._note("published", envelope)
-        outside(super().post, exchange, routing_key, envelope, end)
+        outside(super().publish_nowait, exchange, routing_key, envelope, end)
 
     async def consume(
         self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
     ) -> Consumption:
-        """See Broker: deliveries overtake one another on their way to the reader."""
+        """See Broker. Each delivery takes a random time, so deliveries can overtake one another."""
 
         def arrive(delivery: Delivery) -> None:
             delivery.settle = self._settling(delivery)
             seconds = self._chance.moment()
             is_release = delivery.envelope is not None and delivery.envelope.type == "orders.release"
             if is_release and self._chance.happens("release_late"):
-                # So late that the shopper is trying again meanwhile, or has paid.
+                # Late enough that the shopper is already trying again, or has paid.
                 seconds += self._chance.between(1, 60)
             self.loop.call_later(
                 seconds, self._hand_over, on_delivery, delivery, context=self._process.context
@@ -80,7 +80,7 @@ class UnreliableBroker(MemoryBroker):
         outside(super().connect)
 
     def leave(self) -> None:
-        """The process has died, and its connection with it."""
+        """Close the connection because its process has died."""
         self._server.brokers.discard(self)
         self.lose_connection()
 

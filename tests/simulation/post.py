@@ -1,4 +1,4 @@
-"""The provider's letters: its notifications on their way, as it shapes them, and what others forge."""
+"""The delivery of the provider's notifications ("letters"), true and wrong ones, and of forged ones."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -28,14 +28,14 @@ LIES = (
     "CHARGE_BACK_REVERSED",
     "INFORMATION_REQUESTED",
 )
-# How much an issuer took is known from the letter alone, where the order's sums are not told.
+# If the order's sums are not reported, only the notification shows the amount of these events.
 BY_ISSUER = ("CHARGED_BACK", "CHARGE_BACK_REVERSED")
-# Only of captures and refunds may a letter leave the amount out: what an issuer does is told with it.
+# Only notifications of captures and refunds may omit the amount; those of issuers' actions contain it.
 WITHOUT_AMOUNT = ("CAPTURED", "REFUND_SENT", "REFUNDED", "REFUND_FAILED")
 
 
 class Post:
-    """Carries letters until they are acknowledged: late, twice, with a wrong amount, or forged."""
+    """A sender that repeats each notification until it is acknowledged. Some are late, doubled or wrong."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -43,7 +43,7 @@ class Post:
         self._letters = 0
 
     def send(self, letter: dict[str, Any], habits: Habits) -> None:
-        """Send what the provider says of an order, as is its habit; with a slip of the pen, perhaps."""
+        """Send a notification in accordance with the bank's habits, perhaps with a wrong amount."""
         if habits.omits_amounts and letter["event"] in WITHOUT_AMOUNT:
             letter = letter | {"minor": None, "currency": ""}
         is_lost = False
@@ -57,13 +57,13 @@ class Post:
             self._post(letter, is_proven=not habits.is_open)
 
     def contradict(self, order: Order, event: str, amount: Money, reference: str) -> None:
-        """Send what the provider says in error, or takes back later, of an operation that it names."""
+        """Send a proven notification about an operation that contradicts an earlier one."""
         self._post(self._letter(order, event, amount, reference=reference), is_proven=True)
 
     def forge(self, order: Order) -> None:
-        """Send what anybody could who knows the address and has seen the order's number."""
+        """Send a forged notification, which requires only the address and the order code."""
         if order.under_way and self._chance.of(0.7):
-            # It is easily guessed what comes next.
+            # The notification that is due next is easy to guess.
             movement = order.under_way[0]
             self._post(self._letter(order, movement.kind.upper(), movement.amount), is_proven=False)
             return

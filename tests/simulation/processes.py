@@ -1,4 +1,4 @@
-"""Simulated processes: what runs in one dies with it."""
+"""Simulated processes. The callbacks and tasks of a process end with it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 
 class Crash(BaseException):
-    """A process has died; whatever it was doing ends here. Nobody may catch it on the way."""
+    """Raised in the running code of a process that dies. The product must not catch it."""
 
 
 class Process:
-    """One life of one process. A restarted process is another one."""
+    """A process from its start to its end. After a restart there is a new object."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -25,7 +25,7 @@ class Process:
 
     @property
     def context(self) -> Context:
-        """A context whose callbacks, tasks and threads belong to this process."""
+        """Return a context whose callbacks, tasks and threads belong to this process."""
         return self._context.copy()
 
     def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -33,11 +33,11 @@ class Process:
         return self.context.run(function, *args, **kwargs)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Start a task that ends without notice when the process dies."""
+        """Start a task that stops without an exception when the process dies."""
         return self.run(asyncio.get_event_loop().create_task, coroutine)
 
 
-# Whatever is no process of ours: the network, the broker, the provider, the shoppers.
+# OUTSIDE stands for everything that is no process of the product: network, broker, provider and shoppers.
 _current: ContextVar[Process] = ContextVar("process")
 OUTSIDE = Process("outside")
 
@@ -48,10 +48,10 @@ def current() -> Process:
 
 
 def owner_of(context: Context) -> Process:
-    """Return the process to which what runs in ``context`` belongs."""
+    """Return the process to which code that runs in ``context`` belongs."""
     return context.get(_current, OUTSIDE)
 
 
 def outside(function: Callable[..., T], *args: Any) -> T:
-    """Call ``function`` so that what it schedules outlives the process whose code is running."""
+    """Call ``function`` so that callbacks that it schedules survive the running process."""
     return OUTSIDE.run(function, *args)

@@ -1,4 +1,4 @@
-"""Tells how far a run is, and keeps its totals in a file: a long one that is interrupted has them, too."""
+"""Report a run's progress, and save its totals in a file, so that an interrupted run keeps them."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ EVERY_SECONDS = 20.0
 
 
 class Progress:
-    """Of one run. Lines about it go to standard error, what came of it to standard output."""
+    """The progress of one run. Lines about it go to standard error, the results to standard output."""
 
     def __init__(self, seeds: range, file: Path | None) -> None:
         self._seeds = seeds
@@ -20,7 +20,7 @@ class Progress:
         self._told = self._began
 
     def tell(self, so_far: Report) -> None:
-        """Say how far it is, unless that was said a moment ago."""
+        """Print the progress, at most every EVERY_SECONDS."""
         now = time.monotonic()
         if now - self._told < EVERY_SECONDS:
             return
@@ -35,7 +35,7 @@ class Progress:
         self._keep(so_far, now)
 
     def conclude(self, total: Report) -> None:
-        """Print what came of the run."""
+        """Print the results of the run."""
         now = time.monotonic()
         print(*total.lines(now - self._began), sep="\n")
         self._keep(total, now)

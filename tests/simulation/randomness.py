@@ -1,4 +1,4 @@
-"""The product's own randomness (references, message ids, jitter), taken from the seed as well."""
+"""The product's own randomness (references, message ids, jitter), generated from the seed as well."""
 
 import random
 import secrets
@@ -9,13 +9,13 @@ _source = random.Random()
 
 
 def take_over() -> None:
-    """Let every secret of this process come from the seed."""
+    """Generate every random value of this process from the seed."""
     secrets.token_bytes = lambda nbytes=None: _source.randbytes(32 if nbytes is None else nbytes)
     secrets.randbits = _source.getrandbits
 
 
 def restart(seed: int) -> None:
-    """Begin again with ``seed``: references and message ids repeat, too."""
+    """Start again from ``seed``, so that references and message ids repeat."""
     random.seed(f"product {seed}")
     _source.seed(f"secrets {seed}")
     envelope._seed_process_bits()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Report:
-    """Figures of a run. ``violations`` are pairs of seed and text; ``busy_seconds`` is processor time."""
+    """The figures of a run. ``violations`` are pairs of seed and text; ``busy_seconds`` is processor time."""
 
     schedules: int = 0
     payments: int = 0
@@ -22,7 +22,7 @@ class Report:
     violations: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, world: "World") -> None:
-        """Count one schedule."""
+        """Add the results of one schedule."""
         self.schedules += 1
         self.payments += len(world.shoppers)
         self.events += len(world.trace)
@@ -44,15 +44,15 @@ class Report:
         )
 
     def rate(self, seconds: float) -> float:
-        """Return the schedules per minute of a run of so many seconds by the clock on the wall."""
+        """Return the schedules per minute of a run that took ``seconds`` of real time."""
         return self.schedules / seconds * 60
 
     def figures(self, seconds: float) -> dict[str, Any]:
-        """Return all of it for programs."""
+        """Return the figures in a form for programs."""
         return {**vars(self), "seconds": seconds, "schedules_per_minute": self.rate(seconds)}
 
     def lines(self, seconds: float) -> list[str]:
-        """Return it for people; ``seconds`` is how long it took by the clock on the wall."""
+        """Return the figures in a form for people. ``seconds`` is the real time that the run took."""
         return [
             f"{self.schedules} schedules, {self.payments} payments, {self.events} events in {seconds:.0f} s: "
             f"{self.rate(seconds):.0f} schedules a minute, "

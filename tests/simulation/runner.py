@@ -1,4 +1,4 @@
-"""Runs many schedules, in several processes if told so."""
+"""Run many schedules, in one or several processes."""
 
 import gc
 import multiprocessing
@@ -11,8 +11,8 @@ from tests.simulation.installation import Installation
 from tests.simulation.report import Report
 from tests.support import mutants
 
-# Also how often cyclic garbage is collected: there is little per schedule, and looking for it all the time
-# costs more than keeping it for a while.
+# Cyclic garbage is collected once per chunk as well: a schedule makes little of it, and frequent collection
+# would cost more than the memory.
 CHUNK = 50
 
 _mutations = ExitStack()
@@ -20,7 +20,7 @@ _installation: Installation | None = None
 
 
 def installation(mutant: str = "") -> Installation:
-    """Return this process's installation, made at the first call; ``mutant`` takes a defence away."""
+    """Return this process's installation, created at the first call, without the defence ``mutant``."""
     global _installation
     if _installation is None:
         if mutant:
@@ -33,7 +33,7 @@ def installation(mutant: str = "") -> Installation:
 
 
 def run(seeds: range, mutant: str, processes: int, chunk: int = CHUNK) -> Iterator[Report]:
-    """Run these schedules; yield what came of each ``chunk`` of them."""
+    """Run these schedules and yield a report for each ``chunk`` of them."""
     chunks = [seeds[start : start + chunk] for start in range(0, len(seeds), chunk)]
     run_here = partial(_run_chunk, mutant=mutant)
     if processes == 1:
@@ -51,7 +51,7 @@ def _run_chunk(seeds: range, *, mutant: str) -> Report:
         try:
             report.add(here.run(seed))
         except Exception as error:
-            # The other schedules go on, and this one can be run again by its seed.
+            # One error must not stop the other schedules. The seed allows this schedule to be replayed.
             report.violations.append((seed, f"the schedule itself ended with {error!r}"))
     gc.collect()
     report.busy_seconds = time.process_time() - began

@@ -1,4 +1,4 @@
-"""The product's settings for the simulation: everything in memory, nothing written, nothing slow."""
+"""The product's settings for the simulation: everything is in memory, and slow parts are off."""
 
 from payments_gateway.settings import *  # noqa: F403
 
@@ -17,7 +17,7 @@ CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 LOGGING_CONFIG = None
 CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {}}
-# As in production, but for three days of hourly questions at the end: staff come earlier.
+# As in production, but without three days of hourly inquiries at the end, so that staff are needed earlier.
 CHECKOUT_INQUIRY_DELAYS = (5, 15, 45, 120, 600, 3600, 3600)
-# Recognised by the loop, which lets polls that would find nothing pass without running them.
+# An unusual value, by which the loop recognises polls, to skip those that would find nothing.
 MESSAGING_RELAY_POLL_SECONDS = 0.7531

@@ -1,4 +1,4 @@
-"""Shoppers: they pay, click twice, fail or forget their challenge, come back late, and try again."""
+"""Shoppers, who pay, click twice, fail or forget their challenge, come back late, and try again."""
 
 from typing import TYPE_CHECKING, TypeVar
 
@@ -40,7 +40,7 @@ class Shopper:
         self.amount = Money(world.chance.number(2, 5000), CURRENCY)
 
     async def run(self) -> None:
-        """Go shopping, until paid, given up or out of patience."""
+        """Create a payment and try to pay it, until it is paid or the shopper gives up."""
         chance = self._chance
         lines = [
             {"sku": sku, "quantity": chance.number(1, 2)} for sku in ("tea", "cup") if chance.of(0.5)
@@ -65,7 +65,7 @@ class Shopper:
                 return
 
     async def _pay(self, number: int) -> bool:
-        """Return True if the payment may be tried again."""
+        """Make one attempt. Return True if the payment may be tried again."""
         card = self._chance.one_of(CARDS, CARD_WEIGHTS)
         for _ in range(2 if self._chance.of(0.2) else 1):
             self._world.spawn(self._submit(number, card))
@@ -89,7 +89,7 @@ class Shopper:
             self._world.trace.note("shopper", "may not pay", self.reference)
 
     async def _outcome(self) -> PaymentState | None:
-        """Look at the status page until it says something new; None when patience is over."""
+        """Poll the status page until the payment is decided. Return None after PATIENCE_SECONDS."""
         pause_seconds, waited = 1.0, 0.0
         while waited < PATIENCE_SECONDS:
             state = self._world.state_of(self.reference)
@@ -102,7 +102,7 @@ class Shopper:
         return None
 
     async def _challenged(self) -> bool:
-        """Go through the challenge, well or badly; False when the shopper walks away for good."""
+        """Return from the challenge once, twice, late or again later. Return False if the shopper leaves."""
         attempt = self._world.without_loop(self._latest_attempt)
         token = token_for(attempt)
         way = self._chance.one_of(("back", "twice", "late", "again", "away"), (6, 2, 3, 1, 1))
@@ -113,7 +113,7 @@ class Shopper:
         if way == "twice":
             self._world.spawn(self._return(token, attempt.order_code))
         if way == "again":
-            # From the browser's history, perhaps when another attempt is under way.
+            # A return from the browser's history, perhaps while another attempt is being processed.
             self._world.later(
                 self._lateness(), lambda: self._world.spawn(self._return(token, attempt.order_code))
             )
@@ -122,7 +122,7 @@ class Shopper:
         return True
 
     def _lateness(self) -> float:
-        """Return after how many seconds somebody comes back: about when the token expires, or long after."""
+        """Return the delay of a late return in seconds: around the token's expiry, or long after it."""
         lifetime = conf.challenge_lifetime.total_seconds()
         least, most = self._chance.one_of(((lifetime - 10, lifetime + 40), (lifetime, 20 * lifetime)), (3, 1))
         return self._chance.between(least, most)
@@ -143,7 +143,7 @@ class Shopper:
             self._world.trace.note("shopper", "is turned away", self.reference, str(error))
 
     async def _ask(self, operation: "Callable[[], T]", *, sealed: str = "") -> T:
-        """Send a request, and send it again while there is no answer, as people do."""
+        """Send a request, and repeat it until there is an answer, as people do."""
         while True:
             try:
                 return await self._world.request(operation, sealed=sealed)

@@ -1,4 +1,4 @@
-"""Staff who look after what waits for a person: parked sagas, and payments that contradict the provider."""
+"""Staff, who handle parked sagas and payments that contradict the provider."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 HOUR = 3600.0
 OPERATIONS = ("capture", "void", "refund")
-# They come by later and later, and at last when nothing moves any more: so often. Then they look up whatever
-# can be looked up, instead of trying again now and then.
+# The number of visits while things happen, with growing pauses, and of visits when nothing happens any more.
+# In the latter visits staff look up everything that they can, instead of sometimes only trying again.
 VISITS = 5
 LAST_VISITS = 4
 
 
 class Staff:
-    """People who may look into the bank's books, by the references that we gave."""
+    """Staff with access to the bank's books, in which they search for our references."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -30,7 +30,7 @@ class Staff:
         self._last_visits = LAST_VISITS
 
     async def run(self) -> None:
-        """Come by a few times while things are under way."""
+        """Visit a few times while things happen."""
         pause_seconds = self._chance.between(HOUR, 6 * HOUR)
         for _ in range(VISITS):
             await self._world.sleep(pause_seconds)
@@ -38,7 +38,7 @@ class Staff:
             pause_seconds *= 2
 
     def look_around(self) -> bool:
-        """Come by when nothing moves any more; return False if nothing waited, or it is of no use."""
+        """Visit at the end. Return False if nothing waited for staff or the visits are used up."""
         self._last_visits -= 1
         return self._last_visits >= 0 and self._visit(tries_again=False)
 
@@ -100,7 +100,7 @@ class Staff:
         )
 
     def _settle_payment(self, reference: str) -> Callable[[], object]:
-        """Say what the bank's books have, if the provider was asked again and that was not enough."""
+        """Return a function that orders a review or, if one was not enough, settles by the bank's books."""
 
         def settle() -> None:
             if settle_payment_by(self._truth_of, reference, by="staff"):

@@ -1,4 +1,4 @@
-"""The simulation, in processes of its own: it takes clocks, randomness and the event loop over."""
+"""The simulation, in its own processes because it replaces clocks, randomness and the event loop."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.mutants import MUTANTS
 
-# A fraction of what is run by hand: docs/reliability.md.
+# A fraction of the number in the runs that docs/reliability.md reports.
 SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "250"))
 SECONDS = 600
 

@@ -1,4 +1,4 @@
-"""Threads that take turns: greenlets, which give way only where a provider call would keep them waiting."""
+"""Simulated threads: greenlets, which switch only where a real thread would wait for a provider."""
 
 import asyncio
 import contextvars
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Thread:
-    """A function that runs at once and in one go, but for its calls of ``pause``."""
+    """A function that runs at once and without interruption, except where it calls ``pause``."""
 
     def __init__(self, loop: "VirtualLoop", function: Callable[[], Any]) -> None:
         self.future: Future[Any] = Future()
@@ -29,8 +29,8 @@ class Thread:
         self._greenlet = greenlet.greenlet(self._run)
 
     def go(self) -> None:
-        """Run until the next pause, or to the end."""
-        # Django refuses to work where a loop is running, and a real thread has none.
+        """Run until the next pause or the end."""
+        # Django refuses to work where an event loop is running. A real thread would have none.
         asyncio._set_running_loop(None)
         try:
             pause_seconds = self._greenlet.switch()
@@ -41,7 +41,7 @@ class Thread:
             self._loop.call_later(pause_seconds, self._wake, context=self._process.context)
 
     def end(self) -> None:
-        """Unwind a paused thread whose process is gone."""
+        """Unwind a paused thread at the end of the schedule."""
         self._greenlet.throw(Crash)
 
     def _wake(self) -> None:
@@ -60,7 +60,7 @@ class Thread:
 
 
 def pause(seconds: float) -> None:
-    """Let everybody else run for so long; only in a thread."""
+    """Suspend this simulated thread for so many virtual seconds."""
     if connection.in_atomic_block or not connection.get_autocommit():
         raise AssertionError("a transaction is held open by a thread that waits")
     greenlet.getcurrent().parent.switch(seconds)
@@ -72,7 +72,7 @@ def is_in_thread() -> bool:
 
 
 def take_over() -> None:
-    """Let all database work of this process be done in threads of this kind, on one connection."""
+    """Run all database work of this process in simulated threads, on one connection."""
 
     def submit(_executor: object, function: Callable[[], Any]) -> Future[Any]:
         loop: VirtualLoop = asyncio.get_running_loop()

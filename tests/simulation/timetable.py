@@ -1,9 +1,9 @@
-"""The moments at which the relay's timers have work, so that the loop can skip polls that would find nothing.
+"""The times at which the relay's timers have work, so that the loop can skip polls that would find nothing.
 
-Entries have the names of the relay's tasks. Four tasks have no moment on purpose. Old messages, and rows that
-were only counted, are forgotten after a month, which no schedule lasts. The books are compared at the end of
-each schedule instead of every virtual hour. All clocks are one, so that no message comes from the future.
-These four run when a relay starts, as soon as there is a payment.
+Entries have the names of the relay's tasks. Four tasks have no entry on purpose. Old messages, and rows that
+are only counted, are deleted after a month, and no schedule lasts that long. The books are compared at the
+end of each schedule instead of every virtual hour. As there is only one clock, no message has a time in the
+future. These four tasks run when a relay starts, if there is a payment.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ WHERE o.payment_id = p.id AND (o.state <> 'refused' OR o.idempotency_key = 'auth
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A query for the first row that will be due, its tables, and the delay after the row's moment."""
+    """A query for the time of the first row, its tables, and the delay after which that row is due."""
 
     query: str
     tables: tuple[str, ...]
@@ -65,7 +65,7 @@ _ENTRIES = {
     "unmatched notifications": _Entry(
         "SELECT MIN(next_try_at) FROM checkout_providernotification", ("checkout_providernotification",)
     ),
-    # These want their time to be over, not just reached.
+    # The following tasks need the time to have passed, not just to be reached, hence the margin.
     "attempts that never began": _Entry(
         _UNSTARTED,
         ("checkout_payment", "checkout_attempt", "checkout_saga"),
@@ -87,7 +87,7 @@ TIMERS = frozenset((*_ENTRIES, *_ONLY_AT_THE_START))
 
 
 class Timetable:
-    """Looks it up in the tables, again after a change of them."""
+    """The due times of all timers, read from the tables and read again after a change of these."""
 
     def __init__(self, database: DatabaseWrapper, clock: Clock) -> None:
         self._rows = database.connection
@@ -97,10 +97,10 @@ class Timetable:
         self._outdated: set[str] = set()
 
     def due(self, until: float) -> dict[str, float]:
-        """Return when each timer has something to do for the first time; infinite if it has nothing.
+        """Return the first time at which each timer has work; infinity if it has none.
 
-        Right of those that have something before ``until``: a lifetime cannot be over before it is over
-        since the schedule began.
+        Times are exact only if they are before ``until``. A query with a delay longer than ``until`` is not
+        run, because no row of this schedule can be due by then.
         """
         if self._written:
             self._outdated.update(
@@ -114,9 +114,9 @@ class Timetable:
         return self._due
 
     def spare(self, job: Callable[[], Any]) -> Any:
-        """Return what this job of the running task would return if it is a poll that would find nothing.
+        """Return the result of this job without running it, if it is a poll that would find nothing.
 
-        None if it has to be run: it would find something, or is no poll.
+        Return None if the job must be run, because it would find something or is no poll.
         """
         task = asyncio.current_task()
         name = task.get_name() if task is not None else ""

@@ -1,4 +1,4 @@
-"""The events of a schedule, in order: to be read after a violation, and compared after a replay."""
+"""The events of a schedule in order, to read after a violation and to compare after a replay."""
 
 import hashlib
 
@@ -13,19 +13,19 @@ class Trace:
         self._events: list[tuple[float, str, tuple[object, ...]]] = []
 
     def note(self, who: str, *what: object) -> None:
-        """Write down that something happened."""
+        """Record an event."""
         self._events.append((self._clock.now, who, what))
 
     def __len__(self) -> int:
         return len(self._events)
 
     def lines(self) -> list[str]:
-        """Return it for people."""
+        """Return the trace as text."""
         return [
             f"{when:14.6f}  {who:16}  {' '.join(str(part) for part in what)}"
             for when, who, what in self._events
         ]
 
     def digest(self) -> str:
-        """Return what two runs of the same schedule have in common, to the last event."""
+        """Return a digest of all events, which is the same for two runs of the same schedule."""
         return hashlib.sha256("\n".join(self.lines()).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The provider's twin at the far end of a bad line."""
+"""The provider's twin behind an unreliable connection."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-# A provider is given up on after so long (providers/transport.py has the real figures).
+# The gateway's time limit for a provider call (providers/transport.py has the real figures).
 TIMEOUT_SECONDS = 25.0
-# By then, what was sent must have arrived and be seen: half of the settling time is for deciding to send it.
+# A sent request must arrive and show within this time. The other half of the settling time is for sending it.
 _SECONDS_TO_SETTLE = conf.settling_time.total_seconds() / 2
 FATES = ("unreachable", "lost", "late", "broken", "unreadable")
 
 
 class Line:
-    """The world that all adapters of one schedule share."""
+    """The place where all adapters of a schedule find its world."""
 
     world: "World"
 
 
 class Twin(MemoryProvider):
-    """Requests take time, in which the gateway may die; some never arrive, some answers never come back."""
+    """A provider whose requests take time, in which the gateway may die. Requests and answers can be lost."""
 
     def authorise(self, request: Authorisation) -> ProviderResult:
         def act(seconds_left: float) -> ProviderResult:
@@ -61,7 +61,7 @@ class Twin(MemoryProvider):
     def capture(self, request: Modification) -> ProviderResult:
         def act(seconds_left: float) -> ProviderResult:
             if Line.world.chance.issuer_refuses_capture():
-                # Whatever was answered before under the same key is answered again, where that is looked at.
+                # A provider that deduplicates stores this refusal, and answers the same key with it again.
                 refusal = self.books.once(request.idempotency_key, lambda: _refusal(request))
                 if not self.books.orders[request.order_code].manners.deduplicates:
                     return refusal
@@ -95,9 +95,9 @@ class Twin(MemoryProvider):
         return result
 
     def _call(self, verb: Verb, about: str, act: Callable[[float], ProviderResult]) -> ProviderResult:
-        """Let ``act`` happen at the provider, if the request gets there.
+        """Call ``act`` at the provider, if the request arrives there.
 
-        It is told for how long, in seconds, what it does may remain invisible.
+        Its argument is the number of seconds for which its effect may remain invisible.
         """
         if connection.in_atomic_block:
             Line.world.violations.append(f"a transaction is held open while {verb} {about} is on its way")
@@ -114,7 +114,7 @@ class Twin(MemoryProvider):
             pause(there)
             raise ProviderUnavailable("no connection")
         if fate == "late":
-            # After it was given up on (services/payments/send_window.py).
+            # The request arrives after the gateway stopped waiting for it (services/payments/send_window.py).
             there = chance.between(TIMEOUT_SECONDS, _SECONDS_TO_SETTLE)
         results: list[ProviderResult] = []
         if fate != "lost":

@@ -1,4 +1,4 @@
-"""The web: requests of shoppers, staff and the provider, each in a process that may die under it."""
+"""Web processes, which handle requests of shoppers, staff and the provider, and may die meanwhile."""
 
 import contextlib
 from collections.abc import Callable
@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 
 class Unanswered(Exception):
-    """The connection broke, or the answer was a 503: the client does not know whether it was heard."""
+    """Raised when the connection broke or the answer was 503: the request may have been handled or not."""
 
 
 class Web:
-    """One web process: what its views do with an operation and the broker."""
+    """One web process, which calls operations and publishes their commands as the views do."""
 
     def __init__(self, world: "World", process: Process, broker: "UnreliableBroker") -> None:
         self._world = world
@@ -38,7 +38,7 @@ class Web:
         broker.reply_queue.channels = self
 
     def handle(self, operation: Callable[[], T], *, point: str = "", sealed: str = "") -> T:
-        """Carry out an operation as a view does; raises ``Unanswered``, and what the operation raises."""
+        """Carry out an operation as a view does. Raises ``Unanswered`` and the operation's exceptions."""
         return self.process.run(self._handle, operation, point, sealed)
 
     def _handle(self, operation: Callable[[], T], point: str, sealed: str) -> T:
@@ -55,14 +55,14 @@ class Web:
         return result
 
     async def _pass_on(self, owed: AbstractOutboxMessage) -> None:
-        """Publish a committed command that nobody waits for (``webhooks.take``)."""
+        """Publish a committed command without waiting for its reply (``webhooks.take``)."""
         with contextlib.suppress(MessagingError):
             await self._broker.publish(
                 owed.exchange, owed.routing_key, owed.envelope(), timeout_seconds=conf.reply_budget_seconds
             )
 
     async def _publish(self, pending: Pending, sealed: str) -> None:
-        """Publish a committed command with its secret (``waiting.answer``)."""
+        """Publish a committed command with the sealed card (``waiting.answer``)."""
         if pending.message_id:
             crash_points.reached("web.intent_committed")
         headers: dict[str, Any] = {SUBJECT: pending.payment}
@@ -95,7 +95,7 @@ class Web:
         return 0
 
     def take(self, delivery: Delivery) -> bool:
-        """See ChannelTraffic: an answer to somebody who waits, perhaps."""
+        """See ChannelTraffic. Reports a payment's state from a successful reply to the world."""
         if delivery.envelope is not None:
             reply = Reply.decode(delivery.envelope.body)
             if reply.ok:
@@ -103,4 +103,4 @@ class Web:
         return True
 
     def end_waits(self, error: Callable[[], Exception]) -> None:
-        """See ChannelTraffic: nobody waits here; a shopper looks again instead."""
+        """See ChannelTraffic. There are no waits to end, as simulated shoppers poll instead."""

@@ -1,4 +1,4 @@
-"""One schedule: the processes, the people, the bank, and the seed that moves them."""
+"""One schedule: its processes, people and bank, driven by the seed."""
 
 import asyncio
 from collections import Counter
@@ -43,14 +43,14 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 LONGEST_SECONDS = 28 * DAY
 STOCK = 10
-# How many schedules are looked at by the product's own reconciliation as well.
+# The share of schedules that the product's own reconciliation checks as well.
 RECONCILED = 0.2
 HEARTBEATS_SECONDS = 25.0
 WEBS = ("web 1", "web 2")
 
 
 class World:
-    """Everything of one schedule. ``violations`` is what must stay empty."""
+    """Everything that belongs to one schedule. ``violations`` must stay empty."""
 
     def __init__(self, seed: int, clock: Clock, database: DatabaseWrapper) -> None:
         clock.move_to(0.0)
@@ -78,7 +78,7 @@ class World:
         self._brokers: dict[Process, UnreliableBroker] = {}
 
     def run(self) -> None:
-        """Let it all happen, until nothing more would."""
+        """Run the schedule until nothing is left to do, then check it."""
         Line.world = self
         logbook.write_to(self.trace)
         crash_points.observe(self._reached)
@@ -108,7 +108,7 @@ class World:
             self._close()
 
     def _reconcile(self) -> None:
-        """Have the product compare the books as well, which must come to the same conclusion."""
+        """Run the product's reconciliation as well, which must find no difference either."""
         self.chance.calm_down()
         self.clock.move_to(self.clock.now + HOUR)
         reconciling = self.loop.create_task(in_thread(reconcile))
@@ -130,7 +130,7 @@ class World:
         return [*WEBS, *names]
 
     def _poison(self) -> None:
-        """Have a stranger send a service what it cannot understand."""
+        """Send a message that no service understands, to a random service."""
         topology = Topology(conf.prefix)
         envelope = Envelope(type="nonsense", body=b"{}")
         self.trace.note("stranger", "poisons with", envelope.message_id)
@@ -158,7 +158,7 @@ class World:
         self.trace.note(process.name, "starts")
 
     def kill(self, process: Process, where: str) -> None:
-        """End a process; it is started again after a while."""
+        """Kill a process and schedule its restart."""
         self.trace.note(process.name, "dies at", where)
         self.crashes[where] += 1
         process.is_alive = False
@@ -184,7 +184,7 @@ class World:
             raise Crash
 
     def _freeze(self, process: Process) -> None:
-        """Stop a process for a while, as SIGSTOP does; the broker takes it for lost after some time."""
+        """Stop a process for a while, as SIGSTOP does. A long stop makes the broker close its connection."""
         seconds = self.chance.between(1, 90)
         self.trace.note(process.name, "freezes", f"for {seconds:.0f} s")
         process.is_frozen = True
@@ -210,14 +210,14 @@ class World:
         self._perhaps_crash(current(), f"{moment} commit")
 
     async def request(self, operation: Callable[[], T], *, point: str = "", sealed: str = "") -> T:
-        """Send an HTTP request to some web process; raises ``Unanswered``, and what the operation raises."""
+        """Send a request to a random web process. Raises ``Unanswered`` and the operation's exceptions."""
         await self.sleep(self.chance.moment())
         if not self._webs:
             raise Unanswered
         return self.chance.one_of(self._webs).handle(operation, point=point, sealed=sealed)
 
     def without_loop(self, function: Callable[[], T]) -> T:
-        """Call ``function`` as a thread would: Django refuses to work where a loop is running."""
+        """Call ``function`` as in a thread, since Django refuses to work where an event loop runs."""
         asyncio._set_running_loop(None)
         try:
             return function()
@@ -225,20 +225,20 @@ class World:
             asyncio._set_running_loop(self.loop)
 
     def state_of(self, reference: str) -> PaymentState:
-        """Return what the status page of a payment would show."""
+        """Return the state that the status page of a payment would show."""
         (state,) = self.rows.execute(
             "SELECT state FROM checkout_payment WHERE reference = ?", (reference,)
         ).fetchone()
         return PaymentState(state)
 
     def ends(self) -> Counter[str]:
-        """Return how many payments ended how."""
+        """Return the number of payments per final state."""
         return self._ends
 
     def told(self, reference: str, state: str) -> None:
-        """A web process has been told where a payment stands: never "failed" while the money may be held.
+        """Check a state that a web process was sent: no payment has failed while its money is authorised.
 
-        What it is told late only makes it look: its page shows where the payment stands by then.
+        The check uses the present state, since a late reply only makes the page read that.
         """
         self.trace.note("web", "is told", reference, state)
         state = self.state_of(reference)
@@ -254,7 +254,7 @@ class World:
         await asyncio.sleep(seconds)
 
     def later(self, seconds: float, function: Callable[[], object]) -> None:
-        """Call ``function`` outside of all processes after so many seconds."""
+        """Call ``function`` outside of all processes after so many virtual seconds."""
         self.loop.call_later(seconds, function, context=OUTSIDE.context)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -267,13 +267,13 @@ class World:
             self.violations.append(f"unexpected: {context['message']}: {error!r}")
 
     def _close(self) -> None:
-        """Unwind everything that is still under way, without letting it do anything."""
+        """Unwind all unfinished tasks and threads, without letting them have effects."""
         self.loop.begin_closing()
         asyncio._set_running_loop(self.loop)
         for thread in list(self.loop.paused):
             thread.end()
         asyncio._set_running_loop(None)
-        # Meanwhile a message that was on its way may arrive, and begin something.
+        # While tasks are cancelled, a message may arrive and start new ones, so this is repeated.
         while under_way := [task for process in self._processes for task in process.tasks if not task.done()]:
             for task in under_way:
                 task.cancel()

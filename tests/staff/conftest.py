@@ -1,4 +1,4 @@
-"""A member of staff with a password, and browsers at addresses of their own."""
+"""Fixtures: a member of staff with a password, and browsers at different addresses."""
 
 from collections.abc import Callable
 
@@ -19,11 +19,11 @@ def ada(db: None) -> User:
 
 @pytest.fixture
 def at(ada: User) -> Callable[[str], Client]:
-    """Return a browser at an address."""
+    """Return a function that makes a browser at an address."""
     return lambda address: Client(REMOTE_ADDR=address)
 
 
 def log_in(browser: Client, password: str = PASSWORD, *, name: str = "ada") -> int:
-    """Return the status of the answer: 302 for who is let in."""
+    """Try to log in. Return the status of the answer: 302 after a successful log-in."""
     answer = browser.post(f"{LOG_IN}?next={HOME}", {"username": name, "password": password})
     return int(answer.status_code)

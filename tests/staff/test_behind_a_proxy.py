@@ -1,4 +1,4 @@
-"""The address that counts is the one that a named proxy tells, and no other."""
+"""The client's address is taken from a trusted proxy's header only."""
 
 import asyncio
 

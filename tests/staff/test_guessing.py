@@ -1,4 +1,4 @@
-"""The number of guesses that strangers have does not grow with the number of their networks."""
+"""The number of guesses of strangers does not grow with the number of their networks."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ FAILURES, QUARTERS = 5, 4 * HOURS
 
 
 class CountingHasher(MD5PasswordHasher):
-    """Notes each password that is looked at."""
+    """A hasher that records each password that is checked."""
 
     algorithm = "counting"
     looked_at: list[str] = []

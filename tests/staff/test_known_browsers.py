@@ -1,4 +1,4 @@
-"""A browser in which somebody has logged in is let in there wherever it is, whatever strangers guess."""
+"""A browser in which a user has logged in is never locked out by strangers' guesses, wherever it is."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ LOCKED = 429
 
 @pytest.fixture
 def browser(at) -> Client:
-    """A browser in which ada has logged in, and which has gone elsewhere since."""
+    """Return a browser in which ada has logged in, and whose address has changed since."""
     browser = at(OFFICE)
     assert log_in(browser) == 302
     browser.defaults["REMOTE_ADDR"] = ELSEWHERE
@@ -27,7 +27,7 @@ def browser(at) -> Client:
 
 @pytest.fixture
 def strangers(at):
-    """Guess the password of a user from addresses where nobody has ever logged in, until it is locked."""
+    """Return a function that guesses a user's password from unknown addresses until the user is locked."""
 
     def guess(name: str = "ada") -> None:
         statuses = [log_in(at(f"203.0.113.{number}"), "guess", name=name) for number in range(6)]

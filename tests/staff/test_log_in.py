@@ -1,4 +1,4 @@
-"""Guessing passwords is slow, keeps nobody out for long, and is written down."""
+"""Guessing passwords is slow, locks no user out for long, and is recorded."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""A session of staff ends after half an hour of nothing, and after eight hours of work."""
+"""A staff session ends after half an hour without requests, and after eight hours in any case."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,7 +14,7 @@ from django.utils import timezone
 from checkout.staff.sessions import BEGUN, SEEN
 from tests.staff.conftest import HOME, log_in
 
-# A session's cookie has a maximum age, which the test client goes by, too.
+# The present time, since the test client drops session cookies by their maximum age.
 START = timezone.now()
 
 

@@ -1,4 +1,4 @@
-"""A client of the whole web application in this process: every layer that a server would call, no socket."""
+"""A client that calls the whole web application in this process, through every layer but the socket."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ class Answer:
 
 @dataclass
 class AsgiClient:
-    """Keeps cookies as a browser does; `cross_site` leaves them out, as SameSite=Lax does with a POST."""
+    """A client that keeps cookies. `cross_site` leaves them out, as SameSite=Lax does for a POST."""
 
     host: str = "localhost"
     address: str = "192.0.2.7"
@@ -76,9 +76,9 @@ class AsgiClient:
         whole: bool = True,
         notes: Mapping[str, Any] | None = None,
     ) -> Iterator[ApplicationCommunicator]:
-        """Send a request; `whole=False` leaves it without its last part, and the client in the line.
+        """Send a request. With `whole=False` its last part is missing, and the client stays connected.
 
-        `notes` are what our own server adds to the scope.
+        `notes` are the entries that our own server adds to the scope.
         """
         body = data if isinstance(data, bytes) else urlencode(data).encode()
         path, _, query = path.partition("?")
@@ -113,7 +113,7 @@ class AsgiClient:
 
 
 async def receive(exchange: ApplicationCommunicator, timeout_seconds: float = 30) -> Answer:
-    """The answer to a request that was started."""
+    """Return the answer to a request that was started."""
     start = await exchange.receive_output(timeout_seconds)
     body = b""
     more = True

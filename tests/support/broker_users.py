@@ -11,15 +11,15 @@ from messaging.memory.server import MemoryServer
 from messaging.topology import Topology
 from tests.support.vhosts import control
 
-# Users belong to the whole broker and have rights in each virtual host, so all tests share them.
+# A broker user exists once for all virtual hosts and has rights in each, so all tests share the same users.
 PASSWORD = "of a test"
 EVERYTHING = Permissions(configure=".*", write=".*", read=".*", topics={})
 
 
 def make_users(url: str, *, prefix: str = "checkout", program: str | None = None) -> None:
-    """Make the users with their rights in the virtual host of this address, as the documentation says.
+    """Create the users, with the rights that the documentation gives them in this address's virtual host.
 
-    `program` is the `rabbitmqctl` of a broker that is not the tests' own.
+    `program` is the `rabbitmqctl` to use if the broker is not that of BROKER_URL.
     """
     topology = Topology(prefix)
     passwords = {topology.user(each.name): PASSWORD for each in PARTICIPANTS}
@@ -31,7 +31,7 @@ def make_users(url: str, *, prefix: str = "checkout", program: str | None = None
 
 
 def make_memory_users(url: str, *, prefix: str = "checkout") -> None:
-    """Make the same users, with the same rights, on the in-memory broker of this address."""
+    """Create the same users, with the same rights, on the in-memory broker of this address."""
     topology, server = Topology(prefix), MemoryServer.at(url)
     for each in PARTICIPANTS:
         server.permissions[topology.user(each.name)] = permissions_of(each, topology, PARTICIPANTS)
@@ -41,7 +41,7 @@ def make_memory_users(url: str, *, prefix: str = "checkout") -> None:
 
 
 def let_do_anything(participant: str, url: str, *, prefix: str = "checkout") -> None:
-    """Give a participant every right, as a careless operator does."""
+    """Give a participant every right, as a careless operator might."""
     user = Topology(prefix).user(participant)
     if url.startswith("memory:"):
         MemoryServer.at(url).permissions[user] = EVERYTHING
@@ -52,7 +52,7 @@ def let_do_anything(participant: str, url: str, *, prefix: str = "checkout") -> 
 
 
 def url_of(participant: str, url: str, *, prefix: str = "checkout") -> str:
-    """Return the address of the same virtual host by the participant's user."""
+    """Return the address of the same virtual host with the participant's user and password."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     user = quote(Topology(prefix).user(participant), safe="")

@@ -1,4 +1,4 @@
-"""Both brokers for the contract suites, and ways to take them away."""
+"""Both kinds of broker for the contract suites, and ways to make them fail."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -27,12 +27,12 @@ T = TypeVar("T")
 
 
 async def within(awaitable: Awaitable[T]) -> T:
-    """Wait for something that must happen."""
+    """Wait for `awaitable`, at most WAIT_SECONDS. Raises TimeoutError."""
     return await asyncio.wait_for(awaitable, WAIT_SECONDS)
 
 
 class Lab(ABC):
-    """A broker of one kind, for one test, with names of its own."""
+    """A broker of one kind for one test, with a random prefix for its names."""
 
     url: str
 
@@ -41,14 +41,14 @@ class Lab(ABC):
         self._brokers: list[Broker] = []
 
     async def broker(self) -> Broker:
-        """A connected client, as another process would have one."""
+        """Return a new connected client, as another process would have."""
         broker = self.unconnected_broker()
         broker.open()
         await within(broker.wait_connected())
         return broker
 
     async def broker_of(self, participant: str) -> Broker:
-        """A connected client by the participant's own user; see `make_users`."""
+        """Return a new client that is connected as the participant's own user; see `make_users`."""
         broker = self._make(url_of(participant, self.url, prefix=self.prefix))
         self._brokers.append(broker)
         broker.open()
@@ -57,7 +57,7 @@ class Lab(ABC):
 
     @abstractmethod
     async def make_users(self) -> None:
-        """Make a user for each participant, with the rights that operators give."""
+        """Create a user for each participant, with the rights that operators give it."""
 
     def unconnected_broker(self) -> Broker:
         broker = self._make()
@@ -73,15 +73,15 @@ class Lab(ABC):
 
     @abstractmethod
     def hold(self) -> None:
-        """From now on nothing gets through, until the connection is lost."""
+        """Let no data through from now on, until the connection is lost."""
 
     @abstractmethod
     def lose_connections(self) -> None:
-        """Every connection is lost; new ones succeed."""
+        """Break every connection; new ones succeed."""
 
     @abstractmethod
     async def go_down(self) -> None:
-        """Every connection is lost and new ones fail."""
+        """Break every connection; new ones fail."""
 
     @abstractmethod
     async def come_back(self) -> None: ...
@@ -91,10 +91,10 @@ class Lab(ABC):
         """Return how many consumers the queue has; 0 if there is no such queue."""
 
     async def nobody_reads(self, queue: str) -> None:
-        """Return when the last consumer has gone."""
+        """Wait until the queue has no consumer."""
 
         async def last_has_gone() -> None:
-            while await self.readers(queue):  # noqa: ASYNC110 (nobody announces it)
+            while await self.readers(queue):  # noqa: ASYNC110 (no event reports it)
                 await asyncio.sleep(0.02)
 
         await within(last_has_gone())
@@ -113,7 +113,7 @@ class MemoryLab(Lab):
         make_memory_users(self.url, prefix=self.prefix)
 
     def hold(self) -> None:
-        """Within one turn of the loop nothing is confirmed anyway."""
+        """Do nothing: within one iteration of the event loop nothing is confirmed anyway."""
 
     def lose_connections(self) -> None:
         self.server.stop()
@@ -179,10 +179,10 @@ class RabbitmqLab(Lab):
 
 
 async def reconnected(broker: Broker) -> None:
-    """Return when the broker has lost its connections and is connected again."""
+    """Wait until the broker has lost its connections and is connected again."""
 
     async def back() -> None:
-        while not broker.metrics()["connections_lost"]:  # noqa: ASYNC110 (it counts, it does not tell)
+        while not broker.metrics()["connections_lost"]:  # noqa: ASYNC110 (only a counter shows it)
             await asyncio.sleep(0.01)
         await broker.wait_connected()
 
@@ -190,7 +190,7 @@ async def reconnected(broker: Broker) -> None:
 
 
 class Inbox:
-    """Collects what a queue delivers."""
+    """A consumer that keeps what a queue delivers."""
 
     def __init__(self) -> None:
         self._deliveries: deque[Delivery] = deque()
@@ -218,7 +218,7 @@ def command(text: str = "{}", **fields: object) -> Envelope:
 
 
 def small_queue(broker: Broker, name: str, limit: int) -> Queue:
-    """A service's queue that takes ``limit`` messages and refuses more."""
+    """Return a service's queue that takes ``limit`` messages and refuses more."""
     return Queue(
         f"{broker.topology.commands}.{name}",
         {"x-queue-type": "classic", "x-max-length": limit, "x-overflow": "reject-publish"},
@@ -227,7 +227,7 @@ def small_queue(broker: Broker, name: str, limit: int) -> Queue:
 
 
 async def a_moment(broker: Broker) -> None:
-    """Return when what was under way when called has had its effect: a round trip on this broker."""
+    """Publish and consume a message, so that everything sent earlier has had its effect on this broker."""
     arrived = Inbox()
     queue = Queue(
         f"{broker.topology.prefix}.moment.{uuid4().hex[:8]}", {"x-queue-type": "classic", "x-expires": 60_000}

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate that is its own authority, and its key, both as PEM files."""
+    """A self-signed certificate and its key, both as PEM files."""
 
     certificate: Path
     key: Path

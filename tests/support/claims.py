@@ -1,4 +1,4 @@
-"""Staff who settle claims and contradictions with the truth, from the books of a twin of the provider."""
+"""Settle claims and contradictions as staff would who know the provider's true books."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +16,11 @@ Kind, State = Operation.Kind, Operation.State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """The provider's sums of one order, in minor units, and what became of the authorisation.
+    """The provider's sums of one order, in minor units, and the fate of the authorisation.
 
-    ``captured`` and ``refunded`` are what was taken and not failed, booked or not; ``charged_back`` is less
-    what was returned. ``made`` are the references of refunds that were made, ``taken`` those of captures.
+    ``captured`` and ``refunded`` count accepted movements that have not failed, booked or not.
+    ``charged_back`` is reduced by reversals. ``made`` has the references of refunds that were made, ``taken``
+    those of captures that were taken.
     """
 
     captured: int
@@ -33,7 +34,7 @@ class Truth:
 
 
 def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
-    """Say if it is so what a parked verification asks, and how much ours lacks of what an issuer did."""
+    """Settle a parked verification's claim, with the amount our books lack if an issuer moved money."""
     saga = Saga.objects.select_related("attempt__payment").get(pk=saga_pk)
     ours, claim = sums_of_attempt(saga.attempt), saga.data["claim"]
     reason = "It was looked up in the provider's books."
@@ -49,9 +50,9 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
 
 
 def settle_payment_by(truth_of: Callable[[str], Truth], reference: str, *, by: str) -> bool:
-    """Settle a conflicted payment of which a review has not been enough; return False if there was none yet.
+    """Settle a conflicted payment that a review left open. Return False if no review has ended yet.
 
-    ``truth_of`` tells of an order code. What holds no money is settled before what does.
+    ``truth_of`` returns the truth about an order code. Attempts without money are settled first.
     """
     payment = Payment.objects.get(reference=reference)
     if not Fact.objects.filter(payment=payment, kind__in=("review_stands", "review_unknown")).exists():
@@ -66,7 +67,7 @@ def settle_payment_by(truth_of: Callable[[str], Truth], reference: str, *, by: s
 def _books_of(attempt: Attempt, truth: Truth) -> TheirBooks:
     currency, owed = attempt.payment.currency, attempt.payment.amount_minor
     asked_for = attempt.operations.filter(kind__in=(Kind.CAPTURE, Kind.REFUND), state=State.DONE)
-    # What was found in the provider's books bears no reference there.
+    # Operations that were adopted from the provider's books have a reference that the provider does not know.
     named = asked_for.exclude(reason__startswith="Found at").exclude(reason__startswith="Staff found")
     references = set(named.values_list("reference", flat=True))
     return TheirBooks(

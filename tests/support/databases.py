@@ -17,7 +17,7 @@ from tests.support.program import ROOT
 
 @contextmanager
 def database(template: str | None = None) -> Iterator[str]:
-    """The address of a new database, dropped afterwards; `template` is the address of one to copy."""
+    """Yield the address of a new database, dropped afterwards. `template` is the address of one to copy."""
     url = environment.database_url()
     name = f"test_{uuid.uuid4().hex[:12]}"
     source = urlsplit(template).path.removeprefix("/") if template else "template0"
@@ -32,7 +32,7 @@ def database(template: str | None = None) -> Iterator[str]:
 
 @contextmanager
 def migrated_database() -> Iterator[str]:
-    """The address of a database with the product's tables, to copy from: nobody may be connected to it."""
+    """Yield the address of a migrated database to copy from, to which no client may be connected."""
     with database() as url:
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity=0"],

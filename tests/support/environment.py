@@ -1,4 +1,4 @@
-"""Services and programs that the machine offers to tests. A missing one skips them, or fails them in CI."""
+"""The services and programs that tests use. If one is missing, its tests are skipped, or fail in CI."""
 
 import os
 import shutil
@@ -12,37 +12,37 @@ from tests.support.program import ROOT
 IN_CI = os.environ.get("CI") == "true"
 BROKER_URL = os.environ.get("BROKER_URL", "")
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
-# A program that is `rabbitmqctl` for the broker of BROKER_URL.
+# A program that runs `rabbitmqctl` for the broker of BROKER_URL.
 RABBITMQ_CONTROL = os.environ.get("RABBITMQ_CONTROL", "rabbitmqctl")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-# Published by Worldpay, and not ours to ship.
+# Published by Worldpay; we may not distribute it.
 DTD_NAME = "paymentService_v1.dtd"
 DTD_REQUIRED = os.environ.get("WPG_DTD_REQUIRED") == "1"
 
 
 def missing(what: str) -> NoReturn:
-    """Skip the test for want of something, or fail it in CI, where everything must be there."""
+    """Skip the test because something is missing, or fail it in CI, where everything must be present."""
     if IN_CI:
         pytest.fail(f"missing in CI: {what}")
     pytest.skip(f"missing: {what}")
 
 
 def broker_url() -> str:
-    """The address of a RabbitMQ broker to test on."""
+    """Return the address of a RabbitMQ broker to test on."""
     if not BROKER_URL.startswith("amqp"):
         missing("RabbitMQ: run with `python -m scripts.with_services`, or set BROKER_URL")
     return BROKER_URL
 
 
 def database_url() -> str:
-    """The address of a PostgreSQL database whose user may create others."""
+    """Return the address of a PostgreSQL database whose user may create others."""
     if not DATABASE_URL.startswith("postgres"):
         missing("PostgreSQL: run with `python -m scripts.with_services`, or set DATABASE_URL")
     return DATABASE_URL
 
 
 def chromium_path() -> str:
-    """Chromium, or a browser of its kind."""
+    """Return the path of Chromium or Google Chrome."""
     for name in (os.environ.get("CHROMIUM", ""), *CHROMIUM_NAMES):
         path = shutil.which(name) if name else None
         if path is not None:
@@ -51,9 +51,9 @@ def chromium_path() -> str:
 
 
 def dtd_path() -> Path:
-    """Worldpay's document type definition: WPG_DTD names it, or it lies in a folder beside the repository.
+    """Return the path of Worldpay's DTD: WPG_DTD names it, or it lies in a folder beside the repository.
 
-    Unlike the rest, it is missing in CI too unless WPG_DTD_REQUIRED=1: not everybody may copy it there.
+    Unlike the rest, it may be missing in CI too, unless WPG_DTD_REQUIRED=1: not everybody may copy it there.
     """
     named = os.environ.get("WPG_DTD")
     candidates = [Path(named)] if named else sorted(ROOT.parent.glob(f"*/worldpay/{DTD_NAME}"))
@@ -66,7 +66,7 @@ def dtd_path() -> Path:
 
 
 def nginx_path() -> str:
-    """nginx, which Debian keeps where only root looks for programs."""
+    """Return the path of nginx, which Debian installs in /usr/sbin, a folder in root's PATH only."""
     path = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin")
     if path is None:
         missing("nginx: install Debian's package nginx")
@@ -74,7 +74,7 @@ def nginx_path() -> str:
 
 
 def node_path() -> str:
-    """Node.js."""
+    """Return the path of Node.js."""
     path = shutil.which("node")
     if path is None:
         missing("Node.js: install Debian's packages nodejs and npm")

@@ -1,4 +1,4 @@
-"""The risk service in JavaScript, with what it depends on."""
+"""The risk service in JavaScript, with its dependencies."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ FOLDER = ROOT / "tests" / "contracts" / "node_risk_service"
 
 
 def installed_service() -> Path:
-    """Its folder; what it depends on is installed when it is missing."""
+    """Return the service's folder, after installing its dependencies if they are missing."""
     if not (FOLDER / "node_modules" / "amqplib").is_dir():
         npm = shutil.which("npm") or missing("npm: install Debian's package npm")
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]

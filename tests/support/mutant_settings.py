@@ -1,4 +1,4 @@
-"""The product's settings, for a process that MUTANT names a missing defence of; see ``mutants.py``."""
+"""The product's settings for a process without the defence that MUTANT names; see ``mutants.py``."""
 
 import os
 
@@ -8,13 +8,13 @@ from payments_gateway.settings import *  # noqa: F403
 
 
 class Mutation(AppConfig):
-    """Comes last, when everything that it changes has been imported."""
+    """The app that applies the mutant. It is loaded last, after every module that it changes."""
 
     name = "tests.support"
     label = "mutation"
 
     def ready(self) -> None:
-        from tests.support import mutants  # it needs the models
+        from tests.support import mutants  # imports models, which are only ready now
 
         mutants.apply_for_ever(os.environ["MUTANT"])
 

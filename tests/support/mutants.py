@@ -1,8 +1,8 @@
 """The product with one of its defences taken away, to prove that a checker notices.
 
-A process is mutated by DJANGO_SETTINGS_MODULE=tests.support.mutant_settings and MUTANT=<name>, this process
-by ``with applied(name):``. The product knows nothing of it. Defences overlap, so what a mutant does wrong
-shows only under the faults named with it.
+Another process is mutated by DJANGO_SETTINGS_MODULE=tests.support.mutant_settings and MUTANT=<name>, this
+process by ``with applied(name):``. The product has no code for it. Defences overlap, so the error of a mutant
+shows only under the faults named in its docstring.
 """
 
 import sys
@@ -45,9 +45,9 @@ SENDING = ("authorise", "complete_challenge", "capture", "void", "refund")
 
 
 def no_inbox() -> Patches:
-    """Every delivery is handled, the second of the same message too: it causes everything again.
+    """Handle every delivery, even a second one of the same message, whose effects then happen twice.
 
-    Shows when a message is delivered twice: two replies, facts or assessments caused by one message.
+    The mutant shows when a message is delivered twice: one message causes two replies, facts or assessments.
     """
 
     def record(row: AbstractInboxMessage) -> None:
@@ -58,10 +58,10 @@ def no_inbox() -> Patches:
 
 
 def no_intent_row() -> Patches:
-    """Nothing is written before a provider is called, so a repeated call has another idempotency key.
+    """Write no intent before a provider is called, so that a repeated call has another idempotency key.
 
-    Shows when a process dies between a provider's answer and its commit, and when a request arrives after
-    its time-out.
+    The mutant shows when a process dies between a provider's answer and the commit, and when the provider
+    receives a request after its time-out.
     """
 
     def send(method: Callable[[Any], ProviderResult], request: Any) -> ProviderResult:
@@ -72,9 +72,10 @@ def no_intent_row() -> Patches:
 
 
 def no_version_check() -> Patches:
-    """A saga takes every reply to any of its commands and every deadline, however late, and is not locked.
+    """Let a saga accept any reply to its commands and any deadline, however late, without a lock.
 
-    Shows when replies come late or twice, when a deadline passes beside a reply, and with two orchestrators.
+    The mutant shows when replies come late or twice, when a deadline passes while a reply is handled, and
+    with two orchestrators.
     """
 
     class Credulous(QuerySet[Saga]):
@@ -92,7 +93,7 @@ def no_version_check() -> Patches:
 
 
 def ack_before_commit() -> Patches:
-    """A message is acknowledged as soon as it has come. Shows when a service dies or fails at handling it."""
+    """Acknowledge a message before handling it. The mutant shows when a service dies or fails meanwhile."""
     begin = Worker._begin
 
     def acknowledge_first(worker: Worker, delivery: Delivery) -> None:
@@ -103,7 +104,7 @@ def ack_before_commit() -> Patches:
 
 
 def blind_retry() -> Patches:
-    """A provider that did not answer is sent the same again, as new. Shows when only the answer was lost."""
+    """Send an unanswered request again, as a new one. The mutant shows when only the answer was lost."""
 
     def send(method: Callable[[Any], ProviderResult], request: Any) -> ProviderResult:
         try:
@@ -118,15 +119,15 @@ def blind_retry() -> Patches:
 
 
 def compensation_while_unknown() -> Patches:
-    """A saga takes an unknown outcome for a refusal. Shows when only the provider's answer was lost."""
+    """Treat an unknown outcome as a refusal. The mutant shows when only the provider's answer was lost."""
     for definition in {type(definition) for definition in DEFINITIONS.values()}:
         yield patch.object(definition, "on_reply", _pessimistic(definition.on_reply))
 
 
 def no_outbox() -> Patches:
-    """Store no message that is published at once.
+    """Store no message that the sender publishes at once itself.
 
-    The mutant shows when a process dies between commit and publishing, and when the broker is away just then.
+    The mutant shows when a process dies between commit and publishing, and when the broker is down then.
     """
     write_outbox = Message._write_outbox
 
@@ -140,7 +141,7 @@ def no_outbox() -> Patches:
 
     def enqueue_and_forget(model: type[AbstractOutboxMessage], *args: Any, **options: Any) -> Any:
         row = enqueue(model, *args, **options)
-        if options.get("delay_seconds") != 0:  # else it is the relay that publishes it
+        if options.get("delay_seconds") != 0:  # delayed messages are left to the relay
             forget(model, row.message_id)
         return row
 
@@ -150,9 +151,9 @@ def no_outbox() -> Patches:
 
 
 def resend_on_a_guess() -> Patches:
-    """Send again what the order's last event does not show, although others may have hidden it.
+    """Send an operation again if the last event is another, although a later event may have hidden it.
 
-    Shows when only the answer was lost, and the provider does not deduplicate.
+    The mutant shows when only the answer was lost and the provider does not deduplicate.
     """
 
     def is_absent(operation: Operation, others: object, result: ProviderResult) -> bool:
@@ -168,7 +169,7 @@ def resend_on_a_guess() -> Patches:
 
 
 def forged_capture_believed() -> Patches:
-    """Every notification counts as proven. Shows when one is forged while its operation is open."""
+    """Treat every notification as proven. The mutant shows when one is forged while its operation is open."""
     record = operations.record_notification
 
     def believe(account_code: str, body: bytes, **how: Any) -> operations.Recorded:
@@ -178,9 +179,9 @@ def forged_capture_believed() -> Patches:
 
 
 def position_guessed() -> Patches:
-    """Guess positions: where no sums are told, the last event's name stands for all that was authorised.
+    """Guess sums: if an answer has none, apply its last event to the whole authorised amount.
 
-    Shows when a part was captured or refunded and the answer tells no sums.
+    The mutant shows when a part was captured or refunded and the answer contains no sums.
     """
 
     def inquire(method: Callable[[Any], ProviderResult], order_code: Any) -> ProviderResult:
@@ -201,7 +202,7 @@ def position_guessed() -> Patches:
 
 
 def statement_amounts_ignored() -> Patches:
-    """An operation is done when a notification names it, whatever it tells. Shows when an amount is wrong."""
+    """Ignore amounts in notifications that name an operation. The mutant shows when an amount is wrong."""
     judge: Callable[..., Any] = statement._judged
 
     def judged(*about: Any, **options: Any) -> Any:
@@ -212,7 +213,7 @@ def statement_amounts_ignored() -> Patches:
 
 
 def refunds_under_way_ignored() -> Patches:
-    """Only refunds that are done count against what may be refunded. Shows when two are asked for at once."""
+    """Count only refunds that are done against the limit. The mutant shows when two are requested at once."""
     left: Any = vars(Sums)["left_to_refund"].fget
     under_way = (Operation.State.REQUESTED, Operation.State.PENDING, Operation.State.UNKNOWN)
 
@@ -223,13 +224,13 @@ def refunds_under_way_ignored() -> Patches:
 
 
 def expired_token_accepted() -> Patches:
-    """A shopper may come back from a challenge at any time. Shows when one does when the time is up."""
+    """Accept expired challenge tokens. The mutant shows when a shopper returns after the time is up."""
     beginning = datetime.min.replace(tzinfo=UTC)
     yield patch.object(challenge, "timezone", SimpleNamespace(now=lambda: beginning))
 
 
 def release_takes_all() -> Patches:
-    """The release of an attempt gives back what a later one has reserved. Shows when it comes late."""
+    """Let a release give back a later attempt's reservation. The mutant shows when a release comes late."""
     handler = orders.service.commands["orders.release"]
 
     def release(command: ReleaseStock, message: Message) -> Any:
@@ -264,14 +265,14 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
 
 @contextmanager
 def applied(name: str) -> Iterator[None]:
-    """Within the block this process is without the defence that ``name`` takes away."""
+    """Take the defence ``name`` away from this process within the block."""
     with ExitStack() as changes:
         _apply(name, changes)
         yield
 
 
 def apply_for_ever(name: str) -> None:
-    """Take the defence away until this process ends."""
+    """Take the defence ``name`` away until this process ends."""
     _apply(name, ExitStack())
 
 
@@ -291,7 +292,7 @@ def _everywhere(original: Callable[..., Any], replacement: Callable[..., Any]) -
 def _providers_that(
     send: Callable[[Callable[[Any], ProviderResult], Any], ProviderResult], verbs: tuple[str, ...]
 ) -> Patches:
-    """Let these verbs of all providers go through ``send``."""
+    """Route these methods of all providers through ``send``."""
 
     class Sender:
         def __init__(self, provider: Provider) -> None:

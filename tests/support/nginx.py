@@ -1,4 +1,4 @@
-"""nginx with the repository's own site, in which nothing but names, ports and paths is replaced."""
+"""nginx with the repository's own site file, in which only names, ports and paths are replaced."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from tests.support.program import ROOT, Program
 from tests.support.waiting import wait_until
 
 SITE = ROOT / "deployment" / "nginx" / "payments-gateway.conf"
-# What docs/deployment.md has an operator set in nginx.conf, and the files that nginx keeps elsewhere.
+# The settings that docs/deployment.md tells operators to put into nginx.conf, and paths in the test's folder.
 MAIN = """
 {user}
 worker_processes 2;
@@ -43,9 +43,9 @@ http {{
 
 
 class Nginx:
-    """Ends TLS for the gateway at ``url`` and for the sandbox at ``provider_url``.
+    """An nginx that terminates TLS for the gateway at ``url`` and for the sandbox at ``provider_url``.
 
-    ``replacements`` are further changes to the site: regular expressions with what takes their places.
+    ``replacements`` are further changes to the site: a mapping of regular expressions to their replacements.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Nginx:
 
     def start(self, *, files: int = 20_000) -> None:
         main = MAIN.format(
-            # Another user could not reach a test's folder.
+            # Root's workers must not switch to another user, which could not enter a test's folder.
             user="user root;" if os.geteuid() == 0 else "",
             folder=self.folder,
             files=files,

@@ -1,4 +1,4 @@
-"""Adapters that do not understand every notification."""
+"""Provider adapters that cannot parse notifications."""
 
 from checkout.errors import NotificationFormatNotSupported
 from checkout.providers.base import Notification
@@ -6,14 +6,14 @@ from checkout.providers.memory import MemoryProvider
 
 
 class ParserWithDefect(MemoryProvider):
-    """Its author did not think of everything."""
+    """An adapter with a bug: parsing a notification raises an unexpected exception."""
 
     def parse_notification(self, body: bytes) -> list[Notification]:
         raise ZeroDivisionError(body)
 
 
 class ParserOfOtherProduct(MemoryProvider):
-    """Knows a product of its provider that it does not speak."""
+    """An adapter that recognises notifications of another product of its provider, but cannot parse them."""
 
     def parse_notification(self, body: bytes) -> list[Notification]:
         raise NotificationFormatNotSupported("This is a form: the account is set up for another product.")

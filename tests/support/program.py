@@ -31,7 +31,7 @@ class Program:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, **environment: str) -> None:
-        """Start it, this time with other settings in its environment."""
+        """Start the program, with `environment` overriding its settings for this run."""
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command,
@@ -55,31 +55,31 @@ class Program:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code; None while the program runs, or if it was never started."""
+        """Return the exit code, or None while the program runs or if it was never started."""
         return self._process.poll() if self._process is not None else None
 
     def kill(self) -> None:
-        """SIGKILL: what a crash or the kernel's memory killer does."""
+        """Send SIGKILL, which has the effect of a crash or of the kernel's out-of-memory killer."""
         if self.is_alive:
             os.kill(self.pid, signal.SIGKILL)
             self.wait(seconds=10)
 
     def terminate(self, *, seconds: float = 30) -> int:
-        """SIGTERM, as a deployment does. Returns the exit code."""
+        """Send SIGTERM, as a deployment does. Return the exit code."""
         if self.is_alive:
             os.kill(self.pid, signal.SIGTERM)
         return self.wait(seconds=seconds)
 
     def text(self) -> str:
-        """All that it has logged."""
+        """Return the whole log."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def wait_for_line(self, text: str, *, seconds: float = 30) -> None:
-        """Until its log contains this text."""
+        """Wait until the log contains this text."""
         wait_until(lambda: text in self.text(), f"{text!r} in the log of {self.name}", seconds=seconds)
 
     def wait(self, *, seconds: float) -> int:
-        """Its exit code. Raises AssertionError, and kills it, when it has not ended after `seconds`."""
+        """Wait for the exit code. After `seconds`, kill the program and raise AssertionError."""
         assert self._process is not None, f"{self.name} was not started"
         try:
             return self._process.wait(seconds)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class Proxy:
-    """Listens on a free loopback port for one test. ``url`` is the server's address through this relay."""
+    """A relay on a free loopback port, for one test. ``url`` is the server's address through this relay."""
 
     def __init__(self, url: str) -> None:
         self._target = urlsplit(url)
@@ -27,18 +27,18 @@ class Proxy:
 
     @property
     def open(self) -> int:
-        """The number of open connections."""
+        """Return the number of open connections."""
         return len(self._pairs)
 
     async def accept(self) -> None:
-        """Take connections."""
+        """Accept connections."""
         if self._server is None:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(self._new_client, "127.0.0.1", self._port)
             self._port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
-        """Cut every connection and take no new one."""
+        """Reset every connection and accept no new one."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -51,37 +51,37 @@ class Proxy:
             pair.abort()
 
     def hold(self) -> None:
-        """Keep connections open and pass nothing on, as a broken network does."""
+        """Keep connections open but forward nothing, as a broken network does."""
         self._is_holding = True
         for pair in self._pairs:
             pair.pause()
 
     def let_go(self) -> None:
-        """Pass on again, what was held first."""
+        """Forward again, starting with the bytes that were held."""
         self._is_holding = False
         for pair in self._pairs:
             pair.resume()
 
     def forget_servers(self) -> None:
-        """End every connection on the server's side only: its client is not told, and hears nothing more."""
+        """Reset connections on the server's side only. The client's side stays open, and receives nothing."""
         for pair in self._pairs:
             pair.forget_server()
 
     def delay(self, seconds: float) -> None:
-        """From now on bytes take this long, in each direction."""
+        """Delay all bytes from now on by this many seconds, in each direction."""
         self.delay_seconds = seconds
 
     def say_to_clients(self, data: bytes) -> None:
-        """Put bytes of our own into what clients receive."""
+        """Insert these bytes into the data that clients receive."""
         for pair in self._pairs:
             pair.client.write(data)
 
     async def close(self) -> None:
-        """Leave no socket behind, not even of a connection that is only just being made."""
+        """Close every socket, including those of connections that are still being made."""
         connecting = [pair.connecting for pair in self._pairs if pair.connecting]
         await self.refuse()
         await asyncio.gather(*connecting, return_exceptions=True)
-        # Transports close their sockets in the loop's next turn.
+        # Transports close their sockets in the next iteration of the event loop.
         await asyncio.sleep(0)
 
     def _new_client(self) -> "_End":
@@ -124,7 +124,7 @@ class _Pair:
             self.connecting = asyncio.get_running_loop().create_task(self.proxy._connect(self))
 
     def lost(self, end: "_End") -> None:
-        """One side has ended the connection: the other hears of it when it has got everything."""
+        """Handle the end of one side: close the other side once it has received all data."""
         if self._server_is_forgotten and end is self.server:
             return
         self._end()
@@ -139,7 +139,7 @@ class _Pair:
         self.server.pause()
 
     def resume(self) -> None:
-        """Pass on what was held, and read on, if nothing else is in the way."""
+        """Forward the held bytes and resume reading, if both ends are connected and the relay is not held."""
         if self.is_flowing:
             self.client.resume()
             self.server.resume()
@@ -161,12 +161,12 @@ class _Pair:
 
 
 class _End(asyncio.Protocol):
-    """One of the two sockets of a connection; what it receives goes out at the other."""
+    """One of the two sockets of a connection. The bytes that it receives are sent by the other."""
 
     def __init__(self, pair: _Pair) -> None:
         self._pair = pair
         self._transport: asyncio.Transport | None = None
-        # What came before there was another end, or while the link was held.
+        # Bytes that arrived before the other end was connected, or while the relay was held.
         self._held: list[bytes] = []
         self._late: deque[tuple[float, bytes]] = deque()
 
@@ -222,7 +222,7 @@ class _End(asyncio.Protocol):
             self._pair.other(self).write(data)
 
     def _pass_on_late(self) -> None:
-        """In the order of arrival, also when the link has become faster meanwhile."""
+        """Forward delayed bytes in the order of arrival, even if the delay has been shortened meanwhile."""
         loop = asyncio.get_running_loop()
         while self._late and self._late[0][0] <= loop.time():
             self._pair.other(self).write(self._late.popleft()[1])
@@ -234,7 +234,7 @@ class _End(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Reset: without lingering, a socket that is closed sends no orderly end."""
+        """Reset the connection: a socket closed with SO_LINGER of 0 seconds sends RST instead of FIN."""
         if self._transport is not None:
             connection = self._transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

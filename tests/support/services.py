@@ -1,4 +1,4 @@
-"""A client of services under test, and what it can see of the database."""
+"""A client of services under test, and a way to wait for changes in the database."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Greeted(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Client:
-    """Sends commands and reads the replies from a durable queue of its own."""
+    """A client that sends commands and reads the replies from a durable queue of its own."""
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
@@ -56,7 +56,7 @@ class Client:
         )
 
     async def send(self, service: str, envelope: Envelope) -> None:
-        """Send as soon as the service has declared its queue."""
+        """Send a command as soon as the service has declared its queue."""
         exchange = self.broker.topology.commands
         await self.broker.declare(self.broker.topology.service_queue(service))
         await self.broker.publish(exchange, service, envelope, timeout_seconds=10)
@@ -71,10 +71,10 @@ class Client:
 
 
 async def until(check: Callable[[], T]) -> T:
-    """Ask the database until the answer is true."""
+    """Call ``check``, which queries the database, until its result is true. Return the result."""
 
     async def holds() -> T:
-        while not (answer := await in_thread(check)):  # noqa: ASYNC110 (a database does not tell)
+        while not (answer := await in_thread(check)):  # noqa: ASYNC110 (no event reports it)
             await asyncio.sleep(0.02)
         return answer
 

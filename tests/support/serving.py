@@ -17,7 +17,7 @@ SECONDS = 30
 
 @asynccontextmanager
 async def serving(application: Any, **options: Any) -> AsyncIterator[tuple[uvicorn.Server, tuple[str, int]]]:
-    """A server of ``application``, listening on a free port, and its address."""
+    """Serve ``application`` on a free port. Yield the server and its address."""
     config = uvicorn.Config(application, http=OrderlyProtocol, lifespan="off", log_config=None, **options)
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -36,7 +36,7 @@ class Answer:
 
     @property
     def problem(self) -> str:
-        """The code of a problem document, which has the headers of all our responses."""
+        """Return the code of a problem document, after checking the headers that all our responses have."""
         assert self.headers["content-type"] == "application/problem+json"
         assert "default-src 'none'" in self.headers["content-security-policy"]
         assert self.headers["x-content-type-options"] == "nosniff"
@@ -46,7 +46,7 @@ class Answer:
 
 
 class Connection:
-    """A client that may say anything."""
+    """A client that can send any bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -56,13 +56,13 @@ class Connection:
         self.writer.write(data)
 
     def stop_reading(self) -> None:
-        """Leave in the kernel what comes."""
+        """Stop reading, so that received data stays in the kernel's buffer."""
         transport = self.writer.transport
         assert isinstance(transport, asyncio.Transport)
         transport.pause_reading()
 
     async def answer(self) -> Answer:
-        """The next answer, to its end."""
+        """Read the next answer completely."""
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         line, *fields = head.strip().split("\r\n")
         headers = {name.lower(): value for name, value in (field.split(": ", 1) for field in fields)}
@@ -70,7 +70,7 @@ class Connection:
         return Answer(int(line.split()[1]), headers, body)
 
     async def is_closed(self) -> bool:
-        """Wait for the end. Return False if something comes before it."""
+        """Wait until the server closes the connection. Return False if it sends data first."""
         try:
             return await self.reader.read(1) == b""
         except ConnectionError:
@@ -88,7 +88,7 @@ async def connected(address: tuple[str, int]) -> AsyncIterator[Connection]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Until the condition holds, which nobody announces."""
+    """Poll until the condition holds."""
     async with asyncio.timeout(SECONDS):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

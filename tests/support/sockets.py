@@ -9,10 +9,10 @@ from payments_gateway.asgi import application
 
 
 class Socket:
-    """Opened by `connect`; `told` is what the other side says next."""
+    """A WebSocket that `connect` opens. `told` returns the next message of the application, decoded."""
 
     refused_with: tuple[int, str] | None = None
-    """Status and Retry-After of the answer to a handshake that was refused with one."""
+    """Status and Retry-After of the HTTP response, if the handshake was refused with one."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Socket:
         self._exchange = ApplicationCommunicator(application, scope)
 
     async def connect(self) -> bool:
-        """Return True if the other side accepts."""
+        """Return True if the application accepts the handshake."""
         await self._exchange.send_input({"type": "websocket.connect"})
         answer = await self.next()
         if answer["type"] == "websocket.http.response.start":

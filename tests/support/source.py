@@ -34,13 +34,13 @@ class Module:
 
     @cached_property
     def imports(self) -> frozenset[str]:
-        """Every name imported anywhere in the file, in functions and under `if TYPE_CHECKING` too."""
+        """Return every name imported in the file, including in functions and under `if TYPE_CHECKING`."""
         package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
         return frozenset(imported_names(self.tree, package))
 
 
 def imported_names(tree: ast.Module, package: str) -> Iterator[str]:
-    """Modules, and what is taken from them, by absolute name: `a.b` and `a.b.c` for `from a.b import c`."""
+    """Yield absolute names of imported modules and members: `a.b`, `a.b.c` for `from a.b import c`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -52,7 +52,7 @@ def imported_names(tree: ast.Module, package: str) -> Iterator[str]:
 
 
 def part_of(name: str) -> str:
-    """Return the part of `checkout` that a name belongs to, such as `views`; empty outside of it."""
+    """Return the part of `checkout` that a name belongs to, such as `views`; "" for other names."""
     package, _, rest = name.partition(".")
     return rest.split(".")[0] if package == "checkout" else ""
 
@@ -62,13 +62,13 @@ def is_within(name: str, *packages: str) -> bool:
 
 
 def modules_of(*packages: str) -> list[Module]:
-    """All modules of these packages but migrations, which Django writes."""
+    """Return all modules of these packages except migrations, which Django generates."""
     paths = sorted(path for package in packages for path in (ROOT / package).rglob("*.py"))
     return [Module(path) for path in paths if not {"migrations", "node_modules"} & set(path.parts)]
 
 
 def offences(modules: list[Module], is_forbidden: Callable[[Module, str], bool]) -> list[str]:
-    """The imports that break a rule, in words."""
+    """Return a line of text for each import that breaks a rule."""
     return sorted(
         f"{module.name} imports {name}"
         for module in modules

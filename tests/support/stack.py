@@ -19,25 +19,25 @@ from tests.support.waiting import wait_until
 
 SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
 START_SECONDS = 120
-# The address that only the sandbox knows, in theory: its secret is published.
+# In production only the provider knows the secret part of this path. The sandbox's secret is published.
 NOTIFICATIONS = "/notifications/sandbox/sandbox-notification-secret/"
 
 
 class Stack:
-    """Web processes behind one port, each service, relay and sandbox.
+    """Web processes that share one port, and each service, the relay and the sandbox.
 
     With `web_ports` each web process has a port of its own, for a proxy in front.
 
     The gateway is at `web_url` (http://localhost:…), the sandbox at `sandbox_url` (http://127.0.0.1:…), so
-    that browsers take them for different sites. `programs` has each process by name: `web` (`web-2`, …),
-    the services' names, `relay`, `sandbox`; a second copy of anything is `payments-2`.
+    that browsers take them for different sites. `programs` maps names to processes: `web`, `relay`, `sandbox`
+    and the services' names; the name of a second copy ends in 2, as in `payments-2`.
 
-    Each process has a broker user of its own. `broker_url` is the address by a user who may do everything,
-    for tests, and `control` that broker's `rabbitmqctl` where it is not the tests' own.
+    Each process has a broker user of its own. `broker_url` names a user that may do everything, for the test
+    itself. `control` is the `rabbitmqctl` to use if the broker is not that of BROKER_URL.
 
-    A service named in `without` is not started: the test provides it. `copies` says of which service there
-    are several, or of `relay`. `environment` overrides settings, `web_environment` those of the web processes
-    alone, `own` those of single processes by their names.
+    A service named in `without` is not started: the test provides it. `copies` gives the number of processes
+    of a service, or of `relay`, if it is not one. `environment` overrides settings of all processes,
+    `web_environment` those of the web processes, and `own` those of single processes by name.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Stack:
             "SANDBOX_PORT": str(sandbox_port),
             "SANDBOX_NOTIFICATION_URL": f"{self.web_url}{NOTIFICATIONS}",
             "SANDBOX_BOOKS": str(folder / "books.sqlite3"),
-            # Which orders the bank is unkind to is drawn; tests that want it say so.
+            # By default the sandbox misbehaves on random orders. Tests that want this set it themselves.
             "SANDBOX_TRAITS": "{}",
             **(environment or {}),
         }
@@ -113,7 +113,7 @@ class Stack:
         self.stop()
 
     def start(self) -> None:
-        """Load the example data into the migrated database, start everything, wait until it is ready."""
+        """Load the example data into the migrated database, start everything, and wait until it is ready."""
         make_users(self.broker_url, program=self._control)
         self.manage("load_example")
         for program in self.programs.values():
@@ -121,13 +121,13 @@ class Stack:
         self.wait_until_ready()
 
     def stop(self) -> None:
-        """End what still runs. Who tests an orderly end calls `terminate` on the program."""
+        """Kill processes that still run. A test of an orderly end calls `terminate` on the program first."""
         for program in self.programs.values():
             program.kill()
         self._closing.close()
 
     def wait_until_ready(self) -> None:
-        """Until every process takes work. Raises AssertionError with the logs of those that do not."""
+        """Wait until every process accepts work. Raises AssertionError with the ends of all logs."""
         try:
             wait_until(self._sandbox_answers, "the sandbox", seconds=START_SECONDS)
             wait_until(self._web_answers, "/readyz of web", seconds=START_SECONDS)
@@ -137,11 +137,11 @@ class Stack:
             raise AssertionError(f"{error}\n{self.log_tails()}") from None
 
     def wait_for_consumer(self, queue: str) -> None:
-        """Until somebody consumes from this queue."""
+        """Wait until this queue has a consumer."""
         wait_until(lambda: self._consumers(queue) > 0, f"a consumer of {queue}", seconds=START_SECONDS)
 
     def manage(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-        """Run a management command in the stack's environment, and more; returns what it prints."""
+        """Run a management command in the stack's environment plus `environment`. Return its output."""
         result = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -155,7 +155,7 @@ class Stack:
         return result.stdout
 
     def log_tails(self, lines: int = 15) -> str:
-        """The end of every log, for the report of a failed test."""
+        """Return the last lines of every log, for the report of a failed test."""
         tails = []
         for program in self.programs.values():
             state = "running" if program.is_alive else "ended"

@@ -1,4 +1,4 @@
-"""The relay that tests break connections with passes everything on, in order, however it is treated."""
+"""The test relay forwards all bytes in order, whatever a test does to the connection."""
 
 import asyncio
 

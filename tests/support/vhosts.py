@@ -12,9 +12,9 @@ from tests.support import environment
 
 @contextmanager
 def fresh_vhost() -> Iterator[str]:
-    """The address of an empty virtual host, which is deleted afterwards.
+    """Yield the address of an empty virtual host, which is deleted afterwards.
 
-    A broker that `rabbitmqctl` cannot administer from here (set RABBITMQ_CONTROL) cannot be tested on.
+    The broker must be one that RABBITMQ_CONTROL, or else `rabbitmqctl`, can administer from here.
     """
     url = urlsplit(environment.broker_url())
     name = f"test-{uuid.uuid4().hex[:12]}"
@@ -27,29 +27,29 @@ def fresh_vhost() -> Iterator[str]:
 
 
 def close_connections(url: str) -> None:
-    """Let the broker close every connection to this virtual host, as an operator would."""
+    """Make the broker close every connection to this virtual host, as an operator would."""
     control("close_all_connections", "--vhost", urlsplit(url).path.removeprefix("/"), "test")
 
 
 def queue_lengths(url: str) -> dict[str, int]:
-    """Messages per queue of this virtual host, delivered but unacknowledged ones included."""
+    """Return the number of messages per queue of this virtual host, including unacknowledged ones."""
     vhost = urlsplit(url).path.removeprefix("/")
     table = control("list_queues", "--quiet", "--no-table-headers", "-p", vhost, "name", "messages")
     return {name: int(count) for name, count in (line.split("\t") for line in table.splitlines())}
 
 
 def broker_pid() -> int:
-    """The broker's process, which may be on another machine."""
+    """Return the id of the broker's process. The broker may be on another machine."""
     return int(control("eval", "os:getpid().").strip().strip('"'))
 
 
 def broker_folder() -> Path:
-    """The folder in which the broker keeps its messages, which may be on another machine."""
+    """Return the folder in which the broker keeps its messages. It may be on another machine."""
     return Path(control("eval", "rabbit:data_dir().").strip().strip('"'))
 
 
 def control(*arguments: str, program: str | None = None) -> str:
-    """Run `rabbitmqctl`, or the `program` that is it for another broker, and return what it prints."""
+    """Run `rabbitmqctl`, or the given `program` in its place, and return its output."""
     command = [program or environment.RABBITMQ_CONTROL, *arguments]
     try:
         result = subprocess.run(

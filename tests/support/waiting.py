@@ -1,11 +1,11 @@
-"""Waiting for something another process does: polled, bounded, and never a plain sleep."""
+"""Wait for another process by polling with a time limit, never by a plain sleep."""
 
 import time
 from collections.abc import Callable
 
 
 def wait_until(ready: Callable[[], object], what: str, *, seconds: float = 60) -> None:
-    """Return when `ready()` is true. Raises AssertionError, naming what was waited for, after `seconds`."""
+    """Poll until `ready()` is true. After `seconds`, raise AssertionError with the text `what`."""
     deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""A payment whose provider is the twin without a network, as for the services."""
+"""Fixtures: a payment whose provider is the in-memory twin, as for the services."""
 
 from tests.services.conftest import _credentials, account, attempt, books
 

@@ -1,4 +1,4 @@
-"""A payment that nobody comes to pay expires; one that anything still works on does not."""
+"""An abandoned payment expires; one with a saga at work does not."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Messages of a process whose clock is ahead go out as soon as any others."""
+"""Messages of a process whose clock is ahead are published as soon as others."""
 
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ HOURS = timedelta(hours=3)
 
 
 def written(monkeypatch: pytest.MonkeyPatch, ahead: timedelta, delay_seconds: float) -> AbstractOutboxMessage:
-    """By a process whose clock is so much ahead."""
+    """Write a message as a process whose clock is ahead by this time."""
     now = timezone.now
 
     def wrong() -> datetime:

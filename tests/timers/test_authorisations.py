@@ -1,4 +1,4 @@
-"""An authorisation that nobody captures is given back, once, before it lapses."""
+"""An authorisation that is not captured is voided once, before it lapses."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def old(attempt: Attempt, settings) -> Attempt:
-    """A payment of two hours ago that is authorised, and nobody has said since when."""
+    """Return an authorised payment of two hours ago without a fact about its authorisation."""
     settings.CHECKOUT_AUTHORISATION_SECONDS = 3600
     attempt.state = Attempt.State.AUTHORISED
     attempt.save()
@@ -24,7 +24,7 @@ def old(attempt: Attempt, settings) -> Attempt:
 
 @pytest.fixture
 def authorised(old: Attempt) -> Attempt:
-    """Since two hours."""
+    """Return a payment that was authorised two hours ago."""
     was_authorised(old, timedelta(hours=2))
     return old
 
@@ -85,7 +85,7 @@ def test_a_void_that_was_refused_is_not_asked_for_again(authorised: Attempt):
 
 
 def test_a_request_that_is_turned_down_is_no_error(authorised: Attempt):
-    """Its attempt is another's by now, so that the request is turned down."""
+    """The attempt is conflicted meanwhile, so that the void is rejected."""
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     assert void_expired() == 0
 

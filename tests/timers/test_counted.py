@@ -1,4 +1,4 @@
-"""Rows that were only counted are forgotten once no limit looks at them."""
+"""Rows that are only counted are deleted once no limit needs them."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Rows that are old and done are forgotten; rows that are owed, or young, are not."""
+"""Old and finished rows are deleted; open or recent ones are not."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Timers run on, whatever happens to one of them."""
+"""Timers keep running if one of them fails."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A notification of an order that is not known is looked at again until it is, and then kept for staff."""
+"""A notification of an unknown order is tried again for a while, and then kept for staff."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def _delays(settings) -> None:
 
 @pytest.fixture
 def notification(attempt: Attempt) -> ProviderNotification:
-    """It came before anybody here knew its order."""
+    """Return a notification that came before its order was known."""
     authorise(attempt, "unknown")
     Attempt.objects.update(order_code="not-yet")
     row = stored(attempt, body(attempt, "AUTHORISED"))
@@ -94,7 +94,7 @@ def test_several_relays_look_once(notification: ProviderNotification):
 
 
 def waiting(attempt: Attempt, count: int, *, order_code: str, is_proven: bool) -> list[bool]:
-    """Let so many notifications come about one order; returns which of them will be looked at again."""
+    """Store so many notifications about one order. Return for each if it will be tried again."""
     rows = [
         stored(
             attempt,

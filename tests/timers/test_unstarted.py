@@ -1,4 +1,4 @@
-"""An attempt whose purchase never began ends by itself, and its shopper may try again."""
+"""An attempt whose purchase never began is ended, and the shopper may try again."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def forgotten(attempt: Attempt, settings) -> Attempt:
-    """Submitted two hours ago; the command to begin its purchase has not come."""
+    """Return an attempt that was submitted two hours ago, and whose purchase has not begun."""
     settings.CHECKOUT_SERVICE_WAIT_SECONDS = 3600
     long_ago = timezone.now() - timedelta(hours=2)
     Attempt.objects.filter(pk=attempt.pk).update(created_at=long_ago)

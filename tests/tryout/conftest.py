@@ -1,4 +1,4 @@
-"""One running demonstration for all tests that only buy something."""
+"""Fixture: one running demonstration for all tests that only buy something."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""``run_demo`` as a process, on ports of its own."""
+"""``run_demo`` as a process on its own ports."""
 
 import os
 import subprocess
@@ -29,14 +29,14 @@ def manage(*arguments: str, environment: Mapping[str, str]) -> subprocess.Comple
 
 
 class RunningDemo:
-    """``run_demo`` on ports of its own, until it is stopped."""
+    """``run_demo`` on its own ports, until it is stopped."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "demo"
         self.port, self.sandbox_port = free_port(), free_port()
         self.url = f"http://localhost:{self.port}"
         self.sandbox_url = f"http://127.0.0.1:{self.sandbox_port}"
-        # Of another installation, which must not reach the demonstration.
+        # The settings of another installation, which the demonstration must ignore.
         self.environment = {**os.environ, "BROKER_URL": "amqp://localhost:1/"}
         self.environment |= {
             "CHECKOUT_PROVIDER_CREDENTIALS": '{"sandbox": {}}',
@@ -52,19 +52,19 @@ class RunningDemo:
         return manage(*self.command(*options), environment=self.environment)
 
     def program(self) -> Program:
-        """The demonstration as a process that a test starts and stops."""
+        """Return the demonstration as a process that a test starts and stops."""
         log = self.folder.with_suffix(".log")
         return Program("demo", [*MANAGE, *self.command()], log=log, environment=self.environment)
 
     def try_purchase(self, *options: str, database: Path) -> subprocess.CompletedProcess[str]:
-        """Run the command as a person would, with a database of the test's choice."""
+        """Run the command as a person would, with a given database."""
         return manage(
             *("try_purchase", "--url", self.url, *options),
             environment={**os.environ, "BROKER_URL": "memory://", "DATABASE_URL": f"sqlite:///{database}"},
         )
 
     def is_gone(self) -> bool:
-        """Return True if nobody listens on its ports any more."""
+        """Return True if no process listens on its ports any more."""
         for port in (self.port, self.sandbox_port):
             check_port(port)
         return True

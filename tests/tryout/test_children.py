@@ -1,4 +1,4 @@
-"""Child processes end with their parent's work."""
+"""Child processes end when their parent ends."""
 
 import os
 import signal

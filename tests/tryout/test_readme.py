@@ -1,4 +1,4 @@
-"""The README's example runs as it is written there, and a user's own settings reach the demonstration."""
+"""The README's example runs as written, and a user's own settings reach the demonstration."""
 
 import os
 import re
@@ -18,7 +18,7 @@ PAY_WITH_IT = README.partition("## Pay with it")[2]
 
 
 def typed_into_a_shell(text: str, environment: dict[str, str]) -> str:
-    """Return what ``manage.py shell`` prints, given ``text`` on its standard input."""
+    """Return the output of ``manage.py shell`` with ``text`` on its standard input."""
     shell = subprocess.run(
         [sys.executable, "manage.py", "shell"],
         cwd=ROOT,
@@ -45,7 +45,7 @@ def test_a_payment_is_created_beside_the_demonstration_and_paid_on_its_page(demo
     told = demo.folder.with_suffix(".log").read_text()
     (address,) = re.findall(r"^manage.py +(DATABASE_URL=\S+)$", told, re.M)
     name, _, value = address.partition("=")
-    # Its port is another than that of which the README speaks.
+    # The demonstration's port is not the one in the README.
     snippet = SNIPPET.replace("http://localhost:8000", demo.url)
     printed = typed_into_a_shell(snippet, {**os.environ, "BROKER_URL": "memory://", name: value})
     assert "12.50" in page_of(printed, demo.url)

@@ -1,4 +1,4 @@
-"""A small web server under two names, localhost and 127.0.0.1: two sites to a browser."""
+"""A small web server under the names localhost and 127.0.0.1, which are two sites for a browser."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ class Answer:
 
 @dataclass
 class Site:
-    """``answers`` by path; ``requests`` are what came: method, path, headers, body."""
+    """A server with ``answers`` by path. ``requests`` has method, path, headers and body of each request."""
 
     port: int = 0
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -71,6 +71,6 @@ def _handler(site: Site) -> Callable[..., BaseHTTPRequestHandler]:
         do_GET = do_POST = answer  # noqa: N815
 
         def log_message(self, *args: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""Pages of the whole application, with the back end of the flow tests behind them."""
+"""Fixtures for pages of the whole application, with the back end of the flow tests."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,13 +23,13 @@ def client() -> AsgiClient:
 
 @pytest.fixture
 def checkout(client: AsgiClient, payment: Payment) -> Checkout:
-    """The pages of one payment of 12.50 EUR."""
+    """Return the pages of one payment of 12.50 EUR."""
     return Checkout(client, payment.reference)
 
 
 @pytest.fixture
 def lose_queries(transactional_db: None) -> Iterator[Callable[[type[Model]], None]]:
-    """Let every query of a model fail until the end of the test, as a lost connection does."""
+    """Yield a function that makes all queries of a model fail for the test, as a lost connection does."""
     execute = CursorWrapper.execute
 
     def lose(model: type[Model]) -> None:

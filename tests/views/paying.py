@@ -10,7 +10,7 @@ FIELD = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 
 
 def fields_of(page: Answer) -> dict[str, str]:
-    """The hidden fields of a page's forms."""
+    """Return the hidden fields of a page's forms."""
     return dict(FIELD.findall(page.text))
 
 
@@ -26,7 +26,7 @@ class Checkout:
         return await self.client.get(self.path(page), **options)
 
     async def filled_form(self, card: str, **changes: str) -> dict[str, str]:
-        """The form as the page's script fills it."""
+        """Return the form's fields as the page's script fills them."""
         page = await self.get()
         assert page.status == 200, page.text
         told = {"browser_language": "en-GB", "browser_colour_depth": "30", "browser_time_zone": "-60"}
@@ -36,7 +36,7 @@ class Checkout:
         return await self.client.post(self.path("pay/"), await self.filled_form(card, **changes))
 
     async def return_path(self) -> str:
-        """Return the path on which the shopper comes back from the payment's challenge."""
+        """Return the path on which the shopper returns from the payment's challenge."""
         page = await self.get("challenge/")
         address = fields_of(page)["ReturnUrl"]
         return address[address.index("/checkout/") :]

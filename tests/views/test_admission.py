@@ -1,4 +1,4 @@
-"""Only so many requests and WebSockets are held at once; who is inside does not notice those who are not."""
+"""Limits on the requests and WebSockets that are held at once. Refusals do not affect those that are held."""
 
 import json
 from contextlib import ExitStack
@@ -25,7 +25,7 @@ def _nobody_is_inside_yet(monkeypatch):
 
 @pytest.fixture
 def paying(nobody_answers, checkout):
-    """Requests that are held inside this context."""
+    """Return a function that starts requests, which are held until its exit stack is closed."""
 
     async def start(held, count=2):
         form = await checkout.filled_form("approve")

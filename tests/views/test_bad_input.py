@@ -1,4 +1,4 @@
-"""Bad input: a clear page or a problem document, the right status, nothing changed, no traceback."""
+"""Bad input: it gets a clear page or a problem document with the right status, and changes nothing."""
 
 import asyncio
 import json
@@ -154,7 +154,7 @@ async def test_a_body_that_does_not_end_is_given_up_on():
 
 
 async def arriving(pieces):
-    """The size of a body whose pieces come as the iterator gives them, or the status that refuses it."""
+    """Return the size of a body that arrives in these pieces, or the status that refuses it."""
     seen: list[int] = []
 
     async def application(scope, receive, send):
@@ -184,7 +184,7 @@ async def test_a_body_of_a_byte_now_and_then_is_given_up_on(settings):
 
 
 async def test_a_body_that_keeps_the_pace_is_read_to_its_end(settings):
-    """Each piece buys as much time as the next one takes, whatever the machine does meanwhile."""
+    """Each piece extends the deadline by the time of the next one, so a busy machine does no harm."""
     settings.CHECKOUT_BODY_GRACE_SECONDS = 0.1
     settings.CHECKOUT_BODY_BYTES_PER_SECOND = 100
 

@@ -1,4 +1,4 @@
-"""The guard refuses a card number however it is sent, and nothing that merely has as many digits."""
+"""The guard refuses card numbers in every form, but not other data with as many digits."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from checkout.security import CardNumberGuardMiddleware, SecurityHeadersMiddleware, content_security
 
-# Public test numbers; the first one has as few digits as a card number can have.
+# Public test numbers. The first one has the fewest digits that a card number can have.
 CARDS = ["4911830000000", "4444333322221111", "343434343434343", "4000000000000000006"]
 SCRIPTS = {
     "ASCII": ord("0"),
@@ -37,7 +37,7 @@ def written(card, separator, script):
 
 
 def is_refused(query="", body="", content_type=FORM, path="/checkout/"):
-    """Return True if the middleware refuses a request. There is no view behind it."""
+    """Return True if the middleware refuses the request. It has no view behind it."""
     if body:
         request = RequestFactory().post(f"{path}?{query}", body.encode(), content_type=content_type)
     else:

@@ -1,4 +1,4 @@
-"""Strangers who try cards on a shop: limits, attack mode and CAPTCHA, over the whole application."""
+"""Card testing: limits, attack mode and CAPTCHA, over the whole application."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ def _own_counts(monkeypatch) -> None:
 
 
 def tried(*, address: str = "", email: str = "", declined: bool = True, ago: timedelta = timedelta()) -> None:
-    """A card that somebody has tried for another payment."""
+    """Record a card that was tried for another payment."""
     merchant, number = Merchant.objects.get(), Payment.objects.count()
     payment = Payment.objects.create(
         merchant=merchant, order_reference=f"o-{number}", description="Tea", amount_minor=1, currency="EUR"
@@ -106,7 +106,7 @@ async def test_after_many_declines_no_card_is_tried_until_they_are_long_enough_a
         await in_thread(tried, **who, ago=timedelta(minutes=minutes))
     with time_machine.travel(NOW, tick=True):
         answer = await checkout.client.post(checkout.path("pay/"), form)
-        # The third newest is half an hour old and leaves the hour that counts in another half.
+        # The third newest trial is half an hour old, and leaves the counted hour in half an hour.
         assert (answer.status, answer.headers["retry-after"]) == (429, "1800")
         assert "Nothing was charged. You can try again in 30 minutes." in answer.text
         page = await checkout.get()
@@ -178,7 +178,7 @@ async def test_in_attack_mode_a_new_address_waits_for_its_turn_and_then_pays(
 
 @pytest.fixture
 def held() -> Iterator[None]:
-    """A process that is about to end lets go whoever waits: the way out of this test."""
+    """Undo the shutdown after a test that begins one to release its held requests."""
     yield
     drain.reset()
 
@@ -188,7 +188,7 @@ async def test_who_waits_holds_no_thread_and_no_row_until_it_is_their_turn(
 ):
     settings.CHECKOUT_ATTACK_PACE_SECONDS = 1000
     await in_thread(attacked)
-    # More of them than there are threads for the database, each from another address.
+    # More shoppers than there are database threads, each from another address.
     count = 2 * conf.database_threads
     shoppers = [Checkout(AsgiClient(address=f"198.51.100.{n}"), payment.reference) for n in range(count)]
     waiting = [asyncio.create_task(shopper.pay("approve")) for shopper in shoppers]
@@ -196,7 +196,7 @@ async def test_who_waits_holds_no_thread_and_no_row_until_it_is_their_turn(
     assert await in_thread(attempts) == 0
     assert await in_thread(Payment.objects.update, description="Nobody has locked it") == 1
     assert not [task for task in waiting if task.done()]
-    drain.begin()  # the process is about to end: nobody waits any more
+    drain.begin()  # the shutdown releases all waits
     answers = await asyncio.gather(*waiting)
     assert {answer.status for answer in answers} == {303}
     assert await in_thread(attempts) == 1

@@ -1,4 +1,4 @@
-"""The way to the challenge and back, as browsers of another site's page take it."""
+"""The way to the challenge and back, which is a POST from another site."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ FRAMED = {"sec-fetch-dest": "iframe"}
 
 @pytest.fixture
 async def return_path(back_end, books, checkout):
-    """The payment waits for its challenge; where that will lead back to."""
+    """Start a challenge, and return the path that leads back from it."""
     answer = await checkout.pay("challenge")
     assert answer.headers["location"] == checkout.path("challenge/")
     return await checkout.return_path()
@@ -73,7 +73,7 @@ async def test_the_return_sets_no_cookie_under_the_middleware_of_the_settings_ei
 
 
 async def test_a_browser_that_drops_the_return_at_once_has_brought_it(return_path, checkout, settings):
-    settings.MESSAGING_OUTBOX_GRACE_SECONDS = 3600  # nobody else sees to it meanwhile
+    settings.MESSAGING_OUTBOX_GRACE_SECONDS = 3600  # so that the relay does not publish it meanwhile
     notes: dict[str, list[Callable[[], None]]] = {WHEN_LEFT: []}
     sent = checkout.client.started("POST", return_path, data=returned(), cross_site=True, notes=notes)
     async with asyncio.timeout(20):

@@ -1,4 +1,4 @@
-"""A process that has been told to end: whoever waits is answered, and nobody begins to wait."""
+"""A process that is shutting down: waiting requests are answered, and new ones do not wait."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ def _over_afterwards():
 
 @pytest.fixture
 def begin():
-    """A function that begins the shutdown, as a process does when it is told to end."""
+    """Return a function that begins the shutdown, as SIGTERM does."""
 
     def begin():
         with drain.ends(get_broker().reply_queue.stop_waiting):
@@ -137,7 +137,7 @@ async def test_a_card_is_passed_on_before_the_connection_to_the_broker_is_closed
     answer = await checkout.client.post(checkout.path("pay/"), form)
     assert answer.headers["location"] == checkout.path("status/")
     await life.send_input({"type": "lifespan.shutdown"})
-    # Later than everything else that ends, which does not wait for the broker.
+    # Resume the broker after the rest of the shutdown, which does not wait for the broker.
     asyncio.get_running_loop().call_later(0.5, server.resume)
     assert (await life.receive_output(20))["type"] == "lifespan.shutdown.complete"
     handled = await in_thread(InboxMessage.objects.filter(type="checkout.submit_payment").count)
@@ -155,7 +155,7 @@ async def test_whose_time_is_up_at_this_very_moment_keeps_nobody_else_from_being
         with drain.ends(lambda: told.append("everybody else")):
             loop = asyncio.get_running_loop()
             loop.call_later(0.2, begin)
-            # A loop that is held up finds the end of the poll and of the process due at once.
+            # A blocked loop finds the poll's time-out and the shutdown due in the same iteration.
             loop.call_soon(time.sleep, 0.3)
             assert (await receive(poll, 15)).status == 202
     assert told == ["everybody else"]

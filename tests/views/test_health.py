@@ -1,4 +1,4 @@
-"""The questions of a load balancer, and the static files that every page needs."""
+"""The health checks of a load balancer, and the static files that every page needs."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A request that waits costs no thread and no database connection, and a client that leaves costs nothing."""
+"""A held request needs no thread and no database connection, and ends when its client leaves."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ HELD = 40
 
 @pytest.fixture
 async def nobody_answers(shop, books, settings):
-    """The broker is there and takes the command; no service reads it."""
+    """Run a broker that accepts the command, without a service that consumes it."""
     settings.CHECKOUT_REPLY_BUDGET_SECONDS = 50
     broker = get_broker()
     await broker.start()
@@ -76,7 +76,7 @@ async def test_an_answer_has_a_length(shop, client):
 
 
 async def test_a_request_that_is_answered_at_once_takes_no_task(shop, client, monkeypatch):
-    monkeypatch.setattr(held, "WATCH_AFTER_SECONDS", 3600.0)  # "at once", however slow the machine
+    monkeypatch.setattr(held, "WATCH_AFTER_SECONDS", 3600.0)  # so that a slow machine makes no difference
     started = []
     loop = asyncio.get_running_loop()
 

@@ -1,4 +1,4 @@
-"""A card that cannot be passed on at once is passed on later, from memory, or not at all."""
+"""A card that cannot be published at once is published later, from memory, or not at all."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from messaging.memory.server import MemoryServer
 
 @pytest.fixture
 def broker_away(back_end):
-    """The broker, stopped."""
+    """Return the stopped broker."""
     server = MemoryServer.at(conf.broker_url)
     server.stop()
     yield server

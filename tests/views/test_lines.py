@@ -1,4 +1,4 @@
-"""Lines for work that takes a thread: few passwords are checked at once, and few pages made."""
+"""Queues for work that needs a thread: few passwords are checked, and few pages rendered, at once."""
 
 import asyncio
 import re
@@ -27,7 +27,7 @@ PASSWORD, GUESSED = "correct horse battery staple", "guessed"
 
 
 class SlowHasher(MD5PasswordHasher):
-    """Takes as long as the test wants, and notes the threads that were in it at once."""
+    """A hasher that takes as long as the test wants, and records the number of concurrent threads."""
 
     algorithm = "slow"
     is_over = threading.Event()
@@ -85,7 +85,7 @@ async def until_answered(guesses: list[asyncio.Task[Any]], count: int) -> None:
 
 async def test_of_twenty_five_guesses_at_once_from_one_address_one_is_looked_at_at_a_time(hasher, settings):
     settings.CHECKOUT_MAX_LOG_INS_PER_ADDRESS = 5
-    settings.AXES_FAILURE_LIMIT = 100  # that it is locked after some is another matter
+    settings.AXES_FAILURE_LIMIT = 100  # so that no lock-out interferes
     guesses = [asyncio.create_task(guess("192.0.2.7", name=f"user-{number}")) for number in range(25)]
     await until_answered(guesses, 20)
     assert await asyncio.to_thread(hasher.has_begun.wait, 30)
@@ -133,7 +133,7 @@ async def test_one_that_is_turned_away_is_told_when_to_come_back_and_other_pages
 
 
 async def in_line(count: int) -> None:
-    """Wait until so many log-ins, of strangers and of staff, run or wait for their turns."""
+    """Wait until so many log-ins, of strangers and of staff, are running or queued."""
     async with asyncio.timeout(30):
         while lines.log_ins.length < count:  # noqa: ASYNC110  a number
             await asyncio.sleep(0.01)
@@ -187,7 +187,7 @@ async def test_a_database_that_is_away_makes_strangers_of_all_and_fails_nobody(h
 
 
 def slow(request):
-    """Say how many there are at once, when the test wants it."""
+    """Answer after a `SlowHasher`, which counts the concurrent calls."""
     return HttpResponse(SlowHasher().encode("any", "salt"))
 
 
@@ -195,7 +195,7 @@ connections: list[Any] = []
 
 
 def looking(request):
-    """Use the database."""
+    """Query the database, and record the connection."""
     assert get_user_model().objects.exists()
     connections.append(db.connections["default"])
     return HttpResponse()
@@ -227,7 +227,7 @@ async def test_of_many_pages_at_once_few_have_a_thread_and_the_rest_of_one_addre
 
 async def test_a_page_s_connection_is_returned_before_its_response_is_sent(hasher, settings):
     settings.ROOT_URLCONF = __name__
-    # Django itself returns it when the response has been sent.
+    # Django itself would close the connection after the response was sent.
     signals.request_finished.disconnect(db.close_old_connections)
     try:
         assert (await AsgiClient().get("/looking/")).status == 200

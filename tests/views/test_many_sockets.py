@@ -1,4 +1,4 @@
-"""A thousand WebSockets from one address cost what two hundred cost, and nobody else notices."""
+"""A thousand WebSockets from one address cost no more than two hundred, and do not affect others."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ def _nobody_is_inside_yet(monkeypatch):
 
 @pytest.fixture
 def statements(monkeypatch):
-    """The statements that any thread has sent to the database."""
+    """Return the list of the statements that any thread has sent to the database."""
     sent: list[str] = []
     execute = CursorWrapper.execute
 

@@ -1,4 +1,4 @@
-"""The back office and the shop while the database is away."""
+"""The back office and the shop while the database is down."""
 
 import pytest
 from django.core.handlers.exception import convert_exception_to_response

@@ -1,4 +1,4 @@
-"""A client says how long it would wait: RFC 7240's `Prefer`, on `status.json` and `pay`."""
+"""RFC 7240's `Prefer: wait`, by which a client limits its wait, on `status.json` and `pay`."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from messaging.memory.server import MemoryServer
 from messaging.registry import get_broker
 from tests.support.asgi import receive
 
-BROKER = "memory://"  # of the channel layer, whatever the broker of a test is
+BROKER = "memory://"  # the channel layer's broker, which may differ from the test's
 JSON = {"accept": "application/json"}
 
 
@@ -59,14 +59,14 @@ def test_nobody_waits_longer_than_they_or_we_want(preferences, budget):
 
 
 async def moved(reference, state):
-    """The payment moves on, and whoever listens is told."""
+    """Change the payment's state, and push the change."""
     await in_thread(lambda: Payment.objects.filter(reference=reference).update(state=state))
     event = {"type": "payment.changed", "payment": reference, "state": state}
     await get_channel_layer().group_send(f"payment.{reference}", event)
 
 
 def listening(reference):
-    """The channels on which somebody waits for pushes."""
+    """Return the channels on which a client waits for pushes."""
     channels = get_broker(BROKER).reply_queue.channels
     return channels.members.of(f"payment.{reference}") if isinstance(channels, Traffic) else ()
 
@@ -79,7 +79,7 @@ async def until_listening(reference):
 
 @pytest.fixture
 async def processing(shop, payment, settings):
-    """A payment about which there is nothing to tell yet, and a budget that is longer than any test."""
+    """Create a payment in processing, with a reply budget that is longer than any test."""
     settings.CHECKOUT_REPLY_BUDGET_SECONDS = 60
     await in_thread(lambda: Payment.objects.update(state="processing"))
 

@@ -1,7 +1,7 @@
-"""Processor time that a stranger's request takes at most, of the event loop and altogether, in seconds.
+"""Limits on the processor time of a stranger's request, of the event loop's thread and in all, in seconds.
 
-Time spent waiting for the processor is not counted, and the least of up to ten attempts is what counts:
-others on the same machine empty the processor's caches.
+Time spent waiting for the processor is not counted. The least of up to ten attempts counts, since other
+programs on the same machine displace the processor's caches.
 """
 
 import functools
@@ -17,9 +17,9 @@ from checkout.security import CardNumberGuardMiddleware
 from payments_gateway.request_head import MAX_BYTES_OF_A_NAME, MAX_TARGET_BYTES
 
 LOOP_SECONDS = 0.05
-# In a thread, of which there is one. Most of it is Python's reading of forms.
+# The limit for all threads. Bodies are parsed in a single thread; most of the time is Python's form parsing.
 ALL_SECONDS = 0.25
-# The time for texts that are searched and scrubbed elsewhere: a quadratic search would take minutes.
+# The limit for texts that are searched and scrubbed elsewhere. A quadratic search would take minutes.
 TEXT_SECONDS = 0.5
 
 BODY_BYTES = 262_144
@@ -29,13 +29,13 @@ PART = b'--b\r\nContent-Disposition: form-data; name="n"'
 
 
 def filled(text, size=BODY_BYTES):
-    """As much of the text, again and again, as the size allows."""
+    """Repeat the text up to this size."""
     data = text.encode()
     return data * (size // len(data))
 
 
 async def taken(do):
-    """The least processor time that it took of this thread, which is the loop's, and of all threads."""
+    """Return the least processor time of this thread, which is the loop's, and of all threads."""
     least_of_loop = least_of_all = float("inf")
     for _ in range(10):
         loop, everything = time.thread_time(), time.process_time()

@@ -1,4 +1,4 @@
-"""Addresses of a provider account on the card page, however they got into its row."""
+"""Addresses of a provider account on the card page, including invalid ones in its row."""
 
 import pytest
 
@@ -16,7 +16,7 @@ RIGHT = {
 
 @pytest.fixture
 def account(shop, payment, settings) -> ProviderAccount:
-    """The shop's account, made one of Worldpay's."""
+    """Change the shop's account to one of Worldpay."""
     settings.CHECKOUT_TRY_OUT = False
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {
         "memory": {"mac_key": "k" * 40, "issuer": "issuer", "organisational_unit": "unit"}

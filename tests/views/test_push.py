@@ -20,7 +20,7 @@ ORIGIN = "http://localhost:8000"
 
 @pytest.fixture
 def socket_of(payment):
-    """A WebSocket of the payment's page, as a browser on our own page opens it."""
+    """Return a WebSocket for the payment's page, as a browser on our own page opens it."""
 
     def make(*, reference=None, token=None, origin=ORIGIN, path=None, **options):
         token = operations.status_token(payment.reference) if token is None else token
@@ -77,7 +77,7 @@ async def test_a_page_of_another_origin_gets_nothing(shop, socket_of, origin):
         ("localhost", "wss", "https://localhost:443"),
         ("LOCALHOST", "wss", "https://localhost"),
         ("127.0.0.1:8000", "ws", "http://127.0.0.1:8000"),
-        # A proxy in front ends TLS and does not say so.
+        # A proxy in front terminates TLS without reporting it.
         ("localhost", "ws", "https://shop.example"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A limit per minute and key, and turns that are spread over time; the memory of both is bounded."""
+"""A rate limit per minute and key, and turns that are spread over time, both in bounded memory."""
 
 from checkout.rates import Pace, RateLimit, Turns
 

@@ -1,4 +1,4 @@
-"""The example shop: from the shelf to the checkout, and the session that outlives it."""
+"""The example shop, from the shelf to the checkout, and its session afterwards."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.views.paying import fields_of
 
 @pytest.fixture
 def shelf(shop, settings):
-    """The merchant of the example, with the one thing of `shop` on the shelf."""
+    """Return the example's merchant, with the one article of `shop` on the shelf."""
     Merchant.objects.update(code="example", return_origins=[settings.PUBLIC_URL])
 
 

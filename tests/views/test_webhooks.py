@@ -1,4 +1,4 @@
-"""Notifications: proven or not, acknowledged exactly, once they are stored, and otherwise sent again."""
+"""Notifications, proven or not, are acknowledged once they are stored; otherwise they are sent again."""
 
 import json
 from base64 import b64encode
@@ -87,7 +87,7 @@ async def test_the_command_to_apply_it_is_published_at_once_and_without_a_relay(
     delivery = await inbox.next()
     owed = await in_thread(OutboxMessage.objects.get)
     assert delivery.envelope == replace(owed.envelope(), user_id=user_of(conf.broker_url))
-    assert owed.available_at > timezone.now()  # so that no relay has it meanwhile
+    assert owed.available_at > timezone.now()  # so that no relay takes it meanwhile
     await close_brokers()
 
 

@@ -1,4 +1,4 @@
-"""The money, as the provider has it: every browser flow ends with a look into the sandbox's books."""
+"""The money in the sandbox's books, which every browser flow checks at its end."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.support.waiting import wait_until
 
 
 def assert_paid_once(stack: Stack, reference: str, minor: int, currency: str) -> None:
-    """One authorisation and one capture of exactly this amount, over all tries; waits until it is booked."""
+    """Wait until exactly this amount is captured, and check that all attempts have one authorisation."""
     wait_until(lambda: state_of(stack, reference) == "captured", f"the capture of {reference}")
     events = list(_events(stack, reference))
     kinds = Counter(event["kind"] for event in events)
@@ -23,19 +23,19 @@ def assert_paid_once(stack: Stack, reference: str, minor: int, currency: str) ->
 
 
 def assert_nothing_taken(stack: Stack, reference: str, *, tries: int = 1) -> None:
-    """The provider heard of this many tries and authorised none of them."""
+    """Check that the provider received this many attempts and authorised none of them."""
     assert len(_orders(stack, reference)) == tries
     kinds = {event["kind"] for event in _events(stack, reference)}
     assert not kinds & {"authorised", "capture_requested", "captured"}, kinds
 
 
 def given_back(stack: Stack, reference: str) -> int:
-    """Return the sum that the provider has refunded, over all tries, in minor units."""
+    """Return the sum that the provider has refunded for all attempts, in minor units."""
     return sum(order["refunded"] for order in _orders(stack, reference))
 
 
 def state_of(stack: Stack, reference: str) -> str:
-    """Return the payment's state as the gateway tells it."""
+    """Return the payment's state in the gateway."""
     answer = requests.get(f"{stack.web_url}/checkout/{reference}/status.json", timeout=10)
     return str(answer.json()["state"])
 

@@ -1,4 +1,4 @@
-"""Shoppers, and the stacks that they shop at."""
+"""Fixtures: shoppers and their stacks."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,13 @@ from tests.support.databases import database
 from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost
 
-# A capture is booked some seconds after the shopper is told, and machines can be busy.
+# A capture is booked some seconds after the shopper sees the result, and machines can be busy.
 expect.set_options(timeout=40_000)
 
 
 @pytest.fixture
 def shopper(request: pytest.FixtureRequest, browser: Browser, shared_stack: Stack) -> Iterator[Shopper]:
-    """A shopper where the bank's challenge takes the whole window, which has the test's ``width``, if any."""
+    """Yield a shopper whose challenges take the whole window, which has the test's ``width``, if any."""
     is_sized = "width" in request.fixturenames
     options = {"viewport": sized(request.getfixturevalue("width"))} if is_sized else {}
     with shopping(browser, shared_stack, **options) as shopper:
@@ -26,14 +26,14 @@ def shopper(request: pytest.FixtureRequest, browser: Browser, shared_stack: Stac
 
 @pytest.fixture
 def framed_shopper(browser: Browser, framed_stack: Stack) -> Iterator[Shopper]:
-    """A shopper at the other stack."""
+    """Yield a shopper whose challenges are shown in a frame."""
     with shopping(browser, framed_stack) as shopper:
         yield shopper
 
 
 @pytest.fixture(scope="session")
 def framed_stack(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> Iterator[Stack]:
-    """Challenges are shown in a frame, and no request is held for longer than a second."""
+    """Yield a stack that shows challenges in a frame, and holds requests for a second at most."""
     environment = {"CHECKOUT_CHALLENGE_WINDOW": "390x400", "CHECKOUT_REPLY_BUDGET_SECONDS": "1"}
     with (
         fresh_vhost() as broker_url,

@@ -1,4 +1,4 @@
-"""A process that is there and says nothing: the answer takes longer than a shopper's request is held."""
+"""Stopped processes, so that an answer takes longer than a shopper's request is held."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from tests.support.stack import Stack
 
 @contextmanager
 def halted(stack: Stack, service: str) -> Iterator[None]:
-    """Let the service's process stand still for a while."""
+    """Stop the service's process within the block."""
     pid = stack.programs[service].pid
     os.kill(pid, signal.SIGSTOP)
     try:

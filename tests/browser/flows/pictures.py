@@ -1,4 +1,4 @@
-"""Pictures of pages, for people to look at: SCREENSHOTS names the folder that they go to."""
+"""Screenshots of pages for people to look at, in the folder that SCREENSHOTS names."""
 
 import os
 from pathlib import Path
@@ -11,18 +11,18 @@ HEIGHT = 800
 WIDTHS = [320, 1280]
 pictures = [
     pytest.mark.browser,
-    # Each takes many pictures, and the first of a module starts a whole stack.
+    # Each test takes many screenshots, and the first of a module starts a whole stack.
     pytest.mark.timeout(240),
     pytest.mark.skipif(not FOLDER, reason="SCREENSHOTS names no folder for pictures"),
 ]
 
 
 def sized(width: int) -> dict[str, int]:
-    """Return a window of this width, in CSS pixels."""
+    """Return the size of a window of this width, in CSS pixels."""
     return {"width": width, "height": HEIGHT}
 
 
 def picture(page: Page, name: str, width: int, *, full_page: bool = True) -> None:
-    """The whole page, unless it is a long one; nothing of it sticks out sideways."""
+    """Save a screenshot, and check that nothing sticks out of the page sideways."""
     page.screenshot(path=Path(FOLDER) / f"{name}-{width}.png", full_page=full_page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width, name

@@ -1,4 +1,4 @@
-"""A shopper at a browser: one method for each thing that they do."""
+"""A shopper at a browser, with a method for each action."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.browser.flows.traffic import Traffic
 from tests.support.frames import click_in_frame
 from tests.support.stack import Stack
 
-# The sandbox's test cards, see docs/sandbox.md.
+# The sandbox's test cards; see docs/sandbox.md.
 FRICTIONLESS = "4000000000002701"
 CHALLENGED = "4000000000002503"
 REFUSED = "4000000000009995"
@@ -34,7 +34,7 @@ class Shopper:
     reference: str = ""
 
     def order(self, item: str = TEA) -> str:
-        """Choose something in the shop; leads to the checkout. Returns the payment's reference."""
+        """Order an item in the shop, which leads to the checkout. Return the payment's reference."""
         self.page.goto(f"{self.stack.web_url}/")
         self.page.get_by_role("button", name=f"Buy {item}").click()
         expect(self.page).to_have_url(REFERENCE)
@@ -48,7 +48,7 @@ class Shopper:
         self.page.get_by_label("Security code").fill("123")
 
     def pay(self, number: str) -> None:
-        """Enter the card and pay; leads to the bank's challenge or to an end."""
+        """Enter the card and pay, which leads to the bank's challenge or to the result."""
         self.enter_card(number)
         self.pay_button.click()
 
@@ -58,7 +58,7 @@ class Shopper:
         return reference
 
     def decide(self, choice: str, window: Page | FrameLocator | None = None) -> None:
-        """Approve, Fail or Cancel at the bank, in this window or in a frame of it."""
+        """Press Approve, Fail or Cancel at the bank, in this window or in a frame of it."""
         button = (window or self.page).get_by_role("button", name=choice)
         if isinstance(window, FrameLocator):
             click_in_frame(button)
@@ -70,11 +70,11 @@ class Shopper:
         return self.page.get_by_role("button", name=re.compile("^Pay "))
 
     def lose_javascript(self) -> None:
-        """Scripts are off for good in this window."""
+        """Disable scripts in this window for good."""
         self.devtools.send("Emulation.setScriptExecutionDisabled", {"value": True})
 
     def lose_javascript_when_paying(self) -> None:
-        """Scripts are off from the moment that the card form is on its way."""
+        """Disable scripts as soon as the card form is sent."""
 
         def switch_off(route: Route) -> None:
             self.lose_javascript()
@@ -87,7 +87,7 @@ class Shopper:
         return self.page.context.new_cdp_session(self.page)
 
     def url_of(self, page: str) -> str:
-        """The address of one of the payment's pages, such as `result`."""
+        """Return the address of one of the payment's pages, such as `result`."""
         return f"{self.stack.web_url}/checkout/{self.reference}/{page}/"
 
     def is_at(self, page: str, title: str) -> None:
@@ -106,7 +106,7 @@ class Shopper:
 
 @contextmanager
 def shopping(browser: Browser, stack: Stack, **options: Any) -> Iterator[Shopper]:
-    """A shopper with an empty browser; afterwards nothing may have been wrong on any page."""
+    """Yield a shopper with an empty browser. Afterwards check that no page had errors."""
     context = browser.new_context(**options)
     context.set_default_timeout(40_000)
     traffic = Traffic(context, stack.web_url, stack.sandbox_url)

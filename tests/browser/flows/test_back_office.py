@@ -1,4 +1,4 @@
-"""Staff give a part of the money back, after a purchase, through every service and the provider."""
+"""Staff refund a part of a purchase, through every service and the provider."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The bank's challenge in a frame of our page, which the shopper must get out of again."""
+"""The bank's challenge in a frame of our page, from which the shopper must return to the whole window."""
 
 import re
 

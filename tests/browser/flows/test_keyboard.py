@@ -1,4 +1,4 @@
-"""A purchase with the keyboard alone, from the shop through the bank to the end."""
+"""A purchase with the keyboard alone, from the shop through the bank to the result."""
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -14,7 +14,7 @@ OUTLINE = """() => { const style = getComputedStyle(document.activeElement);
 
 
 def tab_to(target: Locator) -> None:
-    """Step there with the Tab key; where the focus is can be seen at every step."""
+    """Move the focus to the target with the Tab key, checking at every step that the focus is visible."""
     page = target.page
     expect(target).to_be_visible()
     for _ in range(MAX_STEPS):

@@ -1,4 +1,4 @@
-"""The first words of a screen reader: language, title and headings of every page of a purchase."""
+"""Language, title and headings of every page of a purchase, which a screen reader reads first."""
 
 import re
 from itertools import pairwise
@@ -14,7 +14,7 @@ HEADINGS = "[...document.querySelectorAll('h1, h2, h3')].map((heading) => Number
 
 
 def title_of(page: Page) -> str:
-    """The page's title; its language is named and its headings are in order."""
+    """Return the page's title, after checking its language and the order of its headings."""
     expect(page.locator("html")).to_have_attribute("lang", re.compile("^en"))
     levels = page.evaluate(HEADINGS)
     assert levels.count(1) == 1
@@ -30,7 +30,7 @@ def test_every_page_of_a_purchase_says_what_it_is(framed_shopper: Shopper) -> No
     titles = [title_of(page)]
     framed_shopper.order()
     titles.append(title_of(page))
-    # Live regions are there before they speak: one that comes with its text is often not read out.
+    # Live regions must exist before their text: one that is added with its text is often not read out.
     expect(page.get_by_role("status")).to_have_count(1)
     framed_shopper.pay(CHALLENGED)
     frame = page.frame_locator('iframe[name="challenge"]')

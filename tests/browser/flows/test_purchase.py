@@ -1,4 +1,4 @@
-"""The ends of a purchase, as the shopper sees them and as the provider has them in its books."""
+"""The possible results of a purchase, as shown to the shopper and in the provider's books."""
 
 import pytest
 from playwright.sync_api import expect

@@ -1,4 +1,4 @@
-"""Repeated clicks and reloads of impatient people and their browsers: the money moves once."""
+"""Repeated clicks and reloads of impatient shoppers: the money moves once."""
 
 import pytest
 from playwright.sync_api import expect
@@ -24,7 +24,7 @@ def test_two_tabs_that_pay_at_once_are_one_payment_and_both_are_told(shopper: Sh
     for tab in (first, second):
         shopper.page = tab
         shopper.enter_card(FRICTIONLESS)
-    # Both forms are sent before either answer is waited for.
+    # Send both forms before waiting for an answer.
     for tab in (first, second):
         tab.get_by_role("button", name="Pay").click(no_wait_after=True)
     for tab in (first, second):

@@ -1,4 +1,4 @@
-"""The way back from the bank: a form that another site posts, without cookies, perhaps more than once."""
+"""The return from the bank: a form that another site posts without cookies, perhaps more than once."""
 
 import re
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ SEND_FORM = """([action, fields]) => {
 
 @dataclass
 class Wire:
-    """The real traffic of the browser's network stack, which pages and scripts cannot see."""
+    """The actual traffic of the browser's network stack, which pages and scripts cannot see."""
 
     devtools: CDPSession
     sent: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Wire:
             self.returns.append(event["requestId"])
 
     def _note_sent(self, event: dict[str, Any]) -> None:
-        # A redirect has its request's identifier: the first one is the POST.
+        # Redirects have the identifier of their request, so the first event is the POST.
         self.sent.setdefault(event["requestId"], event)
 
     def _note_received(self, event: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ def test_the_return_needs_no_cookie_sets_none_and_the_shopper_keeps_the_session(
     (posted,) = wire.returns
     sent, answer = wire.sent[posted], wire.received[posted][0]
     assert "cookie" not in {name.lower() for name in sent["headers"]}
-    # The browser has cookies of ours and keeps them back: only this makes the line above worth reading.
+    # The check above means something only if the browser has our cookies and withholds them.
     kept_back = {cookie["cookie"]["name"] for cookie in sent["associatedCookies"] if cookie["blockedReasons"]}
     assert kept_back == {"sessionid", "csrftoken"}
     assert answer["statusCode"] == 303
@@ -76,7 +76,7 @@ def test_the_return_needs_no_cookie_sets_none_and_the_shopper_keeps_the_session(
 
 
 def replay(request: Request) -> requests.Response:
-    """Send a browser's POST once more, to the byte."""
+    """Send an exact copy of a browser's POST."""
     headers = {name: value for name, value in request.all_headers().items() if not name.startswith(":")}
     return requests.post(
         request.url, data=request.post_data_buffer, headers=headers, allow_redirects=False, timeout=30

@@ -1,4 +1,4 @@
-"""Pictures of every page for shoppers, narrow and wide."""
+"""Screenshots of every page for shoppers, narrow and wide."""
 
 import re
 
@@ -99,7 +99,7 @@ def test_pictures_of_the_challenge_without_javascript(shopper: Shopper, width: i
 def test_pictures_of_a_wrong_address_and_of_the_sandbox(shopper: Shopper, width: int) -> None:
     shopper.page.goto(f"{shopper.stack.web_url}/checkout/pay_{'0' * 32}/")
     picture(shopper.page, "no-such-payment", width)
-    shopper.traffic.complaints.clear()  # the console names the status 404
+    shopper.traffic.complaints.clear()  # the console reports the status 404
     shopper.page.goto(f"{shopper.stack.sandbox_url}/")
     picture(shopper.page, "sandbox", width)
     shopper.page.goto(f"{shopper.stack.sandbox_url}/scenarios/")

@@ -1,4 +1,4 @@
-"""Pictures of what shoppers see while the merchant is in attack mode, narrow and wide."""
+"""Screenshots of the pages that shoppers see in attack mode, narrow and wide."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ def width(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(scope="module")
 def attacked_stack(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> Iterator[Stack]:
-    """The merchant is in attack mode, there is a CAPTCHA, and a payment may be tried once."""
+    """Yield a stack whose merchant is in attack mode, with a CAPTCHA and one attempt per payment."""
     environment = {"CHECKOUT_CAPTCHA": SUM, "CHECKOUT_MAX_ATTEMPTS": "1"}
     with (
         fresh_vhost() as broker_url,
@@ -44,7 +44,7 @@ def attacked_stack(tmp_path_factory: pytest.TempPathFactory, migrated_template: 
 
 
 def answer(shopper: Shopper, said: str) -> None:
-    """Answer the question that comes before the card form."""
+    """Answer the CAPTCHA before the card form."""
     shopper.page.get_by_label("What is 2 + 5?").fill(said)
     shopper.page.get_by_role("button", name="Go on to your card").click()
 
@@ -56,7 +56,7 @@ def test_pictures_of_a_merchant_in_attack_mode(browser: Browser, attacked_stack:
         answer(shopper, "8")
         expect(shopper.page.get_by_role("alert")).to_be_visible()
         picture(shopper.page, "captcha-wrong", width)
-        shopper.traffic.complaints.clear()  # the console names the status 400
+        shopper.traffic.complaints.clear()  # the console reports the status 400
         answer(shopper, "7")
         expect(shopper.pay_button).to_be_visible()
         picture(shopper.page, "attacked-checkout", width)

@@ -1,4 +1,4 @@
-"""Pictures of the back office, narrow and wide."""
+"""Screenshots of the back office, narrow and wide."""
 
 import re
 from uuid import uuid4
@@ -20,7 +20,7 @@ def width(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
 
-# A refund of which the provider does not tell what became of it.
+# A refund whose outcome the provider does not report.
 MAKE_UNSETTLED = """
 from tests.admin import rows
 refund = rows.waiting(rows.captured("settle-%(name)s"), "refund", 300)
@@ -33,7 +33,7 @@ rows.heard(done, "notified_refunded", event="REFUNDED", amount="2.00 GBP")
 print("KEYS", refund.pk, refund.payment_id)
 """
 
-# A charge-back of which neither provider nor notification tells enough.
+# A charge-back that neither the provider nor the notification describes sufficiently.
 MAKE_CLAIMED = """
 from tests.admin import rows
 saga = rows.claimed(rows.captured("claim-%(name)s"), is_proven=False)
@@ -41,7 +41,7 @@ print("KEYS", saga.pk, saga.payment_id)
 """
 
 
-# A payment about which a provider without sums contradicts us.
+# A conflicted payment whose provider reports no sums.
 MAKE_CONFLICTED = """
 from checkout.models import Fact, Payment
 from tests.admin import rows
@@ -147,7 +147,7 @@ def test_pictures_of_settling_a_contradiction(shopper: Shopper, width: int) -> N
 
 @pytest.fixture
 def troubled(shopper: Shopper) -> tuple[str, str]:
-    """The keys of a payment that needs attention, and of a notification that was denied."""
+    """Return the keys of a payment that needs attention, and of a denied notification."""
     return make_trouble(shopper.stack)
 
 

@@ -1,4 +1,4 @@
-"""The answer takes longer than a request is held: the status page hears of it in three ways."""
+"""An answer that takes longer than a request is held reaches the status page in three ways."""
 
 import pytest
 from playwright.sync_api import Route, expect

@@ -1,4 +1,4 @@
-"""The weight of the pages of a purchase, and the icon that each brings."""
+"""The transferred bytes of the pages of a purchase, and their icon."""
 
 from urllib.parse import urljoin
 
@@ -13,7 +13,7 @@ MAX_PAGE_BYTES = 50_000
 
 
 def weights(requests: list[Request]) -> dict[str, int]:
-    """Bytes transferred for each page and all that it loads, headers included."""
+    """Return the bytes transferred for each page and its resources, including headers."""
     pages: dict[str, int] = {}
     page = ""
     for request in requests:
@@ -44,7 +44,7 @@ def test_every_page_brings_its_icon(shopper: Shopper) -> None:
     for url in urls:
         shopper.page.goto(url)
         address = shopper.page.locator("link[rel=icon]").get_attribute("href")
-        # Headless browsers load no icons by themselves; asked for as an image, the page's policy applies.
+        # Headless browsers load no icons by themselves. Loaded as an image, the page's policy applies to it.
         size = shopper.page.evaluate(
             """async (src) => { const icon = Object.assign(new Image(), {src}); await icon.decode();
             return icon.naturalWidth; }""",

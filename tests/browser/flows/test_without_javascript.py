@@ -1,4 +1,4 @@
-"""JavaScript ends after the card was sealed: buttons carry the shopper through."""
+"""JavaScript is disabled after the card was sealed: the shopper can go on with buttons."""
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
@@ -32,19 +32,19 @@ def test_buttons_lead_through_a_challenge_in_a_frame(framed_shopper: Shopper) ->
     page = framed_shopper.page
     framed_shopper.lose_javascript_when_paying()
     reference = framed_shopper.order_and_pay(CHALLENGED)
-    # Chromium's switch is the window's. A frame of another site keeps its scripts, so they arrive empty.
+    # Chromium disables scripts in the window only. Frames of another site keep theirs, so they arrive empty.
     page.route("**/*.js", _answer_with_nothing)
     framed_shopper.is_at("challenge", "Your bank wants to check that it is you")
     page.get_by_role("button", name="Show the check above").click()
     frame = page.frame_locator('iframe[name="challenge"]')
     for button in ("Continue to your bank", "Approve"):
         click_in_frame(frame.get_by_role("button", name=button))
-    # The issuer's page returns to the provider, then the provider's to the shop, by buttons of the same name.
+    # Buttons of the same name lead from the issuer's page to the provider's, and from there to the shop.
     for site in (framed_shopper.stack.sandbox_url, framed_shopper.stack.web_url):
         form = frame.locator(f'form[action^="{site}"]')
         click_in_frame(form.get_by_role("button", name="Return to the shop"))
     click_in_frame(frame.get_by_role("button", name="Continue", exact=True))
-    # Not is_told_paid: a form without fields adds a question mark to the address.
+    # `is_told_paid` would fail, as a form without fields adds a question mark to the address.
     expect(page.get_by_role("heading", level=1)).to_have_text("Payment complete")
     assert_paid_once(framed_shopper.stack, reference, *TEA_PRICE)
 

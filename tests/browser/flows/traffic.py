@@ -1,4 +1,4 @@
-"""The requests and complaints of a browser while somebody shops."""
+"""The requests and error messages of a browser during a purchase."""
 
 from urllib.parse import urlsplit
 
@@ -6,7 +6,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, W
 
 
 class Traffic:
-    """Watches every page of a context. ``sites`` are the hosts that pages may ask, with their ports."""
+    """A record of all pages of a context. ``sites`` are the allowed hosts with their ports."""
 
     def __init__(self, context: BrowserContext, *sites: str) -> None:
         self.requests: list[Request] = []
@@ -22,12 +22,12 @@ class Traffic:
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
 
     def check(self) -> None:
-        """No script failed, no policy was violated, and nobody else was asked for anything."""
+        """Check that no script failed, no policy was violated, and no request went to another site."""
         assert not self.complaints
         assert self._hosts <= self._sites
 
     def tell(self) -> None:
-        """Print what was asked for and answered, in order: pytest shows it with a test that failed."""
+        """Print requests and answers in order, which pytest shows if the test fails."""
         print("What the browser saw:", *self._story, sep="\n    ")
 
     def _watch(self, page: Page) -> None:

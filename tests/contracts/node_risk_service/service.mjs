@@ -2,7 +2,7 @@
 //
 //   BROKER_URL=amqp://… CHECKOUT_PREFIX=checkout node service.mjs
 //
-// Prints "ready" once it reads its queue. SIGTERM lets it finish what it has begun.
+// Prints "ready" once it consumes its queue. After SIGTERM it finishes the commands that it has begun.
 
 import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
@@ -10,10 +10,10 @@ import { connect } from 'amqplib';
 const prefix = process.env.CHECKOUT_PREFIX ?? 'checkout';
 const queue = `${prefix}.commands.risk`;
 const PREFETCH = 20;
-// The broker refuses any other name, and receivers believe none but this.
+// The broker refuses any other user_id, and receivers check it.
 const user = decodeURIComponent(new URL(process.env.BROKER_URL).username);
 
-// A queue is declared by every service that reads it, always with these arguments.
+// Every service that consumes a queue declares it, always with these arguments.
 const queueArguments = {
   'x-queue-type': 'quorum',
   'x-delivery-limit': 20,
@@ -24,7 +24,7 @@ const queueArguments = {
   'x-consumer-timeout': 600_000,
 };
 
-// These belong to one message; every other header travels on, whatever it means.
+// These headers belong to one message. Every other header is copied to the reply, even if unknown.
 const ownHeaders = new Set(['deadline', 'schema-version', 'attempt', 'causation-id']);
 const brokersHeaders = /^x-(death|first-death-|last-death-|delivery-count|acquired-count|opt-)/;
 
@@ -64,11 +64,11 @@ function replyProperties({ messageId, correlationId, headers = {} }) {
 
 const connection = await connect(process.env.BROKER_URL, { noDelay: true });
 const channel = await connection.createConfirmChannel();
-// A returned reply is followed by its confirm: whoever asked has gone, and there is nothing to do.
+// A returned reply means that the caller has gone. Its confirm follows, so nothing is to be done.
 channel.on('return', () => {});
 
 async function handle(message) {
-  if (message === null) process.exit(1); // the queue was deleted; whoever started us starts us again
+  if (message === null) process.exit(1); // the queue was deleted: exit, to be restarted
   const { replyTo } = message.properties;
   if (replyTo) {
     const body = Buffer.from(JSON.stringify(answer(message)));
@@ -88,7 +88,7 @@ await channel.prefetch(PREFETCH);
 const underWay = new Set();
 const { consumerTag } = await channel.consume(queue, (message) => {
   const handling = handle(message)
-    // A nacked reply: this attempt failed, let it come again.
+    // The reply was nacked, so the command must be redelivered.
     .catch(() => channel.reject(message, true))
     .finally(() => underWay.delete(handling));
   underWay.add(handling);
@@ -97,7 +97,7 @@ const { consumerTag } = await channel.consume(queue, (message) => {
 process.on('SIGTERM', async () => {
   await channel.cancel(consumerTag);
   await Promise.allSettled(underWay);
-  await channel.close(); // behind the last acknowledgement, which closing the connection would overtake
+  await channel.close(); // sends the last acknowledgement first, which closing the connection could lose
   await connection.close();
 });
 

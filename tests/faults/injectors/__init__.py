@@ -1,1 +1,1 @@
-"""The injectors, each named for what it breaks; `table` has every fault by its number."""
+"""The injectors, in modules named after the part that they break. `table` lists every fault by its number."""

@@ -1,4 +1,4 @@
-"""RabbitMQ is killed, stopped, cut off, short of disk and memory, full, and loses queues and replies."""
+"""Faults of RabbitMQ: killed, stopped, cut off, out of disk or memory, full, or losing queues and replies."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ SILENCE_SECONDS = 8
 ALARM_SECONDS = 6
 RELEASE = "orders.release"
 SPEAKER = "checkout.checkout"
-# What waits there is asked for again when its step's deadline passes.
+# The commands in these queues are repeated when the deadlines of their sagas' steps pass.
 QUEUES_TO_DELETE = ("risk", "orders", "ledger")
 SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
 # Commands that may have been in a queue when it was deleted.
@@ -49,7 +49,7 @@ async def stop(storm: Storm) -> str:
 
 
 async def silence(storm: Storm) -> str:
-    """Nothing gets through; half of the time what was on its way arrives in the end."""
+    """Hold all data for a while. Afterwards it is delivered or lost, each with a probability of one half."""
     link = storm.site.broker_link
     link.hold()
     try:
@@ -110,16 +110,16 @@ async def memory_alarm(storm: Storm) -> str:
 
 
 async def poison(storm: Storm) -> str:
-    """One message that is no envelope, one of an unknown type, one with a body of another kind."""
+    """Send three messages: one that is no envelope, one of an unknown type, and one with a wrong body."""
     if await storm.keeper.send_to("relay", "dead_letters.stored"):
-        # RabbitMQ delivers to the consumer that subscribed first while a queue is idle. The second relay
-        # subscribes again, so that the letters go to the first one, which is to die.
+        # While a queue is idle, RabbitMQ delivers to the consumer that subscribed first. Restarting the
+        # second relay makes the first one, which is to die, the earlier subscriber.
         await storm.pause(3)
         await storm.keeper.terminate("relay-2")
     service = storm.random.choice(SERVICES)
     # The orchestrator's user may not publish to its own service.
     user = "web" if service == "checkout" else "checkout"
-    # No two of them alike: the same one twice is one dead letter.
+    # All bodies differ, since two equal messages would be stored as one dead letter.
     for kind, body in (
         ("", b"\xff" + uuid.uuid4().bytes),
         ("payments.launch", b"{}"),
@@ -134,7 +134,7 @@ async def poison(storm: Storm) -> str:
         )
         await with_channel(storm, partial(_publish_surely, service, body, properties), user=user)
         storm.diary.poisoned += 1
-        # In pieces, so that both relays get some.
+        # Pauses in between let both relays receive some of the dead letters.
         await storm.pause(2)
     return f"three poisonous messages for {service}"
 
@@ -143,7 +143,7 @@ async def delete_queue(storm: Storm) -> str:
     service = storm.random.choice(QUEUES_TO_DELETE)
     await with_channel(storm, lambda channel: channel.queue_delete(f"checkout.commands.{service}"))
     while True:
-        # What was in it must be known, even if the database is away just now.
+        # The contents of the deleted queue must be known, so repeat this while the database is down.
         with contextlib.suppress(psycopg.Error):
             lost = await asyncio.to_thread(storm.site.rows, PERHAPS_LOST, service)
             break
@@ -153,7 +153,7 @@ async def delete_queue(storm: Storm) -> str:
 
 
 async def take_and_keep(storm: Storm) -> str:
-    """A copy of a service that takes messages and does nothing with them, until its connection ends."""
+    """Consume a service's messages without acknowledging them, as a hanging copy of the service would."""
     service = storm.random.choice(SERVICES)
 
     def wedge() -> int:
@@ -170,9 +170,9 @@ async def take_and_keep(storm: Storm) -> str:
 
 
 async def keep_releases(storm: Storm) -> str:
-    """Releases of stock are overtaken by what comes after them, as when a copy of the service is wedged.
+    """Keep releases of stock back, so that later messages overtake them, as if a copy of the service hung.
 
-    Other messages are passed on. One that breaks off between passing on and acknowledging leaves two of them.
+    Other messages are forwarded. An interruption between forwarding and acknowledging duplicates a message.
     """
     kept = 0
 
@@ -194,7 +194,7 @@ async def keep_releases(storm: Storm) -> str:
         channel.connection.sleep(ALARM_SECONDS)
 
     def with_two(channel: BlockingChannel) -> None:
-        # Nobody else may say what the orchestrator has said.
+        # The forwarded commands are the orchestrator's, so only its user may publish them.
         speaker = url_of("checkout", storm.site.stack.broker_url)
         with pika.BlockingConnection(pika.URLParameters(speaker)) as connection:
             sort_out(channel, connection.channel())
@@ -204,7 +204,7 @@ async def keep_releases(storm: Storm) -> str:
 
 
 async def lose_replies(storm: Storm) -> str:
-    """Empty the queues of web processes, and send them replies to what nobody asked."""
+    """Purge the reply queues of web processes, and send them replies to no command."""
     queues = [
         name
         for (name,) in await asyncio.to_thread(
@@ -236,7 +236,7 @@ def _publish_surely(
 
 
 async def with_channel(storm: Storm, use: Callable[[BlockingChannel], T], *, user: str = "") -> T:
-    """In a thread, by a connection that no link of the campaign carries; perhaps by a program's user."""
+    """Call `use` in a thread with a channel that bypasses the breakable links, as `user` if one is given."""
     url = storm.site.stack.broker_url
 
     def run() -> T:

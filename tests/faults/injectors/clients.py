@@ -1,4 +1,4 @@
-"""Clients that are slow, rude or hostile, and sockets that break."""
+"""Faults of clients: slow or hostile requests, and WebSockets that break."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ async def send_hostile_notifications(storm: Storm) -> str:
 
 
 async def connect_slowly(storm: Storm) -> str:
-    """Many clients that send their request byte by byte, or nothing at all, or do not read the answer."""
+    """Open many connections that send a request byte by byte, or nothing, or do not read the answer."""
     parts = urlsplit(storm.site.stack.web_url)
     writers: list[asyncio.StreamWriter] = []
 
@@ -66,7 +66,7 @@ async def connect_slowly(storm: Storm) -> str:
 
 
 async def drop_sockets(storm: Storm) -> str:
-    """Every WebSocket of the shoppers breaks."""
+    """Abort every WebSocket of the shoppers."""
     broken = storm.recorder.ears.copy()
     for ear in broken:
         ear.abort()

@@ -1,4 +1,4 @@
-"""PostgreSQL is restarted without warning, cut off, out of connections, and migrated while it works."""
+"""Faults of PostgreSQL: restarted without warning, cut off, out of connections, migrated while in use."""
 
 import asyncio
 import contextlib
@@ -57,12 +57,12 @@ async def forget_clients(storm: Storm) -> str:
 
 
 async def migrate(storm: Storm) -> str:
-    """Act as the migration of a next version while this one runs: add a column, and drop it again."""
+    """Add a column and drop it again, as a migration to the next version would while this one runs."""
     for statement in (
         "ALTER TABLE checkout_payment ADD COLUMN IF NOT EXISTS of_the_next_version text NULL",
         "ALTER TABLE checkout_payment DROP COLUMN of_the_next_version",
     ):
-        # Waits for the lock briefly, and comes again: everybody else queues up behind whoever waits for it.
+        # Wait for the lock only briefly and try again, since other queries queue up behind a waiting ALTER.
         for _ in range(50):
             with contextlib.suppress(psycopg.errors.LockNotAvailable):
                 await asyncio.to_thread(_alter, storm, statement)

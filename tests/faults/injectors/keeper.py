@@ -1,4 +1,4 @@
-"""Keeps every process of the stack running, and sends some of them to one crash point after another."""
+"""Restart every process of the stack that ends, and make some die at one crash point after another."""
 
 import asyncio
 import os
@@ -14,20 +14,20 @@ from tests.faults.site import Site
 from tests.support.stack import SERVICES
 
 LOOK_SECONDS = 0.1
-# Longer than web takes over the requests that it holds, see the Procfile.
+# Longer than a web process takes to finish its open requests; see the Procfile.
 END_SECONDS = 30
-# How uvicorn, and our own programs, end when they are asked to.
+# The exit codes of our own programs and of uvicorn after SIGTERM.
 ORDERLY = (0, -signal.SIGTERM)
-# The longest way to a crash point, in passes, in the short form.
+# A process dies at a crash point after up to this many passes of it, in the short form.
 LONGEST_WAY = 25
-# These pass few of their points, and every other death lets the way begin anew.
+# These processes pass their points seldom, and any other death resets their count, so they get fewer passes.
 SHORTER_WAYS = {"web": LONGEST_WAY, "relay": 8}
-# What is passed too seldom for a way.
+# Points that are passed so seldom that the process dies at the first pass.
 SELDOM = ("timers.", "dead_letters.")
-# How often a process dies again at the very next pass: what was redelivered crashes it a second time.
+# The probability that a process dies again at the next pass, when the redelivered message is handled.
 AT_ONCE_AGAIN = 0.4
 
-# These processes are sent to crash points; where there are copies, the second one is spared.
+# The processes that die at crash points. Where there are two copies, the second one is spared.
 POINTS = {
     **{name: [point for point in crash_points.defined() if point.startswith("worker.")] for name in SERVICES},
     "web": [point for point in crash_points.defined() if point.startswith(("web.", "rpc."))],
@@ -40,27 +40,27 @@ POINTS["payments"] += [point for point in crash_points.defined() if point.starts
 
 @dataclass
 class Tour:
-    """The crash points that one process has still to visit, and those that it has died at."""
+    """The crash points at which one process has still to die, and those at which it has died."""
 
     left: deque[str]
     hit: Counter[str] = field(default_factory=Counter)
     armed: str = ""
 
     def next(self, died: bool) -> str:
-        """Return the point at which to die next; empty when the tour is over."""
+        """Return the point at which to die next, or "" when the tour is over."""
         if self.armed and died:
             point = self.armed.partition(":")[0]
             self.hit[point] += 1
             self.left.remove(self.armed)
         elif self.armed:
-            # Something else came first: perhaps the point is seldom reached. Another one is tried.
+            # The process died elsewhere first, perhaps because it seldom reaches this point. Try another one.
             self.left.rotate(-1)
         self.armed = self.left[0] if self.left else ""
         return self.armed
 
 
 class Keeper:
-    """Restarts what has ended. What ends by itself, and not at a crash point, is a mishap."""
+    """A supervisor that restarts ended processes. An end without request or crash point is a mishap."""
 
     def __init__(self, site: Site, diary: Diary, random: Random, rounds: int, calmness: float = 1) -> None:
         self.site = site
@@ -75,7 +75,7 @@ class Keeper:
 
     @property
     def hits(self) -> Counter[str]:
-        """The number of deaths by process and point, under names like `payments at worker.committed`."""
+        """Return the number of deaths by process and point, with keys like `payments at worker.committed`."""
         return Counter(
             {
                 f"{name} at {point}": times
@@ -90,7 +90,7 @@ class Keeper:
 
     @property
     def missed(self) -> list[str]:
-        """Points at which no process that has them has died."""
+        """Return the points at which their process has not died yet."""
         return [
             f"{name} at {point}"
             for name, points in POINTS.items()
@@ -99,7 +99,7 @@ class Keeper:
         ]
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check the processes regularly until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for name, program in self.site.programs.items():
@@ -107,13 +107,13 @@ class Keeper:
                     await self._restart(name, program.exit_code)
 
     async def start_tours(self) -> None:
-        """From now on processes die at crash points: each is restarted to begin with."""
+        """Make processes die at crash points from now on, after restarting each of them."""
         self._is_touring = True
         for name in POINTS:
             await self.terminate(name)
 
     async def end_tours(self) -> None:
-        """Nothing dies any more: those that are still armed are restarted."""
+        """Stop the deaths at crash points, by restarting the processes that would still die."""
         self._is_touring = False
         for name, tour in self._tours.items():
             if tour.armed:
@@ -121,12 +121,12 @@ class Keeper:
                 self.kill(name)
 
     def kill(self, name: str) -> None:
-        """SIGKILL; it is restarted at once."""
+        """Send SIGKILL to a process, which is restarted at once."""
         self._expected.add(name)
         self._signal(name, signal.SIGKILL)
 
     async def terminate(self, name: str, **environment: str) -> None:
-        """SIGTERM, and started again when it has ended, with these settings until it is started again."""
+        """Send SIGTERM and wait for the end. The process is restarted with these settings for one run."""
         self._expected.add(name)
         self._environment[name] = environment
         program, before = self.site.programs[name], self.site.programs[name].pid
@@ -143,7 +143,7 @@ class Keeper:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def send_to(self, name: str, point: str) -> bool:
-        """Let a process die at this point next, if it has not yet died there often enough; return if so."""
+        """Make a process die at this point next. Return False if it has died there often enough."""
         tour = self._tours[name]
         visit = next((each for each in tour.left if each.startswith(point)), None)
         if visit is not None and self._is_touring:
@@ -155,7 +155,7 @@ class Keeper:
         return False
 
     async def pause(self, name: str, seconds: float) -> None:
-        """SIGSTOP, and SIGCONT after this long."""
+        """Send SIGSTOP, and SIGCONT after so many seconds."""
         pid = self.site.programs[name].pid
         self._signal(name, signal.SIGSTOP)
         try:
@@ -172,7 +172,7 @@ class Keeper:
     async def _restart(self, name: str, exit_code: int) -> None:
         tour = self._tours.get(name)
         is_crash = tour is not None and exit_code == crash_points.KILLED
-        # Not where it died on the way to its end: it was to be sent elsewhere.
+        # `armed` is empty if the process died while `send_to` redirected it, which is no visit of a point.
         died_at_point = bool(tour and tour.armed and is_crash)
         is_ours = name in self._expected and exit_code in (*ORDERLY, -signal.SIGKILL)
         if not (is_crash or is_ours):
@@ -189,7 +189,7 @@ class Keeper:
 def _visits(points: list[str], random: Random, rounds: int, longest_way: int) -> deque[str]:
     visits: list[str] = []
     for _ in range(rounds):
-        # Those that are passed too seldom come last: until then a tour would stand still at them.
+        # Points that are passed seldom come last, since the tour stands still until the process reaches them.
         for point in sorted(random.sample(points, len(points)), key=lambda point: point.startswith(SELDOM)):
             is_seldom = point.startswith(SELDOM)
             passes = 1 if is_seldom else random.randint(2, longest_way)

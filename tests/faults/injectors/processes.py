@@ -1,4 +1,4 @@
-"""Processes are killed, stopped, asked to end, and given another time of day."""
+"""Faults of processes: killed, stopped, terminated, or run with a wrong clock."""
 
 import asyncio
 from pathlib import Path
@@ -51,7 +51,7 @@ async def skew_clock(storm: Storm) -> str:
 
 
 async def roll(storm: Storm) -> str:
-    """Every process in turn, each when the one before is back, as a deployment does."""
+    """Restart every process in turn, each after the previous one is ready again, as a deployment does."""
     for name in storm.site.programs:
         if name != "sandbox":
             await storm.keeper.terminate(name)

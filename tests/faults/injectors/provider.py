@@ -1,4 +1,4 @@
-"""The provider is out of reach, or does not keep to what it should answer and tell."""
+"""Faults of the provider: unreachable, or with wrong answers and notifications."""
 
 from random import Random
 from typing import Any, get_args
@@ -6,7 +6,7 @@ from typing import Any, get_args
 from sandbox.faults.kinds import JOURNALS, Dispute
 from tests.faults.injectors.storm import Storm
 
-# Longer than the product waits for an answer, shorter than it takes for a request to count as lost.
+# Longer than the product waits for an answer, shorter than the settling time after which a request is lost.
 HOLD_SECONDS = 5
 REPLY_FAULTS = {
     "hang_before": 4,
@@ -30,8 +30,8 @@ REPLY_FAULTS = {
     "two_payments": 4,
     "payment_and_error": 3,
 }
-# Answers to captures and refunds that are lost more often than others: what was done is then to be found out,
-# and nothing may be sent again on a guess.
+# Answers to captures and refunds are lost more often than others: these cases test that the product inquires,
+# and does not send the request again on a guess.
 LOST_ANSWERS = {"hang_after": 20, "reset_after": 40, "503_after": 20, "empty": 20, "truncated": 20}
 NOTIFICATION_FAULTS = {
     "duplicate": 20,
@@ -39,7 +39,8 @@ NOTIFICATION_FAULTS = {
     "overtaken": 10,
     "lost_once": 10,
 }
-# Nobody asked for a dispute: the provider's notification is all that there is to know of it.
+# Faults for notifications other than of disputes. A dispute has no request of ours, so that its notification
+# is the only source.
 UNDISPUTED_FAULTS = {
     "lost": 10,
     "malformed": 6,
@@ -56,17 +57,17 @@ UNDISPUTED_FAULTS = {
     "no_reference": 5,
 }
 UNDISPUTED = [journal for journal in JOURNALS if journal not in get_args(Dispute)]
-# Of a thousand replies, or notifications, how many per unit of weight above.
+# The number of faults per thousand replies or notifications, for each unit of weight above.
 PER_MILLE = 0.6
-# Of the delay of a reply, which is log-normal: beyond the settling time once in a million times. A provider
-# that acts on a request later still contradicts what it said when it was asked, and staff have to decide.
+# The spread of a reply's log-normal delay, which exceeds the settling time once in a million times. A
+# provider that acts even later contradicts its answer to the inquiry, and staff have to decide.
 SPREAD = 0.7
-# In a calm campaign fewer, but they are what most is to be learnt from: this many times what calmness leaves.
+# Calmness makes the sandbox's faults rarer. They show the most, so they are reduced by this factor less.
 PERSISTENCE = 2
 
 
 async def hold_and_cut(storm: Storm) -> str:
-    """Requests are under way, and nobody ever hears of them again."""
+    """Hold requests and answers for a while, then cut the connections, so that they are lost."""
     link = storm.site.provider_link
     link.hold()
     try:
@@ -77,7 +78,7 @@ async def hold_and_cut(storm: Storm) -> str:
 
 
 async def hold_and_let_go(storm: Storm) -> str:
-    """Requests reach the provider when nobody waits for the answer any more."""
+    """Hold requests until the product has timed out, then deliver them to the provider."""
     link = storm.site.provider_link
     link.hold()
     try:
@@ -102,7 +103,7 @@ async def refuse(storm: Storm) -> str:
 
 
 def misbehaviour(random: Random, calmness: float) -> dict[str, Any]:
-    """The sandbox's knobs for a whole campaign: everything now and then, each with a seed of its own."""
+    """Return the sandbox's settings for a campaign: every fault with a low probability and its own seed."""
     per_mille = PER_MILLE * min(1, PERSISTENCE / calmness)
 
     def now_and_then(weight: int) -> dict[str, Any]:

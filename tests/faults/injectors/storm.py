@@ -1,4 +1,4 @@
-"""The faults of a campaign in their lanes: what may be broken at once, and what one after another."""
+"""The faults of a campaign, in lanes: faults of one lane happen one at a time, lanes run concurrently."""
 
 import asyncio
 import contextlib
@@ -15,10 +15,11 @@ from tests.faults.injectors.keeper import Keeper
 from tests.faults.recorder import Recorder, now
 from tests.faults.site import Site
 
-# However few purchases there were meanwhile. In a campaign calmer than this longer, in proportion.
+# The longest pause between two faults, however few purchases end in it. If calmness exceeds CALM, the limit
+# grows in proportion.
 LONGEST_BREATH_SECONDS = 30
 CALM = 5
-# What the injector itself may meet in the middle of other faults.
+# The exceptions that an injector itself may get because of other faults.
 IN_THE_WAY = (OSError, TimeoutError, aiohttp.ClientError, psycopg.Error, AMQPError, RuntimeError)
 
 
@@ -26,8 +27,8 @@ IN_THE_WAY = (OSError, TimeoutError, aiohttp.ClientError, psycopg.Error, AMQPErr
 class Storm:
     """The means that an injector works with.
 
-    `patience` stretches faults that last: 1 in the short form. `purchases` returns the number of purchases
-    that have ended. Between two faults, `calmness` times as many of them end as in the short form.
+    `patience` multiplies the duration of lasting faults; it is 1 in the short form. `purchases` returns the
+    number of purchases that have ended. `calmness` multiplies the number of them between two faults.
     """
 
     site: Site
@@ -42,11 +43,11 @@ class Storm:
     calmness: float = 1
 
     async def last(self, seconds: float) -> None:
-        """Leave things as they are for so long, more or less, unless the storm ends before."""
+        """Let a fault last about so long, multiplied by `patience`, or until the storm ends."""
         await self.pause(seconds * self.patience)
 
     async def breathe(self, purchases: int) -> None:
-        """Wait until so many shoppers more have gone: on a slow machine faults come more slowly, too."""
+        """Wait until so many more purchases have ended, so that a slow machine has slower faults as well."""
         enough = self.purchases() + purchases * self.calmness * self.random.uniform(0.5, 1.5)
         until = now() + LONGEST_BREATH_SECONDS * max(1, self.calmness / CALM)
         while self.purchases() < enough and now() < until and not self.over.is_set():
@@ -57,13 +58,13 @@ class Storm:
             await asyncio.wait_for(self.over.wait(), seconds * self.random.uniform(0.8, 1.2))
 
 
-# Breaks something, mends it again, and says what it was.
+# A function that breaks something, repairs it, and returns a description.
 Injector = Callable[[Storm], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`lane` names what else it must not coincide with; `weight` how often it comes, compared to others."""
+    """A kind of fault. Faults of the same `lane` never coincide. `weight` is the relative frequency."""
 
     number: str
     title: str
@@ -73,9 +74,9 @@ class Fault:
 
 
 async def run_lane(faults: Sequence[Fault], storm: Storm, breath: int, each_was: asyncio.Event) -> None:
-    """Every fault of a lane once in a random order, then by weight, until the storm is over.
+    """Inject every fault of a lane once in a random order, then by weight, until the storm is over.
 
-    Between two of them there are about `breath` purchases, times the storm's `calmness`.
+    Between two faults there are about `breath` purchases, times the storm's `calmness`.
     """
     first = storm.random.sample(faults, len(faults))
     while not storm.over.is_set():
@@ -87,7 +88,7 @@ async def run_lane(faults: Sequence[Fault], storm: Storm, breath: int, each_was:
 
 
 async def inject(fault: Fault, storm: Storm) -> None:
-    """Once. What could not be done is noted, and not counted."""
+    """Inject a fault once and record it. If the injection fails, it is noted and not counted."""
     began = now()
     try:
         text = await fault.inject(storm)

@@ -1,4 +1,4 @@
-"""Every fault by its number. One number may have several ways to happen."""
+"""Every fault by its number. Several faults may share a number."""
 
 from collections.abc import Sequence
 
@@ -41,9 +41,9 @@ FAULTS = (
     Fault("F24", "WebSockets dropped", OUTSIDE, clients.drop_sockets, weight=3),
     Fault("F25", "slow clients", OUTSIDE, clients.connect_slowly),
 )
-# Alone, before all others, so that what a shopper notices of it can only be its fault.
+# Injected alone before all others, so that any effect on shoppers is caused by it.
 ROLLING_RESTART = Fault("F21", "rolling restart", PROCESSES, processes.roll)
-# What the sandbox does all the time, as `provider.misbehaviour` sets it; its incidents are counted by name.
+# The faults that the sandbox causes all the time, as set by `provider.misbehaviour`. It counts them by name.
 BY_THE_SANDBOX = {
     "F10": tuple(provider.REPLY_FAULTS),
     "F11": ("duplicate", "replayed", "overtaken", "lost", "lost_once", "delay"),
@@ -53,6 +53,6 @@ BY_THE_SANDBOX = {
 
 
 def lanes() -> dict[str, Sequence[Fault]]:
-    """The faults by lane."""
+    """Return the faults by lane."""
     names = dict.fromkeys(fault.lane for fault in FAULTS)
     return {name: [fault for fault in FAULTS if fault.lane == name] for name in names}

@@ -1,1 +1,1 @@
-"""Purchases and their mishaps, with every part of the product as a process on RabbitMQ and PostgreSQL."""
+"""Purchases and failures, with every part of the product as a process on RabbitMQ and PostgreSQL."""

@@ -1,4 +1,4 @@
-"""Stacks that the tests of one file share."""
+"""Fixtures: stacks that the tests of one file share."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +19,7 @@ from tests.support.vhosts import fresh_vhost
 async def around(
     tmp_path_factory: pytest.TempPathFactory, migrated_template: str
 ) -> AsyncIterator[Surroundings]:
-    """A stack and its surroundings, where requests are held for three seconds and statements for two."""
+    """Yield a stack behind relays, where requests wait at most three seconds and statements two."""
     with fresh_vhost() as broker_url, database(migrated_template) as database_url:
         relays = Proxy(broker_url), Proxy(database_url)
         for relay in relays:
@@ -36,7 +36,7 @@ async def around(
                 "CHECKOUT_DATABASE_THREADS": "2",
             },
         )
-        # In a thread: the relays that it connects through run on this loop.
+        # In a thread, since the stack connects through relays that run on this loop.
         await asyncio.to_thread(stack.__enter__)
         try:
             yield Surroundings(stack, *relays)
@@ -48,7 +48,7 @@ async def around(
 
 @pytest.fixture(scope="package")
 def quiet(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> Iterator[QuietStack]:
-    """A stack for requests that change nothing."""
+    """Yield a stack for requests that change nothing."""
     with (
         fresh_vhost() as broker_url,
         database(migrated_template) as database_url,
@@ -59,6 +59,6 @@ def quiet(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> I
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    """A stack with two web processes on services that a test may stop; it starts them again itself."""
+    """Yield a stack with two web processes on servers that a test may stop and must start again."""
     with opened() as site:
         yield site

@@ -1,4 +1,4 @@
-"""Shoppers who go on buying while a test takes something away, and all that they were answered."""
+"""Shoppers who go on buying while a test causes an outage, and all answers to them."""
 
 import threading
 import time
@@ -29,15 +29,15 @@ WHERE_THEY_STAND = """
     FROM checkout_payment payment JOIN checkout_saga saga ON saga.payment_id = payment.id
     WHERE state IN ('processing', 'confirming', 'authorised', 'capture_pending')
 """
-# Between one purchase and the next of a shopper: an outage, in which nobody waits, makes no more of them.
+# The pause between two purchases of a shopper. It limits the purchases in an outage, where each ends fast.
 PAUSE_SECONDS = 1.0
-# What is left after an outage: the wait for a card that never came, and then a purchase.
+# After an outage a payment may still wait for a card that never came, and then be paid.
 SETTLED_SECONDS = 120
 
 
 @dataclass
 class Crowd:
-    """While the block runs, `size` shoppers buy one thing after another; half of them are challenged."""
+    """A context in which `size` shoppers buy one thing after another; half of them are challenged."""
 
     stack: Stack
     size: int = 4
@@ -65,35 +65,35 @@ class Crowd:
                 buying.result()
 
     def until_more_have_paid(self, count: int = 6, *, seconds: float = 60) -> float:
-        """Wait until so many more shoppers have been told that they have paid; returns for how long."""
+        """Wait until so many more shoppers were told that they have paid. Return the seconds."""
         enough, began = len(self.told_paid) + count, time.monotonic()
         wait_until(lambda: len(self.told_paid) >= enough, f"{count} purchases more", seconds=seconds)
         return time.monotonic() - began
 
     def when_the_patient_come_back(self) -> dict[str, int]:
-        """Let those who were asked for patience come back, and return how many ended in which way."""
+        """Let shoppers return who were told to wait. Return the number of purchases by ending."""
         with ThreadPoolExecutor(self.size) as windows:
             ends = list(windows.map(self._come_back, self.patient))
         return {end: ends.count(end) for end in sorted(set(ends))}
 
     @property
     def answers(self) -> dict[int, int]:
-        """The number of the gateway's answers with each status."""
+        """Return the number of the gateway's answers by status."""
         statuses = [hop.status for hop in self.hops if self._is_ours(hop.url)]
         return {status: statuses.count(status) for status in sorted(set(statuses))}
 
     @property
     def longest_seconds(self) -> float:
-        """The longest that the gateway kept anybody waiting."""
+        """Return the longest time of any answer by the gateway."""
         return max(hop.duration.total_seconds() for hop in self.hops if self._is_ours(hop.url))
 
     @property
     def url(self) -> str:
-        """The address of the gateway for shoppers."""
+        """Return the gateway's address for shoppers."""
         return self.stack.web_url
 
     def newcomer(self, holder: str) -> Customer:
-        """A shopper with a browser and a card."""
+        """Return a new shopper with a browser and a card."""
         return Customer(Browser(self.hops.append), self.url, NotedCard(holder))
 
     def _buy_until_told(self, holder: str) -> None:
@@ -111,7 +111,7 @@ class Crowd:
                     self.patient.append(shopper)
 
     def _buy(self, shopper: Customer) -> Page:
-        """Buy one thing, as far as that goes without waiting on the status page."""
+        """Buy one thing, until it is paid or the status page appears."""
         checkout = shopper.order()
         form, values = shopper.fill_in(checkout)
         page = self._forward(shopper, shopper.browser.submit(checkout, form, values))
@@ -123,7 +123,7 @@ class Crowd:
         raise UnexpectedPage(f"{page.url} answered {page.status}")
 
     def _come_back(self, shopper: Customer) -> str:
-        """Look where the payment stands by now, and go through the challenge if there is one."""
+        """Open the status page again and complete a challenge if there is one. Return the ending."""
         wait_until(lambda: shopper.status().get("next"), "news on the status page", seconds=SETTLED_SECONDS)
         status = f"{self.url}/checkout/{shopper.reference}/status/"
         page = shopper.follow(shopper.browser.open(status))
@@ -132,7 +132,7 @@ class Crowd:
         if CARD_MISSING in page.text:
             return "card to be entered again"
         if NOT_SENT in page.text:
-            # The outage came between the intent to send and the sending, and the provider knows of nothing.
+            # The outage came between committing the intent and sending the request, so nothing was sent.
             return "to be tried again"
         if not is_paid(page):
             raise UnexpectedPage(f"{page.url} answered {page.status}: {page.text}")
@@ -153,9 +153,9 @@ def is_paid(page: Page) -> bool:
 
 
 def assert_settled(crowd: Crowd) -> dict[str, int]:
-    """Wait until every payment has come to an end, which is the same in the provider's books.
+    """Wait until every payment has ended and the provider's books agree.
 
-    Returns how many ended in which state.
+    Return the number of payments by final state.
     """
     stack = crowd.stack
     try:
@@ -169,7 +169,7 @@ def assert_settled(crowd: Crowd) -> dict[str, int]:
 
 
 def _differences(stack: Stack) -> list[tuple[str, str, int, int]]:
-    """Payments of which the provider has captured another amount than we say."""
+    """Return payments whose captured amounts differ between the provider and the gateway."""
     orders = requests.get(f"{stack.sandbox_url}/books.json?brief=1", timeout=30).json()["orders"]
     captured: dict[str, int] = {}
     for order in orders:

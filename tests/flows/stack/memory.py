@@ -1,4 +1,4 @@
-"""The memory that a process holds, watched while a test goes on."""
+"""The memory of a process, measured during a test."""
 
 import re
 import threading
@@ -12,14 +12,14 @@ RESIDENT = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
 
 
 def resident_mb(program: Program) -> float:
-    """Its resident set, from /proc (proc(5))."""
+    """Return the program's resident set, from /proc (proc(5))."""
     found = RESIDENT.search(Path(f"/proc/{program.pid}/status").read_text())
     assert found is not None
     return int(found[1]) / 1024
 
 
 def resident_mb_of_all(program: Program) -> float:
-    """The same of the program and its children; what they share counts several times."""
+    """Return the resident sets of the program and its children. Shared memory counts several times."""
     children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
     texts = [Path(f"/proc/{pid}/status").read_text() for pid in (str(program.pid), *children)]
     return sum(int(found[1]) for text in texts if (found := RESIDENT.search(text))) / 1024
@@ -27,7 +27,7 @@ def resident_mb_of_all(program: Program) -> float:
 
 @dataclass
 class Watch:
-    """While the block runs, `peak_mb` is the most that the program has held."""
+    """A context that measures the program's memory; `peak_mb` is the highest value."""
 
     program: Program
     measure: Callable[[Program], float] = resident_mb

@@ -1,7 +1,7 @@
-"""The stack as production runs it: its own secrets, TLS everywhere, nginx in front, no try-out.
+"""The stack as in production: secrets of its own, TLS everywhere, nginx in front, no try-out mode.
 
-Only the provider is a simulated one, as in staging: a host on the list, with a certificate, in a private
-network that the environment names.
+Only the provider is simulated, as in staging: an allowed host with a certificate, in a private network that
+the settings allow.
 """
 
 import json
@@ -36,7 +36,7 @@ CREDENTIALS = {
     "organisational_unit": "sandbox-unit",
     "notification_secret": SECRET,
 }
-# What a shop's own program does, on the gateway's database.
+# The code of a shop's own program, which uses the gateway's database.
 ORDER = """
 from checkout import operations
 from checkout.models import Merchant
@@ -61,13 +61,13 @@ class Production:
     web_environment: Mapping[str, str]
 
     def orders(self, count: int = 1) -> list[str]:
-        """Create so many payments; returns their references."""
+        """Create so many payments and return their references."""
         code = ORDER.format(count=count, prefix=secrets.token_hex(4))
         lines = self.stack.manage("shell", "-c", code).splitlines()
         return [line for line in lines if line.startswith("pay_")]
 
     def wait_until_ready(self, name: str) -> None:
-        """Wait until this web process takes work."""
+        """Wait until this web process is ready."""
         url = f"http://localhost:{self.ports[name]}/readyz"
 
         def is_ready() -> bool:
@@ -91,7 +91,7 @@ class Production:
         address: str = "127.0.0.1",
         on_hop: Callable[[Hop], None] = lambda hop: None,
     ) -> "Visitor":
-        """A shopper at ``address`` (all of 127.0.0.0/8 is this machine) with a payment to make."""
+        """Return a shopper at ``address``, which may be any of 127.0.0.0/8, for this payment."""
         browser = Browser(on_hop)
         browser._connections.verify = str(self.nginx.certificate.certificate)
         browser._connections.mount("https://", From(address))
@@ -101,7 +101,7 @@ class Production:
 
 
 class Visitor(Customer):
-    """A shopper whom a shop has sent to the checkout."""
+    """A shopper whom the merchant's shop has redirected to the checkout."""
 
     def order(self) -> Any:
         return self.browser.open(f"{self.url}/checkout/{self.reference}/")
@@ -123,7 +123,7 @@ class Visitors(Crowd):
 
 
 class From(HTTPAdapter):
-    """Connects from one address of this machine, and claims to be somebody else."""
+    """An adapter that connects from a given local address, with a false X-Forwarded-For header."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -140,7 +140,7 @@ class From(HTTPAdapter):
 def in_production(
     folder: Path, *, webs: int = 1, web_environment: Mapping[str, str] | None = None, **options: Any
 ) -> Iterator[Production]:
-    """Everything is started for the block; ``options`` are those of the stack."""
+    """Run everything within the block. ``options`` are passed to the stack."""
     certificate = self_signed(folder)
     card_keys = {"CHECKOUT_CARD_KEYS": b64encode(secrets.token_bytes(32)).decode()}
     of_web = {**card_keys, **(web_environment or {})}

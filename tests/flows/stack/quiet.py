@@ -1,4 +1,4 @@
-"""A stack in which nothing goes on, so that whatever changes in it was changed by the request at hand."""
+"""An idle stack, in which every change of rows is caused by the test's own request."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ SUSPICIOUS = ("Traceback", "level=error", "level=critical", "Exception", "ERROR"
 
 @dataclass
 class QuietStack:
-    """A payment that waits for a card, one that waits for a challenge, one whose challenge took too long."""
+    """A stack with an unpaid payment, one in a challenge, and one whose challenge has expired."""
 
     stack: Stack
     wire: Wire = field(init=False)
@@ -45,7 +45,7 @@ class QuietStack:
 
     @contextmanager
     def unchanged(self, *, but_for: Collection[str] = (), alarm: str = "no alarm") -> Iterator[Wire]:
-        """Assert that the block changes no row, logs no fault, and leaves the web process healthy.
+        """Assert that the block changes no row, logs no error, and leaves the web process healthy.
 
         Rows of the tables ``but_for`` may change, and lines with ``alarm`` in them may be logged.
         """
@@ -62,7 +62,7 @@ class QuietStack:
         assert not [word for word in SUSPICIOUS if word in new_lines], new_lines
 
     def content(self) -> dict[str, tuple[int, str]]:
-        """Number and digest of the rows of every table."""
+        """Return the number and a digest of the rows of every table."""
         with psycopg.connect(self.stack.database_url) as connection:
             tables = [name for (name,) in connection.execute(TABLES)]
             queries = {table: sql.SQL(CONTENT).format(sql.Identifier(table)) for table in tables}
@@ -71,7 +71,7 @@ class QuietStack:
             }
 
     def _challenged(self) -> tuple[str, str]:
-        """A payment whose shopper has approved but is not back yet, and the path that leads back."""
+        """Return a payment whose shopper has approved at the issuer, and the path to return on."""
         shopper = shopper_at(self.stack, CHALLENGE)
         form = approved(self.stack, shopper).form(to="/challenge/return/")
         return shopper.reference, urlsplit(form.action).path

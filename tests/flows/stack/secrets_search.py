@@ -1,4 +1,4 @@
-"""Looks for card data in everything that a stack has written down or sent to whoever listens."""
+"""Search everything that a stack has stored, logged or published for card data."""
 
 import os
 import re
@@ -22,17 +22,17 @@ EVENTS = "eavesdropper"
 UNDER_WAY = "wiretap"
 DISK = "the broker's disk"
 DEAD = "checkout.dead"
-# Long enough not to occur by chance, short enough to find what was cut off.
+# Long enough not to occur by chance, short enough to find truncated data.
 PIECE = 32
 
 
-# Nobody can read what is in it, but only what is under way to the payments service may have it.
+# The second seal cannot be opened without a key, but only messages towards the payments service may have it.
 SECOND_SEAL = "a card under its second seal"
 
 
 @dataclass
 class Secrets:
-    """Data that must not be found: card numbers in any spelling, named security codes, and sealed cards."""
+    """The data to search for: card numbers in any notation, labelled security codes, and sealed cards."""
 
     patterns: dict[str, re.Pattern[str]] = field(
         default_factory=lambda: {SECOND_SEAL: re.compile(r"seal1\.\w")}
@@ -47,7 +47,7 @@ class Secrets:
         named = rf"(?i)(cvc|cvv|csc|security.?code)\W{{0,8}}{card.cvc}\b"
         self.patterns[f"security code {card.cvc}"] = re.compile(named)
         for sealed in card.made:
-            # The first part is the same for every card.
+            # The first part is left out, since it is the same for every card.
             for part in sealed.split(".")[1:]:
                 for start in range(0, max(len(part) - PIECE, 1), PIECE):
                     self.pieces[part[start : start + PIECE]] = f"sealed card …{part[start : start + 8]}…"
@@ -58,7 +58,7 @@ class Secrets:
 
 
 def eavesdrop(stack: Stack) -> None:
-    """From now on keep a copy of every event, and of every command and reply between services."""
+    """Copy every event, and every command and reply between services, to two queues from now on."""
     with pika.BlockingConnection(pika.URLParameters(stack.broker_url)) as connection:
         channel = connection.channel()
         channel.queue_declare(EVENTS, durable=True)
@@ -70,7 +70,7 @@ def eavesdrop(stack: Stack) -> None:
 
 
 def written_by(stack: Stack) -> dict[str, str]:
-    """Everything there is to search, by where it is."""
+    """Return the texts to search, by place."""
     places = {f"log of {name}": program.text() for name, program in stack.programs.items()}
     places |= {f"table {table}": text for table, text in _tables(stack.database_url)}
     with pika.BlockingConnection(pika.URLParameters(stack.broker_url)) as connection:
@@ -91,7 +91,7 @@ def under_way(stack: Stack) -> dict[str, str]:
 
 
 def _tables(database_url: str) -> Iterator[tuple[str, str]]:
-    """Every row of every table as text: all columns, whatever their type."""
+    """Yield the rows of every table as text, with all columns whatever their type."""
     with psycopg.connect(database_url) as connection:
         for (table,) in connection.execute(TABLES).fetchall():
             query = sql.SQL("SELECT row::text FROM {} AS row").format(sql.Identifier(table))
@@ -99,7 +99,7 @@ def _tables(database_url: str) -> Iterator[tuple[str, str]]:
 
 
 def _messages(channel: BlockingChannel, queue: str) -> Iterator[str]:
-    """Properties, headers and bodies; unacknowledged, so that they are there the next time."""
+    """Yield properties, headers and bodies. Messages stay in the queue, as none is acknowledged."""
     while True:
         method, properties, body = channel.basic_get(queue)
         if method is None:

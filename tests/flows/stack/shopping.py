@@ -1,4 +1,4 @@
-"""Scripted shoppers at a stack, and what gateway and provider have written down about their payments."""
+"""Scripted shoppers at a stack, and the rows of gateway and provider about their payments."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class NotedCard(Card):
-    """A card that remembers what was made of it."""
+    """A card that remembers its sealed forms."""
 
     made: list[str] = field(default_factory=list)
 
@@ -39,18 +39,18 @@ class NotedCard(Card):
 
 @dataclass
 class Customer(Shopper):
-    """A shopper with such a card."""
+    """A shopper with a `NotedCard`."""
 
     card: NotedCard
 
 
 def shopper_at(stack: Stack, holder: str = FRICTIONLESS, **card: Any) -> Customer:
-    """A shopper with a browser of their own; the holder's name on the card chooses the end."""
+    """Return a shopper with a new browser. The holder's name on the card chooses the outcome."""
     return Customer(Browser(), stack.web_url, NotedCard(holder, **card))
 
 
 def approved(stack: Stack, shopper: Shopper) -> Page:
-    """Pay and approve at the issuer; returns the page whose form leads back to the gateway."""
+    """Pay and approve at the issuer. Return the page whose form leads back to the gateway."""
     challenge = shopper.pay(shopper.order())
     page = shopper.browser.submit(challenge, acs_form(challenge), press=("choice", "approve"))
     while (form := only_way_on(page)) and not form.action.startswith(stack.web_url):
@@ -59,7 +59,7 @@ def approved(stack: Stack, shopper: Shopper) -> Page:
 
 
 def paid_once(stack: Stack, shopper: Shopper) -> None:
-    """Wait for the end, which must be a payment, and look for the money in the provider's books."""
+    """Wait until the payment is paid, and check that the provider's books have its amount once."""
     assert shopper.end("captured") == "captured"
     statement = requests.get(f"{stack.sandbox_url}/books.json", timeout=10).json()
     orders = [order for order in statement["orders"] if order["order_code"].startswith(shopper.reference)]

@@ -1,4 +1,4 @@
-"""A stack on a RabbitMQ and a PostgreSQL of its own, which a test may stop."""
+"""A stack on its own RabbitMQ and PostgreSQL, which a test may stop."""
 
 import subprocess
 import sys
@@ -15,8 +15,8 @@ from tests.support.stack import SERVICES, Stack
 from tests.support.waiting import wait_until
 
 SETTINGS = {
-    # A commit may succeed just as the database goes away: then nobody knows whether the provider was asked,
-    # and it is asked again only when what was sent should long have arrived.
+    # If the database stops just as an intent is committed, nobody knows if the request was sent. The
+    # provider's denial counts only after the settling time.
     "CHECKOUT_SETTLING_SECONDS": "20",
     "CHECKOUT_INQUIRY_DELAYS": "[2, 5, 10, 15, 15, 15, 30]",
     "CHECKOUT_REPLY_BUDGET_SECONDS": "4",
@@ -34,11 +34,11 @@ class Site:
     postgresql: Postgresql
 
     def until_ready(self) -> None:
-        """Until every process takes work again."""
+        """Wait until every process is ready again."""
         self.stack.wait_until_ready()
 
     def restart_one_after_the_other(self) -> None:
-        """As a deployment does: SIGTERM, and the next when the new one takes work."""
+        """Restart each process by SIGTERM after the previous one is ready, as a deployment does."""
         for name, program in self.stack.programs.items():
             if name != "sandbox":
                 program.terminate()
@@ -58,7 +58,7 @@ class Site:
 def opened() -> Iterator[Site]:
     with ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory()))
-        folder.chmod(0o711)  # PostgreSQL runs as another user when we are root, and must pass through
+        folder.chmod(0o711)  # if we are root, PostgreSQL runs as another user
         rabbitmq, postgresql = Rabbitmq(folder / "rabbitmq"), Postgresql(folder / "postgresql", durable=True)
         for service in (rabbitmq, postgresql):
             service.start()

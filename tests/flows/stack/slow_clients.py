@@ -1,8 +1,8 @@
-"""Clients that keep a server waiting in every way, and connect again as soon as they are dropped.
+"""Clients that keep a server waiting in five ways, and connect again as soon as they are dropped.
 
-`python -m tests.flows.stack.slow_clients PORT PATH COUNT [CERTIFICATE]` is a process of its own, so that it
-does not slow down those who are measured. It tells each second how many are connected, and how often each
-kind was dropped. With the certificate of a server it speaks TLS.
+`python -m tests.flows.stack.slow_clients PORT PATH COUNT [CERTIFICATE]` runs them in a process of their own,
+so that they do not slow down the measured shoppers. Each second it prints the number of connected clients
+and how often each kind was dropped. If the server's certificate is given, the clients use TLS.
 """
 
 import asyncio
@@ -22,22 +22,22 @@ from tests.support.program import Program
 from tests.support.waiting import wait_until
 
 HEAD = b"Host: localhost\r\nX: "
-# Larger than the buffers on the way together.
+# A response that is larger than all buffers on the way together.
 LARGE = b"GET /static/admin/js/vendor/jquery/jquery.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
 RECEIVE_BYTES = 4_096
 PAUSE_SECONDS = 1.0
-# Long enough for the slowest of them to be dropped; a client that is not dropped by then is stuck.
+# Every slow client must be dropped within this time. One that is not counts as "never".
 PATIENCE_SECONDS = 120
-# They come from so many addresses of this machine, none of which is the shoppers'.
+# The clients use so many addresses of this machine, none of which is the shoppers'.
 ADDRESSES = 20
 
 
-# However the test ends, they do.
+# The process ends after this time even if the test does not end it.
 LONGEST_SECONDS = 600
 
 
 class SlowClients:
-    """While the block runs, there are `count` clients of five kinds; `dropped` counts their ends by kind."""
+    """A context with `count` clients of five kinds; `dropped` counts dropped connections by kind."""
 
     def __init__(
         self, url: str, path: str, count: int, log: Path, *, certificate: Path | None = None
@@ -69,7 +69,7 @@ class SlowClients:
 
 
 class Clients:
-    """The clients of one process; `source` is the one address that they come from, if it is one."""
+    """The clients of one process. `source` is their address; without it they use several."""
 
     def __init__(self, port: int, path: str, certificate: str = "", *, source: str = "") -> None:
         self._address = "127.0.0.1", port

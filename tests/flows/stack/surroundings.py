@@ -27,12 +27,12 @@ class Surroundings:
         return requests.get(f"{self.stack.web_url}{path}", timeout=30)
 
     def until_committed(self, shopper: Shopper, type: str) -> None:
-        """Wait until the web process has written down a command for this shopper's payment."""
+        """Wait until the web process has committed a command of this type for the shopper's payment."""
         query = "SELECT 1 FROM checkout_outboxmessage WHERE type = %s AND subject = %s"
         wait_until(lambda: rows(self.stack, query, type, shopper.reference), f"{type} to be committed")
 
     async def back_to_normal(self) -> None:
-        """Lose what is held, let everybody in, and wait until the web process has noticed."""
+        """Cut held connections, accept new ones, and wait until the web process is ready."""
         self.broker.cut()
         for relay in (self.broker, self.database):
             await relay.accept()
@@ -44,7 +44,7 @@ class Surroundings:
 
 @contextmanager
 def paused(program: Program) -> Iterator[None]:
-    """Within the block the process stands still, as on a machine that swaps."""
+    """Stop the process by SIGSTOP within the block, as a swapping machine would."""
     os.kill(program.pid, signal.SIGSTOP)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Input that is hardly HTTP: sizes that do not add up, bodies that do not end, bytes that mean nothing."""
+"""Malformed HTTP: contradictory sizes, incomplete bodies, and random bytes."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -85,7 +85,7 @@ def test_what_is_no_request_is_400(quiet, data):
 
 
 def test_a_second_request_behind_a_refused_one_is_not_answered(quiet):
-    """A body that was not read must not be taken for the next request."""
+    """The unread body of a refused request must not be parsed as the next request."""
     hidden = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with quiet.unchanged() as wire, wire.opened() as connection:
         length = ("Content-Length", str(TOO_MUCH))

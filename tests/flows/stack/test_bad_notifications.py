@@ -1,4 +1,4 @@
-"""Notifications that cannot be read, or that no provider has sent: kept for staff, and nothing else."""
+"""Unreadable or forged notifications: they are stored for staff, and have no other effect."""
 
 import pytest
 

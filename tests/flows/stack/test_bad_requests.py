@@ -1,4 +1,4 @@
-"""Bad requests over HTTP: the right status, a clear page or problem document, and nothing changes."""
+"""Bad requests over HTTP get the right status and a clear page or problem document, and change nothing."""
 
 from urllib.parse import urlencode
 
@@ -109,7 +109,7 @@ def test_a_wrong_method_is_told_which_are_right(quiet, accept, method, path, all
 
 
 def test_an_address_or_headers_that_are_too_large_are_refused_by_the_server(quiet, accept):
-    """The answer is a document for everybody: nobody has read what is asked for."""
+    """The answer is a problem document for every client, since the Accept header was not read."""
     with quiet.unchanged() as wire:
         for path in (f"/checkout/{60_000 * '0'}/", f"/orders/{10_000 * 'x'}/"):
             wire.request("GET", path, headers=[accept]).assert_clear(414, as_json=True)

@@ -1,4 +1,4 @@
-"""WebSockets that are refused: somebody else's token, another site, no such payment."""
+"""Refused WebSockets: another payment's token, another site, or an unknown payment."""
 
 import pytest
 
@@ -17,7 +17,7 @@ HANDSHAKE = [
 
 
 def upgraded(quiet, path, origin):
-    """The status of the answer to a handshake."""
+    """Return the status of the answer to a handshake."""
     with quiet.unchanged() as wire, wire.opened() as connection:
         origins = [("Origin", origin)] if origin else []
         connection.sendall(wire.head("GET", path, [*HANDSHAKE, *origins]))

@@ -1,4 +1,4 @@
-"""Production settings behind the repository's nginx site: what may go through it, and what may not."""
+"""Production settings behind the repository's nginx site, and the requests that it accepts and refuses."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def production(tmp_path_factory, migrated_template):
 
 @pytest.fixture
 def ask(production):
-    """A request of any kind, whose certificate is checked."""
+    """Return a function that sends any request and verifies the server's certificate."""
 
     def ask(method, path, **options):
         url = f"{production.nginx.url}{path}"
@@ -56,7 +56,7 @@ def ask(production):
 
 @contextmanager
 def tls(production):
-    """A connection on which a test may say anything."""
+    """Yield a TLS connection on which a test may send any bytes."""
     context = ssl.create_default_context(cafile=str(production.nginx.certificate.certificate))
     with (
         socket.create_connection(("127.0.0.1", production.nginx.port), timeout=20) as plain,

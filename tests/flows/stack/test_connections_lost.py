@@ -1,4 +1,4 @@
-"""RabbitMQ or PostgreSQL is away for the web process: shoppers get a page, and what was begun is finished."""
+"""The web process loses RabbitMQ or PostgreSQL: shoppers get a page, and their payments are finished."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ pytestmark = [
 
 in_thread = asyncio.to_thread
 
-# Requests at once, of which most find every database thread of the web process waiting.
+# The number of concurrent requests, most of which find all database threads of the web process busy.
 MORE_THAN_THREADS = 5
 
 
@@ -42,7 +42,7 @@ async def test_the_broker_is_silent_at_a_challenge_return_and_the_relay_sees_to_
     around.broker.hold()
     waiting = await in_thread(go_back, shopper, page)
     assert_patience(waiting)
-    # Not the lost connection ended the wait, but the budget.
+    # The wait was ended by the reply budget, not by a lost connection.
     assert around.broker.open == connections
     await in_thread(paid_once, around.stack, shopper)
     assert (await in_thread(shopper.follow, waiting)).url.endswith("/result/")
@@ -78,7 +78,7 @@ async def test_a_card_that_is_lost_with_its_process_is_asked_for_again(around):
     around.stack.programs["web"].start()
     await around.back_to_normal()
 
-    # The card is stored nowhere, so its command waits for a minute: it might be on its way.
+    # The card is stored nowhere. As it might still arrive, its command stays in the outbox for a minute.
     time_is_up = "UPDATE checkout_outboxmessage SET available_at = now() WHERE subject = %s"
     await in_thread(rows, around.stack, time_is_up, shopper.reference)
     result = await in_thread(shopper.follow, waiting)
@@ -140,7 +140,7 @@ async def test_a_database_that_falls_silent_holds_nobody_for_long(around):
 
 
 async def pay_in_vain(around):
-    """Pay while the broker is away; returns the shopper and the page that asks for patience."""
+    """Pay while the broker is down. Return the shopper and the page that asks for patience."""
     shopper = shopper_at(around.stack)
     checkout = await in_thread(shopper.order)
     form, values = await in_thread(shopper.fill_in, checkout)
@@ -157,5 +157,5 @@ def assert_patience(page):
 
 
 def go_back(shopper, page):
-    """Send the form that leads back, and go no further than where it leads."""
+    """Send the form that leads back to the gateway. Return the page of the answer."""
     return shopper.browser.submit(page, page.form(to="/challenge/return/"))

@@ -1,4 +1,4 @@
-"""SIGTERM for a web process that holds a request, a poll and a WebSocket: all are answered, and soon."""
+"""SIGTERM for a web process that holds a request, a poll and a WebSocket: all are answered soon."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
 
-# Longer than the test: nothing here ends because its time is up.
+# The reply budget is longer than the test, so that no wait ends because of it.
 ENVIRONMENT = {"CHECKOUT_REPLY_BUDGET_SECONDS": "60", "CHECKOUT_DRAIN_SECONDS": "4"}
 
 
@@ -55,7 +55,7 @@ def test_everybody_who_waits_is_answered_and_the_process_ends(start_stack):
         assert (page.status, page.url.endswith("/status/")) == (200, True)
         assert "Please do not pay again" in page.text
         assert polling.result(timeout=30).status_code == 202
-        # It still takes connections until the balancer has had time to notice; nobody waits there now.
+        # Until the load balancer has had time to notice, connections are accepted, but requests do not wait.
         late = requests.get(status, headers={"Prefer": "wait=60"}, timeout=10)
         assert late.status_code == 202
         web.wait(seconds=20)

@@ -1,4 +1,4 @@
-"""Too much at once from one address, on the wire: the next is told so, and other addresses do not notice."""
+"""Too many connections from one address: further ones are refused, and other addresses are not affected."""
 
 from contextlib import ExitStack
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(
 
 MOST = 2
 JSON = ("Accept", "application/json")
-# uvicorn takes a proxy on the same machine at its word.
+# uvicorn trusts this header from a proxy on the same machine.
 FROM_ELSEWHERE = ("X-Forwarded-For", "203.0.113.9")
 ENVIRONMENT = {
     "CHECKOUT_MAX_HELD_PER_ADDRESS": str(MOST),
@@ -32,7 +32,7 @@ def test_one_address_holds_so_many_requests_and_websockets_and_no_more(start_sta
     wire = Wire(stack.web_url)
     with ExitStack() as held:
         for _ in range(MOST):
-            # The body never comes: that is how a client holds a request for as long as it likes.
+            # The body never comes, so the request is held for as long as the client likes.
             held.enter_context(wire.opened()).sendall(wire.head("POST", page, [("Content-Length", "9")]))
         wait_until(lambda: wire.request("GET", page).status == 429, "the requests to be held")
         refused = wire.request("GET", page, headers=[JSON])

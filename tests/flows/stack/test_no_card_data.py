@@ -1,4 +1,4 @@
-"""No card number, security code or encrypted card is stored, logged, announced or left behind anywhere."""
+"""No card number, security code or encrypted card is stored, logged or published anywhere."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,9 +35,9 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
 
 CVC = "739"
-# Sent in fields that are none for it; never part of a purchase.
+# A card number that is sent in fields for other data, and never in a purchase.
 LOOSE_NUMBER = "6011000990139424"
-# One of the messages that `dead_letters` publishes has them in its body.
+# A message that `dead_letters` publishes contains these in its body.
 SENT_BY_THE_TEST = {f"card number {LOOSE_NUMBER}", f"security code {CVC}"}
 
 
@@ -54,7 +54,7 @@ class Evidence:
     def found_under_way(self) -> dict[str, set[str]]:
         found = self._found_in(self.under_way)
         if DISK in found:
-            # Other tests share the broker, and send card numbers that must not get far.
+            # Other tests share the broker, and send card numbers to check that they are refused.
             found[DISK] = {secret for secret in found[DISK] if not secret.startswith("card number")}
         return {place: secrets - SENT_BY_THE_TEST for place, secrets in found.items()}
 
@@ -65,7 +65,7 @@ class Evidence:
 
 @pytest.fixture(scope="module")
 def evidence(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> Iterator[Evidence]:
-    """All that is written down after purchases of several kinds, accidents included."""
+    """Yield everything that is stored after purchases of several kinds, including failures."""
     with (
         fresh_vhost() as broker_url,
         database(migrated_template) as database_url,
@@ -109,13 +109,13 @@ def test_no_card_data_is_found_anywhere(evidence):
 
 
 def test_services_and_the_brokers_disk_have_a_card_under_its_second_seal_only(evidence):
-    """Something of it is there, so the search looks in the right places."""
+    """The second seal is found there, which shows that the search covers these places."""
     assert evidence.found_under_way() == {place: {SECOND_SEAL} for place in evidence.under_way}
     assert f"queue {UNDER_WAY}" in evidence.under_way
 
 
 def test_the_search_finds_what_is_there(evidence):
-    """Something secret is put into each kind of place, in a spelling of its own."""
+    """A secret is put into each kind of place, each in another notation."""
     stack, secrets = evidence.stack, evidence.secrets
     piece = next(iter(secrets.pieces))
     grouped = "6011 0009 9013 9424"
@@ -131,7 +131,7 @@ def test_the_search_finds_what_is_there(evidence):
     with pika.BlockingConnection(pika.URLParameters(stack.broker_url)) as connection:
         channel = connection.channel()
         channel.basic_publish("checkout.events", "payment.planted", f'{{"a": "{LOOSE_NUMBER}"}}'.encode())
-        # The relay would put it into the database, without the secret, before anybody looks.
+        # A running relay would move the letter to the database, without the secret, before the search.
         stack.programs["relay"].terminate()
         properties = pika.BasicProperties(headers={"sealed": f"eyJ.{piece}"})
         channel.basic_publish(DEAD, "", b"{}", properties)
@@ -169,7 +169,7 @@ def refused(stack: Stack) -> Customer:
 
 
 def interrupted_before_the_provider_is_called(stack: Stack) -> Customer:
-    """The payments service dies with the command and its card in hand; the broker delivers both again."""
+    """Kill the payments service while it handles the card's command, which the broker delivers again."""
     payments = stack.programs["payments"]
     shopper = shopper_at(stack, number="4000000000002701", cvc=CVC)
     checkout = shopper.order()
@@ -187,7 +187,7 @@ def interrupted_before_the_provider_is_called(stack: Stack) -> Customer:
 
 
 def interrupted_while_the_provider_is_called(stack: Stack) -> Customer:
-    """It dies in the middle of the call: nobody knows what came of it, and the card is gone."""
+    """Kill the payments service during the provider call: the outcome is unknown, and the card is lost."""
     payments = stack.programs["payments"]
     slow = {"knob": {"verb": "submit", "delay_ms": 3_000}}
     requests.post(f"{stack.sandbox_url}/scenarios/", json=slow, timeout=10).raise_for_status()
@@ -222,7 +222,7 @@ def card_numbers_in_wrong_fields(stack: Stack, shopper: Customer) -> None:
 
 
 def dead_letters(stack: Stack, *, sealed: str) -> None:
-    """Commands with a card that end as dead letters: malformed, no JSON at all, and failing at every try."""
+    """Send commands with a card that become dead letters: malformed, not JSON, or always failing."""
     bodies = {
         "payments.authorise": ("checkout", b'{"attempt": 5}'),
         "risk.assess": ("checkout", f"card={LOOSE_NUMBER}&cvc={CVC}".encode()),

@@ -1,6 +1,6 @@
-"""RabbitMQ, PostgreSQL and every process of ours go away and come back while shoppers buy.
+"""RabbitMQ, PostgreSQL and every process of the product stop and come back while shoppers buy.
 
-OUTAGE_SECONDS says how long RabbitMQ is away; with `pytest -s` the figures are shown.
+OUTAGE_SECONDS sets the duration of RabbitMQ's outage. `pytest -s` shows the figures.
 """
 
 import os
@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "6"))
 BUDGET_SECONDS = 4
-# A busy machine's; what is asserted is that nobody waits for the broker to come back.
+# Tolerance for a busy machine. The test asserts that no shopper waits for the broker to come back.
 SLACK_SECONDS = 8
 MORE_MEMORY_MB = 48
 
@@ -37,7 +37,7 @@ def test_while_rabbitmq_is_away_shoppers_are_asked_for_patience_and_all_ends_wel
             threading.Event().wait(OUTAGE_SECONDS)
             site.rabbitmq.start()
         site.until_ready()
-        # First what has been left behind: everything that was submitted meanwhile.
+        # The submissions from the outage are handled first.
         seconds = crowd.until_more_have_paid(seconds=60 + 3 * OUTAGE_SECONDS)
     longest = crowd.longest_seconds
     came_back = crowd.when_the_patient_come_back()

@@ -26,7 +26,7 @@ def test_books_agree_after_a_purchase_and_a_refund_behind_our_back_is_found(star
 
 
 def behind_our_back(stack, shopper):
-    """The merchant refunds five pence in the provider's own back office."""
+    """Refund five pence in the provider's own back office."""
     provider = Merchant(stack.sandbox_url)
     (order,) = provider.statement(prefix=shopper.reference)["orders"]
     knob = {"notification": {"fault": "lost", "times": None}}

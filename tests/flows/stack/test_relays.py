@@ -1,4 +1,4 @@
-"""Two relays as processes: poison is put aside and can be sent again, and one of them is enough."""
+"""Two relay processes: dead letters are stored and can be sent again, and one relay is enough."""
 
 import pika
 import pytest
@@ -46,7 +46,7 @@ def test_when_one_of_two_relays_dies_the_other_does_all_the_work(start_stack):
             "a refund to be made, or the relay to die of it",
         )
     shoppers.append(asks_for_a_refund(stack))
-    # What the dead relay had taken is due again after its lease of 30 s.
+    # The rows that the dead relay had taken are due again after its lease of 30 s.
     wait_until(lambda: not rows(stack, NOT_REFUNDED), "every refund to be made", seconds=80)
     for shopper in shoppers:
         (order,) = Merchant(stack.sandbox_url).statement(prefix=shopper.reference)["orders"]
@@ -54,7 +54,7 @@ def test_when_one_of_two_relays_dies_the_other_does_all_the_work(start_stack):
 
 
 def asks_for_a_refund(stack):
-    """One who has paid; staff ask for the refund, which is the relay's to pass on."""
+    """Return a shopper who has paid and whose refund was requested by staff, for the relay to publish."""
     shopper = pays(stack)
     paid_once(stack, shopper)
     wait_until(lambda: is_told(stack, shopper), "the provider's word of the capture")

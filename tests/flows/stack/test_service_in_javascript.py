@@ -1,4 +1,4 @@
-"""A service in another language takes part in a purchase, with nothing but the written contract."""
+"""A service in another language, written from the documented contract alone, takes part in a purchase."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.node, py
 
 @pytest.fixture
 def stack(start_stack, node: str) -> Iterator[Stack]:
-    """A stack whose risk service is the one in JavaScript."""
+    """Yield a stack whose risk service is the one in JavaScript."""
     stack: Stack = start_stack(without=["risk"])
     service = Program(
         "risk",
@@ -35,6 +35,6 @@ def test_purchases_complete_with_the_sealed_card_handed_on(stack):
     challenged = shopper_at(stack, CHALLENGE)
     challenged.decide(challenged.pay(challenged.order()), "approve")
     for shopper in (frictionless, challenged):
-        # Only who has the card that the browser sealed can have been paid with it.
+        # A successful payment shows that the sealed card has been forwarded through the service.
         paid_once(stack, shopper)
     assert rows(stack, "SELECT DISTINCT consumer FROM checkout_inboxmessage WHERE type = 'risk.assess'") == []

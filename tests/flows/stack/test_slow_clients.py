@@ -1,8 +1,8 @@
-"""A thousand slow clients at a web process, or at nginx before it, while shoppers buy.
+"""A thousand slow clients at a web process, or at nginx in front of it, while shoppers buy.
 
-With `pytest -s` the figures are shown.
+`pytest -s` shows the figures.
 
-SLOW_CLIENTS says how many there are.
+SLOW_CLIENTS sets their number.
 """
 
 import os
@@ -25,7 +25,7 @@ SLOW_CLIENTS = int(os.environ.get("SLOW_CLIENTS", "1000"))
 PURCHASES = 12
 KINDS = {"silent", "byte_by_byte", "slow_header", "slow_body", "not_reading"}
 MORE_MEMORY_MB = 48
-# Everything that is not a shopper's connection is gone by then: the keep-alive time and the time to send.
+# After the keep-alive time and the time to send a request, all connections but the shoppers' are closed.
 GONE_SECONDS = 60
 
 pytestmark = [
@@ -38,7 +38,7 @@ pytestmark = [
 
 @contextmanager
 def many_files(count):
-    """Each connection is a file, here and in the web process, which inherits the limit."""
+    """Raise the limit of file descriptors, which the web process inherits: each connection needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < count:
         pytest.skip(f"no more than {hard} files may be open")
@@ -48,7 +48,7 @@ def many_files(count):
 
 
 def connections_of(program):
-    """Count the sockets that the process has open (proc(5))."""
+    """Return the number of sockets that the process has open (proc(5))."""
     folder = f"/proc/{program.pid}/fd"
     count = 0
     for name in os.listdir(folder):
@@ -58,7 +58,7 @@ def connections_of(program):
 
 
 def percentiles(hops):
-    """The median and the 99th percentile of what the gateway took, in milliseconds."""
+    """Return the median and the 99th percentile of the gateway's times, in milliseconds."""
     hundredths = quantiles([1000 * hop.duration.total_seconds() for hop in hops], n=100, method="inclusive")
     return f"p50 {hundredths[49]:.0f} ms, p99 {hundredths[98]:.0f} ms"
 
@@ -149,6 +149,6 @@ def test_nginx_keeps_most_slow_clients_from_the_gateway_and_shoppers_go_on_payin
     assert crowd.failures == []
     assert max(crowd.answers) < 400, crowd.answers
     assert "never" not in dropped
-    # Who sends no whole head, or does not read, is nginx's business; the fifth with slow bodies is ours.
+    # nginx handles incomplete heads and clients that do not read. Only the fifth with slow bodies reaches us.
     assert most < sockets + SLOW_CLIENTS / 3
     assert after[1] < before[1] + MORE_MEMORY_MB

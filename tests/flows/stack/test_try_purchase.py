@@ -1,4 +1,4 @@
-"""`manage.py try_purchase` as a program against a running gateway: its exit code tells how it went."""
+"""`manage.py try_purchase` as a program against a running gateway: its exit code shows the result."""
 
 import subprocess
 import sys

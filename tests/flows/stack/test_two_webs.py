@@ -1,4 +1,4 @@
-"""Two web processes behind one port: an answer reaches the one that waits for it."""
+"""Two web processes behind one port: a reply reaches the process that waits for it."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ TAP = "tap"
 
 
 def test_every_answer_reaches_the_process_that_waits(start_stack):
-    # A generous budget: this is about where answers go, not about how fast thirty purchases are on a laptop.
+    # A generous budget, since this test is about the routing of replies, not about speed.
     stack = start_stack(webs=2, environment={"CHECKOUT_REPLY_BUDGET_SECONDS": "45"})
     nodes = [name for name in queue_lengths(stack.broker_url) if name.startswith("checkout.node.")]
     shoppers = [shopper_at(stack) for _ in range(PURCHASES)]
@@ -41,7 +41,7 @@ def test_every_answer_reaches_the_process_that_waits(start_stack):
 
 
 def receivers_of_replies(channel: BlockingChannel) -> Iterator[str]:
-    """The queues to which the replies seen so far went. What else a process sends itself is no reply."""
+    """Yield the queue of each reply so far. Other messages that a process sends to itself are skipped."""
     while True:
         method, properties, _body = channel.basic_get(TAP, auto_ack=True)
         if method is None:

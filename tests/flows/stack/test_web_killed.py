@@ -1,4 +1,4 @@
-"""The web process dies while it holds a shopper's request: what was begun is finished without it."""
+"""The web process dies while it holds a shopper's request: the payment is finished without it."""
 
 from concurrent.futures import ThreadPoolExecutor
 

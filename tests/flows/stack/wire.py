@@ -1,4 +1,4 @@
-"""HTTP as bytes: requests that no client library would send, and answers as they come."""
+"""HTTP as bytes: requests that no client library would send, and unprocessed answers."""
 
 import json
 import socket
@@ -8,7 +8,7 @@ from http.client import HTTPResponse
 from urllib.parse import urlsplit
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
-# Django's double submission: any value will do, as long as cookie and field agree.
+# Django's CSRF check compares cookie and field, so any value is accepted if both are equal.
 CSRF = "a" * 32
 CSRF_COOKIE = ("Cookie", f"csrftoken={CSRF}")
 Header = tuple[str, str]
@@ -25,7 +25,7 @@ class Answer:
         return self.body.decode()
 
     def assert_clear(self, status: int, *, as_json: bool) -> None:
-        """A page for people or an RFC 9457 document for programs, which tells nothing of our insides."""
+        """Assert that this is a page or an RFC 9457 document that reveals nothing of our internals."""
         assert self.status == status, self.text[:2000]
         for inside in ("Traceback", "psycopg", "django.", 'File "'):
             assert inside not in self.text
@@ -41,12 +41,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Wire:
-    """Connections to the gateway at ``url``, one for each request."""
+    """A client of the gateway at ``url`` with a new connection for each request."""
 
     url: str
 
     def send(self, data: bytes) -> Answer:
-        """Send these bytes and nothing more; read one answer."""
+        """Send exactly these bytes and read one answer."""
         with self.opened() as connection:
             connection.sendall(data)
             return read(connection, data.partition(b" ")[0].decode("latin-1"))
@@ -55,7 +55,7 @@ class Wire:
         return self.send(self.head(method, path, [("Content-Length", str(len(body))), *headers]) + body)
 
     def head(self, method: str, path: str, headers: Iterable[Header] = ()) -> bytes:
-        """Request line and headers, up to and with the empty line."""
+        """Return the request line and headers, including the empty line."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: {urlsplit(self.url).netloc}"]
         lines += [f"{name}: {value}" for name, value in headers]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
@@ -66,7 +66,7 @@ class Wire:
 
 
 def read(connection: socket.socket, method: str) -> Answer:
-    """Read one answer to its end."""
+    """Read one complete answer."""
     response = HTTPResponse(connection, method=method)
     response.begin()
     headers = {name.lower(): value for name, value in response.getheaders()}

@@ -1,1 +1,1 @@
-"""SQLite in memory as a Django database engine, with a crash or an outage around any commit."""
+"""A Django database engine for SQLite in memory, which can simulate a crash or outage around any commit."""

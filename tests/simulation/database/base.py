@@ -1,7 +1,8 @@
-"""The engine: commits are watched, and everything can be put back to how it was at first.
+"""The engine: it reports commits to a hook, and can restore the initial rows.
 
-Most of what Django does around a statement is for other databases, for debugging or for threads. What the
-product could get wrong is still looked at: a database used on the event loop, or in a broken transaction.
+Most of Django's work around a statement is left out, as it serves other databases, debugging or threads. The
+checks for likely errors of the product are kept: use of the database on the event loop, or in a broken
+transaction.
 """
 
 import asyncio
@@ -17,9 +18,9 @@ from django.db.backends.sqlite3 import base, operations
 
 
 class Cursor(base.SQLiteCursorWrapper):
-    """One cursor that does the work of two of Django's: it runs statements, and raises Django's errors.
+    """A cursor that combines two of Django's: it runs statements, and raises Django's database errors.
 
-    It turns the placeholders of each statement into SQLite's once, and remembers which tables are written to.
+    It converts each statement's placeholders only once, and records the tables that are written to.
     """
 
     db: "DatabaseWrapper"
@@ -50,14 +51,14 @@ _WRITES = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM) "(\w+)"')
 
 @lru_cache(maxsize=5000)
 def _prepared(query: str) -> tuple[str, str]:
-    """Return a statement with question marks, and the table that it writes to, if any."""
+    """Return the statement with question marks as placeholders, and the table that it writes to, or ""."""
     written = _WRITES.match(query)
     statement = base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%")
     return statement, written[1] if written else ""
 
 
 class Operations(operations.DatabaseOperations):
-    """Moments are stored as UTC without saying so, and always come as UTC."""
+    """Operations that convert a datetime quickly, since all of them are in UTC: only drop the time zone."""
 
     def adapt_datetimefield_value(self, value: datetime | None) -> str | None:
         """See Django's operations."""
@@ -68,15 +69,15 @@ class Operations(operations.DatabaseOperations):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """One connection for all simulated processes, which take turns and never pause within a transaction."""
+    """The one connection of all simulated processes, none of which pauses within a transaction."""
 
     ops_class = Operations
-    # Called with "before" and "after" around every commit; what it raises, the committing code sees.
+    # Called with "before" and "after" around every commit. Its exceptions reach the committing code.
     watch_commit: Callable[[str], None] = staticmethod(lambda _moment: None)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        # The tables that were written to since somebody emptied this.
+        # The tables that were written to since this set was last emptied.
         self.written: set[str] = set()
 
     def cursor(self) -> Cursor:
@@ -96,7 +97,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.connection.execute("BEGIN IMMEDIATE")
 
     def set_autocommit(self, autocommit: bool, **options: bool) -> None:
-        """See Django's wrapper: SQLite's own is always on, and need not be set again after a transaction."""
+        """See Django's wrapper. SQLite's autocommit stays on, so after a transaction only a flag is set."""
         if autocommit and self.connection is not None and not self.run_commit_hooks_on_set_autocommit_on:
             self.validate_no_atomic_block()
             self.autocommit = True
@@ -109,7 +110,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             self.watch_commit("before")
         except BaseException:
-            # Leaving the transaction to the caller would commit it: sqlite3 does when autocommit comes back.
+            # An open transaction would be committed, as sqlite3 does so when autocommit is turned on again.
             self.connection.rollback()
             raise
         super()._commit()
@@ -117,7 +118,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 class Template:
-    """The rows of a fresh installation. Everything else goes when it is restored."""
+    """The rows of a fresh installation. ``restore`` deletes all other rows."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -136,7 +137,7 @@ class Template:
         ]
 
     def restore(self) -> None:
-        """Put everything back."""
+        """Replace the contents of all tables by these rows."""
         self._connection.execute("PRAGMA foreign_keys = OFF")
         self._connection.execute("BEGIN")
         for statement, parameters in self._statements:

@@ -1,7 +1,8 @@
-"""Remembers the SQL of statements that differ in their values only: compiling is most of what they cost.
+"""A cache of compiled SQL for statements that differ only in values, since compiling is their main cost.
 
-Only plain ones: columns of tables, compared with values. What else there is, Django compiles every time. The
-first time, the values are gathered both ways; a statement for which they differ is not remembered.
+Only plain statements are cached: those that compare columns with values. Django compiles all others again.
+When a statement is compiled first, its values are collected by Django and by this module. If they differ, the
+statement is not cached.
 """
 
 from collections.abc import Hashable
@@ -18,17 +19,17 @@ Statement = tuple[str, tuple[Any, ...]]
 
 
 class _NotPlain(Exception):
-    """This statement is not one of those that are remembered."""
+    """Raised for a statement that cannot be cached."""
 
 
 def take_over() -> None:
-    """Let all queries of this process be compiled once."""
+    """Use the cache for all queries of this process."""
     _Selects(SQLCompiler.as_sql).take_over()
     _Updates(SQLUpdateCompiler.as_sql).take_over()
 
 
 class _Selects:
-    """The SQL of SELECT statements, with what the compiler needs to know to read the result."""
+    """Cached SELECT statements, with the compiler's attributes that are needed to read their results."""
 
     STATE = ("select", "klass_info", "annotation_col_map", "col_count", "has_extra_select")
 
@@ -62,7 +63,7 @@ class _Selects:
 
 
 class _Updates:
-    """The SQL of UPDATE statements of one table."""
+    """Cached UPDATE statements of one table."""
 
     def __init__(self, compile_update: Any) -> None:
         self._compile = compile_update
@@ -89,7 +90,7 @@ class _Updates:
 
 
 def _select_key(query: Query) -> Hashable:
-    """Return everything but the values that the SQL of a query depends on."""
+    """Return everything that determines the SQL of a query, except the values."""
     is_special = (
         query.annotations
         or query.extra
@@ -163,7 +164,7 @@ def _condition_key(condition: Any) -> Hashable:
 
 
 def _values(where: WhereNode, compiler: SQLCompiler) -> list[Any]:
-    """Return the values of all conditions, in the order in which the SQL names them."""
+    """Return the values of all conditions, in the order of their placeholders in the SQL."""
     values: list[Any] = []
     for condition in where.children:
         if type(condition) is WhereNode:

@@ -1,8 +1,7 @@
-"""Conditions on a table's own columns, added to a query without asking Django what their names might mean.
+"""Add filter conditions on a table's own columns to a query, bypassing Django's costly analysis of names.
 
-Only ``column=value`` and its kind (``in``, ``lt``, ``isnull``) and a row that is referred to, all of them
-meant at once, on a query of one table: that is most of what the product asks. What comes of it is what Django
-would have made of it.
+This covers most of the product's filters: conditions like ``column=value`` (also ``in``, ``lt``, ``isnull``)
+or ``foreign_key=row``, joined by AND, on a query of one table. Django would build the same query.
 """
 
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from django.db.models.sql.where import AND
 
 
 def take_over() -> None:
-    """Let all filters of this process that are plain be added directly."""
+    """Add all plain filters of this process directly."""
     add_any = QuerySet._filter_or_exclude_inplace
 
     def add(queryset: QuerySet[Any], negate: bool, args: Any, wanted: Mapping[str, Any]) -> None:
@@ -29,7 +28,7 @@ def take_over() -> None:
 
 
 def _add_plain(query: Query, wanted: Mapping[str, Any]) -> bool:
-    """Add these conditions if all of them are plain; return whether they were."""
+    """Add these conditions if all of them are plain. Return True if they were added."""
     if len(query.alias_map) > 1 or query.annotations or query.where.connector != AND or query.where.negated:
         return False
     lookups = [_lookup(query.model, name) for name in wanted]
@@ -46,7 +45,7 @@ def _add_plain(query: Query, wanted: Mapping[str, Any]) -> bool:
 
 @cache
 def _lookup(model: type[Model], name: str) -> "tuple[Field[Any, Any], type[Lookup[Any]]] | None":
-    """Return the column and the comparison that a name stands for; None if it is neither plain nor one."""
+    """Return the column and the comparison that a name stands for, or None if the name is not plain."""
     column, _, comparison = name.partition(LOOKUP_SEP)
     try:
         field = model._meta.pk if column == "pk" else model._meta.get_field(column)
@@ -61,7 +60,7 @@ def _lookup(model: type[Model], name: str) -> "tuple[Field[Any, Any], type[Looku
 
 
 def _is_plain(value: Any) -> bool:
-    """Return True if it is a value, or a list of values: no expression, query or row."""
+    """Return True for a value or a list of values; False for an expression, a query or a row."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return isinstance(value, str | int | datetime)

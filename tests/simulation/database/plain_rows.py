@@ -1,6 +1,6 @@
-"""Rows made into models, and back, without the questions that Django asks of every value.
+"""Convert rows to models and back without the checks that Django makes for every value.
 
-Only of models that do nothing of their own when they are made, and only values that are stored as they are.
+This is done only for models without initialisation code of their own, and for values that need no conversion.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,7 +22,7 @@ STORED_AS_THEY_ARE: "tuple[tuple[type[Field[Any, Any]], type], ...]" = (
 
 
 def take_over() -> None:
-    """Let all rows of this process be made, read and written so."""
+    """Create, read and write all rows of this process in this way."""
     _make()
     _read()
     for field, kind in STORED_AS_THEY_ARE:
@@ -73,7 +73,7 @@ def _write(field_class: "type[Field[Any, Any]]", kind: type) -> None:
 
 @cache
 def _columns(model: type[Model]) -> "dict[str, Field[Any, Any]]":
-    """Return the attributes of a row in their order; none of a model that does something of its own."""
+    """Return a model's attributes in column order, or {} if it has initialisation code of its own."""
     columns = {field.attname: field for field in model._meta.concrete_fields}
     is_plain = (
         model.__init__ is Model.__init__
