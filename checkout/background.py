@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from checkout import garbage
+from checkout import gc_tuning
 from messaging.broker import Broker
 from messaging.registry import close_brokers, get_broker
 
@@ -18,7 +18,7 @@ def run(work: Work) -> None:
 
     The event loop is the same kind as that of the web process under uvicorn.
     """
-    garbage.leave_the_program_alone()
+    gc_tuning.freeze()
     uvloop.run(_until_told(work))
 
 

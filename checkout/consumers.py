@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from checkout import operations, problems
-from checkout.draining import drain
+from checkout.graceful_shutdown import drain
 from checkout.pages import next_path
 from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from checkout.conf import conf
-from checkout.draining import drain
+from checkout.graceful_shutdown import drain
 from checkout.problems import MALFORMED, TOO_LARGE, TOO_SLOW, RefusedError
 from checkout.security import REFUSED
 

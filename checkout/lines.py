@@ -24,7 +24,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-from checkout.admission import Crowd, client_of
+from checkout.concurrency_limit import Counter, client_of
 from checkout.conf import conf
 from checkout.limits import Scope
 from checkout.problems import Problem
@@ -53,8 +53,8 @@ class Line:
     """
 
     limits: Callable[[], Limits]
-    _strangers: Crowd = field(default_factory=Crowd)
-    _known: Crowd = field(default_factory=Crowd)
+    _strangers: Counter = field(default_factory=Counter)
+    _known: Counter = field(default_factory=Counter)
     _turns: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
 
     def enter(self, client: str, *, is_known: bool) -> Problem | None:

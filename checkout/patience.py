@@ -9,8 +9,8 @@ from math import ceil
 
 from checkout import pseudonyms
 from checkout.conf import conf
-from checkout.draining import drain
 from checkout.errors import TooManyAttempts
+from checkout.graceful_shutdown import drain
 from checkout.rates import Turns
 
 # How many tries from one address may wait at once.

@@ -9,8 +9,8 @@ from checkout.reconciliation import reconcile_when_due
 from checkout.sagas.deadlines import enqueue_passed_deadlines
 from checkout.timers import timer
 from checkout.timers.abandoned import expire_abandoned
-from checkout.timers.ahead import bring_into_the_present
 from checkout.timers.authorisations import void_expired
+from checkout.timers.clock_skew import correct_clock_skew
 from checkout.timers.counted import forget_what_was_counted
 from checkout.timers.retention import OldNotifications, forget_old_messages
 from checkout.timers.timer import Timer
@@ -47,7 +47,7 @@ def _timers(stop: asyncio.Event) -> list[Timer]:
 
     return [
         Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds),
-        Timer("messages from the future", bring_into_the_present, SOON_SECONDS),
+        Timer("messages from the future", correct_clock_skew, SOON_SECONDS),
         Timer("unmatched notifications", try_unmatched_again, conf.relay_poll_seconds),
         Timer("attempts that never began", give_up_unstarted, _pace(conf.service_wait.total_seconds())),
         Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),

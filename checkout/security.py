@@ -24,7 +24,7 @@ from checkout.scrubbing import contains_card_number
 
 V = TypeVar("V", bound=Callable[..., Awaitable[Any]])
 
-# In the ASGI scope: why the request was refused, or its body not read (see admission.py and limits.py).
+# In the ASGI scope: why the request was refused, or its body not read (concurrency_limit.py, limits.py).
 REFUSED = "checkout.refused"
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]

@@ -8,11 +8,11 @@ from typing import ParamSpec
 import structlog
 from channels.layers import get_channel_layer
 
-from checkout import kept_submissions, operations
+from checkout import operations, pending_publishes
 from checkout.card_seal import seal_card
 from checkout.commands import SubmitPayment, check_answer
 from checkout.conf import conf
-from checkout.draining import drain
+from checkout.graceful_shutdown import drain
 from checkout.operations import PaymentView, Pending
 from checkout.states import PaymentState
 from messaging import crash_points, rpc
@@ -62,7 +62,7 @@ async def answer(
     budget_seconds = conf.reply_budget_seconds if budget_seconds is None else budget_seconds
     if budget_seconds <= 0 or drain.has_begun:
         if pending.message_id:
-            kept_submissions.keep(pending, sealed, committed_at=committed_at)
+            pending_publishes.keep(pending, sealed, committed_at=committed_at)
         return None
     try:
         told = await rpc.acall(
@@ -79,11 +79,11 @@ async def answer(
         log.info("no answer in time", payment=pending.payment, type=pending.type, reason=error.code)
         if sealed and not isinstance(error, ReplyTimeout | RemoteError | MalformedMessage):
             # Those errors mean that the command was published.
-            kept_submissions.keep(pending, sealed, committed_at=committed_at)
+            pending_publishes.keep(pending, sealed, committed_at=committed_at)
         return None
     except asyncio.CancelledError:
         if sealed:
-            kept_submissions.keep(pending, sealed, committed_at=committed_at)
+            pending_publishes.keep(pending, sealed, committed_at=committed_at)
         raise
     return PaymentState(told["state"])
 
@@ -123,7 +123,7 @@ def _keep_what_was_committed(sealed_card: str, committed: "asyncio.Future[Pendin
     pending = committed.result()
     if pending.message_id:
         now = committed.get_loop().time()
-        kept_submissions.keep(pending, _sealed_again(pending, sealed_card), committed_at=now)
+        pending_publishes.keep(pending, _sealed_again(pending, sealed_card), committed_at=now)
 
 
 def _sealed_again(pending: Pending, sealed_card: str) -> str:

@@ -12,12 +12,12 @@ from starlette.routing import Mount, Router
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
 django.setup()
 
-from checkout import embedded, garbage, kept_submissions  # noqa: E402  they need Django to be set up
-from checkout.admission import Admission  # noqa: E402
+from checkout import embedded, gc_tuning, pending_publishes  # noqa: E402  they need Django to be set up
+from checkout.async_handler import PATHS, HeldRequestHandler  # noqa: E402
 from checkout.card_seal import require_keys  # noqa: E402
+from checkout.concurrency_limit import ConcurrencyLimit  # noqa: E402
 from checkout.conf import conf  # noqa: E402
-from checkout.draining import drain  # noqa: E402
-from checkout.held import PATHS, HeldRequestHandler  # noqa: E402
+from checkout.graceful_shutdown import drain  # noqa: E402
 from checkout.limits import BodyLimit, Receive, Scope, Send  # noqa: E402
 from checkout.lines import PageHandler  # noqa: E402
 from checkout.participants import require_user  # noqa: E402
@@ -35,7 +35,8 @@ held = HeldRequestHandler()
 async def lifespan(_application: Any) -> AsyncIterator[None]:
     """Connect to the broker before the first request, without waiting for it; disconnect after the last.
 
-    The shutdown begins at the signal, while the server still accepts connections (see ``checkout.draining``).
+    The shutdown begins at the signal, while the server still accepts connections
+    (``checkout.graceful_shutdown``).
     """
     require_user("web")
     use_few_threads()
@@ -48,7 +49,7 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
                     yield
         finally:
             drain.begin()  # a server may stop without a signal
-            await kept_submissions.say_farewell()
+            await pending_publishes.flush()
             await close_brokers()
             drain.reset()
 
@@ -73,6 +74,8 @@ def by_cycle(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
 
 
 require_keys()
-garbage.leave_the_program_alone()
+gc_tuning.freeze()
 give_freed_memory_back()
-application = Admission(BodyLimit(by_cycle, max_bytes=conf.max_body_bytes, read_seconds=conf.body_seconds))
+application = ConcurrencyLimit(
+    BodyLimit(by_cycle, max_bytes=conf.max_body_bytes, read_seconds=conf.body_seconds)
+)

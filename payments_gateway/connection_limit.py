@@ -19,7 +19,7 @@ class ConnectionLimit:
     """A count of the connections to one server.
 
     A proxy that is trusted to name its clients (``FORWARDED_ALLOW_IPS``) is only bounded by the server's
-    limit. Its clients are counted by their requests (``checkout.admission``).
+    limit. Its clients are counted by their requests (``checkout.concurrency_limit``).
     """
 
     def __init__(self, config: Config) -> None:

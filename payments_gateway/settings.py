@@ -33,7 +33,7 @@ INSTALLED_APPS = [
 ]
 
 # The middleware of the shop, the back office and all other requests that are not held. Held requests have a
-# shorter chain, which never leaves the event loop: see checkout/held.py.
+# shorter chain, which never leaves the event loop: see checkout/async_handler.py.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "checkout.security.SecurityHeadersMiddleware",

@@ -28,7 +28,7 @@ LAYERS = (
         "log",
         "challenge_token",
         "crash_points",
-        "draining",
+        "graceful_shutdown",
         "rates",
         "pseudonyms",
     },
@@ -36,7 +36,7 @@ LAYERS = (
     {"operations", "services", "reconciliation"},
     {
         "waiting",
-        "kept_submissions",
+        "pending_publishes",
         "preferences",
         "notification_results",
         "timeline",

@@ -11,6 +11,7 @@ from django.db import connection as django_connection
 
 from checkout import bounded_connection
 from checkout.bounded_connection import BoundedConnection
+from checkout.conf import conf
 from messaging.concurrency import database
 from messaging.concurrency.database import in_thread
 from tests.support import environment
@@ -63,7 +64,7 @@ def test_the_product_connects_with_bounds_at_both_ends():
 
 
 async def every_thread_busy_until(free: threading.Event) -> "list[asyncio.Task[bool]]":
-    threads = range(django_settings.MESSAGING_DATABASE_THREADS)
+    threads = range(conf.database_threads)
     busy = [asyncio.create_task(in_thread(free.wait)) for _ in threads]
     await asyncio.sleep(0)
     return busy

@@ -16,7 +16,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation.payments import compare_payments
-from checkout.reconciliation.strangers import find_strangers
+from checkout.reconciliation.unknown_orders import find_unknown_orders
 
 __all__ = ["reconcile", "reconcile_account", "reconcile_when_due"]
 
@@ -77,7 +77,7 @@ def _run(
     )
     until = run.started_at - max(OVERLAP, conf.service_wait)
     seen = compare_payments(account, run, since or so_far["compared"], until, should_stop)
-    seen += find_strangers(account, run, since or so_far["listed"], until, should_stop)
+    seen += find_unknown_orders(account, run, since or so_far["listed"], until, should_stop)
     run.differing = len({difference.pk for difference in seen})
     run.finished_at = timezone.now()
     run.save()

@@ -25,7 +25,7 @@ class IssuerMovement:
 
     def start(self, data: OperationData) -> D:
         """Post the operation."""
-        return replace(post("post_done", data, self.posting), counts=True)
+        return replace(post("post_done", data, self.posting), recalculate=True)
 
     def on_reply(self, step: str, data: OperationData, reply: Reply) -> D:
         """End when the operation is in the ledger."""
@@ -33,8 +33,8 @@ class IssuerMovement:
             return again
         if not reply.ok:
             why = "The ledger rejected the posting."
-            return D(step="post_done", data=data, counts=True, end=End.PARKED, why=why)
-        return D(step="finished", data=data, counts=True, end=End.COMPLETED)
+            return D(step="post_done", data=data, recalculate=True, end=End.PARKED, why=why)
+        return D(step="finished", data=data, recalculate=True, end=End.COMPLETED)
 
     def on_signal(self, step: str, data: OperationData, signal: str) -> D | None:
         """Return None: nothing that happens elsewhere changes what an issuer did."""

@@ -57,26 +57,28 @@ DataT = TypeVar("DataT", bound=Body)
 class Decision(Generic[DataT]):
     """The next step of a saga, and everything that happens when it is reached.
 
-    ``events`` move the payment (``states.PAYMENT_EDGES``), ``attempt_events`` the attempt. If ``counts`` is
-    true, the payment's state is calculated from the sums of its operations. If ``tells`` is true, callers
-    that wait for the payment get a reply. ``signals`` is the signal to the saga that started this one.
-    ``starts`` is another saga to start; its signals move this one on. ``wait`` is the longest time that the
-    step may take. A step without ``ask`` and ``end`` waits for a signal. A decision that stays at its step
-    and asks nothing leaves the awaited reply and the deadline as they were. ``why`` tells staff the reason
-    for which a saga was parked. ``is_overdue`` says that a step has been tried too often.
+    ``transitions`` move the payment (``states.PAYMENT_EDGES``), ``attempt_transitions`` the attempt. If
+    ``recalculate`` is true, the payment's state is calculated from the sums of its operations. If
+    ``reply_to_waiters`` is true, callers that wait for the payment get a reply. ``notify_parent`` is the
+    signal to the saga that started this one. ``child`` is another saga to start; its signals move this one
+    on. ``timeout`` is the longest time that the step may take.
+
+    A step without ``ask`` and ``end`` waits for a signal. A decision that stays at its step and asks nothing
+    leaves the awaited reply and the deadline as they were. ``why`` tells staff why a saga was parked.
+    ``is_overdue`` says that a step has been tried too often.
     """
 
     step: str
     data: DataT
     ask: Ask | None = None
-    events: tuple[str, ...] = ()
-    attempt_events: tuple[str, ...] = ()
-    counts: bool = False
+    transitions: tuple[str, ...] = ()
+    attempt_transitions: tuple[str, ...] = ()
+    recalculate: bool = False
     refusal_reason: str = ""
-    tells: bool = False
-    signals: str = ""
-    starts: Start | None = None
-    wait: timedelta | None = None
+    reply_to_waiters: bool = False
+    notify_parent: str = ""
+    child: Start | None = None
+    timeout: timedelta | None = None
     end: End | None = None
     why: str = ""
     is_overdue: bool = False

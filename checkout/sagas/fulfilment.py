@@ -35,7 +35,7 @@ def told(step: str, data: PurchaseData, signal: str) -> D | None:
 
 def capture(data: PurchaseData) -> D:
     """Start the capture, which is a saga of its own. Success is not reported before the capture's signal."""
-    return D(step="capture", data=data, starts=_operation("capture", data.capture_operation, data))
+    return D(step="capture", data=data, child=_operation("capture", data.capture_operation, data))
 
 
 def _capture_told(data: PurchaseData, signal: str) -> D | None:
@@ -56,7 +56,10 @@ def authorised(data: PurchaseData) -> D:
     Any result of its capture that has already been received is applied at the same moment.
     """
     return replace(
-        confirm_order(with_changes(data, tries=0)), events=("authorised",), counts=True, tells=True
+        confirm_order(with_changes(data, tries=0)),
+        transitions=("authorised",),
+        recalculate=True,
+        reply_to_waiters=True,
     )
 
 
@@ -66,16 +69,16 @@ def void(data: PurchaseData) -> D:
     A refused void is final: the next void is another operation.
     """
     suffix = f"v{data.voids}" if data.voids else "void"
-    return D(step="void", data=data, starts=_operation("void", f"{data.capture_operation}-{suffix}", data))
+    return D(step="void", data=data, child=_operation("void", f"{data.capture_operation}-{suffix}", data))
 
 
 def _void_told(data: PurchaseData, signal: str) -> D | None:
     if signal == "void_accepted":
-        return D(step="void", data=data, events=("void_requested",), tells=True)
+        return D(step="void", data=data, transitions=("void_requested",), reply_to_waiters=True)
     if signal == "void_delayed":
         return _unknown("void", data)
     if signal == "void_done":
-        return release(data, events=("voided",))
+        return release(data, transitions=("voided",))
     if signal in ("void_refused", "void_parked"):
         why = "The capture was refused, and the authorisation could not be released."
         refused = with_changes(data, voids=data.voids + (signal == "void_refused"))
@@ -93,15 +96,15 @@ def _reviewed(step: str, data: PurchaseData, signal: str) -> D | None:
     is_taken = signal == "review_captured" and step in (*PUT_ASIDE, "capture", "void")
     if is_taken or (signal == "review_held" and step in PUT_ASIDE):
         known = with_changes(data, tries=0, is_taken=data.is_taken or is_taken)
-        return replace(confirm_order(known), tells=True)
+        return replace(confirm_order(known), reply_to_waiters=True)
     if signal == "review_released" and step in ("conflicted", "inquire", "capture", "void"):
-        return release(data, events=())
+        return release(data, transitions=())
     return None
 
 
 def _unknown(step: str, data: PurchaseData) -> D:
     """Report that the outcome is not known yet, so that the shopper's request need not wait any longer."""
-    return D(step=step, data=data, events=("outcome_unknown",), tells=True)
+    return D(step=step, data=data, transitions=("outcome_unknown",), reply_to_waiters=True)
 
 
 def _operation(kind: str, reference: str, data: PurchaseData) -> Start:
@@ -117,7 +120,7 @@ def _operation(kind: str, reference: str, data: PurchaseData) -> Start:
 
 def confirm_order(data: PurchaseData) -> D:
     ask = Ask(service="orders", type="orders.confirm", body=commands.ConfirmOrder(payment=data.payment))
-    return D(step="confirm_order", data=data, ask=ask, wait=conf.service_wait)
+    return D(step="confirm_order", data=data, ask=ask, timeout=conf.service_wait)
 
 
 def order_confirmed(data: PurchaseData, reply: Reply) -> D:
@@ -133,7 +136,7 @@ def order_confirmed(data: PurchaseData, reply: Reply) -> D:
 def send_receipt(data: PurchaseData) -> D:
     body = commands.SendReceipt(payment=data.payment)
     ask = Ask(service="notifications", type="notifications.send_receipt", body=body)
-    return D(step="send_receipt", data=data, ask=ask, wait=conf.service_wait)
+    return D(step="send_receipt", data=data, ask=ask, timeout=conf.service_wait)
 
 
 def receipt_sent(data: PurchaseData, reply: Reply) -> D:
@@ -156,12 +159,16 @@ def _finished(data: PurchaseData) -> D:
 
 
 def refuse(data: PurchaseData, reason: str) -> D:
-    return replace(release(data, events=("refused",)), refusal_reason=reason)
+    return replace(release(data, transitions=("refused",)), refusal_reason=reason)
 
 
-def release(data: PurchaseData, *, events: tuple[str, ...], attempt_events: tuple[str, ...] = ()) -> D:
+def release(
+    data: PurchaseData, *, transitions: tuple[str, ...], attempt_transitions: tuple[str, ...] = ()
+) -> D:
     decision = release_stock(with_changes(data, tries=0))
-    return replace(decision, events=events, attempt_events=attempt_events, tells=True)
+    return replace(
+        decision, transitions=transitions, attempt_transitions=attempt_transitions, reply_to_waiters=True
+    )
 
 
 def release_stock(data: PurchaseData, *, delay_seconds: float = 0) -> D:
@@ -187,7 +194,7 @@ def _undo(step: str, type: str, body: commands.Body, data: PurchaseData, delay_s
     """Have the orders service undo something. It is asked until it has done so."""
     ask = Ask(service="orders", type=type, body=body, delay_seconds=delay_seconds)
     is_overdue = data.tries >= OVERDUE
-    return D(step=step, data=data, ask=ask, wait=conf.service_wait, is_overdue=is_overdue)
+    return D(step=step, data=data, ask=ask, timeout=conf.service_wait, is_overdue=is_overdue)
 
 
 def _undone(step: str, undo: Callable[..., D], data: PurchaseData, reply: Reply) -> D:

@@ -22,11 +22,11 @@ def group_of(payment_reference: str) -> str:
 
 def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], message: Message) -> None:
     """Move the saga's attempt and the payment by the decision's events, then the payment by its sums."""
-    for event in decision.attempt_events:
+    for event in decision.attempt_transitions:
         _move_attempt(saga, event)
-    for event in decision.events:
+    for event in decision.transitions:
         move_payment(payment, event, Actor.SAGA, message, refusal_reason=decision.refusal_reason)
-    if decision.counts and not _is_part_of_an_undoing(saga):
+    if decision.recalculate and not _is_part_of_an_undoing(saga):
         follow_sums(payment, message)
 
 

@@ -63,7 +63,7 @@ def post(step: str, data: OperationData, posting: str) -> D:
         currency=data.currency,
     )
     ask = Ask(service="ledger", type="ledger.post", body=body)
-    return D(step=step, data=data, ask=ask, wait=conf.service_wait)
+    return D(step=step, data=data, ask=ask, timeout=conf.service_wait)
 
 
 class OperationSaga(ABC):
@@ -135,7 +135,7 @@ class OperationSaga(ABC):
         if signal not in ("done", "refused"):
             return None
         if step == "post_accepted" or (step == "post_done" and signal == "refused"):
-            return D(step=step, data=with_changes(data, told=signal), counts=True)
+            return D(step=step, data=with_changes(data, told=signal), recalculate=True)
         return None
 
     def _told(self, data: OperationData, signal: str) -> D | None:
@@ -181,7 +181,7 @@ class OperationSaga(ABC):
         type = f"payments.{self.kind}"
         ask = Ask(service="payments", type=type, body=self.command(data), delay_seconds=delay_seconds)
         is_overdue = data.tries >= OVERDUE
-        return D(step=self.kind, data=data, ask=ask, wait=conf.provider_wait, is_overdue=is_overdue)
+        return D(step=self.kind, data=data, ask=ask, timeout=conf.provider_wait, is_overdue=is_overdue)
 
     def _answered(self, data: OperationData, reply: Reply) -> D:
         if reply.tells_nothing:
@@ -193,10 +193,10 @@ class OperationSaga(ABC):
         if outcome == "not_sent":
             again = with_changes(data, tries=data.tries + 1)
             decision = self._request(again, delay_seconds=retry_delay(data.tries))
-            return replace(decision, signals=f"{self.kind}_delayed")
+            return replace(decision, notify_parent=f"{self.kind}_delayed")
         if outcome == "pending" and data.is_accepted:
             # Staff had it sent again. Its acceptance has been signalled and booked before.
-            return replace(self._await_provider(data), counts=True)
+            return replace(self._await_provider(data), recalculate=True)
         return self._went_on(data, outcome)
 
     def _inquired(self, data: OperationData, reply: Reply) -> D:
@@ -223,7 +223,7 @@ class OperationSaga(ABC):
             return self._accepted(data)
         if outcome == "conflicted":
             decision = self._parked("conflicted", data, "The provider's answer is about something else.")
-            return replace(decision, events=("conflicted",))
+            return replace(decision, transitions=("conflicted",))
         return self._inquire(data)
 
     def _inquire(self, data: OperationData) -> D:
@@ -242,9 +242,9 @@ class OperationSaga(ABC):
             step="inquire",
             data=data,
             ask=ask,
-            counts=True,
-            signals="" if data.is_accepted else f"{self.kind}_delayed",
-            wait=conf.provider_wait,
+            recalculate=True,
+            notify_parent="" if data.is_accepted else f"{self.kind}_delayed",
+            timeout=conf.provider_wait,
         )
 
     def _accepted(self, data: OperationData) -> D:
@@ -255,7 +255,7 @@ class OperationSaga(ABC):
             decision = post("post_accepted", accepted, self.posted_when_accepted)
         else:
             decision = self._await_provider(accepted)
-        return replace(decision, counts=True, signals=signals)
+        return replace(decision, recalculate=True, notify_parent=signals)
 
     def _posted_accepted(self, data: OperationData, reply: Reply) -> D:
         if not reply.ok:
@@ -267,7 +267,7 @@ class OperationSaga(ABC):
         return self._await_provider(data)
 
     def _await_provider(self, data: OperationData) -> D:
-        return D(step="await_provider", data=data, wait=conf.notification_wait)
+        return D(step="await_provider", data=data, timeout=conf.notification_wait)
 
     def _done(self, data: OperationData) -> D:
         if self.posted_when_accepted and not data.is_accepted:
@@ -275,7 +275,7 @@ class OperationSaga(ABC):
         if self.posted_when_done and not data.is_booked:
             told = "" if data.told == "done" else data.told
             done = with_changes(data, is_accepted=True, told=told, tries=0)
-            return replace(post("post_done", done, self.posted_when_done), counts=True)
+            return replace(post("post_done", done, self.posted_when_done), recalculate=True)
         return self._finished(data)
 
     def _posted_done(self, data: OperationData, reply: Reply) -> D:
@@ -286,7 +286,7 @@ class OperationSaga(ABC):
 
     def _finished(self, data: OperationData) -> D:
         signals = f"{self.kind}_done"
-        return D(step="finished", data=data, counts=True, signals=signals, end=End.COMPLETED)
+        return D(step="finished", data=data, recalculate=True, notify_parent=signals, end=End.COMPLETED)
 
     def _refused(self, data: OperationData) -> D:
         if data.is_booked or (self.posted_when_accepted and data.is_accepted):
@@ -297,7 +297,7 @@ class OperationSaga(ABC):
         """Book back what was booked too early."""
         undone = with_changes(data, tries=0)
         posting = self.posted_when_undone if data.is_booked else self.posted_when_refused
-        return replace(post("post_undone", undone, posting), counts=True)
+        return replace(post("post_undone", undone, posting), recalculate=True)
 
     def _posted_undone(self, data: OperationData, reply: Reply) -> D:
         if not reply.ok:
@@ -307,8 +307,8 @@ class OperationSaga(ABC):
 
     def _ended_refused(self, data: OperationData) -> D:
         signals = f"{self.kind}_refused"
-        return D(step="refused", data=data, counts=True, signals=signals, end=End.COMPENSATED)
+        return D(step="refused", data=data, recalculate=True, notify_parent=signals, end=End.COMPENSATED)
 
     def _parked(self, step: str, data: OperationData, why: str) -> D:
         signals = f"{self.kind}_parked"
-        return D(step=step, data=data, counts=True, signals=signals, end=End.PARKED, why=why)
+        return D(step=step, data=data, recalculate=True, notify_parent=signals, end=End.PARKED, why=why)

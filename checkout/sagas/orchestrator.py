@@ -278,7 +278,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     if decision.ask is not None:
         saga.awaiting = _question(saga, decision.ask.service)
         _send(saga, decision.ask, message)
-    if payment is not None and (decision.tells or decision.end is not None):
+    if payment is not None and (decision.reply_to_waiters or decision.end is not None):
         waiters = _WAITERS.all(payment.pk)
         # The saga of an earlier attempt may still be compensating. The waiters do not wait for that.
         if waiters and _is_latest(saga, payment):
@@ -288,10 +288,10 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
         _record_parking(saga, decision.why)
     if decision.is_overdue:
         log.error("saga overdue", saga=saga.pk, step=saga.step, payment=saga.payment.reference)
-    if payment is not None and decision.starts is not None:
-        _start(saga, decision.starts, message, payment)
-    if decision.signals and saga.parent is not None:
-        signal(saga.parent, decision.signals, message, payment)
+    if payment is not None and decision.child is not None:
+        _start(saga, decision.child, message, payment)
+    if decision.notify_parent and saga.parent is not None:
+        signal(saga.parent, decision.notify_parent, message, payment)
 
 
 def _concerns_payment(decision: Decision[Any]) -> bool:
@@ -299,8 +299,8 @@ def _concerns_payment(decision: Decision[Any]) -> bool:
 
     All other decisions only change the saga, and do not need the payment's lock.
     """
-    moves = decision.events or decision.attempt_events or decision.counts or decision.starts
-    return bool(moves or decision.tells or decision.end)
+    moves = decision.transitions or decision.attempt_transitions or decision.recalculate or decision.child
+    return bool(moves or decision.reply_to_waiters or decision.end)
 
 
 _STATUS: Mapping[End | None, str] = {
@@ -316,14 +316,14 @@ _ENDED: Mapping[str, str] = {Saga.Status.COMPLETED: "done", Saga.Status.COMPENSA
 
 def _stays(saga: Saga, decision: Decision[Any]) -> bool:
     is_elsewhere = decision.step != saga.step or decision.end is not None
-    return not is_elsewhere and decision.ask is None and decision.starts is None
+    return not is_elsewhere and decision.ask is None and decision.child is None
 
 
 def _deadline(decision: Decision[Any]) -> datetime | None:
-    if decision.wait is None or decision.end is not None:
+    if decision.timeout is None or decision.end is not None:
         return None
     delay = decision.ask.delay_seconds if decision.ask else 0
-    return timezone.now() + decision.wait + timedelta(seconds=delay)
+    return timezone.now() + decision.timeout + timedelta(seconds=delay)
 
 
 def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> None:

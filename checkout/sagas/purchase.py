@@ -104,7 +104,7 @@ class Purchase:
     def on_deadline(self, step: str, data: PurchaseData) -> D:
         """Refuse if no money is involved; otherwise ask the provider, or ask our own services again."""
         if step in ("assess_risk", "reserve_stock"):
-            return replace(refuse(data, "provider_error"), attempt_events=("not_sent",))
+            return replace(refuse(data, "provider_error"), attempt_transitions=("not_sent",))
         if step == "await_challenge":
             return _ask_provider(with_changes(data, is_expiring=True), delay_seconds=0)
         if step in _AGAIN:
@@ -122,10 +122,10 @@ def _not_begun(data: PurchaseData, reason: str) -> D:
     return D(
         step="assess_risk",
         data=data,
-        events=("refused",),
-        attempt_events=("not_sent",),
+        transitions=("refused",),
+        attempt_transitions=("not_sent",),
         refusal_reason=reason,
-        tells=True,
+        reply_to_waiters=True,
         end=End.COMPENSATED,
     )
 
@@ -139,7 +139,7 @@ def _assess_risk(data: PurchaseData) -> D:
         ip_address=data.ip_address,
     )
     ask = Ask(service="risk", type="risk.assess", body=body)
-    return D(step="assess_risk", data=data, ask=ask, wait=conf.service_wait)
+    return D(step="assess_risk", data=data, ask=ask, timeout=conf.service_wait)
 
 
 def _risk_assessed(data: PurchaseData, reply: Reply) -> D:
@@ -151,20 +151,20 @@ def _risk_assessed(data: PurchaseData, reply: Reply) -> D:
 def _reserve_stock(data: PurchaseData) -> D:
     body = commands.ReserveStock(payment=data.payment, lines=data.lines, attempt=data.attempt)
     ask = Ask(service="orders", type="orders.reserve", body=body)
-    return D(step="reserve_stock", data=data, ask=ask, wait=conf.service_wait)
+    return D(step="reserve_stock", data=data, ask=ask, timeout=conf.service_wait)
 
 
 def _stock_reserved(data: PurchaseData, reply: Reply) -> D:
     if not reply.ok or not reply.result.get("reserved"):
         decision = refuse(data, "out_of_stock" if reply.ok else "provider_error")
-        return replace(decision, attempt_events=("not_sent",))
+        return replace(decision, attempt_transitions=("not_sent",))
     return _authorise(with_changes(data, tries=0))
 
 
 def _authorise(data: PurchaseData) -> D:
     body = commands.AuthorisePayment(payment=data.payment, attempt=data.attempt)
     ask = Ask(service="payments", type="payments.authorise", body=body)
-    return D(step="authorise", data=data, ask=ask, wait=conf.provider_wait)
+    return D(step="authorise", data=data, ask=ask, timeout=conf.provider_wait)
 
 
 def _provider_answered(data: PurchaseData, reply: Reply) -> D:
@@ -176,15 +176,22 @@ def _provider_answered(data: PurchaseData, reply: Reply) -> D:
         return D(
             step="await_challenge",
             data=data,
-            events=("challenge_required",),
-            tells=True,
-            wait=conf.challenge_lifetime + CHALLENGE_MARGIN,
+            transitions=("challenge_required",),
+            reply_to_waiters=True,
+            timeout=conf.challenge_lifetime + CHALLENGE_MARGIN,
         )
     if outcome in ("refused", "not_sent"):
         return refuse(data, reply.result.get("refusal_reason") or "provider_error")
     if outcome == "conflicted":
         why = "The provider's answer contradicts what we know."
-        return D(step="conflicted", data=data, events=("conflicted",), tells=True, end=End.PARKED, why=why)
+        return D(
+            step="conflicted",
+            data=data,
+            transitions=("conflicted",),
+            reply_to_waiters=True,
+            end=End.PARKED,
+            why=why,
+        )
     return _confirm(data)
 
 
@@ -199,7 +206,7 @@ def _complete_challenge(data: PurchaseData) -> D:
     body = commands.CompleteAuthentication(payment=data.payment, attempt=data.attempt)
     ask = Ask(service="payments", type="payments.complete_challenge", body=body)
     back = with_changes(data, is_back=True, is_expiring=False)
-    return D(step="complete_challenge", data=back, ask=ask, wait=conf.provider_wait)
+    return D(step="complete_challenge", data=back, ask=ask, timeout=conf.provider_wait)
 
 
 def _confirm(data: PurchaseData) -> D:
@@ -213,7 +220,14 @@ def _confirm(data: PurchaseData) -> D:
         return _abandon(with_changes(data, is_expiring=True))
     if delay_seconds is None:
         why = "The provider did not say what became of the payment."
-        return D(step="inquire", data=data, events=("outcome_unknown",), tells=True, end=End.PARKED, why=why)
+        return D(
+            step="inquire",
+            data=data,
+            transitions=("outcome_unknown",),
+            reply_to_waiters=True,
+            end=End.PARKED,
+            why=why,
+        )
     return _ask_provider(with_changes(data, inquiries=data.inquiries + 1), delay_seconds=delay_seconds)
 
 
@@ -225,10 +239,10 @@ def _ask_provider(data: PurchaseData, *, delay_seconds: float) -> D:
         data=data,
         ask=ask,
         # The outcome of a late challenge is not unknown: it was not completed, or is just being completed.
-        events=() if data.is_expiring else ("outcome_unknown",),
-        attempt_events=() if data.is_expiring else ("outcome_unknown",),
-        tells=True,
-        wait=conf.provider_wait,
+        transitions=() if data.is_expiring else ("outcome_unknown",),
+        attempt_transitions=() if data.is_expiring else ("outcome_unknown",),
+        reply_to_waiters=True,
+        timeout=conf.provider_wait,
     )
 
 
@@ -249,7 +263,7 @@ def _abandon(data: PurchaseData) -> D:
     """Cancel a challenge whose end is unknown: the provider must not hold money for it, now or later."""
     body = commands.AbandonPayment(payment=data.payment, attempt=data.attempt)
     ask = Ask(service="payments", type="payments.abandon", body=body)
-    return D(step="abandon", data=data, ask=ask, wait=conf.provider_wait)
+    return D(step="abandon", data=data, ask=ask, timeout=conf.provider_wait)
 
 
 def _abandoned(data: PurchaseData, reply: Reply) -> D:
@@ -260,7 +274,7 @@ def _abandoned(data: PurchaseData, reply: Reply) -> D:
 
 
 def _expired(data: PurchaseData) -> D:
-    return release(data, events=("expired",), attempt_events=("expired",))
+    return release(data, transitions=("expired",), attempt_transitions=("expired",))
 
 
 def _authorised(data: PurchaseData) -> D:
@@ -268,7 +282,7 @@ def _authorised(data: PurchaseData) -> D:
     if not data.captures:
         return authorised(held)
     # If the challenge was late, the payment is still in the state that waits for it. This event ends that.
-    return replace(capture(held), events=("outcome_unknown",) if data.is_expiring else ())
+    return replace(capture(held), transitions=("outcome_unknown",) if data.is_expiring else ())
 
 
 _REPLIES: dict[str, Callable[[PurchaseData, Reply], D]] = {

@@ -58,7 +58,7 @@ class Refund(OperationSaga):
         if told == data.told:
             return None
         is_doubted = data.is_doubted and signal == "refused"
-        return D(step=step, data=with_changes(data, told=told, is_doubted=is_doubted), counts=True)
+        return D(step=step, data=with_changes(data, told=told, is_doubted=is_doubted), recalculate=True)
 
     def _doubted(self, step: str, data: OperationData) -> D | None:
         if step == "finished":

@@ -39,7 +39,7 @@ class Review:
         """Ask at once."""
         body = commands.ReviewAttempt(payment=data.payment, attempt=data.attempt)
         ask = Ask(service="payments", type="payments.review", body=body)
-        return D(step="review", data=data, ask=ask, wait=conf.provider_wait)
+        return D(step="review", data=data, ask=ask, timeout=conf.provider_wait)
 
     def on_reply(self, step: str, data: ReviewData, reply: Reply) -> D:
         """Move the payment if the provider and we agree; otherwise change nothing."""
@@ -51,10 +51,10 @@ class Review:
         return D(
             step="finished",
             data=data,
-            events=(EVENTS[outcome],),
-            counts=outcome == "held",
-            tells=True,
-            signals=f"review_{outcome}",
+            transitions=(EVENTS[outcome],),
+            recalculate=outcome == "held",
+            reply_to_waiters=True,
+            notify_parent=f"review_{outcome}",
             end=End.COMPLETED,
         )
 

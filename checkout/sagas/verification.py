@@ -112,7 +112,7 @@ def _ended(data: VerificationData, outcome: object) -> D | None:
         return None
     events = (EVENTS.get(data.claim, "conflicted"),) if outcome == "confirmed" else ()
     answered = with_changes(data, answer=str(outcome))
-    return D(step="finished", data=answered, events=events, end=End.COMPLETED)
+    return D(step="finished", data=answered, transitions=events, end=End.COMPLETED)
 
 
 def _check(data: VerificationData, *, delay_seconds: float) -> D:
@@ -127,4 +127,4 @@ def _check(data: VerificationData, *, delay_seconds: float) -> D:
         is_proven=data.is_proven,
     )
     ask = Ask(service="payments", type="payments.check_claim", body=body, delay_seconds=delay_seconds)
-    return D(step=CHECK, data=data, ask=ask, wait=conf.provider_wait)
+    return D(step=CHECK, data=data, ask=ask, timeout=conf.provider_wait)

@@ -5,7 +5,7 @@ import asyncio
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from checkout.draining import drain
+from checkout.graceful_shutdown import drain
 from checkout.views.page import page
 from messaging.concurrency.database import in_thread
 from messaging.registry import get_broker

@@ -19,7 +19,7 @@ class Conversation:
     def _hear(self, decision: Decision[Any]) -> Self:
         assert decision.step in self.definition.steps
         self.decision = decision
-        self.events.extend(decision.events)
+        self.events.extend(decision.transitions)
         return self
 
     def asks(self, type: str, **fields: Any) -> Self:
@@ -50,7 +50,7 @@ class Conversation:
 
     def starts(self, kind: str, **fields: Any) -> Self:
         """Check that the saga starts another saga and waits for its signals."""
-        started = self.decision.starts
+        started = self.decision.child
         assert started is not None, f"starts nothing at {self.decision.step}"
         assert started.kind == kind
         for name, value in fields.items():
@@ -58,7 +58,7 @@ class Conversation:
         return self.waits_for_a_signal()
 
     def signals(self, name: str) -> Self:
-        assert self.decision.signals == name
+        assert self.decision.notify_parent == name
         return self
 
     def resumed(self) -> Self:
@@ -78,7 +78,7 @@ class Conversation:
         return self._hear(self.definition.on_deadline(self.decision.step, self.decision.data))
 
     def answers_the_shopper(self) -> Self:
-        assert self.decision.tells
+        assert self.decision.reply_to_waiters
         return self
 
     def waits_for_a_signal(self) -> Self:

@@ -21,8 +21,8 @@ def a_movement(kind: str, posting: str) -> Conversation:
 @KINDS
 def test_it_is_posted_and_the_payment_follows_its_sums(kind: str, posting: str) -> None:
     saga = a_movement(kind, posting)
-    assert saga.decision.counts
-    assert saga.answered().ended("completed").decision.counts
+    assert saga.decision.recalculate
+    assert saga.answered().ended("completed").decision.recalculate
     assert saga.events == []
 
 

@@ -111,7 +111,7 @@ def situations(kind: str, definition: SagaDefinition[Any]) -> Iterable[Decision[
     seen: set[tuple[Any, ...]] = set()
     while waiting:
         decision = waiting.popleft()
-        ends = (decision.ask is None, decision.starts is None, decision.wait is None, decision.end)
+        ends = (decision.ask is None, decision.child is None, decision.timeout is None, decision.end)
         situation = (decision.step, msgspec.json.encode(decision.data), ends)
         if situation in seen:
             continue
@@ -125,7 +125,7 @@ def followers(definition: SagaDefinition[Any], decision: Decision[Any]) -> Itera
     step, data = decision.step, decision.data
     if decision.ask is not None:
         yield from (definition.on_reply(step, data, reply) for reply in REPLIES)
-    if decision.wait is not None:
+    if decision.timeout is not None:
         yield definition.on_deadline(step, data)
     if decision.end is End.PARKED:
         yield definition.on_resume(step, data)
@@ -138,7 +138,7 @@ def followers(definition: SagaDefinition[Any], decision: Decision[Any]) -> Itera
 def stays(before: Decision[Any], heard: Decision[Any]) -> bool:
     """Return True if the decision leaves the awaited reply and the deadline unchanged."""
     is_elsewhere = heard.step != before.step or heard.end is not None
-    return not is_elsewhere and heard.ask is None and heard.starts is None
+    return not is_elsewhere and heard.ask is None and heard.child is None
 
 
 @pytest.fixture(autouse=True)
@@ -154,10 +154,10 @@ def test_no_step_waits_for_ever(kind: str) -> None:
     for decision in situations(kind, definition):
         steps.add(decision.step)
         waits_for_a_child = decision.step in WAITS_FOR_A_CHILD.get(kind, ())
-        is_bounded = decision.wait is not None or decision.end is not None or waits_for_a_child
+        is_bounded = decision.timeout is not None or decision.end is not None or waits_for_a_child
         assert is_bounded, f"{decision.step} waits without a deadline: {decision}"
         if decision.ask is not None:
-            assert decision.wait is not None, f"{decision.step} waits for a reply without a deadline"
+            assert decision.timeout is not None, f"{decision.step} waits for a reply without a deadline"
             assert decision.ask.type == definition.questions[decision.step]
     assert steps <= definition.steps
 
@@ -171,7 +171,7 @@ def test_no_answer_that_is_malformed_ends_what_may_have_moved_money(kind: str) -
         heard = definition.on_reply(decision.step, decision.data, Reply.malformed("It is no answer."))
         may_end = decision.ask.type == "payments.review"  # moves no money, so it may end
         assert heard.ask or heard.end is End.PARKED or may_end, f"{decision.step}: {heard}"
-        assert "refused" not in (*heard.events, *heard.attempt_events)
+        assert "refused" not in (*heard.transitions, *heard.attempt_transitions)
 
 
 def test_every_command_that_a_saga_asks_has_an_answer_in_the_contract() -> None:
@@ -185,4 +185,4 @@ def test_every_parked_step_says_why_and_can_be_resumed(kind: str) -> None:
         if decision.end is End.PARKED:
             assert decision.why, f"{decision.step} is parked without a reason"
             again = definition.on_resume(decision.step, decision.data)
-            assert again.ask or again.starts or again.end in (End.COMPLETED, End.COMPENSATED), decision
+            assert again.ask or again.child or again.end in (End.COMPLETED, End.COMPENSATED), decision

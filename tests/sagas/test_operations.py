@@ -37,7 +37,7 @@ def asked(kind: str) -> Conversation:
 def accepted(kind: str) -> Conversation:
     """Return a saga whose request the provider has accepted and whose first posting is made."""
     saga = asked(kind).answered(outcome="pending").signals(f"{kind}_accepted")
-    assert saga.decision.counts
+    assert saga.decision.recalculate
     if kind == "capture":
         saga.asks("ledger.post", kind="capture_requested", reference="op_1", minor=500).answered()
     return saga.waits_for_a_signal()
@@ -47,7 +47,7 @@ def test_a_capture_is_booked_when_accepted_and_when_confirmed() -> None:
     saga = accepted("capture").told("done")
     saga.asks("ledger.post", kind="captured", reference="op_1", minor=500, currency="EUR")
     saga.answered().signals("capture_done").ended("completed")
-    assert saga.decision.counts
+    assert saga.decision.recalculate
 
 
 def test_a_refund_is_booked_when_confirmed() -> None:
@@ -72,7 +72,7 @@ def test_a_capture_that_is_refused_after_all_is_booked_back() -> None:
 @KINDS
 def test_an_accepted_operation_waits_for_the_notification_and_then_asks(kind: str) -> None:
     saga = accepted(kind)
-    assert saga.decision.wait == conf.notification_wait
+    assert saga.decision.timeout == conf.notification_wait
     for delay in conf.inquiry_delays:
         saga.waited_too_long().asks("payments.inquire_operation", operation="op_1").after(delay)
     saga.answered(outcome="pending").ended("parked").signals(f"{kind}_parked")
@@ -189,7 +189,7 @@ def test_a_refund_that_comes_back_weeks_later_is_booked_back() -> None:
     saga = accepted("refund").told("done").answered().ended("completed").ignores("done")
     saga.told("refused").asks("ledger.post", kind="refund_returned", reference="op_1").answered()
     saga.signals("refund_refused").ended("compensated").ignores("refused")
-    assert saga.decision.counts
+    assert saga.decision.recalculate
 
 
 def test_a_refund_that_comes_back_while_it_is_being_booked_is_booked_and_booked_back() -> None:
@@ -246,7 +246,7 @@ def returning() -> Conversation:
 
 def made_after_all_while_returning() -> Conversation:
     saga = returning().told("done").waits_for_a_signal()
-    assert saga.decision.counts
+    assert saga.decision.recalculate
     return saga
 
 

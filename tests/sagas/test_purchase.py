@@ -42,7 +42,7 @@ def test_a_frictionless_purchase_is_captured_confirmed_and_receipted() -> None:
     saga.starts("capture", operation=CAPTURE, minor=1250, currency="EUR", attempt="pay_1-1")
     assert saga.events == [], "there is no good news before the capture is accepted"
     saga.told("capture_accepted").answers_the_shopper().asks("orders.confirm")
-    assert saga.decision.counts
+    assert saga.decision.recalculate
     saga.answered().asks("notifications.send_receipt")
     saga.answered().ended("completed")
     assert saga.events == ["authorised"]
@@ -61,7 +61,7 @@ def test_with_manual_capture_the_purchase_ends_authorised() -> None:
 
 def test_a_purchase_without_its_card_ends_before_it_begins() -> None:
     saga = a_purchase(has_card=False).answers_the_shopper().ended("compensated")
-    assert (saga.events, saga.decision.attempt_events) == (["refused"], ("not_sent",))
+    assert (saga.events, saga.decision.attempt_transitions) == (["refused"], ("not_sent",))
     assert saga.decision.refusal_reason == "card_not_received"
 
 
@@ -265,7 +265,7 @@ def test_an_abandoned_challenge_is_asked_about_and_cancelled_before_it_expires(o
     saga.asks("payments.inquire").after(0).answered(outcome=outcome)
     assert "expired" not in saga.events
     saga.asks("payments.abandon", attempt="pay_1-1").answered(outcome="refused")
-    assert saga.decision.events == saga.decision.attempt_events == ("expired",)
+    assert saga.decision.transitions == saga.decision.attempt_transitions == ("expired",)
     saga.asks("orders.release").answered().ended("compensated")
 
 
@@ -286,7 +286,7 @@ def test_a_challenge_whose_cancellation_is_uncertain_does_not_expire(lost: str) 
 def test_an_abandoned_challenge_that_was_refused_needs_no_cancelling() -> None:
     saga = an_accepted_purchase().answered(outcome="challenge_required").waited_too_long()
     saga.answered(outcome="refused").asks("orders.release")
-    assert saga.decision.events == ("expired",)
+    assert saga.decision.transitions == ("expired",)
 
 
 @pytest.mark.parametrize("answers", [("approved",), ("unknown", "approved")])
@@ -295,7 +295,7 @@ def test_an_abandoned_challenge_that_was_paid_after_all_is_paid(answers: tuple[s
     for outcome in answers:
         saga.answered(outcome=outcome)
     saga.starts("capture")
-    assert saga.decision.events == ("outcome_unknown",), "the shopper is no longer asked to complete it"
+    assert saga.decision.transitions == ("outcome_unknown",), "the shopper is no longer asked to complete it"
 
 
 def test_the_shopper_of_a_late_challenge_may_still_come_back_while_the_provider_is_asked() -> None:
@@ -320,7 +320,7 @@ def a_completed_challenge_that_is_never_found() -> Conversation:
 
 def test_a_completed_challenge_that_the_provider_never_finds_is_cancelled_and_expires() -> None:
     saga = a_completed_challenge_that_is_never_found().answered(outcome="refused")
-    assert saga.decision.events == saga.decision.attempt_events == ("expired",)
+    assert saga.decision.transitions == saga.decision.attempt_transitions == ("expired",)
     saga.asks("orders.release").answered().ended("compensated")
 
 
@@ -369,14 +369,14 @@ def test_a_service_that_loses_its_command_is_asked_again(steps: int) -> None:
 def test_a_service_that_does_not_answer_before_any_money_ends_the_purchase() -> None:
     saga = a_purchase().waited_too_long().answers_the_shopper().asks("orders.release")
     assert saga.events == ["refused"]
-    assert saga.decision.attempt_events == ("not_sent",)
+    assert saga.decision.attempt_transitions == ("not_sent",)
 
 
 @pytest.mark.parametrize("losses", [1, 3])
 def test_a_lost_inquiry_is_made_again_and_later(losses: int) -> None:
     saga = an_accepted_purchase().answered(outcome="unknown")
     for delay in conf.inquiry_delays[1 : losses + 1]:
-        assert saga.decision.wait is not None
+        assert saga.decision.timeout is not None
         saga.waited_too_long().asks("payments.inquire").after(delay)
     saga.answered(outcome="approved").starts("capture")
 

@@ -28,7 +28,9 @@ def asks_again(saga: Conversation, type: str, heard: Heard) -> Conversation:
         heard(saga).asks(type).after(delay_seconds)
         assert saga.decision.ask is not None
         assert saga.decision.ask.keeps_card
-        assert (saga.decision.events, saga.decision.tells) == ((), False), "the shopper still waits"
+        assert (saga.decision.transitions, saga.decision.reply_to_waiters) == ((), False), (
+            "the shopper still waits"
+        )
     return saga
 
 
@@ -42,14 +44,14 @@ def test_risk_is_asked_again_and_the_shopper_is_not_refused_at_once(heard: Heard
 def test_without_any_sensible_assessment_the_purchase_ends_before_it_begins(heard: Heard) -> None:
     saga = heard(asks_again(a_purchase(), "risk.assess", heard)).ended("compensated")
     assert saga.decision.refusal_reason == "provider_error", "risk has not said that it is not permitted"
-    assert saga.decision.attempt_events == ("not_sent",)
+    assert saga.decision.attempt_transitions == ("not_sent",)
 
 
 @NOTHING_DECIDED
 def test_stock_that_may_be_reserved_is_released(heard: Heard) -> None:
     saga = a_purchase().answered(decision="accept")
     heard(asks_again(saga, "orders.reserve", heard)).asks("orders.release")
-    assert saga.decision.attempt_events == ("not_sent",)
+    assert saga.decision.attempt_transitions == ("not_sent",)
 
 
 def test_an_authorisation_that_was_not_made_is_asked_for_again_with_its_card() -> None:

@@ -57,7 +57,7 @@ def test_what_is_sent_again_and_refused_has_ended(kind: str) -> None:
 def test_what_was_accepted_sent_again_and_accepted_again_waits_for_the_provider(kind: str) -> None:
     saga = accepted_and_parked(kind).told("resend").asks(f"payments.{kind}", operation="op_1")
     saga.answered(outcome="pending").waits_for_a_signal()
-    assert saga.decision.wait == conf.notification_wait
+    assert saga.decision.timeout == conf.notification_wait
     finished(saga.told("done")).ended("completed")
 
 

@@ -112,9 +112,9 @@ def test_compensated_while_unknown_a_purchase_is_refused(attempt):
         capture_operation="op_1",
     )
     reply = Reply.success({"outcome": "unknown"})
-    assert purchase.on_reply("authorise", data, reply).events == ("outcome_unknown",)
+    assert purchase.on_reply("authorise", data, reply).transitions == ("outcome_unknown",)
     with applied("compensation_while_unknown"):
-        assert purchase.on_reply("authorise", data, reply).events == ("refused",)
+        assert purchase.on_reply("authorise", data, reply).transitions == ("refused",)
 
 
 def test_without_an_outbox_nothing_is_left_of_what_is_sent(attempt):

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.staff.known_browsers import COOKIE
 from tests.staff.conftest import PASSWORD, log_in
 
@@ -82,7 +82,7 @@ def test_a_browser_is_known_for_as_long_as_log_ins_are_kept(browser, strangers, 
 def test_the_cookie_is_for_the_back_office_and_no_script(browser):
     cookie = browser.cookies[COOKIE]
     assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == ("/admin/", True, "Lax")
-    assert cookie["max-age"] == django_settings.CHECKOUT_RETENTION_SECONDS
+    assert cookie["max-age"] == conf.retention.total_seconds()
 
 
 def test_the_cookie_leaves_over_tls_only_where_the_gateway_is_reached_so(at, settings):

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from checkout import captcha, patience, pseudonyms
 from checkout.conf import conf
-from checkout.draining import drain
+from checkout.graceful_shutdown import drain
 from checkout.models import Attempt, CardTrial, Fact, Merchant, Payment, ProviderAccount
 from checkout.rates import RateLimit, Turns
 from checkout.states import PaymentState

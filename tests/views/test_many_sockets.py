@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from django.db.backends.utils import CursorWrapper
 
-from checkout.admission import Crowd
+from checkout.concurrency_limit import Counter
 from checkout.conf import conf
 from messaging.registry import close_brokers, get_broker
 from payments_gateway.asgi import application
@@ -18,7 +18,7 @@ HANDSHAKES = 1_000
 
 @pytest.fixture(autouse=True)
 def _nobody_is_inside_yet(monkeypatch):
-    monkeypatch.setattr(application, "sockets", Crowd())
+    monkeypatch.setattr(application, "sockets", Counter())
 
 
 @pytest.fixture

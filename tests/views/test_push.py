@@ -7,7 +7,7 @@ from channels.layers import get_channel_layer
 
 from checkout import operations
 from checkout.consumers import StatusConsumer
-from checkout.draining import drain
+from checkout.graceful_shutdown import drain
 from checkout.models import Payment
 from messaging.channels import layer as channel_layer
 from messaging.concurrency.database import in_thread

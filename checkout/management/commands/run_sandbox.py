@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from checkout import garbage
+from checkout import gc_tuning
 from checkout.conf import conf
 from sandbox.configuration import Configuration
 from sandbox.program import serve
@@ -20,5 +20,5 @@ class Command(BaseCommand):
             raise CommandError("The sandbox is a development tool: it starts only with CHECKOUT_TRY_OUT on.")
         configuration = Configuration()
         self.stdout.write(f"Sandbox (never real money) at {configuration.url}")
-        garbage.leave_the_program_alone()
+        gc_tuning.freeze()
         serve(configuration)

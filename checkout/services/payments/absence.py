@@ -15,7 +15,7 @@ from checkout.models import Operation, ProviderCall
 from checkout.models.sums import sums_of_attempt
 from checkout.providers.base import EventKind, ProviderResult
 from checkout.services.payments.intent import MODIFICATIONS
-from checkout.services.payments.known import Known, told_sum
+from checkout.services.payments.known import BookedOperations, told_sum
 
 Kind = Operation.Kind
 
@@ -39,7 +39,7 @@ SUMS_ARE_COMPLETE = {
 }
 
 
-def is_absent(operation: Operation, others: Known, result: ProviderResult) -> bool:
+def is_absent(operation: Operation, others: BookedOperations, result: ProviderResult) -> bool:
     """Return True if the answer shows that the provider has never had this operation.
 
     ``others`` are all other operations of its kind that were not refused. The caller must have made sure that

@@ -12,8 +12,8 @@ from checkout.services.payments.asking import inquire_about
 from checkout.services.payments.attempt_outcome import conflict
 from checkout.services.payments.charge_backs import judge_movement
 from checkout.services.payments.conclusion import conclude
-from checkout.services.payments.intent import UnderWay, attempt_of, locked_attempt, under_way
-from checkout.services.payments.known import Known, known_of, told_sum
+from checkout.services.payments.intent import CallsInFlight, attempt_of, locked_attempt, under_way
+from checkout.services.payments.known import BookedOperations, known_of, told_sum
 from checkout.services.payments.service import service
 from checkout.states import Actor, AttemptState
 from messaging.worker.service import Message
@@ -39,7 +39,9 @@ def check_claim(command: CheckClaim, message: Message) -> None:
     conclude(message, attempt, partial(_record, command, before, known, result))
 
 
-def _record(command: CheckClaim, before: UnderWay, known: Known, result: ProviderResult) -> ClaimChecked:
+def _record(
+    command: CheckClaim, before: CallsInFlight, known: BookedOperations, result: ProviderResult
+) -> ClaimChecked:
     attempt = locked_attempt(command.attempt)
     outcome = _judged(attempt, command, before, known, result)
     if outcome == "confirmed" and command.claim == EventKind.AUTHORISED:
@@ -102,7 +104,11 @@ def _write_down(attempt: Attempt, data: dict[str, str], result: ProviderResult) 
 
 
 def _judged(
-    attempt: Attempt, command: CheckClaim, before: UnderWay, known: Known, result: ProviderResult
+    attempt: Attempt,
+    command: CheckClaim,
+    before: CallsInFlight,
+    known: BookedOperations,
+    result: ProviderResult,
 ) -> str:
     claim = command.claim
     is_missing = result.outcome == Outcome.NOT_SENT
@@ -150,7 +156,7 @@ def _may_be_instead_of_another(attempt: Attempt, command: CheckClaim, total: int
     return refund is not None and total >= refund.amount_minor
 
 
-def _judged_by_sums(command: CheckClaim, total: int, now: Known, result: ProviderResult) -> str:
+def _judged_by_sums(command: CheckClaim, total: int, now: BookedOperations, result: ProviderResult) -> str:
     """Confirm a claim if more was moved than our operations explain, or less for the failure of a refund.
 
     Sums alone do not show that a refund failed: one that we have as done may not be booked yet. If the claim

@@ -12,7 +12,7 @@ from checkout.services.payments.asking import inquire_about, refused
 from checkout.services.payments.attempt_outcome import answer_of, apply_to_attempt
 from checkout.services.payments.conclusion import conclude, record_fact
 from checkout.services.payments.intent import (
-    UnderWay,
+    CallsInFlight,
     attempt_of,
     locked_attempt,
     may_be_completed,
@@ -69,7 +69,7 @@ def _is_back_from_challenge(attempt: Attempt) -> bool:
     return attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE).count() < attempt.challenge_count
 
 
-def _record(order_code: str, before: UnderWay, result: ProviderResult | None) -> ProviderAnswered:
+def _record(order_code: str, before: CallsInFlight, result: ProviderResult | None) -> ProviderAnswered:
     attempt = locked_attempt(order_code)
     if attempt.state == AttemptState.CREATED:
         # The command to authorise is late, and the saga that inquires is about to give up on it. So the

@@ -125,7 +125,7 @@ def may_be_completed(attempt: Attempt) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class UnderWay:
+class CallsInFlight:
     """An attempt's requests, or the one with ``key``, as they stood just before the provider was asked.
 
     An answer describes the order at the time of the inquiry. "No such order" is inconclusive while a request
@@ -141,10 +141,10 @@ class UnderWay:
         return not self.may_yet_arrive and _calls(attempt, self.key) == self.calls
 
 
-def under_way(attempt: Attempt, key: str = "") -> UnderWay:
+def under_way(attempt: Attempt, key: str = "") -> CallsInFlight:
     """Return the requests that are under way. Call this before the provider is asked about them."""
     calls = attempt.provider_calls.all()
-    return UnderWay(key, _calls(attempt, key), may_yet_arrive(calls.filter(key=key) if key else calls))
+    return CallsInFlight(key, _calls(attempt, key), may_yet_arrive(calls.filter(key=key) if key else calls))
 
 
 def _calls(attempt: Attempt, key: str) -> tuple[tuple[str, str, datetime], ...]:

@@ -38,7 +38,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class BookedOperations:
     """All operations of one kind that were not refused.
 
     An answer describes the order at the time of the inquiry, so it may only be compared with this record if
@@ -53,7 +53,7 @@ class Known:
         """Return the entry with this reference, or None."""
         return next((each for each in self.entries if each.reference == reference), None)
 
-    def without(self, reference: str) -> "Known":
+    def without(self, reference: str) -> "BookedOperations":
         """Return a copy without the entry with this reference."""
         return replace(self, entries=tuple(each for each in self.entries if each.reference != reference))
 
@@ -73,12 +73,12 @@ class Known:
         return self.most + self.failed
 
 
-def known_of(attempt: Attempt, kind: str) -> Known:
+def known_of(attempt: Attempt, kind: str) -> BookedOperations:
     """Return our present record of the attempt's operations of this kind."""
     made = [each for each in operations_of(attempt) if each.kind == kind and each.state != State.REFUSED]
     names = [scrub_text(each.reference) for each in made]
     doubts = _doubts(attempt, names) if kind == Kind.REFUND and made else {}
-    return Known(
+    return BookedOperations(
         tuple(
             Entry(each.reference, each.amount_minor, each.state, doubts.get(name))
             for each, name in zip(made, names, strict=True)

@@ -26,8 +26,8 @@ from checkout.services.payments.absence import is_absent
 from checkout.services.payments.asking import inquire_about
 from checkout.services.payments.attempt_outcome import conflict, is_for_another_payment
 from checkout.services.payments.conclusion import conclude, record_fact
-from checkout.services.payments.intent import NOT_SHOWN, UNDECIDED, UnderWay, locked_attempt, under_way
-from checkout.services.payments.known import Entry, Known, known_of, told_sum
+from checkout.services.payments.intent import NOT_SHOWN, UNDECIDED, CallsInFlight, locked_attempt, under_way
+from checkout.services.payments.known import BookedOperations, Entry, known_of, told_sum
 from checkout.services.payments.operation_outcome import answer_of, move
 from checkout.services.payments.service import service
 from messaging.worker.service import CommandRejected, Message
@@ -75,7 +75,7 @@ def _is_open(mine: Entry | None) -> bool:
 
 
 def _record(
-    order_code: str, before: UnderWay, known: Known, result: ProviderResult | None
+    order_code: str, before: CallsInFlight, known: BookedOperations, result: ProviderResult | None
 ) -> ProviderAnswered:
     attempt = locked_attempt(order_code)
     operation = attempt.operations.get(reference=before.key)
@@ -97,7 +97,7 @@ def _record(
 
 
 def _answer(
-    operation: Operation, others: Known, before: UnderWay, result: ProviderResult
+    operation: Operation, others: BookedOperations, before: CallsInFlight, result: ProviderResult
 ) -> ProviderAnswered:
     """Move the operation to the state that the provider's answer shows, if any, and return its outcome."""
     state = _state_shown(operation, others, result)
@@ -119,7 +119,7 @@ def _answer(
 
 
 def _answer_in_doubt(
-    operation: Operation, mine: Entry, known: Known, result: ProviderResult
+    operation: Operation, mine: Entry, known: BookedOperations, result: ProviderResult
 ) -> ProviderAnswered:
     """Apply the answer to a refund that is said to have failed.
 
@@ -142,7 +142,7 @@ def _still_open(operation: Operation, result: ProviderResult) -> ProviderAnswere
 
 
 def _state_beyond_doubt(
-    operation: Operation, mine: Entry, known: Known, result: ProviderResult
+    operation: Operation, mine: Entry, known: BookedOperations, result: ProviderResult
 ) -> str | None:
     """Return the state that the answer shows for a refund that is said to have failed; None if it shows none.
 
@@ -175,7 +175,7 @@ def _state_beyond_doubt(
     return State.REFUSED if is_missing and is_the_end else None
 
 
-def _state_shown(operation: Operation, others: Known, result: ProviderResult) -> str | None:
+def _state_shown(operation: Operation, others: BookedOperations, result: ProviderResult) -> str | None:
     """Return the state that the provider's answer shows for the operation; None if it shows none."""
     event = result.kind
     if operation.kind == Kind.VOID:

@@ -14,7 +14,7 @@ from checkout.services.payments.asking import inquire_about
 from checkout.services.payments.attempt_outcome import is_for_another_payment
 from checkout.services.payments.claims import HELD_NO_MORE
 from checkout.services.payments.conclusion import conclude
-from checkout.services.payments.intent import UnderWay, attempt_of, locked_attempt, under_way
+from checkout.services.payments.intent import CallsInFlight, attempt_of, locked_attempt, under_way
 from checkout.services.payments.service import service
 from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState
 from messaging.worker.service import Message
@@ -85,7 +85,7 @@ def review(command: ReviewAttempt, message: Message) -> None:
     conclude(message, attempt, partial(_record, command.attempt, before, sums, result))
 
 
-def _record(order_code: str, before: UnderWay, sums: Sums, result: ProviderResult) -> AttemptReviewed:
+def _record(order_code: str, before: CallsInFlight, sums: Sums, result: ProviderResult) -> AttemptReviewed:
     attempt = locked_attempt(order_code)
     if sums_of_attempt(attempt) == sums:
         finding = _judged(attempt, before, sums, result)
@@ -103,7 +103,7 @@ def _record(order_code: str, before: UnderWay, sums: Sums, result: ProviderResul
     return AttemptReviewed(outcome=finding.outcome)
 
 
-def _judged(attempt: Attempt, before: UnderWay, sums: Sums, result: ProviderResult) -> Finding:
+def _judged(attempt: Attempt, before: CallsInFlight, sums: Sums, result: ProviderResult) -> Finding:
     is_missing = result.outcome == Outcome.NOT_SENT
     if result.outcome not in ANSWERS or (is_missing and not before.is_over(attempt)):
         return Finding("unknown", "The provider did not say what became of it. Ask again later.")

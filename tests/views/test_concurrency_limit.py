@@ -5,11 +5,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from checkout.admission import Crowd, client_of
+from checkout.concurrency_limit import Counter, client_of
 from checkout.problems import FULL, TOO_MANY
 from payments_gateway.asgi import application
 from tests.support.asgi import AsgiClient, receive
-from tests.views.test_held import nobody_answers, until_waiting
+from tests.views.test_async_handler import nobody_answers, until_waiting
 from tests.views.test_push import socket_of
 
 __all__ = ["nobody_answers", "socket_of"]
@@ -19,8 +19,8 @@ BOUNDS = [("CHECKOUT_MAX_HELD", 503, "full"), ("CHECKOUT_MAX_HELD_PER_ADDRESS", 
 
 @pytest.fixture(autouse=True)
 def _nobody_is_inside_yet(monkeypatch):
-    monkeypatch.setattr(application, "requests", Crowd())
-    monkeypatch.setattr(application, "sockets", Crowd())
+    monkeypatch.setattr(application, "requests", Counter())
+    monkeypatch.setattr(application, "sockets", Counter())
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ async def test_whoever_leaves_makes_room_and_is_forgotten(paying, checkout, sett
 
 
 def test_a_client_is_counted_until_it_has_left_as_often_as_it_came():
-    crowd = Crowd()
+    crowd = Counter()
     assert [crowd.enter("a", most=3, most_of_client=2) for _ in range(3)] == [None, None, TOO_MANY]
     assert crowd.enter("b", most=3, most_of_client=2) is None
     assert crowd.enter("b", most=3, most_of_client=2) is FULL
@@ -97,7 +97,7 @@ def test_a_client_is_counted_until_it_has_left_as_often_as_it_came():
 
 
 def test_clients_without_an_address_are_bounded_together_only():
-    crowd = Crowd()
+    crowd = Counter()
     assert [crowd.enter("", most=2, most_of_client=1) for _ in range(3)] == [None, None, FULL]
 
 

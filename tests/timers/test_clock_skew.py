@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from checkout.models import OutboxMessage
-from checkout.timers.ahead import bring_into_the_present
+from checkout.timers.clock_skew import correct_clock_skew
 from messaging.outbox.models import AbstractOutboxMessage, enqueue
 from messaging.outbox.relay import Relay
 from tests.support.services import Greet
@@ -35,13 +35,13 @@ def taken() -> list[str]:
 def test_what_was_for_now_is_published_now(monkeypatch: pytest.MonkeyPatch):
     row = written(monkeypatch, HOURS, 0)
     assert taken() == []
-    assert (bring_into_the_present(), bring_into_the_present()) == (1, 0)
+    assert (correct_clock_skew(), correct_clock_skew()) == (1, 0)
     assert taken() == [row.message_id]
 
 
 def test_what_was_for_later_is_published_that_much_later(monkeypatch: pytest.MonkeyPatch):
     row = written(monkeypatch, HOURS, 600)
-    assert bring_into_the_present() == 1
+    assert correct_clock_skew() == 1
     row.refresh_from_db()
     assert row.available_at - row.created_at == timedelta(seconds=600)
     assert abs(timezone.now() - row.created_at) < timedelta(minutes=1)
@@ -51,4 +51,4 @@ def test_what_was_for_later_is_published_that_much_later(monkeypatch: pytest.Mon
 def test_what_is_dated_rightly_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch):
     written(monkeypatch, timedelta(0), 600)
     written(monkeypatch, -HOURS, 600)
-    assert bring_into_the_present() == 0
+    assert correct_clock_skew() == 0

@@ -12,7 +12,7 @@ UNKNOWN_CURRENCY = "XXX"
 CLOCK_SKEW = timedelta(minutes=1)
 
 
-def find_strangers(
+def find_unknown_orders(
     account: ProviderAccount,
     run: Reconciliation,
     since: datetime | None,

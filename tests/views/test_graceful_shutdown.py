@@ -8,16 +8,16 @@ from contextlib import ExitStack
 import pytest
 from asgiref.testing import ApplicationCommunicator
 
-from checkout import kept_submissions, limits
+from checkout import limits, pending_publishes
 from checkout.conf import conf
-from checkout.draining import GracefulShutdown, drain
+from checkout.graceful_shutdown import GracefulShutdown, drain
 from checkout.models import Attempt, InboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.memory.server import MemoryServer
 from messaging.registry import get_broker
 from payments_gateway.asgi import application
 from tests.support.asgi import receive
-from tests.views.test_held import nobody_answers, until_waiting
+from tests.views.test_async_handler import nobody_answers, until_waiting
 from tests.views.test_preferences import processing, until_listening
 from tests.views.test_push import socket_of
 
@@ -61,11 +61,11 @@ async def test_what_was_published_already_is_not_published_again(nobody_answers,
     form = await checkout.filled_form("approve")
     with checkout.client.started("POST", checkout.path("pay/"), data=form) as exchange:
         await until_waiting(1)
-        await kept_submissions.say_farewell()
+        await pending_publishes.flush()
         published = get_broker().metrics()["published"]
         begin()
         await receive(exchange, 15)
-        await kept_submissions.say_farewell()
+        await pending_publishes.flush()
     assert get_broker().metrics()["published"] == published
 
 
@@ -82,7 +82,7 @@ async def test_who_pays_now_is_not_kept_waiting_and_has_paid(back_end, books, ch
     begin()
     answer = await checkout.client.post(checkout.path("pay/"), form)
     assert (answer.status, answer.headers["location"]) == (303, checkout.path("status/"))
-    await kept_submissions.say_farewell()
+    await pending_publishes.flush()
     drain.reset()
     assert (await checkout.get("status.json", headers={"prefer": "wait=60"})).status == 200
 

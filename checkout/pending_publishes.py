@@ -44,7 +44,7 @@ def keep(pending: Pending, sealed: str, *, committed_at: float) -> None:
     task.add_done_callback(_publishing.pop)
 
 
-async def say_farewell() -> None:
+async def flush() -> None:
     """Publish what can be published at once, and drop the rest, because this process is about to end."""
     if _publishing:
         await asyncio.wait(_publishing, timeout=FAREWELL_SECONDS)

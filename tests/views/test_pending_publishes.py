@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from checkout import kept_submissions
+from checkout import pending_publishes
 from checkout.conf import conf
 from checkout.models import Attempt, OutboxMessage, Payment
 from checkout.states import PaymentState
@@ -30,7 +30,7 @@ def is_refused():
 
 
 def nothing_is_kept():
-    return not kept_submissions._publishing
+    return not pending_publishes._publishing
 
 
 async def until(holds):
@@ -48,7 +48,7 @@ async def test_a_card_is_passed_on_when_the_broker_is_back(broker_away, books, c
 
 
 async def test_a_card_that_waited_too_long_is_not_passed_on(broker_away, books, checkout, monkeypatch):
-    monkeypatch.setattr(kept_submissions, "KEPT_SECONDS", 0)
+    monkeypatch.setattr(pending_publishes, "KEPT_SECONDS", 0)
     await checkout.pay("approve")
     await until(nothing_is_kept)
     broker_away.resume()
@@ -60,7 +60,7 @@ async def test_a_card_that_waited_too_long_is_not_passed_on(broker_away, books, 
 
 @pytest.mark.parametrize("bound", ["MAX_KEPT", "MAX_KEPT_BYTES"])
 async def test_no_more_is_kept_than_there_is_room_for(broker_away, checkout, monkeypatch, bound):
-    monkeypatch.setattr(kept_submissions, bound, 0)
+    monkeypatch.setattr(pending_publishes, bound, 0)
     answer = await checkout.pay("approve")
     assert answer.headers["location"] == checkout.path("status/")
     assert nothing_is_kept()
@@ -78,5 +78,5 @@ async def test_a_shopper_who_leaves_while_the_payment_is_written_down_has_paid(b
 async def test_a_process_that_ends_publishes_what_it_can_and_forgets_the_rest(broker_away, books, checkout):
     await checkout.pay("approve")
     broker_away.resume()
-    await kept_submissions.say_farewell()
+    await pending_publishes.flush()
     await until(is_paid)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from checkout import held, limits
+from checkout import async_handler, limits
 from checkout.models import Attempt, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.registry import close_brokers, get_broker
@@ -76,7 +76,8 @@ async def test_an_answer_has_a_length(shop, client):
 
 
 async def test_a_request_that_is_answered_at_once_takes_no_task(shop, client, monkeypatch):
-    monkeypatch.setattr(held, "WATCH_AFTER_SECONDS", 3600.0)  # so that a slow machine makes no difference
+    # So that a slow machine makes no difference.
+    monkeypatch.setattr(async_handler, "WATCH_AFTER_SECONDS", 3600.0)
     started = []
     loop = asyncio.get_running_loop()
 
@@ -105,10 +106,10 @@ async def test_a_server_that_cancels_a_held_request_is_obeyed(nobody_answers, ch
 
 
 async def test_long_addresses_that_somebody_invents_are_not_kept(shop, client):
-    kept = held._resolve_again.cache_info().currsize
+    kept = async_handler._resolve_again.cache_info().currsize
     for number in range(3):
         await client.post(f"/notifications/{'a' * 300}{number}/", data=b"<x/>")
-    assert held._resolve_again.cache_info().currsize == kept
+    assert async_handler._resolve_again.cache_info().currsize == kept
 
 
 async def test_a_host_that_is_not_ours_any_more_is_refused(shop, client, settings):

@@ -9,7 +9,7 @@ NEW_OBJECTS = 50_000
 ROUNDS_OF_THE_YOUNG, ROUNDS_OF_THE_MIDDLE = 5, 10
 
 
-def leave_the_program_alone() -> None:
+def freeze() -> None:
     """Exclude everything loaded so far from collection, and collect new objects rarely.
 
     Call this once, when everything is imported.

@@ -9,7 +9,7 @@ from checkout.timers.timer import BATCH
 
 
 @transaction.atomic
-def bring_into_the_present() -> int:
+def correct_clock_skew() -> int:
     """Set unpublished messages that are dated in the future to the database's time, which relays use, too.
 
     A message that was delayed stays delayed by as much. SQLite has no clock of its own, so nothing is done.

@@ -16,7 +16,7 @@ from checkout.security import REFUSED
 HELD_PATHS = ("/checkout/",)
 
 
-class Crowd:
+class Counter:
     """A count of the admitted clients, in total and by client. A client that has left takes no memory."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Crowd:
             self.by_client[client] = inside
 
 
-class Admission:
+class ConcurrencyLimit:
     """A middleware that admits requests and handshakes up to the limits in the settings.
 
     A refused request is passed on with the refusal in its scope, from which the middleware inside makes the
@@ -52,8 +52,8 @@ class Admission:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self.requests = Crowd()
-        self.sockets = Crowd()
+        self.requests = Counter()
+        self.sockets = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_socket = scope["type"] == "websocket"
