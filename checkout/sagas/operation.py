@@ -85,7 +85,7 @@ class OperationSaga(ABC):
     @property
     def steps(self) -> frozenset[str]:
         """Every step that a saga of this kind may stand at."""
-        return frozenset({*self._replies(), *UNTOLD, "finished", "refused"})
+        return frozenset({*self.questions, *UNTOLD, "finished", "refused"})
 
     @abstractmethod
     def command(self, data: OperationData) -> commands.Body:
@@ -97,10 +97,10 @@ class OperationSaga(ABC):
 
     def on_reply(self, step: str, data: OperationData, reply: Reply) -> D:
         """Go on from ``step``. The ledger, which posts once, is asked again if its answer decides nothing."""
-        if (posting := self._postings().get(step)) and (
-            again := asked_again(lambda known: post(step, known, posting), data, reply)
-        ):
-            return again
+        if posting := self._postings(is_booked=data.is_booked).get(step):
+            again = asked_again(lambda known: post(step, known, posting), data, reply)
+            if again is not None:
+                return again
         return self._replies()[step](data, reply)
 
     @property
@@ -109,15 +109,20 @@ class OperationSaga(ABC):
         return {
             self.kind: f"payments.{self.kind}",
             "inquire": "payments.inquire_operation",
-            **dict.fromkeys(self._postings(), "ledger.post"),
+            **dict.fromkeys(self._posting_steps(), "ledger.post"),
         }
 
-    def _postings(self) -> dict[str, str]:
-        return {
+    def _posting_steps(self) -> set[str]:
+        return {step for is_booked in (True, False) for step in self._postings(is_booked=is_booked)}
+
+    def _postings(self, *, is_booked: bool) -> dict[str, str]:
+        """Return the posting of each step that has one; to undo, the posting depends on what was booked."""
+        postings = {
             "post_accepted": self.posted_when_accepted,
             "post_done": self.posted_when_done,
-            "post_undone": self.posted_when_undone,
+            "post_undone": self.posted_when_undone if is_booked else self.posted_when_refused,
         }
+        return {step: posting for step, posting in postings.items() if posting}
 
     def on_signal(self, step: str, data: OperationData, signal: str) -> D | None:
         """React to a notification about the operation, or to staff's decision on a parked one.
@@ -296,7 +301,7 @@ class OperationSaga(ABC):
     def _undo(self, data: OperationData) -> D:
         """Book back what was booked too early."""
         undone = with_changes(data, tries=0)
-        posting = self.posted_when_undone if data.is_booked else self.posted_when_refused
+        posting = self._postings(is_booked=data.is_booked)["post_undone"]
         return replace(post("post_undone", undone, posting), recalculate=True)
 
     def _posted_undone(self, data: OperationData, reply: Reply) -> D:

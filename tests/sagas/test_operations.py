@@ -69,6 +69,27 @@ def test_a_capture_that_is_refused_after_all_is_booked_back() -> None:
     saga.answered().signals("capture_refused").ended("compensated")
 
 
+@pytest.mark.parametrize("is_malformed", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "told", "posting"),
+    [
+        ("capture", ("done",), "captured"),
+        ("capture", ("refused",), "reversal"),
+        ("refund", ("done",), "refunded"),
+    ],
+)
+def test_a_posting_is_asked_for_again_as_it_was(
+    kind: str, told: tuple[str, ...], posting: str, is_malformed: bool
+) -> None:
+    """A reversal that is asked for again must not become the return of a capture that was never booked."""
+    saga = accepted(kind)
+    for signal in told:
+        saga.told(signal)
+    saga.asks("ledger.post", kind=posting)
+    again = saga.answered_malformed() if is_malformed else saga.answered_with_an_error(retryable=True)
+    again.asks("ledger.post", kind=posting, reference="op_1")
+
+
 @KINDS
 def test_an_accepted_operation_waits_for_the_notification_and_then_asks(kind: str) -> None:
     saga = accepted(kind)
