@@ -13,6 +13,7 @@ class CheckoutConfig(AppConfig):
 
     def ready(self) -> None:
         """Register participants, checks and the end of a process; arm a test's crash point."""
+        import checkout.crash_points  # noqa: F401  defined before one is armed
         from checkout import checks  # noqa: F401  registered once the settings can be read
         from checkout.conf import conf
         from checkout.participants import PARTICIPANTS

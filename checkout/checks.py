@@ -68,7 +68,7 @@ def production_is_no_try_out(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def production_does_not_die_on_purpose(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Refuse a crash point, which ends the process between two steps of a payment, for tests."""
+    """Refuse a crash point: it is for tests, and ends the process between two steps of a payment."""
     if not conf.crash_at:
         return []
     return [checks.Error(f"CHECKOUT_CRASH_AT ends processes at {conf.crash_at}.", id="checkout.E003")]

@@ -12,7 +12,7 @@ from checkout.problems import FULL, TOO_MANY, Problem, document_of
 from checkout.rates import network_of
 from checkout.security import REFUSED
 
-# Not notifications: they hold nothing while they wait, and arrive in bursts from few addresses.
+# Not notifications: they are not held, as they wait for no reply, and arrive in bursts from few addresses.
 HELD_PATHS = ("/checkout/",)
 
 

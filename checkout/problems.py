@@ -26,10 +26,11 @@ from checkout.errors import (
     TokenRejected,
     TooManyAttempts,
 )
+from messaging.errors import MessagingError
 
 # Errors that a view may raise without being at fault. Any other error is a defect and must be reported as
 # one.
-EXPECTED = (CheckoutError, DatabaseError, InterfaceError)
+EXPECTED = (CheckoutError, MessagingError, DatabaseError, InterfaceError)
 
 JSON_PATHS = ("/notifications/", "/api/", "/livez", "/readyz")
 

@@ -12,8 +12,8 @@ T = TypeVar("T")
 class Setting(Generic[T]):
     """A value that is read from the Django setting ``name``, with a default.
 
-    It is read once for each object that has it. ``type`` and ``bounds`` (``ge``, ``gt``, ``le``, ``pattern``)
-    are for the reader of the process environment.
+    It is read once for each object that has it, and converted by ``read``, or else by ``type``. ``type`` and
+    ``bounds`` (``ge``, ``gt``, ``le``, ``pattern``) are also for the reader of the process environment.
     """
 
     def __init__(

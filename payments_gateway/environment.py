@@ -50,9 +50,10 @@ _SPECIAL = {
     "CHECKOUT_PROVIDER_HOSTS",
     "CHECKOUT_PROVIDER_NETWORKS",
     "CHECKOUT_PROVIDER_CA_FILE",
+    "MESSAGING_APP_ID",
 }
 # The names of the whole installation on the broker.
-_DEFAULTS = {"MESSAGING_PREFIX": "checkout", "MESSAGING_APP_ID": "payments-gateway"}
+_DEFAULTS = {"MESSAGING_PREFIX": "checkout"}
 
 
 def variable_of(setting: Setting[Any]) -> str:

@@ -118,6 +118,7 @@ CHANNEL_LAYERS = {
 
 # The settings that checkout.conf and messaging.conf declare.
 globals().update(declared)
+MESSAGING_APP_ID = "payments-gateway"
 MESSAGING_SINGLE_BROKER_USER = env.single_broker_user
 CHECKOUT_TRY_OUT = env.try_out
 CHECKOUT_ADMIN_PASSWORD = env.admin_password.get_secret_value()

@@ -37,10 +37,10 @@ class Query(BaseModel):
 
 
 class Statement:
-    def __init__(self, books: Books, outgoing: Outgoing, incidents: FaultRecord) -> None:
+    def __init__(self, books: Books, outgoing: Outgoing, fault_record: FaultRecord) -> None:
         self._books = books
         self._outgoing = outgoing
-        self._incidents = incidents
+        self._fault_record = fault_record
 
     async def show(self, request: Request) -> Response:
         """Return one page. `next` is the value of `after` for the next page, or null on the last one."""
@@ -69,7 +69,7 @@ class Statement:
         }
         if not query.brief:
             answer["notifications"] = self._outgoing.of_orders(page)
-            answer["incidents"] = self._incidents.of_orders(page)
+            answer["incidents"] = self._fault_record.of_orders(page)
         return JSONResponse(answer)
 
 

@@ -52,7 +52,7 @@ class Console:
         plans: Plans,
         outgoing: Outgoing,
         clock: Clock,
-        incidents: FaultRecord,
+        fault_record: FaultRecord,
         pages: Pages,
     ) -> None:
         self._scenario = scenario
@@ -60,7 +60,7 @@ class Console:
         self._plans = plans
         self._outgoing = outgoing
         self._clock = clock
-        self._incidents = incidents
+        self._fault_record = fault_record
         self._pages = pages
 
     async def show(self, request: Request) -> Response:
@@ -121,7 +121,7 @@ class Console:
             "pending_orders": self._scenario.orders.pending(),
             "open_plans": self._plans.open_count(),
             "open_notifications": self._outgoing.open_count(),
-            "incidents": self._incidents.counts(),
+            "incidents": self._fault_record.counts(),
         }
 
 

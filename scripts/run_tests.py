@@ -8,19 +8,23 @@ Tests that fail are run once more by themselves, since on a busy machine any tim
 Those that pass then are reported as unsteady.
 """
 
-import json
 import os
+import secrets
 import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 from scripts import lint
 from scripts.services.process import ServiceError
 from scripts.with_services import report, run, services, stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
-LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # pytest writes it
+RESULTS = ROOT / ".pytest_cache" / "results.xml"
+PYTEST = (sys.executable, "-m", "pytest")
+# This format has the file of each test.
+RECORD = ("--override-ini=junit_family=xunit1", f"--junitxml={RESULTS}")
 # These tests start other programs and spend most of their time waiting for them.
 WITH_PROGRAMS = (
     "tests/browser",
@@ -47,7 +51,8 @@ NEEDS_NO_SERVER = "not (rabbitmq or postgresql or browser or node or nginx or sl
 FAST = ("-m", NEEDS_NO_SERVER, *IN_ONE_PROCESS)
 # A busy machine is no explanation for more failures than this, so they are not run again.
 MOST_REPEATED = 5
-NO_TEST_FAILED, SOME_FAILED, NOTHING_COLLECTED = 0, 1, 5
+# pytest's exit code.
+SOME_FAILED = 1
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -57,14 +62,16 @@ def main() -> int:
     arguments = sys.argv[1:]
     if arguments == ["--fast"]:
         return test("Fast", os.environ | {"BROKER_URL": "", "DATABASE_URL": ""}, *FAST)
-    is_all = not arguments
+    parts = {(): PARTS, ("--long",): LONG_PARTS}.get(tuple(arguments))
     subprocess.run(["scripts/install_packages.sh"], check=IN_CI)
-    linted = lint.main() == 0 if is_all else True
+    linted = bool(arguments) or lint.main() == 0
     install_node_packages()
-    parts = {(): PARTS, ("--long",): LONG_PARTS}.get(tuple(arguments), (("Chosen", tuple(arguments)),))
     try:
         with services(require=IN_CI) as environment:
-            codes = [test(name, environment, *options) for name, options in parts]
+            if parts is None:
+                codes = [run([*PYTEST, *arguments], environment)]
+            else:
+                codes = [test(name, environment, *options) for name, options in parts]
     except ServiceError as error:
         report(str(error))
         return 1
@@ -73,30 +80,50 @@ def main() -> int:
     return next((code for code in codes if code), 0 if linted else 1)
 
 
-def test(name: str, environment: dict[str, str], *arguments: str) -> int:
-    """Run pytest, run failed tests once more by themselves, and return an exit code."""
+def test(name: str, environment: dict[str, str], *options: str) -> int:
+    """Run one part, and what failed once more by itself; returns an exit code.
+
+    The repetition has the same seed. It only excuses failures that it has all repeated, and that all passed.
+    """
+    seed = f"--randomly-seed={secrets.randbelow(1 << 32)}"
     report(f"{name}: running the tests")
     began = time.monotonic()
-    code = pytest(environment, *arguments)
+    code = run([*PYTEST, *RECORD, seed, *options], environment)
     failed = failures() if code == SOME_FAILED else []
     if 0 < len(failed) <= MOST_REPEATED:
         report(f"{name}: once more by themselves: {', '.join(failed)}")
-        code = pytest(environment, "-p", "no:randomly", *failed)
-        if code == NO_TEST_FAILED:
+        again = run([*PYTEST, *RECORD, seed, *failed], environment)
+        if again == 0 and passed() == len(failed):
             report(f"UNSTEADY, failed beside other tests and passed by themselves: {', '.join(failed)}")
+            code = 0
     report(f"{name}: {time.monotonic() - began:.0f} s")
-    return NO_TEST_FAILED if code == NOTHING_COLLECTED else code
-
-
-def pytest(environment: dict[str, str], *arguments: str) -> int:
-    """Run pytest once and return its exit code."""
-    LAST_FAILED.unlink(missing_ok=True)
-    return run([sys.executable, "-m", "pytest", *arguments], environment)
+    return code
 
 
 def failures() -> list[str]:
-    """Return the names of the tests that failed in the last run."""
-    return list(json.loads(LAST_FAILED.read_text())) if LAST_FAILED.exists() else []
+    """Return the names of the tests that failed in the last run, that of a crashed worker included."""
+    return [_name_of(case) for case in _recorded() if not _is_passed(case) and case.find("skipped") is None]
+
+
+def passed() -> int:
+    """Return the number of tests that passed in the last run."""
+    return sum(_is_passed(case) for case in _recorded())
+
+
+def _recorded() -> list[ElementTree.Element]:
+    return list(ElementTree.parse(RESULTS).iter("testcase"))  # noqa: S314 (pytest has just written it)
+
+
+def _is_passed(case: ElementTree.Element) -> bool:
+    return not any(case.find(other) is not None for other in ("failure", "error", "skipped"))
+
+
+def _name_of(case: ElementTree.Element) -> str:
+    """Return the test's name as pytest takes it: ``tests/test_x.py::TestY::test_z[1]``."""
+    file = case.get("file", "")
+    module = file.removesuffix(".py").replace("/", ".")
+    classes = case.get("classname", "").removeprefix(module).strip(".").split(".")
+    return "::".join([file, *filter(None, classes), case.get("name", "")])
 
 
 def install_node_packages() -> None:

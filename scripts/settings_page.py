@@ -45,7 +45,7 @@ def page() -> str:
         groups.setdefault(titles.get(name, OTHERS), []).append(_row(field))
     head = "| variable | default | meaning | bounds |\n|---|---|---|---|\n"
     return "\n".join(
-        [INTRODUCTION, *(f"## {title}\n\n{head}{''.join(sorted(rows))}" for title, rows in groups.items())]
+        [INTRODUCTION, *(f"## {title}\n\n{head}{''.join(rows)}" for title, rows in groups.items())]
     )
 
 

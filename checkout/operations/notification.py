@@ -68,8 +68,8 @@ def record_notification(
 
     ``is_proven`` says that it came over a channel that only the provider can use (see ``providers.proof``).
     ``sender`` is the IP address that it came from. Raises ``ProviderAccountNotFound``, ``SenderNotAllowed``
-    for an address outside the account's networks and, after storing a body that is not proven,
-    ``NotificationFormatNotSupported``.
+    for an address outside the account's networks and, after storing it, ``NotificationFormatNotSupported``
+    for an unproven body in the format of another product.
     """
     account = _ACCOUNT.first(account_code)
     if account is None:

@@ -21,7 +21,7 @@ def group_of(payment_reference: str) -> str:
 
 
 def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], message: Message) -> None:
-    """Move the saga's attempt and the payment by the decision's events, then the payment by its sums."""
+    """Move the saga's attempt and the payment by the decision's transitions, then the payment by its sums."""
     for event in decision.attempt_transitions:
         _move_attempt(saga, event)
     for event in decision.transitions:

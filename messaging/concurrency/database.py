@@ -2,7 +2,7 @@
 
 Django keeps connections per thread, and asgiref runs all work without a request in one thread for the whole
 process. A pool of our own bounds both threads and connections. A caller that afterwards waits for something
-else holds neither. ``bounded_connection.py`` limits how long a thread may wait for the database.
+else holds neither. The time that a thread may wait for the database is for its connections to limit.
 """
 
 import asyncio

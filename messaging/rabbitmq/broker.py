@@ -183,7 +183,7 @@ class RabbitmqBroker(Broker):
                 await self._redeclare(link, name)
         await self._subscriptions.prepare(link)
         if not self._own_subscription.is_reading:
-            raise AMQPConnectionError("the node queue cannot be read")
+            raise AMQPConnectionError("the reply queue cannot be read")
 
     def _consuming_lost(self, name: str) -> None:
         self._connections_lost += 1

@@ -27,14 +27,14 @@ class Bookings:
         plans: Plans,
         outgoing: Outgoing,
         knobs: Knobs[BookingKnob],
-        incidents: FaultRecord,
+        fault_record: FaultRecord,
         seed: str,
     ) -> None:
         self._books = books
         self._plans = plans
         self._outgoing = outgoing
         self._knobs = knobs
-        self._incidents = incidents
+        self._fault_record = fault_record
         self._seed = seed
 
     def carry_out(self, plan: Plan) -> None:
@@ -73,10 +73,10 @@ class Bookings:
 
     def _refund(self, order: Order, plan: Plan) -> None:
         if self._knobs.strike("REFUNDED"):
-            self._incidents.note(order.code, "booking", Kind.REFUND_FAILED)
+            self._fault_record.note(order.code, "booking", Kind.REFUND_FAILED)
             self._book(plan, plan.amount, {"is_final": True}, kind=Kind.REFUND_FAILED)
         elif "refund_failed_then_refunded" in order.traits and not plan.detail.get("has_failed"):
-            self._incidents.note(order.code, "booking", "refund_failed_then_refunded")
+            self._fault_record.note(order.code, "booking", "refund_failed_then_refunded")
             self._book(plan, plan.amount, {"is_final": False}, kind=Kind.REFUND_FAILED)
             self._follow(plan, Kind.REFUNDED, "refund_again", amount=plan.amount, has_failed=True)
         else:

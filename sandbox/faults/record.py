@@ -24,7 +24,7 @@ class FaultRecord:
         )
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the number of incidents by occasion and fault."""
+        """Return the number of faults by occasion and kind."""
         counts: dict[str, dict[str, int]] = {}
         for row in self.connection.execute(
             "SELECT occasion, fault, count(*) AS times FROM incident GROUP BY 1, 2 ORDER BY 1, 2"

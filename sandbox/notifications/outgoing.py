@@ -55,11 +55,11 @@ class Outgoing:
     """The notifications of one storage. They are announced in the caller's transaction."""
 
     def __init__(
-        self, connection: sqlite3.Connection, knobs: Knobs[NotificationKnob], incidents: FaultRecord
+        self, connection: sqlite3.Connection, knobs: Knobs[NotificationKnob], fault_record: FaultRecord
     ) -> None:
         self._connection = connection
         self._knobs = knobs
-        self._incidents = incidents
+        self._fault_record = fault_record
 
     def announce(
         self,
@@ -78,7 +78,7 @@ class Outgoing:
             self._queue(order, journal_type, true)
             return
         knob, _ = struck
-        self._incidents.note(order.code, journal_type, knob.fault or "delay")
+        self._fault_record.note(order.code, journal_type, knob.fault or "delay")
         delay_seconds = knob.delay_ms / 1000
         match knob.fault:
             case "duplicate":

@@ -29,7 +29,7 @@ class Wpg:
         answered: AnsweredRequests,
         books: Books,
         card_key: CardKey,
-        disturbances: FaultInjection,
+        fault_injection: FaultInjection,
         changes: ChangeSignal,
         configuration: Configuration,
         pages: Pages,
@@ -39,7 +39,7 @@ class Wpg:
         self._answered = answered
         self._books = books
         self._card_key = card_key
-        self._disturbances = disturbances
+        self._fault_injection = fault_injection
         self._changes = changes
         self._configuration = configuration
         self._pages = pages
@@ -57,7 +57,7 @@ class Wpg:
             message = read_message(body)
         except RequestRefused as error:
             return _response(Answer(error_reply(self._configuration.merchant_code, error)))
-        return await self._disturbances.reply(message, lambda: self._reply(message, body, request))
+        return await self._fault_injection.reply(message, lambda: self._reply(message, body, request))
 
     def _reply(self, message: Message, body: bytes, request: Request) -> Response:
         try:

@@ -26,7 +26,7 @@ class FaultInjection:
     def __init__(
         self,
         knobs: Knobs[ReplyKnob],
-        incidents: FaultRecord,
+        fault_record: FaultRecord,
         books: Books,
         outgoing: Outgoing,
         changes: ChangeSignal,
@@ -34,7 +34,7 @@ class FaultInjection:
         notifies: bool,
     ) -> None:
         self._knobs = knobs
-        self._incidents = incidents
+        self._fault_record = fault_record
         self._books = books
         self._outgoing = outgoing
         self._changes = changes
@@ -49,8 +49,8 @@ class FaultInjection:
                 await self._notified(message.order_code, LONGEST_EARLY_SECONDS)
             return reply
         knob, random = struck
-        with self._incidents.connection:
-            self._incidents.note(message.order_code, message.verb, knob.fault or "delay")
+        with self._fault_record.connection:
+            self._fault_record.note(message.order_code, message.verb, knob.fault or "delay")
         await asyncio.sleep(knob.delay_seconds(random))
         if instead := before(knob, message):
             return instead

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from random import Random
 
+import checkout.crash_points  # noqa: F401  defines those of the checkout
 from messaging import crash_points
 from tests.faults.diary import Diary
 from tests.faults.recorder import now
@@ -21,7 +22,7 @@ ORDERLY = (0, -signal.SIGTERM)
 # A process dies at a crash point after up to this many passes of it, in the short form.
 LONGEST_WAY = 25
 # These processes pass their points seldom, and any other death resets their count, so they get fewer passes.
-SHORTER_WAYS = {"web": LONGEST_WAY, "relay": 8}
+SHORTER_WAYS = {"web": LONGEST_WAY, "rpc": LONGEST_WAY, "relay": 8}
 # Points that are passed so seldom that the process dies at the first pass.
 SELDOM = ("timers.", "dead_letters.")
 # The probability that a process dies again at the next pass, when the redelivered message is handled.
