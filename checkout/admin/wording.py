@@ -55,6 +55,7 @@ FACTS: Mapping[str, str] = {
     "claim_denied": "The provider was asked and does not stand by what was told us in its name",
     "claim_unknown": "The provider was asked about what it told us unasked, and did not answer",
     "claim_booked": "The provider was asked and confirms what the shopper's bank did: it is in our books",
+    "refund_made_after_all": "A refund that had failed was made after all",
     "claim_unclear": "The provider was asked, and does not tell enough to book it: a person must look",
     "books_differ": "The provider's books differ from ours",
     "capture_requested": "The provider was asked to take the money",

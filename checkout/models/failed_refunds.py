@@ -5,11 +5,15 @@ If another refund was made in place of a failed one, together they may exceed th
 
 from checkout.commands import ApplyProviderEvent
 from checkout.models.messages import send_to_checkout
-from checkout.models.payment import Attempt, Operation
+from checkout.models.payment import Attempt, Fact, Operation
 from checkout.models.sums import operations_of
+from checkout.scrubbing import scrub_text
+from checkout.states import Actor
 from messaging.compiled_queries import update
 
 FAILED = "refund_failed"
+# The fact that a refund which had failed was made after all. From then on it is no longer in doubt.
+MADE_AFTER_ALL = "refund_made_after_all"
 
 
 def failed_refunds(attempt: Attempt) -> list[Operation]:
@@ -44,6 +48,13 @@ def make_after_all(refund: Operation) -> None:
     """Mark a failed refund as made. Its saga gets an event, and books it."""
     refund.state, refund.refusal_reason = Operation.State.DONE, ""
     update(refund, "state", "refusal_reason")
+    Fact.objects.create(
+        payment=refund.payment,
+        attempt=refund.attempt,
+        source=Actor.PROVIDER,
+        kind=MADE_AFTER_ALL,
+        data={"reference": scrub_text(refund.reference), "amount": str(refund.amount)},
+    )
     payment = refund.payment.reference
     told = ApplyProviderEvent(
         payment=payment, attempt=refund.attempt.order_code, kind="refunded", operation=refund.reference

@@ -16,6 +16,7 @@ from checkout.models import (
     ProviderCall,
     ProviderNotification,
 )
+from checkout.models.failed_refunds import fail_refund, make_after_all
 from checkout.money import Money
 from checkout.providers import memory
 from checkout.providers.base import EventKind, ProviderResult
@@ -353,3 +354,21 @@ def test_an_answer_that_is_older_than_a_second_notification_does_not_deny_that(c
     assert inquire_operation(mine) == "unknown"
     order.refunded = gbp(0)
     assert inquire_operation(mine) == "refused"
+
+
+def test_a_failure_that_is_older_than_its_making_after_all_does_not_undo_that(captured, order, monkeypatch):
+    """The books look the same before and after: made, refused, made."""
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+
+    def failed_and_made_after_all() -> None:
+        again = Operation.objects.get(pk=mine.pk)
+        fail_refund(again)
+        make_after_all(again)
+
+    order.last_event = EventKind.REFUND_FAILED
+    order.refunded = gbp(0)
+    meanwhile(monkeypatch, failed_and_made_after_all)
+    inquire_operation(mine)
+    mine.refresh_from_db()
+    assert mine.state == State.DONE

@@ -1,7 +1,7 @@
 """Our record of an attempt's captures or refunds at one moment, which sets limits to the provider's sums.
 
 A refund is in doubt from a notification that reports its failure by reference until an inquiry has found it
-made, or staff say that it arrived. All three are recorded as facts. They are written while the attempt is
+made, it was made after all, or staff say that it arrived. All of these are recorded as facts. They are written while the attempt is
 locked, so that they are stored in the order in which they became known.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from checkout.models import Attempt, Fact, Operation
-from checkout.models.failed_refunds import failed_refunds
+from checkout.models.failed_refunds import MADE_AFTER_ALL, failed_refunds
 from checkout.models.payment import NOTIFIED
 from checkout.models.sums import operations_of, sums_of_attempt
 from checkout.providers.base import EventKind, Outcome, ProviderResult
@@ -124,13 +124,15 @@ def _doubts(attempt: Attempt, names: Collection[str]) -> dict[str, int]:
     Facts about other references than ``names`` are not read: anybody can cause any number of them.
     """
     facts = Fact.objects.filter(
-        attempt=attempt, kind__in=(FAILURE_TOLD, FOUND_MADE, OPERATION_SETTLED), data__reference__in=names
+        attempt=attempt,
+        kind__in=(FAILURE_TOLD, FOUND_MADE, MADE_AFTER_ALL, OPERATION_SETTLED),
+        data__reference__in=names,
     )
     doubts: dict[str, int] = {}
     for fact in facts.only("kind", "data").order_by("pk"):
         reference = fact.data["reference"]
         if fact.kind == FAILURE_TOLD and "not_applied" not in fact.data:
             doubts[reference] = fact.pk
-        elif fact.kind == FOUND_MADE or (fact.kind == OPERATION_SETTLED and fact.data["said"] == ARRIVED):
+        elif fact.kind in (FOUND_MADE, MADE_AFTER_ALL) or fact.data.get("said") == ARRIVED:
             doubts.pop(reference, None)
     return doubts
