@@ -1,8 +1,8 @@
 """Our record of an attempt's captures or refunds at one moment, which sets limits to the provider's sums.
 
 A refund is in doubt from a notification that reports its failure by reference until an inquiry has found it
-made, it was made after all, or staff say that it arrived. All of these are recorded as facts. They are written while the attempt is
-locked, so that they are stored in the order in which they became known.
+made, it was made after all, or staff say that it arrived. All of these are recorded as facts. They are
+written while the attempt is locked, so that they are stored in the order in which they became known.
 """
 
 from collections.abc import Collection
