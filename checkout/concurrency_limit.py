@@ -62,15 +62,15 @@ class ConcurrencyLimit:
             return
         client = client_of(scope)
         if is_socket:
-            crowd, most, most_of_client = self.sockets, conf.max_sockets, conf.max_sockets_per_address
+            clients, most, most_of_client = self.sockets, conf.max_sockets, conf.max_sockets_per_address
         else:
-            crowd, most, most_of_client = self.requests, conf.max_held, conf.max_held_per_address
-        refusal = crowd.enter(client, most=most, most_of_client=most_of_client)
+            clients, most, most_of_client = self.requests, conf.max_held, conf.max_held_per_address
+        refusal = clients.enter(client, most=most, most_of_client=most_of_client)
         if refusal is None:
             try:
                 await self._application(scope, receive, send)
             finally:
-                crowd.leave(client)
+                clients.leave(client)
         elif is_socket:
             await _refuse_handshake(scope, refusal, receive, send)
         else:

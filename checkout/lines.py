@@ -63,8 +63,8 @@ class Line:
         if not self.length:
             # A semaphore belongs to the event loop of its waiters. There are none now, so it can be replaced.
             self._turns = asyncio.Semaphore(limits.at_once)
-        crowd = self._known if is_known else self._strangers
-        return crowd.enter(client, most=limits.most, most_of_client=limits.most_of_client)
+        clients = self._known if is_known else self._strangers
+        return clients.enter(client, most=limits.most, most_of_client=limits.most_of_client)
 
     def leave(self, client: str, *, is_known: bool) -> None:
         """Remove a client that was counted in."""

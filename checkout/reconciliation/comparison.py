@@ -38,7 +38,7 @@ def compare(ours: OurBooks, theirs: Mapping[str, Position | None]) -> list[Compa
     return compared
 
 
-def compare_stranger(told: ProviderResult, *, is_known: bool = False) -> Compared:
+def compare_unknown_order(told: ProviderResult, *, is_known: bool = False) -> Compared:
     """Compare an order that only the provider knows. It differs if there is money in it, or may be.
 
     ``is_known`` says that we know the order by now, so that it is compared as an attempt instead.

@@ -58,7 +58,7 @@ def unknown_orders(
     while since < until:
         begin, end = since, min(since + window, until)
         orders = _ask(account, lambda provider, begin=begin, end=end: provider.orders(begin, end))  # type: ignore[misc]
-        yield end, _strangers(orders)
+        yield end, _unknown(orders)
         if len(orders) < FEW:
             window = min(window * 2, LONGEST_WINDOW)
         elif len(orders) > MANY:
@@ -66,7 +66,7 @@ def unknown_orders(
         since = end
 
 
-def _strangers(orders: Sequence[ProviderResult]) -> list[ProviderResult]:
+def _unknown(orders: Sequence[ProviderResult]) -> list[ProviderResult]:
     codes = [order.order_code for order in orders]
     known = set(Attempt.objects.filter(order_code__in=codes).values_list("order_code", flat=True))
     return [order for order in orders if order.order_code not in known]

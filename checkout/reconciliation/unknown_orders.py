@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from checkout.models import Attempt, Difference, ProviderAccount, Reconciliation
-from checkout.reconciliation.comparison import compare_stranger
+from checkout.reconciliation.comparison import compare_unknown_order
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.provider_books import Unanswered, told, unknown_orders
 
@@ -27,8 +27,8 @@ def find_unknown_orders(
     try:
         seen += _found_before(account)
         begin = since or _beginning(account, until)
-        for end, strangers in unknown_orders(account, begin, run.started_at + CLOCK_SKEW):
-            seen += record(account, None, [compare_stranger(stranger) for stranger in strangers])
+        for end, orders in unknown_orders(account, begin, run.started_at + CLOCK_SKEW):
+            seen += record(account, None, [compare_unknown_order(order) for order in orders])
             run.listed_until = min(end, until)
             if should_stop():
                 break
@@ -43,7 +43,7 @@ def _found_before(account: ProviderAccount) -> list[Difference]:
     codes = list(found.values_list("order_code", flat=True))
     known = set(Attempt.objects.filter(order_code__in=codes).values_list("order_code", flat=True))
     asked = [told(account, code, UNKNOWN_CURRENCY) for code in codes]
-    compared = [compare_stranger(order, is_known=order.order_code in known) for order in asked]
+    compared = [compare_unknown_order(order, is_known=order.order_code in known) for order in asked]
     return record(account, None, compared)
 
 

@@ -8,7 +8,7 @@ import pika
 from pika.channel import Channel
 from pika.exceptions import ChannelWrongStateError, ConnectionWrongStateError
 
-from messaging.rabbitmq import direct_connection as direct
+from messaging.rabbitmq import direct_connection
 from messaging.rabbitmq.amqp import plain
 from messaging.rabbitmq.channel import CLOSE_TIMEOUT_SECONDS, AmqpChannel, first
 from messaging.rabbitmq.plain_connection import AmqpConnection
@@ -41,7 +41,7 @@ class Link:
             if not opened.done():
                 opened.set_exception(plain(reason))
 
-        kind = direct.DirectConnection if direct.is_possible() else AmqpConnection
+        kind = direct_connection.DirectConnection if direct_connection.is_possible() else AmqpConnection
         connection = kind(parameters, on_open, on_end, loop)
         try:
             await opened

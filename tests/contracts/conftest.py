@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from messaging.channels.layer import RabbitmqChannelLayer
-from messaging.rabbitmq import direct_connection as direct
+from messaging.rabbitmq import direct_connection
 from messaging.registry import close_brokers
 from tests.support.brokers import Lab, MemoryLab, RabbitmqLab
 from tests.support.proxy import Proxy
@@ -43,7 +43,7 @@ async def lab(request: pytest.FixtureRequest, settings) -> AsyncIterator[Lab]:
 @pytest.fixture
 def changed_pika(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend that pika's internals are not those that the direct connection supports."""
-    monkeypatch.setattr(direct, "is_possible", lambda: False)
+    monkeypatch.setattr(direct_connection, "is_possible", lambda: False)
 
 
 @pytest.fixture

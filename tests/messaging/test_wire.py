@@ -10,7 +10,7 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.compat import long
 
 from messaging.envelope import Envelope
-from messaging.rabbitmq import direct_connection as direct
+from messaging.rabbitmq import direct_connection
 from messaging.rabbitmq.amqp import delivery_of, properties_of
 from messaging.rabbitmq.wire.reading import Incomplete, Uncommon, read_delivery
 from messaging.rabbitmq.wire.writing import write_ack, write_publish, write_reject
@@ -203,7 +203,9 @@ def test_damaged_bytes_are_read_as_something_or_left_to_pika_but_never_an_error(
 
 
 def test_the_installed_pika_has_the_insides_that_the_shorter_way_needs():
-    assert direct.is_possible(), "pika has changed: look at messaging/rabbitmq/direct_connection.py"
+    assert direct_connection.is_possible(), (
+        "pika has changed: look at direct_connection.py"
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,4 +218,4 @@ def test_the_installed_pika_has_the_insides_that_the_shorter_way_needs():
 )
 def test_changed_insides_are_noticed(monkeypatch: pytest.MonkeyPatch, name: str, changed: object):
     monkeypatch.setattr(AsyncioConnection, name, changed)
-    assert not direct.is_possible.__wrapped__()
+    assert not direct_connection.is_possible.__wrapped__()
