@@ -15,12 +15,12 @@ class Conf:
     prefix = text(
         "MESSAGING_PREFIX", "messaging", "The beginning of the names of exchanges, queues and users."
     )
-    app_id = text("MESSAGING_APP_ID", "", "The name that messages bear as that of their application.")
+    app_id = text("MESSAGING_APP_ID", "", "The application id (app_id) of every message.")
     max_waiters = whole(
         "MESSAGING_MAX_WAITERS", 2000, "The replies that one process may wait for at once.", ge=1
     )
     worker_threads = whole(
-        "MESSAGING_WORKER_THREADS", 8, "The commands that one service handles at once in one process.", ge=1
+        "MESSAGING_WORKER_THREADS", 8, "The messages that one service handles at once in one process.", ge=1
     )
     database_threads = whole(
         "MESSAGING_DATABASE_THREADS", 8, "The threads for database work of code on the event loop.", ge=1
@@ -28,13 +28,13 @@ class Conf:
     outbox_grace_seconds = number(
         "MESSAGING_OUTBOX_GRACE_SECONDS",
         5,
-        "The seconds for which the relay leaves a message to the process that wrote it.",
+        "The seconds for which the relay waits for the process that wrote a message to publish it.",
         gt=0,
     )
     relay_poll_seconds = number(
         "MESSAGING_RELAY_POLL_SECONDS",
         0.5,
-        "The seconds after which a relay that was not woken looks for due messages and passed deadlines.",
+        "The seconds after which the relay looks for due messages and passed deadlines without being woken.",
         gt=0,
     )
 

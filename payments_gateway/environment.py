@@ -86,8 +86,8 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     try_out: bool = Field(
         default_factory=lambda data: data["debug"],
         alias="CHECKOUT_TRY_OUT",
-        description="This installation works with the sandbox and published secrets, for this machine only. "
-        "The default is that of DEBUG.",
+        description="true for an installation with the sandbox and published secrets, which only this "
+        "machine can reach. The default is the value of DEBUG.",
     )
     secret_key: SecretStr = Field(
         default=SecretStr(DEVELOPMENT_KEY),
@@ -97,8 +97,8 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     secret_key_fallbacks: Annotated[list[SecretStr], NoDecode] = Field(
         default=[],
         alias="SECRET_KEY_FALLBACKS",
-        description="Earlier secret keys, the newest first, with commas between them. What they have signed "
-        "is still good.",
+        description="Earlier secret keys, the newest first, with commas between them. Signatures that were "
+        "made with an earlier key remain valid.",
     )
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default=["localhost", "127.0.0.1", "[::1]"],
@@ -122,8 +122,8 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     single_broker_user: bool = Field(
         default_factory=lambda data: data["broker_url"].get_secret_value().startswith("memory:"),
         alias="CHECKOUT_SINGLE_BROKER_USER",
-        description="All programs share one broker user, so that nobody compares senders: for a try-out. The "
-        "default is true for memory://.",
+        description="true lets all programs share one broker user, so that receivers do not compare senders: "
+        "for a try-out. The default is true with BROKER_URL=memory://, otherwise false.",
     )
     host: str = Field(
         default="localhost", alias="HOST", description="The name or address that the web process listens on."
@@ -132,7 +132,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     forwarded_allow_ips: str = Field(
         default="127.0.0.1",
         alias="FORWARDED_ALLOW_IPS",
-        description="Addresses and networks of the proxies in front, whose X-Forwarded-For is believed.",
+        description="The addresses and networks of the proxies whose X-Forwarded-For is believed.",
     )
     public_url: str = Field(
         default="http://localhost:8000",
@@ -146,7 +146,8 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         default={},
         alias="CHECKOUT_PROVIDER_CREDENTIALS",
         repr=False,
-        description="The secrets of the provider accounts, as JSON by the account's code.",
+        description="The secrets of the provider accounts: JSON, with the code of each account as a key. A "
+        "try-out adds those of the account sandbox.",
     )
     provider_hosts: Annotated[list[str], NoDecode] = Field(
         default=WORLDPAY_HOSTS, alias="CHECKOUT_PROVIDER_HOSTS", description=Conf.provider_hosts.help
@@ -160,13 +161,15 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     card_keys: Annotated[list[SecretStr], NoDecode] = Field(
         default=[],
         alias="CHECKOUT_CARD_KEYS",
-        description="The keys of the card's second seal, the newest first, with commas between them "
-        "(docs/card-keys.md).",
+        description="The keys with which web seals an encrypted card for the payments service, the newest "
+        "first, with commas between them (docs/card-keys.md). In a try-out, the default is derived from "
+        "SECRET_KEY.",
     )
     admin_password: SecretStr = Field(
         default=SecretStr(""),
         alias="CHECKOUT_ADMIN_PASSWORD",
-        description="The password of the back-office user in the example data; empty for no such user.",
+        description="The password of the back-office user that load_example creates. In a try-out, the "
+        "default is a published one; otherwise load_example requires it.",
     )
 
     def declared(self) -> dict[str, Any]:

@@ -10,9 +10,15 @@ from pydantic import SecretStr
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 INTRODUCTION = """# Settings
 
-Every setting is an environment variable. The gateway reads and checks all of them when a process starts, and
-an error names each that is wrong. Lists without brackets have commas between their parts; other lists and
-tables are JSON. Times are in seconds.
+Every setting of the gateway is an environment variable. Each process reads and checks all of them when it
+starts, and one error lists all variables with a wrong value. A list whose default has no brackets has commas
+between its parts; other lists and tables are JSON. Times are in seconds. A blank default is an empty value,
+unless the meaning says how the default is computed.
+
+These variables are not on this page: `WEB_PORT`, the port of the web process (8000), which is read by the
+[Procfile](../Procfile); the sandbox's own variables, `SANDBOX_…`, in [sandbox.md](sandbox.md#settings); and
+uvicorn's own (`UVICORN_…`, `WEB_CONCURRENCY`), in uvicorn's documentation. An application of yours that uses
+`messaging/` without this gateway has [Django settings](../messaging/README.md#settings) of its own.
 
 This page is made from the declarations in `checkout/conf/`, `messaging/conf.py` and
 `payments_gateway/environment.py` by `python -m scripts.settings_page`.

@@ -14,13 +14,13 @@ class Protection:
     risk_payments_per_email = whole(
         "CHECKOUT_RISK_PAYMENTS_PER_EMAIL",
         100,
-        "Attempts to pay that one e-mail address may make within an hour.",
+        "The attempts to pay that one e-mail address may make within an hour.",
         ge=1,
     )
     risk_payments_per_ip_address = whole(
         "CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS",
         1000,
-        "Attempts to pay that one IP address may make within an hour; loopback addresses are not counted.",
+        "The attempts to pay that one IP address may make within an hour. Loopback addresses have no limit.",
         ge=1,
     )
     risk_amount_limits: Setting[Mapping[str, int]] = Setting(
@@ -32,7 +32,7 @@ class Protection:
     max_attempts = whole(
         "CHECKOUT_MAX_ATTEMPTS",
         10,
-        "Cards, or tries with one card, by which a payment may be attempted.",
+        "The attempts that one payment may have, with one card or several.",
         ge=1,
         le=1000,
     )
@@ -45,25 +45,26 @@ class Protection:
     declines_per_address = whole(
         "CHECKOUT_DECLINES_PER_ADDRESS",
         20,
-        "Declines from one address (IPv6: one /64) after which no more cards are tried from there.",
+        "The declines from one address (IPv6: one /64) after which no more cards are tried from that "
+        "address.",
         ge=1,
     )
     declines_per_email = whole(
         "CHECKOUT_DECLINES_PER_EMAIL",
         10,
-        "Declines for one e-mail address after which no more cards are tried for it.",
+        "The declines for one e-mail address after which no more cards are tried for that e-mail address.",
         ge=1,
     )
     declines_per_merchant = whole(
         "CHECKOUT_DECLINES_PER_MERCHANT",
         300,
-        "Declines of one merchant that begin its attack mode, unless staff have decided.",
+        "The declines of one merchant that begin its attack mode, unless staff have set its attack mode.",
         ge=1,
     )
     attack_pace_seconds = number(
         "CHECKOUT_ATTACK_PACE_SECONDS",
         5,
-        "In attack mode, the seconds between two tries from an address that has not paid before.",
+        "In attack mode, the seconds between two attempts from an address that has not paid before.",
         gt=0,
         le=15,
     )
@@ -75,64 +76,68 @@ class Protection:
     is_captcha_always_asked = flag(
         "CHECKOUT_CAPTCHA_ALWAYS",
         False,
-        "Every shopper is asked the CAPTCHA, and not only those of a merchant in attack mode.",
+        "true shows the CAPTCHA to every shopper, false only to those of a merchant in attack mode.",
     )
     passwords_at_once = whole(
         "CHECKOUT_PASSWORDS_AT_ONCE",
         1,
-        "Log-ins whose passwords one web process checks at once.",
+        "The log-ins whose passwords one web process checks at once.",
         ge=1,
     )
     max_log_ins = whole(
         "CHECKOUT_MAX_LOG_INS",
         20,
-        "Log-ins that one web process lets in at once, those included that wait for their turn.",
+        "The log-ins that one web process admits at once, including those that wait for their turn.",
         ge=1,
     )
     max_log_ins_per_address = whole(
-        "CHECKOUT_MAX_LOG_INS_PER_ADDRESS", 5, "The most of them from one address (of IPv6: one /64).", ge=1
+        "CHECKOUT_MAX_LOG_INS_PER_ADDRESS",
+        5,
+        "The log-ins that one web process admits at once from one address (IPv6: one /64).",
+        ge=1,
     )
     login_failures = whole(
         "CHECKOUT_LOGIN_FAILURES",
         5,
-        "Failures after which a user, or an address, cannot log in for a while.",
+        "The failed log-ins after which that user or address is locked for CHECKOUT_LOGIN_LOCK_SECONDS.",
         ge=1,
     )
     login_lock = duration(
         "CHECKOUT_LOGIN_LOCK_SECONDS",
         900,
-        "The seconds for which nobody may log in there then, counted from the last failure.",
+        "The seconds for which a user or address is locked after CHECKOUT_LOGIN_FAILURES failed log-ins, "
+        "counted from the last of them.",
         gt=0,
     )
     session_idle = duration(
         "CHECKOUT_SESSION_IDLE_SECONDS",
         1800,
-        "The seconds for which staff may do nothing before they have to log in again.",
+        "The seconds without a request after which staff have to log in again.",
         gt=0,
     )
     session_lifetime = duration(
         "CHECKOUT_SESSION_SECONDS",
         8 * 3600,
-        "The seconds for which staff stay logged in, whatever they do.",
+        "The seconds after a log-in at which staff have to log in again, even if they are active.",
         gt=0,
     )
     max_hints_per_address = whole(
         "CHECKOUT_MAX_HINTS_PER_ADDRESS",
         60,
-        "Unproven notifications a minute that one web process takes from one address (IPv6: one /64).",
+        "The unproven notifications a minute that one web process accepts from one address (IPv6: one /64).",
         ge=1,
     )
     max_hints_per_account = whole(
         "CHECKOUT_MAX_HINTS_PER_ACCOUNT",
         600,
-        "Unproven notifications a minute that one web process takes for one provider account.",
+        "The unproven notifications a minute that one web process accepts for one provider account.",
         ge=1,
     )
     max_questions_per_account = whole(
         "CHECKOUT_MAX_QUESTIONS_PER_ACCOUNT",
         60,
-        "Questions a minute to the provider of one account that hints may cause in one process. Further "
-        "questions are asked later.",
+        "The queries a minute to the provider of one account that unproven notifications may cause in one "
+        "process. A further query is sent later, or not at all if it would wait for more than ten minutes.",
         ge=1,
     )
 

@@ -14,24 +14,26 @@ class Providers:
     provider_hosts: Setting[Sequence[str]] = Setting(
         "CHECKOUT_PROVIDER_HOSTS",
         (),
-        "The hosts of providers, as name or name:port; no provider account can have an address elsewhere.",
+        "The hosts of providers, as name or name:port; the addresses of a provider account must be on them.",
         type=tuple,
     )
     provider_networks: Setting[Sequence[str]] = Setting(
         "CHECKOUT_PROVIDER_NETWORKS",
         (),
-        "The networks, beside the public internet, in which providers may be.",
+        "Networks, in addition to the public internet, in which the providers' hosts may be.",
         type=tuple,
     )
     provider_ca_file = text(
         "CHECKOUT_PROVIDER_CA_FILE",
         "",
-        "A PEM file of the authorities that are trusted to certify providers; empty for the public ones.",
+        "A PEM file of the authorities that are trusted to certify providers. If it is empty, the public "
+        "authorities are trusted.",
     )
     provider_timeouts: Setting[Mapping[str, float]] = Setting(
         "CHECKOUT_PROVIDER_TIMEOUTS",
         {},
-        "Read time-outs in seconds by verb, and connect, where they differ from the built-in ones.",
+        "Time-outs of calls to a provider in seconds, where they differ from the built-in ones: read "
+        "time-outs by verb, and the time-out for connecting as connect.",
         type=dict[str, float],
     )
 

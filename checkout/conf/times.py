@@ -29,17 +29,17 @@ class Times:
     drain_seconds = number(
         "CHECKOUT_DRAIN_SECONDS",
         1,
-        "The seconds for which a web process that was told to end still takes connections, so that a load "
-        "balancer notices.",
+        "The seconds for which a web process still accepts connections after SIGTERM, so that a load "
+        "balancer notices that the process is about to end.",
         ge=0,
     )
     challenge_lifetime = duration(
-        "CHECKOUT_CHALLENGE_SECONDS", 900, "The seconds that a shopper may take over a challenge.", gt=0
+        "CHECKOUT_CHALLENGE_SECONDS", 900, "The seconds that a shopper may take for a challenge.", gt=0
     )
     max_challenges = whole(
         "CHECKOUT_MAX_CHALLENGES",
         2,
-        "Challenges of one attempt before it is given up as not authenticated.",
+        "The challenges of one attempt after which the attempt is given up as not authenticated.",
         ge=1,
     )
     challenge_window = text(
@@ -51,43 +51,45 @@ class Times:
     settling_time = duration(
         "CHECKOUT_SETTLING_SECONDS",
         180,
-        'The age of a request, in seconds, from which the provider\'s "no such order" means that it never '
-        "arrived.",
+        'Once a request is this many seconds old, the provider\'s "no such order" is believed.',
         ge=0,
     )
     inquiry_delays = _delays(
         "CHECKOUT_INQUIRY_DELAYS",
         [5, 15, 45, 120, 600, *[3600] * 72],
-        "Seconds until a provider is asked, and asked again, what became of an unknown outcome. After the "
-        "last one the question is for staff.",
+        "The seconds before each query to a provider about an operation whose outcome is unknown. If the "
+        "last query leaves the outcome unknown, staff decide.",
     )
     retry_delays = _delays(
         "CHECKOUT_RETRY_DELAYS",
         [1, 5, 15, 60, 300, 900, 3600],
-        "Seconds until a step that certainly did not happen is tried again. The last one repeats.",
+        "The seconds before each repetition of a step that was certainly not carried out. The last delay "
+        "is used again without limit.",
     )
     repeat_delays = _delays(
         "CHECKOUT_REPEAT_DELAYS",
         [1, 2, 4],
-        "Seconds until a service that answered with a passing error, or with a malformed reply, is asked "
-        "again. After the last one its answer counts as an error that stands.",
+        "The seconds before each repetition of a command that was answered with a retryable error or with a "
+        "malformed reply. The answer to the last repetition counts as a permanent error.",
     )
     service_wait = duration(
         "CHECKOUT_SERVICE_WAIT_SECONDS",
         600,
-        "The seconds that one of our own services may take over a command.",
+        "The seconds that one of our own services may take to answer a command.",
         gt=0,
     )
     provider_wait = duration(
         "CHECKOUT_PROVIDER_WAIT_SECONDS",
         120,
-        "The seconds that a command to call a provider may take; more than the longest provider time-out.",
+        "The seconds that the payments service may take to answer a command for which it calls a provider; "
+        "more than the longest provider time-out.",
         gt=0,
     )
     notification_wait = duration(
         "CHECKOUT_NOTIFICATION_WAIT_SECONDS",
         1200,
-        "The seconds after which a provider is asked about a pending operation without a notification.",
+        "The seconds after which the provider is queried about a pending operation for which no notification "
+        "has arrived.",
         gt=0,
     )
     checkout_lifetime = duration(
@@ -99,18 +101,18 @@ class Times:
     authorisation_lifetime = duration(
         "CHECKOUT_AUTHORISATION_SECONDS",
         6 * 86_400,
-        "The seconds for which an authorisation is left without a capture before it is given back.",
+        "The seconds after which an authorisation without a capture is voided.",
         gt=0,
     )
     retention = duration(
         "CHECKOUT_RETENTION_SECONDS",
         30 * 86_400,
-        "The seconds for which handled messages are remembered; longer than anything is repeated by anybody.",
+        "The seconds for which handled messages are remembered; longer than any sender repeats a message.",
         gt=0,
     )
     reconciliation_interval = duration(
         "CHECKOUT_RECONCILIATION_SECONDS",
         3600,
-        "The seconds after which the relay again compares our books with the providers'.",
+        "The seconds between two comparisons of our books with the providers' books by the relay.",
         gt=0,
     )
