@@ -1,4 +1,10 @@
-"""A channel with awaitable operations in place of pika's callbacks, through pika's public interface."""
+"""A channel with awaitable operations in place of pika's callbacks, through pika's public interface.
+
+Usually a subclass replaces parts of it: ``DirectChannel`` (``direct_connection.py``) has a shorter path for
+confirms, publishing, reading and settling. ``link.py`` chooses: it opens a ``DirectConnection`` if the
+installed pika has the internals that it needs, and otherwise an ``AmqpConnection``, whose channels are of
+the class below.
+"""
 
 import asyncio
 import contextlib
