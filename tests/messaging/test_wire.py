@@ -203,9 +203,7 @@ def test_damaged_bytes_are_read_as_something_or_left_to_pika_but_never_an_error(
 
 
 def test_the_installed_pika_has_the_insides_that_the_shorter_way_needs():
-    assert direct_connection.is_possible(), (
-        "pika has changed: look at direct_connection.py"
-    )
+    assert direct_connection.is_possible(), "pika has changed: look at direct_connection.py"
 
 
 @pytest.mark.parametrize(
