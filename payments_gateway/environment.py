@@ -130,7 +130,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     )
     # uvicorn reads this variable itself, and has the same default.
     forwarded_allow_ips: str = Field(
-        default="127.0.0.1",
+        default="127.0.0.1,::1",
         alias="FORWARDED_ALLOW_IPS",
         description="The addresses and networks of the proxies whose X-Forwarded-For is believed.",
     )

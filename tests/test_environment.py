@@ -10,6 +10,7 @@ from django.core import signing
 from django.test import RequestFactory
 from django.views.debug import ExceptionReporter
 from pydantic import ValidationError
+from uvicorn import Config
 
 from payments_gateway.environment import DEVELOPMENT_KEY, Environment
 from tests.support.program import ROOT
@@ -138,6 +139,10 @@ def test_no_process_of_an_unsafe_production_starts(program):
     )
     assert run.returncode != 0
     assert "PUBLIC_URL is not https://" in run.stderr
+
+
+def test_the_proxies_that_are_trusted_without_a_setting_are_those_that_uvicorn_trusts():
+    assert environment().forwarded_allow_ips == Config("").forwarded_allow_ips
 
 
 @pytest.mark.parametrize("left_out", ["SECRET_KEY", "DEBUG"])
