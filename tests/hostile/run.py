@@ -6,8 +6,9 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from random import Random
 
 import aiohttp
@@ -162,6 +163,7 @@ class Run:
         program = Program(name, command, log=log, environment=os.environ)
         program.start()
         running.callback(program.kill)
+        _leave_spare_time_only(program.pid)
         return program
 
     async def _plan(self, paid: Sequence[str]) -> rogue.Plan:
@@ -173,6 +175,16 @@ class Run:
         sold = [each for each in paid if self.site.rows(RESERVATION, each)][-2:]
         refund, cancel = sold if len(sold) == 2 else ("", "")
         return rogue.Plan(url_of(rogue.PARTICIPANT, self.site.stack.broker_url), saga, refund, cancel)
+
+
+def _leave_spare_time_only(pid: int) -> None:
+    """Lower the weight of a process's session, too.
+
+    Linux shares processor time among sessions first (sched(7), "The autogroup feature"), and the nice value
+    only counts within one. Each of our programs has a session of its own.
+    """
+    with suppress(OSError):  # the feature may be off
+        Path(f"/proc/{pid}/autogroup").write_text("19")
 
 
 def _with_full_pools(held: Sequence[resources.Holding]) -> list[resources.Holding]:
