@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from msgspec.structs import replace
 
 from checkout.dead_letters import keep
 from checkout.errors import OperationRejected
@@ -177,6 +178,16 @@ def test_our_own_message_goes_out_again_as_it_was():
     again = OutboxMessage.objects.get()
     assert (again.envelope(), again.published_at, again.attempts) == (row.envelope(), None, 0)
     assert again.available_at <= timezone.now()
+
+
+def test_a_command_that_web_sent_while_a_shopper_waited_goes_out_again_as_it_was_stored():
+    """What web publishes names the wait, as its row in the outbox does not."""
+    row = enqueue(OutboxMessage, "checkout", "checkout.submit_payment", {}, subject="pay_1")
+    published = replace(row.envelope(), correlation_id="r" + 32 * "0", reply_to="checkout.node.web-1")
+    letter = died(published, queue="checkout.commands.checkout")
+    assert why_not_requeued(letter) == ""
+    requeue_dead_letter(letter.pk, by="Ada")
+    assert OutboxMessage.objects.get().envelope() == row.envelope()
 
 
 def test_another_programs_message_is_written_anew():

@@ -66,10 +66,13 @@ def _require_that_it_may_be_repeated(letter: DeadLetter) -> None:
 
 
 def _sent(letter: DeadLetter) -> QuerySet[OutboxMessage]:
-    """Return the message's row in the outbox, if the gateway sent it and the row is still there."""
-    return OutboxMessage.objects.filter(
-        message_id=letter.message_id, type=letter.type, correlation_id=letter.correlation_id
-    )
+    """Return the message's row in the outbox, if the gateway sent it and the row is still there.
+
+    The row of a command that web published has no correlation id: the one on the message names web's own
+    wait, which has ended.
+    """
+    rows = OutboxMessage.objects.filter(message_id=letter.message_id, type=letter.type)
+    return rows.filter(correlation_id__in=(letter.correlation_id, ""))
 
 
 def _is_sent_again(letter: DeadLetter) -> bool:
