@@ -39,6 +39,13 @@ LIKELIHOOD = 0.4
 LIKELIER = {"movement_lost": 0.7, "refund_returned": 0.7}
 
 
+# The answers of a service that decide nothing, and the field that makes the second one malformed.
+PASSING, MALFORMED = "passing", "malformed"
+NONSENSE = "nonsense"
+# Fewer than a saga's tries, or it would be parked for an answer that no service would give for ever.
+MOST_UNDECIDED = 3
+
+
 class Chance:
     """A source of random decisions that are the same for the same seed."""
 
@@ -56,11 +63,15 @@ class Chance:
         self._share_of_bad_issuers = self._issuers.choice((0.0, 0.0, 0.0, 0.3))
         self._liars = Random(f"liars of schedule {seed}")
         self._share_of_lies = self._liars.choice((0.0, 0.0, 0.5))
+        self._colleagues = Random(f"colleagues of schedule {seed}")
+        self._share_of_undecided = self._colleagues.choice((0.0, 0.0, 0.1, 0.4))
+        self._undecided_left = MOST_UNDECIDED
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:
         """Stop all faults."""
         self._rates = dict.fromkeys(self._rates, 0.0)
+        self._undecided_left = 0
 
     def happens(self, fault: str) -> bool:
         """Decide if ``fault`` happens now, and count it if it does."""
@@ -74,6 +85,15 @@ class Chance:
     def issuer_refuses_capture(self) -> bool:
         """Decide if the issuer refuses to pay for an authorisation. This is not counted as a fault."""
         return self._issuers.random() < self._share_of_bad_issuers
+
+    def undecided_answer(self) -> str:
+        """Decide if a service answers with a passing error or a malformed reply; empty if it does neither."""
+        if not self._undecided_left or self._colleagues.random() >= self._share_of_undecided:
+            return ""
+        self._undecided_left -= 1
+        answer = self._colleagues.choice((PASSING, MALFORMED))
+        self.happened["undecided"] = self.happened.get("undecided", 0) + 1
+        return answer
 
     def refund_is_denied(self) -> bool:
         """Decide if a notification falsely reports a refund as failed. This is not counted as a fault."""

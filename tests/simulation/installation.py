@@ -20,7 +20,7 @@ from django.db.utils import ConnectionHandler  # noqa: E402
 
 from checkout.models import Merchant, ProviderAccount, StockItem  # noqa: E402
 from checkout.providers.registry import ADAPTERS  # noqa: E402
-from tests.simulation import bank, invariants, randomness, threads  # noqa: E402
+from tests.simulation import bank, colleagues, invariants, randomness, threads  # noqa: E402
 from tests.simulation.clock import Clock  # noqa: E402
 from tests.simulation.database import compiled, plain_filters, plain_rows  # noqa: E402
 from tests.simulation.database.base import DatabaseWrapper, Template  # noqa: E402
@@ -46,6 +46,7 @@ class Installation:
         self._template = Template(database.connection)
         randomness.take_over()
         threads.take_over()
+        colleagues.take_over()
         compiled.take_over()
         plain_filters.take_over()
         plain_rows.take_over()

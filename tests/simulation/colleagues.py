@@ -1,0 +1,32 @@
+"""Services that answer as a service in any language may: with a passing error, or with a malformed reply.
+
+A passing error comes instead of the work, a malformed reply after it. The payments service is left out: what
+may have moved money is not asked again, and its twin has faults of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from checkout.services import ledger, notifications, orders, risk
+from messaging.worker.service import CommandRejected
+from tests.simulation.chance import MALFORMED, NONSENSE, PASSING
+from tests.simulation.twin import Line
+
+
+def take_over() -> None:
+    """Let the handlers of these services answer like that now and then."""
+    for service in (risk.service, orders.service, ledger.service, notifications.service):
+        for type, handler in service.commands.items():
+            service.commands[type] = replace(handler, function=_undecided_at_times(handler.function))
+
+
+def _undecided_at_times(function: Callable[..., Any]) -> Callable[..., Any]:
+    def handle(command: Any, message: Any) -> Any:
+        answer = Line.world.chance.undecided_answer() if message.envelope.reply_to else ""
+        if answer == PASSING:
+            raise CommandRejected("busy", "Ask again.", retryable=True)
+        result = function(command, message)
+        return {NONSENSE: True} if answer == MALFORMED else result
+
+    return handle
