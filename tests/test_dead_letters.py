@@ -181,7 +181,7 @@ def test_our_own_message_goes_out_again_as_it_was():
 
 
 def test_a_command_that_web_sent_while_a_shopper_waited_goes_out_again_as_it_was_stored():
-    """What web publishes names the wait, as its row in the outbox does not."""
+    """The message has a correlation id for the wait of web, and its row in the outbox has none."""
     row = enqueue(OutboxMessage, "checkout", "checkout.submit_payment", {}, subject="pay_1")
     published = replace(row.envelope(), correlation_id="r" + 32 * "0", reply_to="checkout.node.web-1")
     letter = died(published, queue="checkout.commands.checkout")
