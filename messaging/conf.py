@@ -3,9 +3,8 @@
 from functools import cached_property
 
 from django.conf import settings
-from django.core.signals import setting_changed
 
-from messaging.setting import number, text, whole
+from messaging.setting import number, reread_on_change, text, whole
 
 
 class Conf:
@@ -49,11 +48,4 @@ class Conf:
         return bool(getattr(settings, "MESSAGING_SINGLE_BROKER_USER", self.is_in_memory))
 
 
-conf = Conf()
-
-
-def _forget(**_change: object) -> None:
-    vars(conf).clear()
-
-
-setting_changed.connect(_forget)
+conf = reread_on_change(Conf())

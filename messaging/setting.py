@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, Generic, Self, TypeVar, overload
 
 from django.conf import settings
+from django.core.signals import setting_changed
 
 T = TypeVar("T")
 
@@ -83,3 +84,9 @@ def declared(owner: type) -> Iterator[Setting[Any]]:
     """Yield the settings that a class declares or inherits, in the order of their declaration."""
     for base in reversed(owner.__mro__):
         yield from (value for value in vars(base).values() if isinstance(value, Setting))
+
+
+def reread_on_change(owner: T) -> T:
+    """Return ``owner``, whose settings are read again after ``setting_changed``, which tests send."""
+    setting_changed.connect(lambda **_change: vars(owner).clear(), weak=False)
+    return owner

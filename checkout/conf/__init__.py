@@ -6,14 +6,13 @@ Django's settings, and with ``CHECKOUT_`` in the environment. ``docs/settings.md
 ``checks.py`` refuses combinations that are wrong in production.
 """
 
-from django.core.signals import setting_changed
-
 from checkout.conf.installation import Installation
 from checkout.conf.limits import Limits
 from checkout.conf.protection import Protection
 from checkout.conf.providers import Providers
 from checkout.conf.times import Times
 from messaging.conf import Conf as Messaging
+from messaging.setting import reread_on_change
 
 __all__ = ["Conf", "conf"]
 
@@ -22,11 +21,4 @@ class Conf(Installation, Providers, Protection, Limits, Times, Messaging):
     """Settings, including those of messaging. Each is read once, and again after ``setting_changed``."""
 
 
-conf = Conf()
-
-
-def _forget(**_change: object) -> None:
-    vars(conf).clear()
-
-
-setting_changed.connect(_forget)
+conf = reread_on_change(Conf())
