@@ -28,8 +28,8 @@ from checkout.security import CardNumberGuardMiddleware, ContentSecurity, encode
 PATHS = ("/checkout/", "/notifications/", "/livez", "/readyz")
 
 WATCH_AFTER_SECONDS = 0.05
-# Of our own paths only those with a token are longer, and each of them is requested once. Others may be
-# invented.
+# Results for longer paths are not cached. Our own longer paths contain a token and are requested once; any
+# other long path may be invented.
 LONGEST_KEPT_PATH = 80
 
 

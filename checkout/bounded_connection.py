@@ -17,7 +17,7 @@ from checkout.conf import conf
 
 R = TypeVar("R")
 
-# How long the server may take to report its own time-out before the connection is given up.
+# The time that the server may take to report its own time-out before the connection is given up.
 GRACE_SECONDS = 2.0
 
 

@@ -26,7 +26,7 @@ WHEN_LEFT = "checkout.when_left"
 ANSWER = "checkout.answer"
 Answer = Callable[[Send, int, Iterable[tuple[bytes, bytes]], bytes], bool]
 
-# How much longer a body may take when the process is about to end.
+# The additional time that a body may take when the process is about to end.
 LAST_SECONDS = 1.0
 
 

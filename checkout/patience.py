@@ -13,7 +13,7 @@ from checkout.errors import TooManyAttempts
 from checkout.graceful_shutdown import drain
 from checkout.rates import Turns
 
-# How many tries from one address may wait at once.
+# The most tries from one address that may wait at once.
 MOST_WAITING = 2
 
 turns = Turns()

@@ -8,7 +8,7 @@ from threading import Lock
 from time import monotonic
 
 WINDOW_SECONDS = 60.0
-# How many keys are kept. Further keys share one count until the minute is over.
+# The most keys that are kept. Further keys share one count until the minute is over.
 MOST_KEYS = 10_000
 
 

@@ -37,7 +37,7 @@ from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain
 # Not Channels' default layer, which may be of another kind. The layer has no state apart from the broker's.
 _layer = RabbitmqChannelLayer()
 
-# How much longer than the call itself a synchronous caller waits for the loop to return.
+# The time beyond the call's own that a synchronous caller waits for the loop to return.
 _LOOP_GRACE_SECONDS = 1.0
 
 

@@ -33,9 +33,9 @@ from payments_gateway.request_head import (
 from payments_gateway.whole_response import FramedError, whole_response
 from payments_gateway.writing import JoinedWrites, WebSocketTransport, send_at_once
 
-# How long a connected client may still begin a request after SIGTERM.
+# The time in which a connected client may still begin a request after SIGTERM.
 FAREWELL_SECONDS = 1.0
-# How long a refused client may keep sending. If it were cut off at once, it would often miss the answer.
+# The time for which a refused client may keep sending. If cut off at once, it would often miss the answer.
 LINGER_SECONDS = 1.0
 # Data is parsed in pieces, so that little is kept of a request that turns out to be too large.
 PIECE_BYTES = 16_384

@@ -13,8 +13,8 @@ from messaging.envelope import Envelope
 from messaging.errors import PublishRefused, Undeliverable
 from messaging.topology import Queue
 
-# How long a consumption outlives its last reader, for programs that receive in a loop or with a short
-# time-out.
+# The time by which a consumption outlives its last reader, for programs that receive in a loop or with a
+# short time-out.
 LINGER_SECONDS = 1.0
 
 

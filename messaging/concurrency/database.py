@@ -20,7 +20,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-# How long work may wait for a free thread. All are busy for longer only if the database does not answer.
+# The time that work may wait for a free thread. All are busy for longer only if the database does not answer.
 QUEUE_SECONDS = 5.0
 
 

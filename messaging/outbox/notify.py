@@ -13,7 +13,7 @@ from django.db import connections, models, router, transaction
 
 log = structlog.get_logger(__name__)
 
-# How often the connection is checked, and how long the check may take.
+# The interval between checks of the connection, and the time that a check may take.
 CHECK_SECONDS = 15.0
 ANSWER_SECONDS = 5.0
 RETRY_SECONDS = 1.0

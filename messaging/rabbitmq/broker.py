@@ -26,8 +26,8 @@ from messaging.topology import INSTANCE_QUEUE_EXPIRY_MILLISECONDS, Queue, Topolo
 
 BLOCKED_TIMEOUT_SECONDS = 15.0
 CLOSE_TIMEOUT_SECONDS = 1.0
-# How long the reply queue outlives its reader, less a margin: the broker may miss the reader before we
-# notice.
+# The time by which the reply queue outlives its reader, less a margin: the broker may miss the reader before
+# we notice.
 QUEUE_OUTLIVES_SECONDS = INSTANCE_QUEUE_EXPIRY_MILLISECONDS / 1000 - 60
 WATCHDOG = "watchdog"
 

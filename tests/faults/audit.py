@@ -18,7 +18,8 @@ from tests.faults.staff import Staff
 LAST_OWED = "SELECT coalesce(max(id), 0) FROM checkout_outboxmessage"
 # Time for published messages to be handled. RESTLESS does not count messages that are still in a queue.
 AFTERMATH_SECONDS = 5
-# How often queues are read before a message counts as left over: a timer's retry is in one only briefly.
+# The number of times that queues are read before a message counts as left over. A retry of a timer is in a
+# queue only briefly.
 LOOKS_AT_QUEUES = 20
 # A process with a wrong clock may have set the expiry of a challenge this long before the shopper saw that.
 LONGEST_CALL_SECONDS = 30.0

@@ -24,7 +24,7 @@ CARDS = ("approve", "challenge", "challenge_refuse", "refuse", "pending")
 CARD_WEIGHTS = (11, 5, 1, 3, 1)
 CURRENCY = "EUR"
 MAX_ATTEMPTS = 3
-# How long a shopper keeps looking at the status page.
+# The time for which a shopper keeps looking at the status page.
 PATIENCE_SECONDS = 4 * 86_400
 WAITING = (PaymentState.PROCESSING, PaymentState.CONFIRMING)
 
