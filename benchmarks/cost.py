@@ -18,8 +18,8 @@ from tests.support.vhosts import broker_pid
 COUNTED_SECONDS = 2.0
 
 COUNTS = """
-SELECT (SELECT count(*) FROM checkout_payment),
-  (SELECT count(*) FROM checkout_inboxmessage),
+SELECT (SELECT count(*) FROM payments_payment),
+  (SELECT count(*) FROM payments_inboxmessage),
   xact_commit + xact_rollback,
   tup_inserted + tup_updated + tup_deleted,
   pg_database_size(current_database())

@@ -35,7 +35,7 @@ def filled_stack(payments: int) -> Iterator[Stack]:
             asyncio.run(_buy_once(running))
             fill(running.database_url, payments)
             with psycopg.connect(running.database_url) as connection:
-                row = connection.execute("SELECT count(*) FROM checkout_payment").fetchone()
+                row = connection.execute("SELECT count(*) FROM payments_payment").fetchone()
             print(f"{row[0] if row else 0:,} payments", flush=True)
         yield running
 

@@ -7,7 +7,7 @@ from psycopg import sql
 
 # Tables of an installation, not of a purchase.
 NOT_COPIED = frozenset(
-    {"checkout_merchant", "checkout_provideraccount", "checkout_stockitem", "checkout_blockedvalue"}
+    {"payments_merchant", "payments_provideraccount", "orders_stockitem", "risk_blockedvalue"}
 )
 # More than the rows of one purchase in any table, so that the ids of copies do not collide.
 STRIDE = 1_000

@@ -141,7 +141,7 @@ async def all_captured(running: Stack) -> None:
     deadline = time.perf_counter() + CAPTURE_SECONDS
     while missing := _one(
         running,
-        "SELECT count(*) FROM checkout_attempt a JOIN checkout_payment p ON p.id = a.payment_id"
+        "SELECT count(*) FROM payments_attempt a JOIN payments_payment p ON p.id = a.payment_id"
         " WHERE p.state <> 'captured'",
     ):
         if time.perf_counter() > deadline:

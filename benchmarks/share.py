@@ -27,18 +27,18 @@ TRANSACTIONS = 300
 # From there, causation ids lead back to the command that web sent.
 PATH = """
 WITH RECURSIVE announced AS (
-  SELECT causation_id, created_at FROM checkout_outboxmessage
+  SELECT causation_id, created_at FROM payments_outboxmessage
   WHERE subject = %(payment)s AND exchange LIKE '%%.events' ORDER BY id LIMIT 1),
 path AS (
   SELECT o.message_id, o.causation_id
-  FROM checkout_outboxmessage o JOIN announced ON o.message_id = announced.causation_id
+  FROM payments_outboxmessage o JOIN announced ON o.message_id = announced.causation_id
   UNION ALL
   SELECT earlier.message_id, earlier.causation_id
-  FROM checkout_outboxmessage earlier JOIN path ON earlier.message_id = path.causation_id),
+  FROM payments_outboxmessage earlier JOIN path ON earlier.message_id = path.causation_id),
 calls AS (
   SELECT extract(epoch FROM c.finished_at - c.started_at) AS seconds
-  FROM checkout_providercall c JOIN checkout_attempt a ON a.id = c.attempt_id
-  JOIN checkout_payment p ON p.id = a.payment_id
+  FROM payments_providercall c JOIN payments_attempt a ON a.id = c.attempt_id
+  JOIN payments_payment p ON p.id = a.payment_id
   WHERE p.reference = %(payment)s AND c.finished_at <= (SELECT created_at FROM announced))
 SELECT (SELECT count(*) FROM path), (SELECT count(*) FROM calls), (SELECT sum(seconds) FROM calls)
 """

@@ -55,7 +55,7 @@ def _uvicorn(python: str, application: str, *options: str) -> list[str]:
 _GATEWAY_WEB = _uvicorn(
     PRODUCT,
     "payments_gateway.asgi:application",
-    *("--http", "payments_gateway.server:OrderlyProtocol"),
+    *("--http", "payments_gateway.serving.http.protocol:OrderlyProtocol"),
     *("--timeout-graceful-shutdown", "24", "--ws-max-size", "4096"),
     *("--ws-per-message-deflate", "false"),
 )

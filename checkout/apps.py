@@ -15,12 +15,12 @@ class CheckoutConfig(AppConfig):
         """Register participants, checks and the end of a process; arm a test's crash point."""
         import checkout.crash_points  # noqa: F401  defined before one is armed
         from checkout import checks  # noqa: F401  registered once the settings can be read
+        from checkout.backoffice.log_in.known_browsers import remember_browsers
+        from checkout.backoffice.log_in.known_networks import learn_networks
+        from checkout.backoffice.log_in.log_in import keep_record
+        from checkout.backoffice.log_in.sessions import keep_times
         from checkout.conf import conf
         from checkout.participants import PARTICIPANTS
-        from checkout.staff.known_browsers import remember_browsers
-        from checkout.staff.known_networks import learn_networks
-        from checkout.staff.log_in import keep_record
-        from checkout.staff.sessions import keep_times
         from messaging import crash_points
         from messaging.access.participants import register
         from messaging.concurrency.database import close_connections

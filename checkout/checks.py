@@ -7,15 +7,15 @@ from typing import Any
 from django.core import checks
 from django.db import connections
 
-from checkout.captcha import get_captcha
-from checkout.card_seal import require_keys
 from checkout.conf import conf
+from checkout.conf.proxies import is_everybody, names_of
 from checkout.errors import CardKeysMisconfigured
-from checkout.models import ProviderAccount
-from checkout.providers.proof import fault_of
-from checkout.providers.registry import faults_of
-from checkout.providers.transport import CONNECT_SECONDS, READ_SECONDS
-from checkout.proxies import is_everybody, names_of
+from checkout.payments.models import ProviderAccount
+from checkout.payments.providers.proof import fault_of
+from checkout.payments.providers.registry import faults_of
+from checkout.payments.providers.transport import CONNECT_SECONDS, READ_SECONDS
+from checkout.privacy.card_seal import require_keys
+from checkout.web.protection.captcha import get_captcha
 
 
 @checks.register(checks.Tags.security, deploy=True)

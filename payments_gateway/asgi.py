@@ -12,21 +12,23 @@ from starlette.routing import Mount, Router
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
 django.setup()
 
-from checkout import embedded, gc_tuning, pending_publishes  # noqa: E402  they need Django to be set up
-from checkout.async_handler import PATHS, HeldRequestHandler  # noqa: E402
-from checkout.card_seal import require_keys  # noqa: E402
-from checkout.concurrency_limit import ConcurrencyLimit  # noqa: E402
 from checkout.conf import conf  # noqa: E402
-from checkout.graceful_shutdown import drain  # noqa: E402
-from checkout.limits import BodyLimit, Receive, Scope, Send  # noqa: E402
-from checkout.lines import PageHandler  # noqa: E402
 from checkout.participants import require_user  # noqa: E402
-from checkout.routing import websocket_urlpatterns  # noqa: E402
-from checkout.web_origin import OwnPagesOnly  # noqa: E402
+from checkout.privacy.card_seal import require_keys  # noqa: E402
+from checkout.running import embedded  # noqa: E402
+from checkout.web import pending_publishes  # noqa: E402
+from checkout.web.protection.web_origin import OwnPagesOnly  # noqa: E402
+from checkout.web.routing import websocket_urlpatterns  # noqa: E402
 from messaging.registry import close_brokers, get_broker  # noqa: E402
-from payments_gateway.memory import give_freed_memory_back  # noqa: E402
-from payments_gateway.signals import announced  # noqa: E402
-from payments_gateway.static_files import StaticFilesOfApplications, use_few_threads  # noqa: E402
+from payments_gateway.serving import gc_tuning  # noqa: E402
+from payments_gateway.serving.async_handler import PATHS, HeldRequestHandler  # noqa: E402
+from payments_gateway.serving.body_limit import BodyLimit, Receive, Scope, Send  # noqa: E402
+from payments_gateway.serving.concurrency_limit import ConcurrencyLimit  # noqa: E402
+from payments_gateway.serving.graceful_shutdown import drain  # noqa: E402
+from payments_gateway.serving.memory import give_freed_memory_back  # noqa: E402
+from payments_gateway.serving.page_handler import PageHandler  # noqa: E402
+from payments_gateway.serving.signals import announced  # noqa: E402
+from payments_gateway.serving.static_files import StaticFilesOfApplications, use_few_threads  # noqa: E402
 
 held = HeldRequestHandler()
 
@@ -36,7 +38,7 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
     """Connect to the broker before the first request, without waiting for it; disconnect after the last.
 
     The shutdown begins at the signal, while the server still accepts connections
-    (``checkout.graceful_shutdown``).
+    (``payments_gateway.serving.graceful_shutdown``).
     """
     require_user("web")
     use_few_threads()

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.views.debug import SafeExceptionReporterFilter
 
-from checkout.scrubbing import scrub_text
+from checkout.privacy.scrubbing import scrub_text
 
 
 class WithoutPasswords(SafeExceptionReporterFilter):

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, create_model, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from checkout.card_keys import card_keys_of
 from checkout.conf import Conf
+from checkout.conf.card_keys import card_keys_of
+from checkout.conf.proxies import is_everybody, names_of
 from checkout.errors import CardKeysMisconfigured
-from checkout.proxies import is_everybody, names_of
 from messaging.setting import Setting, declared
 
 DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"

@@ -7,7 +7,7 @@ from typing import Any
 import dj_database_url
 import structlog
 
-from checkout.log import scrub_event
+from checkout.privacy.log import scrub_event
 from payments_gateway.environment import Environment
 
 env = Environment()
@@ -30,24 +30,31 @@ INSTALLED_APPS = [
     "channels",
     "rest_framework",
     "checkout",
+    "checkout.payments",
+    "checkout.orders",
+    "checkout.risk",
+    "checkout.ledger",
+    "checkout.receipts",
+    "checkout.web",
+    "checkout.backoffice",
 ]
 
 # The middleware of the shop, the back office and all other requests that are not held. Held requests have a
-# shorter chain, which never leaves the event loop: see checkout/async_handler.py.
+# shorter chain, which never leaves the event loop: see payments_gateway/serving/async_handler.py.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "checkout.security.SecurityHeadersMiddleware",
-    "checkout.security.CardNumberGuardMiddleware",
-    "checkout.outage.OutageMiddleware",
+    "checkout.web.protection.headers.SecurityHeadersMiddleware",
+    "checkout.web.protection.headers.CardNumberGuardMiddleware",
+    "checkout.web.outage.OutageMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "checkout.staff.sessions.StaffSessionMiddleware",
-    "checkout.staff.known_browsers.KnownBrowserMiddleware",
+    "checkout.backoffice.log_in.sessions.StaffSessionMiddleware",
+    "checkout.backoffice.log_in.known_browsers.KnownBrowserMiddleware",
     "axes.middleware.AxesMiddleware",
-    "checkout.one_thread.in_one_thread",
+    "payments_gateway.serving.one_thread.in_one_thread",
 ]
 
 ROOT_URLCONF = "payments_gateway.urls"
@@ -72,7 +79,7 @@ DATABASES: dict[str, Any] = {
     "default": dj_database_url.parse(env.database_url.get_secret_value(), conn_max_age=0)
 }
 if DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    from checkout.bounded_connection import BoundedConnection
+    from checkout.database.bounded_connection import BoundedConnection
 
     milliseconds = round(declared["CHECKOUT_DATABASE_SECONDS"] * 1000)
     # A silent network or server must not hold a thread, and a silent client must not hold a lock.
@@ -149,10 +156,10 @@ AXES_COOLOFF_TIME = timedelta(seconds=declared["CHECKOUT_LOGIN_LOCK_SECONDS"])
 # Otherwise continued guessing would lock out a member of staff for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "checkout.staff.log_in.client_address"
-AXES_USERNAME_CALLABLE = "checkout.staff.log_in.name_to_keep"
-AXES_LOCKOUT_PARAMETERS = "checkout.staff.log_in.counted_by"
-AXES_LOCKOUT_CALLABLE = "checkout.staff.log_in.locked_out"
+AXES_CLIENT_IP_CALLABLE = "checkout.backoffice.log_in.log_in.client_address"
+AXES_USERNAME_CALLABLE = "checkout.backoffice.log_in.log_in.name_to_keep"
+AXES_LOCKOUT_PARAMETERS = "checkout.backoffice.log_in.log_in.counted_by"
+AXES_LOCKOUT_CALLABLE = "checkout.backoffice.log_in.log_in.locked_out"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
 # The pages of axes would let rows be edited; `manage.py axes_reset_username` ends a lock.
 AXES_ENABLE_ADMIN = False
@@ -171,13 +178,13 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_COOKIES else 0
-# Longer than any staff session, whose end checkout/staff/sessions.py determines and announces.
+# Longer than any staff session, whose end checkout/backoffice/log_in/sessions.py determines and announces.
 SESSION_COOKIE_AGE = round(declared["CHECKOUT_SESSION_SECONDS"] + declared["CHECKOUT_SESSION_IDLE_SECONDS"])
 CSRF_TRUSTED_ORIGINS = [env.public_url]
-CSRF_FAILURE_VIEW = "checkout.views.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "checkout.web.views.errors.csrf_failure"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "payments_gateway.debug_page.WithoutPasswords"
 SILENCED_SYSTEM_CHECKS = [
-    "security.W002",  # checkout.security sends X-Frame-Options
+    "security.W002",  # checkout.web.protection.headers sends X-Frame-Options
     "security.W005",  # other hosts of the domain are not ours, so we cannot require TLS of them
     "security.W008",  # the proxy that ends TLS in front of us redirects to HTTPS
     "security.W021",  # as W005
@@ -222,7 +229,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "pika": {"level": "WARNING"},
-        # checkout.staff logs log-ins and failures, without the typed text.
+        # checkout.backoffice.log_in logs log-ins and failures, without the typed text.
         "axes": {"level": "ERROR"},
         # Django's own handlers would write the same lines a second time, unscrubbed.
         "django": {"handlers": []},

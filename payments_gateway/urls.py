@@ -3,11 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from checkout.views import errors
+from checkout.web.views import errors
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("", include("checkout.urls")),
+    path("", include("checkout.web.urls")),
     re_path(r"", errors.no_such_page),
 ]
 

@@ -72,7 +72,7 @@ def test_a_listener_reads_events_and_says_nothing():
     topics = {
         each["exchange"]: each for each in made["topic_permissions"] if each["user"] == "checkout.warehouse"
     }
-    assert topics["checkout.events"]["write"] == topics["checkout.commands"]["write"] == "^$"
+    assert topics["checkout.events"]["write"] == topics["checkout.messages"]["write"] == "^$"
 
 
 @pytest.mark.parametrize("name", ["risk", "web", "a b"])

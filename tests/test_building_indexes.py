@@ -11,14 +11,14 @@ import pytest
 from django.db.models import Model
 from psycopg import sql
 
-from checkout.models import Attempt, Payment
+from checkout.payments.models import Attempt, Payment
 from tests.support.databases import database
 from tests.support.program import Program
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(400)]
 
-BEFORE, INDEXES = "0011", "0012"
+BEFORE, INDEXES = "0001", "0002"
 NAMES = ["attempts_by_last_four", "payments_by_email", "payments_by_order_number"]
 VALID = """
     SELECT relname, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
@@ -34,7 +34,7 @@ class Migration(Program):
     def __init__(self, folder: Path, url: str, name: str, **environment: str) -> None:
         super().__init__(
             f"migrate to {name}",
-            [sys.executable, "manage.py", "migrate", "checkout", name],
+            [sys.executable, "manage.py", "migrate", "payments", name],
             log=folder / f"migrate-{name}.log",
             environment={
                 **os.environ,

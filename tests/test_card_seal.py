@@ -7,12 +7,10 @@ import pytest
 import time_machine
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from checkout.card_keys import CardKey
-from checkout.card_seal import open_card, seal_card
 from checkout.conf import conf
+from checkout.conf.card_keys import CardKey
 from checkout.errors import (
     CardKeysMisconfigured,
     CardKeyUnknown,
@@ -21,6 +19,7 @@ from checkout.errors import (
     CardSealExpired,
     CardSealRefused,
 )
+from checkout.privacy.card_seal import open_card, seal_card
 
 OLD, NEW, FOREIGN = (b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
 CARD = "eyJhbGciOiJSU0ExXzUifQ.as-the-browser-encrypted-it"

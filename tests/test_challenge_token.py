@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from checkout.challenge_token import hash_of, token_for, tokens_for
+from checkout.payments.challenge_token import hash_of, token_for, tokens_for
 
 
 @dataclass

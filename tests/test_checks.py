@@ -6,7 +6,7 @@ import pytest
 from django.core.checks import run_checks
 from pydantic import SecretStr, ValidationError
 
-from checkout.models import Merchant, ProviderAccount
+from checkout.payments.models import Merchant, ProviderAccount
 from payments_gateway.environment import DEVELOPMENT_KEY, Environment
 
 
@@ -154,7 +154,9 @@ def test_a_proxy_with_a_name_tells_shoppers_apart(settings, host, trusted):
     assert complaints() == set()
 
 
-@pytest.mark.parametrize("path", ["no.such.Captcha", "checkout.captcha.NoSuchThing", "nonsense"])
+@pytest.mark.parametrize(
+    "path", ["no.such.Captcha", "checkout.web.protection.captcha.NoSuchThing", "nonsense"]
+)
 def test_a_captcha_that_cannot_be_loaded_is_found_before_an_attack_begins(settings, path):
     settings.CHECKOUT_CAPTCHA = path
     assert complaints() == {"checkout.E011"}

@@ -6,12 +6,11 @@ import threading
 import psycopg
 import pytest
 from django.conf import settings as django_settings
-from django.db import OperationalError
-from django.db import connection as django_connection
+from django.db import OperationalError, connection as django_connection
 
-from checkout import bounded_connection
-from checkout.bounded_connection import BoundedConnection
 from checkout.conf import conf
+from checkout.database import bounded_connection
+from checkout.database.bounded_connection import BoundedConnection
 from messaging.concurrency import database
 from messaging.concurrency.database import in_thread
 from tests.support import environment

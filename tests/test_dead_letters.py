@@ -7,10 +7,10 @@ import pytest
 from django.utils import timezone
 from msgspec.structs import replace
 
-from checkout.dead_letters import keep
 from checkout.errors import OperationRejected
-from checkout.models import DeadLetter, Fact, Merchant, OutboxMessage, Payment
-from checkout.operations import requeue_dead_letter, why_not_requeued
+from checkout.payments.actions import requeue_dead_letter, why_not_requeued
+from checkout.payments.dead_letters import keep
+from checkout.payments.models import DeadLetter, Fact, Merchant, OutboxMessage, Payment
 from messaging.dead_letters import letter as dead_letters
 from messaging.delivery import Death, Delivery
 from messaging.envelope import Envelope, Reply
@@ -21,7 +21,7 @@ from messaging.topology import Topology
 pytestmark = pytest.mark.django_db
 
 CARD_NUMBER = "4444333322221111"
-QUEUE = "checkout.commands.risk"
+QUEUE = "checkout.messages.risk"
 
 
 def died(
@@ -184,7 +184,7 @@ def test_a_command_that_web_sent_while_a_shopper_waited_goes_out_again_as_it_was
     """The message has a correlation id for the wait of web, and its row in the outbox has none."""
     row = enqueue(OutboxMessage, "checkout", "checkout.submit_payment", {}, subject="pay_1")
     published = replace(row.envelope(), correlation_id="r" + 32 * "0", reply_to="checkout.node.web-1")
-    letter = died(published, queue="checkout.commands.checkout")
+    letter = died(published, queue="checkout.messages.checkout")
     assert why_not_requeued(letter) == ""
     requeue_dead_letter(letter.pk, by="Ada")
     assert OutboxMessage.objects.get().envelope() == row.envelope()
@@ -194,7 +194,7 @@ def test_another_programs_message_is_written_anew():
     sent = message()
     requeue_dead_letter(died(sent).pk, by="Ada")
     row = OutboxMessage.objects.get(message_id=sent.message_id)
-    assert (row.exchange, row.routing_key) == ("checkout.commands", "risk")
+    assert (row.exchange, row.routing_key) == ("checkout.messages", "risk")
     again = row.envelope()
     assert (again.type, again.body, again.reply_to) == (sent.type, sent.body, sent.reply_to)
     assert (again.correlation_id, again.headers) == (sent.correlation_id, sent.with_sealed("").headers)

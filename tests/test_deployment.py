@@ -2,9 +2,9 @@
 
 import re
 
-from checkout.services import SERVICES
+from checkout.running.services import SERVICES
 from payments_gateway.environment import Environment
-from payments_gateway.request_head import MAX_HEAD_BYTES
+from payments_gateway.serving.http.request_head import MAX_HEAD_BYTES
 from tests.support.program import ROOT
 
 SYSTEMD = ROOT / "deployment" / "systemd"

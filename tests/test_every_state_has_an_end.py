@@ -7,20 +7,28 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from checkout import operations
 from checkout.conf import conf
-from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, ProviderNotification, Saga
 from checkout.money import Money
-from checkout.operations.dealt_with import NEEDS_ATTENTION
-from checkout.providers.memory_books import Manners
-from checkout.sagas import DEFINITIONS
-from checkout.sagas.deadlines import enqueue_passed_deadlines
-from checkout.sagas.settlement import TO_BE_SETTLED
+from checkout.payments import actions
+from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
+from checkout.payments.models import (
+    Attempt,
+    Fact,
+    Operation,
+    OutboxMessage,
+    Payment,
+    ProviderNotification,
+    Saga,
+)
+from checkout.payments.providers.memory_books import Manners
+from checkout.payments.sagas import DEFINITIONS
+from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
+from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
+from checkout.payments.timers.abandoned import expire_abandoned
+from checkout.payments.timers.authorisations import void_expired
+from checkout.payments.timers.unmatched import try_unmatched_again
+from checkout.payments.timers.unstarted import give_up_unstarted
 from checkout.states import AttemptState, PaymentState
-from checkout.timers.abandoned import expire_abandoned
-from checkout.timers.authorisations import void_expired
-from checkout.timers.unmatched import try_unmatched_again
-from checkout.timers.unstarted import give_up_unstarted
 from tests.services.asking import authorise, operation_on
 from tests.services.conftest import _credentials, account, attempt, books
 from tests.services.contradicting import (
@@ -123,8 +131,8 @@ def test_an_authorisation_that_nobody_captures_is_released(attempt):
 def test_a_contradiction_is_settled_when_staff_have_the_provider_asked(attempt, books, state):
     authorise(attempt, "approve")
     conflicted(aged(attempt.payment, state).attempts.get(), A.AUTHORISED)
-    operations.review_payment(attempt.payment.reference, by="ada", reason="It was looked up.")
-    row = OutboxMessage.objects.get(type="checkout.review_payment")
+    actions.review_payment(attempt.payment.reference, by="ada", reason="It was looked up.")
+    row = OutboxMessage.objects.get(type="payments.review_payment")
     carried_out(envelope_of(row))
     attempt.payment.refresh_from_db()
     assert attempt.payment.state == P.AUTHORISED
@@ -157,8 +165,8 @@ def test_a_contradiction_at_a_provider_that_tells_no_sums_is_settled_by_staff_s_
     order.manners = Manners(tells_position=False)
     order.captured = Money(1250, "GBP")
     aged(attempt.payment, P.CONFLICTED)
-    operations.review_payment(attempt.payment.reference, by="ada", reason="It was looked up.")
-    carried_out(envelope_of(OutboxMessage.objects.get(type="checkout.review_payment")))
+    actions.review_payment(attempt.payment.reference, by="ada", reason="It was looked up.")
+    carried_out(envelope_of(OutboxMessage.objects.get(type="payments.review_payment")))
     attempt.payment.refresh_from_db()
     assert attempt.payment.state == P.CONFLICTED
     theirs_of = {"capture": theirs.captured, "refund": theirs.refunded}
@@ -184,8 +192,8 @@ def test_a_saga_that_waits_too_long_is_taken_up_by_the_timer(attempt, kind):
 def test_a_parked_saga_can_be_tried_again_by_staff(attempt, kind):
     for step in sorted(DEFINITIONS[kind].steps):
         saga = saga_of(attempt, kind, step, Saga.Status.PARKED, key=f"{kind} {step}")
-        operations.resume_saga(saga.pk, by="ada")
-    assert OutboxMessage.objects.filter(type="checkout.resume_saga").count() == len(DEFINITIONS[kind].steps)
+        actions.resume_saga(saga.pk, by="ada")
+    assert OutboxMessage.objects.filter(type="payments.resume_saga").count() == len(DEFINITIONS[kind].steps)
 
 
 @pytest.mark.parametrize("state", OPEN_OPERATIONS)
@@ -195,13 +203,13 @@ def test_an_open_operation_whose_saga_is_parked_is_settled_by_staff(attempt, kin
     Operation.objects.update(state=state)
     saga_of(attempt, kind, "inquire", Saga.Status.PARKED, key=operation.reference)
     assert Operation.objects.filter(TO_BE_SETTLED).get() == operation
-    operations.settle_operation(operation.reference, arrived=True, by="ada", reason="It was looked up.")
+    actions.settle_operation(operation.reference, arrived=True, by="ada", reason="It was looked up.")
 
 
 @pytest.mark.parametrize("state", NEEDS_ATTENTION)
 def test_a_notification_that_cannot_be_applied_is_dealt_with_by_staff(account, state):
     row = ProviderNotification.objects.create(account=account, digest="1", body="<x/>", state=state)
-    operations.deal_with_notification(row.pk, by="ada", note="It was about a test.")
+    actions.deal_with_notification(row.pk, by="ada", note="It was about a test.")
     row.refresh_from_db()
     assert row.dealt_with_by == "ada"
 

@@ -8,14 +8,15 @@ import psycopg
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from checkout.models import Fact, LedgerEntry
+from checkout.ledger.models import LedgerEntry
+from checkout.payments.models import Fact
 from tests.admin import rows
 from tests.support.program import ROOT
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 ENTRY = """
-    INSERT INTO checkout_ledgerentry (posting, account, payment_reference, amount_minor, currency, posted_at)
+    INSERT INTO ledger_ledgerentry (posting, account, payment_reference, amount_minor, currency, posted_at)
     VALUES (%s, %s, 'pay_1', %s, %s, now())
 """
 
@@ -47,7 +48,7 @@ def written(transactional_db: None) -> None:
     Fact.objects.create(payment=payment, source="saga", kind="captured")
 
 
-@pytest.mark.parametrize("table", ["checkout_ledgerentry", "checkout_fact"])
+@pytest.mark.parametrize("table", ["ledger_ledgerentry", "payments_fact"])
 @pytest.mark.parametrize(
     ("verb", "statement"),
     [("UPDATE", "UPDATE {table} SET id = id"), ("DELETE", "DELETE FROM {table}")],

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from checkout import commands
-from checkout.sagas import DEFINITIONS
+from checkout import messages
+from checkout.payments.sagas import DEFINITIONS
 from messaging.errors import MalformedMessage
 from tests.support.program import ROOT
 from tests.support.source import modules_of
@@ -49,7 +49,7 @@ def test_an_answer_with_fields_that_are_missing_wrong_or_unheard_of_is_malformed
     type: str, result: dict[str, object]
 ) -> None:
     with pytest.raises(MalformedMessage):
-        commands.check_answer(type, result)
+        messages.check_answer(type, result)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,6 @@ def test_an_answer_with_fields_that_are_missing_wrong_or_unheard_of_is_malformed
 def test_an_answer_as_the_contract_has_it_passes_and_one_field_more_does_not(
     type: str, result: dict[str, object]
 ) -> None:
-    commands.check_answer(type, result)
+    messages.check_answer(type, result)
     with pytest.raises(MalformedMessage):
-        commands.check_answer(type, {**result, "more": 1})
+        messages.check_answer(type, {**result, "more": 1})

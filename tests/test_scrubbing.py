@@ -4,10 +4,9 @@ import secrets
 import uuid
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from checkout.scrubbing import contains_card_number, scrub_text
+from checkout.privacy.scrubbing import contains_card_number, scrub_text
 
 # Public test numbers of the schemes, and of the lengths 13 to 19.
 CARDS = [

@@ -12,7 +12,7 @@ from django.db.models import Model, QuerySet
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
-from checkout.models import Attempt, Fact, Merchant, Operation, Payment, ProviderAccount, Saga
+from checkout.payments.models import Attempt, Fact, Merchant, Operation, Payment, ProviderAccount, Saga
 from messaging.compiled_queries import Compiled, insert, insert_unless_known, update
 
 pytestmark = pytest.mark.django_db

@@ -1,8 +1,7 @@
 """The tables of states and transitions."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from checkout.errors import IllegalTransition
 from checkout.states import PAID, UNDECIDED, Actor, PaymentState, attempt_machine, payment_machine

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from checkout.models import Operation
-from checkout.models.sums import Sums
+from checkout.payments.models import Operation
+from checkout.payments.totals import Sums
 from checkout.states import COUNTED, Actor, PaymentState, payment_machine
 
 Kind, State = Operation.Kind, Operation.State

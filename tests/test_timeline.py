@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.models import InboxMessage, OutboxMessage, ProviderCall, SagaStep
-from checkout.timeline import Kind, timeline_of
+from checkout.payments.models import InboxMessage, OutboxMessage, ProviderCall, SagaStep
+from checkout.payments.timeline import Kind, timeline_of
 from tests.admin import rows
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ def after(milliseconds):
 
 
 def sent(payment, message_id, at=0, **fields):
-    values = {"exchange": "checkout.commands", "routing_key": "risk", "type": "risk.assess", "body": "{}"}
+    values = {"exchange": "checkout.messages", "routing_key": "risk", "type": "risk.assess", "body": "{}"}
     return OutboxMessage.objects.create(
         **(values | fields),
         message_id=message_id,

@@ -3,7 +3,7 @@
 import pytest
 
 from checkout.participants import PARTICIPANTS
-from checkout.services import SERVICES
+from checkout.running.services import SERVICES
 from messaging.access.participants import Participant, service_of
 from tests.support.program import ROOT
 

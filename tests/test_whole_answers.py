@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from checkout.limits import ANSWER
+from payments_gateway.serving.body_limit import ANSWER
 from tests.support.serving import connected, serving
 from tests.test_server import REQUEST
 

@@ -3,10 +3,10 @@
 import msgspec
 from django.http import HttpRequest, HttpResponse
 
-from checkout import problems
 from checkout.conf import conf
-from checkout.security import csrf_exempt
-from checkout.views.page import page
+from checkout.web import problems
+from checkout.web.protection.headers import csrf_exempt
+from checkout.web.views.page import page
 from messaging import rpc
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
-from checkout.card_keys import TO_MAKE_ONE, CardKey, card_keys_of
+from checkout.conf.card_keys import TO_MAKE_ONE, CardKey, card_keys_of
 from checkout.errors import CardKeysMisconfigured
 from messaging.setting import number, text
 
@@ -76,6 +76,8 @@ class Installation:
         if named:
             return card_keys_of(named)
         if self.is_try_out:
-            derived = salted_hmac("checkout.card_keys", "try-out", self.secret_keys[0], algorithm="sha256")
+            derived = salted_hmac(
+                "checkout.conf.card_keys", "try-out", self.secret_keys[0], algorithm="sha256"
+            )
             return (CardKey.of(derived.digest()),)
         raise CardKeysMisconfigured(f"CHECKOUT_CARD_KEYS is not set; {TO_MAKE_ONE}.")

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from messaging.setting import Setting, duration, flag, number, text, whole
 
-NO_CAPTCHA = "checkout.captcha.NoCaptcha"
+NO_CAPTCHA = "checkout.web.protection.captcha.NoCaptcha"
 
 
 class Protection:

@@ -14,7 +14,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.models import Difference, ProviderAccount, Reconciliation
+from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation.payments import compare_payments
 from checkout.reconciliation.unknown_orders import find_unknown_orders
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db.models import F, Q
 
-from checkout.models import Difference, Payment, ProviderAccount, Saga
+from checkout.payments.models import Difference, Payment, ProviderAccount, Saga
 
 BATCH = 2_000
 

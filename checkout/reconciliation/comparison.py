@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from checkout.models import Difference
 from checkout.money import Money
-from checkout.providers.base import Position, ProviderResult
+from checkout.payments.models import Difference
+from checkout.payments.providers.base import Position, ProviderResult
 from checkout.reconciliation.our_books import AttemptSums, OurBooks, Range
 
 Kind = Difference.Kind

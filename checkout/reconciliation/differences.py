@@ -6,7 +6,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from checkout.models import Difference, Fact, ProviderAccount
+from checkout.payments.models import Difference, Fact, ProviderAccount
 from checkout.reconciliation.comparison import Compared
 from checkout.states import Actor
 from messaging.compiled_queries import Compiled

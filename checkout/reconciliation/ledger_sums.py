@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from checkout.models import LedgerEntry, Payment
-from checkout.services.ledger import CAPTURED, IN_PROCESS
+from checkout.ledger.models import LedgerEntry
+from checkout.ledger.service import CAPTURED, IN_PROCESS
+from checkout.payments.models import Payment
 from messaging.compiled_queries import Compiled
 
 OF_CAPTURES = ("captured", "capture_returned")

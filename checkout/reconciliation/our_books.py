@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.models import Attempt, Operation, Payment, ProviderAccount, Saga
-from checkout.models.sums import OPEN, Sums, added_up
+from checkout.payments.models import Attempt, Operation, Payment, ProviderAccount, Saga
+from checkout.payments.service.evidence.known import known_of
+from checkout.payments.totals import OPEN, Sums, added_up
 from checkout.reconciliation.ledger_sums import LedgerSums, ledger_sums
 from checkout.reconciliation.waiting import is_at_rest, waiting_operations
-from checkout.services.payments.known import known_of
 from checkout.states import UNDECIDED, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
 

@@ -7,7 +7,7 @@ if nothing moved in between.
 from collections.abc import Callable
 from datetime import datetime
 
-from checkout.models import Difference, ProviderAccount, Reconciliation
+from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation.changed import changed_payments, differing_payments
 from checkout.reconciliation.comparison import compare
 from checkout.reconciliation.differences import record

@@ -9,10 +9,10 @@ import structlog
 from django.db import close_old_connections, connection
 
 from checkout.errors import ProviderError
-from checkout.models import Attempt, ProviderAccount
 from checkout.money import Money
-from checkout.providers.base import Outcome, Position, Provider, ProviderResult
-from checkout.providers.registry import get_provider
+from checkout.payments.models import Attempt, ProviderAccount
+from checkout.payments.providers.base import Outcome, Position, Provider, ProviderResult
+from checkout.payments.providers.registry import get_provider
 
 log = structlog.get_logger(__name__)
 

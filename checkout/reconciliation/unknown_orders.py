@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from checkout.models import Attempt, Difference, ProviderAccount, Reconciliation
+from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation.comparison import compare_unknown_order
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.provider_books import Unanswered, told, unknown_orders

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from checkout.models import Operation, Saga
-from checkout.models.sums import WITHOUT_END
+from checkout.payments.models import Operation, Saga
+from checkout.payments.totals import WITHOUT_END
 
 Kind, State = Operation.Kind, Operation.State
 ASKED_OF_THE_PROVIDER = (Kind.CAPTURE, Kind.VOID, Kind.REFUND)

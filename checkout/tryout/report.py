@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from urllib.parse import urlsplit
 
-from checkout.timeline import Entry
+from checkout.payments.timeline import Entry
 from checkout.tryout.browser import Hop
 
 BROWSER = "browser"

@@ -5,7 +5,7 @@ from django.urls import reverse
 
 
 def address(payment, page):
-    return reverse(f"admin:checkout_payment_{page}", args=[payment.pk])
+    return reverse(f"admin:payments_payment_{page}", args=[payment.pk])
 
 
 def opened(client, payment, kind):

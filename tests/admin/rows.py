@@ -4,13 +4,14 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from checkout.models import (
+from checkout.ledger.models import LedgerEntry
+from checkout.orders.models import Reservation
+from checkout.payments.models import (
     Attempt,
     DeadLetter,
     Difference,
     Fact,
     InboxMessage,
-    LedgerEntry,
     Merchant,
     Operation,
     OutboxMessage,
@@ -18,13 +19,12 @@ from checkout.models import (
     ProviderAccount,
     ProviderCall,
     ProviderNotification,
-    Receipt,
     Reconciliation,
-    Reservation,
-    RiskAssessment,
     Saga,
     SagaStep,
 )
+from checkout.receipts.models import Receipt
+from checkout.risk.models import RiskAssessment
 from checkout.states import PaymentState
 
 
@@ -249,7 +249,7 @@ def message(of, type, message_id, *, sent, took):
     """Create a message that was handled ``took`` milliseconds after it was sent."""
     OutboxMessage.objects.create(
         message_id=message_id,
-        exchange="checkout.commands",
+        exchange="checkout.messages",
         routing_key=type.partition(".")[0],
         type=type,
         subject=of.reference,

@@ -8,18 +8,18 @@ from django.urls import reverse
 from django.utils import timezone
 
 from checkout.errors import OperationRejected
-from checkout.models import AttackModeChange, Merchant
-from checkout.operations import set_attack_mode
+from checkout.payments.actions import set_attack_mode
+from checkout.payments.models import AttackModeChange, Merchant
 from tests.admin import rows
 from tests.admin.operating import told
 
 pytestmark = pytest.mark.django_db
 
-ATTENTION = reverse("admin:checkout_payment_attention")
+ATTENTION = reverse("admin:payments_payment_attention")
 
 
 def address(page: str, row: Merchant) -> str:
-    return reverse(f"admin:checkout_merchant_{page}", args=[row.pk])
+    return reverse(f"admin:payments_merchant_{page}", args=[row.pk])
 
 
 def test_who_has_the_permission_sets_it_with_a_reason_that_is_kept(staff_client):
@@ -90,7 +90,7 @@ def test_the_same_mode_is_not_set_again():
 def test_merchants_are_listed_by_their_attack_mode(admin_client, query):
     rows.merchant()
     set_attack_mode(rows.merchant("attacked").pk, "on", by="ada", reason="x")
-    listed = admin_client.get(reverse("admin:checkout_merchant_changelist") + query, follow=True)
+    listed = admin_client.get(reverse("admin:payments_merchant_changelist") + query, follow=True)
     expected = {"?attacked=now": {"attacked"}, "?attacked=by_declines": set()}
     codes = {row.code for row in listed.context["cl"].result_list}
     assert codes == expected.get(query, {"example", "attacked"})

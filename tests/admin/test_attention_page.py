@@ -4,15 +4,15 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from checkout.admin.attention import LABELS
-from checkout.models import Operation, Saga
-from checkout.operations import deal_with_dead_letter, deal_with_notification
+from checkout.backoffice.attention.page import LABELS
+from checkout.payments.actions import deal_with_dead_letter, deal_with_notification
+from checkout.payments.models import Operation, Saga
 from checkout.states import PaymentState
 from tests.admin import rows
 
 pytestmark = pytest.mark.django_db
 
-PAGE = reverse("admin:checkout_payment_attention")
+PAGE = reverse("admin:payments_payment_attention")
 
 
 def counted(client):

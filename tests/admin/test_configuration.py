@@ -3,7 +3,9 @@ import json
 import pytest
 from django.urls import reverse
 
-from checkout.models import BlockedValue, Merchant, ProviderAccount, StockItem
+from checkout.orders.models import StockItem
+from checkout.payments.models import Merchant, ProviderAccount
+from checkout.risk.models import BlockedValue
 from tests.admin import rows
 
 pytestmark = pytest.mark.django_db
@@ -150,7 +152,7 @@ def test_staff_cannot_choose_the_provider_that_is_for_trying_out(admin_client, s
 
 def test_a_merchant_with_payments_is_not_deleted(admin_client):
     row = rows.paid().merchant
-    address = reverse("admin:checkout_merchant_delete", args=[row.pk])
+    address = reverse("admin:payments_merchant_delete", args=[row.pk])
     admin_client.post(address, {"post": "yes"})
     assert Merchant.objects.filter(pk=row.pk).exists()
 

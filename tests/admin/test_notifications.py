@@ -5,14 +5,14 @@ import re
 import pytest
 from django.urls import reverse
 
-from checkout.admin.wording import NOTIFICATIONS
-from checkout.models import Saga
-from checkout.notification_results import Result
+from checkout.backoffice.display.wording import NOTIFICATIONS
+from checkout.payments.models import Saga
+from checkout.payments.notification_results import Result
 from tests.admin import rows
 
 pytestmark = pytest.mark.django_db
 
-LIST = reverse("admin:checkout_providernotification_changelist")
+LIST = reverse("admin:payments_providernotification_changelist")
 
 
 def cells(client, **query):
@@ -23,7 +23,7 @@ def cells(client, **query):
 
 
 def page(client, row):
-    response = client.get(reverse("admin:checkout_providernotification_change", args=[row.pk]))
+    response = client.get(reverse("admin:payments_providernotification_change", args=[row.pk]))
     assert response.status_code == 200
     return response.content.decode()
 
@@ -35,9 +35,9 @@ def test_one_that_the_provider_denied_is_called_denied_and_nowhere_applied(admin
     assert cells(admin_client) == [f"denied {told}"]
     html = page(admin_client, row)
     assert told in html
-    assert reverse("admin:checkout_saga_change", args=[payment.sagas.get().pk]) in html
+    assert reverse("admin:payments_saga_change", args=[payment.sagas.get().pk]) in html
     assert "pplied" not in html
-    timeline = admin_client.get(reverse("admin:checkout_payment_change", args=[payment.pk]))
+    timeline = admin_client.get(reverse("admin:payments_payment_change", args=[payment.pk]))
     [entry] = [each for each in timeline.context["timeline"] if each["kind"] == "notification"]
     assert entry["detail"] == "denied, not proven"
 

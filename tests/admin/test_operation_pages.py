@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from checkout.models import Operation, OutboxMessage
+from checkout.payments.models import Operation, OutboxMessage
 from tests.admin import rows
 from tests.admin.operating import address, confirm, fill_in, opened, told
 
@@ -203,7 +203,7 @@ def test_what_is_not_possible_is_said_on_the_payments_page(admin_client):
 
 
 def test_a_payment_that_does_not_exist_is_not_an_error(admin_client):
-    response = admin_client.get(reverse("admin:checkout_payment_refund", args=[4711]))
+    response = admin_client.get(reverse("admin:payments_payment_refund", args=[4711]))
     assert response["Location"] == reverse("admin:index")
 
 

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from checkout.models import Operation
+from checkout.payments.models import Operation
 from tests.admin import rows
 from tests.admin.operating import address, opened
 from tests.services.at_once import at_once

@@ -3,13 +3,13 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from checkout.models import Saga
+from checkout.payments.models import Saga
 from checkout.states import PaymentState
 from tests.admin import rows
 
 pytestmark = pytest.mark.django_db
 
-LIST = reverse("admin:checkout_payment_changelist")
+LIST = reverse("admin:payments_payment_changelist")
 MINUTE = timedelta(minutes=1)
 
 
@@ -129,7 +129,7 @@ def test_a_payment_with_a_parked_saga_needs_attention(admin_client):
     rows.saga(rows.payment("RUNNING", PaymentState.AUTHORISED))
     assert orders(admin_client, attention="parked") == {"PARKED"}
     assert orders(admin_client, attention="any") == {"PARKED"}
-    response = admin_client.get(reverse("admin:checkout_saga_changelist"), {"status__exact": "parked"})
+    response = admin_client.get(reverse("admin:payments_saga_changelist"), {"status__exact": "parked"})
     assert [saga.payment.order_reference for saga in response.context["cl"].result_list] == ["PARKED"]
 
 

@@ -1,8 +1,8 @@
 import pytest
 from django.urls import reverse
 
-from checkout.admin.wording import FACTS, STATES
-from checkout.models import Fact, Operation, Payment
+from checkout.backoffice.display.wording import FACTS, STATES
+from checkout.payments.models import Fact, Operation, Payment
 from checkout.states import PaymentState, payment_machine
 from tests.admin import rows
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.django_db
 
 
 def address(payment):
-    return reverse("admin:checkout_payment_change", args=[payment.pk])
+    return reverse("admin:payments_payment_change", args=[payment.pk])
 
 
 def page(client, payment):
@@ -155,7 +155,7 @@ def test_every_event_of_a_payment_is_told_in_words():
 
 def test_a_run_of_reconciliation_says_how_many_orders_were_not_told(admin_client):
     rows.paid()
-    html = admin_client.get(reverse("admin:checkout_reconciliation_changelist")).content.decode()
+    html = admin_client.get(reverse("admin:payments_reconciliation_changelist")).content.decode()
     assert "Not told" in html
     assert '<td class="field-not_told">3</td>' in html
 

@@ -83,31 +83,31 @@ def test_a_longer_list_takes_no_more_queries(admin_client, name, django_assert_m
 def test_staff_without_permission_are_refused(staff_client):
     payment = rows.paid()
     client = staff_client("view_merchant")
-    assert client.get(reverse("admin:checkout_payment_changelist")).status_code == 403
-    assert client.get(reverse("admin:checkout_payment_change", args=[payment.pk])).status_code == 403
+    assert client.get(reverse("admin:payments_payment_changelist")).status_code == 403
+    assert client.get(reverse("admin:payments_payment_change", args=[payment.pk])).status_code == 403
     assert b"Payments that need attention" not in client.get(reverse("admin:index")).content
 
 
 def test_staff_who_may_see_payments_see_no_way_to_what_they_may_not_see(staff_client):
     payment = rows.paid()
     client = staff_client("view_payment")
-    html = client.get(reverse("admin:checkout_payment_change", args=[payment.pk])).content.decode()
+    html = client.get(reverse("admin:payments_payment_change", args=[payment.pk])).content.decode()
     assert "The shopper pressed Pay" in html
     assert "Balanced" not in html
-    assert reverse("admin:checkout_attempt_change", args=[payment.attempts.get().pk]) not in html
-    assert client.get(reverse("admin:checkout_attempt_changelist")).status_code == 403
+    assert reverse("admin:payments_attempt_change", args=[payment.attempts.get().pk]) not in html
+    assert client.get(reverse("admin:payments_attempt_changelist")).status_code == 403
     assert b"Payments that need attention" in client.get(reverse("admin:index")).content
 
 
 def test_even_all_permissions_of_django_do_not_let_staff_change_money(staff_client):
     payment = rows.paid()
     client = staff_client("view_payment", "add_payment", "change_payment", "delete_payment")
-    change = reverse("admin:checkout_payment_change", args=[payment.pk])
+    change = reverse("admin:payments_payment_change", args=[payment.pk])
     assert client.get(change).status_code == 200
     assert client.post(change, {"state": "refunded"}).status_code == 403
 
 
 def test_a_visitor_is_sent_to_the_login(client, db):
-    response = client.get(reverse("admin:checkout_payment_changelist"))
+    response = client.get(reverse("admin:payments_payment_changelist"))
     assert response.status_code == 302
     assert response["Location"].startswith(reverse("admin:login"))

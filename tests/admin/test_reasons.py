@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from checkout.models import Fact, Operation, Payment, Saga
+from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.states import PaymentState
 from tests.admin import rows
 

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from checkout.models import Fact, Saga
+from checkout.payments.models import Fact, Saga
 from checkout.states import PaymentState
 from tests.admin import rows
 
@@ -65,7 +65,7 @@ def test_a_difference_is_shown_in_money_on_both_sides(admin_client):
     ):
         assert "12.50 GBP" in html
         assert "12.00 GBP" in html
-        assert reverse("admin:checkout_payment_change", args=[payment.pk]) in html
+        assert reverse("admin:payments_payment_change", args=[payment.pk]) in html
 
 
 def test_an_order_that_only_the_provider_knows_is_shown_without_a_payment(admin_client):

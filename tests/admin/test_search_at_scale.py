@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from checkout.admin.search import found
-from checkout.models import Attempt, Payment
+from checkout.backoffice.search import found
+from checkout.payments.models import Attempt, Payment
 from tests.admin import rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]

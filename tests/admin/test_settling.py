@@ -7,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
-from checkout.models import Fact, Operation, OutboxMessage, Payment, ProviderCall, Saga
+from checkout.payments.models import Fact, Operation, OutboxMessage, Payment, ProviderCall, Saga
 from checkout.states import PaymentState
 from tests.admin import rows
 from tests.admin.operating import told
@@ -25,11 +25,11 @@ def waiting(kind="refund", minor=300):
 
 
 def address(operation, page="settle"):
-    return reverse(f"admin:checkout_operation_{page}", args=[operation.pk])
+    return reverse(f"admin:payments_operation_{page}", args=[operation.pk])
 
 
 def payment_address(operation):
-    return reverse("admin:checkout_payment_change", args=[operation.payment_id])
+    return reverse("admin:payments_payment_change", args=[operation.payment_id])
 
 
 def fields(operation, said="arrived", **more):
@@ -42,7 +42,7 @@ def send(client, operation, said="arrived", **more):
 
 
 def commands():
-    return OutboxMessage.objects.filter(type="checkout.settle_operation")
+    return OutboxMessage.objects.filter(type="payments.settle_operation")
 
 
 def cells(response, title):
@@ -63,7 +63,7 @@ def test_it_is_offered_on_the_payment_s_and_the_operation_s_own_page(staff_clien
 def test_the_saga_s_page_leads_to_it_too(admin_client):
     operation = waiting()
     saga = Saga.objects.get(key=operation.reference)
-    page = admin_client.get(reverse("admin:checkout_saga_change", args=[saga.pk])).content.decode()
+    page = admin_client.get(reverse("admin:payments_saga_change", args=[saga.pk])).content.decode()
     assert f'<a href="{address(operation)}">Settle' in page
 
 
@@ -278,7 +278,7 @@ def test_a_form_that_is_sent_twice_decides_once(admin_client):
 
 
 def test_an_operation_that_does_not_exist_is_not_an_error(admin_client):
-    response = admin_client.get(reverse("admin:checkout_operation_settle", args=[4711]))
+    response = admin_client.get(reverse("admin:payments_operation_settle", args=[4711]))
     assert response["Location"] == reverse("admin:index")
 
 
@@ -305,8 +305,8 @@ TITLE = "What the provider was asked, and answered"
 
 def test_the_list_of_operations_can_be_narrowed_to_those_that_wait(admin_client):
     operation = waiting()
-    listed = admin_client.get(reverse("admin:checkout_operation_changelist") + "?settle=waiting")
+    listed = admin_client.get(reverse("admin:payments_operation_changelist") + "?settle=waiting")
     assert list(listed.context["cl"].result_list) == [operation]
     Saga.objects.update(updated_at=timezone.now() - timedelta(days=1), status=Saga.Status.COMPLETED)
-    listed = admin_client.get(reverse("admin:checkout_operation_changelist") + "?settle=waiting")
+    listed = admin_client.get(reverse("admin:payments_operation_changelist") + "?settle=waiting")
     assert not listed.context["cl"].result_list

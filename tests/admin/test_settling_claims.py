@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from checkout.models import Fact, Operation, OutboxMessage, Saga
+from checkout.payments.models import Fact, Operation, OutboxMessage, Saga
 from tests.admin import rows
 from tests.admin.operating import told
 
@@ -21,11 +21,11 @@ def waiting(claim="charged_back", **fields):
 
 
 def address(saga, page="settle"):
-    return reverse(f"admin:checkout_saga_{page}", args=[saga.pk])
+    return reverse(f"admin:payments_saga_{page}", args=[saga.pk])
 
 
 def payment_address(saga):
-    return reverse("admin:checkout_payment_change", args=[saga.payment_id])
+    return reverse("admin:payments_payment_change", args=[saga.payment_id])
 
 
 def fields(saga, said="true", **more):
@@ -57,8 +57,8 @@ def test_it_is_offered_on_the_payment_s_and_the_saga_s_page(staff_client):
 
 def test_what_needs_attention_leads_to_it(admin_client):
     saga = waiting()
-    listed = reverse("admin:checkout_saga_changelist") + "?status__exact=parked"
-    attention = admin_client.get(reverse("admin:checkout_payment_attention")).content.decode()
+    listed = reverse("admin:payments_saga_changelist") + "?status__exact=parked"
+    attention = admin_client.get(reverse("admin:payments_payment_attention")).content.decode()
     assert listed in attention
     assert address(saga, "change") in admin_client.get(listed).content.decode()
 
@@ -258,7 +258,7 @@ def test_a_form_that_is_sent_twice_decides_once(admin_client):
 
 
 def test_a_saga_that_does_not_exist_is_not_an_error(admin_client):
-    response = admin_client.get(reverse("admin:checkout_saga_settle", args=[4711]))
+    response = admin_client.get(reverse("admin:payments_saga_settle", args=[4711]))
     assert response["Location"] == reverse("admin:index")
 
 

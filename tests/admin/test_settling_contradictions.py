@@ -6,8 +6,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.sagas.payment_settlement import seen_now
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.settlement.payment import seen_now
 from checkout.states import PaymentState
 from tests.admin import rows
 from tests.admin.operating import address, told
@@ -43,7 +43,7 @@ def send(client, payment, said="not_held", **more):
 def commands():
     return [
         json.loads(row.body)
-        for row in OutboxMessage.objects.filter(type="checkout.settle_payment").order_by("pk")
+        for row in OutboxMessage.objects.filter(type="payments.settle_payment").order_by("pk")
     ]
 
 
@@ -76,7 +76,7 @@ def test_a_visitor_is_sent_to_the_login(client):
 
 
 def test_a_payment_that_does_not_exist_is_not_an_error(admin_client):
-    response = admin_client.get(reverse("admin:checkout_payment_settle", args=[4711]))
+    response = admin_client.get(reverse("admin:payments_payment_settle", args=[4711]))
     assert response["Location"] == reverse("admin:index")
 
 

@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
-from checkout.models import DeadLetter, Fact, OutboxMessage, Payment, Saga
+from checkout.payments.models import DeadLetter, Fact, OutboxMessage, Payment, Saga
 from checkout.states import PaymentState
 from messaging.dead_letters.letter import ALTERED
 from tests.admin import rows
@@ -29,15 +29,15 @@ def conflicted_payment():
 
 
 def dead_letter():
-    return rows.dead_letter(rows.payment("DEAD").reference, queue="checkout.commands.ledger")
+    return rows.dead_letter(rows.payment("DEAD").reference, queue="checkout.messages.ledger")
 
 
 CASES = pytest.mark.parametrize(
     ("make", "model", "verb", "label", "command"),
     [
         (open_payment, "payment", "cancel", "Cancel", "checkout.announce_payment"),
-        (conflicted_payment, "payment", "review", "Ask the provider again", "checkout.review_payment"),
-        (parked_saga, "saga", "resume", "Try again", "checkout.resume_saga"),
+        (conflicted_payment, "payment", "review", "Ask the provider again", "payments.review_payment"),
+        (parked_saga, "saga", "resume", "Try again", "payments.resume_saga"),
         (dead_letter, "deadletter", "requeue", "Requeue", "ledger.post"),
     ],
 )
@@ -154,7 +154,7 @@ def test_a_saga_that_runs_is_not_tried_again(admin_client):
 
 
 def test_a_dead_letter_that_cannot_be_sent_again_says_why_and_stays(admin_client):
-    letter = rows.dead_letter(queue="checkout.commands.ledger", headers={ALTERED: "digest"})
+    letter = rows.dead_letter(queue="checkout.messages.ledger", headers={ALTERED: "digest"})
     response = admin_client.post(address("deadletter", "requeue", letter))
     assert told(response) == [
         "Requeue: this message cannot be sent again, and its page says why. Nothing was changed."
@@ -182,11 +182,11 @@ def test_a_dead_letter_that_proves_no_sender_is_not_offered_and_its_page_says_wh
 
 def requeue_selected(client, *letters):
     selected = {"action": "requeue_selected", "_selected_action": [letter.pk for letter in letters]}
-    return client.post(reverse("admin:checkout_deadletter_changelist"), selected)
+    return client.post(reverse("admin:payments_deadletter_changelist"), selected)
 
 
 def test_several_dead_letters_are_sent_again_each_for_itself(admin_client):
-    fine = [rows.dead_letter(queue="checkout.commands.ledger") for _ in range(2)]
+    fine = [rows.dead_letter(queue="checkout.messages.ledger") for _ in range(2)]
     done = rows.dead_letter(requeued_at=timezone.now(), requeued_by="ann")
     response = requeue_selected(admin_client, *fine, done)
     assert sorted(told(response)) == [
@@ -198,7 +198,7 @@ def test_several_dead_letters_are_sent_again_each_for_itself(admin_client):
 
 def test_who_may_only_look_cannot_send_several_again(staff_client):
     client = staff_client("view_deadletter")
-    requeue_selected(client, rows.dead_letter(queue="checkout.commands.ledger"))
+    requeue_selected(client, rows.dead_letter(queue="checkout.messages.ledger"))
     assert not OutboxMessage.objects.exists()
 
 

@@ -39,7 +39,7 @@ LISTS = (
 MAKE_ROWS = """
 from django.db import transaction
 from django.utils import timezone
-from checkout.models import BlockedValue, OutboxMessage, StockItem
+from checkout.payments.models import BlockedValue, OutboxMessage, StockItem
 from tests.admin import rows
 
 name, now = "%(name)s", timezone.now()

@@ -5,7 +5,7 @@ from uuid import uuid4
 from tests.support.stack import Stack
 
 MAKE_TROUBLED = """
-from checkout.models import Fact, Payment, Saga
+from checkout.payments.models import Fact, Payment, Saga
 from tests.admin import rows
 payment = rows.captured("trouble-%(name)s")
 refund = rows.waiting(payment, "refund", 300)

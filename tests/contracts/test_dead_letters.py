@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 from django.db import OperationalError
 
-from checkout import dead_letters
-from checkout.models import DeadLetter, InboxMessage, OutboxMessage
-from checkout.operations import requeue_dead_letter
+from checkout.payments import dead_letters
+from checkout.payments.actions import requeue_dead_letter
+from checkout.payments.models import DeadLetter, InboxMessage, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.envelope import Envelope

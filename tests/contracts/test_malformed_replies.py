@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 from django.db.models import QuerySet
 
-from checkout import dead_letters
-from checkout.commands import SubmitPayment
-from checkout.models import DeadLetter, Fact, Payment, Saga
-from checkout.services.checkout import service
+from checkout.messages import SubmitPayment
+from checkout.payments import dead_letters
+from checkout.payments.models import DeadLetter, Fact, Payment, Saga
+from checkout.payments.sagas.service import service
 from messaging.broker import Broker
 from messaging.concurrency.database import in_thread
 from messaging.dead_letters.consumer import DeadLetterConsumer

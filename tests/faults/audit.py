@@ -15,7 +15,7 @@ from tests.faults.recorder import Recorder, now
 from tests.faults.site import Site
 from tests.faults.staff import Staff
 
-LAST_OWED = "SELECT coalesce(max(id), 0) FROM checkout_outboxmessage"
+LAST_OWED = "SELECT coalesce(max(id), 0) FROM payments_outboxmessage"
 # Time for published messages to be handled. RESTLESS does not count messages that are still in a queue.
 AFTERMATH_SECONDS = 5
 # The number of times that queues are read before a message counts as left over. A retry of a timer is in a
@@ -27,10 +27,10 @@ CLOCK_WRONG = "F14"
 CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
 
 RESTLESS = """
-    SELECT (SELECT count(*) FROM checkout_payment WHERE state = ANY (%s))
-         + (SELECT count(*) FROM checkout_saga WHERE status = 'running')
-         + (SELECT count(*) FROM checkout_operation WHERE state NOT IN ('done', 'refused'))
-         + (SELECT count(*) FROM checkout_outboxmessage WHERE published_at IS NULL)"""
+    SELECT (SELECT count(*) FROM payments_payment WHERE state = ANY (%s))
+         + (SELECT count(*) FROM payments_saga WHERE status = 'running')
+         + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))
+         + (SELECT count(*) FROM payments_outboxmessage WHERE published_at IS NULL)"""
 
 
 async def sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str, str]:

@@ -125,71 +125,71 @@ class Evidence:
 PAYMENTS = """
     SELECT reference, order_reference, state, amount_minor AS minor, currency,
            NOT captures_automatically AS is_manual
-    FROM checkout_payment"""
+    FROM payments_payment"""
 ATTEMPTS = """
     SELECT payment.reference AS payment, order_code, attempt.state
-    FROM checkout_attempt attempt JOIN checkout_payment payment ON payment.id = payment_id
+    FROM payments_attempt attempt JOIN payments_payment payment ON payment.id = payment_id
     ORDER BY attempt.id"""
 OPERATIONS = """
     SELECT payment.reference AS payment, operation.reference, kind, operation.amount_minor AS minor,
            operation.state, requested_by, idempotency_key AS key
-    FROM checkout_operation operation JOIN checkout_payment payment ON payment.id = payment_id
+    FROM payments_operation operation JOIN payments_payment payment ON payment.id = payment_id
     ORDER BY operation.id"""
 SAGAS = """
     SELECT payment.reference AS payment, kind, step, status
-    FROM checkout_saga saga JOIN checkout_payment payment ON payment.id = payment_id"""
+    FROM payments_saga saga JOIN payments_payment payment ON payment.id = payment_id"""
 LEDGER = """
     SELECT payment_reference AS payment, posting, account, amount_minor AS minor,
            extract(epoch FROM posted_at)::float AS at
-    FROM checkout_ledgerentry"""
+    FROM ledger_ledgerentry"""
 # Facts are written under the payment's lock, so the facts of one payment have ids in the order of events.
 STEPS = """
     SELECT payment.reference AS payment, kind AS event, source AS actor,
            coalesce(fact.data ->> 'state', '') AS state
-    FROM checkout_fact fact JOIN checkout_payment payment ON payment.id = payment_id
+    FROM payments_fact fact JOIN payments_payment payment ON payment.id = payment_id
     WHERE kind = ANY (%s) ORDER BY fact.id"""
 STATEMENTS = """
     SELECT payment.reference AS payment, kind, coalesce(fact.data ->> 'amount', '') AS amount,
            coalesce(fact.data ->> 'reference', '') AS reference,
            coalesce(fact.data ->> 'not_applied', '') AS refused
-    FROM checkout_fact fact JOIN checkout_payment payment ON payment.id = payment_id
+    FROM payments_fact fact JOIN payments_payment payment ON payment.id = payment_id
     WHERE kind IN ('notified_captured', 'notified_refunded')"""
 # Only the release command of its own attempt may release a reservation.
 TAKEN_AWAY = """
-    SELECT payment_reference, attempt FROM checkout_reservation reservation
+    SELECT payment_reference, attempt FROM orders_reservation reservation
     WHERE state = 'released' AND attempt <> '' AND NOT EXISTS (
-        SELECT 1 FROM checkout_outboxmessage message
+        SELECT 1 FROM payments_outboxmessage message
         WHERE message.type = 'orders.release' AND message.subject = reservation.payment_reference
           AND position('"' || reservation.attempt || '"' IN message.body) > 0)"""
 UNREAD = """
-    SELECT id || ' ' || reason FROM checkout_providernotification
+    SELECT id || ' ' || reason FROM payments_providernotification
     WHERE state = 'unreadable' AND dealt_with_at IS NULL"""
 # Messages with a greater id were written after everything had come to rest, for abandoned checkouts, and may
 # not have been delivered yet. The id is used because the clocks of some processes are wrong.
 AT_REST = "id <= %s"
 UNPUBLISHED = f"""
-    SELECT type || ' ' || message_id || ' ' || subject || ' ' || last_error FROM checkout_outboxmessage
+    SELECT type || ' ' || message_id || ' ' || subject || ' ' || last_error FROM payments_outboxmessage
     WHERE published_at IS NULL AND {AT_REST}"""  # noqa: S608 (constants)
 # Commands to a service, and replies to the orchestrator. Replies to a web process may be lost.
 UNHANDLED = f"""
-    SELECT type || ' ' || message_id || ' ' || subject FROM checkout_outboxmessage message
+    SELECT type || ' ' || message_id || ' ' || subject FROM payments_outboxmessage message
     WHERE published_at IS NOT NULL AND message.{AT_REST} AND NOT message_id = ANY (%s)
-      AND (exchange = 'checkout.commands' OR routing_key = 'checkout.replies.saga')
+      AND (exchange = 'checkout.messages' OR routing_key = 'checkout.replies.saga')
       AND NOT EXISTS (
-        SELECT 1 FROM checkout_inboxmessage inbox WHERE inbox.message_id = message.message_id)"""  # noqa: S608
+        SELECT 1 FROM payments_inboxmessage inbox WHERE inbox.message_id = message.message_id)"""  # noqa: S608
 ANSWERED_TWICE = """
-    SELECT count(*) || ' replies to ' || causation_id || ' ' || min(subject) FROM checkout_outboxmessage
+    SELECT count(*) || ' replies to ' || causation_id || ' ' || min(subject) FROM payments_outboxmessage
     WHERE type = 'reply' GROUP BY causation_id, correlation_id HAVING count(*) > 1"""
 IS_POISON = "(message_id LIKE 'poison-%' OR type = 'malformed')"
 DEAD = f"""
-    SELECT type || ' ' || service || ' ' || reason FROM checkout_deadletter
+    SELECT type || ' ' || service || ' ' || reason FROM payments_deadletter
     WHERE requeued_at IS NULL AND NOT {IS_POISON}"""  # noqa: S608 (constants)
-INNOCENT = f"SELECT id FROM checkout_deadletter WHERE requeued_at IS NULL AND NOT {IS_POISON}"  # noqa: S608
-POISON = f"SELECT count(*) FROM checkout_deadletter WHERE {IS_POISON}"  # noqa: S608
+INNOCENT = f"SELECT id FROM payments_deadletter WHERE requeued_at IS NULL AND NOT {IS_POISON}"  # noqa: S608
+POISON = f"SELECT count(*) FROM payments_deadletter WHERE {IS_POISON}"  # noqa: S608
 DIFFERENCES = """
     SELECT order_code || ' ' || kind || ': ' || ours_minor || ' / ' || theirs_minor
-    FROM checkout_difference WHERE resolved_at IS NULL"""
-RESERVATIONS = "SELECT payment_reference, state FROM checkout_reservation"
+    FROM payments_difference WHERE resolved_at IS NULL"""
+RESERVATIONS = "SELECT payment_reference, state FROM orders_reservation"
 
 RowT = TypeVar("RowT")
 

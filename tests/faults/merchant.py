@@ -12,11 +12,11 @@ from typing import TypeVar
 
 from django.db import DatabaseError, InterfaceError
 
-from checkout import operations
 from checkout.errors import OperationRejected
-from checkout.models import Merchant as MerchantRow
 from checkout.money import Money
-from checkout.operations import OperationView
+from checkout.payments import actions
+from checkout.payments.actions import OperationView
+from checkout.payments.models import Merchant as MerchantRow
 from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
 from tests.faults.recorder import Asked, Recorder
@@ -87,7 +87,7 @@ class Merchant:
         def create() -> str:
             if self._row is None:
                 self._row = MerchantRow.objects.get(code="example")
-            return operations.create_payment(
+            return actions.create_payment(
                 self._row,
                 order_reference=name,
                 amount=amount,
@@ -172,15 +172,15 @@ class Merchant:
             try:
                 match kind:
                     case "capture":
-                        return operations.request_capture(
+                        return actions.request_capture(
                             order.reference, amount=amount, idempotency_key=key, by="campaign"
                         )
                     case "refund":
-                        return operations.request_refund(
+                        return actions.request_refund(
                             order.reference, amount=amount, idempotency_key=key, by="campaign"
                         )
                     case _:
-                        return operations.request_void(order.reference, idempotency_key=key, by="campaign")
+                        return actions.request_void(order.reference, idempotency_key=key, by="campaign")
             except OperationRejected as rejection:
                 return rejection
 
@@ -191,7 +191,7 @@ class Merchant:
 
     async def _until_settled(self, order: Order) -> bool:
         while True:
-            view = await self._patiently(lambda: operations.payment_view(order.reference))
+            view = await self._patiently(lambda: actions.payment_view(order.reference))
             if view is None:
                 return False
             if view.state in SETTLED:

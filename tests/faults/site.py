@@ -141,7 +141,7 @@ def _keep_logs(stack: Stack, folder: Path) -> None:
 
 def _reach_provider_by_link(site: Site) -> None:
     site.rows(
-        "UPDATE checkout_provideraccount SET endpoint = replace(endpoint, %s, %s)",
+        "UPDATE payments_provideraccount SET endpoint = replace(endpoint, %s, %s)",
         site.stack.sandbox_url,
         site.provider_link.url,
     )

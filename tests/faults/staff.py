@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from checkout import operations
 from checkout.errors import CheckoutError, OperationRejected
+from checkout.payments import actions
 from messaging.concurrency.database import in_thread
 from tests.faults.evidence import INNOCENT
 from tests.faults.provider_books import Order, read_orders
@@ -13,18 +13,18 @@ from tests.support.claims import Truth, settle_claim_by, settle_payment_by
 BY = "campaign"
 PARKED = """
     SELECT operation.reference, operation.kind, attempt.order_code
-    FROM checkout_operation operation JOIN checkout_attempt attempt ON attempt.id = operation.attempt_id
-    JOIN checkout_saga saga ON saga.kind = operation.kind AND saga.key = operation.reference
+    FROM payments_operation operation JOIN payments_attempt attempt ON attempt.id = operation.attempt_id
+    JOIN payments_saga saga ON saga.kind = operation.kind AND saga.key = operation.reference
     WHERE saga.status = 'parked' AND operation.state <> 'refused'
       AND (operation.state <> 'done' OR saga.data ->> 'is_doubted' = 'true')"""
 UNREADABLE = """
-    SELECT id FROM checkout_providernotification
+    SELECT id FROM payments_providernotification
     WHERE state = 'unreadable' AND dealt_with_at IS NULL"""
 CLAIMED = """
     SELECT saga.id, attempt.order_code
-    FROM checkout_saga saga JOIN checkout_attempt attempt ON attempt.id = saga.attempt_id
+    FROM payments_saga saga JOIN payments_attempt attempt ON attempt.id = saga.attempt_id
     WHERE saga.kind = 'verification' AND saga.status = 'parked'"""
-CONFLICTED = "SELECT reference FROM checkout_payment WHERE state = 'conflicted'"
+CONFLICTED = "SELECT reference FROM payments_payment WHERE state = 'conflicted'"
 
 
 @dataclass
@@ -39,13 +39,13 @@ class Staff:
 
     async def send_dead_letters_again(self) -> None:
         for letter in await self._numbers(INNOCENT):
-            await in_thread(operations.requeue_dead_letter, letter, by=BY)
+            await in_thread(actions.requeue_dead_letter, letter, by=BY)
             self.requeued += 1
 
     async def read_what_no_program_can(self) -> None:
         """Mark unreadable notifications as dealt with. The provider's other answers contain their news."""
         for notification in await self._numbers(UNREADABLE):
-            await in_thread(operations.deal_with_notification, notification, by=BY, note="cannot be read")
+            await in_thread(actions.deal_with_notification, notification, by=BY, note="cannot be read")
             self.read += 1
 
     async def settle_parked_operations(self) -> None:
@@ -57,7 +57,7 @@ class Staff:
             (order,) = await in_thread(self._order, order_code) or (Order(order_code),)
             try:
                 await in_thread(
-                    operations.settle_operation,
+                    actions.settle_operation,
                     reference,
                     arrived=_has_arrived(order, kind, reference),
                     by=BY,
@@ -87,7 +87,7 @@ class Staff:
                         self.settled += 1
                     continue
                 reason = "The provider is to say it once more."
-                await in_thread(operations.review_payment, reference, by=BY, reason=reason)
+                await in_thread(actions.review_payment, reference, by=BY, reason=reason)
                 self.reviewed.add(reference)
             except CheckoutError:
                 # A review is running already, or something else has to be settled first.

@@ -6,16 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.evidence import (
-    Attempt,
-    Evidence,
-    LedgerEntry,
-    Operation,
-    Payment,
-    Saga,
-    Statement,
-    Step,
-)
+from tests.faults.evidence import Attempt, Evidence, LedgerEntry, Operation, Payment, Saga, Statement, Step
 from tests.faults.invariants import INVARIANTS, violations_of
 from tests.faults.provider_books import Entry, Order
 from tests.faults.recorder import Asked, Seen

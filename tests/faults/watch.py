@@ -16,7 +16,7 @@ from tests.faults.site import Site
 
 LOOK_SECONDS = 5.0
 UNBALANCED = """
-    SELECT payment_reference, posting, sum(amount_minor) FROM checkout_ledgerentry
+    SELECT payment_reference, posting, sum(amount_minor) FROM ledger_ledgerentry
     WHERE posted_at > now() - interval '1 minute'
     GROUP BY payment_reference, posting HAVING sum(amount_minor) <> 0"""
 

@@ -7,11 +7,12 @@ import pytest
 import pytest_asyncio
 from pytest_django import Settings
 
-from checkout import embedded
-from checkout.models import Merchant, Payment, ProviderAccount, StockItem
 from checkout.money import Money
-from checkout.operations import create_payment
-from checkout.providers.memory_books import Books, books_of, forget_books
+from checkout.orders.models import StockItem
+from checkout.payments.actions import create_payment
+from checkout.payments.models import Merchant, Payment, ProviderAccount
+from checkout.payments.providers.memory_books import Books, books_of, forget_books
+from checkout.running import embedded
 from messaging.registry import close_brokers, get_broker
 
 

@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from checkout import waiting, webhooks
-from checkout.challenge_token import token_for
-from checkout.models import Attempt, LedgerEntry, Payment, Saga
+from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
-from checkout.operations import Pending, request_capture, return_from_challenge, submit_payment
-from checkout.providers.base import Browser
-from checkout.providers.memory_books import Books
+from checkout.payments.actions import Pending, request_capture, return_from_challenge, submit_payment
+from checkout.payments.challenge_token import token_for
+from checkout.payments.models import Attempt, Payment, Saga
+from checkout.payments.providers.base import Browser
+from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
+from checkout.web import notifications as webhooks, waiting
 from messaging.concurrency.database import in_thread
 
 BROWSER = Browser(accept_header="text/html", user_agent="Test", ip_address="127.0.0.1")

@@ -7,14 +7,14 @@ import pytest_asyncio
 from django.apps import apps
 from pytest_django import Settings
 
-from checkout import waiting
-from checkout.card_seal import open_card
 from checkout.conf import conf
-from checkout.models import Attempt, Payment
-from checkout.operations import payment_view
-from checkout.providers.memory_books import Books
-from checkout.services import SERVICES
+from checkout.payments.actions import payment_view
+from checkout.payments.models import Attempt, Payment
+from checkout.payments.providers.memory_books import Books
+from checkout.privacy.card_seal import open_card
+from checkout.running.services import SERVICES
 from checkout.states import PaymentState
+from checkout.web import waiting
 from messaging.concurrency.database import in_thread
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope

@@ -5,13 +5,14 @@ import json
 import pytest
 from pytest_django import Settings
 
-from checkout import webhooks
 from checkout.errors import AmountNotAvailable
-from checkout.models import Fact, LedgerEntry, Operation, Payment, Saga
-from checkout.operations import request_refund
-from checkout.providers.memory_books import Books
+from checkout.ledger.models import LedgerEntry
+from checkout.payments.actions import request_refund
+from checkout.payments.models import Fact, Operation, Payment, Saga
+from checkout.payments.providers.memory_books import Books
 from checkout.reconciliation import reconcile
 from checkout.states import PaymentState
+from checkout.web import notifications as webhooks
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import balances, euros, eventually, notify_all, pay, saga_status, state_of
 

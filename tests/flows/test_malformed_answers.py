@@ -3,8 +3,8 @@
 import pytest
 from asgiref.sync import sync_to_async
 
-from checkout import waiting
-from checkout.models import Payment
+from checkout.payments.models import Payment
+from checkout.web import waiting
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope, Reply
 from messaging.registry import close_brokers, get_broker

@@ -8,19 +8,12 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from checkout import webhooks
-from checkout.models import (
-    LedgerEntry,
-    Operation,
-    OutboxMessage,
-    Payment,
-    ProviderNotification,
-    Saga,
-    SagaStep,
-)
-from checkout.operations import record_notification, request_capture
-from checkout.providers.memory_books import Books
+from checkout.ledger.models import LedgerEntry
+from checkout.payments.actions import record_notification, request_capture
+from checkout.payments.models import Operation, OutboxMessage, Payment, ProviderNotification, Saga, SagaStep
+from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
+from checkout.web import notifications as webhooks
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (

@@ -6,15 +6,11 @@ import pytest
 from pytest_django import Settings
 
 from checkout.errors import OutcomeUnknown
-from checkout.models import Operation, Payment, Reservation
-from checkout.operations import (
-    request_capture,
-    request_refund,
-    request_void,
-    review_payment,
-)
-from checkout.providers.base import ProviderResult
-from checkout.providers.memory_books import Books, OrderState
+from checkout.orders.models import Reservation
+from checkout.payments.actions import request_capture, request_refund, request_void, review_payment
+from checkout.payments.models import Operation, Payment
+from checkout.payments.providers.base import ProviderResult
+from checkout.payments.providers.memory_books import Books, OrderState
 from checkout.states import PaymentState
 from messaging import crash_points
 from messaging.concurrency.database import in_thread

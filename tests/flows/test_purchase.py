@@ -4,27 +4,17 @@ import asyncio
 
 import pytest
 
-from checkout import waiting, webhooks
-from checkout.challenge_token import token_for
 from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
-from checkout.models import (
-    Attempt,
-    LedgerEntry,
-    OutboxMessage,
-    Payment,
-    Receipt,
-    Reservation,
-    RiskAssessment,
-    Saga,
-    StockItem,
-)
-from checkout.operations import (
-    create_payment,
-    payment_view,
-    return_from_challenge,
-)
-from checkout.providers.memory_books import Books
+from checkout.ledger.models import LedgerEntry
+from checkout.orders.models import Reservation, StockItem
+from checkout.payments.actions import create_payment, payment_view, return_from_challenge
+from checkout.payments.challenge_token import token_for
+from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
+from checkout.payments.providers.memory_books import Books
+from checkout.receipts.models import Receipt
+from checkout.risk.models import RiskAssessment
 from checkout.states import PaymentState
+from checkout.web import notifications as webhooks, waiting
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import PATIENCE_SECONDS, eventually, pay, returned, saga_status, submit
 

@@ -5,12 +5,12 @@ import json
 import pytest
 from pytest_django import Settings
 
-from checkout import webhooks
 from checkout.errors import AmountNotAvailable
-from checkout.models import Operation, Payment, Saga
-from checkout.operations import request_refund
-from checkout.providers.memory_books import Books
+from checkout.payments.actions import request_refund
+from checkout.payments.models import Operation, Payment, Saga
+from checkout.payments.providers.memory_books import Books
 from checkout.states import PaymentState
+from checkout.web import notifications as webhooks
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (
     balances,

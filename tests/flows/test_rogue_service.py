@@ -14,21 +14,13 @@ from uuid import uuid4
 import pytest
 
 from checkout.errors import OperationRejected
-from checkout.models import (
-    DeadLetter,
-    LedgerEntry,
-    Merchant,
-    OutboxMessage,
-    Payment,
-    Reservation,
-    Saga,
-    SagaStep,
-)
-from checkout.operations import requeue_dead_letter
-from checkout.providers.memory_books import Books
-from checkout.relay import run_relay
-from checkout.services import SERVICES
-from checkout.services.running import run_services
+from checkout.ledger.models import LedgerEntry
+from checkout.orders.models import Reservation
+from checkout.payments.actions import requeue_dead_letter
+from checkout.payments.models import DeadLetter, Merchant, OutboxMessage, Payment, Saga, SagaStep
+from checkout.payments.providers.memory_books import Books
+from checkout.running.relay import run_relay
+from checkout.running.services import SERVICES, run_services
 from checkout.states import PaymentState
 from messaging.broker import Broker
 from messaging.concurrency.database import in_thread
@@ -191,17 +183,17 @@ async def test_what_staff_alone_may_say_is_not_said_by_a_dead_letter(house: Hous
     """Every service may write to the dead-letter exchange, and staff may send dead letters again."""
     async with at_work(house), user_of(house) as rogue:
         letter = Envelope(
-            type="checkout.settle_operation",
+            type="payments.settle_operation",
             body=b"{}",
             headers={
                 "dead-service": "checkout",
-                "dead-queue": "checkout.commands.checkout",
+                "dead-queue": "checkout.messages.checkout",
                 "dead-reason": "5 attempts failed",
-                "dead-sender": "checkout.relay",
+                "dead-sender": "checkout.running.relay",
             },
         )
         assert await say(rogue, TOPOLOGY.dead, "", letter)
-        await eventually(letters, [("checkout.settle_operation", ROGUE)])
+        await eventually(letters, [("payments.settle_operation", ROGUE)])
         [kept] = await in_thread(lambda: list(DeadLetter.objects.all()))
         with pytest.raises(OperationRejected):
             await in_thread(requeue_dead_letter, kept.pk, by="ada")
@@ -213,7 +205,7 @@ async def test_the_relays_password_says_only_what_was_written_down(house: House,
         await pay(payment, "approve")
         await eventually(saga_status(payment), "completed")
         assert await command(relay, "orders.cancel", {"payment": payment.reference})
-        await eventually(letters, [("orders.cancel", "checkout.relay")])
+        await eventually(letters, [("orders.cancel", "checkout.running.relay")])
         assert await in_thread(lambda: Reservation.objects.get().state) == "confirmed"
         assert await in_thread(state_of(payment)) == PaymentState.CAPTURE_PENDING
 

@@ -6,17 +6,18 @@ import pytest
 from pytest_django import Settings
 
 from checkout.errors import OutcomeUnknown
-from checkout.models import Operation, Payment, Reservation
-from checkout.operations import (
+from checkout.orders.models import Reservation
+from checkout.payments.actions import (
     request_refund,
     request_void,
     review_payment,
     settle_operation,
     settle_payment,
 )
-from checkout.providers import memory
-from checkout.providers.memory_books import Books, Manners
-from checkout.sagas.reckoning import TheirBooks
+from checkout.payments.models import Operation, Payment
+from checkout.payments.providers import memory
+from checkout.payments.providers.memory_books import Books, Manners
+from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (

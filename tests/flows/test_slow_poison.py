@@ -7,22 +7,15 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from checkout import webhooks
-from checkout.models import (
-    Fact,
-    InboxMessage,
-    OutboxMessage,
-    Payment,
-    ProviderNotification,
-    Saga,
-)
-from checkout.providers.base import ProviderResult
-from checkout.providers.memory import MemoryProvider
-from checkout.providers.memory_books import Books
-from checkout.providers.registry import ADAPTERS
+from checkout.payments.models import Fact, InboxMessage, OutboxMessage, Payment, ProviderNotification, Saga
+from checkout.payments.providers.base import ProviderResult
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.memory_books import Books
+from checkout.payments.providers.registry import ADAPTERS
+from checkout.payments.sagas import hint_questions
 from checkout.rates import Pace
-from checkout.sagas import hint_questions
 from checkout.states import PaymentState
+from checkout.web import notifications as webhooks
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import balances, eventually, state_of
 from tests.flows.test_notifications import forged, paid

@@ -15,9 +15,9 @@ MEGABYTE = 1024 * 1024
 QUESTIONS = "'payments.check_claim', 'payments.inquire', 'payments.inquire_operation'"
 # Only published ones, since inquiries that still wait for their turn have cost nothing yet.
 COUNTED = f"""
-    SELECT (SELECT count(*) FROM checkout_outboxmessage
+    SELECT (SELECT count(*) FROM payments_outboxmessage
             WHERE type IN ({QUESTIONS}) AND published_at IS NOT NULL),
-           (SELECT count(*) FROM checkout_providernotification),
+           (SELECT count(*) FROM payments_providernotification),
            (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()),
            (SELECT tup_inserted FROM pg_stat_database WHERE datname = current_database())"""  # noqa: S608
 

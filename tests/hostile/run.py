@@ -13,7 +13,7 @@ from random import Random
 
 import aiohttp
 
-from checkout.operations import status_token
+from checkout.payments.actions import status_token
 from tests.faults import audit, resources
 from tests.faults.client import open_session
 from tests.faults.diary import Diary
@@ -40,14 +40,14 @@ POOLED_THREADS = 8 + 4 + (4 + (os.cpu_count() or 1)) + 4 + 1 + 1
 REST_SECONDS = 8
 # The number of orders whose codes an attacker knows, having made them.
 KNOWN_ORDERS = 30
-LAST_SAGA = "SELECT coalesce(max(id), 0) FROM checkout_saga WHERE kind = 'purchase'"
+LAST_SAGA = "SELECT coalesce(max(id), 0) FROM payments_saga WHERE kind = 'purchase'"
 UNSETTLED = """
-    SELECT 'saga ' || kind || ' ' || status || ' at ' || step, count(*) FROM checkout_saga
+    SELECT 'saga ' || kind || ' ' || status || ' at ' || step, count(*) FROM payments_saga
     WHERE status = 'running' GROUP BY 1
-    UNION ALL SELECT 'payment ' || state, count(*) FROM checkout_payment GROUP BY 1
-    UNION ALL SELECT 'owed ' || type, count(*) FROM checkout_outboxmessage
+    UNION ALL SELECT 'payment ' || state, count(*) FROM payments_payment GROUP BY 1
+    UNION ALL SELECT 'owed ' || type, count(*) FROM payments_outboxmessage
     WHERE published_at IS NULL GROUP BY 1"""
-RESERVATION = "SELECT 1 FROM checkout_reservation WHERE payment_reference = %s AND state = 'confirmed'"
+RESERVATION = "SELECT 1 FROM orders_reservation WHERE payment_reference = %s AND state = 'confirmed'"
 
 
 @dataclass

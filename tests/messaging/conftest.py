@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from checkout.models import InboxMessage, OutboxMessage
+from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.broker import Broker
 from messaging.registry import close_brokers
 from messaging.worker.service import Service

@@ -5,8 +5,7 @@ import os
 import uuid
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from messaging.delivery import Delivery
 from messaging.envelope import MAX_BODY_BYTES, Envelope, Reply, new_message_id

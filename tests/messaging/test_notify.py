@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.db import connection, transaction
 
-from checkout.models import OutboxMessage
+from checkout.payments.models import OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.outbox.models import enqueue
 from messaging.outbox.notify import listen
@@ -108,7 +108,7 @@ class TestOnPostgresql:
 
     def test_only_what_is_committed_and_due_at_once_wakes_anybody(self):
         with listening_connection() as listener:
-            listener.execute("LISTEN checkout_outboxmessage")
+            listener.execute("LISTEN payments_outboxmessage")
             listener.execute("LISTEN the_end")
             with pytest.raises(RuntimeError), transaction.atomic():  # noqa: PT012
                 write()
@@ -123,7 +123,7 @@ class TestOnPostgresql:
                 heard.append(notice.channel)
                 if notice.channel == "the_end":
                     break
-        assert heard == ["checkout_outboxmessage", "the_end"]
+        assert heard == ["payments_outboxmessage", "the_end"]
 
     def test_a_wake_up_that_fails_does_not_undo_or_hide_what_was_committed(self, monkeypatch):
         def lost(*_arguments: object) -> None:

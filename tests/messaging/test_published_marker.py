@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from django.db import InterfaceError, OperationalError
 
-from checkout.models import OutboxMessage
+from checkout.payments.models import OutboxMessage
 from messaging.outbox import published_marker as marking
 from messaging.outbox.published_marker import PublishedMarker
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from checkout.models import InboxMessage, OutboxMessage
+from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.envelope import Envelope
 from messaging.outbox.models import enqueue

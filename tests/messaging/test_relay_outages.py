@@ -9,7 +9,7 @@ import pytest
 from django.db import Error, connection
 from django.utils import timezone
 
-from checkout.models import OutboxMessage
+from checkout.payments.models import OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.delivery import Delivery
 from messaging.outbox.relay import Relay

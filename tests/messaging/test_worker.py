@@ -8,7 +8,7 @@ from django.db import OperationalError
 from django.utils import timezone
 from msgspec.structs import replace
 
-from checkout.models import InboxMessage, OutboxMessage
+from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.outbox.models import enqueue
 from messaging.outbox.relay import Relay

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from checkout.models import InboxMessage, OutboxMessage
+from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.worker.service import Message, Service
 from tests.messaging.conftest import at_work

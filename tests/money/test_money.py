@@ -1,8 +1,7 @@
 """Money is exact, and currencies are never mixed."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from checkout.money import Money, exponent
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from checkout.commands import OrderLine
 from checkout.errors import DuplicateRequest, RequestInvalid
-from checkout.models import Merchant, Payment
+from checkout.messages import OrderLine
 from checkout.money import Money
-from checkout.operations import create_payment
+from checkout.payments.actions import create_payment
+from checkout.payments.models import Merchant, Payment
 
 pytestmark = pytest.mark.django_db
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from checkout.dead_letters import keep
 from checkout.errors import OperationRejected
-from checkout.models import DeadLetter, Fact, ProviderNotification
-from checkout.operations import deal_with_dead_letter, deal_with_notification, requeue_dead_letter
+from checkout.payments.actions import deal_with_dead_letter, deal_with_notification, requeue_dead_letter
+from checkout.payments.dead_letters import keep
+from checkout.payments.models import DeadLetter, Fact, ProviderNotification
 from messaging.envelope import Envelope
 from tests.admin import rows
 
@@ -46,7 +46,7 @@ def test_what_waits_for_nobody_cannot_be_dealt_with():
         deal_with_notification(0, by="ann", note="")
     with pytest.raises(OperationRejected):
         deal_with_dead_letter(0, by="ann", note="")
-    letter = rows.dead_letter(queue="checkout.commands.ledger")
+    letter = rows.dead_letter(queue="checkout.messages.ledger")
     requeue_dead_letter(letter.pk, by="bob")
     with pytest.raises(OperationRejected, match="bob"):
         deal_with_dead_letter(letter.pk, by="ann", note="")

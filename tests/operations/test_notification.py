@@ -6,16 +6,12 @@ import json
 import pytest
 from django.utils import timezone
 
-from checkout.errors import (
-    NotificationFormatNotSupported,
-    ProviderMisconfigured,
-    SenderNotAllowed,
-)
-from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
-from checkout.operations import record_notification
-from checkout.operations.dealt_with import NEEDS_ATTENTION
-from checkout.providers.memory import MemoryProvider
-from checkout.providers.registry import ADAPTERS
+from checkout.errors import NotificationFormatNotSupported, ProviderMisconfigured, SenderNotAllowed
+from checkout.payments.actions import record_notification
+from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
+from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.registry import ADAPTERS
 from messaging.concurrency.database import in_thread
 from tests.services.conftest import _credentials, account, books
 from tests.support.parsers import ParserOfOtherProduct, ParserWithDefect

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from checkout.errors import NotificationRejected
 from checkout.money import Money
-from checkout.providers.base import EventKind, Outcome, Provider, ProviderResult, RefusalReason
+from checkout.payments.providers.base import EventKind, Outcome, Provider, ProviderResult, RefusalReason
 from tests.providers.requests_to_make import authorisation, completion, modification
 from tests.support.waiting import wait_until
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from checkout.money import Money
-from checkout.providers.base import Authorisation, Browser, ChallengeCompletion, Modification
+from checkout.payments.providers.base import Authorisation, Browser, ChallengeCompletion, Modification
 
 BROWSER = Browser(
     accept_header="text/html",

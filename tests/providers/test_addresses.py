@@ -3,14 +3,13 @@
 import socket
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from checkout.errors import ProviderMisconfigured
-from checkout.providers.addresses import fault_of_address, fault_of_peer, policy_source
-from checkout.providers.base import Account, Challenge, Verb
-from checkout.providers.registry import get_provider
-from checkout.providers.transport import HttpRequest, HttpTransport
+from checkout.payments.providers.addresses import fault_of_address, fault_of_peer, policy_source
+from checkout.payments.providers.base import Account, Challenge, Verb
+from checkout.payments.providers.registry import get_provider
+from checkout.payments.providers.transport import HttpRequest, HttpTransport
 from tests.providers.scripted_server import ScriptedServer, answer
 
 LISTED = "secure.worldpay.com"

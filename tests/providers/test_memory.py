@@ -6,9 +6,9 @@ import pytest
 
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid, ProviderUnavailable
 from checkout.money import Money
-from checkout.providers.base import Account, EventKind, Outcome, RefusalReason
-from checkout.providers.memory import MemoryProvider
-from checkout.providers.memory_books import Manners, OrderState, forget_books
+from checkout.payments.providers.base import Account, EventKind, Outcome, RefusalReason
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.memory_books import Manners, OrderState, forget_books
 from tests.providers.contract import ProviderContract, order_code
 from tests.providers.requests_to_make import authorisation, completion, modification
 

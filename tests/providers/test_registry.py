@@ -3,8 +3,8 @@
 import pytest
 
 from checkout.errors import ProviderMisconfigured
-from checkout.providers.base import Account
-from checkout.providers.registry import ADAPTERS, get_provider
+from checkout.payments.providers.base import Account
+from checkout.payments.providers.registry import ADAPTERS, get_provider
 
 
 def account(provider):

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import pytest
 
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid, ProviderUnavailable
-from checkout.providers.base import Verb
-from checkout.providers.transport import HttpRequest, HttpTransport
+from checkout.payments.providers.base import Verb
+from checkout.payments.providers.transport import HttpRequest, HttpTransport
 from tests.providers.scripted_server import ScriptedServer, answer, drip, reset, say_nothing
 from tests.support.certificates import self_signed
 

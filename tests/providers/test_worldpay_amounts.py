@@ -4,7 +4,7 @@ import pytest
 
 from checkout.errors import ProviderReplyInvalid
 from checkout.money import Money
-from checkout.providers.worldpay_wpg.parse import parse_reply
+from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from tests.providers.worldpay_messages import amount, paid
 
 

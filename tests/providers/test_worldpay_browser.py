@@ -7,8 +7,8 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from checkout.errors import ProviderMisconfigured
-from checkout.providers.base import Account, Challenge
-from checkout.providers.worldpay_wpg.provider import WorldpayWpg
+from checkout.payments.providers.base import Account, Challenge
+from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 
 KEY = "a-mac-key-that-is-long-enough-for-hs256"
 CHALLENGE = Challenge(

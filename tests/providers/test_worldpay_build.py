@@ -5,15 +5,14 @@ from xml.etree.ElementTree import Element
 
 import pytest
 from defusedxml.ElementTree import fromstring
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from lxml import etree
 
 from checkout.errors import ProviderMisconfigured
 from checkout.money import Money
-from checkout.providers.base import Browser
-from checkout.providers.worldpay_wpg import build
-from checkout.providers.worldpay_wpg.amounts import read_exponents
+from checkout.payments.providers.base import Browser
+from checkout.payments.providers.worldpay_wpg import build
+from checkout.payments.providers.worldpay_wpg.amounts import read_exponents
 from tests.providers.requests_to_make import BROWSER, authorisation, completion, modification
 
 SETUP = build.Setup(merchant_code="TEAPOTS")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from checkout.providers.base import Outcome, Verb
-from checkout.providers.worldpay_wpg.parse import parse_reply
+from checkout.payments.providers.base import Outcome, Verb
+from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from tests.providers.worldpay_messages import error
 
 

@@ -3,14 +3,13 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from checkout.errors import NotificationRejected, ProviderReplyInvalid
-from checkout.providers.base import Notification, Outcome, ProviderResult, Verb
-from checkout.providers.worldpay_wpg.codes import EVENTS
-from checkout.providers.worldpay_wpg.notifications import parse_notification
-from checkout.providers.worldpay_wpg.parse import parse_listing, parse_reply
+from checkout.payments.providers.base import Notification, Outcome, ProviderResult, Verb
+from checkout.payments.providers.worldpay_wpg.codes import EVENTS
+from checkout.payments.providers.worldpay_wpg.notifications import parse_notification
+from checkout.payments.providers.worldpay_wpg.parse import parse_listing, parse_reply
 from tests.providers.scripted_server import ScriptedServer
 from tests.providers.worldpay_messages import (
     acknowledged,

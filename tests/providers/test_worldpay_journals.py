@@ -3,8 +3,8 @@
 import pytest
 
 from checkout.money import Money
-from checkout.providers.base import EventKind
-from checkout.providers.worldpay_wpg.notifications import parse_notification
+from checkout.payments.providers.base import EventKind
+from checkout.payments.providers.worldpay_wpg.notifications import parse_notification
 from tests.providers.worldpay_messages import amount, booking, credit, debit, journal, notification, payment
 
 HELD, TAKEN, PENDING = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED", "REFUND_PENDING"

@@ -4,8 +4,8 @@ import pytest
 
 from checkout.errors import NotificationFormatNotSupported, NotificationRejected
 from checkout.money import Money
-from checkout.providers.base import EventKind
-from checkout.providers.worldpay_wpg.notifications import ACKNOWLEDGEMENT, parse_notification
+from checkout.payments.providers.base import EventKind
+from checkout.payments.providers.worldpay_wpg.notifications import ACKNOWLEDGEMENT, parse_notification
 from tests.providers.worldpay_messages import (
     MERCHANT,
     amount,

@@ -4,7 +4,7 @@ import pytest
 
 from checkout.errors import ProviderReplyInvalid
 from checkout.money import Money
-from checkout.providers.base import (
+from checkout.payments.providers.base import (
     CardChecks,
     CardSummary,
     EventKind,
@@ -13,7 +13,7 @@ from checkout.providers.base import (
     ThreeDSecure,
     Verb,
 )
-from checkout.providers.worldpay_wpg.parse import parse_reply
+from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from tests.providers.worldpay_messages import (
     acknowledged,
     amount,

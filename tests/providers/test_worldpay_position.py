@@ -8,9 +8,9 @@ from lxml import etree
 
 from checkout.errors import ProviderReplyInvalid
 from checkout.money import Money
-from checkout.providers.base import Outcome, Position, Verb
-from checkout.providers.worldpay_wpg import build
-from checkout.providers.worldpay_wpg.parse import parse_listing, parse_reply
+from checkout.payments.providers.base import Outcome, Position, Verb
+from checkout.payments.providers.worldpay_wpg import build
+from checkout.payments.providers.worldpay_wpg.parse import parse_listing, parse_reply
 from tests.providers.worldpay_messages import amount, balance, error, paid, payment, service
 
 SETUP = build.Setup(merchant_code="TEAPOTS")

@@ -6,8 +6,8 @@ import pytest
 
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
 from checkout.money import Money
-from checkout.providers.base import Account, Outcome
-from checkout.providers.worldpay_wpg.provider import WorldpayWpg
+from checkout.payments.providers.base import Account, Outcome
+from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.providers.requests_to_make import authorisation, completion, modification
 from tests.providers.scripted_server import ScriptedServer, answer, reset
 from tests.providers.worldpay_messages import (

@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
-from checkout.providers.base import Account, Outcome, ProviderResult
-from checkout.providers.registry import get_provider
-from checkout.providers.worldpay_wpg.provider import WorldpayWpg
+from checkout.payments.providers.base import Account, Outcome, ProviderResult
+from checkout.payments.providers.registry import get_provider
+from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.providers.contract import ProviderContract, order_code
 from tests.providers.requests_to_make import authorisation
 from tests.sandbox.inbox import Inbox

@@ -11,10 +11,10 @@ from contextlib import suppress
 import pytest
 
 from checkout.errors import NotificationRejected, ProviderReplyInvalid
-from checkout.providers.base import Verb
-from checkout.providers.worldpay_wpg.envelope import MAX_BYTES
-from checkout.providers.worldpay_wpg.notifications import parse_notification
-from checkout.providers.worldpay_wpg.parse import MAX_LIST_BYTES, parse_listing, parse_reply
+from checkout.payments.providers.base import Verb
+from checkout.payments.providers.worldpay_wpg.envelope import MAX_BYTES
+from checkout.payments.providers.worldpay_wpg.notifications import parse_notification
+from checkout.payments.providers.worldpay_wpg.parse import MAX_LIST_BYTES, parse_listing, parse_reply
 from tests.providers.worldpay_messages import error, journal, named, notification, payment, service
 
 SECONDS = 0.25

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.models import Attempt, LedgerEntry, Merchant, Operation, Payment, ProviderAccount, Saga
+from checkout.ledger.models import LedgerEntry
+from checkout.ledger.service import ACCOUNTS
 from checkout.money import Money
-from checkout.providers.memory_books import Books, Order, OrderState, books_of, forget_books
-from checkout.services.ledger import ACCOUNTS
+from checkout.payments.models import Attempt, Merchant, Operation, Payment, ProviderAccount, Saga
+from checkout.payments.providers.memory_books import Books, Order, OrderState, books_of, forget_books
 from checkout.states import AttemptState, PaymentState
 
 LONG_AGO = timedelta(hours=2)

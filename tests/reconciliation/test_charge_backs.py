@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from django.utils import timezone
 
-from checkout.models import Operation, Payment, Reconciliation
-from checkout.providers.memory import MemoryProvider
-from checkout.providers.memory_books import Manners
+from checkout.payments.models import Operation, Payment, Reconciliation
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.memory_books import Manners
 from checkout.reconciliation import reconcile
 from checkout.states import PaymentState
 from tests.reconciliation.conftest import LONG_AGO, PAID

@@ -6,8 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from checkout.models import Attempt
-from checkout.providers.memory import MemoryProvider
+from checkout.payments.models import Attempt
+from checkout.payments.providers.memory import MemoryProvider
 from checkout.states import AttemptState
 from tests.reconciliation.conftest import PAID
 from tests.reconciliation.test_progress import _refuse_connection
@@ -62,7 +62,7 @@ def test_it_exits_with_2_when_the_provider_does_not_answer(paid, monkeypatch):
 
 def test_it_exits_with_2_when_our_own_books_cannot_be_read(account):
     with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE checkout_reconciliation RENAME TO elsewhere")
+        cursor.execute("ALTER TABLE payments_reconciliation RENAME TO elsewhere")
     with pytest.raises(CommandError, match="Our books cannot be read") as refused:
         call_command("reconcile")
     assert refused.value.returncode == 2

@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 from checkout.errors import ProviderUnavailable
-from checkout.models import Attempt, Payment, Reconciliation, Saga
-from checkout.providers.memory import MemoryProvider
+from checkout.payments.models import Attempt, Payment, Reconciliation, Saga
+from checkout.payments.providers.memory import MemoryProvider
 from checkout.reconciliation import reconcile, reconcile_when_due
 from checkout.states import AttemptState
 from tests.reconciliation.conftest import LONG_AGO

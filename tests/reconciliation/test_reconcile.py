@@ -3,7 +3,8 @@
 import pytest
 from django.utils import timezone
 
-from checkout.models import (
+from checkout.money import Money
+from checkout.payments.models import (
     Attempt,
     Difference,
     Operation,
@@ -12,8 +13,7 @@ from checkout.models import (
     Reconciliation,
     Saga,
 )
-from checkout.money import Money
-from checkout.providers.memory_books import Order, OrderState
+from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.reconciliation import reconcile
 from checkout.states import AttemptState, PaymentState
 from tests.reconciliation.conftest import LONG_AGO, PAID
@@ -192,7 +192,7 @@ def test_a_payment_on_its_way_is_left_for_later(paid, reason):
 
 
 def test_books_that_move_while_the_provider_is_asked_are_left_for_later(paid, monkeypatch):
-    from checkout.providers.memory import MemoryProvider
+    from checkout.payments.providers.memory import MemoryProvider
 
     purchase = paid()
     inquire = MemoryProvider.inquire

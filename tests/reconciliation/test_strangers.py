@@ -6,10 +6,10 @@ from itertools import pairwise
 import pytest
 from django.utils import timezone
 
-from checkout.models import Attempt, Reconciliation
 from checkout.money import Money
-from checkout.providers.memory import MemoryProvider
-from checkout.providers.memory_books import Order, OrderState
+from checkout.payments.models import Attempt, Reconciliation
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.reconciliation import reconcile
 from tests.reconciliation.conftest import LONG_AGO, PAID
 

@@ -3,9 +3,9 @@
 import pytest
 from django.utils import timezone
 
-from checkout.models import Fact, Operation, Reconciliation, Saga
 from checkout.money import Money
-from checkout.providers.memory_books import OrderState
+from checkout.payments.models import Fact, Operation, Reconciliation, Saga
+from checkout.payments.providers.memory_books import OrderState
 from checkout.reconciliation import reconcile
 from tests.reconciliation.conftest import PAID
 from tests.reconciliation.finding import again, found

@@ -2,9 +2,9 @@
 
 from typing import Any, Self
 
-from checkout import commands
-from checkout.commands import Body
-from checkout.sagas.definition import Decision, SagaDefinition
+from checkout import messages
+from checkout.messages import Body
+from checkout.payments.sagas.definition import Decision, SagaDefinition
 from messaging.envelope import Reply
 
 
@@ -30,7 +30,7 @@ class Conversation:
         return self
 
     def answered(self, **result: Any) -> Self:
-        commands.check_answer(self.definition.questions[self.decision.step], result)
+        messages.check_answer(self.definition.questions[self.decision.step], result)
         return self._replied(Reply.success(result))
 
     def answered_with_an_error(self, *, retryable: bool = False) -> Self:

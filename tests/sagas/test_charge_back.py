@@ -2,8 +2,8 @@
 
 import pytest
 
-from checkout.sagas import DEFINITIONS
-from checkout.sagas.operation import OperationData
+from checkout.payments.sagas import DEFINITIONS
+from checkout.payments.sagas.operations.flow import OperationData
 from tests.sagas.conversation import Conversation
 
 KINDS = pytest.mark.parametrize(

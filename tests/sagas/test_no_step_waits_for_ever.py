@@ -12,13 +12,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace as with_changes
 
-from checkout import commands
-from checkout.sagas import DEFINITIONS
-from checkout.sagas.definition import Decision, End, SagaDefinition
-from checkout.sagas.operation import OperationData
-from checkout.sagas.purchase_data import PurchaseData
-from checkout.sagas.review import ReviewData
-from checkout.sagas.verification import VerificationData
+from checkout import messages
+from checkout.payments.sagas import DEFINITIONS
+from checkout.payments.sagas.definition import Decision, End, SagaDefinition
+from checkout.payments.sagas.operations.flow import OperationData
+from checkout.payments.sagas.purchase.data import PurchaseData
+from checkout.payments.sagas.settlement.review import ReviewData
+from checkout.payments.sagas.settlement.verification import VerificationData
 from messaging.envelope import Reply
 
 OUTCOMES = (
@@ -78,7 +78,7 @@ def asked_types() -> set[str]:
     return {type for definition in DEFINITIONS.values() for type in definition.questions.values()}
 
 
-def data_of(kind: str, definition: SagaDefinition[Any]) -> Iterable[commands.Body]:
+def data_of(kind: str, definition: SagaDefinition[Any]) -> Iterable[messages.Body]:
     if definition.data_type is PurchaseData:
         about = {"email": "a@example.com", "ip_address": "", "lines": [], "capture_operation": "op_1"}
         for captures in (True, False):
@@ -190,7 +190,7 @@ def test_no_answer_that_is_malformed_ends_what_may_have_moved_money(kind: str) -
 
 
 def test_every_command_that_a_saga_asks_has_an_answer_in_the_contract() -> None:
-    assert asked_types() <= set(commands.ANSWERS)
+    assert asked_types() <= set(messages.ANSWERS)
 
 
 @pytest.mark.parametrize("kind", DEFINITIONS)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from checkout.conf import conf
-from checkout.sagas.capture import Capture
-from checkout.sagas.operation import OperationData, OperationSaga
-from checkout.sagas.pauses import UNDECIDED_ANSWERS
-from checkout.sagas.refund import Refund
-from checkout.sagas.void import Void
+from checkout.payments.sagas.operations.capture import Capture
+from checkout.payments.sagas.operations.flow import OperationData, OperationSaga
+from checkout.payments.sagas.operations.refund import Refund
+from checkout.payments.sagas.operations.void import Void
+from checkout.payments.sagas.pauses import UNDECIDED_ANSWERS
 from tests.sagas.conversation import Conversation
 
 DEFINITIONS: dict[str, Callable[[], OperationSaga]] = {

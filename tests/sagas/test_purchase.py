@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from checkout.conf import conf
-from checkout.sagas.purchase import Purchase
-from checkout.sagas.purchase_data import PurchaseData
+from checkout.payments.sagas.purchase.data import PurchaseData
+from checkout.payments.sagas.purchase.flow import Purchase
 from tests.sagas.conversation import Conversation
 
 CAPTURE = "op_1"

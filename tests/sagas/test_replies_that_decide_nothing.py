@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from checkout.sagas import DEFINITIONS
-from checkout.sagas.operation import OperationData
+from checkout.payments.sagas import DEFINITIONS
+from checkout.payments.sagas.operations.flow import OperationData
 from tests.sagas.conversation import Conversation
 from tests.sagas.test_purchase import a_purchase, an_accepted_purchase, an_authorised_purchase
 from tests.sagas.test_review import a_review

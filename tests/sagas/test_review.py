@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkout.sagas.review import Review, ReviewData
+from checkout.payments.sagas.settlement.review import Review, ReviewData
 from tests.sagas.conversation import Conversation
 from tests.sagas.test_purchase import CAPTURE, an_accepted_purchase, an_authorised_purchase
 

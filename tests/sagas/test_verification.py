@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from checkout.conf import conf
-from checkout.sagas.verification import Verification, VerificationData
+from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from tests.sagas.conversation import Conversation
 
 

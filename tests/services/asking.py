@@ -1,10 +1,10 @@
 """The payments service's commands about one attempt, and shortcuts to deliver them."""
 
-from checkout import commands
-from checkout.card_seal import seal_card
+from checkout import messages
 from checkout.conf import conf
-from checkout.models import Attempt, Operation
-from checkout.services.payments import service
+from checkout.payments.models import Attempt, Operation
+from checkout.payments.service import service
+from checkout.privacy.card_seal import seal_card
 from checkout.states import Actor
 from messaging.envelope import Envelope
 from tests.services.delivering import Delivered, command, deliver
@@ -18,27 +18,27 @@ def to_authorise(attempt: Attempt, card: str) -> Envelope:
 
 
 def to_authorise_with(attempt: Attempt, sealed: str) -> Envelope:
-    body = commands.AuthorisePayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    body = messages.AuthorisePayment(payment=attempt.payment.reference, attempt=attempt.order_code)
     return command("payments.authorise", body, sealed=sealed)
 
 
 def to_complete_challenge(attempt: Attempt) -> Envelope:
-    body = commands.CompleteAuthentication(payment=attempt.payment.reference, attempt=attempt.order_code)
+    body = messages.CompleteAuthentication(payment=attempt.payment.reference, attempt=attempt.order_code)
     return command("payments.complete_challenge", body)
 
 
 def to_inquire(attempt: Attempt) -> Envelope:
-    body = commands.InquirePayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    body = messages.InquirePayment(payment=attempt.payment.reference, attempt=attempt.order_code)
     return command("payments.inquire", body)
 
 
 def to_abandon(attempt: Attempt) -> Envelope:
-    body = commands.AbandonPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    body = messages.AbandonPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
     return command("payments.abandon", body)
 
 
 def to_capture(operation: Operation, *, minor: int | None = None) -> Envelope:
-    body = commands.CapturePayment(
+    body = messages.CapturePayment(
         payment=operation.payment.reference,
         attempt=operation.attempt.order_code,
         operation=operation.reference,
@@ -49,7 +49,7 @@ def to_capture(operation: Operation, *, minor: int | None = None) -> Envelope:
 
 
 def to_void(operation: Operation) -> Envelope:
-    body = commands.VoidPayment(
+    body = messages.VoidPayment(
         payment=operation.payment.reference,
         attempt=operation.attempt.order_code,
         operation=operation.reference,
@@ -58,7 +58,7 @@ def to_void(operation: Operation) -> Envelope:
 
 
 def to_refund(operation: Operation) -> Envelope:
-    body = commands.RefundPayment(
+    body = messages.RefundPayment(
         payment=operation.payment.reference,
         attempt=operation.attempt.order_code,
         operation=operation.reference,
@@ -69,7 +69,7 @@ def to_refund(operation: Operation) -> Envelope:
 
 
 def to_inquire_operation(operation: Operation) -> Envelope:
-    body = commands.InquireOperation(
+    body = messages.InquireOperation(
         payment=operation.payment.reference,
         attempt=operation.attempt.order_code,
         operation=operation.reference,

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from checkout.commands import ApplyProviderEvent, SettleClaim
-from checkout.models import Attempt, Operation, OutboxMessage, Payment, Saga
+from checkout.ledger import service as ledger
+from checkout.messages import ApplyProviderEvent, SettleClaim
 from checkout.money import Money
-from checkout.operations import settle_claim
-from checkout.sagas.claim_settlement import seen_now
-from checkout.services import ledger
-from checkout.services.checkout import service
+from checkout.payments.actions import settle_claim
+from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.service import service
+from checkout.payments.sagas.settlement.claim import seen_now
 from checkout.states import PaymentState
 from messaging.envelope import Envelope
 from tests.services.asking import operation_on, settle

@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 import pytest
 
-from checkout.models import Attempt, Merchant, Payment, ProviderAccount
-from checkout.providers.base import Browser
-from checkout.providers.memory_books import Books, books_of, forget_books
+from checkout.payments.models import Attempt, Merchant, Payment, ProviderAccount
+from checkout.payments.providers.base import Browser
+from checkout.payments.providers.memory_books import Books, books_of, forget_books
 
 ACCOUNT = "twin"
 MERCHANT_CODE = "TWINMERCHANT"

@@ -7,12 +7,14 @@ import pytest
 from msgspec.structs import replace as with_changes
 
 from checkout.errors import OperationRejected
-from checkout.models import Attempt, LedgerEntry, Operation, OutboxMessage, Payment, Saga
+from checkout.ledger import service as ledger
+from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
-from checkout.operations import settle_payment
-from checkout.sagas.reckoning import TheirBooks
-from checkout.services import ledger, payments
-from checkout.services.checkout import service
+from checkout.payments import service as payments
+from checkout.payments.actions import settle_payment
+from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.service import service
+from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.states import PaymentState
 from messaging.envelope import Envelope
 from tests.services.asking import operation_on
@@ -92,7 +94,7 @@ def said(attempt: Attempt, theirs: TheirBooks, *, by: str = "ada", **more: Any) 
     settle_payment(
         attempt.payment.reference, theirs, attempt=attempt.order_code, by=by, reason=reason, **more
     )
-    return envelope_of(OutboxMessage.objects.filter(type="checkout.settle_payment").latest("pk"))
+    return envelope_of(OutboxMessage.objects.filter(type="payments.settle_payment").latest("pk"))
 
 
 def carried_out(envelope: Envelope) -> Delivered:
@@ -145,7 +147,7 @@ def refused(attempt: Attempt, theirs: TheirBooks, why: str, **more: Any) -> None
     """Assert that this settlement is rejected with the reason `why` and writes no command."""
     with pytest.raises(OperationRejected, match=why):
         said(attempt, theirs, **more)
-    assert not OutboxMessage.objects.filter(type="checkout.settle_payment").exists()
+    assert not OutboxMessage.objects.filter(type="payments.settle_payment").exists()
 
 
 def found() -> list[tuple[str, int, str]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection, models, transaction
 
-from checkout.models import Fact, InboxMessage, ProviderCall
+from checkout.payments.models import Fact, InboxMessage, ProviderCall
 
 
 class Crash(BaseException):

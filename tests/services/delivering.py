@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from checkout.commands import Body
-from checkout.models import InboxMessage, OutboxMessage
+from checkout.messages import Body
+from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.envelope import Envelope, Reply, encode_body, new_message_id
 from messaging.topology import Topology
 from messaging.worker.message import Message, Outgoing

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from checkout.commands import ApplyProviderEvent
-from checkout.models import Attempt, InboxMessage, OutboxMessage, Payment, Saga
-from checkout.services.checkout import service
+from checkout.messages import ApplyProviderEvent
+from checkout.payments.models import Attempt, InboxMessage, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.service import service
 from messaging.envelope import Envelope, Reply, new_message_id
 from messaging.worker.message import Message
 from messaging.worker.worker import _handle

@@ -1,10 +1,10 @@
 """Operations whose sagas are parked because the provider's answers leave their outcome open."""
 
-from checkout.commands import SettleOperation, StartOperation
-from checkout.models import Attempt, Operation, OutboxMessage, Saga
-from checkout.operations import settle_operation
-from checkout.services import payments
-from checkout.services.checkout import service
+from checkout.messages import SettleOperation, StartOperation
+from checkout.payments import service as payments
+from checkout.payments.actions import settle_operation
+from checkout.payments.models import Attempt, Operation, OutboxMessage, Saga
+from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from messaging.envelope import Envelope
 from tests.services.asking import operation_on
@@ -55,13 +55,13 @@ def to_settle(operation: Operation, *, arrived: bool, version: int | None = None
         arrived=arrived,
         version=saga_of(operation).version if version is None else version,
     )
-    return command("checkout.settle_operation", body)
+    return command("payments.settle_operation", body)
 
 
 def decided(operation: Operation, *, arrived: bool) -> Envelope:
     """Settle the operation as staff do. Return the command that was written to the outbox."""
     settle_operation(operation.reference, arrived=arrived, by="ada", reason="Seen in the portal")
-    row = OutboxMessage.objects.filter(type="checkout.settle_operation").latest("pk")
+    row = OutboxMessage.objects.filter(type="payments.settle_operation").latest("pk")
     return Envelope(
         type=row.type, body=row.body.encode(), message_id=row.message_id, headers={"subject": row.subject}
     )

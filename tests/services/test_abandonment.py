@@ -3,11 +3,11 @@
 import pytest
 
 from checkout.errors import OutcomeUnknown
-from checkout.models import Attempt, ProviderCall
-from checkout.providers import memory
-from checkout.providers.base import Outcome, ProviderResult
-from checkout.providers.memory_books import OrderState
-from checkout.services.payments import service
+from checkout.payments.models import Attempt, ProviderCall
+from checkout.payments.providers import memory
+from checkout.payments.providers.base import Outcome, ProviderResult
+from checkout.payments.providers.memory_books import OrderState
+from checkout.payments.service import service
 from checkout.states import Actor
 from tests.services.asking import authorise, come_back, to_abandon, to_complete_challenge, told
 from tests.services.delivering import deliver

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
-from checkout.models import Attempt, Operation, ProviderCall
 from checkout.money import Money
-from checkout.providers import memory
-from checkout.providers.base import EventKind, Outcome, Position, ProviderResult
-from checkout.providers.memory_books import Books, Manners, Order
+from checkout.payments.models import Attempt, Operation, ProviderCall
+from checkout.payments.providers import memory
+from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
+from checkout.payments.providers.memory_books import Books, Manners, Order
 from tests.services.asking import authorise, carry_out, inquire_operation, let_settle, operation_on, settle
 
 pytestmark = pytest.mark.django_db

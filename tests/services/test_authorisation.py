@@ -8,12 +8,12 @@ import time_machine
 from django.test import override_settings
 from django.utils import timezone
 
-from checkout.card_seal import seal_card
-from checkout.challenge_token import hash_of, token_for
 from checkout.conf import conf
-from checkout.models import Attempt, Fact, ProviderCall
 from checkout.money import Money
-from checkout.services.payments import service
+from checkout.payments.challenge_token import hash_of, token_for
+from checkout.payments.models import Attempt, Fact, ProviderCall
+from checkout.payments.service import service
+from checkout.privacy.card_seal import seal_card
 from tests.services.asking import (
     authorise,
     come_back,

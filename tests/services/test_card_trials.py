@@ -7,11 +7,11 @@ import time_machine
 from django.db import transaction
 from django.utils import timezone
 
-from checkout import pseudonyms
-from checkout.models import AttackModeChange, Attempt, CardTrial, Merchant, Payment
-from checkout.providers.base import RefusalReason
-from checkout.services.payments.card_trials import NOT_OF_THE_CARD, count_trial
-from checkout.services.payments.service import service
+from checkout.payments.models import AttackModeChange, Attempt, CardTrial, Merchant, Payment
+from checkout.payments.providers.base import RefusalReason
+from checkout.payments.service.card_trials import NOT_OF_THE_CARD, count_trial
+from checkout.payments.service.service import service
+from checkout.privacy import pseudonyms
 from checkout.states import AttemptState
 from tests.services.asking import to_authorise
 from tests.services.delivering import deliver

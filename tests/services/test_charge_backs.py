@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from checkout import commands
-from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment
+from checkout import messages
 from checkout.money import Money
-from checkout.providers import memory
-from checkout.providers.base import EventKind, ProviderResult
-from checkout.providers.memory_books import Manners, Order
-from checkout.services import checkout
-from checkout.services.payments import service
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment
+from checkout.payments.providers import memory
+from checkout.payments.providers.base import EventKind, ProviderResult
+from checkout.payments.providers.memory_books import Manners, Order
+from checkout.payments.sagas import service as checkout
+from checkout.payments.service import service
 from tests.services.asking import authorise, operation_on, settle
 from tests.services.delivering import command, deliver
 
@@ -57,7 +57,7 @@ def says(order: Order, monkeypatch) -> Callable[[EventKind], None]:
 
 
 def checked(attempt: Attempt, claim: str, minor: int | None = 300, **told: Any) -> str:
-    body = commands.CheckClaim(
+    body = messages.CheckClaim(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
         claim=claim,
@@ -226,7 +226,7 @@ def test_a_charge_back_of_an_attempt_that_is_put_aside_is_booked_if_there_is_roo
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     Operation.objects.update(amount_minor=left)
     order.charged_back = gbp(300)
-    told = commands.ApplyProviderEvent(
+    told = messages.ApplyProviderEvent(
         payment=captured.payment.reference, attempt=captured.order_code, kind=CHARGED_BACK
     )
     [question] = deliver(checkout.service, command("checkout.apply_provider_event", told)).commands

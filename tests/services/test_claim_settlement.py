@@ -4,17 +4,18 @@ import pytest
 from django.db.models import Sum
 from msgspec.structs import replace
 
-from checkout.commands import CheckClaim, ResumeSaga
 from checkout.errors import OperationRejected
-from checkout.models import Attempt, Fact, LedgerEntry, Operation, OutboxMessage, Payment, Saga
-from checkout.models.sums import sums_of
+from checkout.ledger.models import LedgerEntry
+from checkout.messages import CheckClaim, ResumeSaga
 from checkout.money import Money
-from checkout.operations import settle_claim
-from checkout.providers.base import EventKind
-from checkout.providers.memory_books import Manners
-from checkout.sagas.claim_settlement import Seen, seen_now
-from checkout.services import payments
-from checkout.services.checkout import service
+from checkout.payments import service as payments
+from checkout.payments.actions import settle_claim
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.providers.base import EventKind
+from checkout.payments.providers.memory_books import Manners
+from checkout.payments.sagas.service import service
+from checkout.payments.sagas.settlement.claim import Seen, seen_now
+from checkout.payments.totals import sums_of
 from checkout.states import Actor, AttemptState, PaymentState
 from messaging.envelope import new_message_id
 from tests.services.asking import authorise, operation_on, settle
@@ -224,7 +225,7 @@ def test_the_provider_s_late_answer_does_not_book_again_what_staff_have_booked(a
 
 def test_only_a_parked_verification_can_be_settled(taken):
     saga = claimed(taken)
-    deliver(service, command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version)))
+    deliver(service, command("payments.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version)))
     with pytest.raises(OperationRejected, match="is being asked"):
         settle_claim(saga.pk, is_true=False, by="ada", reason="x")
     answered(saga, outcome="denied")
@@ -292,7 +293,7 @@ def test_what_was_charged_back_between_the_decision_and_its_turn_is_not_charged_
 def test_the_provider_s_answer_that_comes_between_page_and_button_comes_first(taken, outcome):
     saga = claimed(taken)
     envelope = said(saga, is_true=True, amount=gbp(300))
-    deliver(service, command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version)))
+    deliver(service, command("payments.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version)))
     answered(saga, outcome=outcome, why="Still not told.")
     carried_out(envelope, saga)
     assert booked() == []

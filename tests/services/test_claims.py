@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from checkout import commands
-from checkout.models import Attempt, Fact, Operation, OutboxMessage
+from checkout import messages
 from checkout.money import Money
-from checkout.providers import memory
-from checkout.providers.base import EventKind, Position
-from checkout.providers.memory_books import OrderState
-from checkout.services.payments import service
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage
+from checkout.payments.providers import memory
+from checkout.payments.providers.base import EventKind, Position
+from checkout.payments.providers.memory_books import OrderState
+from checkout.payments.service import service
 from tests.services.asking import authorise, operation_on
 from tests.services.delivering import command, deliver
 
@@ -26,7 +26,7 @@ def authorised(attempt: Attempt) -> Attempt:
 
 
 def checked(attempt: Attempt, claim: str, operation: str = "", *, is_proven: bool = True) -> str:
-    body = commands.CheckClaim(
+    body = messages.CheckClaim(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
         claim=claim,

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from checkout.commands import PassDeadline
-from checkout.models import Attempt, OutboxMessage, Saga
-from checkout.sagas.deadlines import enqueue_passed_deadlines
+from checkout.messages import PassDeadline
+from checkout.payments.models import Attempt, OutboxMessage, Saga
+from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
 
 pytestmark = pytest.mark.django_db
 

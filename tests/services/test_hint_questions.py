@@ -2,9 +2,9 @@
 
 import pytest
 
-from checkout.models import Attempt, Payment, Saga
+from checkout.payments.models import Attempt, Payment, Saga
+from checkout.payments.sagas import hint_questions
 from checkout.rates import Pace
-from checkout.sagas import hint_questions
 from checkout.states import PaymentState
 from tests.services.replying import answered, commands_of, notified
 

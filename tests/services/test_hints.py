@@ -7,12 +7,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from checkout.commands import ApplyProviderEvent
-from checkout.models import Attempt, Fact, Operation, ProviderNotification
-from checkout.providers.base import Notification
-from checkout.providers.memory import MemoryProvider
-from checkout.providers.registry import ADAPTERS
-from checkout.services.payments.statement import MOST_HINTS
+from checkout.messages import ApplyProviderEvent
+from checkout.payments.models import Attempt, Fact, Operation, ProviderNotification
+from checkout.payments.providers.base import Notification
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.registry import ADAPTERS
+from checkout.payments.service.notifications.statement import MOST_HINTS
 from tests.services.asking import authorise, inquire_operation, operation_on, settle
 from tests.services.test_notification import body, events, notify, stored, worldpay
 

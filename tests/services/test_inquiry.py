@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.models import Attempt, Operation, ProviderCall
-from checkout.providers.base import ChallengeCompletion, Outcome, ProviderResult, Verb
-from checkout.providers.memory import MemoryProvider
-from checkout.providers.memory_books import Books, OrderState
-from checkout.services.payments import service
+from checkout.payments.models import Attempt, Operation, ProviderCall
+from checkout.payments.providers.base import ChallengeCompletion, Outcome, ProviderResult, Verb
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.memory_books import Books, OrderState
+from checkout.payments.service import service
 from checkout.states import Actor
 from messaging import crash_points
 from tests.services.asking import (

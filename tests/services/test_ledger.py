@@ -4,9 +4,9 @@ import pytest
 from django.db import IntegrityError
 from django.db.models import Sum
 
-from checkout.commands import PostEntries
-from checkout.models import LedgerEntry
-from checkout.services.ledger import ACCOUNTS, service
+from checkout.ledger.models import LedgerEntry
+from checkout.ledger.service import ACCOUNTS, service
+from checkout.messages import PostEntries
 from tests.services.delivering import Delivered, command, deliver
 
 pytestmark = pytest.mark.django_db

@@ -5,8 +5,9 @@ from django.contrib.auth import authenticate, get_user_model
 from django.core.management import CommandError, call_command
 from django.http import HttpRequest
 
-from checkout.models import Merchant, ProviderAccount, StockItem
-from checkout.providers.registry import get_provider
+from checkout.orders.models import StockItem
+from checkout.payments.models import Merchant, ProviderAccount
+from checkout.payments.providers.registry import get_provider
 
 pytestmark = pytest.mark.django_db
 

@@ -2,19 +2,12 @@
 
 import pytest
 
-from checkout.models import Attempt, Fact, Operation, ProviderCall
 from checkout.money import Money
-from checkout.providers.base import Outcome, ProviderResult
-from checkout.providers.memory import MemoryProvider
-from checkout.services.payments import service
-from tests.services.asking import (
-    authorise,
-    operation_on,
-    settle,
-    to_capture,
-    to_refund,
-    to_void,
-)
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.providers.base import Outcome, ProviderResult
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.service import service
+from tests.services.asking import authorise, operation_on, settle, to_capture, to_refund, to_void
 from tests.services.delivering import deliver
 
 pytestmark = pytest.mark.django_db

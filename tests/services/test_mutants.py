@@ -8,13 +8,15 @@ import sys
 import pytest
 from django.db import transaction
 
-from checkout import commands
-from checkout.models import InboxMessage, Operation, OutboxMessage, ProviderCall, RiskAssessment, Saga
+from checkout import messages
 from checkout.money import Money
-from checkout.operations.payment import enqueued
-from checkout.sagas import purchase
-from checkout.sagas.purchase_data import PurchaseData
-from checkout.services import payments, risk
+from checkout.payments import service as payments
+from checkout.payments.actions.payment import enqueued
+from checkout.payments.models import InboxMessage, Operation, OutboxMessage, ProviderCall, Saga
+from checkout.payments.sagas.purchase.data import PurchaseData
+from checkout.payments.sagas.purchase.flow import Purchase
+from checkout.risk import service as risk
+from checkout.risk.models import RiskAssessment
 from messaging.delivery import Delivery
 from messaging.envelope import Reply
 from messaging.registry import close_brokers, get_broker
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def to_assess():
-    body = commands.AssessRisk(payment="pay_1", minor=1250, currency="GBP", email="", ip_address="")
+    body = messages.AssessRisk(payment="pay_1", minor=1250, currency="GBP", email="", ip_address="")
     return command("risk.assess", body)
 
 
@@ -112,15 +114,15 @@ def test_compensated_while_unknown_a_purchase_is_refused(attempt):
         capture_operation="op_1",
     )
     reply = Reply.success({"outcome": "unknown"})
-    assert purchase.on_reply("authorise", data, reply).transitions == ("outcome_unknown",)
+    assert Purchase().on_reply("authorise", data, reply).transitions == ("outcome_unknown",)
     with applied("compensation_while_unknown"):
-        assert purchase.on_reply("authorise", data, reply).transitions == ("refused",)
+        assert Purchase().on_reply("authorise", data, reply).transitions == ("refused",)
 
 
 def test_without_an_outbox_nothing_is_left_of_what_is_sent(attempt):
     with applied("no_outbox"):
         assert len(deliver(risk.service, to_assess()).outgoing) == 1
-        assert enqueued("pay_1", "checkout.await_payment", commands.AwaitPayment(payment="pay_1")).message_id
+        assert enqueued("pay_1", "checkout.await_payment", messages.AwaitPayment(payment="pay_1")).message_id
     assert not OutboxMessage.objects.exists()
 
 

@@ -5,9 +5,16 @@ import json
 import msgspec
 import pytest
 
-from checkout.commands import ApplyNotification, ApplyProviderEvent
-from checkout.models import Attempt, Fact, Operation, ProviderAccount, ProviderCall, ProviderNotification
-from checkout.services.payments import service
+from checkout.messages import ApplyNotification, ApplyProviderEvent
+from checkout.payments.models import (
+    Attempt,
+    Fact,
+    Operation,
+    ProviderAccount,
+    ProviderCall,
+    ProviderNotification,
+)
+from checkout.payments.service import service
 from tests.services.asking import authorise, operation_on, to_capture
 from tests.services.delivering import Delivered, command, deliver
 

@@ -3,12 +3,12 @@
 import pytest
 from msgspec.structs import replace
 
-from checkout.models import Attempt, Operation, OutboxMessage, ProviderNotification, Saga
 from checkout.money import Money
-from checkout.notification_results import NotificationResult, Result, results_of
-from checkout.services import payments
-from checkout.services.checkout import service
-from checkout.timeline import Kind, timeline_of
+from checkout.payments import service as payments
+from checkout.payments.models import Attempt, Operation, OutboxMessage, ProviderNotification, Saga
+from checkout.payments.notification_results import NotificationResult, Result, results_of
+from checkout.payments.sagas.service import service
+from checkout.payments.timeline import Kind, timeline_of
 from tests.services.asking import authorise, operation_on
 from tests.services.claiming import carried_out, said
 from tests.services.delivering import deliver

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from checkout.models import Attempt, Fact, Operation, ProviderCall
 from checkout.money import Money
-from checkout.providers import memory
-from checkout.providers.base import EventKind, Outcome, ProviderResult
-from checkout.providers.memory_books import OrderState
-from checkout.services.payments import service
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.providers import memory
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
+from checkout.payments.providers.memory_books import OrderState
+from checkout.payments.service import service
 from tests.services.asking import (
     authorise,
     carry_out,

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from checkout.commands import CompleteChallenge, PassDeadline, ResumeSaga, StartOperation, SubmitPayment
 from checkout.errors import OperationRejected
-from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.operations import cancel_payment, resume_saga
-from checkout.providers.memory_books import Order, OrderState
-from checkout.services.checkout import service
+from checkout.messages import CompleteChallenge, PassDeadline, ResumeSaga, StartOperation, SubmitPayment
+from checkout.payments.actions import cancel_payment, resume_saga
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.providers.memory_books import Order, OrderState
+from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from messaging.envelope import Envelope, Reply, new_message_id
 from tests.services.asking import authorise, inquire, let_settle, operation_on
@@ -60,9 +60,9 @@ def pass_deadline(saga: Saga, version: int | None = None) -> Delivered:
 
 def resume(saga: Saga) -> Delivered:
     resume_saga(saga.pk, by="ada")
-    row = OutboxMessage.objects.get(type="checkout.resume_saga")
+    row = OutboxMessage.objects.get(type="payments.resume_saga")
     body = msgspec.json.decode(row.body, type=ResumeSaga)
-    delivered = deliver(service, command("checkout.resume_saga", body))
+    delivered = deliver(service, command("payments.resume_saga", body))
     saga.refresh_from_db()
     return delivered
 
@@ -271,7 +271,7 @@ def test_an_unknown_step_is_parked_with_a_reason_and_goes_on_when_it_is_known(ca
     assert "a_step_of_tomorrow" in Fact.objects.get(kind="saga_parked").data["why"]
     assert resume(child).outgoing == []
     Saga.objects.filter(pk=child.pk).update(step="capture")
-    OutboxMessage.objects.filter(type="checkout.resume_saga").delete()
+    OutboxMessage.objects.filter(type="payments.resume_saga").delete()
     assert commands_of(resume(child)) == ["payments.capture"]
 
 
@@ -323,12 +323,12 @@ def test_only_a_parked_saga_can_be_resumed_and_that_once(capturing):
     answered_with_an_error(child_of(capturing))
     resume_saga(capturing.pk, by="ada")
     resume_saga(capturing.pk, by="bob")
-    rows = OutboxMessage.objects.filter(type="checkout.resume_saga").order_by("pk")
+    rows = OutboxMessage.objects.filter(type="payments.resume_saga").order_by("pk")
     sent = [
         commands_of(
             deliver(
                 service,
-                command("checkout.resume_saga", msgspec.json.decode(row.body, type=ResumeSaga)),
+                command("payments.resume_saga", msgspec.json.decode(row.body, type=ResumeSaga)),
             )
         )
         for row in rows

@@ -2,9 +2,9 @@
 
 import pytest
 
-from checkout.commands import CancelOrder, ConfirmOrder, OrderLine, ReleaseStock, ReserveStock
-from checkout.models import Reservation, StockItem
-from checkout.services.orders import service
+from checkout.messages import CancelOrder, ConfirmOrder, OrderLine, ReleaseStock, ReserveStock
+from checkout.orders.models import Reservation, StockItem
+from checkout.orders.service import service
 from tests.services.at_once import at_once
 from tests.services.delivering import Delivered, command, deliver
 

@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from checkout.commands import ApplyNotification
 from checkout.conf import conf
-from checkout.models import (
+from checkout.messages import ApplyNotification
+from checkout.payments.models import (
     Attempt,
     Fact,
     InboxMessage,
@@ -19,8 +19,8 @@ from checkout.models import (
     ProviderCall,
     ProviderNotification,
 )
-from checkout.providers.memory import MemoryProvider
-from checkout.services.payments import service
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.service import service
 from tests.services import crashing
 from tests.services.asking import (
     authorise,

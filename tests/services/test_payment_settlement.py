@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from checkout.models import LedgerEntry, Operation, Saga
-from checkout.models.sums import sums_of
+from checkout.ledger.models import LedgerEntry
+from checkout.payments.models import Operation, Saga
+from checkout.payments.totals import sums_of
 from checkout.states import AttemptState, PaymentState
 from tests.services.contradicting import (
     HELD,

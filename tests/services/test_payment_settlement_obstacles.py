@@ -6,12 +6,12 @@ import pytest
 from msgspec.structs import replace as with_changes
 
 from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
-from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.models.sums import sums_of
 from checkout.money import Money
-from checkout.operations import settle_payment
-from checkout.sagas.payment_settlement import seen_now
-from checkout.services.checkout import service
+from checkout.payments.actions import settle_payment
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.service import service
+from checkout.payments.sagas.settlement.payment import seen_now
+from checkout.payments.totals import sums_of
 from checkout.states import Actor, AttemptState, PaymentState
 from messaging.envelope import new_message_id
 from tests.services.asking import operation_on
@@ -224,7 +224,7 @@ def test_the_second_of_two_who_decide_is_told_what_the_first_said(aside):
     said(aside, HELD)
     with pytest.raises(OperationRejected, match="ada has said already: captured"):
         said(aside, NOTHING, by="bob")
-    assert OutboxMessage.objects.filter(type="checkout.settle_payment").count() == 1
+    assert OutboxMessage.objects.filter(type="payments.settle_payment").count() == 1
 
 
 def change_sums(attempt):

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace as with_changes
 
 from checkout.errors import OperationRejected
-from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment
-from checkout.services.checkout import service
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment
+from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from messaging.envelope import Envelope, new_message_id
 from tests.services.asking import authorise
@@ -49,7 +49,7 @@ def test_of_many_who_decide_at_once_one_is_heard(aside, turn):
     words = [word_of(aside, f"clerk {each}", captured=100 * each) for each in range(8)]
     assert sorted(at_once(*words)) == ["rejected"] * 7 + ["taken"]
     assert Fact.objects.filter(kind="payment_settled_by").count() == 1
-    assert OutboxMessage.objects.filter(type="checkout.settle_payment").count() == 1
+    assert OutboxMessage.objects.filter(type="payments.settle_payment").count() == 1
 
 
 @ROUNDS

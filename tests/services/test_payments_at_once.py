@@ -3,10 +3,10 @@
 import pytest
 from django.db import connection
 
-from checkout.commands import ApplyNotification
-from checkout.models import Attempt, Fact, Operation, ProviderCall, ProviderNotification
-from checkout.providers.memory import MemoryProvider
-from checkout.services.payments import service
+from checkout.messages import ApplyNotification
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, ProviderNotification
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.service import service
 from tests.services.asking import authorise, operation_on, to_authorise, to_capture, to_inquire
 from tests.services.at_once import at_once
 from tests.services.delivering import command, deliver

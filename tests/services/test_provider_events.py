@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from checkout.commands import ApplyProviderEvent, CheckClaim, StartOperation, SubmitPayment
-from checkout.models import Attempt, LedgerEntry, Operation, Payment, Saga
-from checkout.providers.base import Browser
-from checkout.services.checkout import service
+from checkout.ledger.models import LedgerEntry
+from checkout.messages import ApplyProviderEvent, CheckClaim, StartOperation, SubmitPayment
+from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.providers.base import Browser
+from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from tests.services.asking import operation_on, settle
 from tests.services.delivering import command, deliver

@@ -2,9 +2,9 @@
 
 import pytest
 
-from checkout.commands import ResumeSaga
-from checkout.models import Attempt, Operation, Payment, Saga
-from checkout.services.checkout import CLAIMS, service
+from checkout.messages import ResumeSaga
+from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.sagas.service import CLAIMS, service
 from checkout.states import PaymentState
 from tests.services.asking import operation_on, settle
 from tests.services.delivering import command, deliver
@@ -40,7 +40,7 @@ def test_a_charge_back_of_an_attempt_that_is_put_aside_waits_for_staff_until_the
     saga = Saga.objects.get(kind="verification")
     answered(saga, outcome="unclear", why="More than is taken.")
     assert (saga.status, state()) == (Saga.Status.PARKED, PaymentState.CONFLICTED)
-    deliver(service, command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version)))
+    deliver(service, command("payments.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version)))
     answered(saga, outcome="booked")
     assert (saga.status, state()) == (Saga.Status.COMPLETED, PaymentState.CONFLICTED)
 

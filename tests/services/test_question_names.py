@@ -5,10 +5,10 @@ import re
 import msgspec
 import pytest
 
-from checkout.commands import SubmitPayment
-from checkout.models import Attempt, InboxMessage, OutboxMessage, Saga, SagaStep
-from checkout.services import SERVICES
-from checkout.services.checkout import service
+from checkout.messages import SubmitPayment
+from checkout.payments.models import Attempt, InboxMessage, OutboxMessage, Saga, SagaStep
+from checkout.payments.sagas.service import service
+from checkout.running.services import SERVICES
 from messaging.envelope import Envelope, Reply, encode_body, new_message_id
 from messaging.worker.message import Message
 from messaging.worker.service import NotEntitled

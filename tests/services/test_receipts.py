@@ -6,9 +6,10 @@ import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
-from checkout.commands import SendReceipt
-from checkout.models import OutboxMessage, Receipt
-from checkout.services.notifications import RETRY_PAUSES, service
+from checkout.messages import SendReceipt
+from checkout.payments.models import OutboxMessage
+from checkout.receipts.models import Receipt
+from checkout.receipts.service import RETRY_PAUSES, service
 from messaging.envelope import Envelope
 from tests.services import crashing
 from tests.services.crashing import Crash

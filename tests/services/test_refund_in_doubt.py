@@ -8,20 +8,14 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.commands import ApplyNotification, CheckClaim
-from checkout.models import (
-    Attempt,
-    Fact,
-    Operation,
-    ProviderCall,
-    ProviderNotification,
-)
-from checkout.models.failed_refunds import fail_refund, make_after_all
+from checkout.messages import ApplyNotification, CheckClaim
 from checkout.money import Money
-from checkout.providers import memory
-from checkout.providers.base import EventKind, ProviderResult
-from checkout.providers.memory_books import Books, Order
-from checkout.services import payments
+from checkout.payments import service as payments
+from checkout.payments.failed_refunds import fail_refund, make_after_all
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, ProviderNotification
+from checkout.payments.providers import memory
+from checkout.payments.providers.base import EventKind, ProviderResult
+from checkout.payments.providers.memory_books import Books, Order
 from tests.services.asking import authorise, inquire_operation, operation_on, settle
 from tests.services.delivering import Delivered, command, deliver
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from checkout.commands import StartOperation
-from checkout.models import Attempt, LedgerEntry, Operation, Payment, Saga
-from checkout.services import checkout
+from checkout.ledger.models import LedgerEntry
+from checkout.messages import StartOperation
+from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.sagas import service as checkout
 from checkout.states import PaymentState
 from tests.services.asking import authorise, operation_on, settle
 from tests.services.delivering import command, deliver

@@ -3,7 +3,6 @@
 import msgspec
 import pytest
 
-from checkout.commands import StartOperation
 from checkout.errors import (
     AmountNotAvailable,
     DuplicateRequest,
@@ -11,15 +10,10 @@ from checkout.errors import (
     OperationRejected,
     PaymentNotFound,
 )
-from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment
+from checkout.messages import StartOperation
 from checkout.money import Money
-from checkout.operations import (
-    available,
-    operations_of,
-    request_capture,
-    request_refund,
-    request_void,
-)
+from checkout.payments.actions import available, operations_of, request_capture, request_refund, request_void
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment
 from checkout.states import PaymentState
 from tests.services.asking import operation_on
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from checkout.commands import StartOperation
 from checkout.errors import AmountNotAvailable, IllegalTransition, OperationRejected
-from checkout.models import Attempt, Operation, OutboxMessage, Payment, Saga
+from checkout.messages import StartOperation
 from checkout.money import Money
-from checkout.operations import request_capture, request_refund, request_void
-from checkout.services.checkout import service
+from checkout.payments.actions import request_capture, request_refund, request_void
+from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from tests.services.asking import operation_on
 from tests.services.at_once import at_once

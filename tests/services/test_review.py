@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from checkout import commands
+from checkout import messages
 from checkout.errors import IllegalTransition, OperationRejected
-from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.money import Money
-from checkout.operations import review_payment
-from checkout.providers import memory
-from checkout.providers.base import ProviderResult
-from checkout.providers.memory_books import Books, Manners, Order, OrderState
-from checkout.services import checkout
-from checkout.services.payments import service
+from checkout.payments.actions import review_payment
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.providers import memory
+from checkout.payments.providers.base import ProviderResult
+from checkout.payments.providers.memory_books import Books, Manners, Order, OrderState
+from checkout.payments.sagas import service as checkout
+from checkout.payments.service import service
 from checkout.states import PaymentState
 from tests.services.asking import authorise, operation_on
 from tests.services.delivering import command, deliver
@@ -40,7 +40,7 @@ def aside(authorised: Attempt) -> Attempt:
 
 
 def reviewed(attempt: Attempt) -> str:
-    body = commands.ReviewAttempt(payment=attempt.payment.reference, attempt=attempt.order_code)
+    body = messages.ReviewAttempt(payment=attempt.payment.reference, attempt=attempt.order_code)
     outcome = str(deliver(service, command("payments.review", body)).result["outcome"])
     attempt.refresh_from_db()
     return outcome
@@ -252,8 +252,8 @@ def test_two_attempts_that_hold_money_are_not_settled_by_one_of_them(aside, book
 
 def asked_by_staff(attempt: Attempt) -> list[Any]:
     review_payment(attempt.payment.reference, by="ada", reason="The provider called")
-    row = OutboxMessage.objects.get(type="checkout.review_payment")
-    body = commands.ReviewPayment(payment=attempt.payment.reference)
+    row = OutboxMessage.objects.get(type="payments.review_payment")
+    body = messages.ReviewPayment(payment=attempt.payment.reference)
     return deliver(checkout.service, command(row.type, body)).commands
 
 
@@ -271,8 +271,8 @@ def test_only_what_is_conflicted_can_be_reviewed(authorised, state):
     Payment.objects.update(state=state)
     with pytest.raises(IllegalTransition):
         review_payment(authorised.payment.reference, by="ada", reason="why not")
-    body = commands.ReviewPayment(payment=authorised.payment.reference)
-    assert deliver(checkout.service, command("checkout.review_payment", body)).commands == []
+    body = messages.ReviewPayment(payment=authorised.payment.reference)
+    assert deliver(checkout.service, command("payments.review_payment", body)).commands == []
 
 
 def test_the_attempt_that_was_put_aside_is_the_one_that_is_asked_about(aside, books: Books):

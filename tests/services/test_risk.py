@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from checkout.commands import AssessRisk
-from checkout.models import BlockedValue, RiskAssessment
-from checkout.services.risk import service
+from checkout.messages import AssessRisk
+from checkout.risk.models import BlockedValue, RiskAssessment
+from checkout.risk.service import service
 from tests.services.delivering import command, deliver
 
 pytestmark = pytest.mark.django_db

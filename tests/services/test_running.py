@@ -8,7 +8,7 @@ import pika
 import pytest
 from django.core.management import CommandError, call_command
 
-from checkout.services import SERVICES
+from checkout.running.services import SERVICES
 from messaging.envelope import Envelope, encode_body
 from tests.support.program import Program
 from tests.support.waiting import wait_until
@@ -75,7 +75,7 @@ def test_told_to_stop_it_finishes_its_work_and_ends_well(
 
 
 def _consumers(channel: pika.adapters.blocking_connection.BlockingChannel) -> int:
-    return channel.queue_declare("checkout.commands.risk", passive=True).method.consumer_count
+    return channel.queue_declare("checkout.messages.risk", passive=True).method.consumer_count
 
 
 def _ask(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
@@ -90,4 +90,4 @@ def _ask(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
         timestamp=envelope.timestamp,
         delivery_mode=2,
     )
-    channel.basic_publish("checkout.commands", "risk", envelope.body, properties)
+    channel.basic_publish("checkout.messages", "risk", envelope.body, properties)

@@ -6,15 +6,15 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from checkout.commands import (
+from checkout.messages import (
     ApplyProviderEvent,
     CompleteChallenge,
     PassDeadline,
     StartOperation,
     SubmitPayment,
 )
-from checkout.models import Attempt, Operation, Payment, Saga
-from checkout.services.checkout import service
+from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from messaging.envelope import Envelope, Reply, new_message_id
 from tests.services.asking import operation_on

@@ -6,16 +6,16 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from checkout.commands import PostEntries, ResumeSaga
 from checkout.errors import AmountNotAvailable, OperationRejected, OutcomeUnknown, PaymentNotFound
-from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, ProviderCall, Saga
+from checkout.messages import PostEntries, ResumeSaga
 from checkout.money import Money
-from checkout.operations import request_capture, settle_operation
-from checkout.providers import memory
-from checkout.providers.memory_books import Manners, Order
-from checkout.services import payments
-from checkout.services.checkout import service
-from checkout.services.payments.known import known_of
+from checkout.payments import service as payments
+from checkout.payments.actions import request_capture, settle_operation
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, ProviderCall, Saga
+from checkout.payments.providers import memory
+from checkout.payments.providers.memory_books import Manners, Order
+from checkout.payments.sagas.service import service
+from checkout.payments.service.evidence.known import known_of
 from checkout.states import Actor, PaymentState
 from messaging.envelope import new_message_id
 from tests.services.asking import authorise, let_settle, operation_on
@@ -136,7 +136,7 @@ def test_without_a_reason_nothing_is_settled(lost, reason):
     operation = lost(CAPTURE)
     with pytest.raises(OperationRejected, match="how you found out"):
         settle_operation(operation.reference, arrived=True, by="ada", reason=reason)
-    assert not OutboxMessage.objects.filter(type="checkout.settle_operation").exists()
+    assert not OutboxMessage.objects.filter(type="payments.settle_operation").exists()
 
 
 def test_a_card_number_in_the_reason_is_not_kept(lost):
@@ -163,7 +163,7 @@ def test_what_is_certain_cannot_be_settled(lost, state, arrived):
 def test_while_the_provider_is_being_asked_nothing_can_be_settled(lost, arrived):
     operation = lost(CAPTURE)
     saga = saga_of(operation)
-    deliver(service, command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version)))
+    deliver(service, command("payments.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version)))
     with pytest.raises(OperationRejected, match="Wait until its flow is parked"):
         settle_operation(operation.reference, arrived=arrived, by="ada", reason="x")
 
@@ -240,7 +240,7 @@ def test_the_second_of_two_who_decide_is_told_what_the_first_said(lost, arrived)
     settle_operation(operation.reference, arrived=True, by="ada", reason="x")
     with pytest.raises(OperationRejected, match="ada has said already that it arrived"):
         settle_operation(operation.reference, arrived=arrived, by="bob", reason="y")
-    assert OutboxMessage.objects.filter(type="checkout.settle_operation").count() == 1
+    assert OutboxMessage.objects.filter(type="payments.settle_operation").count() == 1
 
 
 @pytest.fixture

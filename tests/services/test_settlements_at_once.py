@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from checkout.commands import ApplyProviderEvent, ResumeSaga
 from checkout.errors import OperationRejected
-from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.operations import settle_operation
-from checkout.services.checkout import service
+from checkout.messages import ApplyProviderEvent, ResumeSaga
+from checkout.payments.actions import settle_operation
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from messaging.envelope import Envelope
 from tests.services.asking import let_settle
@@ -56,7 +56,7 @@ def test_of_many_who_decide_at_once_one_is_heard(operation, turn):
     words = [word_of(operation, f"clerk {each}", arrived=each % 2 == 0) for each in range(8)]
     assert sorted(at_once(*words)) == ["rejected"] * 7 + ["taken"]
     assert Fact.objects.filter(kind="operation_settled_by").count() == 1
-    assert OutboxMessage.objects.filter(type="checkout.settle_operation").count() == 1
+    assert OutboxMessage.objects.filter(type="payments.settle_operation").count() == 1
 
 
 @ROUNDS
@@ -81,7 +81,7 @@ def test_a_decision_a_notification_and_a_new_try_at_once_have_one_effect(operati
             delivered(command("checkout.apply_provider_event", told)),
             delivered(to_settle(operation, arrived=True)),
             delivered(command("checkout.apply_provider_event", told)),
-            delivered(command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version))),
+            delivered(command("payments.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version))),
         )
         for type in each
     ]
@@ -99,7 +99,7 @@ def test_a_decision_and_a_new_try_at_once_are_carried_out_as_one_of_them(operati
     before = saga.steps.count()
     at_once(
         delivered(to_settle(operation, arrived=False)),
-        delivered(command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version))),
+        delivered(command("payments.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version))),
         delivered(to_settle(operation, arrived=False)),
     )
     assert saga.steps.count() == before + 1

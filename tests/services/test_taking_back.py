@@ -2,8 +2,8 @@
 
 import pytest
 
-from checkout.models import Fact, Operation, Saga
-from checkout.operations import available, request_void
+from checkout.payments.actions import available, request_void
+from checkout.payments.models import Fact, Operation, Saga
 from checkout.states import PaymentState
 from tests.services.replying import answered, commands_of
 from tests.services.test_orchestrator import (

@@ -4,10 +4,17 @@ import json
 from typing import TYPE_CHECKING
 
 from checkout.money import Money
-from checkout.providers.base import Authorisation, EventKind
-from checkout.providers.memory import MemoryProvider
-from checkout.providers.memory_books import Books, Movement, Order, OrderState, books_of, forget_books
-from checkout.providers.memory_order import Manners
+from checkout.payments.providers.base import Authorisation, EventKind
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.memory_books import (
+    Books,
+    Movement,
+    Order,
+    OrderState,
+    books_of,
+    forget_books,
+)
+from checkout.payments.providers.memory_order import Manners
 from tests.simulation.habits import Habits, drawn
 from tests.simulation.post import ACCOUNT, MERCHANT_CODE, Post
 

@@ -23,7 +23,7 @@ def _strange_order(world: World) -> None:
 def _second_authorisation(world: World) -> None:
     """Move all attempts to the first payment, which then has two authorisations."""
     world.rows.execute(
-        "UPDATE checkout_attempt SET number = 100 + id, payment_id = (SELECT MIN(id) FROM checkout_payment)"
+        "UPDATE payments_attempt SET number = 100 + id, payment_id = (SELECT MIN(id) FROM payments_payment)"
     )
 
 
@@ -33,21 +33,21 @@ def _captured_twice(world: World) -> None:
 
 
 def _statement_of_another_amount(world: World) -> None:
-    (reference,) = world.rows.execute("SELECT MIN(reference) FROM checkout_operation").fetchone()
+    (reference,) = world.rows.execute("SELECT MIN(reference) FROM payments_operation").fetchone()
     body = json.dumps({"reference": reference, "minor": 1})
-    world.rows.execute("UPDATE checkout_providernotification SET state = 'applied', body = ?", (body,))
+    world.rows.execute("UPDATE payments_providernotification SET state = 'applied', body = ?", (body,))
 
 
 def _done_too_early(world: World) -> None:
     world.rows.execute(
-        "UPDATE checkout_operation SET state = 'pending', reference = reference || 'x' WHERE state = 'done'"
+        "UPDATE payments_operation SET state = 'pending', reference = reference || 'x' WHERE state = 'done'"
     )
-    world.rows.execute("UPDATE checkout_operation SET state = 'done' WHERE state = 'pending'")
+    world.rows.execute("UPDATE payments_operation SET state = 'done' WHERE state = 'pending'")
 
 
 def _late_return(world: World) -> None:
-    world.rows.execute("UPDATE checkout_attempt SET challenge_expires_at = '2030-01-01 00:00:00'")
-    world.rows.execute("UPDATE checkout_fact SET kind = 'challenge_returned'")
+    world.rows.execute("UPDATE payments_attempt SET challenge_expires_at = '2030-01-01 00:00:00'")
+    world.rows.execute("UPDATE payments_fact SET kind = 'challenge_returned'")
 
 
 def _charged_back(world: World) -> None:
@@ -78,7 +78,7 @@ BLEMISHES: dict[str, tuple[str, Callable[[World], None]]] = {
     "stock that was never confirmed": ("I4", _update("reservation", "state = 'reserved'")),
     "stock given away while it was paid for": (
         "I4",
-        _sql("INSERT INTO taken_again SELECT reference FROM checkout_payment"),
+        _sql("INSERT INTO taken_again SELECT reference FROM payments_payment"),
     ),
     "a token that was taken after its time": ("I7", _late_return),
     "a statement of another amount": ("I5", _statement_of_another_amount),
@@ -91,7 +91,7 @@ BLEMISHES: dict[str, tuple[str, Callable[[World], None]]] = {
     "a move that is no edge": ("I9", _sql("INSERT INTO history VALUES ('pay', 'refunded', 'open')")),
     "a reply to another question": ("I9", _sql("INSERT INTO late_replies VALUES ('1:a:1', '1:b:2')")),
     "a message that was not published": ("I11", _update("outboxmessage", "published_at = NULL")),
-    "a message that was not handled": ("I11", _sql("DELETE FROM checkout_inboxmessage")),
+    "a message that was not handled": ("I11", _sql("DELETE FROM payments_inboxmessage")),
     "a notification that nobody looked at": ("I11", _update("providernotification", "state = 'received'")),
     "a message handled twice": (
         "I11",

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from checkout import operations
 from checkout.errors import OperationRejected
 from checkout.money import Money
+from checkout.payments import actions
 from checkout.states import PaymentState
 from tests.simulation.web import Unanswered
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from tests.simulation.shopper import Shopper
     from tests.simulation.world import World
 
-Request = Callable[..., operations.OperationView]
+Request = Callable[..., actions.OperationView]
 
 # The requests that are likely in each state. Now and then a clerk makes any other request as well.
 WISHES: dict[PaymentState, tuple[Request, ...]] = {
-    PaymentState.AUTHORISED: (*[operations.request_capture] * 4, operations.request_void),
-    PaymentState.CAPTURE_PENDING: (operations.request_capture,),
-    PaymentState.PARTIALLY_CAPTURED: (operations.request_capture, operations.request_refund),
-    PaymentState.CAPTURED: (operations.request_refund,),
-    PaymentState.PARTIALLY_REFUNDED: (operations.request_refund,),
+    PaymentState.AUTHORISED: (*[actions.request_capture] * 4, actions.request_void),
+    PaymentState.CAPTURE_PENDING: (actions.request_capture,),
+    PaymentState.PARTIALLY_CAPTURED: (actions.request_capture, actions.request_refund),
+    PaymentState.CAPTURED: (actions.request_refund,),
+    PaymentState.PARTIALLY_REFUNDED: (actions.request_refund,),
 }
 ANYTHING: tuple[Request, ...] = (
-    operations.request_capture,
-    operations.request_void,
-    operations.request_refund,
+    actions.request_capture,
+    actions.request_void,
+    actions.request_refund,
 )
 
 
@@ -54,7 +54,7 @@ class Clerk:
                 self._ask(request, f"wish {number}")
 
     def _ask(self, request: Request, key: str) -> None:
-        amount = self._amount() if request is not operations.request_void else None
+        amount = self._amount() if request is not actions.request_void else None
         # A double click sends the same key twice. Two clerks send different keys.
         keys = [key, key] if self._chance.of(0.2) else [key]
         if self._chance.of(0.2):
@@ -67,9 +67,9 @@ class Clerk:
             self._send_soon(request, key, another)
 
     def _send_soon(self, request: Request, key: str, amount: Money | None) -> None:
-        options = {} if request is operations.request_void else {"amount": amount}
+        options = {} if request is actions.request_void else {"amount": amount}
 
-        def ask() -> operations.OperationView:
+        def ask() -> actions.OperationView:
             return request(self._shopper.reference, idempotency_key=key, by="clerk", **options)
 
         self._world.spawn(self._send(ask, amount))
@@ -89,7 +89,7 @@ class Clerk:
             case _:
                 return Money(owed.minor + 1, owed.currency)
 
-    async def _send(self, operation: Callable[[], operations.OperationView], amount: Money | None) -> None:
+    async def _send(self, operation: Callable[[], actions.OperationView], amount: Money | None) -> None:
         while True:
             try:
                 view = await self._world.request(operation)

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from checkout.services import ledger, notifications, orders, risk
+from checkout.ledger import service as ledger
+from checkout.orders import service as orders
+from checkout.receipts import service as notifications
+from checkout.risk import service as risk
 from messaging.worker.service import CommandRejected
 from tests.simulation.chance import MALFORMED, NONSENSE, PASSING
 from tests.simulation.twin import Line

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from checkout.providers.base import EventKind
-from checkout.providers.memory_order import USUALLY_ANNOUNCED, Manners
+from checkout.payments.providers.base import EventKind
+from checkout.payments.providers.memory_order import USUALLY_ANNOUNCED, Manners
 from tests.simulation.chance import Chance
 
 # The events that a merchant may have selected. Some selections lack captures, refunds, or both.

@@ -18,8 +18,9 @@ from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 from django.db.utils import ConnectionHandler  # noqa: E402
 
-from checkout.models import Merchant, ProviderAccount, StockItem  # noqa: E402
-from checkout.providers.registry import ADAPTERS  # noqa: E402
+from checkout.orders.models import StockItem  # noqa: E402
+from checkout.payments.models import Merchant, ProviderAccount  # noqa: E402
+from checkout.payments.providers.registry import ADAPTERS  # noqa: E402
 from tests.simulation import bank, colleagues, invariants, randomness, threads  # noqa: E402
 from tests.simulation.clock import Clock  # noqa: E402
 from tests.simulation.database import compiled, plain_filters, plain_rows  # noqa: E402

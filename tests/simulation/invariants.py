@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from checkout.providers.memory_books import Books, Order, OrderState
+from checkout.payments.providers.memory_books import Books, Order, OrderState
 from checkout.states import PAYMENT_EDGES, AttemptState, PaymentState
 from messaging.memory.server import MemoryServer
 from tests.simulation import network
@@ -30,18 +30,18 @@ EDGES = {(source, edge.target) for edge in PAYMENT_EDGES for source in edge.sour
 
 HISTORY = """
 CREATE TEMP TABLE history (payment TEXT, before TEXT, after TEXT);
-CREATE TEMP TRIGGER payment_moves AFTER UPDATE OF state ON main.checkout_payment WHEN old.state <> new.state
+CREATE TEMP TRIGGER payment_moves AFTER UPDATE OF state ON main.payments_payment WHEN old.state <> new.state
 BEGIN INSERT INTO history VALUES (new.reference, old.state, new.state); END;
 CREATE TEMP TABLE late_replies (awaited TEXT, taken TEXT);
-CREATE TEMP TRIGGER reply_is_taken AFTER UPDATE OF replied_at ON main.checkout_sagastep
-WHEN new.correlation_id <> (SELECT awaiting FROM checkout_saga WHERE id = new.saga_id)
+CREATE TEMP TRIGGER reply_is_taken AFTER UPDATE OF replied_at ON main.payments_sagastep
+WHEN new.correlation_id <> (SELECT awaiting FROM payments_saga WHERE id = new.saga_id)
 BEGIN INSERT INTO late_replies
-    SELECT awaiting, new.correlation_id FROM checkout_saga WHERE id = new.saga_id; END;
+    SELECT awaiting, new.correlation_id FROM payments_saga WHERE id = new.saga_id; END;
 CREATE TEMP TABLE taken_again (payment TEXT);
-CREATE TEMP TRIGGER stock_is_taken_again AFTER UPDATE OF state ON main.checkout_reservation
+CREATE TEMP TRIGGER stock_is_taken_again AFTER UPDATE OF state ON main.orders_reservation
 WHEN old.state = 'released' AND new.state = 'confirmed'
 BEGIN INSERT INTO taken_again VALUES (new.payment_reference); END;
-CREATE TEMP TRIGGER operation_is_done AFTER UPDATE OF state ON main.checkout_operation
+CREATE TEMP TRIGGER operation_is_done AFTER UPDATE OF state ON main.payments_operation
 WHEN old.state <> 'done' AND new.state = 'done'
 BEGIN SELECT called_done(new.reference, new.kind); END;
 """
@@ -86,11 +86,11 @@ class Ledgers:
 
     def __init__(self, database: sqlite3.Connection, books: Books) -> None:
         self._database = database
-        self.payments: dict[str, str] = dict(self.rows("SELECT reference, state FROM checkout_payment"))
+        self.payments: dict[str, str] = dict(self.rows("SELECT reference, state FROM payments_payment"))
         self.payment_of: dict[str, str] = dict(
             self.rows(
-                "SELECT a.order_code, p.reference FROM checkout_attempt a "
-                "JOIN checkout_payment p ON p.id = a.payment_id"
+                "SELECT a.order_code, p.reference FROM payments_attempt a "
+                "JOIN payments_payment p ON p.id = a.payment_id"
             )
         )
         self.all_orders = books.orders
@@ -136,17 +136,17 @@ def _nothing_twice(books: Ledgers) -> Iterator[str]:
 
 def _nothing_stuck(books: Ledgers) -> Iterator[str]:
     for kind, key, step, status in books.rows(
-        "SELECT kind, key, step, status FROM checkout_saga WHERE status IN ('running', 'parked')"
+        "SELECT kind, key, step, status FROM payments_saga WHERE status IN ('running', 'parked')"
     ):
         yield f"I3: saga {kind} {key} is {status} at {step}"
     for payment, state in books.payments.items():
         if state not in PAYMENT_AT_REST:
             yield f"I3: {payment} is still {state}"
-    for code, state in books.rows("SELECT order_code, state FROM checkout_attempt"):
+    for code, state in books.rows("SELECT order_code, state FROM payments_attempt"):
         if state not in ATTEMPT_AT_REST:
             yield f"I3: attempt {code} is still {state}"
     for reference, kind, state in books.rows(
-        "SELECT reference, kind, state FROM checkout_operation WHERE state NOT IN ('done', 'refused')"
+        "SELECT reference, kind, state FROM payments_operation WHERE state NOT IN ('done', 'refused')"
     ):
         yield f"I3: {kind} {reference} is still {state}"
 
@@ -161,7 +161,7 @@ def _compensated(books: Ledgers) -> Iterator[str]:
 
 def _stock(world: "World", books: Ledgers) -> Iterator[str]:
     reserved: Counter[str] = Counter()
-    reservations = dict(books.rows("SELECT payment_reference, state FROM checkout_reservation"))
+    reservations = dict(books.rows("SELECT payment_reference, state FROM orders_reservation"))
     for payment, state in books.payments.items():
         reservation = reservations.get(payment, "released")
         if state in UNPAID and reservation not in GIVEN_BACK:
@@ -170,10 +170,10 @@ def _stock(world: "World", books: Ledgers) -> Iterator[str]:
             yield f"I4: {payment} is {state}, and its stock is {reservation}"
     for sku, quantity in books.rows(
         "SELECT line.value ->> 'sku', line.value ->> 'quantity' "
-        "FROM checkout_reservation r, json_each(r.lines) line WHERE r.state NOT IN ('released', 'cancelled')"
+        "FROM orders_reservation r, json_each(r.lines) line WHERE r.state NOT IN ('released', 'cancelled')"
     ):
         reserved[sku] += quantity
-    for sku, quantity in books.rows("SELECT sku, quantity FROM checkout_stockitem"):
+    for sku, quantity in books.rows("SELECT sku, quantity FROM orders_stockitem"):
         if quantity + reserved[sku] != world.stock:
             yield f"I4: {quantity} of {sku} are left and {reserved[sku]} reserved, of {world.stock}"
 
@@ -189,8 +189,8 @@ def _no_stock_was_given_away(books: Ledgers) -> Iterator[str]:
 
 def _no_late_returns(books: Ledgers) -> Iterator[str]:
     for code, at, until in books.rows(
-        "SELECT a.order_code, f.recorded_at, a.challenge_expires_at FROM checkout_fact f "
-        "JOIN checkout_attempt a ON a.id = f.attempt_id "
+        "SELECT a.order_code, f.recorded_at, a.challenge_expires_at FROM payments_fact f "
+        "JOIN payments_attempt a ON a.id = f.attempt_id "
         "WHERE f.kind = 'challenge_returned' AND f.recorded_at > a.challenge_expires_at"
     ):
         yield f"I7: a return token of {code} was taken at {at}, and expired at {until}"
@@ -199,8 +199,8 @@ def _no_late_returns(books: Ledgers) -> Iterator[str]:
 def _statements_were_compared(books: Ledgers) -> Iterator[str]:
     for number, told, kind, reference, ours in books.rows(
         "SELECT n.id, n.body ->> 'minor', o.kind, o.reference, o.amount_minor "
-        "FROM checkout_providernotification n "
-        "JOIN checkout_operation o ON o.reference = n.body ->> 'reference' "
+        "FROM payments_providernotification n "
+        "JOIN payments_operation o ON o.reference = n.body ->> 'reference' "
         "WHERE n.state = 'applied' AND n.body ->> 'minor' <> o.amount_minor"
     ):
         yield f"I5: notification {number} of {told} was applied to the {kind} {reference} of {ours}"
@@ -209,7 +209,7 @@ def _statements_were_compared(books: Ledgers) -> Iterator[str]:
 def _truth_is_no_contradiction(books: Ledgers) -> Iterator[str]:
     """Yield proven notifications without a wrong amount that were called a contradiction."""
     for number, reason in books.rows(
-        "SELECT id, reason FROM checkout_providernotification "
+        "SELECT id, reason FROM payments_providernotification "
         "WHERE state = 'conflicted' AND is_proven AND body ->> 'number' NOT LIKE 'slip%'"
     ):
         yield f"I5: notification {number} is true, and was called a contradiction: it {reason}"
@@ -217,21 +217,21 @@ def _truth_is_no_contradiction(books: Ledgers) -> Iterator[str]:
 
 def _books_agree(books: Ledgers) -> Iterator[str]:
     for posting, total in books.rows(
-        "SELECT posting, SUM(amount_minor) FROM checkout_ledgerentry "
+        "SELECT posting, SUM(amount_minor) FROM ledger_ledgerentry "
         "GROUP BY posting HAVING SUM(amount_minor) <> 0"
     ):
         yield f"I5: posting {posting} adds up to {total}"
     ledger: dict[tuple[str, str], int] = {
         (payment, account): total
         for payment, account, total in books.rows(
-            "SELECT payment_reference, account, SUM(amount_minor) FROM checkout_ledgerentry GROUP BY 1, 2"
+            "SELECT payment_reference, account, SUM(amount_minor) FROM ledger_ledgerentry GROUP BY 1, 2"
         )
     }
     operations: dict[tuple[str, str], int] = {
         (payment, kind): total
         for payment, kind, total in books.rows(
-            "SELECT p.reference, o.kind, SUM(o.amount_minor) FROM checkout_operation o "
-            "JOIN checkout_payment p ON p.id = o.payment_id WHERE o.state = 'done' GROUP BY 1, 2"
+            "SELECT p.reference, o.kind, SUM(o.amount_minor) FROM payments_operation o "
+            "JOIN payments_payment p ON p.id = o.payment_id WHERE o.state = 'done' GROUP BY 1, 2"
         )
     }
     for payment in books.payments:
@@ -248,7 +248,7 @@ def _books_agree(books: Ledgers) -> Iterator[str]:
 
 def _told_the_truth(books: Ledgers) -> Iterator[str]:
     """Yield payments that are captured automatically and were called paid, but ended unpaid."""
-    automatic = books.rows("SELECT reference, state FROM checkout_payment WHERE captures_automatically")
+    automatic = books.rows("SELECT reference, state FROM payments_payment WHERE captures_automatically")
     for payment, end in automatic:
         left = [before for (before,) in books.rows("SELECT before FROM history WHERE payment = ?", payment)]
         paid = [state for state in left if PaymentState(state).is_paid]
@@ -265,7 +265,7 @@ def _history(books: Ledgers) -> Iterator[str]:
 
 
 def _dead_letters(world: "World", books: Ledgers) -> Iterator[str]:
-    kept = dict(books.rows("SELECT message_id, reason FROM checkout_deadletter"))
+    kept = dict(books.rows("SELECT message_id, reason FROM payments_deadletter"))
     for message_id in world.poison:
         if kept.pop(message_id, None) is None:
             yield f"I11: the poison {message_id} is not among the dead letters"
@@ -275,21 +275,21 @@ def _dead_letters(world: "World", books: Ledgers) -> Iterator[str]:
 
 
 def _messages(books: Ledgers) -> Iterator[str]:
-    for (number,) in books.rows("SELECT id FROM checkout_providernotification WHERE state = 'received'"):
+    for (number,) in books.rows("SELECT id FROM payments_providernotification WHERE state = 'received'"):
         yield f"I11: notification {number} was acknowledged and never looked at"
     for kind, message_id, error in books.rows(
-        "SELECT type, message_id, last_error FROM checkout_outboxmessage WHERE published_at IS NULL"
+        "SELECT type, message_id, last_error FROM payments_outboxmessage WHERE published_at IS NULL"
     ):
         yield f"I11: {kind} {message_id} was never published: {error}"
     for kind, message_id in books.rows(
-        "SELECT o.type, o.message_id FROM checkout_outboxmessage o "
+        "SELECT o.type, o.message_id FROM payments_outboxmessage o "
         "WHERE o.exchange LIKE '%.commands' AND NOT EXISTS "
-        "(SELECT 1 FROM checkout_inboxmessage i "
+        "(SELECT 1 FROM payments_inboxmessage i "
         "WHERE i.message_id = o.message_id AND i.consumer = o.routing_key)"
     ):
         yield f"I11: {kind} {message_id} was never handled"
     for kind, cause, number in books.rows(
-        "SELECT type, causation_id, COUNT(*) FROM checkout_outboxmessage WHERE causation_id <> '' "
+        "SELECT type, causation_id, COUNT(*) FROM payments_outboxmessage WHERE causation_id <> '' "
         "GROUP BY causation_id, exchange, routing_key, type, correlation_id HAVING COUNT(*) > 1"
     ):
         yield f"I11: {cause} caused {kind} {number} times"

@@ -3,9 +3,9 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from checkout import operations
 from checkout.money import Money
-from checkout.providers.memory_order import Order
+from checkout.payments import actions
+from checkout.payments.providers.memory_order import Order
 from tests.simulation.habits import Habits
 from tests.simulation.web import Unanswered
 
@@ -113,7 +113,7 @@ class Post:
             self._world.trace.note("provider", channel, body.decode())
             try:
                 await self._world.request(
-                    lambda: operations.record_notification(ACCOUNT, body, is_proven=is_proven),
+                    lambda: actions.record_notification(ACCOUNT, body, is_proven=is_proven),
                     point="web.notification_stored",
                 )
             except Unanswered:

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, TypeVar
 
-from checkout import operations
-from checkout.challenge_token import token_for
 from checkout.conf import conf
 from checkout.errors import IllegalTransition, TokenRejected
-from checkout.models import Attempt, Merchant
 from checkout.money import Money
-from checkout.providers.base import Browser
+from checkout.payments import actions
+from checkout.payments.challenge_token import token_for
+from checkout.payments.models import Attempt, Merchant
+from checkout.payments.providers.base import Browser
 from checkout.states import PaymentState
 from tests.simulation.web import Unanswered
 
@@ -49,7 +49,7 @@ class Shopper:
         email = "shopper@example.com" if chance.of(0.5) else ""
         self.reference = await self._ask(
             lambda: (
-                operations.create_payment(
+                actions.create_payment(
                     Merchant.objects.get(),
                     order_reference=f"order-{self._number}",
                     amount=self.amount,
@@ -78,8 +78,8 @@ class Shopper:
                 return False
 
     async def _submit(self, number: int, card: str) -> None:
-        def submit() -> operations.Pending:
-            return operations.submit_payment(
+        def submit() -> actions.Pending:
+            return actions.submit_payment(
                 self.reference, attempt_number=number, browser=BROWSER, device_data_reference=""
             )
 
@@ -132,8 +132,8 @@ class Shopper:
         return attempts.filter(payment__reference=self.reference).latest("number")
 
     async def _return(self, token: str, order_code: str) -> None:
-        def come_back() -> operations.Pending:
-            return operations.return_from_challenge(
+        def come_back() -> actions.Pending:
+            return actions.return_from_challenge(
                 self.reference, token, transaction_id="", merchant_data=order_code
             )
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from checkout import operations
 from checkout.errors import CheckoutError
-from checkout.providers.base import EventKind
-from checkout.providers.memory_books import OrderState
+from checkout.payments import actions
+from checkout.payments.providers.base import EventKind
+from checkout.payments.providers.memory_books import OrderState
 from tests.simulation.web import Unanswered
 from tests.support.claims import Truth, settle_claim_by, settle_payment_by
 
@@ -44,11 +44,11 @@ class Staff:
 
     def _visit(self, *, tries_again: bool) -> bool:
         parked = self._world.rows.execute(
-            "SELECT s.id, s.kind, s.key, a.order_code FROM checkout_saga s "
-            "JOIN checkout_attempt a ON a.id = s.attempt_id WHERE s.status = 'parked' ORDER BY s.id"
+            "SELECT s.id, s.kind, s.key, a.order_code FROM payments_saga s "
+            "JOIN payments_attempt a ON a.id = s.attempt_id WHERE s.status = 'parked' ORDER BY s.id"
         ).fetchall()
         conflicted = self._world.rows.execute(
-            "SELECT reference FROM checkout_payment WHERE state = 'conflicted' ORDER BY id"
+            "SELECT reference FROM payments_payment WHERE state = 'conflicted' ORDER BY id"
         ).fetchall()
         for number, kind, key, order_code in parked:
             if kind in OPERATIONS and (not tries_again or self._chance.of(0.9)):
@@ -74,7 +74,7 @@ class Staff:
         return any(movement.reference == reference for movement in order.taken)
 
     def _settle(self, reference: str, *, arrived: bool) -> Callable[[], object]:
-        return lambda: operations.settle_operation(
+        return lambda: actions.settle_operation(
             reference, arrived=arrived, by="staff", reason="Looked up at the bank."
         )
 
@@ -106,12 +106,12 @@ class Staff:
             if settle_payment_by(self._truth_of, reference, by="staff"):
                 self._world.trace.note("staff", "settles", reference)
             else:
-                operations.review_payment(reference, by="staff", reason="It contradicts us.")
+                actions.review_payment(reference, by="staff", reason="It contradicts us.")
 
         return settle
 
     def _try_again(self, number: int) -> Callable[[], object]:
-        return lambda: operations.resume_saga(number, by="staff")
+        return lambda: actions.resume_saga(number, by="staff")
 
     async def _do(self, what: str, about: str, operation: Callable[[], object]) -> None:
         while True:

@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 
 from checkout.conf import conf
-from checkout.relay import RARELY_SECONDS, SELDOM_SECONDS, SOON_SECONDS
+from checkout.running.relay import RARELY_SECONDS, SELDOM_SECONDS, SOON_SECONDS
 from messaging.outbox.relay import Relay
 from tests.simulation.clock import Clock
 from tests.simulation.database.base import DatabaseWrapper
@@ -29,18 +29,18 @@ INTERVALS: tuple[float, ...] = (
 MARGIN_SECONDS = 1e-3
 
 _ABANDONED = """
-SELECT MIN(updated_at) FROM checkout_payment p WHERE state IN ('open', 'refused') AND NOT EXISTS
-(SELECT 1 FROM checkout_saga s WHERE s.payment_id = p.id AND s.status IN ('running', 'parked'))
+SELECT MIN(updated_at) FROM payments_payment p WHERE state IN ('open', 'refused') AND NOT EXISTS
+(SELECT 1 FROM payments_saga s WHERE s.payment_id = p.id AND s.status IN ('running', 'parked'))
 """
 _UNSTARTED = """
-SELECT MIN(MAX(p.updated_at, a.created_at)) FROM checkout_payment p
-JOIN checkout_attempt a ON a.payment_id = p.id
+SELECT MIN(MAX(p.updated_at, a.created_at)) FROM payments_payment p
+JOIN payments_attempt a ON a.payment_id = p.id
 WHERE p.state = 'processing' AND a.state = 'created' AND NOT EXISTS
-(SELECT 1 FROM checkout_saga s WHERE s.attempt_id = a.id)
+(SELECT 1 FROM payments_saga s WHERE s.attempt_id = a.id)
 """
 _UNCAPTURED = """
-SELECT MIN(f.recorded_at) FROM checkout_fact f JOIN checkout_payment p ON p.id = f.payment_id
-WHERE f.kind = 'authorised' AND p.state = 'authorised' AND NOT EXISTS (SELECT 1 FROM checkout_operation o
+SELECT MIN(f.recorded_at) FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id
+WHERE f.kind = 'authorised' AND p.state = 'authorised' AND NOT EXISTS (SELECT 1 FROM payments_operation o
 WHERE o.payment_id = p.id AND (o.state <> 'refused' OR o.idempotency_key = 'authorisation_expired'))
 """
 
@@ -56,29 +56,29 @@ class _Entry:
 
 _ENTRIES = {
     "outbox": _Entry(
-        "SELECT MIN(available_at) FROM checkout_outboxmessage WHERE published_at IS NULL",
-        ("checkout_outboxmessage",),
+        "SELECT MIN(available_at) FROM payments_outboxmessage WHERE published_at IS NULL",
+        ("payments_outboxmessage",),
     ),
     "deadlines": _Entry(
-        "SELECT MIN(deadline_at) FROM checkout_saga WHERE status = 'running'", ("checkout_saga",)
+        "SELECT MIN(deadline_at) FROM payments_saga WHERE status = 'running'", ("payments_saga",)
     ),
     "unmatched notifications": _Entry(
-        "SELECT MIN(next_try_at) FROM checkout_providernotification", ("checkout_providernotification",)
+        "SELECT MIN(next_try_at) FROM payments_providernotification", ("payments_providernotification",)
     ),
     # The following tasks need the time to have passed, not just to be reached, hence the margin.
     "attempts that never began": _Entry(
         _UNSTARTED,
-        ("checkout_payment", "checkout_attempt", "checkout_saga"),
+        ("payments_payment", "payments_attempt", "payments_saga"),
         conf.service_wait.total_seconds() + MARGIN_SECONDS,
     ),
     "abandoned payments": _Entry(
         _ABANDONED,
-        ("checkout_payment", "checkout_saga"),
+        ("payments_payment", "payments_saga"),
         conf.checkout_lifetime.total_seconds() + MARGIN_SECONDS,
     ),
     "expired authorisations": _Entry(
         _UNCAPTURED,
-        ("checkout_fact", "checkout_payment", "checkout_operation"),
+        ("payments_fact", "payments_payment", "payments_operation"),
         conf.authorisation_lifetime.total_seconds() + MARGIN_SECONDS,
     ),
 }
@@ -130,7 +130,7 @@ class Timetable:
     def _has_something(self, name: str) -> bool:
         if name in _ENTRIES:
             return self.due(math.inf)[name] <= self._clock.now
-        return self._rows.execute("SELECT 1 FROM checkout_payment").fetchone() is not None
+        return self._rows.execute("SELECT 1 FROM payments_payment").fetchone() is not None
 
     def _first_moment(self, entry: _Entry) -> float:
         moment = self._clock.seconds_until(self._rows.execute(entry.query).fetchone()[0])

@@ -7,7 +7,7 @@ from django.db import connection
 
 from checkout.conf import conf
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid, ProviderUnavailable
-from checkout.providers.base import (
+from checkout.payments.providers.base import (
     Authorisation,
     ChallengeCompletion,
     Modification,
@@ -17,8 +17,8 @@ from checkout.providers.base import (
     RefusalReason,
     Verb,
 )
-from checkout.providers.memory import MemoryProvider
-from checkout.providers.memory_books import OrderState
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.memory_books import OrderState
 from tests.simulation.processes import outside
 from tests.simulation.threads import pause
 

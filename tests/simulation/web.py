@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import InterfaceError, OperationalError
 
-from checkout.card_seal import seal_card
-from checkout.commands import SubmitPayment
 from checkout.conf import conf
-from checkout.operations import Pending, Recorded
+from checkout.messages import SubmitPayment
+from checkout.payments.actions import Pending, Recorded
+from checkout.privacy.card_seal import seal_card
 from messaging import crash_points
 from messaging.delivery import Delivery
 from messaging.envelope import SEALED, SUBJECT, Envelope, Reply, encode_body

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from django.db import OperationalError
 
 from checkout.conf import conf
-from checkout.models import InboxMessage, OutboxMessage
-from checkout.providers.memory_books import OrderState
+from checkout.payments.models import InboxMessage, OutboxMessage
+from checkout.payments.providers.memory_books import OrderState
 from checkout.reconciliation import reconcile
-from checkout.relay import run_relay
-from checkout.services import SERVICES
+from checkout.running.relay import run_relay
+from checkout.running.services import SERVICES
 from checkout.states import PaymentState
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
@@ -103,7 +103,7 @@ class World:
             if self.loop.is_at_rest and self.chance.of(RECONCILED):
                 self._reconcile()
             self.violations += self._found_at_rest()
-            self._ends.update(state for (state,) in self.rows.execute("SELECT state FROM checkout_payment"))
+            self._ends.update(state for (state,) in self.rows.execute("SELECT state FROM payments_payment"))
         finally:
             self._close()
 
@@ -227,7 +227,7 @@ class World:
     def state_of(self, reference: str) -> PaymentState:
         """Return the state that the status page of a payment would show."""
         (state,) = self.rows.execute(
-            "SELECT state FROM checkout_payment WHERE reference = ?", (reference,)
+            "SELECT state FROM payments_payment WHERE reference = ?", (reference,)
         ).fetchone()
         return PaymentState(state)
 

@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from checkout.backoffice.log_in.known_browsers import COOKIE
 from checkout.conf import conf
-from checkout.staff.known_browsers import COOKIE
 from tests.staff.conftest import PASSWORD, log_in
 
 STRANGER, OFFICE, ELSEWHERE = "203.0.113.9", "192.0.2.7", "198.51.100.1"

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
-from checkout.staff.log_in import client_address
+from checkout.backoffice.log_in.log_in import client_address
 from tests.staff.conftest import HOME, LOG_IN, PASSWORD, log_in
 
 STRANGER, OFFICE, ELSEWHERE = "203.0.113.9", "192.0.2.7", "198.51.100.1"

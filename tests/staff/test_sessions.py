@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from checkout.staff.sessions import BEGUN, SEEN
+from checkout.backoffice.log_in.sessions import BEGUN, SEEN
 from tests.staff.conftest import HOME, log_in
 
 # The present time, since the test client drops session cookies by their maximum age.
@@ -66,7 +66,7 @@ def test_to_log_in_again_begins_a_new_session(browser, clock):
 
 def test_a_form_that_is_sent_too_late_changes_nothing(browser, clock):
     clock.move_to(START + timedelta(minutes=31))
-    answer = browser.post("/admin/checkout/merchant/add/", {"name": "New", "code": "new"})
+    answer = browser.post("/admin/payments/merchant/add/", {"name": "New", "code": "new"})
     assert answer.status_code == 302
     assert answer["Location"].startswith("/admin/login/")
 

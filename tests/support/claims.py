@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from checkout import operations
-from checkout.models import Attempt, Fact, Operation, Payment, Saga
-from checkout.models.sums import ALL_BUT_REFUSED, BY_ISSUER, Sums, sums_of_attempt
 from checkout.money import Money
-from checkout.sagas.contradiction import attempts_to_settle
-from checkout.sagas.reckoning import TheirBooks
+from checkout.payments import actions
+from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.sagas.settlement.contradiction import attempts_to_settle
+from checkout.payments.sagas.settlement.reckoning import TheirBooks
+from checkout.payments.totals import ALL_BUT_REFUSED, BY_ISSUER, Sums, sums_of_attempt
 from checkout.states import AttemptState
 
 Kind, State = Operation.Kind, Operation.State
@@ -43,10 +43,10 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
         minor = more if BY_ISSUER[claim] == Kind.CHARGE_BACK else -more
         amount = Money(minor, saga.payment.currency) if minor > 0 else None
         is_true = amount is not None
-        operations.settle_claim(saga_pk, is_true=is_true, amount=amount, by=by, reason=reason)
+        actions.settle_claim(saga_pk, is_true=is_true, amount=amount, by=by, reason=reason)
     else:
         is_true = _is_true(claim, truth, ours, saga)
-        operations.settle_claim(saga_pk, is_true=is_true, by=by, reason=reason)
+        actions.settle_claim(saga_pk, is_true=is_true, by=by, reason=reason)
 
 
 def settle_payment_by(truth_of: Callable[[str], Truth], reference: str, *, by: str) -> bool:
@@ -60,7 +60,7 @@ def settle_payment_by(truth_of: Callable[[str], Truth], reference: str, *, by: s
     books = [(each, _books_of(each, truth_of(each.order_code))) for each in attempts_to_settle(payment)]
     attempt, theirs = min(books, key=lambda found: found[1].has_money)
     reason = "It was looked up in the provider's books."
-    operations.settle_payment(reference, theirs, attempt=attempt.order_code, by=by, reason=reason)
+    actions.settle_payment(reference, theirs, attempt=attempt.order_code, by=by, reason=reason)
     return True
 
 

@@ -18,21 +18,29 @@ from unittest.mock import patch
 from django.db.models import QuerySet
 from msgspec.structs import replace as with_changes
 
-from checkout import operations
-from checkout.commands import ReleaseStock
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
-from checkout.models import Operation, Reservation, Saga
-from checkout.models.sums import Sums
+from checkout.messages import ReleaseStock
 from checkout.money import Money
-from checkout.operations import challenge
-from checkout.operations import notification as notifying
-from checkout.operations import payment as submitting
-from checkout.providers.base import Authorisation, EventKind, Outcome, Position, Provider, ProviderResult
-from checkout.providers.registry import get_provider
+from checkout.orders import service as orders
+from checkout.orders.models import Reservation
+from checkout.payments import actions
+from checkout.payments.actions import challenge, notification as notifying, payment as submitting
+from checkout.payments.models import Operation, Saga
+from checkout.payments.providers.base import (
+    Authorisation,
+    EventKind,
+    Outcome,
+    Position,
+    Provider,
+    ProviderResult,
+)
+from checkout.payments.providers.registry import get_provider
+from checkout.payments.sagas import DEFINITIONS, orchestrator
+from checkout.payments.service import asking, intent
+from checkout.payments.service.evidence import absence
+from checkout.payments.service.notifications import statement
+from checkout.payments.totals import Sums
 from checkout.reconciliation import provider_books
-from checkout.sagas import DEFINITIONS, orchestrator
-from checkout.services import orders
-from checkout.services.payments import absence, asking, intent, statement
 from messaging.delivery import Delivery
 from messaging.envelope import Reply, new_message_id
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, enqueue
@@ -170,9 +178,9 @@ def resend_on_a_guess() -> Patches:
 
 def forged_capture_believed() -> Patches:
     """Treat every notification as proven. The mutant shows when one is forged while its operation is open."""
-    record = operations.record_notification
+    record = actions.record_notification
 
-    def believe(account_code: str, body: bytes, **how: Any) -> operations.Recorded:
+    def believe(account_code: str, body: bytes, **how: Any) -> actions.Recorded:
         return record(account_code, body, **{**how, "is_proven": True})
 
     yield from _everywhere(record, believe)

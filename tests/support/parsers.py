@@ -1,8 +1,8 @@
 """Provider adapters that cannot parse notifications."""
 
 from checkout.errors import NotificationFormatNotSupported
-from checkout.providers.base import Notification
-from checkout.providers.memory import MemoryProvider
+from checkout.payments.providers.base import Notification
+from checkout.payments.providers.memory import MemoryProvider
 
 
 class ParserWithDefect(MemoryProvider):

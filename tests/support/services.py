@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from checkout.models import OutboxMessage
+from checkout.payments.models import OutboxMessage
 from messaging.broker import Broker
 from messaging.concurrency.database import in_thread
 from messaging.envelope import Envelope, HeaderValue, Reply

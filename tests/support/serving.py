@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from payments_gateway.server import OrderlyProtocol
+from payments_gateway.serving.http.protocol import OrderlyProtocol
 
 SECONDS = 30
 

@@ -89,7 +89,7 @@ class Stack:
         self._own = own or {}
         copies = {"web": webs, **(copies or {})}
         web = ["-m", "uvicorn", "payments_gateway.asgi:application"]
-        web += ["--http", "payments_gateway.server:OrderlyProtocol"]
+        web += ["--http", "payments_gateway.serving.http.protocol:OrderlyProtocol"]
         web += ["--timeout-graceful-shutdown", "24", "--no-access-log"]
         web += ["--ws-max-size", "4096", "--ws-per-message-deflate", "false"]
         for name, (place, descriptors) in zip(_names("web", copies), places, strict=True):
@@ -132,7 +132,7 @@ class Stack:
             wait_until(self._sandbox_answers, "the sandbox", seconds=START_SECONDS)
             wait_until(self._web_answers, "/readyz of web", seconds=START_SECONDS)
             for service in set(SERVICES) & set(self.programs):
-                self.wait_for_consumer(f"checkout.commands.{service}")
+                self.wait_for_consumer(f"checkout.messages.{service}")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_tails()}") from None
 

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from checkout.commands import AnnouncePayment
 from checkout.errors import IllegalTransition
-from checkout.models import Attempt, OutboxMessage, Payment, Saga
-from checkout.operations import submit_payment
-from checkout.providers.base import Browser
-from checkout.timers.abandoned import expire_abandoned
+from checkout.messages import AnnouncePayment
+from checkout.payments.actions import submit_payment
+from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
+from checkout.payments.providers.base import Browser
+from checkout.payments.timers.abandoned import expire_abandoned
 from tests.services.at_once import at_once
 
 pytestmark = pytest.mark.django_db

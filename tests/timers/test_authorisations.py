@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.models import Attempt, Fact, Operation, OutboxMessage, Payment
-from checkout.timers.authorisations import KEY, void_expired
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment
+from checkout.payments.timers.authorisations import KEY, void_expired
 from tests.services.at_once import at_once
 
 pytestmark = pytest.mark.django_db

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.models import OutboxMessage
-from checkout.timers.clock_skew import correct_clock_skew
+from checkout.payments.models import OutboxMessage
+from checkout.payments.timers.clock_skew import correct_clock_skew
 from messaging.outbox.models import AbstractOutboxMessage, enqueue
 from messaging.outbox.relay import Relay
 from tests.support.services import Greet

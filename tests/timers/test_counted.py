@@ -7,8 +7,8 @@ from axes.models import AccessAttempt, AccessLog
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from checkout.models import Attempt, CardTrial
-from checkout.timers.counted import forget_what_was_counted
+from checkout.payments.models import Attempt, CardTrial
+from checkout.payments.timers.counted import forget_what_was_counted
 from tests.timers.conftest import _credentials, account, attempt, books
 
 __all__ = ["_credentials", "account", "attempt", "books"]

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.models import InboxMessage, OutboxMessage, ProviderAccount, ProviderNotification
-from checkout.timers.retention import ROWS, OldNotifications, forget_old_messages
+from checkout.payments.models import InboxMessage, OutboxMessage, ProviderAccount, ProviderNotification
+from checkout.payments.timers.retention import ROWS, OldNotifications, forget_old_messages
 from tests.services.conftest import _credentials, account
 
 __all__ = ["_credentials", "account"]

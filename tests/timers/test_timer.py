@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from django.db import InterfaceError, OperationalError
 
-from checkout.timers import timer
-from checkout.timers.timer import BATCH, Timer
+from checkout.payments.timers import timer
+from checkout.payments.timers.timer import BATCH, Timer
 from messaging import crash_points
 from tests.support.brokers import within
 

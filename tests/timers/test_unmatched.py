@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from checkout.commands import ApplyNotification
-from checkout.models import Attempt, OutboxMessage, ProviderNotification
-from checkout.services.payments import service
-from checkout.timers.unmatched import try_unmatched_again
+from checkout.messages import ApplyNotification
+from checkout.payments.models import Attempt, OutboxMessage, ProviderNotification
+from checkout.payments.service import service
+from checkout.payments.timers.unmatched import try_unmatched_again
 from messaging.envelope import Envelope
 from tests.services.asking import authorise
 from tests.services.at_once import at_once

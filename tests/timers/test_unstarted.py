@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout import commands
-from checkout.models import Attempt, OutboxMessage, Payment, Saga
-from checkout.services import checkout as checkout_service
-from checkout.timers.unstarted import give_up_unstarted
+from checkout import messages
+from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
+from checkout.payments.sagas import service as checkout_service
+from checkout.payments.timers.unstarted import give_up_unstarted
 from tests.services.at_once import at_once
 from tests.services.delivering import command, deliver
 
@@ -26,7 +26,7 @@ def forgotten(attempt: Attempt, settings) -> Attempt:
 
 
 def begin(attempt: Attempt) -> None:
-    body = commands.SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    body = messages.SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
     deliver(checkout_service.service, command("checkout.submit_payment", body))
 
 

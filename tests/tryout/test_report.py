@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from checkout.timeline import Entry, Kind
+from checkout.payments.timeline import Entry, Kind
 from checkout.tryout.browser import Hop
 from checkout.tryout.report import lines_of, shortened, table
 

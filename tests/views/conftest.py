@@ -8,7 +8,7 @@ from django.db import OperationalError
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Model
 
-from checkout.models import Payment
+from checkout.payments.models import Payment
 from tests.flows.conftest import back_end, books, payment, shop
 from tests.support.asgi import AsgiClient
 from tests.views.paying import Checkout

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from checkout import async_handler, limits
-from checkout.models import Attempt, OutboxMessage
+from checkout.payments.models import Attempt, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.registry import close_brokers, get_broker
+from payments_gateway.serving import async_handler, body_limit as limits
 from tests.support.asgi import receive
 
 HELD = 40

@@ -7,10 +7,10 @@ import logging
 import pytest
 from django.test.signals import template_rendered
 
-from checkout import limits
-from checkout.models import Attempt, Payment
-from checkout.problems import page_of
+from checkout.payments.models import Attempt, Payment
+from checkout.web.problems import page_of
 from messaging.concurrency.database import in_thread
+from payments_gateway.serving import body_limit as limits
 from tests.support.asgi import receive
 
 UNKNOWN = "pay_00000000000000000000000000000000"

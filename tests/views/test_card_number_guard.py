@@ -8,10 +8,13 @@ from urllib.parse import quote, quote_plus
 import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from checkout.security import CardNumberGuardMiddleware, SecurityHeadersMiddleware, content_security
+from checkout.web.protection.headers import (
+    CardNumberGuardMiddleware,
+    SecurityHeadersMiddleware,
+    content_security,
+)
 
 # Public test numbers. The first one has the fewest digits that a card number can have.
 CARDS = ["4911830000000", "4444333322221111", "343434343434343", "4000000000000000006"]

@@ -10,13 +10,14 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from checkout import captcha, patience, pseudonyms
 from checkout.conf import conf
-from checkout.graceful_shutdown import drain
-from checkout.models import Attempt, CardTrial, Fact, Merchant, Payment, ProviderAccount
+from checkout.payments.models import Attempt, CardTrial, Fact, Merchant, Payment, ProviderAccount
+from checkout.privacy import pseudonyms
 from checkout.rates import RateLimit, Turns
 from checkout.states import PaymentState
+from checkout.web.protection import captcha, patience
 from messaging.concurrency.database import in_thread
+from payments_gateway.serving.graceful_shutdown import drain
 from tests.support.asgi import AsgiClient
 from tests.support.captchas import SUM
 from tests.support.serving import until

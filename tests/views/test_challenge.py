@@ -9,10 +9,10 @@ import pytest
 from django.test import AsyncClient
 from django.utils import timezone
 
-from checkout.limits import WHEN_LEFT
-from checkout.models import Attempt, Payment
+from checkout.payments.models import Attempt, Payment
 from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
+from payments_gateway.serving.body_limit import WHEN_LEFT
 from tests.views.paying import fields_of
 
 FRAMED = {"sec-fetch-dest": "iframe"}

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from checkout.concurrency_limit import Counter, client_of
-from checkout.problems import FULL, TOO_MANY
+from checkout.web.problems import FULL, TOO_MANY
 from payments_gateway.asgi import application
+from payments_gateway.serving.concurrency_limit import Counter, client_of
 from tests.support.asgi import AsgiClient, receive
 from tests.views.test_async_handler import nobody_answers, until_waiting
 from tests.views.test_push import socket_of

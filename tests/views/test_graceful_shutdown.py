@@ -8,14 +8,15 @@ from contextlib import ExitStack
 import pytest
 from asgiref.testing import ApplicationCommunicator
 
-from checkout import limits, pending_publishes
 from checkout.conf import conf
-from checkout.graceful_shutdown import GracefulShutdown, drain
-from checkout.models import Attempt, InboxMessage
+from checkout.payments.models import Attempt, InboxMessage
+from checkout.web import pending_publishes
 from messaging.concurrency.database import in_thread
 from messaging.memory.server import MemoryServer
 from messaging.registry import get_broker
 from payments_gateway.asgi import application
+from payments_gateway.serving import body_limit as limits
+from payments_gateway.serving.graceful_shutdown import GracefulShutdown, drain
 from tests.support.asgi import receive
 from tests.views.test_async_handler import nobody_answers, until_waiting
 from tests.views.test_preferences import processing, until_listening
@@ -141,7 +142,7 @@ async def test_a_card_is_passed_on_before_the_connection_to_the_broker_is_closed
     asyncio.get_running_loop().call_later(0.5, server.resume)
     assert (await life.receive_output(20))["type"] == "lifespan.shutdown.complete"
     handled = await in_thread(InboxMessage.objects.filter(type="checkout.submit_payment").count)
-    assert handled + len(server.queues["checkout.commands.checkout"]) == 1
+    assert handled + len(server.queues["checkout.messages.checkout"]) == 1
     assert not drain.has_begun
 
 

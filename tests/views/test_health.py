@@ -5,7 +5,7 @@ import json
 import pytest
 from django.db import OperationalError
 
-from checkout.views import health
+from checkout.web.views import health
 from messaging.registry import close_brokers, get_broker
 
 

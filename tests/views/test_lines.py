@@ -14,11 +14,11 @@ from django.db import OperationalError
 from django.http import HttpResponse
 from django.urls import include, path
 
-from checkout import lines
-from checkout.lines import Line
-from checkout.staff import known_networks
-from checkout.staff.known_networks import KnownNetworks
+from checkout.backoffice.log_in import known_networks
+from checkout.backoffice.log_in.known_networks import KnownNetworks
 from messaging.concurrency.database import in_thread
+from payments_gateway.serving import page_handler as lines
+from payments_gateway.serving.page_handler import Line
 from tests.support.asgi import AsgiClient
 
 LOG_IN = "/admin/login/"

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from django.db.backends.utils import CursorWrapper
 
-from checkout.concurrency_limit import Counter
 from checkout.conf import conf
 from messaging.registry import close_brokers, get_broker
 from payments_gateway.asgi import application
+from payments_gateway.serving.concurrency_limit import Counter
 from tests.views.test_push import socket_of
 
 __all__ = ["socket_of"]
@@ -44,7 +44,7 @@ async def test_of_a_thousand_from_one_address_the_first_two_hundred_are_let_in(
     let_in = await asyncio.gather(*(socket.connect() for socket in sockets))
     assert sum(let_in) == conf.max_sockets_per_address == 200
     assert {socket.refused_with for socket in sockets if socket.refused_with} == {(429, "5")}
-    reads = [sql for sql in statements if "checkout_payment" in sql]
+    reads = [sql for sql in statements if "payments_payment" in sql]
     assert len(reads) == 200, "a look at the payment for each that is let in, and nothing for the others"
     elsewhere = socket_of(address="198.51.100.1")
     assert await elsewhere.connect(), "another address has room"

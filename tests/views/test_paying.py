@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from checkout.models import Attempt, Payment
+from checkout.payments.models import Attempt, Payment
 from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
 

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from checkout import pending_publishes
 from checkout.conf import conf
-from checkout.models import Attempt, OutboxMessage, Payment
+from checkout.payments.models import Attempt, OutboxMessage, Payment
 from checkout.states import PaymentState
+from checkout.web import pending_publishes
 from messaging.concurrency.database import in_thread
 from messaging.memory.server import MemoryServer
 

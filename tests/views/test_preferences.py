@@ -7,8 +7,8 @@ import pytest
 from channels.layers import get_channel_layer
 from django.test import RequestFactory
 
-from checkout.models import Attempt, Payment
-from checkout.preferences import Preferences
+from checkout.payments.models import Attempt, Payment
+from checkout.web.preferences import Preferences
 from messaging.channels import layer as channel_layer
 from messaging.channels.layer import Traffic
 from messaging.concurrency.database import in_thread

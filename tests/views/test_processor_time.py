@@ -11,10 +11,10 @@ import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from checkout.card_numbers import contains, find
-from checkout.scrubbing import contains_card_number, scrub_text
-from checkout.security import CardNumberGuardMiddleware
-from payments_gateway.request_head import MAX_BYTES_OF_A_NAME, MAX_TARGET_BYTES
+from checkout.privacy.card_numbers import contains, find
+from checkout.privacy.scrubbing import contains_card_number, scrub_text
+from checkout.web.protection.headers import CardNumberGuardMiddleware
+from payments_gateway.serving.http.request_head import MAX_BYTES_OF_A_NAME, MAX_TARGET_BYTES
 
 LOOP_SECONDS = 0.05
 # The limit for all threads. Bodies are parsed in a single thread; most of the time is Python's form parsing.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkout.models import ProviderAccount
+from checkout.payments.models import ProviderAccount
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

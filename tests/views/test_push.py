@@ -5,14 +5,14 @@ import asyncio
 import pytest
 from channels.layers import get_channel_layer
 
-from checkout import operations
-from checkout.consumers import StatusConsumer
-from checkout.graceful_shutdown import drain
-from checkout.models import Payment
+from checkout.payments import actions
+from checkout.payments.models import Payment
+from checkout.web.consumers import StatusConsumer
 from messaging.channels import layer as channel_layer
 from messaging.concurrency.database import in_thread
 from messaging.memory.server import MemoryServer
 from messaging.registry import get_broker
+from payments_gateway.serving.graceful_shutdown import drain
 from tests.support.sockets import Socket
 
 ORIGIN = "http://localhost:8000"
@@ -23,7 +23,7 @@ def socket_of(payment):
     """Return a WebSocket for the payment's page, as a browser on our own page opens it."""
 
     def make(*, reference=None, token=None, origin=ORIGIN, path=None, **options):
-        token = operations.status_token(payment.reference) if token is None else token
+        token = actions.status_token(payment.reference) if token is None else token
         path = path or f"/ws/checkout/{reference or payment.reference}/?token={token}"
         return Socket(path, origin=origin, **options)
 
@@ -182,7 +182,7 @@ async def test_a_socket_that_breaks_while_it_is_told_something_leaves_nothing_be
     scope = {
         "type": "websocket",
         "url_route": {"kwargs": {"reference": payment.reference}},
-        "query_string": f"token={operations.status_token(payment.reference)}".encode(),
+        "query_string": f"token={actions.status_token(payment.reference)}".encode(),
     }
     before = dict(drain._waiting)
     with pytest.raises(OSError):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from checkout.models import Merchant, Payment, StockItem
+from checkout.orders.models import StockItem
+from checkout.payments.models import Merchant, Payment
 from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
 from tests.views.paying import fields_of

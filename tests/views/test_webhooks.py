@@ -7,11 +7,11 @@ import pytest
 from django.utils import timezone
 from msgspec.structs import replace
 
-from checkout import webhooks
 from checkout.conf import conf
-from checkout.models import OutboxMessage, ProviderAccount, ProviderNotification
-from checkout.providers.memory_books import Books
+from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
+from checkout.payments.providers.memory_books import Books
 from checkout.rates import RateLimit
+from checkout.web import notifications as webhooks
 from messaging.broker import user_of
 from messaging.concurrency.database import in_thread
 from messaging.memory.server import MemoryServer

@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from checkout.conf import conf
-from checkout.models import Merchant, ProviderAccount, StockItem
+from checkout.orders.models import StockItem
+from checkout.payments.models import Merchant, ProviderAccount
 
 ADMIN = "admin"
 

@@ -9,8 +9,8 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from checkout.models import Difference, ProviderAccount, Reconciliation
 from checkout.money import Money
+from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation import reconcile_account
 
 DIFFERENT = 1

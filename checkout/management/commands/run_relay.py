@@ -5,9 +5,9 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from checkout import background
 from checkout.participants import require_user
-from checkout.relay import run_relay
+from checkout.running import background
+from checkout.running.relay import run_relay
 
 
 class Command(BaseCommand):

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from checkout import gc_tuning
 from checkout.conf import conf
+from payments_gateway.serving import gc_tuning
 from sandbox.configuration import Configuration
 from sandbox.program import serve
 

@@ -9,13 +9,12 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout import background
-from checkout.card_seal import require_keys
 from checkout.conf import conf
 from checkout.errors import CardKeysMisconfigured
 from checkout.participants import require_user
-from checkout.services import SERVICES
-from checkout.services.running import run_services
+from checkout.privacy.card_seal import require_keys
+from checkout.running import background
+from checkout.running.services import SERVICES, run_services
 from messaging.broker import Broker
 
 log = structlog.get_logger(__name__)

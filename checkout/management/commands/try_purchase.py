@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from checkout.conf import conf
-from checkout.models import Payment
-from checkout.timeline import Entry, timeline_of
+from checkout.payments.models import Payment
+from checkout.payments.timeline import Entry, timeline_of
 from checkout.tryout.browser import NotReachable
 from checkout.tryout.purchase import Purchase, play
 from checkout.tryout.report import lines_of, table

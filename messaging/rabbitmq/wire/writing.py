@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from struct import Struct
-from struct import error as struct_error
+from struct import Struct, error as struct_error
 
 from messaging.envelope import Envelope, HeaderValue
 from messaging.rabbitmq.wire.layout import (

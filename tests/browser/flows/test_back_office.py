@@ -19,7 +19,7 @@ def test_a_refund_in_part_reaches_the_provider_and_comes_back_as_done(shopper: S
     shopper.is_told_paid()
     assert_paid_once(shopper.stack, reference, *TEA_PRICE)
     page = shopper.page
-    page.goto(f"{shopper.stack.web_url}/admin/checkout/payment/?q={reference}")
+    page.goto(f"{shopper.stack.web_url}/admin/payments/payment/?q={reference}")
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()

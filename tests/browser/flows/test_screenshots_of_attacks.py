@@ -15,7 +15,7 @@ from tests.support.vhosts import fresh_vhost
 pytestmark = pictures
 ATTACKED = """
 from checkout import operations
-from checkout.models import Merchant
+from checkout.payments.models import Merchant
 operations.set_attack_mode(Merchant.objects.get().pk, "on", by="ann", reason="Many cards are being tried")
 """
 

@@ -43,7 +43,7 @@ print("KEYS", saga.pk, saga.payment_id)
 
 # A conflicted payment whose provider reports no sums.
 MAKE_CONFLICTED = """
-from checkout.models import Fact, Payment
+from checkout.payments.models import Fact, Payment
 from tests.admin import rows
 payment = rows.captured("contradiction-%(name)s")
 for requested_by in ("ann", "bob"):
@@ -71,7 +71,7 @@ def test_pictures_of_the_back_office(shopper: Shopper, width: int) -> None:
     shopper.is_told_paid()
     assert_paid_once(shopper.stack, reference, *TEA_PRICE)
     page = shopper.page
-    page.goto(f"{shopper.stack.web_url}/admin/checkout/payment/?q={reference}")
+    page.goto(f"{shopper.stack.web_url}/admin/payments/payment/?q={reference}")
     picture(page, "admin-login", width)
     log_in(page)
     picture(page, "admin-payments", width)
@@ -86,11 +86,11 @@ def test_pictures_of_settling_a_refund(shopper: Shopper, width: int) -> None:
     made = shopper.stack.manage("shell", "--command", MAKE_UNSETTLED % {"name": uuid4().hex[:6]})
     operation, payment = made.rpartition("KEYS")[2].split()
     page = shopper.page
-    page.goto(f"{shopper.stack.web_url}/admin/checkout/payment/{payment}/change/")
+    page.goto(f"{shopper.stack.web_url}/admin/payments/payment/{payment}/change/")
     log_in(page)
     expect(page.get_by_role("link", name="Settle refund of 3.00 GBP")).to_be_visible()
     picture(page, "admin-payment-unsettled", width, full_page=False)
-    page.goto(f"{shopper.stack.web_url}/admin/checkout/operation/{operation}/settle/")
+    page.goto(f"{shopper.stack.web_url}/admin/payments/operation/{operation}/settle/")
     picture(page, "admin-settle", width)
     page.get_by_role("button", name="Continue").click()
     picture(page, "admin-settle-wrong-fields", width)
@@ -98,7 +98,7 @@ def test_pictures_of_settling_a_refund(shopper: Shopper, width: int) -> None:
     page.get_by_label("Reason").fill("Not in the portal")
     page.get_by_role("button", name="Continue").click()
     picture(page, "admin-settle-confirm", width)
-    page.goto(f"{shopper.stack.web_url}/admin/checkout/payment/attention/")
+    page.goto(f"{shopper.stack.web_url}/admin/payments/payment/attention/")
     picture(page, "admin-attention", width)
 
 
@@ -106,11 +106,11 @@ def test_pictures_of_settling_a_charge_back(shopper: Shopper, width: int) -> Non
     made = shopper.stack.manage("shell", "--command", MAKE_CLAIMED % {"name": uuid4().hex[:6]})
     saga, payment = made.rpartition("KEYS")[2].split()
     page = shopper.page
-    page.goto(f"{shopper.stack.web_url}/admin/checkout/payment/{payment}/change/")
+    page.goto(f"{shopper.stack.web_url}/admin/payments/payment/{payment}/change/")
     log_in(page)
     expect(page.get_by_role("link", name="Settle reported charge-back")).to_be_visible()
     picture(page, "admin-payment-claimed", width, full_page=False)
-    page.goto(f"{shopper.stack.web_url}/admin/checkout/saga/{saga}/settle/")
+    page.goto(f"{shopper.stack.web_url}/admin/payments/saga/{saga}/settle/")
     picture(page, "admin-settle-claim", width)
     page.get_by_label("Amount").fill("3,00")
     page.get_by_role("button", name="Continue").click()
@@ -126,7 +126,7 @@ def test_pictures_of_settling_a_contradiction(shopper: Shopper, width: int) -> N
     made = shopper.stack.manage("shell", "--command", MAKE_CONFLICTED % {"name": uuid4().hex[:6]})
     payment = made.rpartition("KEYS")[2].strip()
     page = shopper.page
-    page.goto(f"{shopper.stack.web_url}/admin/checkout/payment/{payment}/change/")
+    page.goto(f"{shopper.stack.web_url}/admin/payments/payment/{payment}/change/")
     log_in(page)
     expect(page.get_by_role("link", name="Settle contradiction")).to_be_visible()
     picture(page, "admin-payment-conflicted", width, full_page=False)

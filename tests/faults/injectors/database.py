@@ -59,8 +59,8 @@ async def forget_clients(storm: Storm) -> str:
 async def migrate(storm: Storm) -> str:
     """Add a column and drop it again, as a migration to the next version would while this one runs."""
     for statement in (
-        "ALTER TABLE checkout_payment ADD COLUMN IF NOT EXISTS of_the_next_version text NULL",
-        "ALTER TABLE checkout_payment DROP COLUMN of_the_next_version",
+        "ALTER TABLE payments_payment ADD COLUMN IF NOT EXISTS of_the_next_version text NULL",
+        "ALTER TABLE payments_payment DROP COLUMN of_the_next_version",
     ):
         # Wait for the lock only briefly and try again, since other queries queue up behind a waiting ALTER.
         for _ in range(50):

@@ -21,12 +21,12 @@ NOT_SENT = "could not be made just now"
 CARD_MISSING = "Please enter them again"
 # States in which a payment with automatic capture must not stay.
 OPEN = """
-    SELECT reference, state FROM checkout_payment
+    SELECT reference, state FROM payments_payment
     WHERE state IN ('processing', 'confirming', 'authorised', 'capture_pending')
 """
 WHERE_THEY_STAND = """
     SELECT payment.reference, state, kind, step, status, awaiting, deadline_at::text, saga.updated_at::text
-    FROM checkout_payment payment JOIN checkout_saga saga ON saga.payment_id = payment.id
+    FROM payments_payment payment JOIN payments_saga saga ON saga.payment_id = payment.id
     WHERE state IN ('processing', 'confirming', 'authorised', 'capture_pending')
 """
 # The pause between two purchases of a shopper. It limits the purchases in an outage, where each ends fast.
@@ -163,7 +163,7 @@ def assert_settled(crowd: Crowd) -> dict[str, int]:
     except AssertionError as error:
         raise AssertionError(f"{error}: {rows(stack, WHERE_THEY_STAND)}\n{stack.log_tails(40)}") from None
     wait_until(lambda: _differences(stack) == [], "the provider's books to agree", seconds=30)
-    states = dict(rows(stack, "SELECT reference, state FROM checkout_payment"))
+    states = dict(rows(stack, "SELECT reference, state FROM payments_payment"))
     assert {states[reference] for reference in crowd.told_paid} == {"captured"}
     return {state: list(states.values()).count(state) for state in sorted(set(states.values()))}
 
@@ -175,7 +175,7 @@ def _differences(stack: Stack) -> list[tuple[str, str, int, int]]:
     for order in orders:
         payment = order["order_code"].rpartition("-")[0]
         captured[payment] = captured.get(payment, 0) + order["captured"]
-    ours = rows(stack, "SELECT reference, state, amount_minor FROM checkout_payment")
+    ours = rows(stack, "SELECT reference, state, amount_minor FROM payments_payment")
     return [
         (reference, state, amount, captured.get(reference, 0))
         for reference, state, amount in ours

@@ -39,7 +39,7 @@ CREDENTIALS = {
 # The code of a shop's own program, which uses the gateway's database.
 ORDER = """
 from checkout import operations
-from checkout.models import Merchant
+from checkout.payments.models import Merchant
 from checkout.money import Money
 for number in range({count}):
     payment = operations.create_payment(
@@ -79,7 +79,9 @@ class Production:
 
     def pushes_of(self, reference: str) -> str:
         """Return the address of the WebSocket that the status page opens."""
-        code = f"from checkout.operations import status_token; print('token', status_token('{reference}'))"
+        code = (
+            f"from checkout.payments.actions import status_token; print('token', status_token('{reference}'))"
+        )
         token = self.stack.manage("shell", "-c", code).partition("token ")[2].strip()
         return f"{self.nginx.url.replace('https', 'wss')}/ws/checkout/{reference}/?token={token}"
 

@@ -37,9 +37,9 @@ class QuietStack:
         self.unpaid = shopper.reference
         self.challenged, self.return_path = self._challenged()
         expired, self.expired_path = self._challenged()
-        long_ago = "UPDATE checkout_attempt SET challenge_expires_at = '2020-01-01Z' WHERE order_code = %s"
+        long_ago = "UPDATE payments_attempt SET challenge_expires_at = '2020-01-01Z' WHERE order_code = %s"
         rows(self.stack, long_ago, f"{expired}-1")
-        open_messages = "SELECT 1 FROM checkout_outboxmessage WHERE published_at IS NULL"
+        open_messages = "SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL"
         wait_until(lambda: not rows(self.stack, open_messages), "everything to be published")
         self._content = self.content()
 

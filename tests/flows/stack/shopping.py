@@ -66,7 +66,7 @@ def paid_once(stack: Stack, shopper: Shopper) -> None:
     events = [event["kind"] for order in orders for event in order["events"]]
     assert [events.count(kind) for kind in ("authorised", "capture_requested", "captured")] == [1, 1, 1]
     paid = next(order for order in orders if order["captured"])
-    amounts = rows(stack, "SELECT amount_minor FROM checkout_payment WHERE reference = %s", shopper.reference)
+    amounts = rows(stack, "SELECT amount_minor FROM payments_payment WHERE reference = %s", shopper.reference)
     assert amounts == [(paid["captured"],)]
 
 
@@ -79,5 +79,5 @@ def rows(stack: Stack, query: str, *parameters: object) -> list[tuple[Any, ...]]
 
 def until_handled(stack: Stack, shopper: Shopper, type: str) -> None:
     """Wait until a service has handled a command of this type for the shopper's payment."""
-    query = "SELECT 1 FROM checkout_inboxmessage WHERE type = %s AND subject = %s"
+    query = "SELECT 1 FROM payments_inboxmessage WHERE type = %s AND subject = %s"
     wait_until(lambda: rows(stack, query, type, shopper.reference), f"{type} to be handled")

@@ -28,7 +28,7 @@ class Surroundings:
 
     def until_committed(self, shopper: Shopper, type: str) -> None:
         """Wait until the web process has committed a command of this type for the shopper's payment."""
-        query = "SELECT 1 FROM checkout_outboxmessage WHERE type = %s AND subject = %s"
+        query = "SELECT 1 FROM payments_outboxmessage WHERE type = %s AND subject = %s"
         wait_until(lambda: rows(self.stack, query, type, shopper.reference), f"{type} to be committed")
 
     async def back_to_normal(self) -> None:

@@ -44,12 +44,12 @@ MALFORMED = {
 
 def assert_kept_for_staff(quiet, path, body):
     with quiet.unchanged(
-        but_for=["checkout_providernotification"], alarm="notification needs attention"
+        but_for=["payments_providernotification"], alarm="notification needs attention"
     ) as wire:
         answer = wire.request("POST", path, body=body, headers=[("Content-Type", "text/xml")])
     assert (answer.status, answer.text) == (200, "[OK]")
     [(state, reason, text)] = rows(
-        quiet.stack, "SELECT state, reason, body FROM checkout_providernotification ORDER BY id DESC LIMIT 1"
+        quiet.stack, "SELECT state, reason, body FROM payments_providernotification ORDER BY id DESC LIMIT 1"
     )
     assert state == "unreadable"
     assert reason

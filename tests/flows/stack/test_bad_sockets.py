@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkout.operations import status_token
+from checkout.payments.actions import status_token
 from tests.flows.stack.wire import read
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql]

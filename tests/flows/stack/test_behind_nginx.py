@@ -82,7 +82,7 @@ def test_a_challenged_shopper_pays_through_it_and_the_gateway_sees_the_real_addr
     page = shopper.decide(shopper.pay(shopper.order()), "approve")
     assert "<h1>Payment complete</h1>" in page.text
     assert shopper.end("captured") == "captured"
-    addresses = "SELECT browser->>'ip_address' FROM checkout_attempt WHERE order_code LIKE %s"
+    addresses = "SELECT browser->>'ip_address' FROM payments_attempt WHERE order_code LIKE %s"
     assert rows(production.stack, addresses, f"{reference}%") == [("127.0.0.9",)]
     cookies = [cookie for cookie in shopper.browser.cookies if cookie.name == "csrftoken"]
     assert all(cookie.secure for cookie in cookies)
@@ -93,7 +93,7 @@ def test_the_provider_notifies_through_it_and_the_log_keeps_no_secret(production
     shopper = production.shopper(reference, CHALLENGE)
     shopper.decide(shopper.pay(shopper.order()), "approve")
     shopper.end("captured")
-    query = "SELECT DISTINCT is_proven FROM checkout_providernotification WHERE position(%s in body) > 0"
+    query = "SELECT DISTINCT is_proven FROM payments_providernotification WHERE position(%s in body) > 0"
     wait_until(lambda: rows(production.stack, query, reference), "a notification")
     assert rows(production.stack, query, reference) == [(True,)]
     log = production.nginx.access_log

@@ -79,7 +79,7 @@ async def test_a_card_that_is_lost_with_its_process_is_asked_for_again(around):
     await around.back_to_normal()
 
     # The card is stored nowhere. As it might still arrive, its command stays in the outbox for a minute.
-    time_is_up = "UPDATE checkout_outboxmessage SET available_at = now() WHERE subject = %s"
+    time_is_up = "UPDATE payments_outboxmessage SET available_at = now() WHERE subject = %s"
     await in_thread(rows, around.stack, time_is_up, shopper.reference)
     result = await in_thread(shopper.follow, waiting)
     assert result.url.endswith("/result/")

@@ -10,7 +10,7 @@ import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from checkout.operations import status_token
+from checkout.payments.actions import status_token
 from tests.flows.stack.shopping import paid_once, shopper_at, until_handled
 from tests.flows.stack.surroundings import paused
 from tests.support.waiting import wait_until

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from checkout.operations import status_token
+from checkout.payments.actions import status_token
 from tests.flows.stack.shopping import shopper_at
 from tests.flows.stack.test_bad_sockets import HANDSHAKE
 from tests.flows.stack.wire import Wire, read

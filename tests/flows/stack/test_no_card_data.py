@@ -10,7 +10,7 @@ import pika
 import pytest
 import requests
 
-from checkout.card_seal import seal_card
+from checkout.privacy.card_seal import seal_card
 from tests.flows.stack.secrets_search import (
     DEAD,
     DISK,
@@ -93,13 +93,13 @@ def test_no_card_data_is_found_anywhere(evidence):
     assert evidence.found() == {}
     assert len(evidence.secrets.pieces) > 50
     never_empty = {
-        "table checkout_payment",
-        "table checkout_fact",
-        "table checkout_outboxmessage",
-        "table checkout_inboxmessage",
-        "table checkout_providercall",
-        "table checkout_providernotification",
-        "table checkout_deadletter",
+        "table payments_payment",
+        "table payments_fact",
+        "table payments_outboxmessage",
+        "table payments_inboxmessage",
+        "table payments_providercall",
+        "table payments_providernotification",
+        "table payments_deadletter",
         f"queue {EVENTS}",
         "log of payments",
         "log of web",
@@ -119,11 +119,11 @@ def test_the_search_finds_what_is_there(evidence):
     stack, secrets = evidence.stack, evidence.secrets
     piece = next(iter(secrets.pieces))
     grouped = "6011 0009 9013 9424"
-    a_fact = """INSERT INTO checkout_fact (payment_id, source, kind, data, text, recorded_at)
+    a_fact = """INSERT INTO payments_fact (payment_id, source, kind, data, text, recorded_at)
         SELECT id, 'clock', 'planted', jsonb_build_object('note', %s::text), '', now()
-        FROM checkout_payment LIMIT 1"""
+        FROM payments_payment LIMIT 1"""
     rows(stack, a_fact, f"…{piece}…")
-    rows(stack, "UPDATE checkout_payment SET description = %s", grouped)
+    rows(stack, "UPDATE payments_payment SET description = %s", grouped)
     with stack.programs["relay"].log.open("a") as log:
         log.write(f"cvc={CVC}\n")
     mail = MAIL / "planted.log"
@@ -141,8 +141,8 @@ def test_the_search_finds_what_is_there(evidence):
         mail.unlink()
         stack.programs["relay"].start()
     assert set(planted) == {
-        "table checkout_fact",
-        "table checkout_payment",
+        "table payments_fact",
+        "table payments_payment",
         "log of relay",
         "mail",
         f"queue {EVENTS}",
@@ -177,7 +177,7 @@ def interrupted_before_the_provider_is_called(stack: Stack) -> Customer:
         with paused(payments):
             paying = window.submit(shopper.pay, checkout)
             wait_until(
-                lambda: queue_lengths(stack.broker_url)["checkout.commands.payments"],
+                lambda: queue_lengths(stack.broker_url)["checkout.messages.payments"],
                 "the card to be handed on",
             )
             payments.kill()
@@ -196,7 +196,7 @@ def interrupted_while_the_provider_is_called(stack: Stack) -> Customer:
     form, values = shopper.fill_in(checkout)
     with ThreadPoolExecutor(1) as window:
         paying = window.submit(shopper.browser.submit, checkout, form, values)
-        calls = "SELECT 1 FROM checkout_providercall WHERE key LIKE %s AND finished_at IS NULL"
+        calls = "SELECT 1 FROM payments_providercall WHERE key LIKE %s AND finished_at IS NULL"
         wait_until(lambda: rows(stack, calls, f"{shopper.reference}%"), "the provider to be called")
         payments.kill()
         payments.start()
@@ -243,6 +243,6 @@ def dead_letters(stack: Stack, *, sealed: str) -> None:
                 user_id=f"checkout.{sender}",
             )
             service = type.partition(".")[0]
-            channel.basic_publish("checkout.commands", service, body, properties, mandatory=True)
-    kept = "SELECT count(*) FROM checkout_deadletter"
+            channel.basic_publish("checkout.messages", service, body, properties, mandatory=True)
+    kept = "SELECT count(*) FROM payments_deadletter"
     wait_until(lambda: rows(stack, kept) == [(len(bodies),)], "the dead letters")

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from checkout.pending_publishes import KEPT_SECONDS
+from checkout.web.pending_publishes import KEPT_SECONDS
 from tests.flows.stack.crowd import Crowd, assert_settled
 from tests.flows.stack.memory import Watch, resident_mb
 from tests.support.waiting import wait_until

@@ -16,7 +16,7 @@ def test_books_agree_after_a_purchase_and_a_refund_behind_our_back_is_found(star
     shopper = shopper_at(stack, FRICTIONLESS)
     shopper.pay(shopper.order())
     paid_once(stack, shopper)
-    at_rest = "SELECT 1 FROM checkout_saga WHERE status = 'running'"
+    at_rest = "SELECT 1 FROM payments_saga WHERE status = 'running'"
     wait_until(lambda: not rows(stack, at_rest), "every saga to end")
     assert "1 payments compared, 0 differences" in stack.manage("reconcile", "--since", "2020-01-01")
     behind_our_back(stack, shopper)

@@ -11,9 +11,9 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
 
-KEPT = "SELECT copies, service, headers::text FROM checkout_deadletter WHERE requeued_at IS NULL"
-NOT_REFUNDED = "SELECT 1 FROM checkout_operation WHERE kind = 'refund' AND state <> 'done'"
-CAPTURED = "SELECT 1 FROM checkout_payment WHERE reference = %s AND state = 'captured'"
+KEPT = "SELECT copies, service, headers::text FROM payments_deadletter WHERE requeued_at IS NULL"
+NOT_REFUNDED = "SELECT 1 FROM payments_operation WHERE kind = 'refund' AND state <> 'done'"
+CAPTURED = "SELECT 1 FROM payments_payment WHERE reference = %s AND state = 'captured'"
 
 
 def test_poison_is_put_aside_with_others_going_on_and_dies_again_when_it_is_sent_again(start_stack):
@@ -25,7 +25,8 @@ def test_poison_is_put_aside_with_others_going_on_and_dies_again_when_it_is_sent
     stack.manage(
         "shell",
         "--command",
-        "from checkout.models import DeadLetter; from checkout.operations import requeue_dead_letter;"
+        "from checkout.payments.models import DeadLetter;"
+        " from checkout.payments.actions import requeue_dead_letter;"
         " requeue_dead_letter(DeadLetter.objects.get().pk, by='Ada')",
     )
     wait_until(lambda: [row[0] for row in rows(stack, KEPT)] == [2], "it to die again")
@@ -61,7 +62,8 @@ def asks_for_a_refund(stack):
     stack.manage(
         "shell",
         "--command",
-        f"from checkout.operations import request_refund; request_refund('{shopper.reference}', by='Ada')",
+        "from checkout.payments.actions import request_refund;"
+        f" request_refund('{shopper.reference}', by='Ada')",
     )
     return shopper
 
@@ -90,4 +92,4 @@ def publish_poison(stack) -> None:
         channel = connection.channel()
         channel.confirm_delivery()
         body = b'{"payment": "pay_unknown"}'
-        channel.basic_publish("checkout.commands", "notifications", body, properties, mandatory=True)
+        channel.basic_publish("checkout.messages", "notifications", body, properties, mandatory=True)

@@ -24,7 +24,7 @@ def stack(start_stack, node: str) -> Iterator[Stack]:
         environment={"BROKER_URL": url_of("risk", stack.broker_url), "CHECKOUT_PREFIX": "checkout"},
     )
     service.start()
-    stack.wait_for_consumer("checkout.commands.risk")
+    stack.wait_for_consumer("checkout.messages.risk")
     yield stack
     assert service.terminate() == 0, service.text()
 
@@ -37,4 +37,4 @@ def test_purchases_complete_with_the_sealed_card_handed_on(stack):
     for shopper in (frictionless, challenged):
         # A successful payment shows that the sealed card has been forwarded through the service.
         paid_once(stack, shopper)
-    assert rows(stack, "SELECT DISTINCT consumer FROM checkout_inboxmessage WHERE type = 'risk.assess'") == []
+    assert rows(stack, "SELECT DISTINCT consumer FROM payments_inboxmessage WHERE type = 'risk.assess'") == []

@@ -1,0 +1,39 @@
+"""The back office: Django's admin.
+
+Records about money can be viewed but not changed: staff request captures, voids and refunds, as all other
+callers do. Configuration can be edited.
+"""
+
+from django.contrib import admin
+
+from checkout.backoffice.pages import (
+    attempts,
+    configuration,
+    dead_letters,
+    ledger,
+    merchants,
+    messages,
+    notifications,
+    payments,
+    reconciliation,
+    sagas,
+    services,
+)
+
+__all__ = [
+    "attempts",
+    "configuration",
+    "dead_letters",
+    "ledger",
+    "merchants",
+    "messages",
+    "notifications",
+    "payments",
+    "reconciliation",
+    "sagas",
+    "services",
+]
+
+admin.site.site_header = "Payments back office"
+admin.site.site_title = "Payments back office"
+admin.site.index_title = "Overview"

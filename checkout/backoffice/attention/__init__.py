@@ -1,0 +1,1 @@
+"""The payments and records that wait for a person, and the reasons."""

@@ -1,0 +1,97 @@
+"""The payments that a person should look at, and the reasons."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from checkout.backoffice.base import ModelAdmin
+from checkout.conf import conf
+from checkout.payments.models import DeadLetter, Difference, Operation, Payment, ProviderNotification, Saga
+from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
+from checkout.states import PaymentState
+
+UNSETTLED_AFTER = timedelta(minutes=5)
+# Providers capture, void and refund in batches, once a day.
+PENDING_AFTER = timedelta(days=1)
+
+LABELS = {
+    "unsettled": "Unsettled for too long",
+    "operation": "A capture, void or refund has had no outcome for too long",
+    "settle": "A capture, void or refund waits until staff say what became of it",
+    "parked": "Parked: a saga waits for a person",
+    "conflicted": "The provider's word conflicts with ours",
+    "dead_letter": "A service gave up on a message",
+    "difference": "The provider's books differ from ours",
+}
+
+# Conditions on records in other tables that wait for a person.
+PARKED = Q(status=Saga.Status.PARKED)
+NOT_DEALT_WITH = Q(dealt_with_at=None)
+OPEN_LETTER = Q(requeued_at=None) & NOT_DEALT_WITH
+UNRESOLVED = Q(resolved_at=None)
+
+
+def _unsettled() -> Q:
+    now = timezone.now()
+    waits_for_provider = Q(state__in=(PaymentState.PROCESSING, PaymentState.CONFIRMING))
+    waits_for_shopper = Q(state=PaymentState.CHALLENGE_REQUIRED)
+    waits_for_batch = Q(state__in=(PaymentState.CAPTURE_PENDING, PaymentState.VOID_PENDING))
+    return (
+        waits_for_provider & Q(updated_at__lt=now - UNSETTLED_AFTER)
+        | waits_for_shopper & Q(updated_at__lt=now - conf.challenge_lifetime - UNSETTLED_AFTER)
+        | waits_for_batch & Q(updated_at__lt=now - PENDING_AFTER)
+    )
+
+
+def without_outcome() -> Q:
+    """Match operations that have had no outcome for too long, as of now."""
+    now = timezone.now()
+    waits_for_provider = Q(state__in=(Operation.State.REQUESTED, Operation.State.UNKNOWN))
+    return waits_for_provider & Q(updated_at__lt=now - UNSETTLED_AFTER) | Q(
+        state=Operation.State.PENDING, updated_at__lt=now - PENDING_AFTER
+    )
+
+
+def conditions() -> Mapping[str, Q]:
+    """Return the conditions under which a payment needs attention, by reason, as of now."""
+    this = Q(payment=OuterRef("pk"))
+    contradiction = this & Q(state=ProviderNotification.State.CONFLICTED) & NOT_DEALT_WITH
+    dead = Q(subject=OuterRef("reference")) & OPEN_LETTER
+    return {
+        "unsettled": _unsettled(),
+        "operation": Q(Exists(Operation.objects.filter(this & without_outcome()))),
+        "settle": Q(Exists(Operation.objects.filter(this & TO_BE_SETTLED))),
+        "parked": Q(Exists(Saga.objects.filter(this & PARKED))),
+        "conflicted": Q(state=PaymentState.CONFLICTED)
+        | Q(Exists(ProviderNotification.objects.filter(contradiction))),
+        "dead_letter": Q(Exists(DeadLetter.objects.filter(dead))),
+        "difference": Q(Exists(Difference.objects.filter(this & UNRESOLVED))),
+    }
+
+
+def reasons(payment: Payment) -> list[str]:
+    """Return the names of the reasons why ``payment`` needs attention; empty if it does not."""
+    flags = {f"is_{name}": condition for name, condition in conditions().items()}
+    found = Payment.objects.filter(pk=payment.pk).annotate(**flags).values(*flags).get()
+    return [name for name in LABELS if found[f"is_{name}"]]
+
+
+class NeedsAttentionFilter(admin.SimpleListFilter):
+    """A filter for payments that need attention, for any reason or for one."""
+
+    title = "needs attention"
+    parameter_name = "attention"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [("any", "For any reason"), *LABELS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment]:
+        by_reason = conditions()
+        value = self.value() or ""
+        if value == "any":
+            return queryset.filter(Q(*by_reason.values(), _connector=Q.OR))
+        return queryset.filter(by_reason[value]) if value in by_reason else queryset

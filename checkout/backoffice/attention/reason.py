@@ -1,0 +1,44 @@
+"""A reason for which a payment needs attention."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Model
+from django.urls import reverse
+
+from checkout.backoffice.acting import Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A reason for attention: the facts, since when, where the user can act, and what happens otherwise."""
+
+    what: str
+    since: datetime
+    links: Sequence[Tool] = ()
+    outlook: str = ""
+
+    @property
+    def is_for_others(self) -> bool:
+        """Return True if a user with other permissions has to act."""
+        return not (self.links or self.outlook)
+
+
+def links_to(user: Any, row: Model, *pages: tuple[str, str, str]) -> list[Tool]:
+    """Return links to the pages about ``row`` that ``user`` may open; none if the row may not be viewed.
+
+    A page is its name, the permission that it needs in addition to viewing (empty if none), and the link's
+    text.
+    """
+    return list(_links(user, row, pages))
+
+
+def _links(user: Any, row: Model, pages: Sequence[tuple[str, str, str]]) -> Iterator[Tool]:
+    model = row._meta.model_name
+    if not user.has_perm(f"checkout.view_{model}"):
+        return
+    for page, permission, label in pages:
+        if not permission or user.has_perm(permission):
+            yield Tool(label, reverse(f"admin:checkout_{model}_{page}", args=[row.pk]))

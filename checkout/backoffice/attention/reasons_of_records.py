@@ -1,0 +1,74 @@
+"""The reasons found in records: contradictions, dead letters, and books that differ."""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from checkout.backoffice.attention.page import NOT_DEALT_WITH, OPEN_LETTER, UNRESOLVED
+from checkout.backoffice.attention.reason import Reason, links_to
+from checkout.backoffice.display.values import humanised
+from checkout.backoffice.display.wording import fact_in_words, first_upper
+from checkout.backoffice.pages.reconciliation import in_money
+from checkout.backoffice.settling.pages_of_operations import PERMISSION as SETTLE
+from checkout.conf import conf
+from checkout.payments.models import DeadLetter, Payment, ProviderNotification
+from checkout.payments.sagas.settlement.contradiction import attempt_to_settle, obstacle_to_settling
+from checkout.states import PaymentState
+
+# Facts about the subject of a contradiction, or about news since it began.
+ABOUT_CONTRADICTION = ("review_stands", "review_unknown", "payment_settled_by_not_applied")
+
+
+def reasons_of_records(payment: Payment, names: Collection[str], user: Any) -> Iterator[Reason]:
+    """Yield the reasons among ``names`` (``attention.LABELS``) that are found in records."""
+    if "conflicted" in names:
+        if payment.state == PaymentState.CONFLICTED:
+            yield _contradiction(payment, user)
+        yield from _notifications(payment, user)
+    if "dead_letter" in names:
+        yield from _dead_letters(payment, user)
+    if "difference" in names:
+        yield from _differences(payment, user)
+
+
+def _contradiction(payment: Payment, user: Any) -> Reason:
+    facts = payment.facts.order_by("-pk")
+    begun = facts.filter(kind="conflicted").first()
+    heard = facts.filter(kind__in=ABOUT_CONTRADICTION, pk__gt=begun.pk if begun else 0).first()
+    what = "The provider says of this payment what cannot be right by our books."
+    if heard is not None:
+        what = f"{what} {fact_in_words(heard.kind)}. {heard.data.get('why', '')}".rstrip()
+    first = obstacle_to_settling(attempt_to_settle(payment))
+    if first:
+        what = f"{what} Before it can be settled: {first}"
+    links = [] if first else links_to(user, payment, ("settle", SETTLE, "Say what the provider's books have"))
+    asking = links_to(user, payment, ("review", "payments.review_payment", "Have the provider asked again"))
+    return Reason(what, begun.recorded_at if begun else payment.updated_at, [*links, *asking])
+
+
+def _notifications(payment: Payment, user: Any) -> Iterator[Reason]:
+    conflicted = payment.notifications.filter(NOT_DEALT_WITH, state=ProviderNotification.State.CONFLICTED)
+    for row in conflicted.order_by("pk"):
+        sender = "The provider" if row.is_proven else "Somebody, in the provider's name and without proof,"
+        what = f"{sender} told us what contradicts our books: {row.reason.rstrip('.')}."
+        page = ("change", "", "See the notification, and mark it as dealt with")
+        yield Reason(what, row.received_at, links_to(user, row, page))
+
+
+def _dead_letters(payment: Payment, user: Any) -> Iterator[Reason]:
+    letters = DeadLetter.objects.filter(OPEN_LETTER, subject=payment.reference)
+    for letter in letters.order_by("pk"):
+        service = f"The {letter.service} service" if letter.service else "A service"
+        what = f"{service} gave up on a message ({letter.type}): {letter.reason.rstrip('.')}."
+        page = ("change", "", "See the message, and send it again or mark it as dealt with")
+        yield Reason(what, letter.died_at, links_to(user, letter, page))
+
+
+def _differences(payment: Payment, user: Any) -> Iterator[Reason]:
+    minutes = conf.reconciliation_interval.total_seconds() / 60
+    for row in payment.differences.filter(UNRESOLVED).order_by("pk"):
+        what = (
+            f"{first_upper(humanised(row.kind))}: the provider's books have "
+            f"{in_money(row.theirs_minor, row.currency)}, ours have {in_money(row.ours_minor, row.currency)}."
+        )
+        closed = f"It is closed when both agree: they are compared every {minutes:.0f} minutes."
+        yield Reason(what, row.found_at, links_to(user, row, ("change", "", "See the difference")), closed)

@@ -1,0 +1,95 @@
+"""The page that counts all records that wait for a person."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_permission_codename
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Max, Model, Q
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from checkout.backoffice.attention import page as attention
+from checkout.backoffice.pages.merchants import begun_by_declines
+from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
+from checkout.payments.models import (
+    DeadLetter,
+    Difference,
+    Merchant,
+    Operation,
+    Payment,
+    ProviderNotification,
+    Saga,
+)
+from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Rows of a table that wait for a person.
+
+    ``query`` is the filter of the table's list that selects them. ``since`` is the column with the time from
+    which they wait.
+    """
+
+    label: str
+    model: type[Model]
+    condition: Q
+    query: str
+    since: str
+
+
+def concerns() -> Iterator[Concern]:
+    """Yield all concerns: payments by reason, then records that may belong to no known payment."""
+    for name, condition in attention.conditions().items():
+        yield Concern(attention.LABELS[name], Payment, condition, f"attention={name}", "updated_at")
+    yield Concern("To be settled", Operation, TO_BE_SETTLED, "settle=waiting", "updated_at")
+    yield Concern("Parked", Saga, attention.PARKED, "status__exact=parked", "updated_at")
+    yield Concern("Not dealt with", DeadLetter, attention.OPEN_LETTER, "status=waiting", "died_at")
+    for state in NEEDS_ATTENTION:
+        condition = Q(state=state) & attention.NOT_DEALT_WITH
+        query = f"state={state}&dealt_with_at__isempty=1"
+        yield Concern(str(state.label), ProviderNotification, condition, query, "received_at")
+    yield Concern("Open", Difference, attention.UNRESOLVED, "status=open", "found_at")
+    yield Concern(
+        "In attack mode: many cards were declined",
+        Merchant,
+        begun_by_declines(),
+        "attacked=by_declines",
+        "attack_mode_changes__changed_at",
+    )
+
+
+def attention_page(request: HttpRequest) -> HttpResponse:
+    """Count the concerns that the user may view. Raises ``PermissionDenied`` if there are none."""
+    rows = [_counted(concern) for concern in concerns() if _may_view(request.user, concern.model)]
+    if not rows:
+        raise PermissionDenied
+    context = {
+        **admin.site.each_context(request),
+        "title": "What needs attention",
+        "rows": rows,
+        "total": sum(row["count"] for row in rows),
+    }
+    return TemplateResponse(request, "admin/checkout/attention.html", context)
+
+
+def _may_view(user: Any, model: type[Model]) -> bool:
+    return bool(user.has_perm(f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}"))
+
+
+def _counted(concern: Concern) -> dict[str, Any]:
+    counted = concern.model._default_manager.filter(concern.condition).aggregate(
+        count=Count("pk", distinct=True), latest=Max(concern.since)
+    )
+    opts = concern.model._meta
+    listed = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
+    return {
+        "table": opts.verbose_name_plural,
+        "label": concern.label,
+        "address": f"{listed}?{concern.query}",
+        **counted,
+    }

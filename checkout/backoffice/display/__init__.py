@@ -1,0 +1,1 @@
+"""Values, words and the story of a payment, as staff read them."""

@@ -1,0 +1,78 @@
+"""The formatting of values in the back office."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.timesince import timesince
+
+from checkout.payments.models import Payment
+
+NOTHING = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table about one subject. The first cell of each row names the row."""
+
+    title: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    if_empty: str
+
+
+def age(since: datetime) -> str:
+    """Return how long ago ``since`` was, in its largest unit."""
+    return timesince(since, depth=1)
+
+
+def duration_text(duration: timedelta | None) -> str:
+    """Return a duration in a suitable unit; empty if it is not known."""
+    if duration is None:
+        return ""
+    seconds = duration.total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def humanised(name: str) -> str:
+    """Return a name from the code as words: ``challenge_required`` becomes "challenge required"."""
+    return name.replace("_", " ").replace(".", ": ", 1)
+
+
+def badge(state: str) -> str:
+    """Return a state as a label. Its colour only repeats the meaning of the word."""
+    return format_html('<span class="state state-{}">{}</span>', state, humanised(state))
+
+
+def text_block(text: str) -> str:
+    """Return text with its own line breaks, such as a scrubbed transcript."""
+    return format_html('<pre class="transcript">{}</pre>', text) if text else NOTHING
+
+
+def json_block(value: object) -> str:
+    """Return a JSON value, indented."""
+    return text_block(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def payment_link(reference: str) -> str:
+    """Return a link that finds a payment by its reference, for tables without a relation to it."""
+    if not reference:
+        return NOTHING
+    return format_html(
+        '<a href="{}?q={}">{}</a>', reverse("admin:payments_payment_changelist"), reference, reference
+    )
+
+
+def payment_page_link(payment: Payment) -> str:
+    """Return a link to a payment's page."""
+    address = reverse("admin:payments_payment_change", args=[payment.pk])
+    return format_html('<a href="{}">{}</a>', address, payment.order_reference)

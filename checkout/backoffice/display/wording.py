@@ -1,0 +1,319 @@
+"""Plain words for states, timeline entries and decisions, for people who do not read the code."""
+
+from collections.abc import Mapping
+
+from checkout.backoffice.display.values import humanised
+from checkout.payments.models import ProviderNotification
+from checkout.payments.models.payment import HINTED, NOTIFIED
+from checkout.payments.notification_results import NotificationResult, Result
+from checkout.payments.timeline import Entry, Kind
+from checkout.states import PaymentState
+
+S = PaymentState
+
+STATES: Mapping[str, str] = {
+    S.OPEN: "Waiting for the shopper to pay.",
+    S.PROCESSING: "The shopper has asked to pay; the answer is on its way.",
+    S.CHALLENGE_REQUIRED: "The shopper's bank is asking the shopper to confirm the payment.",
+    S.CONFIRMING: "The outcome is not known yet. The provider is being asked; it must not be paid again.",
+    S.AUTHORISED: "The money is reserved on the card, not yet taken.",
+    S.CAPTURE_PENDING: "Paid. The provider was asked to take the money and has not yet said that it did.",
+    S.PARTIALLY_CAPTURED: "Paid. The provider has taken a part of the money.",
+    S.CAPTURED: "Paid. The provider has taken the money.",
+    S.REFUSED: "Not paid: refused. The shopper may try again.",
+    S.VOID_PENDING: "The reserved money is being released.",
+    S.VOIDED: "The reserved money was released; nothing was taken.",
+    S.PARTIALLY_REFUNDED: "Paid, and part of the money given back.",
+    S.REFUNDED: "All of the money was given back.",
+    S.CHARGED_BACK: "The shopper's bank took money back, all of it or a part.",
+    S.CANCELLED: "Called off before anything was paid.",
+    S.EXPIRED: "Nothing was paid in time.",
+    S.CONFLICTED: "The provider says something that cannot be right. A person must look.",
+}
+
+KINDS: Mapping[Kind, str] = {
+    Kind.FACT: "Something that was heard or decided, written down for good.",
+    Kind.STEP: "A command that the payment's flow sent to a service, until that service answered.",
+    Kind.MESSAGE: "A message between services, until it was handled.",
+    Kind.PROVIDER_CALL: "A request to the payment provider, until the provider answered.",
+    Kind.NOTIFICATION: "What the payment provider told us unasked, until it was applied.",
+}
+
+FACTS: Mapping[str, str] = {
+    "created": "The payment was created",
+    "submitted": "The shopper pressed Pay",
+    "challenge_required": "The shopper's bank wants the shopper to confirm the payment",
+    "challenge_returned": "The shopper came back from the bank",
+    "outcome_unknown": "The outcome is not known; the provider will be asked",
+    "authorised": "The money is reserved",
+    "refused": "The payment was refused",
+    "expired": "The time to pay ran out",
+    "cancelled": "The payment was called off",
+    "abandoned": "Nobody paid in time",
+    "never_begun": "The purchase never began, so nothing was asked of anybody",
+    "claim_confirmed": "The provider was asked and stands by what it told us unasked",
+    "claim_denied": "The provider was asked and does not stand by what was told us in its name",
+    "claim_unknown": "The provider was asked about what it told us unasked, and did not answer",
+    "claim_booked": "The provider was asked and confirms what the shopper's bank did: it is in our books",
+    "refund_made_after_all": "A refund that had failed was made after all",
+    "claim_unclear": "The provider was asked, and does not tell enough to book it: a person must look",
+    "books_differ": "The provider's books differ from ours",
+    "capture_requested": "The provider was asked to take the money",
+    "captured_in_part": "The provider has taken a part of the money",
+    "captured": "The provider has taken the money",
+    "capture_refused": "The provider did not take the money after all",
+    "void_requested": "The provider was asked to release the money",
+    "voided": "The money was released",
+    "void_refused": "The provider did not release the money",
+    "authorisation_expired": "The provider no longer holds the money: it was reserved for too long",
+    "refunded_in_part": "Part of the money was given back",
+    "refunded": "The money was given back",
+    "charged_back": "The shopper's bank took money back",
+    "charge_back_reversed": "The shopper's bank returned what it had taken back: all of the money is taken",
+    "charge_back_reversed_captured_in_part": (
+        "The shopper's bank returned what it had taken back: a part of the money is taken"
+    ),
+    "charge_back_reversed_refunded_in_part": (
+        "The shopper's bank returned what it had taken back: a part of the money was given back before"
+    ),
+    "charge_back_reversed_refunded": (
+        "The shopper's bank returned what it had taken back: all of the money was given back as well"
+    ),
+    "conflicted": "The provider contradicts what we know",
+    "conflict_resolved": "The contradiction is settled: the money is held or taken",
+    "conflict_released": "The contradiction is settled: nothing is held",
+    "review_requested_by": "Staff had the provider asked again about the contradiction",
+    "review_held": "The provider was asked: it holds or has taken the money, and our books agree",
+    "review_released": "The provider was asked: it holds nothing, and our books agree",
+    "review_stands": "The provider was asked, and its books still contradict ours",
+    "review_unknown": "The provider was asked about the contradiction, and did not answer",
+    "capture_requested_by": "Somebody asked for the money to be taken",
+    "void_requested_by": "Somebody asked for the money to be released",
+    "refund_requested_by": "Somebody asked for money to be given back",
+    "claim_settled_by": "Staff said if it is so what was told in the provider's name",
+    "payment_settled_by": "Staff said what the provider's books have of the payment",
+    "operation_settled_by": "Staff said what became of a capture, void or refund",
+    "dead_letter_sent_again": "Staff sent a message again that a service had given up on",
+    "dead_letter_dealt_with": "Staff dealt with a message that a service had given up on",
+    "notification_dealt_with": "Staff dealt with what the provider told us and what could not be applied",
+    "saga_parked": "The flow cannot go on by itself: a person must look",
+    "saga_resumed": "Staff had a parked flow tried again",
+}
+
+# A part of the names of facts, which their writers append.
+NOT_APPLIED = "_not_applied"
+
+STEPS: Mapping[str, str] = {
+    "assess_risk": "May this payment be tried?",
+    "reserve_stock": "Set the goods aside",
+    "authorise": "Reserve the money",
+    "complete_challenge": "Go on with what the bank found out about the shopper",
+    "inquire": "Ask the provider what became of the payment",
+    "abandon": "Release what the provider may still hold",
+    "review": "Ask the provider whether its books and ours agree by now",
+    "check": "Ask the provider whether what it told us is right",
+    "capture": "Take the money",
+    "void": "Release the money",
+    "refund": "Give money back",
+    "post_ledger": "Write it into the ledger",
+    "post_accepted": "Write into the ledger that the provider was asked",
+    "post_done": "Write into the ledger that it was done",
+    "post_undone": "Take it out of the ledger: it was not done after all",
+    "confirm_order": "Confirm the order",
+    "send_receipt": "Send the receipt",
+    "release_stock": "Give the goods back to the stock",
+    "cancel_order": "Call the order off and give the goods back to the stock",
+}
+
+CALLS: Mapping[str, str] = {
+    "authorise": "Asked the provider to reserve the money",
+    "complete_challenge": "Told the provider that the shopper is back from the bank",
+    "capture": "Asked the provider to take the money",
+    "void": "Asked the provider to release the money",
+    "refund": "Asked the provider to give money back",
+    "inquire": "Asked the provider what became of the payment",
+}
+
+# The queries that the provider answers, the longer names first.
+ANSWERED = (*(f"inquire_{kind}" for kind in ("capture", "void", "refund")), "abandon", *CALLS)
+
+ANSWERS: Mapping[str, str] = {
+    "approved": "yes",
+    "challenge_required": "the shopper's bank wants to ask the shopper first",
+    "pending": "not decided yet",
+    "refused": "no",
+    "not_sent": "it has not received anything",
+    "unknown": "not known, it may have happened",
+    "conflicted": "something that cannot be right",
+    "not_shown": "it never received it",
+    "undecided": "its answer does not tell whether it arrived",
+}
+
+
+# The results of notifications; a reason may follow.
+NOTIFICATIONS: Mapping[Result, str] = {
+    Result.RECEIVED: "It was not looked at yet",
+    Result.UNREADABLE: "It could not be read",
+    Result.CONFLICTED: "It contradicts what we know",
+    Result.UNMATCHED: "Its order was not found",
+    Result.WAITS_FOR_STAFF: "The provider's answers leave open if it is so: staff must say",
+    Result.BEING_ASKED: "The provider is being asked if it is so; nothing changes before it has answered",
+    Result.CONFIRMED: "{who}: it is so, and the payment followed",
+    Result.BOOKED: "{who}: it is so, and it is in our books",
+    Result.DENIED: "{who}: it is not so, and nothing was changed",
+    Result.CHANGED_NOTHING: "It changed nothing",
+    Result.TAKEN_AS_HINT: (
+        "Anybody may have sent it, so it changed nothing by itself; if it was news, the provider was asked"
+    ),
+    Result.APPLIED: "It was applied",
+}
+
+
+# The decisions that staff may take about an operation, by their names in facts.
+SAID: Mapping[str, str] = {
+    "arrived": "It arrived",
+    "not_arrived": "It did not arrive: send it again",
+}
+
+# The same decisions about a refund that a notification says failed.
+SAID_OF_DOUBTED: Mapping[str, str] = {
+    "arrived": "It was made: the shopper has the money",
+    "not_arrived": "It failed or came back: book it back",
+}
+
+# The claims of notifications: each as a sentence, and as the thing to be settled.
+CLAIMS: Mapping[str, str] = {
+    "authorised": "The provider holds money for this order, which we have as ended without any",
+    "captured": "The provider has taken money that we did not ask it to take",
+    "cancelled": "The provider has released money that we did not ask it to release",
+    "refunded": "The provider has given money back that we did not ask it to give back",
+    "refund_failed": "Money that was given back has come back to the provider",
+    "expired": "The provider no longer holds the money: it was reserved for too long",
+    "charged_back": "The shopper's bank took money back",
+    "charge_back_reversed": "The shopper's bank returned money that it had taken back",
+}
+CLAIM_NOUNS: Mapping[str, str] = {
+    "authorised": "reported authorisation",
+    "captured": "reported capture",
+    "cancelled": "reported cancellation",
+    "refunded": "reported refund",
+    "refund_failed": "reported failure of a refund",
+    "expired": "reported expiry",
+    "charged_back": "reported charge-back",
+    "charge_back_reversed": "reported reversal of a charge-back",
+}
+
+# The decisions that staff may take about a claim, by their names in facts: for actions of an issuer, and for
+# all others.
+ISSUER_SAID: Mapping[str, str] = {
+    "true": "It happened, and is not in our books yet: book it",
+    "untrue": "Nothing more happened: it is a copy, or false",
+}
+CLAIM_SAID: Mapping[str, str] = {"true": "It is so", "untrue": "It is not so"}
+
+# The operation that is booked if the claim is true.
+BOOKED_AS: Mapping[str, str] = {
+    "charged_back": "charge-back",
+    "charge_back_reversed": "reversal of a charge-back",
+}
+# The consequences for the payment if any other claim is true.
+IF_IT_IS_SO: Mapping[str, str] = {
+    "expired": "If it is so, an authorised payment expires: nothing of it can be captured any more.",
+    "made_after_all": "If it is so, the refund that failed is booked as made, whatever else was refunded.",
+    "": (
+        "If it is so, the payment is conflicted until its contradiction is settled, on its page. Nothing is "
+        "booked before that."
+    ),
+}
+
+# The answers to whether an authorisation is held, by their names in the form.
+HELD_SAID: Mapping[str, str] = {
+    "held": "Yes: money is held, and could still be captured",
+    "not_held": "No: it was captured, released or refused, or it expired",
+}
+# The operations that staff book and reverse when they settle a contradiction.
+BOOKINGS: Mapping[str, str] = {
+    "capture": "A capture of {amount} is booked as done, and written into the ledger.",
+    "refund": "A refund of {amount} is booked as done, and written into the ledger.",
+    "charge_back": "A charge-back of {amount} is booked, and written into the ledger.",
+    "charge_back_reversal": "A reversal of charge-backs of {amount} is booked, and written into the ledger.",
+    "void": "A void of {amount} is booked as done. It moves no money.",
+}
+CORRECTIONS: Mapping[str, str] = {
+    "capture": "Our capture of {amount}, {reference}, counts as refused, and is taken out of the ledger.",
+    "refund": (
+        "Our refund of {amount}, {reference}, counts as failed, and is taken out of the ledger. Its money "
+        "can be given back once more."
+    ),
+    "void": "Our void of {amount}, {reference}, counts as refused: it released nothing.",
+}
+GIVEN_UP = "Our capture of {amount}, {reference}, of which the outcome is not known, counts as refused."
+
+# The consequences of sending a request again although the first one had arrived.
+IF_IT_DID_ARRIVE: Mapping[str, str] = {
+    "capture": "If the first request did arrive, the money is taken from the shopper twice.",
+    "refund": "If the first request did arrive, the shopper gets the money twice.",
+    "void": "If the first request did arrive, nothing is left to be released, and this one is refused.",
+}
+
+
+def in_plain_words(entry: Entry) -> str:
+    """Return the meaning of ``entry`` for people; an unknown name becomes words."""
+    match entry.kind:
+        case Kind.FACT:
+            return fact_in_words(entry.what)
+        case Kind.STEP:
+            step = entry.what.rpartition(": ")[2]
+            return STEPS.get(step) or first_upper(humanised(step))
+        case Kind.PROVIDER_CALL:
+            return CALLS.get(entry.what) or f"Asked the provider: {humanised(entry.what)}"
+        case Kind.NOTIFICATION:
+            return f"The provider told us something ({entry.what})"
+        case Kind.MESSAGE:
+            return _message(entry.what)
+
+
+def fact_in_words(kind: str) -> str:
+    """Return the meaning of a fact of this kind."""
+    if kind in FACTS:
+        return FACTS[kind]
+    if kind.endswith(NOT_APPLIED):
+        return f"Came too late and changed nothing: {fact_in_words(kind.removesuffix(NOT_APPLIED)).lower()}"
+    if kind.startswith(NOTIFIED):
+        return f"The provider told us: {humanised(kind.removeprefix(NOTIFIED))}"
+    if kind.startswith(HINTED):
+        what = humanised(kind.removeprefix(HINTED))
+        return f"Somebody told us, in the provider's name and without proof: {what}"
+    for verb in ANSWERED:
+        outcome = kind.removeprefix(f"{verb}_")
+        if outcome != kind:
+            return f"The provider's answer ({humanised(verb)}): {ANSWERS.get(outcome) or humanised(outcome)}"
+    return first_upper(humanised(kind))
+
+
+def notification_in_words(row: ProviderNotification, outcome: NotificationResult) -> str:
+    """Return the result of a notification as a sentence."""
+    who = "Staff found out" if outcome.is_by_staff else "The provider was asked and says"
+    sentence = NOTIFICATIONS[outcome.result].format(who=who)
+    is_explained = bool(row.reason) and outcome.question is None
+    return f"{sentence}: {row.reason.rstrip('.')}." if is_explained else f"{sentence}."
+
+
+def decision_in_words(claim: object, said: object) -> str:
+    """Return the decision of staff about a claim, from the names of both in a fact."""
+    choices = ISSUER_SAID if claim in BOOKED_AS else CLAIM_SAID
+    return choices.get(str(said), "")
+
+
+def _message(type: str) -> str:
+    if type == "reply":
+        return "A service's answer"
+    recipient, _, name = type.partition(".")
+    if recipient == "payment":
+        return f"Told whoever listens: the payment is {humanised(name)}"
+    return f"To the {recipient} service: {humanised(name)}"
+
+
+def first_upper(text: str) -> str:
+    """Return ``text`` as the beginning of a sentence."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,130 @@
+"""Log-in to the back office: the rules by which django-axes counts failures, and a record of log-ins.
+
+After a number of failures nobody can log in as that user, or from that address, for a while. Failures for one
+name count together from all addresses, so that many addresses guess no faster than one. Strangers must not be
+able to lock out a member of staff in this way. Therefore only the failures in a browser count for a user who
+has logged in there before, and only the failures at an address for a user who has logged in from there
+before.
+"""
+
+from datetime import timedelta
+from ipaddress import IPv6Network, ip_address
+from math import ceil
+from typing import Any
+
+import structlog
+from axes.models import AccessLog
+from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from checkout.backoffice.log_in import known_networks
+from checkout.backoffice.log_in.known_browsers import browser_of
+from checkout.conf import conf
+from checkout.web import problems
+
+log = structlog.get_logger(__name__)
+
+# The keys by which failures are counted, as names of django-axes.
+BY_USER_AND_ADDRESS = [["username", "ip_address"]]
+BY_USER_OR_ADDRESS = ["username", "ip_address"]
+BY_BROWSER = ["username"]  # failures in a known browser are stored under a name of their own
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Return the address that counts as one client: the server's view of it, or its /64 network for IPv6."""
+    try:
+        address = ip_address(request.META.get("REMOTE_ADDR") or "")
+    except ValueError:
+        return None
+    if address.version == 4:
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((int(address), 64), strict=False).network_address)
+
+
+def name_to_keep(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
+    """Return the name under which failures count: a user's, or in a known browser that of user and browser.
+
+    A name that no user has may be a password typed by mistake, so it becomes a keyed hash.
+    """
+    typed = _typed(credentials)
+    if not _is_user(typed):
+        return f"unknown {salted_hmac('checkout.log_in', typed, algorithm='sha256').hexdigest()[:32]}"
+    browser = browser_of(request)
+    return f"{typed} in browser {browser.id}" if browser is not None and browser.user == typed else typed
+
+
+def counted_by(request: HttpRequest, credentials: dict[str, Any] | None = None) -> list[Any]:
+    """Return the keys by which failures are added up for this log-in; see the module."""
+    typed, browser = _typed(credentials), browser_of(request)
+    if browser is not None and browser.user == typed and _is_user(typed):
+        return BY_BROWSER
+    known = AccessLog.objects.filter(
+        username=typed,
+        ip_address=client_address(request),
+        attempt_time__gt=timezone.now() - conf.retention,
+    )
+    return BY_USER_AND_ADDRESS if known.exists() else BY_USER_OR_ADDRESS
+
+
+async def is_known(request: HttpRequest) -> bool:
+    """Return True if a member of staff has lately logged in from the request's browser or network."""
+    return browser_of(request) is not None or await known_networks.networks.has(client_address(request))
+
+
+def locked_out(request: HttpRequest, _response: HttpResponse, _credentials: object) -> HttpResponse:
+    """Return the page for a client with too many failures."""
+    return problems.respond(request, too_many_failures(conf.login_lock))
+
+
+def too_many_failures(lock: timedelta) -> problems.Problem:
+    """Return the problem of too many failures, with a time after which the lock is certainly over."""
+    minutes = ceil(lock.total_seconds() / 60)
+    return problems.Problem(
+        429,
+        "too_many_log_ins",
+        "Too many attempts to log in",
+        f"Logging in with this name, or from here, is not possible for up to {minutes} minutes. If it was "
+        "not you who tried, log in in a browser, or from a place, in which you have logged in before, or ask "
+        "whoever runs this installation.",
+        {"Retry-After": str(ceil(lock.total_seconds()))},
+    )
+
+
+def _typed(credentials: dict[str, Any] | None) -> str:
+    return str((credentials or {}).get("username") or "")
+
+
+def _is_user(name: str) -> bool:
+    return bool(name) and get_user_model().objects.filter(username=name).exists()
+
+
+def _note_log_in(request: HttpRequest, user: Any, **_signal: object) -> None:
+    log.info("logged in", user=user.get_username(), address=client_address(request))
+
+
+def _note_log_out(request: HttpRequest, user: Any, **_signal: object) -> None:
+    if user is not None:
+        log.info("logged out", user=user.get_username(), address=client_address(request))
+
+
+def _note_failure(credentials: dict[str, Any], request: HttpRequest | None = None, **_signal: object) -> None:
+    """Log a failed log-in. The typed name is logged only if it is that of a user."""
+    typed = _typed(credentials)
+    log.warning(
+        "log-in failed",
+        user=typed if _is_user(typed) else "unknown",
+        address=client_address(request) if request is not None else None,
+        is_locked=bool(getattr(request, "axes_locked_out", False)),
+    )
+
+
+def keep_record() -> None:
+    """Write log-ins, log-outs and failures into the log."""
+    user_logged_in.connect(_note_log_in, dispatch_uid="checkout.log_in")
+    user_logged_out.connect(_note_log_out, dispatch_uid="checkout.log_out")
+    user_login_failed.connect(_note_failure, dispatch_uid="checkout.log_in_failed")

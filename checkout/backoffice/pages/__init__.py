@@ -1,0 +1,1 @@
+"""The pages of the tables: one module for each kind of row."""

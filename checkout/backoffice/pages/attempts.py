@@ -1,0 +1,187 @@
+"""The pages of the rows that belong to a payment: its attempts, operations, provider calls and facts."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
+from checkout.backoffice.display.values import (
+    NOTHING,
+    badge,
+    duration_text,
+    humanised,
+    json_block,
+    payment_page_link,
+    text_block,
+)
+from checkout.backoffice.settling.pages_of_operations import SettlingAdmin
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnlyAdmin):
+    """One try with one provider and one card. The session state that the provider wants back is not shown."""
+
+    list_display = ("order_code", "state_label", "payment_link", "provider_account", "created_at")
+    list_select_related = ("payment", "provider_account")
+    list_filter = ("state", "provider_account", ("created_at", admin.DateFieldListFilter))
+    search_fields = ("order_code__exact", "payment__reference__exact", "payment__order_reference__exact")
+    search_help_text = "Provider order code, payment reference or order number"
+    date_hierarchy = "created_at"
+    fields = (
+        "order_code",
+        "state_label",
+        "payment_link",
+        "number",
+        "provider_account",
+        "demands_challenge",
+        "card_summary",
+        "refusal_reason",
+        "refusal_code",
+        "three_d_secure_result",
+        "browser_facts",
+        "challenge_count",
+        "challenge_expires_at",
+        "created_at",
+        "updated_at",
+    )
+    readonly_fields = (
+        "state_label",
+        "payment_link",
+        "card_summary",
+        "three_d_secure_result",
+        "browser_facts",
+    )
+
+    @admin.display(description="state", ordering="state")
+    def state_label(self, attempt: Attempt) -> str:
+        return badge(attempt.state)
+
+    @admin.display(description="payment")
+    def payment_link(self, attempt: Attempt) -> str:
+        return payment_page_link(attempt.payment)
+
+    @admin.display(description="card")
+    def card_summary(self, attempt: Attempt) -> str:
+        return card_text(attempt)
+
+    @admin.display(description="3-D Secure")
+    def three_d_secure_result(self, attempt: Attempt) -> str:
+        return json_block(attempt.three_d_secure)
+
+    @admin.display(description="browser")
+    def browser_facts(self, attempt: Attempt) -> str:
+        return json_block(attempt.browser)
+
+
+def card_text(attempt: Attempt) -> str:
+    """Return the known data of an attempt's card: brand, last four digits, expiry."""
+    card = attempt.card
+    last4 = f"•••• {card['last4']}" if card.get("last4") else ""
+    return " ".join(filter(None, [card.get("brand"), last4, card.get("expiry")])) or NOTHING
+
+
+class SettlingFilter(admin.SimpleListFilter):
+    """A filter for operations whose result only staff can determine."""
+
+    title = "waits for staff"
+    parameter_name = "settle"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [("waiting", "To be settled")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Operation]) -> QuerySet[Operation]:
+        return queryset.filter(TO_BE_SETTLED) if self.value() == "waiting" else queryset
+
+
+@admin.register(Operation)
+class OperationAdmin(SettlingAdmin):
+    """Captures, voids, refunds and charge-backs."""
+
+    list_display = (
+        "reference", "kind", "amount", "state_label", "payment_link", "requested_by", "created_at",
+    )  # fmt: skip
+    list_select_related = ("payment",)
+    list_filter = (SettlingFilter, "kind", "state", ("created_at", admin.DateFieldListFilter))
+    search_fields = ("reference__exact", "payment__reference__exact", "payment__order_reference__exact")
+    search_help_text = "Operation reference, payment reference or order number"
+    date_hierarchy = "created_at"
+    fields = (
+        "reference",
+        "kind",
+        "amount",
+        "state_label",
+        "refused_because",
+        "payment_link",
+        "attempt",
+        "requested_by",
+        "reason",
+        "idempotency_key",
+        "created_at",
+        "updated_at",
+    )
+    readonly_fields = ("amount", "state_label", "refused_because", "payment_link")
+
+    @admin.display(ordering="amount_minor")
+    def amount(self, operation: Operation) -> str:
+        return str(operation.amount)
+
+    @admin.display(description="state", ordering="state")
+    def state_label(self, operation: Operation) -> str:
+        return badge(operation.state)
+
+    @admin.display(description="refused because")
+    def refused_because(self, operation: Operation) -> str:
+        return humanised(operation.refusal_reason) or NOTHING
+
+    @admin.display(description="payment")
+    def payment_link(self, operation: Operation) -> str:
+        return payment_page_link(operation.payment)
+
+
+@admin.register(ProviderCall)
+class ProviderCallAdmin(ReadOnlyAdmin):
+    """Requests to providers. Without an end, the outcome of one is unknown until the provider is queried."""
+
+    list_display = ("key", "verb", "outcome", "event", "started_at", "took")
+    list_filter = (("finished_at", admin.EmptyFieldListFilter), ("started_at", admin.DateFieldListFilter))
+    search_fields = ("key__exact", "attempt__order_code__exact", "attempt__payment__reference__exact")
+    search_help_text = "Idempotency key, provider order code or payment reference"
+    date_hierarchy = "started_at"
+    fields = ("key", "attempt", "verb", "outcome", "event", "started_at", "finished_at", "took")
+    readonly_fields = ("took",)
+
+    @admin.display(description="took")
+    def took(self, call: ProviderCall) -> str:
+        return duration_text(call.finished_at - call.started_at) if call.finished_at else "no outcome yet"
+
+
+@admin.register(Fact)
+class FactAdmin(ReadOnlyAdmin):
+    """Everything that was received or decided, with its scrubbed text."""
+
+    list_display = ("kind", "source", "payment_link", "recorded_at")
+    list_select_related = ("payment",)
+    list_filter = ("source", ("recorded_at", admin.DateFieldListFilter))
+    search_fields = (
+        "payment__reference__exact",
+        "payment__order_reference__exact",
+        "attempt__order_code__exact",
+    )
+    search_help_text = "Payment reference, order number or provider order code"
+    date_hierarchy = "recorded_at"
+    fields = ("kind", "source", "payment_link", "attempt", "recorded_at", "details", "scrubbed_text")
+    readonly_fields = ("payment_link", "details", "scrubbed_text")
+
+    @admin.display(description="payment")
+    def payment_link(self, fact: Fact) -> str:
+        return payment_page_link(fact.payment)
+
+    @admin.display(description="data")
+    def details(self, fact: Fact) -> str:
+        return json_block(fact.data)
+
+    @admin.display(description="text")
+    def scrubbed_text(self, fact: Fact) -> str:
+        return text_block(fact.text)

@@ -1,0 +1,152 @@
+"""Messages that a service gave up."""
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from checkout.backoffice.acting import ActingAdmin, Verb
+from checkout.backoffice.attention.page import OPEN_LETTER
+from checkout.backoffice.base import ModelAdmin
+from checkout.backoffice.display.values import badge, json_block, payment_link, text_block
+from checkout.errors import OperationRejected
+from checkout.payments import actions as operations
+from checkout.payments.models import DeadLetter
+
+REQUEUE = Verb(
+    name="requeue",
+    label="Requeue",
+    explanation=(
+        "The same message is sent once more to the queue where it died. Do it when what was wrong has been "
+        "put right; a service that has handled the message all the same does not handle it again."
+    ),
+    done="Sent again. If it dies again, it is listed here again.",
+    otherwise="this message cannot be sent again, and its page says why. Nothing was changed.",
+    is_offered=lambda letter: not operations.why_not_requeued(letter),
+    carry_out=lambda letter, by, _: operations.requeue_dead_letter(letter.pk, by=by),
+)
+
+DEAL_WITH = Verb(
+    name="deal_with",
+    label="Mark as dealt with",
+    explanation=(
+        "The message is not sent again, and nothing else changes: it only stops waiting for a person. Say "
+        "what was done, or why nothing need be. If the same message dies again, it is listed again."
+    ),
+    done="Marked as dealt with.",
+    otherwise="it was sent again or dealt with before. Nothing was changed.",
+    is_offered=lambda letter: letter.requeued_at is None and letter.dealt_with_at is None,
+    carry_out=lambda letter, by, why: operations.deal_with_dead_letter(letter.pk, by=by, note=why),
+    asks_why=True,
+)
+
+
+class StatusFilter(admin.SimpleListFilter):
+    """A filter by the letter's status: waiting for a person, sent again, or dealt with otherwise."""
+
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [
+            ("waiting", "Waiting for a person"),
+            ("requeued", "Sent again"),
+            ("dealt_with", "Dealt with otherwise"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+        match self.value():
+            case "waiting":
+                return queryset.filter(OPEN_LETTER)
+            case "requeued":
+                return queryset.filter(requeued_at__isnull=False)
+            case "dealt_with":
+                return queryset.filter(requeued_at=None, dealt_with_at__isnull=False)
+        return queryset
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ActingAdmin):
+    """Messages that no service could handle: their content, without the sealed card, and the reason."""
+
+    verbs = (REQUEUE, DEAL_WITH)
+    actions = ("requeue_selected",)
+    list_display = ("type", "service", "reason", "status", "copies", "died_at", "payment")
+    list_filter = (StatusFilter, "service", ("died_at", admin.DateFieldListFilter))
+    search_fields = (
+        "subject__exact",
+        "message_id__exact",
+        "correlation_id__exact",
+        "type__exact",
+        "sender_user__exact",
+        "sender_app__exact",
+    )
+    search_help_text = (
+        "Payment reference, message id, correlation id, type, or the user or program that sent it"
+    )
+    date_hierarchy = "died_at"
+    fields = (
+        "type",
+        "message_id",
+        "service",
+        "queue",
+        "reason",
+        "status",
+        "sending_again",
+        "payment",
+        "copies",
+        "died_at",
+        "requeued_at",
+        "requeued_by",
+        "dealt_with_at",
+        "dealt_with_by",
+        "dealt_with_note",
+        "correlation_id",
+        "sender_user",
+        "sender_app",
+        "reply_to",
+        "message_body",
+        "message_headers",
+    )
+    readonly_fields = ("status", "sending_again", "payment", "message_body", "message_headers")
+
+    def has_requeue_permission(self, request: HttpRequest) -> bool:
+        """Return True if the user may requeue letters. Django calls this before it offers the action."""
+        return self.may(request, REQUEUE)
+
+    @admin.action(description="Requeue the selected dead letters", permissions=["requeue"])
+    def requeue_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
+        """Requeue each letter independently, so that a failure does not stop the others."""
+        sent = 0
+        for letter in queryset:
+            try:
+                operations.requeue_dead_letter(letter.pk, by=request.user.get_username())
+            except OperationRejected as error:
+                self.message_user(request, f"{letter}: not sent again. {error}", messages.ERROR)
+            else:
+                self.log_change(request, letter, REQUEUE.label)
+                sent += 1
+        if sent:
+            self.message_user(request, f"Sent again: {sent}.", messages.SUCCESS)
+
+    @admin.display(description="status", ordering="requeued_at")
+    def status(self, letter: DeadLetter) -> str:
+        if letter.requeued_at:
+            return badge("sent_again")
+        return badge("dealt_with" if letter.dealt_with_at else "waiting")
+
+    @admin.display(description="sending again")
+    def sending_again(self, letter: DeadLetter) -> str:
+        return operations.why_not_requeued(letter) or "Possible."
+
+    @admin.display(ordering="subject")
+    def payment(self, letter: DeadLetter) -> str:
+        return payment_link(letter.subject)
+
+    @admin.display(description="body")
+    def message_body(self, letter: DeadLetter) -> str:
+        """The body as text, because it need not be valid JSON."""
+        return text_block(letter.body)
+
+    @admin.display(description="headers")
+    def message_headers(self, letter: DeadLetter) -> str:
+        return json_block(letter.headers)

@@ -1,0 +1,115 @@
+"""Forms that validate configuration before it is stored."""
+
+import ipaddress
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from checkout.backoffice.base import ModelForm
+from checkout.money import Money
+from checkout.orders.models import StockItem
+from checkout.payments.models import Merchant, ProviderAccount
+from checkout.payments.providers.registry import available
+from checkout.risk.models import BlockedValue
+
+
+class MerchantForm(ModelForm):
+    """A merchant, with the origins to which shoppers may be sent back."""
+
+    class Meta:
+        model = Merchant
+        fields = ("name", "code", "return_origins")
+        help_texts = {"return_origins": 'A JSON list, such as ["https://shop.example"]'}
+
+    def clean_return_origins(self) -> list[str]:
+        """Accept only a list of origins, because anything else could let a shopper be sent anywhere."""
+        origins = self.cleaned_data["return_origins"] or []
+        if not isinstance(origins, list) or not all(isinstance(origin, str) for origin in origins):
+            raise ValidationError("A JSON list of texts is needed.")
+        for origin in origins:
+            parts = urlsplit(origin)
+            is_origin = parts.netloc and origin == f"{parts.scheme}://{parts.netloc}"
+            if not is_origin or parts.scheme not in ("http", "https"):
+                raise ValidationError(f"{origin} is not an origin: scheme and host, without a path.")
+        return origins
+
+
+class ProviderAccountForm(ModelForm):
+    """A merchant's account with one of the providers for which there is an adapter."""
+
+    provider = forms.ChoiceField(choices=lambda: [(code, code) for code in available()])
+
+    class Meta:
+        model = ProviderAccount
+        fields = ("code", "merchant", "provider", "merchant_code", "endpoint", "options")
+        field_classes = {"endpoint": partial(forms.URLField, assume_scheme="https")}
+        help_texts = {"options": "A JSON object of the adapter's options. Credentials do not belong here."}
+
+    def clean_options(self) -> dict[str, Any]:
+        options = self.cleaned_data["options"] or {}
+        if not isinstance(options, dict):
+            raise ValidationError("A JSON object is needed.")
+        return options
+
+
+class StockItemForm(ModelForm):
+    """An item for sale. Its quantity cannot be set if the stock has changed since the form was opened."""
+
+    class Meta:
+        model = StockItem
+        fields = ("name", "sku", "price_minor", "currency", "quantity")
+        help_texts = {"price_minor": "In minor units: 1250 is 12.50 where the currency has two digits"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "quantity" in self.fields:
+            # The form sends the quantity that was shown, so that saving does not undo a sale made meanwhile.
+            self.fields["quantity"].show_hidden_initial = True
+
+    def clean_price_minor(self) -> int:
+        price: int = self.cleaned_data["price_minor"]
+        if price <= 0:
+            raise ValidationError("A price is more than nothing.")
+        return price
+
+    def clean_currency(self) -> str:
+        currency: str = self.cleaned_data["currency"].upper()
+        try:
+            return Money(1, currency).currency
+        except ValueError:
+            raise ValidationError("A currency is three letters, by ISO 4217.") from None
+
+    def clean_quantity(self) -> int:
+        quantity: int = self.cleaned_data["quantity"]
+        seen = self.data.get(self["quantity"].html_initial_name)
+        is_counted = self.instance.pk and "quantity" in self.changed_data
+        if is_counted and seen != str(self.initial["quantity"]):
+            raise ValidationError(
+                f"The stock has changed since this page was opened: it is {self.initial['quantity']} now."
+            )
+        return quantity
+
+
+class BlockedValueForm(ModelForm):
+    """An e-mail or IP address, in the form in which the risk service compares it."""
+
+    class Meta:
+        model = BlockedValue
+        fields = ("kind", "value", "reason")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        value = cleaned.get("value", "").strip()
+        try:
+            if cleaned.get("kind") == BlockedValue.Kind.IP_ADDRESS:
+                cleaned["value"] = str(ipaddress.ip_address(value))
+            elif value:
+                validate_email(value)
+                cleaned["value"] = value.lower()
+        except (ValueError, ValidationError):
+            self.add_error("value", "This is not an address of that kind.")
+        return cleaned

@@ -1,0 +1,121 @@
+"""Merchants, which staff may edit, and their attack mode, with its own permission and record."""
+
+from functools import partial
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from checkout.backoffice.acting import Acting, Verb
+from checkout.backoffice.base import ModelAdmin
+from checkout.backoffice.display.values import Table
+from checkout.backoffice.pages.configuration import ConfigurationAdmin
+from checkout.backoffice.pages.forms import MerchantForm
+from checkout.payments import actions
+from checkout.payments.models import Merchant
+
+Mode = Merchant.AttackMode
+
+MOST_CHANGES = 50
+EFFECT = (
+    "In attack mode the issuer is asked to challenge every shopper of this merchant, tries from addresses "
+    "that have not paid before wait for their turn, and the CAPTCHA is asked, if there is one."
+)
+EXPLANATIONS = {
+    Mode.ON: f"{EFFECT} It stays on until somebody ends it.",
+    Mode.OFF: f"{EFFECT} Turned off, it does not begin by itself either, however many cards are declined.",
+    Mode.AUTOMATIC: f"{EFFECT} It begins by itself after many declines, and ends a while after them.",
+}
+
+
+def begun_by_declines() -> Q:
+    """Match merchants whose attack mode has begun automatically, as of now."""
+    return Q(attack_mode=Mode.AUTOMATIC, attacked_until__gt=timezone.now())
+
+
+def _is_another(mode: Mode, merchant: Merchant) -> bool:
+    return merchant.attack_mode != mode or merchant.attacked_until is not None
+
+
+def _set(mode: Mode, merchant: Merchant, by: str, reason: str) -> None:
+    actions.set_attack_mode(merchant.pk, mode, by=by, reason=reason)
+
+
+def _verb(mode: Mode) -> Verb:
+    return Verb(
+        name=f"attack_mode_{mode}",
+        label=f"Attack mode: {mode}",
+        explanation=EXPLANATIONS[mode],
+        done=f"The attack mode is {mode} now.",
+        otherwise="it is so already. Nothing was changed.",
+        is_offered=partial(_is_another, mode),
+        carry_out=partial(_set, mode),
+        asks_why=True,
+    )
+
+
+def _changes_of(merchant: Merchant) -> Table:
+    changes = merchant.attack_mode_changes.all()[:MOST_CHANGES]
+    return Table(
+        title="Changes of the attack mode",
+        headers=("When (UTC)", "Mode", "By", "Why"),
+        rows=[
+            (f"{each.changed_at:%Y-%m-%d %H:%M:%S}", each.mode, each.by or "the gateway", each.reason)
+            for each in changes
+        ],
+        if_empty="It has never been changed.",
+    )
+
+
+class UnderAttackFilter(admin.SimpleListFilter):
+    """A filter for attack modes that began because of declines, and for all that are in effect."""
+
+    title = "attack mode"
+    parameter_name = "attacked"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [("by_declines", "begun by declines"), ("now", "on, for whatever reason")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Merchant]) -> QuerySet[Merchant]:
+        conditions = {"by_declines": begun_by_declines(), "now": begun_by_declines() | Q(attack_mode=Mode.ON)}
+        return queryset.filter(conditions.get(self.value() or "", Q()))
+
+
+@admin.register(Merchant)
+class MerchantAdmin(Acting, ConfigurationAdmin):
+    form = MerchantForm
+    list_display = ("name", "code", "protection")
+    list_filter = (UnderAttackFilter,)
+    search_fields = ("name", "code")
+    fields = ("name", "code", "return_origins", "protection")
+    readonly_fields = ("protection",)
+    fixed_fields = ("code",)
+    verbs = tuple(_verb(mode) for mode in (Mode.ON, Mode.AUTOMATIC, Mode.OFF))
+
+    def may(self, request: HttpRequest, verb: Verb) -> bool:
+        """See Acting. One permission covers all three modes."""
+        return request.user.has_perm("payments.protect_merchant")
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        """See ModelAdmin. All who may view the merchant see the changes of its attack mode."""
+        if obj is not None:
+            context["changes"] = _changes_of(obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    @admin.display(description="attack mode", ordering="attack_mode")
+    def protection(self, merchant: Merchant) -> str:
+        if merchant.attack_mode != Mode.AUTOMATIC:
+            return str(merchant.attack_mode)
+        if merchant.attacked_until is None or not merchant.is_under_attack:
+            return "automatic, not needed now"
+        return f"automatic, begun by declines, until {merchant.attacked_until:%H:%M} UTC"

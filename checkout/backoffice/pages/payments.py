@@ -1,0 +1,159 @@
+"""Payments: a list to search, and a page with the whole history of each."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.utils.html import format_html
+
+from checkout.backoffice.acting import Tool, Verb
+from checkout.backoffice.attention import page as attention
+from checkout.backoffice.attention.waiting_for_staff import attention_page
+from checkout.backoffice.base import ModelAdmin
+from checkout.backoffice.display.story import story_of
+from checkout.backoffice.display.values import NOTHING, age, badge, humanised
+from checkout.backoffice.display.wording import STATES
+from checkout.backoffice.requests.operation_pages import OperatingAdmin
+from checkout.backoffice.search import found
+from checkout.backoffice.settling.pages_of_claims import claim_tools
+from checkout.backoffice.settling.pages_of_contradictions import ContradictionSettlingAdmin
+from checkout.backoffice.settling.pages_of_operations import settling_tools
+from checkout.payments import actions
+from checkout.payments.models import Payment
+from checkout.states import Actor, PaymentState, payment_machine
+
+CANCEL = Verb(
+    name="cancel",
+    label="Cancel",
+    explanation="Nobody can pay this payment any more. Nothing has been paid yet, and this cannot be undone.",
+    done="Cancelled: nobody can pay it any more.",
+    otherwise="only what is open or refused can be cancelled. Nothing was changed.",
+    is_offered=lambda payment: payment_machine.allows(payment.state, "cancelled", Actor.STAFF),
+    carry_out=lambda payment, by, _: actions.cancel_payment(payment.reference, by=by),
+)
+
+REVIEW = Verb(
+    name="review",
+    label="Ask the provider again",
+    explanation=(
+        "The provider is asked what it holds for this payment. Where its word and our operations agree, the "
+        "payment follows them; money that it took, gave back or released by itself is taken into our books. "
+        "Where they do not agree, or it does not answer, nothing changes, and the timeline says why; what "
+        "its books have can be settled then. Nothing is captured by itself afterwards."
+    ),
+    done="The provider is being asked. The timeline says what comes of it.",
+    otherwise="only a conflicted payment can be settled so. Nothing was changed.",
+    is_offered=lambda payment: payment.state == PaymentState.CONFLICTED,
+    carry_out=lambda payment, by, why: actions.review_payment(payment.reference, by=by, reason=why),
+    asks_why=True,
+)
+
+
+class StateFilter(admin.SimpleListFilter):
+    """A filter by state, in words."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [(state.value, humanised(state)) for state in PaymentState]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment]:
+        return queryset.filter(state=self.value()) if self.value() else queryset
+
+
+@admin.register(Payment)
+class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
+    """The list of payments, and a page with the timeline and the actions of each."""
+
+    verbs = (CANCEL, REVIEW)
+    change_form_template = "admin/payments/payment/change_form.html"
+    list_display = ("order_reference", "amount", "state_in_words", "merchant", "age")
+    list_select_related = ("merchant",)
+    list_filter = (
+        attention.NeedsAttentionFilter,
+        StateFilter,
+        ("created_at", admin.DateFieldListFilter),
+        "merchant",
+        "attempts__provider_account",
+        "currency",
+    )
+    date_hierarchy = "created_at"
+    # `get_search_results` does the search. Django shows the search box only if this is not empty.
+    search_fields = (
+        "order_reference",
+        "reference",
+        "attempts__order_code",
+        "shopper_email",
+        "attempts__card",
+    )
+    search_help_text = (
+        "Order number, payment reference, provider order code, whole e-mail address or last four card digits"
+    )
+    fields = (
+        "state_in_words",
+        "amount",
+        "refused_because",
+        "merchant",
+        "order_reference",
+        "reference",
+        "description",
+        "lines",
+        "shopper_email",
+        "captures_automatically",
+        "created_at",
+        "updated_at",
+    )
+    readonly_fields = ("state_in_words", "amount", "refused_because")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
+    ) -> tuple[QuerySet[Payment], bool]:
+        """See ``search.found``, which finds no payment twice."""
+        return found(queryset, search_term), False
+
+    def get_urls(self) -> list[Any]:
+        attention_url = path(
+            "attention/", self.admin_site.admin_view(attention_page), name="payments_payment_attention"
+        )
+        return [attention_url, *super().get_urls()]
+
+    def tools(self, request: HttpRequest, row: Payment) -> list[Tool]:
+        settling = (
+            *settling_tools(row.operations.all(), request.user),
+            *claim_tools(row.sagas.all(), request.user),
+        )
+        return [*settling, *super().tools(request, row)]
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Payment | None = None,
+    ) -> HttpResponse:
+        """Add the payment's history to the page."""
+        if obj is not None:
+            context.update(story_of(obj, request.user))
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    @admin.display(description="amount", ordering="amount_minor")
+    def amount(self, payment: Payment) -> str:
+        return str(payment.amount)
+
+    @admin.display(description="state", ordering="state")
+    def state_in_words(self, payment: Payment) -> str:
+        meaning = STATES[payment.state]
+        return format_html('{} <span class="meaning">{}</span>', badge(payment.state), meaning)
+
+    @admin.display(description="refused because")
+    def refused_because(self, payment: Payment) -> str:
+        return humanised(payment.refusal_reason) or NOTHING
+
+    @admin.display(ordering="-created_at")
+    def age(self, payment: Payment) -> str:
+        return age(payment.created_at)

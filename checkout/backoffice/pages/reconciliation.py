@@ -1,0 +1,107 @@
+"""The runs of reconciliation, and the differences that they found between a provider's books and ours."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
+from checkout.backoffice.display.values import NOTHING, badge, payment_page_link
+from checkout.money import Money
+from checkout.payments.models import Difference, Reconciliation
+
+
+class OpenFilter(admin.SimpleListFilter):
+    """A filter by the difference's status: open, or resolved."""
+
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("resolved", "Resolved")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Difference]) -> QuerySet[Difference]:
+        if self.value() not in ("open", "resolved"):
+            return queryset
+        return queryset.filter(resolved_at__isnull=self.value() == "open")
+
+
+@admin.register(Difference)
+class DifferenceAdmin(ReadOnlyAdmin):
+    """One sum of one order. It is resolved when a later reconciliation finds the books in agreement."""
+
+    list_display = (
+        "order_code", "kind", "ours", "theirs", "status", "payment_found", "account", "found_at",
+    )  # fmt: skip
+    list_select_related = ("account", "payment")
+    list_filter = (OpenFilter, "kind", "account", ("found_at", admin.DateFieldListFilter))
+    search_fields = ("order_code__exact", "payment__reference__exact", "payment__order_reference__exact")
+    search_help_text = "Provider order code, payment reference or order number"
+    date_hierarchy = "found_at"
+    fields = (
+        "order_code",
+        "kind",
+        "ours",
+        "theirs",
+        "status",
+        "payment_found",
+        "account",
+        "found_at",
+        "last_seen_at",
+        "resolved_at",
+    )
+    readonly_fields = ("ours", "theirs", "status", "payment_found")
+
+    @admin.display(description="our books", ordering="ours_minor")
+    def ours(self, difference: Difference) -> str:
+        return in_money(difference.ours_minor, difference.currency)
+
+    @admin.display(description="the provider's books", ordering="theirs_minor")
+    def theirs(self, difference: Difference) -> str:
+        return in_money(difference.theirs_minor, difference.currency)
+
+    @admin.display(description="status", ordering="resolved_at")
+    def status(self, difference: Difference) -> str:
+        return badge("resolved" if difference.resolved_at else "open")
+
+    @admin.display(description="payment")
+    def payment_found(self, difference: Difference) -> Any:
+        return payment_page_link(difference.payment) if difference.payment else NOTHING
+
+
+@admin.register(Reconciliation)
+class ReconciliationAdmin(ReadOnlyAdmin):
+    """One run over an account, with the numbers of orders that were compared and that could not be."""
+
+    list_display = (
+        "account", "started_at", "compared", "differing", "in_progress", "not_told", "unanswered",
+    )  # fmt: skip
+    list_select_related = ("account",)
+    list_filter = ("account", ("started_at", admin.DateFieldListFilter))
+    search_fields = ("account__code__exact",)
+    search_help_text = "Code of the provider account"
+    date_hierarchy = "started_at"
+    fields = (
+        "account",
+        "started_at",
+        "finished_at",
+        "compared",
+        "differing",
+        "in_progress",
+        "not_told",
+        "unanswered",
+        "compared_until",
+        "listed_until",
+    )
+    readonly_fields = ("not_told",)
+
+    @admin.display(description="not told", ordering="untold")
+    def not_told(self, run: Reconciliation) -> int:
+        """The number of orders whose sums the provider does not report."""
+        return run.untold
+
+
+def in_money(minor: int, currency: str) -> str:
+    """Return an amount. If only the provider knows the order, its currency may be missing."""
+    return str(Money(minor, currency)) if currency else f"{minor} minor units"

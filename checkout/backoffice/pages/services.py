@@ -1,0 +1,64 @@
+"""The pages of the tables that belong to the services risk, orders and notifications."""
+
+from django.contrib import admin
+
+from checkout.backoffice.base import ReadOnlyAdmin
+from checkout.backoffice.display.values import NOTHING, badge, humanised, payment_link
+from checkout.money import Money
+from checkout.orders.models import Reservation
+from checkout.receipts.models import Receipt
+from checkout.risk.models import RiskAssessment
+
+
+class OfOnePayment(ReadOnlyAdmin):
+    """A table of a service, which knows a payment only by its reference."""
+
+    search_fields = ("payment_reference__exact",)
+    search_help_text = "Payment reference"
+
+    @admin.display(ordering="payment_reference")
+    def payment(self, row: Reservation | RiskAssessment | Receipt) -> str:
+        return payment_link(row.payment_reference)
+
+
+@admin.register(Reservation)
+class ReservationAdmin(OfOnePayment):
+    """Stock that was reserved, sold or released."""
+
+    list_display = ("__str__", "payment", "state_label", "created_at", "updated_at")
+    list_filter = ("state",)
+    fields = ("payment", "state_label", "lines", "created_at", "updated_at")
+    readonly_fields = ("payment", "state_label")
+
+    @admin.display(description="state", ordering="state")
+    def state_label(self, reservation: Reservation) -> str:
+        return badge(reservation.state)
+
+
+@admin.register(RiskAssessment)
+class RiskAssessmentAdmin(OfOnePayment):
+    """The decisions of the risk service, and the reasons for which it refused payments."""
+
+    list_display = ("__str__", "payment", "amount", "why", "assessed_at")
+    list_filter = (("assessed_at", admin.DateFieldListFilter),)
+    date_hierarchy = "assessed_at"
+    fields = ("payment", "decision", "why", "amount", "ip_address", "assessed_at")
+    readonly_fields = ("payment", "amount", "why")
+
+    @admin.display(ordering="amount_minor")
+    def amount(self, assessment: RiskAssessment) -> str:
+        return str(Money(assessment.amount_minor, assessment.currency))
+
+    @admin.display(description="reasons")
+    def why(self, assessment: RiskAssessment) -> str:
+        return ", ".join(map(humanised, assessment.reasons)) or NOTHING
+
+
+@admin.register(Receipt)
+class ReceiptAdmin(OfOnePayment):
+    """Receipts owed and sent to shoppers."""
+
+    list_display = ("__str__", "payment", "created_at", "sent_at")
+    list_filter = (("sent_at", admin.EmptyFieldListFilter),)
+    fields = ("payment", "email", "created_at", "sent_at")
+    readonly_fields = ("payment",)

@@ -1,0 +1,1 @@
+"""Captures, voids and refunds that staff request from a payment's page."""

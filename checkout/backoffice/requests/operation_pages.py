@@ -1,0 +1,154 @@
+"""Capture, void and refund from a payment's page: a form, a page to confirm it, and back to the payment."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from checkout.backoffice.acting import ActingAdmin, Tool
+from checkout.backoffice.requests.operation_form import OperationForm
+from checkout.errors import AmountNotAvailable, DuplicateRequest, OperationRejected
+from checkout.money import Money
+from checkout.payments import actions
+from checkout.payments.actions import Available, OperationView
+from checkout.payments.models import Operation, Payment
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A kind of operation that staff with the permission ``request_<kind>`` may request.
+
+    ``left`` returns the amount for which it is possible: zero if it is not possible.
+    """
+
+    kind: Operation.Kind
+    label: str
+    explanation: str
+    left: Callable[[Available], Money]
+    ask: Callable[..., OperationView]
+    has_amount: bool = True
+
+    @property
+    def permission(self) -> str:
+        return f"checkout.request_{self.kind}"
+
+
+def _voidable(available: Available) -> Money:
+    return available.authorised if available.can_be_voided else Money(0, available.authorised.currency)
+
+
+REQUESTS = (
+    Request(
+        Operation.Kind.CAPTURE,
+        "Capture",
+        "The provider is asked to take this much of the reserved money.",
+        lambda available: available.capturable,
+        actions.request_capture,
+    ),
+    Request(
+        Operation.Kind.VOID,
+        "Void",
+        "The provider is asked to release all of the reserved money. Nothing can be taken afterwards.",
+        _voidable,
+        actions.request_void,
+        has_amount=False,
+    ),
+    Request(
+        Operation.Kind.REFUND,
+        "Refund",
+        "The provider is asked to give this much back to the shopper. It cannot be called back.",
+        lambda available: available.refundable,
+        actions.request_refund,
+    ),
+)
+
+
+class OperatingAdmin(ActingAdmin):
+    """An admin that adds the pages of operations to the page of a payment."""
+
+    def get_urls(self) -> list[Any]:
+        pages = [self.page(wanted.kind, self.operation_view, wanted) for wanted in REQUESTS]
+        return [*pages, *super().get_urls()]
+
+    def tools(self, request: HttpRequest, row: Payment) -> list[Tool]:
+        available = actions.available(row.reference)
+        offered = [
+            Tool(wanted.label, self.address(wanted.kind, row))
+            for wanted in REQUESTS
+            if request.user.has_perm(wanted.permission) and wanted.left(available).minor
+        ]
+        return [*offered, *super().tools(request, row)]
+
+    def operation_view(self, wanted: Request, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the form, then the page to confirm it; make the request when its button is pressed."""
+        payment = self.row_for(request, object_id, request.user.has_perm(wanted.permission))
+        if payment is None:
+            return self.missing(request, object_id)
+        left = wanted.left(actions.available(payment.reference))
+        form = OperationForm(
+            request.POST if request.method == "POST" else None,
+            payment=payment,
+            left=left,
+            has_amount=wanted.has_amount,
+        )
+        is_complete = form.is_valid()
+        if not left.minor and not form.is_repeat:
+            message = f"{wanted.label}: nothing is left for it. Nothing was requested."
+            return self.back(request, payment, messages.ERROR, message)
+        if is_complete and "confirmed" in request.POST:
+            return self._carry_out(wanted, request, payment, form)
+        template = "admin/payments/payment/operation.html"
+        if is_complete and "change" not in request.POST:
+            template = "admin/payments/payment/confirm_operation.html"
+        return self._show(wanted, request, payment, form, template)
+
+    def _carry_out(
+        self, wanted: Request, request: HttpRequest, payment: Payment, form: OperationForm
+    ) -> HttpResponse:
+        try:
+            operation = self._ask(wanted, request, payment, form)
+        except DuplicateRequest:
+            self.message_user(request, "That form was used already. Here is a new one.", messages.ERROR)
+            return HttpResponseRedirect(self.address(wanted.kind, payment))
+        except OperationRejected as error:
+            field = "amount" if isinstance(error, AmountNotAvailable) and wanted.has_amount else None
+            form.add_error(field, f"Nothing was requested. {error}")
+            return self._show(wanted, request, payment, form, "admin/payments/payment/operation.html")
+        what = f"{wanted.label} of {operation.amount}, {operation.reference}"
+        if form.is_repeat:
+            return self.back(request, payment, messages.INFO, f"{what}: had been requested before, once.")
+        return self.back(request, payment, messages.SUCCESS, f"{what}: requested. See below how it goes.")
+
+    def _ask(
+        self, wanted: Request, request: HttpRequest, payment: Payment, form: OperationForm
+    ) -> OperationView:
+        """Request the operation and add it to Django's log, once, in one transaction."""
+        ask = partial(wanted.ask, amount=form.cleaned_data["amount"]) if wanted.has_amount else wanted.ask
+        with transaction.atomic():
+            view = ask(
+                payment.reference,
+                idempotency_key=form.idempotency_key,
+                by=request.user.get_username(),
+                reason=form.cleaned_data["reason"],
+            )
+            operation = Operation.objects.get(reference=view.reference)
+            logged = LogEntry.objects.filter(
+                content_type=ContentType.objects.get_for_model(Operation), object_id=str(operation.pk)
+            )
+            # The request has locked the payment, so no other process writes this entry meanwhile.
+            if not logged.exists():
+                self.log_addition(request, operation, f"{wanted.label} of {view.amount}")
+        return view
+
+    def _show(
+        self, wanted: Request, request: HttpRequest, payment: Payment, form: OperationForm, template: str
+    ) -> HttpResponse:
+        amount = getattr(form, "cleaned_data", {}).get("amount", form.left)
+        context = {"wanted": wanted, "form": form, "left": form.left, "amount": amount}
+        return self.show(request, template, payment, f"{wanted.label}: {payment.order_reference}", context)

@@ -1,0 +1,112 @@
+"""The pages on which staff settle a capture, void or refund: the facts, a decision, its confirmation."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from checkout.backoffice.acting import ActingAdmin, Tool
+from checkout.backoffice.display.wording import IF_IT_DID_ARRIVE
+from checkout.backoffice.settling.evidence import evidence_of
+from checkout.backoffice.settling.settling_form import SettlementForm
+from checkout.errors import OperationRejected
+from checkout.payments import actions
+from checkout.payments.models import Operation, Saga
+from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED, is_doubted, obstacle
+from checkout.states import PaymentState
+
+PERMISSION = "payments.settle_operation"
+LABEL = "Settle"
+
+
+def settling_tools(among: QuerySet[Operation], user: Any) -> list[Tool]:
+    """Return links to the pages on which ``user`` may settle the waiting operations ``among`` these."""
+    if not (user.has_perm(PERMISSION) and user.has_perm("payments.view_operation")):
+        return []
+    waiting = among.filter(TO_BE_SETTLED).order_by("pk")
+    return [Tool(f"{LABEL} {each.kind} of {each.amount}…", _address(each)) for each in waiting]
+
+
+def _address(operation: Operation) -> str:
+    return reverse("admin:payments_operation_settle", args=[operation.pk])
+
+
+class SettlingAdmin(ActingAdmin):
+    """An admin that adds the settling page to an operation's own page."""
+
+    def get_urls(self) -> list[Any]:
+        return [self.page("settle", self.settle_view), *super().get_urls()]
+
+    def tools(self, request: HttpRequest, row: Operation) -> list[Tool]:
+        is_offered = request.user.has_perm(PERMISSION) and _waits(row)
+        return [*([Tool(f"{LABEL}…", _address(row))] if is_offered else []), *super().tools(request, row)]
+
+    def settle_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the evidence and the form, then the page to confirm it; settle when its button is pressed."""
+        operation = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
+        if operation is None:
+            return self.missing(request, object_id)
+        saga = Saga.objects.filter(kind=operation.kind, key=operation.reference).first()
+        if saga is None or not _waits(operation):
+            why = obstacle(operation, operation.attempt, saga, arrived=True)
+            return self._left(request, operation, messages.ERROR, f"Nothing was changed. {why}")
+        form = SettlementForm(
+            request.POST if request.method == "POST" else None,
+            version=saga.version,
+            is_doubted=is_doubted(saga),
+        )
+        is_complete = form.is_valid()
+        if is_complete and "confirmed" in request.POST:
+            return self._settle(request, operation, form)
+        if is_complete and "change" not in request.POST:
+            why = obstacle(operation, operation.attempt, saga, arrived=form.arrived)
+            if not why:
+                return self._show(request, operation, form, "confirm_settlement.html", {})
+            form.add_error("said", why)
+        return self._show(request, operation, form, "settle.html", evidence_of(operation, saga))
+
+    def _settle(self, request: HttpRequest, operation: Operation, form: SettlementForm) -> HttpResponse:
+        said = form.words[form.cleaned_data["said"]]
+        try:
+            with transaction.atomic():
+                actions.settle_operation(
+                    operation.reference,
+                    arrived=form.arrived,
+                    by=request.user.get_username(),
+                    reason=form.cleaned_data["reason"],
+                    seen=form.cleaned_data["seen"],
+                )
+                self.log_change(request, operation, f"{LABEL}: {said}")
+        except OperationRejected as error:
+            return self._left(request, operation, messages.WARNING, f"Nothing was changed. {error}")
+        return self._left(request, operation, messages.SUCCESS, f"{said}. See below how it goes.")
+
+    def _left(self, request: HttpRequest, operation: Operation, level: int, message: str) -> HttpResponse:
+        text = f"{operation.get_kind_display()} of {operation.amount}: {message}"
+        return self.to_payment(request, operation, level, text)
+
+    def _show(
+        self,
+        request: HttpRequest,
+        operation: Operation,
+        form: SettlementForm,
+        template: str,
+        context: dict[str, Any],
+    ) -> HttpResponse:
+        context = {
+            **context,
+            "form": form,
+            "label": LABEL,
+            "said": form.words.get(form["said"].value() or "", ""),
+            "warning": "" if form.is_doubted else IF_IT_DID_ARRIVE[operation.kind],
+            "is_conflicted": operation.payment.state == PaymentState.CONFLICTED,
+        }
+        title = f"{LABEL} {operation.kind} of {operation.amount}"
+        return self.show(request, f"admin/payments/payment/{template}", operation, title, context)
+
+
+def _waits(operation: Operation) -> bool:
+    return Operation.objects.filter(TO_BE_SETTLED, pk=operation.pk).exists()

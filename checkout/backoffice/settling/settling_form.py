@@ -1,0 +1,58 @@
+"""The form in which staff state the result of a capture, void or refund."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from checkout.backoffice.acting import ReasonForm
+from checkout.backoffice.display.wording import SAID, SAID_OF_DOUBTED
+from checkout.payments.sagas.settlement.operation import ARRIVED
+
+
+class DecisionForm(ReasonForm):
+    """A decision of staff, based on the version of a saga, or the state of a payment, in ``seen``."""
+
+    def __init__(self, *args: Any, version: int | str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.version = version
+        field = forms.IntegerField if isinstance(version, int) else forms.CharField
+        self.fields["seen"] = field(widget=forms.HiddenInput, initial=version)
+        self.fields["reason"].help_text = "How you found out, for colleagues: the shopper does not see it."
+
+    @property
+    def other_fields(self) -> list[forms.BoundField]:
+        """The fields that follow the decision itself."""
+        return [field for field in self.visible_fields() if field.name != "said"]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a decision that was made before the latest change."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if any(field.name not in cleaned for field in self.hidden_fields()):
+            raise ValidationError("This form is not complete. Open it again.")
+        if cleaned["seen"] != self.version:
+            raise ValidationError(
+                "More has become known since you opened this form, and is shown below. Nothing was changed; "
+                "go on if your answer is still right."
+            )
+        return cleaned
+
+
+class SettlementForm(DecisionForm):
+    """A decision about one operation. A refund that is in doubt has other choices."""
+
+    field_order = ("seen", "said", "reason")
+
+    def __init__(self, *args: Any, is_doubted: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_doubted = is_doubted
+        self.words = SAID_OF_DOUBTED if is_doubted else SAID
+        self.fields["said"] = forms.ChoiceField(
+            label="What became of it?", choices=tuple(self.words.items()), widget=forms.RadioSelect
+        )
+        self.order_fields(self.field_order)
+
+    @property
+    def arrived(self) -> bool:
+        """Return True if staff state that it arrived."""
+        return bool(self.cleaned_data["said"] == ARRIVED)

@@ -1,0 +1,1 @@
+"""Time limits, locks, clocks and indexes of the database."""

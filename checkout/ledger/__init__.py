@@ -1,0 +1,1 @@
+"""The ledger service: double-entry postings, and their tables."""

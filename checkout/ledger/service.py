@@ -1,0 +1,74 @@
+"""The ledger service: double entry. An entry is never changed; a reversing posting undoes a mistake.
+
+Chart of accounts, seen from the gateway; debits are positive, and each posting adds up to zero:
+
+    provider:in_process   a claim on the provider: captures requested, not yet made
+    provider:captured     a claim on the provider: taken from the shopper, less refunds and charge-backs
+    merchant:payable      what is owed to the merchant whose payment it is
+
+    kind                  debit                 credit
+    capture_requested     provider:in_process   merchant:payable
+    captured              provider:captured     provider:in_process
+    refunded              merchant:payable      provider:captured
+    reversal              merchant:payable      provider:in_process   (the capture was refused)
+    capture_returned      merchant:payable      provider:captured     (the capture turned out not to be made)
+    refund_returned       provider:captured     merchant:payable      (the issuer sent the refund back)
+    charged_back          merchant:payable      provider:captured     (the issuer took money back)
+    charge_back_reversed  provider:captured     merchant:payable      (the issuer returned such money)
+"""
+
+from checkout.ledger.models import LedgerEntry
+from checkout.messages import Done, PostEntries
+from checkout.payments.sagas.open_questions import require_open_question
+from messaging.compiled_queries import insert_unless_known
+from messaging.worker.service import CommandRejected, Message, Service
+
+service = Service("ledger", admit=require_open_question)
+
+IN_PROCESS = "provider:in_process"
+CAPTURED = "provider:captured"
+PAYABLE = "merchant:payable"
+
+# Debit and credit by kind of posting.
+ACCOUNTS = {
+    "capture_requested": (IN_PROCESS, PAYABLE),
+    "captured": (CAPTURED, IN_PROCESS),
+    "refunded": (PAYABLE, CAPTURED),
+    "reversal": (PAYABLE, IN_PROCESS),
+    "capture_returned": (PAYABLE, CAPTURED),
+    "refund_returned": (CAPTURED, PAYABLE),
+    "charged_back": (PAYABLE, CAPTURED),
+    "charge_back_reversed": (CAPTURED, PAYABLE),
+}
+
+
+@service.command("ledger.post")
+def post(command: PostEntries, message: Message) -> Done:
+    """Post both sides, once per kind and reference. A repetition succeeds, unless its entries differ."""
+    if command.kind not in ACCOUNTS:
+        raise CommandRejected("unknown_kind", f"There is no posting of kind {command.kind}.")
+    if command.minor <= 0:
+        raise CommandRejected("invalid_amount", "A posting has an amount above zero.")
+    debit, credit = ACCOUNTS[command.kind]
+    posting = f"{command.kind}:{command.reference}"
+    sides = {(debit, command.minor, command.currency), (credit, -command.minor, command.currency)}
+    entries = [
+        LedgerEntry(
+            posting=posting,
+            account=account,
+            payment_reference=command.payment,
+            amount_minor=minor,
+            currency=currency,
+        )
+        for account, minor, currency in sorted(sides)
+    ]
+    if insert_unless_known(*entries):
+        return Done()
+    posted = set(
+        LedgerEntry.objects.filter(posting=posting, payment_reference=command.payment).values_list(
+            "account", "amount_minor", "currency"
+        )
+    )
+    if posted != sides:
+        raise CommandRejected("posting_exists", f"{posting} was made before, with other entries.")
+    return Done()

@@ -1,0 +1,1 @@
+"""The orders service: stock and its reservations, and their tables."""

@@ -1,0 +1,68 @@
+"""The tables of stock and reservations."""
+
+import django.utils.timezone
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    dependencies = []
+
+    operations = [
+        migrations.CreateModel(
+            name="Reservation",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("payment_reference", models.CharField(max_length=40, unique=True)),
+                (
+                    "attempt",
+                    models.CharField(
+                        blank=True,
+                        help_text="The try at paying that it was made for, by its order code",
+                        max_length=64,
+                    ),
+                ),
+                ("lines", models.JSONField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("reserved", "Reserved"),
+                            ("confirmed", "Confirmed"),
+                            ("released", "Released"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="reserved",
+                        max_length=10,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="StockItem",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("sku", models.CharField(max_length=50, unique=True)),
+                ("name", models.CharField(max_length=200)),
+                ("price_minor", models.BigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
+                ("quantity", models.PositiveIntegerField()),
+            ],
+            options={
+                "ordering": ["sku"],
+            },
+        ),
+    ]

@@ -1,0 +1,165 @@
+"""The orders service: it reserves stock for a payment, sells it when paid and gives it back when not.
+
+The payment's reservation is always locked first, then the stock in the order of its sku, so that two payments
+never deadlock.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from checkout.messages import (
+    CancelOrder,
+    ConfirmOrder,
+    Done,
+    OrderLine,
+    ReleaseStock,
+    ReserveStock,
+    StockReserved,
+)
+from checkout.orders.models import Reservation, StockItem
+from checkout.payments.sagas.open_questions import require_open_question
+from messaging.compiled_queries import Compiled, insert_unless_known, update
+from messaging.worker.service import CommandRejected, Message, Service
+
+service = Service("orders", admit=require_open_question)
+
+
+@service.command("orders.reserve")
+def reserve(command: ReserveStock, message: Message) -> StockReserved:
+    """Reserve all lines or none. Asking again for the same payment changes nothing.
+
+    Stock that was released may be reserved again for a later attempt to pay. If the release of this attempt
+    has overtaken this command, nothing is reserved, as it would never be released.
+    """
+    wanted = _quantities(command.lines)
+    reservation = _locked_reservation(command.payment, attempt="")
+    if reservation.state == Reservation.State.CANCELLED:
+        return StockReserved(reserved=False)
+    is_later = _number(command.attempt) > _number(reservation.attempt)
+    if reservation.state != Reservation.State.RELEASED:
+        if is_later:
+            reservation.attempt = command.attempt
+            update(reservation, "attempt")
+        return StockReserved(reserved=True)
+    if reservation.attempt and not is_later:
+        return StockReserved(reserved=False)
+    stock = _locked_stock(wanted)
+    missing = _missing(stock, wanted)
+    if missing:
+        return StockReserved(reserved=False, missing=missing)
+    _take(stock, wanted)
+    reservation.lines = [{"sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
+    reservation.state = Reservation.State.RESERVED
+    reservation.attempt = command.attempt
+    update(reservation, "lines", "state", "attempt")
+    return StockReserved(reserved=True)
+
+
+@service.command("orders.confirm")
+def confirm(command: ConfirmOrder, message: Message) -> Done:
+    """Mark the reserved stock as sold, since the payment is made.
+
+    Stock that the release of an earlier attempt gave back in between is taken again, if it is still there.
+    """
+    reservation = _RESERVATION.first(command.payment)
+    if reservation is None or (reservation.state == Reservation.State.RELEASED and not reservation.lines):
+        raise CommandRejected("not_reserved", "Nothing was reserved for this payment.")
+    if reservation.state == Reservation.State.CANCELLED:
+        raise CommandRejected("order_cancelled", "The order has been called off, and its stock given back.")
+    if reservation.state == Reservation.State.RELEASED:
+        wanted = _reserved(reservation)
+        stock = _locked_stock(wanted)
+        if _missing(stock, wanted):
+            raise CommandRejected("out_of_stock", "What was reserved has been given back and sold since.")
+        _take(stock, wanted)
+    reservation.state = Reservation.State.CONFIRMED
+    update(reservation, "state")
+    return Done()
+
+
+@service.command("orders.release")
+def release(command: ReleaseStock, message: Message) -> Done:
+    """Give back the stock that is reserved for this attempt, if any. Sold stock is not given back.
+
+    Stock that a later attempt has reserved stays reserved. A release that arrives before its reservation is
+    remembered.
+    """
+    reservation = _locked_reservation(command.payment, attempt=command.attempt)
+    is_earlier = _number(command.attempt) < _number(reservation.attempt)
+    if is_earlier or reservation.state == Reservation.State.CANCELLED:
+        return Done()
+    if reservation.state == Reservation.State.RELEASED:
+        reservation.attempt = command.attempt
+        update(reservation, "attempt")
+        return Done()
+    if reservation.state == Reservation.State.CONFIRMED:
+        raise CommandRejected("order_confirmed", "The order is confirmed; its stock is not given back.")
+    _give_back(reservation)
+    reservation.state = Reservation.State.RELEASED
+    update(reservation, "state")
+    return Done()
+
+
+@service.command("orders.cancel")
+def cancel(command: CancelOrder, message: Message) -> Done:
+    """Cancel an order whose payment was undone. Its reserved or sold stock is given back, once.
+
+    The cancellation is remembered, so that a confirmation that it has overtaken does not sell it again.
+    """
+    reservation = _locked_reservation(command.payment, attempt="")
+    if reservation.state in (Reservation.State.RESERVED, Reservation.State.CONFIRMED):
+        _give_back(reservation)
+    reservation.state = Reservation.State.CANCELLED
+    update(reservation, "state")
+    return Done()
+
+
+def _locked_reservation(payment: str, *, attempt: str) -> Reservation:
+    """Return the payment's reservation, locked. If there is none, insert an empty one of ``attempt``."""
+    none = Reservation(payment_reference=payment, lines=[], state=Reservation.State.RELEASED, attempt=attempt)
+    return none if insert_unless_known(none) else _RESERVATION.get(payment)
+
+
+_RESERVATION = Compiled(
+    lambda payment: Reservation.objects.select_for_update().filter(payment_reference=payment)
+)
+_STOCK = Compiled(lambda sku: StockItem.objects.select_for_update().filter(sku=sku))
+
+
+def _number(attempt: str) -> int:
+    """Return the number of an attempt, with which its code ends; 0 if there is none."""
+    number = attempt.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def _quantities(lines: list[OrderLine]) -> dict[str, int]:
+    """Return how much of each sku is wanted, in the order of sku."""
+    if any(line.quantity < 1 for line in lines):
+        raise CommandRejected("invalid_quantity", "A quantity is at least one.")
+    total: Counter[str] = Counter()
+    for line in lines:
+        total[line.sku] += line.quantity
+    return dict(sorted(total.items()))
+
+
+def _reserved(reservation: Reservation) -> dict[str, int]:
+    return {line["sku"]: line["quantity"] for line in reservation.lines}
+
+
+def _missing(stock: Mapping[str, StockItem], wanted: Mapping[str, int]) -> list[str]:
+    return [sku for sku, quantity in wanted.items() if sku not in stock or stock[sku].quantity < quantity]
+
+
+def _locked_stock(skus: Mapping[str, int]) -> dict[str, StockItem]:
+    return {item.sku: item for sku in sorted(skus) for item in _STOCK.all(sku)}
+
+
+def _give_back(reservation: Reservation) -> None:
+    given_back = {sku: -quantity for sku, quantity in _reserved(reservation).items()}
+    _take(_locked_stock(given_back), given_back)
+
+
+def _take(stock: Mapping[str, StockItem], quantities: Mapping[str, int]) -> None:
+    for sku, quantity in quantities.items():
+        stock[sku].quantity -= quantity
+        update(stock[sku], "quantity")

@@ -1,0 +1,1 @@
+"""Payments: their tables, actions, sagas, the payments service and the providers."""

@@ -1,0 +1,71 @@
+"""One function per user intention. Pages, notifications, the back office and the API all call these.
+
+Each is one transaction, synchronous and without network calls: run it from async code through
+``messaging.concurrency.database.in_thread``. Its decision is committed, with the command that carries it out,
+before anything is published. So a process that dies right afterwards loses nothing but the fast answer.
+"""
+
+from checkout.payments.actions.card_testing import set_attack_mode
+from checkout.payments.actions.challenge import ChallengePage, challenge_page, return_from_challenge
+from checkout.payments.actions.creation import create_payment
+from checkout.payments.actions.modification import (
+    Available,
+    OperationView,
+    available,
+    operations_of,
+    request_capture,
+    request_refund,
+    request_void,
+)
+from checkout.payments.actions.notification import Recorded, record_notification
+from checkout.payments.actions.payment import (
+    CheckoutPage,
+    PaymentView,
+    Pending,
+    checkout_page,
+    payment_view,
+    submit_payment,
+)
+from checkout.payments.actions.staff.claim_settlement import settle_claim
+from checkout.payments.actions.staff.dead_letters import requeue_dead_letter, why_not_requeued
+from checkout.payments.actions.staff.dealt_with import deal_with_dead_letter, deal_with_notification
+from checkout.payments.actions.staff.flows import cancel_payment, resume_saga, review_payment
+from checkout.payments.actions.staff.payment_settlement import settle_payment
+from checkout.payments.actions.staff.settlement import settle_operation
+from checkout.payments.actions.status import check_status_token, group_of, status_token
+
+__all__ = [
+    "Available",
+    "ChallengePage",
+    "CheckoutPage",
+    "OperationView",
+    "PaymentView",
+    "Pending",
+    "Recorded",
+    "available",
+    "cancel_payment",
+    "challenge_page",
+    "check_status_token",
+    "checkout_page",
+    "create_payment",
+    "deal_with_dead_letter",
+    "deal_with_notification",
+    "group_of",
+    "operations_of",
+    "payment_view",
+    "record_notification",
+    "request_capture",
+    "request_refund",
+    "request_void",
+    "requeue_dead_letter",
+    "resume_saga",
+    "return_from_challenge",
+    "review_payment",
+    "set_attack_mode",
+    "settle_claim",
+    "settle_operation",
+    "settle_payment",
+    "status_token",
+    "submit_payment",
+    "why_not_requeued",
+]

@@ -1,0 +1,118 @@
+"""Send the shopper to the challenge, and handle the shopper's return."""
+
+import hmac
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from checkout import messages
+from checkout.conf import conf
+from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
+from checkout.payments.actions.payment import PaymentView, Pending, enqueued, payment_view, wait_for
+from checkout.payments.challenge_token import hash_of, token_for, tokens_for
+from checkout.payments.locking import locked_payment
+from checkout.payments.models import Attempt, Fact, Payment
+from checkout.payments.providers.base import BrowserForm, Challenge
+from checkout.payments.providers.registry import get_provider
+from checkout.states import Actor, AttemptState
+from messaging.compiled_queries import Compiled, insert, update
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengePage:
+    """Data of the page that leads to the challenge. ``window`` is ``fullPage`` or a size such as 390x400."""
+
+    payment: PaymentView
+    form: BrowserForm
+    window: str
+
+
+def return_url(attempt: Attempt, token: str) -> str:
+    """Return the address at which the shopper comes back from the ACS."""
+    return f"{conf.public_url}/checkout/{attempt.payment.reference}/challenge/return/{token}/"
+
+
+def challenge_page(reference: str) -> ChallengePage:
+    """Return the challenge that the payment waits for.
+
+    Raises ``PaymentNotFound``, and ``IllegalTransition`` when it waits for none.
+    """
+    view = payment_view(reference)
+    attempt = _CHALLENGED.first(reference)
+    if attempt is None or not attempt.challenge:
+        raise IllegalTransition("This payment does not wait for a challenge.")
+    provider = get_provider(attempt.provider_account.opened())
+    form = provider.challenge_form(
+        Challenge(**attempt.challenge),
+        return_url=return_url(attempt, _token_of(attempt)),
+        merchant_data=attempt.order_code,
+    )
+    return ChallengePage(payment=view, form=form, window=conf.challenge_window)
+
+
+@transaction.atomic
+def return_from_challenge(reference: str, token: str, *, transaction_id: str, merchant_data: str) -> Pending:
+    """Record the shopper's return. The first one moves the payment on, a repeated one waits for its result.
+
+    Nothing that the browser sends is taken as a result: the provider is asked. Raises ``PaymentNotFound``,
+    ``TokenRejected`` (with ``is_expired``) for a token that is not this payment's or too old.
+    """
+    payment = locked_payment(reference)
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    attempt = _RETURNED.first(payment.pk, hash_of(token))
+    if attempt is None:
+        if _is_earlier_token(payment, token):
+            return wait_for(reference)
+        raise TokenRejected("This return address is not one of ours.")
+    if attempt.state != AttemptState.CHALLENGE_REQUIRED:
+        return wait_for(reference)
+    if attempt.challenge_expires_at is None or attempt.challenge_expires_at < timezone.now():
+        raise TokenRejected("The challenge took too long.", is_expired=True)
+    fact = {
+        "transaction_id": transaction_id[:64],
+        "is_ours": _is_ours(attempt, transaction_id, merchant_data),
+    }
+    insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="challenge_returned", data=fact))
+    attempt.apply("challenge_returned", Actor.SHOPPER)
+    update(attempt, "state")
+    payment.apply("challenge_returned", Actor.SHOPPER)
+    body = messages.CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)
+    return enqueued(payment.reference, "checkout.complete_challenge", body)
+
+
+_CHALLENGED = Compiled(
+    lambda reference: Attempt.objects.select_related("payment", "provider_account").filter(
+        payment__reference=reference, state=AttemptState.CHALLENGE_REQUIRED
+    )
+)
+_RETURNED = Compiled(
+    lambda payment, token_hash: Attempt.objects.select_for_update(no_key=True).filter(
+        payment_id=payment, challenge_token_hash=token_hash
+    )
+)
+
+
+def _token_of(attempt: Attempt) -> str:
+    """Return the token of the present challenge, which may have been made with an earlier secret key."""
+    tokens = (token for token in tokens_for(attempt) if hash_of(token) == attempt.challenge_token_hash)
+    return next(tokens, token_for(attempt))
+
+
+def _is_ours(attempt: Attempt, transaction_id: str, merchant_data: str) -> bool:
+    """Return True if the returned values are those that were sent. Only staff use this: a browser may lie."""
+    sent = (attempt.challenge or {}).get("transaction_id", "")
+    return hmac.compare_digest(transaction_id.encode(), str(sent).encode()) and hmac.compare_digest(
+        merchant_data.encode(), attempt.order_code.encode()
+    )
+
+
+def _is_earlier_token(payment: Payment, token: str) -> bool:
+    """Return True for the token of an earlier challenge of this payment, repeated from browser history."""
+    return any(
+        hmac.compare_digest(earlier.encode(), token.encode())
+        for attempt in payment.attempts.all()
+        for number in range(1, attempt.challenge_count + 1)
+        for earlier in tokens_for(attempt, number)
+    )

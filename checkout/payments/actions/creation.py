@@ -1,0 +1,150 @@
+"""Create the payment of an order."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator, validate_email
+from django.db import IntegrityError, transaction
+
+from checkout.currencies import CURRENCIES
+from checkout.errors import DuplicateRequest, RequestInvalid
+from checkout.messages import OrderLine
+from checkout.money import Money
+from checkout.payments.models import Fact, Merchant, Payment
+from checkout.states import Actor
+from messaging.compiled_queries import insert
+
+LONGEST = {"order_reference": 100, "description": 50, "return_url": 500}
+LARGEST_MINOR = 9_999_999_999
+MOST_LINES = 500
+MOST_OF_A_LINE = 1_000_000
+LONGEST_SKU = 50
+# The longest that an e-mail address can be (RFC 5321, section 4.5.3.1).
+LONGEST_EMAIL = 254
+
+_is_web_address = URLValidator(schemes=["http", "https"])
+# Hosts of a development machine, whose addresses the validator need not accept.
+_LOCAL = ("localhost", "127.0.0.1")
+
+
+def create_payment(
+    merchant: Merchant,
+    *,
+    order_reference: str,
+    amount: Money,
+    lines: Sequence[OrderLine | dict[str, Any]] = (),
+    description: str,
+    shopper_email: str = "",
+    return_url: str = "",
+    captures_automatically: bool = True,
+) -> Payment:
+    """Create the payment of an order, or return the existing one.
+
+    ``order_reference`` has 1 to 100 characters, ``description`` 1 to 50, both without control characters.
+    ``amount`` is 1 to 9,999,999,999 minor units of a currency of ISO 4217. ``lines`` are at most 500, each a
+    ``sku`` of 1 to 50 characters and a ``quantity`` of 1 to 1,000,000. ``return_url`` has an origin that the
+    merchant has registered.
+
+    Raises ``RequestInvalid``, which names the field, for anything else; and ``DuplicateRequest``, which names
+    the first field that differs, when the order already has a payment with other values.
+    """
+    wanted: dict[str, Any] = {
+        "amount_minor": _amount(amount).minor,
+        "currency": amount.currency,
+        "captures_automatically": _flag("captures_automatically", captures_automatically),
+        "lines": _lines(lines),
+        "description": _text("description", description),
+        "shopper_email": _email(shopper_email),
+        "return_url": _return_url(return_url, merchant),
+    }
+    payment = Payment(merchant=merchant, order_reference=_text("order_reference", order_reference), **wanted)
+    try:
+        with transaction.atomic():
+            insert(payment)
+            insert(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
+            return payment
+    except IntegrityError:
+        known = Payment.objects.filter(merchant=merchant, order_reference=order_reference).first()
+        if known is None:
+            raise
+    for name, value in wanted.items():
+        if getattr(known, name) != value:
+            field = "amount" if name in ("amount_minor", "currency") else name
+            text = f"This order already has a payment, with another {field.replace('_', ' ')}."
+            raise DuplicateRequest(text, field=field)
+    return known
+
+
+def _amount(amount: Money) -> Money:
+    if not isinstance(amount, Money):
+        raise RequestInvalid("amount", "An amount is an instance of Money.")
+    if not 0 < amount.minor <= LARGEST_MINOR:
+        raise RequestInvalid("amount", f"An amount to pay is 1 to {LARGEST_MINOR:,} minor units.")
+    if amount.currency not in CURRENCIES:
+        raise RequestInvalid("amount", f"{amount.currency} is not a currency in which shoppers pay.")
+    return amount
+
+
+def _flag(field: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise RequestInvalid(field, "This is true or false.")
+    return value
+
+
+def _text(field: str, value: object) -> str:
+    """Return ``value`` if the column can hold it. A NUL would be refused by PostgreSQL, and not by SQLite."""
+    most = LONGEST[field]
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= len(value) <= most:
+        raise RequestInvalid(field, f"This is a text of 1 to {most} characters.")
+    if not value.isprintable():
+        raise RequestInvalid(field, "This has control characters or line breaks in it.")
+    return value
+
+
+def _email(value: str) -> str:
+    if value == "":
+        return value
+    try:
+        validate_email(value)
+    except ValidationError:
+        raise RequestInvalid("shopper_email", "This is not an e-mail address.") from None
+    if len(value) > LONGEST_EMAIL or not value.isprintable():
+        raise RequestInvalid("shopper_email", "This is not an e-mail address.")
+    return value
+
+
+def _return_url(value: str, merchant: Merchant) -> str:
+    if value == "":
+        return value
+    text = _text("return_url", value)
+    try:
+        parts = urlsplit(text)
+        if parts.hostname not in _LOCAL:
+            _is_web_address(text)
+        origin = f"{parts.scheme}://{parts.netloc}"
+    except (ValidationError, ValueError):
+        raise RequestInvalid("return_url", "This is not a web address.") from None
+    if origin not in merchant.return_origins:
+        raise RequestInvalid("return_url", "Its origin is not one that this merchant has registered.")
+    return text
+
+
+def _lines(lines: object) -> list[dict[str, Any]]:
+    if not isinstance(lines, Sequence) or isinstance(lines, str) or len(lines) > MOST_LINES:
+        raise RequestInvalid("lines", f"These are at most {MOST_LINES} lines, each with sku and quantity.")
+    return [_line(f"lines[{number}]", line) for number, line in enumerate(lines)]
+
+
+def _line(field: str, line: object) -> dict[str, Any]:
+    try:
+        typed = msgspec.convert(msgspec.to_builtins(line), OrderLine)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise RequestInvalid(field, f"{error}.") from None
+    if not 0 < len(typed.sku.strip()) <= len(typed.sku) <= LONGEST_SKU or not typed.sku.isprintable():
+        raise RequestInvalid(f"{field}.sku", f"This is a text of 1 to {LONGEST_SKU} characters.")
+    if not 0 < typed.quantity <= MOST_OF_A_LINE:
+        raise RequestInvalid(f"{field}.quantity", f"This is 1 to {MOST_OF_A_LINE:,}.")
+    return {"sku": typed.sku, "quantity": typed.quantity}

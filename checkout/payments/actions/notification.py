@@ -1,0 +1,180 @@
+"""Take a provider's notification: store it, then acknowledge it. It is applied after that."""
+
+import hashlib
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+
+import structlog
+from django.db import transaction
+
+from checkout import messages
+from checkout.errors import (
+    NotificationFormatNotSupported,
+    NotificationRejected,
+    ProviderAccountNotFound,
+    ProviderMisconfigured,
+    SenderNotAllowed,
+)
+from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
+from checkout.payments.providers.base import Acknowledgement, Notification, Provider
+from checkout.payments.providers.registry import get_provider
+from checkout.privacy.scrubbing import REASON_LENGTH, scrub_text
+from messaging.compiled_queries import Compiled, insert_unless_known
+from messaging.outbox.models import AbstractOutboxMessage, enqueue
+
+# Option of a provider account: a list of networks ("192.0.2.0/24") that notifications may come from.
+NETWORKS = "notification_networks"
+# The largest body that is read. Of a larger one an excerpt is kept.
+MAX_BYTES = 65_536
+EXCERPT = ProviderNotification.EXCERPT
+
+State = ProviderNotification.State
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The answer to the provider, and the command to apply the notification.
+
+    ``owed`` is None if the notification was known already or cannot be read.
+    """
+
+    acknowledgement: Acknowledgement
+    owed: AbstractOutboxMessage | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A body as far as it can be read: the statements in it, or why it cannot be read."""
+
+    statements: list[Notification] | None = None
+    fault: str = ""
+    refusal: NotificationFormatNotSupported | None = None
+
+    @property
+    def payment_reference(self) -> str:
+        return self.statements[0].order_code.rpartition("-")[0] if self.statements else ""
+
+
+def record_notification(
+    account_code: str, body: bytes, *, is_proven: bool = False, sender: str = ""
+) -> Recorded:
+    """Store a notification. The same body is stored once, and is proven as soon as one copy is proven.
+
+    The caller publishes the command; if the caller fails to, the relay does so after the grace period. A
+    body that cannot be read is stored for staff and acknowledged, or the provider would hold back all later
+    notifications.
+
+    ``is_proven`` says that it came over a channel that only the provider can use (see ``providers.proof``).
+    ``sender`` is the IP address that it came from. Raises ``ProviderAccountNotFound``, ``SenderNotAllowed``
+    for an address outside the account's networks and, after storing it, ``NotificationFormatNotSupported``
+    for an unproven body in the format of another product.
+    """
+    account = _ACCOUNT.first(account_code)
+    if account is None:
+        raise ProviderAccountNotFound("There is no such provider account.")
+    _check_sender(account, sender)
+    provider = get_provider(account.opened())
+    reading = _read(provider, body)
+    row = ProviderNotification(
+        account=account,
+        digest=hashlib.sha256(body).hexdigest(),
+        body=_kept(provider, body, is_whole=is_proven or reading.statements is not None),
+        is_proven=is_proven,
+        state=State.RECEIVED if reading.statements is not None else State.UNREADABLE,
+        reason=scrub_text(reading.fault)[:REASON_LENGTH],
+    )
+    with transaction.atomic():
+        is_news = insert_unless_known(row) or _is_news_of_known(row)
+        owed = _owe(row, reading) if is_news and row.state == State.RECEIVED else None
+    if row.state == State.UNREADABLE and is_news:
+        # Anybody can send a hint, so an unreadable one is not worth an alarm.
+        report = log.error if is_proven else log.warning
+        report(
+            "notification needs attention",
+            notification=row.pk,
+            account=account.code,
+            state=row.state,
+            reason=row.reason,
+        )
+    if reading.refusal is not None and not is_proven:
+        # A proven notification is acknowledged all the same, or it would block those that follow.
+        raise reading.refusal
+    return Recorded(provider.acknowledgement(), owed)
+
+
+_ACCOUNT = Compiled(lambda code: ProviderAccount.objects.filter(code=code))
+
+
+def _read(provider: Provider, body: bytes) -> _Reading:
+    if len(body) > MAX_BYTES:
+        return _Reading(fault=f"has {len(body)} bytes: at most {MAX_BYTES} are read")
+    try:
+        return _Reading(provider.parse_notification(body))
+    except NotificationFormatNotSupported as error:
+        return _Reading(fault=str(error), refusal=error)
+    except NotificationRejected as error:
+        return _Reading(fault=str(error))
+    except Exception as error:
+        log.exception("parser of notifications failed", account=provider.account.code)
+        return _Reading(fault=f"the parser failed: {type(error).__name__}")
+
+
+def _kept(provider: Provider, body: bytes, *, is_whole: bool) -> str:
+    """Return the text that is stored of a body: the whole of it, or an excerpt."""
+    # PostgreSQL stores no NUL.
+    text = provider.scrub(body if len(body) <= MAX_BYTES else body[:EXCERPT]).replace("\0", "\ufffd")
+    return text if is_whole else text[:EXCERPT]
+
+
+def _is_news_of_known(row: ProviderNotification) -> bool:
+    """Count another copy of a stored body; return True if this copy is to be applied nevertheless.
+
+    That is so if this copy is proven, and the stored one was not, or could not be read then. The stored row
+    is reset in that case.
+    """
+    known = ProviderNotification.objects.select_for_update().get(account=row.account, digest=row.digest)
+    row.pk = known.pk
+    known.copies += 1
+    is_readable_now = known.state == State.UNREADABLE and row.state == State.RECEIVED
+    is_news = row.is_proven and (is_readable_now or not known.is_proven)
+    if is_news:
+        known.is_proven = True
+        # While it was a hint, perhaps only an excerpt was kept.
+        known.body = row.body
+        known.state = row.state
+        known.reason = row.reason
+        known.tries, known.next_try_at, known.applied_at = 0, None, None
+        known.dealt_with_at, known.dealt_with_by, known.dealt_with_note = None, "", ""
+    # Providers often repeat notifications, so a mere copy does not write the body again.
+    known.save(update_fields=None if is_news else ["copies"])
+    return is_news
+
+
+def _owe(row: ProviderNotification, reading: _Reading) -> AbstractOutboxMessage:
+    return enqueue(
+        OutboxMessage,
+        "payments",
+        "payments.apply_notification",
+        messages.ApplyNotification(notification=row.pk),
+        subject=reading.payment_reference,
+    )
+
+
+def _check_sender(account: ProviderAccount, sender: str) -> None:
+    if NETWORKS not in account.options:
+        return
+    try:
+        networks = [ip_network(network) for network in account.options[NETWORKS]]
+    except (ValueError, TypeError) as error:
+        # A mistake in the list must let nobody in. The provider will repeat what is refused until then.
+        raise ProviderMisconfigured(f"{NETWORKS} of {account.code} is no list of networks.") from error
+    try:
+        address = ip_address(sender)
+    except ValueError:
+        raise SenderNotAllowed("The sender of this notification is not known.") from None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if not any(address in network for network in networks):
+        raise SenderNotAllowed("This address does not send notifications to this account.")

@@ -1,0 +1,217 @@
+"""Show a payment, and start an attempt to pay it."""
+
+import secrets
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+
+from checkout import messages
+from checkout.conf import conf
+from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound, TooManyAttempts
+from checkout.messages import Body
+from checkout.money import Money
+from checkout.payments.actions.card_testing import require_few_declines, require_proofs, requires_captcha
+from checkout.payments.locking import locked_payment
+from checkout.payments.models import Attempt, Fact, OutboxMessage, Payment, ProviderAccount
+from checkout.payments.providers.base import Browser, BrowserForm, CardEncryption
+from checkout.payments.providers.registry import get_provider
+from checkout.states import Actor, PaymentState
+from messaging.compiled_queries import Compiled, insert
+from messaging.outbox.models import enqueue
+
+# The sealed card is stored in no table, so the relay can only publish a submission without it, and then the
+# attempt ends as not sent. The relay therefore waits until the message with the card has surely been handled.
+CARD_GRACE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A command for the caller to publish, and to wait for its reply.
+
+    ``message_id`` is that of the command's outbox row, so that it is handled once however often it is sent.
+    It is empty for a mere question, which has no row.
+    """
+
+    payment: str
+    type: str
+    body: Body
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentView:
+    """The data of a payment that pages may show.
+
+    ``attempts_left`` is the number of times that it may still be tried. ``has_receipt`` says that the shopper
+    gets a receipt by e-mail.
+    """
+
+    reference: str
+    state: PaymentState
+    amount: Money
+    description: str
+    order_reference: str
+    merchant_name: str
+    refusal_reason: str
+    return_url: str
+    captures_automatically: bool
+    created_at: datetime
+    updated_at: datetime
+    attempts_left: int
+    has_receipt: bool = False
+    card: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutPage:
+    """Data of the page with the card form. ``attempt_number`` comes back with the form.
+
+    If ``requires_captcha`` is true, a CAPTCHA must be solved before the form is shown.
+    """
+
+    payment: PaymentView
+    attempt_number: int
+    requires_captcha: bool
+    card_encryption: CardEncryption
+    device_data: BrowserForm
+
+
+def payment_view(reference: str) -> PaymentView:
+    """Return the data of a payment that pages may show; raises ``PaymentNotFound``."""
+    return _view(*_payment_and_attempt(reference))
+
+
+def _payment_and_attempt(reference: str) -> tuple[Payment, Attempt | None]:
+    """Return the payment and the latest attempt at it."""
+    payment = _PAYMENT.first(reference)
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    return payment, _LATEST_ATTEMPT.first(payment.pk)
+
+
+_PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
+_LATEST_ATTEMPT = Compiled(
+    lambda payment: Attempt.objects.filter(payment_id=payment).only("number", "card").order_by("-number")[:1]
+)
+_ACCOUNTS = Compiled(
+    lambda merchant: (
+        ProviderAccount.objects.select_related("merchant").filter(merchant_id=merchant).order_by("pk")
+    )
+)
+
+
+def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
+    return PaymentView(
+        reference=payment.reference,
+        state=PaymentState(payment.state),
+        amount=payment.amount,
+        description=payment.description,
+        order_reference=payment.order_reference,
+        merchant_name=payment.merchant.name,
+        refusal_reason=payment.refusal_reason,
+        return_url=payment.return_url,
+        captures_automatically=payment.captures_automatically,
+        created_at=payment.created_at,
+        updated_at=payment.updated_at,
+        attempts_left=max(0, conf.max_attempts - _number(attempt)),
+        has_receipt=bool(payment.shopper_email),
+        card=attempt.card if attempt else {},
+    )
+
+
+def checkout_page(reference: str, *, address: str = "") -> CheckoutPage:
+    """Return what the card form needs, for a shopper at ``address``.
+
+    Raises ``PaymentNotFound`` and ``ProviderMisconfigured``; and ``TooManyAttempts``, so that no shopper
+    fills in a form that will be refused.
+    """
+    payment, attempt = _payment_and_attempt(reference)
+    view = _view(payment, attempt)
+    if view.state.may_be_paid and view.attempts_left:
+        require_few_declines(payment, address)
+    provider = get_provider(_account_for(payment).opened())
+    return CheckoutPage(
+        payment=view,
+        attempt_number=_number(attempt) + 1,
+        requires_captcha=requires_captcha(payment.merchant),
+        card_encryption=provider.card_encryption(),
+        device_data=provider.device_data_form(),
+    )
+
+
+@transaction.atomic
+def submit_payment(
+    reference: str,
+    *,
+    attempt_number: int,
+    browser: Browser,
+    device_data_reference: str,
+    has_solved: bool = False,
+    has_waited: bool = False,
+) -> Pending:
+    """Start a new attempt, or join the one that the same form has started before.
+
+    ``has_solved`` says that the shopper has solved the CAPTCHA for this attempt, ``has_waited`` that the
+    shopper has had to wait.
+
+    Raises ``PaymentNotFound``; ``IllegalTransition`` when the payment can no longer be paid; and, before
+    anything is written, ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
+    """
+    payment = locked_payment(reference)
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    attempts = _number(_LATEST_ATTEMPT.first(payment.pk))
+    if attempt_number <= attempts or not PaymentState(payment.state).may_be_paid:
+        # A second click, a second tab or a form from the browser's history must not start a second attempt.
+        if attempts == 0:
+            raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")
+        return wait_for(payment.reference)
+    if attempts >= conf.max_attempts:
+        raise TooManyAttempts(f"This payment was tried {attempts} times.")
+    require_few_declines(payment, browser.ip_address)
+    account = _account_for(payment)
+    merchant = account.merchant
+    require_proofs(merchant, browser.ip_address, has_waited=has_waited, has_solved=has_solved)
+    attempt = Attempt(
+        payment=payment,
+        number=attempts + 1,
+        provider_account=account,
+        # Unique, and short enough for every provider (Worldpay: fewer than 50 characters with 3DS Flex).
+        order_code=f"{payment.reference}-{attempts + 1}",
+        session_id=secrets.token_hex(16),
+        browser=asdict(browser),
+        device_data_reference=device_data_reference,
+        demands_challenge=merchant.is_under_attack,
+    )
+    insert(attempt)
+    payment.refusal_reason = ""
+    payment.apply("submitted", Actor.SHOPPER)
+    data = {"demands_challenge": True} if attempt.demands_challenge else {}
+    insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data))
+    body = messages.SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
+    return enqueued(payment.reference, "checkout.submit_payment", body, delay_seconds=CARD_GRACE_SECONDS)
+
+
+def enqueued(reference: str, type: str, body: Body, *, delay_seconds: float | None = None) -> Pending:
+    """Write a command to the checkout service into the outbox. The caller publishes it and waits."""
+    row = enqueue(OutboxMessage, "checkout", type, body, subject=reference, delay_seconds=delay_seconds)
+    return Pending(payment=reference, type=type, body=body, message_id=row.message_id)
+
+
+def wait_for(reference: str) -> Pending:
+    """Return a question that the checkout service answers as soon as there is news of the payment."""
+    body = messages.AwaitPayment(payment=reference)
+    return Pending(payment=reference, type="checkout.await_payment", body=body)
+
+
+def _number(latest: Attempt | None) -> int:
+    """Return how many attempts there have been: they are numbered."""
+    return latest.number if latest else 0
+
+
+def _account_for(payment: Payment) -> ProviderAccount:
+    account = _ACCOUNTS.first(payment.merchant_id)
+    if account is None:
+        raise OperationRejected("The merchant has no account with a payment provider.")
+    return account

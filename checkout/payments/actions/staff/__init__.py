@@ -1,0 +1,1 @@
+"""Actions that only staff may take."""

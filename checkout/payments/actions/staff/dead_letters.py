@@ -1,0 +1,153 @@
+"""Send a message again that its service gave up on."""
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.errors import OperationRejected
+from checkout.payments.models import DeadLetter, Fact, OutboxMessage, Payment
+from checkout.states import Actor
+from messaging.access.participants import registered
+from messaging.dead_letters import letter as dead_letters
+from messaging.envelope import CAUSATION_ID, Envelope
+from messaging.outbox.notify import wake_relays
+from messaging.topology import Topology
+
+INSTEAD = (
+    "Look at its payment instead: a saga that misses an answer asks again by itself, and one that is parked "
+    "can be tried again on its page. If a program of yours sent the message, have it sent anew from there. "
+    "Then mark this dead letter as dealt with."
+)
+
+
+@transaction.atomic
+def requeue_dead_letter(pk: int, *, by: str) -> None:
+    """Send the same message again, with the same id, to the queue where it died. ``by`` is a user's name.
+
+    A message that was handled after all is not handled again. Its sealed card is gone, and its receiver asks
+    for the card. Raises ``OperationRejected``, with the reason, when there is no such letter, when it was
+    sent again already, and when it cannot or must not be sent.
+    """
+    letter = DeadLetter.objects.select_for_update().filter(pk=pk).first()
+    if letter is None:
+        raise OperationRejected("There is no such dead letter.")
+    _require_that_it_may_be_repeated(letter)
+    if not _is_sent_again(letter):
+        _write_anew(letter, *_way_anew(letter))
+    wake_relays(OutboxMessage)
+    letter.requeued_at = timezone.now()
+    letter.requeued_by = by[:150]
+    letter.save(update_fields=["requeued_at", "requeued_by"])
+    payment = Payment.objects.filter(reference=letter.subject).first()
+    if payment is not None:
+        data = {"by": by, "type": letter.type, "message_id": letter.message_id}
+        Fact.objects.create(payment=payment, source=Actor.STAFF, kind="dead_letter_sent_again", data=data)
+
+
+def why_not_requeued(letter: DeadLetter) -> str:
+    """Return why the letter cannot be sent again, and what to do instead; empty if it can be."""
+    try:
+        _require_that_it_may_be_repeated(letter)
+        if not _sent(letter).exists():
+            _way_anew(letter)
+    except OperationRejected as refusal:
+        return str(refusal)
+    return ""
+
+
+def _require_that_it_may_be_repeated(letter: DeadLetter) -> None:
+    if letter.requeued_at is not None:
+        raise OperationRejected(f"{letter.requeued_by} has sent this message again already.")
+    if letter.died_at < timezone.now() - conf.retention:
+        raise OperationRejected(
+            f"This message is so old that nobody remembers any more whether it was handled. {INSTEAD}"
+        )
+
+
+def _sent(letter: DeadLetter) -> QuerySet[OutboxMessage]:
+    """Return the message's row in the outbox, if the gateway sent it and the row is still there.
+
+    The row of a command that web published has no correlation id: the one on the message names web's own
+    wait, which has ended.
+    """
+    rows = OutboxMessage.objects.filter(message_id=letter.message_id, type=letter.type)
+    return rows.filter(correlation_id__in=(letter.correlation_id, ""))
+
+
+def _is_sent_again(letter: DeadLetter) -> bool:
+    """Have the relay publish the message's outbox row again, unaltered; return False if there is none."""
+    now = timezone.now()
+    return bool(_sent(letter).update(published_at=None, available_at=now, attempts=0, last_error=""))
+
+
+def _way_anew(letter: DeadLetter) -> tuple[str, str]:
+    """Return the exchange and routing key for a message that is not in the outbox any more, or never was.
+
+    Raises ``OperationRejected`` if it is not what was sent originally, or if the gateway must not send it.
+    """
+    if OutboxMessage.objects.filter(message_id=letter.message_id).exists():
+        raise OperationRejected("Another message was sent with the same id: its sender must send it anew.")
+    match letter.headers.get(dead_letters.ALTERED):
+        case "digest":
+            raise OperationRejected(f"This message could not be read, so nothing of it was kept. {INSTEAD}")
+        case "scrubbed":
+            raise OperationRejected(
+                f"Something secret was taken out of this message: it is not what was sent. {INSTEAD}"
+            )
+    topology = Topology(conf.prefix)
+    way = dead_letters.way_back(topology, letter.queue, letter.type)
+    if way is None:
+        raise OperationRejected(f"Where this message came from is not known. {INSTEAD}")
+    if fault := _fault_of_sender(letter, topology):
+        raise OperationRejected(f"{fault} {INSTEAD}")
+    return way
+
+
+def _write_anew(letter: DeadLetter, exchange: str, routing_key: str) -> None:
+    now = timezone.now()
+    OutboxMessage.objects.create(
+        message_id=letter.message_id,
+        exchange=exchange,
+        routing_key=routing_key,
+        type=letter.type,
+        correlation_id=letter.correlation_id,
+        reply_to=letter.reply_to,
+        subject=letter.subject,
+        causation_id=str(letter.headers.get(CAUSATION_ID, ""))[:64],
+        body=letter.body,
+        headers=letter.headers,
+        created_at=now,
+        available_at=now,
+    )
+
+
+def _fault_of_sender(letter: DeadLetter, topology: Topology) -> str:
+    """Return why the message must not be sent in the gateway's name; empty if it may be.
+
+    The relay publishes it, and every receiver believes the relay. So the original sender must be one that may
+    send such a message.
+    """
+    table = registered()
+    if table is None:
+        return ""
+    if not letter.sender_user:
+        return (
+            "Nothing proves who sent this message: it came without a broker user, or was kept before each "
+            "program had one. The gateway would send it in its own name, so it is not sent again."
+        )
+    sender = table.of_user(topology, letter.sender_user)
+    if sender is not None and sender.relays:
+        return (
+            f"{letter.sender_user} says only what was written down, and of this message nothing written is "
+            "left: it is not sent again."
+        )
+    envelope = Envelope(
+        type=letter.type,
+        body=b"",
+        message_id=letter.message_id,
+        reply_to=letter.reply_to,
+        user_id=letter.sender_user,
+    )
+    fault = table.fault_of(topology, letter.queue, envelope)
+    return f"This message was not its sender's to send: {fault}." if fault else ""

@@ -1,0 +1,68 @@
+"""Actions for staff only: cancel an unpaid payment, review a conflicted payment, resume a parked saga."""
+
+from django.db import transaction
+
+from checkout import messages
+from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
+from checkout.payments.models import Fact, Payment, Saga
+from checkout.payments.models.messages import send_to_checkout
+from checkout.privacy.scrubbing import scrub_note
+from checkout.states import Actor, PaymentState
+
+
+@transaction.atomic
+def cancel_payment(reference: str, *, by: str) -> None:
+    """Close a payment that is open or refused, so that nobody pays it any more.
+
+    Raises ``PaymentNotFound``, and ``IllegalTransition`` for a payment in any other state.
+    """
+    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    payment.apply("cancelled", Actor.STAFF)
+    Fact.objects.create(payment=payment, source=Actor.STAFF, kind="cancelled", data={"by": by})
+    send_to_checkout(
+        "checkout.announce_payment", messages.AnnouncePayment(payment=payment.reference), payment.reference
+    )
+
+
+@transaction.atomic
+def review_payment(reference: str, *, by: str, reason: str) -> None:
+    """Have the provider asked about a conflicted payment.
+
+    If its answer and our operations agree, the payment follows them. If the provider does not answer, or the
+    conflict remains, a fact of the payment says so. Raises ``PaymentNotFound``, ``IllegalTransition`` for a
+    payment in any other state, ``OperationRejected`` while the provider is being asked already.
+    """
+    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    if payment.state != PaymentState.CONFLICTED:
+        raise IllegalTransition(f"A payment that is {payment.state} contradicts nothing.")
+    if payment.sagas.filter(kind="review", status=Saga.Status.RUNNING).exists():
+        raise OperationRejected("The provider is just being asked.")
+    data = {"by": by, "reason": scrub_note(reason)}
+    Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)
+    send_to_checkout(
+        "payments.review_payment", messages.ReviewPayment(payment=payment.reference), payment.reference
+    )
+
+
+@transaction.atomic
+def resume_saga(saga_pk: int, *, by: str) -> None:
+    """Have the step at which a saga was parked carried out again.
+
+    Raises ``OperationRejected`` when there is no such saga, or it is not parked (any more).
+    """
+    saga = Saga.objects.select_related("payment").filter(pk=saga_pk).first()
+    if saga is None or saga.status != Saga.Status.PARKED:
+        raise OperationRejected("Only a parked saga can be resumed.")
+    Fact.objects.create(
+        payment=saga.payment,
+        attempt_id=saga.attempt_id,
+        source=Actor.STAFF,
+        kind="saga_resumed",
+        data={"by": by, "saga": saga.kind, "step": saga.step},
+    )
+    body = messages.ResumeSaga(saga=saga.pk, version=saga.version)
+    send_to_checkout("payments.resume_saga", body, saga.payment.reference)

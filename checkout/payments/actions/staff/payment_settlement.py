@@ -1,0 +1,77 @@
+"""Record the decision of staff on a conflicted payment, by what they found in the provider's books."""
+
+from django.db import transaction
+
+from checkout import messages
+from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
+from checkout.payments.actions.staff.second_word import refuse_second_word_on
+from checkout.payments.locking import locked_attempt, locked_payment
+from checkout.payments.models import Attempt, Fact, Payment
+from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.sagas.settlement.contradiction import attempts_to_settle
+from checkout.payments.sagas.settlement.payment import PAYMENT_SETTLED, obstacle, seen_now
+from checkout.payments.sagas.settlement.reckoning import TheirBooks
+from checkout.privacy.scrubbing import scrub_note
+from checkout.states import Actor, PaymentState
+
+
+@transaction.atomic
+def settle_payment(
+    reference: str, theirs: TheirBooks, *, attempt: str = "", by: str, reason: str, seen: str | None = None
+) -> None:
+    """Record that the provider's books have the sums ``theirs`` for a conflicted payment.
+
+    ``attempt`` is the order code that staff looked up; without it, that of the attempt which a review asks
+    about. ``seen`` is the state that the decision is based on; without it, the present one. The decision is
+    carried out a moment later: our books are made to agree with the provider's, and the payment follows them.
+    If anything moves first, a fact says that the decision came too late.
+
+    Raises ``PaymentNotFound``, ``IllegalTransition`` for a payment that is not conflicted, and
+    ``OperationRejected``, with what to do instead, when it cannot be settled so, a decision has been made
+    already, or no reason is given.
+    """
+    reason = scrub_note(reason).strip()
+    if not reason:
+        raise OperationRejected("Say how you found out.")
+    payment = locked_payment(reference)
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    if payment.state != PaymentState.CONFLICTED:
+        raise IllegalTransition(f"A payment that is {payment.state} contradicts nothing.")
+    asked = _attempt(payment, attempt)
+    if why := obstacle(asked, theirs):
+        raise OperationRejected(why)
+    now = seen_now(payment)
+    if seen not in (None, now):
+        raise OperationRejected("More has become known since you looked. Look again.")
+    refuse_second_word_on(asked, PAYMENT_SETTLED, now)
+    Fact.objects.create(
+        payment=payment,
+        attempt=asked,
+        source=Actor.STAFF,
+        kind=PAYMENT_SETTLED,
+        data={"by": by, "reason": reason, "said": theirs.in_words, "seen": now}
+        | ({"lacks": sorted(theirs.lacks)} if theirs.lacks else {}),
+    )
+    body = messages.SettlePayment(
+        payment=payment.reference,
+        attempt=asked.order_code,
+        captured=theirs.captured.minor,
+        refunded=theirs.refunded.minor,
+        charged_back=theirs.charged_back.minor,
+        currency=theirs.captured.currency,
+        is_held=theirs.is_held,
+        seen=now,
+        by=by,
+        lacks=sorted(theirs.lacks),
+    )
+    send_to_checkout("payments.settle_payment", body, payment.reference)
+
+
+def _attempt(payment: Payment, order_code: str) -> Attempt:
+    for each in attempts_to_settle(payment):
+        if order_code in ("", each.order_code):
+            locked = locked_attempt(each.pk)
+            locked.payment = payment
+            return locked
+    raise OperationRejected(f"The attempt {order_code} contradicts nothing.")

@@ -1,0 +1,66 @@
+"""Record the decision of staff on a capture, void or refund whose outcome the provider leaves open."""
+
+from django.db import transaction
+
+from checkout import messages
+from checkout.errors import OperationRejected, PaymentNotFound
+from checkout.payments.actions.modification import OperationView, view_of
+from checkout.payments.actions.staff.second_word import refuse_second_word
+from checkout.payments.locking import locked_attempt_of
+from checkout.payments.models import Fact, Operation
+from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.sagas import orchestrator
+from checkout.payments.sagas.settlement.operation import (
+    ARRIVED,
+    NOT_ARRIVED,
+    OPERATION_SETTLED,
+    obstacle,
+    word,
+)
+from checkout.privacy.scrubbing import scrub_note
+from checkout.states import Actor
+
+WORDS = {ARRIVED: "it arrived", NOT_ARRIVED: "it did not arrive"}
+
+
+@transaction.atomic
+def settle_operation(
+    reference: str, *, arrived: bool, by: str, reason: str, seen: int | None = None
+) -> OperationView:
+    """Record that an operation has ``arrived`` at the provider, or did not and is to be sent again.
+
+    Its saga must be parked, and its outcome open or in doubt. ``seen`` is the version of the saga that the
+    decision is based on; without it, the present one. The decision is carried out a moment later. If a
+    notification settles the operation first, a fact says that the decision came too late.
+
+    Raises ``PaymentNotFound`` when there is no such operation, and ``OperationRejected``, with what to do
+    instead, when it cannot be settled so, a decision has been made already, or no reason is given.
+    """
+    reason = scrub_note(reason).strip()
+    if not reason:
+        raise OperationRejected("Say how you found out.")
+    operation = Operation.objects.select_related("payment").filter(reference=reference).first()
+    if operation is None:
+        raise PaymentNotFound("There is no such capture, void or refund.")
+    saga = orchestrator.locked(operation.kind, reference)
+    attempt = locked_attempt_of(operation)
+    operation.refresh_from_db(fields=["state"])
+    why = obstacle(operation, attempt, saga, arrived=arrived)
+    if why or saga is None:
+        raise OperationRejected(why)
+    if seen is not None and seen != saga.version:
+        raise OperationRejected("More has become known since you looked. Look again.")
+    refuse_second_word(saga, OPERATION_SETTLED, {"reference": reference}, WORDS)
+    data = {"by": by, "reason": reason, "reference": reference, "said": word(arrived)}
+    Fact.objects.create(
+        payment=operation.payment,
+        attempt=attempt,
+        source=Actor.STAFF,
+        kind=OPERATION_SETTLED,
+        data={**data, "version": saga.version},
+    )
+    body = messages.SettleOperation(
+        payment=operation.payment.reference, operation=reference, arrived=arrived, version=saga.version
+    )
+    send_to_checkout("payments.settle_operation", body, operation.payment.reference)
+    return view_of(operation, operation.payment)

@@ -1,0 +1,62 @@
+"""Refunds that the provider reported as failed, and that may still be made: REFUND_FAILED, then REFUNDED.
+
+If another refund was made in place of a failed one, together they may exceed the money that is left.
+"""
+
+from checkout.messages import ApplyProviderEvent
+from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.models.payment import Attempt, Fact, Operation
+from checkout.payments.totals import operations_of
+from checkout.privacy.scrubbing import scrub_text
+from checkout.states import Actor
+from messaging.compiled_queries import update
+
+FAILED = "refund_failed"
+# The fact that a refund which had failed was made after all. From then on it is no longer in doubt.
+MADE_AFTER_ALL = "refund_made_after_all"
+
+
+def failed_refunds(attempt: Attempt) -> list[Operation]:
+    """Return the attempt's refunds that the provider accepted, and later reported as failed."""
+    kind, refused = Operation.Kind.REFUND, Operation.State.REFUSED
+    return [
+        each
+        for each in operations_of(attempt)
+        if each.kind == kind and each.state == refused and each.refusal_reason == FAILED
+    ]
+
+
+def refund_made_after_all(attempt: Attempt, reference: str) -> Operation | None:
+    """Return the refused refund that a provider's report of a made refund is about; None if there is none.
+
+    That is the refund with this reference or, without a reference, the only one that has failed.
+    """
+    if reference:
+        ours = attempt.operations.filter(kind=Operation.Kind.REFUND, state=Operation.State.REFUSED)
+        return ours.filter(reference=reference).first()
+    failed = failed_refunds(attempt)
+    return failed[0] if len(failed) == 1 else None
+
+
+def fail_refund(refund: Operation) -> None:
+    """Mark a refund as refused because it failed, perhaps weeks after it was made."""
+    refund.state, refund.refusal_reason = Operation.State.REFUSED, FAILED
+    update(refund, "state", "refusal_reason")
+
+
+def make_after_all(refund: Operation) -> None:
+    """Mark a failed refund as made. Its saga gets an event, and books it."""
+    refund.state, refund.refusal_reason = Operation.State.DONE, ""
+    update(refund, "state", "refusal_reason")
+    Fact.objects.create(
+        payment=refund.payment,
+        attempt=refund.attempt,
+        source=Actor.PROVIDER,
+        kind=MADE_AFTER_ALL,
+        data={"reference": scrub_text(refund.reference), "amount": str(refund.amount)},
+    )
+    payment = refund.payment.reference
+    told = ApplyProviderEvent(
+        payment=payment, attempt=refund.attempt.order_code, kind="refunded", operation=refund.reference
+    )
+    send_to_checkout("checkout.apply_provider_event", told, payment)

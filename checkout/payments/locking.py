@@ -1,0 +1,30 @@
+"""Payments and attempts under lock, until the transaction ends: the payment before its attempt."""
+
+from checkout.payments.models.payment import Attempt, Operation, Payment
+from checkout.payments.models.saga import Saga
+from messaging.compiled_queries import Compiled
+
+_BY_NUMBER = Compiled(lambda pk: Payment.objects.select_for_update(no_key=True).filter(pk=pk))
+_BY_REFERENCE = Compiled(
+    lambda reference: Payment.objects.select_for_update(no_key=True).filter(reference=reference)
+)
+
+
+def locked_payment(reference: str) -> Payment | None:
+    """Return the payment with this reference; None when there is none."""
+    return _BY_REFERENCE.first(reference)
+
+
+def locked_payment_of(row: Saga | Attempt | Operation) -> Payment:
+    """Return the payment that a saga, an attempt or an operation belongs to."""
+    return _BY_NUMBER.get(row.payment_id)
+
+
+def locked_attempt(pk: int) -> Attempt:
+    """Return the attempt with this primary key. Its lock is also that of its operations."""
+    return Attempt.objects.select_for_update(no_key=True).get(pk=pk)
+
+
+def locked_attempt_of(row: Saga | Operation) -> Attempt:
+    """Return the attempt that a saga or an operation belongs to. Its lock is also that of its operations."""
+    return locked_attempt(row.attempt_id)

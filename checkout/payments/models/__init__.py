@@ -1,0 +1,37 @@
+"""The tables of payments, sagas and messages."""
+
+from checkout.payments.models.card_testing import AttackModeChange, CardTrial
+from checkout.payments.models.messages import DeadLetter, InboxMessage, OutboxMessage
+from checkout.payments.models.payment import (
+    Attempt,
+    Fact,
+    Merchant,
+    Operation,
+    Payment,
+    ProviderAccount,
+    ProviderCall,
+    ProviderNotification,
+)
+from checkout.payments.models.reconciliation import Difference, Reconciliation
+from checkout.payments.models.saga import Saga, SagaStep, Waiter
+
+__all__ = [
+    "AttackModeChange",
+    "Attempt",
+    "CardTrial",
+    "DeadLetter",
+    "Difference",
+    "Fact",
+    "InboxMessage",
+    "Merchant",
+    "Operation",
+    "OutboxMessage",
+    "Payment",
+    "ProviderAccount",
+    "ProviderCall",
+    "ProviderNotification",
+    "Reconciliation",
+    "Saga",
+    "SagaStep",
+    "Waiter",
+]

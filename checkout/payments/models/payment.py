@@ -1,0 +1,385 @@
+"""Payments and what belongs to them: merchant, provider account, attempt, operation, provider call, fact."""
+
+import secrets
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.fields.json import KT
+from django.db.models.functions import Upper
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.money import Money
+from checkout.payments.models.dealt_with import DealtWith
+from checkout.payments.providers.base import Account
+from checkout.payments.providers.proof import PREFIX
+from checkout.payments.providers.registry import faults_of
+from checkout.privacy.scrubbing import REASON_LENGTH
+from checkout.states import Actor, AttemptState, PaymentState, attempt_machine, payment_machine
+from messaging.compiled_queries import update
+
+
+def new_reference(prefix: str) -> str:
+    """Return an unguessable public reference: ``prefix`` and 128 random bits."""
+    return f"{prefix}_{secrets.token_hex(16)}"
+
+
+def _payment_reference() -> str:
+    return new_reference("pay")
+
+
+def _operation_reference() -> str:
+    return new_reference("op")
+
+
+class Merchant(models.Model):
+    """The owner of payments and provider accounts. It sees only its own."""
+
+    class AttackMode(models.TextChoices):
+        AUTOMATIC = "automatic"
+        ON = "on"
+        OFF = "off"
+
+    code = models.SlugField(unique=True)
+    name = models.CharField(max_length=200)
+    return_origins = models.JSONField(
+        default=list, blank=True, help_text="Origins that a payment's return URL may have"
+    )
+    attack_mode = models.CharField(
+        max_length=10,
+        choices=AttackMode.choices,
+        default=AttackMode.AUTOMATIC,
+        db_default=AttackMode.AUTOMATIC,
+        help_text="When cards are challenged and new addresses slowed: automatic is after many declines",
+    )
+    attacked_until = models.DateTimeField(
+        null=True, blank=True, help_text="The end of the attack mode that many declines have begun"
+    )
+
+    class Meta:
+        permissions: ClassVar = [("protect_merchant", "Can set the attack mode of merchants")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_under_attack(self) -> bool:
+        """True while every attempt is challenged and new addresses are slowed."""
+        if self.attack_mode != self.AttackMode.AUTOMATIC:
+            return self.attack_mode == self.AttackMode.ON
+        return self.attacked_until is not None and self.attacked_until > timezone.now()
+
+
+class ProviderAccount(models.Model):
+    """A merchant's account with a provider. Secrets come from the environment, by ``code``."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="provider_accounts")
+    code = models.SlugField(unique=True, help_text="Names the notification address and the credentials")
+    provider = models.SlugField(help_text="Which adapter speaks to it, for example worldpay_wpg")
+    merchant_code = models.CharField(max_length=100, help_text="The provider's name for the merchant")
+    endpoint = models.URLField()
+    options = models.JSONField(default=dict, blank=True)
+
+    def __str__(self) -> str:
+        return self.code
+
+    def clean(self) -> None:
+        """Refuse addresses where no provider may be (``checkout.payments.providers.addresses``)."""
+        faults: dict[str, list[str]] = {}
+        for field, fault in faults_of(self.provider, self.endpoint, self.options):
+            faults.setdefault(field, []).append(fault)
+        if faults:
+            raise ValidationError(faults)
+
+    def opened(self) -> Account:
+        """Return the account with its credentials; raises ``ProviderMisconfigured`` if there are none.
+
+        Credentials that prove notifications are left out: no adapter needs them.
+        """
+        credentials = conf.provider_credentials(self.code)
+        return Account(
+            code=self.code,
+            provider=self.provider,
+            merchant_code=self.merchant_code,
+            endpoint=self.endpoint,
+            credentials={name: value for name, value in credentials.items() if not name.startswith(PREFIX)},
+            options=self.options,
+        )
+
+
+class Payment(models.Model):
+    """The payment for one order: the amount owed, and the state that it has reached."""
+
+    State = PaymentState
+
+    reference = models.CharField(max_length=40, unique=True, default=_payment_reference, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="payments")
+    order_reference = models.CharField(max_length=100, help_text="The merchant's own order number")
+    description = models.CharField(max_length=50)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    lines = models.JSONField(default=list, blank=True, help_text="What was ordered: sku and quantity")
+    shopper_email = models.EmailField(blank=True)
+    return_url = models.CharField(max_length=500, blank=True)
+    captures_automatically = models.BooleanField(default=True)
+    state = models.CharField(
+        max_length=30, default=PaymentState.OPEN, choices=[(s.value, s.value) for s in PaymentState]
+    )
+    refusal_reason = models.CharField(max_length=50, blank=True)
+    version = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["merchant", "order_reference"], name="one_payment_per_order"),
+            models.CheckConstraint(condition=models.Q(amount_minor__gt=0), name="payment_amount_is_positive"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["-created_at"]),
+            models.Index(fields=["state", "updated_at"]),
+            models.Index(Upper("order_reference"), name="payments_by_order_number"),
+            models.Index(Upper("shopper_email"), name="payments_by_email"),
+        ]
+        ordering: ClassVar = ["-created_at"]
+        permissions: ClassVar = [
+            ("request_capture", "Can capture payments"),
+            ("request_void", "Can void payments"),
+            ("request_refund", "Can refund payments"),
+            ("cancel_payment", "Can cancel payments that were not paid"),
+            ("review_payment", "Can have the provider asked about conflicted payments"),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def amount(self) -> Money:
+        """The amount owed."""
+        return Money(self.amount_minor, self.currency)
+
+    def apply(self, event: str, actor: Actor) -> None:
+        """Move to the state that ``event`` leads to and save; raises ``IllegalTransition``.
+
+        Call it with the row locked. ``version`` counts the moves.
+        """
+        self.state = payment_machine.next(self.state, event, actor)
+        self.version += 1
+        update(self, "state", "version", "refusal_reason")
+
+
+class Attempt(models.Model):
+    """One try at paying, with one provider and one card."""
+
+    State = AttemptState
+
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="attempts")
+    number = models.PositiveSmallIntegerField()
+    provider_account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT)
+    order_code = models.CharField(max_length=64, unique=True, help_text="The provider's name for this try")
+    session_id = models.CharField(max_length=64)
+    session_state = models.CharField(
+        max_length=500, blank=True, help_text="What the provider wants back with the next message"
+    )
+    state = models.CharField(
+        max_length=30, default=AttemptState.CREATED, choices=[(s.value, s.value) for s in AttemptState]
+    )
+    browser = models.JSONField(default=dict)
+    device_data_reference = models.CharField(max_length=100, blank=True)
+    demands_challenge = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="The merchant was in attack mode: the issuer is to challenge the shopper",
+    )
+    challenge = models.JSONField(null=True, blank=True)
+    challenge_count = models.PositiveSmallIntegerField(default=0)
+    challenge_token_hash = models.CharField(max_length=64, blank=True, db_index=True)
+    challenge_expires_at = models.DateTimeField(null=True, blank=True)
+    three_d_secure = models.JSONField(default=dict, blank=True)
+    card = models.JSONField(default=dict, blank=True, help_text="Brand, last four digits, expiry")
+    refusal_reason = models.CharField(max_length=50, blank=True)
+    refusal_code = models.CharField(max_length=50, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["payment", "number"], name="attempts_are_numbered")
+        ]
+        indexes: ClassVar = [models.Index(KT("card__last4"), name="attempts_by_last_four")]
+        ordering: ClassVar = ["payment", "number"]
+
+    def __str__(self) -> str:
+        return self.order_code
+
+    def apply(self, event: str, actor: Actor) -> None:
+        """Move to the state that ``event`` leads to, without saving; raises ``IllegalTransition``."""
+        self.state = attempt_machine.next(self.state, event, actor)
+
+
+class Operation(models.Model):
+    """One capture, void or refund, with its own reference, amount and outcome.
+
+    A charge-back and its reversal are operations of the issuer: they are done before we learn of them.
+    """
+
+    class Kind(models.TextChoices):
+        CAPTURE = "capture"
+        VOID = "void"
+        REFUND = "refund"
+        CHARGE_BACK = "charge_back", "charge-back"
+        CHARGE_BACK_REVERSAL = "charge_back_reversal", "charge-back reversal"
+
+    class State(models.TextChoices):
+        REQUESTED = "requested"
+        PENDING = "pending"
+        DONE = "done"
+        REFUSED = "refused"
+        UNKNOWN = "unknown"
+
+    reference = models.CharField(max_length=40, unique=True, default=_operation_reference, editable=False)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="operations")
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="operations")
+    kind = models.CharField(max_length=24, choices=Kind.choices)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.REQUESTED)
+    idempotency_key = models.CharField(
+        max_length=100, blank=True, help_text="Whoever asks twice with the same key gets the same operation"
+    )
+    requested_by = models.CharField(max_length=150, blank=True, help_text="A user's name, saga or clock")
+    reason = models.CharField(max_length=200, blank=True, help_text="Why it was asked for")
+    refusal_reason = models.CharField(max_length=50, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(amount_minor__gt=0), name="operation_amount_is_positive"
+            ),
+            models.UniqueConstraint(
+                fields=["payment", "idempotency_key"],
+                condition=~models.Q(idempotency_key=""),
+                name="one_operation_per_idempotency_key",
+            ),
+        ]
+        ordering: ClassVar = ["created_at"]
+        permissions: ClassVar = [
+            ("settle_operation", "Can say what became of an operation or of what the provider reported"),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def amount(self) -> Money:
+        """The amount of the operation."""
+        return Money(self.amount_minor, self.currency)
+
+
+class ProviderCall(models.Model):
+    """An intent, committed before the provider is called; without ``finished_at`` its outcome is unknown."""
+
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="provider_calls")
+    key = models.CharField(max_length=100, unique=True, help_text="The idempotency key sent to the provider")
+    verb = models.CharField(max_length=30)
+    started_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=30, blank=True)
+    event = models.CharField(max_length=100, blank=True)
+    was_alone = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="No other capture, void or refund of the attempt was open when it was sent",
+    )
+
+    class Meta:
+        ordering: ClassVar = ["started_at"]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+# Prefixes of the kinds of facts that record proven statements, and hints.
+NOTIFIED, HINTED = "notified_", "hinted_"
+
+
+class Fact(models.Model):
+    """One thing that was received or decided. Append-only; ``text`` is scrubbed before it is stored."""
+
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="facts")
+    attempt = models.ForeignKey(
+        Attempt, on_delete=models.PROTECT, null=True, blank=True, related_name="facts"
+    )
+    source = models.CharField(max_length=10, choices=[(a.value, a.value) for a in Actor])
+    kind = models.CharField(max_length=60)
+    data = models.JSONField(default=dict, blank=True)
+    text = models.TextField(blank=True)
+    recorded_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["recorded_at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.kind}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert; a fact that exists already is never changed."""
+        kwargs["force_insert"] = True
+        super().save(*args, **kwargs)
+
+
+class ProviderNotification(DealtWith):
+    """A notification as received (scrubbed), stored before it is acknowledged."""
+
+    # The number of characters that are kept of a body that is too large, or of a hint that cannot be used.
+    EXCERPT = 4_096
+
+    class State(models.TextChoices):
+        RECEIVED = "received"
+        APPLIED = "applied"
+        UNMATCHED = "unmatched"
+        CONFLICTED = "conflicted"
+        UNREADABLE = "unreadable"
+
+    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="notifications")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the body as received")
+    body = models.TextField()
+    is_proven = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Sent over a channel that only the provider can use; otherwise it is a hint",
+    )
+    state = models.CharField(max_length=12, choices=State.choices, default=State.RECEIVED)
+    copies = models.PositiveIntegerField(default=1)
+    payment = models.ForeignKey(
+        Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="notifications"
+    )
+    received_at = models.DateTimeField(default=timezone.now)
+    applied_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=REASON_LENGTH, blank=True, help_text="Why it was not simply applied")
+    tries = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(
+        null=True, blank=True, help_text="When an unmatched one is looked at again"
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "digest"], name="a_notification_is_stored_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_try_at"],
+                name="notifications_to_try_again",
+                condition=models.Q(next_try_at__isnull=False),
+            )
+        ]
+        ordering: ClassVar = ["-received_at"]
+        permissions: ClassVar = [
+            ("deal_with_providernotification", "Can mark a notification as dealt with"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Notification {self.pk} of {self.received_at:%Y-%m-%d %H:%M:%S} UTC"

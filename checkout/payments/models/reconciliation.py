@@ -1,0 +1,81 @@
+"""The differences between our books and a provider's, and the runs that look for them."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from checkout.payments.models.payment import Payment, ProviderAccount
+
+
+class Difference(models.Model):
+    """One sum of one order, in minor units, on which the provider's books and ours disagree.
+
+    ``resolved_at`` is set when a later reconciliation finds that the books agree again. The kinds
+    ``ledger_…`` compare the payment's ledger entries, the others its attempt and operations. The kind
+    ``order`` is an order that only the provider knows.
+    """
+
+    class Kind(models.TextChoices):
+        AUTHORISED = "authorised"
+        CAPTURED = "captured"
+        REFUNDED = "refunded"
+        CHARGED_BACK = "charged_back"
+        LEDGER_CAPTURED = "ledger_captured"
+        LEDGER_REFUNDED = "ledger_refunded"
+        LEDGER_CHARGED_BACK = "ledger_charged_back"
+        LEDGER_IN_PROCESS = "ledger_in_process"
+        CURRENCY = "currency"
+        ORDER = "order"
+
+    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="differences")
+    payment = models.ForeignKey(
+        Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="differences"
+    )
+    order_code = models.CharField(max_length=64)
+    kind = models.CharField(max_length=30, choices=Kind.choices, help_text="What differs")
+    currency = models.CharField(max_length=3, blank=True)
+    ours_minor = models.BigIntegerField(default=0)
+    theirs_minor = models.BigIntegerField(default=0)
+    found_at = models.DateTimeField(default=timezone.now)
+    last_seen_at = models.DateTimeField(default=timezone.now)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["account", "order_code", "kind"],
+                condition=models.Q(resolved_at__isnull=True),
+                name="a_difference_is_open_once",
+            )
+        ]
+        ordering: ClassVar = ["-found_at"]
+
+    def __str__(self) -> str:
+        return f"{self.order_code} {self.kind}: {self.ours_minor} / {self.theirs_minor}"
+
+
+class Reconciliation(models.Model):
+    """One run over the changes of one account.
+
+    All changes before ``compared_until`` have been compared, and all orders that the provider lists as
+    submitted before ``listed_until`` have been looked for. The next run goes on from there.
+    """
+
+    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="reconciliations")
+    started_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    compared_until = models.DateTimeField(null=True, blank=True)
+    listed_until = models.DateTimeField(null=True, blank=True)
+    compared = models.PositiveIntegerField(default=0, help_text="Payments whose sums were compared")
+    in_progress = models.PositiveIntegerField(default=0, help_text="Payments left for when they are at rest")
+    untold = models.PositiveIntegerField(default=0, help_text="Orders whose sums the provider does not tell")
+    unanswered = models.PositiveIntegerField(default=0, help_text="Questions that got no answer")
+    differing = models.PositiveIntegerField(default=0, help_text="Differences that were seen")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["account", "-started_at"])]
+        ordering: ClassVar = ["-started_at"]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.started_at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,98 @@
+"""Durable flows: one row per saga, one row per command that it sent."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from checkout.payments.models.payment import Attempt, Payment
+
+
+class Saga(models.Model):
+    """The state of one flow. Only the orchestrator changes it, with the row locked."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running"
+        COMPLETED = "completed"
+        COMPENSATED = "compensated"
+        PARKED = "parked"
+
+    kind = models.CharField(max_length=30)
+    key = models.CharField(max_length=100, help_text="What makes starting it twice harmless")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="sagas")
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="sagas")
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="children",
+        help_text="The saga that started this one and hears how it goes",
+    )
+    step = models.CharField(max_length=50)
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.RUNNING)
+    data = models.JSONField(default=dict)
+    awaiting = models.CharField(
+        max_length=120, blank=True, help_text="Correlation id of the one reply that moves it on"
+    )
+    deadline_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["kind", "key"], name="a_saga_starts_once")]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["deadline_at"],
+                name="saga_deadlines",
+                condition=models.Q(status="running", deadline_at__isnull=False),
+            ),
+            models.Index(fields=["awaiting"], name="sagas_that_wait", condition=~models.Q(awaiting="")),
+        ]
+        ordering: ClassVar = ["-created_at"]
+        permissions: ClassVar = [("resume_saga", "Can let a parked saga try again")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+class Waiter(models.Model):
+    """A caller that holds a request until there is news of a payment.
+
+    Rows are written and taken with the payment locked, so that a waiter added while replies are sent is not
+    missed.
+    """
+
+    payment = models.ForeignKey(Payment, on_delete=models.CASCADE, related_name="waiters")
+    reply_to = models.CharField(max_length=255)
+    correlation_id = models.CharField(max_length=120)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.reply_to} {self.correlation_id}"
+
+
+class SagaStep(models.Model):
+    """One command of a saga, and a summary of its reply."""
+
+    saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="steps")
+    name = models.CharField(max_length=50)
+    command = models.CharField(max_length=60)
+    correlation_id = models.CharField(max_length=120, unique=True)
+    body_sha256 = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Empty for what an earlier release has asked",
+    )
+    sent_at = models.DateTimeField(default=timezone.now)
+    replied_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["sent_at", "pk"]
+
+    def __str__(self) -> str:
+        return self.name

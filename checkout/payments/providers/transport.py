@@ -1,0 +1,224 @@
+"""HTTP to providers: the only module that sends, and that decides what is known without a good answer.
+
+It repeats nothing and follows no redirect, because a request that may have reached a provider may have moved
+money. There is no cookie jar: a cookie is sent exactly as the caller set it.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Protocol
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
+
+from checkout.conf import conf
+from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid, ProviderUnavailable
+from checkout.payments.providers.addresses import fault_of_peer, require_allowed
+from checkout.payments.providers.base import Verb
+
+CONNECT_SECONDS = 5.0
+# GOV.UK Pay's measurements with Worldpay (alphagov/pay-connector, config.yaml): authorising has a median of
+# 1.5 s and spikes to 80 s (10 and 20 s left too many outcomes unknown), cancel and refund 0.5 s, capture
+# 0.2 s. They give a capture 3 s and repeat it; we inquire after an unknown outcome, so a longer wait is
+# cheaper.
+READ_SECONDS = {
+    Verb.AUTHORISE: 50.0,
+    Verb.COMPLETE_CHALLENGE: 50.0,
+    Verb.CAPTURE: 10.0,
+    Verb.VOID: 10.0,
+    Verb.REFUND: 10.0,
+    Verb.INQUIRE: 10.0,
+    Verb.LIST: 60.0,
+}
+MAX_REPLY_BYTES = 65_536
+MAX_LIST_BYTES = 8_388_608
+_CHUNK_BYTES = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One message to a provider. ``credentials`` are user name and password for Basic authentication."""
+
+    url: str
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    credentials: tuple[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A provider's response; ``set_cookies`` are the raw ``Set-Cookie`` headers in their order."""
+
+    status: int
+    body: bytes = field(repr=False)
+    set_cookies: tuple[str, ...] = field(default=(), repr=False)
+
+
+class Transport(Protocol):
+    """The interface that sends one message and returns the reply."""
+
+    def send(self, verb: Verb, request: HttpRequest) -> HttpReply:
+        """Send ``request`` once.
+
+        Raises ``ProviderUnavailable`` (certainly not sent: refused, no such host, no connection in time),
+        ``OutcomeUnknown`` (no or broken answer, 5xx), ``ProviderReplyInvalid`` (too large),
+        ``ProviderMisconfigured`` (401, 403, certificate not trusted, address impossible or not allowed).
+        """
+        ...
+
+
+class _PlainConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _checked(self, super()._new_conn())
+
+
+class _TlsConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _checked(self, super()._new_conn())
+
+
+def _checked(connection: HTTPConnection, connected: socket.socket) -> socket.socket:
+    """Return the socket. Raises ``ProviderMisconfigured``, with nothing sent, if the peer is private.
+
+    The check uses the address of the connection itself. A name that was looked up separately could mean
+    another machine by the time of the connection.
+    """
+    try:
+        fault = fault_of_peer(connected.getpeername()[0])
+    except OSError as error:
+        connected.close()
+        raise NewConnectionError(connection, "The connection was lost at once.") from error
+    if fault:
+        connected.close()
+        raise ProviderMisconfigured(f"The host {connection.host} is not connected to: {fault}.")
+    return connected
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class HttpTransport:
+    """A transport that shares connections between calls and threads, and has no other state.
+
+    ``ca_file`` contains the trusted certificate authorities; if it is empty, the public ones are trusted.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        read_seconds: Mapping[Verb, float] = READ_SECONDS,
+        ca_file: str = "",
+    ) -> None:
+        self._connect_seconds = connect_seconds
+        self._read_seconds = read_seconds
+        self._authorities = ca_file or True
+        # The adapter's own default is no retry. Without a Session around it there are no redirects, no cookie
+        # jar, and no proxies or credentials from the environment.
+        self._adapter = HTTPAdapter(pool_maxsize=32, max_retries=0)
+        self._adapter.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._adapter.close()
+
+    def send(self, verb: Verb, request: HttpRequest) -> HttpReply:
+        seconds = self._read_seconds[verb]
+        deadline = time.monotonic() + self._connect_seconds + seconds
+        try:
+            with self._adapter.send(
+                self._prepare(request),
+                stream=True,
+                timeout=(self._connect_seconds, seconds),
+                verify=self._authorities,
+            ) as response:
+                body = self._read(
+                    response, deadline, MAX_LIST_BYTES if verb == Verb.LIST else MAX_REPLY_BYTES
+                )
+                cookies = tuple(response.raw.headers.getlist("Set-Cookie"))
+        except requests.RequestException as error:
+            raise _meaning(error) from error
+        except (HTTPError, OSError) as error:
+            raise OutcomeUnknown("The provider's answer broke off.") from error
+        if response.status_code in (401, 403):
+            raise ProviderMisconfigured(
+                f"The provider refused our credentials (HTTP {response.status_code})."
+            )
+        if response.status_code >= 500:
+            raise OutcomeUnknown(f"The provider answered with HTTP {response.status_code}.")
+        return HttpReply(response.status_code, body, cookies)
+
+    @staticmethod
+    def _prepare(request: HttpRequest) -> requests.PreparedRequest:
+        require_allowed(request.url, "provider's endpoint")
+        user, password = (text.encode() for text in request.credentials)
+        try:
+            return requests.Request(
+                "POST",
+                request.url,
+                data=request.body,
+                headers={"Accept-Encoding": "identity", **request.headers},
+                auth=(user, password),
+            ).prepare()
+        except (requests.RequestException, UnicodeError) as error:
+            raise ProviderMisconfigured(f"Cannot send to {request.url!r}: {error}") from error
+
+    @staticmethod
+    def _read(response: requests.Response, deadline: float, max_bytes: int) -> bytes:
+        """Read the body until ``deadline``. Each read has a time-out, but a slow answer could need many."""
+        body = b""
+        while chunk := response.raw.read1(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > max_bytes:
+                raise ProviderReplyInvalid(f"The provider's answer is larger than {max_bytes} bytes.")
+            if time.monotonic() > deadline:
+                raise OutcomeUnknown("The provider's answer did not end in time.")
+        return body
+
+
+def _meaning(error: requests.RequestException) -> Exception:
+    """Return the error of ours that states what is certain after ``error``.
+
+    ``requests`` raises ``ConnectionError`` both if no connection could be made and if one broke after the
+    message was sent. Only the reason inside distinguishes the two.
+    """
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    if isinstance(reason, NewConnectionError | ConnectTimeoutError):
+        return ProviderUnavailable("No connection to the provider.")
+    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+        return ProviderMisconfigured("The provider's address is not valid.")
+    if isinstance(_root(reason), ssl.SSLCertVerificationError):
+        return ProviderMisconfigured("The provider's certificate is not trusted; nothing was sent.")
+    if isinstance(error, requests.Timeout):
+        return OutcomeUnknown("The provider did not answer in time.")
+    return OutcomeUnknown("The connection to the provider broke.")
+
+
+def _root(error: object) -> object:
+    while isinstance(error, HTTPError) and error.args and isinstance(error.args[-1], BaseException):
+        error = error.args[-1]
+    return error
+
+
+@cache
+def shared_transport() -> HttpTransport:
+    """Return this process's transport, so that connections are reused."""
+    timeouts = conf.provider_timeouts
+    return HttpTransport(
+        connect_seconds=timeouts.get("connect", CONNECT_SECONDS),
+        read_seconds={verb: timeouts.get(verb, seconds) for verb, seconds in READ_SECONDS.items()},
+        ca_file=conf.provider_ca_file,
+    )

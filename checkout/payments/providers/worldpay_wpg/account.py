@@ -1,0 +1,127 @@
+"""The credentials and options that a Worldpay account needs, by name.
+
+Credentials: ``user``, ``password`` (XML user), ``mac_key``, ``issuer``, ``organisational_unit`` (JWT).
+Options: ``device_data_url``, ``challenge_url``, ``encryption_script_url``, and, optionally,
+``encryption_script_integrity`` (``sha384-…``, digests, one of which the script must have),
+``encryption_public_key`` (a script may come with its key), ``exponents`` (``HUF=0 IDR=0``),
+``challenge_preference``, ``installation_id``, ``lists_orders`` (``yes`` if Worldpay answers inquiries with
+a ``dateSearch``), ``idempotency_keys`` (``off``, ``on`` or ``uuid``: Worldpay arranges them per customer).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from checkout.errors import ProviderMisconfigured
+from checkout.payments.providers.addresses import fault_of_address, require_allowed
+from checkout.payments.providers.base import Account, CardEncryption
+from checkout.payments.providers.worldpay_wpg.amounts import read_exponents
+from checkout.payments.providers.worldpay_wpg.browser import Signer
+from checkout.payments.providers.worldpay_wpg.build import PREFERENCES, Setup
+
+# A change would alter the key of a request that is sent again.
+_KEY_NAMESPACE = UUID("3022a58e-d90b-4137-82aa-681701d8cb4c")
+
+# The addresses that the shopper's browser loads and posts to.
+_ADDRESSES = ("device_data_url", "challenge_url", "encryption_script_url")
+_INTEGRITY = "encryption_script_integrity"
+_DIGEST = r"(?:sha256-[\w+/]{43}=|sha384-[\w+/]{64}|sha512-[\w+/]{86}==)"
+_DIGESTS = re.compile(rf"{_DIGEST}(?: {_DIGEST})*", re.ASCII)
+
+
+def faults_of(endpoint: str, options: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield the faults of an account: the field, ``endpoint`` or ``options``, and a description."""
+    if fault := fault_of_address(endpoint):
+        yield "endpoint", f"The endpoint {fault}."
+    for name in _ADDRESSES:
+        if options.get(name, "") != "" and (fault := fault_of_address(options[name])):
+            yield "options", f"The option {name} {fault}."
+    if fault := _fault_of_integrity(options.get(_INTEGRITY, "")):
+        yield "options", f"The option {_INTEGRITY} {fault}."
+
+
+def _fault_of_integrity(digests: object) -> str:
+    if digests == "" or (isinstance(digests, str) and _DIGESTS.fullmatch(digests)):
+        return ""
+    return "is no digest such as sha384-… in base64, nor several with a blank between them"
+
+
+@dataclass(frozen=True, slots=True)
+class WorldpayAccount:
+    """A reader of an ``Account``. Each property raises ``ProviderMisconfigured`` naming what is missing."""
+
+    account: Account
+
+    @property
+    def setup(self) -> Setup:
+        options = self.account.options
+        preference = options.get("challenge_preference", "noPreference")
+        if preference not in PREFERENCES:
+            raise ProviderMisconfigured(f"The option challenge_preference has {preference!r}.")
+        return Setup(
+            merchant_code=self.account.merchant_code,
+            exponents=self.exponents,
+            challenge_preference=preference,
+            installation_id=options.get("installation_id", ""),
+        )
+
+    @property
+    def exponents(self) -> Mapping[str, int]:
+        return read_exponents(self.account.options.get("exponents", ""))
+
+    def idempotency_headers(self, key: str) -> dict[str, str]:
+        """Return the header by which Worldpay recognises a repeated request; none if the option is off."""
+        form = self.account.options.get("idempotency_keys", "off")
+        if form not in ("off", "on", "uuid"):
+            raise ProviderMisconfigured(f"The option idempotency_keys has {form!r}; known: off, on, uuid.")
+        if form == "off":
+            return {}
+        return {"Idempotency-Key": key if form == "on" else str(uuid5(_KEY_NAMESPACE, key))}
+
+    @property
+    def basic_credentials(self) -> tuple[str, str]:
+        return self._credential("user"), self._credential("password")
+
+    @property
+    def signer(self) -> Signer:
+        return Signer(
+            issuer=self._credential("issuer"),
+            organisational_unit=self._credential("organisational_unit"),
+            mac_key=self._credential("mac_key"),
+        )
+
+    @property
+    def card_encryption(self) -> CardEncryption:
+        integrity = self.account.options.get(_INTEGRITY, "")
+        if fault := _fault_of_integrity(integrity):
+            raise ProviderMisconfigured(f"The option {_INTEGRITY} {fault}.")
+        return CardEncryption(
+            script_url=self._address("encryption_script_url"),
+            public_key=self.account.options.get("encryption_public_key", ""),
+            integrity=integrity,
+        )
+
+    @property
+    def lists_orders(self) -> bool:
+        return self.account.options.get("lists_orders") == "yes"
+
+    @property
+    def device_data_url(self) -> str:
+        return self._address("device_data_url")
+
+    @property
+    def challenge_url(self) -> str:
+        return self._address("challenge_url")
+
+    def _address(self, name: str) -> str:
+        return require_allowed(self._required(self.account.options, "option", name), f"option {name}")
+
+    def _credential(self, name: str) -> str:
+        return self._required(self.account.credentials, "credential", name)
+
+    def _required(self, values: Mapping[str, str], kind: str, name: str) -> str:
+        value = values.get(name, "")
+        if not value:
+            raise ProviderMisconfigured(f"Account {self.account.code!r} lacks the {kind} {name}.")
+        return value

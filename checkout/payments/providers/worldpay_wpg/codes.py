@@ -1,0 +1,102 @@
+"""Worldpay's vocabularies translated into ours: events, return codes, card brands."""
+
+from checkout.payments.providers.base import EventKind, Outcome, RefusalReason
+
+# `lastEvent` and `journalType` are free text in the DTD. The values are from Worldpay's own plug-ins
+# (Magento2-CG StateInterface, hybris AuthorisedStatus) and GOV.UK Pay. An inquiry returns only the last
+# event, so every event that can only follow an authorisation means that the authorisation was approved.
+_APPROVED, _PENDING, _REFUSED = Outcome.APPROVED, Outcome.PENDING, Outcome.REFUSED
+EVENTS: dict[str, tuple[Outcome, EventKind]] = {
+    "AUTHORISED": (_APPROVED, EventKind.AUTHORISED),
+    "CAPTURED": (_APPROVED, EventKind.CAPTURED),
+    "PARTIAL_CAPTURED": (_APPROVED, EventKind.CAPTURED),
+    "SETTLED": (_APPROVED, EventKind.SETTLED),
+    "SETTLED_BY_MERCHANT": (_APPROVED, EventKind.SETTLED),
+    "SENT_FOR_REFUND": (_APPROVED, EventKind.REFUND_SENT),
+    "SENT_FOR_FAST_REFUND": (_APPROVED, EventKind.REFUND_SENT),
+    "REFUND_REQUESTED": (_APPROVED, EventKind.OTHER),
+    "REFUND_WEBFORM_ISSUED": (_APPROVED, EventKind.OTHER),
+    "REFUNDED": (_APPROVED, EventKind.REFUNDED),
+    "REFUNDED_BY_MERCHANT": (_APPROVED, EventKind.REFUNDED),
+    "REFUND_FAILED": (_APPROVED, EventKind.REFUND_FAILED),
+    "REFUND_EXPIRED": (_APPROVED, EventKind.REFUND_FAILED),
+    "INFORMATION_REQUESTED": (_APPROVED, EventKind.OTHER),
+    "INFORMATION_SUPPLIED": (_APPROVED, EventKind.OTHER),
+    "CHARGED_BACK": (_APPROVED, EventKind.CHARGED_BACK),
+    "CHARGEBACK_REVERSED": (_APPROVED, EventKind.CHARGE_BACK_REVERSED),
+    "SENT_FOR_AUTHORISATION": (_PENDING, EventKind.OTHER),
+    "SHOPPER_REDIRECTED": (_PENDING, EventKind.OTHER),
+    "WAITING_FOR_SHOPPER": (_PENDING, EventKind.OTHER),
+    "SIGNED_FORM_RECEIVED": (_PENDING, EventKind.OTHER),
+    "OPEN": (_PENDING, EventKind.OTHER),
+    "REFUSED": (_REFUSED, EventKind.REFUSED),
+    "REFUSED_BY_BANK": (_REFUSED, EventKind.REFUSED),
+    "CANCELLED": (_REFUSED, EventKind.CANCELLED),
+    "VOIDED": (_REFUSED, EventKind.CANCELLED),
+    "EXPIRED": (_REFUSED, EventKind.EXPIRED),
+    "FAILURE": (_REFUSED, EventKind.ERROR),
+    "ERROR": (_REFUSED, EventKind.ERROR),
+}
+
+
+def meaning(event: str) -> tuple[Outcome, EventKind]:
+    """Return an event's meaning for the authorisation, and its kind. Unknown events mean ``UNKNOWN``."""
+    return EVENTS.get(event, (Outcome.UNKNOWN, EventKind.OTHER))
+
+
+# The reason for the refusal of a whole order if no return code is more precise.
+KIND_REASONS = {
+    EventKind.CANCELLED: RefusalReason.CANCELLED,
+    EventKind.EXPIRED: RefusalReason.CANCELLED,
+    EventKind.ERROR: RefusalReason.PROVIDER_ERROR,
+}
+
+# ISO 8583 return codes, after GOV.UK Pay's WorldpayAuthorisationRejectedCodeMapper.
+RETURN_CODES = {
+    "4": RefusalReason.REFUSED_BY_ISSUER,
+    "5": RefusalReason.REFUSED_BY_ISSUER,
+    "13": RefusalReason.INVALID_REQUEST,
+    "14": RefusalReason.CARD_INVALID,
+    "15": RefusalReason.CARD_INVALID,
+    "33": RefusalReason.CARD_EXPIRED,
+    "34": RefusalReason.SUSPECTED_FRAUD,
+    "41": RefusalReason.LOST_OR_STOLEN,
+    "43": RefusalReason.LOST_OR_STOLEN,
+    "46": RefusalReason.CARD_INVALID,
+    "51": RefusalReason.INSUFFICIENT_FUNDS,
+    "54": RefusalReason.CARD_EXPIRED,
+    "57": RefusalReason.NOT_PERMITTED,
+    "59": RefusalReason.SUSPECTED_FRAUD,
+    "62": RefusalReason.NOT_PERMITTED,
+    "65": RefusalReason.AUTHENTICATION_REQUIRED,
+    "76": RefusalReason.REFUSED_BY_ISSUER,
+    "78": RefusalReason.REFUSED_BY_ISSUER,
+    "82": RefusalReason.NOT_PERMITTED,
+    "83": RefusalReason.SUSPECTED_FRAUD,
+    "91": RefusalReason.ISSUER_UNAVAILABLE,
+    "835": RefusalReason.SECURITY_CODE_INVALID,
+    "972": RefusalReason.NOT_PERMITTED,
+    "973": RefusalReason.NOT_PERMITTED,
+    "975": RefusalReason.NOT_PERMITTED,
+}
+
+BRANDS = {
+    "VISA": "visa",
+    "ECMC": "mastercard",
+    "AMEX": "amex",
+    "MAESTRO": "maestro",
+    "JCB": "jcb",
+    "DINERS": "diners",
+    "DISCOVER": "discover",
+    "CB": "cartes_bancaires",
+    "CARTEBLEUE": "cartes_bancaires",
+    "DANKORT": "dankort",
+    "UNIONPAY": "unionpay",
+    "CHINAUNIONPAY": "unionpay",
+}
+
+
+def brand(payment_method: str) -> str:
+    """Return our name of a card scheme: ``visa`` for ``VISA-SSL`` and ``VISA_CREDIT-SSL``; "" if unknown."""
+    scheme = payment_method.removesuffix("-SSL").split("_", 1)[0].upper()
+    return BRANDS.get(scheme, "")

@@ -1,0 +1,93 @@
+"""Read an ``error`` element, whose code and text show whether anything was carried out."""
+
+from xml.etree.ElementTree import Element
+
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, Refusal, RefusalReason, Verb
+from checkout.payments.providers.worldpay_wpg.elements import prose, word
+
+SECURITY_VIOLATION = "4"
+INVALID_REQUEST = "5"
+PAYMENT_DETAILS = "7"
+IDEMPOTENCY = "9"
+# The codes of `error` (DTD comment). Only these show for certain that nothing was carried out: the message
+# was not understood (2), order or amount are invalid (3), a security violation (4), invalid content (6),
+# wrong routing, level 2/3 or lodging data (10 to 12). An internal error (1), "not available" (8) and the
+# 3DS and token services (13, 14) may come after the authorisation was sent on.
+_NOTHING_DONE = {"2", "3", SECURITY_VIOLATION, "6", "10", "11", "12"}
+_MODIFICATIONS = {Verb.CAPTURE, Verb.VOID, Verb.REFUND}
+
+# Texts in lower case. In answer to an inquiry, the first is sent for unknown orders and during a challenge,
+# the second soon after an order was submitted (GOV.UK Pay, WorldpayPaymentProvider).
+NO_RECORD = "could not find payment"
+NOT_READY = "order not ready"
+# Seen after a challenge for an order that had been authorised.
+NO_ORDER = "could not find order"
+_NOT_VALID = ("failed validation", "not well-formed", "not well formed", "could not parse", "cannot parse")
+_DONE_BEFORE = ("duplicate", "already")
+_SERVICE_NOT_ENABLED = "not enabled"
+_INVALID_KEY = ("invalid", "not valid")
+_KNOWN_KEY = ("different", "another", "used for", *_DONE_BEFORE)
+
+_REASONS = {
+    SECURITY_VIOLATION: RefusalReason.PROVIDER_ERROR,
+    PAYMENT_DETAILS: RefusalReason.CARD_INVALID,
+    IDEMPOTENCY: RefusalReason.PROVIDER_ERROR,
+}
+
+
+def read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
+    """Return the result that ``error`` means in answer to ``verb``: refused, not sent, or unknown."""
+    code = word(error.get("code", ""))[:50]
+    content = "".join(error.itertext())
+    said = " ".join(content.split()).casefold()
+    outcome, event, refusal = Outcome.UNKNOWN, f"ERROR {code}".strip(), None
+    if _has_no_record(code, said, verb):
+        outcome, event = Outcome.NOT_SENT, "MISSING"
+    elif code == INVALID_REQUEST and NOT_READY in said:
+        event = "NOT_READY"
+    elif is_certain(code, said, verb):
+        outcome = Outcome.REFUSED
+        reason = _REASONS.get(code, RefusalReason.INVALID_REQUEST)
+        refusal = Refusal(reason=reason, code=code, description=prose(content))
+    return ProviderResult(
+        outcome=outcome, order_code=order_code, event=event, kind=EventKind.ERROR, refusal=refusal
+    )
+
+
+def is_certain(code: str, said: str, verb: Verb) -> bool:
+    """Return True if an error with this code and text, in answer to this verb, shows that nothing was done.
+
+    Code 5 means a message that failed validation, or an order that was sent before, of which an earlier copy
+    did arrive. Without either text it means, in answer to a modification, that the order cannot be modified
+    in this way; in answer to a payment it shows nothing. Code 7 in answer to the second message includes a
+    challenge that an earlier copy already completed (alphagov/pay-connector#2219), and an order that cannot
+    be found may have been authorised. Code 9 is certain only if the service is not arranged for, or does not
+    accept such keys. An error in answer to an inquiry shows nothing about the order.
+    """
+    if verb == Verb.INQUIRE:
+        return False
+    if code == INVALID_REQUEST:
+        if _has(said, _DONE_BEFORE):
+            return False
+        return verb in _MODIFICATIONS or _has(said, _NOT_VALID)
+    if code == PAYMENT_DETAILS:
+        return verb != Verb.COMPLETE_CHALLENGE and NO_ORDER not in said
+    if code == IDEMPOTENCY:
+        return is_not_enabled(said) or (_has(said, _INVALID_KEY) and not _has(said, _KNOWN_KEY))
+    return code in _NOTHING_DONE
+
+
+def is_not_enabled(said: str) -> bool:
+    """Return True if the text of error 9 means that the service is not arranged for this customer."""
+    return _SERVICE_NOT_ENABLED in said.casefold()
+
+
+def _has_no_record(code: str, said: str, verb: Verb) -> bool:
+    """Return True if the provider has no such order. An order that had a challenge cannot be missing."""
+    if code == INVALID_REQUEST and NO_RECORD in said:
+        return verb != Verb.COMPLETE_CHALLENGE
+    return verb == Verb.INQUIRE and code in {INVALID_REQUEST, PAYMENT_DETAILS} and NO_ORDER in said
+
+
+def _has(said: str, texts: tuple[str, ...]) -> bool:
+    return any(text in said for text in texts)

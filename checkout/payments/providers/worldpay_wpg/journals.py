@@ -1,0 +1,136 @@
+"""Read a ``journal``: the amount that its entries moved, and our references that it names.
+
+A journal is a booking with two sides. Each ``accountTx`` credits or debits one of Worldpay's accounts:
+
+- IN_PROCESS_AUTHORISED: the sum that the card's bank promised.
+- IN_PROCESS_CAPTURED: the sum that was captured, and is neither settled nor refunded.
+- SETTLED_BIBIT_NET and SETTLED_BIBIT_COMMISSION: the sum that Worldpay owes the merchant, and its own share.
+  Together they are the sum that the shopper paid.
+- REFUND_PENDING and similar: the sum on its way back to the shopper.
+- CHARGED_BACK: the sum that the shopper's bank took back.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from checkout.money import Money
+from checkout.payments.providers.base import EventKind
+from checkout.payments.providers.worldpay_wpg.amounts import read_signed_amount
+from checkout.payments.providers.worldpay_wpg.elements import word
+from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage
+
+HELD, TAKEN, SETTLED, RETURNING, CHARGED_BACK = "held", "taken", "settled", "returning", "charged back"
+_ACCOUNTS = {
+    "IN_PROCESS_AUTHORISED": HELD,
+    "IN_PROCESS_CAPTURED": TAKEN,
+    "REFUND_PENDING": RETURNING,
+    "IN_PROCESS_REFUND_PENDING": RETURNING,
+    "IN_PROCESS_FAST_REFUND": RETURNING,
+    "CHARGED_BACK": CHARGED_BACK,
+}
+
+# The net movements that show the amount of an event: the accounts, with 1 for a credit and -1 for a debit.
+# Those that are present must agree. A refund of settled money passes through IN_PROCESS_CAPTURED, which is
+# then credited (Worldpay's published example), so for a refund only a debit of that account counts. Money on
+# its way back leaves REFUND_PENDING when the refund is made.
+_MOVEMENTS = {
+    EventKind.AUTHORISED: {(HELD, 1)},
+    EventKind.REFUSED: {(HELD, -1)},
+    EventKind.CANCELLED: {(HELD, -1)},
+    EventKind.EXPIRED: {(HELD, -1)},
+    EventKind.CAPTURED: {(TAKEN, 1)},
+    EventKind.SETTLED: {(TAKEN, -1), (SETTLED, 1)},
+    EventKind.REFUND_SENT: {(TAKEN, -1), (SETTLED, -1), (RETURNING, 1)},
+    EventKind.REFUNDED: {(TAKEN, -1), (SETTLED, -1), (RETURNING, 1), (RETURNING, -1)},
+    EventKind.REFUND_FAILED: {(TAKEN, 1), (SETTLED, 1), (RETURNING, -1)},
+    EventKind.CHARGED_BACK: {(TAKEN, -1), (SETTLED, -1), (CHARGED_BACK, 1)},
+    EventKind.CHARGE_BACK_REVERSED: {(TAKEN, 1), (SETTLED, 1), (CHARGED_BACK, -1)},
+}
+
+REFUND_AUTHORISATION = "refund_authorisation"
+# The types of the reference that we gave to the operation, the likeliest first. Published examples of
+# REFUNDED carry the refund's own reference with the type ``capture``. ``PAYMENT`` marks those of the payment.
+PAYMENT = "payment"
+_REFUND_TYPES = ("refund", "capture", PAYMENT, REFUND_AUTHORISATION, "refund_response")
+_REFERENCE_TYPES = {
+    EventKind.CAPTURED: ("capture", PAYMENT),
+    EventKind.REFUND_SENT: _REFUND_TYPES,
+    EventKind.REFUNDED: _REFUND_TYPES,
+    EventKind.REFUND_FAILED: _REFUND_TYPES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One ``journal`` element; ``exponents`` are the account's."""
+
+    element: Element
+    exponents: Mapping[str, int]
+
+    @property
+    def event(self) -> str:
+        return word(self.element.get("journalType", ""))
+
+    @property
+    def names_accounts(self) -> bool:
+        return self.element.find("accountTx") is not None
+
+    def amount_of(self, kind: EventKind) -> Money | None:
+        """Return the moved amount according to the accounts.
+
+        The result is None if none of the relevant accounts was moved, if they contradict each other, or if
+        the entries have more than one currency. Raises ``UnreadableMessage`` for an invalid amount.
+        """
+        nets, currencies = self._nets()
+        if len(currencies) != 1 or not _is_balanced(nets):
+            return None
+        told = {sign * nets.get(group, 0) for group, sign in _MOVEMENTS.get(kind, ())}
+        positive = {minor for minor in told if minor > 0}
+        return Money(positive.pop(), currencies.pop()) if len(positive) == 1 else None
+
+    def _nets(self) -> tuple[dict[str, int], set[str]]:
+        """Return the credits minus the debits of each group of accounts, and all currencies."""
+        nets: dict[str, int] = {}
+        currencies = set()
+        for entry in self.element.iterfind("accountTx"):
+            money = read_signed_amount(entry, self.exponents)
+            if money is None:
+                raise UnreadableMessage("an account without an amount in a journal")
+            group = _group(entry.get("accountType", "").strip())
+            nets[group] = nets.get(group, 0) + money.minor
+            currencies.add(money.currency)
+        return nets, currencies
+
+    def references_by_type(self) -> Iterator[tuple[str, str]]:
+        """Yield type and text of every reference. The text ``null`` is no reference."""
+        for found in self.element.iterfind("journalReference"):
+            if reference := word(found.get("reference", "")):
+                yield found.get("type", "").strip(), reference
+
+    @property
+    def has_refund_authorisation(self) -> bool:
+        return any(kind == REFUND_AUTHORISATION for kind, _ in self.references_by_type())
+
+
+def references(kind: EventKind, journal: Journal | None, payment: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return all references that may be that of our operation, the likeliest first, each once.
+
+    ``payment`` are those that the payment names in addition to the journal.
+    """
+    named = list(journal.references_by_type()) if journal is not None else []
+    named += [(PAYMENT, reference) for reference in payment]
+    types = _REFERENCE_TYPES.get(kind, ())
+    return tuple(dict.fromkeys(text for wanted in types for found, text in named if found == wanted))
+
+
+def _group(account: str) -> str:
+    return SETTLED if account.startswith("SETTLED_") else _ACCOUNTS.get(account, f"account {account}")
+
+
+def _is_balanced(nets: Mapping[str, int]) -> bool:
+    """Return False if both sides are given and differ; but a hold may release more than is captured."""
+    credited = sum(net for net in nets.values() if net > 0)
+    debited = -sum(net for net in nets.values() if net < 0)
+    released = max(0, -nets.get(HELD, 0))
+    return not (credited and debited) or 0 <= debited - credited <= released

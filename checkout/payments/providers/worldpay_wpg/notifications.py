@@ -1,0 +1,125 @@
+"""Read a WPG order notification. The functions are pure. Unknown events are kept, not refused."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from xml.etree.ElementTree import Element, canonicalize, tostring
+
+from checkout.errors import NotificationFormatNotSupported, NotificationRejected
+from checkout.money import Money
+from checkout.payments.providers.base import Acknowledgement, EventKind, Notification, Outcome
+from checkout.payments.providers.worldpay_wpg.codes import meaning
+from checkout.payments.providers.worldpay_wpg.elements import PaymentElement
+from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
+from checkout.payments.providers.worldpay_wpg.journals import Journal, references
+
+# After any other answer Worldpay sends the notification again for seven days, and holds back the order's
+# later ones (alphagov/pay-connector, WorldpayNotificationService).
+ACKNOWLEDGEMENT = Acknowledgement(status=200, body="[OK]", content_type="text/plain")
+
+# The payment's amount is the order's, even if only a part was captured, refunded or disputed. Events of these
+# kinds, and those of a pending authorisation, concern the whole order.
+_OF_THE_WHOLE_ORDER = {
+    EventKind.AUTHORISED,
+    EventKind.REFUSED,
+    EventKind.CANCELLED,
+    EventKind.EXPIRED,
+    EventKind.ERROR,
+}
+_FORM = re.compile(rb"\s{0,16}[A-Za-z][A-Za-z0-9_.%-]{0,63}=")
+_ISO_4217: Mapping[str, int] = MappingProxyType({})
+
+
+def parse_notification(body: bytes, exponents: Mapping[str, int] = _ISO_4217) -> list[Notification]:
+    """Return the statements in ``body``, one per journal. Raises only ``NotificationRejected``.
+
+    A journal's own type takes precedence over ``lastEvent``: if they differ, the journal is the reason for
+    the notification. ``amount`` is what the journal's accounts moved. The payment's own amount is the
+    order's, and is used only if no account is named and the event concerns the whole order. ``exponents`` are
+    the account's, where they differ from ISO 4217. Reports, which concern no order, yield an empty list.
+    There is no signature: the caller must compare merchant, amount and currency with its own record. Events
+    may come in any order.
+    """
+    if _FORM.match(body):
+        raise NotificationFormatNotSupported(
+            "Worldpay sent a notification as form fields (such as OrderCode=…&PaymentStatus=…). Only XML is "
+            "read: in Worldpay's Merchant Interface, set the content of the merchant channel's HTTP "
+            "notifications to xml."
+        )
+    try:
+        return _read(body, exponents)
+    except UnreadableMessage as error:
+        raise NotificationRejected(f"Worldpay's notification cannot be understood: {error}.") from error
+
+
+def _read(body: bytes, exponents: Mapping[str, int]) -> list[Notification]:
+    if b"\0" in body:
+        # For example UTF-16: it could be read here, but not stored as text and read again.
+        raise UnreadableMessage("NUL bytes in it")
+    root = read_message(body)
+    if any(name.startswith("{") for element in root.iter() for name in (element.tag, *element.keys())):
+        # Worldpay uses no namespaces, and the digest of many takes long.
+        raise UnreadableMessage("names of other vocabularies in it")
+    notify = root.find("notify")
+    if notify is None:
+        raise UnreadableMessage("no notification in it")
+    events = notify.findall("orderStatusEvent")
+    if not events and notify.find("report") is None:
+        raise UnreadableMessage("neither an order's event nor a report")
+    merchant_code = root.get("merchantCode", "").strip()
+    return [entry for event in events for entry in _read_event(merchant_code, event, exponents)]
+
+
+def _read_event(merchant_code: str, event: Element, exponents: Mapping[str, int]) -> Iterator[Notification]:
+    order_code = event.get("orderCode", "").strip()
+    payments = event.findall("payment")
+    journals: list[Journal | None] = [Journal(found, exponents) for found in event.iterfind("journal")]
+    if not order_code or not (payments or journals):
+        raise UnreadableMessage("an event of no order or without content")
+    payment = PaymentElement(payments[0], exponents) if payments else None
+    if len(payments) > 1 or (payment is not None and payment.has_several_events):
+        raise UnreadableMessage("an event that says two things of its order")
+    digest = _digest(merchant_code, event)
+    for number, journal in enumerate(journals or [None]):
+        name = (journal.event if journal else "") or (payment.event if payment else "")
+        outcome, kind = _meaning(name, journal)
+        named = references(kind, journal, payment.references if payment else ())
+        yield Notification(
+            merchant_code=merchant_code,
+            order_code=order_code,
+            kind=kind,
+            event=name,
+            amount=_amount(outcome, kind, payment, journal),
+            reference=named[0] if named else "",
+            references=named,
+            event_id=f"{digest}-{number}",
+        )
+
+
+def _meaning(event: str, journal: Journal | None) -> tuple[Outcome, EventKind]:
+    """Return the event's meaning for us: a refund that was sent and authorised counts as made.
+
+    Some merchants never get a REFUNDED (alphagov/pay-connector#5701). The authorisation of a refund is the
+    text ``null`` until it exists.
+    """
+    outcome, kind = meaning(event)
+    if kind == EventKind.REFUND_SENT and journal is not None and journal.has_refund_authorisation:
+        kind = EventKind.REFUNDED
+    return outcome, kind
+
+
+def _amount(
+    outcome: Outcome, kind: EventKind, payment: PaymentElement | None, journal: Journal | None
+) -> Money | None:
+    """Return the amount of this event, or None if the message does not contain it."""
+    of_order = payment.amount if payment is not None else None
+    if journal is not None and journal.names_accounts:
+        return journal.amount_of(kind)
+    return of_order if kind in _OF_THE_WHOLE_ORDER or outcome == Outcome.PENDING else None
+
+
+def _digest(merchant_code: str, event: Element) -> str:
+    """Return a digest that is the same for each repetition, whatever its layout and its mark ``sent``."""
+    canonical = canonicalize(tostring(event, encoding="unicode"), strip_text=True, exclude_attrs=["sent"])
+    return hashlib.sha256(f"{merchant_code}\n{canonical}".encode()).hexdigest()[:40]

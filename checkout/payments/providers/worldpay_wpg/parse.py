@@ -1,0 +1,222 @@
+"""Read a WPG reply: from bytes to a result. Pure functions, so that recorded messages can test them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import Element
+
+from checkout.errors import ProviderReplyInvalid
+from checkout.payments.providers.base import (
+    Challenge,
+    EventKind,
+    Outcome,
+    ProviderResult,
+    Refusal,
+    RefusalReason,
+    ThreeDSecure,
+    Verb,
+)
+from checkout.payments.providers.worldpay_wpg import codes
+from checkout.payments.providers.worldpay_wpg.amounts import read_amount
+from checkout.payments.providers.worldpay_wpg.elements import PaymentElement, text, word
+from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
+from checkout.payments.providers.worldpay_wpg.error_elements import read_error
+from checkout.payments.providers.worldpay_wpg.journals import Journal, references
+from checkout.payments.providers.worldpay_wpg.position import position_of
+
+MAX_LIST_BYTES = 8_388_608
+MAX_LIST_ELEMENTS = 500_000
+# Events of our own: an answer that contradicts itself about an order, and a listed order that is not
+# understood.
+CONTRADICTORY = "CONTRADICTORY"
+UNREADABLE = "UNREADABLE"
+_FAILED_AUTHENTICATION = ("fail", "reject", "not authenticated")
+_ISO_4217: Mapping[str, int] = MappingProxyType({})
+
+
+def parse_reply(
+    body: bytes, verb: Verb = Verb.AUTHORISE, exponents: Mapping[str, int] = _ISO_4217
+) -> ProviderResult:
+    """Return the result in ``body``, the answer to ``verb``. Raises only ``ProviderReplyInvalid``.
+
+    ``exponents`` are the account's, where they differ from ISO 4217. An error whose code and text do not show
+    whether anything was carried out is ``UNKNOWN``. That depends on the verb; the default gets the most
+    careful reading. An order without a record is ``NOT_SENT`` with the event ``MISSING``. An order that is
+    "not ready" exists, and is ``UNKNOWN`` with the event ``NOT_READY``. An answer with more than one
+    statement about its order (two payments, or a payment and an error) is ``UNKNOWN`` with the event
+    ``CONTRADICTORY``.
+    """
+    try:
+        return _read_reply(_reply_in(read_message(body)), verb, exponents)
+    except UnreadableMessage as error:
+        raise ProviderReplyInvalid(f"Worldpay's reply cannot be understood: {error}.") from error
+
+
+def parse_listing(body: bytes, exponents: Mapping[str, int] = _ISO_4217) -> list[ProviderResult]:
+    """Return one result for each order in ``body``. Raises only ``ProviderReplyInvalid``.
+
+    An order that cannot be understood is ``UNKNOWN`` with the event ``UNREADABLE``; the others are read.
+    """
+    try:
+        reply = _reply_in(read_message(body, max_bytes=MAX_LIST_BYTES, max_elements=MAX_LIST_ELEMENTS))
+        if reply.find("error") is not None:
+            raise UnreadableMessage("no list of orders")
+        return [_read_listed(status, exponents) for status in reply.iterfind("orderStatus")]
+    except UnreadableMessage as error:
+        raise ProviderReplyInvalid(f"Worldpay's list cannot be understood: {error}.") from error
+
+
+def _read_listed(status: Element, exponents: Mapping[str, int]) -> ProviderResult:
+    order_code = status.get("orderCode", "").strip()
+    if not order_code:
+        raise UnreadableMessage("an order without a code")
+    try:
+        return _read_order(status, Verb.INQUIRE, exponents)
+    except UnreadableMessage:
+        return ProviderResult(outcome=Outcome.UNKNOWN, order_code=order_code, event=UNREADABLE)
+
+
+def _reply_in(message: Element) -> Element:
+    replies = message.findall("reply")
+    if len(replies) != 1:
+        raise UnreadableMessage("no reply, or several, in it")
+    return replies[0]
+
+
+def _read_reply(reply: Element, verb: Verb, exponents: Mapping[str, int]) -> ProviderResult:
+    statuses, errors = reply.findall("orderStatus"), reply.findall("error")
+    received = reply.findall("ok/*[@orderCode]")
+    if len(statuses) > 1:
+        raise UnreadableMessage("several orders in one reply")
+    if len(statuses) + len(errors) + len(received) > 1:
+        return _contradiction(statuses[0].get("orderCode", "").strip() if statuses else "")
+    if statuses:
+        return _read_order(statuses[0], verb, exponents)
+    if errors:
+        return read_error(errors[0], "", verb)
+    if received:
+        return _read_acknowledgement(received[0], exponents)
+    raise UnreadableMessage("neither an order, nor an error, nor an acknowledgement")
+
+
+def _contradiction(order_code: str) -> ProviderResult:
+    return ProviderResult(outcome=Outcome.UNKNOWN, order_code=order_code, event=CONTRADICTORY)
+
+
+def _read_acknowledgement(received: Element, exponents: Mapping[str, int]) -> ProviderResult:
+    """Read an ``ok``, which is not success: the request was accepted, and a notification has its result."""
+    return ProviderResult(
+        outcome=Outcome.PENDING,
+        order_code=received.get("orderCode", "").strip(),
+        event=word(received.tag),
+        amount=read_amount(received, "amount", exponents),
+    )
+
+
+def _read_order(status: Element, verb: Verb, exponents: Mapping[str, int]) -> ProviderResult:
+    order_code = status.get("orderCode", "").strip()
+    errors, payments = status.findall("error"), status.findall("payment")
+    challenges = status.findall("challengeRequired") + status.findall("requestInfo/request3DSecure")
+    if len(errors) + len(payments) + len(challenges) > 1:
+        return _contradiction(order_code)
+    if errors:
+        return read_error(errors[0], order_code, verb)
+    if (challenge := _challenge(status)) is not None:
+        return ProviderResult(
+            outcome=Outcome.CHALLENGE_REQUIRED,
+            order_code=order_code,
+            event="challengeRequired",
+            challenge=challenge,
+        )
+    if not payments:
+        raise UnreadableMessage("an order without payment, challenge or error")
+    payment = PaymentElement(payments[0], exponents)
+    if payment.has_several_events:
+        return _contradiction(order_code)
+    journals = [Journal(element, exponents) for element in status.iterfind("journal")]
+    return _read_payment(payment, journals, order_code)
+
+
+def _read_payment(payment: PaymentElement, journals: list[Journal], order_code: str) -> ProviderResult:
+    last_journal = next((journal.event for journal in reversed(journals) if journal.event), "")
+    event = payment.event or last_journal
+    outcome, kind = codes.meaning(event)
+    return ProviderResult(
+        outcome=outcome,
+        order_code=order_code,
+        event=event,
+        kind=kind,
+        amount=payment.amount,
+        refusal=_refusal(payment, kind) if outcome == Outcome.REFUSED else None,
+        three_ds=payment.three_ds,
+        card=payment.card,
+        checks=payment.checks,
+        position=position_of(payment, outcome, kind),
+        reference=payment.authorisation_id,
+        references=_references(kind, journals, payment),
+    )
+
+
+def _references(kind: EventKind, journals: list[Journal], payment: PaymentElement) -> tuple[str, ...]:
+    """Return the references that the reply names for its last event, leaving out other events' journals."""
+    of_last_event = (journal for journal in journals if codes.meaning(journal.event)[1] == kind)
+    named = [name for journal in of_last_event for name in references(kind, journal)]
+    return tuple(dict.fromkeys([*named, *references(kind, None, payment.references)]))
+
+
+def _refusal(payment: PaymentElement, kind: EventKind) -> Refusal:
+    code, description = payment.return_code
+    reason = codes.RETURN_CODES.get(code.lstrip("0"), RefusalReason.REFUSED_BY_ISSUER)
+    if reason == RefusalReason.REFUSED_BY_ISSUER:
+        if kind == EventKind.REFUSED and payment.was_cancelled_by_shopper:
+            reason = RefusalReason.CANCELLED
+        elif kind == EventKind.REFUSED and _authentication_failed(payment.three_ds):
+            reason = RefusalReason.AUTHENTICATION_FAILED
+        else:
+            reason = codes.KIND_REASONS.get(kind, reason)
+    return Refusal(reason=reason, code=code, description=description)
+
+
+def _authentication_failed(three_ds: ThreeDSecure | None) -> bool:
+    result = three_ds.result.casefold() if three_ds else ""
+    return any(words in result for words in _FAILED_AUTHENTICATION)
+
+
+def _challenge(status: Element) -> Challenge | None:
+    """Return the challenge of 3-D Secure 2 or, in the old form, 1."""
+    if status.find("challengeRequired") is not None:
+        details = status.find("challengeRequired/threeDSChallengeDetails")
+        challenge = Challenge(
+            version=text(details, "threeDSVersion"),
+            transaction_id=text(details, "transactionId3DS"),
+            acs_url=_address(text(details, "acsURL")),
+            payload=text(details, "payload"),
+        )
+        if not (challenge.transaction_id and challenge.payload):
+            raise UnreadableMessage("an incomplete challenge")
+        return challenge
+    if status.find("requestInfo/request3DSecure") is not None:
+        request = status.find("requestInfo/request3DSecure")
+        challenge = Challenge(
+            version="1",
+            transaction_id="",
+            acs_url=_address(text(request, "issuerURL")),
+            payload=text(request, "paRequest"),
+            echo_data=text(status, "echoData"),
+        )
+        if not challenge.payload:
+            raise UnreadableMessage("an incomplete challenge")
+        return challenge
+    return None
+
+
+def _address(url: str) -> str:
+    """Return the address to which the shopper's browser is sent, which must be an absolute web address."""
+    url = "".join(url.split())
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise UnreadableMessage("a challenge with an impossible address") from error
+    if parts.scheme not in {"https", "http"} or not parts.netloc:
+        raise UnreadableMessage("a challenge without the issuer's address")
+    return url

@@ -1,0 +1,166 @@
+"""The Worldpay adapter: build, send, parse."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from checkout.errors import ProviderMisconfigured, ProviderReplyInvalid
+from checkout.payments.providers.base import (
+    Account,
+    Acknowledgement,
+    Authorisation,
+    BrowserForm,
+    CardEncryption,
+    Challenge,
+    ChallengeCompletion,
+    Modification,
+    Notification,
+    Outcome,
+    ProviderResult,
+    Verb,
+)
+from checkout.payments.providers.transport import HttpReply, HttpRequest, Transport, shared_transport
+from checkout.payments.providers.worldpay_wpg import browser, build, notifications, parse
+from checkout.payments.providers.worldpay_wpg.account import WorldpayAccount
+from checkout.payments.providers.worldpay_wpg.error_elements import (
+    IDEMPOTENCY,
+    SECURITY_VIOLATION,
+    is_not_enabled,
+)
+from checkout.privacy.scrubbing import SECRET, scrub_text
+
+_ENABLE_KEYS = (
+    "have Worldpay enable idempotent requests for this customer, or set the account's option "
+    "idempotency_keys to off"
+)
+_CHANGE_KEYS = "set the account's option idempotency_keys to uuid, the form that Worldpay asks for, or to off"
+_MACHINE = re.compile(r"\s*(machine=[!-+\--:<-~]{1,400})")
+
+
+class WorldpayWpg:
+    """An adapter for Worldpay's XML Direct protocol and one account (options: see ``WorldpayAccount``).
+
+    ``session_state`` is the cookie ``machine`` as name and value. The second message must reach the machine
+    that answered the first; it fails if the cookie is stale or sent twice.
+    """
+
+    def __init__(self, account: Account, transport: Transport | None = None) -> None:
+        self.account = account
+        self._worldpay = WorldpayAccount(account)
+        self._transport = transport or shared_transport()
+
+    def authorise(self, request: Authorisation) -> ProviderResult:
+        message = build.authorisation(request, self._worldpay.setup)
+        return self._exchange(Verb.AUTHORISE, request.order_code, message, key=request.idempotency_key)
+
+    def complete_challenge(self, request: ChallengeCompletion) -> ProviderResult:
+        message = build.completion(request, self._worldpay.setup)
+        return self._exchange(
+            Verb.COMPLETE_CHALLENGE,
+            request.order_code,
+            message,
+            key=request.idempotency_key,
+            session_state=request.session_state,
+        )
+
+    def capture(self, request: Modification) -> ProviderResult:
+        return self._modify(Verb.CAPTURE, request, build.capture(request, self._worldpay.setup))
+
+    def void(self, request: Modification) -> ProviderResult:
+        # Worldpay's idempotency service does not cover cancels.
+        message = build.cancel(request, self._worldpay.setup)
+        return self._exchange(Verb.VOID, request.order_code, message, session_state=request.session_state)
+
+    def refund(self, request: Modification) -> ProviderResult:
+        return self._modify(Verb.REFUND, request, build.refund(request, self._worldpay.setup))
+
+    def inquire(self, order_code: str) -> ProviderResult:
+        return self._exchange(Verb.INQUIRE, order_code, build.inquiry(order_code, self._worldpay.setup))
+
+    @property
+    def lists_orders(self) -> bool:
+        return self._worldpay.lists_orders
+
+    def orders(self, since: datetime, until: datetime) -> list[ProviderResult]:
+        reply = self._send(Verb.LIST, build.listing(since, until, self._worldpay.setup), {})
+        return parse.parse_listing(reply.body, self._worldpay.exponents)
+
+    def card_encryption(self) -> CardEncryption:
+        return self._worldpay.card_encryption
+
+    def device_data_form(self) -> BrowserForm:
+        return browser.device_data_form(self._worldpay.device_data_url, self._worldpay.signer)
+
+    def challenge_form(self, challenge: Challenge, *, return_url: str, merchant_data: str) -> BrowserForm:
+        if challenge.version == "1":
+            return browser.old_challenge_form(challenge, return_url=return_url, merchant_data=merchant_data)
+        return browser.challenge_form(
+            self._worldpay.challenge_url,
+            self._worldpay.signer,
+            challenge,
+            return_url=return_url,
+            merchant_data=merchant_data,
+        )
+
+    def parse_notification(self, body: bytes) -> list[Notification]:
+        return notifications.parse_notification(body, self._worldpay.exponents)
+
+    def acknowledgement(self) -> Acknowledgement:
+        return notifications.ACKNOWLEDGEMENT
+
+    def scrub(self, transcript: bytes) -> str:
+        text = transcript.decode(errors="replace")
+        for secret in self.account.credentials.values():
+            text = text.replace(secret, SECRET) if secret else text
+        return scrub_text(text)
+
+    def _modify(self, verb: Verb, request: Modification, message: bytes) -> ProviderResult:
+        return self._exchange(
+            verb,
+            request.order_code,
+            message,
+            key=request.idempotency_key,
+            session_state=request.session_state,
+        )
+
+    def _exchange(
+        self, verb: Verb, order_code: str, message: bytes, *, key: str = "", session_state: str = ""
+    ) -> ProviderResult:
+        headers = self._worldpay.idempotency_headers(key) if key else {}
+        if session_state:
+            headers["Cookie"] = session_state
+        reply = self._send(verb, message, headers)
+        result = parse.parse_reply(reply.body, verb, self._worldpay.exponents)
+        _check_configuration(result)
+        if result.order_code not in {"", order_code}:
+            raise ProviderReplyInvalid("Worldpay answered about another order.")
+        return replace(
+            result,
+            order_code=order_code,
+            session_state=_newest_machine(reply) or session_state,
+            transcript=self.scrub(message + b"\n\n" + reply.body),
+        )
+
+    def _send(self, verb: Verb, message: bytes, headers: Mapping[str, str]) -> HttpReply:
+        headers = {"Content-Type": "text/xml", **headers}
+        request = HttpRequest(self.account.endpoint, message, headers, self._worldpay.basic_credentials)
+        reply = self._transport.send(verb, request)
+        if reply.status != 200:
+            raise ProviderReplyInvalid(f"Worldpay answered with HTTP {reply.status}.")
+        return reply
+
+
+def _check_configuration(result: ProviderResult) -> None:
+    """Raise ``ProviderMisconfigured`` for an error that an operator must solve. Nothing was carried out."""
+    if result.event == f"ERROR {SECURITY_VIOLATION}":
+        raise ProviderMisconfigured("Worldpay reports a security violation: check the merchant code.")
+    if result.event == f"ERROR {IDEMPOTENCY}" and result.outcome == Outcome.REFUSED:
+        said = result.refusal.description if result.refusal else ""
+        advice = _ENABLE_KEYS if is_not_enabled(said) else _CHANGE_KEYS
+        raise ProviderMisconfigured(f"Worldpay does not take our idempotency key ({said}): {advice}.")
+
+
+def _newest_machine(reply: HttpReply) -> str:
+    found = (_MACHINE.match(cookie) for cookie in reversed(reply.set_cookies))
+    return next((cookie[1] for cookie in found if cookie), "")

@@ -1,0 +1,26 @@
+"""Durable flows. ``DEFINITIONS`` knows each by its kind."""
+
+from typing import Any
+
+from checkout.payments.sagas.definition import SagaDefinition
+from checkout.payments.sagas.operations.capture import Capture
+from checkout.payments.sagas.operations.charge_back import IssuerMovement
+from checkout.payments.sagas.operations.refund import Refund
+from checkout.payments.sagas.operations.void import Void
+from checkout.payments.sagas.purchase.flow import Purchase
+from checkout.payments.sagas.settlement.review import Review
+from checkout.payments.sagas.settlement.verification import Verification
+
+DEFINITIONS: dict[str, SagaDefinition[Any]] = {
+    definition.kind: definition
+    for definition in (
+        Purchase(),
+        Capture(),
+        Void(),
+        Refund(),
+        IssuerMovement("charge_back", posting="charged_back"),
+        IssuerMovement("charge_back_reversal", posting="charge_back_reversed"),
+        Verification(),
+        Review(),
+    )
+}

@@ -1,0 +1,37 @@
+"""Send the orchestrator a command for each step that took too long."""
+
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from checkout import messages
+from checkout.payments.models import Saga
+from checkout.payments.models.messages import send_to_checkout
+
+BATCH = 100
+REPEATED_AFTER = timedelta(minutes=10)
+
+
+@transaction.atomic
+def enqueue_passed_deadlines() -> int:
+    """Write a command for every running saga whose deadline has passed; return how many.
+
+    Several timers may run at once: each takes other rows. Moving the deadline on and writing the command is
+    one transaction. If the command is lost, as a dead letter, another follows; two of them are harmless,
+    since the first moves the saga's version on.
+    """
+    due = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lte=timezone.now())
+    sagas = list(
+        due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",))
+        .select_related("payment")
+        .order_by("deadline_at")
+        .only("pk", "version", "payment__reference")[:BATCH]
+    )
+    for saga in sagas:
+        body = messages.PassDeadline(saga=saga.pk, version=saga.version)
+        send_to_checkout("checkout.pass_deadline", body, saga.payment.reference)
+    Saga.objects.filter(pk__in=[saga.pk for saga in sagas]).update(
+        deadline_at=timezone.now() + REPEATED_AFTER
+    )
+    return len(sagas)

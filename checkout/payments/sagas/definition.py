@@ -1,0 +1,123 @@
+"""The interface of a saga definition: a pure function that decides the next step.
+
+A definition takes the saga's data and the reply, signal or deadline that has just arrived, and returns a
+``Decision``. It reads no table, sends nothing and keeps nothing: the orchestrator stores the decision and
+carries it out. So a flow can be tested as a conversation, and a crash can only ever repeat a whole decision.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+from checkout.messages import Body
+from messaging.envelope import Reply
+
+
+class End(StrEnum):
+    """The way in which a saga ends. A parked saga waits for a person, or for the reply that it missed."""
+
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A command to one service. Its reply moves the saga on.
+
+    A card that is on its way does not go with a command that is delayed, unless the command ``keeps_card``:
+    then the card waits in the memory of this process.
+    """
+
+    service: str
+    type: str
+    body: Body
+    delay_seconds: float = 0
+    keeps_card: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Another saga, of ``kind``, that does a part of the work. It is started once per ``key``.
+
+    If its data is ``OperationData``, the row of that operation is inserted as well.
+    """
+
+    kind: str
+    key: str
+    data: Body
+
+
+DataT = TypeVar("DataT", bound=Body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision(Generic[DataT]):
+    """The next step of a saga, and everything that happens when it is reached.
+
+    ``transitions`` move the payment (``states.PAYMENT_EDGES``), ``attempt_transitions`` the attempt. If
+    ``recalculate`` is true, the payment's state is calculated from the sums of its operations. If
+    ``reply_to_waiters`` is true, callers that wait for the payment get a reply. ``notify_parent`` is the
+    signal to the saga that started this one. ``child`` is another saga to start; its signals move this one
+    on. ``timeout`` is the longest time that the step may take.
+
+    A step without ``ask`` and ``end`` waits for a signal. A decision that stays at its step and asks nothing
+    leaves the awaited reply and the deadline as they were. ``why`` tells staff why a saga was parked.
+    ``is_overdue`` says that a step has been tried too often.
+    """
+
+    step: str
+    data: DataT
+    ask: Ask | None = None
+    transitions: tuple[str, ...] = ()
+    attempt_transitions: tuple[str, ...] = ()
+    recalculate: bool = False
+    refusal_reason: str = ""
+    reply_to_waiters: bool = False
+    notify_parent: str = ""
+    child: Start | None = None
+    timeout: timedelta | None = None
+    end: End | None = None
+    why: str = ""
+    is_overdue: bool = False
+
+
+class SagaDefinition(Protocol[DataT]):
+    """A flow. Steps are known by name, so that new ones do not disturb sagas that are under way.
+
+    ``steps`` names all of them: a saga that stands at another one, of another release, is parked. Fields that
+    are added to the data have defaults. ``questions`` maps a step to the type of its command, which decides
+    what a reply must look like (``commands.ANSWERS``).
+    """
+
+    kind: str
+    data_type: type[DataT]
+
+    @property
+    def steps(self) -> frozenset[str]: ...
+
+    @property
+    def questions(self) -> Mapping[str, str]: ...
+
+    def start(self, data: DataT) -> Decision[DataT]: ...
+
+    def on_reply(self, step: str, data: DataT, reply: Reply) -> Decision[DataT]:
+        """Handle the reply to the step's command, which may be an error.
+
+        The result has been checked. A malformed reply is replaced by an error that ``tells_nothing``.
+        """
+        ...
+
+    def on_signal(self, step: str, data: DataT, signal: str) -> Decision[DataT] | None:
+        """Handle something that no command asked for. Return None if it means nothing at this step."""
+        ...
+
+    def on_deadline(self, step: str, data: DataT) -> Decision[DataT]:
+        """Handle a step that has taken too long."""
+        ...
+
+    def on_resume(self, step: str, data: DataT) -> Decision[DataT]:
+        """Carry the step of a parked saga out again, because staff ask for it, with all its retries."""
+        ...

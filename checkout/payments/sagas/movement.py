@@ -1,0 +1,92 @@
+"""Move payments and attempts as sagas decide, announce the changes, and reply to waiters.
+
+The payment must be locked. Its attempt is locked after it, always in that order.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from checkout.messages import PaymentTold
+from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, Waiter
+from checkout.payments.sagas.definition import Decision
+from checkout.payments.totals import sums_of
+from checkout.states import COUNTED, Actor, PaymentState, attempt_machine, payment_machine
+from messaging.compiled_queries import insert
+from messaging.worker.service import Message
+
+
+def group_of(payment_reference: str) -> str:
+    """Return the channel-layer group to which a payment's changes are sent."""
+    return f"payment.{payment_reference}"
+
+
+def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], message: Message) -> None:
+    """Move the saga's attempt and the payment by the decision's transitions, then the payment by its sums."""
+    for event in decision.attempt_transitions:
+        _move_attempt(saga, event)
+    for event in decision.transitions:
+        move_payment(payment, event, Actor.SAGA, message, refusal_reason=decision.refusal_reason)
+    if decision.recalculate and not _is_part_of_an_undoing(saga):
+        follow_sums(payment, message)
+
+
+def move_payment(
+    payment: Payment, event: str, actor: Actor, message: Message, *, refusal_reason: str = ""
+) -> None:
+    """Apply ``event`` to the locked payment and announce it. If it comes too late, it is only recorded."""
+    if not payment_machine.allows(payment.state, event, actor):
+        if not payment_machine.has_happened(payment.state, event):
+            _record_not_applied(payment, event, actor)
+        return
+    payment.refusal_reason = refusal_reason
+    payment.apply(event, actor)
+    insert(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
+    announce(payment, message)
+
+
+def announce(payment: Payment, message: Message) -> None:
+    """Publish the payment's state as an event, and push it to the pages that show the payment."""
+    told = {"payment": payment.reference, "state": payment.state}
+    message.publish_event(f"payment.{payment.state}", {**told, "version": payment.version})
+    message.push(group_of(payment.reference), {"type": "payment.changed", **told})
+
+
+def tell(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
+    """Reply with the payment's state to all of its ``waiters``, and delete their rows."""
+    for waiter in waiters:
+        told = PaymentTold(payment=payment.reference, state=payment.state)
+        message.reply_transient(waiter.reply_to, waiter.correlation_id, told)
+    payment.waiters.all().delete()
+
+
+def follow_sums(payment: Payment, message: Message) -> None:
+    """Move the locked payment to the state of its operations' sums, unless an attempt is under way."""
+    target = sums_of(payment).state
+    if payment.state == target or PaymentState(payment.state).is_under_way:
+        return
+    event = payment_machine.event_between(payment.state, target, COUNTED)
+    if event is None:
+        # Money moved after the payment had ended otherwise, or while staff look at it.
+        _record_not_applied(payment, target, Actor.SAGA)
+    else:
+        move_payment(payment, event, Actor.SAGA, message)
+
+
+def _is_part_of_an_undoing(saga: Saga) -> bool:
+    """Return True for a void after a refused capture, during which the purchase itself moves the payment.
+
+    If the void is refused, the sums alone would make the payment authorised again, and so count it as paid.
+    """
+    return saga.kind == Operation.Kind.VOID and saga.parent is not None and saga.parent.step == "void"
+
+
+def _move_attempt(saga: Saga, event: str) -> None:
+    attempt = Attempt.objects.select_for_update(no_key=True).get(pk=saga.attempt_id)
+    actor = Actor.CLOCK if event == "expired" else Actor.SAGA
+    if attempt_machine.allows(attempt.state, event, actor):
+        attempt.apply(event, actor)
+        attempt.save(update_fields=["state", "updated_at"])
+
+
+def _record_not_applied(payment: Payment, event: str, actor: Actor) -> None:
+    insert(Fact(payment=payment, source=actor, kind=f"{event}_not_applied", data={"state": payment.state}))

@@ -1,0 +1,38 @@
+"""Admit a command only if a saga has asked it as a question, and still waits for the answer.
+
+The broker user decides which programs may send a command at all. Its password alone must not move money,
+book or cancel anything: the sender must also know the question's correlation id, which is random, and send
+exactly that question. Both are compared with the database.
+"""
+
+from hashlib import sha256
+
+from checkout.messages import Body
+from checkout.payments.models import SagaStep
+from messaging.compiled_queries import Compiled
+from messaging.worker.service import Message, NotEntitled, Obsolete
+
+_ASKED = Compiled(
+    lambda name: (
+        SagaStep.objects.select_related("saga__payment")
+        .only("command", "body_sha256", "saga__awaiting", "saga__payment__reference")
+        .filter(correlation_id=name)
+    )
+)
+
+
+def require_open_question(command: Body, message: Message) -> None:
+    """Check that a saga of this payment has sent exactly this command, and waits for the reply.
+
+    Raises NotEntitled if no saga has sent it, or not with this body, and Obsolete if the saga no longer waits
+    for the reply: it has asked again, or gone on without a reply.
+    """
+    name = message.correlation_id
+    asked = _ASKED.first(name) if name else None
+    payment = getattr(command, "payment", "")
+    if asked is None or asked.command != message.envelope.type or asked.saga.payment.reference != payment:
+        raise NotEntitled(f"no saga of {payment or 'a payment'} has asked for this {message.envelope.type}")
+    if asked.body_sha256 and asked.body_sha256 != sha256(message.envelope.body).hexdigest():
+        raise NotEntitled(f"its saga has asked for another {message.envelope.type}")
+    if asked.saga.awaiting != name:
+        raise Obsolete("its saga waits for it no more")

@@ -1,0 +1,16 @@
+"""The void: it releases an authorisation of which nothing was captured. No money moves, nothing is booked.
+
+When it is done it signals the purchase, which gives the stock back, or cancels an order that was confirmed.
+"""
+
+from checkout import messages
+from checkout.payments.sagas.operations.flow import OperationData, OperationSaga
+
+
+class Void(OperationSaga):
+    """The definition of the void saga."""
+
+    kind = "void"
+
+    def command(self, data: OperationData) -> messages.VoidPayment:
+        return messages.VoidPayment(payment=data.payment, attempt=data.attempt, operation=data.operation)

@@ -1,0 +1,400 @@
+"""The orchestrator: it stores the decisions of saga definitions, and carries them out.
+
+Every function here runs inside the transaction of the message that caused it: inbox row, saga row under lock,
+decision and outbox rows are committed together or not at all. Rows are locked in one order: a parent saga
+before its child, sagas before their payment, the payment before its attempt.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import structlog
+from django.db.models import Q
+from django.utils import timezone
+
+from checkout.messages import Body, PaymentTold, check_answer
+from checkout.payments.locking import locked_payment, locked_payment_of
+from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, SagaStep, Waiter
+from checkout.payments.sagas import DEFINITIONS
+from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
+from checkout.payments.sagas.movement import apply_decision, tell
+from checkout.payments.sagas.operations.flow import OperationData
+from checkout.privacy.scrubbing import scrub_text
+from checkout.states import Actor, PaymentState
+from messaging.access.participants import registered
+from messaging.compiled_queries import Compiled, insert, insert_unless_known, update
+from messaging.envelope import Reply, encode_body
+from messaging.worker.service import CommandRejected, Message, NotEntitled
+
+log = structlog.get_logger(__name__)
+
+REPLIES = "saga"
+MAX_WAITERS = 16
+
+Definition = SagaDefinition[Any]
+
+
+def start(
+    kind: str,
+    key: str,
+    whose: Attempt | Saga,
+    data: Body,
+    message: Message,
+    *,
+    parent: Saga | None = None,
+    payment: Payment | None = None,
+) -> None:
+    """Start a saga, once per kind and key, for an attempt, or for the attempt of another saga.
+
+    If its ``parent`` starts it again, a parked saga goes on, and one that has ended signals its end again.
+    ``payment`` is the attempt's payment, if it has been locked already.
+    """
+    saga = Saga(
+        kind=kind,
+        key=key,
+        payment_id=whose.payment_id,
+        attempt_id=whose.attempt_id if isinstance(whose, Saga) else whose.pk,
+        parent=parent,
+        data=msgspec.to_builtins(data),
+    )
+    if not insert_unless_known(saga):
+        saga = Saga.objects.select_for_update().get(kind=kind, key=key)
+        if parent is not None:
+            saga.parent = parent
+    if saga.version == 0:
+        _carry_out(saga, DEFINITIONS[kind].start(data), message, payment)
+    elif parent is not None:
+        if saga.status == Saga.Status.PARKED:
+            _go_on(saga, message)
+        elif saga.status in _ENDED:
+            signal(parent, f"{kind}_{_ENDED[saga.status]}", message, payment)
+
+
+def join(reference: str, message: Message) -> None:
+    """Register the message's sender as a waiter, or reply at once if the payment is not being processed."""
+    payment = locked_payment(reference)
+    if payment is None:
+        raise CommandRejected("payment_not_found", "There is no such payment.")
+    envelope = message.envelope
+    if payment.state != PaymentState.PROCESSING:
+        message.reply(PaymentTold(payment=payment.reference, state=payment.state))
+    elif envelope.reply_to and len(_WAITERS.all(payment.pk)) < MAX_WAITERS:
+        waiter = Waiter(payment=payment, reply_to=envelope.reply_to, correlation_id=envelope.correlation_id)
+        insert(waiter)
+
+
+def resume(reply: Reply, message: Message) -> None:
+    """Give a service's reply to the saga that waits for it. A late or second reply changes nothing.
+
+    Raise MalformedMessage, before anything is changed, if the result does not fit the step's command.
+    """
+    _require_the_one_asked(message)
+    correlation_id = message.envelope.correlation_id
+    saga = _locked(_asker_in(correlation_id), awaiting=correlation_id)
+    if saga is None:
+        log.info("reply nobody waits for", correlation_id=correlation_id, subject=message.subject)
+        return
+    opened = _opened(saga)
+    if opened is not None and reply.ok:
+        check_answer(opened[0].questions[saga.step], reply.result)
+    step = SagaStep(correlation_id=correlation_id, replied_at=timezone.now(), outcome=_summary(reply))
+    update(step, "replied_at", "outcome", by="correlation_id")
+    if opened is not None:
+        definition, data = opened
+        saga.awaiting = ""
+        _carry_out(saga, definition.on_reply(saga.step, data, reply), message)
+
+
+def signal(saga: Saga, name: str, message: Message, payment: Payment | None = None) -> None:
+    """Pass a signal to a locked saga. Most sagas ignore it, at most of their steps.
+
+    ``payment`` is the saga's payment, if it has been locked already.
+    """
+    if (opened := _opened(saga)) is not None:
+        definition, data = opened
+        decision = definition.on_signal(saga.step, data, name)
+        if decision is not None:
+            _carry_out(saga, decision, message, payment)
+
+
+def takes(saga: Saga, name: str) -> bool:
+    """Return True if a signal would move a locked saga on."""
+    opened = _opened(saga)
+    return opened is not None and opened[0].on_signal(saga.step, opened[1], name) is not None
+
+
+def pass_deadline(saga_id: int, version: int, message: Message) -> None:
+    """Handle a step that took too long, unless the saga has moved on since the timer looked at it."""
+    saga = _locked(_seen(_NUMBERED.first(saga_id)), version=version)
+    if saga is not None and saga.status == Saga.Status.RUNNING and (opened := _opened(saga)) is not None:
+        definition, data = opened
+        _carry_out(saga, definition.on_deadline(saga.step, data), message)
+
+
+def go_on(saga_id: int, version: int, message: Message) -> None:
+    """Let a parked saga go on, as staff want, unless it has moved on since they looked at it."""
+    saga = _locked(_seen(_NUMBERED.first(saga_id)), version=version)
+    if saga is not None and saga.status == Saga.Status.PARKED:
+        _go_on(saga, message)
+
+
+def locked(kind: str, key: str) -> Saga | None:
+    """Return the saga of this kind and key, locked after its parent."""
+    return _locked(_seen(_NAMED.first(kind, key)))
+
+
+def numbered(saga_id: int) -> Saga | None:
+    """Return the saga with this primary key, locked after its parent."""
+    return _locked(_seen(_NUMBERED.first(saga_id)))
+
+
+_NAMED = Compiled(lambda kind, key: Saga.objects.filter(kind=kind, key=key))
+_NUMBERED = Compiled(lambda pk: Saga.objects.filter(pk=pk))
+# The rows are selected by primary key only: PostgreSQL evaluates the condition again for a row that changed
+# while its lock was waited for, and a condition on anything else may not hold any more.
+_BOTH = Compiled(
+    lambda pk, parent: Saga.objects.select_for_update().filter(Q(pk=pk) | Q(pk=parent)).order_by("pk")
+)
+
+
+# The primary keys of a saga and of its parent. A correlation id begins with them: its reply finds both rows.
+Place = tuple[int, int | None]
+_PLACE = re.compile(r"(\d{1,18}):(\d{0,18}):(\w*):", re.ASCII)
+
+
+def _question(saga: Saga, service: str) -> str:
+    """Return a new correlation id for a command to ``service``, which nobody else can guess.
+
+    It is committed with the saga before the command is published, so that a repeated publication has the same
+    id. The last part is 128 random bits: only a program that has read the command can reply with its id.
+    """
+    return f"{saga.pk}:{saga.parent_id or ''}:{service}:{secrets.token_hex(16)}"
+
+
+def _asker_in(correlation_id: str) -> Place | None:
+    """Return the keys that the id begins with. Only the saga's row shows if it asked, and still waits."""
+    found = _PLACE.match(correlation_id)
+    return (int(found[1]), int(found[2]) if found[2] else None) if found else None
+
+
+def _require_the_one_asked(message: Message) -> None:
+    """Raise NotEntitled if a reply is not from the service that was asked.
+
+    The correlation id names that service. If the id was altered, no saga waits for it, so no check is needed.
+    The ids of the release before this one have a step in the service's place.
+    """
+    table, found = registered(), _PLACE.match(message.correlation_id)
+    if table is None or found is None or not any(each.name == found[3] for each in table):
+        return
+    if fault := table.fault_of_reply(message.topology, message.sender, [found[3]]):
+        raise NotEntitled(fault)
+
+
+def _seen(saga: Saga | None) -> Place | None:
+    return None if saga is None else (saga.pk, saga.parent_id)
+
+
+def _locked(place: Place | None, **wanted: Any) -> Saga | None:
+    """Return a saga, locked after its parent, if its fields have the ``wanted`` values now."""
+    if place is None:
+        return None
+    number, parent = place
+    found = {saga.pk: saga for saga in _BOTH.all(number, parent or number)}
+    saga = found.get(number)
+    if saga is None or not _is_still(saga, wanted):
+        return None
+    if saga.parent_id in found:
+        saga.parent = found[saga.parent_id]
+    elif saga.parent_id is not None:
+        # The parent was set while the saga's lock was waited for. Locking in this order may deadlock: then
+        # the database aborts a transaction, and its message is delivered again.
+        saga.parent = Saga.objects.select_for_update().get(pk=saga.parent_id)
+    return saga
+
+
+def _is_still(saga: Saga, wanted: Mapping[str, Any]) -> bool:
+    """Return True if the saga has not moved on while its lock was waited for."""
+    return all(getattr(saga, name) == value for name, value in wanted.items())
+
+
+def sagas_of(attempt: Attempt) -> list[Saga]:
+    """Return all sagas of an attempt, locked in the order in which they were started."""
+    sagas = {saga.pk: saga for saga in _OF_ATTEMPT.all(attempt.pk)}
+    for saga in sagas.values():
+        if saga.parent_id in sagas:
+            saga.parent = sagas[saga.parent_id]
+    return list(sagas.values())
+
+
+_OF_ATTEMPT = Compiled(lambda pk: Saga.objects.select_for_update().filter(attempt_id=pk).order_by("pk"))
+
+
+def _go_on(saga: Saga, message: Message) -> None:
+    if (opened := _opened(saga)) is not None:
+        definition, data = opened
+        _carry_out(saga, definition.on_resume(saga.step, data), message)
+
+
+def _opened(saga: Saga) -> tuple[Definition, Any] | None:
+    """Return the saga's definition and its data.
+
+    If this release cannot continue from where another release left the saga, park it and return None.
+    """
+    definition = DEFINITIONS.get(saga.kind)
+    try:
+        if definition is None or saga.step not in definition.steps:
+            raise ValueError(f"This release knows no step {saga.step} of a {saga.kind}.")
+        return definition, msgspec.convert(saga.data, definition.data_type)
+    except (ValueError, msgspec.ValidationError) as error:
+        if saga.status in _ENDED:
+            return None
+        saga.status = Saga.Status.PARKED
+        saga.deadline_at = None
+        saga.version += 1
+        saga.save()
+        _record_parking(saga, str(error))
+        return None
+
+
+def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: Payment | None = None) -> None:
+    if payment is None and _concerns_payment(decision):
+        payment = locked_payment_of(saga)
+    if payment is not None:
+        apply_decision(saga, payment, decision, message)
+    if not _stays(saga, decision):
+        saga.status = _STATUS[decision.end]
+        saga.deadline_at = _deadline(decision)
+        if decision.end is not End.PARKED:
+            # A parked saga still takes the reply it was waiting for.
+            saga.awaiting = ""
+    saga.step = decision.step
+    saga.data = msgspec.to_builtins(decision.data)
+    saga.version += 1
+    if decision.ask is not None:
+        saga.awaiting = _question(saga, decision.ask.service)
+        _send(saga, decision.ask, message)
+    if payment is not None and (decision.reply_to_waiters or decision.end is not None):
+        waiters = _WAITERS.all(payment.pk)
+        # The saga of an earlier attempt may still be compensating. The waiters do not wait for that.
+        if waiters and _is_latest(saga, payment):
+            tell(payment, waiters, message)
+    update(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
+    if decision.end is End.PARKED:
+        _record_parking(saga, decision.why)
+    if decision.is_overdue:
+        log.error("saga overdue", saga=saga.pk, step=saga.step, payment=saga.payment.reference)
+    if payment is not None and decision.child is not None:
+        _start(saga, decision.child, message, payment)
+    if decision.notify_parent and saga.parent is not None:
+        signal(saga.parent, decision.notify_parent, message, payment)
+
+
+def _concerns_payment(decision: Decision[Any]) -> bool:
+    """Return True if a decision moves the payment, counts or adds operations, or replies to its waiters.
+
+    All other decisions only change the saga, and do not need the payment's lock.
+    """
+    moves = decision.transitions or decision.attempt_transitions or decision.recalculate or decision.child
+    return bool(moves or decision.reply_to_waiters or decision.end)
+
+
+_STATUS: Mapping[End | None, str] = {
+    None: Saga.Status.RUNNING,
+    End.COMPLETED: Saga.Status.COMPLETED,
+    End.COMPENSATED: Saga.Status.COMPENSATED,
+    End.PARKED: Saga.Status.PARKED,
+}
+
+
+_ENDED: Mapping[str, str] = {Saga.Status.COMPLETED: "done", Saga.Status.COMPENSATED: "refused"}
+
+
+def _stays(saga: Saga, decision: Decision[Any]) -> bool:
+    is_elsewhere = decision.step != saga.step or decision.end is not None
+    return not is_elsewhere and decision.ask is None and decision.child is None
+
+
+def _deadline(decision: Decision[Any]) -> datetime | None:
+    if decision.timeout is None or decision.end is not None:
+        return None
+    delay = decision.ask.delay_seconds if decision.ask else 0
+    return timezone.now() + decision.timeout + timedelta(seconds=delay)
+
+
+def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> None:
+    if isinstance(child.data, OperationData):
+        operation = Operation(
+            reference=child.data.operation,
+            payment_id=parent.payment_id,
+            attempt_id=parent.attempt_id,
+            kind=child.kind,
+            amount_minor=child.data.minor,
+            currency=child.data.currency,
+            requested_by=parent.kind,
+        )
+        insert_unless_known(operation)
+    start(child.kind, child.key, parent, child.data, message, parent=parent, payment=payment)
+
+
+def _send(saga: Saga, ask: Ask, message: Message) -> None:
+    body = encode_body(ask.body)
+    insert(
+        SagaStep(
+            saga=saga,
+            name=saga.step,
+            command=ask.type,
+            correlation_id=saga.awaiting,
+            body_sha256=sha256(body).hexdigest(),
+        )
+    )
+    message.send(
+        ask.service,
+        ask.type,
+        body,
+        correlation_id=saga.awaiting,
+        delay_seconds=ask.delay_seconds,
+        keeps_sealed=ask.keeps_card,
+    )
+
+
+def _is_latest(saga: Saga, payment: Payment) -> bool:
+    latest = _LATEST_ATTEMPT.first(payment.pk)
+    return latest is not None and latest.pk == saga.attempt_id
+
+
+_WAITERS = Compiled(lambda payment: Waiter.objects.filter(payment_id=payment))
+_LATEST_ATTEMPT = Compiled(
+    lambda payment: Attempt.objects.filter(payment_id=payment).only("pk").order_by("-number")[:1]
+)
+
+
+def _record_parking(saga: Saga, why: str) -> None:
+    log.error("saga parked", saga=saga.pk, kind=saga.kind, step=saga.step, why=why)
+    Fact.objects.create(
+        payment_id=saga.payment_id,
+        attempt_id=saga.attempt_id,
+        source=Actor.SAGA,
+        kind="saga_parked",
+        data={"saga": saga.kind, "step": saga.step, "why": _clean(why)},
+    )
+
+
+def _clean(text: str) -> str:
+    """Return a service's text as it may be kept: scrubbed, cut, and without NUL, which PostgreSQL refuses."""
+    return scrub_text(text.replace("\0", ""))[:500]
+
+
+def _summary(reply: Reply) -> str:
+    if reply.error is not None:
+        return _clean(f"error: {reply.error.code}")[:60]
+    for name in ("outcome", "decision"):
+        if name in reply.result:
+            return str(reply.result[name])[:60]
+    if reply.result.get("reserved") is False:
+        return "not reserved"
+    return "ok"

@@ -1,0 +1,38 @@
+"""The data of the purchase saga."""
+
+from checkout import messages
+from checkout.payments.sagas.definition import Decision
+
+
+class PurchaseData(messages.Body, frozen=True, forbid_unknown_fields=False):
+    """The data of one purchase.
+
+    ``inquiries``, ``tries`` and ``voids`` count the questions, requests and voids without success. ``hinted``
+    is the value of ``inquiries`` when a hint last made us ask: a hint may do so once for each value.
+    ``has_card`` says that the submission came with its card, which is never stored. ``is_back`` says that the
+    shopper came back from a challenge, ``is_expiring`` that we no longer wait for the challenge to end.
+    ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
+    ``is_taken`` says that staff found the money taken, whatever became of our own capture.
+    """
+
+    payment: str
+    attempt: str
+    minor: int
+    currency: str
+    email: str
+    ip_address: str
+    lines: list[messages.OrderLine]
+    captures: bool
+    capture_operation: str
+    has_card: bool = True
+    inquiries: int = 0
+    hinted: int = 0
+    tries: int = 0
+    voids: int = 0
+    is_back: bool = False
+    is_expiring: bool = False
+    is_capture_refused: bool = False
+    is_taken: bool = False
+
+
+D = Decision[PurchaseData]

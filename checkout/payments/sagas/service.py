@@ -1,0 +1,326 @@
+"""The checkout service: it passes commands on to the orchestrator. All decisions are made by sagas."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import structlog
+from msgspec.structs import replace as with_changes
+
+from checkout import messages
+from checkout.payments.locking import locked_payment_of
+from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.models.payment import new_reference
+from checkout.payments.sagas import orchestrator
+from checkout.payments.sagas.hint_questions import seconds_until_question
+from checkout.payments.sagas.movement import announce, move_payment, tell
+from checkout.payments.sagas.operations.flow import OperationData
+from checkout.payments.sagas.purchase.data import PurchaseData
+from checkout.payments.sagas.purchase.flow import HINTS, Purchase
+from checkout.payments.sagas.settlement import (
+    claim as claim_settlement,
+    operation as settlement,
+    payment as payment_settlement,
+)
+from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
+from checkout.payments.sagas.settlement.review import Review, ReviewData
+from checkout.payments.sagas.settlement.verification import Verification, VerificationData
+from checkout.payments.totals import BY_ISSUER, is_explained, operations_of
+from checkout.states import Actor, AttemptState, PaymentState
+from messaging.compiled_queries import Compiled
+from messaging.envelope import Reply
+from messaging.worker.service import CommandRejected, Message, Service
+
+log = structlog.get_logger(__name__)
+
+service = Service("checkout", replies=orchestrator.REPLIES)
+
+# Notified events of an authorised payment that the provider must confirm before they are believed.
+CLAIMS = frozenset(
+    {
+        "captured",
+        "cancelled",
+        "refunded",
+        "refund_failed",
+        "expired",
+        "charged_back",
+        "charge_back_reversed",
+    }
+)
+# Events that imply that money was held, and the states of attempts for which we believe that none is.
+IMPLIES_AUTHORISED = frozenset({"authorised", "captured", "settled", "refunded"})
+ENDED_WITHOUT_MONEY = (AttemptState.REFUSED, AttemptState.NOT_SENT, AttemptState.EXPIRED)
+OPEN = (Saga.Status.RUNNING, Saga.Status.PARKED)
+SETTLED = (Operation.State.DONE, Operation.State.REFUSED)
+
+
+@service.command("checkout.submit_payment")
+def submit_payment(command: messages.SubmitPayment, message: Message) -> None:
+    """Start the purchase of an attempt, or join the one that is under way.
+
+    If this command is late, and the attempt has ended meanwhile, no purchase is started.
+    """
+    attempt = _attempt(command.attempt)
+    payment = attempt.payment
+    if not attempt.sagas.exists():
+        # The timer that ends attempts whose purchase never began takes this lock, too (``timers.unstarted``).
+        payment = locked_payment_of(attempt)
+        attempt.refresh_from_db(fields=["state"])
+    if attempt.state in ENDED_WITHOUT_MONEY:
+        orchestrator.join(payment.reference, message)
+        return
+    data = PurchaseData(
+        payment=payment.reference,
+        attempt=attempt.order_code,
+        minor=payment.amount_minor,
+        currency=payment.currency,
+        email=payment.shopper_email,
+        ip_address=attempt.browser.get("ip_address", ""),
+        lines=[messages.OrderLine(**line) for line in payment.lines],
+        captures=payment.captures_automatically,
+        capture_operation=new_reference("op"),
+        has_card=message.has_sealed,
+    )
+    orchestrator.start(Purchase.kind, attempt.order_code, attempt, data, message)
+    orchestrator.join(payment.reference, message)
+
+
+@service.command("checkout.complete_challenge")
+def complete_challenge(command: messages.CompleteChallenge, message: Message) -> None:
+    """Continue the purchase after the shopper's return from the ACS."""
+    saga = orchestrator.locked(Purchase.kind, command.attempt)
+    if saga is None:
+        raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
+    orchestrator.signal(saga, "challenge_returned", message)
+    orchestrator.join(command.payment, message)
+
+
+@service.command("checkout.await_payment")
+def await_payment(command: messages.AwaitPayment, message: Message) -> None:
+    """Add another waiter for the same payment, after a second click, a reload or a repeated return."""
+    orchestrator.join(command.payment, message)
+
+
+@service.command("checkout.start_operation")
+def start_operation(command: messages.StartOperation, message: Message) -> None:
+    """Start the saga of an operation that was requested, or that was found to be done."""
+    operation = (
+        Operation.objects.select_related("attempt", "payment")
+        .filter(reference=command.operation, payment__reference=command.payment)
+        .first()
+    )
+    if operation is None:
+        raise CommandRejected("operation_not_found", "This payment has no such operation.")
+    data = OperationData(
+        payment=command.payment,
+        attempt=operation.attempt.order_code,
+        operation=operation.reference,
+        minor=operation.amount_minor,
+        currency=operation.currency,
+    )
+    # A void signals the purchase that it is undone. A purchase that could not release its authorisation
+    # itself waits for that signal.
+    waits = operation.kind == Operation.Kind.VOID
+    parent = orchestrator.locked(Purchase.kind, data.attempt) if waits else None
+    orchestrator.start(operation.kind, operation.reference, operation.attempt, data, message, parent=parent)
+
+
+@service.command("payments.review_payment")
+def review_payment(command: messages.ReviewPayment, message: Message) -> None:
+    """Have the provider asked again, as staff want. The result is signalled to the attempt's purchase."""
+    payment = Payment.objects.get(reference=command.payment)
+    if payment.state != PaymentState.CONFLICTED:
+        return
+    attempt = attempt_to_settle(payment)
+    data = ReviewData(payment=payment.reference, attempt=attempt.order_code)
+    parent = orchestrator.locked(Purchase.kind, attempt.order_code)
+    orchestrator.start(Review.kind, message.envelope.message_id, attempt, data, message, parent=parent)
+
+
+@service.command("checkout.pass_deadline")
+def pass_deadline(command: messages.PassDeadline, message: Message) -> None:
+    """Handle a step that took too long, which the relay's timer has found."""
+    orchestrator.pass_deadline(command.saga, command.version, message)
+
+
+@service.command("payments.resume_saga")
+def resume_saga(command: messages.ResumeSaga, message: Message) -> None:
+    """Let a parked saga go on, as staff want after they have looked at it."""
+    orchestrator.go_on(command.saga, command.version, message)
+
+
+@service.command("payments.settle_operation")
+def settle_operation(command: messages.SettleOperation, message: Message) -> None:
+    """Apply what staff have found out about an operation whose outcome the provider does not tell."""
+    settlement.settle(command, message)
+
+
+@service.command("checkout.settle_claim")
+def settle_claim(command: messages.SettleClaim, message: Message) -> None:
+    """Apply what staff have found out about a claim that the provider's answers leave open."""
+    claim_settlement.settle(command, message)
+
+
+@service.command("payments.settle_payment")
+def settle_payment(command: messages.SettlePayment, message: Message) -> None:
+    """Apply what staff have found in the provider's books about a conflicted payment."""
+    payment_settlement.settle(command, message)
+
+
+@service.command("checkout.announce_payment")
+def announce_payment(command: messages.AnnouncePayment, message: Message) -> None:
+    """Announce a payment that was moved outside a saga, and reply to its waiters."""
+    payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
+    announce(payment, message)
+    tell(payment, payment.waiters.all(), message)
+
+
+@service.command("checkout.apply_provider_event")
+def apply_provider_event(command: messages.ApplyProviderEvent, message: Message) -> None:
+    """Signal a notification to the attempt's sagas, with the new state of the operation that it settled.
+
+    A hint is only a reason to ask the provider. The end of an earlier attempt does not move the payment,
+    which is about another attempt by now; only a conflict does. An event that no saga can explain is not
+    believed until the provider confirms it.
+    """
+    attempt = _attempt(command.attempt)
+    sagas = orchestrator.sagas_of(attempt)
+    payment = locked_payment_of(attempt)
+    if command.is_proven:
+        _tell_sagas(command, attempt, sagas, payment, message)
+    else:
+        _hint_at(command, attempt, sagas, payment, message)
+    claim = _claim(command, attempt)
+    if not claim:
+        return
+    asked = [saga for saga in sagas if _verifies(saga, claim, command)]
+    if asked:
+        _add_to_question(asked, claim, command)
+        return
+    waits_seconds = 0.0 if command.is_proven else seconds_until_question(attempt, sagas)
+    if waits_seconds is None:
+        log.warning("too many hints: the provider is not asked", attempt=command.attempt, claim=claim)
+        return
+    question = with_changes(_question(command, claim, message), waits_seconds=waits_seconds)
+    key = f"{claim}:{message.envelope.message_id}"
+    orchestrator.start(Verification.kind, key, attempt, question, message)
+
+
+def _tell_sagas(
+    command: messages.ApplyProviderEvent,
+    attempt: Attempt,
+    sagas: Sequence[Saga],
+    payment: Payment,
+    message: Message,
+) -> None:
+    if command.kind == "conflicted":
+        # The provider itself said so in answer to a question, perhaps after the saga had gone on without it.
+        move_payment(payment, "conflicted", Actor.PROVIDER, message)
+    settled = {each.reference: each.state for each in operations_of(attempt) if each.state in SETTLED}
+    for saga in sagas:
+        if saga.kind == Purchase.kind:
+            orchestrator.signal(saga, command.kind, message, payment)
+        elif saga.key in settled:
+            orchestrator.signal(saga, settled[saga.key], message, payment)
+        if saga.key == command.operation and command.kind == "refund_failed":
+            orchestrator.signal(saga, "doubted", message, payment)
+
+
+def _hint_at(
+    command: messages.ApplyProviderEvent,
+    attempt: Attempt,
+    sagas: Sequence[Saga],
+    payment: Payment,
+    message: Message,
+) -> None:
+    """Make the saga of the open attempt or operation that the hint is about ask the provider."""
+    open_ones = {each.reference for each in operations_of(attempt) if each.state not in SETTLED}
+    for saga in sagas:
+        is_about_attempt = saga.kind == Purchase.kind and command.kind in HINTS
+        if is_about_attempt or (saga.key == command.operation and saga.key in open_ones):
+            orchestrator.signal(saga, "hinted", message, payment)
+
+
+def _question(told: messages.ApplyProviderEvent, claim: str, message: Message) -> VerificationData:
+    data = VerificationData(
+        payment=told.payment,
+        attempt=told.attempt,
+        claim=claim,
+        operation=told.operation,
+        is_proven=told.is_proven,
+        statements=(told.event_id,) if told.event_id else (),
+    )
+    if claim not in BY_ISSUER:
+        return data
+    event_id = told.event_id or message.envelope.message_id
+    return with_changes(data, minor=told.minor, currency=told.currency, event_id=event_id)
+
+
+def _claim(told: messages.ApplyProviderEvent, attempt: Attempt) -> str:
+    """Return the claim that the provider is to confirm; empty if we know it, or its own reply will tell.
+
+    For a conflicted attempt, only charge-backs and their reversals are verified, as a review may never find
+    them. Any other event of such an attempt is left to its review.
+    """
+    if attempt.state in ENDED_WITHOUT_MONEY:
+        return "authorised" if told.kind in IMPLIES_AUTHORISED else ""
+    kinds = {AttemptState.AUTHORISED: CLAIMS, AttemptState.CONFLICTED: BY_ISSUER}
+    if told.kind not in kinds.get(AttemptState(attempt.state), ()):
+        return ""
+    if told.kind == "refund_failed" and not told.is_proven:
+        # A hint puts no refund in doubt, so the saga of a refund that is done would not ask.
+        is_done = any(each.state == Operation.State.DONE for each in _named(told, attempt))
+        return told.kind if is_done or not is_explained(attempt, told.kind) else ""
+    return "" if is_explained(attempt, told.kind, told.operation) else told.kind
+
+
+def _named(told: messages.ApplyProviderEvent, attempt: Attempt) -> Iterator[Operation]:
+    return (each for each in operations_of(attempt) if each.reference == told.operation)
+
+
+def _verifies(saga: Saga, claim: str, told: messages.ApplyProviderEvent) -> bool:
+    """Return True if the saga already asks the provider about the same; for a hint, about anything.
+
+    A verification that is parked for staff only holds back hints with the same claim, not other hints. One
+    that a hint has started holds back no proven notification, as the answer may say more for that one. Each
+    proven charge-back has a verification of its own. Those that are not proven share one: for them only the
+    provider's sum is believed, which covers all of them.
+    """
+    if saga.kind != Verification.kind or saga.status not in OPEN:
+        return False
+    if not told.is_proven and saga.status == Saga.Status.RUNNING:
+        return True
+    if saga.data.get("claim") != claim or saga.data.get("operation", "") != told.operation:
+        return False
+    if not told.is_proven:
+        return True
+    if not saga.data.get("is_proven", True):
+        return False
+    name = "event_id" if told.event_id else "minor"
+    return claim not in BY_ISSUER or bool(saga.data.get(name) == getattr(told, name))
+
+
+def _add_to_question(asked: Iterable[Saga], claim: str, told: messages.ApplyProviderEvent) -> None:
+    """Add this statement to those of the verification of the same claim, if there is one."""
+    for saga in asked:
+        statements = saga.data.get("statements", [])
+        is_same = saga.data.get("claim") == claim and saga.data.get("operation", "") == told.operation
+        if is_same and told.event_id and told.event_id not in statements:
+            # ``updated_at`` stays that of the saga's last step, as this does not move the saga on.
+            data = {**saga.data, "statements": [*statements, told.event_id]}
+            Saga.objects.filter(pk=saga.pk).update(data=data)
+            return
+
+
+@service.on_reply
+def resume(reply: Reply, message: Message) -> None:
+    """Pass a service's reply to the saga that waits for it."""
+    orchestrator.resume(reply, message)
+
+
+_ATTEMPT = Compiled(lambda code: Attempt.objects.select_related("payment").filter(order_code=code))
+
+
+def _attempt(order_code: str) -> Attempt:
+    attempt = _ATTEMPT.first(order_code)
+    if attempt is None:
+        raise CommandRejected("attempt_not_found", f"There is no attempt {order_code}.")
+    return attempt

@@ -1,0 +1,1 @@
+"""Reviews, verifications and the decisions of staff that settle unknown outcomes."""

@@ -1,0 +1,99 @@
+"""Conflicted payments: the attempt that the conflict is about, and what has to be finished first."""
+
+from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.sagas.operations.flow import UNTOLD
+from checkout.payments.sagas.purchase.flow import Purchase
+from checkout.payments.sagas.settlement.reckoning import others_of
+from checkout.payments.sagas.settlement.review import Review
+from checkout.payments.sagas.settlement.verification import Verification
+from checkout.payments.totals import OPEN
+from checkout.states import OPEN_ATTEMPTS, AttemptState, PaymentState
+
+Kind, State = Operation.Kind, Operation.State
+
+# Steps of a purchase from which an answer may lead to a capture, whatever staff have decided meanwhile.
+ASKING = ("authorise", "await_challenge", "complete_challenge", "abandon")
+
+
+def attempt_to_settle(payment: Payment) -> Attempt:
+    """Return the attempt that the conflict is about.
+
+    A conflicted attempt comes before an authorised one, on which the provider may have moved money by itself.
+    """
+    return min(payment.attempts.all(), key=_rank)
+
+
+def attempts_to_settle(payment: Payment) -> list[Attempt]:
+    """Return every attempt of a conflicted payment that staff may settle, the one to begin with first."""
+    first = attempt_to_settle(payment)
+    return [first, *others_of(first, AttemptState.CONFLICTED, AttemptState.AUTHORISED)]
+
+
+def _rank(attempt: Attempt) -> tuple[int, int]:
+    rank = {AttemptState.CONFLICTED: 0, AttemptState.AUTHORISED: 1}
+    return rank.get(AttemptState(attempt.state), len(rank)), -attempt.number
+
+
+def obstacle_to_settling(attempt: Attempt) -> str:
+    """Return what has to be finished before staff can settle the payment; empty when nothing has to be."""
+    payment = attempt.payment
+    if payment.state != PaymentState.CONFLICTED:
+        return f"A payment that is {payment.state} contradicts nothing."
+    open_sagas = payment.sagas.filter(status__in=(Saga.Status.RUNNING, Saga.Status.PARKED)).order_by("pk")
+    sagas = {(each.kind, each.key): each for each in open_sagas}
+    return (
+        _obstacle_of_sagas(list(sagas.values()))
+        or _obstacle_of_operations(payment, sagas)
+        or _obstacle_of_attempts(attempt)
+    )
+
+
+def _obstacle_of_sagas(sagas: list[Saga]) -> str:
+    for saga in sagas:
+        is_running = saga.status == Saga.Status.RUNNING
+        if saga.kind == Review.kind:
+            if is_running:
+                return "The provider is just being asked. See first what comes of it."
+            return "A review is parked. Have it tried again first, on its saga's page."
+        if saga.kind == Verification.kind:
+            if is_running:
+                return "The provider is being asked if a notification is true. See first what comes of it."
+            return "What a notification claims waits for staff. Settle that first: a link is on this page."
+        if saga.kind == Purchase.kind and is_running and saga.step in ASKING:
+            return "The purchase is still under way. Wait until it has ended, or is parked."
+    return ""
+
+
+def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]) -> str:
+    for operation in payment.operations.select_related("attempt").order_by("pk"):
+        saga = sagas.get((operation.kind, operation.reference))
+        what = f"{operation.get_kind_display().lower()} of {operation.amount}"
+        if operation.state in OPEN and not _never_arrived(operation, saga):
+            if saga is not None and saga.status == Saga.Status.PARKED:
+                return f"Nobody knows what became of the {what}. Settle that first: a link is on this page."
+            return f"The {what} is under way. Wait until it has ended, or waits for staff."
+        if operation.state not in OPEN and saga is not None:
+            if saga.status == Saga.Status.PARKED:
+                return f"The {what} waits for staff. Settle it, or try it again, on its saga's page first."
+            return f"The {what} is still being looked into or posted. Wait a moment."
+    return ""
+
+
+def _never_arrived(operation: Operation, saga: Saga | None) -> bool:
+    """Return True for a parked capture that counts as not arrived when staff settle the payment.
+
+    It cannot be sent again while its attempt is not authorised. If it arrived, staff say so on its own page.
+    """
+    if operation.kind != Kind.CAPTURE or saga is None or saga.status != Saga.Status.PARKED:
+        return False
+    return saga.step in (Kind.CAPTURE, *UNTOLD) and operation.attempt.state != AttemptState.AUTHORISED
+
+
+def _obstacle_of_attempts(attempt: Attempt) -> str:
+    others = others_of(attempt, *OPEN_ATTEMPTS)
+    for undecided in (attempt, *others) if attempt.state in OPEN_ATTEMPTS else others:
+        return (
+            f"What became of the attempt {undecided.order_code} is not known yet. Wait until its purchase "
+            "has ended; have it tried again, on its saga's page, if it is parked."
+        )
+    return ""

@@ -1,0 +1,127 @@
+"""Settle, as staff decide, a capture, void or refund whose outcome the provider's answers do not tell.
+
+The operation's row is moved here, in the orchestrator's transaction, and not by a command to the payments
+service. So three things are committed together: the check that the saga still stands where staff saw it, the
+operation's new state, and the saga's next step. A copy of the decision that is delivered late finds a saga of
+another version and changes nothing. A command to another service that is repeated or delayed could mark a
+request as not sent although it has been sent again by then.
+"""
+
+import structlog
+from django.db.models import Exists, OuterRef, Q
+
+from checkout.conf import conf
+from checkout.messages import SettleOperation
+from checkout.payments.calls import may_yet_arrive
+from checkout.payments.failed_refunds import fail_refund
+from checkout.payments.locking import locked_attempt_of, locked_payment_of
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, Saga
+from checkout.payments.providers.base import Outcome
+from checkout.payments.sagas import orchestrator
+from checkout.payments.sagas.operations.flow import UNTOLD
+from checkout.payments.totals import OPEN
+from checkout.states import Actor, AttemptState
+from messaging.compiled_queries import insert, update
+from messaging.worker.service import CommandRejected, Message
+
+log = structlog.get_logger(__name__)
+
+Kind, State = Operation.Kind, Operation.State
+
+OPERATION_SETTLED = "operation_settled_by"
+ARRIVED, NOT_ARRIVED = "arrived", "not_arrived"
+
+_PARKED = Saga.objects.filter(
+    Q(step__in=UNTOLD) | Q(step=OuterRef("kind")),
+    kind=OuterRef("kind"),
+    key=OuterRef("reference"),
+    status=Saga.Status.PARKED,
+)
+# Operations whose outcome staff may decide: open ones, and refunds that may have come back.
+TO_BE_SETTLED = (Q(state__in=OPEN) & Q(Exists(_PARKED))) | (
+    Q(state=State.DONE) & Q(Exists(_PARKED.filter(data__is_doubted=True)))
+)
+
+
+def word(arrived: bool) -> str:
+    """Return the decision as it is recorded in facts."""
+    return ARRIVED if arrived else NOT_ARRIVED
+
+
+def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, *, arrived: bool) -> str:
+    """Return why staff cannot settle ``operation`` so, and what to do instead; empty if they can.
+
+    Unless the rows are locked, the answer may be out of date at once.
+    """
+    kind = operation.kind
+    if operation.state not in OPEN and not (operation.state == State.DONE and is_doubted(saga)):
+        return f"This {kind} is {operation.state}: nothing is left to be settled."
+    if saga is None:
+        return f"The flow of this {kind} has not begun. Wait until it has asked the provider."
+    if saga.status != Saga.Status.PARKED:
+        return f"The provider is being asked about this {kind}. Wait until its flow is parked, or has ended."
+    if saga.step not in (kind, *UNTOLD):
+        return f"The flow of this {kind} waits for something else. Its saga's page says what for."
+    return "" if arrived or is_doubted(saga) else _obstacle_to_sending(operation, attempt)
+
+
+def is_doubted(saga: Saga | None) -> bool:
+    """Return True for the saga of a refund that failed according to a notification, and so did arrive."""
+    return saga is not None and bool(saga.data.get("is_doubted"))
+
+
+def _obstacle_to_sending(operation: Operation, attempt: Attempt) -> str:
+    if operation.kind == Kind.CAPTURE and attempt.state != AttemptState.AUTHORISED:
+        why = f"The attempt is {attempt.state}, and nothing of it can be captured."
+        if attempt.state == AttemptState.CONFLICTED:
+            return (
+                f"{why} Settle the contradiction instead, on the payment's page: there, this capture counts "
+                "as not arrived."
+            )
+        return f"{why} Try its saga again instead: the provider is asked once more."
+    if may_yet_arrive(ProviderCall.objects.filter(key=operation.reference)):
+        minutes = conf.settling_time.total_seconds() / 60
+        return f"It was sent a moment ago and may still be on its way. Wait {minutes:.0f} minutes."
+    return ""
+
+
+def settle(command: SettleOperation, message: Message) -> None:
+    """Carry out staff's decision, or only record a fact if the operation or its saga has moved on since.
+
+    An operation that arrived is done, and is booked and counted as if the provider had confirmed it. One that
+    did not arrive is sent again with the same reference, and may be refused. A refund that is said to have
+    failed did arrive: if it did not stay, it is refused, and is booked back if it was booked.
+    """
+    operation = Operation.objects.filter(
+        reference=command.operation, payment__reference=command.payment
+    ).first()
+    if operation is None:
+        raise CommandRejected("operation_not_found", "This payment has no such operation.")
+    saga = orchestrator.locked(operation.kind, operation.reference)
+    payment, attempt = locked_payment_of(operation), locked_attempt_of(operation)
+    operation.refresh_from_db()
+    why = obstacle(operation, attempt, saga, arrived=command.arrived)
+    name = "arrived" if command.arrived else "refused" if is_doubted(saga) else "resend"
+    if saga is None or why or saga.version != command.version or not orchestrator.takes(saga, name):
+        _record_not_applied(command, operation, why or "Its flow has gone on meanwhile.")
+        return
+    if name == "refused":
+        fail_refund(operation)
+    else:
+        operation.state = State.DONE if command.arrived else State.REQUESTED
+        update(operation, "state")
+    if name == "resend":
+        ProviderCall.objects.filter(key=operation.reference).update(outcome=Outcome.NOT_SENT)
+    orchestrator.signal(saga, name, message, payment)
+
+
+def _record_not_applied(command: SettleOperation, operation: Operation, why: str) -> None:
+    log.warning("settlement came too late", operation=operation.reference, said=word(command.arrived))
+    fact = Fact(
+        payment_id=operation.payment_id,
+        attempt_id=operation.attempt_id,
+        source=Actor.SAGA,
+        kind=f"{OPERATION_SETTLED}_not_applied",
+        data={"reference": operation.reference, "said": word(command.arrived), "why": why},
+    )
+    insert(fact)

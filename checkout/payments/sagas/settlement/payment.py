@@ -1,0 +1,192 @@
+"""Settle a conflicted payment by what staff have found in the provider's books.
+
+A review relies only on the provider's answer, which seldom shows enough if it has no sums. Staff can look
+into the provider's books instead. As in ``sagas/settlement.py``, everything is done in the orchestrator's
+transaction: the check that nothing has moved since staff looked, the operations that are booked or taken
+back, and the end of the conflict are committed together.
+"""
+
+import hashlib
+
+import msgspec
+import structlog
+
+from checkout.messages import SettlePayment
+from checkout.money import Money
+from checkout.payments.failed_refunds import fail_refund
+from checkout.payments.locking import locked_attempt, locked_payment_of
+from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.sagas import orchestrator
+from checkout.payments.sagas.movement import follow_sums, move_payment, tell
+from checkout.payments.sagas.operations.adoption import adopt
+from checkout.payments.sagas.purchase.flow import Purchase
+from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
+from checkout.payments.sagas.settlement.reckoning import (
+    MAY_HOLD_MONEY,
+    Reckoning,
+    TheirBooks,
+    others_of,
+    reckon,
+)
+from checkout.payments.totals import OPEN
+from checkout.states import Actor, AttemptState, attempt_machine
+from messaging.compiled_queries import insert, update
+from messaging.worker.service import CommandRejected, Message
+
+log = structlog.get_logger(__name__)
+
+Kind = Operation.Kind
+
+PAYMENT_SETTLED = "payment_settled_by"
+REASON = "Staff found it in the provider's books"
+# The refusal reason of an operation that staff did not find at the provider.
+NOT_FOUND = "not_found_at_provider"
+
+
+def seen_now(payment: Payment) -> str:
+    """Return a digest of the payment's present state, which differs as soon as anything has moved."""
+    open_sagas = payment.sagas.filter(status__in=(Saga.Status.RUNNING, Saga.Status.PARKED))
+    standing = (
+        payment.state,
+        list(payment.attempts.order_by("pk").values_list("order_code", "state")),
+        list(payment.operations.order_by("pk").values_list("reference", "state", "amount_minor")),
+        list(open_sagas.order_by("pk").values_list("pk", "version")),
+    )
+    return hashlib.sha256(msgspec.json.encode(standing)).hexdigest()[:40]
+
+
+def obstacle(attempt: Attempt, theirs: TheirBooks | None = None) -> str:
+    """Return why staff cannot settle the payment so, and what to do instead; empty if they can.
+
+    Without ``theirs``, only check if the payment can be settled at all now. Unless the rows are locked, the
+    answer may be out of date at once.
+    """
+    why = obstacle_to_settling(attempt)
+    if why or theirs is None:
+        return why
+    return _obstacle_to_sums(attempt, theirs) or _obstacle_of_others(attempt, theirs)
+
+
+def _obstacle_to_sums(attempt: Attempt, theirs: TheirBooks) -> str:
+    owed = attempt.payment.amount
+    amounts = (theirs.captured, theirs.refunded, theirs.charged_back)
+    if any(each.currency != owed.currency for each in amounts):
+        return f"The payment is in {owed.currency}."
+    if any(each.minor < 0 for each in amounts):
+        return "An amount is not less than nothing."
+    if owed < theirs.captured:
+        return f"No more than {owed} can have been captured: that is what was authorised."
+    if not theirs.captured.minor and (theirs.refunded.minor or theirs.charged_back.minor):
+        return "Nothing can go back of what was never captured. Say how much was captured as well."
+    return reckon(attempt, theirs).why
+
+
+def _obstacle_of_others(attempt: Attempt, theirs: TheirBooks) -> str:
+    if not theirs.has_money:
+        return ""
+    if others := others_of(attempt, AttemptState.CONFLICTED):
+        return (
+            f"The attempt {others[0].order_code} contradicts us as well. Settle that one first, as one of "
+            "which nothing was captured and nothing is held."
+        )
+    if others := others_of(attempt, AttemptState.AUTHORISED):
+        return (
+            f"The attempt {others[0].order_code} holds money, too, and a payment is only taken once. Have "
+            "one of them released or refunded at the provider, and settle that one first, as one of which "
+            "nothing was captured and nothing is held."
+        )
+    return ""
+
+
+def settle(command: SettlePayment, message: Message) -> None:
+    """Carry out staff's decision, or only record a fact if anything has moved since they looked.
+
+    Movements that our books lack become operations that are done, and are posted by their sagas. Operations
+    that the provider lacks are refused and booked back. Then the payment follows the sums, as after a review.
+    """
+    found = Attempt.objects.filter(order_code=command.attempt, payment__reference=command.payment).first()
+    if found is None:
+        raise CommandRejected("attempt_not_found", "This payment has no such attempt.")
+    sagas = orchestrator.sagas_of(found)
+    payment, attempt = locked_payment_of(found), locked_attempt(found.pk)
+    attempt.payment = payment
+    theirs = _their_books(command)
+    why = obstacle(attempt, theirs)
+    if why or seen_now(payment) != command.seen:
+        _record_not_applied(attempt, theirs, why or "More has become known meanwhile.")
+        return
+    reckoning = reckon(attempt, theirs)
+    _correct_the_books(attempt, reckoning, command.by)
+    _move_attempt(attempt, has_money=theirs.has_money)
+    if not others_of(attempt, AttemptState.CONFLICTED):
+        _end_contradiction(payment, attempt, theirs, sagas, message)
+    news = {each.reference: "undone" for each in reckoning.undone}
+    news |= {each.reference: "refused" for each in reckoning.given_up}
+    for saga in sagas:
+        if saga.key in news:
+            orchestrator.signal(saga, news[saga.key], message, payment)
+
+
+def _their_books(command: SettlePayment) -> TheirBooks:
+    return TheirBooks(
+        captured=Money(command.captured, command.currency),
+        refunded=Money(command.refunded, command.currency),
+        charged_back=Money(command.charged_back, command.currency),
+        is_held=command.is_held,
+        lacks=frozenset(command.lacks),
+    )
+
+
+def _correct_the_books(attempt: Attempt, reckoning: Reckoning, by: str) -> None:
+    for operation in (*reckoning.undone, *reckoning.given_up):
+        if operation.kind == Kind.REFUND:
+            fail_refund(operation)
+        else:
+            operation.state, operation.refusal_reason = Operation.State.REFUSED, NOT_FOUND
+            update(operation, "state", "refusal_reason")
+    for kind, amount in reckoning.booked:
+        adopt(attempt, kind, amount.minor, reason=REASON, by=by)
+
+
+def _move_attempt(attempt: Attempt, *, has_money: bool) -> None:
+    """Move the attempt to the end that staff found: with money, or without.
+
+    An attempt that ended otherwise becomes conflicted first, as it would by the provider's own answer. If its
+    authorisation was released it stays authorised, unless another attempt may hold the money.
+    """
+    stays_authorised = has_money or not others_of(attempt, *MAY_HOLD_MONEY)
+    if attempt.state == AttemptState.AUTHORISED and stays_authorised:
+        return
+    if not has_money and attempt.state not in MAY_HOLD_MONEY:
+        return
+    if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
+        attempt.apply("conflicted", Actor.PROVIDER)
+    attempt.apply("reviewed_as_authorised" if has_money else "reviewed_as_refused", Actor.STAFF)
+    update(attempt, "state")
+
+
+def _end_contradiction(
+    payment: Payment, attempt: Attempt, theirs: TheirBooks, sagas: list[Saga], message: Message
+) -> None:
+    is_held = theirs.has_money or bool(others_of(attempt, AttemptState.AUTHORISED))
+    move_payment(payment, "conflict_resolved" if is_held else "conflict_released", Actor.SAGA, message)
+    follow_sums(payment, message)
+    tell(payment, payment.waiters.all(), message)
+    signal = "review_held" if is_held else "review_released"
+    if is_held and theirs.captured.minor and not attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN):
+        signal = "review_captured"
+    for saga in sagas:
+        if saga.kind == Purchase.kind:
+            orchestrator.signal(saga, signal, message, payment)
+
+
+def _record_not_applied(attempt: Attempt, theirs: TheirBooks, why: str) -> None:
+    log.warning("settlement of a payment came too late", attempt=attempt.order_code)
+    fact = Fact(
+        payment_id=attempt.payment_id,
+        attempt_id=attempt.pk,
+        source=Actor.SAGA,
+        kind=f"{PAYMENT_SETTLED}_not_applied",
+        data={"said": theirs.in_words, "why": why},
+    )
+    insert(fact)

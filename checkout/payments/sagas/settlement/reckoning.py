@@ -1,0 +1,164 @@
+"""Compare the provider's books of an attempt, as staff found them, with our operations.
+
+The result is everything that has to change in our books so that both agree. Nothing is changed here.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from checkout.money import Money
+from checkout.payments.models import Attempt, Operation, Payment
+from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, operations_of, sums_of, sums_of_attempt
+from checkout.states import AttemptState, PaymentState
+
+Kind, State = Operation.Kind, Operation.State
+
+MAY_HOLD_MONEY = (AttemptState.AUTHORISED, AttemptState.CONFLICTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TheirBooks:
+    """The provider's sums of one attempt. ``is_held`` says that more of its authorisation may be captured.
+
+    ``charged_back`` is the sum less what issuers have returned. ``lacks`` has the references of operations
+    that are done in our books and missing in the provider's, where the sums do not tell which those are.
+    """
+
+    captured: Money
+    refunded: Money
+    charged_back: Money
+    is_held: bool
+    lacks: frozenset[str] = frozenset()
+
+    @property
+    def has_money(self) -> bool:
+        """Return True if money of the shopper is held, or was taken, even if all of it went back."""
+        return self.is_held or self.captured.minor > 0
+
+    @property
+    def kept(self) -> Money:
+        """The amount that was taken and did not go back; negative if more went back."""
+        return self.captured - self.refunded - self.charged_back
+
+    @property
+    def in_words(self) -> str:
+        """The sums in words, as they are recorded in facts."""
+        held = "an authorisation is held" if self.is_held else "no authorisation is held"
+        return f"captured {self.captured}, refunded {self.refunded}, charged back {self.charged_back}, {held}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """The changes that make our books agree with the provider's, or ``why`` staff must say more.
+
+    ``undone`` are done operations that the provider does not have. ``given_up`` are captures without an
+    outcome for which nothing is left to be captured. ``booked`` are the kinds and amounts of operations that
+    are missing in our books.
+    """
+
+    undone: Sequence[Operation] = ()
+    given_up: Sequence[Operation] = ()
+    booked: Sequence[tuple[str, Money]] = ()
+    why: str = ""
+
+    def sums_after(self, payment: Payment) -> Sums:
+        """Add up the payment's operations as they will be after the changes."""
+        before = sums_of(payment)
+        sums: Counter[tuple[str, str]] = Counter(before.by_kind_and_state)
+        for operation in (*self.undone, *self.given_up):
+            sums[operation.kind, operation.state] -= operation.amount_minor
+        for kind, amount in self.booked:
+            sums[kind, State.DONE] += amount.minor
+        return Sums(before.owed, sums)
+
+
+def others_of(attempt: Attempt, *states: AttemptState) -> list[Attempt]:
+    """Return the other attempts of the same payment that are in any of these states."""
+    others = attempt.payment.attempts.exclude(pk=attempt.pk)
+    return list(others.filter(state__in=states).order_by("number"))
+
+
+def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
+    """Return what our books lack, and what they have in excess."""
+    ours = operations_of(attempt)
+    done = [each for each in ours if each.state == State.DONE]
+    # The sums cover all attempts, so a void of this one would count the money of another as released.
+    has_no_void = theirs.has_money or bool(others_of(attempt, *MAY_HOLD_MONEY))
+    undone = [each for each in done if each.kind == Kind.VOID and has_no_void]
+    booked: list[tuple[str, Money]] = []
+    for kind, total in ((Kind.CAPTURE, theirs.captured), (Kind.REFUND, theirs.refunded)):
+        of_kind = [each for each in done if each.kind == kind]
+        gone = _lacking(of_kind, total.minor, theirs.lacks)
+        more = total.minor - _sum(of_kind) + _sum(gone)
+        if more < 0:
+            ours_left = Money(total.minor - more, total.currency)
+            return Reckoning(why=_too_much(kind, ours_left, total))
+        undone += gone
+        if more:
+            booked.append((kind, Money(more, total.currency)))
+    if theirs.lacks - {each.reference for each in undone}:
+        return Reckoning(why="Only a capture or refund that is done can be what the provider does not have.")
+    booked += _by_issuers(attempt, theirs)
+    given_up = _given_up(ours, attempt.payment, theirs)
+    if _lacks_a_void(attempt, ours, theirs, has_changes=bool(undone or given_up)):
+        booked.append((Kind.VOID, attempt.payment.amount))
+    return Reckoning(undone, given_up, booked)
+
+
+def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> PaymentState:
+    """Return the state that the payment will have."""
+    if others_of(attempt, AttemptState.CONFLICTED):
+        return PaymentState.CONFLICTED
+    if theirs.has_money or others_of(attempt, AttemptState.AUTHORISED):
+        return reckoning.sums_after(attempt.payment).state
+    return PaymentState.VOIDED
+
+
+def _lacking(ours: Sequence[Operation], total: int, named: frozenset[str]) -> list[Operation]:
+    """Return our operations that the provider lacks: those named, or the only one with the surplus amount."""
+    gone = [each for each in ours if each.reference in named]
+    if gone:
+        return gone
+    surplus = _sum(ours) - total
+    fitting = [each for each in ours if each.amount_minor == surplus]
+    return fitting if len(fitting) == 1 else []
+
+
+def _too_much(kind: str, ours: Money, total: Money) -> str:
+    return (
+        f"The {kind}s in our books come to {ours}, not to {total}, and the sums do not tell which of them "
+        "the provider does not have. Look for each by its reference, and mark those that are not there."
+    )
+
+
+def _given_up(ours: Iterable[Operation], payment: Payment, theirs: TheirBooks) -> list[Operation]:
+    """Return the captures without an outcome for which nothing is left to be captured."""
+    without_end = [each for each in ours if each.kind == Kind.CAPTURE and each.state in OPEN]
+    has_room = theirs.has_money and theirs.captured.minor + _sum(without_end) <= payment.amount_minor
+    return [] if has_room else without_end
+
+
+def _by_issuers(attempt: Attempt, theirs: TheirBooks) -> list[tuple[str, Money]]:
+    more = theirs.charged_back - Money(sums_of_attempt(attempt).charged_back, theirs.charged_back.currency)
+    if more.minor > 0:
+        return [(Kind.CHARGE_BACK, more)]
+    returned = Money(-more.minor, more.currency)
+    return [(Kind.CHARGE_BACK_REVERSAL, returned)] if returned.minor else []
+
+
+def _lacks_a_void(
+    attempt: Attempt, ours: Iterable[Operation], theirs: TheirBooks, *, has_changes: bool
+) -> bool:
+    """Return True if a void is missing, without which our sums would say that money is held.
+
+    The sums cover all attempts: while another one may hold money, nothing may count as released.
+    """
+    if theirs.has_money or others_of(attempt, *MAY_HOLD_MONEY):
+        return False
+    is_released = any(each.kind == Kind.VOID and each.state in ALL_BUT_REFUSED for each in ours)
+    return not is_released and (attempt.state == AttemptState.AUTHORISED or has_changes)
+
+
+def _sum(operations: Iterable[Operation]) -> int:
+    return sum(each.amount_minor for each in operations)

@@ -1,0 +1,160 @@
+"""The effects of a provider's answer, or of a notification, on an attempt. The attempt must be locked."""
+
+from dataclasses import asdict, replace
+
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.messages import ProviderAnswered
+from checkout.money import Money
+from checkout.payments.challenge_token import hash_of, token_for
+from checkout.payments.models import Attempt
+from checkout.payments.providers.base import (
+    Challenge,
+    EventKind,
+    Outcome,
+    ProviderResult,
+    Refusal,
+    RefusalReason,
+)
+from checkout.payments.service.card_trials import count_trial
+from checkout.payments.service.conclusion import CONFLICTED
+from checkout.states import Actor, AttemptState, attempt_machine
+from messaging.compiled_queries import update
+
+# The event that each outcome causes on an attempt, and its actor. Any other outcome is ``outcome_unknown``.
+EVENTS = {
+    Outcome.APPROVED: ("authorised", Actor.PROVIDER),
+    Outcome.CHALLENGE_REQUIRED: ("challenge_required", Actor.PROVIDER),
+    Outcome.REFUSED: ("refused", Actor.PROVIDER),
+    Outcome.NOT_SENT: ("not_sent", Actor.SAGA),
+}
+
+# The outcome that is answered for each state in which an attempt has ended.
+ENDS = {
+    AttemptState.AUTHORISED: Outcome.APPROVED,
+    AttemptState.REFUSED: Outcome.REFUSED,
+    AttemptState.NOT_SENT: Outcome.NOT_SENT,
+    AttemptState.EXPIRED: Outcome.REFUSED,
+}
+
+# Amounts of settlements and charge-backs have fees deducted, and are in the merchant's or issuer's currency.
+IN_ANOTHER_CURRENCY_PERHAPS = (EventKind.SETTLED, EventKind.CHARGED_BACK, EventKind.CHARGE_BACK_REVERSED)
+OF_A_PART_PERHAPS = (
+    EventKind.CAPTURED,
+    EventKind.CANCELLED,
+    EventKind.EXPIRED,
+    EventKind.REFUND_SENT,
+    EventKind.REFUNDED,
+    EventKind.REFUND_FAILED,
+    # For example an issuer's request for information, which is about the captured amount.
+    EventKind.OTHER,
+)
+
+# The fields of an attempt that an answer may change.
+KEPT = (
+    "state",
+    "session_state",
+    "challenge",
+    "challenge_count",
+    "challenge_token_hash",
+    "challenge_expires_at",
+    "three_d_secure",
+    "card",
+    "refusal_reason",
+    "refusal_code",
+)
+
+
+def is_for_another_payment(attempt: Attempt, result: ProviderResult) -> bool:
+    """Return True if order code, amount or currency differ from ours, as far as the provider names them."""
+    if result.order_code and result.order_code != attempt.order_code:
+        return True
+    return result.amount is not None and not _fits(attempt.payment.amount, result.amount, result.kind)
+
+
+def _fits(ours: Money, told: Money, kind: EventKind) -> bool:
+    if kind in IN_ANOTHER_CURRENCY_PERHAPS:
+        return True
+    if kind in OF_A_PART_PERHAPS:
+        return told.currency == ours.currency and told <= ours
+    return told == ours
+
+
+def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:
+    """Move the attempt according to the result, store the result's details, and return the answer.
+
+    If the result comes too late to move the attempt, the answer is how the attempt ended. Two results are
+    conflicts, which are left to staff: one about another order or amount than ours, and an authorisation of
+    an attempt that had ended without one.
+    """
+    if is_for_another_payment(attempt, result):
+        return conflict(attempt, result)
+    result = _understood(attempt, result)
+    event, actor = EVENTS.get(result.outcome, ("outcome_unknown", Actor.SAGA))
+    if attempt_machine.allows(attempt.state, event, actor):
+        if result.outcome == Outcome.CHALLENGE_REQUIRED and result.challenge:
+            _keep_challenge(attempt, result.challenge)
+        attempt.apply(event, actor)
+        _keep_details(attempt, result)
+        update(attempt, *KEPT)
+        if attempt.state in (AttemptState.AUTHORISED, AttemptState.REFUSED):
+            count_trial(attempt)
+    elif result.outcome == Outcome.APPROVED and attempt.state != AttemptState.AUTHORISED:
+        return conflict(attempt, result)
+    elif attempt.state == AttemptState.REFUSED and result.outcome == Outcome.REFUSED:
+        _keep_details(attempt, result)
+        update(attempt, *KEPT)
+    return answer_of(attempt, otherwise=result.outcome, event=result.event)
+
+
+def answer_of(attempt: Attempt, *, otherwise: str, event: str = "") -> ProviderAnswered:
+    """Return the outcome with which the attempt ended, or ``otherwise`` if it has not ended."""
+    if attempt.state == AttemptState.CONFLICTED:
+        return ProviderAnswered(outcome=CONFLICTED, event=event)
+    outcome = ENDS.get(AttemptState(attempt.state), otherwise)
+    reason = attempt.refusal_reason if outcome in (Outcome.REFUSED, Outcome.NOT_SENT) else ""
+    return ProviderAnswered(outcome=outcome, event=event, refusal_reason=reason)
+
+
+def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:
+    """Replace an outcome that cannot be acted upon by the one that it amounts to."""
+    if result.outcome == Outcome.DEVICE_DATA_REQUIRED:
+        # Our page has already tried to collect the device data, so this browser cannot continue.
+        return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)
+    if result.outcome == Outcome.CHALLENGE_REQUIRED and result.challenge is None:
+        return replace(result, outcome=Outcome.UNKNOWN)
+    if result.outcome == Outcome.CHALLENGE_REQUIRED and attempt.challenge_count >= conf.max_challenges:
+        return _refuse(result, RefusalReason.AUTHENTICATION_FAILED)
+    return result
+
+
+def _refuse(result: ProviderResult, reason: RefusalReason) -> ProviderResult:
+    return replace(result, outcome=Outcome.REFUSED, refusal=Refusal(reason=reason))
+
+
+def _keep_challenge(attempt: Attempt, challenge: Challenge) -> None:
+    attempt.challenge = asdict(challenge)
+    attempt.challenge_count += 1
+    attempt.challenge_token_hash = hash_of(token_for(attempt))
+    attempt.challenge_expires_at = timezone.now() + conf.challenge_lifetime
+
+
+def _keep_details(attempt: Attempt, result: ProviderResult) -> None:
+    """Store the details that the answer contains; the others stay as they were."""
+    attempt.session_state = result.session_state or attempt.session_state
+    if result.three_ds:
+        attempt.three_d_secure = asdict(result.three_ds)
+    if result.card:
+        attempt.card = asdict(result.card)
+    if result.refusal:
+        attempt.refusal_reason = result.refusal.reason
+        attempt.refusal_code = result.refusal.code[:50]
+
+
+def conflict(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:
+    """Mark the attempt as conflicted, for staff to settle, if its state allows that."""
+    if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
+        attempt.apply("conflicted", Actor.PROVIDER)
+        update(attempt, "state")
+    return ProviderAnswered(outcome=CONFLICTED, event=result.event)

@@ -1,0 +1,1 @@
+"""Conclusions that the payments service draws from a provider's answers."""

@@ -1,0 +1,174 @@
+"""Ask the provider to confirm or deny a notification that none of our operations explains."""
+
+from functools import partial
+
+from checkout.messages import CheckClaim, ClaimChecked
+from checkout.payments.failed_refunds import failed_refunds, make_after_all, refund_made_after_all
+from checkout.payments.models import Attempt, Fact, Operation
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
+from checkout.payments.service.asking import inquire_about
+from checkout.payments.service.attempt_outcome import conflict
+from checkout.payments.service.conclusion import conclude
+from checkout.payments.service.evidence.charge_backs import judge_movement
+from checkout.payments.service.evidence.known import BookedOperations, known_of, told_sum
+from checkout.payments.service.intent import CallsInFlight, attempt_of, locked_attempt, under_way
+from checkout.payments.service.service import service
+from checkout.payments.totals import BY_ISSUER, EXPLANATIONS, Sums, is_explained, sums_of_attempt
+from checkout.privacy.scrubbing import scrub_text
+from checkout.states import Actor, AttemptState
+from messaging.worker.service import Message
+
+# The last events of orders for which nothing is held.
+HELD_NO_MORE = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
+
+
+@service.command("payments.check_claim", transactional=False)
+def check_claim(command: CheckClaim, message: Message) -> None:
+    """Answer ``confirmed`` if the provider confirms the claim and no operation of ours explains it by now.
+
+    A charge-back or a reversal that the provider confirms is booked at once, and answered with ``booked``.
+    """
+    attempt = attempt_of(command.attempt)
+    if command.claim in BY_ISSUER:
+        sums = sums_of_attempt(attempt)
+        result = inquire_about(attempt)
+        conclude(message, attempt, partial(_record_movement, command, sums, result))
+        return
+    before, known = under_way(attempt), known_of(attempt, EXPLANATIONS.get(command.claim, ""))
+    result = inquire_about(attempt)
+    conclude(message, attempt, partial(_record, command, before, known, result))
+
+
+def _record(
+    command: CheckClaim, before: CallsInFlight, known: BookedOperations, result: ProviderResult
+) -> ClaimChecked:
+    attempt = locked_attempt(command.attempt)
+    outcome = _judged(attempt, command, before, known, result)
+    if outcome == "confirmed" and command.claim == EventKind.AUTHORISED:
+        conflict(attempt, result)
+    if outcome == "confirmed" and (refund := _failed_refund(attempt, command)) is not None:
+        outcome = _made_after_all(attempt, refund, result, is_proven=command.is_proven)
+    _write_down(attempt, {"claim": command.claim, "outcome": outcome, "event": result.event}, result)
+    return ClaimChecked(outcome=outcome, event=result.event)
+
+
+def _record_movement(command: CheckClaim, before: Sums, result: ProviderResult) -> ClaimChecked:
+    attempt = locked_attempt(command.attempt)
+    judgement, operation = judge_movement(attempt, command, before, result)
+    data = {"claim": command.claim, "outcome": judgement.outcome, "event": result.event, "why": judgement.why}
+    if operation is not None:
+        data |= {"amount": str(operation.amount), "reference": operation.reference}
+    _write_down(attempt, data, result)
+    return ClaimChecked(outcome=judgement.outcome, event=result.event, why=scrub_text(judgement.why))
+
+
+def _failed_refund(attempt: Attempt, command: CheckClaim) -> Operation | None:
+    """Return the refund that the claim says was made and that we have as refused; None if there is none."""
+    is_refund = command.claim == EventKind.REFUNDED
+    return refund_made_after_all(attempt, command.operation) if is_refund else None
+
+
+def _made_after_all(attempt: Attempt, refund: Operation, result: ProviderResult, *, is_proven: bool) -> str:
+    """Mark a failed refund as made, if that explains the provider's answer. Return the outcome.
+
+    The provider's sum must have room for this refund in addition to all that are certain. If other refunds,
+    failed or under way, may explain the sum without this one, the notification must also be proven. If the
+    answer does not decide, the provider is asked again, as a later answer may be clearer.
+    """
+    others = known_of(attempt, refund.kind)
+    other_failed = sum(each.amount_minor for each in failed_refunds(attempt) if each.pk != refund.pk)
+    total = told_sum(attempt, result, refund.kind)
+    if total is None:
+        if others.entries or other_failed or not is_proven:
+            return "undecided"
+    elif total > others.most + other_failed + refund.amount_minor:
+        return "confirmed"
+    else:
+        is_the_only_explanation = total > others.most + other_failed
+        has_room = total >= others.least + refund.amount_minor
+        if not (has_room and (is_proven or is_the_only_explanation)):
+            return "unknown"
+    make_after_all(refund)
+    return "booked"
+
+
+def _write_down(attempt: Attempt, data: dict[str, str], result: ProviderResult) -> None:
+    Fact.objects.create(
+        payment=attempt.payment,
+        attempt=attempt,
+        source=Actor.PROVIDER,
+        kind=f"claim_{data['outcome']}",
+        data={name: scrub_text(value) for name, value in data.items() if value},
+        text=scrub_text(result.transcript),
+    )
+
+
+def _judged(
+    attempt: Attempt,
+    command: CheckClaim,
+    before: CallsInFlight,
+    known: BookedOperations,
+    result: ProviderResult,
+) -> str:
+    claim = command.claim
+    is_missing = result.outcome == Outcome.NOT_SENT
+    if result.outcome == Outcome.UNKNOWN or (is_missing and not before.is_over(attempt)):
+        return "unknown"
+    if claim == EventKind.AUTHORISED:
+        is_held = result.outcome == Outcome.APPROVED and result.kind not in HELD_NO_MORE
+        return "confirmed" if is_held and attempt.state != AttemptState.AUTHORISED else "denied"
+    if is_missing:
+        return "unknown"
+    kind = EXPLANATIONS.get(claim, "")
+    if (total := told_sum(attempt, result, kind)) is not None:
+        now = known_of(attempt, kind)
+        if now != known:
+            return "unknown"
+        outcome = _judged_by_sums(command, total, now, result)
+        is_open = outcome == "denied" and _may_be_instead_of_another(attempt, command, total)
+        return "undecided" if is_open else outcome
+    said = EventKind.CAPTURED if result.kind == EventKind.SETTLED else result.kind
+    if said != claim:
+        return "undecided" if command.is_proven and _may_be_hidden(claim, result.kind) else "denied"
+    if is_explained(attempt, claim) or any(each.is_in_doubt for each in known_of(attempt, kind).entries):
+        # The claim may name another operation than the one that explains it, which only sums could tell. A
+        # refund in doubt has an inquiry of its own.
+        return "undecided" if command.operation else "denied"
+    return "confirmed"
+
+
+def _may_be_hidden(claim: str, last: EventKind) -> bool:
+    """Return True if ``claim`` may be true although ``last`` is the order's last event, and no sums are told.
+
+    A later event, such as the settlement, may have replaced the claimed one. But no event leads back to
+    AUTHORISED, and none follows a cancellation or an expiry.
+    """
+    return last != EventKind.AUTHORISED and claim not in (EventKind.CANCELLED, EventKind.EXPIRED)
+
+
+def _may_be_instead_of_another(attempt: Attempt, command: CheckClaim, total: int) -> bool:
+    """Return True if the provider's sum may include a failed refund in place of one that we have as made.
+
+    The latter may have failed meanwhile, and the notification of that failure may take days. So a proven
+    notification that names the failed refund is not denied if the sum has room for that refund.
+    """
+    refund = _failed_refund(attempt, command) if command.is_proven and command.operation else None
+    return refund is not None and total >= refund.amount_minor
+
+
+def _judged_by_sums(command: CheckClaim, total: int, now: BookedOperations, result: ProviderResult) -> str:
+    """Confirm a claim if more was moved than our operations explain, or less for the failure of a refund.
+
+    Sums alone do not show that a refund failed: one that we have as done may not be booked yet. If the claim
+    names a refund, we ask until it is booked, the provider's last event is a failure, or a human looks.
+    """
+    if command.claim == EventKind.REFUND_FAILED:
+        if total >= now.least:
+            return "denied"
+        if result.kind == command.claim:
+            return "confirmed"
+        return "unknown" if command.operation else "denied"
+    if total > now.most:
+        return "confirmed"
+    # The named operation was refused: the surplus is due to it, or to one that is open. Ask again.
+    return "unknown" if command.operation and total > now.least else "denied"

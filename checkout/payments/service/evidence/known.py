@@ -1,0 +1,138 @@
+"""Our record of an attempt's captures or refunds at one moment, which sets limits to the provider's sums.
+
+A refund is in doubt from a notification that reports its failure by reference until an inquiry has found it
+made, it was made after all, or staff say that it arrived. All of these are recorded as facts. They are
+written while the attempt is locked, so that they are stored in the order in which they became known.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from checkout.payments.failed_refunds import MADE_AFTER_ALL, failed_refunds
+from checkout.payments.models import Attempt, Fact, Operation
+from checkout.payments.models.payment import NOTIFIED
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
+from checkout.payments.sagas.settlement.operation import ARRIVED, OPERATION_SETTLED
+from checkout.payments.totals import operations_of, sums_of_attempt
+from checkout.privacy.scrubbing import scrub_text
+
+Kind, State = Operation.Kind, Operation.State
+
+FAILURE_TOLD = f"{NOTIFIED}{EventKind.REFUND_FAILED}"
+FOUND_MADE = "inquire_refund_approved"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One operation, with the primary key of the fact that puts it in doubt, if there is one."""
+
+    reference: str
+    minor: int
+    state: str
+    doubt: int | None = None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Return True if a notification says that it failed, and nothing has denied that since."""
+        return self.doubt is not None
+
+
+@dataclass(frozen=True, slots=True)
+class BookedOperations:
+    """All operations of one kind that were not refused.
+
+    An answer describes the order at the time of the inquiry, so it may only be compared with this record if
+    the record has not changed since. ``failed`` is the sum of failed refunds, which may still be made, in
+    minor units.
+    """
+
+    entries: tuple[Entry, ...]
+    failed: int = 0
+
+    def of(self, reference: str) -> Entry | None:
+        """Return the entry with this reference, or None."""
+        return next((each for each in self.entries if each.reference == reference), None)
+
+    def without(self, reference: str) -> "BookedOperations":
+        """Return a copy without the entry with this reference."""
+        return replace(self, entries=tuple(each for each in self.entries if each.reference != reference))
+
+    @property
+    def least(self) -> int:
+        """The sum that the provider has certainly booked, in minor units."""
+        return sum(each.minor for each in self.entries if each.state == State.DONE and not each.is_in_doubt)
+
+    @property
+    def most(self) -> int:
+        """The largest sum that the provider can have booked, in minor units."""
+        return sum(each.minor for each in self.entries)
+
+    @property
+    def most_after_all(self) -> int:
+        """The largest sum that the provider can have booked, failed refunds included, in minor units."""
+        return self.most + self.failed
+
+
+def known_of(attempt: Attempt, kind: str) -> BookedOperations:
+    """Return our present record of the attempt's operations of this kind."""
+    made = [each for each in operations_of(attempt) if each.kind == kind and each.state != State.REFUSED]
+    names = [scrub_text(each.reference) for each in made]
+    doubts = _doubts(attempt, names) if kind == Kind.REFUND and made else {}
+    return BookedOperations(
+        tuple(
+            Entry(each.reference, each.amount_minor, each.state, doubts.get(name))
+            for each, name in zip(made, names, strict=True)
+        ),
+        failed=sum(each.amount_minor for each in failed_refunds(attempt)) if kind == Kind.REFUND else 0,
+    )
+
+
+def booked(result: ProviderResult, kind: str) -> int | None:
+    """Return the provider's sum of all captures or refunds, in minor units; None where it tells none."""
+    if (
+        result.position is None
+        or result.outcome != Outcome.APPROVED
+        or kind not in (Kind.CAPTURE, Kind.REFUND)
+    ):
+        return None
+    return result.position.captured.minor if kind == Kind.CAPTURE else result.position.refunded.minor
+
+
+def told_sum(attempt: Attempt, result: ProviderResult, kind: str) -> int | None:
+    """Return the provider's sum of all captures or refunds, in minor units; None if it is not reliable.
+
+    A provider's refunded sum is the captured sum less what is left of that. If its captures differ from ours,
+    the refunded sum may include money that was never captured. If it does not report charge-backs apart, the
+    sum may include money that an issuer took. If the sum exceeds everything that we know to have gone back,
+    the provider left out money that is still held, and its captured sum is too large by as much.
+    """
+    total = booked(result, kind)
+    if total is None or result.position is None:
+        return None
+    ours = sums_of_attempt(attempt)
+    if kind == Kind.CAPTURE:
+        gone_back = known_of(attempt, Kind.REFUND).most + ours.charged_back
+        return total if result.position.refunded.minor <= gone_back else None
+    if result.position.captured.minor != ours.captured:
+        return None
+    return total if result.position.charged_back is not None or not ours.charged_back else None
+
+
+def _doubts(attempt: Attempt, names: Collection[str]) -> dict[str, int]:
+    """Return the facts that put refunds in doubt, by the refund's reference.
+
+    Facts about other references than ``names`` are not read: anybody can cause any number of them.
+    """
+    facts = Fact.objects.filter(
+        attempt=attempt,
+        kind__in=(FAILURE_TOLD, FOUND_MADE, MADE_AFTER_ALL, OPERATION_SETTLED),
+        data__reference__in=names,
+    )
+    doubts: dict[str, int] = {}
+    for fact in facts.only("kind", "data").order_by("pk"):
+        reference = fact.data["reference"]
+        if fact.kind == FAILURE_TOLD and "not_applied" not in fact.data:
+            doubts[reference] = fact.pk
+        elif fact.kind in (FOUND_MADE, MADE_AFTER_ALL) or fact.data.get("said") == ARRIVED:
+            doubts.pop(reference, None)
+    return doubts

@@ -1,0 +1,190 @@
+"""Ask the provider again about an attempt of a conflicted payment, because staff want to settle it."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from checkout.messages import AttemptReviewed, ReviewAttempt
+from checkout.money import Money
+from checkout.payments.models import Attempt, Fact, Operation
+from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
+from checkout.payments.sagas.operations.adoption import adopt
+from checkout.payments.service.asking import inquire_about
+from checkout.payments.service.attempt_outcome import is_for_another_payment
+from checkout.payments.service.conclusion import conclude
+from checkout.payments.service.evidence.claims import HELD_NO_MORE
+from checkout.payments.service.intent import CallsInFlight, attempt_of, locked_attempt, under_way
+from checkout.payments.service.service import service
+from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, sums_of_attempt
+from checkout.privacy.scrubbing import scrub_text
+from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState
+from messaging.worker.service import Message
+
+Kind, State = Operation.Kind, Operation.State
+SUMS = {
+    Kind.CAPTURE: "captures",
+    Kind.REFUND: "refunds",
+    Kind.CHARGE_BACK: "charge-backs",
+    Kind.CHARGE_BACK_REVERSAL: "charge-backs",
+}
+FOUND = "Found at the provider when staff had it asked"
+ANSWERS = (Outcome.APPROVED, Outcome.REFUSED, Outcome.NOT_SENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result: ``held`` or ``released`` if we agree with the provider, else ``stands`` or ``unknown``.
+
+    ``why`` is the reason for ``stands`` or ``unknown``.
+    """
+
+    outcome: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A sum of which the provider's value differs from ours.
+
+    ``kind`` is the kind of operation that would close the gap, ``left`` the most that this operation may
+    move, in minor units.
+    """
+
+    kind: Operation.Kind
+    ours: Money
+    theirs: Money
+    left: int
+
+    @property
+    def minor(self) -> int:
+        """The amount of the operation that would close the gap, in minor units."""
+        more = self.theirs.minor - self.ours.minor
+        return -more if self.kind == Kind.CHARGE_BACK_REVERSAL else more
+
+    @property
+    def may_be_adopted(self) -> bool:
+        """Return True if the provider may have moved exactly this amount by itself."""
+        return self.theirs.currency == self.ours.currency and 0 < self.minor <= self.left
+
+    @property
+    def in_words(self) -> str:
+        """The difference, for staff."""
+        return f"The {SUMS[self.kind]} at the provider come to {self.theirs}, ours to {self.ours}."
+
+
+@service.command("payments.review", transactional=False)
+def review(command: ReviewAttempt, message: Message) -> None:
+    """Answer whether the provider holds money for the payment, if its answer agrees with our operations now.
+
+    A movement that the provider made by itself on an authorised attempt is adopted if the provider reports
+    its sums and at most one of them differs. It becomes an operation that is done, and is posted like any
+    other. A conflicted attempt is only settled if no sum differs.
+    """
+    attempt = attempt_of(command.attempt)
+    before, sums = under_way(attempt), sums_of_attempt(attempt)
+    result = inquire_about(attempt)
+    conclude(message, attempt, partial(_record, command.attempt, before, sums, result))
+
+
+def _record(order_code: str, before: CallsInFlight, sums: Sums, result: ProviderResult) -> AttemptReviewed:
+    attempt = locked_attempt(order_code)
+    if sums_of_attempt(attempt) == sums:
+        finding = _judged(attempt, before, sums, result)
+    else:
+        finding = Finding("unknown", "Something was booked while the provider was asked. Ask again.")
+    data = {"why": finding.why, "event": result.event}
+    Fact.objects.create(
+        payment=attempt.payment,
+        attempt=attempt,
+        source=Actor.PROVIDER,
+        kind=f"review_{finding.outcome}",
+        data={name: scrub_text(value) for name, value in data.items() if value},
+        text=scrub_text(result.transcript),
+    )
+    return AttemptReviewed(outcome=finding.outcome)
+
+
+def _judged(attempt: Attempt, before: CallsInFlight, sums: Sums, result: ProviderResult) -> Finding:
+    is_missing = result.outcome == Outcome.NOT_SENT
+    if result.outcome not in ANSWERS or (is_missing and not before.is_over(attempt)):
+        return Finding("unknown", "The provider did not say what became of it. Ask again later.")
+    if is_for_another_payment(attempt, result):
+        return Finding("stands", f"The provider still speaks of other money than ours: {result.amount}.")
+    if result.outcome == Outcome.APPROVED and result.kind not in HELD_NO_MORE:
+        return _held(attempt, sums, result)
+    return _released(attempt, sums)
+
+
+def _held(attempt: Attempt, sums: Sums, result: ProviderResult) -> Finding:
+    if _others(attempt, AttemptState.AUTHORISED, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
+        return Finding("stands", "Another attempt holds money, too, is under way, or contradicts us as well.")
+    if attempt.state not in (AttemptState.AUTHORISED, AttemptState.CONFLICTED):
+        return Finding("stands", f"The provider holds money, and the attempt is {attempt.state}.")
+    if sums.total(Kind.VOID, State.DONE):
+        return Finding("stands", "The provider still holds what we have as released.")
+    if result.position is None and (result.kind != EventKind.AUTHORISED or sums.captured):
+        # Without sums, only the last event AUTHORISED says enough: the first capture would have replaced it.
+        return Finding("stands", "The provider does not tell how much was captured and refunded.")
+    gaps = _gaps(attempt, sums, result.position) if result.position else []
+    for gap in gaps:
+        if not gap.may_be_adopted or attempt.state != AttemptState.AUTHORISED:
+            return Finding("stands", gap.in_words)
+    if len(gaps) > 1:
+        # A balance that the provider fails to report would make several sums wrong, not only one.
+        words = " ".join(gap.in_words for gap in gaps)
+        return Finding("stands", f"{words} Only one sum that differs would be believed.")
+    if attempt.state == AttemptState.CONFLICTED:
+        _move(attempt, "reviewed_as_authorised")
+    for gap in gaps:
+        adopt(attempt, gap.kind, gap.minor, reason=FOUND)
+    return Finding("held")
+
+
+def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
+    """Return the provider's sums that our operations, including those under way, do not explain."""
+    owed = attempt.payment.amount
+    gaps = []
+    for kind, theirs, meant, left in (
+        (Kind.CAPTURE, position.captured, (position.captured.minor,), owed.minor - sums.captured),
+        (
+            Kind.REFUND,
+            position.refunded,
+            position.refunds_beside(sums.charged_back),
+            sums.left_to_charge_back,
+        ),
+    ):
+        done, asked = sums.total(kind, State.DONE), sums.total(kind, *OPEN)
+        if not any(done <= minor <= done + asked for minor in meant):
+            gaps.append(Gap(kind, Money(done, owed.currency), theirs, left=0 if asked else left))
+    theirs = position.charged_back or Money(sums.charged_back, owed.currency)
+    ours = Money(sums.charged_back, owed.currency)
+    if theirs.minor > ours.minor:
+        gaps.append(Gap(Kind.CHARGE_BACK, ours, theirs, left=sums.left_to_charge_back))
+    elif theirs.minor < ours.minor:
+        gaps.append(Gap(Kind.CHARGE_BACK_REVERSAL, ours, theirs, left=ours.minor))
+    return gaps
+
+
+def _released(attempt: Attempt, sums: Sums) -> Finding:
+    if sums.captured:
+        ours = Money(sums.captured, attempt.payment.currency)
+        return Finding("stands", f"The provider holds nothing, and we have {ours} captured.")
+    parts = attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN)
+    if parts.exclude(amount_minor=attempt.payment.amount_minor).exists():
+        # The capture may have arrived, so that only the rest was released.
+        return Finding("stands", "The provider holds nothing, and a capture of a part is still open.")
+    if attempt.state == AttemptState.CONFLICTED:
+        _move(attempt, "reviewed_as_refused")
+    elif attempt.state == AttemptState.AUTHORISED and not sums.total(Kind.VOID, *ALL_BUT_REFUSED):
+        adopt(attempt, Kind.VOID, attempt.payment.amount_minor, reason=FOUND)
+    if _others(attempt, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
+        return Finding("stands", "Nothing is held for this attempt, but another one is not settled either.")
+    return Finding("held" if _others(attempt, AttemptState.AUTHORISED) else "released")
+
+
+def _others(attempt: Attempt, *states: AttemptState) -> bool:
+    return attempt.payment.attempts.exclude(pk=attempt.pk).filter(state__in=states).exists()
+
+
+def _move(attempt: Attempt, event: str) -> None:
+    attempt.apply(event, Actor.PROVIDER)
+    attempt.save(update_fields=["state", "updated_at"])

@@ -1,0 +1,89 @@
+"""Ask the provider what became of an attempt: an unknown outcome is resolved by asking, not by repeating."""
+
+from dataclasses import replace
+from functools import partial
+
+from django.utils import timezone
+
+from checkout.messages import InquirePayment, ProviderAnswered
+from checkout.payments.models import Attempt
+from checkout.payments.providers.base import Outcome, ProviderResult, RefusalReason, Verb
+from checkout.payments.service.asking import inquire_about, refused
+from checkout.payments.service.attempt_outcome import answer_of, apply_to_attempt
+from checkout.payments.service.conclusion import conclude, record_fact
+from checkout.payments.service.intent import (
+    CallsInFlight,
+    attempt_of,
+    locked_attempt,
+    may_be_completed,
+    under_way,
+)
+from checkout.payments.service.service import service
+from checkout.states import AttemptState
+from messaging.worker.service import Message
+
+# States of an attempt that was not sent yet, or about which the provider can tell no more than we know.
+CLOSED_STATES = (
+    AttemptState.CREATED,
+    AttemptState.AUTHORISED,
+    AttemptState.REFUSED,
+    AttemptState.CONFLICTED,
+)
+
+
+@service.command("payments.inquire", transactional=False)
+def inquire(command: InquirePayment, message: Message) -> None:
+    """Answer with the attempt's outcome if we know it by now, otherwise with the provider's answer.
+
+    An inquiry changes nothing at the provider.
+    """
+    attempt = attempt_of(command.attempt)
+    before, result = under_way(attempt), None
+    if _is_open(attempt):
+        result = inquire_about(attempt)
+    conclude(message, attempt, partial(_record, command.attempt, before, result))
+
+
+def _is_open(attempt: Attempt) -> bool:
+    """Return True if the provider may know more than we do."""
+    return attempt.state not in CLOSED_STATES and not _is_in_challenge(attempt)
+
+
+def _is_in_challenge(attempt: Attempt) -> bool:
+    """Return True while the shopper has time for a challenge. Providers often deny knowing such an order."""
+    expires_at = attempt.challenge_expires_at
+    return (
+        attempt.state == AttemptState.CHALLENGE_REQUIRED
+        and expires_at is not None
+        and expires_at > timezone.now()
+    )
+
+
+def _is_back_from_challenge(attempt: Attempt) -> bool:
+    """Return True if the shopper has returned from the challenge and the second message was not sent yet.
+
+    This happens when the shopper returns just as the challenge expires.
+    """
+    if attempt.state != AttemptState.CHALLENGE_RETURNED:
+        return False
+    return attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE).count() < attempt.challenge_count
+
+
+def _record(order_code: str, before: CallsInFlight, result: ProviderResult | None) -> ProviderAnswered:
+    attempt = locked_attempt(order_code)
+    if attempt.state == AttemptState.CREATED:
+        # The command to authorise is late, and the saga that inquires is about to give up on it. So the
+        # attempt is closed here, and the command will have no effect.
+        result = refused(RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT)
+    # Providers deny knowing an order that is in a challenge. That includes a challenge that began after the
+    # inquiry, and one that expired before the purchase learnt of it: the purchase still has to cancel it.
+    is_challenged = attempt.state == AttemptState.CHALLENGE_REQUIRED or _is_back_from_challenge(attempt)
+    if is_challenged and (result is None or result.outcome == Outcome.NOT_SENT):
+        return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
+    if result is None:
+        return answer_of(attempt, otherwise=Outcome.UNKNOWN)
+    if result.outcome == Outcome.NOT_SENT and (not before.is_over(attempt) or may_be_completed(attempt)):
+        result = replace(result, outcome=Outcome.UNKNOWN)
+    answer = apply_to_attempt(attempt, result)
+    record_fact(attempt, f"{Verb.INQUIRE}_{answer.outcome}", result, answer)
+    return answer

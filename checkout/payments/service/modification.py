@@ -1,0 +1,135 @@
+"""Capture, void and refund: the operations on an authorised payment."""
+
+from functools import partial
+
+from django.db import transaction
+
+from checkout.messages import CapturePayment, ProviderAnswered, RefundPayment, VoidPayment
+from checkout.money import Money
+from checkout.payments.models import Attempt, Operation
+from checkout.payments.providers.base import Modification, Provider, ProviderResult, Verb
+from checkout.payments.service.asking import ask
+from checkout.payments.service.attempt_outcome import conflict
+from checkout.payments.service.conclusion import CONFLICTED, conclude, record_fact
+from checkout.payments.service.intent import (
+    Intent,
+    commit_intent,
+    locked_attempt,
+    record_outcome,
+    refuse_repetition,
+)
+from checkout.payments.service.operation_outcome import STATES, answer_of, move
+from checkout.payments.service.send_window import SendWindow
+from checkout.payments.service.service import service
+from checkout.states import OPEN_ATTEMPTS, AttemptState
+from messaging.compiled_queries import Compiled
+from messaging.worker.service import CommandRejected, Message
+
+UNANSWERED = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
+
+
+@service.command("payments.capture", transactional=False)
+def capture(command: CapturePayment, message: Message) -> None:
+    """Take authorised money."""
+    amount = Money(command.minor, command.currency)
+    _carry_out(command.attempt, command.operation, Verb.CAPTURE, amount, message)
+
+
+@service.command("payments.void", transactional=False)
+def void(command: VoidPayment, message: Message) -> None:
+    """Release an authorisation that was not captured."""
+    _carry_out(command.attempt, command.operation, Verb.VOID, None, message)
+
+
+@service.command("payments.refund", transactional=False)
+def refund(command: RefundPayment, message: Message) -> None:
+    """Give captured money back."""
+    amount = Money(command.minor, command.currency)
+    _carry_out(command.attempt, command.operation, Verb.REFUND, amount, message)
+
+
+def _carry_out(order_code: str, reference: str, verb: Verb, amount: Money | None, message: Message) -> None:
+    """Carry out the three steps of a provider call. The idempotency key is the operation's reference."""
+    intent = Intent(verb, reference)
+    window = SendWindow.opened()
+    with transaction.atomic(durable=True):
+        attempt = locked_attempt(order_code)
+        refuse_repetition(message)
+        operation = _operation(attempt, reference, verb, amount)
+        is_to_be_sent = operation.state in UNANSWERED and commit_intent(attempt, intent)
+        if is_to_be_sent:
+            _check_allowed(attempt, verb)
+    result = _send(attempt, operation, verb, window) if is_to_be_sent else None
+    conclude(message, attempt, partial(_record, order_code, intent, result))
+
+
+def _operation(attempt: Attempt, reference: str, verb: Verb, amount: Money | None) -> Operation:
+    operation = _OPERATION.first(attempt.pk, reference)
+    if operation is None or operation.kind != verb:
+        raise CommandRejected("operation_not_found", f"This attempt has no {verb} {reference}.")
+    if amount is not None and amount != operation.amount:
+        raise CommandRejected("amount_differs", f"{reference} is a {verb} of {operation.amount}.")
+    return operation
+
+
+_OPERATION = Compiled(
+    lambda attempt, reference: Operation.objects.filter(attempt_id=attempt, reference=reference)
+)
+
+
+def _check_allowed(attempt: Attempt, verb: Verb) -> None:
+    if verb == Verb.CAPTURE and attempt.state != AttemptState.AUTHORISED:
+        raise CommandRejected("not_authorised", f"An attempt that is {attempt.state} cannot be captured.")
+    if attempt.state in OPEN_ATTEMPTS:
+        # Nothing is compensated before the outcome is known: there may be nothing to undo yet.
+        raise CommandRejected("outcome_open", f"An attempt that is {attempt.state} has nothing to {verb}.")
+
+
+def _send(attempt: Attempt, operation: Operation, verb: Verb, window: SendWindow) -> ProviderResult:
+    request = Modification(
+        order_code=attempt.order_code,
+        reference=operation.reference,
+        idempotency_key=operation.reference,
+        amount=operation.amount,
+        session_state=attempt.session_state,
+    )
+
+    def question(provider: Provider) -> ProviderResult:
+        if verb == Verb.CAPTURE:
+            return provider.capture(request)
+        if verb == Verb.VOID:
+            return provider.void(request)
+        return provider.refund(request)
+
+    return ask(attempt.provider_account, question, window=window)
+
+
+def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> ProviderAnswered:
+    attempt = locked_attempt(order_code)
+    operation = _OPERATION.get(attempt.pk, intent.key)
+    if result is None:
+        move(operation, Operation.State.UNKNOWN)
+        return answer_of(operation)
+    answer = _apply(attempt, operation, result)
+    record_outcome(intent, result.outcome, result.event)
+    record_fact(attempt, f"{intent.verb}_{answer.outcome}", result, answer, reference=operation.reference)
+    return answer
+
+
+def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> ProviderAnswered:
+    is_for_another = (result.order_code or attempt.order_code) != attempt.order_code or (
+        result.amount or operation.amount
+    ) != operation.amount
+    if is_for_another:
+        move(operation, Operation.State.UNKNOWN)
+        conflict(attempt, result)
+        return ProviderAnswered(outcome=CONFLICTED, event=result.event)
+    state = STATES.get(result.outcome, Operation.State.UNKNOWN)
+    is_repeated = operation.state != Operation.State.REQUESTED
+    if state == Operation.State.REFUSED and (is_repeated or operation.kind == Operation.Kind.VOID):
+        # The refusal does not prove that nothing was done. A repeated request may be refused because another
+        # copy has arrived, sent before this one or, if this answer is late, after it. A void may be refused
+        # because nothing is held any more, as was wanted. An inquiry decides.
+        state = Operation.State.UNKNOWN
+    move(operation, state, reason=result.refusal.reason if result.refusal else "")
+    return answer_of(operation, event=result.event)

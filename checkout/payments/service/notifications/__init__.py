@@ -1,0 +1,1 @@
+"""Notifications of providers, matched with payments and applied."""

@@ -1,0 +1,142 @@
+"""Apply a provider's notification to the attempts that it is about, now or at a later try."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+import structlog
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.errors import NotificationRejected
+from checkout.messages import ApplyNotification
+from checkout.payments.models import Attempt, ProviderNotification
+from checkout.payments.providers.base import Notification
+from checkout.payments.providers.registry import get_provider
+from checkout.payments.service.notifications.statement import Finding, apply_statements
+from checkout.payments.service.service import service
+from checkout.privacy.scrubbing import REASON_LENGTH, scrub_text
+from messaging.compiled_queries import Compiled, update
+from messaging.worker.service import Message
+
+log = structlog.get_logger(__name__)
+
+State = ProviderNotification.State
+UNDECIDED = (State.RECEIVED, State.UNMATCHED)
+# The most statements of one notification that are applied; the others are left to staff. No provider makes
+# so many, and each costs time under a lock.
+MOST_STATEMENTS = 50
+# The most notifications about one unknown order that wait for another try, and the most tries of a hint.
+MOST_WAITING = 5
+MOST_TRIES_OF_HINT = 2
+# States of statements, the worst first; any other is worse still. The notification gets the worst one.
+WORST_FIRST = (State.CONFLICTED, State.UNMATCHED, State.APPLIED)
+
+
+@service.command("payments.apply_notification", free=True)
+def apply_notification(command: ApplyNotification, message: Message) -> None:
+    """Apply every statement of a stored notification, once, in the order in which the provider made them."""
+    row = _NOTIFICATION.get(command.notification)
+    if row.state not in UNDECIDED or _is_given_up(row):
+        return
+    provider = get_provider(row.account.opened())
+    try:
+        statements = provider.parse_notification(row.body.encode())
+    except NotificationRejected as error:
+        _finish(row, [Finding(State.UNREADABLE, str(error))])
+        return
+    except Exception as error:
+        log.exception("parser of notifications failed", account=row.account.code)
+        _finish(row, [Finding(State.UNREADABLE, f"the parser failed: {type(error).__name__}")])
+        return
+    _finish(row, _apply(row, statements, message))
+
+
+def _is_given_up(row: ProviderNotification) -> bool:
+    """Return True for a hint about an unknown order that is not tried again. Only an excerpt is kept."""
+    is_open = row.state == State.RECEIVED or row.next_try_at is not None
+    return not (is_open or row.is_proven or row.payment_id)
+
+
+def _apply(row: ProviderNotification, statements: Sequence[Notification], message: Message) -> list[Finding]:
+    """Apply the statements, at most ``MOST_STATEMENTS`` of them, order by order."""
+    by_order: dict[str, list[Notification]] = {}
+    for statement in statements[:MOST_STATEMENTS]:
+        by_order.setdefault(statement.order_code, []).append(statement)
+    attempts = _locked_attempts(row, by_order)
+    row.payment = next((attempt.payment for attempt in attempts.values()), None)
+    findings = []
+    for order_code, about_it in by_order.items():
+        attempt = attempts.get(order_code)
+        if attempt is None:
+            findings.append(Finding(State.UNMATCHED, f"this account has no order {order_code}"))
+        else:
+            findings += apply_statements(attempt, about_it, message, row)
+    if len(statements) > MOST_STATEMENTS:
+        reason = f"has {len(statements)} statements, of which the first {MOST_STATEMENTS} were applied"
+        findings.append(Finding(State.UNREADABLE, reason))
+    return findings
+
+
+def _locked_attempts(row: ProviderNotification, order_codes: Iterable[str]) -> dict[str, Attempt]:
+    """Lock the attempts, sorted by order code so that two notifications cannot deadlock."""
+    attempts = [_ATTEMPT.first(code, row.account_id) for code in sorted(order_codes)]
+    return {attempt.order_code: attempt for attempt in attempts if attempt is not None}
+
+
+_NOTIFICATION = Compiled(
+    lambda pk: (
+        ProviderNotification.objects.select_for_update(of=("self",)).select_related("account").filter(pk=pk)
+    )
+)
+_ATTEMPT = Compiled(
+    lambda code, account: (
+        Attempt.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("payment", "provider_account")
+        .filter(order_code=code, provider_account_id=account)
+    )
+)
+
+
+def _finish(row: ProviderNotification, findings: list[Finding]) -> None:
+    worst = min(findings, key=lambda finding: _rank(finding.state), default=Finding(State.APPLIED))
+    row.state = worst.state
+    row.reason = scrub_text(worst.reason)[:REASON_LENGTH]
+    row.next_try_at = None
+    if worst.state == State.UNMATCHED:
+        _plan_next_try(row)
+    else:
+        row.applied_at = timezone.now()
+    if _is_given_up(row):
+        row.body = row.body[: ProviderNotification.EXCERPT]
+    update(row, "state", "reason", "payment", "applied_at", "tries", "next_try_at", "body")
+    if worst.state != State.APPLIED:
+        # Anybody can send hints, so a faulty one is not worth an alarm.
+        report = log.error if row.is_proven else log.warning
+        report("notification needs attention", notification=row.pk, state=row.state, reason=row.reason)
+
+
+def _rank(state: State) -> int:
+    return WORST_FIRST.index(state) if state in WORST_FIRST else -1
+
+
+def _plan_next_try(row: ProviderNotification) -> None:
+    """Plan another try, at which the order may be known. After the last try it is left to staff.
+
+    Only a few notifications about one order wait at a time; hints and proven ones are counted separately.
+    """
+    delays = conf.inquiry_delays if row.is_proven else conf.inquiry_delays[:MOST_TRIES_OF_HINT]
+    if row.tries < len(delays) and _others_waiting(row) < MOST_WAITING:
+        row.next_try_at = timezone.now() + timedelta(seconds=delays[row.tries])
+        row.tries += 1
+
+
+def _others_waiting(row: ProviderNotification) -> int:
+    """Return how many other notifications wait for the same order, which is named in their ``reason``."""
+    others = ProviderNotification.objects.filter(
+        next_try_at__isnull=False,
+        account=row.account_id,
+        state=State.UNMATCHED,
+        reason=row.reason,
+        is_proven=row.is_proven,
+    )
+    return others.exclude(pk=row.pk)[:MOST_WAITING].count()

@@ -1,0 +1,182 @@
+"""Apply the statements of a notification to the attempt that they are about. The attempt must be locked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from django.db.models import Q
+
+from checkout.messages import ApplyProviderEvent
+from checkout.payments.models import Attempt, Fact, Operation, ProviderNotification
+from checkout.payments.models.payment import HINTED, NOTIFIED
+from checkout.payments.providers.base import EventKind, Notification, Outcome, ProviderResult
+from checkout.payments.service.attempt_outcome import ENDS, is_for_another_payment
+from checkout.payments.service.operation_outcome import operation_of, settle
+from checkout.payments.totals import operations_of
+from checkout.privacy.scrubbing import scrub_text
+from checkout.states import Actor, AttemptState
+from messaging.compiled_queries import Compiled, insert
+from messaging.worker.service import Message
+
+State = ProviderNotification.State
+
+# The attempt's outcome that each statement implies. A capture or refund implies that it was authorised.
+OUTCOMES = {
+    EventKind.AUTHORISED: Outcome.APPROVED,
+    EventKind.CAPTURED: Outcome.APPROVED,
+    EventKind.SETTLED: Outcome.APPROVED,
+    EventKind.REFUNDED: Outcome.APPROVED,
+    EventKind.REFUSED: Outcome.REFUSED,
+}
+
+# The most hints about one attempt that are recorded and looked into. There is a limit because anybody may
+# send hints, and facts are kept for ever.
+MOST_HINTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of applying a statement.
+
+    ``reason`` says why it was not simply applied. ``tells`` is the kind of the event that is sent to the
+    orchestrator, if any. ``operation`` is the reference of our operation that the statement is about.
+    """
+
+    state: State
+    reason: str = ""
+    tells: str = ""
+    operation: str = ""
+
+
+def apply_statements(
+    attempt: Attempt, statements: Sequence[Notification], message: Message, row: ProviderNotification
+) -> list[Finding]:
+    """Apply each statement of ``row`` once, record it as a fact, and send the events to the orchestrator.
+
+    The number of database queries does not depend on the number of statements.
+    """
+    is_proven = row.is_proven
+    known = _Known(_FACTS.all(attempt.pk), is_proven=is_proven)
+    operations = operations_of(attempt)
+    findings, facts, events = [], [], []
+    for statement in statements:
+        refusal = known.refusal_of(statement)
+        finding = refusal or _judged(attempt, operations, statement, is_proven=is_proven)
+        findings.append(finding)
+        if refusal is None:
+            known.add(statement)
+            facts.append(_fact(attempt, statement, finding, row))
+        if finding.tells:
+            events.append(_event(attempt, statement, finding, is_proven=is_proven))
+    insert(*facts)
+    for event in dict.fromkeys(events):
+        message.send("checkout", "checkout.apply_provider_event", event, reply_to="", subject=event.payment)
+    return findings
+
+
+_FACTS = Compiled(
+    lambda attempt: (
+        Fact.objects.filter(Q(kind__startswith=NOTIFIED) | Q(kind__startswith=HINTED), attempt_id=attempt)
+        .only("kind", "data")
+        .order_by()
+    )
+)
+
+
+class _Known:
+    """The earlier statements about an attempt, from this notification and from others."""
+
+    def __init__(self, facts: Sequence[Fact], *, is_proven: bool) -> None:
+        # A proven statement is new even if a hint has made it before.
+        prefixes = NOTIFIED if is_proven else (NOTIFIED, HINTED)
+        self._event_ids = {fact.data.get("event_id") for fact in facts if fact.kind.startswith(prefixes)}
+        self._hints = None if is_proven else sum(fact.kind.startswith(HINTED) for fact in facts)
+
+    def refusal_of(self, statement: Notification) -> Finding | None:
+        """Return the result of a statement that is to be skipped; None if it is to be looked into."""
+        if statement.event_id and scrub_text(statement.event_id) in self._event_ids:
+            return Finding(State.APPLIED, "repeats an earlier one")
+        if self._hints is not None and self._hints >= MOST_HINTS:
+            return Finding(State.APPLIED, f"not looked into: there were {MOST_HINTS} hints about this order")
+        return None
+
+    def add(self, statement: Notification) -> None:
+        self._event_ids.add(scrub_text(statement.event_id))
+        if self._hints is not None:
+            self._hints += 1
+
+
+def _judged(
+    attempt: Attempt, operations: Sequence[Operation], statement: Notification, *, is_proven: bool
+) -> Finding:
+    """Settle the operation that the statement is about, if it is proven and its amount is ours."""
+    if statement.merchant_code != attempt.provider_account.merchant_code:
+        return Finding(State.CONFLICTED, f"is for the merchant {statement.merchant_code}")
+    result = ProviderResult(
+        outcome=OUTCOMES.get(statement.kind, Outcome.PENDING),
+        order_code=statement.order_code,
+        event=statement.event,
+        kind=statement.kind,
+        amount=statement.amount,
+        reference=statement.reference,
+    )
+    is_open = attempt.state not in ENDS
+    if is_for_another_payment(attempt, result):
+        # For an open attempt the provider is asked, and its reply will contain the amount.
+        reason = f"says {statement.amount}, the payment is {attempt.payment.amount}"
+        return Finding(State.CONFLICTED, reason, tells=statement.kind if is_open and is_proven else "")
+    operation = operation_of(operations, statement.kind, (*statement.references, statement.reference))
+    if operation is not None and statement.amount not in (None, operation.amount):
+        reason = f"says {statement.amount}, we asked to {operation.kind} {operation.amount}"
+        return Finding(State.CONFLICTED, reason)
+    if operation is not None and is_proven:
+        settle(operation, statement.kind)
+    told = Finding(State.APPLIED, tells=statement.kind, operation=operation.reference if operation else "")
+    if statement.kind not in OUTCOMES or is_open:
+        # Only the provider's own reply decides how an open attempt ends. Until then a statement is just a
+        # reason to ask.
+        return told
+    if result.outcome == Outcome.REFUSED:
+        is_news = attempt.state != AttemptState.REFUSED
+        reason = f"comes too late: the attempt is {attempt.state}" if is_news else ""
+        return Finding(State.APPLIED, reason)
+    if attempt.state != AttemptState.AUTHORISED:
+        # Either money is held for an attempt that ended without any, or the statement is false.
+        return replace(told, reason=f"the attempt is {attempt.state}: the provider is asked")
+    return told
+
+
+def _fact(attempt: Attempt, statement: Notification, finding: Finding, row: ProviderNotification) -> Fact:
+    is_named = finding.operation in statement.references
+    data = {
+        "event": statement.event,
+        "event_id": statement.event_id,
+        "amount": str(statement.amount) if statement.amount else "",
+        "reference": finding.operation if is_named else statement.reference,
+        "not_applied": finding.reason,
+    }
+    return Fact(
+        payment=attempt.payment,
+        attempt=attempt,
+        source=Actor.PROVIDER,
+        kind=f"{NOTIFIED if row.is_proven else HINTED}{statement.kind}",
+        data={
+            # ``notification_results`` finds the results of the notification's statements by this key.
+            "notification": row.pk,
+            **{name: scrub_text(value) for name, value in data.items() if value},
+        },
+    )
+
+
+def _event(
+    attempt: Attempt, statement: Notification, finding: Finding, *, is_proven: bool
+) -> ApplyProviderEvent:
+    return ApplyProviderEvent(
+        payment=attempt.payment.reference,
+        attempt=attempt.order_code,
+        kind=finding.tells,
+        minor=statement.amount.minor if statement.amount else None,
+        currency=statement.amount.currency if statement.amount else "",
+        operation=finding.operation,
+        event_id=scrub_text(statement.event_id),
+        is_proven=is_proven,
+    )

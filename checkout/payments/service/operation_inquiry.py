@@ -1,0 +1,213 @@
+"""Ask the provider what became of a capture, void or refund.
+
+The answer has the order's last event and, at some providers, its sums. It seldom names an operation: of two
+partial refunds it cannot say which one was made (alphagov/pay-connector, adr-001). So an operation is done if
+
+- the answer names it;
+- the sums equal those of all operations of its kind; or
+- no sums are told, and no other operation explains the event. A refund must then be the only one ever, as a
+  failed refund may still be made.
+
+An operation is sent again only if the answer shows that it never arrived (``absence``). Every other answer
+leaves it undecided, which in the end is a question for staff.
+
+If a notification says that a refund failed, the provider is asked even when the refund is done. The refund
+keeps its state until the provider's answer confirms or denies the failure.
+"""
+
+from functools import partial
+
+from checkout.messages import InquireOperation, ProviderAnswered
+from checkout.payments.failed_refunds import FAILED, fail_refund
+from checkout.payments.models import Operation, ProviderCall
+from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
+from checkout.payments.service.asking import inquire_about
+from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
+from checkout.payments.service.conclusion import conclude, record_fact
+from checkout.payments.service.evidence.absence import is_absent
+from checkout.payments.service.evidence.known import BookedOperations, Entry, known_of, told_sum
+from checkout.payments.service.intent import NOT_SHOWN, UNDECIDED, CallsInFlight, locked_attempt, under_way
+from checkout.payments.service.operation_outcome import answer_of, move
+from checkout.payments.service.service import service
+from checkout.payments.totals import WITHOUT_END
+from messaging.worker.service import CommandRejected, Message
+
+Kind, State = Operation.Kind, Operation.State
+
+# After these events nothing is held, so there is nothing left to capture or to release.
+RELEASED = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
+TAKEN = (EventKind.CAPTURED, EventKind.SETTLED)
+# Outcomes that show that the provider knows the order and says what became of it.
+ANSWERS = (Outcome.APPROVED, Outcome.REFUSED)
+# Last events that fit a booked operation of each kind. Those that can only follow a capture imply it.
+AFTER_A_CAPTURE = (
+    *TAKEN,
+    EventKind.REFUND_SENT,
+    EventKind.REFUNDED,
+    EventKind.REFUND_FAILED,
+    EventKind.CHARGED_BACK,
+    EventKind.CHARGE_BACK_REVERSED,
+)
+BOOKED = {Kind.CAPTURE: AFTER_A_CAPTURE, Kind.REFUND: (EventKind.REFUNDED,)}
+
+
+@service.command("payments.inquire_operation", transactional=False)
+def inquire_operation(command: InquireOperation, message: Message) -> None:
+    """Answer with the operation's outcome if we know it by now, otherwise with the provider's answer.
+
+    An inquiry changes nothing at the provider.
+    """
+    operation = (
+        Operation.objects.select_related("attempt__payment", "attempt__provider_account")
+        .filter(reference=command.operation, attempt__order_code=command.attempt)
+        .first()
+    )
+    if operation is None:
+        raise CommandRejected("operation_not_found", f"This attempt has no operation {command.operation}.")
+    attempt = operation.attempt
+    before, known = under_way(attempt, operation.reference), known_of(attempt, operation.kind)
+    result = inquire_about(attempt) if _is_open(known.of(operation.reference)) else None
+    conclude(message, attempt, partial(_record, attempt.order_code, before, known, result))
+
+
+def _is_open(mine: Entry | None) -> bool:
+    return mine is not None and (mine.state in WITHOUT_END or (mine.state == State.DONE and mine.is_in_doubt))
+
+
+def _record(
+    order_code: str, before: CallsInFlight, known: BookedOperations, result: ProviderResult | None
+) -> ProviderAnswered:
+    attempt = locked_attempt(order_code)
+    operation = attempt.operations.get(reference=before.key)
+    now = known_of(attempt, operation.kind)
+    mine = now.of(operation.reference)
+    if result is None or mine is None or not _is_open(mine):
+        return answer_of(operation)
+    if is_for_another_payment(attempt, result):
+        answer = conflict(attempt, result)
+    elif now != known:
+        # Our record has changed since the provider was asked, so its answer cannot be compared with it.
+        answer = _still_open(operation, result)
+    elif mine.is_in_doubt:
+        answer = _answer_in_doubt(operation, mine, now, result)
+    else:
+        answer = _answer(operation, now.without(operation.reference), before, result)
+    record_fact(attempt, f"inquire_{operation.kind}_{answer.outcome}", result, answer, reference=before.key)
+    return answer
+
+
+def _answer(
+    operation: Operation, others: BookedOperations, before: CallsInFlight, result: ProviderResult
+) -> ProviderAnswered:
+    """Move the operation to the state that the provider's answer shows, if any, and return its outcome."""
+    state = _state_shown(operation, others, result)
+    is_over = before.is_over(operation.attempt)
+    is_shown_absent = state is None and is_over and is_absent(operation, others, result)
+    call = ProviderCall.objects.filter(key=operation.reference)
+    if is_shown_absent and call.filter(outcome=Outcome.REFUSED).exists():
+        # The provider refused it, and no earlier copy has arrived either.
+        state = State.REFUSED
+    if state is not None:
+        has_failed = operation.kind == Kind.REFUND and result.kind == EventKind.REFUND_FAILED
+        move(operation, state, reason=FAILED if has_failed else RefusalReason.INVALID_REQUEST)
+    elif operation.state == State.UNKNOWN and is_over and result.outcome in ANSWERS:
+        if not is_shown_absent:
+            return ProviderAnswered(outcome=UNDECIDED, event=result.event)
+        call.update(outcome=NOT_SHOWN)
+        return ProviderAnswered(outcome=NOT_SHOWN, event=result.event)
+    return answer_of(operation, event=result.event)
+
+
+def _answer_in_doubt(
+    operation: Operation, mine: Entry, known: BookedOperations, result: ProviderResult
+) -> ProviderAnswered:
+    """Apply the answer to a refund that is said to have failed.
+
+    Such a refund is not sent again, and is not answered as approved while that is in doubt.
+    """
+    state = _state_beyond_doubt(operation, mine, known, result)
+    if state is None:
+        return _still_open(operation, result)
+    if state == State.REFUSED:
+        fail_refund(operation)
+    else:
+        move(operation, state)
+    return answer_of(operation, event=result.event)
+
+
+def _still_open(operation: Operation, result: ProviderResult) -> ProviderAnswered:
+    if operation.state == State.DONE:
+        return ProviderAnswered(outcome=Outcome.UNKNOWN, event=result.event)
+    return answer_of(operation, event=result.event)
+
+
+def _state_beyond_doubt(
+    operation: Operation, mine: Entry, known: BookedOperations, result: ProviderResult
+) -> str | None:
+    """Return the state that the answer shows for a refund that is said to have failed; None if it shows none.
+
+    - If the provider's sum exceeds what the other refunds can explain, even if those that failed were made
+      after all, it includes this one.
+    - If the others explain the sum, and it has no room for this one, a refund that was done has come back.
+      After REFUND_SENT that is not certain, as a refund is on its way whose sum is still to come. A refund
+      that was not done has failed only if the last event is a failure that can be no other refund's:
+      otherwise it may still be booked, days later.
+    - Any other sum may have another reason, which may become known later.
+    - Without sums, a last event that is a failure may be about another refund, unless there is no other.
+    """
+    others = known.without(mine.reference)
+    with_it = others.least + mine.minor
+    is_done = mine.state == State.DONE
+    is_only_one = _is_only_refund(operation)
+    refunded = told_sum(operation.attempt, result, Kind.REFUND)
+    if refunded is None:
+        if is_only_one and result.kind == EventKind.REFUND_FAILED:
+            return State.REFUSED
+        return State.DONE if is_only_one and result.kind == EventKind.REFUNDED else None
+    if refunded > others.most_after_all and refunded >= with_it:
+        return State.DONE if is_done or result.kind in BOOKED[Kind.REFUND] else None
+    is_explained = others.least <= refunded <= others.most
+    is_missing = is_explained and (others.least == others.most or refunded < mine.minor)
+    if is_done:
+        is_the_end = result.kind != EventKind.REFUND_SENT
+    else:
+        is_the_end = result.kind == EventKind.REFUND_FAILED and others.least == others.most
+    return State.REFUSED if is_missing and is_the_end else None
+
+
+def _state_shown(operation: Operation, others: BookedOperations, result: ProviderResult) -> str | None:
+    """Return the state that the provider's answer shows for the operation; None if it shows none."""
+    event = result.kind
+    if operation.kind == Kind.VOID:
+        if event in RELEASED:
+            return State.DONE
+        return State.REFUSED if event in TAKEN else None
+    if operation.reference in result.references:
+        return _state_named(operation, event)
+    is_only_one = _is_only_refund(operation) if operation.kind == Kind.REFUND else not others.entries
+    if operation.kind == Kind.CAPTURE and event in RELEASED:
+        # After a partial capture, the event may only be about the rest of the authorisation.
+        is_whole = operation.amount == operation.payment.amount
+        return State.REFUSED if is_only_one and is_whole else None
+    if operation.kind == Kind.REFUND and event == EventKind.REFUND_FAILED:
+        return State.REFUSED if is_only_one else None
+    if operation.kind == Kind.REFUND and event == EventKind.REFUND_SENT:
+        return State.PENDING if is_only_one else None
+    theirs = told_sum(operation.attempt, result, operation.kind)
+    if theirs is None:
+        return State.DONE if is_only_one and event in BOOKED[Kind(operation.kind)] else None
+    # A failed refund that was made after all must not explain the sum as well.
+    is_shown = theirs == others.most + operation.amount_minor and theirs > others.most_after_all
+    return State.DONE if is_shown and event in BOOKED[Kind(operation.kind)] else None
+
+
+def _is_only_refund(operation: Operation) -> bool:
+    """Return True if there is no other refund, not even a refused one, that may explain the last event."""
+    return operation.attempt.operations.filter(kind=Kind.REFUND).count() == 1
+
+
+def _state_named(operation: Operation, event: EventKind) -> str | None:
+    """Return the state that the last event shows for an operation that the answer names by its reference."""
+    if event in BOOKED[Kind(operation.kind)]:
+        return State.DONE
+    return State.PENDING if event == EventKind.REFUND_SENT and operation.kind == Kind.REFUND else None

@@ -1,0 +1,86 @@
+"""The effects of a provider's answer, or of a notification, on a capture, void or refund.
+
+The operation's attempt must be locked: that lock covers its operations too.
+"""
+
+from collections.abc import Iterable
+
+from checkout.messages import ProviderAnswered
+from checkout.payments.models import Operation
+from checkout.payments.providers.base import EventKind, Outcome
+from messaging.compiled_queries import update
+
+State = Operation.State
+
+STATES = {
+    Outcome.APPROVED: State.DONE,
+    Outcome.PENDING: State.PENDING,
+    Outcome.REFUSED: State.REFUSED,
+    Outcome.NOT_SENT: State.REQUESTED,
+}
+
+OUTCOMES = {
+    State.DONE: Outcome.APPROVED,
+    State.PENDING: Outcome.PENDING,
+    State.REFUSED: Outcome.REFUSED,
+    State.REQUESTED: Outcome.NOT_SENT,
+    State.UNKNOWN: Outcome.UNKNOWN,
+}
+
+# The kind of operation that each event is about.
+KINDS = {
+    EventKind.CAPTURED: Operation.Kind.CAPTURE,
+    EventKind.CANCELLED: Operation.Kind.VOID,
+    EventKind.REFUND_SENT: Operation.Kind.REFUND,
+    EventKind.REFUNDED: Operation.Kind.REFUND,
+    EventKind.REFUND_FAILED: Operation.Kind.REFUND,
+}
+
+# Events that do not end a refund. A refund on its way is not made yet. A failed refund's money could be
+# refunded once more, so the provider must confirm the failure first.
+NO_END = frozenset({EventKind.REFUND_SENT, EventKind.REFUND_FAILED})
+
+# Answers and notifications may arrive out of order, so an operation only moves to a state of higher rank.
+RANKS = {State.REQUESTED: 0, State.UNKNOWN: 1, State.PENDING: 2, State.DONE: 3, State.REFUSED: 3}
+
+
+def move(operation: Operation, state: str, *, reason: str = "") -> None:
+    """Move the operation to ``state`` and save it, unless its state has the same or a higher rank."""
+    if RANKS[State(state)] > RANKS[State(operation.state)]:
+        operation.state = state
+        operation.refusal_reason = reason if state == State.REFUSED else ""
+        update(operation, "state", "refusal_reason")
+
+
+def answer_of(operation: Operation, *, event: str = "") -> ProviderAnswered:
+    """Return the operation's state as the answer to a command about it."""
+    outcome = OUTCOMES[State(operation.state)]
+    return ProviderAnswered(outcome=outcome, event=event, refusal_reason=operation.refusal_reason)
+
+
+def operation_of(
+    operations: Iterable[Operation], kind: EventKind, references: Iterable[str]
+) -> Operation | None:
+    """Return the operation of an attempt that an event is about; None if that is not certain.
+
+    The first of ``references`` that names one of ours decides. Without any, the event must fit only one
+    operation, which must be pending: one that was not sent, or that may have got lost, needs an inquiry. The
+    events in ``NO_END`` are only matched by reference.
+    """
+    if kind not in KINDS:
+        return None
+    candidates = [each for each in operations if each.kind == KINDS[kind]]
+    by_reference = {each.reference: each for each in candidates}
+    named = next((by_reference[name] for name in references if name in by_reference), None)
+    if named is not None or kind in NO_END:
+        return named
+    if kind != EventKind.REFUNDED:
+        # A failed refund may still be made. No other refused operation explains an event.
+        candidates = [each for each in candidates if each.state != State.REFUSED]
+    return candidates[0] if len(candidates) == 1 and candidates[0].state == State.PENDING else None
+
+
+def settle(operation: Operation, kind: EventKind) -> None:
+    """Mark the operation as done, if the event ends it. The event must be proven and for its amount."""
+    if kind not in NO_END:
+        move(operation, State.DONE)

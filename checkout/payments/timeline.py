@@ -1,0 +1,128 @@
+"""The history of a payment: one chronological table of all records about it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from checkout.payments.models import (
+    Fact,
+    InboxMessage,
+    OutboxMessage,
+    Payment,
+    ProviderCall,
+    ProviderNotification,
+    SagaStep,
+)
+from checkout.payments.notification_results import results_of
+
+
+class Kind(StrEnum):
+    """The kind of record that an entry comes from."""
+
+    FACT = "fact"
+    STEP = "saga step"
+    MESSAGE = "message"
+    PROVIDER_CALL = "provider call"
+    NOTIFICATION = "notification"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event. ``duration`` is None for an instant, and for an event that has not ended."""
+
+    at: datetime
+    kind: Kind
+    what: str
+    detail: str = ""
+    duration: timedelta | None = None
+
+
+def timeline_of(payment: Payment) -> list[Entry]:
+    """Return everything that is recorded about ``payment``, the oldest first.
+
+    The number of queries is fixed, however long the payment's history is.
+    """
+    entries = [
+        *_facts(payment),
+        *_steps(payment),
+        *_messages(payment),
+        *_calls(payment),
+        *_notifications(payment),
+    ]
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+def _facts(payment: Payment) -> Iterator[Entry]:
+    for fact in Fact.objects.filter(payment=payment):
+        data = [f"{name}={value}" for name, value in fact.data.items() if isinstance(value, str | int)]
+        yield Entry(fact.recorded_at, Kind.FACT, fact.kind, " ".join([f"by {fact.source}", *data]))
+
+
+def _steps(payment: Payment) -> Iterator[Entry]:
+    for step in SagaStep.objects.filter(saga__payment=payment).select_related("saga"):
+        yield Entry(
+            step.sent_at,
+            Kind.STEP,
+            f"{step.saga.kind}: {step.name}",
+            f"{step.command} → {step.outcome or 'no answer yet'}",
+            _between(step.sent_at, step.replied_at),
+        )
+
+
+def _messages(payment: Payment) -> Iterator[Entry]:
+    """Yield one entry per message, from the decision to send it until it was handled."""
+    outbox = list(OutboxMessage.objects.filter(subject=payment.reference).order_by("created_at"))
+    inbox = {row.message_id: row for row in InboxMessage.objects.filter(subject=payment.reference)}
+    # A handler writes its inbox row first and its messages last, so the messages show when it ended.
+    last_effects = {sent.causation_id: sent.created_at for sent in outbox}
+    for sent in outbox:
+        card = "with the sealed card, " if sent.carries_sealed else ""
+        received = inbox.pop(sent.message_id, None)
+        if received is None:
+            progress = "sent" if sent.published_at else f"in the outbox {sent.last_error}".rstrip()
+            yield Entry(sent.created_at, Kind.MESSAGE, sent.type, card + progress)
+            continue
+        ended = max(received.handled_at, last_effects.get(sent.message_id, received.handled_at))
+        on_the_way = _milliseconds(received.received_at - sent.created_at)
+        handling = _milliseconds(ended - received.received_at)
+        detail = f"{card}to {received.consumer}: {on_the_way} on the way, {handling} handling"
+        yield Entry(sent.created_at, Kind.MESSAGE, sent.type, detail, ended - sent.created_at)
+    for row in inbox.values():
+        # Queries, which are not in an outbox, and messages from services with a database of their own.
+        ended = max(row.handled_at, last_effects.get(row.message_id, row.handled_at))
+        yield Entry(row.received_at, Kind.MESSAGE, row.type, f"to {row.consumer}", ended - row.received_at)
+
+
+def _calls(payment: Payment) -> Iterator[Entry]:
+    for call in ProviderCall.objects.filter(attempt__payment=payment):
+        yield Entry(
+            call.started_at,
+            Kind.PROVIDER_CALL,
+            call.verb,
+            " ".join(filter(None, [call.outcome or "no outcome yet", call.event])),
+            _between(call.started_at, call.finished_at),
+        )
+
+
+def _notifications(payment: Payment) -> Iterator[Entry]:
+    rows = list(ProviderNotification.objects.filter(payment=payment).select_related("account"))
+    results = results_of(rows)
+    for row in rows:
+        result = results[row.pk].result.replace("_", " ")
+        times = f", received {row.copies} times" if row.copies > 1 else ""
+        yield Entry(
+            row.received_at,
+            Kind.NOTIFICATION,
+            f"from {row.account.code}",
+            f"{result}{times}{'' if row.is_proven else ', not proven'}",
+            _between(row.received_at, row.applied_at),
+        )
+
+
+def _between(start: datetime, end: datetime | None) -> timedelta | None:
+    return end - start if end else None
+
+
+def _milliseconds(duration: timedelta) -> str:
+    return f"{duration / timedelta(milliseconds=1):.0f} ms"

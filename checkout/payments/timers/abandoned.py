@@ -1,0 +1,46 @@
+"""Expire payments that no shopper has come to pay."""
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from checkout import messages
+from checkout.conf import conf
+from checkout.payments.models import Fact, Payment, Saga
+from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.timers.timer import BATCH
+from checkout.states import Actor, PaymentState
+
+WAITING_FOR_SHOPPER = (PaymentState.OPEN, PaymentState.REFUSED)
+
+
+@transaction.atomic
+def expire_abandoned() -> int:
+    """Expire payments that have been open or refused, and untouched, for ``conf.checkout_lifetime``.
+
+    A payment with a saga that has not ended is left alone: it may still hold stock, or be about to move.
+    """
+    at_work = Saga.objects.filter(
+        payment=OuterRef("pk"), status__in=(Saga.Status.RUNNING, Saga.Status.PARKED)
+    )
+    abandoned = Payment.objects.filter(
+        ~Exists(at_work),
+        state__in=WAITING_FOR_SHOPPER,
+        updated_at__lt=timezone.now() - conf.checkout_lifetime,
+    )
+    payments = list(
+        abandoned.select_for_update(
+            skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",), no_key=True
+        ).order_by("updated_at")[:BATCH]
+    )
+    for payment in payments:
+        Fact.objects.create(
+            payment=payment, source=Actor.CLOCK, kind="abandoned", data={"state": payment.state}
+        )
+        payment.apply("expired", Actor.CLOCK)
+        send_to_checkout(
+            "checkout.announce_payment",
+            messages.AnnouncePayment(payment=payment.reference),
+            payment.reference,
+        )
+    return len(payments)

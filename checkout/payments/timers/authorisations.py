@@ -1,0 +1,49 @@
+"""Void authorisations that were never captured, before the issuer lets them lapse."""
+
+import structlog
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.errors import OperationRejected
+from checkout.payments import actions
+from checkout.payments.models import Fact, Operation, Payment
+from checkout.payments.timers.timer import BATCH
+from checkout.states import PaymentState
+
+log = structlog.get_logger(__name__)
+
+BY = "clock"
+KEY = "authorisation_expired"
+
+
+def void_expired() -> int:
+    """Request a void of every authorisation older than ``conf.authorisation_lifetime`` without captures.
+
+    This is done once per payment: after a refused void, the provider must report how the authorisation ends.
+    With the idempotency key, two relays that find the same payment make one request.
+    """
+    long_ago = timezone.now() - conf.authorisation_lifetime
+    authorised_long_ago = Fact.objects.filter(
+        payment=OuterRef("pk"), kind="authorised", recorded_at__lt=long_ago
+    )
+    of_payment = Operation.objects.filter(payment=OuterRef("pk"))
+    in_the_way = of_payment.exclude(state=Operation.State.REFUSED)
+    references = Payment.objects.filter(
+        Exists(authorised_long_ago),
+        ~Exists(in_the_way),
+        ~Exists(of_payment.filter(idempotency_key=KEY)),
+        state=PaymentState.AUTHORISED,
+        created_at__lt=long_ago,
+    ).values_list("reference", flat=True)
+    return sum(_void(reference) for reference in references[:BATCH])
+
+
+def _void(reference: str) -> bool:
+    try:
+        actions.request_void(reference, by=BY, idempotency_key=KEY, reason="nobody has captured it")
+    except OperationRejected as rejection:
+        # The payment has been captured or voided meanwhile.
+        log.info("authorisation not given back", payment=reference, reason=str(rejection))
+        return False
+    return True

@@ -1,0 +1,25 @@
+"""Delete rows that are only counted: cards that were tried, log-ins and failures, and expired sessions."""
+
+from axes.models import AccessAttempt, AccessLog
+from django.contrib.sessions.models import Session
+from django.db.models import Q
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.payments.models import CardTrial
+from checkout.payments.timers.retention import ROWS, forget
+
+
+def forget_what_was_counted() -> int:
+    """Delete a batch of each kind that no limit counts any more; return the number of rows."""
+    now = timezone.now()
+    long_ago = now - conf.retention
+    failures = AccessAttempt.objects.filter(attempt_time__lt=now - conf.login_lock)
+    sessions = Session.objects.filter(expire_date__lt=now)
+    rows: int = (
+        forget(CardTrial, Q(answered_at__lt=long_ago), "answered_at", long_ago)
+        + forget(AccessLog, Q(attempt_time__lt=long_ago), "attempt_time", long_ago)
+        + AccessAttempt.objects.filter(pk__in=list(failures.values_list("pk", flat=True)[:ROWS])).delete()[0]
+        + Session.objects.filter(pk__in=list(sessions.values_list("pk", flat=True)[:ROWS])).delete()[0]
+    )
+    return rows

@@ -1,0 +1,39 @@
+"""Try notifications again whose order was not known when they came, at growing intervals."""
+
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from checkout import messages
+from checkout.payments.models import OutboxMessage, ProviderNotification
+from checkout.payments.timers.timer import BATCH
+from messaging.outbox.models import enqueue
+
+REPEATED_AFTER = timedelta(minutes=10)
+
+
+@transaction.atomic
+def try_unmatched_again() -> int:
+    """Write a command for every notification whose next try is due; the payments service plans the one after.
+
+    If the command is lost, as a dead letter, another follows.
+    """
+    due = ProviderNotification.objects.filter(next_try_at__lte=timezone.now())
+    notifications = list(
+        due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",))
+        .order_by("next_try_at")
+        .only("pk")[:BATCH]
+    )
+    for notification in notifications:
+        enqueue(
+            OutboxMessage,
+            "payments",
+            "payments.apply_notification",
+            messages.ApplyNotification(notification=notification.pk),
+            delay_seconds=0,
+        )
+    ProviderNotification.objects.filter(pk__in=[notification.pk for notification in notifications]).update(
+        next_try_at=timezone.now() + REPEATED_AFTER
+    )
+    return len(notifications)

@@ -1,0 +1,53 @@
+"""End attempts whose purchase never began, because the command that begins it was lost or a dead letter."""
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
+
+from checkout import messages
+from checkout.conf import conf
+from checkout.database.clock import database_now
+from checkout.payments.models import Attempt, Fact, Payment, Saga
+from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.providers.base import RefusalReason
+from checkout.payments.timers.timer import BATCH
+from checkout.states import Actor, AttemptState, PaymentState
+from messaging.compiled_queries import update
+
+
+@transaction.atomic
+def give_up_unstarted() -> int:
+    """End attempts whose purchase has not begun within ``conf.service_wait``; return how many.
+
+    Before a purchase begins no service is asked, so no money can have moved, and the shopper may try again.
+    If the command arrives later after all, it finds that the attempt has ended.
+    """
+    # The database's clock is used: to a process whose clock is ahead, a new attempt would seem old.
+    long_ago = database_now() - conf.service_wait
+    begun = Saga.objects.filter(attempt=OuterRef("pk"))
+    waiting = Attempt.objects.filter(
+        ~Exists(begun), payment=OuterRef("pk"), state=AttemptState.CREATED, created_at__lt=long_ago
+    )
+    payments = Payment.objects.filter(
+        Exists(waiting), state=PaymentState.PROCESSING, updated_at__lt=long_ago
+    ).select_for_update(
+        skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",), no_key=True
+    )
+    return sum(_give_up(payment) for payment in payments.order_by("updated_at")[:BATCH])
+
+
+def _give_up(payment: Payment) -> bool:
+    attempt = payment.attempts.select_for_update(no_key=True).order_by("-number").first()
+    if attempt is None or attempt.state != AttemptState.CREATED or attempt.sagas.exists():
+        return False
+    attempt.apply("not_sent", Actor.SAGA)
+    attempt.refusal_reason = RefusalReason.PROVIDER_ERROR
+    update(attempt, "state", "refusal_reason")
+    payment.refusal_reason = RefusalReason.PROVIDER_ERROR
+    payment.apply("refused", Actor.SAGA)
+    data = {"state": payment.state, "attempt": attempt.order_code}
+    Fact.objects.create(payment=payment, attempt=attempt, source=Actor.CLOCK, kind="never_begun", data=data)
+    Fact.objects.create(payment=payment, source=Actor.SAGA, kind="refused", data={"state": payment.state})
+    send_to_checkout(
+        "checkout.announce_payment", messages.AnnouncePayment(payment=payment.reference), payment.reference
+    )
+    return True

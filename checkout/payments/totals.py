@@ -1,0 +1,140 @@
+"""Sums of a payment's operations by kind, and the state that they give it. Read with the payment locked."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from checkout.payments.models.payment import Attempt, Operation, Payment
+from checkout.states import PaymentState
+from messaging.compiled_queries import Compiled
+
+Kind, State = Operation.Kind, Operation.State
+
+# States of operations that were, or may have been, sent to the provider, and whose outcome is not known.
+WITHOUT_END = (State.PENDING, State.UNKNOWN)
+OPEN = (State.REQUESTED, *WITHOUT_END)
+# States of operations that were, or may have been, sent to the provider, and were not refused.
+ASKED = (*WITHOUT_END, State.DONE)
+ALL_BUT_REFUSED = (State.REQUESTED, *ASKED)
+
+# The kind of operation that explains each event.
+EXPLANATIONS = {
+    "captured": Kind.CAPTURE,
+    "cancelled": Kind.VOID,
+    "refunded": Kind.REFUND,
+    "refund_failed": Kind.REFUND,
+}
+
+# The kind of issuer's operation that each event reports.
+BY_ISSUER = {"charged_back": Kind.CHARGE_BACK, "charge_back_reversed": Kind.CHARGE_BACK_REVERSAL}
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Amounts in minor units of the payment's currency, by kind and state of the operations."""
+
+    owed: int
+    by_kind_and_state: Counter[tuple[str, str]]
+
+    def total(self, kind: str, *states: str) -> int:
+        """Return the sum of all operations of this kind in any of these states."""
+        return sum(self.by_kind_and_state[kind, state] for state in states)
+
+    @property
+    def captured(self) -> int:
+        """The sum that was taken."""
+        return self.total(Kind.CAPTURE, State.DONE)
+
+    @property
+    def refunded(self) -> int:
+        """The sum that was given back."""
+        return self.total(Kind.REFUND, State.DONE)
+
+    @property
+    def charged_back(self) -> int:
+        """The sum that issuers took back, less what they have returned."""
+        taken = self.total(Kind.CHARGE_BACK, State.DONE)
+        return taken - self.total(Kind.CHARGE_BACK_REVERSAL, State.DONE)
+
+    @property
+    def left_to_charge_back(self) -> int:
+        """The sum that was taken, and neither given back nor charged back."""
+        return max(0, self.captured - self.refunded - self.charged_back)
+
+    @property
+    def left_to_capture(self) -> int:
+        """The sum that may still be captured, in minor units; 0 if there is a void that was not refused."""
+        if self.total(Kind.VOID, *ALL_BUT_REFUSED):
+            return 0
+        return self.owed - self.total(Kind.CAPTURE, *ALL_BUT_REFUSED)
+
+    @property
+    def left_to_refund(self) -> int:
+        """The sum that may still be given back: money that has certainly been taken, and is not charged back.
+
+        It is never negative, although a charge-back may take money that a refund under way counts on.
+        """
+        return max(0, self.captured - self.total(Kind.REFUND, *ALL_BUT_REFUSED) - self.charged_back)
+
+    @property
+    def can_be_voided(self) -> bool:
+        """Return True if no capture and no other void stands in the way."""
+        return not (self.total(Kind.CAPTURE, *ALL_BUT_REFUSED) or self.total(Kind.VOID, *ALL_BUT_REFUSED))
+
+    @property
+    def state(self) -> PaymentState:
+        """The state of an authorised payment with these operations."""
+        if self.total(Kind.VOID, *ASKED):
+            is_done = bool(self.total(Kind.VOID, State.DONE))
+            return PaymentState.VOIDED if is_done else PaymentState.VOID_PENDING
+        if not self.captured:
+            is_asked = bool(self.total(Kind.CAPTURE, *ASKED))
+            return PaymentState.CAPTURE_PENDING if is_asked else PaymentState.AUTHORISED
+        if self.charged_back > 0:
+            return PaymentState.CHARGED_BACK
+        if self.refunded:
+            is_all = self.refunded >= self.captured
+            return PaymentState.REFUNDED if is_all else PaymentState.PARTIALLY_REFUNDED
+        is_all = self.captured >= self.owed
+        return PaymentState.CAPTURED if is_all else PaymentState.PARTIALLY_CAPTURED
+
+
+_OF_PAYMENT = Compiled(lambda payment: Operation.objects.filter(payment_id=payment).order_by("pk"))
+_OF_ATTEMPT = Compiled(lambda attempt: Operation.objects.filter(attempt_id=attempt).order_by("pk"))
+
+
+def operations_of(attempt: Attempt) -> list[Operation]:
+    """Return the operations of an attempt, the oldest first."""
+    return _OF_ATTEMPT.all(attempt.pk)
+
+
+def sums_of(payment: Payment) -> Sums:
+    """Add up the operations of a payment."""
+    return added_up(payment, _OF_PAYMENT.all(payment.pk))
+
+
+def sums_of_attempt(attempt: Attempt) -> Sums:
+    """Add up the operations of one attempt, which the provider knows as an order."""
+    return added_up(attempt.payment, operations_of(attempt))
+
+
+def added_up(payment: Payment, operations: Iterable[Operation]) -> Sums:
+    """Add up operations of a payment that have been read already."""
+    sums: Counter[tuple[str, str]] = Counter()
+    for operation in operations:
+        sums[operation.kind, operation.state] += operation.amount_minor
+    return Sums(payment.amount_minor, sums)
+
+
+def is_explained(attempt: Attempt, event: str, operation: str = "") -> bool:
+    """Return True if an operation of ours explains a provider's event: the one that it names, if any.
+
+    The failure of a named refund counts as explained, as that refund's own saga looks into it.
+    """
+    kind = EXPLANATIONS.get(event)
+    ours = [each for each in operations_of(attempt) if each.kind == kind]
+    named = [each for each in ours if each.reference == operation]
+    if named and event == "refund_failed":
+        return True
+    contrary = State.DONE if event == "refund_failed" else State.REFUSED
+    return any(each.state != contrary for each in named or ours)

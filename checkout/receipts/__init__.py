@@ -1,0 +1,1 @@
+"""The receipts service: e-mails to shoppers, and their table."""

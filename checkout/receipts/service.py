@@ -1,0 +1,84 @@
+"""The notifications service: receipts by e-mail.
+
+The receipt's row is written with the payment's step, so that a mail server that is down never holds up a
+payment. Sending is a command of its own, repeated with growing pauses. After a crash between the mail
+server's acceptance and our record of it, the receipt is sent again: it is sent at least once.
+"""
+
+import smtplib
+
+import structlog
+from django.core.mail import EmailMessage
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from checkout.messages import Body, Done, SendReceipt
+from checkout.payments.models import Payment
+from checkout.payments.sagas.open_questions import require_open_question
+from checkout.receipts.models import Receipt
+from messaging.compiled_queries import Compiled, insert_unless_known
+from messaging.worker.service import Message, Service
+
+log = structlog.get_logger(__name__)
+
+service = Service("notifications", admit=require_open_question)
+
+# Pauses before sending is tried again, in seconds; after the last one it is given up.
+RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
+
+
+class DeliverReceipt(Body, frozen=True):
+    """notifications.deliver_receipt: hand the e-mail to the mail server."""
+
+    payment: str
+    failures: int = 0
+
+
+_PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
+_RECEIPT = Compiled(lambda payment: Receipt.objects.filter(payment_reference=payment))
+
+
+@service.command("notifications.send_receipt")
+def send_receipt(command: SendReceipt, message: Message) -> Done:
+    """Record that a receipt is owed, and have it sent. Do nothing if the shopper left no address."""
+    email = _PAYMENT.get(command.payment).shopper_email
+    if email and insert_unless_known(Receipt(payment_reference=command.payment, email=email)):
+        message.send(
+            service.name,
+            "notifications.deliver_receipt",
+            DeliverReceipt(payment=command.payment),
+            reply_to="",
+        )
+    return Done()
+
+
+@service.command("notifications.deliver_receipt", transactional=False, free=True)
+def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
+    """Send the e-mail unless it has been sent, then record it."""
+    receipt = _RECEIPT.get(command.payment)
+    is_sent = receipt.sent_at is not None
+    if not is_sent:
+        try:
+            receipt_email(receipt).send()
+            is_sent = True
+        except (OSError, smtplib.SMTPException):
+            log.warning("receipt not sent", payment=command.payment, exc_info=True)
+    with message.once():
+        if is_sent:
+            Receipt.objects.filter(pk=receipt.pk, sent_at__isnull=True).update(sent_at=timezone.now())
+        elif command.failures < len(RETRY_PAUSES):
+            again = DeliverReceipt(payment=command.payment, failures=command.failures + 1)
+            pause = RETRY_PAUSES[command.failures]
+            message.send(service.name, message.envelope.type, again, reply_to="", delay_seconds=pause)
+        else:
+            log.error("receipt given up", payment=command.payment)
+
+
+def receipt_email(receipt: Receipt) -> EmailMessage:
+    """Return the plain-text e-mail, read from the payment as it stands."""
+    payment = _PAYMENT.get(receipt.payment_reference)
+    return EmailMessage(
+        subject=f"Your payment to {payment.merchant.name}",
+        body=render_to_string("checkout/email/receipt.txt", {"payment": payment}),
+        to=[receipt.email],
+    )

@@ -1,0 +1,1 @@
+"""The risk service: block lists and velocity, and their tables."""

@@ -1,0 +1,83 @@
+"""The risk service: it decides if a payment may be tried at all.
+
+It checks block lists, a limit per amount, and velocity: how often one e-mail address or IP address has tried
+within the last hour. Two assessments at the same moment do not see each other, so a limit may be exceeded by
+as many as run at once.
+"""
+
+import ipaddress
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.messages import AssessRisk, RiskAssessed
+from checkout.privacy import pseudonyms
+from checkout.risk.models import BlockedValue, RiskAssessment
+from messaging.compiled_queries import insert
+from messaging.worker.service import Message, Service
+
+service = Service("risk")
+
+VELOCITY_WINDOW = timedelta(hours=1)
+
+
+@service.command("risk.assess")
+def assess(command: AssessRisk, message: Message) -> RiskAssessed:
+    """Accept or reject an attempt to pay, and keep the decision with its reasons."""
+    email_hash = pseudonyms.of_email(command.email)
+    ip_address = _ip_address(command.ip_address)
+    reasons = [
+        *_blocked(command.email, ip_address),
+        *_too_large(command),
+        *_too_often(email_hash, ip_address),
+    ]
+    decision = "reject" if reasons else "accept"
+    assessment = RiskAssessment(
+        payment_reference=command.payment,
+        email_hash=email_hash,
+        ip_address=ip_address,
+        amount_minor=command.minor,
+        currency=command.currency,
+        decision=decision,
+        reasons=reasons,
+    )
+    insert(assessment)
+    return RiskAssessed(decision=decision, reasons=reasons)
+
+
+def _ip_address(text: str) -> str | None:
+    """Return the address in its canonical form; None if the text is not an address."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+def _blocked(email: str, ip_address: str | None) -> list[str]:
+    kinds = BlockedValue.Kind
+    is_this_one = Q(kind=kinds.EMAIL, value__iexact=email) if email else Q(pk=None)
+    if ip_address:
+        is_this_one |= Q(kind=kinds.IP_ADDRESS, value=ip_address)
+    found = BlockedValue.objects.filter(is_this_one).order_by("kind").values_list("kind", flat=True)
+    return [f"{kind}_blocked" for kind in found]
+
+
+def _too_large(command: AssessRisk) -> list[str]:
+    limit = conf.risk_amount_limits.get(command.currency)
+    return ["amount_too_large"] if limit is not None and command.minor > limit else []
+
+
+def _too_often(email_hash: str, ip_address: str | None) -> list[str]:
+    recent = RiskAssessment.objects.filter(assessed_at__gt=timezone.now() - VELOCITY_WINDOW).order_by()
+    reasons = []
+    if email_hash:
+        limit = conf.risk_payments_per_email
+        if recent.filter(email_hash=email_hash)[limit - 1 : limit].exists():
+            reasons.append("email_too_often")
+    if ip_address and not ipaddress.ip_address(ip_address).is_loopback:
+        limit = conf.risk_payments_per_ip_address
+        if recent.filter(ip_address=ip_address)[limit - 1 : limit].exists():
+            reasons.append("ip_address_too_often")
+    return reasons

@@ -1,0 +1,35 @@
+"""The main loop of a process without HTTP: it runs with the broker on one event loop until a signal."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from messaging.broker import Broker
+from messaging.registry import close_brokers, get_broker
+from payments_gateway.serving import gc_tuning
+
+Work = Callable[[Broker, asyncio.Event], Awaitable[None]]
+
+
+def run(work: Work) -> None:
+    """Run ``work``, whose event is set at SIGTERM or SIGINT, until it returns.
+
+    The event loop is the same kind as that of the web process under uvicorn.
+    """
+    gc_tuning.freeze()
+    uvloop.run(_until_told(work))
+
+
+async def _until_told(work: Work) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    broker = get_broker()
+    await broker.start()
+    try:
+        await work(broker, stop)
+    finally:
+        await close_brokers()

@@ -1,0 +1,63 @@
+"""The relay process: it publishes the outbox, stores dead letters, and runs the timers."""
+
+import asyncio
+
+from checkout.conf import conf
+from checkout.payments import dead_letters
+from checkout.payments.models import OutboxMessage
+from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
+from checkout.payments.timers import timer
+from checkout.payments.timers.abandoned import expire_abandoned
+from checkout.payments.timers.authorisations import void_expired
+from checkout.payments.timers.clock_skew import correct_clock_skew
+from checkout.payments.timers.counted import forget_what_was_counted
+from checkout.payments.timers.retention import OldNotifications, forget_old_messages
+from checkout.payments.timers.timer import Timer
+from checkout.payments.timers.unmatched import try_unmatched_again
+from checkout.payments.timers.unstarted import give_up_unstarted
+from checkout.reconciliation import reconcile_when_due
+from messaging.broker import Broker
+from messaging.dead_letters.consumer import DeadLetterConsumer
+from messaging.outbox.relay import Relay
+
+# The interval of timers that rarely have work, which should not wait for minutes.
+SOON_SECONDS = 5.0
+# The longest interval of timers whose work is due after hours or days.
+SELDOM_SECONDS = 30.0
+# The interval of timers that only free storage.
+RARELY_SECONDS = 600.0
+
+
+async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
+    """Work until ``stop`` is set; then finish the round. Any number of processes may run at once."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Relay(broker, OutboxMessage).run(stop), name="outbox")
+        group.create_task(DeadLetterConsumer(broker, dead_letters.keep).run(stop), name="dead letters")
+        group.create_task(timer.run(_timers(stop), stop), name="timers")
+
+
+def _timers(stop: asyncio.Event) -> list[Timer]:
+    def reconcile() -> int:
+        return len(reconcile_when_due(stop.is_set))
+
+    notifications = OldNotifications()
+
+    def forget_what_is_old() -> int:
+        return forget_old_messages() + notifications.forget()
+
+    return [
+        Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds),
+        Timer("messages from the future", correct_clock_skew, SOON_SECONDS),
+        Timer("unmatched notifications", try_unmatched_again, conf.relay_poll_seconds),
+        Timer("attempts that never began", give_up_unstarted, _pace(conf.service_wait.total_seconds())),
+        Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),
+        Timer("expired authorisations", void_expired, _pace(conf.authorisation_lifetime.total_seconds())),
+        Timer("retention", forget_what_is_old, _pace(conf.retention.total_seconds())),
+        Timer("what was counted", forget_what_was_counted, RARELY_SECONDS),
+        Timer("reconciliation", reconcile, _pace(conf.reconciliation_interval.total_seconds())),
+    ]
+
+
+def _pace(seconds: float) -> float:
+    """Return the polling interval for work that becomes due after so many seconds."""
+    return min(SELDOM_SECONDS, max(conf.relay_poll_seconds, seconds / 10))

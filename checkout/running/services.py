@@ -1,0 +1,27 @@
+"""Run services on the running event loop: each with a worker, all with one broker connection."""
+
+import asyncio
+from collections.abc import Iterable
+
+from checkout.ledger import service as ledger
+from checkout.orders import service as orders
+from checkout.payments import service as payments
+from checkout.payments.models import InboxMessage, OutboxMessage
+from checkout.payments.sagas import service as orchestrator
+from checkout.receipts import service as receipts
+from checkout.risk import service as risk
+from messaging.broker import Broker
+from messaging.worker.service import Service
+from messaging.worker.worker import Worker
+
+SERVICES: dict[str, Service] = {
+    module.service.name: module.service for module in (orchestrator, payments, risk, orders, ledger, receipts)
+}
+
+
+async def run_services(names: Iterable[str], broker: Broker, stop: asyncio.Event) -> None:
+    """Run the workers until ``stop`` is set, then finish what has begun. Raise as soon as a worker fails."""
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            worker = Worker(broker, SERVICES[name], inbox_model=InboxMessage, outbox_model=OutboxMessage)
+            group.create_task(worker.run(stop), name=name)

@@ -1,0 +1,1 @@
+"""The web application: shop, checkout, status, notifications and WebSockets."""

@@ -1,0 +1,88 @@
+"""Status pushes: a payment's page is notified over a WebSocket when the payment's state changes."""
+
+import asyncio
+import json
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import parse_qs
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from checkout.payments import actions
+from checkout.states import PaymentState
+from checkout.web import problems
+from checkout.web.pages import next_path
+from messaging.concurrency.database import in_thread
+from messaging.errors import BrokerUnavailable
+from payments_gateway.serving.graceful_shutdown import drain
+
+MAX_MESSAGE_BYTES = 4096
+MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
+SERVICE_RESTART = 1012  # registered with IANA: the client may come back at once
+
+
+class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
+    """A WebSocket that sends ``{"state", "next"}`` at once and on every change. ``next`` is a path, or null.
+
+    The query parameter ``token`` comes from ``operations.status_token``. A push is a hint: a page that misses
+    one polls. A process that is about to end closes with 1012.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._until_closed = ExitStack()
+        self._leaving: asyncio.Future[None] | None = None
+        self.group = ""
+
+    async def __call__(self, *args: Any) -> None:
+        """Handle the connection, and leave its group afterwards, even if the connection breaks."""
+        try:
+            await super().__call__(*args)
+        except BrokerUnavailable:
+            # Raised before the handshake was read: this process has no channel on which to receive changes.
+            await args[2]({"type": "websocket.close", "code": SERVICE_RESTART})
+        finally:
+            self._until_closed.close()
+            if self.group:
+                await self.channel_layer.group_discard(self.group, self.channel_name)
+
+    async def connect(self) -> None:
+        """Join the group first and then read the state, so that no change is missed in between."""
+        self.reference: str = self.scope["url_route"]["kwargs"]["reference"]
+        self.group = actions.group_of(self.reference)
+        query = parse_qs(self.scope["query_string"].decode("latin-1"))
+        try:
+            actions.check_status_token(self.reference, query.get("token", [""])[0])
+            await self.channel_layer.group_add(self.group, self.channel_name)
+            payment = await in_thread(actions.payment_view, self.reference)
+        except problems.EXPECTED:
+            await self.close()
+            return
+        await self.accept()
+        await self._tell(payment.state)
+        self._until_closed.enter_context(drain.ends(self._leave))
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Ignore messages from the page, which has nothing to send."""
+        if len(bytes_data or (text_data or "").encode()) > MAX_MESSAGE_BYTES:
+            await self.close(MESSAGE_TOO_BIG)
+
+    async def payment_changed(self, event: dict[str, Any]) -> None:
+        """Forward the payment's state, which the saga has sent to the group."""
+        await self._tell(PaymentState(event["state"]))
+
+    def _leave(self) -> None:
+        self._leaving = asyncio.ensure_future(self.close(SERVICE_RESTART))
+
+    async def _tell(self, state: PaymentState) -> None:
+        message = {"state": state.value, "next": next_path(self.reference, state)}
+        await self.send(text_data=json.dumps(message))
+
+
+class NoSuchSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
+    """A consumer that refuses a WebSocket at an unknown address."""
+
+    channel_layer_alias = ""  # no layer, as nothing is ever sent to it
+
+    async def connect(self) -> None:
+        await self.close()

@@ -1,0 +1,75 @@
+"""Forms that browsers post. The inputs for the card have no name, so that browsers never send them."""
+
+from typing import Any
+
+from django import forms
+from django.core.validators import RegexValidator
+from django.http import HttpRequest
+
+from checkout.payments.providers.base import Browser
+
+# Sizes of EMV 3DS 2: anything longer would make an issuer refuse the whole request.
+MAX_HEADER = 2048
+MAX_LANGUAGE = 8
+COLOUR_DEPTHS = (1, 4, 8, 15, 16, 24, 32, 48)
+
+is_opaque = RegexValidator(r"\A[\x21-\x7e]+\Z")  # only the browser and the provider know its contents
+
+
+class PayForm(forms.Form):
+    """The only form of the checkout. ``browser_*`` fields are filled by a script and may be missing."""
+
+    encrypted_card = forms.CharField(max_length=8192, validators=[is_opaque])
+    attempt_number = forms.IntegerField(min_value=1, max_value=1000)
+    device_data_reference = forms.CharField(max_length=100, required=False, validators=[is_opaque])
+    browser_language = forms.RegexField(r"\A[A-Za-z0-9-]+\Z", max_length=35, required=False)  # BCP 47
+    browser_colour_depth = forms.IntegerField(min_value=0, max_value=999, required=False)
+    browser_screen_height = forms.IntegerField(min_value=0, max_value=999_999, required=False)
+    browser_screen_width = forms.IntegerField(min_value=0, max_value=999_999, required=False)
+    browser_time_zone = forms.RegexField(r"\A-?[0-9]{1,4}\Z", required=False)
+    browser_java_enabled = forms.BooleanField(required=False)
+    browser_javascript_enabled = forms.BooleanField(required=False)
+
+    def browser(self, request: HttpRequest) -> Browser:
+        """Return the browser's data, limited to the sizes and values that EMV 3DS allows."""
+        told: dict[str, Any] = self.cleaned_data
+        return Browser(
+            accept_header=request.headers.get("Accept", "")[:MAX_HEADER],
+            user_agent=request.headers.get("User-Agent", "")[:MAX_HEADER],
+            # The address of the connection: a client can put anything into X-Forwarded-For.
+            ip_address=request.META.get("REMOTE_ADDR") or "",
+            javascript_enabled=told["browser_javascript_enabled"],
+            language=_shortened(told["browser_language"]),
+            java_enabled=told["browser_java_enabled"],
+            colour_depth=_allowed(told["browser_colour_depth"]),
+            screen_height=told["browser_screen_height"],
+            screen_width=told["browser_screen_width"],
+            time_zone=told["browser_time_zone"],
+        )
+
+
+class ReturnForm(forms.Form):
+    """The fields that the ACS sends back through the provider. None of them is trusted as the result."""
+
+    TransactionId = forms.CharField(max_length=1024, required=False)
+    Response = forms.CharField(max_length=1024, required=False)
+    MD = forms.CharField(max_length=1024, required=False)
+
+
+class BuyForm(forms.Form):
+    """The example shop's only form."""
+
+    sku = forms.SlugField(max_length=50)
+    email = forms.EmailField(max_length=254, label="E-mail for the receipt", initial="shopper@example.com")
+
+
+def _shortened(language: str) -> str:
+    """Drop subtags until the tag is short enough: zh-Hans-CN becomes zh-Hans."""
+    while len(language) > MAX_LANGUAGE:
+        language = language.rpartition("-")[0]
+    return language
+
+
+def _allowed(depth: int | None) -> int | None:
+    """Return the next lower depth that EMV 3DS knows, as some devices report others (30 is common)."""
+    return max((known for known in COLOUR_DEPTHS if depth is not None and known <= depth), default=None)

@@ -1,0 +1,88 @@
+"""The endpoint to which payment providers send notifications."""
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+
+from checkout.conf import conf
+from checkout.payments import actions
+from checkout.payments.providers.base import Acknowledgement
+from checkout.payments.providers.proof import is_proven
+from checkout.rates import RateLimit, network_of
+from checkout.web import problems
+from checkout.web.protection.headers import csrf_exempt
+from messaging import crash_points
+from messaging.concurrency.database import in_thread
+from messaging.errors import MessagingError
+from messaging.outbox.models import AbstractOutboxMessage
+from messaging.registry import get_broker
+
+log = structlog.get_logger(__name__)
+
+hints_by_address = RateLimit()
+hints_by_account = RateLimit()
+
+
+@csrf_exempt
+async def receive(request: HttpRequest, account: str, secret: str = "") -> HttpResponse:
+    """Store a notification, and answer so that the provider does not send it again.
+
+    The answer is 404 for a wrong secret, 401 for wrong credentials, 403 for an address that is not the
+    provider's, 415 for the format of another product, 429 for too many unproven notifications, and 503 if it
+    could not be stored: the provider then sends it again. All others are accepted, even if they cannot be
+    read.
+    """
+    if request.method != "POST":
+        return problems.respond(request, problems.method_not_allowed(("POST",)))
+    sender = request.META.get("REMOTE_ADDR", "")
+    authorization = request.META.get("HTTP_AUTHORIZATION", "")
+    try:
+        proven = is_proven(account, secret=secret, authorization=authorization)
+        if not proven and (seconds := _seconds_until_allowed(account, sender)):
+            return problems.respond(request, problems.too_many_notifications(seconds))
+        acknowledgement = await take(account, request.body, is_proven=proven, sender=sender)
+    except problems.EXPECTED as error:
+        problem = problems.problem_of(error)
+        log.warning("notification not taken", account=account, status=problem.status, reason=repr(error))
+        return problems.respond(request, problem)
+    except Exception:
+        # Django's error page for developers would show the address, and with it the secret.
+        log.exception("notification not taken", account=account)
+        return problems.respond(request, problems.BROKEN)
+    return HttpResponse(
+        acknowledgement.body, status=acknowledgement.status, content_type=acknowledgement.content_type
+    )
+
+
+async def take(account: str, body: bytes, *, is_proven: bool, sender: str = "") -> Acknowledgement:
+    """Store a notification and publish the command to apply it. Raises as ``record_notification`` does."""
+    recorded = await in_thread(actions.record_notification, account, body, is_proven=is_proven, sender=sender)
+    crash_points.reached("web.notification_stored")
+    if recorded.owed is not None:
+        _publish(recorded.owed)
+    return recorded.acknowledgement
+
+
+def _seconds_until_allowed(account: str, sender: str) -> int:
+    """Count an unproven notification. Return 0 if it is accepted, else the seconds until the next may be.
+
+    A sender without an address (on a Unix socket) and an unknown account are not counted.
+    """
+    seconds = 0
+    if sender:
+        seconds = hints_by_address.seconds_until_allowed(network_of(sender), most=conf.max_hints_per_address)
+    if not seconds and account in conf.provider_accounts:
+        seconds = hints_by_account.seconds_until_allowed(account, most=conf.max_hints_per_account)
+    return seconds
+
+
+def _publish(owed: AbstractOutboxMessage) -> None:
+    """Publish without waiting; the answer to the provider does not depend on it. The relay covers losses."""
+
+    def on_confirm(error: MessagingError | None) -> None:
+        if error is not None:
+            log.info("notification left to the relay", payment=owed.subject, reason=error.code)
+
+    try:
+        get_broker().publish_nowait(owed.exchange, owed.routing_key, owed.envelope(), on_confirm)
+    except MessagingError as error:
+        on_confirm(error)

@@ -1,0 +1,31 @@
+"""The page for requests in Django's own cycle while the database is away.
+
+For held requests, ``views/page.py`` does the same.
+"""
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.utils.deprecation import MiddlewareMixin
+
+from checkout.web import problems
+from messaging.concurrency.database import drop_dead_connections
+
+log = structlog.get_logger(__name__)
+
+
+class OutageMiddleware(MiddlewareMixin):
+    """A middleware that answers 503 with ``Retry-After`` if a view, or a lazy query, finds no database."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """See Django's "Middleware"."""
+        return unavailable(request, exception)
+
+
+def unavailable(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
+    """Return the 503 response for an error that means that the database is away, and None for any other."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return None
+    log.warning("database away", path=request.path, reason=repr(error))
+    drop_dead_connections()
+    return problems.respond(request, problems.UNAVAILABLE)

@@ -1,0 +1,1 @@
+"""Defences of the web application against strangers."""

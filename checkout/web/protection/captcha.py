@@ -1,0 +1,115 @@
+"""The CAPTCHA before the card form: the interface of an implementation, and the pass that solving it earns.
+
+``CHECKOUT_CAPTCHA`` names a class by its dotted path. See docs/card-testing.md, which has an example.
+"""
+
+import asyncio
+from functools import lru_cache
+from typing import Protocol, cast
+
+import structlog
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.module_loading import import_string
+
+from checkout.conf import conf
+from checkout.errors import TooManyAttempts
+from checkout.rates import RateLimit, network_of
+
+log = structlog.get_logger(__name__)
+
+COOKIE = "checkout_pass"
+CHECK_SECONDS = 5.0
+# Answers per minute from one address, for each web process: checking one may cost money.
+MOST_ANSWERS = 30
+_SALT = "checkout.web.protection.captcha"
+# Long enough to find one's card.
+_LIFETIME_SECONDS = 1800
+
+answers = RateLimit()
+
+
+class Captcha(Protocol):
+    """A question that people answer more easily than programs. One object serves a whole process."""
+
+    def render(self, request: HttpRequest) -> str:
+        """Return safe HTML for the inside of a form that has its own button below it.
+
+        A script needs ``content_security(request).nonce``. A frame or another host needs
+        ``content_security(request).allow(...)``. Both are in ``checkout.web.protection.headers``.
+        """
+        ...
+
+    async def check(self, request: HttpRequest) -> bool:
+        """Return True if the posted data (``request.POST``) is a right answer, which counts once.
+
+        The call runs on the event loop and must not block. It is cancelled after ``CHECK_SECONDS``.
+        """
+        ...
+
+
+class NoCaptcha:
+    """A CAPTCHA without a question, which is the default: the checkout then has no such page."""
+
+    def render(self, request: HttpRequest) -> str:
+        """See ``Captcha``."""
+        return ""
+
+    async def check(self, request: HttpRequest) -> bool:
+        """See ``Captcha``."""
+        return True
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: str) -> Captcha:
+    return cast(Captcha, import_string(path)())
+
+
+def get_captcha() -> Captcha:
+    """Return the CAPTCHA of the settings."""
+    return _loaded(conf.captcha)
+
+
+async def is_solved(request: HttpRequest) -> bool:
+    """Return True if the CAPTCHA accepts the answer; False if it fails or does not return in time.
+
+    Raises ``TooManyAttempts`` if an address has sent more answers than are checked within a minute.
+    """
+    address = request.META.get("REMOTE_ADDR") or ""
+    seconds = answers.seconds_until_allowed(network_of(address), most=MOST_ANSWERS) if address else 0
+    if seconds:
+        raise TooManyAttempts("Too many answers to the CAPTCHA.", retry_after_seconds=seconds)
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await get_captcha().check(request) is True
+    except Exception:
+        # An implementation is foreign code, perhaps with a network behind it. If its failure let shoppers
+        # through, an attacker would only have to make it fail.
+        log.exception("CAPTCHA could not be checked", captcha=conf.captcha)
+        return False
+
+
+def give_pass(response: HttpResponse, reference: str, attempt_number: int) -> None:
+    """Let the browser that gets this response try one card, in one attempt at one payment."""
+    value = signing.TimestampSigner(salt=_SALT).sign(f"{reference}:{attempt_number}")
+    response.set_cookie(
+        COOKIE,
+        value,
+        max_age=_LIFETIME_SECONDS,
+        path=reverse("checkout:checkout", args=[reference]),
+        secure=conf.public_url.startswith("https://"),
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def has_pass(request: HttpRequest, reference: str, attempt_number: int) -> bool:
+    """Return True if the browser has solved a CAPTCHA for this attempt."""
+    try:
+        signed = signing.TimestampSigner(salt=_SALT).unsign(
+            request.COOKIES.get(COOKIE, ""), max_age=_LIFETIME_SECONDS
+        )
+    except signing.BadSignature:
+        return False
+    return signed == f"{reference}:{attempt_number}"

@@ -1,0 +1,45 @@
+"""The URLs of the shop, the checkout, notifications and health checks."""
+
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+
+from checkout.web import notifications as webhooks
+from checkout.web.views import challenge, checkout, health, shop, status
+
+
+class PaymentReference(StringConverter):
+    """The only valid form of a payment reference, so that no other text reaches the database."""
+
+    regex = r"pay_[0-9a-f]{32}"
+
+
+class ChallengeToken(StringConverter):
+    """Base64url text of any length that tokens have had in any release."""
+
+    regex = r"[\w-]{16,128}"
+
+
+register_converter(PaymentReference, "payment")
+register_converter(ChallengeToken, "token")
+
+app_name = "checkout"
+urlpatterns = [
+    path("", shop.shop, name="shop"),
+    path("orders/<slug:order_reference>/", shop.order, name="order"),
+    path("checkout/<payment:reference>/", checkout.checkout, name="checkout"),
+    path("checkout/<payment:reference>/pay/", checkout.pay, name="pay"),
+    path("checkout/<payment:reference>/captcha/", checkout.captcha, name="captcha"),
+    path("checkout/<payment:reference>/challenge/", challenge.challenge, name="challenge"),
+    path(
+        "checkout/<payment:reference>/challenge/return/<token:token>/",
+        challenge.challenge_return,
+        name="challenge_return",
+    ),
+    path("checkout/<payment:reference>/status/", status.status, name="status"),
+    path("checkout/<payment:reference>/status.json", status.status_json, name="status_json"),
+    path("checkout/<payment:reference>/result/", status.result, name="result"),
+    path("notifications/<slug:account>/", webhooks.receive, name="notifications"),
+    path("notifications/<slug:account>/<str:secret>/", webhooks.receive, name="proven_notifications"),
+    path("livez", health.live, name="live"),
+    path("readyz", health.ready, name="ready"),
+]

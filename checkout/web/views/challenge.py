@@ -1,0 +1,84 @@
+"""The pages before and after the issuer's challenge."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from checkout.conf import conf
+from checkout.errors import IllegalTransition
+from checkout.payments import actions
+from checkout.payments.actions import ChallengePage, PaymentView
+from checkout.web import problems
+from checkout.web.forms import ReturnForm
+from checkout.web.pages import CHALLENGE, page_of, path_of
+from checkout.web.protection.headers import content_security, csrf_exempt
+from checkout.web.views.page import page, see_other
+from checkout.web.waiting import commit_and_answer
+from messaging.concurrency.database import in_thread
+
+LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*")
+
+
+@page("GET", "HEAD")
+async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
+    """Send the shopper to the issuer, in this window or in a frame."""
+    shown = await in_thread(_challenge_or_payment, reference)
+    if isinstance(shown, PaymentView):
+        return see_other(path_of(reference, shown.state))
+    # The issuers' hosts are not known in advance, and browsers apply form-action and frame-src to every
+    # redirect.
+    anywhere = ("https:", *LOOPBACK) if conf.is_try_out else ("https:",)
+    policy = content_security(request)
+    policy.allow("form-action", *anywhere)
+    context = {"page": shown, "payment": shown.payment}
+    if shown.window == "fullPage":
+        return render(request, "checkout/challenge.html", context)
+    policy.allow("frame-src", "'self'", *anywhere)
+    width, _, height = shown.window.partition("x")
+    context |= {"width": width, "height": height}
+    return render(request, "checkout/challenge_frame.html", context)
+
+
+def _challenge_or_payment(reference: str) -> ChallengePage | PaymentView:
+    """Return the challenge, or the payment if it needs none now: the shopper went back, or reloaded."""
+    try:
+        return actions.challenge_page(reference)
+    except IllegalTransition:
+        payment = actions.payment_view(reference)
+        if page_of(payment.state) == CHALLENGE:
+            raise
+        return payment
+
+
+@csrf_exempt
+@page("GET", "POST")
+async def challenge_return(request: HttpRequest, reference: str, token: str) -> HttpResponse:
+    """Take the shopper back from the ACS. Its form comes from another site: no cookie is read or set."""
+    # The answer may be shown in our own frame. A Referer must not reveal the token.
+    content_security(request).allow("frame-ancestors", "'self'")
+    form = ReturnForm(request.POST if request.method == "POST" else request.GET)
+    if not form.is_valid():
+        return problems.respond(request, problems.MALFORMED, back=path_of(reference, None))
+    state = await commit_and_answer(
+        "",  # no card, as the provider already has it
+        conf.reply_budget_seconds,
+        actions.return_from_challenge,
+        reference,
+        token,
+        transaction_id=form.cleaned_data["TransactionId"],
+        merchant_data=form.cleaned_data["MD"],
+    )
+    path = path_of(reference, state)
+    if not _is_framed(request):
+        response = see_other(path)
+    else:
+        response = render(request, "checkout/leave_frame.html", {"path": path})
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _is_framed(request: HttpRequest) -> bool:
+    """Return True if the answer will be shown in a frame. Older browsers do not say."""
+    destination = request.headers.get("Sec-Fetch-Dest")
+    if destination is None:
+        return conf.challenge_window != "fullPage"
+    return destination != "document"

@@ -1,0 +1,140 @@
+"""The page with the card form, and the handling of that form."""
+
+from collections.abc import Awaitable
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+
+from checkout.conf import conf
+from checkout.errors import CaptchaRequired, IllegalTransition, PatienceRequired
+from checkout.payments import actions
+from checkout.payments.actions import CheckoutPage
+from checkout.payments.providers.addresses import policy_source
+from checkout.states import PaymentState
+from checkout.web import problems
+from checkout.web.forms import PayForm
+from checkout.web.pages import path_of
+from checkout.web.preferences import Preferences
+from checkout.web.protection.captcha import get_captcha, give_pass, has_pass, is_solved
+from checkout.web.protection.headers import content_security
+from checkout.web.protection.patience import wait_for_turn
+from checkout.web.views.document import respond_with_state
+from checkout.web.views.page import page, see_other
+from checkout.web.waiting import commit_and_answer
+from messaging.concurrency.database import in_thread
+
+
+@page("GET", "HEAD")
+async def checkout(request: HttpRequest, reference: str) -> HttpResponse:
+    """Show the amount and ask for the card, or redirect to the page for the payment's present state."""
+    return await _card_form(request, reference)
+
+
+@page("POST")
+async def pay(request: HttpRequest, reference: str) -> HttpResponse:
+    """Commit the attempt, wait for its result, and redirect to the page that shows it.
+
+    A program (``Accept: application/json``), or a client that prefers not to wait, gets the status document
+    instead.
+    """
+    form = PayForm(request.POST)
+    if "encrypted_card" in form.errors and not problems.wants_json(request):
+        return await _card_form(request, reference, status=400)
+    if not form.is_valid():
+        return problems.respond(request, problems.MALFORMED, back=path_of(reference, None))
+    preferences = Preferences.of(request)
+    try:
+        state = await _submit(request, reference, form, preferences)
+    except IllegalTransition:
+        if problems.wants_json(request):
+            raise
+        # The payment was cancelled or expired meanwhile, and its own page says so.
+        return see_other(path_of(reference, (await in_thread(actions.payment_view, reference)).state))
+    except CaptchaRequired:
+        if problems.wants_json(request):
+            raise
+        # The form was opened before a CAPTCHA was required, whose page now comes first.
+        return see_other(path_of(reference, PaymentState.OPEN))
+    response = see_other(path_of(reference, state))
+    if problems.wants_json(request) or (preferences.responds_async and state is None):
+        if state is None:
+            state = (await in_thread(actions.payment_view, reference)).state
+        response = respond_with_state(reference, state)
+    patch_vary_headers(response, ["Accept"])
+    return preferences.note(response, most=conf.reply_budget_seconds)
+
+
+@page("GET", "HEAD", "POST")
+async def captcha(request: HttpRequest, reference: str) -> HttpResponse:
+    """Check the answer to the CAPTCHA. A right one leads to the card form, a wrong one back to the question.
+
+    A GET, for example a reload, leads to the payment's own page, which asks the question.
+    """
+    if request.method != "POST":
+        return see_other(path_of(reference, PaymentState.OPEN))
+    address = request.META.get("REMOTE_ADDR") or ""
+    shown = await in_thread(actions.checkout_page, reference, address=address)
+    is_asked = shown.requires_captcha and shown.payment.state.may_be_paid and shown.payment.attempts_left
+    if is_asked and not await is_solved(request):
+        return _captcha_page(request, shown, was_wrong=True)
+    response = see_other(path_of(reference, shown.payment.state))
+    if is_asked:
+        response = see_other(path_of(reference, PaymentState.OPEN))
+        give_pass(response, reference, shown.attempt_number)
+    return response
+
+
+def _captcha_page(request: HttpRequest, shown: CheckoutPage, *, was_wrong: bool = False) -> HttpResponse:
+    context = {
+        "payment": shown.payment,
+        "captcha": get_captcha().render(request),
+        "was_wrong": was_wrong,
+    }
+    return render(request, "checkout/captcha.html", context, status=400 if was_wrong else 200)
+
+
+async def _submit(
+    request: HttpRequest, reference: str, form: PayForm, preferences: Preferences
+) -> PaymentState | None:
+    """Commit the attempt, and return its result within the time budget, or None if it is not known by then.
+
+    If the shopper has to wait for a turn, that is before anything is committed.
+    """
+    budget_seconds = conf.reply_budget_seconds
+    attempt_number, browser = form.cleaned_data["attempt_number"], form.browser(request)
+
+    def commit(*, has_waited: bool) -> Awaitable[PaymentState | None]:
+        return commit_and_answer(
+            form.cleaned_data["encrypted_card"],
+            preferences.budget_seconds(most=budget_seconds, otherwise=budget_seconds),
+            actions.submit_payment,
+            reference,
+            attempt_number=attempt_number,
+            browser=browser,
+            device_data_reference=form.cleaned_data["device_data_reference"],
+            has_solved=has_pass(request, reference, attempt_number),
+            has_waited=has_waited,
+        )
+
+    try:
+        return await commit(has_waited=False)
+    except PatienceRequired:
+        await wait_for_turn(browser.ip_address)
+        return await commit(has_waited=True)
+
+
+async def _card_form(request: HttpRequest, reference: str, *, status: int = 200) -> HttpResponse:
+    """Return the card form. ``status`` is 400 if it came back without an encrypted card, as no script ran."""
+    address = request.META.get("REMOTE_ADDR") or ""
+    shown = await in_thread(actions.checkout_page, reference, address=address)
+    if not (shown.payment.state.may_be_paid and shown.payment.attempts_left):
+        return see_other(path_of(reference, shown.payment.state))
+    if shown.requires_captcha and not has_pass(request, reference, shown.attempt_number):
+        return _captcha_page(request, shown)
+    device_data = policy_source(shown.device_data.action)
+    policy = content_security(request)
+    for directive in ("frame-src", "form-action"):
+        policy.allow(directive, device_data)
+    context = {"page": shown, "payment": shown.payment, "was_not_encrypted": status == 400}
+    return render(request, "checkout/checkout.html", context, status=status)

@@ -1,0 +1,51 @@
+"""Health checks: whether this process lives, and whether it can do its work."""
+
+import asyncio
+
+from django.db import DatabaseError, InterfaceError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from checkout.web.views.page import page
+from messaging.concurrency.database import in_thread
+from messaging.registry import get_broker
+from payments_gateway.serving.graceful_shutdown import drain
+
+CHECK_SECONDS = 2.0
+
+
+@page("GET", "HEAD")
+async def live(request: HttpRequest) -> HttpResponse:
+    """Answer as long as the event loop runs."""
+    return JsonResponse({"status": "ok"})
+
+
+@page("GET", "HEAD")
+async def ready(request: HttpRequest) -> HttpResponse:
+    """Answer 200 if database and broker can be reached, or 503 with the names of those that cannot.
+
+    Also answer 503 once the process is about to end, so that a load balancer sends no more requests.
+    """
+    if drain.has_begun:
+        return JsonResponse({"status": "ending", "missing": []}, status=503)
+    missing = []
+    if not await _database_answers():
+        missing.append("database")
+    if not get_broker().is_connected:
+        missing.append("broker")
+    if missing:
+        return JsonResponse({"status": "unavailable", "missing": missing}, status=503)
+    return JsonResponse({"status": "ok", "missing": []})
+
+
+async def _database_answers() -> bool:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await in_thread(_ask_database)
+    except (DatabaseError, InterfaceError, TimeoutError):
+        return False
+    return True
+
+
+def _ask_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")

@@ -1,0 +1,52 @@
+"""The common behaviour of all pages: allowed methods, pages for errors, and a ban on storing them."""
+
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from checkout.web import problems
+
+log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponse]]
+
+
+def page(*methods: str) -> Callable[[View[P]], View[P]]:
+    """Make a page of an asynchronous view: other methods get 405, and expected errors their page."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        async def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if request.method not in methods:
+                problem = problems.method_not_allowed(methods)
+            else:
+                try:
+                    response = await view(request, *args, **kwargs)
+                except problems.EXPECTED as error:
+                    problem = problems.problem_of(error)
+                    log.info("refused", path_name=view.__name__, status=problem.status, reason=repr(error))
+                else:
+                    response.headers.setdefault("Cache-Control", "no-store")
+                    return response
+            return problems.respond(request, problem, back=_back(problem, kwargs))
+
+        return answer
+
+    return decorate
+
+
+def _back(problem: problems.Problem, kwargs: dict[str, Any]) -> str:
+    """Return the payment's own page, which always shows its state."""
+    if "reference" not in kwargs or problem is problems.PAYMENT_NOT_FOUND:
+        return ""
+    return reverse("checkout:checkout", args=[kwargs["reference"]])
+
+
+def see_other(path: str) -> HttpResponse:
+    """Redirect to a GET, so that a reload repeats nothing."""
+    return HttpResponse(status=303, headers={"Location": path})

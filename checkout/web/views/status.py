@@ -1,0 +1,58 @@
+"""The pages that show the state of a payment: still being confirmed, or decided."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from checkout.conf import conf
+from checkout.payments import actions
+from checkout.states import PaymentState
+from checkout.web.pages import RESULT, STATUS, next_path, page_of, path_of
+from checkout.web.preferences import Preferences
+from checkout.web.protection.headers import content_security
+from checkout.web.views.document import is_known, respond_with_state, unless_known
+from checkout.web.views.page import page, see_other
+from checkout.web.views.wording import ending_of
+from checkout.web.waiting import news
+from messaging.concurrency.database import in_thread
+
+
+@page("GET", "HEAD")
+async def status(request: HttpRequest, reference: str) -> HttpResponse:
+    """Show that the payment is being confirmed, and leave the page as soon as there is a result."""
+    payment = await in_thread(actions.payment_view, reference)
+    if page_of(payment.state) != STATUS:
+        return see_other(path_of(reference, payment.state))
+    # In some browsers, 'self' does not include WebSockets of the same host.
+    content_security(request).allow("connect-src", conf.public_url.replace("http", "ws", 1))
+    context = {"payment": payment, "token": actions.status_token(reference)}
+    return render(request, "checkout/status.html", context)
+
+
+@page("GET", "HEAD")
+async def status_json(request: HttpRequest, reference: str) -> HttpResponse:
+    """Return the payment's state: 202 until it is decided, then 200.
+
+    ``Prefer: wait=N`` delays the answer until it differs from the client's version (``If-None-Match``) or,
+    without one, until the shopper can do something other than wait; at most for the reply budget.
+    """
+    preferences = Preferences.of(request)
+
+    def is_news(state: PaymentState) -> bool:
+        if "If-None-Match" in request.headers:
+            return not is_known(request, respond_with_state(reference, state))
+        return next_path(reference, state) is not None
+
+    most = conf.reply_budget_seconds
+    budget_seconds = preferences.budget_seconds(most=most, otherwise=0)
+    payment = await news(reference, is_news, budget_seconds=budget_seconds)
+    response = unless_known(request, respond_with_state(reference, payment.state))
+    return preferences.note(response, most=most)
+
+
+@page("GET", "HEAD")
+async def result(request: HttpRequest, reference: str) -> HttpResponse:
+    """Show the payment's result, and the possible next steps."""
+    payment = await in_thread(actions.payment_view, reference)
+    if page_of(payment.state) != RESULT:
+        return see_other(path_of(reference, payment.state))
+    return render(request, "checkout/result.html", {"payment": payment, "ending": ending_of(payment)})

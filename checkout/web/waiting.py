@@ -1,0 +1,138 @@
+"""The held tier: publish a committed command and wait for its result, within the time budget."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import ParamSpec
+
+import structlog
+from channels.layers import get_channel_layer
+
+from checkout.conf import conf
+from checkout.messages import SubmitPayment, check_answer
+from checkout.payments import actions
+from checkout.payments.actions import PaymentView, Pending
+from checkout.privacy.card_seal import seal_card
+from checkout.states import PaymentState
+from checkout.web import pending_publishes
+from messaging import crash_points, rpc
+from messaging.concurrency.database import in_thread
+from messaging.errors import MalformedMessage, MessagingError, RemoteError, ReplyTimeout
+from payments_gateway.serving.graceful_shutdown import drain
+
+log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+
+
+async def commit_and_answer(
+    sealed_card: str,
+    budget_seconds: float,
+    operation: Callable[P, Pending],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> PaymentState | None:
+    """Run ``operation`` in a database thread, and pass its result to ``answer``.
+
+    If the shopper disconnects meanwhile (for example by a second click), the payment is submitted all the
+    same: the card is passed on, although no request waits.
+    """
+    committing = asyncio.ensure_future(in_thread(operation, *args, **kwargs))
+    try:
+        pending = await asyncio.shield(committing)
+    except asyncio.CancelledError:
+        committing.add_done_callback(partial(_keep_what_was_committed, sealed_card))
+        raise
+    return await answer(pending, sealed_card=sealed_card, budget_seconds=budget_seconds)
+
+
+async def answer(
+    pending: Pending, *, sealed_card: str = "", budget_seconds: float | None = None
+) -> PaymentState | None:
+    """Publish the command, and return the payment's state as soon as there is one to report.
+
+    Returns None if the budget is over, the broker is away, the answer was lost or this process is about to
+    end. The command is in the outbox, so only the fast answer is lost, and the caller shows the status page.
+    A card leaves this process only under its second seal. As it is not in the outbox, it is kept in memory
+    until it can be published. Never raises a ``MessagingError``; holds no thread and no database connection.
+    """
+    sealed = _sealed_again(pending, sealed_card)
+    committed_at = asyncio.get_running_loop().time()
+    if pending.message_id:
+        crash_points.reached("web.intent_committed")
+    budget_seconds = conf.reply_budget_seconds if budget_seconds is None else budget_seconds
+    if budget_seconds <= 0 or drain.has_begun:
+        if pending.message_id:
+            pending_publishes.keep(pending, sealed, committed_at=committed_at)
+        return None
+    try:
+        told = await rpc.acall(
+            "checkout",
+            pending.type,
+            pending.body,
+            timeout_seconds=budget_seconds,
+            message_id=pending.message_id or None,
+            subject=pending.payment,
+            sealed=sealed,
+        )
+        check_answer(pending.type, told)
+    except MessagingError as error:
+        log.info("no answer in time", payment=pending.payment, type=pending.type, reason=error.code)
+        if sealed and not isinstance(error, ReplyTimeout | RemoteError | MalformedMessage):
+            # Those errors mean that the command was published.
+            pending_publishes.keep(pending, sealed, committed_at=committed_at)
+        return None
+    except asyncio.CancelledError:
+        if sealed:
+            pending_publishes.keep(pending, sealed, committed_at=committed_at)
+        raise
+    return PaymentState(told["state"])
+
+
+async def news(
+    reference: str, is_news: Callable[[PaymentState], bool], *, budget_seconds: float
+) -> PaymentView:
+    """Return the payment as soon as ``is_news`` is true of its state, or when the budget is over.
+
+    Waits for the pushes that pages receive, on this process's own queue, and reads the row after each one.
+    Raises ``PaymentNotFound``, never a ``MessagingError``; holds no thread and no database connection.
+    """
+    payment = await in_thread(actions.payment_view, reference)
+    if is_news(payment.state) or budget_seconds <= 0 or drain.has_begun:
+        return payment
+    layer = get_channel_layer()
+    group, channel = actions.group_of(reference), ""
+    try:
+        async with asyncio.timeout(budget_seconds) as limit:
+            with drain.shortens(limit, to_seconds=0):
+                channel = await layer.new_channel()
+                await layer.group_add(group, channel)
+                # The group is joined before the row is read, so that no change is missed in between.
+                while not is_news((payment := await in_thread(actions.payment_view, reference)).state):
+                    await layer.receive(channel)
+                return payment
+    except (TimeoutError, MessagingError):
+        return await in_thread(actions.payment_view, reference)  # a push may have been lost
+    finally:
+        if channel:
+            await layer.group_discard(group, channel)
+
+
+def _keep_what_was_committed(sealed_card: str, committed: "asyncio.Future[Pending]") -> None:
+    if committed.cancelled() or committed.exception() is not None:
+        return
+    pending = committed.result()
+    if pending.message_id:
+        now = committed.get_loop().time()
+        pending_publishes.keep(pending, _sealed_again(pending, sealed_card), committed_at=now)
+
+
+def _sealed_again(pending: Pending, sealed_card: str) -> str:
+    """Return the card under its second seal; empty without a card, or if the command needs none.
+
+    Only a submission needs it. Any other command is answered at once, and the card would come back with the
+    answer.
+    """
+    if not sealed_card or not isinstance(pending.body, SubmitPayment):
+        return ""
+    return seal_card(sealed_card, pending.body.attempt)

@@ -1,0 +1,1 @@
+"""HTTP serving: the server, request cycles, limits and the graceful shutdown."""

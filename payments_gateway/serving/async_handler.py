@@ -1,0 +1,177 @@
+"""Django's request cycle for requests that wait: on the event loop from beginning to end.
+
+Django's own ASGI handler gives every request a thread until it ends, for its request signals, each stock
+middleware and the closing of the response. A thousand held requests would need a thousand threads. This
+handler uses none. In return these requests have no session, no user and no messages, and database work is
+done only by ``messaging.concurrency.database.in_thread``, which returns its connection.
+"""
+
+import asyncio
+from functools import lru_cache
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any, cast
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.exception import response_for_exception
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+from django.urls import ResolverMatch, URLResolver, get_resolver, set_script_prefix
+from django.utils.log import log_response
+
+from checkout.privacy.scrubbing import scrub_text
+from checkout.web.protection.headers import CardNumberGuardMiddleware, ContentSecurity, encoded_headers
+from payments_gateway.serving.body_limit import ANSWER, WHEN_LEFT, Answer, Message, Receive, Scope, Send
+
+# Requests that are held, or that must not have a session: the shopper returns from the ACS without a cookie.
+PATHS = ("/checkout/", "/notifications/", "/livez", "/readyz")
+
+WATCH_AFTER_SECONDS = 0.05
+# Results for longer paths are not cached. Our own longer paths contain a token and are requested once; any
+# other long path may be invented.
+LONGEST_KEPT_PATH = 80
+
+
+class HeldRequestHandler(ASGIHandler):
+    """A handler that runs asynchronous views behind three middlewares that stay on the event loop.
+
+    The middlewares are called as plain functions in one coroutine. Django would have two coroutines for each
+    middleware, all of which would wait with every request. The settings' middleware serves all other
+    requests.
+    """
+
+    def load_middleware(self, is_async: bool = True) -> None:
+        """See BaseHandler."""
+        self._guard = CardNumberGuardMiddleware(_unreachable)
+        self._csrf: Any = CsrfViewMiddleware(_unreachable)
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponse:
+        """See BaseHandler, with the same URLs and error pages. Views are coroutines and do not stream."""
+        try:
+            response: Any = await self._refusal(request)
+            if response is None:
+                view, args, kwargs = cast(ResolverMatch, request.resolver_match)
+                response = await view(request, *args, **kwargs)
+                self.check_response(response, view)
+                if response.streaming or not getattr(response, "is_rendered", True):
+                    raise TypeError(f"{view.__name__} has to return a whole response.")
+        except Exception as error:
+            response = await sync_to_async(response_for_exception, thread_sensitive=False)(request, error)
+        self._csrf.process_response(request, response)
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            log_it = sync_to_async(log_response, thread_sensitive=False)
+            path = scrub_text(request.path)
+            await log_it("%s: %s", response.reason_phrase, path, response=response, request=request)
+        return cast(HttpResponse, response)
+
+    async def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
+        """Run the checks before the view, and resolve it. Return a response if the request is refused."""
+        request.content_security = ContentSecurity()  # type: ignore[attr-defined]
+        self._csrf.process_request(request)
+        refusal = await self._guard.before_on_loop(request)
+        if refusal is None:
+            refusal = self._csrf.process_view(request, *self.resolve_request(request))
+        return refusal
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """See BaseHandler. Results are cached, because pages that poll repeat the same addresses."""
+        path = request.path_info
+        resolve = _resolve_again if len(path) <= LONGEST_KEPT_PATH else _resolve
+        request.resolver_match = resolve(get_resolver(), path)
+        return request.resolver_match
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whose body ``BodyLimit`` passes on in one piece.
+
+        If the client disconnects, the wait is cancelled, but never the work.
+        """
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        if scope.get("root_path"):
+            set_script_prefix(get_script_prefix(scope))
+        body = message.get("body", b"")
+        request, refusal = self.create_request(scope, BytesIO(body))
+        if request is None:
+            await self.send_response(cast(HttpResponseBase, refusal), send)
+            return
+        request._body = body  # otherwise Django would copy it out of a stream
+        del message  # a variable here would live until the answer comes
+        watch = _Watch(scope, receive)
+        try:
+            response = await self.get_response_async(request)
+            await _send(response, request, scope, send)
+        except asyncio.CancelledError:
+            # The server, for example, may have cancelled this task at the same moment.
+            if not watch.has_left or watch.task.uncancel():
+                raise
+        finally:
+            watch.end()
+
+
+async def _send(response: HttpResponse, request: HttpRequest, scope: Scope, send: Send) -> None:
+    """Send the view's response, with the headers that every response has."""
+    content = response.content
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
+    for cookie in response.cookies.values():
+        headers.append((b"Set-Cookie", cookie.OutputString().encode("ascii")))
+    headers += encoded_headers(request, response)
+    answer: Answer | None = scope.get(ANSWER)
+    if answer is None or not answer(send, response.status_code, headers, content):
+        if not response.has_header("Content-Length"):
+            headers.append((b"Content-Length", b"%d" % len(content)))
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+    request.close()
+
+
+def _resolve(resolver: URLResolver, path: str) -> ResolverMatch:
+    return resolver.resolve(path)
+
+
+_resolve_again = lru_cache(maxsize=1024)(_resolve)
+
+
+def _unreachable(request: HttpRequest) -> HttpResponseBase:
+    """Stand in for the next handler of a middleware whose hooks are called directly. It is never called."""
+    raise NotImplementedError
+
+
+class _Watch:
+    """A watch that cancels the current task when its client disconnects.
+
+    Our own server calls back. Any other server is asked by a task, which starts late, because most requests
+    are answered before that.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.has_left = False
+        self.task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._receive = receive
+        self._asking: asyncio.Future[Message] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._calls = scope.get(WHEN_LEFT)
+        if self._calls is None:
+            self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_SECONDS, self._ask)
+        else:
+            self._calls.append(self._on_left)
+
+    def end(self) -> None:
+        """Stop watching."""
+        if self._calls is not None:
+            self._calls.remove(self._on_left)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._asking is not None:
+            self._asking.remove_done_callback(self._on_left)
+            self._asking.cancel()
+
+    def _ask(self) -> None:
+        # The body has been read, so the only message to come is the client's disconnection.
+        self._asking = asyncio.ensure_future(self._receive())
+        self._asking.add_done_callback(self._on_left)
+
+    def _on_left(self, _asking: object = None) -> None:
+        self.has_left = True
+        self.task.cancel()

@@ -1,0 +1,65 @@
+"""The limits of connections to one server, altogether and from one address."""
+
+import resource
+
+from uvicorn.config import Config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.server import ServerState
+
+from checkout.conf import conf
+from checkout.rates import network_of
+from checkout.web.problems import FULL, TOO_MANY, Problem
+from payments_gateway.serving.http.newcomers import Newcomers
+
+# Open files other than clients' connections: database, broker, templates, logs.
+OTHER_FILES = 128
+
+
+class ConnectionLimit:
+    """A count of the connections to one server.
+
+    A proxy that is trusted to name its clients (``FORWARDED_ALLOW_IPS``) is only bounded by the server's
+    limit. Its clients are counted by their requests (``payments_gateway.serving.concurrency_limit``).
+    """
+
+    def __init__(self, config: Config) -> None:
+        trusted = config.forwarded_allow_ips if config.proxy_headers else []
+        self._proxies = ProxyHeadersMiddleware(config.app, trusted or []).trusted_hosts  # type: ignore[arg-type]
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._most = min(conf.max_connections, max(1, files - OTHER_FILES))
+        self._most_of_client = conf.max_connections_per_address
+        self._by_client: dict[str, int] = {}
+        self.newcomers = Newcomers()
+
+    def client_of(self, address: tuple[str, int] | None) -> str:
+        """Return the name under which a peer is counted; "" if only the limit of the server applies."""
+        if address is None or address[0] in self._proxies:
+            return ""
+        return network_of(address[0])
+
+    def enter(self, client: str, connections: int) -> Problem | None:
+        """Count one more than ``connections``, which include WebSockets, or return why it is refused."""
+        if connections >= self._most:
+            return FULL
+        if client:
+            inside = self._by_client.get(client, 0)
+            if inside >= self._most_of_client:
+                return TOO_MANY
+            self._by_client[client] = inside + 1
+        return None
+
+    def leave(self, client: str) -> None:
+        """Uncount a connection that was counted. Nothing is kept about a client without connections."""
+        if client:
+            inside = self._by_client.pop(client) - 1
+            if inside:
+                self._by_client[client] = inside
+
+
+def limit_of(server: ServerState, config: Config) -> ConnectionLimit:
+    """Return the limit of the server to which a connection belongs."""
+    known = vars(server)
+    if "connection_limit" not in known:
+        known["connection_limit"] = ConnectionLimit(config)
+    limit: ConnectionLimit = known["connection_limit"]
+    return limit

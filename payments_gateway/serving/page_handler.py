@@ -1,0 +1,120 @@
+"""Waiting lines for requests that take a thread: one for log-ins, one for all others that are not held.
+
+Django gives each of these requests a thread, and the thread takes a database connection. Without a limit, a
+burst of them would take all threads and connections from shoppers who pay. Requests therefore wait on the
+event loop before Django takes a thread, and a request that finds the line full is refused at once.
+
+Hashing a password is slow by design: it keeps a processor busy for a part of a second and takes 16 MB.
+Log-ins therefore have a line of their own.
+
+Strangers from many networks can fill a line. A request to the back office from a browser or a network in
+which staff have logged in before is therefore counted separately: however many strangers wait, it has a
+place, and its turn comes after the requests that already wait.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.db import close_old_connections
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+
+from checkout.backoffice.log_in import log_in
+from checkout.conf import conf
+from checkout.web.problems import Problem
+from checkout.web.protection.headers import REFUSED
+from payments_gateway.serving.body_limit import Scope
+from payments_gateway.serving.concurrency_limit import Counter, client_of
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one line.
+
+    ``at_once`` requests may run at the same time. ``most`` may run or wait in total, ``most_of_client`` for
+    one client.
+    """
+
+    at_once: int
+    most: int
+    most_of_client: int
+
+
+@dataclass
+class Line:
+    """The waiting and the running requests.
+
+    Strangers and known clients are counted separately, each up to the limits.
+    """
+
+    limits: Callable[[], Limits]
+    _strangers: Counter = field(default_factory=Counter)
+    _known: Counter = field(default_factory=Counter)
+    _turns: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
+
+    def enter(self, client: str, *, is_known: bool) -> Problem | None:
+        """Count the client in, or return why it is refused."""
+        limits = self.limits()
+        if not self.length:
+            # A semaphore belongs to the event loop of its waiters. There are none now, so it can be replaced.
+            self._turns = asyncio.Semaphore(limits.at_once)
+        clients = self._known if is_known else self._strangers
+        return clients.enter(client, most=limits.most, most_of_client=limits.most_of_client)
+
+    def leave(self, client: str, *, is_known: bool) -> None:
+        """Remove a client that was counted in."""
+        (self._known if is_known else self._strangers).leave(client)
+
+    @property
+    def length(self) -> int:
+        """The number of requests that wait or run."""
+        return self._strangers.total + self._known.total
+
+    @property
+    def turn(self) -> asyncio.Semaphore:
+        """The semaphore that a request holds while it has a thread."""
+        return self._turns
+
+
+log_ins = Line(lambda: Limits(conf.passwords_at_once, conf.max_log_ins, conf.max_log_ins_per_address))
+pages = Line(lambda: Limits(conf.pages_at_once, conf.max_pages, conf.max_pages_per_address))
+
+
+class PageHandler(ASGIHandler):
+    """A handler that admits requests up to the limits in the settings, and runs a limited number at once.
+
+    A refused request is passed on with the refusal in its scope, from which the middleware makes the answer.
+    """
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        """See BaseHandler."""
+        scope = cast(Scope, cast(ASGIRequest, request).scope)
+        if REFUSED in scope:
+            return await self._respond(request)
+        line, client = _line_of(request), client_of(scope)
+        is_known = request.path.startswith(reverse("admin:index")) and await log_in.is_known(request)
+        if problem := line.enter(client, is_known=is_known):
+            scope[REFUSED] = problem
+            return await self._respond(request)
+        try:
+            async with line.turn:
+                return await self._respond(request)
+        finally:
+            line.leave(client, is_known=is_known)
+
+    async def _respond(self, request: HttpRequest) -> HttpResponseBase:
+        """Respond, and return the thread's database connection before a slow client reads the response."""
+        try:
+            return await super().get_response_async(request)
+        finally:
+            await sync_to_async(close_old_connections)()
+
+
+def _line_of(request: HttpRequest) -> Line:
+    is_log_in = request.method == "POST" and request.path == reverse("admin:login")
+    return log_ins if is_log_in else pages
