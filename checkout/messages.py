@@ -61,18 +61,18 @@ class StartOperation(
     operation: str
 
 
-class ReviewPayment(Body, frozen=True):  # payments.review_payment: staff want a conflict settled
+class ReviewPayment(Body, frozen=True):  # checkout.review_payment: staff want a conflict settled
     payment: str
 
 
-class ResumeSaga(Body, frozen=True):  # payments.resume_saga: staff want a parked saga to continue
+class ResumeSaga(Body, frozen=True):  # checkout.resume_saga: staff want a parked saga to continue
     saga: int
     version: int
 
 
 class SettleOperation(
     Body, frozen=True
-):  # payments.settle_operation: staff decide if a capture, void or refund of a parked saga arrived
+):  # checkout.settle_operation: staff decide if a capture, void or refund of a parked saga arrived
     payment: str
     operation: str
     arrived: bool  # if False, it did not arrive and is to be sent again
@@ -94,7 +94,7 @@ class SettleClaim(
 
 class SettlePayment(
     Body, frozen=True, omit_defaults=True
-):  # payments.settle_payment: staff state what the provider's books have for a conflict, in minor units
+):  # checkout.settle_payment: staff state what the provider's books have for a conflict, in minor units
     payment: str
     attempt: str
     captured: int

@@ -107,7 +107,7 @@ def test_the_real_stack_tells_where_its_services_are_and_ends_without_an_error(r
     told = real_stack.text()
     assert re.search(r"^  BROKER_URL=amqp://127\.0\.0\.1:\d+/gateway$", told, re.M)
     [passwords] = re.findall(r"^The broker's users, .* are in (\S+)$", told, re.M)
-    assert "checkout.running.relay" in json.loads(Path(passwords).read_text())
+    assert "checkout.relay" in json.loads(Path(passwords).read_text())
     assert re.search(r"^  DATABASE_URL=postgres\S+$", told, re.M)
     started = pids(folder)
 

@@ -117,7 +117,7 @@ class Acting(ModelAdmin):
         form = ReasonForm(request.POST if request.method == "POST" else None) if verb.asks_why else None
         if request.method != "POST" or (form and not form.is_valid()):
             context = {"verb": verb, "form": form}
-            return self.show(request, "admin/checkout/confirm_verb.html", row, verb.label, context)
+            return self.show(request, "admin/payments/confirm_verb.html", row, verb.label, context)
         try:
             verb.carry_out(row, request.user.get_username(), form.cleaned_data["reason"] if form else "")
         except OperationRejected as error:

@@ -39,7 +39,7 @@ class ReadOnlyAdmin(ReadOnly, ModelAdmin):
     shown.
     """
 
-    change_form_template = "admin/checkout/read_only.html"
+    change_form_template = "admin/payments/read_only.html"
     actions: Sequence[str] | None = None
     show_full_result_count = False
     list_per_page = 50

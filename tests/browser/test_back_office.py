@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 PASSWORD = "checkout-admin"
 # Rows as purchases and failures write them.
 MAKE_ROWS = """
-from tests.admin import rows
+from tests.backoffice import rows
 held, taken, parked = rows.authorised("h%(name)s"), rows.captured("t%(name)s"), rows.payment("p%(name)s")
 letter = rows.dead_letter(message_id="%(name)s")
 rows.notification(None, "unmatched", "No attempt has this order code.", digest="%(name)s")

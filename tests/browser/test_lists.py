@@ -40,7 +40,7 @@ MAKE_ROWS = """
 from django.db import transaction
 from django.utils import timezone
 from checkout.payments.models import BlockedValue, OutboxMessage, StockItem
-from tests.admin import rows
+from tests.backoffice import rows
 
 name, now = "%(name)s", timezone.now()
 with transaction.atomic():  # a posting adds up when it is committed

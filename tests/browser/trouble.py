@@ -6,7 +6,7 @@ from tests.support.stack import Stack
 
 MAKE_TROUBLED = """
 from checkout.payments.models import Fact, Payment, Saga
-from tests.admin import rows
+from tests.backoffice import rows
 payment = rows.captured("trouble-%(name)s")
 refund = rows.waiting(payment, "refund", 300)
 rows.heard(refund, "refund_unknown", outcome="unknown", event="time-out")

@@ -16,7 +16,7 @@ from messaging.concurrency.database import in_thread
 from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.envelope import Envelope, HeaderValue, encode_body
 from tests.messaging.conftest import at_work
-from tests.services.conftest import an_account, an_attempt
+from tests.payments.service.conftest import an_account, an_attempt
 from tests.support.brokers import Inbox, Lab, within
 from tests.support.services import until
 

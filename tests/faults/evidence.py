@@ -154,13 +154,25 @@ STATEMENTS = """
            coalesce(fact.data ->> 'not_applied', '') AS refused
     FROM payments_fact fact JOIN payments_payment payment ON payment.id = payment_id
     WHERE kind IN ('notified_captured', 'notified_refunded')"""
+# Releases of stock are recorded as they happen, since a later confirmation takes the stock again.
+RECORD_RELEASES = """
+    CREATE TABLE released_stock (payment_reference text, attempt text);
+    CREATE FUNCTION record_release() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO released_stock VALUES (NEW.payment_reference, NEW.attempt);
+        RETURN NULL;
+    END
+    $$;
+    CREATE TRIGGER release_is_recorded AFTER UPDATE OF state ON orders_reservation
+        FOR EACH ROW WHEN (OLD.state <> 'released' AND NEW.state = 'released')
+        EXECUTE FUNCTION record_release()"""
 # Only the release command of its own attempt may release a reservation.
 TAKEN_AWAY = """
-    SELECT payment_reference, attempt FROM orders_reservation reservation
-    WHERE state = 'released' AND attempt <> '' AND NOT EXISTS (
+    SELECT DISTINCT payment_reference, attempt FROM released_stock release
+    WHERE attempt <> '' AND NOT EXISTS (
         SELECT 1 FROM payments_outboxmessage message
-        WHERE message.type = 'orders.release' AND message.subject = reservation.payment_reference
-          AND position('"' || reservation.attempt || '"' IN message.body) > 0)"""
+        WHERE message.type = 'orders.release' AND message.subject = release.payment_reference
+          AND position('"' || release.attempt || '"' IN message.body) > 0)"""
 UNREAD = """
     SELECT id || ' ' || reason FROM payments_providernotification
     WHERE state = 'unreadable' AND dealt_with_at IS NULL"""
@@ -174,7 +186,7 @@ UNPUBLISHED = f"""
 UNHANDLED = f"""
     SELECT type || ' ' || message_id || ' ' || subject FROM payments_outboxmessage message
     WHERE published_at IS NOT NULL AND message.{AT_REST} AND NOT message_id = ANY (%s)
-      AND (exchange = 'checkout.messages' OR routing_key = 'checkout.replies.saga')
+      AND (exchange = 'checkout.commands' OR routing_key = 'checkout.replies.saga')
       AND NOT EXISTS (
         SELECT 1 FROM payments_inboxmessage inbox WHERE inbox.message_id = message.message_id)"""  # noqa: S608
 ANSWERED_TWICE = """

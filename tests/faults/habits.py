@@ -11,7 +11,7 @@ REJECTED = "3DS_V2_FRICTIONLESS_REJECTED"
 # Kinds of shoppers, with the percentage of each.
 KINDS = {
     "only looks": 8,
-    "frictionless": 14,
+    "frictionless": 11,
     "challenge passed": 14,
     "challenge failed": 3,
     "challenge cancelled": 3,
@@ -20,7 +20,7 @@ KINDS = {
     "refused": 4,
     "refused, then another card": 7,
     "refused twice, then another card": 5,
-    "forges notifications": 5,
+    "forges notifications": 8,
     "double click": 6,
     "return repeated": 5,
     "reloads": 5,

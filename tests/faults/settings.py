@@ -43,6 +43,8 @@ PRODUCT = {
     "CHECKOUT_AUTHORISATION_SECONDS": str(AUTHORISATION_SECONDS),
     "CHECKOUT_RECONCILIATION_SECONDS": "90",
     "CHECKOUT_OUTBOX_GRACE_SECONDS": "3",
+    # The forgers share one address, unlike thieves.
+    "CHECKOUT_MAX_HINTS_PER_ADDRESS": "600",
     "CHECKOUT_RISK_PAYMENTS_PER_EMAIL": "1000000",
     "CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS": "1000000",
 }
@@ -68,7 +70,8 @@ SANDBOX = {
     # The kind of idempotency key that the example's account sends.
     "SANDBOX_IDEMPOTENCY": "uuid",
     "SANDBOX_TRAITS": json.dumps(TRAITS),
-    "SANDBOX_SETTLE_SECONDS": "0.5",
+    # Long enough for forgeries to arrive while a capture is pending.
+    "SANDBOX_SETTLE_SECONDS": "2",
     "SANDBOX_SETTLEMENT_SECONDS": "4",
     "SANDBOX_REFUND_AGAIN_SECONDS": "3",
     "SANDBOX_DISPUTE_SECONDS": "3",

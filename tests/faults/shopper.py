@@ -23,10 +23,11 @@ READING_SECONDS = 2.0
 POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 6.0
 MAX_TRIES = 6
-# The events that a forger sends, their number, and the period in seconds, in which the provider captures.
+# The events that a forger sends, and their number. The pauses grow, so that the last ones come half a minute
+# later, when the provider has captured even on a busy machine.
 FORGED = ("CAPTURED", "CAPTURED", "CAPTURED", "AUTHORISED", "CANCELLED")
-FORGERIES = 12
-FORGING_SECONDS = 4
+FORGERIES = 20
+FIRST_FORGERY_PAUSE_SECONDS, FORGERY_PAUSE_GROWTH = 0.3, 1.15
 BROWSER = {
     "browser_language": "en-GB",
     "browser_colour_depth": "24",
@@ -157,7 +158,7 @@ class Shopper:
             said = event if number < FORGERIES - 2 else self._random.choice(("REFUNDED", "CHARGED_BACK"))
             with contextlib.suppress(NoAnswer, TryAgain):
                 await self.client.notify("sandbox", forged(code, said, amount))
-            await self._pause(FORGING_SECONDS / FORGERIES)
+            await self._pause(FIRST_FORGERY_PAUSE_SECONDS * FORGERY_PAUSE_GROWTH**number)
 
     async def _device_data(self, page: Answer) -> str:
         form = form_to("/ddc", page.text, page.url)

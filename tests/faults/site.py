@@ -20,6 +20,7 @@ import psycopg
 from scripts.services.postgresql import Postgresql
 from scripts.services.rabbitmq import Rabbitmq
 from tests.faults import settings
+from tests.faults.evidence import RECORD_RELEASES
 from tests.support.program import ROOT, Program
 from tests.support.proxy import Proxy
 from tests.support.stack import Stack
@@ -116,6 +117,7 @@ async def opened(
         closing.callback(stack.stop)
         await asyncio.to_thread(stack.start)
         site = Site(folder, rabbitmq, postgresql, stack, *links, provider_link)
+        await asyncio.to_thread(site.rows, RECORD_RELEASES)
         await asyncio.to_thread(_reach_provider_by_link, site)
         try:
             yield site

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest_asyncio
-from django.apps import apps
 from pytest_django import Settings
 
 from checkout.conf import conf
@@ -22,6 +21,7 @@ from messaging.memory.server import MemoryServer
 from messaging.registry import close_brokers, get_broker
 from messaging.topology import Binding, Queue
 from tests.flows.shopping import eventually, pay, saga_status, submit
+from tests.support.tables import our_models
 
 CARD = "approve:as-the-browser-encrypted-it"
 SECRET = "as-the-browser-encrypted-it"
@@ -68,9 +68,7 @@ async def tap(shop: object) -> AsyncIterator[Tap]:
 
 
 def everything_stored() -> str:
-    rows: list[Any] = [
-        model._default_manager.values() for model in apps.get_app_config("checkout").get_models()
-    ]
+    rows: list[Any] = [model._default_manager.values() for model in our_models()]
     return "\n".join(str(list(each)) for each in rows)
 
 

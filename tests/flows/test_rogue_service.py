@@ -183,17 +183,17 @@ async def test_what_staff_alone_may_say_is_not_said_by_a_dead_letter(house: Hous
     """Every service may write to the dead-letter exchange, and staff may send dead letters again."""
     async with at_work(house), user_of(house) as rogue:
         letter = Envelope(
-            type="payments.settle_operation",
+            type="checkout.settle_operation",
             body=b"{}",
             headers={
                 "dead-service": "checkout",
-                "dead-queue": "checkout.messages.checkout",
+                "dead-queue": "checkout.commands.checkout",
                 "dead-reason": "5 attempts failed",
-                "dead-sender": "checkout.running.relay",
+                "dead-sender": "checkout.relay",
             },
         )
         assert await say(rogue, TOPOLOGY.dead, "", letter)
-        await eventually(letters, [("payments.settle_operation", ROGUE)])
+        await eventually(letters, [("checkout.settle_operation", ROGUE)])
         [kept] = await in_thread(lambda: list(DeadLetter.objects.all()))
         with pytest.raises(OperationRejected):
             await in_thread(requeue_dead_letter, kept.pk, by="ada")
@@ -205,7 +205,7 @@ async def test_the_relays_password_says_only_what_was_written_down(house: House,
         await pay(payment, "approve")
         await eventually(saga_status(payment), "completed")
         assert await command(relay, "orders.cancel", {"payment": payment.reference})
-        await eventually(letters, [("orders.cancel", "checkout.running.relay")])
+        await eventually(letters, [("orders.cancel", "checkout.relay")])
         assert await in_thread(lambda: Reservation.objects.get().state) == "confirmed"
         assert await in_thread(state_of(payment)) == PaymentState.CAPTURE_PENDING
 

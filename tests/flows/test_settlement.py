@@ -32,7 +32,7 @@ from tests.flows.shopping import (
     saga_status,
     state_of,
 )
-from tests.services.asking import let_settle
+from tests.payments.service.asking import let_settle
 
 DONE = Operation.State.DONE
 Losing = Callable[..., None]

@@ -61,7 +61,7 @@ class Voice:
     user: str
 
     def command(self, service: str, kind: str, body: dict[str, object]) -> None:
-        self._publish("checkout.messages", service, kind, body)
+        self._publish("checkout.commands", service, kind, body)
 
     def answer(self, question: str, result: dict[str, object]) -> None:
         body = {"ok": True, "result": result}

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from checkout.money import Money
 from tests.simulation import invariants, runner
 from tests.simulation.world import World
+from tests.support.tables import our_models
 
 MANY = 500
 
@@ -63,7 +64,8 @@ def _sql(statement: str) -> Callable[[World], None]:
 
 
 def _update(table: str, change: str) -> Callable[[World], None]:
-    return _sql(f"UPDATE checkout_{table} SET {change}")
+    label = next(model._meta.app_label for model in our_models() if model._meta.model_name == table)
+    return _sql(f"UPDATE {label}_{table} SET {change}")
 
 
 BLEMISHES: dict[str, tuple[str, Callable[[World], None]]] = {

@@ -132,7 +132,7 @@ class Stack:
             wait_until(self._sandbox_answers, "the sandbox", seconds=START_SECONDS)
             wait_until(self._web_answers, "/readyz of web", seconds=START_SECONDS)
             for service in set(SERVICES) & set(self.programs):
-                self.wait_for_consumer(f"checkout.messages.{service}")
+                self.wait_for_consumer(f"checkout.commands.{service}")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_tails()}") from None
 

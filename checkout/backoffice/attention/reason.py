@@ -36,9 +36,9 @@ def links_to(user: Any, row: Model, *pages: tuple[str, str, str]) -> list[Tool]:
 
 
 def _links(user: Any, row: Model, pages: Sequence[tuple[str, str, str]]) -> Iterator[Tool]:
-    model = row._meta.model_name
-    if not user.has_perm(f"checkout.view_{model}"):
+    label, model = row._meta.app_label, row._meta.model_name
+    if not user.has_perm(f"{label}.view_{model}"):
         return
-    for page, permission, label in pages:
+    for page, permission, text in pages:
         if not permission or user.has_perm(permission):
-            yield Tool(label, reverse(f"admin:checkout_{model}_{page}", args=[row.pk]))
+            yield Tool(text, reverse(f"admin:{label}_{model}_{page}", args=[row.pk]))

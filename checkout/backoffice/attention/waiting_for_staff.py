@@ -74,7 +74,7 @@ def attention_page(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "total": sum(row["count"] for row in rows),
     }
-    return TemplateResponse(request, "admin/checkout/attention.html", context)
+    return TemplateResponse(request, "admin/payments/attention.html", context)
 
 
 def _may_view(user: Any, model: type[Model]) -> bool:

@@ -120,5 +120,5 @@ def _link(model: type[Model], pk: int, name: str, user: Any) -> str:
     if not user.has_perm(f"{opts.app_label}.view_{opts.model_name}"):
         return name
     return format_html(
-        '<a href="{}">{}</a>', reverse(f"admin:checkout_{opts.model_name}_change", args=[pk]), name
+        '<a href="{}">{}</a>', reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[pk]), name
     )

@@ -36,7 +36,7 @@ class Request:
 
     @property
     def permission(self) -> str:
-        return f"checkout.request_{self.kind}"
+        return f"payments.request_{self.kind}"
 
 
 def _voidable(available: Available) -> Money:

@@ -123,7 +123,7 @@ def start_operation(command: messages.StartOperation, message: Message) -> None:
     orchestrator.start(operation.kind, operation.reference, operation.attempt, data, message, parent=parent)
 
 
-@service.command("payments.review_payment")
+@service.command("checkout.review_payment")
 def review_payment(command: messages.ReviewPayment, message: Message) -> None:
     """Have the provider asked again, as staff want. The result is signalled to the attempt's purchase."""
     payment = Payment.objects.get(reference=command.payment)
@@ -141,13 +141,13 @@ def pass_deadline(command: messages.PassDeadline, message: Message) -> None:
     orchestrator.pass_deadline(command.saga, command.version, message)
 
 
-@service.command("payments.resume_saga")
+@service.command("checkout.resume_saga")
 def resume_saga(command: messages.ResumeSaga, message: Message) -> None:
     """Let a parked saga go on, as staff want after they have looked at it."""
     orchestrator.go_on(command.saga, command.version, message)
 
 
-@service.command("payments.settle_operation")
+@service.command("checkout.settle_operation")
 def settle_operation(command: messages.SettleOperation, message: Message) -> None:
     """Apply what staff have found out about an operation whose outcome the provider does not tell."""
     settlement.settle(command, message)
@@ -159,7 +159,7 @@ def settle_claim(command: messages.SettleClaim, message: Message) -> None:
     claim_settlement.settle(command, message)
 
 
-@service.command("payments.settle_payment")
+@service.command("checkout.settle_payment")
 def settle_payment(command: messages.SettlePayment, message: Message) -> None:
     """Apply what staff have found in the provider's books about a conflicted payment."""
     payment_settlement.settle(command, message)

@@ -22,7 +22,7 @@ def width(request: pytest.FixtureRequest) -> int:
 
 # A refund whose outcome the provider does not report.
 MAKE_UNSETTLED = """
-from tests.admin import rows
+from tests.backoffice import rows
 refund = rows.waiting(rows.captured("settle-%(name)s"), "refund", 300)
 rows.heard(refund, "refund_requested_by", by="ann", reason="Damaged")
 rows.heard(refund, "refund_unknown", outcome="unknown", event="time-out")
@@ -35,7 +35,7 @@ print("KEYS", refund.pk, refund.payment_id)
 
 # A charge-back that neither the provider nor the notification describes sufficiently.
 MAKE_CLAIMED = """
-from tests.admin import rows
+from tests.backoffice import rows
 saga = rows.claimed(rows.captured("claim-%(name)s"), is_proven=False)
 print("KEYS", saga.pk, saga.payment_id)
 """
@@ -44,7 +44,7 @@ print("KEYS", saga.pk, saga.payment_id)
 # A conflicted payment whose provider reports no sums.
 MAKE_CONFLICTED = """
 from checkout.payments.models import Fact, Payment
-from tests.admin import rows
+from tests.backoffice import rows
 payment = rows.captured("contradiction-%(name)s")
 for requested_by in ("ann", "bob"):
     rows.heard(
@@ -153,7 +153,7 @@ def troubled(shopper: Shopper) -> tuple[str, str]:
 
 def test_pictures_of_what_needs_attention(shopper: Shopper, width: int, troubled: tuple[str, str]) -> None:
     payment, notification = troubled
-    page, office = shopper.page, f"{shopper.stack.web_url}/admin/checkout"
+    page, office = shopper.page, f"{shopper.stack.web_url}/admin/payments"
     page.goto(f"{office}/payment/{payment}/change/")
     log_in(page)
     expect(page.get_by_text("This payment needs attention")).to_be_visible()
@@ -174,7 +174,7 @@ def test_pictures_of_what_needs_attention(shopper: Shopper, width: int, troubled
 
 @pytest.mark.parametrize("width", [1025, 1280, 1500])
 def test_pictures_with_the_menu_closed(shopper: Shopper, width: int, troubled: tuple[str, str]) -> None:
-    page, office = shopper.page, f"{shopper.stack.web_url}/admin/checkout"
+    page, office = shopper.page, f"{shopper.stack.web_url}/admin/payments"
     page.goto(f"{office}/payment/")
     log_in(page)
     picture(page, "admin-menu-open", width)

@@ -28,7 +28,7 @@ SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
 # Commands that may have been in a queue when it was deleted.
 PERHAPS_LOST = """
     SELECT message_id FROM payments_outboxmessage message
-    WHERE exchange = 'checkout.messages' AND routing_key = %s AND created_at > now() - interval '10 minutes'
+    WHERE exchange = 'checkout.commands' AND routing_key = %s AND created_at > now() - interval '10 minutes'
       AND NOT EXISTS (
         SELECT 1 FROM payments_inboxmessage inbox WHERE inbox.message_id = message.message_id)"""
 
@@ -141,7 +141,7 @@ async def poison(storm: Storm) -> str:
 
 async def delete_queue(storm: Storm) -> str:
     service = storm.random.choice(QUEUES_TO_DELETE)
-    await with_channel(storm, lambda channel: channel.queue_delete(f"checkout.messages.{service}"))
+    await with_channel(storm, lambda channel: channel.queue_delete(f"checkout.commands.{service}"))
     while True:
         # The contents of the deleted queue must be known, so repeat this while the database is down.
         with contextlib.suppress(psycopg.Error):
@@ -160,7 +160,7 @@ async def take_and_keep(storm: Storm) -> str:
         connection = pika.BlockingConnection(pika.URLParameters(storm.site.stack.broker_url))
         channel = connection.channel()
         channel.basic_qos(prefetch_count=20)
-        channel.basic_consume(f"checkout.messages.{service}", lambda *_: None)
+        channel.basic_consume(f"checkout.commands.{service}", lambda *_: None)
         connection.sleep(ALARM_SECONDS)
         connection.close()
         return 0
@@ -185,12 +185,12 @@ async def keep_releases(storm: Storm) -> str:
                 kept += 1
                 return
             properties.user_id = SPEAKER
-            onwards.basic_publish("checkout.messages", "orders", body, properties, mandatory=True)
+            onwards.basic_publish("checkout.commands", "orders", body, properties, mandatory=True)
             channel.basic_ack(method.delivery_tag or 0)
 
         onwards.confirm_delivery()
         channel.basic_qos(prefetch_count=50)
-        channel.basic_consume("checkout.messages.orders", receive)
+        channel.basic_consume("checkout.commands.orders", receive)
         channel.connection.sleep(ALARM_SECONDS)
 
     def with_two(channel: BlockingChannel) -> None:
@@ -232,7 +232,7 @@ def _publish_surely(
     service: str, body: bytes, properties: pika.BasicProperties, channel: BlockingChannel
 ) -> None:
     channel.confirm_delivery()
-    channel.basic_publish("checkout.messages", service, body, properties, mandatory=True)
+    channel.basic_publish("checkout.commands", service, body, properties, mandatory=True)
 
 
 async def with_channel(storm: Storm, use: Callable[[BlockingChannel], T], *, user: str = "") -> T:

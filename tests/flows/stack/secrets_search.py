@@ -65,7 +65,7 @@ def eavesdrop(stack: Stack) -> None:
         channel.queue_bind(EVENTS, "checkout.events", "#")
         channel.queue_declare(UNDER_WAY, durable=True)
         for service in SERVICES:
-            channel.queue_bind(UNDER_WAY, "checkout.messages", service)
+            channel.queue_bind(UNDER_WAY, "checkout.commands", service)
         channel.queue_bind(UNDER_WAY, "checkout.replies", "checkout.replies.saga")
 
 

@@ -51,7 +51,7 @@ class Site:
             line = "Application startup complete"
             wait_until(lambda: line in program.text()[logged:], f"{program.name} to start", seconds=60)
         elif program.name in SERVICES:
-            self.stack.wait_for_consumer(f"checkout.messages.{program.name}")
+            self.stack.wait_for_consumer(f"checkout.commands.{program.name}")
 
 
 @contextmanager

@@ -177,7 +177,7 @@ def interrupted_before_the_provider_is_called(stack: Stack) -> Customer:
         with paused(payments):
             paying = window.submit(shopper.pay, checkout)
             wait_until(
-                lambda: queue_lengths(stack.broker_url)["checkout.messages.payments"],
+                lambda: queue_lengths(stack.broker_url)["checkout.commands.payments"],
                 "the card to be handed on",
             )
             payments.kill()
@@ -243,6 +243,6 @@ def dead_letters(stack: Stack, *, sealed: str) -> None:
                 user_id=f"checkout.{sender}",
             )
             service = type.partition(".")[0]
-            channel.basic_publish("checkout.messages", service, body, properties, mandatory=True)
+            channel.basic_publish("checkout.commands", service, body, properties, mandatory=True)
     kept = "SELECT count(*) FROM payments_deadletter"
     wait_until(lambda: rows(stack, kept) == [(len(bodies),)], "the dead letters")

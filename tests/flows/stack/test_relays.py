@@ -92,4 +92,4 @@ def publish_poison(stack) -> None:
         channel = connection.channel()
         channel.confirm_delivery()
         body = b'{"payment": "pay_unknown"}'
-        channel.basic_publish("checkout.messages", "notifications", body, properties, mandatory=True)
+        channel.basic_publish("checkout.commands", "notifications", body, properties, mandatory=True)

@@ -24,7 +24,7 @@ def stack(start_stack, node: str) -> Iterator[Stack]:
         environment={"BROKER_URL": url_of("risk", stack.broker_url), "CHECKOUT_PREFIX": "checkout"},
     )
     service.start()
-    stack.wait_for_consumer("checkout.messages.risk")
+    stack.wait_for_consumer("checkout.commands.risk")
     yield stack
     assert service.terminate() == 0, service.text()
 

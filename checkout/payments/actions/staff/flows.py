@@ -44,7 +44,7 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)
     send_to_checkout(
-        "payments.review_payment", messages.ReviewPayment(payment=payment.reference), payment.reference
+        "checkout.review_payment", messages.ReviewPayment(payment=payment.reference), payment.reference
     )
 
 
@@ -65,4 +65,4 @@ def resume_saga(saga_pk: int, *, by: str) -> None:
         data={"by": by, "saga": saga.kind, "step": saga.step},
     )
     body = messages.ResumeSaga(saga=saga.pk, version=saga.version)
-    send_to_checkout("payments.resume_saga", body, saga.payment.reference)
+    send_to_checkout("checkout.resume_saga", body, saga.payment.reference)

@@ -65,7 +65,7 @@ def settle_payment(
         by=by,
         lacks=sorted(theirs.lacks),
     )
-    send_to_checkout("payments.settle_payment", body, payment.reference)
+    send_to_checkout("checkout.settle_payment", body, payment.reference)
 
 
 def _attempt(payment: Payment, order_code: str) -> Attempt:

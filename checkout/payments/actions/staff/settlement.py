@@ -62,5 +62,5 @@ def settle_operation(
     body = messages.SettleOperation(
         payment=operation.payment.reference, operation=reference, arrived=arrived, version=saga.version
     )
-    send_to_checkout("payments.settle_operation", body, operation.payment.reference)
+    send_to_checkout("checkout.settle_operation", body, operation.payment.reference)
     return view_of(operation, operation.payment)

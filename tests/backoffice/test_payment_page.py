@@ -1,0 +1,176 @@
+import pytest
+from django.urls import reverse
+
+from checkout.backoffice.display.wording import FACTS, STATES
+from checkout.payments.models import Fact, Operation, Payment
+from checkout.states import PaymentState, payment_machine
+from tests.backoffice import rows
+
+pytestmark = pytest.mark.django_db
+
+
+def address(payment):
+    return reverse("admin:payments_payment_change", args=[payment.pk])
+
+
+def page(client, payment):
+    response = client.get(address(payment))
+    assert response.status_code == 200
+    return response
+
+
+def test_the_timeline_tells_each_kind_of_thing_in_words_with_its_duration(admin_client):
+    timeline = page(admin_client, rows.paid()).context["timeline"]
+    told = [(entry["kind"], entry["what"], entry["took"]) for entry in timeline]
+    assert told == [
+        ("fact", "The shopper pressed Pay", ""),
+        ("saga step", "May this payment be tried?", "250 ms"),
+        ("message", "To the risk service: assess", "40 ms"),
+        ("provider call", "Asked the provider to reserve the money", "1.5 s"),
+        ("notification", "The provider told us something (from sandbox)", "70 ms"),
+    ]
+
+
+def test_the_timeline_is_a_table_with_a_caption_headers_and_times_with_their_zone(admin_client):
+    payment = rows.paid()
+    html = page(admin_client, payment).content.decode()
+    at = payment.facts.get().recorded_at
+    assert (
+        "<caption>Everything known about this payment, the oldest first. Times are in UTC.</caption>" in html
+    )
+    assert '<th scope="col">Time (UTC)</th>' in html
+    assert f'<time datetime="{at.isoformat()}">{at:%H:%M:%S}<span class="fraction">.{at:%f}'[:-3] in html
+    assert f"{payment.created_at:%Y-%m-%d %H:%M:%S} UTC" in html
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("captured", "The provider has taken the money"),
+        ("authorise_unknown", "The provider's answer (authorise): not known, it may have happened"),
+        ("complete_challenge_approved", "The provider's answer (complete challenge): yes"),
+        ("inquire_refund_not_shown", "The provider's answer (inquire refund): it never received it"),
+        ("notified_charged_back", "The provider told us: charged back"),
+        ("charged_back", "The shopper's bank took money back"),
+        (
+            "claim_unclear",
+            "The provider was asked, and does not tell enough to book it: a person must look",
+        ),
+        (
+            "hinted_refund_failed",
+            "Somebody told us, in the provider's name and without proof: refund failed",
+        ),
+        ("authorised_not_applied", "Came too late and changed nothing: the money is reserved"),
+        ("weather_changed", "Weather changed"),
+    ],
+)
+def test_facts_are_told_in_words_and_unknown_ones_in_their_own(admin_client, kind, told):
+    payment = rows.payment("ORDER-1", PaymentState.EXPIRED)
+    Fact.objects.create(payment=payment, source="provider", kind=kind)
+    [entry] = page(admin_client, payment).context["timeline"]
+    assert (entry["what"], entry["name"]) == (told, kind)
+
+
+def test_the_ledger_is_shown_to_add_up_to_zero(admin_client):
+    payment = rows.paid()
+    html = page(admin_client, payment).content.decode()
+    assert "-12.50 GBP" in html
+    assert "0.00 GBP" in html
+    assert "Balanced" in html
+    assert "Not balanced" not in html
+
+
+def test_postings_that_only_add_up_together_are_not_balanced(admin_client):
+    payment = rows.paid()
+    rows.post(payment, "captured:1", 100, 0)
+    rows.post(payment, "captured:2", 0, 100)
+    books = page(admin_client, payment).context["books"]
+    assert [str(total) for total in books.totals] == ["0.00 GBP"]
+    assert not books.is_balanced
+    # PostgreSQL would refuse these postings at the end of the test, so they are completed.
+    rows.post(payment, "captured:1", 0, 100, suffix=":rest")
+    rows.post(payment, "captured:2", 100, 0, suffix=":rest")
+
+
+def test_what_the_shopper_s_bank_did_is_shown_with_the_operations_and_in_the_sums(admin_client):
+    payment = rows.paid()
+    Payment.objects.update(state=PaymentState.CHARGED_BACK)
+    for kind, minor in (("charge_back", 450), ("charge_back_reversal", 150)):
+        Operation.objects.create(
+            payment=payment,
+            attempt=payment.attempts.get(),
+            kind=kind,
+            amount_minor=minor,
+            currency="GBP",
+            state="done",
+            requested_by="provider",
+        )
+    sums, operations = page(admin_client, payment).context["money"]
+    assert [row[1] for row in operations.rows] == ["capture", "charge-back", "charge-back reversal"]
+    assert [(what, str(amount)) for what, amount in sums.rows] == [
+        ("Authorised", "12.50 GBP"),
+        ("Captured", "12.50 GBP"),
+        ("Refunded", "0.00 GBP"),
+        ("Charged back", "3.00 GBP"),
+        ("Left to capture", "0.00 GBP"),
+        ("Left to refund", "9.50 GBP"),
+    ]
+
+
+def sums_of(client, payment):
+    sums = page(client, payment).context["money"][0]
+    return {what: str(amount) for what, amount in sums.rows}
+
+
+def test_what_was_given_back_is_a_sum_of_its_own_without_what_is_only_asked_for(admin_client):
+    payment = rows.captured()
+    rows.operation(payment, "refund", 300, state="done")
+    rows.operation(payment, "refund", 200, state="pending")
+    assert sums_of(admin_client, payment) == {
+        "Authorised": "12.50 GBP",
+        "Captured": "12.50 GBP",
+        "Refunded": "3.00 GBP",
+        "Left to capture": "0.00 GBP",
+        "Left to refund": "7.50 GBP",
+    }
+
+
+def test_the_sums_of_a_payment_that_was_put_aside_are_shown(admin_client):
+    payment = rows.captured()
+    Payment.objects.update(state=PaymentState.CONFLICTED)
+    payment.attempts.update(state="conflicted")
+    assert sums_of(admin_client, payment)["Captured"] == "12.50 GBP"
+
+
+def test_the_money_comes_first_then_the_operations_then_the_long_timeline(admin_client):
+    html = page(admin_client, rows.paid()).content.decode()
+    headings = ("Sums</h2>", "Captures, voids, refunds and charge-backs</h2>", "Timeline</h2>")
+    places = [html.index(heading) for heading in headings]
+    assert places == sorted(places)
+
+
+def test_every_event_of_a_payment_is_told_in_words():
+    assert {edge.event for edge in payment_machine.edges} <= set(FACTS)
+
+
+def test_a_run_of_reconciliation_says_how_many_orders_were_not_told(admin_client):
+    rows.paid()
+    html = admin_client.get(reverse("admin:payments_reconciliation_changelist")).content.decode()
+    assert "Not told" in html
+    assert '<td class="field-not_told">3</td>' in html
+
+
+def test_a_longer_story_takes_no_more_queries(queries_for):
+    payment = rows.paid()
+
+    few = queries_for(address(payment))
+    for number in range(2, 12):
+        rows.attempt(payment, number, last4="1111")
+        Fact.objects.create(payment=payment, source="saga", kind="refused")
+        rows.message(payment, "risk.assess", f"m{number}", sent=payment.created_at, took=1)
+        rows.post(payment, f"posting:{number}", 5, 5)
+    assert queries_for(address(payment)) == few <= 25
+
+
+def test_every_state_has_a_meaning():
+    assert set(STATES) == set(PaymentState)

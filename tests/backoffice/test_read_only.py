@@ -1,0 +1,121 @@
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from tests.backoffice import rows
+from tests.support.tables import our_models
+
+pytestmark = pytest.mark.django_db
+
+EDITABLE = {"merchant", "provideraccount", "stockitem", "blockedvalue"}
+MONEY = sorted(
+    str(model._meta.model_name)
+    for model in our_models()
+    if model._meta.model_name not in EDITABLE and model in admin.site._registry
+)
+SECRETS = ("machine-cookie-value", "session-id-value", "token-hash-value", "challenge-payload-value")
+
+
+def model_named(name):
+    return next(model for model in our_models() if model._meta.model_name == name)
+
+
+def label(name):
+    return model_named(name)._meta.app_label
+
+
+def only_row(name):
+    return model_named(name)._default_manager.first()
+
+
+def test_everything_that_tells_of_money_is_in_the_back_office():
+    assert {
+        "payment", "attempt", "operation", "fact", "ledgerentry", "saga", "outboxmessage", "inboxmessage",
+        "providernotification", "providercall", "deadletter", "difference",
+    } <= set(MONEY)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MONEY)
+def test_a_superuser_can_look_but_not_change(admin_client, name):
+    rows.paid()
+    row = only_row(name)
+    before = type(row).objects.filter(pk=row.pk).values().get()
+    change = reverse(f"admin:{label(name)}_{name}_change", args=[row.pk])
+    delete = reverse(f"admin:{label(name)}_{name}_delete", args=[row.pk])
+    add = reverse(f"admin:{label(name)}_{name}_add")
+    listed = reverse(f"admin:{label(name)}_{name}_changelist")
+
+    page = admin_client.get(change)
+    assert page.status_code == 200
+    assert not page.context["adminform"].form.fields
+    assert b'name="_save"' not in page.content
+    assert not [secret for secret in SECRETS if secret in page.content.decode()]
+
+    assert admin_client.post(change, {"state": "refunded", "amount_minor": "1"}).status_code == 403
+    assert admin_client.post(delete, {"post": "yes"}).status_code == 403
+    assert admin_client.get(delete).status_code == 403
+    assert admin_client.post(add, {}).status_code == 403
+    admin_client.post(listed, {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"})
+    assert type(row).objects.filter(pk=row.pk).values().get() == before
+
+
+@pytest.mark.parametrize("name", MONEY)
+def test_lists_open_and_searching_them_works(admin_client, name):
+    rows.paid()
+    listed = reverse(f"admin:{label(name)}_{name}_changelist")
+    response = admin_client.get(listed)
+    assert response.status_code == 200
+    assert len(response.context["cl"].result_list) >= 1
+    assert not [secret for secret in SECRETS if secret in response.content.decode()]
+    assert admin_client.get(listed, {"q": "nothing of the kind"}).context["cl"].result_count == 0
+
+
+# A run of reconciliation belongs to an account, not to a payment.
+@pytest.mark.parametrize("name", sorted(set(MONEY) - {"payment", "reconciliation"}))
+def test_everything_of_a_payment_is_found_by_its_reference(admin_client, name):
+    payment = rows.paid("ORDER-1")
+    rows.paid("ORDER-2")
+    listed = reverse(f"admin:{label(name)}_{name}_changelist")
+    everything = admin_client.get(listed).context["cl"].result_count
+    assert admin_client.get(listed, {"q": payment.reference}).context["cl"].result_count * 2 == everything
+
+
+@pytest.mark.parametrize("name", MONEY)
+def test_a_longer_list_takes_no_more_queries(admin_client, name, django_assert_max_num_queries):
+    for number in range(12):
+        rows.paid(f"ORDER-{number}")
+    with django_assert_max_num_queries(11):
+        admin_client.get(reverse(f"admin:{label(name)}_{name}_changelist"))
+
+
+def test_staff_without_permission_are_refused(staff_client):
+    payment = rows.paid()
+    client = staff_client("view_merchant")
+    assert client.get(reverse("admin:payments_payment_changelist")).status_code == 403
+    assert client.get(reverse("admin:payments_payment_change", args=[payment.pk])).status_code == 403
+    assert b"Payments that need attention" not in client.get(reverse("admin:index")).content
+
+
+def test_staff_who_may_see_payments_see_no_way_to_what_they_may_not_see(staff_client):
+    payment = rows.paid()
+    client = staff_client("view_payment")
+    html = client.get(reverse("admin:payments_payment_change", args=[payment.pk])).content.decode()
+    assert "The shopper pressed Pay" in html
+    assert "Balanced" not in html
+    assert reverse("admin:payments_attempt_change", args=[payment.attempts.get().pk]) not in html
+    assert client.get(reverse("admin:payments_attempt_changelist")).status_code == 403
+    assert b"Payments that need attention" in client.get(reverse("admin:index")).content
+
+
+def test_even_all_permissions_of_django_do_not_let_staff_change_money(staff_client):
+    payment = rows.paid()
+    client = staff_client("view_payment", "add_payment", "change_payment", "delete_payment")
+    change = reverse("admin:payments_payment_change", args=[payment.pk])
+    assert client.get(change).status_code == 200
+    assert client.post(change, {"state": "refunded"}).status_code == 403
+
+
+def test_a_visitor_is_sent_to_the_login(client, db):
+    response = client.get(reverse("admin:payments_payment_changelist"))
+    assert response.status_code == 302
+    assert response["Location"].startswith(reverse("admin:login"))

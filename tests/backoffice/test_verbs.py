@@ -1,0 +1,208 @@
+"""Cancelling a payment, resuming a parked saga, requeueing: each has a confirmation page with one button."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.urls import reverse
+from django.utils import timezone
+
+from checkout.payments.models import DeadLetter, Fact, OutboxMessage, Payment, Saga
+from checkout.states import PaymentState
+from messaging.dead_letters.letter import ALTERED
+from tests.backoffice import rows
+from tests.backoffice.operating import told
+
+pytestmark = pytest.mark.django_db
+
+
+def parked_saga():
+    return rows.saga(rows.payment("PARKED", PaymentState.AUTHORISED), Saga.Status.PARKED)
+
+
+def open_payment():
+    return rows.payment("OPEN")
+
+
+def conflicted_payment():
+    row = rows.payment("CONFLICTED", PaymentState.CONFLICTED)
+    rows.attempt(row, state="conflicted")
+    return row
+
+
+def dead_letter():
+    return rows.dead_letter(rows.payment("DEAD").reference, queue="checkout.commands.ledger")
+
+
+CASES = pytest.mark.parametrize(
+    ("make", "model", "verb", "label", "command"),
+    [
+        (open_payment, "payment", "cancel", "Cancel", "checkout.announce_payment"),
+        (conflicted_payment, "payment", "review", "Ask the provider again", "checkout.review_payment"),
+        (parked_saga, "saga", "resume", "Try again", "checkout.resume_saga"),
+        (dead_letter, "deadletter", "requeue", "Requeue", "ledger.post"),
+    ],
+)
+
+
+def address(model, page, row):
+    return reverse(f"admin:payments_{model}_{page}", args=[row.pk])
+
+
+@CASES
+def test_it_is_offered_on_the_rows_page_to_who_may_do_it(staff_client, make, model, verb, label, command):
+    row = make()
+    page = staff_client(f"view_{model}", f"{verb}_{model}").get(address(model, "change", row))
+    assert f'<a href="{address(model, verb, row)}">{label}</a>' in page.content.decode()
+
+
+@CASES
+def test_who_may_only_look_is_neither_offered_it_nor_obeyed(staff_client, make, model, verb, label, command):
+    row = make()
+    client = staff_client(f"view_{model}")
+    assert address(model, verb, row) not in client.get(address(model, "change", row)).content.decode()
+    assert client.get(address(model, verb, row)).status_code == 403
+    assert client.post(address(model, verb, row)).status_code == 403
+    assert not OutboxMessage.objects.exists()
+
+
+@CASES
+def test_to_ask_about_it_changes_nothing(admin_client, make, model, verb, label, command):
+    row = make()
+    page = admin_client.get(address(model, verb, row))
+    assert f">{label}</button>" in page.content.decode()
+    assert not OutboxMessage.objects.exists()
+
+
+@CASES
+def test_it_is_done_in_the_users_name_and_leads_back_to_the_row(
+    staff_client, make, model, verb, label, command
+):
+    row = make()
+    client = staff_client(f"view_{model}", f"{verb}_{model}")
+    response = client.post(address(model, verb, row), {"reason": "The bank called"})
+    assert (response.status_code, response["Location"]) == (302, address(model, "change", row))
+    assert OutboxMessage.objects.get().type == command
+    assert Fact.objects.get().data["by"] == "staff"
+    entry = LogEntry.objects.get()
+    assert (entry.user.username, entry.get_edited_object(), entry.get_change_message()) == (
+        "staff",
+        row,
+        label,
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "model"),
+    [
+        (dead_letter, "deadletter"),
+        (lambda: rows.notification(rows.payment("LIED"), "conflicted"), "providernotification"),
+    ],
+)
+def test_what_waits_is_marked_as_dealt_with_by_who_may_do_it(staff_client, make, model):
+    row = make()
+    client = staff_client(f"view_{model}", f"deal_with_{model}")
+    page = client.get(address(model, "change", row)).content.decode()
+    assert f'<a href="{address(model, "deal_with", row)}">Mark as dealt with</a>' in page
+    client.post(address(model, "deal_with", row), {"reason": "Looked into"})
+    row.refresh_from_db()
+    assert (row.dealt_with_by, row.dealt_with_note) == ("staff", "Looked into")
+    assert address(model, "deal_with", row) not in client.get(address(model, "change", row)).content.decode()
+    assert Fact.objects.get().data["note"] == "Looked into"
+    assert LogEntry.objects.get().get_change_message() == "Mark as dealt with"
+
+
+@pytest.mark.parametrize("model", ["deadletter", "providernotification"])
+def test_who_may_only_look_marks_nothing(staff_client, model):
+    row = dead_letter() if model == "deadletter" else rows.notification(None, "unmatched")
+    client = staff_client(f"view_{model}")
+    assert client.post(address(model, "deal_with", row), {"reason": "x"}).status_code == 403
+    row.refresh_from_db()
+    assert row.dealt_with_at is None
+
+
+def test_what_has_to_be_explained_is_not_done_without_a_reason(admin_client):
+    payment = conflicted_payment()
+    page = admin_client.post(address("payment", "review", payment), {"reason": " "})
+    assert "Please say why" in page.content.decode()
+    assert not OutboxMessage.objects.exists()
+    admin_client.post(address("payment", "review", payment), {"reason": "The bank called"})
+    assert Fact.objects.get().data == {"by": "admin", "reason": "The bank called"}
+
+
+def test_only_a_conflicted_payment_is_reviewed(admin_client):
+    payment = rows.captured()
+    response = admin_client.post(address("payment", "review", payment), {"reason": "Why not"})
+    assert told(response) == [
+        "Ask the provider again: only a conflicted payment can be settled so. Nothing was changed."
+    ]
+    assert not OutboxMessage.objects.exists()
+
+
+def test_a_payment_is_cancelled_once(admin_client):
+    payment = open_payment()
+    first, second = (admin_client.post(address("payment", "cancel", payment)) for _ in range(2))
+    assert Payment.objects.get().state == PaymentState.CANCELLED
+    assert payment.facts.count() == 1
+    assert first["Location"] == second["Location"]
+    assert told(second)[-1] == "Cancel: only what is open or refused can be cancelled. Nothing was changed."
+
+
+def test_a_saga_that_runs_is_not_tried_again(admin_client):
+    saga = rows.saga(rows.payment("RUNNING", PaymentState.AUTHORISED))
+    response = admin_client.post(address("saga", "resume", saga))
+    assert told(response) == ["Try again: only a parked saga can be tried again. Nothing was changed."]
+    assert not OutboxMessage.objects.exists()
+
+
+def test_a_dead_letter_that_cannot_be_sent_again_says_why_and_stays(admin_client):
+    letter = rows.dead_letter(queue="checkout.commands.ledger", headers={ALTERED: "digest"})
+    response = admin_client.post(address("deadletter", "requeue", letter))
+    assert told(response) == [
+        "Requeue: this message cannot be sent again, and its page says why. Nothing was changed."
+    ]
+    page = admin_client.get(response["Location"]).content.decode()
+    assert "This message could not be read, so nothing of it was kept." in page
+    assert DeadLetter.objects.get().requeued_at is None
+    assert not LogEntry.objects.exists()
+
+
+def test_a_dead_letter_that_proves_no_sender_is_not_offered_and_its_page_says_what_to_do(
+    admin_client, settings
+):
+    settings.MESSAGING_SINGLE_BROKER_USER = False
+    letter = dead_letter()
+    page = admin_client.get(address("deadletter", "change", letter)).content.decode()
+    assert address("deadletter", "requeue", letter) not in page
+    assert "Nothing proves who sent this message" in page
+    assert "one that is parked can be tried again on its page" in page
+    assert address("deadletter", "deal_with", letter) in page
+    [reason] = told(requeue_selected(admin_client, letter))
+    assert "Nothing proves who sent this message" in reason
+    assert not OutboxMessage.objects.exists()
+
+
+def requeue_selected(client, *letters):
+    selected = {"action": "requeue_selected", "_selected_action": [letter.pk for letter in letters]}
+    return client.post(reverse("admin:payments_deadletter_changelist"), selected)
+
+
+def test_several_dead_letters_are_sent_again_each_for_itself(admin_client):
+    fine = [rows.dead_letter(queue="checkout.commands.ledger") for _ in range(2)]
+    done = rows.dead_letter(requeued_at=timezone.now(), requeued_by="ann")
+    response = requeue_selected(admin_client, *fine, done)
+    assert sorted(told(response)) == [
+        "Sent again: 2.",
+        f"{done}: not sent again. ann has sent this message again already.",
+    ]
+    assert OutboxMessage.objects.count() == 2
+
+
+def test_who_may_only_look_cannot_send_several_again(staff_client):
+    client = staff_client("view_deadletter")
+    requeue_selected(client, rows.dead_letter(queue="checkout.commands.ledger"))
+    assert not OutboxMessage.objects.exists()
+
+
+def test_a_row_that_does_not_exist_is_not_an_error(admin_client):
+    for model, verb in (("payment", "cancel"), ("saga", "resume")):
+        response = admin_client.get(reverse(f"admin:payments_{model}_{verb}", args=[4711]))
+        assert response["Location"] == reverse("admin:index")

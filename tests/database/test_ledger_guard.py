@@ -1,0 +1,118 @@
+"""PostgreSQL itself refuses changes of ledger entries and facts, and unbalanced postings."""
+
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from checkout.ledger.models import LedgerEntry
+from checkout.payments.models import Fact
+from tests.backoffice import rows
+from tests.support.program import ROOT
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+
+ENTRY = """
+    INSERT INTO ledger_ledgerentry (posting, account, payment_reference, amount_minor, currency, posted_at)
+    VALUES (%s, %s, 'pay_1', %s, %s, now())
+"""
+
+
+CAPTURED = ("captured:1", "provider:captured", 1250, "GBP")
+IN_PROCESS = ("captured:1", "provider:in_process", -1250, "GBP")
+Entry = tuple[str, str, int, str]
+
+
+def write(entry: Entry) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(ENTRY, entry)
+
+
+def write_all(*entries: Entry) -> None:
+    """Write all entries in one transaction, with a statement for each, and check them before the commit."""
+    with transaction.atomic():
+        before = LedgerEntry.objects.count()
+        for entry in entries:
+            write(entry)
+        assert LedgerEntry.objects.count() == before + len(entries)
+
+
+@pytest.fixture
+def written(transactional_db: None) -> None:
+    """Write a balanced posting, and facts."""
+    write_all(CAPTURED, IN_PROCESS)
+    payment = rows.payment("ORDER-1")
+    Fact.objects.create(payment=payment, source="saga", kind="captured")
+
+
+@pytest.mark.parametrize("table", ["ledger_ledgerentry", "payments_fact"])
+@pytest.mark.parametrize(
+    ("verb", "statement"),
+    [("UPDATE", "UPDATE {table} SET id = id"), ("DELETE", "DELETE FROM {table}")],
+)
+def test_what_was_written_is_neither_changed_nor_deleted(
+    written: None, table: str, verb: str, statement: str
+) -> None:
+    refused = f"Rows of {table} are never changed or deleted: a {verb}"
+    with connection.cursor() as cursor, pytest.raises(IntegrityError, match=refused):
+        cursor.execute(statement.format(table=table))
+    assert (LedgerEntry.objects.count(), Fact.objects.count()) == (2, 1)
+
+
+def test_half_a_posting_is_refused_at_commit(transactional_db: None) -> None:
+    with pytest.raises(IntegrityError, match="posting captured:1 do not add up to zero"):
+        write_all(CAPTURED)
+    assert not LedgerEntry.objects.exists()
+
+
+def test_whole_postings_are_taken_in_several_statements_of_one_transaction(transactional_db: None) -> None:
+    refund = ("refunded:2", "merchant:payable", 300, "GBP")
+    write_all(CAPTURED, refund, IN_PROCESS, ("refunded:2", "provider:captured", -300, "GBP"))
+    assert LedgerEntry.objects.count() == 4
+
+
+def test_an_entry_that_is_added_to_a_whole_posting_is_refused(written: None) -> None:
+    with pytest.raises(IntegrityError, match="do not add up to zero"):
+        write_all(("captured:1", "merchant:payable", 1, "GBP"))
+    assert LedgerEntry.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("captured:1", "provider:in_process", -1250, "EUR"),
+        ("captured:2", "provider:in_process", -1250, "GBP"),
+    ],
+    ids=["another currency", "another posting"],
+)
+def test_each_posting_adds_up_by_itself_in_each_currency(transactional_db: None, other: Entry) -> None:
+    with pytest.raises(IntegrityError, match="do not add up to zero"):
+        write_all(CAPTURED, other)
+    assert not LedgerEntry.objects.exists()
+
+
+def test_the_guard_can_be_taken_down_and_put_up_again(postgresql_url: str) -> None:
+    def migrate(app: str, to: str) -> int:
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity=0", app, to],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
+                "DATABASE_URL": postgresql_url,
+            },
+            stdin=subprocess.DEVNULL,
+            check=True,
+        )
+        with psycopg.connect(postgresql_url) as database:
+            found = database.execute(
+                "SELECT FROM pg_trigger WHERE tgname LIKE '%append_only' OR tgname LIKE '%zero'"
+            )
+            return len(found.fetchall())
+
+    assert migrate("ledger", "0001") == 2
+    assert migrate("payments", "0002") == 3
+    assert migrate("ledger", "zero") == 1

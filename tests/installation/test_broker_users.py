@@ -1,0 +1,106 @@
+"""The broker's users are created from the table of participants, and each process has its own."""
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from checkout.participants import PARTICIPANTS
+from messaging.access.participants import Participant
+from messaging.access.permissions import permissions_of
+from messaging.topology import Topology
+from scripts.processes import environment_of
+
+USERS = {
+    f"checkout.{name}"
+    for name in ("web", "checkout", "payments", "risk", "orders", "ledger", "notifications", "relay")
+}
+
+
+def printed(*arguments: str) -> dict[str, Any]:
+    output = StringIO()
+    call_command("broker_users", "--vhost", "here", *arguments, stdout=output)
+    definitions: dict[str, Any] = json.loads(output.getvalue())
+    return definitions
+
+
+def test_every_program_has_a_user_with_a_random_password_that_is_kept(tmp_path: Path):
+    file = tmp_path / "passwords.json"
+    made = printed("--passwords", str(file))
+    assert {user["name"] for user in made["users"]} == USERS
+    passwords = json.loads(file.read_text())
+    assert passwords.keys() == USERS
+    assert len(set(passwords.values())) == len(USERS)
+    assert file.stat().st_mode & 0o077 == 0
+    assert not any(password in json.dumps(made) for password in passwords.values())
+    printed("--passwords", str(file))
+    assert json.loads(file.read_text()) == passwords
+
+
+def test_a_password_that_was_deleted_is_replaced_and_no_other(tmp_path: Path):
+    file = tmp_path / "passwords.json"
+    printed("--passwords", str(file))
+    before = json.loads(file.read_text())
+    file.write_text(json.dumps({user: before[user] for user in USERS - {"checkout.risk"}}))
+    printed("--passwords", str(file))
+    after = json.loads(file.read_text())
+    assert {user for user in USERS if before[user] != after[user]} == {"checkout.risk"}
+
+
+def test_without_passwords_users_are_left_as_they_are():
+    made = printed()
+    assert made["users"] == []
+    assert {right["user"] for right in made["permissions"]} == USERS
+
+
+@pytest.mark.parametrize("participant", list(PARTICIPANTS), ids=lambda each: each.name)
+def test_nobody_may_declare_exchanges_and_the_relay_alone_reads_dead_letters(participant: Participant):
+    topology = Topology("checkout")
+    rights = permissions_of(participant, topology, PARTICIPANTS)
+    assert not any(rights.may_configure(exchange.name) for exchange in topology.exchanges)
+    assert rights.may_read(topology.dead_queue.name) == participant.relays
+    assert not rights.may_publish("", topology.service_queue("ledger").name)
+
+
+def test_a_listener_reads_events_and_says_nothing():
+    made = printed("--listener", "warehouse")
+    [right] = [each for each in made["permissions"] if each["user"] == "checkout.warehouse"]
+    assert r"checkout\.events\.warehouse" in right["configure"]
+    topics = {
+        each["exchange"]: each for each in made["topic_permissions"] if each["user"] == "checkout.warehouse"
+    }
+    assert topics["checkout.events"]["write"] == topics["checkout.commands"]["write"] == "^$"
+
+
+@pytest.mark.parametrize("name", ["risk", "web", "a b"])
+def test_a_listener_is_nobody_else(name: str):
+    with pytest.raises(CommandError, match="no name for another program"):
+        printed("--listener", name)
+
+
+def test_a_file_that_is_no_json_is_left_alone(tmp_path: Path):
+    file = tmp_path / "passwords.json"
+    file.write_text("mine")
+    with pytest.raises(CommandError, match="cannot be used"):
+        printed("--passwords", str(file))
+    assert file.read_text() == "mine"
+
+
+def test_a_process_sees_its_own_password_and_no_other(tmp_path: Path):
+    file = tmp_path / "passwords.json"
+    file.write_text(json.dumps({"checkout.ledger": "l/1", "checkout.web": "w"}))
+    house = {"BROKER_URL": "amqp://127.0.0.1:5672/gateway", "BROKER_PASSWORDS": str(file), "OTHER": "kept"}
+    ledger = environment_of("ledger", house)
+    assert ledger == {
+        "BROKER_URL": "amqp://checkout.ledger:l%2F1@127.0.0.1:5672/gateway",
+        "OTHER": "kept",
+    }
+    assert environment_of("sandbox", house) == {"OTHER": "kept"}
+
+
+def test_with_a_broker_of_the_operators_every_process_has_its_address():
+    house = {"BROKER_URL": "amqp://me:mine@broker/"}
+    assert environment_of("ledger", house) == house

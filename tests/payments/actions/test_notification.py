@@ -1,0 +1,204 @@
+"""A notification is stored once, before it is acknowledged, and only if it comes from its provider."""
+
+import hashlib
+import json
+
+import pytest
+from django.utils import timezone
+
+from checkout.errors import NotificationFormatNotSupported, ProviderMisconfigured, SenderNotAllowed
+from checkout.payments.actions import record_notification
+from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
+from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.registry import ADAPTERS
+from messaging.concurrency.database import in_thread
+from tests.payments.service.conftest import _credentials, account, books
+from tests.support.parsers import ParserOfOtherProduct, ParserWithDefect
+
+__all__ = ["_credentials", "account", "books"]
+
+pytestmark = pytest.mark.django_db
+
+BODY = json.dumps(
+    {
+        "merchant_code": "TWINMERCHANT",
+        "order_code": "pay_1-1",
+        "event": "AUTHORISED",
+        "minor": 1250,
+        "currency": "GBP",
+        "reference": "",
+        "number": 1,
+    }
+).encode()
+
+
+def only_from(account: ProviderAccount, networks: object) -> None:
+    account.options = {"notification_networks": networks}
+    account.save()
+
+
+def test_it_is_stored_once_and_acknowledged_each_time(account: ProviderAccount):
+    first, *again = [record_notification("twin", BODY) for _ in range(3)]
+    assert {recorded.acknowledgement.status for recorded in (first, *again)} == {200}
+    assert ProviderNotification.objects.get().copies == 3
+    assert [recorded.owed for recorded in again] == [None, None]
+    row = OutboxMessage.objects.get()
+    assert first.owed == row
+    assert (row.type, row.subject) == ("payments.apply_notification", "pay_1")
+
+
+@pytest.fixture
+def parser(account: ProviderAccount, monkeypatch: pytest.MonkeyPatch):
+    """Return a function that replaces the account's adapter by one of ``tests.support.parsers``."""
+
+    def use(adapter: type[MemoryProvider]) -> None:
+        monkeypatch.setitem(ADAPTERS, "memory", f"{adapter.__module__}.{adapter.__name__}")
+
+    return use
+
+
+def test_no_adapter_is_given_what_proves_notifications(account: ProviderAccount, settings):
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {
+        "twin": {"user": "shop", "notification_secret": "s", "notification_user": "u"}
+    }
+    assert account.opened().credentials == {"user": "shop"}
+
+
+def test_what_cannot_be_read_is_stored_for_staff_and_acknowledged(account: ProviderAccount, caplog):
+    recorded = record_notification("twin", b"{", is_proven=True)
+    assert recorded.acknowledgement.status == 200
+    assert recorded.owed is None
+    row = ProviderNotification.objects.get()
+    assert row.state in NEEDS_ATTENTION
+    assert (row.body, row.reason, row.is_proven) == ("{", "The notification cannot be understood.", True)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    record_notification("twin", b"{", is_proven=True)
+    assert len(caplog.records) == 1, "the provider sends it again: that is no news"
+
+
+def test_of_a_hint_that_cannot_be_read_an_excerpt_is_kept_and_nobody_is_alarmed(
+    account: ProviderAccount, caplog
+):
+    body = b"{" * 10_000
+    record_notification("twin", body)
+    assert ProviderNotification.objects.get().body == "{" * 4096
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    record_notification("twin", body, is_proven=True)
+    assert ProviderNotification.objects.get().body == "{" * 10_000, "all of what is proven is kept"
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
+
+
+def test_of_what_is_too_large_to_be_read_the_beginning_is_kept(account: ProviderAccount):
+    body = b" " * 65_536 + BODY
+    assert record_notification("twin", body).owed is None
+    row = ProviderNotification.objects.get()
+    assert (len(row.body), row.digest) == (4096, hashlib.sha256(body).hexdigest())
+    assert str(len(body)) in row.reason
+
+
+def test_a_defect_of_the_parser_holds_back_no_notification(account: ProviderAccount, parser, caplog):
+    parser(ParserWithDefect)
+    assert record_notification("twin", BODY).acknowledgement.status == 200
+    row = ProviderNotification.objects.get()
+    assert (row.state, row.reason) == ("unreadable", "the parser failed: ZeroDivisionError")
+    assert "ERROR" in {record.levelname for record in caplog.records}
+
+
+def test_the_format_of_another_product_is_stored_for_staff_and_refused(account: ProviderAccount, parser):
+    parser(ParserOfOtherProduct)
+    for _ in range(2):
+        with pytest.raises(NotificationFormatNotSupported):
+            record_notification("twin", b"OrderCode=1")
+    row = ProviderNotification.objects.get()
+    assert (row.state, row.copies) == ("unreadable", 2)
+    assert "form" in row.reason
+
+
+def test_the_format_of_another_product_blocks_nothing_that_the_provider_sends_after_it(
+    account: ProviderAccount, parser
+):
+    parser(ParserOfOtherProduct)
+    assert record_notification("twin", b"OrderCode=1", is_proven=True).acknowledgement.status == 200
+    assert ProviderNotification.objects.get().state == "unreadable"
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_its_sender_is_told_so_by_a_problem_of_its_own(account: ProviderAccount, parser, async_client):
+    parser(ParserOfOtherProduct)
+    response = await async_client.post("/notifications/twin/", b"a=b", content_type="text/plain")
+    assert response.status_code == 415
+    assert response.json()["type"] == "urn:checkout:problem:notification_format_not_supported"
+
+
+def test_what_can_be_read_since_the_parser_was_mended_is_applied_when_it_is_sent_again(
+    account: ProviderAccount, parser
+):
+    parser(ParserWithDefect)
+    record_notification("twin", BODY, is_proven=True)
+    parser(MemoryProvider)
+    assert record_notification("twin", BODY, is_proven=True).owed is not None
+    row = ProviderNotification.objects.get()
+    assert (row.state, row.reason, row.copies) == ("received", "", 2)
+
+
+def test_staff_who_dealt_with_a_hint_hear_of_it_again_when_it_is_proven(account: ProviderAccount):
+    record_notification("twin", BODY)
+    ProviderNotification.objects.update(
+        state="conflicted", reason="a lie?", tries=2, dealt_with_at=timezone.now(), dealt_with_by="ada"
+    )
+    assert record_notification("twin", BODY, is_proven=True).owed is not None
+    row = ProviderNotification.objects.get()
+    assert (row.state, row.reason, row.tries, row.copies) == ("received", "", 0, 2)
+    assert (row.is_proven, row.dealt_with_at, row.dealt_with_by) == (True, None, "")
+
+
+def test_a_hint_takes_nothing_away_from_what_was_proven(account: ProviderAccount):
+    record_notification("twin", BODY, is_proven=True)
+    assert record_notification("twin", BODY).owed is None
+    assert ProviderNotification.objects.get().is_proven
+
+
+@pytest.mark.parametrize("sender", ["192.0.2.1", "192.0.2.255", "2001:db8::17", "::ffff:192.0.2.1"])
+def test_an_address_of_its_provider_is_let_in(account: ProviderAccount, sender: str):
+    only_from(account, ["192.0.2.0/24", "2001:db8::/32"])
+    record_notification("twin", BODY, sender=sender)
+    assert ProviderNotification.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "sender", ["192.0.3.1", "2001:db9::17", "127.0.0.1", "", "unix:", "192.0.2.1, 1.1.1.1"]
+)
+def test_any_other_address_is_not(account: ProviderAccount, sender: str):
+    only_from(account, ["192.0.2.0/24", "2001:db8::/32"])
+    with pytest.raises(SenderNotAllowed):
+        record_notification("twin", BODY, sender=sender)
+    assert not ProviderNotification.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "networks", [["192.0.2.0/24", "everywhere"], ["192.0.2.1/24"], "10.0.0.0/8", 5, None]
+)
+def test_a_mistake_in_the_list_lets_nobody_in(account: ProviderAccount, networks: object):
+    only_from(account, networks)
+    with pytest.raises(ProviderMisconfigured):
+        record_notification("twin", BODY, sender="192.0.2.1")
+
+
+def test_an_empty_list_lets_nobody_in(account: ProviderAccount):
+    only_from(account, [])
+    with pytest.raises(SenderNotAllowed):
+        record_notification("twin", BODY, sender="192.0.2.1")
+
+
+def test_without_a_list_every_address_is_let_in(account: ProviderAccount):
+    record_notification("twin", BODY, sender="203.0.113.9")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("networks", "status"), [(["127.0.0.0/8"], 200), (["192.0.2.0/24"], 403)])
+async def test_the_address_is_that_of_the_request(account, async_client, networks, status):
+    await in_thread(only_from, account, networks)
+    response = await async_client.post("/notifications/twin/", BODY, content_type="application/json")
+    assert response.status_code == status
+    assert await in_thread(ProviderNotification.objects.exists) == (status == 200)

@@ -1,0 +1,244 @@
+"""The contract of every adapter, as tests. A subclass defines a ``shop`` that uses one provider."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Protocol
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from checkout.errors import NotificationRejected
+from checkout.money import Money
+from checkout.payments.providers.base import EventKind, Outcome, Provider, ProviderResult, RefusalReason
+from tests.payments.providers.requests_to_make import authorisation, completion, modification
+from tests.support.waiting import wait_until
+
+HOUR = timedelta(hours=1)
+
+
+class Shop(Protocol):
+    """One merchant at one provider.
+
+    ``cards`` are sealed cards named approve, challenge, refuse (by the issuer) and unreadable.
+    """
+
+    provider: Provider
+    cards: Mapping[str, str]
+
+    def answer_challenge(self, result: ProviderResult, choice: str) -> None:
+        """Complete the challenge as the shopper, who approves or fails. The return must contain ``md``."""
+
+    def notifications(self) -> list[bytes]:
+        """Return all notifications that the provider has sent so far."""
+
+
+@pytest.fixture
+def order_code():
+    return f"order-{uuid4()}"
+
+
+class ProviderContract:
+    """The tests of the contract. Subclasses are named ``Test…`` and define the fixture ``shop``."""
+
+    def pay(self, shop, order_code, card="approve", **changes):
+        request = authorisation(order_code, sealed_card=shop.cards[card], **changes)
+        return shop.provider.authorise(request)
+
+    def capture(self, shop, order_code, minor=1050, **changes):
+        return shop.provider.capture(modification("capture", order_code, minor, **changes))
+
+    def until(self, shop, order_code, kind):
+        what = f"the provider to say {kind}"
+        wait_until(lambda: shop.provider.inquire(order_code).kind == kind, what, seconds=20)
+
+    def captured(self, shop, order_code, minor=1050):
+        self.pay(shop, order_code)
+        self.capture(shop, order_code, minor)
+        self.until(shop, order_code, EventKind.CAPTURED)
+
+    def test_an_approved_payment_tells_order_amount_and_what_may_be_kept_of_the_card(self, shop, order_code):
+        result = self.pay(shop, order_code)
+        assert (result.outcome, result.kind) == (Outcome.APPROVED, EventKind.AUTHORISED)
+        assert result.order_code == order_code
+        assert result.amount == Money(1050, "GBP")
+        assert result.card is not None
+        assert len(result.card.last4) == 4
+        assert result.refusal is None
+
+    def test_a_refusal_is_a_result_with_a_reason(self, shop, order_code):
+        result = self.pay(shop, order_code, "refuse")
+        assert result.outcome == Outcome.REFUSED
+        assert result.refusal is not None
+        assert result.refusal.reason == RefusalReason.REFUSED_BY_ISSUER
+
+    def test_a_card_that_cannot_be_opened_is_refused_as_invalid(self, shop, order_code):
+        result = self.pay(shop, order_code, "unreadable")
+        assert result.outcome == Outcome.REFUSED
+        assert result.refusal is not None
+        assert result.refusal.reason == RefusalReason.CARD_INVALID
+
+    def test_an_answered_challenge_leads_to_approval(self, shop, order_code):
+        first = self.pay(shop, order_code, "challenge")
+        assert first.outcome == Outcome.CHALLENGE_REQUIRED
+        assert first.challenge is not None
+        shop.answer_challenge(first, "approve")
+        second = shop.provider.complete_challenge(completion(order_code, session_state=first.session_state))
+        assert (second.outcome, second.order_code) == (Outcome.APPROVED, order_code)
+        assert second.amount == Money(1050, "GBP")
+
+    def test_a_failed_challenge_leads_to_a_refusal(self, shop, order_code):
+        first = self.pay(shop, order_code, "challenge")
+        shop.answer_challenge(first, "fail")
+        second = shop.provider.complete_challenge(completion(order_code, session_state=first.session_state))
+        assert second.outcome == Outcome.REFUSED
+        assert second.refusal is not None
+        assert second.refusal.reason == RefusalReason.AUTHENTICATION_FAILED
+
+    @pytest.mark.parametrize("wrong", [{"session_id": "another"}, {"session_state": "machine=another"}])
+    def test_a_second_message_of_another_session_settles_nothing(self, shop, order_code, wrong):
+        first = self.pay(shop, order_code, "challenge")
+        shop.answer_challenge(first, "approve")
+        right = {"session_state": first.session_state}
+        strange = completion(order_code, idempotency_key="strange-" + order_code, **{**right, **wrong})
+        assert shop.provider.complete_challenge(strange).outcome == Outcome.UNKNOWN
+        assert shop.provider.complete_challenge(completion(order_code, **right)).outcome == Outcome.APPROVED
+
+    def test_an_inquiry_during_the_challenge_is_neither_approval_nor_refusal(self, shop, order_code):
+        self.pay(shop, order_code, "challenge")
+        assert shop.provider.inquire(order_code).outcome not in {Outcome.APPROVED, Outcome.REFUSED}
+
+    def test_an_inquiry_finds_what_happened(self, shop, order_code):
+        self.pay(shop, order_code)
+        result = shop.provider.inquire(order_code)
+        assert (result.outcome, result.order_code) == (Outcome.APPROVED, order_code)
+        assert result.amount == Money(1050, "GBP")
+
+    def test_an_inquiry_for_an_order_never_sent_says_so(self, shop, order_code):
+        result = shop.provider.inquire(order_code)
+        assert (result.outcome, result.event) == (Outcome.NOT_SENT, "MISSING")
+
+    def position(self, shop, order_code):
+        found = shop.provider.inquire(order_code).position
+        assert {found.authorised.currency, found.captured.currency, found.refunded.currency} == {"GBP"}
+        return found.authorised.minor, found.captured.minor, found.refunded.minor
+
+    def test_an_inquiry_tells_what_is_authorised_captured_and_refunded(self, shop, order_code):
+        self.pay(shop, order_code)
+        assert self.position(shop, order_code) == (1050, 0, 0)
+        self.capture(shop, order_code, 600)
+        self.until(shop, order_code, EventKind.CAPTURED)
+        assert self.position(shop, order_code) == (1050, 600, 0)
+        for minor in (250, 300):
+            shop.provider.refund(modification("refund", order_code, minor))
+        wait_until(lambda: self.position(shop, order_code) == (1050, 600, 550), "both refunds")
+
+    def test_nothing_is_left_of_a_voided_order_and_nothing_was_of_a_refused_one(self, shop, order_code):
+        self.pay(shop, order_code, "refuse")
+        assert self.position(shop, order_code) == (0, 0, 0)
+        voided = f"{order_code}-voided"
+        self.pay(shop, voided)
+        shop.provider.void(modification("void", voided))
+        wait_until(lambda: self.position(shop, voided) == (0, 0, 0), "the void")
+
+    def test_orders_are_listed_by_the_time_of_their_submission(self, shop, order_code):
+        if not shop.provider.lists_orders:
+            pytest.skip("this provider lists no orders")
+        challenged = f"{order_code}-challenged"
+        self.captured(shop, order_code, 600)
+        self.pay(shop, challenged, "challenge")
+        now = timezone.now()
+        told = {result.order_code: result for result in shop.provider.orders(now - HOUR, now + HOUR)}
+        assert told[order_code].position == shop.provider.inquire(order_code).position
+        assert told[order_code].kind == EventKind.CAPTURED
+        assert challenged not in told
+        assert shop.provider.orders(now - 2 * HOUR, now - HOUR) == []
+
+    def test_a_repeat_with_the_same_key_gets_the_same_answer(self, shop, order_code):
+        request = authorisation(order_code, sealed_card=shop.cards["approve"])
+        first, second = shop.provider.authorise(request), shop.provider.authorise(request)
+        assert first.outcome == second.outcome == Outcome.APPROVED
+
+    def test_a_capture_repeated_with_the_same_key_takes_the_money_once(self, shop, order_code):
+        self.pay(shop, order_code)
+        for _ in range(2):
+            assert self.capture(shop, order_code, 600).outcome == Outcome.PENDING
+        assert self.capture(shop, order_code, 450).outcome == Outcome.PENDING
+
+    def test_an_order_sent_twice_is_never_called_refused(self, shop, order_code):
+        self.pay(shop, order_code)
+        again = self.pay(shop, order_code, idempotency_key=f"{order_code}-again")
+        assert again.outcome == Outcome.UNKNOWN
+        assert shop.provider.inquire(order_code).outcome == Outcome.APPROVED
+
+    def test_a_capture_is_pending_until_the_provider_books_it(self, shop, order_code):
+        self.pay(shop, order_code)
+        result = self.capture(shop, order_code)
+        assert (result.outcome, result.order_code) == (Outcome.PENDING, order_code)
+        assert result.amount == Money(1050, "GBP")
+        self.until(shop, order_code, EventKind.CAPTURED)
+        assert shop.provider.inquire(order_code).outcome == Outcome.APPROVED
+
+    def test_more_than_was_authorised_cannot_be_captured(self, shop, order_code):
+        self.pay(shop, order_code)
+        assert self.capture(shop, order_code, 600).outcome == Outcome.PENDING
+        assert self.capture(shop, order_code, 451).outcome == Outcome.REFUSED
+
+    def test_a_void_releases_the_authorisation(self, shop, order_code):
+        self.pay(shop, order_code)
+        assert shop.provider.void(modification("void", order_code)).outcome == Outcome.PENDING
+        self.until(shop, order_code, EventKind.CANCELLED)
+        assert self.capture(shop, order_code).outcome == Outcome.REFUSED
+
+    def test_a_refund_gives_back_what_was_captured_and_no_more(self, shop, order_code):
+        self.captured(shop, order_code)
+        first = shop.provider.refund(modification("refund", order_code, 1000))
+        assert (first.outcome, first.amount) == (Outcome.PENDING, Money(1000, "GBP"))
+        self.until(shop, order_code, EventKind.REFUNDED)
+        assert shop.provider.refund(modification("refund", order_code, 51)).outcome == Outcome.REFUSED
+
+    def test_nothing_can_be_modified_that_was_not_approved(self, shop, order_code):
+        self.pay(shop, order_code, "refuse")
+        assert self.capture(shop, order_code).outcome == Outcome.REFUSED
+
+    def test_notifications_tell_each_event_with_its_amount_and_our_reference(self, shop, order_code):
+        self.captured(shop, order_code, 600)
+
+        def told():
+            bodies = shop.notifications()
+            entries = [entry for body in bodies for entry in shop.provider.parse_notification(body)]
+            return {entry.kind: entry for entry in entries if entry.order_code == order_code}
+
+        wait_until(lambda: {EventKind.AUTHORISED, EventKind.CAPTURED} <= told().keys(), "notifications")
+        authorised, captured = told()[EventKind.AUTHORISED], told()[EventKind.CAPTURED]
+        assert authorised.merchant_code == shop.provider.account.merchant_code
+        assert authorised.amount == Money(1050, "GBP")
+        assert captured.amount == Money(600, "GBP")
+        assert captured.reference == f"{order_code}-capture"
+        assert authorised.event_id != captured.event_id
+
+    @pytest.mark.parametrize("body", [b"", b"\xff\x00", b"<html>", b"[]", b"{}", b"[" * 100_000])
+    def test_a_notification_that_cannot_be_read_is_rejected(self, shop, body):
+        with pytest.raises(NotificationRejected):
+            shop.provider.parse_notification(body)
+
+    def test_the_acknowledgement_is_a_success(self, shop):
+        assert shop.provider.acknowledgement().status == 200
+
+    def test_a_transcript_is_scrubbed(self, shop):
+        scrubbed = shop.provider.scrub(b"card 4444333322221111 <cvc>737</cvc> \xff")
+        assert "4444333322221111" not in scrubbed
+        assert "737" not in scrubbed
+
+    def test_nothing_that_is_kept_shows_the_card(self, shop, order_code):
+        result = self.pay(shop, order_code)
+        assert shop.cards["approve"] not in result.transcript
+
+    def test_the_browser_gets_script_key_and_forms(self, shop, order_code):
+        assert shop.provider.card_encryption().script_url
+        assert shop.provider.card_encryption().public_key
+        assert shop.provider.device_data_form().action
+        challenge = self.pay(shop, order_code, "challenge").challenge
+        form = shop.provider.challenge_form(challenge, return_url="http://localhost/r/", merchant_data="md")
+        assert form.action
+        assert form.fields["MD"] == "md"

@@ -1,0 +1,86 @@
+"""Error elements: those that prove that nothing was carried out, and those that do not."""
+
+import pytest
+
+from checkout.payments.providers.base import Outcome, Verb
+from checkout.payments.providers.worldpay_wpg.parse import parse_reply
+from tests.payments.providers.worldpay_messages import error
+
+
+@pytest.mark.parametrize("of_order", [True, False])
+@pytest.mark.parametrize(
+    ("code", "verb", "outcome"),
+    [
+        ("1", Verb.AUTHORISE, Outcome.UNKNOWN),
+        ("2", Verb.AUTHORISE, Outcome.REFUSED),
+        ("3", Verb.AUTHORISE, Outcome.REFUSED),
+        ("5", Verb.AUTHORISE, Outcome.UNKNOWN),
+        ("7", Verb.AUTHORISE, Outcome.REFUSED),
+        ("8", Verb.AUTHORISE, Outcome.UNKNOWN),
+        ("9", Verb.AUTHORISE, Outcome.UNKNOWN),
+        ("7", Verb.CAPTURE, Outcome.REFUSED),
+        ("13", Verb.AUTHORISE, Outcome.UNKNOWN),
+        ("99", Verb.AUTHORISE, Outcome.UNKNOWN),
+        ("", Verb.AUTHORISE, Outcome.UNKNOWN),
+        ("5", Verb.COMPLETE_CHALLENGE, Outcome.UNKNOWN),
+        ("7", Verb.COMPLETE_CHALLENGE, Outcome.UNKNOWN),
+        ("1", Verb.CAPTURE, Outcome.UNKNOWN),
+        ("5", Verb.CAPTURE, Outcome.REFUSED),
+        ("5", Verb.REFUND, Outcome.REFUSED),
+        ("2", Verb.INQUIRE, Outcome.UNKNOWN),
+        ("5", Verb.INQUIRE, Outcome.UNKNOWN),
+    ],
+)
+def test_an_error_is_final_only_where_nothing_can_have_happened(code, verb, outcome, of_order):
+    result = parse_reply(error(code, of_order=of_order), verb)
+    assert (result.outcome, result.event) == (outcome, f"ERROR {code}".strip())
+    assert result.order_code == ("order-1" if of_order else "")
+    if outcome == Outcome.REFUSED:
+        assert result.refusal is not None
+        assert (result.refusal.code, result.refusal.description) == (code, "Something went wrong")
+    else:
+        assert result.refusal is None
+
+
+def test_an_order_that_the_provider_never_heard_of_was_not_sent():
+    result = parse_reply(error(5, "Could not find payment for order"), Verb.INQUIRE)
+    assert (result.outcome, result.event) == (Outcome.NOT_SENT, "MISSING")
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "verb", "outcome"),
+    [
+        (5, "XML failed validation: Invalid amount", Verb.AUTHORISE, Outcome.REFUSED),
+        (5, "XML failed\n  validation", Verb.COMPLETE_CHALLENGE, Outcome.REFUSED),
+        (5, "The request is not well-formed", Verb.AUTHORISE, Outcome.REFUSED),
+        (5, "XML failed validation", Verb.REFUND, Outcome.REFUSED),
+        (5, "XML failed validation", Verb.INQUIRE, Outcome.UNKNOWN),
+        (5, "Duplicate Order", Verb.AUTHORISE, Outcome.UNKNOWN),
+        (5, "XML failed validation: duplicate order", Verb.AUTHORISE, Outcome.UNKNOWN),
+        (5, "Duplicate capture", Verb.CAPTURE, Outcome.UNKNOWN),
+        (5, "DUPLICATE", Verb.REFUND, Outcome.UNKNOWN),
+        (5, "x" * 300 + " was already refunded", Verb.REFUND, Outcome.UNKNOWN),
+        (5, "This order cannot be captured", Verb.CAPTURE, Outcome.REFUSED),
+        (7, "Could not find order", Verb.COMPLETE_CHALLENGE, Outcome.UNKNOWN),
+        (5, "Could not find payment for order", Verb.COMPLETE_CHALLENGE, Outcome.UNKNOWN),
+        (7, "Could not find order", Verb.AUTHORISE, Outcome.UNKNOWN),
+        (7, "Invalid payment details", Verb.AUTHORISE, Outcome.REFUSED),
+        (9, "Service not enabled: not enabled for this customer", Verb.AUTHORISE, Outcome.REFUSED),
+        (9, "The idempotency key is invalid", Verb.CAPTURE, Outcome.REFUSED),
+        (9, "Invalid: the key was used for a different transaction", Verb.CAPTURE, Outcome.UNKNOWN),
+        (9, "The idempotency service failed", Verb.AUTHORISE, Outcome.UNKNOWN),
+    ],
+)
+def test_the_text_of_an_error_says_whether_anything_can_have_happened(code, said, verb, outcome):
+    assert parse_reply(error(code, said), verb).outcome == outcome
+
+
+@pytest.mark.parametrize("code", [5, 7])
+def test_an_order_that_cannot_be_found_has_no_record(code):
+    result = parse_reply(error(code, "Could not find order"), Verb.INQUIRE)
+    assert (result.outcome, result.event) == (Outcome.NOT_SENT, "MISSING")
+
+
+def test_an_order_that_is_not_ready_exists_and_is_unknown():
+    result = parse_reply(error(5, "Order not ready"), Verb.INQUIRE)
+    assert (result.outcome, result.event) == (Outcome.UNKNOWN, "NOT_READY")

@@ -1,0 +1,330 @@
+"""The meaning of Worldpay's replies."""
+
+import pytest
+
+from checkout.errors import ProviderReplyInvalid
+from checkout.money import Money
+from checkout.payments.providers.base import (
+    CardChecks,
+    CardSummary,
+    EventKind,
+    Outcome,
+    RefusalReason,
+    ThreeDSecure,
+    Verb,
+)
+from checkout.payments.providers.worldpay_wpg.parse import parse_reply
+from tests.payments.providers.worldpay_messages import (
+    acknowledged,
+    amount,
+    challenge,
+    error,
+    journal,
+    named,
+    old_challenge,
+    order_status,
+    paid,
+    payment,
+    service,
+)
+
+
+def test_an_authorised_payment_tells_everything_that_may_be_kept():
+    result = parse_reply(
+        paid(
+            extra='<AuthorisationId id="666"/><CVCResultCode description="APPROVED"/>'
+            '<AVSResultCode description="NOT SENT TO ACQUIRER"/>'
+            '<ThreeDSecureResult description="Cardholder authenticated"><eci>05</eci><cavv>secret</cavv>'
+            "<dsTransactionId>ds-1</dsTransactionId></ThreeDSecureResult>"
+            "<cardNumber>4444********1111</cardNumber>"
+        )
+    )
+    assert result.outcome == Outcome.APPROVED
+    assert (result.order_code, result.event, result.kind) == ("order-1", "AUTHORISED", EventKind.AUTHORISED)
+    assert result.amount == Money(1050, "GBP")
+    assert result.card == CardSummary(brand="visa", last4="1111", expiry="01/2031")
+    assert result.checks == CardChecks(security_code="APPROVED", address="NOT SENT TO ACQUIRER")
+    assert result.three_ds == ThreeDSecure(result="Cardholder authenticated", eci="05", transaction_id="ds-1")
+    assert result.reference == "666"
+    assert result.refusal is None
+    assert "secret" not in repr(result)
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome", "kind"),
+    [
+        ("CAPTURED", Outcome.APPROVED, EventKind.CAPTURED),
+        ("SETTLED", Outcome.APPROVED, EventKind.SETTLED),
+        ("SETTLED_BY_MERCHANT", Outcome.APPROVED, EventKind.SETTLED),
+        ("SENT_FOR_REFUND", Outcome.APPROVED, EventKind.REFUND_SENT),
+        ("SENT_FOR_FAST_REFUND", Outcome.APPROVED, EventKind.REFUND_SENT),
+        ("REFUND_REQUESTED", Outcome.APPROVED, EventKind.OTHER),
+        ("REFUNDED", Outcome.APPROVED, EventKind.REFUNDED),
+        ("REFUND_FAILED", Outcome.APPROVED, EventKind.REFUND_FAILED),
+        ("CHARGED_BACK", Outcome.APPROVED, EventKind.CHARGED_BACK),
+        ("SENT_FOR_AUTHORISATION", Outcome.PENDING, EventKind.OTHER),
+        ("SHOPPER_REDIRECTED", Outcome.PENDING, EventKind.OTHER),
+        ("REFUSED_BY_BANK", Outcome.REFUSED, EventKind.REFUSED),
+        ("CANCELLED", Outcome.REFUSED, EventKind.CANCELLED),
+        ("EXPIRED", Outcome.REFUSED, EventKind.EXPIRED),
+        ("ERROR", Outcome.REFUSED, EventKind.ERROR),
+    ],
+)
+def test_events_have_their_meaning(event, outcome, kind):
+    result = parse_reply(paid(event))
+    assert (result.outcome, result.kind, result.event) == (outcome, kind, event)
+    assert (result.refusal is not None) == (outcome == Outcome.REFUSED)
+
+
+def test_an_event_that_nobody_knows_is_kept_and_never_called_a_refusal():
+    result = parse_reply(paid("TELEPORTED"))
+    assert (result.outcome, result.event, result.kind) == (Outcome.UNKNOWN, "TELEPORTED", EventKind.OTHER)
+
+
+@pytest.mark.parametrize("event", ["null", "NULL", ""])
+def test_an_order_without_an_event_is_unknown(event):
+    result = parse_reply(paid(event))
+    assert (result.outcome, result.event) == (Outcome.UNKNOWN, "")
+
+
+def test_the_last_journal_speaks_for_a_payment_without_an_event():
+    result = parse_reply(order_status(payment("null") + journal("AUTHORISED") + journal("CAPTURED")))
+    assert (result.outcome, result.event) == (Outcome.APPROVED, "CAPTURED")
+
+
+ERROR = '<error code="5">Something went wrong</error>'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        order_status(payment("REFUSED") + payment("AUTHORISED")),
+        order_status(payment("AUTHORISED") + payment("REFUSED")),
+        order_status(payment("AUTHORISED") + payment("AUTHORISED")),
+        paid("AUTHORISED", "<lastEvent>REFUSED</lastEvent>"),
+        order_status(payment("AUTHORISED") + '<error code="2">Not understood</error>'),
+        order_status('<error code="2">Not understood</error><error code="1">Internal</error>'),
+        challenge().replace(b"</orderStatus>", payment("REFUSED").encode() + b"</orderStatus>"),
+        challenge().replace(b"</orderStatus>", ERROR.encode() + b"</orderStatus>"),
+        challenge().replace(
+            b"</orderStatus>",
+            b"<requestInfo><request3DSecure><paRequest>r</paRequest><issuerURL>https://issuer.example/"
+            b"</issuerURL></request3DSecure></requestInfo></orderStatus>",
+        ),
+        paid("REFUSED").replace(b"</reply>", ERROR.encode() + b"</reply>"),
+        service(f"<reply>{ERROR}{ERROR}</reply>"),
+        acknowledged("captureReceived").replace(b"</reply>", ERROR.encode() + b"</reply>"),
+        acknowledged("captureReceived").replace(b"</ok>", b'<refundReceived orderCode="order-1"/></ok>'),
+    ],
+)
+@pytest.mark.parametrize("verb", [Verb.AUTHORISE, Verb.CAPTURE, Verb.INQUIRE])
+def test_an_answer_that_says_two_things_is_unknown(body, verb):
+    result = parse_reply(body, verb)
+    assert (result.outcome, result.event) == (Outcome.UNKNOWN, "CONTRADICTORY")
+    assert result.order_code in {"order-1", ""}
+    assert (result.position, result.refusal, result.challenge, result.references) == (None, None, None, ())
+
+
+def test_two_replies_in_one_message_are_not_understood():
+    with pytest.raises(ProviderReplyInvalid):
+        parse_reply(paid().replace(b"</reply>", b"</reply><reply/>"))
+
+
+def test_an_issuers_code_counts_where_there_is_no_iso_code():
+    issuer = '<IssuerResponseCode code="51" description="NO FUNDS"/>'
+    refusal = parse_reply(paid("REFUSED", issuer)).refusal
+    assert refusal is not None
+    assert (refusal.reason, refusal.code) == (RefusalReason.INSUFFICIENT_FUNDS, "51")
+    assert refusal.description == "NO FUNDS"
+
+
+def test_an_iso_code_counts_before_an_issuers():
+    codes = (
+        '<ISO8583ReturnCode code="54" description="EXPIRED"/><IssuerResponseCode code="51" description="F"/>'
+    )
+    refusal = parse_reply(paid("REFUSED", codes)).refusal
+    assert refusal is not None
+    assert (refusal.reason, refusal.description) == (RefusalReason.CARD_EXPIRED, "EXPIRED")
+
+
+@pytest.mark.parametrize(
+    ("event", "types", "expected"),
+    [
+        ("CAPTURED", {"refund": "other", "capture": "op_1"}, ("op_1",)),
+        ("REFUNDED", {"refund_authorisation": "987654", "capture": "op_1"}, ("op_1", "987654")),
+        ("REFUNDED", {"refund": "null", "capture": "op_1"}, ("op_1",)),
+        ("SENT_FOR_REFUND", {"refund": "op_1"}, ("op_1",)),
+        ("AUTHORISED", {"capture": "op_1"}, ()),
+    ],
+)
+def test_an_inquiry_names_what_the_last_event_booked(event, types, expected):
+    body = order_status(payment(event) + journal(event, references=named(**types)))
+    assert parse_reply(body, Verb.INQUIRE).references == expected
+
+
+def test_another_events_journal_names_nothing_for_the_last_event():
+    body = order_status(payment("REFUND_FAILED") + journal("REFUNDED", references=named(refund="op_1")))
+    assert parse_reply(body, Verb.INQUIRE).references == ()
+
+
+def test_the_payment_may_name_what_the_last_event_booked():
+    named_by_payment = "<refundReference>op_1</refundReference><reference>op_2</reference>"
+    body = order_status(payment("REFUNDED", named_by_payment))
+    assert parse_reply(body, Verb.INQUIRE).references == ("op_1", "op_2")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("5", RefusalReason.REFUSED_BY_ISSUER),
+        ("51", RefusalReason.INSUFFICIENT_FUNDS),
+        ("054", RefusalReason.CARD_EXPIRED),
+        ("34", RefusalReason.SUSPECTED_FRAUD),
+        ("43", RefusalReason.LOST_OR_STOLEN),
+        ("65", RefusalReason.AUTHENTICATION_REQUIRED),
+        ("835", RefusalReason.SECURITY_CODE_INVALID),
+        ("91", RefusalReason.ISSUER_UNAVAILABLE),
+        ("999", RefusalReason.REFUSED_BY_ISSUER),
+    ],
+)
+def test_return_codes_become_our_reasons(code, reason):
+    result = parse_reply(paid("REFUSED", f'<ISO8583ReturnCode code="{code}" description="SOME WORDS"/>'))
+    assert result.refusal is not None
+    assert (result.refusal.reason, result.refusal.code) == (reason, code)
+    assert result.refusal.description == "SOME WORDS"
+
+
+def test_a_failed_authentication_is_told_from_a_refusal_by_the_issuer():
+    result = parse_reply(paid("REFUSED", '<ThreeDSecureResult description="Failed"/>'))
+    assert result.refusal is not None
+    assert result.refusal.reason == RefusalReason.AUTHENTICATION_FAILED
+
+
+@pytest.mark.parametrize(
+    ("indicator", "reason"),
+    [("01", RefusalReason.CANCELLED), ("04", RefusalReason.AUTHENTICATION_FAILED)],
+)
+def test_a_shopper_who_cancelled_is_told_from_one_whose_time_ran_out(indicator, reason):
+    three_ds = f"<challengeCancelIndicator>{indicator}</challengeCancelIndicator>"
+    result = parse_reply(
+        paid("REFUSED", f'<ThreeDSecureResult description="Failed">{three_ds}</ThreeDSecureResult>')
+    )
+    assert result.refusal is not None
+    assert result.refusal.reason == reason
+
+
+def test_a_precise_return_code_outweighs_the_authentication():
+    result = parse_reply(
+        paid(
+            "REFUSED",
+            '<ISO8583ReturnCode code="51" description="FUNDS"/><ThreeDSecureResult description="Failed"/>',
+        )
+    )
+    assert result.refusal is not None
+    assert result.refusal.reason == RefusalReason.INSUFFICIENT_FUNDS
+
+
+def test_a_challenge_has_what_the_browser_needs():
+    result = parse_reply(challenge())
+    assert result.outcome == Outcome.CHALLENGE_REQUIRED
+    assert result.challenge is not None
+    assert result.challenge.version == "2.2.0"
+    assert result.challenge.transaction_id == "tx-1"
+    assert result.challenge.acs_url == "https://acs.example/challenge?a=1"
+    assert result.challenge.payload == "eyJhY3NUcmFuc0lEIjoiMSJ9"
+
+
+def test_the_old_shape_of_a_challenge_keeps_the_request_whole_and_the_echo():
+    request = "eJxVUsFu" + "wjAM/ZWK+4" * 400 + "=="
+    result = parse_reply(old_challenge(request))
+    assert result.outcome == Outcome.CHALLENGE_REQUIRED
+    assert result.challenge is not None
+    assert result.challenge.version == "1"
+    assert result.challenge.payload == request
+    assert result.challenge.acs_url == "https://issuer.example/acs?a=1&b=2"
+    assert result.challenge.echo_data == "1374244409987691395"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        challenge(acs_url="javascript:alert(1)"),
+        challenge(acs_url=""),
+        challenge(acs_url="/relative"),
+        challenge(acs_url="https://[bad"),
+        challenge(payload=""),
+        old_challenge(""),
+        old_challenge("request", issuer_url="data:text/html,hello"),
+        order_status("<challengeRequired><threeDSSessionId>1</threeDSSessionId></challengeRequired>"),
+    ],
+)
+def test_a_challenge_that_no_browser_should_follow_is_an_invalid_reply(body):
+    with pytest.raises(ProviderReplyInvalid):
+        parse_reply(body)
+
+
+@pytest.mark.parametrize(
+    ("tag", "content", "money"),
+    [
+        ("captureReceived", amount(500), Money(500, "GBP")),
+        ("refundReceived", amount(300, "JPY", 0), Money(300, "JPY")),
+        ("cancelReceived", "", None),
+        ("voidReceived", "", None),
+        ("somethingNewReceived", "", None),
+    ],
+)
+def test_an_acknowledgement_is_not_success(tag, content, money):
+    result = parse_reply(acknowledged(tag, content), Verb.CAPTURE)
+    assert (result.outcome, result.order_code, result.event) == (Outcome.PENDING, "order-1", tag)
+    assert result.amount == money
+
+
+def test_tokens_and_other_elements_that_are_not_used_do_not_disturb():
+    token = (
+        '<token><authenticatedShopperID>s</authenticatedShopperID><tokenDetails tokenEvent="NEW">'
+        "<paymentTokenID>99117</paymentTokenID></tokenDetails></token>"
+    )
+    extra = "<schemeResponse><transactionIdentifier>1</transactionIdentifier></schemeResponse>"
+    result = parse_reply(order_status(payment(extra=extra) + token))
+    assert result.outcome == Outcome.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("method", "brand"),
+    [("VISA_CREDIT-SSL", "visa"), ("ECMC-SSL", "mastercard"), ("AMEX-SSL", "amex"), ("NEW-SSL", "")],
+)
+def test_the_brand_is_told_in_our_words(method, brand):
+    result = parse_reply(paid(method=method))
+    assert result.card is not None
+    assert result.card.brand == brand
+
+
+def test_other_versions_of_the_message_are_read():
+    reply = f'<reply><orderStatus orderCode="order-1">{payment()}</orderStatus></reply>'
+    assert parse_reply(service(reply, version="1.4.1")).outcome == Outcome.APPROVED
+
+
+def test_card_numbers_in_a_reply_end_in_no_value():
+    number = "4444333322221111"
+    result = parse_reply(error(3, f"Card {number} is not accepted"))
+    assert number not in repr(result)
+    result = parse_reply(paid(f"X{number}", f"<cardNumber>{number}</cardNumber>"))
+    assert number not in repr(result)
+    assert result.card is not None
+    assert result.card.last4 == "1111"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        service("<reply/>"),
+        service("<reply><ok/></reply>"),
+        service("<notify/>"),
+        service('<reply><orderStatus orderCode="1"/><orderStatus orderCode="2"/></reply>'),
+        order_status(""),
+        service(""),
+    ],
+)
+def test_a_message_that_says_nothing_about_an_order_is_an_invalid_reply(body):
+    with pytest.raises(ProviderReplyInvalid):
+        parse_reply(body)

@@ -1,0 +1,167 @@
+"""The sums that follow from a payment's balances, and balances from which none follow."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from defusedxml.ElementTree import fromstring
+from lxml import etree
+
+from checkout.errors import ProviderReplyInvalid
+from checkout.money import Money
+from checkout.payments.providers.base import Outcome, Position, Verb
+from checkout.payments.providers.worldpay_wpg import build
+from checkout.payments.providers.worldpay_wpg.parse import parse_listing, parse_reply
+from tests.payments.providers.worldpay_messages import amount, balance, error, paid, payment, service
+
+SETUP = build.Setup(merchant_code="TEAPOTS")
+
+
+def gbp(authorised: int, captured: int, refunded: int) -> Position:
+    return Position(
+        authorised=Money(authorised, "GBP"), captured=Money(captured, "GBP"), refunded=Money(refunded, "GBP")
+    )
+
+
+def position(event: str, *balances: str) -> Position | None:
+    return parse_reply(paid(event, "".join(balances)), Verb.INQUIRE).position
+
+
+HELD, KEPT = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
+
+
+@pytest.mark.parametrize(
+    ("event", "balances", "expected"),
+    [
+        ("AUTHORISED", [balance(HELD, 1050)], gbp(1050, 0, 0)),
+        ("CAPTURED", [balance(KEPT, 1050)], gbp(1050, 1050, 0)),
+        ("CAPTURED", [balance(HELD, 450), balance(KEPT, 600)], gbp(1050, 600, 0)),
+        ("SENT_FOR_REFUND", [balance(KEPT, 30)], gbp(1050, 1050, 1020)),
+        ("REFUNDED", [balance(HELD, 450), balance(KEPT, 250)], gbp(1050, 600, 350)),
+        ("REFUND_FAILED", [balance(KEPT, 1050)], gbp(1050, 1050, 0)),
+        ("REFUND_FAILED", [balance(HELD, 450), balance(KEPT, 0)], gbp(1050, 600, 600)),
+        ("REFUNDED", [balance(KEPT, 0)], gbp(1050, 1050, 1050)),
+        ("REFUNDED", [balance(HELD, 0), balance(KEPT, 30)], gbp(1050, 1050, 1020)),
+        ("PARTIAL_CAPTURED", [balance(HELD, 450), balance(KEPT, 600)], gbp(1050, 600, 0)),
+        ("REFUSED", [], gbp(0, 0, 0)),
+        ("CANCELLED", [], gbp(0, 0, 0)),
+        ("EXPIRED", [], gbp(0, 0, 0)),
+        ("CANCELLED", [balance(HELD, 0)], gbp(0, 0, 0)),
+    ],
+)
+def test_balances_tell_the_position_to_the_minor_unit(event, balances, expected):
+    assert position(event, *balances) == expected
+
+
+@pytest.mark.parametrize(
+    ("event", "balances"),
+    [
+        ("AUTHORISED", []),
+        ("CAPTURED", []),
+        ("SETTLED", [balance("SETTLED_BIBIT_NET", 1050)]),
+        ("REFUNDED", [balance("SETTLED_BIBIT_NET", 900)]),
+        ("CHARGED_BACK", []),
+        ("SHOPPER_REDIRECTED", []),
+        ("TELEPORTED", [balance(HELD, 1050)]),
+        ("AUTHORISED", [balance(HELD, 1051)]),
+        ("CAPTURED", [balance(HELD, 600), balance(KEPT, 600)]),
+        ("AUTHORISED", [balance(HELD, 1050, "EUR")]),
+        ("AUTHORISED", [balance(HELD, "much")]),
+        ("REFUNDED", []),
+        ("SENT_FOR_REFUND", []),
+        ("REFUND_FAILED", []),
+        ("PARTIAL_CAPTURED", []),
+        ("REFUNDED", [balance(HELD, 450)]),
+        ("CAPTURED", [balance(HELD, 450)]),
+        ("AUTHORISED", [balance(KEPT, 1050)]),
+        ("REFUNDED", [balance(KEPT, 30), balance("SETTLED_BIBIT_NET", 900)]),
+        ("CAPTURED", [balance(KEPT, 1050), balance("NEW_ACCOUNT", 1)]),
+        ("CAPTURED", [balance(KEPT, 600, indicator="debit")]),
+        ("CAPTURED", [balance(KEPT, 600), balance(KEPT, 450)]),
+        ("CANCELLED", [balance(KEPT, 600)]),
+        ("REFUSED", [balance(HELD, 1050)]),
+    ],
+)
+def test_what_does_not_add_up_is_not_guessed(event, balances):
+    assert position(event, *balances) is None
+
+
+@pytest.mark.parametrize("event", ["SENT_FOR_REFUND", "REFUNDED"])
+def test_sums_from_before_the_last_refund_are_not_taken_for_its_absence(event):
+    assert position(event, balance(KEPT, 1050)) is None
+
+
+def test_sums_from_before_the_last_capture_are_not_taken_for_its_absence():
+    assert position("CAPTURED", balance(HELD, 1050), balance(KEPT, 0)) is None
+
+
+def test_an_order_of_a_list_that_says_two_things_is_unknown_and_the_others_are_read():
+    statuses = "".join(
+        f'<orderStatus orderCode="{code}">{content}</orderStatus>'
+        for code, content in (
+            ("order-1", payment("REFUSED") + payment("AUTHORISED")),
+            ("order-2", payment("AUTHORISED", money=amount(1050, "ZZZ"))),
+            ("order-3", payment("AUTHORISED")),
+        )
+    )
+    told = parse_listing(service(f"<reply>{statuses}</reply>"))
+    assert [(result.order_code, result.outcome, result.event) for result in told] == [
+        ("order-1", Outcome.UNKNOWN, "CONTRADICTORY"),
+        ("order-2", Outcome.UNKNOWN, "UNREADABLE"),
+        ("order-3", Outcome.APPROVED, "AUTHORISED"),
+    ]
+
+
+def test_a_list_is_read_with_the_exponents_of_its_account():
+    status = f'<orderStatus orderCode="order-1">{payment(money=amount(1000, "HUF", 0))}</orderStatus>'
+    [told] = parse_listing(service(f"<reply>{status}</reply>"), {"HUF": 0})
+    assert told.amount == Money(100000, "HUF")
+
+
+def test_a_list_has_a_result_for_every_order():
+    statuses = "".join(
+        f'<orderStatus orderCode="{code}">{payment(event, balances)}</orderStatus>'
+        for code, event, balances in (
+            ("order-1", "AUTHORISED", balance(HELD, 1050)),
+            ("order-2", "REFUSED", ""),
+        )
+    )
+    told = parse_listing(service(f"<reply>{statuses}</reply>"))
+    assert {result.order_code: result.position for result in told} == {
+        "order-1": gbp(1050, 0, 0),
+        "order-2": gbp(0, 0, 0),
+    }
+    assert parse_listing(service("<reply></reply>")) == []
+
+
+def test_a_list_may_be_longer_than_a_reply():
+    status = f'<orderStatus orderCode="order-1">{payment()}</orderStatus>'
+    assert len(parse_listing(service(f"<reply>{status * 1_000}</reply>"))) == 1_000
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", error(5), service("<notify/>")])
+def test_what_is_no_list_is_not_taken_for_an_empty_one(body):
+    with pytest.raises(ProviderReplyInvalid):
+        parse_listing(body)
+
+
+def test_a_list_is_asked_for_in_utc():
+    since = datetime(2026, 11, 25, 1, 2, 3, tzinfo=timezone(timedelta(hours=2)))
+    message = fromstring(build.listing(since, datetime(2026, 11, 25, tzinfo=UTC), SETUP))
+    dates = [date.attrib for date in message.iterfind("inquiry/orderInquiry/dateSearch/*/date")]
+    assert dates[0] == {
+        "dayOfMonth": "24",
+        "month": "11",
+        "year": "2026",
+        "hour": "23",
+        "minute": "02",
+        "second": "03",
+    }
+    assert dates[1]["hour"] == "00"
+
+
+@pytest.mark.dtd
+def test_the_question_for_a_list_is_valid(dtd):
+    grammar = etree.DTD(str(dtd))
+    message = build.listing(datetime.now(UTC), datetime.now(UTC), SETUP)
+    parser = etree.XMLParser(load_dtd=False, no_network=True, resolve_entities=False)
+    assert grammar.validate(etree.fromstring(message, parser)), grammar.error_log

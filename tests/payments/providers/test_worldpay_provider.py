@@ -1,0 +1,214 @@
+"""The whole adapter against a scripted server."""
+
+from uuid import UUID
+
+import pytest
+
+from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
+from checkout.money import Money
+from checkout.payments.providers.base import Account, Outcome
+from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
+from tests.payments.providers.requests_to_make import authorisation, completion, modification
+from tests.payments.providers.scripted_server import ScriptedServer, answer, reset
+from tests.payments.providers.worldpay_messages import (
+    acknowledged,
+    amount,
+    challenge,
+    error,
+    notification,
+    paid,
+    payment,
+)
+
+PASSWORD = "pass-word-of-the-account"
+
+
+def provider(server, **options):
+    return WorldpayWpg(
+        Account(
+            code="teapots",
+            provider="worldpay_wpg",
+            merchant_code="TEAPOTS",
+            endpoint=server.url,
+            credentials={"user": "teapots", "password": PASSWORD},
+            options=options,
+        )
+    )
+
+
+def test_the_machine_that_answered_first_is_named_in_the_second_message():
+    cookies = ("Set-Cookie: other=1", "Set-Cookie: machine=0ab20014;path=/;HttpOnly")
+    with ScriptedServer(answer(challenge(), 200, *cookies), answer(paid())) as server:
+        worldpay = provider(server)
+        first = worldpay.authorise(authorisation())
+        second = worldpay.complete_challenge(completion(session_state=first.session_state))
+    assert first.session_state == "machine=0ab20014"
+    assert server.requests[0].header("Cookie") == []
+    assert server.requests[1].header("Cookie") == ["machine=0ab20014"]
+    assert second.outcome == Outcome.APPROVED
+    assert second.session_state == "machine=0ab20014"
+
+
+def test_a_newer_machine_replaces_the_one_before():
+    cookies = ("Set-Cookie: machine=new1;path=/", "Set-Cookie: machine=new2;path=/")
+    with ScriptedServer(answer(challenge(), 200, *cookies)) as server:
+        result = provider(server).complete_challenge(completion(session_state="machine=old"))
+    assert result.session_state == "machine=new2"
+
+
+@pytest.mark.parametrize("options", [{}, {"idempotency_keys": "off"}])
+def test_no_key_is_sent_unless_the_account_asks_for_it(options):
+    with ScriptedServer(answer(acknowledged("captureReceived", amount())), answer(paid())) as server:
+        provider(server, **options).capture(modification("capture"))
+        provider(server, **options).authorise(authorisation())
+    assert [request.header("Idempotency-Key") for request in server.requests] == [[], []]
+
+
+def test_a_key_may_be_sent_as_it_is():
+    with ScriptedServer(answer(acknowledged("captureReceived", amount()))) as server:
+        provider(server, idempotency_keys="on").capture(modification("capture"))
+    assert server.requests[0].header("Idempotency-Key") == ["order-1-capture-1050"]
+
+
+def test_a_key_may_be_sent_as_a_uuid_that_is_the_same_each_time():
+    captured = answer(acknowledged("captureReceived", amount()))
+    with ScriptedServer(captured, captured, answer(paid())) as server:
+        for _ in range(2):
+            provider(server, idempotency_keys="uuid").capture(modification("capture"))
+        provider(server, idempotency_keys="uuid").authorise(authorisation())
+    first, second, other = (request.header("Idempotency-Key")[0] for request in server.requests)
+    assert first == second != other
+    assert UUID(first).version == 5
+
+
+@pytest.mark.parametrize("form", ["on", "uuid"])
+def test_a_cancel_has_no_key_since_the_service_does_not_cover_it(form):
+    with ScriptedServer(answer(acknowledged("cancelReceived"))) as server:
+        result = provider(server, idempotency_keys=form).void(modification("void", session_state="machine=a"))
+    assert result.outcome == Outcome.PENDING
+    assert server.requests[0].header("Idempotency-Key") == []
+    assert server.requests[0].header("Cookie") == ["machine=a"]
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        (
+            "Service not enabled: Idempotent requests are not enabled for this customer",
+            "idempotency_keys to off",
+        ),
+        ("The Idempotency Key is invalid", "idempotency_keys to uuid"),
+    ],
+)
+def test_a_key_that_worldpay_does_not_take_is_the_operators_business(said, advice):
+    with ScriptedServer(answer(error(9, said))) as server:
+        with pytest.raises(ProviderMisconfigured) as caught:
+            provider(server, idempotency_keys="on").authorise(authorisation())
+        with pytest.raises(ProviderMisconfigured):
+            provider(server, idempotency_keys="on").refund(modification("refund"))
+    assert advice in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_any_other_error_of_the_idempotency_service_is_unknown():
+    with ScriptedServer(answer(error(9, "The idempotency service is unavailable"))) as server:
+        result = provider(server, idempotency_keys="on").authorise(authorisation())
+    assert result.outcome == Outcome.UNKNOWN
+
+
+def test_replies_and_notifications_are_read_with_the_exponents_of_the_account():
+    huf = amount(1000, "HUF", 0)
+    with ScriptedServer(answer(paid(money=huf))) as server:
+        worldpay = provider(server, exponents="HUF=0")
+        assert worldpay.inquire("order-1").amount == Money(100000, "HUF")
+        [entry] = worldpay.parse_notification(notification(payment(money=huf)))
+    assert entry.amount == Money(100000, "HUF")
+
+
+def test_an_amount_in_an_unknown_currency_is_not_sent():
+    with ScriptedServer() as server, pytest.raises(ProviderMisconfigured):
+        provider(server).authorise(authorisation(amount=Money(1050, "ZZZ")))
+    assert server.requests == []
+
+
+def test_credentials_travel_in_the_headers():
+    with ScriptedServer(answer(acknowledged("captureReceived", amount()))) as server:
+        provider(server).capture(modification("capture"))
+    [request] = server.requests
+    assert request.header("Content-Type") == ["text/xml"]
+    assert request.header("Authorization")[0].startswith("Basic ")
+
+
+def test_an_inquiry_has_no_key():
+    with ScriptedServer(answer(paid())) as server:
+        provider(server).inquire("order-1")
+    assert server.requests[0].header("Idempotency-Key") == []
+
+
+def test_the_transcript_shows_both_messages_without_card_and_secrets():
+    reply = paid(extra="<cardNumber>4444333322221111</cardNumber>")
+    sealed = "eyJhbGciOiJSU0EifQ.c2VhbGVk.aXY.dGV4dA.dGFn"
+    with ScriptedServer(answer(reply)) as server:
+        request = authorisation(sealed_card=sealed, description=f"oops {PASSWORD}")
+        result = provider(server).authorise(request)
+    assert sealed in server.requests[0].body.decode()
+    assert "<description>oops [secret]</description>" in result.transcript
+    assert "<lastEvent>AUTHORISED</lastEvent>" in result.transcript
+    for secret in (sealed, "c2VhbGVk", "4444333322221111", PASSWORD):
+        assert secret not in result.transcript
+
+
+def test_an_answer_about_another_order_is_not_believed():
+    with ScriptedServer(answer(paid())) as server, pytest.raises(ProviderReplyInvalid):
+        provider(server).authorise(authorisation("order-2"))
+
+
+def test_a_security_violation_is_the_operators_business():
+    with ScriptedServer(answer(error(4, "Security violation"))) as server:
+        with pytest.raises(ProviderMisconfigured):
+            provider(server).authorise(authorisation())
+        with pytest.raises(ProviderMisconfigured):
+            provider(server).inquire("order-1")
+
+
+def test_a_held_card_is_a_refusal_although_its_code_is_that_of_a_violation():
+    reply = paid("REFUSED", '<ISO8583ReturnCode code="4" description="HOLD CARD"/>')
+    with ScriptedServer(answer(reply)) as server:
+        assert provider(server).authorise(authorisation()).outcome == Outcome.REFUSED
+
+
+@pytest.mark.parametrize("status", [302, 404, 201])
+def test_any_other_status_is_not_understood(status):
+    with ScriptedServer(answer(paid(), status)) as server, pytest.raises(ProviderReplyInvalid):
+        provider(server).authorise(authorisation())
+
+
+def test_a_duplicate_order_is_unknown_since_an_earlier_copy_arrived():
+    with ScriptedServer(answer(error(5, "Duplicate Order"))) as server:
+        assert provider(server).authorise(authorisation()).outcome == Outcome.UNKNOWN
+
+
+def test_a_capture_that_worldpay_declines_is_refused():
+    with ScriptedServer(answer(error(5, "Invalid amount: The amount is too high."))) as server:
+        assert provider(server).capture(modification("capture")).outcome == Outcome.REFUSED
+
+
+def test_a_connection_lost_after_sending_is_unknown():
+    with ScriptedServer(reset) as server, pytest.raises(OutcomeUnknown):
+        provider(server).authorise(authorisation())
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"exponents": "HUF"},
+        {"challenge_preference": "pleaseNot"},
+        {"idempotency_keys": "yes"},
+        {"idempotency_keys": ""},
+        {"idempotency_keys": True},
+    ],
+)
+def test_a_wrong_option_is_found_before_anything_is_sent(option):
+    with ScriptedServer() as server, pytest.raises(ProviderMisconfigured):
+        provider(server, **option).authorise(authorisation())
+    assert server.requests == []

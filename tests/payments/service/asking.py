@@ -1,0 +1,132 @@
+"""The payments service's commands about one attempt, and shortcuts to deliver them."""
+
+from checkout import messages
+from checkout.conf import conf
+from checkout.payments.models import Attempt, Operation
+from checkout.payments.service import service
+from checkout.privacy.card_seal import seal_card
+from checkout.states import Actor
+from messaging.envelope import Envelope
+from tests.payments.service.delivering import Delivered, command, deliver
+
+RETURNED = "challenge_returned"
+
+
+def to_authorise(attempt: Attempt, card: str) -> Envelope:
+    """Return the command to authorise, with the card sealed as web does. An empty card is left out."""
+    return to_authorise_with(attempt, seal_card(card, attempt.order_code) if card else "")
+
+
+def to_authorise_with(attempt: Attempt, sealed: str) -> Envelope:
+    body = messages.AuthorisePayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command("payments.authorise", body, sealed=sealed)
+
+
+def to_complete_challenge(attempt: Attempt) -> Envelope:
+    body = messages.CompleteAuthentication(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command("payments.complete_challenge", body)
+
+
+def to_inquire(attempt: Attempt) -> Envelope:
+    body = messages.InquirePayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command("payments.inquire", body)
+
+
+def to_abandon(attempt: Attempt) -> Envelope:
+    body = messages.AbandonPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command("payments.abandon", body)
+
+
+def to_capture(operation: Operation, *, minor: int | None = None) -> Envelope:
+    body = messages.CapturePayment(
+        payment=operation.payment.reference,
+        attempt=operation.attempt.order_code,
+        operation=operation.reference,
+        minor=operation.amount_minor if minor is None else minor,
+        currency=operation.currency,
+    )
+    return command("payments.capture", body)
+
+
+def to_void(operation: Operation) -> Envelope:
+    body = messages.VoidPayment(
+        payment=operation.payment.reference,
+        attempt=operation.attempt.order_code,
+        operation=operation.reference,
+    )
+    return command("payments.void", body)
+
+
+def to_refund(operation: Operation) -> Envelope:
+    body = messages.RefundPayment(
+        payment=operation.payment.reference,
+        attempt=operation.attempt.order_code,
+        operation=operation.reference,
+        minor=operation.amount_minor,
+        currency=operation.currency,
+    )
+    return command("payments.refund", body)
+
+
+def to_inquire_operation(operation: Operation) -> Envelope:
+    body = messages.InquireOperation(
+        payment=operation.payment.reference,
+        attempt=operation.attempt.order_code,
+        operation=operation.reference,
+    )
+    return command("payments.inquire_operation", body)
+
+
+def authorise(attempt: Attempt, card: str) -> Delivered:
+    return told(attempt, to_authorise(attempt, card))
+
+
+def inquire(attempt: Attempt) -> Delivered:
+    return told(attempt, to_inquire(attempt))
+
+
+def carry_out(operation: Operation) -> str:
+    """Send the command of the operation's kind; return the outcome."""
+    to_carry_out = {"capture": to_capture, "void": to_void, "refund": to_refund}[operation.kind]
+    return outcome_of(operation, to_carry_out(operation))
+
+
+def inquire_operation(operation: Operation) -> str:
+    return outcome_of(operation, to_inquire_operation(operation))
+
+
+def outcome_of(operation: Operation, envelope: Envelope) -> str:
+    outcome = deliver(service, envelope).result["outcome"]
+    operation.refresh_from_db()
+    return str(outcome)
+
+
+def told(attempt: Attempt, envelope: Envelope) -> Delivered:
+    """Deliver the command and refresh the attempt."""
+    delivered = deliver(service, envelope)
+    attempt.refresh_from_db()
+    return delivered
+
+
+def come_back(attempt: Attempt) -> None:
+    """Record that the shopper has returned from the ACS."""
+    attempt.apply(RETURNED, Actor.SHOPPER)
+    attempt.save()
+
+
+def operation_on(attempt: Attempt, kind: str, minor: int = 1250) -> Operation:
+    return Operation.objects.create(
+        payment=attempt.payment, attempt=attempt, kind=kind, amount_minor=minor, currency="GBP"
+    )
+
+
+def let_settle(attempt: Attempt) -> None:
+    """Move the start of every provider call to twice the settling time ago, so that it must have arrived."""
+    for call in attempt.provider_calls.all():
+        call.started_at -= conf.settling_time * 2
+        call.save(update_fields=["started_at"])
+
+
+def settle(operation: Operation, state: str) -> None:
+    operation.state = state
+    operation.save()

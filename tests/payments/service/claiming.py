@@ -1,0 +1,99 @@
+"""Parked verifications, whose notifications the provider's answers neither confirm nor deny."""
+
+from typing import Any
+
+from checkout.ledger import service as ledger
+from checkout.messages import ApplyProviderEvent, SettleClaim
+from checkout.money import Money
+from checkout.payments.actions import settle_claim
+from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.service import service
+from checkout.payments.sagas.settlement.claim import seen_now
+from checkout.states import PaymentState
+from messaging.envelope import Envelope
+from tests.payments.service.asking import operation_on, settle
+from tests.payments.service.delivering import Delivered, command, deliver
+from tests.payments.service.replying import answered
+from tests.payments.service.settling import authorised
+
+CHARGED_BACK, REVERSED = "charged_back", "charge_back_reversed"
+Kind, State = Operation.Kind, Operation.State
+
+
+def gbp(minor: int) -> Money:
+    return Money(minor, "GBP")
+
+
+def captured(attempt: Attempt, minor: int = 1000) -> Attempt:
+    """Capture a part of the attempt's 12.50 GBP and return the attempt."""
+    settle(operation_on(authorised(attempt), Kind.CAPTURE, minor), State.DONE)
+    Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
+    return attempt
+
+
+def claimed(attempt: Attempt, claim: str = CHARGED_BACK, minor: int = 300, **told: Any) -> Saga:
+    """Return the parked verification of a claim, after an unclear answer of the provider."""
+    told = {"minor": minor, "currency": "GBP", "event_id": "e-1", **told}
+    event = ApplyProviderEvent(
+        payment=attempt.payment.reference, attempt=attempt.order_code, kind=claim, **told
+    )
+    deliver(service, command("checkout.apply_provider_event", event))
+    saga = Saga.objects.filter(kind="verification").latest("pk")
+    answered(saga, outcome="unclear", why="Nobody tells how much.")
+    assert saga.status == Saga.Status.PARKED
+    return saga
+
+
+def to_settle_claim(saga: Saga, *, is_true: bool, amount: Money | None = None) -> Envelope:
+    seen = seen_now(saga)
+    body = SettleClaim(
+        payment=saga.payment.reference,
+        saga=saga.pk,
+        is_true=is_true,
+        version=seen.version,
+        booked=seen.booked,
+        by="ada",
+        minor=amount.minor if amount else None,
+        currency=amount.currency if amount else "",
+    )
+    return command("checkout.settle_claim", body)
+
+
+def said(saga: Saga, *, is_true: bool, amount: Money | None = None, by: str = "ada") -> Envelope:
+    """Settle the claim as staff do. Return the command that was written to the outbox."""
+    settle_claim(saga.pk, is_true=is_true, amount=amount, by=by, reason="Seen in the portal")
+    row = OutboxMessage.objects.filter(type="checkout.settle_claim").latest("pk")
+    return Envelope(
+        type=row.type, body=row.body.encode(), message_id=row.message_id, headers={"subject": row.subject}
+    )
+
+
+def carried_out(envelope: Envelope, saga: Saga) -> Delivered:
+    """Deliver the command and refresh the saga."""
+    delivered = deliver(service, envelope)
+    saga.refresh_from_db()
+    return delivered
+
+
+def by_issuer() -> list[Operation]:
+    return list(Operation.objects.filter(kind__in=(Kind.CHARGE_BACK, Kind.CHARGE_BACK_REVERSAL)))
+
+
+def booked() -> list[tuple[str, int]]:
+    return [(each.kind, each.amount_minor) for each in by_issuer()]
+
+
+def post_all() -> None:
+    """Deliver each outbox command to start an operation twice, and each resulting posting twice."""
+    for row in OutboxMessage.objects.filter(type="checkout.start_operation"):
+        for _ in range(2):
+            envelope = Envelope(
+                type=row.type,
+                body=row.body.encode(),
+                message_id=row.message_id,
+                headers={"subject": row.subject},
+            )
+            for posting in deliver(service, envelope).commands:
+                if posting.type == "ledger.post":
+                    deliver(ledger.service, posting)
+                    deliver(ledger.service, posting)

@@ -1,0 +1,155 @@
+"""Conflicted payments, and staff who settle them by the provider's books."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from msgspec.structs import replace as with_changes
+
+from checkout.errors import OperationRejected
+from checkout.ledger import service as ledger
+from checkout.ledger.models import LedgerEntry
+from checkout.money import Money
+from checkout.payments import service as payments
+from checkout.payments.actions import settle_payment
+from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.service import service
+from checkout.payments.sagas.settlement.reckoning import TheirBooks
+from checkout.states import PaymentState
+from messaging.envelope import Envelope
+from tests.payments.service.asking import operation_on
+from tests.payments.service.delivering import Delivered, deliver
+from tests.payments.service.replying import reply_to
+from tests.payments.service.settling import started
+
+Kind, State = Operation.Kind, Operation.State
+NOTHING = TheirBooks(
+    captured=Money(0, "GBP"), refunded=Money(0, "GBP"), charged_back=Money(0, "GBP"), is_held=False
+)
+HELD = replace(NOTHING, is_held=True)
+ASKED_BY_SAGAS = {"ledger": ledger.service, "payments": payments.service}
+
+
+def books_with(captured: int = 0, refunded: int = 0, charged_back: int = 0, **more: Any) -> TheirBooks:
+    """Return the provider's books as staff enter them, in minor units of GBP."""
+    return replace(
+        NOTHING,
+        captured=Money(captured, "GBP"),
+        refunded=Money(refunded, "GBP"),
+        charged_back=Money(charged_back, "GBP"),
+        **more,
+    )
+
+
+def conflicted(attempt: Attempt, state: str = Attempt.State.CONFLICTED) -> Attempt:
+    """Put the attempt into `state` and its payment into conflicted; return the attempt."""
+    Attempt.objects.filter(pk=attempt.pk).update(state=state)
+    Payment.objects.filter(pk=attempt.payment_id).update(state=PaymentState.CONFLICTED)
+    attempt.refresh_from_db()
+    return attempt
+
+
+@pytest.fixture
+def authorised(attempt: Attempt) -> Attempt:
+    """Return an authorised attempt of 12.50 GBP whose payment is conflicted."""
+    return conflicted(attempt, Attempt.State.AUTHORISED)
+
+
+@pytest.fixture
+def aside(attempt: Attempt) -> Attempt:
+    """Return an attempt that is itself conflicted (put aside)."""
+    return conflicted(attempt)
+
+
+@pytest.fixture
+def taken(authorised: Attempt) -> Attempt:
+    """Return the attempt with all 12.50 GBP captured in our books."""
+    posted(authorised, Kind.CAPTURE)
+    return conflicted(authorised, Attempt.State.AUTHORISED)
+
+
+def another(attempt: Attempt, state: str) -> Attempt:
+    """Create a second attempt of the same payment."""
+    return Attempt.objects.create(
+        payment=attempt.payment,
+        number=2,
+        provider_account=attempt.provider_account,
+        order_code=f"{attempt.payment.reference}-2",
+        state=state,
+    )
+
+
+def posted(attempt: Attempt, kind: str, minor: int = 1250, **fields: Any) -> Operation:
+    """Create an operation that is done, and let its saga post it to the ledger."""
+    operation = operation_on(attempt, kind, minor)
+    Operation.objects.filter(pk=operation.pk).update(state=State.DONE, **fields)
+    operation.refresh_from_db()
+    _carry_on(started(operation))
+    return operation
+
+
+def said(attempt: Attempt, theirs: TheirBooks, *, by: str = "ada", **more: Any) -> Envelope:
+    """Settle the payment as staff do. Return the command that was written to the outbox."""
+    reason = "Seen in the portal"
+    settle_payment(
+        attempt.payment.reference, theirs, attempt=attempt.order_code, by=by, reason=reason, **more
+    )
+    return envelope_of(OutboxMessage.objects.filter(type="checkout.settle_payment").latest("pk"))
+
+
+def carried_out(envelope: Envelope) -> Delivered:
+    """Deliver the command, and answer every saga that it moves until all have come to rest."""
+    delivered = deliver(service, envelope)
+    _carry_on(delivered)
+    for row in OutboxMessage.objects.filter(type="checkout.start_operation").order_by("pk"):
+        _carry_on(deliver(service, envelope_of(row)))
+    return delivered
+
+
+def settled(attempt: Attempt, theirs: TheirBooks, **more: Any) -> Payment:
+    """Settle the payment by `theirs`, and return the payment in its new state."""
+    carried_out(said(attempt, theirs, **more))
+    attempt.refresh_from_db()
+    return Payment.objects.get(pk=attempt.payment_id)
+
+
+def balances() -> dict[str, int]:
+    """Return the ledger's sums by account, without accounts at zero."""
+    sums: dict[str, int] = {}
+    for account, minor in LedgerEntry.objects.values_list("account", "amount_minor"):
+        sums[account] = sums.get(account, 0) + minor
+    return {account: minor for account, minor in sums.items() if minor}
+
+
+def kept(minor: int) -> dict[str, int]:
+    """Return the balances if this amount was captured and not returned."""
+    return {"provider:captured": minor, "merchant:payable": -minor} if minor else {}
+
+
+def _carry_on(delivered: Delivered) -> None:
+    """Let the services answer the sagas' commands. Payments sends nothing about operations that are done."""
+    for asked in delivered.commands:
+        answering = ASKED_BY_SAGAS.get(asked.type.partition(".")[0])
+        saga = Saga.objects.filter(awaiting=asked.correlation_id).exclude(awaiting="").first()
+        if answering is not None and saga is not None:
+            answered = deliver(answering, with_changes(asked, reply_to="test.replies.saga"))
+            _carry_on(reply_to(saga, answered.reply))
+
+
+def envelope_of(row: OutboxMessage) -> Envelope:
+    """Return the message that is sent for an outbox row."""
+    return Envelope(
+        type=row.type, body=row.body.encode(), message_id=row.message_id, headers={"subject": row.subject}
+    )
+
+
+def refused(attempt: Attempt, theirs: TheirBooks, why: str, **more: Any) -> None:
+    """Assert that this settlement is rejected with the reason `why` and writes no command."""
+    with pytest.raises(OperationRejected, match=why):
+        said(attempt, theirs, **more)
+    assert not OutboxMessage.objects.filter(type="checkout.settle_payment").exists()
+
+
+def found() -> list[tuple[str, int, str]]:
+    """Return kind, amount and state of every operation, the oldest first."""
+    return [(each.kind, each.amount_minor, each.state) for each in Operation.objects.order_by("pk")]

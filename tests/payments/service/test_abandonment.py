@@ -1,0 +1,131 @@
+"""Cancellation at the provider of attempts that nobody will complete."""
+
+import pytest
+
+from checkout.errors import OutcomeUnknown
+from checkout.payments.models import Attempt, ProviderCall
+from checkout.payments.providers import memory
+from checkout.payments.providers.base import Outcome, ProviderResult
+from checkout.payments.providers.memory_books import OrderState
+from checkout.payments.service import service
+from checkout.states import Actor
+from tests.payments.service.asking import authorise, come_back, to_abandon, to_complete_challenge, told
+from tests.payments.service.delivering import deliver
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def challenged(attempt: Attempt) -> Attempt:
+    authorise(attempt, "challenge")
+    return attempt
+
+
+@pytest.fixture
+def cancellations(monkeypatch) -> list[str]:
+    """Return the list of the idempotency keys of all cancellations that reach the provider."""
+    keys: list[str] = []
+    void = memory.MemoryProvider.void
+
+    def seen(provider, request):
+        keys.append(request.idempotency_key)
+        return void(provider, request)
+
+    monkeypatch.setattr(memory.MemoryProvider, "void", seen)
+    return keys
+
+
+def test_an_order_that_the_provider_does_not_hold_counts_as_cancelled(challenged, cancellations):
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "refused"
+    assert cancellations == [f"{challenged.order_code}:abandon"]
+    assert challenged.state == Attempt.State.CHALLENGE_REQUIRED
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PENDING, Outcome.NOT_SENT, Outcome.REFUSED])
+def test_every_certain_answer_of_the_provider_means_that_nothing_is_held(challenged, monkeypatch, outcome):
+    answer = ProviderResult(outcome=outcome, order_code=challenged.order_code)
+    monkeypatch.setattr(memory.MemoryProvider, "void", lambda *_: answer)
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "refused"
+
+
+def test_an_authorisation_that_is_found_is_released(challenged, books):
+    books.orders[challenged.order_code].state = OrderState.AUTHORISED
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "refused"
+    assert books.orders[challenged.order_code].state == OrderState.CANCELLED
+
+
+def test_a_provider_that_is_not_reached_leaves_it_unknown_and_may_be_asked_again(
+    challenged, settings, cancellations
+):
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "unknown"
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {}}
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "refused"
+    assert ProviderCall.objects.filter(key=f"{challenged.order_code}:abandon").count() == 1
+
+
+def test_a_lost_answer_is_unknown(challenged, monkeypatch):
+    def silent(*_):
+        raise OutcomeUnknown("No answer.")
+
+    monkeypatch.setattr(memory.MemoryProvider, "void", silent)
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "unknown"
+
+
+def test_a_redelivered_command_is_not_carried_out_again(challenged, cancellations):
+    envelope = to_abandon(challenged)
+    deliver(service, envelope)
+    deliver(service, envelope)
+    assert len(cancellations) == 1
+
+
+def test_a_shopper_who_came_back_in_the_last_moment_is_not_cancelled(challenged, cancellations):
+    come_back(challenged)
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "unknown"
+    assert cancellations == []
+
+
+def test_a_late_command_does_not_touch_what_was_authorised_meanwhile(challenged, cancellations):
+    challenged.apply("authorised", Actor.PROVIDER)
+    challenged.save()
+    assert told(challenged, to_abandon(challenged)).result["outcome"] == "approved"
+    assert cancellations == []
+
+
+@pytest.fixture
+def completed(challenged: Attempt, monkeypatch: pytest.MonkeyPatch) -> Attempt:
+    """Return an attempt whose challenge completion was sent and got no answer."""
+
+    def silent(*_: object) -> ProviderResult:
+        raise OutcomeUnknown("No answer.")
+
+    monkeypatch.setattr(memory.MemoryProvider, "complete_challenge", silent)
+    come_back(challenged)
+    assert told(challenged, to_complete_challenge(challenged)).result["outcome"] == "unknown"
+    return challenged
+
+
+def test_an_authorisation_after_a_challenge_that_was_never_seen_is_released(completed, books, cancellations):
+    books.orders[completed.order_code].state = OrderState.AUTHORISED
+    assert told(completed, to_abandon(completed)).result["outcome"] == "refused"
+    assert books.orders[completed.order_code].state == OrderState.CANCELLED
+
+
+def test_a_cancellation_from_before_the_second_message_is_not_one_after_it(
+    challenged, request, cancellations
+):
+    told(challenged, to_abandon(challenged))
+    completed = request.getfixturevalue("completed")
+    assert told(completed, to_abandon(completed)).result["outcome"] == "refused"
+    assert len(set(cancellations)) == 2
+
+
+def test_an_unknown_attempt_without_a_challenge_is_not_cancelled(attempt, cancellations):
+    authorise(attempt, "unknown")
+    assert told(attempt, to_abandon(attempt)).result["outcome"] == "unknown"
+    assert cancellations == []
+
+
+def test_a_refusal_to_cancel_after_a_challenge_does_not_say_that_nothing_is_held(completed, books):
+    books.orders[completed.order_code].state = OrderState.PENDING
+    assert told(completed, to_abandon(completed)).result["outcome"] == "unknown"

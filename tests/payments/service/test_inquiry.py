@@ -1,0 +1,203 @@
+"""Inquiries about an attempt, which ask the provider or answer from our own rows."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from checkout.payments.models import Attempt, Operation, ProviderCall
+from checkout.payments.providers.base import ChallengeCompletion, Outcome, ProviderResult, Verb
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.memory_books import Books, OrderState
+from checkout.payments.service import service
+from checkout.states import Actor
+from messaging import crash_points
+from tests.payments.service.asking import (
+    authorise,
+    come_back,
+    inquire,
+    let_settle,
+    operation_on,
+    to_authorise,
+    to_complete_challenge,
+    to_inquire,
+    told,
+)
+from tests.payments.service.delivering import deliver
+
+pytestmark = pytest.mark.django_db
+
+
+@contextmanager
+def before_the_answer_is_looked_at(act: Callable[[], object]) -> Iterator[None]:
+    """Run ``act`` after the provider has answered and before the answer is processed."""
+
+    def observe(point: str) -> None:
+        if point == "payments.answered":
+            act()
+
+    crash_points.observe(observe)
+    try:
+        yield
+    finally:
+        crash_points.observe(None)
+
+
+def test_an_unknown_outcome_is_resolved_by_asking(attempt):
+    authorise(attempt, "unknown")
+    assert inquire(attempt).result["outcome"] == "approved"
+    assert attempt.state == Attempt.State.AUTHORISED
+
+
+def test_an_ended_attempt_is_answered_without_asking(attempt, books):
+    authorise(attempt, "refuse:card_expired")
+    books.orders.clear()
+    result = inquire(attempt).result
+    assert (result["outcome"], result["refusal_reason"]) == ("refused", "card_expired")
+
+
+def test_an_order_that_the_provider_denies_was_not_sent_once_it_has_had_time(attempt):
+    authorise(attempt, "lost")
+    assert inquire(attempt).result["outcome"] == "unknown"
+    assert attempt.state == Attempt.State.UNKNOWN
+    let_settle(attempt)
+    assert inquire(attempt).result["outcome"] == "not_sent"
+    assert attempt.state == Attempt.State.NOT_SENT
+
+
+def test_a_provider_that_cannot_be_asked_leaves_the_outcome_unknown(attempt, settings):
+    authorise(attempt, "unknown")
+    let_settle(attempt)
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
+    assert inquire(attempt).result["outcome"] == "unknown"
+    assert attempt.state == Attempt.State.UNKNOWN
+
+
+def test_a_shopper_in_a_challenge_is_left_in_peace(attempt):
+    authorise(attempt, "challenge")
+    let_settle(attempt)
+    assert inquire(attempt).result["outcome"] == "challenge_required"
+    assert attempt.state == Attempt.State.CHALLENGE_REQUIRED
+
+
+def test_a_challenge_that_begins_while_the_provider_denies_knowing_the_order_goes_on(attempt):
+    """A concurrent copy of the command to authorise started the challenge."""
+    authorise(attempt, "lost")
+    let_settle(attempt)
+
+    def begin() -> None:
+        Attempt.objects.filter(pk=attempt.pk).update(
+            state=Attempt.State.CHALLENGE_REQUIRED,
+            challenge_expires_at=timezone.now() + timedelta(minutes=10),
+        )
+
+    with before_the_answer_is_looked_at(begin):
+        assert inquire(attempt).result["outcome"] == "challenge_required"
+
+
+def test_a_denial_from_before_another_copy_was_answered_is_none_any_more(attempt):
+    authorise(attempt, "lost")
+    let_settle(attempt)
+    calls = ProviderCall.objects.filter(attempt=attempt)
+    with before_the_answer_is_looked_at(lambda: calls.update(outcome="pending")):
+        assert inquire(attempt).result["outcome"] == "unknown"
+    assert attempt.state == Attempt.State.UNKNOWN
+
+
+def test_a_denial_is_as_old_as_the_question(attempt):
+    """The process was delayed after an answer that is from a time when the request might still arrive."""
+    authorise(attempt, "lost")
+    with before_the_answer_is_looked_at(lambda: let_settle(attempt)):
+        assert inquire(attempt).result["outcome"] == "unknown"
+    assert attempt.state == Attempt.State.UNKNOWN
+
+
+def test_a_challenge_that_lapsed_is_asked_about_and_left_to_its_purchase_to_cancel(attempt):
+    authorise(attempt, "challenge")
+    attempt.challenge_expires_at = timezone.now() - timedelta(seconds=1)
+    attempt.save()
+    let_settle(attempt)
+    assert inquire(attempt).result["outcome"] == "challenge_required"
+    assert attempt.state == Attempt.State.CHALLENGE_REQUIRED
+
+
+def test_a_lapsed_challenge_that_was_approved_after_all_is_authorised(attempt, books):
+    authorise(attempt, "challenge")
+    books.orders[attempt.order_code].state = OrderState.AUTHORISED
+    attempt.challenge_expires_at = timezone.now() - timedelta(seconds=1)
+    attempt.save()
+    assert inquire(attempt).result["outcome"] == "approved"
+    assert attempt.state == Attempt.State.AUTHORISED
+
+
+def test_a_command_to_authorise_that_comes_after_the_inquiry_is_not_sent(attempt, books):
+    assert inquire(attempt).result["outcome"] == "not_sent"
+    assert told(attempt, to_authorise(attempt, "approve")).result["outcome"] == "not_sent"
+    assert not books.orders
+
+
+def test_an_authorisation_of_an_expired_attempt_is_conflicted(attempt, books):
+    authorise(attempt, "challenge")
+    attempt.apply("expired", Actor.CLOCK)
+    attempt.save()
+    books.orders[attempt.order_code].state = OrderState.AUTHORISED
+    assert inquire(attempt).result["outcome"] == "conflicted"
+
+
+def test_an_authorised_attempt_is_answered_without_asking(attempt, books):
+    authorise(attempt, "approve")
+    operation_on(attempt, Operation.Kind.CAPTURE)
+    books.orders[attempt.order_code].state = OrderState.REFUSED
+    assert inquire(attempt).result["outcome"] == "approved"
+    assert not attempt.facts.filter(kind__startswith="inquire").exists()
+
+
+def test_a_shopper_who_is_just_back_is_not_given_up_before_the_second_message_is_sent(attempt, books):
+    authorise(attempt, "challenge")
+    let_settle(attempt)
+    come_back(attempt)
+    order = books.orders.pop(attempt.order_code)
+    assert inquire(attempt).result["outcome"] == "challenge_required"
+    books.orders[attempt.order_code] = order
+    assert told(attempt, to_complete_challenge(attempt)).result["outcome"] == "approved"
+
+
+def test_an_inquiry_after_a_lost_second_message_asks(attempt, books):
+    authorise(attempt, "challenge")
+    come_back(attempt)
+    books.orders[attempt.order_code].state = OrderState.AUTHORISED
+    assert inquire(attempt).result["outcome"] == "approved"
+
+
+@pytest.fixture
+def completed(attempt: Attempt, books: Books, monkeypatch: pytest.MonkeyPatch) -> Attempt:
+    """Return an attempt whose completion was sent long ago without an answer, to an order that is unknown."""
+
+    def not_found(provider: MemoryProvider, request: ChallengeCompletion) -> ProviderResult:
+        return ProviderResult(outcome=Outcome.UNKNOWN, order_code=request.order_code, event="ERROR 7")
+
+    monkeypatch.setattr(MemoryProvider, "complete_challenge", not_found)
+    authorise(attempt, "challenge")
+    come_back(attempt)
+    assert told(attempt, to_complete_challenge(attempt)).result["outcome"] == "unknown"
+    let_settle(attempt)
+    return attempt
+
+
+def test_a_denial_after_a_completed_challenge_does_not_say_that_nothing_was_authorised(completed, books):
+    assert inquire(completed).result["outcome"] == "unknown"
+    assert completed.state == Attempt.State.UNKNOWN
+    books.orders[completed.order_code].state = OrderState.AUTHORISED
+    assert inquire(completed).result["outcome"] == "approved"
+
+
+def test_a_denial_holds_if_the_second_message_was_not_sent(completed):
+    completed.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE).update(outcome=Outcome.NOT_SENT)
+    assert inquire(completed).result["outcome"] == "not_sent"
+
+
+def test_an_unknown_attempt_is_an_error_reply(attempt):
+    envelope = to_inquire(Attempt(payment=attempt.payment, order_code="none"))
+    assert deliver(service, envelope).reply.error.code == "attempt_not_found"

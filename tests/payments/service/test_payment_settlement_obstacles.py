@@ -1,0 +1,284 @@
+"""Obstacles to settling a contradiction: it is settled once, and only if nothing has changed since."""
+
+from dataclasses import replace
+
+import pytest
+from msgspec.structs import replace as with_changes
+
+from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
+from checkout.money import Money
+from checkout.payments.actions import settle_payment
+from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
+from checkout.payments.sagas.service import service
+from checkout.payments.sagas.settlement.payment import seen_now
+from checkout.payments.totals import sums_of
+from checkout.states import Actor, AttemptState, PaymentState
+from messaging.envelope import new_message_id
+from tests.payments.service.asking import operation_on
+from tests.payments.service.contradicting import (
+    HELD,
+    NOTHING,
+    another,
+    aside,
+    authorised,
+    balances,
+    books_with,
+    carried_out,
+    conflicted,
+    found,
+    kept,
+    posted,
+    refused,
+    said,
+    settled,
+    taken,
+)
+from tests.payments.service.delivering import deliver
+
+__all__ = ["aside", "authorised", "taken"]
+
+pytestmark = pytest.mark.django_db
+
+Kind, State = Operation.Kind, Operation.State
+A, P = AttemptState, PaymentState
+
+
+def too_late() -> Fact:
+    return Fact.objects.get(kind="payment_settled_by_not_applied")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "why"),
+    [
+        (books_with(1251), "No more than 12.50 GBP"),
+        (books_with(-1), "not less than nothing"),
+        (books_with(0, refunded=1), "never captured"),
+        (books_with(0, charged_back=1, is_held=True), "never captured"),
+        (replace(HELD, refunded=Money(0, "USD")), "payment is in GBP"),
+        (books_with(1250, lacks=frozenset({"op_strange"})), "Only a capture or refund that is done"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_reason(taken, theirs, why):
+    refused(taken, theirs, why)
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "\0"])
+def test_without_a_reason_nothing_is_settled(aside, reason):
+    with pytest.raises(OperationRejected, match="how you found out"):
+        settle_payment(aside.payment.reference, HELD, by="ada", reason=reason)
+
+
+def test_only_what_is_conflicted_is_settled(aside):
+    Payment.objects.update(state=P.CAPTURED)
+    with pytest.raises(IllegalTransition):
+        settle_payment(aside.payment.reference, HELD, by="ada", reason="x")
+    with pytest.raises(PaymentNotFound):
+        settle_payment("pay_none", HELD, by="ada", reason="x")
+
+
+def saga_of(attempt, kind, status, step="check", key="1"):
+    return Saga.objects.create(
+        kind=kind, key=key, payment=attempt.payment, attempt=attempt, step=step, status=status
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "step", "why"),
+    [
+        ("review", "running", "review", "just being asked"),
+        ("review", "parked", "review", "review is parked"),
+        ("verification", "running", "check", "if a notification is true"),
+        ("verification", "parked", "check", "Settle that first"),
+        ("purchase", "running", "authorise", "purchase is still under way"),
+    ],
+)
+def test_what_is_being_asked_or_waits_for_staff_comes_first(aside, kind, status, step, why):
+    saga_of(aside, kind, status, step)
+    refused(aside, HELD, why)
+
+
+@pytest.mark.parametrize(("status", "step"), [("parked", "conflicted"), ("running", "inquire")])
+def test_a_purchase_that_waits_for_it_is_no_obstacle(aside, status, step):
+    saga_of(aside, "purchase", status, step)
+    said(aside, HELD)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "why"),
+    [
+        ("refund", "parked", "Settle that first"),
+        ("void", "parked", "Settle that first"),
+        ("capture", "parked", "Settle that first"),
+        ("capture", "running", "is under way"),
+        ("capture", "", "is under way"),
+    ],
+)
+def test_an_operation_without_an_end_is_settled_first(authorised, kind, status, why):
+    operation = operation_on(authorised, kind, 300)
+    if status:
+        saga_of(authorised, kind, status, "inquire", operation.reference)
+    refused(authorised, HELD, why)
+
+
+@pytest.mark.parametrize(
+    ("status", "why"), [("running", "being looked into"), ("parked", "on its saga's page")]
+)
+def test_a_done_operation_that_is_still_being_looked_into_comes_first(taken, status, why):
+    Saga.objects.update(status=status, step="post_done")
+    refused(taken, books_with(1250), why)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "state", "end"),
+    [
+        (NOTHING, P.VOIDED, State.REFUSED),
+        (HELD, P.CAPTURE_PENDING, State.UNKNOWN),
+        (books_with(1250), P.CAPTURED, State.REFUSED),
+        (books_with(250, is_held=True), P.PARTIALLY_CAPTURED, State.UNKNOWN),
+    ],
+)
+def test_a_capture_that_cannot_be_sent_again_before_counts_as_not_arrived(aside, theirs, state, end):
+    capture = operation_on(aside, Kind.CAPTURE, 1000)
+    Operation.objects.update(state=State.UNKNOWN)
+    saga = saga_of(aside, "capture", "parked", "inquire", capture.reference)
+    Saga.objects.update(
+        data={
+            "payment": aside.payment.reference,
+            "attempt": aside.order_code,
+            "operation": capture.reference,
+            "minor": 1000,
+            "currency": "GBP",
+        }
+    )
+    assert settled(aside, theirs).state == state
+    capture.refresh_from_db()
+    saga.refresh_from_db()
+    assert capture.state == end
+    assert saga.status == ("compensated" if end == State.REFUSED else "parked")
+    assert balances() == kept(theirs.captured.minor)
+
+
+@pytest.mark.parametrize("state", [A.SUBMITTED, A.UNKNOWN, A.CHALLENGE_REQUIRED])
+def test_an_attempt_without_an_end_comes_first(aside, state):
+    other = another(aside, state)
+    refused(aside, HELD, other.order_code)
+    refused(aside, NOTHING, other.order_code)
+    other.delete()
+    refused(conflicted(aside, state), NOTHING, aside.order_code)
+
+
+@pytest.mark.parametrize(
+    ("state", "why"), [(A.CONFLICTED, "contradicts us as well"), (A.AUTHORISED, "holds money")]
+)
+def test_of_two_attempts_that_may_hold_money_the_one_without_is_settled_first(aside, state, why):
+    other = another(aside, state)
+    for theirs in (HELD, books_with(1250)):
+        refused(aside, theirs, why)
+    assert settled(aside, NOTHING).state == (P.CONFLICTED if state == A.CONFLICTED else P.AUTHORISED)
+    assert aside.state == A.REFUSED
+    if state == A.CONFLICTED:
+        assert settled(other, books_with(1250)).state == P.CAPTURED
+        assert other.state == A.AUTHORISED
+
+
+def test_an_authorised_attempt_is_let_go_beside_one_that_contradicts_us(authorised):
+    other = another(authorised, A.CONFLICTED)
+    assert settled(authorised, NOTHING).state == P.CONFLICTED
+    assert authorised.state == A.REFUSED
+    assert found() == [], "a void would be one of all of the payment"
+    assert settled(other, HELD).state == P.AUTHORISED
+
+
+def test_a_void_of_another_attempt_does_not_call_money_released_that_was_taken(authorised):
+    posted(authorised, Operation.Kind.VOID, 1250)
+    other = another(authorised, A.CONFLICTED)
+    settled(authorised, NOTHING)
+    payment = settled(other, books_with(1250))
+    assert payment.state == sums_of(payment).state == P.CAPTURED
+    assert sums_of(payment).left_to_refund == 1250
+
+
+def test_another_payment_s_attempt_is_not_settled(aside):
+    with pytest.raises(OperationRejected, match="contradicts nothing"):
+        settle_payment(aside.payment.reference, HELD, attempt="other-1", by="ada", reason="x")
+    ours = said(aside, HELD)
+    body = ours.body.replace(f'"payment":"{aside.payment.reference}"'.encode(), b'"payment":"pay_other"')
+    assert body != ours.body
+    other = with_changes(ours, body=body, reply_to="test.replies.saga")
+    assert not deliver(service, other).reply.ok
+
+
+def test_the_decision_is_a_fact_with_who_why_and_what(aside):
+    said(aside, books_with(1250, refunded=300))
+    fact = Fact.objects.get(kind="payment_settled_by")
+    assert fact.source == Actor.STAFF
+    assert fact.data == {
+        "by": "ada",
+        "reason": "Seen in the portal",
+        "said": ("captured 12.50 GBP, refunded 3.00 GBP, charged back 0.00 GBP, no authorisation is held"),
+        "seen": seen_now(aside.payment),
+    }
+
+
+def test_the_second_of_two_who_decide_is_told_what_the_first_said(aside):
+    said(aside, HELD)
+    with pytest.raises(OperationRejected, match="ada has said already: captured"):
+        said(aside, NOTHING, by="bob")
+    assert OutboxMessage.objects.filter(type="checkout.settle_payment").count() == 1
+
+
+def change_sums(attempt):
+    posted(attempt, Kind.CAPTURE, 100)
+
+
+def change_state(attempt):
+    Attempt.objects.filter(pk=attempt.pk).update(state=A.REFUSED)
+
+
+def begin_saga(attempt):
+    saga_of(attempt, "purchase", "running", "confirm_order")
+
+
+def resolve(attempt):
+    Payment.objects.update(state=P.AUTHORISED)
+
+
+@pytest.mark.parametrize("change", [change_sums, change_state, begin_saga])
+def test_who_decided_on_less_than_is_known_by_now_is_told_to_look_again(authorised, change):
+    seen = seen_now(authorised.payment)
+    change(authorised)
+    authorised = conflicted(authorised, Attempt.objects.get().state)
+    refused(authorised, HELD, "Look again", seen=seen)
+
+
+@pytest.mark.parametrize("change", [change_sums, change_state, begin_saga, resolve])
+def test_what_moves_between_the_decision_and_its_turn_comes_first(authorised, change):
+    envelope = said(authorised, NOTHING)
+    change(authorised)
+    if change is change_sums:
+        Payment.objects.update(state=P.CONFLICTED)
+    before = found(), Payment.objects.get().state, balances()
+    deliver(service, envelope)
+    assert (found(), Payment.objects.get().state, balances()) == before
+    assert too_late().data["why"]
+    assert "no authorisation is held" in too_late().data["said"]
+
+
+def test_after_one_that_came_too_late_another_may_be_decided(authorised):
+    envelope = said(authorised, HELD)
+    saga = saga_of(authorised, "purchase", "running", "confirm_order")
+    deliver(service, envelope)
+    saga.delete()
+    assert settled(authorised, NOTHING).state == P.VOIDED
+
+
+def test_a_copy_and_the_opposite_change_nothing(aside):
+    first = said(aside, books_with(1250))
+    body = first.body.replace(b'"captured":1250', b'"captured":0')
+    assert body != first.body
+    carried_out(first)
+    carried_out(with_changes(first, message_id=new_message_id()))
+    carried_out(with_changes(first, body=body, message_id=new_message_id()))
+    assert Payment.objects.get().state == P.CAPTURED
+    assert found() == [("capture", 1250, State.DONE)]
+    assert Fact.objects.filter(kind="payment_settled_by_not_applied").count() == 2

@@ -1,0 +1,67 @@
+"""Concurrent commands for the same payment, on a database that locks rows."""
+
+import pytest
+from django.db import connection
+
+from checkout.messages import ApplyNotification
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, ProviderNotification
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.service import service
+from tests.payments.service.asking import authorise, operation_on, to_authorise, to_capture, to_inquire
+from tests.payments.service.at_once import at_once
+from tests.payments.service.delivering import command, deliver
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+
+
+def test_one_message_delivered_to_many_workers_authorises_once(attempt, books):
+    envelope = to_authorise(attempt, "approve")
+    at_once(*(lambda: deliver(service, envelope) for _ in range(6)))
+    attempt.refresh_from_db()
+    assert attempt.state == Attempt.State.AUTHORISED
+    assert len(books.notifications()) == 1
+    assert Fact.objects.filter(kind="authorise_approved").count() == 1
+    assert ProviderCall.objects.get().outcome == "approved"
+
+
+def test_the_database_connection_is_given_back_while_the_provider_is_asked(attempt, monkeypatch):
+    seen = []
+    ask = MemoryProvider.authorise
+
+    def watched(provider, request):
+        seen.append(connection.connection)
+        return ask(provider, request)
+
+    monkeypatch.setattr(MemoryProvider, "authorise", watched)
+    authorise(attempt, "approve")
+    assert seen == [None]
+
+
+def test_many_commands_to_capture_one_operation_capture_once(attempt, books):
+    authorise(attempt, "approve")
+    operation = operation_on(attempt, Operation.Kind.CAPTURE, minor=400)
+    results = at_once(*(lambda: deliver(service, to_capture(operation)).result["outcome"] for _ in range(6)))
+    assert "pending" in results
+    assert set(results) <= {"pending", "unknown"}
+    operation.refresh_from_db()
+    assert operation.state == Operation.State.PENDING
+    assert books.orders[attempt.order_code].captured.minor == 400
+
+
+def test_a_notification_and_an_inquiry_at_the_same_time_agree(attempt, books):
+    authorise(attempt, "unknown")
+    row = ProviderNotification.objects.create(
+        is_proven=True, account=attempt.provider_account, digest="1", body=books.notifications()[0].decode()
+    )
+    notified = command("payments.apply_notification", ApplyNotification(notification=row.pk))
+    at_once(
+        lambda: deliver(service, notified).commands,
+        lambda: deliver(service, to_inquire(attempt)).result,
+        lambda: deliver(service, notified).commands,
+        lambda: deliver(service, to_inquire(attempt)).result,
+    )
+    attempt.refresh_from_db()
+    row.refresh_from_db()
+    assert attempt.state == Attempt.State.AUTHORISED
+    assert row.state == ProviderNotification.State.APPLIED
+    assert attempt.facts.filter(kind="notified_authorised").count() == 1

@@ -1,0 +1,84 @@
+"""The correlation id of a saga's question cannot be guessed, and stays the same when it is sent again."""
+
+import re
+
+import msgspec
+import pytest
+
+from checkout.messages import SubmitPayment
+from checkout.payments.models import Attempt, InboxMessage, OutboxMessage, Saga, SagaStep
+from checkout.payments.sagas.service import service
+from checkout.running.services import SERVICES
+from messaging.envelope import Envelope, Reply, encode_body, new_message_id
+from messaging.worker.message import Message
+from messaging.worker.service import NotEntitled
+from tests.payments.service.delivering import TOPOLOGY, command, deliver
+from tests.payments.service.replying import answered, deliver_reply
+
+pytestmark = pytest.mark.django_db
+RANDOM = re.compile(r"\b[0-9a-f]{32}$")
+
+
+@pytest.fixture
+def submission(attempt: Attempt) -> Envelope:
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command("checkout.submit_payment", body, sealed="approve")
+
+
+@pytest.fixture
+def saga(submission: Envelope) -> Saga:
+    deliver(service, submission)
+    return Saga.objects.get()
+
+
+def test_a_reply_to_a_name_that_can_be_counted_moves_nothing(saga):
+    for guess in (f"{saga.pk}::{saga.step}:{saga.version}", f"{saga.pk}::risk:", f"{saga.pk}::risk:{0:032x}"):
+        envelope = Envelope(
+            type="reply",
+            body=Reply.success({"decision": "accept"}).encode(),
+            message_id=new_message_id(),
+            correlation_id=guess,
+        )
+        assert deliver_reply(envelope).commands == []
+        saga.refresh_from_db()
+        assert saga.step == "assess_risk"
+
+
+def test_every_question_has_random_bits_of_its_own(saga):
+    answered(saga, decision="accept")
+    names = SagaStep.objects.values_list("correlation_id", flat=True)
+    found = {match[0] for name in names if (match := RANDOM.search(name))}
+    assert len(names) == len(found) == 2
+
+
+def test_a_question_that_is_published_again_after_a_crash_keeps_its_name(saga, submission):
+    again = deliver(service, submission)
+    [asked] = [envelope for envelope in again.commands if envelope.type == "risk.assess"]
+    assert asked.correlation_id == saga.awaiting
+
+
+def test_whoever_learns_the_name_of_an_open_question_can_only_repeat_it(saga):
+    [asked] = answered(saga, decision="accept").commands
+    assert asked.type == "orders.reserve"
+    admit(asked)
+    body = msgspec.json.decode(asked.body)
+    body["lines"] = [{"sku": "tea", "quantity": 3}]
+    with pytest.raises(NotEntitled, match="its saga has asked for another"):
+        admit(msgspec.structs.replace(asked, body=encode_body(body)))
+
+
+def test_a_question_that_an_earlier_release_has_asked_is_answered(saga):
+    [asked] = answered(saga, decision="accept").commands
+    SagaStep.objects.update(body_sha256="")
+    admit(asked)
+
+
+def admit(asked: Envelope) -> None:
+    """Run the check of the asked service that a saga has asked this question."""
+    service = SERVICES[asked.type.partition(".")[0]]
+    handler = service.commands[asked.type]
+    message = Message(
+        asked, consumer=service.name, topology=TOPOLOGY, inbox_model=InboxMessage, outbox_model=OutboxMessage
+    )
+    assert handler.admit is not None
+    handler.admit(handler.decode(asked.body), message)

@@ -1,0 +1,103 @@
+"""Receipts are recorded in the transaction of the payment's step, and sent after it at least once."""
+
+import smtplib
+
+import pytest
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
+
+from checkout.messages import SendReceipt
+from checkout.payments.models import OutboxMessage
+from checkout.receipts.models import Receipt
+from checkout.receipts.service import RETRY_PAUSES, service
+from messaging.envelope import Envelope
+from tests.payments.service import crashing
+from tests.payments.service.crashing import Crash
+from tests.payments.service.delivering import command, deliver
+
+pytestmark = pytest.mark.django_db
+
+
+class AbsentMailServer(EmailBackend):
+    """A mail server that does not answer."""
+
+    def send_messages(self, messages: object) -> int:
+        raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
+
+
+NOBODY = f"{__name__}.AbsentMailServer"
+
+
+def send_receipt(attempt) -> list[Envelope]:
+    delivered = deliver(
+        service, command("notifications.send_receipt", SendReceipt(payment=attempt.payment.reference))
+    )
+    assert delivered.reply.ok
+    return delivered.commands
+
+
+def test_a_receipt_tells_who_was_paid_how_much_and_for_what(attempt):
+    [delivery] = send_receipt(attempt)
+    assert mail.outbox == [], "not within the payment's step"
+    deliver(service, delivery)
+    [message] = mail.outbox
+    assert message.to == ["shopper@example.com"]
+    assert message.subject == "Your payment to The Shop"
+    for part in ("The Shop", "A-1", "Tea", "12.50 GBP", attempt.payment.reference):
+        assert part in message.body
+    assert Receipt.objects.get().sent_at is not None
+
+
+def test_a_name_is_printed_as_it_is(attempt):
+    attempt.payment.merchant.name = "Cup & Saucer"
+    attempt.payment.merchant.save()
+    [delivery] = send_receipt(attempt)
+    deliver(service, delivery)
+    assert "Cup & Saucer" in mail.outbox[0].body
+
+
+def test_a_receipt_asked_for_twice_is_sent_once(attempt):
+    [delivery] = send_receipt(attempt)
+    assert send_receipt(attempt) == []
+    deliver(service, delivery)
+    deliver(service, delivery)
+    assert len(mail.outbox) == 1
+
+
+def test_a_shopper_without_an_address_gets_none(attempt):
+    attempt.payment.shopper_email = ""
+    attempt.payment.save()
+    assert send_receipt(attempt) == []
+    assert not Receipt.objects.exists()
+
+
+def test_a_crash_after_sending_sends_it_again(attempt):
+    [delivery] = send_receipt(attempt)
+    with crashing.before_the_outcome_is_stored(), pytest.raises(Crash):
+        deliver(service, delivery)
+    assert Receipt.objects.get().sent_at is None
+    deliver(service, delivery)
+    assert len(mail.outbox) == 2
+    assert Receipt.objects.get().sent_at is not None
+
+
+def test_a_mail_server_that_is_down_is_tried_again_later(attempt, settings):
+    [delivery] = send_receipt(attempt)
+    settings.EMAIL_BACKEND = NOBODY
+    assert deliver(service, delivery).outgoing == []
+    again = OutboxMessage.objects.get(causation_id=delivery.message_id)
+    assert (again.available_at - again.created_at).total_seconds() == RETRY_PAUSES[0]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    deliver(service, again.envelope())
+    assert len(mail.outbox) == 1
+
+
+def test_a_mail_server_that_stays_down_is_given_up_and_told_to_an_operator(attempt, settings, caplog):
+    settings.EMAIL_BACKEND = NOBODY
+    [delivery] = send_receipt(attempt)
+    for _ in RETRY_PAUSES:
+        deliver(service, delivery)
+        delivery = OutboxMessage.objects.get(causation_id=delivery.message_id).envelope()
+    deliver(service, delivery)
+    assert not OutboxMessage.objects.filter(causation_id=delivery.message_id).exists()
+    assert [record.levelname for record in caplog.records].count("ERROR") == 1

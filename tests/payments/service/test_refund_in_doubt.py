@@ -1,0 +1,368 @@
+"""A notification names a refund as failed: which answers of the provider confirm or deny it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from checkout.messages import ApplyNotification, CheckClaim
+from checkout.money import Money
+from checkout.payments import service as payments
+from checkout.payments.failed_refunds import fail_refund, make_after_all
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, ProviderNotification
+from checkout.payments.providers import memory
+from checkout.payments.providers.base import EventKind, ProviderResult
+from checkout.payments.providers.memory_books import Books, Order
+from tests.payments.service.asking import authorise, inquire_operation, operation_on, settle
+from tests.payments.service.delivering import Delivered, command, deliver
+
+pytestmark = pytest.mark.django_db
+CAPTURE, REFUND = Operation.Kind.CAPTURE, Operation.Kind.REFUND
+State = Operation.State
+
+
+@pytest.fixture
+def captured(attempt: Attempt) -> Attempt:
+    authorise(attempt, "approve")
+    made(attempt, CAPTURE, 1250)
+    return attempt
+
+
+@pytest.fixture
+def order(captured: Attempt, books: Books) -> Order:
+    order = books.orders[captured.order_code]
+    order.captured = order.amount
+    return order
+
+
+def made(attempt: Attempt, kind: str, minor: int, state: str = State.DONE) -> Operation:
+    operation = operation_on(attempt, kind, minor)
+    settle(operation, state)
+    return operation
+
+
+def refund(attempt: Attempt, minor: int, state: str = State.DONE) -> Operation:
+    operation = made(attempt, REFUND, minor, state)
+    ProviderCall.objects.create(attempt=attempt, key=operation.reference, verb=REFUND)
+    return operation
+
+
+def is_said_to_have_failed(operation: Operation, minor: int | None = None) -> Delivered:
+    """Deliver a proven notification that this refund has failed."""
+    number = ProviderNotification.objects.count() + 1
+    statement = {
+        "merchant_code": "TWINMERCHANT",
+        "order_code": operation.attempt.order_code,
+        "event": "REFUND_FAILED",
+        "minor": operation.amount_minor if minor is None else minor,
+        "currency": "GBP",
+        "reference": operation.reference,
+        "number": number,
+    }
+    row = ProviderNotification.objects.create(
+        is_proven=True,
+        account=operation.attempt.provider_account,
+        digest=str(number),
+        body=json.dumps(statement),
+    )
+    body = ApplyNotification(notification=row.pk)
+    return deliver(payments.service, command("payments.apply_notification", body))
+
+
+def test_a_failure_that_names_none_is_that_of_the_refund_in_doubt(captured, monkeypatch):
+    is_said_to_have_failed(refund(captured, 529))
+    refund(captured, 300)
+    without_sums(monkeypatch, EventKind.REFUND_FAILED)
+    body = CheckClaim(
+        payment=captured.payment.reference, attempt=captured.order_code, claim="refund_failed", operation=""
+    )
+    assert deliver(payments.service, command("payments.check_claim", body)).result["outcome"] == "denied"
+
+
+def gbp(minor: int) -> Money:
+    return Money(minor, "GBP")
+
+
+def without_sums(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
+    """Make the provider answer with this last event and no sums, as some do."""
+    inquire = memory.MemoryProvider.inquire
+
+    def silent(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+        return replace(inquire(provider, order_code), position=None, kind=kind)
+
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", silent)
+
+
+def with_last_event(monkeypatch: pytest.MonkeyPatch, kind: EventKind) -> None:
+    inquire = memory.MemoryProvider.inquire
+
+    def told(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+        return replace(inquire(provider, order_code), kind=kind)
+
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", told)
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Call ``act`` once, after the provider has answered and before the answer is stored."""
+    inquire = memory.MemoryProvider.inquire
+
+    def interrupted(provider: memory.MemoryProvider, order_code: str) -> ProviderResult:
+        result = inquire(provider, order_code)
+        monkeypatch.setattr(memory.MemoryProvider, "inquire", inquire)
+        act()
+        return result
+
+    monkeypatch.setattr(memory.MemoryProvider, "inquire", interrupted)
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN, State.DONE])
+def test_sums_that_only_it_can_explain_deny_that_it_failed(captured, order, state):
+    mine = refund(captured, 529, state)
+    refund(captured, 300, State.PENDING)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(529)
+    assert inquire_operation(mine) == "approved"
+    assert mine.state == State.DONE
+
+
+def test_sums_that_lack_a_refund_that_was_made_confirm_that_it_came_back(captured, order):
+    mine = refund(captured, 529)
+    refund(captured, 300)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(300)
+    assert inquire_operation(mine) == "refused"
+    assert (mine.state, mine.refusal_reason) == (State.REFUSED, "refund_failed")
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN])
+def test_sums_that_lack_a_refund_that_was_never_seen_may_only_be_early(captured, order, state):
+    mine = refund(captured, 529, state)
+    is_said_to_have_failed(mine)
+    assert inquire_operation(mine) == state
+    assert mine.state == state
+
+
+def test_sums_that_lack_more_than_it_leave_it_open(captured, order):
+    mine = refund(captured, 529)
+    refund(captured, 300)
+    is_said_to_have_failed(mine)
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+
+
+def test_sums_that_an_open_refund_explains_as_well_as_it_does_leave_it_open(captured, order):
+    mine, _, pending = refund(captured, 500), refund(captured, 300), refund(captured, 200, State.PENDING)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(500)  # perhaps the second one was returned without notice
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+    pending.state = State.REFUSED
+    pending.save()
+    order.refunded = gbp(300)
+    assert inquire_operation(mine) == "refused"
+
+
+def test_sums_that_lack_less_than_it_are_those_of_a_failure_that_nobody_has_told_yet(captured, order):
+    mine, other = refund(captured, 529), refund(captured, 300)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(529)
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+    is_said_to_have_failed(other)
+    assert inquire_operation(mine) == "approved"
+    assert inquire_operation(other) == "refused"
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN])
+@pytest.mark.parametrize("sibling", [State.DONE, State.PENDING, State.REFUSED])
+def test_sums_that_lack_it_confirm_that_it_failed_only_with_a_failure_that_can_be_no_other_s(
+    captured, order, monkeypatch, state, sibling
+):
+    """Otherwise the refund may still be booked, days later."""
+    mine = refund(captured, 529, state)
+    refund(captured, 300, sibling)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(300 if sibling == State.DONE else 0)
+    for kind in (EventKind.REFUND_SENT, EventKind.REFUNDED, EventKind.CAPTURED):
+        with_last_event(monkeypatch, kind)
+        assert inquire_operation(mine) == state
+    with_last_event(monkeypatch, EventKind.REFUND_FAILED)
+    assert inquire_operation(mine) == (state if sibling == State.PENDING else "refused")
+
+
+def test_a_refund_that_was_made_has_not_come_back_while_one_is_on_its_way(captured, order, monkeypatch):
+    """The provider reports that it sent a refund before its sums contain the refund."""
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+    with_last_event(monkeypatch, EventKind.REFUND_SENT)
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+
+
+def test_a_refund_that_is_said_to_have_failed_has_arrived_and_is_not_sent_again(captured, order, monkeypatch):
+    mine = refund(captured, 529, State.UNKNOWN)
+    refund(captured, 300, State.PENDING)
+    ProviderCall.objects.update(started_at=timezone.now() - timedelta(days=1))
+    is_said_to_have_failed(mine)
+    with_last_event(monkeypatch, EventKind.CAPTURED)
+    assert inquire_operation(mine) == "unknown"
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.UNKNOWN, State.DONE])
+def test_a_failure_that_is_the_provider_s_last_word_of_the_only_refund_is_believed(
+    captured, order, monkeypatch, state
+):
+    mine = refund(captured, 529, state)
+    is_said_to_have_failed(mine)
+    without_sums(monkeypatch, EventKind.REFUND_FAILED)
+    assert inquire_operation(mine) == "refused"
+
+
+@pytest.mark.parametrize("sibling", [State.DONE, State.PENDING, State.REFUSED])
+def test_the_provider_s_last_word_may_be_about_another_refund(captured, order, monkeypatch, sibling):
+    mine = refund(captured, 529)
+    refund(captured, 300, sibling)
+    is_said_to_have_failed(mine)
+    without_sums(monkeypatch, EventKind.REFUND_FAILED)
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+
+
+def test_the_failure_of_another_does_not_undo_one_that_the_sums_may_contain(captured, order, monkeypatch):
+    mine = refund(captured, 300)
+    refund(captured, 200, State.REFUSED)
+    refund(captured, 400, State.PENDING)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(300)
+    with_last_event(monkeypatch, EventKind.REFUND_FAILED)
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+
+
+def test_the_failure_of_another_refund_does_not_confirm_it_against_the_sums(captured, order, monkeypatch):
+    mine = refund(captured, 529)
+    refund(captured, 300, State.REFUSED)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(529)
+    with_last_event(monkeypatch, EventKind.REFUND_FAILED)
+    assert inquire_operation(mine) == "approved"
+
+
+def test_without_sums_the_only_refund_is_the_one_that_was_made(captured, order, monkeypatch):
+    without_sums(monkeypatch, EventKind.REFUNDED)
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+    assert inquire_operation(mine) == "approved"
+
+
+def test_without_sums_one_of_several_stays_what_it_was_and_open(captured, order, monkeypatch):
+    without_sums(monkeypatch, EventKind.REFUNDED)
+    mine = refund(captured, 529)
+    refund(captured, 300)
+    is_said_to_have_failed(mine)
+    for _ in range(2):
+        assert inquire_operation(mine) == "unknown"
+        assert mine.state == State.DONE
+
+
+def test_sums_that_another_open_refund_may_explain_decide_nothing_until_that_is_known(captured, order):
+    mine, other = refund(captured, 300), refund(captured, 300, State.PENDING)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(300)
+    assert inquire_operation(mine) == "unknown"
+    settle(other, State.DONE)
+    assert inquire_operation(mine) == "refused"
+
+
+def test_two_that_came_back_at_once_are_both_found(captured, order):
+    first, second, _ = refund(captured, 529), refund(captured, 300), refund(captured, 100)
+    is_said_to_have_failed(first)
+    is_said_to_have_failed(second)
+    order.refunded = gbp(100)
+    assert [inquire_operation(first), inquire_operation(second)] == ["refused", "refused"]
+
+
+def test_one_that_was_denied_is_certain_again_when_another_comes_back(captured, order):
+    first, second = refund(captured, 300), refund(captured, 300)
+    is_said_to_have_failed(first)
+    order.refunded = gbp(600)
+    assert inquire_operation(first) == "approved"
+    is_said_to_have_failed(second)
+    order.refunded = gbp(300)
+    assert inquire_operation(second) == "refused"
+    assert inquire_operation(first) == "approved"
+
+
+def test_what_was_denied_may_come_back_later_all_the_same(captured, order):
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(529)
+    assert inquire_operation(mine) == "approved"
+    order.refunded = gbp(0)
+    assert inquire_operation(mine) == "approved", "nobody is asked about what is not in doubt"
+    is_said_to_have_failed(mine)
+    assert inquire_operation(mine) == "refused"
+
+
+def test_a_failure_of_another_amount_puts_nothing_in_doubt(captured, order):
+    mine = refund(captured, 529)
+    assert is_said_to_have_failed(mine, minor=528).commands == []
+    assert inquire_operation(mine) == "approved"
+    assert not Fact.objects.filter(kind__startswith="inquire_refund").exists()
+
+
+def test_a_provider_that_cannot_be_asked_leaves_it_open(captured, order, settings):
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+
+
+def test_an_answer_that_is_older_than_the_refund_s_end_does_not_undo_it(captured, order, monkeypatch):
+    mine = refund(captured, 529, State.PENDING)
+    is_said_to_have_failed(mine)
+    meanwhile(monkeypatch, lambda: Operation.objects.filter(pk=mine.pk).update(state=State.DONE))
+    assert inquire_operation(mine) == "unknown"
+    assert mine.state == State.DONE
+
+
+def test_an_answer_that_is_older_than_another_failure_does_not_deny_this_one(captured, order, monkeypatch):
+    mine, other = refund(captured, 529), refund(captured, 300)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(300)
+    meanwhile(monkeypatch, lambda: Operation.objects.filter(pk=other.pk).update(state=State.REFUSED))
+    assert inquire_operation(mine) == "unknown"
+    order.refunded = gbp(0)
+    assert inquire_operation(mine) == "refused"
+
+
+def test_an_answer_that_is_older_than_a_second_notification_does_not_deny_that(captured, order, monkeypatch):
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+    order.refunded = gbp(529)
+    meanwhile(monkeypatch, lambda: is_said_to_have_failed(mine))
+    assert inquire_operation(mine) == "unknown"
+    order.refunded = gbp(0)
+    assert inquire_operation(mine) == "refused"
+
+
+def test_a_failure_that_is_older_than_its_making_after_all_does_not_undo_that(captured, order, monkeypatch):
+    """The books look the same before and after: made, refused, made."""
+    mine = refund(captured, 529)
+    is_said_to_have_failed(mine)
+
+    def failed_and_made_after_all() -> None:
+        again = Operation.objects.get(pk=mine.pk)
+        fail_refund(again)
+        make_after_all(again)
+
+    order.last_event = EventKind.REFUND_FAILED
+    order.refunded = gbp(0)
+    meanwhile(monkeypatch, failed_and_made_after_all)
+    inquire_operation(mine)
+    mine.refresh_from_db()
+    assert mine.state == State.DONE

@@ -1,0 +1,109 @@
+"""A refund reported as failed: its saga asks the provider, even if the saga had finished long ago."""
+
+import pytest
+
+from checkout.ledger.models import LedgerEntry
+from checkout.messages import StartOperation
+from checkout.payments.models import Attempt, Operation, Payment, Saga
+from checkout.payments.sagas import service as checkout
+from checkout.states import PaymentState
+from tests.payments.service.asking import authorise, operation_on, settle
+from tests.payments.service.delivering import command, deliver
+from tests.payments.service.replying import answered, notified, state_of
+
+pytestmark = pytest.mark.django_db
+CAPTURE, REFUND = Operation.Kind.CAPTURE, Operation.Kind.REFUND
+State = Operation.State
+
+
+def finished(attempt: Attempt, minor: int = 529) -> tuple[Operation, Saga]:
+    """Return a refund that was requested, notified and posted, with its saga."""
+    operation = operation_on(attempt, REFUND, minor)
+    body = StartOperation(payment=attempt.payment.reference, operation=operation.reference)
+    deliver(checkout.service, command("checkout.start_operation", body))
+    saga = Saga.objects.get(kind=REFUND, key=operation.reference)
+    settle(operation, State.PENDING)
+    answered(saga, outcome="pending")
+    settle(operation, State.DONE)
+    notified(attempt, "refunded", operation.reference)
+    answered(saga)
+    assert saga.status == Saga.Status.COMPLETED
+    return operation, saga
+
+
+@pytest.fixture
+def refunded(attempt: Attempt) -> Attempt:
+    """Return the attempt of a captured payment, of which parts are about to be refunded."""
+    authorise(attempt, "approve")
+    settle(operation_on(attempt, CAPTURE, 1250), State.DONE)
+    Payment.objects.update(state=PaymentState.CAPTURED)
+    return attempt
+
+
+def test_only_the_saga_of_the_refund_that_is_named_asks_and_nothing_is_moved(refunded):
+    (first, saga), (_, other) = finished(refunded), finished(refunded, 300)
+    [asked] = notified(refunded, "refund_failed", first.reference).commands
+    assert asked.type == "payments.inquire_operation"
+    saga.refresh_from_db()
+    other.refresh_from_db()
+    assert (saga.step, saga.status) == ("inquire", Saga.Status.RUNNING)
+    assert other.status == Saga.Status.COMPLETED
+    assert not Saga.objects.filter(kind="verification").exists()
+    assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
+
+
+def test_what_is_denied_is_finished_again_and_posted_once(refunded):
+    operation, saga = finished(refunded)
+    notified(refunded, "refund_failed", operation.reference)
+    entries = LedgerEntry.objects.count()
+    assert answered(saga, outcome="approved").commands == []
+    assert (saga.status, LedgerEntry.objects.count()) == (Saga.Status.COMPLETED, entries)
+    assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
+
+
+def test_what_is_confirmed_is_booked_back(refunded):
+    operation, saga = finished(refunded)
+    notified(refunded, "refund_failed", operation.reference)
+    settle(operation, State.REFUSED)
+    [posted] = [sent for sent in answered(saga, outcome="refused").commands if sent.type == "ledger.post"]
+    assert b"refund_returned" in posted.body
+    answered(saga)
+    assert saga.status == Saga.Status.COMPENSATED
+    assert state_of(refunded) == PaymentState.CAPTURED
+
+
+def test_what_is_made_after_all_while_its_return_is_posted_is_booked_once_more(refunded):
+    operation, saga = finished(refunded)
+    notified(refunded, "refund_failed", operation.reference)
+    settle(operation, State.REFUSED)
+    answered(saga, outcome="refused")
+    settle(operation, State.DONE)
+    notified(refunded, "refunded", operation.reference)
+    assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
+    [posted] = [sent for sent in answered(saga).commands if sent.type == "ledger.post"]
+    assert b'"refunded"' in posted.body
+    assert f"{operation.reference}/1".encode() in posted.body
+    answered(saga)
+    assert saga.status == Saga.Status.COMPLETED
+    assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
+
+
+def test_a_second_notification_does_not_begin_the_questions_anew(refunded):
+    """Otherwise anybody who knows the reference could cause inquiries for ever without a pause."""
+    operation, saga = finished(refunded)
+    notified(refunded, "refund_failed", operation.reference)
+    saga.refresh_from_db()
+    before = saga.awaiting
+    assert notified(refunded, "refund_failed", operation.reference).commands == []
+    saga.refresh_from_db()
+    assert (saga.step, saga.awaiting) == ("inquire", before)
+
+
+def test_other_news_of_the_payment_do_not_end_the_doubt(refunded):
+    operation, saga = finished(refunded)
+    notified(refunded, "refund_failed", operation.reference)
+    saga.refresh_from_db()
+    before = saga.awaiting
+    assert notified(refunded, "settled").commands == []
+    saga.refresh_from_db()
+    assert (saga.step, saga.awaiting) == ("inquire", before)

@@ -1,0 +1,103 @@
+"""Block lists, amount limits and velocity, and the record of each decision."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from checkout.messages import AssessRisk
+from checkout.risk.models import BlockedValue, RiskAssessment
+from checkout.risk.service import service
+from tests.payments.service.delivering import command, deliver
+
+pytestmark = pytest.mark.django_db
+
+
+def assess(**changes: Any) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "payment": "pay_1",
+        "minor": 1250,
+        "currency": "GBP",
+        "email": "shopper@example.com",
+        "ip_address": "192.0.2.7",
+    }
+    return deliver(service, command("risk.assess", AssessRisk(**(body | changes)))).result
+
+
+ACCEPTED = {"decision": "accept", "reasons": []}
+
+
+def rejected(*reasons: str) -> dict:
+    return {"decision": "reject", "reasons": list(reasons)}
+
+
+def test_an_ordinary_payment_is_accepted_and_the_decision_kept():
+    assert assess() == ACCEPTED
+    assessment = RiskAssessment.objects.get()
+    assert (assessment.payment_reference, assessment.decision) == ("pay_1", "accept")
+    assert "shopper" not in assessment.email_hash
+    assert len(assessment.email_hash) == 64
+
+
+def test_a_payment_without_address_or_email_is_accepted():
+    assert assess(email="", ip_address="") == ACCEPTED
+    assert assess(ip_address="not an address") == ACCEPTED
+
+
+def test_a_blocked_email_is_rejected_in_any_case_of_letters():
+    BlockedValue.objects.create(kind="email", value="bad@example.com")
+    assert assess(email="Bad@Example.com") == rejected("email_blocked")
+    assert assess(email="not.bad@example.com") == ACCEPTED
+    assert assess(email="bad@example.co_") == ACCEPTED
+
+
+def test_a_blocked_ip_address_is_rejected_however_it_is_written():
+    BlockedValue.objects.create(kind="ip_address", value="2001:db8::1")
+    assert assess(ip_address="2001:0DB8:0::1") == rejected("ip_address_blocked")
+    assert assess(ip_address="2001:db8::11") == ACCEPTED
+
+
+def test_an_email_address_on_the_list_of_ip_addresses_blocks_nobody():
+    BlockedValue.objects.create(kind="ip_address", value="shopper@example.com")
+    assert assess() == ACCEPTED
+
+
+def test_an_amount_above_its_currencys_limit_is_rejected(settings):
+    settings.CHECKOUT_RISK_AMOUNT_LIMITS = {"GBP": 1000}
+    assert assess(minor=1000) == ACCEPTED
+    assert assess(minor=1001) == rejected("amount_too_large")
+    assert assess(minor=1001, currency="JPY") == ACCEPTED
+
+
+def test_an_email_that_tries_too_often_is_rejected(settings):
+    settings.CHECKOUT_RISK_PAYMENTS_PER_EMAIL = 2
+    assert [assess(ip_address="") for _ in range(2)] == [ACCEPTED] * 2
+    assert assess(email="SHOPPER@example.com", ip_address="") == rejected("email_too_often")
+    assert assess(email="another@example.com", ip_address="") == ACCEPTED
+
+
+def test_an_ip_address_that_tries_too_often_is_rejected(settings):
+    settings.CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS = 2
+    assert [assess(email="") for _ in range(2)] == [ACCEPTED] * 2
+    assert assess(email="") == rejected("ip_address_too_often")
+    assert assess(email="", ip_address="192.0.2.8") == ACCEPTED
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_this_machine_may_try_as_often_as_it_likes(settings, address):
+    settings.CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS = 1
+    assert [assess(email="", ip_address=address) for _ in range(3)] == [ACCEPTED] * 3
+
+
+def test_tries_of_more_than_an_hour_ago_do_not_count(settings):
+    settings.CHECKOUT_RISK_PAYMENTS_PER_EMAIL = 1
+    assess()
+    RiskAssessment.objects.update(assessed_at=timezone.now() - timedelta(hours=1, seconds=1))
+    assert assess() == ACCEPTED
+
+
+def test_every_reason_is_told():
+    BlockedValue.objects.create(kind="email", value="shopper@example.com")
+    BlockedValue.objects.create(kind="ip_address", value="192.0.2.7")
+    assert assess(minor=10**9) == rejected("email_blocked", "ip_address_blocked", "amount_too_large")

@@ -1,0 +1,128 @@
+"""Old and finished rows are deleted; open or recent ones are not."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from checkout.payments.models import InboxMessage, OutboxMessage, ProviderAccount, ProviderNotification
+from checkout.payments.timers.retention import ROWS, OldNotifications, forget_old_messages
+from tests.payments.service.conftest import _credentials, account
+
+__all__ = ["_credentials", "account"]
+
+pytestmark = pytest.mark.django_db
+
+OLD, YOUNG = timedelta(hours=2), timedelta(minutes=59)
+
+
+@pytest.fixture(autouse=True)
+def _an_hour(settings) -> None:
+    settings.CHECKOUT_RETENTION_SECONDS = 3600
+
+
+def sent(name: str, published: timedelta | None, written: timedelta = OLD) -> OutboxMessage:
+    now = timezone.now()
+    return OutboxMessage(
+        message_id=name,
+        type="t",
+        body="{}",
+        created_at=now - written,
+        available_at=now - written,
+        published_at=None if published is None else now - published,
+    )
+
+
+def handled(name: str, age: timedelta) -> InboxMessage:
+    when = timezone.now() - age
+    return InboxMessage(consumer="c", message_id=name, type="t", received_at=when, handled_at=when)
+
+
+def test_old_messages_are_forgotten_and_young_ones_are_not():
+    OutboxMessage.objects.bulk_create([sent("old", OLD), sent("young", YOUNG)])
+    InboxMessage.objects.bulk_create([handled("old", OLD), handled("young", YOUNG)])
+    assert (forget_old_messages(), forget_old_messages()) == (2, 0)
+    assert [row.message_id for row in OutboxMessage.objects.all()] == ["young"]
+    assert [row.message_id for row in InboxMessage.objects.all()] == ["young"]
+
+
+def test_what_is_still_owed_is_never_forgotten():
+    OutboxMessage.objects.bulk_create([sent("owed", None, written=timedelta(days=999))])
+    assert forget_old_messages() == 0
+
+
+def test_any_number_of_rows_that_must_stay_do_not_keep_those_behind_them():
+    OutboxMessage.objects.bulk_create(
+        [*(sent(f"owed {number}", None) for number in range(2 * ROWS)), sent("old", OLD)]
+    )
+    assert (forget_old_messages(), forget_old_messages()) == (1, 0)
+    assert OutboxMessage.objects.count() == 2 * ROWS
+
+
+def test_rows_that_are_too_young_are_not_walked_through(django_assert_max_num_queries):
+    OutboxMessage.objects.bulk_create(sent(f"m{number}", YOUNG, written=YOUNG) for number in range(2 * ROWS))
+    with django_assert_max_num_queries(4):
+        assert forget_old_messages() == 0
+
+
+def test_a_backlog_is_worked_off_in_batches():
+    OutboxMessage.objects.bulk_create(sent(f"m{number}", OLD) for number in range(ROWS + 1))
+    assert [forget_old_messages() for _ in range(3)] == [ROWS, 1, 0]
+
+
+def received(account: ProviderAccount, state: str, age: timedelta, **columns: object) -> ProviderNotification:
+    number = ProviderNotification.objects.count()
+    when = timezone.now() - age
+    return ProviderNotification.objects.create(
+        account=account, digest=str(number), body="", state=state, received_at=when, **columns
+    )
+
+
+def test_old_hints_and_what_staff_dealt_with_are_forgotten_and_nothing_else_that_is_proven(account):
+    dealt_with = {"is_proven": True, "dealt_with_at": timezone.now()}
+    for state in ("applied", "unmatched", "conflicted", "unreadable"):
+        received(account, state, OLD)
+    for state in ("unmatched", "unreadable"):
+        received(account, state, OLD, **dealt_with)
+    kept = [
+        received(account, "received", OLD),
+        *(received(account, state, YOUNG) for state in ("applied", "unmatched", "unreadable")),
+        *(
+            received(account, state, OLD, is_proven=True)
+            for state in ("received", "applied", "unmatched", "conflicted", "unreadable")
+        ),
+        received(account, "applied", OLD, **dealt_with),
+        received(account, "conflicted", OLD, **dealt_with),
+        received(account, "unmatched", YOUNG, **dealt_with),
+    ]
+    notifications = OldNotifications()
+    assert (notifications.forget(), notifications.forget()) == (6, 0)
+    assert set(ProviderNotification.objects.all()) == set(kept)
+
+
+def test_notifications_are_walked_through_in_batches_and_again_from_the_beginning(
+    account, django_assert_num_queries
+):
+    def rows(count: int, **columns: object) -> None:
+        first = ProviderNotification.objects.count()
+        ProviderNotification.objects.bulk_create(
+            ProviderNotification(
+                account=account,
+                digest=str(number),
+                body="",
+                state="applied",
+                received_at=timezone.now() - OLD,
+                **columns,
+            )
+            for number in range(first, first + count)
+        )
+
+    rows(ROWS, is_proven=True)
+    rows(1, is_proven=False)
+    notifications = OldNotifications()
+    with django_assert_num_queries(2):
+        assert notifications.forget() == 0
+    assert notifications.forget() == 1
+    ProviderNotification.objects.filter(digest="0").update(is_proven=False)
+    assert notifications.forget() == 1
+    assert ProviderNotification.objects.count() == ROWS - 1

@@ -1,0 +1,141 @@
+"""A notification of an unknown order is tried again for a while, and then kept for staff."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+from django.utils import timezone
+
+from checkout.messages import ApplyNotification
+from checkout.payments.models import Attempt, OutboxMessage, ProviderNotification
+from checkout.payments.service import service
+from checkout.payments.timers.unmatched import try_unmatched_again
+from messaging.envelope import Envelope
+from tests.payments.service.asking import authorise
+from tests.payments.service.at_once import at_once
+from tests.payments.service.delivering import command, deliver
+from tests.payments.service.test_notification import body, stored
+
+pytestmark = pytest.mark.django_db
+State = ProviderNotification.State
+
+
+@pytest.fixture(autouse=True)
+def _delays(settings) -> None:
+    settings.CHECKOUT_INQUIRY_DELAYS = (10, 100)
+
+
+@pytest.fixture
+def notification(attempt: Attempt) -> ProviderNotification:
+    """Return a notification that came before its order was known."""
+    authorise(attempt, "unknown")
+    Attempt.objects.update(order_code="not-yet")
+    row = stored(attempt, body(attempt, "AUTHORISED"))
+    look_at(row)
+    return row
+
+
+def look_at(row: ProviderNotification, envelope: Envelope | None = None) -> list[str]:
+    sent = envelope or command("payments.apply_notification", ApplyNotification(notification=row.pk))
+    delivered = deliver(service, sent)
+    row.refresh_from_db()
+    return [command.type for command in delivered.commands]
+
+
+def let_pass(seconds: float) -> None:
+    for row in ProviderNotification.objects.filter(next_try_at__isnull=False):
+        assert row.next_try_at is not None
+        row.next_try_at -= timedelta(seconds=seconds)
+        row.save()
+
+
+def commands_written() -> list[ApplyNotification]:
+    rows = OutboxMessage.objects.filter(type="payments.apply_notification")
+    return [msgspec.json.decode(row.body, type=ApplyNotification) for row in rows]
+
+
+def test_it_is_looked_at_again_when_its_time_has_come(notification: ProviderNotification):
+    let_pass(9)
+    assert try_unmatched_again() == 0
+    let_pass(2)
+    assert (try_unmatched_again(), try_unmatched_again()) == (1, 0)
+    assert commands_written() == [ApplyNotification(notification=notification.pk)]
+
+
+def test_it_is_applied_once_its_order_is_known(notification: ProviderNotification, attempt: Attempt):
+    Attempt.objects.update(order_code=attempt.order_code)
+    assert look_at(notification) == ["checkout.apply_provider_event"]
+    assert (notification.state, notification.reason) == (State.APPLIED, "")
+    assert (notification.next_try_at, notification.payment) == (None, attempt.payment)
+
+
+def test_the_next_look_is_later_and_after_the_last_it_is_left_to_staff(notification: ProviderNotification):
+    due = []
+    while notification.next_try_at is not None:
+        due.append(notification.next_try_at - timezone.now())
+        look_at(notification)
+    assert [round(wait.total_seconds()) for wait in due] == [10, 100]
+    assert (notification.state, notification.tries) == (State.UNMATCHED, 2)
+    assert try_unmatched_again() == 0
+
+
+def test_a_command_that_was_lost_is_followed_by_another(notification: ProviderNotification):
+    let_pass(10)
+    try_unmatched_again()
+    let_pass(600)
+    assert try_unmatched_again() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_relays_look_once(notification: ProviderNotification):
+    let_pass(10)
+    assert sum(at_once(*[try_unmatched_again] * 4)) == 1
+    assert len(commands_written()) == 1
+
+
+def waiting(attempt: Attempt, count: int, *, order_code: str, is_proven: bool) -> list[bool]:
+    """Store so many notifications about one order. Return for each if it will be tried again."""
+    rows = [
+        stored(
+            attempt,
+            body(attempt, "AUTHORISED", order_code=order_code, number=f"{is_proven} {number}"),
+            is_proven=is_proven,
+        )
+        for number in range(count)
+    ]
+    for row in rows:
+        look_at(row)
+    return [row.next_try_at is not None for row in rows]
+
+
+def test_of_one_unknown_order_only_five_wait_at_once(attempt: Attempt):
+    expected = [True] * 5 + [False] * 2
+    assert waiting(attempt, 7, order_code="a-1", is_proven=False) == expected
+    assert waiting(attempt, 7, order_code="b-1", is_proven=False) == expected
+    assert waiting(attempt, 7, order_code="a-1", is_proven=True) == expected, "hints take nobody's place"
+    assert ProviderNotification.objects.filter(state=State.UNMATCHED).count() == 21
+
+
+def test_a_hint_is_looked_at_again_twice_at_most(attempt: Attempt, settings):
+    settings.CHECKOUT_INQUIRY_DELAYS = (10, 20, 30, 40)
+    tries = {}
+    for is_proven in (False, True):
+        row = stored(attempt, body(attempt, "AUTHORISED", order_code="unknown-1"), is_proven=is_proven)
+        look_at(row)
+        while row.next_try_at is not None:
+            look_at(row)
+        tries[is_proven] = row.tries
+        row.delete()
+    assert tries == {False: 2, True: 4}
+
+
+def test_of_a_hint_whose_order_stays_unknown_an_excerpt_is_kept_after_the_last_look(attempt: Attempt):
+    text = body(attempt, "AUTHORISED", order_code="unknown-1", padding="x" * 10_000)
+    row = stored(attempt, text, is_proven=False)
+    look_at(row)
+    while row.next_try_at is not None:
+        assert row.body == text
+        look_at(row)
+    assert row.body == text[:4096]
+    assert look_at(row) == []
+    assert row.state == State.UNMATCHED, "a late copy of the command makes nothing of the excerpt"

@@ -1,0 +1,157 @@
+"""The way to the challenge and back, which is a POST from another site."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import AsyncClient
+from django.utils import timezone
+
+from checkout.payments.models import Attempt, Payment
+from checkout.states import PaymentState
+from messaging.concurrency.database import in_thread
+from payments_gateway.serving.body_limit import WHEN_LEFT
+from tests.web.paying import fields_of
+
+FRAMED = {"sec-fetch-dest": "iframe"}
+
+
+@pytest.fixture
+async def return_path(back_end, books, checkout):
+    """Start a challenge, and return the path that leads back from it."""
+    answer = await checkout.pay("challenge")
+    assert answer.headers["location"] == checkout.path("challenge/")
+    return await checkout.return_path()
+
+
+def returned(**fields):
+    return {"TransactionId": "transaction", "Response": "", "MD": "merchant data", **fields}
+
+
+async def test_the_challenge_page_sends_the_form_that_the_provider_made(return_path, checkout):
+    page = await checkout.get("challenge/")
+    assert "TransactionId" in fields_of(page)
+    assert "Continue to your bank" in page.text
+    assert "data-send-on" in page.text
+    assert "<iframe" not in page.text
+    policy = page.headers["content-security-policy"]
+    assert "form-action 'self' https:" in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+async def test_a_challenge_in_a_frame_can_also_be_opened_in_the_window(return_path, checkout, settings):
+    settings.CHECKOUT_CHALLENGE_WINDOW = "250x400"
+    page = await checkout.get("challenge/")
+    assert re.search(r'<iframe [^>]*name="challenge" title="[^"]+" width="250" height="400">', page.text)
+    assert 'formtarget="_self"' in page.text
+    assert "frame-src 'self' https:" in page.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("is_try_out", [True, False])
+async def test_plain_http_is_for_the_sandbox_only(return_path, checkout, settings, is_try_out):
+    settings.CHECKOUT_TRY_OUT = is_try_out
+    policy = (await checkout.get("challenge/")).headers["content-security-policy"]
+    assert ("http:" in policy) == is_try_out
+
+
+async def test_the_return_needs_no_cookie_and_sets_none(return_path, checkout):
+    before = dict(checkout.client.cookies)
+    answer = await checkout.client.post(return_path, returned(), cross_site=True)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+    assert answer.set_cookies == []
+    assert "cookie" not in answer.headers.get("vary", "").lower()
+    assert checkout.client.cookies == before
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_the_return_sets_no_cookie_under_the_middleware_of_the_settings_either(return_path, checkout):
+    answer = await AsyncClient(enforce_csrf_checks=True).post(return_path, returned())
+    assert (answer.status_code, answer.headers["location"]) == (303, checkout.path("result/"))
+    assert not answer.cookies
+
+
+async def test_a_browser_that_drops_the_return_at_once_has_brought_it(return_path, checkout, settings):
+    settings.MESSAGING_OUTBOX_GRACE_SECONDS = 3600  # so that the relay does not publish it meanwhile
+    notes: dict[str, list[Callable[[], None]]] = {WHEN_LEFT: []}
+    sent = checkout.client.started("POST", return_path, data=returned(), cross_site=True, notes=notes)
+    async with asyncio.timeout(20):
+        with sent as exchange:
+            while not notes[WHEN_LEFT]:  # noqa: ASYNC110  nobody announces it
+                await asyncio.sleep(0)
+            notes[WHEN_LEFT][0]()
+            await exchange.wait(20)
+        while not await in_thread(lambda: PaymentState(Payment.objects.get().state).is_paid):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def test_a_return_by_get_counts_as_well(return_path, checkout):
+    answer = await checkout.client.get(f"{return_path}?TransactionId=transaction&MD=x", cross_site=True)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+
+
+async def test_a_second_return_gets_the_same_answer(return_path, checkout):
+    answers = [await checkout.client.post(return_path, returned(), cross_site=True) for _ in range(2)]
+    assert {answer.headers["location"] for answer in answers} == {checkout.path("result/")}
+    assert await in_thread(Attempt.objects.count) == 1
+
+
+async def test_a_return_in_a_frame_leads_out_of_it(return_path, checkout):
+    answer = await checkout.client.post(return_path, returned(), headers=FRAMED, cross_site=True)
+    assert answer.status == 200
+    assert re.search(rf'<form method="get" action="{checkout.path("result/")}" target="_top"', answer.text)
+    assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+    assert answer.set_cookies == []
+
+
+@pytest.mark.parametrize(("window", "status"), [("fullPage", 303), ("390x400", 200)])
+async def test_a_browser_that_does_not_say_where_it_shows_the_answer(
+    return_path, checkout, settings, window, status
+):
+    settings.CHECKOUT_CHALLENGE_WINDOW = window
+    answer = await checkout.client.post(return_path, returned(), cross_site=True)
+    assert answer.status == status
+
+
+async def test_a_wrong_token_is_404_and_changes_nothing(return_path, checkout):
+    path = checkout.path("challenge/return/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/")
+    answer = await checkout.client.post(path, returned(), cross_site=True)
+    assert answer.status == 404
+    assert "Address not valid" in answer.text
+    assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED
+
+
+async def test_an_expired_token_is_410_and_leads_to_the_payment(return_path, checkout):
+    past = timezone.now() - timedelta(seconds=1)
+    await in_thread(lambda: Attempt.objects.update(challenge_expires_at=past))
+    answer = await checkout.client.post(return_path, returned(), headers=FRAMED, cross_site=True)
+    assert answer.status == 410
+    assert f'href="{checkout.path()}"' in answer.text
+    assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+    assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED
+
+
+@pytest.mark.parametrize("fields", [{"MD": "x" * 1025}, {"TransactionId": "a\0b"}])
+async def test_a_malformed_return_is_400_and_changes_nothing(return_path, checkout, fields):
+    answer = await checkout.client.post(return_path, returned(**fields), cross_site=True)
+    assert answer.status == 400
+    assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED
+
+
+async def test_the_challenge_page_of_a_returned_challenge_leads_on(return_path, checkout):
+    await checkout.client.post(return_path, returned(), cross_site=True)
+    answer = await checkout.get("challenge/")
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+
+
+async def test_a_challenge_that_began_before_a_change_of_the_key_still_leads_back(
+    return_path, checkout, settings
+):
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another key", [settings.SECRET_KEY]
+    assert await checkout.return_path() == return_path, "the page leads to where the provider will"
+    answer = await checkout.client.post(return_path, returned(), cross_site=True)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+    repeated = await checkout.client.post(return_path, returned(), cross_site=True)
+    assert repeated.status == 303
