@@ -20,6 +20,8 @@ T = TypeVar("T")
 STOP_SECONDS = 15
 SILENCE_SECONDS = 8
 ALARM_SECONDS = 6
+# Long enough for a shopper to try another card while the release of the first one's stock is kept.
+KEPT_SECONDS = 25
 RELEASE = "orders.release"
 SPEAKER = "checkout.checkout"
 # The commands in these queues are repeated when the deadlines of their sagas' steps pass.
@@ -191,7 +193,7 @@ async def keep_releases(storm: Storm) -> str:
         onwards.confirm_delivery()
         channel.basic_qos(prefetch_count=50)
         channel.basic_consume("checkout.commands.orders", receive)
-        channel.connection.sleep(ALARM_SECONDS)
+        channel.connection.sleep(KEPT_SECONDS)
 
     def with_two(channel: BlockingChannel) -> None:
         # The forwarded commands are the orchestrator's, so only its user may publish them.
