@@ -71,7 +71,7 @@ SANDBOX = {
     "SANDBOX_IDEMPOTENCY": "uuid",
     "SANDBOX_TRAITS": json.dumps(TRAITS),
     # Long enough for forgeries to arrive while a capture is pending.
-    "SANDBOX_SETTLE_SECONDS": "2",
+    "SANDBOX_SETTLE_SECONDS": "4",
     "SANDBOX_SETTLEMENT_SECONDS": "4",
     "SANDBOX_REFUND_AGAIN_SECONDS": "3",
     "SANDBOX_DISPUTE_SECONDS": "3",

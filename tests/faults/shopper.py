@@ -8,6 +8,7 @@ from random import Random
 from urllib.parse import urljoin
 
 from checkout.money import Money
+from checkout.states import PaymentState
 from tests.faults import settings
 from tests.faults.client import JSON, PAGE, Answer, Client, NoAnswer, TryAgain
 from tests.faults.ear import Ear, listening
@@ -23,11 +24,12 @@ READING_SECONDS = 2.0
 POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 6.0
 MAX_TRIES = 6
-# The events that a forger sends, and their number. The pauses grow, so that the last ones come half a minute
-# later, when the provider has captured even on a busy machine.
-FORGED = ("CAPTURED", "CAPTURED", "CAPTURED", "AUTHORISED", "CANCELLED")
-FORGERIES = 20
-FIRST_FORGERY_PAUSE_SECONDS, FORGERY_PAUSE_GROWTH = 0.3, 1.15
+# The events that a forger sends. The pauses grow, so that the last ones come a minute later, when even on a
+# busy machine the provider has captured.
+FORGED = ("AUTHORISED", "CANCELLED", "CAPTURED")
+FORGERS_LOOKS = 40
+FIRST_LOOK_SECONDS, LOOK_GROWTH = 0.3, 1.07
+BLIND_FORGERY_EVERY = 6
 BROWSER = {
     "browser_language": "en-GB",
     "browser_colour_depth": "24",
@@ -152,13 +154,22 @@ class Shopper:
         return await self._first_answer(clicks)
 
     async def _forge(self, amount: Money) -> None:
-        """Send forged notifications that the payment is paid, and at last that the money was returned."""
-        code, event = f"{self.reference}-{self._tries}", self._random.choice(FORGED)
-        for number in range(FORGERIES):
-            said = event if number < FORGERIES - 2 else self._random.choice(("REFUNDED", "CHARGED_BACK"))
+        """Watch the payment's status, and forge a capture while one is pending, other events now and then.
+
+        At last, forge notifications that the money was returned.
+        """
+        code = f"{self.reference}-{self._tries}"
+        for number in range(FORGERS_LOOKS):
             with contextlib.suppress(NoAnswer, TryAgain):
-                await self.client.notify("sandbox", forged(code, said, amount))
-            await self._pause(FIRST_FORGERY_PAUSE_SECONDS * FORGERY_PAUSE_GROWTH**number)
+                said = await self.client.get(self._path("status.json"), accept=JSON)
+                if said.json().get("state") == PaymentState.CAPTURE_PENDING:
+                    await self.client.notify("sandbox", forged(code, "CAPTURED", amount))
+                elif number % BLIND_FORGERY_EVERY == 0:
+                    await self.client.notify("sandbox", forged(code, self._random.choice(FORGED), amount))
+            await self._pause(FIRST_LOOK_SECONDS * LOOK_GROWTH**number)
+        for event in ("REFUNDED", "CHARGED_BACK"):
+            with contextlib.suppress(NoAnswer, TryAgain):
+                await self.client.notify("sandbox", forged(code, event, amount))
 
     async def _device_data(self, page: Answer) -> str:
         form = form_to("/ddc", page.text, page.url)
