@@ -5,17 +5,17 @@ from functools import partial
 
 from checkout.messages import AttemptReviewed, ReviewAttempt
 from checkout.money import Money
-from checkout.payments.models import Attempt, Fact, Operation
+from checkout.payments.calls import CallsInFlight, under_way
+from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt
-from checkout.payments.service.asking import inquire_about
 from checkout.payments.service.attempt_outcome import is_for_another_payment
-from checkout.payments.service.conclusion import conclude
+from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.claims import HELD_NO_MORE
-from checkout.payments.service.intent import CallsInFlight, attempt_of, locked_attempt, under_way
+from checkout.payments.service.facts import fact_of
+from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, sums_of_attempt
-from checkout.privacy.scrubbing import scrub_text
 from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState
 from messaging.worker.service import Message
 
@@ -81,26 +81,17 @@ def review(command: ReviewAttempt, message: Message) -> None:
     """
     attempt = attempt_of(command.attempt)
     before, sums = under_way(attempt), sums_of_attempt(attempt)
-    result = inquire_about(attempt)
-    conclude(message, attempt, partial(_record, command.attempt, before, sums, result))
+    provider_inquiry(message, attempt, partial(_conclude, before, sums))
 
 
-def _record(order_code: str, before: CallsInFlight, sums: Sums, result: ProviderResult) -> AttemptReviewed:
-    attempt = locked_attempt(order_code)
+def _conclude(before: CallsInFlight, sums: Sums, attempt: Attempt, result: ProviderResult) -> Conclusion:
     if sums_of_attempt(attempt) == sums:
         finding = _judged(attempt, before, sums, result)
     else:
         finding = Finding("unknown", "Something was booked while the provider was asked. Ask again.")
     data = {"why": finding.why, "event": result.event}
-    Fact.objects.create(
-        payment=attempt.payment,
-        attempt=attempt,
-        source=Actor.PROVIDER,
-        kind=f"review_{finding.outcome}",
-        data={name: scrub_text(value) for name, value in data.items() if value},
-        text=scrub_text(result.transcript),
-    )
-    return AttemptReviewed(outcome=finding.outcome)
+    fact = fact_of(attempt, f"review_{finding.outcome}", data, result)
+    return Conclusion(AttemptReviewed(outcome=finding.outcome), fact)
 
 
 def _judged(attempt: Attempt, before: CallsInFlight, sums: Sums, result: ProviderResult) -> Finding:
