@@ -63,11 +63,11 @@ Send = Callable[[Provider], ProviderResult]
 class Intent:
     """One request that a command asks for.
 
-    ``key`` is its idempotency key, which is the same at every try. The request is sent only if it ``is_due``,
-    and a second time only if the first certainly had no effect; if it ``is_idempotent``, also if the first has
-    an unknown outcome. ``begin`` is called in the transaction that writes the intent. ``request`` is called
-    after that transaction. It returns the function that sends the request, or a result if we refuse to send
-    it. ``unreached`` is the outcome if the request certainly did not leave us.
+    ``key`` is its idempotency key, which is the same at every try. The request is sent only if it ``is_due``.
+    It is sent again only if the first try certainly had no effect or, if it ``is_idempotent``, has an unknown
+    outcome. ``begin`` is called in the transaction that writes the intent. ``request`` is called after that
+    transaction. It returns the function that sends the request, or a result if we refuse to send it.
+    ``unreached`` is the outcome if the request certainly did not leave us.
     """
 
     verb: Verb
