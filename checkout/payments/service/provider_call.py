@@ -112,10 +112,7 @@ def provider_call(
         attempt = locked_attempt(order_code)
         refuse_repetition(message)
         intent = intend(attempt)
-        is_to_be_sent = intent.is_due and (
-            commit_intent(attempt, intent)
-            or (intent.is_idempotent and stored_outcome(intent) == Outcome.UNKNOWN)
-        )
+        is_to_be_sent = intent.is_due and commit_intent(attempt, intent)
         if is_to_be_sent:
             intent.begin()
 
@@ -144,8 +141,9 @@ def provider_inquiry(
 ) -> None:
     """Ask the provider what became of ``attempt``, and answer the command.
 
-    ``conclude`` gets the attempt under lock. The caller must have read before what the answer is compared
-    with. If the inquiry cannot be sent, the outcome is unknown: that says nothing about the attempt.
+    ``conclude`` gets the attempt under lock, and compares the answer with our records as they were before the
+    inquiry, which the caller has read. If the inquiry cannot be sent, the outcome is unknown: that says
+    nothing about the attempt.
     """
     result = _ask(
         attempt.provider_account,
@@ -177,7 +175,8 @@ def commit_intent(attempt: Attempt, intent: Intent) -> bool:
     """Write the intent. Return True if the provider is to be called now. The attempt must be locked.
 
     A call that was not sent, or that by the provider's answer never arrived, may be made again with the same
-    key. Every other intent that exists stands for a call that was made, or is just being made.
+    key. So may an idempotent one whose outcome is unknown. Every other intent that exists stands for a call
+    that was made, or is just being made.
     """
     alone = _is_alone(attempt, intent)
     if _CALL.first(intent.key) is None:
@@ -186,7 +185,9 @@ def commit_intent(attempt: Attempt, intent: Intent) -> bool:
         )
         return True
     again = ProviderCall.objects.filter(key=intent.key, outcome__in=TO_BE_SENT_AGAIN)
-    return bool(again.update(outcome="", started_at=database_now(), finished_at=None, was_alone=alone))
+    if again.update(outcome="", started_at=database_now(), finished_at=None, was_alone=alone):
+        return True
+    return intent.is_idempotent and stored_outcome(intent) == Outcome.UNKNOWN
 
 
 def _is_alone(attempt: Attempt, intent: Intent) -> bool:
