@@ -21,7 +21,7 @@ from checkout.messages import InquireOperation, ProviderAnswered
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import FAILED, fail_refund
 from checkout.payments.models import Attempt, Operation, ProviderCall
-from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
+from checkout.payments.providers.base import RELEASED, EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
 from checkout.payments.service.evidence.absence import is_absent
 from checkout.payments.service.evidence.known import BookedOperations, Entry, known_of, told_sum
@@ -41,8 +41,6 @@ Kind, State = Operation.Kind, Operation.State
 
 # The provider answered, and its answer does not tell whether an operation has arrived.
 UNDECIDED = "undecided"
-# After these events nothing is held, so there is nothing left to capture or to release.
-RELEASED = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 TAKEN = (EventKind.CAPTURED, EventKind.SETTLED)
 # Outcomes that show that the provider knows the order and says what became of it.
 ANSWERS = (Outcome.APPROVED, Outcome.REFUSED)

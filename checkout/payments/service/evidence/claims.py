@@ -6,7 +6,7 @@ from checkout.messages import CheckClaim, ClaimChecked
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import failed_refunds, make_after_all, refund_made_after_all
 from checkout.payments.models import Attempt, Operation
-from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
+from checkout.payments.providers.base import RELEASED, EventKind, Outcome, ProviderResult
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.charge_backs import judge_movement
@@ -18,9 +18,6 @@ from checkout.payments.totals import BY_ISSUER, EXPLANATIONS, Sums, is_explained
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import AttemptState
 from messaging.worker.service import Message
-
-# The last events of orders for which nothing is held.
-HELD_NO_MORE = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 
 
 @service.command("payments.check_claim", transactional=False)
@@ -109,7 +106,7 @@ def _judged(
     if result.outcome == Outcome.UNKNOWN or (is_missing and not before.is_over(attempt)):
         return "unknown"
     if claim == EventKind.AUTHORISED:
-        is_held = result.outcome == Outcome.APPROVED and result.kind not in HELD_NO_MORE
+        is_held = result.outcome == Outcome.APPROVED and result.kind not in RELEASED
         return "confirmed" if is_held and attempt.state != AttemptState.AUTHORISED else "denied"
     if is_missing:
         return "unknown"
