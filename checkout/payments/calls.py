@@ -1,11 +1,14 @@
-"""Requests to providers that may still be on their way."""
+"""Requests to providers that may still be on their way, or that may have had an effect."""
+
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import QuerySet
 
 from checkout.conf import conf
 from checkout.database.clock import database_now
-from checkout.payments.models.payment import ProviderCall
-from checkout.payments.providers.base import Outcome
+from checkout.payments.models.payment import Attempt, ProviderCall
+from checkout.payments.providers.base import Outcome, Verb
 
 UNANSWERED = ("", Outcome.UNKNOWN, Outcome.PENDING)
 
@@ -14,3 +17,40 @@ def may_yet_arrive(calls: QuerySet[ProviderCall]) -> bool:
     """Return True if one of the requests may still reach the provider: it is recent and unanswered."""
     since = database_now() - conf.settling_time
     return calls.filter(outcome__in=UNANSWERED, started_at__gt=since).exists()
+
+
+def may_be_completed(attempt: Attempt) -> bool:
+    """Return True if the second message of a challenge may have reached the provider.
+
+    Then the provider may have authorised the order even if it answers that it cannot find it.
+    """
+    calls = attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE)
+    return calls.exclude(outcome=Outcome.NOT_SENT).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class CallsInFlight:
+    """An attempt's requests, or the one with ``key``, as they stood just before the provider was asked.
+
+    An answer describes the order at the time of the inquiry. "No such order" is inconclusive while a request
+    may still arrive, and also if a request was sent or answered before the answer is looked at.
+    """
+
+    key: str
+    calls: tuple[tuple[str, str, datetime], ...]
+    may_yet_arrive: bool
+
+    def is_over(self, attempt: Attempt) -> bool:
+        """Return True if no request could still arrive at the time of the inquiry, or has changed since."""
+        return not self.may_yet_arrive and _calls(attempt, self.key) == self.calls
+
+
+def under_way(attempt: Attempt, key: str = "") -> CallsInFlight:
+    """Return the requests that are under way. Call this before the provider is asked about them."""
+    calls = attempt.provider_calls.all()
+    return CallsInFlight(key, _calls(attempt, key), may_yet_arrive(calls.filter(key=key) if key else calls))
+
+
+def _calls(attempt: Attempt, key: str) -> tuple[tuple[str, str, datetime], ...]:
+    calls = attempt.provider_calls.order_by("pk").values_list("key", "outcome", "started_at")
+    return tuple(calls.filter(key=key) if key else calls)

@@ -114,7 +114,7 @@ class Twin(MemoryProvider):
             pause(there)
             raise ProviderUnavailable("no connection")
         if fate == "late":
-            # The request arrives after the gateway stopped waiting for it (services/payments/send_window.py).
+            # The request arrives after the gateway stopped waiting for it (``provider_call.SendWindow``).
             there = chance.between(TIMEOUT_SECONDS, _SECONDS_TO_SETTLE)
         results: list[ProviderResult] = []
         if fate != "lost":

@@ -151,7 +151,9 @@ def test_no_module_of_messaging_imports_one_that_imports_it():
 
 
 @pytest.mark.parametrize(
-    "folder", sorted({module.path.parent for module in MESSAGING + SANDBOX}), ids=lambda path: path.name
+    "folder",
+    sorted({module.path.parent for module in MESSAGING + CHECKOUT + SANDBOX}),
+    ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_a_folder_has_a_dozen_files_at_most(folder):
     assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= 12

@@ -36,7 +36,7 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.sagas import DEFINITIONS, orchestrator
-from checkout.payments.service import asking, intent
+from checkout.payments.service import provider_call
 from checkout.payments.service.evidence import absence
 from checkout.payments.service.notifications import statement
 from checkout.payments.totals import Sums
@@ -62,7 +62,7 @@ def no_inbox() -> Patches:
         type(row)._default_manager.bulk_create([row], ignore_conflicts=True)
 
     yield patch.object(AbstractInboxMessage, "record", record)
-    yield from _everywhere(intent.refuse_repetition, lambda message: None)
+    yield from _everywhere(provider_call.refuse_repetition, lambda message: None)
 
 
 def no_intent_row() -> Patches:
@@ -75,7 +75,7 @@ def no_intent_row() -> Patches:
     def send(method: Callable[[Any], ProviderResult], request: Any) -> ProviderResult:
         return method(replace(request, idempotency_key=new_message_id()))
 
-    yield from _everywhere(intent.commit_intent, lambda attempt, intent: True)
+    yield from _everywhere(provider_call.commit_intent, lambda attempt, intent: True)
     yield from _providers_that(send, SENDING)
 
 
@@ -310,7 +310,7 @@ def _providers_that(
             method = getattr(self._provider, name)
             return partial(send, method) if name in verbs else method
 
-    for module in (asking, provider_books):
+    for module in (provider_call, provider_books):
         yield patch.object(module, "get_provider", lambda account: Sender(get_provider(account)))
 
 

@@ -62,6 +62,10 @@ class EventKind(StrEnum):
     OTHER = "other"
 
 
+# After these events nothing is held, so there is nothing left to capture or to release.
+RELEASED = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
+
+
 class RefusalReason(StrEnum):
     """The reason for a refusal, in our vocabulary, to which adapters map the codes of their providers."""
 

@@ -1,8 +1,7 @@
 """The payments service: all communication with payment providers.
 
-A provider call is three steps: commit the intent (``intent``), call with no lock and no transaction
-(``asking``), commit the outcome (``conclusion``). A crash between the first and the last leaves an intent
-without an outcome. Then the command is answered with "unknown", and the call is never repeated.
+Every command about a provider is a declaration that ``provider_call`` carries out, from the intent to the
+outcome.
 """
 
 from checkout.payments.service import abandonment, authorisation, inquiry, modification, operation_inquiry

@@ -2,24 +2,13 @@
 
 from functools import partial
 
-from django.db import transaction
-
 from checkout.messages import AbandonPayment, ProviderAnswered
+from checkout.payments.calls import may_be_completed
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
-from checkout.payments.service.asking import ask
 from checkout.payments.service.attempt_outcome import answer_of
-from checkout.payments.service.conclusion import conclude, record_fact
-from checkout.payments.service.intent import (
-    Intent,
-    commit_intent,
-    locked_attempt,
-    may_be_completed,
-    record_outcome,
-    refuse_repetition,
-    stored_outcome,
-)
-from checkout.payments.service.send_window import SendWindow
+from checkout.payments.service.facts import answer_fact
+from checkout.payments.service.provider_call import Conclusion, Intent, Send, provider_call, stored_outcome
 from checkout.payments.service.service import service
 from checkout.states import AttemptState
 from messaging.worker.service import Message
@@ -34,16 +23,25 @@ def abandon(command: AbandonPayment, message: Message) -> None:
     an unknown outcome may be sent again with the same key. If the attempt has moved on meanwhile, the answer
     is its outcome.
     """
-    window = SendWindow.opened()
-    with transaction.atomic(durable=True):
-        attempt = locked_attempt(command.attempt)
-        refuse_repetition(message)
-        intent = _intent_of(attempt)
-        is_to_be_sent = _may_be_cancelled(attempt) and (
-            commit_intent(attempt, intent) or stored_outcome(intent) == Outcome.UNKNOWN
-        )
-    result = _send(attempt, intent, window) if is_to_be_sent else None
-    conclude(message, attempt, partial(_record, command.attempt, intent, result))
+    provider_call(message, command.attempt, intend=_intend, conclude=_conclude, recall=_recall)
+
+
+def _intend(attempt: Attempt) -> Intent:
+    """Return the intent, with a key of its own for an attempt whose challenge may have been completed.
+
+    Such an attempt may hold money that a cancellation during the challenge did not release.
+    """
+    name = "abandon" if attempt.state == AttemptState.CHALLENGE_REQUIRED else "abandon_completed"
+    key = f"{attempt.order_code}:{name}"
+    return Intent(
+        verb=Verb.VOID,
+        key=key,
+        is_due=_may_be_cancelled(attempt),
+        is_idempotent=True,
+        request=partial(_cancellation, attempt, key),
+        # ``NOT_SENT`` is the provider's answer that it knows no such order, so that nothing is held.
+        unreached=Outcome.UNKNOWN,
+    )
 
 
 def _may_be_cancelled(attempt: Attempt) -> bool:
@@ -52,41 +50,26 @@ def _may_be_cancelled(attempt: Attempt) -> bool:
     return attempt.state == AttemptState.UNKNOWN and may_be_completed(attempt)
 
 
-def _intent_of(attempt: Attempt) -> Intent:
-    """Return the intent, with a key of its own for an attempt whose challenge may have been completed.
-
-    Such an attempt may hold money that a cancellation during the challenge did not release.
-    """
-    name = "abandon" if attempt.state == AttemptState.CHALLENGE_REQUIRED else "abandon_completed"
-    return Intent(Verb.VOID, f"{attempt.order_code}:{name}")
-
-
-def _send(attempt: Attempt, intent: Intent, window: SendWindow) -> ProviderResult:
+def _cancellation(attempt: Attempt, key: str) -> Send:
     request = Modification(
         order_code=attempt.order_code,
-        reference=intent.key,
-        idempotency_key=intent.key,
+        reference=key,
+        idempotency_key=key,
         amount=attempt.payment.amount,
         session_state=attempt.session_state,
     )
-    return ask(
-        attempt.provider_account,
-        lambda provider: provider.void(request),
-        unreached=Outcome.UNKNOWN,
-        window=window,
-    )
+    return lambda provider: provider.void(request)
 
 
-def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> ProviderAnswered:
-    attempt = locked_attempt(order_code)
-    if result is None:
-        is_asked = _may_be_cancelled(attempt)
-        return answer_of(attempt, otherwise=stored_outcome(intent) if is_asked else Outcome.UNKNOWN)
+def _conclude(attempt: Attempt, _intent: Intent, result: ProviderResult) -> Conclusion:
     outcome = _come_to(attempt, result)
     answer = answer_of(attempt, otherwise=outcome, event=result.event)
-    record_outcome(intent, outcome, result.event)
-    record_fact(attempt, f"abandon_{answer.outcome}", result, answer)
-    return answer
+    return Conclusion(answer, answer_fact(attempt, f"abandon_{answer.outcome}", result, answer), outcome)
+
+
+def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
+    is_asked = _may_be_cancelled(attempt)
+    return answer_of(attempt, otherwise=stored_outcome(intent) if is_asked else Outcome.UNKNOWN)
 
 
 def _come_to(attempt: Attempt, result: ProviderResult) -> Outcome:

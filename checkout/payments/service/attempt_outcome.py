@@ -18,7 +18,7 @@ from checkout.payments.providers.base import (
     RefusalReason,
 )
 from checkout.payments.service.card_trials import count_trial
-from checkout.payments.service.conclusion import CONFLICTED
+from checkout.payments.service.provider_call import CONFLICTED
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update
 

@@ -5,19 +5,14 @@ from functools import partial
 
 from django.utils import timezone
 
-from checkout.messages import InquirePayment, ProviderAnswered
+from checkout.messages import InquirePayment
+from checkout.payments.calls import CallsInFlight, may_be_completed, under_way
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Outcome, ProviderResult, RefusalReason, Verb
-from checkout.payments.service.asking import inquire_about, refused
 from checkout.payments.service.attempt_outcome import answer_of, apply_to_attempt
-from checkout.payments.service.conclusion import conclude, record_fact
-from checkout.payments.service.intent import (
-    CallsInFlight,
-    attempt_of,
-    locked_attempt,
-    may_be_completed,
-    under_way,
-)
+from checkout.payments.service.attempts import attempt_of
+from checkout.payments.service.facts import answer_fact
+from checkout.payments.service.provider_call import Conclusion, commit_conclusion, provider_inquiry, refused
 from checkout.payments.service.service import service
 from checkout.states import AttemptState
 from messaging.worker.service import Message
@@ -38,10 +33,11 @@ def inquire(command: InquirePayment, message: Message) -> None:
     An inquiry changes nothing at the provider.
     """
     attempt = attempt_of(command.attempt)
-    before, result = under_way(attempt), None
+    before = under_way(attempt)
     if _is_open(attempt):
-        result = inquire_about(attempt)
-    conclude(message, attempt, partial(_record, command.attempt, before, result))
+        provider_inquiry(message, attempt, partial(_conclude, before))
+    else:
+        commit_conclusion(message, attempt, partial(_conclude, before, result=None))
 
 
 def _is_open(attempt: Attempt) -> bool:
@@ -69,8 +65,7 @@ def _is_back_from_challenge(attempt: Attempt) -> bool:
     return attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE).count() < attempt.challenge_count
 
 
-def _record(order_code: str, before: CallsInFlight, result: ProviderResult | None) -> ProviderAnswered:
-    attempt = locked_attempt(order_code)
+def _conclude(before: CallsInFlight, attempt: Attempt, result: ProviderResult | None) -> Conclusion:
     if attempt.state == AttemptState.CREATED:
         # The command to authorise is late, and the saga that inquires is about to give up on it. So the
         # attempt is closed here, and the command will have no effect.
@@ -79,11 +74,10 @@ def _record(order_code: str, before: CallsInFlight, result: ProviderResult | Non
     # inquiry, and one that expired before the purchase learnt of it: the purchase still has to cancel it.
     is_challenged = attempt.state == AttemptState.CHALLENGE_REQUIRED or _is_back_from_challenge(attempt)
     if is_challenged and (result is None or result.outcome == Outcome.NOT_SENT):
-        return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
+        return Conclusion(answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED))
     if result is None:
-        return answer_of(attempt, otherwise=Outcome.UNKNOWN)
+        return Conclusion(answer_of(attempt, otherwise=Outcome.UNKNOWN))
     if result.outcome == Outcome.NOT_SENT and (not before.is_over(attempt) or may_be_completed(attempt)):
         result = replace(result, outcome=Outcome.UNKNOWN)
     answer = apply_to_attempt(attempt, result)
-    record_fact(attempt, f"{Verb.INQUIRE}_{answer.outcome}", result, answer)
-    return answer
+    return Conclusion(answer, answer_fact(attempt, f"{Verb.INQUIRE}_{answer.outcome}", result, answer))

@@ -2,24 +2,14 @@
 
 from functools import partial
 
-from django.db import transaction
-
 from checkout.messages import CapturePayment, ProviderAnswered, RefundPayment, VoidPayment
 from checkout.money import Money
 from checkout.payments.models import Attempt, Operation
-from checkout.payments.providers.base import Modification, Provider, ProviderResult, Verb
-from checkout.payments.service.asking import ask
+from checkout.payments.providers.base import Modification, ProviderResult, Verb
 from checkout.payments.service.attempt_outcome import conflict
-from checkout.payments.service.conclusion import CONFLICTED, conclude, record_fact
-from checkout.payments.service.intent import (
-    Intent,
-    commit_intent,
-    locked_attempt,
-    record_outcome,
-    refuse_repetition,
-)
+from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.operation_outcome import STATES, answer_of, move
-from checkout.payments.service.send_window import SendWindow
+from checkout.payments.service.provider_call import Conclusion, Intent, Send, provider_call
 from checkout.payments.service.service import service
 from checkout.states import OPEN_ATTEMPTS, AttemptState
 from messaging.compiled_queries import Compiled
@@ -32,35 +22,36 @@ UNANSWERED = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
 def capture(command: CapturePayment, message: Message) -> None:
     """Take authorised money."""
     amount = Money(command.minor, command.currency)
-    _carry_out(command.attempt, command.operation, Verb.CAPTURE, amount, message)
+    _modify(command.attempt, command.operation, Verb.CAPTURE, amount, message)
 
 
 @service.command("payments.void", transactional=False)
 def void(command: VoidPayment, message: Message) -> None:
     """Release an authorisation that was not captured."""
-    _carry_out(command.attempt, command.operation, Verb.VOID, None, message)
+    _modify(command.attempt, command.operation, Verb.VOID, None, message)
 
 
 @service.command("payments.refund", transactional=False)
 def refund(command: RefundPayment, message: Message) -> None:
     """Give captured money back."""
     amount = Money(command.minor, command.currency)
-    _carry_out(command.attempt, command.operation, Verb.REFUND, amount, message)
+    _modify(command.attempt, command.operation, Verb.REFUND, amount, message)
 
 
-def _carry_out(order_code: str, reference: str, verb: Verb, amount: Money | None, message: Message) -> None:
-    """Carry out the three steps of a provider call. The idempotency key is the operation's reference."""
-    intent = Intent(verb, reference)
-    window = SendWindow.opened()
-    with transaction.atomic(durable=True):
-        attempt = locked_attempt(order_code)
-        refuse_repetition(message)
+def _modify(order_code: str, reference: str, verb: Verb, amount: Money | None, message: Message) -> None:
+    """Carry out the operation. Its reference is the idempotency key."""
+
+    def intend(attempt: Attempt) -> Intent:
         operation = _operation(attempt, reference, verb, amount)
-        is_to_be_sent = operation.state in UNANSWERED and commit_intent(attempt, intent)
-        if is_to_be_sent:
-            _check_allowed(attempt, verb)
-    result = _send(attempt, operation, verb, window) if is_to_be_sent else None
-    conclude(message, attempt, partial(_record, order_code, intent, result))
+        return Intent(
+            verb=verb,
+            key=reference,
+            is_due=operation.state in UNANSWERED,
+            begin=partial(_check_allowed, attempt, verb),
+            request=partial(_request, attempt, operation, verb),
+        )
+
+    provider_call(message, order_code, intend=intend, conclude=_conclude, recall=_recall)
 
 
 def _operation(attempt: Attempt, reference: str, verb: Verb, amount: Money | None) -> Operation:
@@ -85,7 +76,7 @@ def _check_allowed(attempt: Attempt, verb: Verb) -> None:
         raise CommandRejected("outcome_open", f"An attempt that is {attempt.state} has nothing to {verb}.")
 
 
-def _send(attempt: Attempt, operation: Operation, verb: Verb, window: SendWindow) -> ProviderResult:
+def _request(attempt: Attempt, operation: Operation, verb: Verb) -> Send:
     request = Modification(
         order_code=attempt.order_code,
         reference=operation.reference,
@@ -93,27 +84,24 @@ def _send(attempt: Attempt, operation: Operation, verb: Verb, window: SendWindow
         amount=operation.amount,
         session_state=attempt.session_state,
     )
-
-    def question(provider: Provider) -> ProviderResult:
-        if verb == Verb.CAPTURE:
-            return provider.capture(request)
-        if verb == Verb.VOID:
-            return provider.void(request)
-        return provider.refund(request)
-
-    return ask(attempt.provider_account, question, window=window)
+    if verb == Verb.CAPTURE:
+        return lambda provider: provider.capture(request)
+    if verb == Verb.VOID:
+        return lambda provider: provider.void(request)
+    return lambda provider: provider.refund(request)
 
 
-def _record(order_code: str, intent: Intent, result: ProviderResult | None) -> ProviderAnswered:
-    attempt = locked_attempt(order_code)
+def _conclude(attempt: Attempt, intent: Intent, result: ProviderResult) -> Conclusion:
+    answer = _apply(attempt, _OPERATION.get(attempt.pk, intent.key), result)
+    kind = f"{intent.verb}_{answer.outcome}"
+    fact = answer_fact(attempt, kind, result, answer, reference=intent.key)
+    return Conclusion(answer, fact, result.outcome)
+
+
+def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
     operation = _OPERATION.get(attempt.pk, intent.key)
-    if result is None:
-        move(operation, Operation.State.UNKNOWN)
-        return answer_of(operation)
-    answer = _apply(attempt, operation, result)
-    record_outcome(intent, result.outcome, result.event)
-    record_fact(attempt, f"{intent.verb}_{answer.outcome}", result, answer, reference=operation.reference)
-    return answer
+    move(operation, Operation.State.UNKNOWN)
+    return answer_of(operation)
 
 
 def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> ProviderAnswered:
@@ -122,8 +110,7 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
     ) != operation.amount
     if is_for_another:
         move(operation, Operation.State.UNKNOWN)
-        conflict(attempt, result)
-        return ProviderAnswered(outcome=CONFLICTED, event=result.event)
+        return conflict(attempt, result)
     state = STATES.get(result.outcome, Operation.State.UNKNOWN)
     is_repeated = operation.state != Operation.State.REQUESTED
     if state == Operation.State.REFUSED and (is_repeated or operation.kind == Operation.Kind.VOID):

@@ -18,24 +18,29 @@ keeps its state until the provider's answer confirms or denies the failure.
 from functools import partial
 
 from checkout.messages import InquireOperation, ProviderAnswered
+from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import FAILED, fail_refund
-from checkout.payments.models import Operation, ProviderCall
-from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
-from checkout.payments.service.asking import inquire_about
+from checkout.payments.models import Attempt, Operation, ProviderCall
+from checkout.payments.providers.base import RELEASED, EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
-from checkout.payments.service.conclusion import conclude, record_fact
 from checkout.payments.service.evidence.absence import is_absent
 from checkout.payments.service.evidence.known import BookedOperations, Entry, known_of, told_sum
-from checkout.payments.service.intent import NOT_SHOWN, UNDECIDED, CallsInFlight, locked_attempt, under_way
+from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.operation_outcome import answer_of, move
+from checkout.payments.service.provider_call import (
+    NOT_SHOWN,
+    Conclusion,
+    commit_conclusion,
+    provider_inquiry,
+)
 from checkout.payments.service.service import service
 from checkout.payments.totals import WITHOUT_END
 from messaging.worker.service import CommandRejected, Message
 
 Kind, State = Operation.Kind, Operation.State
 
-# After these events nothing is held, so there is nothing left to capture or to release.
-RELEASED = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
+# The provider answered, and its answer does not tell whether an operation has arrived.
+UNDECIDED = "undecided"
 TAKEN = (EventKind.CAPTURED, EventKind.SETTLED)
 # Outcomes that show that the provider knows the order and says what became of it.
 ANSWERS = (Outcome.APPROVED, Outcome.REFUSED)
@@ -66,23 +71,28 @@ def inquire_operation(command: InquireOperation, message: Message) -> None:
         raise CommandRejected("operation_not_found", f"This attempt has no operation {command.operation}.")
     attempt = operation.attempt
     before, known = under_way(attempt, operation.reference), known_of(attempt, operation.kind)
-    result = inquire_about(attempt) if _is_open(known.of(operation.reference)) else None
-    conclude(message, attempt, partial(_record, attempt.order_code, before, known, result))
+    if _is_open(known.of(operation.reference)):
+        provider_inquiry(message, attempt, partial(_conclude, before, known))
+    else:
+        commit_conclusion(message, attempt, partial(_known_state, operation.reference))
 
 
 def _is_open(mine: Entry | None) -> bool:
     return mine is not None and (mine.state in WITHOUT_END or (mine.state == State.DONE and mine.is_in_doubt))
 
 
-def _record(
-    order_code: str, before: CallsInFlight, known: BookedOperations, result: ProviderResult | None
-) -> ProviderAnswered:
-    attempt = locked_attempt(order_code)
+def _known_state(reference: str, attempt: Attempt) -> Conclusion:
+    return Conclusion(answer_of(attempt.operations.get(reference=reference)))
+
+
+def _conclude(
+    before: CallsInFlight, known: BookedOperations, attempt: Attempt, result: ProviderResult
+) -> Conclusion:
     operation = attempt.operations.get(reference=before.key)
     now = known_of(attempt, operation.kind)
     mine = now.of(operation.reference)
-    if result is None or mine is None or not _is_open(mine):
-        return answer_of(operation)
+    if mine is None or not _is_open(mine):
+        return Conclusion(answer_of(operation))
     if is_for_another_payment(attempt, result):
         answer = conflict(attempt, result)
     elif now != known:
@@ -92,8 +102,8 @@ def _record(
         answer = _answer_in_doubt(operation, mine, now, result)
     else:
         answer = _answer(operation, now.without(operation.reference), before, result)
-    record_fact(attempt, f"inquire_{operation.kind}_{answer.outcome}", result, answer, reference=before.key)
-    return answer
+    kind = f"inquire_{operation.kind}_{answer.outcome}"
+    return Conclusion(answer, answer_fact(attempt, kind, result, answer, reference=before.key))
 
 
 def _answer(

@@ -169,17 +169,17 @@ def test_a_repeated_command_that_was_not_sent_is_not_sent_after_all(attempt, boo
     assert ProviderCall.objects.get(verb="capture").outcome == "not_sent"
 
 
-def test_no_transaction_is_open_while_the_provider_is_asked(attempt, monkeypatch):
+def test_no_transaction_and_no_connection_is_open_while_the_provider_is_asked(attempt, monkeypatch):
     seen = []
     ask = MemoryProvider.authorise
 
     def watched(provider, request):
-        seen.append(connection.in_atomic_block)
+        seen.append((connection.in_atomic_block, connection.connection is not None))
         return ask(provider, request)
 
     monkeypatch.setattr(MemoryProvider, "authorise", watched)
     authorise(attempt, "approve")
-    assert seen == [False]
+    assert seen == [(False, False)]
 
 
 def test_a_notification_that_overtakes_the_providers_reply_is_not_undone_by_it(attempt):

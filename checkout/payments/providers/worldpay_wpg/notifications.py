@@ -9,10 +9,10 @@ from xml.etree.ElementTree import Element, canonicalize, tostring
 from checkout.errors import NotificationFormatNotSupported, NotificationRejected
 from checkout.money import Money
 from checkout.payments.providers.base import Acknowledgement, EventKind, Notification, Outcome
+from checkout.payments.providers.worldpay_wpg.books import Journal, references
 from checkout.payments.providers.worldpay_wpg.codes import meaning
 from checkout.payments.providers.worldpay_wpg.elements import PaymentElement
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
-from checkout.payments.providers.worldpay_wpg.journals import Journal, references
 
 # After any other answer Worldpay sends the notification again for seven days, and holds back the order's
 # later ones (alphagov/pay-connector, WorldpayNotificationService).

@@ -18,11 +18,10 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.providers.worldpay_wpg.amounts import read_amount
+from checkout.payments.providers.worldpay_wpg.books import Journal, position_of, references
 from checkout.payments.providers.worldpay_wpg.elements import PaymentElement, text, word
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
 from checkout.payments.providers.worldpay_wpg.error_elements import read_error
-from checkout.payments.providers.worldpay_wpg.journals import Journal, references
-from checkout.payments.providers.worldpay_wpg.position import position_of
 
 MAX_LIST_BYTES = 8_388_608
 MAX_LIST_ELEMENTS = 500_000

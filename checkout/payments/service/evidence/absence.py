@@ -14,7 +14,7 @@ is REFUNDED already.
 from checkout.payments.models import Operation, ProviderCall
 from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.service.evidence.known import BookedOperations, told_sum
-from checkout.payments.service.intent import MODIFICATIONS
+from checkout.payments.service.provider_call import MODIFICATIONS
 from checkout.payments.totals import sums_of_attempt
 
 Kind = Operation.Kind

@@ -3,23 +3,21 @@
 from functools import partial
 
 from checkout.messages import CheckClaim, ClaimChecked
+from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import failed_refunds, make_after_all, refund_made_after_all
-from checkout.payments.models import Attempt, Fact, Operation
-from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
-from checkout.payments.service.asking import inquire_about
+from checkout.payments.models import Attempt, Operation
+from checkout.payments.providers.base import RELEASED, EventKind, Outcome, ProviderResult
 from checkout.payments.service.attempt_outcome import conflict
-from checkout.payments.service.conclusion import conclude
+from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.evidence.charge_backs import judge_movement
 from checkout.payments.service.evidence.known import BookedOperations, known_of, told_sum
-from checkout.payments.service.intent import CallsInFlight, attempt_of, locked_attempt, under_way
+from checkout.payments.service.facts import fact_of
+from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.payments.totals import BY_ISSUER, EXPLANATIONS, Sums, is_explained, sums_of_attempt
 from checkout.privacy.scrubbing import scrub_text
-from checkout.states import Actor, AttemptState
+from checkout.states import AttemptState
 from messaging.worker.service import Message
-
-# The last events of orders for which nothing is held.
-HELD_NO_MORE = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 
 
 @service.command("payments.check_claim", transactional=False)
@@ -30,36 +28,40 @@ def check_claim(command: CheckClaim, message: Message) -> None:
     """
     attempt = attempt_of(command.attempt)
     if command.claim in BY_ISSUER:
-        sums = sums_of_attempt(attempt)
-        result = inquire_about(attempt)
-        conclude(message, attempt, partial(_record_movement, command, sums, result))
-        return
-    before, known = under_way(attempt), known_of(attempt, EXPLANATIONS.get(command.claim, ""))
-    result = inquire_about(attempt)
-    conclude(message, attempt, partial(_record, command, before, known, result))
+        conclude = partial(_conclude_movement, command, sums_of_attempt(attempt))
+    else:
+        before, known = under_way(attempt), known_of(attempt, EXPLANATIONS.get(command.claim, ""))
+        conclude = partial(_conclude, command, before, known)
+    provider_inquiry(message, attempt, conclude)
 
 
-def _record(
-    command: CheckClaim, before: CallsInFlight, known: BookedOperations, result: ProviderResult
-) -> ClaimChecked:
-    attempt = locked_attempt(command.attempt)
+def _conclude(
+    command: CheckClaim,
+    before: CallsInFlight,
+    known: BookedOperations,
+    attempt: Attempt,
+    result: ProviderResult,
+) -> Conclusion:
     outcome = _judged(attempt, command, before, known, result)
     if outcome == "confirmed" and command.claim == EventKind.AUTHORISED:
         conflict(attempt, result)
     if outcome == "confirmed" and (refund := _failed_refund(attempt, command)) is not None:
         outcome = _made_after_all(attempt, refund, result, is_proven=command.is_proven)
-    _write_down(attempt, {"claim": command.claim, "outcome": outcome, "event": result.event}, result)
-    return ClaimChecked(outcome=outcome, event=result.event)
+    data = {"claim": command.claim, "outcome": outcome, "event": result.event}
+    fact = fact_of(attempt, f"claim_{outcome}", data, result)
+    return Conclusion(ClaimChecked(outcome=outcome, event=result.event), fact)
 
 
-def _record_movement(command: CheckClaim, before: Sums, result: ProviderResult) -> ClaimChecked:
-    attempt = locked_attempt(command.attempt)
+def _conclude_movement(
+    command: CheckClaim, before: Sums, attempt: Attempt, result: ProviderResult
+) -> Conclusion:
     judgement, operation = judge_movement(attempt, command, before, result)
-    data = {"claim": command.claim, "outcome": judgement.outcome, "event": result.event, "why": judgement.why}
+    outcome, event, why = judgement.outcome, result.event, judgement.why
+    data = {"claim": command.claim, "outcome": outcome, "event": event, "why": why}
     if operation is not None:
         data |= {"amount": str(operation.amount), "reference": operation.reference}
-    _write_down(attempt, data, result)
-    return ClaimChecked(outcome=judgement.outcome, event=result.event, why=scrub_text(judgement.why))
+    fact = fact_of(attempt, f"claim_{outcome}", data, result)
+    return Conclusion(ClaimChecked(outcome=outcome, event=event, why=scrub_text(why)), fact)
 
 
 def _failed_refund(attempt: Attempt, command: CheckClaim) -> Operation | None:
@@ -92,17 +94,6 @@ def _made_after_all(attempt: Attempt, refund: Operation, result: ProviderResult,
     return "booked"
 
 
-def _write_down(attempt: Attempt, data: dict[str, str], result: ProviderResult) -> None:
-    Fact.objects.create(
-        payment=attempt.payment,
-        attempt=attempt,
-        source=Actor.PROVIDER,
-        kind=f"claim_{data['outcome']}",
-        data={name: scrub_text(value) for name, value in data.items() if value},
-        text=scrub_text(result.transcript),
-    )
-
-
 def _judged(
     attempt: Attempt,
     command: CheckClaim,
@@ -115,7 +106,7 @@ def _judged(
     if result.outcome == Outcome.UNKNOWN or (is_missing and not before.is_over(attempt)):
         return "unknown"
     if claim == EventKind.AUTHORISED:
-        is_held = result.outcome == Outcome.APPROVED and result.kind not in HELD_NO_MORE
+        is_held = result.outcome == Outcome.APPROVED and result.kind not in RELEASED
         return "confirmed" if is_held and attempt.state != AttemptState.AUTHORISED else "denied"
     if is_missing:
         return "unknown"

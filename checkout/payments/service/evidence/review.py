@@ -5,17 +5,16 @@ from functools import partial
 
 from checkout.messages import AttemptReviewed, ReviewAttempt
 from checkout.money import Money
-from checkout.payments.models import Attempt, Fact, Operation
-from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
+from checkout.payments.calls import CallsInFlight, under_way
+from checkout.payments.models import Attempt, Operation
+from checkout.payments.providers.base import RELEASED, EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt
-from checkout.payments.service.asking import inquire_about
 from checkout.payments.service.attempt_outcome import is_for_another_payment
-from checkout.payments.service.conclusion import conclude
-from checkout.payments.service.evidence.claims import HELD_NO_MORE
-from checkout.payments.service.intent import CallsInFlight, attempt_of, locked_attempt, under_way
+from checkout.payments.service.attempts import attempt_of
+from checkout.payments.service.facts import fact_of
+from checkout.payments.service.provider_call import Conclusion, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, sums_of_attempt
-from checkout.privacy.scrubbing import scrub_text
 from checkout.states import OPEN_ATTEMPTS, Actor, AttemptState
 from messaging.worker.service import Message
 
@@ -31,7 +30,7 @@ ANSWERS = (Outcome.APPROVED, Outcome.REFUSED, Outcome.NOT_SENT)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReviewResult:
     """The result: ``held`` or ``released`` if we agree with the provider, else ``stands`` or ``unknown``.
 
     ``why`` is the reason for ``stands`` or ``unknown``.
@@ -81,62 +80,55 @@ def review(command: ReviewAttempt, message: Message) -> None:
     """
     attempt = attempt_of(command.attempt)
     before, sums = under_way(attempt), sums_of_attempt(attempt)
-    result = inquire_about(attempt)
-    conclude(message, attempt, partial(_record, command.attempt, before, sums, result))
+    provider_inquiry(message, attempt, partial(_conclude, before, sums))
 
 
-def _record(order_code: str, before: CallsInFlight, sums: Sums, result: ProviderResult) -> AttemptReviewed:
-    attempt = locked_attempt(order_code)
+def _conclude(before: CallsInFlight, sums: Sums, attempt: Attempt, result: ProviderResult) -> Conclusion:
     if sums_of_attempt(attempt) == sums:
         finding = _judged(attempt, before, sums, result)
     else:
-        finding = Finding("unknown", "Something was booked while the provider was asked. Ask again.")
+        finding = ReviewResult("unknown", "Something was booked while the provider was asked. Ask again.")
     data = {"why": finding.why, "event": result.event}
-    Fact.objects.create(
-        payment=attempt.payment,
-        attempt=attempt,
-        source=Actor.PROVIDER,
-        kind=f"review_{finding.outcome}",
-        data={name: scrub_text(value) for name, value in data.items() if value},
-        text=scrub_text(result.transcript),
-    )
-    return AttemptReviewed(outcome=finding.outcome)
+    fact = fact_of(attempt, f"review_{finding.outcome}", data, result)
+    return Conclusion(AttemptReviewed(outcome=finding.outcome), fact)
 
 
-def _judged(attempt: Attempt, before: CallsInFlight, sums: Sums, result: ProviderResult) -> Finding:
+def _judged(attempt: Attempt, before: CallsInFlight, sums: Sums, result: ProviderResult) -> ReviewResult:
     is_missing = result.outcome == Outcome.NOT_SENT
     if result.outcome not in ANSWERS or (is_missing and not before.is_over(attempt)):
-        return Finding("unknown", "The provider did not say what became of it. Ask again later.")
+        return ReviewResult("unknown", "The provider did not say what became of it. Ask again later.")
     if is_for_another_payment(attempt, result):
-        return Finding("stands", f"The provider still speaks of other money than ours: {result.amount}.")
-    if result.outcome == Outcome.APPROVED and result.kind not in HELD_NO_MORE:
+        return ReviewResult("stands", f"The provider still speaks of other money than ours: {result.amount}.")
+    if result.outcome == Outcome.APPROVED and result.kind not in RELEASED:
         return _held(attempt, sums, result)
     return _released(attempt, sums)
 
 
-def _held(attempt: Attempt, sums: Sums, result: ProviderResult) -> Finding:
+def _held(attempt: Attempt, sums: Sums, result: ProviderResult) -> ReviewResult:
     if _others(attempt, AttemptState.AUTHORISED, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
-        return Finding("stands", "Another attempt holds money, too, is under way, or contradicts us as well.")
+        return ReviewResult(
+            "stands", "Another attempt holds money, too, is under way, or contradicts us as well."
+        )
     if attempt.state not in (AttemptState.AUTHORISED, AttemptState.CONFLICTED):
-        return Finding("stands", f"The provider holds money, and the attempt is {attempt.state}.")
+        return ReviewResult("stands", f"The provider holds money, and the attempt is {attempt.state}.")
     if sums.total(Kind.VOID, State.DONE):
-        return Finding("stands", "The provider still holds what we have as released.")
+        return ReviewResult("stands", "The provider still holds what we have as released.")
     if result.position is None and (result.kind != EventKind.AUTHORISED or sums.captured):
         # Without sums, only the last event AUTHORISED says enough: the first capture would have replaced it.
-        return Finding("stands", "The provider does not tell how much was captured and refunded.")
+        return ReviewResult("stands", "The provider does not tell how much was captured and refunded.")
     gaps = _gaps(attempt, sums, result.position) if result.position else []
     for gap in gaps:
         if not gap.may_be_adopted or attempt.state != AttemptState.AUTHORISED:
-            return Finding("stands", gap.in_words)
+            return ReviewResult("stands", gap.in_words)
     if len(gaps) > 1:
         # A balance that the provider fails to report would make several sums wrong, not only one.
         words = " ".join(gap.in_words for gap in gaps)
-        return Finding("stands", f"{words} Only one sum that differs would be believed.")
+        return ReviewResult("stands", f"{words} Only one sum that differs would be believed.")
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_authorised")
     for gap in gaps:
         adopt(attempt, gap.kind, gap.minor, reason=FOUND)
-    return Finding("held")
+    return ReviewResult("held")
 
 
 def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
@@ -164,21 +156,23 @@ def _gaps(attempt: Attempt, sums: Sums, position: Position) -> list[Gap]:
     return gaps
 
 
-def _released(attempt: Attempt, sums: Sums) -> Finding:
+def _released(attempt: Attempt, sums: Sums) -> ReviewResult:
     if sums.captured:
         ours = Money(sums.captured, attempt.payment.currency)
-        return Finding("stands", f"The provider holds nothing, and we have {ours} captured.")
+        return ReviewResult("stands", f"The provider holds nothing, and we have {ours} captured.")
     parts = attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN)
     if parts.exclude(amount_minor=attempt.payment.amount_minor).exists():
         # The capture may have arrived, so that only the rest was released.
-        return Finding("stands", "The provider holds nothing, and a capture of a part is still open.")
+        return ReviewResult("stands", "The provider holds nothing, and a capture of a part is still open.")
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_refused")
     elif attempt.state == AttemptState.AUTHORISED and not sums.total(Kind.VOID, *ALL_BUT_REFUSED):
         adopt(attempt, Kind.VOID, attempt.payment.amount_minor, reason=FOUND)
     if _others(attempt, AttemptState.CONFLICTED, *OPEN_ATTEMPTS):
-        return Finding("stands", "Nothing is held for this attempt, but another one is not settled either.")
-    return Finding("held" if _others(attempt, AttemptState.AUTHORISED) else "released")
+        return ReviewResult(
+            "stands", "Nothing is held for this attempt, but another one is not settled either."
+        )
+    return ReviewResult("held" if _others(attempt, AttemptState.AUTHORISED) else "released")
 
 
 def _others(attempt: Attempt, *states: AttemptState) -> bool:

@@ -1,13 +1,17 @@
-"""Read a ``journal``: the amount that its entries moved, and our references that it names.
+"""Read Worldpay's books of an order: the amounts that its journals moved, and the position of its money.
 
-A journal is a booking with two sides. Each ``accountTx`` credits or debits one of Worldpay's accounts:
+Worldpay keeps an order's money on accounts:
 
-- IN_PROCESS_AUTHORISED: the sum that the card's bank promised.
-- IN_PROCESS_CAPTURED: the sum that was captured, and is neither settled nor refunded.
+- IN_PROCESS_AUTHORISED: the sum that the card's bank promised, until it is captured.
+- IN_PROCESS_CAPTURED: the sum that was captured, until it is settled or refunded.
 - SETTLED_BIBIT_NET and SETTLED_BIBIT_COMMISSION: the sum that Worldpay owes the merchant, and its own share.
   Together they are the sum that the shopper paid.
 - REFUND_PENDING and similar: the sum on its way back to the shopper.
 - CHARGED_BACK: the sum that the shopper's bank took back.
+
+A ``journal`` is a booking with two sides: each ``accountTx`` credits or debits an account. The ``balance``
+elements of a ``payment`` are the sums on the accounts (activemerchant, worldpay_test.rb: inquiries with a
+balance). Many replies have none. They do not show the origin of settled and disputed money.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,15 +19,16 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from checkout.money import Money
-from checkout.payments.providers.base import EventKind
+from checkout.payments.providers.base import EventKind, Outcome, Position
 from checkout.payments.providers.worldpay_wpg.amounts import read_signed_amount
-from checkout.payments.providers.worldpay_wpg.elements import word
+from checkout.payments.providers.worldpay_wpg.elements import PaymentElement, word
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage
 
+IN_PROCESS_AUTHORISED, IN_PROCESS_CAPTURED = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
 HELD, TAKEN, SETTLED, RETURNING, CHARGED_BACK = "held", "taken", "settled", "returning", "charged back"
 _ACCOUNTS = {
-    "IN_PROCESS_AUTHORISED": HELD,
-    "IN_PROCESS_CAPTURED": TAKEN,
+    IN_PROCESS_AUTHORISED: HELD,
+    IN_PROCESS_CAPTURED: TAKEN,
     "REFUND_PENDING": RETURNING,
     "IN_PROCESS_REFUND_PENDING": RETURNING,
     "IN_PROCESS_FAST_REFUND": RETURNING,
@@ -134,3 +139,53 @@ def _is_balanced(nets: Mapping[str, int]) -> bool:
     debited = -sum(net for net in nets.values() if net < 0)
     released = max(0, -nets.get(HELD, 0))
     return not (credited and debited) or 0 <= debited - credited <= released
+
+
+# The balance, even if zero, that a reply must contain before its sums are believed, by the last event.
+REQUIRED = {
+    "AUTHORISED": IN_PROCESS_AUTHORISED,
+    "CAPTURED": IN_PROCESS_CAPTURED,
+    "PARTIAL_CAPTURED": IN_PROCESS_CAPTURED,
+    "SENT_FOR_REFUND": IN_PROCESS_CAPTURED,
+    "REFUNDED": IN_PROCESS_CAPTURED,
+    "REFUND_FAILED": IN_PROCESS_CAPTURED,
+}
+_CAPTURES = (EventKind.CAPTURED,)
+_REFUNDS = (EventKind.REFUND_SENT, EventKind.REFUNDED)
+
+
+def position_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Position | None:
+    """Return the order's position, or None if the message leaves it open.
+
+    A position needs an explicit balance: the name of an event says what happened last, and not how much. If
+    there is a balance of IN_PROCESS_CAPTURED, a missing account IN_PROCESS_AUTHORISED counts as empty;
+    callers compare ``captured`` with their own captures before they believe ``refunded``. The result is None
+    for any other account, another currency, two balances of one account, and negative sums. It is also None
+    if the sums do not include the last event: published examples of SENT_FOR_REFUND and REFUNDED have
+    balances from before the refund. An order that was refused or cancelled holds nothing, unless a balance
+    says otherwise.
+    """
+    amount = payment.amount
+    if amount is None:
+        return None
+    nothing = Money(0, amount.currency)
+    try:
+        balances = payment.balances
+    except UnreadableMessage:
+        return None
+    if outcome == Outcome.REFUSED and kind != EventKind.OTHER:
+        is_empty = not any(balance.minor for balance in balances.values())
+        return Position(authorised=nothing, captured=nothing, refunded=nothing) if is_empty else None
+    if REQUIRED.get(payment.event) not in balances:
+        return None
+    if not balances.keys() <= {IN_PROCESS_AUTHORISED, IN_PROCESS_CAPTURED}:
+        return None
+    if any(balance.currency != amount.currency or balance < nothing for balance in balances.values()):
+        return None
+    captured = amount - balances.get(IN_PROCESS_AUTHORISED, nothing)
+    refunded = captured - balances.get(IN_PROCESS_CAPTURED, nothing)
+    if captured < nothing or refunded < nothing:
+        return None
+    if (kind in _CAPTURES and captured == nothing) or (kind in _REFUNDS and refunded == nothing):
+        return None
+    return Position(authorised=amount, captured=captured, refunded=refunded)

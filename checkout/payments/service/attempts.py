@@ -1,0 +1,31 @@
+"""The attempt that a command names, with everything that is sent about it, with or without its lock."""
+
+from django.db.models import QuerySet
+
+from checkout.payments.models import Attempt
+from messaging.compiled_queries import Compiled
+from messaging.worker.service import CommandRejected
+
+
+def locked_attempt(order_code: str) -> Attempt:
+    """Return the attempt, locked until the transaction ends; raises ``CommandRejected`` if there is none."""
+    return _known(_LOCKED.first(order_code), order_code)
+
+
+def attempt_of(order_code: str) -> Attempt:
+    """Return the attempt as it is now; raises ``CommandRejected`` if there is none."""
+    return _known(_ATTEMPT.first(order_code), order_code)
+
+
+def _with_what_is_sent(code: str) -> QuerySet[Attempt]:
+    return Attempt.objects.select_related("payment", "provider_account").filter(order_code=code)
+
+
+_ATTEMPT = Compiled(_with_what_is_sent)
+_LOCKED = Compiled(lambda code: _with_what_is_sent(code).select_for_update(of=("self",), no_key=True))
+
+
+def _known(attempt: Attempt | None, order_code: str) -> Attempt:
+    if attempt is None:
+        raise CommandRejected("attempt_not_found", f"There is no attempt {order_code}.")
+    return attempt

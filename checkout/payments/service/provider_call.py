@@ -1,0 +1,333 @@
+"""A call to a provider, from top to bottom: the intent, the call, the outcome.
+
+1. The attempt is locked, the command is checked, and the intent is committed with its idempotency key.
+2. The provider is called, with no lock, no transaction and no database connection held.
+3. The outcome, the fact, the new states and the reply are committed in one transaction.
+
+A crash between the first and the last step leaves an intent without an outcome. Then the command is answered
+with "unknown", and the call is never repeated: an inquiry decides. An inquiry changes nothing at the
+provider, so it has the steps 2 and 3 only.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+import structlog
+from django.db import close_old_connections, connection, transaction
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.database.clock import database_now
+from checkout.errors import (
+    OutcomeUnknown,
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderReplyInvalid,
+    ProviderUnavailable,
+)
+from checkout.messages import ApplyProviderEvent, AttemptReviewed, ClaimChecked, ProviderAnswered
+from checkout.payments.models import Attempt, Fact, InboxMessage, ProviderAccount, ProviderCall
+from checkout.payments.models.messages import send_to_checkout
+from checkout.payments.providers.base import (
+    Outcome,
+    Provider,
+    ProviderResult,
+    Refusal,
+    RefusalReason,
+    Verb,
+)
+from checkout.payments.providers.registry import get_provider
+from checkout.payments.service.attempts import locked_attempt
+from checkout.payments.service.service import service
+from checkout.payments.totals import WITHOUT_END, operations_of
+from messaging import crash_points
+from messaging.compiled_queries import Compiled, insert
+from messaging.worker.service import AlreadyHandled, Message
+
+log = structlog.get_logger(__name__)
+
+# Our own outcome for a provider's answer that contradicts what we know.
+CONFLICTED = "conflicted"
+# The provider's answer shows that an operation that was sent long ago never arrived (``absence``).
+NOT_SHOWN = "not_shown"
+MODIFICATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
+TO_BE_SENT_AGAIN = (Outcome.NOT_SENT, NOT_SHOWN)
+
+Send = Callable[[Provider], ProviderResult]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One request that a command asks for.
+
+    ``key`` is its idempotency key, which is the same at every try. The request is sent only if it ``is_due``.
+    It is sent again only if the first try certainly had no effect or, if it ``is_idempotent``, has an unknown
+    outcome. ``begin`` is called in the transaction that writes the intent. ``request`` is called after that
+    transaction. It returns the function that sends the request, or a result if we refuse to send it.
+    ``unreached`` is the outcome if the request certainly did not leave us.
+    """
+
+    verb: Verb
+    key: str
+    is_due: bool
+    request: Callable[[], Send | ProviderResult]
+    begin: Callable[[], None] = lambda: None
+    is_idempotent: bool = False
+    unreached: Outcome = Outcome.NOT_SENT
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The meaning of a provider's answer: our reply, and the fact that records the answer, if there is one.
+
+    ``outcome`` is stored with the request if it differs from the reply's.
+    """
+
+    reply: ProviderAnswered | ClaimChecked | AttemptReviewed
+    fact: Fact | None = None
+    outcome: str = ""
+
+
+def provider_call(
+    message: Message,
+    order_code: str,
+    *,
+    intend: Callable[[Attempt], Intent],
+    conclude: Callable[[Attempt, Intent, ProviderResult], Conclusion],
+    recall: Callable[[Attempt, Intent], ProviderAnswered],
+) -> None:
+    """Carry out a command that may move money at the provider, and answer it.
+
+    ``intend`` checks the command and declares the request, ``conclude`` gives the provider's answer its
+    meaning. ``recall`` answers a command whose request was made before, is just being made, or is not due.
+    All three get the attempt under lock.
+    """
+    window = SendWindow.opened()
+
+    # 1. The intent. It must be durable, as an intent that is not committed protects from nothing.
+    with transaction.atomic(durable=True):
+        attempt = locked_attempt(order_code)
+        refuse_repetition(message)
+        intent = intend(attempt)
+        is_to_be_sent = intent.is_due and commit_intent(attempt, intent)
+        if is_to_be_sent:
+            intent.begin()
+
+    # 2. The call.
+    result = None
+    if is_to_be_sent:
+        request = intent.request()
+        if isinstance(request, ProviderResult):
+            result = request
+        else:
+            result = _ask(attempt.provider_account, request, unreached=intent.unreached, window=window)
+
+    # 3. The outcome.
+    def record(attempt: Attempt) -> Conclusion:
+        if result is None:
+            return Conclusion(recall(attempt, intent))
+        conclusion = conclude(attempt, intent, result)
+        _record_outcome(intent, conclusion.outcome or conclusion.reply.outcome, result.event)
+        return conclusion
+
+    commit_conclusion(message, attempt, record)
+
+
+def provider_inquiry(
+    message: Message, attempt: Attempt, conclude: Callable[[Attempt, ProviderResult], Conclusion]
+) -> None:
+    """Ask the provider what became of ``attempt``, and answer the command.
+
+    ``conclude`` gets the attempt under lock, and compares the answer with our records as they were before the
+    inquiry, which the caller has read. If the inquiry cannot be sent, the outcome is unknown: that says
+    nothing about the attempt.
+    """
+    result = _ask(
+        attempt.provider_account,
+        lambda provider: provider.inquire(attempt.order_code),
+        unreached=Outcome.UNKNOWN,
+    )
+    commit_conclusion(message, attempt, lambda locked: conclude(locked, result))
+
+
+# Step 1: the intent.
+
+
+def refuse_repetition(message: Message) -> None:
+    """Raise ``AlreadyHandled`` if the message was answered before. The attempt must be locked.
+
+    Every answer is recorded under that lock. Without this check, the redelivery of a command that was
+    answered "not sent" would send it after all.
+    """
+    if _HANDLED.all(service.name, message.envelope.message_id):
+        raise AlreadyHandled(message.envelope.message_id)
+
+
+_HANDLED = Compiled(
+    lambda consumer, id: InboxMessage.objects.filter(consumer=consumer, message_id=id).only("pk").order_by()
+)
+
+
+def commit_intent(attempt: Attempt, intent: Intent) -> bool:
+    """Write the intent. Return True if the provider is to be called now. The attempt must be locked.
+
+    A call that was not sent, or that by the provider's answer never arrived, may be made again with the same
+    key. So may an idempotent one whose outcome is unknown. Every other intent that exists stands for a call
+    that was made, or is just being made.
+    """
+    alone = _is_alone(attempt, intent)
+    if _CALL.first(intent.key) is None:
+        ProviderCall.objects.create(
+            key=intent.key, attempt=attempt, verb=intent.verb, started_at=database_now(), was_alone=alone
+        )
+        return True
+    again = ProviderCall.objects.filter(key=intent.key, outcome__in=TO_BE_SENT_AGAIN)
+    if again.update(outcome="", started_at=database_now(), finished_at=None, was_alone=alone):
+        return True
+    return intent.is_idempotent and stored_outcome(intent) == Outcome.UNKNOWN
+
+
+def _is_alone(attempt: Attempt, intent: Intent) -> bool:
+    """Return True if the order's next event at the provider can only come from this modification."""
+    if intent.verb not in MODIFICATIONS:
+        return True
+    others = [each for each in operations_of(attempt) if each.reference != intent.key]
+    if any(each.state in WITHOUT_END for each in others):
+        return False
+    # While a request is just being sent, its operation's state does not show that yet.
+    return not others or not attempt.provider_calls.filter(outcome="", verb__in=MODIFICATIONS).exists()
+
+
+_CALL = Compiled(lambda key: ProviderCall.objects.filter(key=key).order_by())
+
+
+def stored_outcome(intent: Intent) -> str:
+    """Return the recorded outcome of an earlier call, or ``unknown`` if none is recorded."""
+    call = _CALL.first(intent.key)
+    return (call.outcome if call else "") or Outcome.UNKNOWN
+
+
+# Step 2: the call.
+
+
+@dataclass(frozen=True, slots=True)
+class SendWindow:
+    """The time from the decision to send a request until half the settling time later.
+
+    A process that was stopped in between must not send a request that an inquiry has meanwhile found never to
+    have arrived. A request that is sent within the window arrives within the settling time. Two clocks are
+    read: the monotonic one stands still while the machine is suspended, and the other may be set back.
+    """
+
+    ends_monotonic: float
+    ends_at: datetime
+
+    @classmethod
+    def opened(cls) -> Self:
+        """Return the window of a request whose sending is decided now."""
+        length = conf.settling_time / 2
+        return cls(time.monotonic() + length.total_seconds(), timezone.now() + length)
+
+    @property
+    def is_over(self) -> bool:
+        """Return True if it is too late to send anything."""
+        return time.monotonic() > self.ends_monotonic or timezone.now() > self.ends_at
+
+
+def _ask(
+    account: ProviderAccount, send: Send, *, unreached: Outcome, window: SendWindow | None = None
+) -> ProviderResult:
+    """Return the provider's answer, or a result that stands for the error. Provider errors are not raised.
+
+    ``unreached`` is the outcome if the request was not sent. It is not sent once ``window`` is over.
+    """
+    if not connection.in_atomic_block:
+        # A provider may take a minute, and database connections are few.
+        close_old_connections()
+    crash_points.reached("payments.intent_committed")
+    try:
+        if window is not None and window.is_over:
+            # We did not send it, but another process may have sent it again meanwhile.
+            raise OutcomeUnknown("This process was held up too long to send it any more.")
+        result = send(get_provider(account.opened()))
+        crash_points.reached("payments.answered")
+        return result
+    except ProviderUnavailable as error:
+        log.warning("provider not reached", account=account.code, reason=str(error))
+        return _silence(unreached, error)
+    except ProviderMisconfigured as error:
+        log.error("provider account misconfigured", account=account.code, reason=str(error))
+        return _silence(unreached, error)
+    except OutcomeUnknown as error:
+        log.warning("provider's outcome unknown", account=account.code, reason=str(error))
+        return _silence(Outcome.UNKNOWN, error)
+    except ProviderReplyInvalid as error:
+        log.error("provider's reply not understood", account=account.code, reason=str(error))
+        return _silence(Outcome.UNKNOWN, error)
+
+
+def _silence(outcome: Outcome, error: ProviderError) -> ProviderResult:
+    refusal = Refusal(reason=RefusalReason.PROVIDER_ERROR, code=error.code)
+    return ProviderResult(
+        outcome=outcome,
+        event=error.code,
+        refusal=refusal if outcome == Outcome.NOT_SENT else None,
+        transcript=str(error),
+    )
+
+
+def refused(
+    reason: RefusalReason, outcome: Outcome = Outcome.REFUSED, *, code: str = "", description: str = ""
+) -> ProviderResult:
+    """Return a refusal that we made without the provider. Staff see ``code`` and ``description``."""
+    return ProviderResult(outcome=outcome, refusal=Refusal(reason=reason, code=code, description=description))
+
+
+# Step 3: the outcome.
+
+
+def commit_conclusion(message: Message, attempt: Attempt, record: Callable[[Attempt], Conclusion]) -> None:
+    """Lock the attempt, run ``record``, write its fact, and send its reply, in one transaction.
+
+    If another copy of the command was answered meanwhile (with "unknown", as it found our intent), the result
+    is recorded all the same, so that the inquiry after an unknown outcome finds it. A conflict is also sent
+    to the orchestrator as an event, since the saga may have gone on without this answer.
+    """
+    try:
+        with message.once():
+            reply = _recorded(attempt, record)
+            message.reply(reply)
+            if reply.outcome == CONFLICTED:
+                _send_conflict(attempt)
+    except AlreadyHandled:
+        with transaction.atomic():
+            if _recorded(attempt, record).outcome == CONFLICTED:
+                _send_conflict(attempt)
+        raise
+
+
+def _recorded(
+    attempt: Attempt, record: Callable[[Attempt], Conclusion]
+) -> ProviderAnswered | ClaimChecked | AttemptReviewed:
+    conclusion = record(locked_attempt(attempt.order_code))
+    if conclusion.fact is not None:
+        insert(conclusion.fact)
+        if isinstance(conclusion.reply, ProviderAnswered) and conclusion.reply.outcome == CONFLICTED:
+            log.error("provider contradicts us", attempt=attempt.order_code, said=conclusion.reply.event)
+    return conclusion.reply
+
+
+def _send_conflict(attempt: Attempt) -> None:
+    reference = attempt.payment.reference
+    event = ApplyProviderEvent(payment=reference, attempt=attempt.order_code, kind=CONFLICTED)
+    send_to_checkout("checkout.apply_provider_event", event, reference)
+
+
+def _record_outcome(intent: Intent, outcome: str, event: str) -> None:
+    """Write the outcome of the request."""
+    ProviderCall.objects.filter(key=intent.key).update(
+        outcome=outcome, event=event[:100], finished_at=database_now()
+    )
