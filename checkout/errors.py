@@ -24,12 +24,11 @@ CheckoutError
 │       ├── NotificationNotAuthentic    not with the account's credentials
 │       └── NotificationFormatNotSupported  in the format of another product of the provider
 ├── CardKeysMisconfigured      an operator must set them; the process does not start
-├── CardSealRefused            nothing was sent: the shopper may enter the card again
-│   ├── CardNotSealed          without a second seal: of an earlier release, or not from web
-│   ├── CardKeyUnknown         sealed with a key that was dropped
-│   ├── CardSealBroken         for another attempt, or changed on the way
-│   └── CardSealExpired        it came too late
-└── SagaError                  a saga cannot go on by itself and is parked
+└── CardSealRefused            nothing was sent: the shopper may enter the card again
+    ├── CardNotSealed          without a second seal: of an earlier release, or not from web
+    ├── CardKeyUnknown         sealed with a key that was dropped
+    ├── CardSealBroken         for another attempt, or changed on the way
+    └── CardSealExpired        it came too late
 """
 
 from checkout.money import Money
@@ -216,9 +215,3 @@ class CardSealExpired(CardSealRefused):
     """The card arrived after its seal had expired."""
 
     code = "card_seal_expired"
-
-
-class SagaError(CheckoutError):
-    """A saga cannot determine its next step. It is parked until a human looks."""
-
-    code = "saga_error"

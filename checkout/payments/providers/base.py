@@ -135,7 +135,6 @@ class Authorisation:
     sealed_card: str = field(repr=False)
     device_data_reference: str = ""
     challenge_window: str = "390x400"
-    settle_automatically: bool = False
     demands_challenge: bool = False
 
 
@@ -143,15 +142,13 @@ class Authorisation:
 class ChallengeCompletion:
     """The second message, after the shopper has returned from the ACS.
 
-    ``session_state`` is that of the first reply. ``acs_response`` is the ACS's posted response, if the
-    protocol has one (3-D Secure 1: ``PaRes``). ``echo_data`` is that of the challenge.
+    ``session_state`` is that of the first reply, ``echo_data`` that of the challenge.
     """
 
     order_code: str
     session_id: str
     idempotency_key: str
     session_state: str = field(default="", repr=False)
-    acs_response: str = field(default="", repr=False)
     echo_data: str = ""
 
 

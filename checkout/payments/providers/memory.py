@@ -164,8 +164,6 @@ class MemoryProvider:
             reason=_refusal_reason(wish, reason),
             manners=self.books.manners_for(request.order_code),
         )
-        if request.settle_automatically:
-            order.captured = order.amount
         self.books.orders[order.order_code] = order
         self._notify_end(order)
         return self._told(order)

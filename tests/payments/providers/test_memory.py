@@ -89,11 +89,6 @@ def test_adapters_for_one_account_share_its_books_and_no_others(provider):
     assert MemoryProvider(other).inquire("order-1").outcome == Outcome.NOT_SENT
 
 
-def test_an_order_may_capture_itself(provider):
-    provider.authorise(authorisation(sealed_card="approve", settle_automatically=True))
-    assert provider.books.orders["order-1"].captured == Money(1050, "GBP")
-
-
 UNKIND = Manners(deduplicates=False, tells_position=False, checks_amounts=False)
 
 

@@ -49,8 +49,8 @@ def test_the_first_message_carries_order_sealed_card_and_session():
     assert order.findtext("shopper/shopperEmailAddress") == "shopper@example.com"
 
 
-def test_automatic_capture_is_asked_for_in_the_order():
-    assert first_message(settle_automatically=True).find("submit/order").get("captureDelay") == "0"
+def test_the_provider_is_told_to_capture_nothing_by_itself():
+    assert first_message().find("submit/order").get("captureDelay") == "OFF"
 
 
 def test_a_browser_with_scripts_tells_its_measures():
@@ -137,10 +137,8 @@ def test_the_second_message_says_only_that_the_challenge_is_over():
     assert find(order, "session").attrib == {"id": "session-order-1"}
 
 
-def test_the_old_second_message_carries_the_issuers_answer_and_the_echo():
-    request = completion(acs_response="eJx+/=", echo_data="137")
-    order = find(fromstring(build.completion(request, SETUP)), "submit/order")
-    assert order.findtext("info3DSecure/paResponse") == "eJx+/="
+def test_the_second_message_carries_the_echo_of_the_first():
+    order = find(fromstring(build.completion(completion(echo_data="137"), SETUP)), "submit/order")
     assert order.findtext("echoData") == "137"
 
 
@@ -212,14 +210,14 @@ def grammar(path):
     "message",
     [
         build.authorisation(authorisation(), SETUP),
-        build.authorisation(authorisation(settle_automatically=True), replace(SETUP, installation_id="1")),
+        build.authorisation(authorisation(), replace(SETUP, installation_id="1")),
         build.authorisation(
             authorisation(browser=Browser(accept_header="", user_agent="", ip_address=""), shopper_email=""),
             SETUP,
         ),
         build.authorisation(authorisation(browser=replace(BROWSER, ip_address="2001:db8::1")), SETUP),
         build.completion(completion(), SETUP),
-        build.completion(completion(acs_response="eJx"), SETUP),
+        build.completion(completion(echo_data="137"), SETUP),
         build.capture(modification("capture"), SETUP),
         build.cancel(modification("void"), SETUP),
         build.refund(modification("refund"), SETUP),

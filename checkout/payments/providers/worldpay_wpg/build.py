@@ -53,7 +53,7 @@ def authorisation(request: Authorisation, setup: Setup) -> bytes:
     service, order = _order(setup, request.order_code)
     if setup.installation_id:
         order.set("installationId", setup.installation_id)
-    order.set("captureDelay", "0" if request.settle_automatically else "OFF")
+    order.set("captureDelay", "OFF")  # we ask for every capture ourselves
     _add(order, "description", request.description, 50)
     _amount(order, request.amount, setup)
     details = SubElement(order, "paymentDetails")
@@ -74,10 +74,7 @@ def completion(request: ChallengeCompletion, setup: Setup) -> bytes:
     """Return the second message: the same order and session, and the fact that the challenge is over."""
     service, order = _order(setup, request.order_code)
     info = SubElement(order, "info3DSecure")
-    if request.acs_response:
-        _add(info, "paResponse", request.acs_response)
-    else:
-        SubElement(info, "completedAuthentication")
+    SubElement(info, "completedAuthentication")
     SubElement(order, "session", id=_name_token(request.session_id))
     if request.echo_data:
         _add(order, "echoData", request.echo_data)
