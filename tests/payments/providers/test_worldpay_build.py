@@ -217,7 +217,6 @@ def grammar(path):
         ),
         build.authorisation(authorisation(browser=replace(BROWSER, ip_address="2001:db8::1")), SETUP),
         build.completion(completion(), SETUP),
-        build.completion(completion(echo_data="137"), SETUP),
         build.capture(modification("capture"), SETUP),
         build.cancel(modification("void"), SETUP),
         build.refund(modification("refund"), SETUP),
