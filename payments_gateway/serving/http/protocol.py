@@ -9,17 +9,7 @@ from typing import Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from checkout.conf import conf
-from checkout.web.problems import (
-    HEADERS_TOO_LARGE,
-    MALFORMED,
-    TARGET_TOO_LONG,
-    TOO_MANY,
-    TOO_SLOW,
-    Problem,
-    RefusedError,
-)
-from payments_gateway.serving.body_limit import ANSWER, HAS_ARRIVED, WHEN_LEFT, Scope, Send
+from payments_gateway.serving.conf import conf
 from payments_gateway.serving.http.connection_limit import limit_of
 from payments_gateway.serving.http.lean import LeanEvent, LeanQueue
 from payments_gateway.serving.http.refusal import refusal
@@ -32,6 +22,16 @@ from payments_gateway.serving.http.request_head import (
 )
 from payments_gateway.serving.http.whole_response import FramedError, whole_response
 from payments_gateway.serving.http.writing import JoinedWrites, WebSocketTransport, send_at_once
+from payments_gateway.serving.problems import (
+    HEADERS_TOO_LARGE,
+    MALFORMED,
+    TARGET_TOO_LONG,
+    TOO_MANY,
+    TOO_SLOW,
+    Problem,
+    RefusedError,
+)
+from payments_gateway.serving.scope import ANSWER, HAS_ARRIVED, WHEN_LEFT, Scope, Send
 
 # The time in which a connected client may still begin a request after SIGTERM.
 FAREWELL_SECONDS = 1.0
