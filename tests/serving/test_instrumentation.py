@@ -121,4 +121,4 @@ def test_a_receiver_cannot_be_waited_for():
 
 def test_a_view_that_would_block_the_event_loop_cannot_be_marked():
     with pytest.raises(TypeError):
-        views.held(lambda request: HttpResponse())  # type: ignore[arg-type, return-value]
+        views.held(lambda request: HttpResponse())  # type: ignore[type-var]
