@@ -62,7 +62,12 @@ HOMES = {
     "pika": ("messaging.rabbitmq",),
     "requests": ("checkout.payments.providers.transport", *CLIENT_PROGRAMS),
     "rest_framework": ("checkout.api",),
-    "django.conf": ("checkout.conf", "messaging.conf", "messaging.setting"),
+    "django.conf": (
+        "checkout.conf",
+        "messaging.conf",
+        "messaging.setting",
+        "payments_gateway.serving.conf",
+    ),
     "cryptography": ("checkout.privacy.card_seal",),
 }
 DEVELOPMENT_ONLY = ("pytest", "hypothesis", "playwright", "lxml", "tests", "scripts")
@@ -215,7 +220,7 @@ def test_nothing_of_ours_imports_the_sandbox_but_the_command_that_starts_it():
 @pytest.mark.parametrize("library", HOMES)
 def test_a_library_is_imported_only_where_it_belongs(library):
     assert not offences(
-        [*CHECKOUT, *MESSAGING, *SANDBOX],
+        [*CHECKOUT, *MESSAGING, *SANDBOX, *SERVING],
         lambda module, name: is_within(name, library) and not is_within(module.name, *HOMES[library]),
     )
 
