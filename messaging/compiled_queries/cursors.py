@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from messaging.library_versions import is_made_for
+from messaging.libraries.versions import is_made_for
 
 # The library and its release whose internals are used here and in ``reading``. With any other, Django
 # compiles each query when it is used, and makes a cursor for each statement.

@@ -13,7 +13,7 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.db.transaction import TransactionManagementError
 
 from messaging.compiled_queries.cursors import MADE_FOR, cursor_of
-from messaging.library_versions import is_made_for
+from messaging.libraries.versions import is_made_for
 
 M = TypeVar("M", bound=Model)
 

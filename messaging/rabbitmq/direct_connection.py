@@ -25,7 +25,7 @@ from pika.channel import Channel
 from messaging.broker import OnDelivery
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, PublishRefused
-from messaging.library_versions import is_made_for
+from messaging.libraries.versions import is_made_for
 from messaging.rabbitmq.channel import AmqpChannel, OnConfirmFrame
 from messaging.rabbitmq.plain_connection import AmqpConnection
 from messaging.rabbitmq.wire import layout

@@ -3,7 +3,7 @@
 import pytest
 import structlog
 
-from messaging.library_versions import is_made_for
+from messaging.libraries.versions import is_made_for
 from messaging.rabbitmq import direct_connection
 from tests.support.libraries import installed
 

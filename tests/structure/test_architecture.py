@@ -33,7 +33,7 @@ SERVICES = {"payments", "risk", "orders", "ledger", "receipts"}
 
 # The layers of messaging: first the contract, then the brokers, then the users of either broker.
 MESSAGING_LAYERS = (
-    {"setting", "conf", "errors", "crash_points", "concurrency", "library_versions", "compiled_queries"},
+    {"setting", "conf", "errors", "crash_points", "concurrency", "libraries", "compiled_queries"},
     {"envelope", "topology", "storable"},
     {"delivery", "access"},
     {"reply_queue"},

@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from messaging import library_versions
+from messaging.libraries import versions
 
 
 @contextmanager
@@ -18,9 +18,9 @@ def installed(library: str, version: str) -> Iterator[None]:
         return version if name == library else actual(name)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(library_versions, "version", reported)
-        library_versions.is_made_for.cache_clear()
+        patch.setattr(versions, "version", reported)
+        versions.is_made_for.cache_clear()
         try:
             yield
         finally:
-            library_versions.is_made_for.cache_clear()
+            versions.is_made_for.cache_clear()

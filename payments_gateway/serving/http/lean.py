@@ -4,7 +4,7 @@ import asyncio
 from functools import cache
 from typing import Any
 
-from messaging.library_versions import is_made_for
+from messaging.libraries.versions import is_made_for
 
 
 @cache
