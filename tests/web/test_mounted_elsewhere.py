@@ -12,6 +12,7 @@ from messaging.concurrency.database import in_thread
 from payments_gateway.asgi import application
 from payments_gateway.serving.concurrency_limit import Counter
 from payments_gateway.urls import handler400, handler403, handler404, handler500
+from tests.support.asgi import receive
 from tests.web.paying import Checkout
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
@@ -88,6 +89,18 @@ async def test_programs_are_answered_in_json(shop, client, address, status):
 async def test_what_is_not_below_the_prefix_is_not_there(shop, client, address):
     answer = await client.get(address)
     assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+async def test_a_prefix_that_the_server_adds_is_no_part_of_the_address(shop, checkout, settings):
+    async def get(address):
+        with checkout.client.started("GET", f"/pay{address}", notes={"root_path": "/pay"}) as exchange:
+            return await receive(exchange)
+
+    answer = await get(checkout.path("status/"))
+    assert (answer.status, answer.headers["location"]) == (303, f"/pay{checkout.path()}")
+    settings.SERVING_MAX_HELD = 0
+    assert (await get(checkout.path("status/"))).status == 503
+    assert (await get("/static/checkout/pay.js")).status == 200
 
 
 @pytest.mark.parametrize(
