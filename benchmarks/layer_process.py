@@ -119,7 +119,7 @@ async def _one_way_rate(layer: Any, here: str, sink: str) -> float:
 
 
 async def main(dotted: str, config: str, *sender: str) -> None:
-    # Garbage collection is set as in our processes, for both layers (``payments_gateway.serving.gc_tuning``).
+    # Garbage collection is set as in our processes, for both layers (``process/gc_tuning.py``).
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     layer = import_string(dotted)(**json.loads(config))

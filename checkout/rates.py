@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv6Address
 from math import ceil, inf
 from threading import Lock
 from time import monotonic
@@ -105,19 +104,3 @@ class Pace:
                 return None
             self._next[key] = at
             return seconds
-
-
-def network_of(address: str) -> str:
-    """Return the identity of a client for counting: an IPv4 address, or the /64 network of an IPv6 address.
-
-    The rest of an IPv6 address is the client's own choice (RFC 4291, section 2.5.4).
-    """
-    if ":" not in address:
-        return address
-    try:
-        parsed = IPv6Address(address)
-    except AddressValueError:
-        return address
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return parsed.packed[:8].hex()

@@ -12,25 +12,30 @@ from starlette.routing import Mount, Router
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
 django.setup()
 
+from checkout.backoffice.log_in import log_in  # noqa: E402
 from checkout.conf import conf  # noqa: E402
 from checkout.participants import require_user  # noqa: E402
 from checkout.privacy.card_seal import require_keys  # noqa: E402
+from checkout.privacy.scrubbing import scrub_text  # noqa: E402
 from checkout.running import embedded  # noqa: E402
 from checkout.web import pending_publishes  # noqa: E402
-from checkout.web.protection.web_origin import OwnPagesOnly  # noqa: E402
+from checkout.web.protection.card_guard import CardNumberGuardMiddleware  # noqa: E402
 from checkout.web.routing import websocket_urlpatterns  # noqa: E402
 from messaging.registry import close_brokers, get_broker  # noqa: E402
-from payments_gateway.serving import gc_tuning  # noqa: E402
-from payments_gateway.serving.async_handler import PATHS, HeldRequestHandler  # noqa: E402
-from payments_gateway.serving.body_limit import BodyLimit, Receive, Scope, Send  # noqa: E402
+from payments_gateway.serving.async_handler import HeldRequestHandler  # noqa: E402
+from payments_gateway.serving.body_limit import BodyLimit  # noqa: E402
 from payments_gateway.serving.concurrency_limit import ConcurrencyLimit  # noqa: E402
-from payments_gateway.serving.graceful_shutdown import drain  # noqa: E402
-from payments_gateway.serving.memory import give_freed_memory_back  # noqa: E402
 from payments_gateway.serving.page_handler import PageHandler  # noqa: E402
-from payments_gateway.serving.signals import announced  # noqa: E402
+from payments_gateway.serving.process import gc_tuning  # noqa: E402
+from payments_gateway.serving.process.graceful_shutdown import drain  # noqa: E402
+from payments_gateway.serving.process.memory import give_freed_memory_back  # noqa: E402
+from payments_gateway.serving.process.signals import announced  # noqa: E402
+from payments_gateway.serving.scope import MATCH, Receive, Scope, Send  # noqa: E402
+from payments_gateway.serving.security.web_origin import OwnPagesOnly  # noqa: E402
 from payments_gateway.serving.static_files import StaticFilesOfApplications, use_few_threads  # noqa: E402
+from payments_gateway.serving.views import is_on_event_loop  # noqa: E402
 
-held = HeldRequestHandler()
+held = HeldRequestHandler(guard=CardNumberGuardMiddleware, scrub=scrub_text)
 
 
 @asynccontextmanager
@@ -38,7 +43,7 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
     """Connect to the broker before the first request, without waiting for it; disconnect after the last.
 
     The shutdown begins at the signal, while the server still accepts connections
-    (``payments_gateway.serving.graceful_shutdown``).
+    (``payments_gateway.serving.process.graceful_shutdown``).
     """
     require_user("web")
     use_few_threads()
@@ -57,12 +62,15 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
 
 
 by_protocol: Any = ProtocolTypeRouter(
-    {"http": PageHandler(), "websocket": OwnPagesOnly(URLRouter(websocket_urlpatterns))}
+    {
+        "http": PageHandler(is_known=log_in.is_known),
+        "websocket": OwnPagesOnly(URLRouter(websocket_urlpatterns)),
+    }
 )
 
 static_files: Any = StaticFilesOfApplications()
 router: Any = Router(
-    routes=[Mount("/static", app=static_files)],
+    routes=[Mount(conf.static_path, app=static_files)],
     default=by_protocol,
     redirect_slashes=False,
     lifespan=lifespan,
@@ -70,8 +78,8 @@ router: Any = Router(
 
 
 def by_cycle(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-    """Choose a request cycle. Held requests are known by their paths and need only Django's routing."""
-    application = held if scope["type"] == "http" and scope["path"].startswith(PATHS) else router
+    """Choose a request cycle by the mark of the view. Static files have no view."""
+    application = held if is_on_event_loop(scope.get(MATCH)) else router
     return application(scope, receive, send)
 
 

@@ -58,7 +58,7 @@ _DEFAULTS = {"MESSAGING_PREFIX": "checkout"}
 
 def variable_of(setting: Setting[Any]) -> str:
     """Return the name of the environment variable of a declared setting."""
-    return setting.name.replace("MESSAGING_", "CHECKOUT_")
+    return setting.name.replace("MESSAGING_", "CHECKOUT_").replace("SERVING_", "CHECKOUT_")
 
 
 def _field_of(setting: Setting[Any]) -> tuple[Any, Any]:

@@ -43,8 +43,8 @@ INSTALLED_APPS = [
 # shorter chain, which never leaves the event loop: see payments_gateway/serving/async_handler.py.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "checkout.web.protection.headers.SecurityHeadersMiddleware",
-    "checkout.web.protection.headers.CardNumberGuardMiddleware",
+    "payments_gateway.serving.security.headers.SecurityHeadersMiddleware",
+    "checkout.web.protection.card_guard.CardNumberGuardMiddleware",
     "checkout.web.outage.OutageMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -123,9 +123,10 @@ CHANNEL_LAYERS = {
     }
 }
 
-# The settings that checkout.conf and messaging.conf declare.
+# The settings that checkout.conf, messaging.conf and payments_gateway.serving.conf declare.
 globals().update(declared)
 MESSAGING_APP_ID = "payments-gateway"
+SERVING_PROBLEM_TYPES = "urn:checkout:problem:"
 MESSAGING_SINGLE_BROKER_USER = env.single_broker_user
 CHECKOUT_TRY_OUT = env.try_out
 CHECKOUT_ADMIN_PASSWORD = env.admin_password.get_secret_value()
@@ -184,7 +185,7 @@ CSRF_TRUSTED_ORIGINS = [env.public_url]
 CSRF_FAILURE_VIEW = "checkout.web.views.errors.csrf_failure"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "payments_gateway.debug_page.WithoutPasswords"
 SILENCED_SYSTEM_CHECKS = [
-    "security.W002",  # checkout.web.protection.headers sends X-Frame-Options
+    "security.W002",  # payments_gateway.serving.security.headers sends X-Frame-Options
     "security.W005",  # other hosts of the domain are not ours, so we cannot require TLS of them
     "security.W008",  # the proxy that ends TLS in front of us redirects to HTTPS
     "security.W021",  # as W005

@@ -20,8 +20,8 @@ These variables are not on this page: `WEB_PORT`, the port of the web process (8
 uvicorn's own (`UVICORN_…`, `WEB_CONCURRENCY`), in uvicorn's documentation. An application of yours that uses
 `messaging/` without this gateway has [Django settings](../messaging/README.md#settings) of its own.
 
-This page is made from the declarations in `checkout/conf/`, `messaging/conf.py` and
-`payments_gateway/environment.py` by `python -m scripts.settings_page`.
+This page is made from the declarations in `checkout/conf/`, `messaging/conf.py`,
+`payments_gateway/serving/conf.py` and `payments_gateway/environment.py` by `python -m scripts.settings_page`.
 """
 OTHERS = "The installation"
 BOUNDS = {

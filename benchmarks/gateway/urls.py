@@ -1,4 +1,4 @@
-"""The product's addresses and the benchmark's, which is below `checkout/`, where requests are held."""
+"""The product's addresses and the benchmark's, whose requests are held."""
 
 from django.urls import path
 

@@ -36,11 +36,6 @@ class Installation:
         return Path(settings.BASE_DIR)
 
     @cached_property
-    def public_url(self) -> str:
-        """The address at which browsers and providers reach the gateway, without a trailing slash."""
-        return str(settings.PUBLIC_URL).rstrip("/")
-
-    @cached_property
     def sandbox_url(self) -> str:
         """The address of the sandbox provider, without a trailing slash."""
         return str(settings.SANDBOX_URL).rstrip("/")

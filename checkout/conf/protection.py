@@ -78,24 +78,6 @@ class Protection:
         False,
         "true shows the CAPTCHA to every shopper, false only to those of a merchant in attack mode.",
     )
-    passwords_at_once = whole(
-        "CHECKOUT_PASSWORDS_AT_ONCE",
-        1,
-        "The log-ins whose passwords one web process checks at once.",
-        ge=1,
-    )
-    max_log_ins = whole(
-        "CHECKOUT_MAX_LOG_INS",
-        20,
-        "The log-ins that one web process admits at once, including those that wait for their turn.",
-        ge=1,
-    )
-    max_log_ins_per_address = whole(
-        "CHECKOUT_MAX_LOG_INS_PER_ADDRESS",
-        5,
-        "The log-ins that one web process admits at once from one address (IPv6: one /64).",
-        ge=1,
-    )
     login_failures = whole(
         "CHECKOUT_LOGIN_FAILURES",
         5,

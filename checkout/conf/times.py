@@ -116,3 +116,9 @@ class Times:
         "The seconds between two comparisons of our books with the providers' books by the relay.",
         gt=0,
     )
+    database_seconds = number(
+        "CHECKOUT_DATABASE_SECONDS",
+        10,
+        "The seconds that one SQL statement may take at most; 0 for no limit, which a migration may need.",
+        ge=0,
+    )

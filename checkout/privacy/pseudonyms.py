@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from django.utils.crypto import salted_hmac
 
 from checkout.conf import conf
-from checkout.rates import network_of
+from payments_gateway.serving.clients import network_of
 
 
 def of_email(email: str) -> str:

@@ -8,7 +8,7 @@ import uvloop
 
 from messaging.broker import Broker
 from messaging.registry import close_brokers, get_broker
-from payments_gateway.serving import gc_tuning
+from payments_gateway.serving.process import gc_tuning
 
 Work = Callable[[Broker, asyncio.Event], Awaitable[None]]
 

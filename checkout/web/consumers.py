@@ -8,13 +8,13 @@ from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from checkout import problems
 from checkout.payments import actions
 from checkout.states import PaymentState
-from checkout.web import problems
 from checkout.web.pages import next_path
 from messaging.concurrency.database import in_thread
 from messaging.errors import BrokerUnavailable
-from payments_gateway.serving.graceful_shutdown import drain
+from payments_gateway.serving.process.graceful_shutdown import drain
 
 MAX_MESSAGE_BYTES = 4096
 MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1

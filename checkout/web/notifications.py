@@ -3,18 +3,20 @@
 import structlog
 from django.http import HttpRequest, HttpResponse
 
+from checkout import problems
 from checkout.conf import conf
 from checkout.payments import actions
 from checkout.payments.providers.base import Acknowledgement
 from checkout.payments.providers.proof import is_proven
-from checkout.rates import RateLimit, network_of
-from checkout.web import problems
-from checkout.web.protection.headers import csrf_exempt
+from checkout.rates import RateLimit
+from checkout.web.protection.card_guard import exempt_from_card_guard
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
 from messaging.errors import MessagingError
 from messaging.outbox.models import AbstractOutboxMessage
 from messaging.registry import get_broker
+from payments_gateway.serving.clients import network_of
+from payments_gateway.serving.views import csrf_exempt, for_programs, on_event_loop
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +25,9 @@ hints_by_account = RateLimit()
 
 
 @csrf_exempt
+@exempt_from_card_guard  # a refused notification would be lost; it is scrubbed before it is stored
+@for_programs
+@on_event_loop  # not counted: it waits for no reply, and comes in bursts from few addresses
 async def receive(request: HttpRequest, account: str, secret: str = "") -> HttpResponse:
     """Store a notification, and answer so that the provider does not send it again.
 

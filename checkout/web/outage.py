@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
-from checkout.web import problems
+from checkout import problems
 from messaging.concurrency.database import drop_dead_connections
 
 log = structlog.get_logger(__name__)

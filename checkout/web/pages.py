@@ -1,5 +1,6 @@
 """The page for each state of a payment. Pages, pushes and redirects all look it up here."""
 
+from django.http import HttpRequest
 from django.urls import reverse
 
 from checkout.states import PaymentState
@@ -27,3 +28,11 @@ def path_of(reference: str, state: PaymentState | None) -> str:
 def next_path(reference: str, state: PaymentState) -> str | None:
     """Return the path to which the status page should go, or None while the shopper has to wait."""
     return None if page_of(state) == STATUS else path_of(reference, state)
+
+
+def payment_page_of(request: HttpRequest) -> str:
+    """Return the path of the own page of the payment that a request is about; empty if it is about none."""
+    match = request.resolver_match
+    if match is None or "reference" not in match.kwargs:
+        return ""
+    return reverse(CHECKOUT, args=[match.kwargs["reference"]])

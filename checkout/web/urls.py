@@ -1,10 +1,10 @@
 """The URLs of the shop, the checkout, notifications and health checks."""
 
-from django.urls import path, register_converter
+from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
 from checkout.web import notifications as webhooks
-from checkout.web.views import challenge, checkout, health, shop, status
+from checkout.web.views import challenge, checkout, errors, health, shop, status
 
 
 class PaymentReference(StringConverter):
@@ -40,6 +40,7 @@ urlpatterns = [
     path("checkout/<payment:reference>/result/", status.result, name="result"),
     path("notifications/<slug:account>/", webhooks.receive, name="notifications"),
     path("notifications/<slug:account>/<str:secret>/", webhooks.receive, name="proven_notifications"),
+    re_path(r"^notifications/", errors.no_such_program_address),
     path("livez", health.live, name="live"),
     path("readyz", health.ready, name="ready"),
 ]

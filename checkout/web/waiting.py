@@ -18,7 +18,7 @@ from checkout.web import pending_publishes
 from messaging import crash_points, rpc
 from messaging.concurrency.database import in_thread
 from messaging.errors import MalformedMessage, MessagingError, RemoteError, ReplyTimeout
-from payments_gateway.serving.graceful_shutdown import drain
+from payments_gateway.serving.process.graceful_shutdown import drain
 
 log = structlog.get_logger(__name__)
 

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
+from messaging.libraries.versions import is_made_for
+
+# The library and its release whose internals are used here and in ``reading``. With any other, Django
+# compiles each query when it is used, and makes a cursor for each statement.
+MADE_FOR = ("django", "5.2", "compiled queries")
 # An attribute of Django's connection object, so that the cursor is dropped together with that object.
 _KEPT = "_kept_cursor"
 
@@ -19,6 +24,8 @@ class _Kept:
 
 def cursor_of(connection: BaseDatabaseWrapper) -> CursorWrapper:
     """Return a cursor for one statement. Fetch its results before asking for the next cursor."""
+    if not is_made_for(*MADE_FOR):
+        return connection.cursor()
     kept: _Kept | None = vars(connection).get(_KEPT)
     if kept is not None and kept.raw is connection.connection and not connection.queries_logged:
         connection.validate_thread_sharing()

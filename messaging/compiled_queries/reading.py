@@ -12,7 +12,8 @@ from django.db.models import Expression, Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.transaction import TransactionManagementError
 
-from messaging.compiled_queries.cursors import cursor_of
+from messaging.compiled_queries.cursors import MADE_FOR, cursor_of
+from messaging.libraries.versions import is_made_for
 
 M = TypeVar("M", bound=Model)
 
@@ -46,6 +47,8 @@ class Compiled(Generic[M]):
 
     def all(self, *values: str | int) -> list[M]:
         """Return all models that match."""
+        if not is_made_for(*MADE_FOR):
+            return list(self._make(*values))
         self._query = self._query or _compile(self._make)
         return cast(list[M], list(self._query.run(values)))
 

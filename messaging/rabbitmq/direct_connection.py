@@ -5,8 +5,8 @@ frame it writes, and copies the rest of its buffer after every frame it reads: 7
 Here the frames of ``wire`` go directly to the socket and come directly from it. All other frames take
 pika's path, in their order.
 
-This depends on names that pika does not promise to keep. ``is_possible`` checks for them; without them
-everything goes through pika's public interface, see ``channel``.
+This depends on names that pika does not promise to keep. ``is_possible`` checks pika's release and looks for
+the names; otherwise everything goes through pika's public interface, see ``channel``.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from pika.channel import Channel
 from messaging.broker import OnDelivery
 from messaging.envelope import Envelope
 from messaging.errors import BrokerUnavailable, PublishRefused
+from messaging.libraries.versions import is_made_for
 from messaging.rabbitmq.channel import AmqpChannel, OnConfirmFrame
 from messaging.rabbitmq.plain_connection import AmqpConnection
 from messaging.rabbitmq.wire import layout
@@ -45,7 +46,9 @@ _PLAIN_TRANSPORT = getattr(io_services_utils, "_AsyncPlaintextTransport", None)
 
 @cache
 def is_possible() -> bool:
-    """Return True if the installed pika has the internals on which this module depends."""
+    """Return True if the installed pika is of the known release, and has the internals that are used here."""
+    if not is_made_for("pika", "1.4", "direct connection"):
+        return False
     methods = {name: getattr(AsyncioConnection, name, None) for name in _METHODS}
     return (
         all(

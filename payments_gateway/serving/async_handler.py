@@ -1,4 +1,4 @@
-"""Django's request cycle for requests that wait: on the event loop from beginning to end.
+"""Django's request cycle for held requests: on the event loop from beginning to end.
 
 Django's own ASGI handler gives every request a thread until it ends, for its request signals, each stock
 middleware and the closing of the response. A thousand held requests would need a thousand threads. This
@@ -7,7 +7,7 @@ done only by ``messaging.concurrency.database.in_thread``, which returns its con
 """
 
 import asyncio
-from functools import lru_cache
+from collections.abc import Callable
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any, cast
@@ -17,20 +17,14 @@ from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
-from django.urls import ResolverMatch, URLResolver, get_resolver, set_script_prefix
+from django.urls import ResolverMatch, set_script_prefix
 from django.utils.log import log_response
 
-from checkout.privacy.scrubbing import scrub_text
-from checkout.web.protection.headers import CardNumberGuardMiddleware, ContentSecurity, encoded_headers
-from payments_gateway.serving.body_limit import ANSWER, WHEN_LEFT, Answer, Message, Receive, Scope, Send
-
-# Requests that are held, or that must not have a session: the shopper returns from the ACS without a cookie.
-PATHS = ("/checkout/", "/notifications/", "/livez", "/readyz")
+from payments_gateway.serving.instrumentation import is_observed, observed
+from payments_gateway.serving.scope import ANSWER, MATCH, WHEN_LEFT, Answer, Message, Receive, Scope, Send
+from payments_gateway.serving.security.headers import ContentSecurity, HybridMiddleware, encoded_headers
 
 WATCH_AFTER_SECONDS = 0.05
-# Results for longer paths are not cached. Our own longer paths contain a token and are requested once; any
-# other long path may be invented.
-LONGEST_KEPT_PATH = 80
 
 
 class HeldRequestHandler(ASGIHandler):
@@ -39,11 +33,18 @@ class HeldRequestHandler(ASGIHandler):
     The middlewares are called as plain functions in one coroutine. Django would have two coroutines for each
     middleware, all of which would wait with every request. The settings' middleware serves all other
     requests.
+
+    ``guard`` is the application's own middleware: it answers refused requests, and may refuse others.
+    ``scrub`` takes secrets out of an address that is written into the log.
     """
+
+    def __init__(self, *, guard: type[HybridMiddleware], scrub: Callable[[str], str]) -> None:
+        super().__init__()
+        self._guard = guard(_unreachable)
+        self._scrub = scrub
 
     def load_middleware(self, is_async: bool = True) -> None:
         """See BaseHandler."""
-        self._guard = CardNumberGuardMiddleware(_unreachable)
         self._csrf: Any = CsrfViewMiddleware(_unreachable)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponse:
@@ -61,30 +62,24 @@ class HeldRequestHandler(ASGIHandler):
         self._csrf.process_response(request, response)
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             log_it = sync_to_async(log_response, thread_sensitive=False)
-            path = scrub_text(request.path)
+            path = self._scrub(request.path)
             await log_it("%s: %s", response.reason_phrase, path, response=response, request=request)
         return cast(HttpResponse, response)
 
     async def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Run the checks before the view, and resolve it. Return a response if the request is refused."""
+        """Run the checks before the view. Return a response if the request is refused."""
         request.content_security = ContentSecurity()  # type: ignore[attr-defined]
         self._csrf.process_request(request)
         refusal = await self._guard.before_on_loop(request)
         if refusal is None:
-            refusal = self._csrf.process_view(request, *self.resolve_request(request))
+            refusal = self._csrf.process_view(request, *cast(ResolverMatch, request.resolver_match))
         return refusal
 
-    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
-        """See BaseHandler. Results are cached, because pages that poll repeat the same addresses."""
-        path = request.path_info
-        resolve = _resolve_again if len(path) <= LONGEST_KEPT_PATH else _resolve
-        request.resolver_match = resolve(get_resolver(), path)
-        return request.resolver_match
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, whose body ``BodyLimit`` passes on in one piece.
+        """Answer one request, whose view ``ConcurrencyLimit`` has looked up.
 
-        If the client disconnects, the wait is cancelled, but never the work.
+        ``BodyLimit`` passes its body on in one piece. If the client disconnects, the wait is cancelled, but
+        never the work.
         """
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -96,18 +91,26 @@ class HeldRequestHandler(ASGIHandler):
         if request is None:
             await self.send_response(cast(HttpResponseBase, refusal), send)
             return
+        request.resolver_match = scope[MATCH]
         request._body = body  # otherwise Django would copy it out of a stream
         del message  # a variable here would live until the answer comes
         watch = _Watch(scope, receive)
         try:
-            response = await self.get_response_async(request)
-            await _send(response, request, scope, send)
+            if is_observed():
+                await self._answer_observed(request, scope, send)
+            else:
+                await _send(await self.get_response_async(request), request, scope, send)
         except asyncio.CancelledError:
             # The server, for example, may have cancelled this task at the same moment.
             if not watch.has_left or watch.task.uncancel():
                 raise
         finally:
             watch.end()
+
+    async def _answer_observed(self, request: HttpRequest, scope: Scope, send: Send) -> None:
+        with observed(request) as exchange:
+            exchange.response = await self.get_response_async(request)
+            await _send(exchange.response, request, scope, send)
 
 
 async def _send(response: HttpResponse, request: HttpRequest, scope: Scope, send: Send) -> None:
@@ -124,13 +127,6 @@ async def _send(response: HttpResponse, request: HttpRequest, scope: Scope, send
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": content})
     request.close()
-
-
-def _resolve(resolver: URLResolver, path: str) -> ResolverMatch:
-    return resolver.resolve(path)
-
-
-_resolve_again = lru_cache(maxsize=1024)(_resolve)
 
 
 def _unreachable(request: HttpRequest) -> HttpResponseBase:

@@ -4,27 +4,12 @@ Django's ASGI handler spools a whole body before any middleware runs, without a 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable
 
-from checkout.conf import conf
-from checkout.web.problems import MALFORMED, TOO_LARGE, TOO_SLOW, RefusedError
-from checkout.web.protection.headers import REFUSED
-from payments_gateway.serving.graceful_shutdown import drain
-
-Scope = dict[str, Any]
-Message = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks disagree on how to type these three
-
-# In the ASGI scope: the server already has the whole body, so that no wait is necessary.
-HAS_ARRIVED = "checkout.body_has_arrived"
-# A list of callbacks that the server calls when the client disconnects. A request removes its own in the end.
-WHEN_LEFT = "checkout.when_left"
-# An ``Answer`` of the server: it sends a whole response at once, with its Content-Length, if possible.
-ANSWER = "checkout.answer"
-Answer = Callable[[Send, int, Iterable[tuple[bytes, bytes]], bytes], bool]
+from payments_gateway.serving.conf import conf
+from payments_gateway.serving.problems import MALFORMED, TOO_LARGE, TOO_SLOW, RefusedError
+from payments_gateway.serving.process.graceful_shutdown import drain
+from payments_gateway.serving.scope import HAS_ARRIVED, REFUSED, Application, Message, Receive, Scope, Send
 
 # The additional time that a body may take when the process is about to end.
 LAST_SECONDS = 1.0

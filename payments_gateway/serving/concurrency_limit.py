@@ -1,19 +1,17 @@
 """Limits on the requests and WebSockets that one process holds at once, in total and for each client.
 
-Each one is counted before its body is read and before any look-up, so that refusing it costs next to nothing
-and does not slow down those already admitted. Counting takes constant time, however many are held.
+Each one is counted before its body is read and before any look-up in the database, so that refusing it costs
+next to nothing and does not slow down those already admitted. Counting takes constant time, however many are
+held.
 """
 
 import json
 
-from checkout.conf import conf
-from checkout.rates import network_of
-from checkout.web.problems import FULL, TOO_MANY, Problem, document_of
-from checkout.web.protection.headers import REFUSED
-from payments_gateway.serving.body_limit import Application, Receive, Scope, Send
-
-# Not notifications: they are not held, as they wait for no reply, and arrive in bursts from few addresses.
-HELD_PATHS = ("/checkout/",)
+from payments_gateway.serving.clients import client_of
+from payments_gateway.serving.conf import conf
+from payments_gateway.serving.problems import FULL, TOO_MANY, Problem, document_of
+from payments_gateway.serving.scope import REFUSED, Application, Receive, Scope, Send
+from payments_gateway.serving.views import is_held, resolve
 
 
 class Counter:
@@ -43,8 +41,9 @@ class Counter:
 
 
 class ConcurrencyLimit:
-    """A middleware that admits requests and handshakes up to the limits in the settings.
+    """A middleware that admits held requests and handshakes up to the limits in the settings.
 
+    It is the outermost one, and looks up the view of every request's address, for itself and for all others.
     A refused request is passed on with the refusal in its scope, from which the middleware inside makes the
     answer. A refused handshake is answered here (ASGI's extension "WebSocket Denial Response", or 403 without
     it).
@@ -57,7 +56,7 @@ class ConcurrencyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_socket = scope["type"] == "websocket"
-        if not is_socket and not (scope["type"] == "http" and scope["path"].startswith(HELD_PATHS)):
+        if not is_socket and not (scope["type"] == "http" and is_held(resolve(scope))):
             await self._application(scope, receive, send)
             return
         client = client_of(scope)
@@ -76,11 +75,6 @@ class ConcurrencyLimit:
         else:
             scope[REFUSED] = refusal
             await self._application(scope, receive, send)
-
-
-def client_of(scope: Scope) -> str:
-    """Return the client's address (for IPv6, its network) as the server gives it; "" if it is unknown."""
-    return network_of(scope["client"][0]) if scope.get("client") else ""
 
 
 async def _refuse_handshake(scope: Scope, problem: Problem, receive: Receive, send: Send) -> None:

@@ -1,7 +1,7 @@
 """Waiting lines for requests that take a thread: one for log-ins, one for all others that are not held.
 
 Django gives each of these requests a thread, and the thread takes a database connection. Without a limit, a
-burst of them would take all threads and connections from shoppers who pay. Requests therefore wait on the
+burst of them would take all threads and connections from held requests. Requests therefore wait on the
 event loop before Django takes a thread, and a request that finds the line full is refused at once.
 
 Hashing a password is slow by design: it keeps a processor busy for a part of a second and takes 16 MB.
@@ -13,23 +13,22 @@ place, and its turn comes after the requests that already wait.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db import close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import reverse
+from django.urls import ResolverMatch
 
-from checkout.backoffice.log_in import log_in
-from checkout.conf import conf
-from checkout.web.problems import Problem
-from checkout.web.protection.headers import REFUSED
-from payments_gateway.serving.body_limit import Scope
-from payments_gateway.serving.concurrency_limit import Counter, client_of
+from payments_gateway.serving.clients import client_of
+from payments_gateway.serving.concurrency_limit import Counter
+from payments_gateway.serving.conf import conf
+from payments_gateway.serving.problems import Problem
+from payments_gateway.serving.scope import MATCH, REFUSED, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +88,24 @@ class PageHandler(ASGIHandler):
     """A handler that admits requests up to the limits in the settings, and runs a limited number at once.
 
     A refused request is passed on with the refusal in its scope, from which the middleware makes the answer.
+    ``is_known`` returns True if a request for the admin comes from a browser or a network in which staff have
+    logged in before.
     """
+
+    def __init__(self, *, is_known: Callable[[HttpRequest], Awaitable[bool]]) -> None:
+        super().__init__()
+        self._is_known = is_known
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """See BaseHandler."""
         scope = cast(Scope, cast(ASGIRequest, request).scope)
+        match: ResolverMatch | None = scope.get(MATCH)
+        request.resolver_match = match  # for the middleware, which may refuse the request
         if REFUSED in scope:
             return await self._respond(request)
         line, client = _line_of(request), client_of(scope)
-        is_known = request.path.startswith(reverse("admin:index")) and await log_in.is_known(request)
+        is_admin = match is not None and match.app_names[:1] == ["admin"]
+        is_known = is_admin and await self._is_known(request)
         if problem := line.enter(client, is_known=is_known):
             scope[REFUSED] = problem
             return await self._respond(request)
@@ -106,6 +114,13 @@ class PageHandler(ASGIHandler):
                 return await self._respond(request)
         finally:
             line.leave(client, is_known=is_known)
+
+    def resolve_request(self, request: HttpRequest) -> Any:
+        """See BaseHandler. Middleware may change the arguments, but not those of the cached match."""
+        match = request.resolver_match
+        if match is None or hasattr(request, "urlconf"):
+            return super().resolve_request(request)
+        return match.func, match.args, dict(match.kwargs)
 
     async def _respond(self, request: HttpRequest) -> HttpResponseBase:
         """Respond, and return the thread's database connection before a slow client reads the response."""
@@ -116,5 +131,6 @@ class PageHandler(ASGIHandler):
 
 
 def _line_of(request: HttpRequest) -> Line:
-    is_log_in = request.method == "POST" and request.path == reverse("admin:login")
+    match = request.resolver_match
+    is_log_in = request.method == "POST" and match is not None and match.view_name == "admin:login"
     return log_ins if is_log_in else pages

@@ -7,8 +7,8 @@ from django.apps import apps
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.staticfiles import StaticFiles
 
-from checkout.web.protection.headers import strict_headers
-from payments_gateway.serving.body_limit import Message, Receive, Scope, Send
+from payments_gateway.serving.scope import Message, Receive, Scope, Send
+from payments_gateway.serving.security.headers import strict_headers
 
 # Files are small, and nearly always in memory. With Starlette's 40 threads for them, clients that fetch many
 # files at once and read slowly would leave 40 threads behind, with the memory that each has touched.

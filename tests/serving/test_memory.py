@@ -9,7 +9,7 @@ from tests.support.program import ROOT
 PROGRAM = """
 import hashlib, re, sys, threading
 from pathlib import Path
-from payments_gateway.serving.memory import give_freed_memory_back
+from payments_gateway.serving.process.memory import give_freed_memory_back
 
 def resident():
     return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024

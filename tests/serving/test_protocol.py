@@ -6,9 +6,9 @@ import socket
 import pytest
 import uvicorn
 
-from payments_gateway.serving.body_limit import WHEN_LEFT
 from payments_gateway.serving.http.protocol import OrderlyProtocol
 from payments_gateway.serving.http.writing import JoinedWrites
+from payments_gateway.serving.scope import WHEN_LEFT
 from tests.support.serving import serving
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -41,7 +41,7 @@ def application():
 @pytest.fixture
 async def address(application, settings):
     """Yield the address of a server without a keep-alive limit, so that only the tested limits apply."""
-    settings.CHECKOUT_SEND_SECONDS = 600
+    settings.SERVING_SEND_SECONDS = 600
     async with serving(application, timeout_keep_alive=600) as (_, address):
         yield address
 
@@ -132,14 +132,14 @@ async def test_a_large_body_is_no_large_header(ask):
 
 
 async def test_headers_that_do_not_come_in_time_are_refused(ask, settings):
-    settings.CHECKOUT_HEADER_SECONDS = 0.2
+    settings.SERVING_HEADER_SECONDS = 0.2
     answer = await ask(HEAD)
     assert (answer.status, answer.problem) == (408, "too_slow")
 
 
 @pytest.mark.parametrize("trickle", [b"x", b"\r\n"], ids=["a header", "empty lines"])
 async def test_each_byte_of_a_head_does_not_buy_more_time(address, settings, trickle):
-    settings.CHECKOUT_HEADER_SECONDS = 0.5
+    settings.SERVING_HEADER_SECONDS = 0.5
     async with connected(address) as connection:
         connection.say(b"" if trickle == b"\r\n" else b"GET / HTTP/1.1\r\nX: ")
 
@@ -154,7 +154,7 @@ async def test_each_byte_of_a_head_does_not_buy_more_time(address, settings, tri
 
 
 async def test_the_next_request_has_as_much_time_as_the_first(address, settings):
-    settings.CHECKOUT_HEADER_SECONDS = 0.3
+    settings.SERVING_HEADER_SECONDS = 0.3
     async with connected(address) as connection:
         for _ in range(2):
             connection.say(HEAD + b"\r\n")
@@ -186,7 +186,7 @@ async def test_an_answer_before_the_end_of_the_body_ends_the_connection():
 
 
 async def test_whoever_does_not_read_an_answer_is_dropped(settings):
-    settings.CHECKOUT_SEND_SECONDS = 0.2
+    settings.SERVING_SEND_SECONDS = 0.2
     application = Application(size=50_000_000)
     async with (
         serving(application, timeout_keep_alive=600) as (server, address),
@@ -200,7 +200,7 @@ async def test_whoever_does_not_read_an_answer_is_dropped(settings):
 
 async def test_whoever_asks_and_never_reads_is_dropped_with_what_is_unread(settings):
     """Each answer is small, so many of them are needed to fill the buffers of both kernels."""
-    settings.CHECKOUT_SEND_SECONDS = 0.2
+    settings.SERVING_SEND_SECONDS = 0.2
     application = Application(size=50_000)
     async with (
         serving(application, timeout_keep_alive=0.2) as (server, address),
@@ -242,8 +242,8 @@ async def test_too_many_requests_before_the_first_answer_are_refused_behind_the_
 @pytest.mark.parametrize(
     ("setting", "status", "code"),
     [
-        ("CHECKOUT_MAX_CONNECTIONS", 503, "full"),
-        ("CHECKOUT_MAX_CONNECTIONS_PER_ADDRESS", 429, "too_many_requests"),
+        ("SERVING_MAX_CONNECTIONS", 503, "full"),
+        ("SERVING_MAX_CONNECTIONS_PER_ADDRESS", 429, "too_many_requests"),
     ],
 )
 async def test_one_connection_too_many_is_refused_at_once(application, settings, setting, status, code):
@@ -268,7 +268,7 @@ async def test_one_connection_too_many_is_refused_at_once(application, settings,
 
 
 async def test_a_trusted_proxy_is_not_taken_for_one_client(application, settings):
-    settings.CHECKOUT_MAX_CONNECTIONS_PER_ADDRESS = 1
+    settings.SERVING_MAX_CONNECTIONS_PER_ADDRESS = 1
     options = {"timeout_keep_alive": 600, "forwarded_allow_ips": "127.0.0.0/8"}
     async with (
         serving(application, **options) as (_, address),

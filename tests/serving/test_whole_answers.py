@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from payments_gateway.serving.body_limit import ANSWER
+from payments_gateway.serving.scope import ANSWER
 from tests.serving.test_protocol import REQUEST
 from tests.support.serving import connected, serving
 

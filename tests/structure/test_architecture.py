@@ -14,12 +14,8 @@ EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "managers", "misc
 # From the bottom up: a layer may import itself and those before it. What is not listed (start-up, commands,
 # the project) is above all of them.
 LAYERS = (
-    {
-        f"checkout.{part}"
-        for part in (
-            "conf crash_points currencies database errors messages money privacy rates states".split()
-        )
-    },
+    {f"checkout.{part}" for part in "conf crash_points currencies database errors messages money".split()}
+    | {f"checkout.{part}" for part in "privacy problems rates states".split()},
     {f"checkout.payments.{part}" for part in "models providers totals calls failed_refunds".split()},
     {f"checkout.payments.{part}" for part in "locking challenge_token sagas".split()},
     {
@@ -37,7 +33,7 @@ SERVICES = {"payments", "risk", "orders", "ledger", "receipts"}
 
 # The layers of messaging: first the contract, then the brokers, then the users of either broker.
 MESSAGING_LAYERS = (
-    {"setting", "conf", "errors", "crash_points", "concurrency", "compiled_queries"},
+    {"setting", "conf", "errors", "crash_points", "concurrency", "libraries", "compiled_queries"},
     {"envelope", "topology", "storable"},
     {"delivery", "access"},
     {"reply_queue"},
@@ -66,7 +62,12 @@ HOMES = {
     "pika": ("messaging.rabbitmq",),
     "requests": ("checkout.payments.providers.transport", *CLIENT_PROGRAMS),
     "rest_framework": ("checkout.api",),
-    "django.conf": ("checkout.conf", "messaging.conf", "messaging.setting"),
+    "django.conf": (
+        "checkout.conf",
+        "messaging.conf",
+        "messaging.setting",
+        "payments_gateway.serving.conf",
+    ),
     "cryptography": ("checkout.privacy.card_seal",),
 }
 DEVELOPMENT_ONLY = ("pytest", "hypothesis", "playwright", "lxml", "tests", "scripts")
@@ -75,6 +76,7 @@ UNSAFE = ("pickle", "marshal", "shelve")
 PRODUCT = modules_of("messaging", "checkout", "sandbox", "payments_gateway")
 MESSAGING = [module for module in PRODUCT if is_within(module.name, "messaging")]
 CHECKOUT = [module for module in PRODUCT if is_within(module.name, "checkout")]
+SERVING = [module for module in PRODUCT if is_within(module.name, "payments_gateway.serving")]
 SANDBOX = [module for module in PRODUCT if is_within(module.name, "sandbox")]
 
 
@@ -96,6 +98,20 @@ def test_checkout_does_not_know_the_project_that_contains_it():
             is_within(name, "payments_gateway") and not is_within(name, "payments_gateway.serving")
         ),
     )
+
+
+def test_serving_knows_nothing_about_payments():
+    """It is below the application: what it needs of it is passed in, or told by marks on the views."""
+    assert SERVING
+    assert not offences(
+        SERVING,
+        lambda _module, name: (
+            is_within(name, "checkout", "sandbox")
+            or (is_within(name, "payments_gateway") and not is_within(name, "payments_gateway.serving"))
+        ),
+    )
+    spoken = re.compile(r"checkout|shopper|saga|\bcard|provider|payment(?!s_gateway|=)", re.IGNORECASE)
+    assert not [module.name for module in SERVING if spoken.search(module.source)]
 
 
 def rank_in(layers, name):
@@ -137,8 +153,9 @@ def test_in_messaging_the_contract_comes_first():
     assert not offences([module for module in MESSAGING if module.name != "messaging"], climbs)
 
 
-def test_no_module_of_messaging_imports_one_that_imports_it():
-    by_name = {module.name: module for module in MESSAGING}
+@pytest.mark.parametrize("package", [MESSAGING, SERVING], ids=["messaging", "serving"])
+def test_no_module_imports_one_that_imports_it(package):
+    by_name = {module.name: module for module in package}
 
     def reached(name, seen):
         for other in by_name[name].imports & by_name.keys() - {name}:
@@ -152,7 +169,7 @@ def test_no_module_of_messaging_imports_one_that_imports_it():
 
 @pytest.mark.parametrize(
     "folder",
-    sorted({module.path.parent for module in MESSAGING + CHECKOUT + SANDBOX}),
+    sorted({module.path.parent for module in MESSAGING + CHECKOUT + SANDBOX + SERVING}),
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_a_folder_has_a_dozen_files_at_most(folder):
@@ -203,7 +220,7 @@ def test_nothing_of_ours_imports_the_sandbox_but_the_command_that_starts_it():
 @pytest.mark.parametrize("library", HOMES)
 def test_a_library_is_imported_only_where_it_belongs(library):
     assert not offences(
-        [*CHECKOUT, *MESSAGING, *SANDBOX],
+        [*CHECKOUT, *MESSAGING, *SANDBOX, *SERVING],
         lambda module, name: is_within(name, library) and not is_within(module.name, *HOMES[library]),
     )
 
@@ -229,15 +246,16 @@ def test_only_providers_and_issuers_may_post_without_a_csrf_token():
         and any("csrf_exempt" in ast.unparse(decorator) for decorator in definition.decorator_list)
     }
     others = [
-        module for module in PRODUCT if module.name != "checkout.web.protection.headers"
+        module for module in PRODUCT if module.name != "payments_gateway.serving.views"
     ]  # defines `csrf_exempt`
     mentions = sum(module.source.count("csrf_exempt") for module in others)
     imports = sum(name.endswith(".csrf_exempt") for module in others for name in module.imports)
-    # The page for unknown addresses changes nothing, so it needs no protection.
+    # The pages for unknown addresses change nothing, so they need no protection.
     assert exempt == {
         "checkout.web.views.challenge.challenge_return",
         "checkout.web.notifications.receive",
         "checkout.web.views.errors.no_such_page",
+        "checkout.web.views.errors.no_such_program_address",
     }
     assert mentions == len(exempt) + imports, "exempt by decorator only, where it is seen"
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.support.asgi import Answer, AsgiClient
 
@@ -18,9 +19,10 @@ def fields_of(page: Answer) -> dict[str, str]:
 class Checkout:
     client: AsgiClient
     reference: str
+    mounted_at: str = "/"
 
     def path(self, page: str = "") -> str:
-        return f"/checkout/{self.reference}/{page}"
+        return f"{self.mounted_at}checkout/{self.reference}/{page}"
 
     async def get(self, page: str = "", **options: Any) -> Answer:
         return await self.client.get(self.path(page), **options)
@@ -39,4 +41,4 @@ class Checkout:
         """Return the path on which the shopper returns from the payment's challenge."""
         page = await self.get("challenge/")
         address = fields_of(page)["ReturnUrl"]
-        return address[address.index("/checkout/") :]
+        return urlsplit(address).path

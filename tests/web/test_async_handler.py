@@ -10,7 +10,8 @@ import pytest
 from checkout.payments.models import Attempt, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.registry import close_brokers, get_broker
-from payments_gateway.serving import async_handler, body_limit as limits
+from payments_gateway.serving import async_handler, views
+from payments_gateway.serving.scope import WHEN_LEFT
 from tests.support.asgi import receive
 
 HELD = 40
@@ -59,8 +60,8 @@ async def test_a_client_that_leaves_ends_the_wait_and_not_the_work(nobody_answer
 
 async def test_a_server_that_says_that_the_client_has_left_ends_the_wait(nobody_answers, checkout):
     form = await checkout.filled_form("approve")
-    notes: dict[str, list[Callable[[], None]]] = {limits.WHEN_LEFT: []}
-    when_left = notes[limits.WHEN_LEFT]
+    notes: dict[str, list[Callable[[], None]]] = {WHEN_LEFT: []}
+    when_left = notes[WHEN_LEFT]
     with checkout.client.started("POST", checkout.path("pay/"), data=form, notes=notes) as exchange:
         await until_waiting(1)
         (leave,) = when_left
@@ -106,10 +107,10 @@ async def test_a_server_that_cancels_a_held_request_is_obeyed(nobody_answers, ch
 
 
 async def test_long_addresses_that_somebody_invents_are_not_kept(shop, client):
-    kept = async_handler._resolve_again.cache_info().currsize
+    kept = views._look_up_again.cache_info().currsize
     for number in range(3):
         await client.post(f"/notifications/{'a' * 300}{number}/", data=b"<x/>")
-    assert async_handler._resolve_again.cache_info().currsize == kept
+    assert views._look_up_again.cache_info().currsize == kept
 
 
 async def test_a_host_that_is_not_ours_any_more_is_refused(shop, client, settings):

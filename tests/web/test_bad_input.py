@@ -8,7 +8,7 @@ import pytest
 from django.test.signals import template_rendered
 
 from checkout.payments.models import Attempt, Payment
-from checkout.web.problems import page_of
+from checkout.problems import page_of
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving import body_limit as limits
 from tests.support.asgi import receive
@@ -141,7 +141,7 @@ async def test_a_body_that_does_not_end_is_given_up_on():
     seen = []
 
     async def application(scope, receive, send):
-        seen.append((scope["checkout.refused"].status, await receive()))
+        seen.append((scope["serving.refused"].status, await receive()))
 
     never = asyncio.Event()
 
@@ -158,7 +158,7 @@ async def arriving(pieces):
     seen: list[int] = []
 
     async def application(scope, receive, send):
-        refused = scope.get("checkout.refused")
+        refused = scope.get("serving.refused")
         seen.append(refused.status if refused else len((await receive())["body"]))
 
     async def receive():
@@ -172,8 +172,8 @@ async def arriving(pieces):
 
 
 async def test_a_body_of_a_byte_now_and_then_is_given_up_on(settings):
-    settings.CHECKOUT_BODY_GRACE_SECONDS = 0.1
-    settings.CHECKOUT_BODY_BYTES_PER_SECOND = 1_000
+    settings.SERVING_BODY_GRACE_SECONDS = 0.1
+    settings.SERVING_BODY_BYTES_PER_SECOND = 1_000
 
     async def pieces():
         while True:
@@ -185,8 +185,8 @@ async def test_a_body_of_a_byte_now_and_then_is_given_up_on(settings):
 
 async def test_a_body_that_keeps_the_pace_is_read_to_its_end(settings):
     """Each piece extends the deadline by the time of the next one, so a busy machine does no harm."""
-    settings.CHECKOUT_BODY_GRACE_SECONDS = 0.1
-    settings.CHECKOUT_BODY_BYTES_PER_SECOND = 100
+    settings.SERVING_BODY_GRACE_SECONDS = 0.1
+    settings.SERVING_BODY_BYTES_PER_SECOND = 100
 
     async def pieces():
         for number in range(20):

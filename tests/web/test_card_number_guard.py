@@ -10,11 +10,8 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from hypothesis import given, settings, strategies as st
 
-from checkout.web.protection.headers import (
-    CardNumberGuardMiddleware,
-    SecurityHeadersMiddleware,
-    content_security,
-)
+from checkout.web.protection.card_guard import CardNumberGuardMiddleware
+from payments_gateway.serving.security.headers import SecurityHeadersMiddleware, content_security
 
 # Public test numbers. The first one has the fewest digits that a card number can have.
 CARDS = ["4911830000000", "4444333322221111", "343434343434343", "4000000000000000006"]

@@ -17,7 +17,7 @@ from checkout.rates import RateLimit, Turns
 from checkout.states import PaymentState
 from checkout.web.protection import captcha, patience
 from messaging.concurrency.database import in_thread
-from payments_gateway.serving.graceful_shutdown import drain
+from payments_gateway.serving.process.graceful_shutdown import drain
 from tests.support.asgi import AsgiClient
 from tests.support.captchas import SUM
 from tests.support.serving import until

@@ -12,7 +12,7 @@ from django.utils import timezone
 from checkout.payments.models import Attempt, Payment
 from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
-from payments_gateway.serving.body_limit import WHEN_LEFT
+from payments_gateway.serving.scope import WHEN_LEFT
 from tests.web.paying import fields_of
 
 FRAMED = {"sec-fetch-dest": "iframe"}

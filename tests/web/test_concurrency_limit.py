@@ -5,16 +5,17 @@ from contextlib import ExitStack
 
 import pytest
 
-from checkout.web.problems import FULL, TOO_MANY
 from payments_gateway.asgi import application
-from payments_gateway.serving.concurrency_limit import Counter, client_of
+from payments_gateway.serving.clients import client_of
+from payments_gateway.serving.concurrency_limit import Counter
+from payments_gateway.serving.problems import FULL, TOO_MANY
 from tests.support.asgi import AsgiClient, receive
 from tests.web.test_async_handler import nobody_answers, until_waiting
 from tests.web.test_push import socket_of
 
 __all__ = ["nobody_answers", "socket_of"]
 
-BOUNDS = [("CHECKOUT_MAX_HELD", 503, "full"), ("CHECKOUT_MAX_HELD_PER_ADDRESS", 429, "too_many_requests")]
+BOUNDS = [("SERVING_MAX_HELD", 503, "full"), ("SERVING_MAX_HELD_PER_ADDRESS", 429, "too_many_requests")]
 
 
 @pytest.fixture(autouse=True)
@@ -57,16 +58,16 @@ async def test_one_too_many_is_told_so_in_its_own_language(paying, checkout, set
 async def test_other_addresses_and_pages_that_are_not_held_go_on(paying, checkout, settings):
     with ExitStack() as held:
         await paying(held)
-        settings.CHECKOUT_MAX_HELD_PER_ADDRESS = 2
+        settings.SERVING_MAX_HELD_PER_ADDRESS = 2
         elsewhere = AsgiClient(address="192.0.2.8")
         assert (await elsewhere.get(checkout.path("status/"))).status == 200
-        settings.CHECKOUT_MAX_HELD = 2
+        settings.SERVING_MAX_HELD = 2
         assert (await checkout.client.get("/")).status == 200
         assert (await checkout.client.get("/livez")).status == 200
 
 
 async def test_the_body_of_a_request_that_is_not_let_in_is_not_waited_for(checkout, settings):
-    settings.CHECKOUT_MAX_HELD = 0
+    settings.SERVING_MAX_HELD = 0
     with checkout.client.started("POST", checkout.path("pay/"), data=b"x", whole=False) as exchange:
         answer = await receive(exchange)
     assert (answer.status, answer.headers["connection"]) == (503, "close")
@@ -75,7 +76,7 @@ async def test_the_body_of_a_request_that_is_not_let_in_is_not_waited_for(checko
 async def test_whoever_leaves_makes_room_and_is_forgotten(paying, checkout, settings):
     with ExitStack() as held:
         exchanges = await paying(held)
-        settings.CHECKOUT_MAX_HELD = 2
+        settings.SERVING_MAX_HELD = 2
         assert (await checkout.get("status/")).status == 503
         for exchange in exchanges:
             await exchange.send_input({"type": "http.disconnect"})
@@ -117,7 +118,7 @@ def test_an_ipv6_client_is_its_network(one, other, is_the_same):
 
 
 @pytest.mark.parametrize(
-    ("setting", "status"), [("CHECKOUT_MAX_SOCKETS", 503), ("CHECKOUT_MAX_SOCKETS_PER_ADDRESS", 429)]
+    ("setting", "status"), [("SERVING_MAX_SOCKETS", 503), ("SERVING_MAX_SOCKETS_PER_ADDRESS", 429)]
 )
 async def test_one_websocket_too_many_is_refused_unopened(shop, socket_of, settings, setting, status):
     first, second = socket_of(), socket_of()
@@ -133,7 +134,7 @@ async def test_one_websocket_too_many_is_refused_unopened(shop, socket_of, setti
 
 
 async def test_a_server_that_knows_no_denial_response_answers_403(socket_of, shop, settings):
-    settings.CHECKOUT_MAX_SOCKETS = 0
+    settings.SERVING_MAX_SOCKETS = 0
     assert not await socket_of(extensions={}).connect()
 
 

@@ -16,7 +16,7 @@ from messaging.memory.server import MemoryServer
 from messaging.registry import get_broker
 from payments_gateway.asgi import application
 from payments_gateway.serving import body_limit as limits
-from payments_gateway.serving.graceful_shutdown import GracefulShutdown, drain
+from payments_gateway.serving.process.graceful_shutdown import GracefulShutdown, drain
 from tests.support.asgi import receive
 from tests.web.test_async_handler import nobody_answers, until_waiting
 from tests.web.test_preferences import processing, until_listening

@@ -84,7 +84,7 @@ async def until_answered(guesses: list[asyncio.Task[Any]], count: int) -> None:
 
 
 async def test_of_twenty_five_guesses_at_once_from_one_address_one_is_looked_at_at_a_time(hasher, settings):
-    settings.CHECKOUT_MAX_LOG_INS_PER_ADDRESS = 5
+    settings.SERVING_MAX_LOG_INS_PER_ADDRESS = 5
     settings.AXES_FAILURE_LIMIT = 100  # so that no lock-out interferes
     guesses = [asyncio.create_task(guess("192.0.2.7", name=f"user-{number}")) for number in range(25)]
     await until_answered(guesses, 20)
@@ -97,8 +97,8 @@ async def test_of_twenty_five_guesses_at_once_from_one_address_one_is_looked_at_
 
 
 async def test_guesses_from_many_addresses_are_bounded_together(hasher, settings):
-    settings.CHECKOUT_MAX_LOG_INS = 3
-    settings.CHECKOUT_PASSWORDS_AT_ONCE = 2
+    settings.SERVING_MAX_LOG_INS = 3
+    settings.SERVING_PASSWORDS_AT_ONCE = 2
     guesses = [asyncio.create_task(guess(f"192.0.2.{number}")) for number in range(8)]
     await until_answered(guesses, 5)
     hasher.is_over.set()
@@ -108,7 +108,7 @@ async def test_guesses_from_many_addresses_are_bounded_together(hasher, settings
 
 
 async def test_staff_at_another_address_log_in_meanwhile(hasher, settings):
-    settings.CHECKOUT_MAX_LOG_INS_PER_ADDRESS = 2
+    settings.SERVING_MAX_LOG_INS_PER_ADDRESS = 2
     guesses = [asyncio.create_task(guess("192.0.2.7")) for _ in range(9)]
     await until_answered(guesses, 7)
     staff = asyncio.create_task(guess("198.51.100.1", password=PASSWORD))
@@ -118,7 +118,7 @@ async def test_staff_at_another_address_log_in_meanwhile(hasher, settings):
 
 
 async def test_one_that_is_turned_away_is_told_when_to_come_back_and_other_pages_go_on(hasher, settings):
-    settings.CHECKOUT_MAX_LOG_INS_PER_ADDRESS = 1
+    settings.SERVING_MAX_LOG_INS_PER_ADDRESS = 1
     waiting = asyncio.create_task(guess("192.0.2.7"))
     assert await asyncio.to_thread(hasher.has_begun.wait, 30)
     client = AsgiClient()
@@ -164,8 +164,8 @@ async def test_twenty_log_ins_from_four_networks_keep_nobody_out_who_has_been_th
 
 async def test_the_page_to_log_in_is_there_for_who_has_been_there_before(hasher, settings):
     settings.ROOT_URLCONF = __name__
-    settings.CHECKOUT_MAX_PAGES = 5
-    settings.CHECKOUT_PAGES_AT_ONCE = 6
+    settings.SERVING_MAX_PAGES = 5
+    settings.SERVING_PAGES_AT_ONCE = 6
     hasher.is_over.set()
     assert await guess("198.51.100.1", password=PASSWORD) == 302
     hasher.is_over.clear()
@@ -212,8 +212,8 @@ async def test_of_many_pages_at_once_few_have_a_thread_and_the_rest_of_one_addre
     hasher, settings
 ):
     settings.ROOT_URLCONF = __name__
-    settings.CHECKOUT_PAGES_AT_ONCE = 3
-    settings.CHECKOUT_MAX_PAGES_PER_ADDRESS = 10
+    settings.SERVING_PAGES_AT_ONCE = 3
+    settings.SERVING_MAX_PAGES_PER_ADDRESS = 10
     asked = [asyncio.create_task(AsgiClient().get("/slow/")) for _ in range(25)]
     await until_answered(asked, 15)
     log_in = asyncio.create_task(guess("198.51.100.1"))

@@ -13,7 +13,7 @@ from django.test import RequestFactory
 
 from checkout.privacy.card_numbers import contains, find
 from checkout.privacy.scrubbing import contains_card_number, scrub_text
-from checkout.web.protection.headers import CardNumberGuardMiddleware
+from checkout.web.protection.card_guard import CardNumberGuardMiddleware
 from payments_gateway.serving.http.request_head import MAX_BYTES_OF_A_NAME, MAX_TARGET_BYTES
 
 LOOP_SECONDS = 0.05

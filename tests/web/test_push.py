@@ -12,7 +12,7 @@ from messaging.channels import layer as channel_layer
 from messaging.concurrency.database import in_thread
 from messaging.memory.server import MemoryServer
 from messaging.registry import get_broker
-from payments_gateway.serving.graceful_shutdown import drain
+from payments_gateway.serving.process.graceful_shutdown import drain
 from tests.support.sockets import Socket
 
 ORIGIN = "http://localhost:8000"

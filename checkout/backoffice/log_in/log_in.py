@@ -20,10 +20,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from checkout import problems
 from checkout.backoffice.log_in import known_networks
 from checkout.backoffice.log_in.known_browsers import browser_of
 from checkout.conf import conf
-from checkout.web import problems
+from payments_gateway.serving.problems import Problem
 
 log = structlog.get_logger(__name__)
 
@@ -81,10 +82,10 @@ def locked_out(request: HttpRequest, _response: HttpResponse, _credentials: obje
     return problems.respond(request, too_many_failures(conf.login_lock))
 
 
-def too_many_failures(lock: timedelta) -> problems.Problem:
+def too_many_failures(lock: timedelta) -> Problem:
     """Return the problem of too many failures, with a time after which the lock is certainly over."""
     minutes = ceil(lock.total_seconds() / 60)
-    return problems.Problem(
+    return Problem(
         429,
         "too_many_log_ins",
         "Too many attempts to log in",

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from checkout.conf import conf
-from payments_gateway.serving import gc_tuning
+from payments_gateway.serving.process import gc_tuning
 from sandbox.configuration import Configuration
 from sandbox.program import serve
 

@@ -4,6 +4,7 @@ import hmac
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from checkout import messages
@@ -30,7 +31,8 @@ class ChallengePage:
 
 def return_url(attempt: Attempt, token: str) -> str:
     """Return the address at which the shopper comes back from the ACS."""
-    return f"{conf.public_url}/checkout/{attempt.payment.reference}/challenge/return/{token}/"
+    path = reverse("checkout:challenge_return", args=[attempt.payment.reference, token])
+    return f"{conf.public_url}{path}"
 
 
 def challenge_page(reference: str) -> ChallengePage:

@@ -15,7 +15,8 @@ from django.utils.module_loading import import_string
 
 from checkout.conf import conf
 from checkout.errors import TooManyAttempts
-from checkout.rates import RateLimit, network_of
+from checkout.rates import RateLimit
+from payments_gateway.serving.clients import network_of
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,7 @@ class Captcha(Protocol):
         """Return safe HTML for the inside of a form that has its own button below it.
 
         A script needs ``content_security(request).nonce``. A frame or another host needs
-        ``content_security(request).allow(...)``. Both are in ``checkout.web.protection.headers``.
+        ``content_security(request).allow(...)``. Both are in ``payments_gateway.serving.security.headers``.
         """
         ...
 

@@ -11,7 +11,7 @@ from checkout.conf import conf
 from checkout.errors import TooManyAttempts
 from checkout.privacy import pseudonyms
 from checkout.rates import Turns
-from payments_gateway.serving.graceful_shutdown import drain
+from payments_gateway.serving.process.graceful_shutdown import drain
 
 # The most tries from one address that may wait at once.
 MOST_WAITING = 2

@@ -3,21 +3,24 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from checkout import problems
 from checkout.conf import conf
 from checkout.errors import IllegalTransition
 from checkout.payments import actions
 from checkout.payments.actions import ChallengePage, PaymentView
-from checkout.web import problems
 from checkout.web.forms import ReturnForm
 from checkout.web.pages import CHALLENGE, page_of, path_of
-from checkout.web.protection.headers import content_security, csrf_exempt
 from checkout.web.views.page import page, see_other
 from checkout.web.waiting import commit_and_answer
 from messaging.concurrency.database import in_thread
+from payments_gateway.serving.problems import MALFORMED
+from payments_gateway.serving.security.headers import content_security
+from payments_gateway.serving.views import csrf_exempt, held
 
 LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*")
 
 
+@held
 @page("GET", "HEAD")
 async def challenge(request: HttpRequest, reference: str) -> HttpResponse:
     """Send the shopper to the issuer, in this window or in a frame."""
@@ -50,6 +53,7 @@ def _challenge_or_payment(reference: str) -> ChallengePage | PaymentView:
 
 
 @csrf_exempt
+@held
 @page("GET", "POST")
 async def challenge_return(request: HttpRequest, reference: str, token: str) -> HttpResponse:
     """Take the shopper back from the ACS. Its form comes from another site: no cookie is read or set."""
@@ -57,7 +61,7 @@ async def challenge_return(request: HttpRequest, reference: str, token: str) -> 
     content_security(request).allow("frame-ancestors", "'self'")
     form = ReturnForm(request.POST if request.method == "POST" else request.GET)
     if not form.is_valid():
-        return problems.respond(request, problems.MALFORMED, back=path_of(reference, None))
+        return problems.respond(request, MALFORMED, back=path_of(reference, None))
     state = await commit_and_answer(
         "",  # no card, as the provider already has it
         conf.reply_budget_seconds,

@@ -6,31 +6,35 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
+from checkout import problems
 from checkout.conf import conf
 from checkout.errors import CaptchaRequired, IllegalTransition, PatienceRequired
 from checkout.payments import actions
 from checkout.payments.actions import CheckoutPage
 from checkout.payments.providers.addresses import policy_source
 from checkout.states import PaymentState
-from checkout.web import problems
 from checkout.web.forms import PayForm
 from checkout.web.pages import path_of
 from checkout.web.preferences import Preferences
 from checkout.web.protection.captcha import get_captcha, give_pass, has_pass, is_solved
-from checkout.web.protection.headers import content_security
 from checkout.web.protection.patience import wait_for_turn
 from checkout.web.views.document import respond_with_state
 from checkout.web.views.page import page, see_other
 from checkout.web.waiting import commit_and_answer
 from messaging.concurrency.database import in_thread
+from payments_gateway.serving.problems import MALFORMED
+from payments_gateway.serving.security.headers import content_security
+from payments_gateway.serving.views import held
 
 
+@held
 @page("GET", "HEAD")
 async def checkout(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the amount and ask for the card, or redirect to the page for the payment's present state."""
     return await _card_form(request, reference)
 
 
+@held
 @page("POST")
 async def pay(request: HttpRequest, reference: str) -> HttpResponse:
     """Commit the attempt, wait for its result, and redirect to the page that shows it.
@@ -42,7 +46,7 @@ async def pay(request: HttpRequest, reference: str) -> HttpResponse:
     if "encrypted_card" in form.errors and not problems.wants_json(request):
         return await _card_form(request, reference, status=400)
     if not form.is_valid():
-        return problems.respond(request, problems.MALFORMED, back=path_of(reference, None))
+        return problems.respond(request, MALFORMED, back=path_of(reference, None))
     preferences = Preferences.of(request)
     try:
         state = await _submit(request, reference, form, preferences)
@@ -65,6 +69,7 @@ async def pay(request: HttpRequest, reference: str) -> HttpResponse:
     return preferences.note(response, most=conf.reply_budget_seconds)
 
 
+@held
 @page("GET", "HEAD", "POST")
 async def captcha(request: HttpRequest, reference: str) -> HttpResponse:
     """Check the answer to the CAPTCHA. A right one leads to the card form, a wrong one back to the question.

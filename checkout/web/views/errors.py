@@ -5,26 +5,44 @@ import sys
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.urls import Resolver404, resolve
 
-from checkout.web import problems
+from checkout import problems
 from checkout.web.outage import unavailable
-from checkout.web.protection.headers import csrf_exempt
+from checkout.web.protection.card_guard import exempt_from_card_guard
+from payments_gateway.serving.problems import MALFORMED
+from payments_gateway.serving.views import csrf_exempt, for_programs, held
 
 
-@csrf_exempt  # nothing is done here that could be forged, and a program would otherwise get a CSRF error
+# Nothing is done at an unknown address that could be forged, and a program would otherwise get a CSRF error.
+# Held, so that an address that somebody invents takes no thread.
+@csrf_exempt
+@held
 async def no_such_page(request: HttpRequest) -> HttpResponse:
     """Answer an unknown address, in development too; redirect if only its final slash is missing."""
+    return _redirect_or_refuse(request)
+
+
+@csrf_exempt
+@exempt_from_card_guard
+@for_programs
+@held
+async def no_such_program_address(request: HttpRequest) -> HttpResponse:
+    """Answer an unknown address among those of programs in the same way, with a problem document."""
+    return _redirect_or_refuse(request)
+
+
+def _redirect_or_refuse(request: HttpRequest) -> HttpResponse:
     if request.method in ("GET", "HEAD") and not request.path.endswith("/"):
         try:
             found = resolve(f"{request.path_info}/")
         except Resolver404:
             found = None
-        if found and found.func is not no_such_page:
+        if found and found.func not in (no_such_page, no_such_program_address):
             return HttpResponsePermanentRedirect(f"{request.path}/")
     return problems.respond(request, problems.NOT_FOUND)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return problems.respond(request, problems.MALFORMED)
+    return problems.respond(request, MALFORMED)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -8,17 +8,22 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from checkout.web.views.page import page
 from messaging.concurrency.database import in_thread
 from messaging.registry import get_broker
-from payments_gateway.serving.graceful_shutdown import drain
+from payments_gateway.serving.process.graceful_shutdown import drain
+from payments_gateway.serving.views import for_programs, on_event_loop
 
 CHECK_SECONDS = 2.0
 
 
+@for_programs
+@on_event_loop
 @page("GET", "HEAD")
 async def live(request: HttpRequest) -> HttpResponse:
     """Answer as long as the event loop runs."""
     return JsonResponse({"status": "ok"})
 
 
+@for_programs
+@on_event_loop
 @page("GET", "HEAD")
 async def ready(request: HttpRequest) -> HttpResponse:
     """Answer 200 if database and broker can be reached, or 503 with the names of those that cannot.

@@ -6,9 +6,9 @@ from typing import Any, Concatenate, ParamSpec
 
 import structlog
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 
-from checkout.web import problems
+from checkout import problems
+from checkout.web.pages import payment_page_of
 
 log = structlog.get_logger(__name__)
 
@@ -33,18 +33,12 @@ def page(*methods: str) -> Callable[[View[P]], View[P]]:
                 else:
                     response.headers.setdefault("Cache-Control", "no-store")
                     return response
-            return problems.respond(request, problem, back=_back(problem, kwargs))
+            back = "" if problem is problems.PAYMENT_NOT_FOUND else payment_page_of(request)
+            return problems.respond(request, problem, back=back)
 
         return answer
 
     return decorate
-
-
-def _back(problem: problems.Problem, kwargs: dict[str, Any]) -> str:
-    """Return the payment's own page, which always shows its state."""
-    if "reference" not in kwargs or problem is problems.PAYMENT_NOT_FOUND:
-        return ""
-    return reverse("checkout:checkout", args=[kwargs["reference"]])
 
 
 def see_other(path: str) -> HttpResponse:

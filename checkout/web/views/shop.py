@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from checkout import problems
 from checkout.conf import conf
 from checkout.errors import OperationRejected
 from checkout.money import Money
@@ -18,7 +19,6 @@ from checkout.orders.models import StockItem
 from checkout.payments import actions
 from checkout.payments.models import Merchant, Payment
 from checkout.states import PaymentState
-from checkout.web import problems
 from checkout.web.forms import BuyForm
 from checkout.web.views.page import page, see_other
 from checkout.web.views.wording import word_of

@@ -8,14 +8,16 @@ from checkout.payments import actions
 from checkout.states import PaymentState
 from checkout.web.pages import RESULT, STATUS, next_path, page_of, path_of
 from checkout.web.preferences import Preferences
-from checkout.web.protection.headers import content_security
 from checkout.web.views.document import is_known, respond_with_state, unless_known
 from checkout.web.views.page import page, see_other
 from checkout.web.views.wording import ending_of
 from checkout.web.waiting import news
 from messaging.concurrency.database import in_thread
+from payments_gateway.serving.security.headers import content_security
+from payments_gateway.serving.views import held
 
 
+@held
 @page("GET", "HEAD")
 async def status(request: HttpRequest, reference: str) -> HttpResponse:
     """Show that the payment is being confirmed, and leave the page as soon as there is a result."""
@@ -28,6 +30,7 @@ async def status(request: HttpRequest, reference: str) -> HttpResponse:
     return render(request, "checkout/status.html", context)
 
 
+@held
 @page("GET", "HEAD")
 async def status_json(request: HttpRequest, reference: str) -> HttpResponse:
     """Return the payment's state: 202 until it is decided, then 200.
@@ -49,6 +52,7 @@ async def status_json(request: HttpRequest, reference: str) -> HttpResponse:
     return preferences.note(response, most=most)
 
 
+@held
 @page("GET", "HEAD")
 async def result(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the payment's result, and the possible next steps."""

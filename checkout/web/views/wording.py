@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from checkout.payments.actions import PaymentView
 from checkout.payments.providers.base import RefusalReason as R
+from checkout.problems import TRIED_TOO_OFTEN
 from checkout.states import PaymentState as S
-from checkout.web.problems import TRIED_TOO_OFTEN
 
 
 @dataclass(frozen=True, slots=True)

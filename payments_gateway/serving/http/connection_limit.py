@@ -6,10 +6,10 @@ from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.server import ServerState
 
-from checkout.conf import conf
-from checkout.rates import network_of
-from checkout.web.problems import FULL, TOO_MANY, Problem
+from payments_gateway.serving.clients import network_of
+from payments_gateway.serving.conf import conf
 from payments_gateway.serving.http.newcomers import Newcomers
+from payments_gateway.serving.problems import FULL, TOO_MANY, Problem
 
 # Open files other than clients' connections: database, broker, templates, logs.
 OTHER_FILES = 128

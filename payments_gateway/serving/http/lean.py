@@ -1,7 +1,19 @@
 """Smaller versions of the objects that uvicorn keeps for every request."""
 
 import asyncio
+from functools import cache
 from typing import Any
+
+from messaging.libraries.versions import is_made_for
+
+
+@cache
+def is_known_uvicorn() -> bool:
+    """Return True if uvicorn is of the release whose internals are used here and in ``whole_response``.
+
+    With any other release, requests keep uvicorn's own objects, and responses are sent as ASGI's messages.
+    """
+    return is_made_for("uvicorn", "0.54", "whole responses and lean requests")
 
 
 class LeanEvent(asyncio.Event):

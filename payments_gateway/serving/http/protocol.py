@@ -3,25 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from enum import Enum, auto
 from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from checkout.conf import conf
-from checkout.web.problems import (
-    HEADERS_TOO_LARGE,
-    MALFORMED,
-    TARGET_TOO_LONG,
-    TOO_MANY,
-    TOO_SLOW,
-    Problem,
-    RefusedError,
-)
-from payments_gateway.serving.body_limit import ANSWER, HAS_ARRIVED, WHEN_LEFT, Scope, Send
+from payments_gateway.serving.conf import conf
 from payments_gateway.serving.http.connection_limit import limit_of
-from payments_gateway.serving.http.lean import LeanEvent, LeanQueue
+from payments_gateway.serving.http.lean import LeanEvent, LeanQueue, is_known_uvicorn
+from payments_gateway.serving.http.phase import Phase
 from payments_gateway.serving.http.refusal import refusal
 from payments_gateway.serving.http.request_head import (
     MAX_FIELDS,
@@ -32,6 +22,16 @@ from payments_gateway.serving.http.request_head import (
 )
 from payments_gateway.serving.http.whole_response import FramedError, whole_response
 from payments_gateway.serving.http.writing import JoinedWrites, WebSocketTransport, send_at_once
+from payments_gateway.serving.problems import (
+    HEADERS_TOO_LARGE,
+    MALFORMED,
+    TARGET_TOO_LONG,
+    TOO_MANY,
+    TOO_SLOW,
+    Problem,
+    RefusedError,
+)
+from payments_gateway.serving.scope import ANSWER, HAS_ARRIVED, WHEN_LEFT, Scope, Send
 
 # The time in which a connected client may still begin a request after SIGTERM.
 FAREWELL_SECONDS = 1.0
@@ -41,16 +41,6 @@ LINGER_SECONDS = 1.0
 PIECE_BYTES = 16_384
 # Requests that a client may send before the first one is answered.
 MAX_PIPELINED = 32
-
-
-class Phase(Enum):
-    """The parser's position in the client's data."""
-
-    BETWEEN = auto()
-    HEAD = auto()
-    BODY = auto()
-    UPGRADE = auto()  # a WebSocket's handshake has arrived
-    OVER = auto()  # nothing more is read
 
 
 class OrderlyProtocol(HttpToolsProtocol):
@@ -101,8 +91,9 @@ class OrderlyProtocol(HttpToolsProtocol):
         self._phase = Phase.BETWEEN
         self._refused: Problem | None = None
         self._unparsed = 0
-        self.pipeline = cast("deque[Any]", LeanQueue())
-        self.flow._is_writable_event = LeanEvent(is_set=True)
+        if is_known_uvicorn():
+            self.pipeline = cast("deque[Any]", LeanQueue())
+            self.flow._is_writable_event = LeanEvent(is_set=True)
         send_at_once(transport)
         self.transport = cast(asyncio.Transport, JoinedWrites(transport))
         # The time limit of the first request's head counts from here; a client that sends nothing is merely
@@ -216,10 +207,11 @@ class OrderlyProtocol(HttpToolsProtocol):
         self._phase = Phase.BODY
         if self.cycle.scope["http_version"] == "1.0":
             self.cycle.waiting_for_100_continue = False
-        self.cycle.message_event = LeanEvent()
         scope = cast(Scope, self.cycle.scope)
         scope[WHEN_LEFT] = self._when_left
-        scope[ANSWER] = self.answer
+        if is_known_uvicorn():
+            self.cycle.message_event = LeanEvent()
+            scope[ANSWER] = self.answer
         if self._is_leaving:
             self.cycle.keep_alive = False
 

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterable
 
-from checkout.web.problems import Problem, document_of
-from checkout.web.protection.headers import strict_headers
 from payments_gateway.serving.http.whole_response import whole_response
+from payments_gateway.serving.problems import Problem, document_of
+from payments_gateway.serving.security.headers import strict_headers
 
 
 def refusal(problem: Problem, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -3,7 +3,7 @@
 from collections import Counter
 from urllib.parse import urlsplit
 
-from checkout.web.problems import HEADERS_TOO_LARGE, MALFORMED, RefusedError
+from payments_gateway.serving.problems import HEADERS_TOO_LARGE, MALFORMED, RefusedError
 
 # The limit of the request line and headers together, of trailers, and of any unfinished part.
 MAX_HEAD_BYTES = 65_536

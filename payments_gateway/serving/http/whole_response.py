@@ -1,10 +1,15 @@
 """A complete response as one string of bytes, to be sent in one write."""
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE
-
+STATUS_LINES = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}
+# RFC 9110, sections 5.1 and 5.5: characters that cannot be in a header's name and in its value.
+NOT_IN_A_NAME = re.compile(rb'[\x00-\x1f\x7f()<>@,;:\[\]={} \t\\"]')
+NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # Headers that determine where a response ends. If an application sets one of them, it is not overruled.
 FRAMING = (b"connection", b"content-length", b"transfer-encoding")
 Headers = Iterable[tuple[bytes, bytes]]
@@ -25,7 +30,7 @@ def whole_response(
     """
     if status in WITHOUT_BODY:
         raise FramedError(status)
-    parts = [STATUS_LINE[status]]
+    parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
     for name, value in default:
         parts += (name, b": ", value, b"\r\n")
     for name, value in headers:
@@ -33,7 +38,7 @@ def whole_response(
     names = b"".join(parts[1::4]).lower()
     if any(framing in names for framing in FRAMING):
         raise FramedError(status)
-    if HEADER_RE.search(names) or HEADER_VALUE_RE.search(b"".join(parts[3::4])):
+    if NOT_IN_A_NAME.search(names) or NOT_IN_A_VALUE.search(b"".join(parts[3::4])):
         raise ValueError("A header must not hold control characters, nor its name anything but a token.")
     if not keep_alive:
         parts.append(b"connection: close\r\n")

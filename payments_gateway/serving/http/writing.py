@@ -5,7 +5,7 @@ import contextlib
 import socket
 from typing import Any
 
-from checkout.conf import conf
+from payments_gateway.serving.conf import conf
 
 LARGE_BYTES = 65_536
 

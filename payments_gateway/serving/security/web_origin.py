@@ -1,12 +1,12 @@
-"""The check that only pages of this gateway, at one of our hosts, open WebSockets."""
+"""The check that only pages of this application, at one of our hosts, open WebSockets."""
 
 from urllib.parse import urlsplit
 
 from django.core.exceptions import DisallowedHost
 
-from checkout.conf import conf
-from checkout.web.protection.headers import require_host
-from payments_gateway.serving.body_limit import Application, Receive, Scope, Send
+from payments_gateway.serving.conf import conf
+from payments_gateway.serving.scope import Application, Receive, Scope, Send
+from payments_gateway.serving.security.hosts import require_host
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SCHEMES = {"ws": "http", "wss": "https"}

@@ -1,10 +1,8 @@
 """All problems of a request, each as one clear page or one problem document (RFC 9457)."""
 
 import json
-from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil
-from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
@@ -27,34 +25,28 @@ from checkout.errors import (
     TooManyAttempts,
 )
 from messaging.errors import MessagingError
+from payments_gateway.serving.problems import Problem, document_of
+from payments_gateway.serving.views import is_for_programs
 
 # Errors that a view may raise without being at fault. Any other error is a defect and must be reported as
 # one.
 EXPECTED = (CheckoutError, MessagingError, DatabaseError, InterfaceError)
 
-JSON_PATHS = ("/notifications/", "/api/", "/livez", "/readyz")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """The reason why a request was not carried out. ``detail`` is for its sender and reveals no secret."""
-
-    status: int
-    code: str
-    title: str
-    detail: str
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-class RefusedError(Exception):
-    """A request that is refused. It is raised where the request is read, and answered with the problem."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.code)
-        self.problem = problem
-
-
 NOT_FOUND = Problem(404, "not_found", "Page not found", "There is nothing at this address.")
+FORBIDDEN = Problem(403, "forbidden", "Not allowed", "You may not do this.")
+UNAVAILABLE = Problem(
+    503,
+    "unavailable",
+    "Not available right now",
+    "We could not do this at the moment. Please wait a little and load the page again.",
+    {"Retry-After": "5"},
+)
+BROKEN = Problem(
+    500,
+    "internal_error",
+    "Something went wrong here",
+    "This is our fault, and we have been told. Nothing is lost.",
+)
 PAYMENT_NOT_FOUND = Problem(
     404,
     "payment_not_found",
@@ -81,9 +73,6 @@ CONFLICT = Problem(
     "conflict",
     "Not possible at this stage",
     "The payment has moved on, so this can no longer be done. The payment's own page says where it stands.",
-)
-MALFORMED = Problem(
-    400, "malformed", "Request not understood", "What was sent could not be read. Nothing has changed."
 )
 NOTIFICATION_NOT_AUTHENTIC = Problem(
     401,
@@ -112,56 +101,6 @@ FORM_EXPIRED = Problem(
     "This form is no longer valid",
     "Nothing has been paid. Please go back, reload the page and try again. This site needs cookies for that.",
 )
-FORBIDDEN = Problem(403, "forbidden", "Not allowed", "You may not do this.")
-TOO_SLOW = Problem(
-    408, "too_slow", "Request took too long", "The request did not arrive in time. Please try again."
-)
-TOO_LARGE = Problem(
-    413, "too_large", "Request too large", "More was sent than is accepted here. Nothing has changed."
-)
-TARGET_TOO_LONG = Problem(
-    414,
-    "target_too_long",
-    "Address too long",
-    "There is no address of this length here. Nothing has changed.",
-)
-HEADERS_TOO_LARGE = Problem(
-    431,
-    "headers_too_large",
-    "Headers too large",
-    "More headers were sent than are accepted here. Nothing has changed.",
-)
-TOO_MANY = Problem(
-    429,
-    "too_many_requests",
-    "Too much at once",
-    "Too many requests from your network are waiting for an answer here. Nothing has changed. "
-    "Please wait a moment and try again.",
-    {"Retry-After": "5"},
-)
-FULL = Problem(
-    503,
-    "full",
-    "Too busy right now",
-    "Too many people are waiting for an answer here. Nothing has changed. "
-    "Please wait a moment and try again.",
-    {"Retry-After": "5"},
-)
-UNAVAILABLE = Problem(
-    503,
-    "unavailable",
-    "Not available right now",
-    "We could not do this at the moment. Please wait a little and load the page again.",
-    {"Retry-After": "5"},
-)
-BROKEN = Problem(
-    500,
-    "internal_error",
-    "Something went wrong here",
-    "This is our fault, and we have been told. Nothing is lost.",
-)
-
-
 CAPTCHA_REQUIRED = Problem(
     403,
     "captcha_required",
@@ -266,19 +205,9 @@ def page_of(status: int, code: str, title: str, detail: str, back: str, has_shop
     return render_to_string("checkout/problem.html", context)
 
 
-def document_of(problem: Problem) -> dict[str, Any]:
-    """Return the problem's members (RFC 9457, section 3.1)."""
-    return {
-        "type": f"urn:checkout:problem:{problem.code}",
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.detail,
-    }
-
-
 def wants_json(request: HttpRequest) -> bool:
     """Return True if the client is a program rather than a person with a browser."""
-    if request.path.startswith(JSON_PATHS) or request.path.endswith(".json"):
+    if is_for_programs(request.resolver_match) or request.path.endswith(".json"):
         return True
     preferred = request.get_preferred_type(["text/html", "application/json", "application/problem+json"])
     return preferred is not None and preferred != "text/html"

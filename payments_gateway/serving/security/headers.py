@@ -1,31 +1,18 @@
-"""Middleware for all requests: security headers, and the guard that keeps card numbers out.
+"""The security headers of all responses.
 
-Both run on the event loop as well as in threads, and block neither.
+They are added on the event loop as well as in threads, without blocking either.
 """
 
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, lru_cache
-from typing import Any, TypeVar, cast
-from urllib.parse import unquote_plus
+from functools import cache
+from typing import cast
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.core.exceptions import BadRequest, SuspiciousOperation
-from django.core.signals import setting_changed
-from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
-from django.http.multipartparser import MultiPartParserError
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest, HttpResponseBase
 
-from checkout.conf import conf
-from checkout.privacy.card_numbers import has_long_run
-from checkout.privacy.scrubbing import contains_card_number
-from checkout.web import problems
-
-V = TypeVar("V", bound=Callable[..., Awaitable[Any]])
-
-# In the ASGI scope: why the request was refused, or its body not read (concurrency_limit.py, limits.py).
-REFUSED = "checkout.refused"
+from payments_gateway.serving.conf import conf
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
@@ -186,119 +173,3 @@ def _headers_of(policy: ContentSecurity, *, is_tls: bool) -> dict[str, str]:
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     }
-
-
-# Identifiers with letters (UUIDs, sealed cards, tokens) may contain a long run of digits by chance. Each word
-# is matched once, from its beginning: tried from each character, a body of digits would take minutes.
-_IDENTIFIER = re.compile(r"(?<![\w-])(?:[^\WA-Za-z_]++|-)*+[A-Za-z_][\w-]*")
-# JSON may escape any character like this; characters beyond the first 65,536 need two escapes.
-_ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
-_PAYMENT = re.compile(r"/checkout/pay_[0-9a-f]{32}/")
-# The content types that Django parses into ``request.POST``.
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-_UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
-_WITH_BODY = ("POST", "PUT", "PATCH")
-
-# A body larger than those of our own forms is parsed and searched in a thread. There is only one thread, so
-# that clients with such bodies wait for each other, and use no more than a share of the processor.
-LARGE_BODY_BYTES = 16_384
-_reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="body")
-
-
-class CardNumberGuardMiddleware(HybridMiddleware):
-    """A middleware that refuses a request with a card number, or for an unknown host, and logs none of it.
-
-    Notifications are exempt: they are scrubbed before they are stored, and a refused one would be lost.
-    """
-
-    async def before_on_loop(self, request: HttpRequest) -> HttpResponseBase | None:
-        """See HybridMiddleware."""
-        if not _has_large_body(request):
-            return self.before(request)
-        return await sync_to_async(self.before, thread_sensitive=False, executor=_reader)(request)
-
-    def before(self, request: HttpRequest) -> HttpResponseBase | None:
-        refused = _refused(request)
-        if refused:
-            # No URL is resolved for a refused request, but the shopper should find the way back to the
-            # payment.
-            payment = _PAYMENT.match(request.path)
-            return problems.respond(request, refused, back=payment.group() if payment else "")
-        try:
-            _require_known_host(request)
-            if request.path.startswith("/notifications/"):
-                return None
-            query = unquote_plus(request.META.get("QUERY_STRING", ""))
-            text = _with_escapes_read(f"{request.path}\n{query}\n{_text_of(request)}")
-        except _UNREADABLE:
-            request._mark_post_parse_error()  # type: ignore[attr-defined]  # else each look at POST raises again
-            return problems.respond(request, problems.MALFORMED)
-        if has_long_run(text) and contains_card_number(_IDENTIFIER.sub(" ", text)):
-            return problems.respond(request, problems.CARD_NUMBER)
-        return None
-
-
-# RFC 1035, section 2.3.4, plus a port.
-_LONGEST_HOST = 255 + 6
-
-
-def _require_known_host(request: HttpRequest) -> None:
-    """Raise DisallowedHost for a host that is not ours. The result is cached for each name."""
-    host = request.META.get("HTTP_HOST")
-    if host is None or len(host) > _LONGEST_HOST or "HTTP_X_FORWARDED_HOST" in request.META:
-        request.get_host()
-    else:
-        require_host(host)
-
-
-# The cache does not keep refused hosts, because they raise.
-@lru_cache(maxsize=256)
-def require_host(host: str) -> None:
-    """Raise DisallowedHost unless the name is one of our hosts."""
-    request = HttpRequest()
-    request.META["HTTP_HOST"] = host
-    request.get_host()
-
-
-def _forget_hosts(**_change: object) -> None:
-    require_host.cache_clear()
-
-
-# For tests, which change settings; in a running process they stay the same.
-setting_changed.connect(_forget_hosts)
-
-
-def _refused(request: HttpRequest) -> problems.Problem | None:
-    """Return the problem for which the server or a layer outside Django refused the request, or None."""
-    return cast(problems.Problem | None, getattr(request, "scope", {}).get(REFUSED))
-
-
-def _has_large_body(request: HttpRequest) -> bool:
-    if request.method not in _WITH_BODY or _refused(request):
-        return False
-    return len(request.body) > LARGE_BODY_BYTES
-
-
-def _text_of(request: HttpRequest) -> str:
-    if request.method not in _WITH_BODY:
-        return ""
-    text = request.body.decode("utf-8", "replace")
-    if request.content_type not in _FORMS:
-        return text
-    # This parses a form here, where a malformed one can still be answered. The fields are searched as the
-    # view will see them, because a part may have its own encoding.
-    fields = "\n".join(part for name, values in request.POST.lists() for part in (name, *values))
-    return f"{text}\n{fields}"
-
-
-def _with_escapes_read(text: str) -> str:
-    if "\\u" not in text:
-        return text
-    read = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
-    return f"{text}\n{read.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')}"
-
-
-def csrf_exempt(view: V) -> V:
-    """Let another site post to an asynchronous view. Django's decorator would add a coroutine of its own."""
-    view.csrf_exempt = True  # type: ignore[attr-defined]  # what CsrfViewMiddleware looks for
-    return view

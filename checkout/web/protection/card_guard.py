@@ -1,0 +1,110 @@
+"""The guard that keeps card numbers out, on the event loop as well as in threads, without blocking either."""
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+from urllib.parse import unquote_plus
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+
+from checkout import problems
+from checkout.privacy.card_numbers import has_long_run
+from checkout.privacy.scrubbing import contains_card_number
+from checkout.web.pages import payment_page_of
+from payments_gateway.serving.problems import MALFORMED, Problem
+from payments_gateway.serving.scope import REFUSED
+from payments_gateway.serving.security.headers import HybridMiddleware
+from payments_gateway.serving.security.hosts import require_known_host
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+# Identifiers with letters (UUIDs, sealed cards, tokens) may contain a long run of digits by chance. Each word
+# is matched once, from its beginning: tried from each character, a body of digits would take minutes.
+_IDENTIFIER = re.compile(r"(?<![\w-])(?:[^\WA-Za-z_]++|-)*+[A-Za-z_][\w-]*")
+# JSON may escape any character like this; characters beyond the first 65,536 need two escapes.
+_ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
+# The content types that Django parses into ``request.POST``.
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
+_WITH_BODY = ("POST", "PUT", "PATCH")
+
+# A body larger than those of our own forms is parsed and searched in a thread. There is only one thread, so
+# that clients with such bodies wait for each other, and use no more than a share of the processor.
+LARGE_BODY_BYTES = 16_384
+_reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="body")
+
+
+class CardNumberGuardMiddleware(HybridMiddleware):
+    """A middleware that refuses a request with a card number, or for an unknown host, and logs none of it.
+
+    Views marked with ``exempt_from_card_guard`` get requests with card numbers, too.
+    """
+
+    async def before_on_loop(self, request: HttpRequest) -> HttpResponseBase | None:
+        """See HybridMiddleware."""
+        if not _has_large_body(request):
+            return self.before(request)
+        return await sync_to_async(self.before, thread_sensitive=False, executor=_reader)(request)
+
+    def before(self, request: HttpRequest) -> HttpResponseBase | None:
+        refused = _refused(request)
+        if refused:
+            # The shopper should find the way back to the payment.
+            return problems.respond(request, refused, back=payment_page_of(request))
+        try:
+            require_known_host(request)
+            if _is_exempt(request):
+                return None
+            query = unquote_plus(request.META.get("QUERY_STRING", ""))
+            text = _with_escapes_read(f"{request.path}\n{query}\n{_text_of(request)}")
+        except _UNREADABLE:
+            request._mark_post_parse_error()  # type: ignore[attr-defined]  # else each look at POST raises again
+            return problems.respond(request, MALFORMED)
+        if has_long_run(text) and contains_card_number(_IDENTIFIER.sub(" ", text)):
+            return problems.respond(request, problems.CARD_NUMBER)
+        return None
+
+
+def _refused(request: HttpRequest) -> Problem | None:
+    """Return the problem for which the server or a layer outside Django refused the request, or None."""
+    return cast(Problem | None, getattr(request, "scope", {}).get(REFUSED))
+
+
+def _has_large_body(request: HttpRequest) -> bool:
+    if request.method not in _WITH_BODY or _refused(request):
+        return False
+    return len(request.body) > LARGE_BODY_BYTES
+
+
+def _text_of(request: HttpRequest) -> str:
+    if request.method not in _WITH_BODY:
+        return ""
+    text = request.body.decode("utf-8", "replace")
+    if request.content_type not in _FORMS:
+        return text
+    # This parses a form here, where a malformed one can still be answered. The fields are searched as the
+    # view will see them, because a part may have its own encoding.
+    fields = "\n".join(part for name, values in request.POST.lists() for part in (name, *values))
+    return f"{text}\n{fields}"
+
+
+def _with_escapes_read(text: str) -> str:
+    if "\\u" not in text:
+        return text
+    read = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    return f"{text}\n{read.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')}"
+
+
+def exempt_from_card_guard(view: V) -> V:
+    """Let the view have requests with card numbers, because it scrubs them itself and must lose none."""
+    view.is_exempt_from_card_guard = True  # type: ignore[attr-defined]
+    return view
+
+
+def _is_exempt(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return match is not None and getattr(match.func, "is_exempt_from_card_guard", False)

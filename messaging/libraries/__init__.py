@@ -1,0 +1,1 @@
+"""The libraries that this package uses past their public interfaces."""

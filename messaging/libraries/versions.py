@@ -1,0 +1,23 @@
+"""The versions of libraries for which shortcuts past their public interfaces were made."""
+
+from functools import cache
+from importlib.metadata import version
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+@cache
+def is_made_for(library: str, release: str, shortcut: str) -> bool:
+    """Return True if the installed library is of the release, such as 1.4, for which the shortcut was made.
+
+    Otherwise write one line into the log for each process; the caller then uses the public interface.
+    """
+    installed = version(library)
+    if f"{installed}.".startswith(f"{release}."):
+        return True
+    log.warning(
+        "shortcut not taken", shortcut=shortcut, library=library, installed=installed, made_for=release
+    )
+    return False

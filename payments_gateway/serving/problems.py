@@ -1,0 +1,74 @@
+"""Reasons for which a request is refused, and their documents (RFC 9457)."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from payments_gateway.serving.conf import conf
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The reason why a request was not carried out. ``detail`` is for its sender and reveals no secret."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class RefusedError(Exception):
+    """A request that is refused. It is raised where the request is read, and answered with the problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+
+
+MALFORMED = Problem(
+    400, "malformed", "Request not understood", "What was sent could not be read. Nothing has changed."
+)
+TOO_SLOW = Problem(
+    408, "too_slow", "Request took too long", "The request did not arrive in time. Please try again."
+)
+TOO_LARGE = Problem(
+    413, "too_large", "Request too large", "More was sent than is accepted here. Nothing has changed."
+)
+TARGET_TOO_LONG = Problem(
+    414,
+    "target_too_long",
+    "Address too long",
+    "There is no address of this length here. Nothing has changed.",
+)
+HEADERS_TOO_LARGE = Problem(
+    431,
+    "headers_too_large",
+    "Headers too large",
+    "More headers were sent than are accepted here. Nothing has changed.",
+)
+TOO_MANY = Problem(
+    429,
+    "too_many_requests",
+    "Too much at once",
+    "Too many requests from your network are waiting for an answer here. Nothing has changed. "
+    "Please wait a moment and try again.",
+    {"Retry-After": "5"},
+)
+FULL = Problem(
+    503,
+    "full",
+    "Too busy right now",
+    "Too many people are waiting for an answer here. Nothing has changed. "
+    "Please wait a moment and try again.",
+    {"Retry-After": "5"},
+)
+
+
+def document_of(problem: Problem) -> dict[str, Any]:
+    """Return the problem's members (RFC 9457, section 3.1)."""
+    return {
+        "type": f"{conf.problem_types}{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+    }

@@ -1,0 +1,22 @@
+"""The entries that this package adds to a request's ASGI scope, and the types of ASGI's functions."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks disagree on how to type these three
+
+# The ``ResolverMatch`` of the address; missing if no view has it (``views.resolve``).
+MATCH = "serving.match"
+# The ``Problem`` for which the request is refused, so that its body is not read. The application answers it.
+REFUSED = "serving.refused"
+# The server already has the whole body, so that no wait is necessary.
+HAS_ARRIVED = "serving.body_has_arrived"
+# A list of callbacks that the server calls when the client disconnects. A request removes its own in the end.
+WHEN_LEFT = "serving.when_left"
+# An ``Answer`` of the server: it sends a whole response at once, with its Content-Length, if possible.
+ANSWER = "serving.answer"
+Answer = Callable[[Send, int, Iterable[tuple[bytes, bytes]], bytes], bool]

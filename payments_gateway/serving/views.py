@@ -1,0 +1,94 @@
+"""Marks that say how a view is run, and the look-up of the view that has a request's address.
+
+A mark is an attribute of the view, which decorators made with ``functools.wraps`` pass on. A view without a
+mark is a page: it is run by Django's own request cycle, behind the settings' middleware, and takes a thread.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from asgiref.sync import iscoroutinefunction
+from django.urls import Resolver404, ResolverMatch, URLResolver, get_resolver
+
+from payments_gateway.serving.conf import conf
+from payments_gateway.serving.scope import MATCH, Scope
+
+V = TypeVar("V", bound=Callable[..., Awaitable[Any]])
+
+# Results for longer paths are not cached. Longer paths of an application contain tokens and are requested
+# once; any other long path may be invented.
+LONGEST_KEPT_PATH = 80
+
+
+def held(view: V) -> V:
+    """Run an asynchronous view on the event loop, and count its requests in the concurrency limit.
+
+    The view may wait for long: meanwhile it holds no thread and no database connection. It has no session, no
+    user and no messages. It returns a whole response, and does database work in
+    ``messaging.concurrency.database.in_thread``.
+    """
+    view.is_held = True  # type: ignore[attr-defined]
+    return on_event_loop(view)
+
+
+def on_event_loop(view: V) -> V:
+    """Run an asynchronous view as a held one, without counting its requests."""
+    is_asynchronous: bool = iscoroutinefunction(view)
+    if not is_asynchronous:
+        raise TypeError(f"{view!r} would block the event loop: it is no coroutine function.")
+    view.is_on_event_loop = True  # type: ignore[attr-defined]
+    return view
+
+
+def for_programs(view: V) -> V:
+    """Have the view's refusals and errors answered with problem documents, whatever the client prefers."""
+    view.is_for_programs = True  # type: ignore[attr-defined]
+    return view
+
+
+def csrf_exempt(view: V) -> V:
+    """Let another site post to an asynchronous view. Django's decorator would add a coroutine of its own."""
+    view.csrf_exempt = True  # type: ignore[attr-defined]  # what CsrfViewMiddleware looks for
+    return view
+
+
+def is_held(match: ResolverMatch | None) -> bool:
+    """Return True if the concurrency limit counts the view's requests."""
+    return match is not None and getattr(match.func, "is_held", False)
+
+
+def is_on_event_loop(match: ResolverMatch | None) -> bool:
+    """Return True if the view runs on the event loop."""
+    return match is not None and getattr(match.func, "is_on_event_loop", False)
+
+
+def is_for_programs(match: ResolverMatch | None) -> bool:
+    """Return True if the view's problems are answered with problem documents."""
+    return match is not None and getattr(match.func, "is_for_programs", False)
+
+
+def resolve(scope: Scope) -> ResolverMatch | None:
+    """Look up the view of a request's address, and keep the match in the request's scope.
+
+    Return None, and keep nothing, if no view has the address, or if the address is that of a static file.
+    Matches are cached, because pages that poll repeat the same addresses.
+    """
+    # As in ASGIRequest. Django's settings are read through ``conf``, because each look at them takes 1 µs.
+    path: str = scope["path"].removeprefix(conf.script_name or scope.get("root_path", ""))
+    if path.startswith(conf.static_path):
+        return None
+    look_up = _look_up_again if len(path) <= LONGEST_KEPT_PATH else _look_up
+    try:
+        match = look_up(get_resolver(conf.root_urlconf), path)
+    except Resolver404:
+        return None
+    scope[MATCH] = match
+    return match
+
+
+def _look_up(resolver: URLResolver, path: str) -> ResolverMatch:
+    return resolver.resolve(path)
+
+
+_look_up_again = lru_cache(maxsize=1024)(_look_up)
