@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Self
 
+from django.apps import apps
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db.backends.sqlite3 import base, operations
 
@@ -122,10 +123,12 @@ class Template:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        tables = connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'checkout\\_%' ESCAPE '\\'"
-        ).fetchall()
-        kept = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables}
+        tables = [
+            model._meta.db_table
+            for model in apps.get_models()
+            if model._meta.app_config.name.startswith("checkout.")
+        ]
+        kept = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
         self._statements: list[tuple[str, list[tuple[object, ...]]]] = [
             *((f"DELETE FROM {name}", [()]) for name in kept),
             *(
