@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from checkout.messages import Body
+from checkout.messages import Body, Command
 from messaging.envelope import Reply
 
 
@@ -31,9 +31,7 @@ class Ask:
     then the card waits in the memory of this process.
     """
 
-    service: str
-    type: str
-    body: Body
+    command: Command[Any]
     delay_seconds: float = 0
     keeps_card: bool = False
 
@@ -88,8 +86,8 @@ class SagaDefinition(Protocol[DataT]):
     """A flow. Steps are known by name, so that new ones do not disturb sagas that are under way.
 
     ``steps`` names all of them: a saga that stands at another one, of another release, is parked. Fields that
-    are added to the data have defaults. ``questions`` maps a step to the type of its command, which decides
-    what a reply must look like (``commands.ANSWERS``).
+    are added to the data have defaults. ``questions`` maps a step to its command, which decides what a reply
+    must look like.
     """
 
     kind: str
@@ -99,7 +97,7 @@ class SagaDefinition(Protocol[DataT]):
     def steps(self) -> frozenset[str]: ...
 
     @property
-    def questions(self) -> Mapping[str, str]: ...
+    def questions(self) -> Mapping[str, type[Command[Any]]]: ...
 
     def start(self, data: DataT) -> Decision[DataT]: ...
 

@@ -6,7 +6,7 @@ The payment must be locked. Its attempt is locked after it, always in that order
 from collections.abc import Iterable
 from typing import Any
 
-from checkout.messages import PaymentTold
+from checkout.payments.checkout_messages import PaymentTold
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, Waiter
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.totals import sums_of
@@ -54,7 +54,7 @@ def announce(payment: Payment, message: Message) -> None:
 def tell(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
     """Reply with the payment's state to all of its ``waiters``, and delete their rows."""
     for waiter in waiters:
-        told = PaymentTold(payment=payment.reference, state=payment.state)
+        told = PaymentTold(payment=payment.reference, state=PaymentState(payment.state))
         message.reply_transient(waiter.reply_to, waiter.correlation_id, told)
     payment.waiters.all().delete()
 

@@ -17,7 +17,8 @@ import structlog
 from django.db.models import Q
 from django.utils import timezone
 
-from checkout.messages import Body, PaymentTold, check_answer
+from checkout.messages import Body
+from checkout.payments.checkout_messages import PaymentTold
 from checkout.payments.locking import locked_payment, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, SagaStep, Waiter
 from checkout.payments.sagas import DEFINITIONS
@@ -82,7 +83,7 @@ def join(reference: str, message: Message) -> None:
         raise CommandRejected("payment_not_found", "There is no such payment.")
     envelope = message.envelope
     if payment.state != PaymentState.PROCESSING:
-        message.reply(PaymentTold(payment=payment.reference, state=payment.state))
+        message.reply(PaymentTold(payment=payment.reference, state=PaymentState(payment.state)))
     elif envelope.reply_to and len(_WAITERS.all(payment.pk)) < MAX_WAITERS:
         waiter = Waiter(payment=payment, reply_to=envelope.reply_to, correlation_id=envelope.correlation_id)
         insert(waiter)
@@ -101,7 +102,7 @@ def resume(reply: Reply, message: Message) -> None:
         return
     opened = _opened(saga)
     if opened is not None and reply.ok:
-        check_answer(opened[0].questions[saga.step], reply.result)
+        opened[0].questions[saga.step].read_answer(reply.result)
     step = SagaStep(correlation_id=correlation_id, replied_at=timezone.now(), outcome=_summary(reply))
     update(step, "replied_at", "outcome", by="correlation_id")
     if opened is not None:
@@ -276,7 +277,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     saga.data = msgspec.to_builtins(decision.data)
     saga.version += 1
     if decision.ask is not None:
-        saga.awaiting = _question(saga, decision.ask.service)
+        saga.awaiting = _question(saga, decision.ask.command.address[0])
         _send(saga, decision.ask, message)
     if payment is not None and (decision.reply_to_waiters or decision.end is not None):
         waiters = _WAITERS.all(payment.pk)
@@ -342,19 +343,18 @@ def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> No
 
 
 def _send(saga: Saga, ask: Ask, message: Message) -> None:
-    body = encode_body(ask.body)
+    body = encode_body(ask.command)
     insert(
         SagaStep(
             saga=saga,
             name=saga.step,
-            command=ask.type,
+            command=ask.command.to,
             correlation_id=saga.awaiting,
             body_sha256=sha256(body).hexdigest(),
         )
     )
     message.send(
-        ask.service,
-        ask.type,
+        *ask.command.address,
         body,
         correlation_id=saga.awaiting,
         delay_seconds=ask.delay_seconds,

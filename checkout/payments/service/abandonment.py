@@ -4,7 +4,7 @@ from functools import partial
 
 from django.db import transaction
 
-from checkout.messages import AbandonPayment, ProviderAnswered
+from checkout.payments.messages import AbandonPayment, ProviderAnswered
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
 from checkout.payments.service.asking import ask
@@ -25,7 +25,7 @@ from checkout.states import AttemptState
 from messaging.worker.service import Message
 
 
-@service.command("payments.abandon", transactional=False)
+@service.handles(AbandonPayment, transactional=False)
 def abandon(command: AbandonPayment, message: Message) -> None:
     """Cancel an attempt that waits for its challenge, or whose challenge ended with an unknown outcome.
 

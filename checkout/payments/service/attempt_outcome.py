@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.messages import ProviderAnswered
 from checkout.money import Money
 from checkout.payments.challenge_token import hash_of, token_for
+from checkout.payments.messages import ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import (
     Challenge,
@@ -114,7 +114,7 @@ def answer_of(attempt: Attempt, *, otherwise: str, event: str = "") -> ProviderA
         return ProviderAnswered(outcome=CONFLICTED, event=event)
     outcome = ENDS.get(AttemptState(attempt.state), otherwise)
     reason = attempt.refusal_reason if outcome in (Outcome.REFUSED, Outcome.NOT_SENT) else ""
-    return ProviderAnswered(outcome=outcome, event=event, refusal_reason=reason)
+    return ProviderAnswered(outcome=ProviderOutcome(outcome), event=event, refusal_reason=reason)
 
 
 def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import structlog
 from django.db import transaction
 
-from checkout.messages import ApplyProviderEvent, AttemptReviewed, ClaimChecked, ProviderAnswered
+from checkout.payments.checkout_messages import ApplyProviderEvent
+from checkout.payments.messages import AttemptReviewed, ClaimChecked, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Fact
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.providers.base import Position, ProviderResult
@@ -17,7 +18,7 @@ from messaging.worker.service import AlreadyHandled, Message
 log = structlog.get_logger(__name__)
 
 # Our own outcome for a provider's answer that contradicts what we know.
-CONFLICTED = "conflicted"
+CONFLICTED = ProviderOutcome.CONFLICTED
 
 
 def conclude(
@@ -47,7 +48,7 @@ def conclude(
 def _tell(attempt: Attempt) -> None:
     reference = attempt.payment.reference
     event = ApplyProviderEvent(payment=reference, attempt=attempt.order_code, kind=CONFLICTED)
-    send_to_checkout("checkout.apply_provider_event", event, reference)
+    send_to_checkout(event, reference)
 
 
 def record_fact(
@@ -65,7 +66,7 @@ def record_fact(
         "security_code_check": result.checks.security_code if result.checks else "",
         "address_check": result.checks.address if result.checks else "",
     }
-    if answer.outcome != result.outcome:
+    if str(answer.outcome) != str(result.outcome):
         data["taken_as"] = answer.outcome
     fact = Fact(
         payment=attempt.payment,

@@ -5,7 +5,7 @@ from functools import partial
 
 from django.utils import timezone
 
-from checkout.messages import InquirePayment, ProviderAnswered
+from checkout.payments.messages import InquirePayment, ProviderAnswered
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Outcome, ProviderResult, RefusalReason, Verb
 from checkout.payments.service.asking import inquire_about, refused
@@ -31,7 +31,7 @@ CLOSED_STATES = (
 )
 
 
-@service.command("payments.inquire", transactional=False)
+@service.handles(InquirePayment, transactional=False)
 def inquire(command: InquirePayment, message: Message) -> None:
     """Answer with the attempt's outcome if we know it by now, otherwise with the provider's answer.
 

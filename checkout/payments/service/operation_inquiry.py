@@ -17,8 +17,8 @@ keeps its state until the provider's answer confirms or denies the failure.
 
 from functools import partial
 
-from checkout.messages import InquireOperation, ProviderAnswered
 from checkout.payments.failed_refunds import FAILED, fail_refund
+from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Operation, ProviderCall
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.payments.service.asking import inquire_about
@@ -26,7 +26,7 @@ from checkout.payments.service.attempt_outcome import conflict, is_for_another_p
 from checkout.payments.service.conclusion import conclude, record_fact
 from checkout.payments.service.evidence.absence import is_absent
 from checkout.payments.service.evidence.known import BookedOperations, Entry, known_of, told_sum
-from checkout.payments.service.intent import NOT_SHOWN, UNDECIDED, CallsInFlight, locked_attempt, under_way
+from checkout.payments.service.intent import NOT_SHOWN, CallsInFlight, locked_attempt, under_way
 from checkout.payments.service.operation_outcome import answer_of, move
 from checkout.payments.service.service import service
 from checkout.payments.totals import WITHOUT_END
@@ -51,7 +51,7 @@ AFTER_A_CAPTURE = (
 BOOKED = {Kind.CAPTURE: AFTER_A_CAPTURE, Kind.REFUND: (EventKind.REFUNDED,)}
 
 
-@service.command("payments.inquire_operation", transactional=False)
+@service.handles(InquireOperation, transactional=False)
 def inquire_operation(command: InquireOperation, message: Message) -> None:
     """Answer with the operation's outcome if we know it by now, otherwise with the provider's answer.
 
@@ -112,9 +112,9 @@ def _answer(
         move(operation, state, reason=FAILED if has_failed else RefusalReason.INVALID_REQUEST)
     elif operation.state == State.UNKNOWN and is_over and result.outcome in ANSWERS:
         if not is_shown_absent:
-            return ProviderAnswered(outcome=UNDECIDED, event=result.event)
+            return ProviderAnswered(outcome=ProviderOutcome.UNDECIDED, event=result.event)
         call.update(outcome=NOT_SHOWN)
-        return ProviderAnswered(outcome=NOT_SHOWN, event=result.event)
+        return ProviderAnswered(outcome=ProviderOutcome.NOT_SHOWN, event=result.event)
     return answer_of(operation, event=result.event)
 
 
@@ -137,7 +137,7 @@ def _answer_in_doubt(
 
 def _still_open(operation: Operation, result: ProviderResult) -> ProviderAnswered:
     if operation.state == State.DONE:
-        return ProviderAnswered(outcome=Outcome.UNKNOWN, event=result.event)
+        return ProviderAnswered(outcome=ProviderOutcome.UNKNOWN, event=result.event)
     return answer_of(operation, event=result.event)
 
 

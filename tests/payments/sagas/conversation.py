@@ -2,7 +2,6 @@
 
 from typing import Any, Self
 
-from checkout import messages
 from checkout.messages import Body
 from checkout.payments.sagas.definition import Decision, SagaDefinition
 from messaging.envelope import Reply
@@ -24,13 +23,13 @@ class Conversation:
 
     def asks(self, type: str, **fields: Any) -> Self:
         assert self.decision.ask is not None, f"asks nothing at {self.decision.step}"
-        assert self.decision.ask.type == type
+        assert self.decision.ask.command.to == type
         for name, value in fields.items():
-            assert getattr(self.decision.ask.body, name) == value
+            assert getattr(self.decision.ask.command, name) == value
         return self
 
     def answered(self, **result: Any) -> Self:
-        messages.check_answer(self.definition.questions[self.decision.step], result)
+        self.definition.questions[self.decision.step].read_answer(result)
         return self._replied(Reply.success(result))
 
     def answered_with_an_error(self, *, retryable: bool = False) -> Self:

@@ -4,7 +4,7 @@ It is booked as requested when it is accepted, and as captured when it is confir
 is refused, or when staff find that the provider never had it.
 """
 
-from checkout import messages
+from checkout.payments.messages import CapturePayment
 from checkout.payments.sagas.operations.flow import OperationData, OperationSaga
 
 
@@ -12,13 +12,14 @@ class Capture(OperationSaga):
     """The definition of the capture saga."""
 
     kind = "capture"
+    asks = CapturePayment
     posted_when_accepted = "capture_requested"
     posted_when_done = "captured"
     posted_when_refused = "reversal"
     posted_when_undone = "capture_returned"
 
-    def command(self, data: OperationData) -> messages.CapturePayment:
-        return messages.CapturePayment(
+    def command(self, data: OperationData) -> CapturePayment:
+        return CapturePayment(
             payment=data.payment,
             attempt=data.attempt,
             operation=data.operation,

@@ -4,8 +4,12 @@ We do not ask the provider to make them, so there is no request, no refusal and 
 operation was recorded when the provider confirmed it (``services/payments/charge_backs.py``).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
+from checkout.ledger.messages import PostEntries
+from checkout.messages import Command
 from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.operations.flow import D, OperationData, post
 from checkout.payments.sagas.repeating import asked_again
@@ -17,7 +21,7 @@ class IssuerMovement:
 
     data_type = OperationData
     steps = frozenset({"post_done", "finished"})
-    questions = {"post_done": "ledger.post"}
+    questions: Mapping[str, type[Command[Any]]] = {"post_done": PostEntries}
 
     def __init__(self, kind: str, posting: str) -> None:
         self.kind = kind

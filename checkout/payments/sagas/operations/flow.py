@@ -10,18 +10,21 @@ request up at the provider and settle it.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from msgspec.structs import replace as with_changes
 
-from checkout import messages
 from checkout.conf import conf
+from checkout.ledger.messages import PostEntries
+from checkout.messages import Body, Command
+from checkout.payments.messages import InquireOperation, ProviderAnswered
 from checkout.payments.sagas.definition import Ask, Decision, End
 from checkout.payments.sagas.pauses import OVERDUE, UNDECIDED_ANSWERS, inquiry_delay, retry_delay
 from checkout.payments.sagas.repeating import asked_again
 from messaging.envelope import Reply
 
 
-class OperationData(messages.Body, frozen=True, forbid_unknown_fields=False):
+class OperationData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of the saga of one operation.
 
     ``inquiries`` and ``tries`` count the questions and requests without result, ``undecided`` the answers
@@ -54,7 +57,7 @@ UNTOLD = ("await_provider", "inquire", "conflicted")
 
 def post(step: str, data: OperationData, posting: str) -> D:
     """Ask the ledger to post. It makes a posting once, however often it is asked."""
-    body = messages.PostEntries(
+    body = PostEntries(
         payment=data.payment,
         kind=posting,
         # A booking that is made once more, after it was booked back, is another posting.
@@ -62,7 +65,7 @@ def post(step: str, data: OperationData, posting: str) -> D:
         minor=data.minor,
         currency=data.currency,
     )
-    ask = Ask(service="ledger", type="ledger.post", body=body)
+    ask = Ask(command=body)
     return D(step=step, data=data, ask=ask, timeout=conf.service_wait)
 
 
@@ -76,6 +79,7 @@ class OperationSaga(ABC):
     """
 
     kind: str
+    asks: type[Command[ProviderAnswered]]
     posted_when_accepted = ""
     posted_when_done = ""
     posted_when_refused = ""
@@ -88,8 +92,8 @@ class OperationSaga(ABC):
         return frozenset({*self.questions, *UNTOLD, "finished", "refused"})
 
     @abstractmethod
-    def command(self, data: OperationData) -> messages.Body:
-        """The body of ``payments.<kind>``."""
+    def command(self, data: OperationData) -> Command[ProviderAnswered]:
+        """The command to the payments service."""
 
     def start(self, data: OperationData) -> D:
         """Send the request."""
@@ -104,12 +108,12 @@ class OperationSaga(ABC):
         return self._replies()[step](data, reply)
 
     @property
-    def questions(self) -> dict[str, str]:
+    def questions(self) -> dict[str, type[Command[Any]]]:
         """The command that each step asks."""
         return {
-            self.kind: f"payments.{self.kind}",
-            "inquire": "payments.inquire_operation",
-            **dict.fromkeys(self._posting_steps(), "ledger.post"),
+            self.kind: self.asks,
+            "inquire": InquireOperation,
+            **dict.fromkeys(self._posting_steps(), PostEntries),
         }
 
     def _posting_steps(self) -> set[str]:
@@ -183,8 +187,7 @@ class OperationSaga(ABC):
         }
 
     def _request(self, data: OperationData, *, delay_seconds: float = 0) -> D:
-        type = f"payments.{self.kind}"
-        ask = Ask(service="payments", type=type, body=self.command(data), delay_seconds=delay_seconds)
+        ask = Ask(command=self.command(data), delay_seconds=delay_seconds)
         is_overdue = data.tries >= OVERDUE
         return D(step=self.kind, data=data, ask=ask, timeout=conf.provider_wait, is_overdue=is_overdue)
 
@@ -239,10 +242,8 @@ class OperationSaga(ABC):
         return self._ask(with_changes(data, inquiries=data.inquiries + 1), delay_seconds=delay_seconds)
 
     def _ask(self, data: OperationData, *, delay_seconds: float = 0) -> D:
-        body = messages.InquireOperation(payment=data.payment, attempt=data.attempt, operation=data.operation)
-        ask = Ask(
-            service="payments", type="payments.inquire_operation", body=body, delay_seconds=delay_seconds
-        )
+        body = InquireOperation(payment=data.payment, attempt=data.attempt, operation=data.operation)
+        ask = Ask(command=body, delay_seconds=delay_seconds)
         return D(
             step="inquire",
             data=data,

@@ -7,7 +7,7 @@ been answered. Meanwhile the refund keeps its state, even if it is done and book
 
 from msgspec.structs import replace as with_changes
 
-from checkout import messages
+from checkout.payments.messages import RefundPayment
 from checkout.payments.sagas.operations.flow import D, OperationData, OperationSaga
 from checkout.payments.sagas.pauses import inquiry_delay
 from messaging.envelope import Reply
@@ -20,11 +20,12 @@ class Refund(OperationSaga):
     """The definition of the refund saga."""
 
     kind = "refund"
+    asks = RefundPayment
     posted_when_done = "refunded"
     posted_when_undone = "refund_returned"
 
-    def command(self, data: OperationData) -> messages.RefundPayment:
-        return messages.RefundPayment(
+    def command(self, data: OperationData) -> RefundPayment:
+        return RefundPayment(
             payment=data.payment,
             attempt=data.attempt,
             operation=data.operation,

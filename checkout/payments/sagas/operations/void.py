@@ -3,7 +3,7 @@
 When it is done it signals the purchase, which gives the stock back, or cancels an order that was confirmed.
 """
 
-from checkout import messages
+from checkout.payments.messages import VoidPayment
 from checkout.payments.sagas.operations.flow import OperationData, OperationSaga
 
 
@@ -11,6 +11,7 @@ class Void(OperationSaga):
     """The definition of the void saga."""
 
     kind = "void"
+    asks = VoidPayment
 
-    def command(self, data: OperationData) -> messages.VoidPayment:
-        return messages.VoidPayment(payment=data.payment, attempt=data.attempt, operation=data.operation)
+    def command(self, data: OperationData) -> VoidPayment:
+        return VoidPayment(payment=data.payment, attempt=data.attempt, operation=data.operation)

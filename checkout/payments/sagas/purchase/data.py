@@ -1,10 +1,11 @@
 """The data of the purchase saga."""
 
-from checkout import messages
+from checkout.messages import Body
+from checkout.orders.messages import OrderLine
 from checkout.payments.sagas.definition import Decision
 
 
-class PurchaseData(messages.Body, frozen=True, forbid_unknown_fields=False):
+class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of one purchase.
 
     ``inquiries``, ``tries`` and ``voids`` count the questions, requests and voids without success. ``hinted``
@@ -21,7 +22,7 @@ class PurchaseData(messages.Body, frozen=True, forbid_unknown_fields=False):
     currency: str
     email: str
     ip_address: str
-    lines: list[messages.OrderLine]
+    lines: list[OrderLine]
     captures: bool
     capture_operation: str
     has_card: bool = True

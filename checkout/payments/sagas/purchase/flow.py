@@ -6,14 +6,22 @@ is repeated or undone; the provider is asked instead. A challenge that nobody co
 provider before it expires here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from msgspec.structs import replace as with_changes
 
-from checkout import messages
 from checkout.conf import conf
+from checkout.messages import Command
+from checkout.orders.messages import CancelOrder, ConfirmOrder, ReleaseStock, ReserveStock
+from checkout.payments.messages import (
+    AbandonPayment,
+    AuthorisePayment,
+    CompleteAuthentication,
+    InquirePayment,
+)
 from checkout.payments.providers.base import RefusalReason
 from checkout.payments.sagas.definition import Ask, End
 from checkout.payments.sagas.pauses import inquiry_delay
@@ -35,6 +43,8 @@ from checkout.payments.sagas.purchase.fulfilment import (
     void,
 )
 from checkout.payments.sagas.repeating import asked_again
+from checkout.receipts.messages import SendReceipt
+from checkout.risk.messages import AssessRisk
 from messaging.envelope import Reply
 
 # The deadline is later than the return token's expiry, so that it never overtakes a last-second return.
@@ -50,17 +60,17 @@ class Purchase:
     kind = "purchase"
     data_type = PurchaseData
 
-    questions = {
-        "assess_risk": "risk.assess",
-        "reserve_stock": "orders.reserve",
-        "authorise": "payments.authorise",
-        "complete_challenge": "payments.complete_challenge",
-        "inquire": "payments.inquire",
-        "abandon": "payments.abandon",
-        "confirm_order": "orders.confirm",
-        "send_receipt": "notifications.send_receipt",
-        "release_stock": "orders.release",
-        "cancel_order": "orders.cancel",
+    questions: Mapping[str, type[Command[Any]]] = {
+        "assess_risk": AssessRisk,
+        "reserve_stock": ReserveStock,
+        "authorise": AuthorisePayment,
+        "complete_challenge": CompleteAuthentication,
+        "inquire": InquirePayment,
+        "abandon": AbandonPayment,
+        "confirm_order": ConfirmOrder,
+        "send_receipt": SendReceipt,
+        "release_stock": ReleaseStock,
+        "cancel_order": CancelOrder,
     }
 
     @property
@@ -131,14 +141,14 @@ def _not_begun(data: PurchaseData, reason: str) -> D:
 
 
 def _assess_risk(data: PurchaseData) -> D:
-    body = messages.AssessRisk(
+    body = AssessRisk(
         payment=data.payment,
         minor=data.minor,
         currency=data.currency,
         email=data.email,
         ip_address=data.ip_address,
     )
-    ask = Ask(service="risk", type="risk.assess", body=body)
+    ask = Ask(command=body)
     return D(step="assess_risk", data=data, ask=ask, timeout=conf.service_wait)
 
 
@@ -149,8 +159,8 @@ def _risk_assessed(data: PurchaseData, reply: Reply) -> D:
 
 
 def _reserve_stock(data: PurchaseData) -> D:
-    body = messages.ReserveStock(payment=data.payment, lines=data.lines, attempt=data.attempt)
-    ask = Ask(service="orders", type="orders.reserve", body=body)
+    body = ReserveStock(payment=data.payment, lines=data.lines, attempt=data.attempt)
+    ask = Ask(command=body)
     return D(step="reserve_stock", data=data, ask=ask, timeout=conf.service_wait)
 
 
@@ -162,8 +172,8 @@ def _stock_reserved(data: PurchaseData, reply: Reply) -> D:
 
 
 def _authorise(data: PurchaseData) -> D:
-    body = messages.AuthorisePayment(payment=data.payment, attempt=data.attempt)
-    ask = Ask(service="payments", type="payments.authorise", body=body)
+    body = AuthorisePayment(payment=data.payment, attempt=data.attempt)
+    ask = Ask(command=body)
     return D(step="authorise", data=data, ask=ask, timeout=conf.provider_wait)
 
 
@@ -203,8 +213,8 @@ def _inquiry_answered(data: PurchaseData, reply: Reply) -> D:
 
 
 def _complete_challenge(data: PurchaseData) -> D:
-    body = messages.CompleteAuthentication(payment=data.payment, attempt=data.attempt)
-    ask = Ask(service="payments", type="payments.complete_challenge", body=body)
+    body = CompleteAuthentication(payment=data.payment, attempt=data.attempt)
+    ask = Ask(command=body)
     back = with_changes(data, is_back=True, is_expiring=False)
     return D(step="complete_challenge", data=back, ask=ask, timeout=conf.provider_wait)
 
@@ -232,8 +242,8 @@ def _confirm(data: PurchaseData) -> D:
 
 
 def _ask_provider(data: PurchaseData, *, delay_seconds: float) -> D:
-    body = messages.InquirePayment(payment=data.payment, attempt=data.attempt)
-    ask = Ask(service="payments", type="payments.inquire", body=body, delay_seconds=delay_seconds)
+    body = InquirePayment(payment=data.payment, attempt=data.attempt)
+    ask = Ask(command=body, delay_seconds=delay_seconds)
     return D(
         step="inquire",
         data=data,
@@ -261,8 +271,8 @@ def _ask_because_of_hint(data: PurchaseData) -> D | None:
 
 def _abandon(data: PurchaseData) -> D:
     """Cancel a challenge whose end is unknown: the provider must not hold money for it, now or later."""
-    body = messages.AbandonPayment(payment=data.payment, attempt=data.attempt)
-    ask = Ask(service="payments", type="payments.abandon", body=body)
+    body = AbandonPayment(payment=data.payment, attempt=data.attempt)
+    ask = Ask(command=body)
     return D(step="abandon", data=data, ask=ask, timeout=conf.provider_wait)
 
 

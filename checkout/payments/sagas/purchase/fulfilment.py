@@ -5,12 +5,14 @@ from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
 
-from checkout import messages
 from checkout.conf import conf
+from checkout.messages import Command, Done
+from checkout.orders.messages import CancelOrder, ConfirmOrder, ReleaseStock
 from checkout.payments.sagas.definition import Ask, End, Start
 from checkout.payments.sagas.operations.flow import OperationData
 from checkout.payments.sagas.pauses import OVERDUE, retry_delay
 from checkout.payments.sagas.purchase.data import D, PurchaseData
+from checkout.receipts.messages import SendReceipt
 from messaging.envelope import Reply
 
 # The steps at which the order has been confirmed, or may have been.
@@ -119,7 +121,7 @@ def _operation(kind: str, reference: str, data: PurchaseData) -> Start:
 
 
 def confirm_order(data: PurchaseData) -> D:
-    ask = Ask(service="orders", type="orders.confirm", body=messages.ConfirmOrder(payment=data.payment))
+    ask = Ask(command=ConfirmOrder(payment=data.payment))
     return D(step="confirm_order", data=data, ask=ask, timeout=conf.service_wait)
 
 
@@ -134,8 +136,8 @@ def order_confirmed(data: PurchaseData, reply: Reply) -> D:
 
 
 def send_receipt(data: PurchaseData) -> D:
-    body = messages.SendReceipt(payment=data.payment)
-    ask = Ask(service="notifications", type="notifications.send_receipt", body=body)
+    body = SendReceipt(payment=data.payment)
+    ask = Ask(command=body)
     return D(step="send_receipt", data=data, ask=ask, timeout=conf.service_wait)
 
 
@@ -172,8 +174,8 @@ def release(
 
 
 def release_stock(data: PurchaseData, *, delay_seconds: float = 0) -> D:
-    body = messages.ReleaseStock(payment=data.payment, attempt=data.attempt)
-    return _undo("release_stock", "orders.release", body, data, delay_seconds)
+    body = ReleaseStock(payment=data.payment, attempt=data.attempt)
+    return _undo("release_stock", body, data, delay_seconds)
 
 
 def stock_released(data: PurchaseData, reply: Reply) -> D:
@@ -182,17 +184,17 @@ def stock_released(data: PurchaseData, reply: Reply) -> D:
 
 def cancel_order(data: PurchaseData, *, delay_seconds: float = 0) -> D:
     """Cancel the order, which may have been confirmed, after its authorisation was voided."""
-    body = messages.CancelOrder(payment=data.payment)
-    return _undo("cancel_order", "orders.cancel", body, data, delay_seconds)
+    body = CancelOrder(payment=data.payment)
+    return _undo("cancel_order", body, data, delay_seconds)
 
 
 def order_cancelled(data: PurchaseData, reply: Reply) -> D:
     return _undone("cancel_order", cancel_order, data, reply)
 
 
-def _undo(step: str, type: str, body: messages.Body, data: PurchaseData, delay_seconds: float) -> D:
+def _undo(step: str, command: Command[Done], data: PurchaseData, delay_seconds: float) -> D:
     """Have the orders service undo something. It is asked until it has done so."""
-    ask = Ask(service="orders", type=type, body=body, delay_seconds=delay_seconds)
+    ask = Ask(command=command, delay_seconds=delay_seconds)
     is_overdue = data.tries >= OVERDUE
     return D(step=step, data=data, ask=ask, timeout=conf.service_wait, is_overdue=is_overdue)
 

@@ -10,8 +10,8 @@ import msgspec
 import structlog
 from django.db.models import Q
 
-from checkout.messages import SettleClaim
 from checkout.money import Money
+from checkout.payments.checkout_messages import SettleClaim
 from checkout.payments.failed_refunds import make_after_all, refund_made_after_all
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Saga

@@ -11,8 +11,8 @@ import structlog
 from django.db.models import Exists, OuterRef, Q
 
 from checkout.conf import conf
-from checkout.messages import SettleOperation
 from checkout.payments.calls import may_yet_arrive
+from checkout.payments.checkout_messages import SettleOperation
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, Saga

@@ -11,8 +11,8 @@ import hashlib
 import msgspec
 import structlog
 
-from checkout.messages import SettlePayment
 from checkout.money import Money
+from checkout.payments.checkout_messages import SettlePayment
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga

@@ -4,10 +4,14 @@ If the provider's answer and our operations agree, the payment follows them. If 
 does not answer, nothing changes, and the reason is recorded as a fact of the payment.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec.structs import replace as with_changes
 
-from checkout import messages
 from checkout.conf import conf
+from checkout.messages import Body, Command
+from checkout.payments.messages import ReviewAttempt
 from checkout.payments.sagas.definition import Ask, Decision, End
 from checkout.payments.sagas.repeating import asked_again
 from messaging.envelope import Reply
@@ -16,7 +20,7 @@ from messaging.envelope import Reply
 EVENTS = {"held": "conflict_resolved", "released": "conflict_released"}
 
 
-class ReviewData(messages.Body, frozen=True, forbid_unknown_fields=False):
+class ReviewData(Body, frozen=True, forbid_unknown_fields=False):
     """The attempt that the conflict is about. ``tries`` counts the questions without result."""
 
     payment: str
@@ -33,12 +37,12 @@ class Review:
     kind = "review"
     data_type = ReviewData
     steps = frozenset({"review", "finished"})
-    questions = {"review": "payments.review"}
+    questions: Mapping[str, type[Command[Any]]] = {"review": ReviewAttempt}
 
     def start(self, data: ReviewData) -> D:
         """Ask at once."""
-        body = messages.ReviewAttempt(payment=data.payment, attempt=data.attempt)
-        ask = Ask(service="payments", type="payments.review", body=body)
+        body = ReviewAttempt(payment=data.payment, attempt=data.attempt)
+        ask = Ask(command=body)
         return D(step="review", data=data, ask=ask, timeout=conf.provider_wait)
 
     def on_reply(self, step: str, data: ReviewData, reply: Reply) -> D:

@@ -6,10 +6,14 @@ payment conflicted, for staff. If the provider does not tell enough, the verific
 what they found out, or have the provider asked again.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec.structs import replace as with_changes
 
-from checkout import messages
 from checkout.conf import conf
+from checkout.messages import Body, Command
+from checkout.payments.messages import CheckClaim
 from checkout.payments.sagas.definition import Ask, Decision, End
 from checkout.payments.sagas.pauses import UNDECIDED_ANSWERS, inquiry_delay
 from messaging.envelope import Reply
@@ -20,7 +24,7 @@ EVENTS = {"expired": "authorisation_expired"}
 CHECK = "check"
 
 
-class VerificationData(messages.Body, frozen=True, forbid_unknown_fields=False):
+class VerificationData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of one verification.
 
     ``claim`` is the kind of the event that was notified, ``operation`` the one of ours that it names.
@@ -56,7 +60,7 @@ class Verification:
     kind = "verification"
     data_type = VerificationData
     steps = frozenset({CHECK, "finished"})
-    questions = {CHECK: "payments.check_claim"}
+    questions: Mapping[str, type[Command[Any]]] = {CHECK: CheckClaim}
 
     def start(self, data: VerificationData) -> D:
         """Ask after ``waits_seconds``, which may be none."""
@@ -116,7 +120,7 @@ def _ended(data: VerificationData, outcome: object) -> D | None:
 
 
 def _check(data: VerificationData, *, delay_seconds: float) -> D:
-    body = messages.CheckClaim(
+    body = CheckClaim(
         payment=data.payment,
         attempt=data.attempt,
         claim=data.claim,
@@ -126,5 +130,5 @@ def _check(data: VerificationData, *, delay_seconds: float) -> D:
         event_id=data.event_id,
         is_proven=data.is_proven,
     )
-    ask = Ask(service="payments", type="payments.check_claim", body=body, delay_seconds=delay_seconds)
+    ask = Ask(command=body, delay_seconds=delay_seconds)
     return D(step=CHECK, data=data, ask=ask, timeout=conf.provider_wait)

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from checkout.messages import CheckClaim, ClaimChecked
 from checkout.payments.failed_refunds import failed_refunds, make_after_all, refund_made_after_all
+from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
 from checkout.payments.models import Attempt, Fact, Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.service.asking import inquire_about
@@ -22,7 +22,7 @@ from messaging.worker.service import Message
 HELD_NO_MORE = (EventKind.CANCELLED, EventKind.EXPIRED, EventKind.REFUSED)
 
 
-@service.command("payments.check_claim", transactional=False)
+@service.handles(CheckClaim, transactional=False)
 def check_claim(command: CheckClaim, message: Message) -> None:
     """Answer ``confirmed`` if the provider confirms the claim and no operation of ours explains it by now.
 
@@ -49,7 +49,7 @@ def _record(
     if outcome == "confirmed" and (refund := _failed_refund(attempt, command)) is not None:
         outcome = _made_after_all(attempt, refund, result, is_proven=command.is_proven)
     _write_down(attempt, {"claim": command.claim, "outcome": outcome, "event": result.event}, result)
-    return ClaimChecked(outcome=outcome, event=result.event)
+    return ClaimChecked(outcome=ClaimOutcome(outcome), event=result.event)
 
 
 def _record_movement(command: CheckClaim, before: Sums, result: ProviderResult) -> ClaimChecked:
@@ -59,7 +59,9 @@ def _record_movement(command: CheckClaim, before: Sums, result: ProviderResult) 
     if operation is not None:
         data |= {"amount": str(operation.amount), "reference": operation.reference}
     _write_down(attempt, data, result)
-    return ClaimChecked(outcome=judgement.outcome, event=result.event, why=scrub_text(judgement.why))
+    return ClaimChecked(
+        outcome=ClaimOutcome(judgement.outcome), event=result.event, why=scrub_text(judgement.why)
+    )
 
 
 def _failed_refund(attempt: Attempt, command: CheckClaim) -> Operation | None:

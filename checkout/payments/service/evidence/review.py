@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from functools import partial
 
-from checkout.messages import AttemptReviewed, ReviewAttempt
 from checkout.money import Money
+from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOutcome
 from checkout.payments.models import Attempt, Fact, Operation
 from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt
@@ -71,7 +71,7 @@ class Gap:
         return f"The {SUMS[self.kind]} at the provider come to {self.theirs}, ours to {self.ours}."
 
 
-@service.command("payments.review", transactional=False)
+@service.handles(ReviewAttempt, transactional=False)
 def review(command: ReviewAttempt, message: Message) -> None:
     """Answer whether the provider holds money for the payment, if its answer agrees with our operations now.
 
@@ -100,7 +100,7 @@ def _record(order_code: str, before: CallsInFlight, sums: Sums, result: Provider
         data={name: scrub_text(value) for name, value in data.items() if value},
         text=scrub_text(result.transcript),
     )
-    return AttemptReviewed(outcome=finding.outcome)
+    return AttemptReviewed(outcome=ReviewOutcome(finding.outcome))
 
 
 def _judged(attempt: Attempt, before: CallsInFlight, sums: Sums, result: ProviderResult) -> Finding:

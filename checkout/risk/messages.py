@@ -1,0 +1,30 @@
+"""The commands of the risk service, and their answers."""
+
+from enum import StrEnum
+
+from checkout.messages import Body, Command
+
+
+class RiskDecision(StrEnum):
+    """The decision on an attempt to pay."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+
+
+class RiskAssessed(Body, frozen=True):
+    decision: RiskDecision
+    reasons: list[str] = []
+
+
+class AssessRisk(Command[RiskAssessed], frozen=True):
+    """Decide if an attempt may be tried at all."""
+
+    to = "risk.assess"
+    again = "assesses once per message"
+
+    payment: str
+    minor: int
+    currency: str
+    email: str = ""
+    ip_address: str = ""
