@@ -10,6 +10,7 @@ are integer minor units with their ISO 4217 currency.
 
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, cast, get_args, get_origin
 
 import msgspec
@@ -25,11 +26,31 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Common behaviour of all bodies."""
 
 
-class Done(Body, frozen=True):
+class Answer(Body, frozen=True):
+    """The answer to a command. What a saga does next depends on what it ``says``."""
+
+    @property
+    def says(self) -> StrEnum:
+        """The decision or outcome."""
+        raise NotImplementedError
+
+
+class Success(StrEnum):
+    """All that an answer says which has no fields."""
+
+    DONE = "done"
+
+
+class Done(Answer, frozen=True):
     """An answer that says nothing but success."""
 
+    @property
+    def says(self) -> Success:
+        """The only word."""
+        return Success.DONE
 
-AnswerT = TypeVar("AnswerT", bound=Body | None)
+
+AnswerT = TypeVar("AnswerT", bound=Answer | None)
 
 
 class Command(Body, Generic[AnswerT], frozen=True):
@@ -41,7 +62,7 @@ class Command(Body, Generic[AnswerT], frozen=True):
 
     to: ClassVar[str]
     again: ClassVar[str]
-    answer: ClassVar[type[Body] | None]
+    answer: ClassVar[type[Answer] | None]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any, TypeVar, get_type_hints
 
-from checkout.messages import Body, Command
+from checkout.messages import Answer, Command
 from messaging.access.participants import service_of
 from messaging.worker import service
 from messaging.worker.message import Message
 
 CommandT = TypeVar("CommandT", bound=Command[Any])
-AnswerT = TypeVar("AnswerT", bound=Body | None)
+AnswerT = TypeVar("AnswerT", bound=Answer | None)
 
 
 class Service(service.Service):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from checkout.message_registry import COMMANDS
-from checkout.messages import Body, Command, Done
+from checkout.messages import Answer, Command, Done
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "messages.md"
 BEGIN = "<!-- Made by python -m scripts.message_page -->\n"
@@ -24,7 +24,8 @@ def page(text: str) -> str:
 
 def tables() -> str:
     """Return the table of commands and the table of answers."""
-    answers = {command.answer: None for command in COMMANDS.values() if command.answer not in (None, Done)}
+    answers = dict.fromkeys(each.answer for each in COMMANDS.values() if each.answer is not None)
+    del answers[Done]
     return "\n".join(
         [
             "| command | body | answer | if asked again |",
@@ -34,7 +35,7 @@ def tables() -> str:
             "| answer | fields |",
             "|---|---|",
             "| done | none |",
-            *(_row_of_answer(answer) for answer in answers if answer is not None),
+            *map(_row_of_answer, answers),
             "",
         ]
     )
@@ -45,13 +46,13 @@ def _row_of_command(command: type[Command[Any]]) -> str:
     return f"| `{command.to}` | {names} | {_title_of(command.answer)} | {command.again} |"
 
 
-def _title_of(answer: type[Body] | None) -> str:
+def _title_of(answer: type[Answer] | None) -> str:
     if answer is None:
         return "none"
     return "done" if answer is Done else f"`{answer.__name__}`"
 
 
-def _row_of_answer(answer: type[Body]) -> str:
+def _row_of_answer(answer: type[Answer]) -> str:
     fields = ", ".join(f"{_name_of(field)}{_words_of(field)}" for field in msgspec.structs.fields(answer))
     return f"| `{answer.__name__}` | {fields} |"
 

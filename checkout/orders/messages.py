@@ -1,6 +1,8 @@
 """The commands of the orders service, and their answers."""
 
-from checkout.messages import Body, Command, Done
+from enum import StrEnum
+
+from checkout.messages import Answer, Body, Command, Done
 
 
 class OrderLine(Body, frozen=True):
@@ -8,9 +10,21 @@ class OrderLine(Body, frozen=True):
     quantity: int
 
 
-class StockReserved(Body, frozen=True):
+class Stock(StrEnum):
+    """What an order needs is set aside, or some of it is missing."""
+
+    RESERVED = "reserved"
+    MISSING = "missing"
+
+
+class StockReserved(Answer, frozen=True):
     reserved: bool
     missing: list[str] = []
+
+    @property
+    def says(self) -> Stock:
+        """The result of the reservation."""
+        return Stock.RESERVED if self.reserved else Stock.MISSING
 
 
 class ReserveStock(Command[StockReserved], frozen=True):

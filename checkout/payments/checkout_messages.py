@@ -1,14 +1,19 @@
 """The commands of the checkout service, which is the orchestrator, and the answer to those who wait."""
 
-from checkout.messages import Body, Command
+from checkout.messages import Answer, Command
 from checkout.states import PaymentState
 
 
-class PaymentTold(Body, frozen=True):
+class PaymentTold(Answer, frozen=True):
     """The answer to callers that wait: the present state of the payment."""
 
     payment: str
     state: PaymentState
+
+    @property
+    def says(self) -> PaymentState:
+        """The state."""
+        return self.state
 
 
 class SubmitPayment(Command[PaymentTold], frozen=True):

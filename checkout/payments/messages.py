@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from checkout.messages import Body, Command, Word
+from checkout.messages import Answer, Command, Word
 
 
 class ProviderOutcome(StrEnum):
@@ -23,12 +23,17 @@ class ProviderOutcome(StrEnum):
     CONFLICTED = "conflicted"
 
 
-class ProviderAnswered(Body, frozen=True):
+class ProviderAnswered(Answer, frozen=True):
     """The result of a provider call. ``event`` is the provider's own word, ``refusal_reason`` ours."""
 
     outcome: ProviderOutcome
     event: str = ""
     refusal_reason: Word = ""
+
+    @property
+    def says(self) -> ProviderOutcome:
+        """The outcome."""
+        return self.outcome
 
 
 class AuthorisePayment(Command[ProviderAnswered], frozen=True):
@@ -127,12 +132,17 @@ class ClaimOutcome(StrEnum):
     UNDECIDED = "undecided"
 
 
-class ClaimChecked(Body, frozen=True):
+class ClaimChecked(Answer, frozen=True):
     """The result of a check. ``event`` is the provider's own word, ``why`` the reason, for staff."""
 
     outcome: ClaimOutcome
     event: str = ""
     why: str = ""
+
+    @property
+    def says(self) -> ClaimOutcome:
+        """The outcome."""
+        return self.outcome
 
 
 class CheckClaim(Command[ClaimChecked], frozen=True, omit_defaults=True):
@@ -163,8 +173,13 @@ class ReviewOutcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-class AttemptReviewed(Body, frozen=True):
+class AttemptReviewed(Answer, frozen=True):
     outcome: ReviewOutcome
+
+    @property
+    def says(self) -> ReviewOutcome:
+        """The outcome."""
+        return self.outcome
 
 
 class ReviewAttempt(Command[AttemptReviewed], frozen=True):

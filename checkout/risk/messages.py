@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from checkout.messages import Body, Command
+from checkout.messages import Answer, Command
 
 
 class RiskDecision(StrEnum):
@@ -12,9 +12,14 @@ class RiskDecision(StrEnum):
     REJECT = "reject"
 
 
-class RiskAssessed(Body, frozen=True):
+class RiskAssessed(Answer, frozen=True):
     decision: RiskDecision
     reasons: list[str] = []
+
+    @property
+    def says(self) -> RiskDecision:
+        """The decision."""
+        return self.decision
 
 
 class AssessRisk(Command[RiskAssessed], frozen=True):

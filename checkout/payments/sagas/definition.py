@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 from checkout.messages import Body, Command
+from checkout.payments.sagas.signals import Signal
 from messaging.envelope import Reply
 
 
@@ -74,7 +75,7 @@ class Decision(Generic[DataT]):
     recalculate: bool = False
     refusal_reason: str = ""
     reply_to_waiters: bool = False
-    notify_parent: str = ""
+    notify_parent: Signal | None = None
     child: Start | None = None
     timeout: timedelta | None = None
     end: End | None = None
@@ -108,7 +109,7 @@ class SagaDefinition(Protocol[DataT]):
         """
         ...
 
-    def on_signal(self, step: str, data: DataT, signal: str) -> Decision[DataT] | None:
+    def on_signal(self, step: str, data: DataT, signal: Signal) -> Decision[DataT] | None:
         """Handle something that no command asked for. Return None if it means nothing at this step."""
         ...
 

@@ -24,7 +24,8 @@ from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, Sa
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.payments.sagas.movement import apply_decision, tell
-from checkout.payments.sagas.operations.flow import OperationData
+from checkout.payments.sagas.operations.data import OperationData
+from checkout.payments.sagas.signals import News, Signal
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor, PaymentState
 from messaging.access.participants import registered
@@ -73,7 +74,7 @@ def start(
         if saga.status == Saga.Status.PARKED:
             _go_on(saga, message)
         elif saga.status in _ENDED:
-            signal(parent, f"{kind}_{_ENDED[saga.status]}", message, payment)
+            signal(parent, Signal.of(kind, _ENDED[saga.status]), message, payment)
 
 
 def join(reference: str, message: Message) -> None:
@@ -111,7 +112,7 @@ def resume(reply: Reply, message: Message) -> None:
         _carry_out(saga, definition.on_reply(saga.step, data, reply), message)
 
 
-def signal(saga: Saga, name: str, message: Message, payment: Payment | None = None) -> None:
+def signal(saga: Saga, name: Signal, message: Message, payment: Payment | None = None) -> None:
     """Pass a signal to a locked saga. Most sagas ignore it, at most of their steps.
 
     ``payment`` is the saga's payment, if it has been locked already.
@@ -123,7 +124,7 @@ def signal(saga: Saga, name: str, message: Message, payment: Payment | None = No
             _carry_out(saga, decision, message, payment)
 
 
-def takes(saga: Saga, name: str) -> bool:
+def takes(saga: Saga, name: Signal) -> bool:
     """Return True if a signal would move a locked saga on."""
     opened = _opened(saga)
     return opened is not None and opened[0].on_signal(saga.step, opened[1], name) is not None
@@ -273,7 +274,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
         if decision.end is not End.PARKED:
             # A parked saga still takes the reply it was waiting for.
             saga.awaiting = ""
-    saga.step = decision.step
+    saga.step = str(decision.step)
     saga.data = msgspec.to_builtins(decision.data)
     saga.version += 1
     if decision.ask is not None:
@@ -310,9 +311,7 @@ _STATUS: Mapping[End | None, str] = {
     End.COMPENSATED: Saga.Status.COMPENSATED,
     End.PARKED: Saga.Status.PARKED,
 }
-
-
-_ENDED: Mapping[str, str] = {Saga.Status.COMPLETED: "done", Saga.Status.COMPENSATED: "refused"}
+_ENDED: Mapping[str, News] = {Saga.Status.COMPLETED: News.DONE, Saga.Status.COMPENSATED: News.REFUSED}
 
 
 def _stays(saga: Saga, decision: Decision[Any]) -> bool:

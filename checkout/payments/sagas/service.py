@@ -26,9 +26,9 @@ from checkout.payments.models.payment import new_reference
 from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.hint_questions import seconds_until_question
 from checkout.payments.sagas.movement import announce, move_payment, tell
-from checkout.payments.sagas.operations.flow import OperationData
+from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.purchase.data import PurchaseData
-from checkout.payments.sagas.purchase.flow import HINTS, Purchase
+from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement import (
     claim as claim_settlement,
     operation as settlement,
@@ -37,6 +37,7 @@ from checkout.payments.sagas.settlement import (
 from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
 from checkout.payments.sagas.settlement.review import Review, ReviewData
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
+from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.totals import BY_ISSUER, is_explained, operations_of
 from checkout.service import Service
 from checkout.states import Actor, AttemptState, PaymentState
@@ -104,7 +105,7 @@ def complete_challenge(command: CompleteChallenge, message: Message) -> None:
     saga = orchestrator.locked(Purchase.kind, command.attempt)
     if saga is None:
         raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
-    orchestrator.signal(saga, "challenge_returned", message)
+    orchestrator.signal(saga, Signal.CHALLENGE_RETURNED, message)
     orchestrator.join(command.payment, message)
 
 
@@ -232,11 +233,11 @@ def _tell_sagas(
     settled = {each.reference: each.state for each in operations_of(attempt) if each.state in SETTLED}
     for saga in sagas:
         if saga.kind == Purchase.kind:
-            orchestrator.signal(saga, command.kind, message, payment)
+            orchestrator.signal(saga, Signal.of_event(command.kind), message, payment)
         elif saga.key in settled:
-            orchestrator.signal(saga, settled[saga.key], message, payment)
+            orchestrator.signal(saga, Signal(settled[saga.key]), message, payment)
         if saga.key == command.operation and command.kind == "refund_failed":
-            orchestrator.signal(saga, "doubted", message, payment)
+            orchestrator.signal(saga, Signal.DOUBTED, message, payment)
 
 
 def _hint_at(
@@ -251,7 +252,7 @@ def _hint_at(
     for saga in sagas:
         is_about_attempt = saga.kind == Purchase.kind and command.kind in HINTS
         if is_about_attempt or (saga.key == command.operation and saga.key in open_ones):
-            orchestrator.signal(saga, "hinted", message, payment)
+            orchestrator.signal(saga, Signal.HINTED, message, payment)
 
 
 def _question(told: ApplyProviderEvent, claim: str, message: Message) -> VerificationData:

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from checkout.messages import Body
 from checkout.payments.sagas.definition import Decision, SagaDefinition
+from checkout.payments.sagas.signals import Signal
 from messaging.envelope import Reply
 
 
@@ -43,7 +44,7 @@ class Conversation:
         return self._hear(self.definition.on_reply(self.decision.step, self.decision.data, reply))
 
     def told(self, signal: str) -> Self:
-        decision = self.definition.on_signal(self.decision.step, self.decision.data, signal)
+        decision = self.definition.on_signal(self.decision.step, self.decision.data, Signal(signal))
         assert decision is not None, f"{signal} means nothing at {self.decision.step}"
         return self._hear(decision)
 
@@ -57,7 +58,7 @@ class Conversation:
         return self.waits_for_a_signal()
 
     def signals(self, name: str) -> Self:
-        assert self.decision.notify_parent == name
+        assert (self.decision.notify_parent or "") == name
         return self
 
     def resumed(self) -> Self:
@@ -70,7 +71,7 @@ class Conversation:
         return self
 
     def ignores(self, signal: str) -> Self:
-        assert self.definition.on_signal(self.decision.step, self.decision.data, signal) is None
+        assert self.definition.on_signal(self.decision.step, self.decision.data, Signal(signal)) is None
         return self
 
     def waited_too_long(self) -> Self:

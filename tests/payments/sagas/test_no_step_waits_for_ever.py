@@ -13,30 +13,18 @@ import pytest
 from msgspec.structs import replace as with_changes
 
 from checkout.messages import Body
+from checkout.payments.messages import ClaimOutcome, ProviderOutcome, ReviewOutcome
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Decision, End, SagaDefinition
-from checkout.payments.sagas.operations.flow import OperationData
+from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.settlement.review import ReviewData
 from checkout.payments.sagas.settlement.verification import VerificationData
+from checkout.payments.sagas.signals import Signal
 from messaging.envelope import Reply
+from messaging.errors import MalformedMessage
 
-OUTCOMES = (
-    "approved",
-    "challenge_required",
-    "pending",
-    "refused",
-    "not_sent",
-    "unknown",
-    "not_shown",
-    "undecided",
-    "conflicted",
-    "confirmed",
-    "denied",
-    "held",
-    "released",
-    "stands",
-)
+OUTCOMES = dict.fromkeys(str(each) for each in (*ProviderOutcome, *ClaimOutcome, *ReviewOutcome))
 REPLIES = (
     *(Reply.success({"outcome": outcome}) for outcome in OUTCOMES),
     *(Reply.success({"decision": decision}) for decision in ("accept", "reject")),
@@ -46,26 +34,6 @@ REPLIES = (
     Reply.failure("broken", "It did not work.", retryable=True),
     Reply.malformed("It is no answer."),
 )
-FROM_OUTSIDE = (
-    "authorised",
-    "refused",
-    "captured",
-    "cancelled",
-    "expired",
-    "conflicted",
-    "done",
-    "doubted",
-    "hinted",
-    "arrived",
-    "resend",
-    "challenge_returned",
-)
-OPERATIONS = ("capture", "void", "refund")
-NEWS = ("accepted", "delayed", "done", "refused", "parked")
-FROM_SAGAS = [f"{kind}_{news}" for kind in OPERATIONS for news in NEWS]
-# The decisions of staff about a notification's claim.
-ON_CLAIMS = ("confirmed", "denied", "booked")
-SIGNALS = (*FROM_OUTSIDE, *FROM_SAGAS, "review_held", "review_released", "review_captured", *ON_CLAIMS)
 # Steps that wait for another saga, which has its own deadlines, or sends a signal when it is parked.
 WAITS_FOR_A_CHILD = {"purchase": {"capture", "void"}}
 MOST_SITUATIONS = 20_000
@@ -120,15 +88,24 @@ def situations(kind: str, definition: SagaDefinition[Any]) -> Iterable[Decision[
 def followers(definition: SagaDefinition[Any], decision: Decision[Any]) -> Iterable[Decision[Any]]:
     step, data = decision.step, decision.data
     if decision.ask is not None:
-        yield from (definition.on_reply(step, data, reply) for reply in REPLIES)
+        answers = (reply for reply in REPLIES if is_answer(decision, reply))
+        yield from (definition.on_reply(step, data, reply) for reply in answers)
     if decision.timeout is not None:
         yield definition.on_deadline(step, data)
     if decision.end is End.PARKED:
         yield definition.on_resume(step, data)
-    for signal in SIGNALS:
+    for signal in Signal:
         heard = definition.on_signal(step, data, signal)
         if heard is not None and not stays(decision, heard):
             yield heard
+
+
+def is_answer(decision: Decision[Any], reply: Reply) -> bool:
+    """Return False for what the orchestrator keeps from the saga: no answer to its command."""
+    try:
+        return not reply.ok or bool(decision.ask.command.read_answer(reply.result))
+    except MalformedMessage:
+        return False
 
 
 def stays(before: Decision[Any], heard: Decision[Any]) -> bool:

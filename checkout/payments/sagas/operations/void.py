@@ -4,7 +4,7 @@ When it is done it signals the purchase, which gives the stock back, or cancels 
 """
 
 from checkout.payments.messages import VoidPayment
-from checkout.payments.sagas.operations.flow import OperationData, OperationSaga
+from checkout.payments.sagas.operations.flow import OperationSaga
 
 
 class Void(OperationSaga):
@@ -12,6 +12,3 @@ class Void(OperationSaga):
 
     kind = "void"
     asks = VoidPayment
-
-    def command(self, data: OperationData) -> VoidPayment:
-        return VoidPayment(payment=data.payment, attempt=data.attempt, operation=data.operation)

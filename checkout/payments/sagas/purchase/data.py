@@ -1,8 +1,31 @@
-"""The data of the purchase saga."""
+"""The data of the purchase saga, and the names of its steps."""
+
+from enum import StrEnum
 
 from checkout.messages import Body
 from checkout.orders.messages import OrderLine
 from checkout.payments.sagas.definition import Decision
+
+
+class At(StrEnum):
+    """The steps of a purchase. Rows of sagas have these names, so a name is never changed."""
+
+    ASSESS_RISK = "assess_risk"
+    RESERVE_STOCK = "reserve_stock"
+    AUTHORISE = "authorise"
+    AWAIT_CHALLENGE = "await_challenge"
+    COMPLETE_CHALLENGE = "complete_challenge"
+    INQUIRE = "inquire"
+    ABANDON = "abandon"
+    CAPTURE = "capture"
+    VOID = "void"
+    CONFIRM_ORDER = "confirm_order"
+    SEND_RECEIPT = "send_receipt"
+    RELEASE_STOCK = "release_stock"
+    CANCEL_ORDER = "cancel_order"
+    CONFLICTED = "conflicted"
+    FINISHED = "finished"
+    UNPAID = "unpaid"
 
 
 class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
