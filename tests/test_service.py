@@ -26,7 +26,7 @@ def test_a_handler_of_another_command_is_refused(orders: Service) -> None:
     def release(command: ReleaseStock, message: Message) -> Done:
         return Done()
 
-    with pytest.raises(TypeError, match="ReleaseStock.*, not .*ConfirmOrder"):
+    with pytest.raises(TypeError, match=r"ReleaseStock.*, not .*ConfirmOrder"):
         orders.handles(ConfirmOrder)(release)  # type: ignore[arg-type]
 
 
@@ -34,7 +34,7 @@ def test_a_handler_that_answers_something_else_is_refused(orders: Service) -> No
     def reserve(command: ReserveStock, message: Message) -> Done:
         return Done()
 
-    with pytest.raises(TypeError, match="Done.*, not .*StockReserved"):
+    with pytest.raises(TypeError, match=r"Done.*, not .*StockReserved"):
         orders.handles(ReserveStock)(reserve)
 
 

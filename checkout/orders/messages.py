@@ -11,7 +11,7 @@ class OrderLine(Body, frozen=True):
 
 
 class Stock(StrEnum):
-    """What an order needs is set aside, or some of it is missing."""
+    """The result of a reservation: all that the order needs is set aside, or something is missing."""
 
     RESERVED = "reserved"
     MISSING = "missing"

@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from checkout.messages import Body, Command
 from checkout.payments.sagas.signals import Signal
+from checkout.states import AttemptEvent, PaymentEvent
 from messaging.envelope import Reply
 
 
@@ -70,8 +71,8 @@ class Decision(Generic[DataT]):
     step: str
     data: DataT
     ask: Ask | None = None
-    transitions: tuple[str, ...] = ()
-    attempt_transitions: tuple[str, ...] = ()
+    transitions: tuple[PaymentEvent, ...] = ()
+    attempt_transitions: tuple[AttemptEvent, ...] = ()
     recalculate: bool = False
     refusal_reason: str = ""
     reply_to_waiters: bool = False

@@ -12,7 +12,7 @@ from datetime import timedelta
 from enum import Enum, StrEnum
 from typing import Any, Generic, get_type_hints
 
-from msgspec.structs import fields, replace as with_changes
+from msgspec.structs import replace as with_changes
 
 from checkout.messages import Answer, Command
 from checkout.payments.sagas.definition import Ask, DataT, Decision, End, Start
@@ -84,9 +84,11 @@ class Step(Generic[DataT]):
 
     def command(self, data: DataT) -> Command[Any] | None:
         """Return the command with its fields from the saga's data."""
-        if self.asks is None or self.body is not None:
-            return self.body(data) if self.body else None
-        return self.asks(**{each.name: getattr(data, each.name) for each in fields(self.asks)})
+        if self.body is not None:
+            return self.body(data)
+        if self.asks is None:
+            return None
+        return self.asks(**{name: getattr(data, name) for name in self.asks.__struct_fields__})
 
     def taken(self, go: Go[DataT]) -> Decision[DataT]:
         """Return the decision to take this step, with what it asks or starts, its time-out, or its end."""
@@ -200,10 +202,11 @@ class TableSaga(ABC, Generic[DataT]):
             raise TypeError(f"{self.kind} has no step {unknown}")
         if row.asks is None:
             return
+        # The words that an answer may say are the type that its property returns.
         words = get_type_hints(vars(row.asks.answer)["says"].fget)["return"]
         if not all(isinstance(word, words) for word in row.on):
             raise TypeError(f"{row.name} expects answers that {row.asks.__name__} does not have")
-        lacking = {each.name for each in fields(row.asks)} - {each.name for each in fields(self.data_type)}
+        lacking = {*row.asks.__struct_fields__} - {*self.data_type.__struct_fields__}
         if lacking and row.body is None:
             raise TypeError(f"{row.name} has no {lacking} for its {row.asks.__name__}")
 

@@ -10,6 +10,7 @@ from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.pauses import retry_delay
 from checkout.payments.sagas.purchase.data import At, D, PurchaseData
 from checkout.payments.sagas.table import Go
+from checkout.states import AttemptEvent, PaymentEvent
 from messaging.envelope import Reply
 
 
@@ -139,8 +140,8 @@ def refuse(data: PurchaseData, reason: str) -> D:
 def release(
     data: PurchaseData,
     *,
-    transitions: tuple[str, ...],
-    attempt_transitions: tuple[str, ...] = (),
+    transitions: tuple[PaymentEvent, ...],
+    attempt_transitions: tuple[AttemptEvent, ...] = (),
     refusal_reason: str = "",
 ) -> D:
     return Go(

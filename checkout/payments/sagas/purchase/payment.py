@@ -176,12 +176,12 @@ def inquire_because_of_hint(data: PurchaseData) -> D | None:
 
 def _ask_provider(data: PurchaseData, *, delay_seconds: float = 0) -> D:
     # The outcome of a late challenge is not unknown: it was not completed, or is just being completed.
-    events = () if data.is_expiring else ("outcome_unknown",)
+    is_unknown = not data.is_expiring
     return Go(
         step=At.INQUIRE,
         data=data,
         delay_seconds=delay_seconds,
-        transitions=events,
-        attempt_transitions=events,
+        transitions=("outcome_unknown",) if is_unknown else (),
+        attempt_transitions=("outcome_unknown",) if is_unknown else (),
         reply_to_waiters=True,
     )

@@ -15,6 +15,7 @@ from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOut
 from checkout.payments.sagas.definition import Decision, End
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.table import Go, Repeated, Step, TableSaga
+from checkout.states import PaymentEvent
 from messaging.envelope import Reply
 
 
@@ -68,7 +69,7 @@ class Review(TableSaga[ReviewData]):
         """Change nothing, as the provider and we do not agree."""
         return Go(step="finished", data=data)
 
-    def _settled(self, data: ReviewData, event: str, signal: Signal) -> D:
+    def _settled(self, data: ReviewData, event: PaymentEvent, signal: Signal) -> D:
         return Go(
             step="finished", data=data, transitions=(event,), reply_to_waiters=True, notify_parent=signal
         )

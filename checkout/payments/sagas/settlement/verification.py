@@ -6,20 +6,23 @@ payment conflicted, for staff. If the provider does not tell enough, the verific
 what they found out, or have the provider asked again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
 
 from checkout.conf import conf
 from checkout.messages import Body
 from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
+from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.definition import Decision, End
 from checkout.payments.sagas.pauses import UNDECIDED_ANSWERS, inquiry_delay
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.table import Go, Step, TableSaga
+from checkout.states import PaymentEvent
 
 # The payment event of a confirmed claim. All others, such as captures that are not ours, are "conflicted".
-EVENTS = {"expired": "authorisation_expired"}
+EVENTS: Mapping[str, PaymentEvent] = {EventKind.EXPIRED: "authorisation_expired"}
 
 CHECK = "check"
 
@@ -129,6 +132,7 @@ class Verification(TableSaga[VerificationData]):
 
 
 def _ended(data: VerificationData, outcome: ClaimOutcome) -> D:
+    """End. If the claim is true and not booked yet, the payment has expired, or is put aside for staff."""
+    decision = Go(step="finished", data=with_changes(data, answer=str(outcome)))
     is_true = outcome == ClaimOutcome.CONFIRMED
-    events = (EVENTS.get(data.claim, "conflicted"),) if is_true else ()
-    return Go(step="finished", data=with_changes(data, answer=str(outcome)), transitions=events)
+    return replace(decision, transitions=(EVENTS.get(data.claim, "conflicted"),)) if is_true else decision
