@@ -6,12 +6,12 @@ operation was recorded when the provider confirmed it (``payments/service/eviden
 
 from collections.abc import Sequence
 
-from checkout.conf import conf
 from checkout.ledger.messages import PostEntries, Posting
 from checkout.messages import Done, Success
 from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.operations.data import At, D, OperationData
 from checkout.payments.sagas.operations.flow import entries
+from checkout.payments.sagas.pauses import service_wait
 from checkout.payments.sagas.table import Go, Repeated, Step, TableSaga
 from messaging.envelope import Reply
 
@@ -33,7 +33,7 @@ class IssuerMovement(TableSaga[OperationData]):
                 name=At.POST_DONE,
                 asks=PostEntries,
                 body=lambda data: entries(data, self.posting),
-                within=lambda: conf.service_wait,
+                within=service_wait,
                 repeated=Repeated.ALWAYS,
                 on={Success.DONE: self.posted},
                 failed=self.not_posted,

@@ -14,13 +14,19 @@ from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
 
-from checkout.conf import conf
 from checkout.ledger.messages import PostEntries, Posting
 from checkout.messages import Command, Done, Success
 from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
 from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.operations.data import At, D, OperationData, Told
-from checkout.payments.sagas.pauses import UNDECIDED_ANSWERS, inquiry_delay, retry_delay
+from checkout.payments.sagas.pauses import (
+    UNDECIDED_ANSWERS,
+    inquiry_delay,
+    notification_wait,
+    provider_wait,
+    retry_delay,
+    service_wait,
+)
 from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.table import AfterSignal, Go, Repeated, Step, TableSaga, again
 from messaging.envelope import Reply
@@ -66,7 +72,7 @@ class OperationSaga(TableSaga[OperationData]):
             Step(
                 name=self.kind,
                 asks=self.asks,
-                within=lambda: conf.provider_wait,
+                within=provider_wait,
                 on={
                     ProviderOutcome.APPROVED: self.answered(self.done),
                     ProviderOutcome.PENDING: self.pending,
@@ -81,14 +87,14 @@ class OperationSaga(TableSaga[OperationData]):
             ),
             Step(
                 name=At.AWAIT_PROVIDER,
-                within=lambda: conf.notification_wait,
+                within=notification_wait,
                 unknown=self.inquire,
                 hears={**told, Signal.HINTED: self.ask},
             ),
             Step(
                 name=At.INQUIRE,
                 asks=InquireOperation,
-                within=lambda: conf.provider_wait,
+                within=provider_wait,
                 on={
                     ProviderOutcome.APPROVED: self.answered(self.done),
                     ProviderOutcome.PENDING: self.unless_accepted(self.accepted),
@@ -117,7 +123,7 @@ class OperationSaga(TableSaga[OperationData]):
                     name=At.POST_ACCEPTED,
                     asks=PostEntries,
                     body=lambda data: entries(data, accepted),
-                    within=lambda: conf.service_wait,
+                    within=service_wait,
                     repeated=Repeated.ALWAYS,
                     on={Success.DONE: self.acceptance_posted},
                     failed=self.not_posted(At.POST_ACCEPTED),
@@ -135,7 +141,7 @@ class OperationSaga(TableSaga[OperationData]):
                     name=At.POST_DONE,
                     asks=PostEntries,
                     body=lambda data: entries(data, done),
-                    within=lambda: conf.service_wait,
+                    within=service_wait,
                     repeated=Repeated.ALWAYS,
                     on={Success.DONE: self.outcome_posted},
                     failed=self.not_posted(At.POST_DONE),
@@ -147,7 +153,7 @@ class OperationSaga(TableSaga[OperationData]):
                     name=At.POST_UNDONE,
                     asks=PostEntries,
                     body=self.undoing,
-                    within=lambda: conf.service_wait,
+                    within=service_wait,
                     repeated=Repeated.ALWAYS,
                     on={Success.DONE: self.undoing_posted},
                     failed=self.not_posted(At.POST_UNDONE),

@@ -14,7 +14,6 @@ from enum import StrEnum
 
 from msgspec.structs import replace as with_changes
 
-from checkout.conf import conf
 from checkout.messages import Success
 from checkout.orders.messages import CancelOrder, ConfirmOrder, ReleaseStock, ReserveStock, Stock
 from checkout.payments.messages import (
@@ -25,6 +24,7 @@ from checkout.payments.messages import (
     ProviderOutcome,
 )
 from checkout.payments.sagas.definition import End
+from checkout.payments.sagas.pauses import provider_wait, service_wait
 from checkout.payments.sagas.purchase import fulfilment, payment
 from checkout.payments.sagas.purchase.data import At, D, PurchaseData
 from checkout.payments.sagas.signals import HINTS, Signal
@@ -58,7 +58,7 @@ TABLE: Sequence[Step[PurchaseData]] = (
     Step(
         name=At.ASSESS_RISK,
         asks=AssessRisk,
-        within=lambda: conf.service_wait,
+        within=service_wait,
         repeated=Repeated.ALWAYS,
         on={RiskDecision.ACCEPT: At.RESERVE_STOCK, RiskDecision.REJECT: payment.not_permitted},
         failed=payment.not_assessed,
@@ -67,7 +67,7 @@ TABLE: Sequence[Step[PurchaseData]] = (
     Step(
         name=At.RESERVE_STOCK,
         asks=ReserveStock,
-        within=lambda: conf.service_wait,
+        within=service_wait,
         repeated=Repeated.ALWAYS,
         on={Stock.RESERVED: At.AUTHORISE, Stock.MISSING: payment.out_of_stock},
         failed=payment.not_reserved,
@@ -77,7 +77,7 @@ TABLE: Sequence[Step[PurchaseData]] = (
     Step(
         name=At.AUTHORISE,
         asks=AuthorisePayment,
-        within=lambda: conf.provider_wait,
+        within=provider_wait,
         repeated=Repeated.IF_NOT_DONE,
         on=AUTHORISATION,
         unknown=payment.inquire,
@@ -93,7 +93,7 @@ TABLE: Sequence[Step[PurchaseData]] = (
     Step(
         name=At.COMPLETE_CHALLENGE,
         asks=CompleteAuthentication,
-        within=lambda: conf.provider_wait,
+        within=provider_wait,
         repeated=Repeated.IF_NOT_DONE,
         on=AUTHORISATION,
         unknown=payment.inquire,
@@ -101,7 +101,7 @@ TABLE: Sequence[Step[PurchaseData]] = (
     Step(
         name=At.INQUIRE,
         asks=InquirePayment,
-        within=lambda: conf.provider_wait,
+        within=provider_wait,
         on={
             **AUTHORISATION,
             ProviderOutcome.CHALLENGE_REQUIRED: payment.unless_expiring(payment.challenged),
@@ -121,7 +121,7 @@ TABLE: Sequence[Step[PurchaseData]] = (
     Step(
         name=At.ABANDON,
         asks=AbandonPayment,
-        within=lambda: conf.provider_wait,
+        within=provider_wait,
         on={
             ProviderOutcome.REFUSED: payment.expired,
             ProviderOutcome.NOT_SENT: payment.expired,
@@ -162,7 +162,7 @@ TABLE: Sequence[Step[PurchaseData]] = (
     Step(
         name=At.CONFIRM_ORDER,
         asks=ConfirmOrder,
-        within=lambda: conf.service_wait,
+        within=service_wait,
         repeated=Repeated.ALWAYS,
         on={Success.DONE: fulfilment.order_confirmed},
         failed=fulfilment.order_not_confirmed,
@@ -173,7 +173,7 @@ TABLE: Sequence[Step[PurchaseData]] = (
     Step(
         name=At.SEND_RECEIPT,
         asks=SendReceipt,
-        within=lambda: conf.service_wait,
+        within=service_wait,
         repeated=Repeated.ALWAYS,
         on={Success.DONE: fulfilment.receipt_sent},
         failed=fulfilment.receipt_rejected,
@@ -183,7 +183,7 @@ TABLE: Sequence[Step[PurchaseData]] = (
     Step(
         name=At.RELEASE_STOCK,
         asks=ReleaseStock,
-        within=lambda: conf.service_wait,
+        within=service_wait,
         on={Success.DONE: End.COMPENSATED},
         failed=fulfilment.until_done(At.RELEASE_STOCK),
         unknown=again(At.RELEASE_STOCK),
@@ -193,7 +193,7 @@ TABLE: Sequence[Step[PurchaseData]] = (
     Step(
         name=At.CANCEL_ORDER,
         asks=CancelOrder,
-        within=lambda: conf.service_wait,
+        within=service_wait,
         on={Success.DONE: End.COMPENSATED},
         failed=fulfilment.until_done(At.CANCEL_ORDER),
         unknown=again(At.CANCEL_ORDER),

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
 
-from checkout.conf import conf
 from checkout.messages import Body
 from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOutcome
 from checkout.payments.sagas.definition import Decision, End
+from checkout.payments.sagas.pauses import provider_wait
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.table import Go, Repeated, Step, TableSaga
 from checkout.states import PaymentEvent
@@ -42,7 +42,7 @@ class Review(TableSaga[ReviewData]):
             Step(
                 name="review",
                 asks=ReviewAttempt,
-                within=lambda: conf.provider_wait,
+                within=provider_wait,
                 repeated=Repeated.ALWAYS,
                 on={ReviewOutcome.HELD: self.held, ReviewOutcome.RELEASED: self.released},
                 failed=self.not_settled,

@@ -11,12 +11,11 @@ from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
 
-from checkout.conf import conf
 from checkout.messages import Body
 from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.definition import Decision, End
-from checkout.payments.sagas.pauses import UNDECIDED_ANSWERS, inquiry_delay
+from checkout.payments.sagas.pauses import UNDECIDED_ANSWERS, inquiry_delay, provider_wait
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.table import Go, Step, TableSaga
 from checkout.states import PaymentEvent
@@ -69,7 +68,7 @@ class Verification(TableSaga[VerificationData]):
             Step(
                 name=CHECK,
                 asks=CheckClaim,
-                within=lambda: conf.provider_wait,
+                within=provider_wait,
                 on={
                     ClaimOutcome.CONFIRMED: self.settled,
                     ClaimOutcome.BOOKED: self.settled,
