@@ -4,12 +4,43 @@ This is the only such table. Receivers check the senders of messages against it,
 are made from it (``manage.py broker_users``). ``docs/trust.md`` explains the consequences.
 """
 
+from typing import Any
+
 from django.core.exceptions import ImproperlyConfigured
 
 from checkout.conf import conf
+from checkout.ledger.messages import PostEntries
+from checkout.messages import Command
+from checkout.orders.messages import CancelOrder, ConfirmOrder, ReleaseStock, ReserveStock
+from checkout.payments.checkout_messages import (
+    ApplyProviderEvent,
+    AwaitPayment,
+    CompleteChallenge,
+    SubmitPayment,
+)
+from checkout.payments.messages import (
+    AbandonPayment,
+    ApplyNotification,
+    AuthorisePayment,
+    CapturePayment,
+    CheckClaim,
+    CompleteAuthentication,
+    InquireOperation,
+    InquirePayment,
+    RefundPayment,
+    ReviewAttempt,
+    VoidPayment,
+)
+from checkout.receipts.messages import DeliverReceipt, SendReceipt
+from checkout.risk.messages import AssessRisk
 from messaging.access.participants import Participant, Participants
 from messaging.broker import user_of
 from messaging.topology import Topology
+
+
+def _types(*commands: type[Command[Any]]) -> frozenset[str]:
+    return frozenset(command.to for command in commands)
+
 
 PARTICIPANTS = Participants(
     [
@@ -17,47 +48,38 @@ PARTICIPANTS = Participants(
             "web",
             serves=False,
             has_channels=True,
-            sends=frozenset(
-                {
-                    "checkout.submit_payment",
-                    "checkout.complete_challenge",
-                    "checkout.await_payment",
-                    "payments.apply_notification",
-                }
-            ),
+            sends=_types(SubmitPayment, CompleteChallenge, AwaitPayment, ApplyNotification),
         ),
         Participant(
             "checkout",
             replies="saga",
             announces=frozenset({"payment"}),
             pushes=True,
-            sends=frozenset(
-                {
-                    "risk.assess",
-                    "orders.reserve",
-                    "orders.confirm",
-                    "orders.release",
-                    "orders.cancel",
-                    "payments.authorise",
-                    "payments.complete_challenge",
-                    "payments.inquire",
-                    "payments.abandon",
-                    "payments.capture",
-                    "payments.void",
-                    "payments.refund",
-                    "payments.inquire_operation",
-                    "payments.check_claim",
-                    "payments.review",
-                    "ledger.post",
-                    "notifications.send_receipt",
-                }
+            sends=_types(
+                AssessRisk,
+                ReserveStock,
+                ConfirmOrder,
+                ReleaseStock,
+                CancelOrder,
+                AuthorisePayment,
+                CompleteAuthentication,
+                InquirePayment,
+                AbandonPayment,
+                CapturePayment,
+                VoidPayment,
+                RefundPayment,
+                InquireOperation,
+                CheckClaim,
+                ReviewAttempt,
+                PostEntries,
+                SendReceipt,
             ),
         ),
-        Participant("payments", sends=frozenset({"checkout.apply_provider_event"})),
+        Participant("payments", sends=_types(ApplyProviderEvent)),
         Participant("risk"),
         Participant("orders"),
         Participant("ledger"),
-        Participant("notifications", sends=frozenset({"notifications.deliver_receipt"})),
+        Participant("notifications", sends=_types(DeliverReceipt)),
         # Staff and timers write to the outbox, and the relay publishes their commands.
         Participant("relay", serves=False, relays=True),
     ]

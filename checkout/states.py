@@ -7,6 +7,7 @@ An edge names its event and the parties that may cause the event. Any other tran
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from checkout.errors import IllegalTransition
 
@@ -89,6 +90,50 @@ class Actor(StrEnum):
     CLOCK = "clock"
 
 
+# The events of the tables below, so that mypy knows them.
+PaymentEvent = Literal[
+    "submitted",
+    "challenge_required",
+    "challenge_returned",
+    "outcome_unknown",
+    "authorised",
+    "refused",
+    "expired",
+    "cancelled",
+    "capture_requested",
+    "capture_refused",
+    "captured_in_part",
+    "captured",
+    "void_requested",
+    "void_refused",
+    "voided",
+    "refunded_in_part",
+    "refunded",
+    "charged_back",
+    "charge_back_reversed",
+    "charge_back_reversed_captured_in_part",
+    "charge_back_reversed_refunded_in_part",
+    "charge_back_reversed_refunded",
+    "authorisation_expired",
+    "conflict_resolved",
+    "conflict_released",
+    "conflicted",
+]
+AttemptEvent = Literal[
+    "submitted",
+    "not_sent",
+    "challenge_required",
+    "challenge_returned",
+    "outcome_unknown",
+    "authorised",
+    "refused",
+    "expired",
+    "conflicted",
+    "reviewed_as_authorised",
+    "reviewed_as_refused",
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """``event``, caused by one of ``actors``, leads from any of ``sources`` to ``target``."""
@@ -99,7 +144,7 @@ class Edge:
     actors: frozenset[Actor]
 
 
-def _edge(event: str, sources: Iterable[str], target: str, *actors: Actor) -> Edge:
+def _edge(event: PaymentEvent | AttemptEvent, sources: Iterable[str], target: str, *actors: Actor) -> Edge:
     return Edge(event, frozenset(sources), target, frozenset(actors))
 
 

@@ -17,11 +17,13 @@ Chart of accounts, seen from the gateway; debits are positive, and each posting 
     charge_back_reversed  provider:captured     merchant:payable      (the issuer returned such money)
 """
 
+from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
-from checkout.messages import Done, PostEntries
+from checkout.messages import Done
 from checkout.payments.sagas.open_questions import require_open_question
+from checkout.service import Service
 from messaging.compiled_queries import insert_unless_known
-from messaging.worker.service import CommandRejected, Message, Service
+from messaging.worker.service import CommandRejected, Message
 
 service = Service("ledger", admit=require_open_question)
 
@@ -42,7 +44,7 @@ ACCOUNTS = {
 }
 
 
-@service.command("ledger.post")
+@service.handles(PostEntries)
 def post(command: PostEntries, message: Message) -> Done:
     """Post both sides, once per kind and reference. A repetition succeeds, unless its entries differ."""
     if command.kind not in ACCOUNTS:

@@ -7,10 +7,10 @@ never deadlock.
 from collections import Counter
 from collections.abc import Mapping
 
-from checkout.messages import (
+from checkout.messages import Done
+from checkout.orders.messages import (
     CancelOrder,
     ConfirmOrder,
-    Done,
     OrderLine,
     ReleaseStock,
     ReserveStock,
@@ -18,13 +18,14 @@ from checkout.messages import (
 )
 from checkout.orders.models import Reservation, StockItem
 from checkout.payments.sagas.open_questions import require_open_question
+from checkout.service import Service
 from messaging.compiled_queries import Compiled, insert_unless_known, update
-from messaging.worker.service import CommandRejected, Message, Service
+from messaging.worker.service import CommandRejected, Message
 
 service = Service("orders", admit=require_open_question)
 
 
-@service.command("orders.reserve")
+@service.handles(ReserveStock)
 def reserve(command: ReserveStock, message: Message) -> StockReserved:
     """Reserve all lines or none. Asking again for the same payment changes nothing.
 
@@ -55,7 +56,7 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
     return StockReserved(reserved=True)
 
 
-@service.command("orders.confirm")
+@service.handles(ConfirmOrder)
 def confirm(command: ConfirmOrder, message: Message) -> Done:
     """Mark the reserved stock as sold, since the payment is made.
 
@@ -77,7 +78,7 @@ def confirm(command: ConfirmOrder, message: Message) -> Done:
     return Done()
 
 
-@service.command("orders.release")
+@service.handles(ReleaseStock)
 def release(command: ReleaseStock, message: Message) -> Done:
     """Give back the stock that is reserved for this attempt, if any. Sold stock is not given back.
 
@@ -100,7 +101,7 @@ def release(command: ReleaseStock, message: Message) -> Done:
     return Done()
 
 
-@service.command("orders.cancel")
+@service.handles(CancelOrder)
 def cancel(command: CancelOrder, message: Message) -> Done:
     """Cancel an order whose payment was undone. Its reserved or sold stock is given back, once.
 

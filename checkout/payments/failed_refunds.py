@@ -3,7 +3,7 @@
 If another refund was made in place of a failed one, together they may exceed the money that is left.
 """
 
-from checkout.messages import ApplyProviderEvent
+from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.payment import Attempt, Fact, Operation
 from checkout.payments.totals import operations_of
@@ -59,4 +59,4 @@ def make_after_all(refund: Operation) -> None:
     told = ApplyProviderEvent(
         payment=payment, attempt=refund.attempt.order_code, kind="refunded", operation=refund.reference
     )
-    send_to_checkout("checkout.apply_provider_event", told, payment)
+    send_to_checkout(told, payment)

@@ -12,12 +12,14 @@ from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from checkout.messages import Body, Done, SendReceipt
+from checkout.messages import Done
 from checkout.payments.models import Payment
 from checkout.payments.sagas.open_questions import require_open_question
+from checkout.receipts.messages import DeliverReceipt, SendReceipt
 from checkout.receipts.models import Receipt
+from checkout.service import Service
 from messaging.compiled_queries import Compiled, insert_unless_known
-from messaging.worker.service import Message, Service
+from messaging.worker.service import Message
 
 log = structlog.get_logger(__name__)
 
@@ -27,32 +29,21 @@ service = Service("notifications", admit=require_open_question)
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
 
 
-class DeliverReceipt(Body, frozen=True):
-    """notifications.deliver_receipt: hand the e-mail to the mail server."""
-
-    payment: str
-    failures: int = 0
-
-
 _PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
 _RECEIPT = Compiled(lambda payment: Receipt.objects.filter(payment_reference=payment))
 
 
-@service.command("notifications.send_receipt")
+@service.handles(SendReceipt)
 def send_receipt(command: SendReceipt, message: Message) -> Done:
     """Record that a receipt is owed, and have it sent. Do nothing if the shopper left no address."""
     email = _PAYMENT.get(command.payment).shopper_email
     if email and insert_unless_known(Receipt(payment_reference=command.payment, email=email)):
-        message.send(
-            service.name,
-            "notifications.deliver_receipt",
-            DeliverReceipt(payment=command.payment),
-            reply_to="",
-        )
+        delivery = DeliverReceipt(payment=command.payment)
+        message.send(*delivery.address, delivery, reply_to="")
     return Done()
 
 
-@service.command("notifications.deliver_receipt", transactional=False, free=True)
+@service.handles(DeliverReceipt, transactional=False, free=True)
 def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
     """Send the e-mail unless it has been sent, then record it."""
     receipt = _RECEIPT.get(command.payment)
@@ -69,7 +60,7 @@ def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
         elif command.failures < len(RETRY_PAUSES):
             again = DeliverReceipt(payment=command.payment, failures=command.failures + 1)
             pause = RETRY_PAUSES[command.failures]
-            message.send(service.name, message.envelope.type, again, reply_to="", delay_seconds=pause)
+            message.send(*again.address, again, reply_to="", delay_seconds=pause)
         else:
             log.error("receipt given up", payment=command.payment)
 

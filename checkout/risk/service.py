@@ -12,18 +12,19 @@ from django.db.models import Q
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.messages import AssessRisk, RiskAssessed
 from checkout.privacy import pseudonyms
+from checkout.risk.messages import AssessRisk, RiskAssessed, RiskDecision
 from checkout.risk.models import BlockedValue, RiskAssessment
+from checkout.service import Service
 from messaging.compiled_queries import insert
-from messaging.worker.service import Message, Service
+from messaging.worker.service import Message
 
 service = Service("risk")
 
 VELOCITY_WINDOW = timedelta(hours=1)
 
 
-@service.command("risk.assess")
+@service.handles(AssessRisk)
 def assess(command: AssessRisk, message: Message) -> RiskAssessed:
     """Accept or reject an attempt to pay, and keep the decision with its reasons."""
     email_hash = pseudonyms.of_email(command.email)
@@ -33,7 +34,7 @@ def assess(command: AssessRisk, message: Message) -> RiskAssessed:
         *_too_large(command),
         *_too_often(email_hash, ip_address),
     ]
-    decision = "reject" if reasons else "accept"
+    decision = RiskDecision.REJECT if reasons else RiskDecision.ACCEPT
     assessment = RiskAssessment(
         payment_reference=command.payment,
         email_hash=email_hash,

@@ -54,8 +54,8 @@ async def flush() -> None:
 
 async def _publish_in_time(pending: Pending, sealed: str, until: float) -> None:
     envelope = Envelope(
-        type=pending.type,
-        body=encode_body(pending.body),
+        type=pending.command.to,
+        body=encode_body(pending.command),
         message_id=pending.message_id,
         headers={SUBJECT: pending.payment},
     ).with_sealed(sealed)

@@ -9,9 +9,9 @@ import structlog
 from channels.layers import get_channel_layer
 
 from checkout.conf import conf
-from checkout.messages import SubmitPayment, check_answer
 from checkout.payments import actions
 from checkout.payments.actions import PaymentView, Pending
+from checkout.payments.checkout_messages import SubmitPayment
 from checkout.privacy.card_seal import seal_card
 from checkout.states import PaymentState
 from checkout.web import pending_publishes
@@ -66,18 +66,17 @@ async def answer(
             pending_publishes.keep(pending, sealed, committed_at=committed_at)
         return None
     try:
-        told = await rpc.acall(
-            "checkout",
-            pending.type,
-            pending.body,
+        result = await rpc.acall(
+            *pending.command.address,
+            pending.command,
             timeout_seconds=budget_seconds,
             message_id=pending.message_id or None,
             subject=pending.payment,
             sealed=sealed,
         )
-        check_answer(pending.type, told)
+        told = pending.command.read_answer(result)
     except MessagingError as error:
-        log.info("no answer in time", payment=pending.payment, type=pending.type, reason=error.code)
+        log.info("no answer in time", payment=pending.payment, type=pending.command.to, reason=error.code)
         if sealed and not isinstance(error, ReplyTimeout | RemoteError | MalformedMessage):
             # Those errors mean that the command was published.
             pending_publishes.keep(pending, sealed, committed_at=committed_at)
@@ -86,7 +85,7 @@ async def answer(
         if sealed:
             pending_publishes.keep(pending, sealed, committed_at=committed_at)
         raise
-    return PaymentState(told["state"])
+    return told.state
 
 
 async def news(
@@ -133,6 +132,6 @@ def _sealed_again(pending: Pending, sealed_card: str) -> str:
     Only a submission needs it. Any other command is answered at once, and the card would come back with the
     answer.
     """
-    if not sealed_card or not isinstance(pending.body, SubmitPayment):
+    if not sealed_card or not isinstance(pending.command, SubmitPayment):
         return ""
-    return seal_card(sealed_card, pending.body.attempt)
+    return seal_card(sealed_card, pending.command.attempt)

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 from django.db.models import QuerySet
 
-from checkout.messages import SubmitPayment
 from checkout.payments import dead_letters
+from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.models import DeadLetter, Fact, Payment, Saga
 from checkout.payments.sagas.service import service
 from messaging.broker import Broker

@@ -1,10 +1,21 @@
 """The tables of states and transitions."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given, strategies as st
 
 from checkout.errors import IllegalTransition
-from checkout.states import PAID, UNDECIDED, Actor, PaymentState, attempt_machine, payment_machine
+from checkout.states import (
+    PAID,
+    UNDECIDED,
+    Actor,
+    AttemptEvent,
+    PaymentEvent,
+    PaymentState,
+    attempt_machine,
+    payment_machine,
+)
 
 EVENTS = sorted({edge.event for edge in payment_machine.edges})
 
@@ -12,6 +23,11 @@ EVENTS = sorted({edge.event for edge in payment_machine.edges})
 def test_every_payment_state_is_an_end_or_leads_somewhere_and_can_be_reached() -> None:
     targets = {edge.target for edge in payment_machine.edges}
     assert set(PaymentState) == targets | {PaymentState.OPEN}
+
+
+def test_the_types_of_events_have_those_of_the_tables() -> None:
+    assert set(get_args(PaymentEvent)) == {edge.event for edge in payment_machine.edges}
+    assert set(get_args(AttemptEvent)) == {edge.event for edge in attempt_machine.edges}
 
 
 @pytest.mark.parametrize("machine", [payment_machine, attempt_machine], ids=lambda machine: machine.name)

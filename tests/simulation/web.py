@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import InterfaceError, OperationalError
 
 from checkout.conf import conf
-from checkout.messages import SubmitPayment
 from checkout.payments.actions import Pending, Recorded
+from checkout.payments.checkout_messages import SubmitPayment
 from checkout.privacy.card_seal import seal_card
 from messaging import crash_points
 from messaging.delivery import Delivery
@@ -66,12 +66,12 @@ class Web:
         if pending.message_id:
             crash_points.reached("web.intent_committed")
         headers: dict[str, Any] = {SUBJECT: pending.payment}
-        if sealed and isinstance(pending.body, SubmitPayment):
-            headers[SEALED] = seal_card(sealed, pending.body.attempt)
+        if sealed and isinstance(pending.command, SubmitPayment):
+            headers[SEALED] = seal_card(sealed, pending.command.attempt)
         ids: dict[str, Any] = {"message_id": pending.message_id} if pending.message_id else {}
         envelope = Envelope(
-            type=pending.type,
-            body=encode_body(pending.body),
+            type=pending.command.to,
+            body=encode_body(pending.command),
             correlation_id=pending.payment,
             reply_to=self._broker.reply_queue.name,
             headers=headers,

@@ -40,10 +40,10 @@ def test_the_units_run_what_the_procfile_runs():
 
 def test_nginx_admits_what_the_gateway_admits_and_waits_as_long_as_it_may():
     fields = Environment.model_fields
-    assert setting("client_max_body_size") == f"{fields['CHECKOUT_MAX_BODY_BYTES'].default // 1024}k"
+    assert setting("client_max_body_size") == f"{fields['SERVING_MAX_BODY_BYTES'].default // 1024}k"
     count, size = setting("large_client_header_buffers").split()
     assert int(count) * int(size.removesuffix("k")) * 1024 == MAX_HEAD_BYTES
-    assert setting("client_header_timeout") == f"{fields['CHECKOUT_HEADER_SECONDS'].default:g}s"
+    assert setting("client_header_timeout") == f"{fields['SERVING_HEADER_SECONDS'].default:g}s"
     [longest] = [
         limit.le for limit in fields["CHECKOUT_REPLY_BUDGET_SECONDS"].metadata if hasattr(limit, "le")
     ]

@@ -19,9 +19,9 @@ from django.db.models import QuerySet
 from msgspec.structs import replace as with_changes
 
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
-from checkout.messages import ReleaseStock
 from checkout.money import Money
 from checkout.orders import service as orders
+from checkout.orders.messages import ReleaseStock
 from checkout.orders.models import Reservation
 from checkout.payments import actions
 from checkout.payments.actions import challenge, notification as notifying, payment as submitting

@@ -7,11 +7,11 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from checkout import messages
 from checkout.conf import conf
 from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
 from checkout.payments.actions.payment import PaymentView, Pending, enqueued, payment_view, wait_for
 from checkout.payments.challenge_token import hash_of, token_for, tokens_for
+from checkout.payments.checkout_messages import CompleteChallenge
 from checkout.payments.locking import locked_payment
 from checkout.payments.models import Attempt, Fact, Payment
 from checkout.payments.providers.base import BrowserForm, Challenge
@@ -80,8 +80,8 @@ def return_from_challenge(reference: str, token: str, *, transaction_id: str, me
     attempt.apply("challenge_returned", Actor.SHOPPER)
     update(attempt, "state")
     payment.apply("challenge_returned", Actor.SHOPPER)
-    body = messages.CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)
-    return enqueued(payment.reference, "checkout.complete_challenge", body)
+    command = CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)
+    return enqueued(payment.reference, command)
 
 
 _CHALLENGED = Compiled(

@@ -9,10 +9,9 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator, validate_email
 from django.db import IntegrityError, transaction
 
-from checkout.currencies import CURRENCIES
 from checkout.errors import DuplicateRequest, RequestInvalid
-from checkout.messages import OrderLine
-from checkout.money import Money
+from checkout.money import CURRENCIES, Money
+from checkout.orders.messages import OrderLine
 from checkout.payments.models import Fact, Merchant, Payment
 from checkout.states import Actor
 from messaging.compiled_queries import insert

@@ -9,7 +9,6 @@ from datetime import datetime
 
 from django.db import transaction
 
-from checkout import messages
 from checkout.errors import (
     AmountNotAvailable,
     DuplicateRequest,
@@ -18,6 +17,7 @@ from checkout.errors import (
     PaymentNotFound,
 )
 from checkout.money import Money
+from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.models import Attempt, Fact, Operation, Payment
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.totals import Sums, sums_of
@@ -153,8 +153,8 @@ def _request(
         kind=f"{kind}_requested_by",
         data={"by": by, "reason": reason, "amount": str(operation.amount), "reference": operation.reference},
     )
-    body = messages.StartOperation(payment=payment.reference, operation=operation.reference)
-    send_to_checkout("checkout.start_operation", body, payment.reference)
+    command = StartOperation(payment=payment.reference, operation=operation.reference)
+    send_to_checkout(command, payment.reference)
     return view_of(operation, payment)
 
 

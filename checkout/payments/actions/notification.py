@@ -7,7 +7,6 @@ from ipaddress import IPv6Address, ip_address, ip_network
 import structlog
 from django.db import transaction
 
-from checkout import messages
 from checkout.errors import (
     NotificationFormatNotSupported,
     NotificationRejected,
@@ -15,6 +14,7 @@ from checkout.errors import (
     ProviderMisconfigured,
     SenderNotAllowed,
 )
+from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import OutboxMessage, ProviderAccount, ProviderNotification
 from checkout.payments.providers.base import Acknowledgement, Notification, Provider
 from checkout.payments.providers.registry import get_provider
@@ -153,13 +153,8 @@ def _is_news_of_known(row: ProviderNotification) -> bool:
 
 
 def _owe(row: ProviderNotification, reading: _Reading) -> AbstractOutboxMessage:
-    return enqueue(
-        OutboxMessage,
-        "payments",
-        "payments.apply_notification",
-        messages.ApplyNotification(notification=row.pk),
-        subject=reading.payment_reference,
-    )
+    command = ApplyNotification(notification=row.pk)
+    return enqueue(OutboxMessage, *command.address, command, subject=reading.payment_reference)
 
 
 def _check_sender(account: ProviderAccount, sender: str) -> None:

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from django.db import transaction
 
-from checkout import messages
 from checkout.conf import conf
 from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound, TooManyAttempts
-from checkout.messages import Body
+from checkout.messages import Command
 from checkout.money import Money
 from checkout.payments.actions.card_testing import require_few_declines, require_proofs, requires_captcha
+from checkout.payments.checkout_messages import AwaitPayment, PaymentTold, SubmitPayment
 from checkout.payments.locking import locked_payment
 from checkout.payments.models import Attempt, Fact, OutboxMessage, Payment, ProviderAccount
 from checkout.payments.providers.base import Browser, BrowserForm, CardEncryption
@@ -34,8 +34,7 @@ class Pending:
     """
 
     payment: str
-    type: str
-    body: Body
+    command: Command[PaymentTold]
     message_id: str = ""
 
 
@@ -189,20 +188,19 @@ def submit_payment(
     payment.apply("submitted", Actor.SHOPPER)
     data = {"demands_challenge": True} if attempt.demands_challenge else {}
     insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data))
-    body = messages.SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
-    return enqueued(payment.reference, "checkout.submit_payment", body, delay_seconds=CARD_GRACE_SECONDS)
+    command = SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
+    return enqueued(payment.reference, command, delay_seconds=CARD_GRACE_SECONDS)
 
 
-def enqueued(reference: str, type: str, body: Body, *, delay_seconds: float | None = None) -> Pending:
+def enqueued(reference: str, command: Command[PaymentTold], *, delay_seconds: float | None = None) -> Pending:
     """Write a command to the checkout service into the outbox. The caller publishes it and waits."""
-    row = enqueue(OutboxMessage, "checkout", type, body, subject=reference, delay_seconds=delay_seconds)
-    return Pending(payment=reference, type=type, body=body, message_id=row.message_id)
+    row = enqueue(OutboxMessage, *command.address, command, subject=reference, delay_seconds=delay_seconds)
+    return Pending(payment=reference, command=command, message_id=row.message_id)
 
 
 def wait_for(reference: str) -> Pending:
     """Return a question that the checkout service answers as soon as there is news of the payment."""
-    body = messages.AwaitPayment(payment=reference)
-    return Pending(payment=reference, type="checkout.await_payment", body=body)
+    return Pending(payment=reference, command=AwaitPayment(payment=reference))
 
 
 def _number(latest: Attempt | None) -> int:

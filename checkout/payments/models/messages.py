@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
-from checkout.messages import Body
+from checkout.messages import Command
 from checkout.payments.models.dealt_with import DealtWith
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, enqueue
 
@@ -17,12 +17,12 @@ class OutboxMessage(AbstractOutboxMessage):
         verbose_name = "sent message"
 
 
-def send_to_checkout(type: str, body: Body, payment: str) -> None:
+def send_to_checkout(command: Command[None], payment: str) -> None:
     """Write a command to the checkout service, about this payment, into the caller's transaction.
 
     No caller waits for a reply: the relay publishes the command after the commit.
     """
-    enqueue(OutboxMessage, "checkout", type, body, subject=payment, delay_seconds=0)
+    enqueue(OutboxMessage, *command.address, command, subject=payment, delay_seconds=0)
 
 
 class InboxMessage(AbstractInboxMessage):

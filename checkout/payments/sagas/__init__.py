@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from checkout.ledger.messages import Posting
 from checkout.payments.sagas.definition import SagaDefinition
 from checkout.payments.sagas.operations.capture import Capture
 from checkout.payments.sagas.operations.charge_back import IssuerMovement
@@ -18,8 +19,8 @@ DEFINITIONS: dict[str, SagaDefinition[Any]] = {
         Capture(),
         Void(),
         Refund(),
-        IssuerMovement("charge_back", posting="charged_back"),
-        IssuerMovement("charge_back_reversal", posting="charge_back_reversed"),
+        IssuerMovement("charge_back", posting=Posting.CHARGED_BACK),
+        IssuerMovement("charge_back_reversal", posting=Posting.CHARGE_BACK_REVERSED),
         Verification(),
         Review(),
     )

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
-from checkout import messages
+from checkout.payments.checkout_messages import PassDeadline
 from checkout.payments.models import Saga
 from checkout.payments.models.messages import send_to_checkout
 
@@ -29,8 +29,8 @@ def enqueue_passed_deadlines() -> int:
         .only("pk", "version", "payment__reference")[:BATCH]
     )
     for saga in sagas:
-        body = messages.PassDeadline(saga=saga.pk, version=saga.version)
-        send_to_checkout("checkout.pass_deadline", body, saga.payment.reference)
+        command = PassDeadline(saga=saga.pk, version=saga.version)
+        send_to_checkout(command, saga.payment.reference)
     Saga.objects.filter(pk__in=[saga.pk for saga in sagas]).update(
         deadline_at=timezone.now() + REPEATED_AFTER
     )

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from checkout.messages import Body
+from checkout.messages import Body, Command
+from checkout.payments.sagas.signals import Signal
+from checkout.states import AttemptEvent, PaymentEvent
 from messaging.envelope import Reply
 
 
@@ -31,9 +33,7 @@ class Ask:
     then the card waits in the memory of this process.
     """
 
-    service: str
-    type: str
-    body: Body
+    command: Command[Any]
     delay_seconds: float = 0
     keeps_card: bool = False
 
@@ -71,12 +71,12 @@ class Decision(Generic[DataT]):
     step: str
     data: DataT
     ask: Ask | None = None
-    transitions: tuple[str, ...] = ()
-    attempt_transitions: tuple[str, ...] = ()
+    transitions: tuple[PaymentEvent, ...] = ()
+    attempt_transitions: tuple[AttemptEvent, ...] = ()
     recalculate: bool = False
     refusal_reason: str = ""
     reply_to_waiters: bool = False
-    notify_parent: str = ""
+    notify_parent: Signal | None = None
     child: Start | None = None
     timeout: timedelta | None = None
     end: End | None = None
@@ -88,8 +88,8 @@ class SagaDefinition(Protocol[DataT]):
     """A flow. Steps are known by name, so that new ones do not disturb sagas that are under way.
 
     ``steps`` names all of them: a saga that stands at another one, of another release, is parked. Fields that
-    are added to the data have defaults. ``questions`` maps a step to the type of its command, which decides
-    what a reply must look like (``commands.ANSWERS``).
+    are added to the data have defaults. ``questions`` maps a step to its command, which decides what a reply
+    must look like.
     """
 
     kind: str
@@ -99,7 +99,7 @@ class SagaDefinition(Protocol[DataT]):
     def steps(self) -> frozenset[str]: ...
 
     @property
-    def questions(self) -> Mapping[str, str]: ...
+    def questions(self) -> Mapping[str, type[Command[Any]]]: ...
 
     def start(self, data: DataT) -> Decision[DataT]: ...
 
@@ -110,7 +110,7 @@ class SagaDefinition(Protocol[DataT]):
         """
         ...
 
-    def on_signal(self, step: str, data: DataT, signal: str) -> Decision[DataT] | None:
+    def on_signal(self, step: str, data: DataT, signal: Signal) -> Decision[DataT] | None:
         """Handle something that no command asked for. Return None if it means nothing at this step."""
         ...
 

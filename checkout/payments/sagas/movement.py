@@ -6,11 +6,11 @@ The payment must be locked. Its attempt is locked after it, always in that order
 from collections.abc import Iterable
 from typing import Any
 
-from checkout.messages import PaymentTold
+from checkout.payments.checkout_messages import PaymentTold
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, Waiter
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.totals import sums_of
-from checkout.states import COUNTED, Actor, PaymentState, attempt_machine, payment_machine
+from checkout.states import COUNTED, Actor, AttemptEvent, PaymentState, attempt_machine, payment_machine
 from messaging.compiled_queries import insert
 from messaging.worker.service import Message
 
@@ -22,8 +22,8 @@ def group_of(payment_reference: str) -> str:
 
 def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], message: Message) -> None:
     """Move the saga's attempt and the payment by the decision's transitions, then the payment by its sums."""
-    for event in decision.attempt_transitions:
-        _move_attempt(saga, event)
+    for change in decision.attempt_transitions:
+        _move_attempt(saga, change)
     for event in decision.transitions:
         move_payment(payment, event, Actor.SAGA, message, refusal_reason=decision.refusal_reason)
     if decision.recalculate and not _is_part_of_an_undoing(saga):
@@ -54,7 +54,7 @@ def announce(payment: Payment, message: Message) -> None:
 def tell(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
     """Reply with the payment's state to all of its ``waiters``, and delete their rows."""
     for waiter in waiters:
-        told = PaymentTold(payment=payment.reference, state=payment.state)
+        told = PaymentTold(payment=payment.reference, state=PaymentState(payment.state))
         message.reply_transient(waiter.reply_to, waiter.correlation_id, told)
     payment.waiters.all().delete()
 
@@ -80,7 +80,7 @@ def _is_part_of_an_undoing(saga: Saga) -> bool:
     return saga.kind == Operation.Kind.VOID and saga.parent is not None and saga.parent.step == "void"
 
 
-def _move_attempt(saga: Saga, event: str) -> None:
+def _move_attempt(saga: Saga, event: AttemptEvent) -> None:
     attempt = Attempt.objects.select_for_update(no_key=True).get(pk=saga.attempt_id)
     actor = Actor.CLOCK if event == "expired" else Actor.SAGA
     if attempt_machine.allows(attempt.state, event, actor):

@@ -17,13 +17,15 @@ import structlog
 from django.db.models import Q
 from django.utils import timezone
 
-from checkout.messages import Body, PaymentTold, check_answer
+from checkout.messages import Body
+from checkout.payments.checkout_messages import PaymentTold
 from checkout.payments.locking import locked_payment, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, SagaStep, Waiter
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
 from checkout.payments.sagas.movement import apply_decision, tell
-from checkout.payments.sagas.operations.flow import OperationData
+from checkout.payments.sagas.operations.data import OperationData
+from checkout.payments.sagas.signals import News, Signal
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor, PaymentState
 from messaging.access.participants import registered
@@ -72,7 +74,7 @@ def start(
         if saga.status == Saga.Status.PARKED:
             _go_on(saga, message)
         elif saga.status in _ENDED:
-            signal(parent, f"{kind}_{_ENDED[saga.status]}", message, payment)
+            signal(parent, Signal.of(kind, _ENDED[saga.status]), message, payment)
 
 
 def join(reference: str, message: Message) -> None:
@@ -82,7 +84,7 @@ def join(reference: str, message: Message) -> None:
         raise CommandRejected("payment_not_found", "There is no such payment.")
     envelope = message.envelope
     if payment.state != PaymentState.PROCESSING:
-        message.reply(PaymentTold(payment=payment.reference, state=payment.state))
+        message.reply(PaymentTold(payment=payment.reference, state=PaymentState(payment.state)))
     elif envelope.reply_to and len(_WAITERS.all(payment.pk)) < MAX_WAITERS:
         waiter = Waiter(payment=payment, reply_to=envelope.reply_to, correlation_id=envelope.correlation_id)
         insert(waiter)
@@ -101,7 +103,7 @@ def resume(reply: Reply, message: Message) -> None:
         return
     opened = _opened(saga)
     if opened is not None and reply.ok:
-        check_answer(opened[0].questions[saga.step], reply.result)
+        opened[0].questions[saga.step].read_answer(reply.result)
     step = SagaStep(correlation_id=correlation_id, replied_at=timezone.now(), outcome=_summary(reply))
     update(step, "replied_at", "outcome", by="correlation_id")
     if opened is not None:
@@ -110,7 +112,7 @@ def resume(reply: Reply, message: Message) -> None:
         _carry_out(saga, definition.on_reply(saga.step, data, reply), message)
 
 
-def signal(saga: Saga, name: str, message: Message, payment: Payment | None = None) -> None:
+def signal(saga: Saga, name: Signal, message: Message, payment: Payment | None = None) -> None:
     """Pass a signal to a locked saga. Most sagas ignore it, at most of their steps.
 
     ``payment`` is the saga's payment, if it has been locked already.
@@ -122,7 +124,7 @@ def signal(saga: Saga, name: str, message: Message, payment: Payment | None = No
             _carry_out(saga, decision, message, payment)
 
 
-def takes(saga: Saga, name: str) -> bool:
+def takes(saga: Saga, name: Signal) -> bool:
     """Return True if a signal would move a locked saga on."""
     opened = _opened(saga)
     return opened is not None and opened[0].on_signal(saga.step, opened[1], name) is not None
@@ -272,11 +274,11 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
         if decision.end is not End.PARKED:
             # A parked saga still takes the reply it was waiting for.
             saga.awaiting = ""
-    saga.step = decision.step
+    saga.step = str(decision.step)
     saga.data = msgspec.to_builtins(decision.data)
     saga.version += 1
     if decision.ask is not None:
-        saga.awaiting = _question(saga, decision.ask.service)
+        saga.awaiting = _question(saga, decision.ask.command.address[0])
         _send(saga, decision.ask, message)
     if payment is not None and (decision.reply_to_waiters or decision.end is not None):
         waiters = _WAITERS.all(payment.pk)
@@ -309,9 +311,7 @@ _STATUS: Mapping[End | None, str] = {
     End.COMPENSATED: Saga.Status.COMPENSATED,
     End.PARKED: Saga.Status.PARKED,
 }
-
-
-_ENDED: Mapping[str, str] = {Saga.Status.COMPLETED: "done", Saga.Status.COMPENSATED: "refused"}
+_ENDED: Mapping[str, News] = {Saga.Status.COMPLETED: News.DONE, Saga.Status.COMPENSATED: News.REFUSED}
 
 
 def _stays(saga: Saga, decision: Decision[Any]) -> bool:
@@ -342,19 +342,18 @@ def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> No
 
 
 def _send(saga: Saga, ask: Ask, message: Message) -> None:
-    body = encode_body(ask.body)
+    body = encode_body(ask.command)
     insert(
         SagaStep(
             saga=saga,
             name=saga.step,
-            command=ask.type,
+            command=ask.command.to,
             correlation_id=saga.awaiting,
             body_sha256=sha256(body).hexdigest(),
         )
     )
     message.send(
-        ask.service,
-        ask.type,
+        *ask.command.address,
         body,
         correlation_id=saga.awaiting,
         delay_seconds=ask.delay_seconds,

@@ -1,4 +1,6 @@
-"""The delays before a saga asks again."""
+"""The times for which sagas wait: for answers, and before they ask again."""
+
+from datetime import timedelta
 
 from checkout.conf import conf
 
@@ -18,3 +20,18 @@ def retry_delay(tries: int) -> float:
     """Return the seconds until a request that certainly had no effect is sent again. There is no last try."""
     delays = conf.retry_delays
     return delays[min(tries, len(delays) - 1)]
+
+
+def service_wait() -> timedelta:
+    """Return the time within which a service of ours answers."""
+    return conf.service_wait
+
+
+def provider_wait() -> timedelta:
+    """Return the time within which the payments service answers a command that makes it ask the provider."""
+    return conf.provider_wait
+
+
+def notification_wait() -> timedelta:
+    """Return the time within which the provider sends a notification of an operation that it accepted."""
+    return conf.notification_wait

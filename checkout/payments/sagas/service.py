@@ -5,16 +5,30 @@ from collections.abc import Iterable, Iterator, Sequence
 import structlog
 from msgspec.structs import replace as with_changes
 
-from checkout import messages
+from checkout.orders.messages import OrderLine
+from checkout.payments.checkout_messages import (
+    AnnouncePayment,
+    ApplyProviderEvent,
+    AwaitPayment,
+    CompleteChallenge,
+    PassDeadline,
+    ResumeSaga,
+    ReviewPayment,
+    SettleClaim,
+    SettleOperation,
+    SettlePayment,
+    StartOperation,
+    SubmitPayment,
+)
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.payment import new_reference
 from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.hint_questions import seconds_until_question
 from checkout.payments.sagas.movement import announce, move_payment, tell
-from checkout.payments.sagas.operations.flow import OperationData
+from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.purchase.data import PurchaseData
-from checkout.payments.sagas.purchase.flow import HINTS, Purchase
+from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement import (
     claim as claim_settlement,
     operation as settlement,
@@ -23,11 +37,13 @@ from checkout.payments.sagas.settlement import (
 from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
 from checkout.payments.sagas.settlement.review import Review, ReviewData
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
+from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.totals import BY_ISSUER, is_explained, operations_of
+from checkout.service import Service
 from checkout.states import Actor, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
 from messaging.envelope import Reply
-from messaging.worker.service import CommandRejected, Message, Service
+from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +68,8 @@ OPEN = (Saga.Status.RUNNING, Saga.Status.PARKED)
 SETTLED = (Operation.State.DONE, Operation.State.REFUSED)
 
 
-@service.command("checkout.submit_payment")
-def submit_payment(command: messages.SubmitPayment, message: Message) -> None:
+@service.handles(SubmitPayment)
+def submit_payment(command: SubmitPayment, message: Message) -> None:
     """Start the purchase of an attempt, or join the one that is under way.
 
     If this command is late, and the attempt has ended meanwhile, no purchase is started.
@@ -74,7 +90,7 @@ def submit_payment(command: messages.SubmitPayment, message: Message) -> None:
         currency=payment.currency,
         email=payment.shopper_email,
         ip_address=attempt.browser.get("ip_address", ""),
-        lines=[messages.OrderLine(**line) for line in payment.lines],
+        lines=[OrderLine(**line) for line in payment.lines],
         captures=payment.captures_automatically,
         capture_operation=new_reference("op"),
         has_card=message.has_sealed,
@@ -83,24 +99,24 @@ def submit_payment(command: messages.SubmitPayment, message: Message) -> None:
     orchestrator.join(payment.reference, message)
 
 
-@service.command("checkout.complete_challenge")
-def complete_challenge(command: messages.CompleteChallenge, message: Message) -> None:
+@service.handles(CompleteChallenge)
+def complete_challenge(command: CompleteChallenge, message: Message) -> None:
     """Continue the purchase after the shopper's return from the ACS."""
     saga = orchestrator.locked(Purchase.kind, command.attempt)
     if saga is None:
         raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
-    orchestrator.signal(saga, "challenge_returned", message)
+    orchestrator.signal(saga, Signal.CHALLENGE_RETURNED, message)
     orchestrator.join(command.payment, message)
 
 
-@service.command("checkout.await_payment")
-def await_payment(command: messages.AwaitPayment, message: Message) -> None:
+@service.handles(AwaitPayment)
+def await_payment(command: AwaitPayment, message: Message) -> None:
     """Add another waiter for the same payment, after a second click, a reload or a repeated return."""
     orchestrator.join(command.payment, message)
 
 
-@service.command("checkout.start_operation")
-def start_operation(command: messages.StartOperation, message: Message) -> None:
+@service.handles(StartOperation)
+def start_operation(command: StartOperation, message: Message) -> None:
     """Start the saga of an operation that was requested, or that was found to be done."""
     operation = (
         Operation.objects.select_related("attempt", "payment")
@@ -123,8 +139,8 @@ def start_operation(command: messages.StartOperation, message: Message) -> None:
     orchestrator.start(operation.kind, operation.reference, operation.attempt, data, message, parent=parent)
 
 
-@service.command("checkout.review_payment")
-def review_payment(command: messages.ReviewPayment, message: Message) -> None:
+@service.handles(ReviewPayment)
+def review_payment(command: ReviewPayment, message: Message) -> None:
     """Have the provider asked again, as staff want. The result is signalled to the attempt's purchase."""
     payment = Payment.objects.get(reference=command.payment)
     if payment.state != PaymentState.CONFLICTED:
@@ -135,46 +151,46 @@ def review_payment(command: messages.ReviewPayment, message: Message) -> None:
     orchestrator.start(Review.kind, message.envelope.message_id, attempt, data, message, parent=parent)
 
 
-@service.command("checkout.pass_deadline")
-def pass_deadline(command: messages.PassDeadline, message: Message) -> None:
+@service.handles(PassDeadline)
+def pass_deadline(command: PassDeadline, message: Message) -> None:
     """Handle a step that took too long, which the relay's timer has found."""
     orchestrator.pass_deadline(command.saga, command.version, message)
 
 
-@service.command("checkout.resume_saga")
-def resume_saga(command: messages.ResumeSaga, message: Message) -> None:
+@service.handles(ResumeSaga)
+def resume_saga(command: ResumeSaga, message: Message) -> None:
     """Let a parked saga go on, as staff want after they have looked at it."""
     orchestrator.go_on(command.saga, command.version, message)
 
 
-@service.command("checkout.settle_operation")
-def settle_operation(command: messages.SettleOperation, message: Message) -> None:
+@service.handles(SettleOperation)
+def settle_operation(command: SettleOperation, message: Message) -> None:
     """Apply what staff have found out about an operation whose outcome the provider does not tell."""
     settlement.settle(command, message)
 
 
-@service.command("checkout.settle_claim")
-def settle_claim(command: messages.SettleClaim, message: Message) -> None:
+@service.handles(SettleClaim)
+def settle_claim(command: SettleClaim, message: Message) -> None:
     """Apply what staff have found out about a claim that the provider's answers leave open."""
     claim_settlement.settle(command, message)
 
 
-@service.command("checkout.settle_payment")
-def settle_payment(command: messages.SettlePayment, message: Message) -> None:
+@service.handles(SettlePayment)
+def settle_payment(command: SettlePayment, message: Message) -> None:
     """Apply what staff have found in the provider's books about a conflicted payment."""
     payment_settlement.settle(command, message)
 
 
-@service.command("checkout.announce_payment")
-def announce_payment(command: messages.AnnouncePayment, message: Message) -> None:
+@service.handles(AnnouncePayment)
+def announce_payment(command: AnnouncePayment, message: Message) -> None:
     """Announce a payment that was moved outside a saga, and reply to its waiters."""
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
     announce(payment, message)
     tell(payment, payment.waiters.all(), message)
 
 
-@service.command("checkout.apply_provider_event")
-def apply_provider_event(command: messages.ApplyProviderEvent, message: Message) -> None:
+@service.handles(ApplyProviderEvent)
+def apply_provider_event(command: ApplyProviderEvent, message: Message) -> None:
     """Signal a notification to the attempt's sagas, with the new state of the operation that it settled.
 
     A hint is only a reason to ask the provider. The end of an earlier attempt does not move the payment,
@@ -205,7 +221,7 @@ def apply_provider_event(command: messages.ApplyProviderEvent, message: Message)
 
 
 def _tell_sagas(
-    command: messages.ApplyProviderEvent,
+    command: ApplyProviderEvent,
     attempt: Attempt,
     sagas: Sequence[Saga],
     payment: Payment,
@@ -217,15 +233,15 @@ def _tell_sagas(
     settled = {each.reference: each.state for each in operations_of(attempt) if each.state in SETTLED}
     for saga in sagas:
         if saga.kind == Purchase.kind:
-            orchestrator.signal(saga, command.kind, message, payment)
+            orchestrator.signal(saga, Signal.of_event(command.kind), message, payment)
         elif saga.key in settled:
-            orchestrator.signal(saga, settled[saga.key], message, payment)
+            orchestrator.signal(saga, Signal(settled[saga.key]), message, payment)
         if saga.key == command.operation and command.kind == "refund_failed":
-            orchestrator.signal(saga, "doubted", message, payment)
+            orchestrator.signal(saga, Signal.DOUBTED, message, payment)
 
 
 def _hint_at(
-    command: messages.ApplyProviderEvent,
+    command: ApplyProviderEvent,
     attempt: Attempt,
     sagas: Sequence[Saga],
     payment: Payment,
@@ -236,10 +252,10 @@ def _hint_at(
     for saga in sagas:
         is_about_attempt = saga.kind == Purchase.kind and command.kind in HINTS
         if is_about_attempt or (saga.key == command.operation and saga.key in open_ones):
-            orchestrator.signal(saga, "hinted", message, payment)
+            orchestrator.signal(saga, Signal.HINTED, message, payment)
 
 
-def _question(told: messages.ApplyProviderEvent, claim: str, message: Message) -> VerificationData:
+def _question(told: ApplyProviderEvent, claim: str, message: Message) -> VerificationData:
     data = VerificationData(
         payment=told.payment,
         attempt=told.attempt,
@@ -254,7 +270,7 @@ def _question(told: messages.ApplyProviderEvent, claim: str, message: Message) -
     return with_changes(data, minor=told.minor, currency=told.currency, event_id=event_id)
 
 
-def _claim(told: messages.ApplyProviderEvent, attempt: Attempt) -> str:
+def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
     """Return the claim that the provider is to confirm; empty if we know it, or its own reply will tell.
 
     For a conflicted attempt, only charge-backs and their reversals are verified, as a review may never find
@@ -272,11 +288,11 @@ def _claim(told: messages.ApplyProviderEvent, attempt: Attempt) -> str:
     return "" if is_explained(attempt, told.kind, told.operation) else told.kind
 
 
-def _named(told: messages.ApplyProviderEvent, attempt: Attempt) -> Iterator[Operation]:
+def _named(told: ApplyProviderEvent, attempt: Attempt) -> Iterator[Operation]:
     return (each for each in operations_of(attempt) if each.reference == told.operation)
 
 
-def _verifies(saga: Saga, claim: str, told: messages.ApplyProviderEvent) -> bool:
+def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
     """Return True if the saga already asks the provider about the same; for a hint, about anything.
 
     A verification that is parked for staff only holds back hints with the same claim, not other hints. One
@@ -298,7 +314,7 @@ def _verifies(saga: Saga, claim: str, told: messages.ApplyProviderEvent) -> bool
     return claim not in BY_ISSUER or bool(saga.data.get(name) == getattr(told, name))
 
 
-def _add_to_question(asked: Iterable[Saga], claim: str, told: messages.ApplyProviderEvent) -> None:
+def _add_to_question(asked: Iterable[Saga], claim: str, told: ApplyProviderEvent) -> None:
     """Add this statement to those of the verification of the same claim, if there is one."""
     for saga in asked:
         statements = saga.data.get("statements", [])

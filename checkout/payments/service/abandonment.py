@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from checkout.messages import AbandonPayment, ProviderAnswered
 from checkout.payments.calls import may_be_completed
+from checkout.payments.messages import AbandonPayment, ProviderAnswered
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
 from checkout.payments.service.attempt_outcome import answer_of
@@ -14,7 +14,7 @@ from checkout.states import AttemptState
 from messaging.worker.service import Message
 
 
-@service.command("payments.abandon", transactional=False)
+@service.handles(AbandonPayment, transactional=False)
 def abandon(command: AbandonPayment, message: Message) -> None:
     """Cancel an attempt that waits for its challenge, or whose challenge ended with an unknown outcome.
 

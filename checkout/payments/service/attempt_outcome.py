@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.messages import ProviderAnswered
 from checkout.money import Money
 from checkout.payments.challenge_token import hash_of, token_for
+from checkout.payments.messages import ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import (
     Challenge,
@@ -18,7 +18,6 @@ from checkout.payments.providers.base import (
     RefusalReason,
 )
 from checkout.payments.service.card_trials import count_trial
-from checkout.payments.service.provider_call import CONFLICTED
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update
 
@@ -111,10 +110,10 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
 def answer_of(attempt: Attempt, *, otherwise: str, event: str = "") -> ProviderAnswered:
     """Return the outcome with which the attempt ended, or ``otherwise`` if it has not ended."""
     if attempt.state == AttemptState.CONFLICTED:
-        return ProviderAnswered(outcome=CONFLICTED, event=event)
+        return ProviderAnswered(outcome=ProviderOutcome.CONFLICTED, event=event)
     outcome = ENDS.get(AttemptState(attempt.state), otherwise)
     reason = attempt.refusal_reason if outcome in (Outcome.REFUSED, Outcome.NOT_SENT) else ""
-    return ProviderAnswered(outcome=outcome, event=event, refusal_reason=reason)
+    return ProviderAnswered(outcome=ProviderOutcome(outcome), event=event, refusal_reason=reason)
 
 
 def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:
@@ -157,4 +156,4 @@ def conflict(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:
     if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
         attempt.apply("conflicted", Actor.PROVIDER)
         update(attempt, "state")
-    return ProviderAnswered(outcome=CONFLICTED, event=result.event)
+    return ProviderAnswered(outcome=ProviderOutcome.CONFLICTED, event=result.event)

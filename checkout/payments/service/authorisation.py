@@ -6,8 +6,8 @@ import structlog
 
 from checkout.conf import conf
 from checkout.errors import CardSealRefused
-from checkout.messages import AuthorisePayment, CompleteAuthentication, ProviderAnswered
 from checkout.payments.challenge_token import token_for
+from checkout.payments.messages import AuthorisePayment, CompleteAuthentication, ProviderAnswered
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import (
     Authorisation,
@@ -37,7 +37,7 @@ from messaging.worker.service import Message
 log = structlog.get_logger(__name__)
 
 
-@service.command("payments.authorise", transactional=False)
+@service.handles(AuthorisePayment, transactional=False)
 def authorise(command: AuthorisePayment, message: Message) -> None:
     """Send the first message, with the card as the shopper's browser has encrypted it.
 
@@ -59,7 +59,7 @@ def authorise(command: AuthorisePayment, message: Message) -> None:
     provider_call(message, command.attempt, intend=intend, conclude=_conclude, recall=_recall)
 
 
-@service.command("payments.complete_challenge", transactional=False)
+@service.handles(CompleteAuthentication, transactional=False)
 def complete_challenge(command: CompleteAuthentication, message: Message) -> None:
     """Send the second message after the shopper's return. The provider knows the result from the ACS."""
 

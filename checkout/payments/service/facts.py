@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from checkout.messages import ProviderAnswered
+from checkout.payments.messages import ProviderAnswered
 from checkout.payments.models import Attempt, Fact
 from checkout.payments.providers.base import Position, ProviderResult
 from checkout.privacy.scrubbing import scrub_text
@@ -36,7 +36,7 @@ def answer_fact(
         "security_code_check": result.checks.security_code if result.checks else "",
         "address_check": result.checks.address if result.checks else "",
     }
-    if answer.outcome != result.outcome:
+    if answer.outcome.value != result.outcome.value:
         data["taken_as"] = answer.outcome
     return fact_of(attempt, kind, data, result)
 

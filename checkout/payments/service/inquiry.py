@@ -5,8 +5,8 @@ from functools import partial
 
 from django.utils import timezone
 
-from checkout.messages import InquirePayment
 from checkout.payments.calls import CallsInFlight, may_be_completed, under_way
+from checkout.payments.messages import InquirePayment
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Outcome, ProviderResult, RefusalReason, Verb
 from checkout.payments.service.attempt_outcome import answer_of, apply_to_attempt
@@ -26,7 +26,7 @@ CLOSED_STATES = (
 )
 
 
-@service.command("payments.inquire", transactional=False)
+@service.handles(InquirePayment, transactional=False)
 def inquire(command: InquirePayment, message: Message) -> None:
     """Answer with the attempt's outcome if we know it by now, otherwise with the provider's answer.
 

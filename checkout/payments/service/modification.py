@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from checkout.messages import CapturePayment, ProviderAnswered, RefundPayment, VoidPayment
 from checkout.money import Money
+from checkout.payments.messages import CapturePayment, ProviderAnswered, RefundPayment, VoidPayment
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import Modification, ProviderResult, Verb
 from checkout.payments.service.attempt_outcome import conflict
@@ -18,20 +18,20 @@ from messaging.worker.service import CommandRejected, Message
 UNANSWERED = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
 
 
-@service.command("payments.capture", transactional=False)
+@service.handles(CapturePayment, transactional=False)
 def capture(command: CapturePayment, message: Message) -> None:
     """Take authorised money."""
     amount = Money(command.minor, command.currency)
     _modify(command.attempt, command.operation, Verb.CAPTURE, amount, message)
 
 
-@service.command("payments.void", transactional=False)
+@service.handles(VoidPayment, transactional=False)
 def void(command: VoidPayment, message: Message) -> None:
     """Release an authorisation that was not captured."""
     _modify(command.attempt, command.operation, Verb.VOID, None, message)
 
 
-@service.command("payments.refund", transactional=False)
+@service.handles(RefundPayment, transactional=False)
 def refund(command: RefundPayment, message: Message) -> None:
     """Give captured money back."""
     amount = Money(command.minor, command.currency)

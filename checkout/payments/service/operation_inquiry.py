@@ -17,9 +17,9 @@ keeps its state until the provider's answer confirms or denies the failure.
 
 from functools import partial
 
-from checkout.messages import InquireOperation, ProviderAnswered
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import FAILED, fail_refund
+from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import RELEASED, EventKind, Outcome, ProviderResult, RefusalReason
 from checkout.payments.service.attempt_outcome import conflict, is_for_another_payment
@@ -28,7 +28,6 @@ from checkout.payments.service.evidence.known import BookedOperations, Entry, kn
 from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.operation_outcome import answer_of, move
 from checkout.payments.service.provider_call import (
-    NOT_SHOWN,
     Conclusion,
     commit_conclusion,
     provider_inquiry,
@@ -56,7 +55,7 @@ AFTER_A_CAPTURE = (
 BOOKED = {Kind.CAPTURE: AFTER_A_CAPTURE, Kind.REFUND: (EventKind.REFUNDED,)}
 
 
-@service.command("payments.inquire_operation", transactional=False)
+@service.handles(InquireOperation, transactional=False)
 def inquire_operation(command: InquireOperation, message: Message) -> None:
     """Answer with the operation's outcome if we know it by now, otherwise with the provider's answer.
 
@@ -122,9 +121,9 @@ def _answer(
         move(operation, state, reason=FAILED if has_failed else RefusalReason.INVALID_REQUEST)
     elif operation.state == State.UNKNOWN and is_over and result.outcome in ANSWERS:
         if not is_shown_absent:
-            return ProviderAnswered(outcome=UNDECIDED, event=result.event)
-        call.update(outcome=NOT_SHOWN)
-        return ProviderAnswered(outcome=NOT_SHOWN, event=result.event)
+            return ProviderAnswered(outcome=ProviderOutcome.UNDECIDED, event=result.event)
+        call.update(outcome=ProviderOutcome.NOT_SHOWN)
+        return ProviderAnswered(outcome=ProviderOutcome.NOT_SHOWN, event=result.event)
     return answer_of(operation, event=result.event)
 
 
@@ -147,7 +146,7 @@ def _answer_in_doubt(
 
 def _still_open(operation: Operation, result: ProviderResult) -> ProviderAnswered:
     if operation.state == State.DONE:
-        return ProviderAnswered(outcome=Outcome.UNKNOWN, event=result.event)
+        return ProviderAnswered(outcome=ProviderOutcome.UNKNOWN, event=result.event)
     return answer_of(operation, event=result.event)
 
 

@@ -5,7 +5,7 @@ The operation's attempt must be locked: that lock covers its operations too.
 
 from collections.abc import Iterable
 
-from checkout.messages import ProviderAnswered
+from checkout.payments.messages import ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Operation
 from checkout.payments.providers.base import EventKind, Outcome
 from messaging.compiled_queries import update
@@ -54,7 +54,7 @@ def move(operation: Operation, state: str, *, reason: str = "") -> None:
 
 def answer_of(operation: Operation, *, event: str = "") -> ProviderAnswered:
     """Return the operation's state as the answer to a command about it."""
-    outcome = OUTCOMES[State(operation.state)]
+    outcome = ProviderOutcome(OUTCOMES[State(operation.state)])
     return ProviderAnswered(outcome=outcome, event=event, refusal_reason=operation.refusal_reason)
 
 

@@ -28,7 +28,8 @@ from checkout.errors import (
     ProviderReplyInvalid,
     ProviderUnavailable,
 )
-from checkout.messages import ApplyProviderEvent, AttemptReviewed, ClaimChecked, ProviderAnswered
+from checkout.payments.checkout_messages import ApplyProviderEvent
+from checkout.payments.messages import AttemptReviewed, ClaimChecked, ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt, Fact, InboxMessage, ProviderAccount, ProviderCall
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.providers.base import (
@@ -49,12 +50,8 @@ from messaging.worker.service import AlreadyHandled, Message
 
 log = structlog.get_logger(__name__)
 
-# Our own outcome for a provider's answer that contradicts what we know.
-CONFLICTED = "conflicted"
-# The provider's answer shows that an operation that was sent long ago never arrived (``absence``).
-NOT_SHOWN = "not_shown"
 MODIFICATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
-TO_BE_SENT_AGAIN = (Outcome.NOT_SENT, NOT_SHOWN)
+TO_BE_SENT_AGAIN = (ProviderOutcome.NOT_SENT, ProviderOutcome.NOT_SHOWN)
 
 Send = Callable[[Provider], ProviderResult]
 
@@ -300,11 +297,11 @@ def commit_conclusion(message: Message, attempt: Attempt, record: Callable[[Atte
         with message.once():
             reply = _recorded(attempt, record)
             message.reply(reply)
-            if reply.outcome == CONFLICTED:
+            if reply.outcome == ProviderOutcome.CONFLICTED:
                 _send_conflict(attempt)
     except AlreadyHandled:
         with transaction.atomic():
-            if _recorded(attempt, record).outcome == CONFLICTED:
+            if _recorded(attempt, record).outcome == ProviderOutcome.CONFLICTED:
                 _send_conflict(attempt)
         raise
 
@@ -315,15 +312,18 @@ def _recorded(
     conclusion = record(locked_attempt(attempt.order_code))
     if conclusion.fact is not None:
         insert(conclusion.fact)
-        if isinstance(conclusion.reply, ProviderAnswered) and conclusion.reply.outcome == CONFLICTED:
+        if (
+            isinstance(conclusion.reply, ProviderAnswered)
+            and conclusion.reply.outcome == ProviderOutcome.CONFLICTED
+        ):
             log.error("provider contradicts us", attempt=attempt.order_code, said=conclusion.reply.event)
     return conclusion.reply
 
 
 def _send_conflict(attempt: Attempt) -> None:
     reference = attempt.payment.reference
-    event = ApplyProviderEvent(payment=reference, attempt=attempt.order_code, kind=CONFLICTED)
-    send_to_checkout("checkout.apply_provider_event", event, reference)
+    event = ApplyProviderEvent(payment=reference, attempt=attempt.order_code, kind=ProviderOutcome.CONFLICTED)
+    send_to_checkout(event, reference)
 
 
 def _record_outcome(intent: Intent, outcome: str, event: str) -> None:

@@ -4,8 +4,8 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from checkout import messages
 from checkout.conf import conf
+from checkout.payments.checkout_messages import AnnouncePayment
 from checkout.payments.models import Fact, Payment, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.timers.timer import BATCH
@@ -39,8 +39,7 @@ def expire_abandoned() -> int:
         )
         payment.apply("expired", Actor.CLOCK)
         send_to_checkout(
-            "checkout.announce_payment",
-            messages.AnnouncePayment(payment=payment.reference),
+            AnnouncePayment(payment=payment.reference),
             payment.reference,
         )
     return len(payments)

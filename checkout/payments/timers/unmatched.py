@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
-from checkout import messages
+from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import OutboxMessage, ProviderNotification
 from checkout.payments.timers.timer import BATCH
 from messaging.outbox.models import enqueue
@@ -26,13 +26,8 @@ def try_unmatched_again() -> int:
         .only("pk")[:BATCH]
     )
     for notification in notifications:
-        enqueue(
-            OutboxMessage,
-            "payments",
-            "payments.apply_notification",
-            messages.ApplyNotification(notification=notification.pk),
-            delay_seconds=0,
-        )
+        command = ApplyNotification(notification=notification.pk)
+        enqueue(OutboxMessage, *command.address, command, delay_seconds=0)
     ProviderNotification.objects.filter(pk__in=[notification.pk for notification in notifications]).update(
         next_try_at=timezone.now() + REPEATED_AFTER
     )

@@ -3,9 +3,9 @@
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
-from checkout import messages
 from checkout.conf import conf
 from checkout.database.clock import database_now
+from checkout.payments.checkout_messages import AnnouncePayment
 from checkout.payments.models import Attempt, Fact, Payment, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.providers.base import RefusalReason
@@ -47,7 +47,5 @@ def _give_up(payment: Payment) -> bool:
     data = {"state": payment.state, "attempt": attempt.order_code}
     Fact.objects.create(payment=payment, attempt=attempt, source=Actor.CLOCK, kind="never_begun", data=data)
     Fact.objects.create(payment=payment, source=Actor.SAGA, kind="refused", data={"state": payment.state})
-    send_to_checkout(
-        "checkout.announce_payment", messages.AnnouncePayment(payment=payment.reference), payment.reference
-    )
+    send_to_checkout(AnnouncePayment(payment=payment.reference), payment.reference)
     return True

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from checkout.errors import DuplicateRequest, RequestInvalid
-from checkout.messages import OrderLine
 from checkout.money import Money
+from checkout.orders.messages import OrderLine
 from checkout.payments.actions import create_payment
 from checkout.payments.models import Merchant, Payment
 

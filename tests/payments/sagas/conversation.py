@@ -2,9 +2,9 @@
 
 from typing import Any, Self
 
-from checkout import messages
 from checkout.messages import Body
 from checkout.payments.sagas.definition import Decision, SagaDefinition
+from checkout.payments.sagas.signals import Signal
 from messaging.envelope import Reply
 
 
@@ -24,13 +24,13 @@ class Conversation:
 
     def asks(self, type: str, **fields: Any) -> Self:
         assert self.decision.ask is not None, f"asks nothing at {self.decision.step}"
-        assert self.decision.ask.type == type
+        assert self.decision.ask.command.to == type
         for name, value in fields.items():
-            assert getattr(self.decision.ask.body, name) == value
+            assert getattr(self.decision.ask.command, name) == value
         return self
 
     def answered(self, **result: Any) -> Self:
-        messages.check_answer(self.definition.questions[self.decision.step], result)
+        self.definition.questions[self.decision.step].read_answer(result)
         return self._replied(Reply.success(result))
 
     def answered_with_an_error(self, *, retryable: bool = False) -> Self:
@@ -44,7 +44,7 @@ class Conversation:
         return self._hear(self.definition.on_reply(self.decision.step, self.decision.data, reply))
 
     def told(self, signal: str) -> Self:
-        decision = self.definition.on_signal(self.decision.step, self.decision.data, signal)
+        decision = self.definition.on_signal(self.decision.step, self.decision.data, Signal(signal))
         assert decision is not None, f"{signal} means nothing at {self.decision.step}"
         return self._hear(decision)
 
@@ -58,7 +58,7 @@ class Conversation:
         return self.waits_for_a_signal()
 
     def signals(self, name: str) -> Self:
-        assert self.decision.notify_parent == name
+        assert (self.decision.notify_parent or "") == name
         return self
 
     def resumed(self) -> Self:
@@ -71,7 +71,7 @@ class Conversation:
         return self
 
     def ignores(self, signal: str) -> Self:
-        assert self.definition.on_signal(self.decision.step, self.decision.data, signal) is None
+        assert self.definition.on_signal(self.decision.step, self.decision.data, Signal(signal)) is None
         return self
 
     def waited_too_long(self) -> Self:

@@ -3,7 +3,7 @@
 import pytest
 
 from checkout.payments.sagas import DEFINITIONS
-from checkout.payments.sagas.operations.flow import OperationData
+from checkout.payments.sagas.operations.data import OperationData
 from tests.payments.sagas.conversation import Conversation
 
 KINDS = pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from checkout.payments.sagas import DEFINITIONS
-from checkout.payments.sagas.operations.flow import OperationData
+from checkout.payments.sagas.operations.data import OperationData
 from tests.payments.sagas.conversation import Conversation
 from tests.payments.sagas.test_purchase import a_purchase, an_accepted_purchase, an_authorised_purchase
 from tests.payments.sagas.test_review import a_review

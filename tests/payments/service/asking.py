@@ -1,7 +1,16 @@
 """The payments service's commands about one attempt, and shortcuts to deliver them."""
 
-from checkout import messages
 from checkout.conf import conf
+from checkout.payments.messages import (
+    AbandonPayment,
+    AuthorisePayment,
+    CapturePayment,
+    CompleteAuthentication,
+    InquireOperation,
+    InquirePayment,
+    RefundPayment,
+    VoidPayment,
+)
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.service import service
 from checkout.privacy.card_seal import seal_card
@@ -18,63 +27,63 @@ def to_authorise(attempt: Attempt, card: str) -> Envelope:
 
 
 def to_authorise_with(attempt: Attempt, sealed: str) -> Envelope:
-    body = messages.AuthorisePayment(payment=attempt.payment.reference, attempt=attempt.order_code)
-    return command("payments.authorise", body, sealed=sealed)
+    body = AuthorisePayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command(body, sealed=sealed)
 
 
 def to_complete_challenge(attempt: Attempt) -> Envelope:
-    body = messages.CompleteAuthentication(payment=attempt.payment.reference, attempt=attempt.order_code)
-    return command("payments.complete_challenge", body)
+    body = CompleteAuthentication(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command(body)
 
 
 def to_inquire(attempt: Attempt) -> Envelope:
-    body = messages.InquirePayment(payment=attempt.payment.reference, attempt=attempt.order_code)
-    return command("payments.inquire", body)
+    body = InquirePayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command(body)
 
 
 def to_abandon(attempt: Attempt) -> Envelope:
-    body = messages.AbandonPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
-    return command("payments.abandon", body)
+    body = AbandonPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    return command(body)
 
 
 def to_capture(operation: Operation, *, minor: int | None = None) -> Envelope:
-    body = messages.CapturePayment(
+    body = CapturePayment(
         payment=operation.payment.reference,
         attempt=operation.attempt.order_code,
         operation=operation.reference,
         minor=operation.amount_minor if minor is None else minor,
         currency=operation.currency,
     )
-    return command("payments.capture", body)
+    return command(body)
 
 
 def to_void(operation: Operation) -> Envelope:
-    body = messages.VoidPayment(
+    body = VoidPayment(
         payment=operation.payment.reference,
         attempt=operation.attempt.order_code,
         operation=operation.reference,
     )
-    return command("payments.void", body)
+    return command(body)
 
 
 def to_refund(operation: Operation) -> Envelope:
-    body = messages.RefundPayment(
+    body = RefundPayment(
         payment=operation.payment.reference,
         attempt=operation.attempt.order_code,
         operation=operation.reference,
         minor=operation.amount_minor,
         currency=operation.currency,
     )
-    return command("payments.refund", body)
+    return command(body)
 
 
 def to_inquire_operation(operation: Operation) -> Envelope:
-    body = messages.InquireOperation(
+    body = InquireOperation(
         payment=operation.payment.reference,
         attempt=operation.attempt.order_code,
         operation=operation.reference,
     )
-    return command("payments.inquire_operation", body)
+    return command(body)
 
 
 def authorise(attempt: Attempt, card: str) -> Delivered:

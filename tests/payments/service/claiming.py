@@ -3,9 +3,9 @@
 from typing import Any
 
 from checkout.ledger import service as ledger
-from checkout.messages import ApplyProviderEvent, SettleClaim
 from checkout.money import Money
 from checkout.payments.actions import settle_claim
+from checkout.payments.checkout_messages import ApplyProviderEvent, SettleClaim
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.payments.sagas.settlement.claim import seen_now
@@ -37,7 +37,7 @@ def claimed(attempt: Attempt, claim: str = CHARGED_BACK, minor: int = 300, **tol
     event = ApplyProviderEvent(
         payment=attempt.payment.reference, attempt=attempt.order_code, kind=claim, **told
     )
-    deliver(service, command("checkout.apply_provider_event", event))
+    deliver(service, command(event))
     saga = Saga.objects.filter(kind="verification").latest("pk")
     answered(saga, outcome="unclear", why="Nobody tells how much.")
     assert saga.status == Saga.Status.PARKED
@@ -56,7 +56,7 @@ def to_settle_claim(saga: Saga, *, is_true: bool, amount: Money | None = None) -
         minor=amount.minor if amount else None,
         currency=amount.currency if amount else "",
     )
-    return command("checkout.settle_claim", body)
+    return command(body)
 
 
 def said(saga: Saga, *, is_true: bool, amount: Money | None = None, by: str = "ada") -> Envelope:

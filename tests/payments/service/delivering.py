@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from checkout.messages import Body
+from checkout.messages import Command
 from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.envelope import Envelope, Reply, encode_body, new_message_id
 from messaging.topology import Topology
@@ -37,10 +37,10 @@ class Delivered:
         return [sent.envelope for sent in self.outgoing if sent.envelope.type != "reply"]
 
 
-def command(type: str, body: Body, *, sealed: str = "", message_id: str = "") -> Envelope:
+def command(body: Command[Any], *, sealed: str = "", message_id: str = "") -> Envelope:
     """Return a command whose sender waits for the reply."""
     return Envelope(
-        type=type,
+        type=body.to,
         body=encode_body(body),
         message_id=message_id or new_message_id(),
         correlation_id="17",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from checkout.messages import ApplyProviderEvent
+from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.models import Attempt, InboxMessage, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from messaging.envelope import Envelope, Reply, new_message_id
@@ -49,7 +49,7 @@ def notified(attempt: Attempt, kind: str, operation: str = "", *, is_proven: boo
         operation=operation,
         is_proven=is_proven,
     )
-    return deliver(service, command("checkout.apply_provider_event", event))
+    return deliver(service, command(event))
 
 
 def answered(saga: Saga, **result: Any) -> Delivered:

@@ -1,8 +1,8 @@
 """Operations whose sagas are parked because the provider's answers leave their outcome open."""
 
-from checkout.messages import SettleOperation, StartOperation
 from checkout.payments import service as payments
 from checkout.payments.actions import settle_operation
+from checkout.payments.checkout_messages import SettleOperation, StartOperation
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Saga
 from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
@@ -23,7 +23,7 @@ def authorised(attempt: Attempt) -> Attempt:
 
 def started(operation: Operation) -> Delivered:
     body = StartOperation(payment=operation.payment.reference, operation=operation.reference)
-    return deliver(service, command("checkout.start_operation", body))
+    return deliver(service, command(body))
 
 
 def saga_of(operation: Operation) -> Saga:
@@ -55,7 +55,7 @@ def to_settle(operation: Operation, *, arrived: bool, version: int | None = None
         arrived=arrived,
         version=saga_of(operation).version if version is None else version,
     )
-    return command("checkout.settle_operation", body)
+    return command(body)
 
 
 def decided(operation: Operation, *, arrived: bool) -> Envelope:

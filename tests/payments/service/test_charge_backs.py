@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from checkout import messages
 from checkout.money import Money
+from checkout.payments.checkout_messages import ApplyProviderEvent
+from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment
 from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, ProviderResult
@@ -57,14 +58,14 @@ def says(order: Order, monkeypatch) -> Callable[[EventKind], None]:
 
 
 def checked(attempt: Attempt, claim: str, minor: int | None = 300, **told: Any) -> str:
-    body = messages.CheckClaim(
+    body = CheckClaim(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
         claim=claim,
         minor=minor,
         **{"currency": "GBP", "event_id": "e-1", **told},
     )
-    return str(deliver(service, command("payments.check_claim", body)).result["outcome"])
+    return str(deliver(service, command(body)).result["outcome"])
 
 
 def booked() -> list[tuple[str, int]]:
@@ -226,10 +227,10 @@ def test_a_charge_back_of_an_attempt_that_is_put_aside_is_booked_if_there_is_roo
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     Operation.objects.update(amount_minor=left)
     order.charged_back = gbp(300)
-    told = messages.ApplyProviderEvent(
+    told = ApplyProviderEvent(
         payment=captured.payment.reference, attempt=captured.order_code, kind=CHARGED_BACK
     )
-    [question] = deliver(checkout.service, command("checkout.apply_provider_event", told)).commands
+    [question] = deliver(checkout.service, command(told)).commands
     deliver(service, question)
     assert Fact.objects.filter(kind=f"claim_{outcome}").exists()
     assert booked() == ([("charge_back", 300)] if outcome == "booked" else [])

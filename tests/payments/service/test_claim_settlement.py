@@ -6,10 +6,11 @@ from msgspec.structs import replace
 
 from checkout.errors import OperationRejected
 from checkout.ledger.models import LedgerEntry
-from checkout.messages import CheckClaim, ResumeSaga
 from checkout.money import Money
 from checkout.payments import service as payments
 from checkout.payments.actions import settle_claim
+from checkout.payments.checkout_messages import ResumeSaga
+from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.providers.base import EventKind
 from checkout.payments.providers.memory_books import Manners
@@ -218,14 +219,14 @@ def test_the_provider_s_late_answer_does_not_book_again_what_staff_have_booked(a
         currency="GBP",
         event_id="e-1",
     )
-    checked = deliver(payments.service, command("payments.check_claim", late))
+    checked = deliver(payments.service, command(late))
     assert checked.result["outcome"] == "booked"
     assert booked() == [("charge_back", 300)]
 
 
 def test_only_a_parked_verification_can_be_settled(taken):
     saga = claimed(taken)
-    deliver(service, command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version)))
+    deliver(service, command(ResumeSaga(saga=saga.pk, version=saga.version)))
     with pytest.raises(OperationRejected, match="is being asked"):
         settle_claim(saga.pk, is_true=False, by="ada", reason="x")
     answered(saga, outcome="denied")
@@ -293,7 +294,7 @@ def test_what_was_charged_back_between_the_decision_and_its_turn_is_not_charged_
 def test_the_provider_s_answer_that_comes_between_page_and_button_comes_first(taken, outcome):
     saga = claimed(taken)
     envelope = said(saga, is_true=True, amount=gbp(300))
-    deliver(service, command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version)))
+    deliver(service, command(ResumeSaga(saga=saga.pk, version=saga.version)))
     answered(saga, outcome=outcome, why="Still not told.")
     carried_out(envelope, saga)
     assert booked() == []

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from checkout.errors import OperationRejected
-from checkout.messages import ResumeSaga
 from checkout.payments.actions import settle_claim
+from checkout.payments.checkout_messages import ResumeSaga
 from checkout.payments.models import Attempt, Fact, OutboxMessage, Saga
 from checkout.payments.sagas.service import service
 from messaging.envelope import Envelope
@@ -76,7 +76,7 @@ def test_of_two_claims_that_are_booked_at_once_the_second_is_looked_at_again(sag
 
 @ROUNDS
 def test_a_decision_and_a_new_try_at_once_are_carried_out_as_one_of_them(saga, turn):
-    again = command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version))
+    again = command(ResumeSaga(saga=saga.pk, version=saga.version))
     decision = to_settle_claim(saga, is_true=True, amount=gbp(300))
     at_once(delivered(decision), delivered(again))
     saga.refresh_from_db()

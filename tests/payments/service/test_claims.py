@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from checkout import messages
 from checkout.money import Money
+from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage
 from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, Position
@@ -26,14 +26,14 @@ def authorised(attempt: Attempt) -> Attempt:
 
 
 def checked(attempt: Attempt, claim: str, operation: str = "", *, is_proven: bool = True) -> str:
-    body = messages.CheckClaim(
+    body = CheckClaim(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
         claim=claim,
         operation=operation,
         is_proven=is_proven,
     )
-    return str(deliver(service, command("payments.check_claim", body)).result["outcome"])
+    return str(deliver(service, command(body)).result["outcome"])
 
 
 def test_a_capture_that_was_made_behind_our_back_is_confirmed(authorised, books):

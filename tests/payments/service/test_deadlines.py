@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from checkout.messages import PassDeadline
+from checkout.payments.checkout_messages import PassDeadline
 from checkout.payments.models import Attempt, OutboxMessage, Saga
 from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from checkout.messages import ApplyProviderEvent
+from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.models import Attempt, Fact, Operation, ProviderNotification
 from checkout.payments.providers.base import Notification
 from checkout.payments.providers.memory import MemoryProvider

@@ -4,9 +4,9 @@ import pytest
 from django.db import IntegrityError
 from django.db.models import Sum
 
+from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.ledger.service import ACCOUNTS, service
-from checkout.messages import PostEntries
 from tests.payments.service.delivering import Delivered, command, deliver
 
 pytestmark = pytest.mark.django_db
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 def post(kind: str, *, reference: str = "op_1", minor: int = 1250, payment: str = "pay_1") -> Delivered:
     body = PostEntries(payment=payment, kind=kind, reference=reference, minor=minor, currency="GBP")
-    return deliver(service, command("ledger.post", body))
+    return deliver(service, command(body))
 
 
 def balances() -> dict[str, int]:

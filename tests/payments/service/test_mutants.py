@@ -8,14 +8,15 @@ import sys
 import pytest
 from django.db import transaction
 
-from checkout import messages
 from checkout.money import Money
 from checkout.payments import service as payments
 from checkout.payments.actions.payment import enqueued
+from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.models import InboxMessage, Operation, OutboxMessage, ProviderCall, Saga
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.risk import service as risk
+from checkout.risk.messages import AssessRisk
 from checkout.risk.models import RiskAssessment
 from messaging.delivery import Delivery
 from messaging.envelope import Reply
@@ -32,8 +33,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def to_assess():
-    body = messages.AssessRisk(payment="pay_1", minor=1250, currency="GBP", email="", ip_address="")
-    return command("risk.assess", body)
+    body = AssessRisk(payment="pay_1", minor=1250, currency="GBP", email="", ip_address="")
+    return command(body)
 
 
 def test_without_an_inbox_a_message_that_comes_twice_has_its_effect_twice():
@@ -122,7 +123,7 @@ def test_compensated_while_unknown_a_purchase_is_refused(attempt):
 def test_without_an_outbox_nothing_is_left_of_what_is_sent(attempt):
     with applied("no_outbox"):
         assert len(deliver(risk.service, to_assess()).outgoing) == 1
-        assert enqueued("pay_1", "checkout.await_payment", messages.AwaitPayment(payment="pay_1")).message_id
+        assert enqueued("pay_1", AwaitPayment(payment="pay_1")).message_id
     assert not OutboxMessage.objects.exists()
 
 

@@ -5,7 +5,8 @@ import json
 import msgspec
 import pytest
 
-from checkout.messages import ApplyNotification, ApplyProviderEvent
+from checkout.payments.checkout_messages import ApplyProviderEvent
+from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import (
     Attempt,
     Fact,
@@ -44,9 +45,7 @@ def stored(
 
 
 def notify(attempt: Attempt, row: ProviderNotification) -> Delivered:
-    delivered = deliver(
-        service, command("payments.apply_notification", ApplyNotification(notification=row.pk))
-    )
+    delivered = deliver(service, command(ApplyNotification(notification=row.pk)))
     row.refresh_from_db()
     attempt.refresh_from_db()
     return delivered

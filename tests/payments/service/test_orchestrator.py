@@ -7,8 +7,14 @@ import pytest
 from django.utils import timezone
 
 from checkout.errors import OperationRejected
-from checkout.messages import CompleteChallenge, PassDeadline, ResumeSaga, StartOperation, SubmitPayment
 from checkout.payments.actions import cancel_payment, resume_saga
+from checkout.payments.checkout_messages import (
+    CompleteChallenge,
+    PassDeadline,
+    ResumeSaga,
+    StartOperation,
+    SubmitPayment,
+)
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.providers.memory_books import Order, OrderState
 from checkout.payments.sagas.service import service
@@ -31,7 +37,7 @@ Status = Saga.Status
 @pytest.fixture
 def purchase(attempt: Attempt) -> Saga:
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
-    deliver(service, command("checkout.submit_payment", body, sealed="approve"))
+    deliver(service, command(body, sealed="approve"))
     return Saga.objects.get(kind="purchase")
 
 
@@ -59,7 +65,7 @@ def settle(state: str) -> None:
 
 def pass_deadline(saga: Saga, version: int | None = None) -> Delivered:
     body = PassDeadline(saga=saga.pk, version=saga.version if version is None else version)
-    delivered = deliver(service, command("checkout.pass_deadline", body))
+    delivered = deliver(service, command(body))
     saga.refresh_from_db()
     return delivered
 
@@ -68,7 +74,7 @@ def resume(saga: Saga) -> Delivered:
     resume_saga(saga.pk, by="ada")
     row = OutboxMessage.objects.get(type="checkout.resume_saga")
     body = msgspec.json.decode(row.body, type=ResumeSaga)
-    delivered = deliver(service, command("checkout.resume_saga", body))
+    delivered = deliver(service, command(body))
     saga.refresh_from_db()
     return delivered
 
@@ -76,12 +82,12 @@ def resume(saga: Saga) -> Delivered:
 def deliver_row(type: str) -> Delivered:
     """Deliver the message of this type that the relay would publish."""
     row = OutboxMessage.objects.get(type=type)
-    return deliver(service, command(type, service.commands[type].decode(row.body.encode())))
+    return deliver(service, command(service.commands[type].decode(row.body.encode())))
 
 
 def test_a_submission_whose_card_is_lost_ends_before_anybody_is_asked(attempt):
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
-    delivered = deliver(service, command("checkout.submit_payment", body))
+    delivered = deliver(service, command(body))
     assert [envelope.type for envelope in delivered.commands] == ["payment.refused"]
     assert delivered.result["state"] == "refused"
     attempt.refresh_from_db()
@@ -237,7 +243,7 @@ def test_a_shopper_who_came_back_just_before_the_deadline_passed_is_let_through(
     Payment.objects.update(state=PaymentState.PROCESSING)
     assert commands_of(pass_deadline(purchase)) == ["payments.inquire"]
     body = CompleteChallenge(payment=purchase.payment.reference, attempt=purchase.key)
-    delivered = deliver(service, command("checkout.complete_challenge", body))
+    delivered = deliver(service, command(body))
     assert commands_of(delivered) == ["payments.complete_challenge"]
     assert Attempt.objects.get().state == Attempt.State.CHALLENGE_RETURNED, "it is still to be completed"
 
@@ -310,14 +316,14 @@ def test_an_operation_is_started_once(attempt):
     Attempt.objects.update(state=Attempt.State.AUTHORISED)
     operation = operation_on(attempt, "capture")
     body = StartOperation(payment=attempt.payment.reference, operation=operation.reference)
-    assert commands_of(deliver(service, command("checkout.start_operation", body))) == ["payments.capture"]
-    assert commands_of(deliver(service, command("checkout.start_operation", body))) == []
+    assert commands_of(deliver(service, command(body))) == ["payments.capture"]
+    assert commands_of(deliver(service, command(body))) == []
 
 
 def test_an_operation_of_another_payment_is_not_started(attempt):
     operation = operation_on(attempt, "capture")
     body = StartOperation(payment="pay_other", operation=operation.reference)
-    delivered = deliver(service, command("checkout.start_operation", body))
+    delivered = deliver(service, command(body))
     assert delivered.reply.error.code == "operation_not_found"
 
 
@@ -334,7 +340,7 @@ def test_only_a_parked_saga_can_be_resumed_and_that_once(capturing):
         commands_of(
             deliver(
                 service,
-                command("checkout.resume_saga", msgspec.json.decode(row.body, type=ResumeSaga)),
+                command(msgspec.json.decode(row.body, type=ResumeSaga)),
             )
         )
         for row in rows
@@ -351,7 +357,7 @@ def test_a_payment_that_nobody_has_paid_can_be_cancelled_and_that_is_announced(a
     assert Fact.objects.get(kind="cancelled").data == {"by": "ada"}
     row = OutboxMessage.objects.get(type="checkout.announce_payment")
     handler = service.commands[row.type]
-    delivered = deliver(service, command(row.type, handler.decode(row.body.encode())))
+    delivered = deliver(service, command(handler.decode(row.body.encode())))
     assert [envelope.type for envelope in delivered.commands] == ["payment.cancelled"]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkout.messages import CancelOrder, ConfirmOrder, OrderLine, ReleaseStock, ReserveStock
+from checkout.orders.messages import CancelOrder, ConfirmOrder, OrderLine, ReleaseStock, ReserveStock
 from checkout.orders.models import Reservation, StockItem
 from checkout.orders.service import service
 from tests.payments.service.at_once import at_once
@@ -16,19 +16,19 @@ def tea(quantity: int = 5) -> StockItem:
 def reserve(payment: str, *, attempt: str = "", **lines: int) -> Delivered:
     wanted = [OrderLine(sku=sku, quantity=quantity) for sku, quantity in lines.items()]
     body = ReserveStock(payment=payment, lines=wanted, attempt=attempt)
-    return deliver(service, command("orders.reserve", body))
+    return deliver(service, command(body))
 
 
 def confirm(payment: str) -> Delivered:
-    return deliver(service, command("orders.confirm", ConfirmOrder(payment=payment)))
+    return deliver(service, command(ConfirmOrder(payment=payment)))
 
 
 def release(payment: str, *, attempt: str = "") -> Delivered:
-    return deliver(service, command("orders.release", ReleaseStock(payment=payment, attempt=attempt)))
+    return deliver(service, command(ReleaseStock(payment=payment, attempt=attempt)))
 
 
 def cancel(payment: str) -> Delivered:
-    return deliver(service, command("orders.cancel", CancelOrder(payment=payment)))
+    return deliver(service, command(CancelOrder(payment=payment)))
 
 
 def left(sku: str = "TEA") -> int:
@@ -64,7 +64,7 @@ def test_all_lines_are_reserved_or_none():
 def test_lines_of_the_same_thing_are_added_up():
     tea(3)
     lines = [OrderLine(sku="TEA", quantity=2), OrderLine(sku="TEA", quantity=2)]
-    delivered = deliver(service, command("orders.reserve", ReserveStock(payment="p1", lines=lines)))
+    delivered = deliver(service, command(ReserveStock(payment="p1", lines=lines)))
     assert delivered.result == {"reserved": False, "missing": ["TEA"]}
 
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.messages import ApplyNotification
+from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import (
     Attempt,
     Fact,
@@ -197,7 +197,7 @@ def test_a_notification_that_overtakes_the_providers_reply_is_not_undone_by_it(a
     row = ProviderNotification.objects.create(
         is_proven=True, account=attempt.provider_account, digest="1", body=json.dumps(statement)
     )
-    notified = command("payments.apply_notification", ApplyNotification(notification=row.pk))
+    notified = command(ApplyNotification(notification=row.pk))
     with crashing.after_the_intent(lambda: deliver(service, notified)):
         assert deliver(service, to_capture(operation)).result["outcome"] == "approved"
     operation.refresh_from_db()

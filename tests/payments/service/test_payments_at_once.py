@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from checkout.messages import ApplyNotification
+from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, ProviderNotification
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
@@ -53,7 +53,7 @@ def test_a_notification_and_an_inquiry_at_the_same_time_agree(attempt, books):
     row = ProviderNotification.objects.create(
         is_proven=True, account=attempt.provider_account, digest="1", body=books.notifications()[0].decode()
     )
-    notified = command("payments.apply_notification", ApplyNotification(notification=row.pk))
+    notified = command(ApplyNotification(notification=row.pk))
     at_once(
         lambda: deliver(service, notified).commands,
         lambda: deliver(service, to_inquire(attempt)).result,

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from checkout.ledger.models import LedgerEntry
-from checkout.messages import ApplyProviderEvent, CheckClaim, StartOperation, SubmitPayment
+from checkout.payments.checkout_messages import ApplyProviderEvent, StartOperation, SubmitPayment
+from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.providers.base import Browser
 from checkout.payments.sagas.service import service
@@ -44,7 +45,7 @@ def later_attempt(attempt: Attempt) -> Attempt:
 
 def started(operation: Operation) -> Saga:
     body = StartOperation(payment=operation.payment.reference, operation=operation.reference)
-    deliver(service, command("checkout.start_operation", body))
+    deliver(service, command(body))
     return Saga.objects.get(kind=operation.kind, key=operation.reference)
 
 
@@ -211,7 +212,7 @@ def told_of(attempt: Attempt, **statement: Any) -> list[CheckClaim]:
     event = ApplyProviderEvent(
         payment=attempt.payment.reference, attempt=attempt.order_code, kind="charged_back", **statement
     )
-    delivered = deliver(service, command("checkout.apply_provider_event", event))
+    delivered = deliver(service, command(event))
     return [msgspec.json.decode(each.body, type=CheckClaim) for each in delivered.commands]
 
 
@@ -352,7 +353,7 @@ def test_what_a_hint_has_asked_holds_back_nothing_that_is_proven(authorised, cla
 
 def test_hints_make_a_purchase_whose_outcome_is_unknown_ask_once(attempt):
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
-    deliver(service, command("checkout.submit_payment", body, sealed="card"))
+    deliver(service, command(body, sealed="card"))
     saga = Saga.objects.get(kind="purchase")
     answered(saga, decision="accept")
     answered(saga, reserved=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkout.messages import ResumeSaga
+from checkout.payments.checkout_messages import ResumeSaga
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.sagas.service import CLAIMS, service
 from checkout.states import PaymentState
@@ -40,7 +40,7 @@ def test_a_charge_back_of_an_attempt_that_is_put_aside_waits_for_staff_until_the
     saga = Saga.objects.get(kind="verification")
     answered(saga, outcome="unclear", why="More than is taken.")
     assert (saga.status, state()) == (Saga.Status.PARKED, PaymentState.CONFLICTED)
-    deliver(service, command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version)))
+    deliver(service, command(ResumeSaga(saga=saga.pk, version=saga.version)))
     answered(saga, outcome="booked")
     assert (saga.status, state()) == (Saga.Status.COMPLETED, PaymentState.CONFLICTED)
 

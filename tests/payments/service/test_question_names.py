@@ -5,7 +5,7 @@ import re
 import msgspec
 import pytest
 
-from checkout.messages import SubmitPayment
+from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.models import Attempt, InboxMessage, OutboxMessage, Saga, SagaStep
 from checkout.payments.sagas.service import service
 from checkout.running.services import SERVICES
@@ -22,7 +22,7 @@ RANDOM = re.compile(r"\b[0-9a-f]{32}$")
 @pytest.fixture
 def submission(attempt: Attempt) -> Envelope:
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
-    return command("checkout.submit_payment", body, sealed="approve")
+    return command(body, sealed="approve")
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
-from checkout.messages import SendReceipt
 from checkout.payments.models import OutboxMessage
+from checkout.receipts.messages import SendReceipt
 from checkout.receipts.models import Receipt
 from checkout.receipts.service import RETRY_PAUSES, service
 from messaging.envelope import Envelope
@@ -29,9 +29,7 @@ NOBODY = f"{__name__}.AbsentMailServer"
 
 
 def send_receipt(attempt) -> list[Envelope]:
-    delivered = deliver(
-        service, command("notifications.send_receipt", SendReceipt(payment=attempt.payment.reference))
-    )
+    delivered = deliver(service, command(SendReceipt(payment=attempt.payment.reference)))
     assert delivered.reply.ok
     return delivered.commands
 

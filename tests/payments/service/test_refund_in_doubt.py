@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout.messages import ApplyNotification, CheckClaim
 from checkout.money import Money
 from checkout.payments import service as payments
 from checkout.payments.failed_refunds import fail_refund, make_after_all
+from checkout.payments.messages import ApplyNotification, CheckClaim
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, ProviderNotification
 from checkout.payments.providers import memory
 from checkout.payments.providers.base import EventKind, ProviderResult
@@ -69,7 +69,7 @@ def is_said_to_have_failed(operation: Operation, minor: int | None = None) -> De
         body=json.dumps(statement),
     )
     body = ApplyNotification(notification=row.pk)
-    return deliver(payments.service, command("payments.apply_notification", body))
+    return deliver(payments.service, command(body))
 
 
 def test_a_failure_that_names_none_is_that_of_the_refund_in_doubt(captured, monkeypatch):
@@ -79,7 +79,7 @@ def test_a_failure_that_names_none_is_that_of_the_refund_in_doubt(captured, monk
     body = CheckClaim(
         payment=captured.payment.reference, attempt=captured.order_code, claim="refund_failed", operation=""
     )
-    assert deliver(payments.service, command("payments.check_claim", body)).result["outcome"] == "denied"
+    assert deliver(payments.service, command(body)).result["outcome"] == "denied"
 
 
 def gbp(minor: int) -> Money:

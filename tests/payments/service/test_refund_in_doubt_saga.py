@@ -3,7 +3,7 @@
 import pytest
 
 from checkout.ledger.models import LedgerEntry
-from checkout.messages import StartOperation
+from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.sagas import service as checkout
 from checkout.states import PaymentState
@@ -20,7 +20,7 @@ def finished(attempt: Attempt, minor: int = 529) -> tuple[Operation, Saga]:
     """Return a refund that was requested, notified and posted, with its saga."""
     operation = operation_on(attempt, REFUND, minor)
     body = StartOperation(payment=attempt.payment.reference, operation=operation.reference)
-    deliver(checkout.service, command("checkout.start_operation", body))
+    deliver(checkout.service, command(body))
     saga = Saga.objects.get(kind=REFUND, key=operation.reference)
     settle(operation, State.PENDING)
     answered(saga, outcome="pending")

@@ -10,9 +10,9 @@ from checkout.errors import (
     OperationRejected,
     PaymentNotFound,
 )
-from checkout.messages import StartOperation
 from checkout.money import Money
 from checkout.payments.actions import available, operations_of, request_capture, request_refund, request_void
+from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment
 from checkout.states import PaymentState
 from tests.payments.service.asking import operation_on

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from checkout.errors import AmountNotAvailable, IllegalTransition, OperationRejected
-from checkout.messages import StartOperation
 from checkout.money import Money
 from checkout.payments.actions import request_capture, request_refund, request_void
+from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
@@ -99,6 +99,6 @@ def test_twenty_requests_with_one_key_are_one_operation(attempt, reference):
 def test_one_operation_that_is_started_by_many_messages_is_one_saga(reference):
     asked = request_capture(reference, by="ada")
     body = StartOperation(payment=reference, operation=asked.reference)
-    sent = at_once(*[lambda: deliver(service, command("checkout.start_operation", body)).commands] * 6)
+    sent = at_once(*[lambda: deliver(service, command(body)).commands] * 6)
     assert [envelope.type for each in sent for envelope in each] == ["payments.capture"]
     assert Saga.objects.get().key == asked.reference

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from checkout import messages
 from checkout.errors import IllegalTransition, OperationRejected
 from checkout.money import Money
 from checkout.payments.actions import review_payment
+from checkout.payments.checkout_messages import ReviewPayment
+from checkout.payments.messages import ReviewAttempt
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.providers import memory
 from checkout.payments.providers.base import ProviderResult
@@ -40,8 +41,8 @@ def aside(authorised: Attempt) -> Attempt:
 
 
 def reviewed(attempt: Attempt) -> str:
-    body = messages.ReviewAttempt(payment=attempt.payment.reference, attempt=attempt.order_code)
-    outcome = str(deliver(service, command("payments.review", body)).result["outcome"])
+    body = ReviewAttempt(payment=attempt.payment.reference, attempt=attempt.order_code)
+    outcome = str(deliver(service, command(body)).result["outcome"])
     attempt.refresh_from_db()
     return outcome
 
@@ -252,9 +253,9 @@ def test_two_attempts_that_hold_money_are_not_settled_by_one_of_them(aside, book
 
 def asked_by_staff(attempt: Attempt) -> list[Any]:
     review_payment(attempt.payment.reference, by="ada", reason="The provider called")
-    row = OutboxMessage.objects.get(type="checkout.review_payment")
-    body = messages.ReviewPayment(payment=attempt.payment.reference)
-    return deliver(checkout.service, command(row.type, body)).commands
+    assert OutboxMessage.objects.filter(type=ReviewPayment.to).count() == 1
+    body = ReviewPayment(payment=attempt.payment.reference)
+    return deliver(checkout.service, command(body)).commands
 
 
 def test_staff_ask_once_and_say_why(aside):
@@ -271,8 +272,8 @@ def test_only_what_is_conflicted_can_be_reviewed(authorised, state):
     Payment.objects.update(state=state)
     with pytest.raises(IllegalTransition):
         review_payment(authorised.payment.reference, by="ada", reason="why not")
-    body = messages.ReviewPayment(payment=authorised.payment.reference)
-    assert deliver(checkout.service, command("checkout.review_payment", body)).commands == []
+    body = ReviewPayment(payment=authorised.payment.reference)
+    assert deliver(checkout.service, command(body)).commands == []
 
 
 def test_the_attempt_that_was_put_aside_is_the_one_that_is_asked_about(aside, books: Books):

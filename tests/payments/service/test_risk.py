@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from checkout.messages import AssessRisk
+from checkout.risk.messages import AssessRisk
 from checkout.risk.models import BlockedValue, RiskAssessment
 from checkout.risk.service import service
 from tests.payments.service.delivering import command, deliver
@@ -22,7 +22,7 @@ def assess(**changes: Any) -> dict[str, Any]:
         "email": "shopper@example.com",
         "ip_address": "192.0.2.7",
     }
-    return deliver(service, command("risk.assess", AssessRisk(**(body | changes)))).result
+    return deliver(service, command(AssessRisk(**(body | changes)))).result
 
 
 ACCEPTED = {"decision": "accept", "reasons": []}

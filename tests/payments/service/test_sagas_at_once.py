@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from checkout.messages import (
+from checkout.payments.checkout_messages import (
     ApplyProviderEvent,
     CompleteChallenge,
     PassDeadline,
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def capturing(attempt: Attempt) -> Saga:
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
-    deliver(service, command("checkout.submit_payment", body, sealed="approve"))
+    deliver(service, command(body, sealed="approve"))
     saga = Saga.objects.get()
     answered(saga, decision="accept")
     answered(saga, reserved=True)
@@ -74,11 +74,11 @@ def test_replies_notifications_and_deadlines_at_once_have_one_effect_each(captur
     results = at_once(
         lambda: sent(pending),
         lambda: sent(reply(child, outcome="approved")),
-        lambda: done(command("checkout.apply_provider_event", told)),
-        lambda: done(command("checkout.apply_provider_event", told)),
-        lambda: done(command("checkout.complete_challenge", late)),
-        lambda: done(command("checkout.pass_deadline", deadline)),
-        lambda: done(command("checkout.pass_deadline", deadline)),
+        lambda: done(command(told)),
+        lambda: done(command(told)),
+        lambda: done(command(late)),
+        lambda: done(command(deadline)),
+        lambda: done(command(deadline)),
         lambda: sent(pending),
     )
     types = list({id: type for each in results for id, type in each.items()}.values())
@@ -96,7 +96,7 @@ def test_news_and_doubts_of_a_refund_at_once_are_posted_once_and_then_asked_abou
     Payment.objects.update(state=PaymentState.CAPTURED)
     refund = operation_on(attempt, Operation.Kind.REFUND)
     start = StartOperation(payment=attempt.payment.reference, operation=refund.reference)
-    deliver(service, command("checkout.start_operation", start))
+    deliver(service, command(start))
     saga = Saga.objects.get()
     answered(saga, outcome="pending")
     Operation.objects.update(state=Operation.State.DONE)
@@ -108,7 +108,7 @@ def test_news_and_doubts_of_a_refund_at_once_are_posted_once_and_then_asked_abou
     results = at_once(
         lambda: told("refunded"),
         lambda: told("refund_failed"),
-        lambda: done(command("checkout.pass_deadline", deadline)),
+        lambda: done(command(deadline)),
         lambda: told("refund_failed"),
         lambda: told("refunded"),
     )

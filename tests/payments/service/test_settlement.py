@@ -7,10 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from checkout.errors import AmountNotAvailable, OperationRejected, OutcomeUnknown, PaymentNotFound
-from checkout.messages import PostEntries, ResumeSaga
+from checkout.ledger.messages import PostEntries
 from checkout.money import Money
 from checkout.payments import service as payments
 from checkout.payments.actions import request_capture, settle_operation
+from checkout.payments.checkout_messages import ResumeSaga
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, ProviderCall, Saga
 from checkout.payments.providers import memory
 from checkout.payments.providers.memory_books import Manners, Order
@@ -163,7 +164,7 @@ def test_what_is_certain_cannot_be_settled(lost, state, arrived):
 def test_while_the_provider_is_being_asked_nothing_can_be_settled(lost, arrived):
     operation = lost(CAPTURE)
     saga = saga_of(operation)
-    deliver(service, command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version)))
+    deliver(service, command(ResumeSaga(saga=saga.pk, version=saga.version)))
     with pytest.raises(OperationRejected, match="Wait until its flow is parked"):
         settle_operation(operation.reference, arrived=arrived, by="ada", reason="x")
 

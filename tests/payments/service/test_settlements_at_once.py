@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from checkout.errors import OperationRejected
-from checkout.messages import ApplyProviderEvent, ResumeSaga
 from checkout.payments.actions import settle_operation
+from checkout.payments.checkout_messages import ApplyProviderEvent, ResumeSaga
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
@@ -78,10 +78,10 @@ def test_a_decision_a_notification_and_a_new_try_at_once_have_one_effect(operati
         type
         for each in at_once(
             delivered(to_settle(operation, arrived=False)),
-            delivered(command("checkout.apply_provider_event", told)),
+            delivered(command(told)),
             delivered(to_settle(operation, arrived=True)),
-            delivered(command("checkout.apply_provider_event", told)),
-            delivered(command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version))),
+            delivered(command(told)),
+            delivered(command(ResumeSaga(saga=saga.pk, version=saga.version))),
         )
         for type in each
     ]
@@ -99,7 +99,7 @@ def test_a_decision_and_a_new_try_at_once_are_carried_out_as_one_of_them(operati
     before = saga.steps.count()
     at_once(
         delivered(to_settle(operation, arrived=False)),
-        delivered(command("checkout.resume_saga", ResumeSaga(saga=saga.pk, version=saga.version))),
+        delivered(command(ResumeSaga(saga=saga.pk, version=saga.version))),
         delivered(to_settle(operation, arrived=False)),
     )
     assert saga.steps.count() == before + 1

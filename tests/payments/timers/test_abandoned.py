@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from checkout.errors import IllegalTransition
-from checkout.messages import AnnouncePayment
 from checkout.payments.actions import submit_payment
+from checkout.payments.checkout_messages import AnnouncePayment
 from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
 from checkout.payments.providers.base import Browser
 from checkout.payments.timers.abandoned import expire_abandoned

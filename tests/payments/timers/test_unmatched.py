@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from checkout.messages import ApplyNotification
+from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import Attempt, OutboxMessage, ProviderNotification
 from checkout.payments.service import service
 from checkout.payments.timers.unmatched import try_unmatched_again
@@ -36,7 +36,7 @@ def notification(attempt: Attempt) -> ProviderNotification:
 
 
 def look_at(row: ProviderNotification, envelope: Envelope | None = None) -> list[str]:
-    sent = envelope or command("payments.apply_notification", ApplyNotification(notification=row.pk))
+    sent = envelope or command(ApplyNotification(notification=row.pk))
     delivered = deliver(service, sent)
     row.refresh_from_db()
     return [command.type for command in delivered.commands]

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checkout import messages
+from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
 from checkout.payments.sagas import service as checkout_service
 from checkout.payments.timers.unstarted import give_up_unstarted
@@ -26,8 +26,8 @@ def forgotten(attempt: Attempt, settings) -> Attempt:
 
 
 def begin(attempt: Attempt) -> None:
-    body = messages.SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
-    deliver(checkout_service.service, command("checkout.submit_payment", body))
+    body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
+    deliver(checkout_service.service, command(body))
 
 
 def test_it_is_given_up_and_may_be_tried_again(forgotten: Attempt):

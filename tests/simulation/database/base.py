@@ -123,9 +123,10 @@ class Template:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        # The product's own tables, of all its apps. No schedule writes to those of Django.
         tables = [
-            model._meta.db_table for model in apps.get_models() if model.__module__.startswith("checkout.")
+            model._meta.db_table
+            for model in apps.get_models()
+            if model._meta.app_config.name.startswith("checkout.")
         ]
         kept = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
         self._statements: list[tuple[str, list[tuple[object, ...]]]] = [

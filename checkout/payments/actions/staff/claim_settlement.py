@@ -2,10 +2,10 @@
 
 from django.db import transaction
 
-from checkout import messages
 from checkout.errors import OperationRejected
 from checkout.money import Money
 from checkout.payments.actions.staff.second_word import refuse_second_word
+from checkout.payments.checkout_messages import SettleClaim
 from checkout.payments.locking import locked_attempt_of
 from checkout.payments.models import Fact
 from checkout.payments.models.messages import send_to_checkout
@@ -78,7 +78,7 @@ def settle_claim(
         kind=CLAIM_SETTLED,
         data={name: value for name, value in data.items() if value != ""},
     )
-    body = messages.SettleClaim(
+    command = SettleClaim(
         payment=saga.payment.reference,
         saga=saga.pk,
         is_true=is_true,
@@ -88,4 +88,4 @@ def settle_claim(
         booked=now.booked,
         by=by,
     )
-    send_to_checkout("checkout.settle_claim", body, saga.payment.reference)
+    send_to_checkout(command, saga.payment.reference)

@@ -2,8 +2,8 @@
 
 from django.db import transaction
 
-from checkout import messages
 from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
+from checkout.payments.checkout_messages import AnnouncePayment, ResumeSaga, ReviewPayment
 from checkout.payments.models import Fact, Payment, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.privacy.scrubbing import scrub_note
@@ -21,9 +21,7 @@ def cancel_payment(reference: str, *, by: str) -> None:
         raise PaymentNotFound("There is no such payment.")
     payment.apply("cancelled", Actor.STAFF)
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="cancelled", data={"by": by})
-    send_to_checkout(
-        "checkout.announce_payment", messages.AnnouncePayment(payment=payment.reference), payment.reference
-    )
+    send_to_checkout(AnnouncePayment(payment=payment.reference), payment.reference)
 
 
 @transaction.atomic
@@ -43,9 +41,7 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
         raise OperationRejected("The provider is just being asked.")
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)
-    send_to_checkout(
-        "checkout.review_payment", messages.ReviewPayment(payment=payment.reference), payment.reference
-    )
+    send_to_checkout(ReviewPayment(payment=payment.reference), payment.reference)
 
 
 @transaction.atomic
@@ -64,5 +60,5 @@ def resume_saga(saga_pk: int, *, by: str) -> None:
         kind="saga_resumed",
         data={"by": by, "saga": saga.kind, "step": saga.step},
     )
-    body = messages.ResumeSaga(saga=saga.pk, version=saga.version)
-    send_to_checkout("checkout.resume_saga", body, saga.payment.reference)
+    command = ResumeSaga(saga=saga.pk, version=saga.version)
+    send_to_checkout(command, saga.payment.reference)

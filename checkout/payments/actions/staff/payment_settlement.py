@@ -2,9 +2,9 @@
 
 from django.db import transaction
 
-from checkout import messages
 from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
 from checkout.payments.actions.staff.second_word import refuse_second_word_on
+from checkout.payments.checkout_messages import SettlePayment
 from checkout.payments.locking import locked_attempt, locked_payment
 from checkout.payments.models import Attempt, Fact, Payment
 from checkout.payments.models.messages import send_to_checkout
@@ -53,7 +53,7 @@ def settle_payment(
         data={"by": by, "reason": reason, "said": theirs.in_words, "seen": now}
         | ({"lacks": sorted(theirs.lacks)} if theirs.lacks else {}),
     )
-    body = messages.SettlePayment(
+    command = SettlePayment(
         payment=payment.reference,
         attempt=asked.order_code,
         captured=theirs.captured.minor,
@@ -65,7 +65,7 @@ def settle_payment(
         by=by,
         lacks=sorted(theirs.lacks),
     )
-    send_to_checkout("checkout.settle_payment", body, payment.reference)
+    send_to_checkout(command, payment.reference)
 
 
 def _attempt(payment: Payment, order_code: str) -> Attempt:

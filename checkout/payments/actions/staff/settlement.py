@@ -2,10 +2,10 @@
 
 from django.db import transaction
 
-from checkout import messages
 from checkout.errors import OperationRejected, PaymentNotFound
 from checkout.payments.actions.modification import OperationView, view_of
 from checkout.payments.actions.staff.second_word import refuse_second_word
+from checkout.payments.checkout_messages import SettleOperation
 from checkout.payments.locking import locked_attempt_of
 from checkout.payments.models import Fact, Operation
 from checkout.payments.models.messages import send_to_checkout
@@ -59,8 +59,8 @@ def settle_operation(
         kind=OPERATION_SETTLED,
         data={**data, "version": saga.version},
     )
-    body = messages.SettleOperation(
+    command = SettleOperation(
         payment=operation.payment.reference, operation=reference, arrived=arrived, version=saga.version
     )
-    send_to_checkout("checkout.settle_operation", body, operation.payment.reference)
+    send_to_checkout(command, operation.payment.reference)
     return view_of(operation, operation.payment)

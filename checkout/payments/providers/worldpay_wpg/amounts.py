@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
-from checkout.currencies import CURRENCIES, REPLACED
 from checkout.errors import ProviderMisconfigured
-from checkout.money import Money, exponent
+from checkout.money import CURRENCIES, REPLACED, Money, exponent
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage
 
 # Older orders are refunded and disputed in currencies that have been replaced since.

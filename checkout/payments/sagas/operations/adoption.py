@@ -2,7 +2,7 @@
 
 import hashlib
 
-from checkout.messages import StartOperation
+from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.models.messages import send_to_checkout
 
@@ -29,8 +29,8 @@ def adopt(
         requested_by=by[:150],
         reason=reason,
     )
-    body = StartOperation(payment=payment.reference, operation=operation.reference)
-    send_to_checkout("checkout.start_operation", body, payment.reference)
+    command = StartOperation(payment=payment.reference, operation=operation.reference)
+    send_to_checkout(command, payment.reference)
     return operation
 
 

@@ -4,24 +4,17 @@ It is booked as requested when it is accepted, and as captured when it is confir
 is refused, or when staff find that the provider never had it.
 """
 
-from checkout import messages
-from checkout.payments.sagas.operations.flow import OperationData, OperationSaga
+from checkout.ledger.messages import Posting
+from checkout.payments.messages import CapturePayment
+from checkout.payments.sagas.operations.flow import OperationSaga
 
 
 class Capture(OperationSaga):
     """The definition of the capture saga."""
 
     kind = "capture"
-    posted_when_accepted = "capture_requested"
-    posted_when_done = "captured"
-    posted_when_refused = "reversal"
-    posted_when_undone = "capture_returned"
-
-    def command(self, data: OperationData) -> messages.CapturePayment:
-        return messages.CapturePayment(
-            payment=data.payment,
-            attempt=data.attempt,
-            operation=data.operation,
-            minor=data.minor,
-            currency=data.currency,
-        )
+    asks = CapturePayment
+    posted_when_accepted = Posting.CAPTURE_REQUESTED
+    posted_when_done = Posting.CAPTURED
+    posted_when_refused = Posting.REVERSAL
+    posted_when_undone = Posting.CAPTURE_RETURNED

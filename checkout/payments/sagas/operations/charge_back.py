@@ -4,46 +4,55 @@ We do not ask the provider to make them, so there is no request, no refusal and 
 operation was recorded when the provider confirmed it (``payments/service/evidence/charge_backs.py``).
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
 
+from checkout.ledger.messages import PostEntries, Posting
+from checkout.messages import Done, Success
 from checkout.payments.sagas.definition import End
-from checkout.payments.sagas.operations.flow import D, OperationData, post
-from checkout.payments.sagas.repeating import asked_again
+from checkout.payments.sagas.operations.data import At, D, OperationData
+from checkout.payments.sagas.operations.flow import entries
+from checkout.payments.sagas.pauses import service_wait
+from checkout.payments.sagas.table import Go, Repeated, Step, TableSaga
 from messaging.envelope import Reply
 
 
-class IssuerMovement:
+class IssuerMovement(TableSaga[OperationData]):
     """A saga of its own per operation. It posts the operation, and the payment follows its sums."""
 
     data_type = OperationData
-    steps = frozenset({"post_done", "finished"})
-    questions = {"post_done": "ledger.post"}
 
-    def __init__(self, kind: str, posting: str) -> None:
+    def __init__(self, kind: str, posting: Posting) -> None:
         self.kind = kind
         self.posting = posting
+        super().__init__()
 
-    def start(self, data: OperationData) -> D:
+    def table(self) -> Sequence[Step[OperationData]]:
+        """The steps. Nothing that happens elsewhere changes what an issuer did, so no signal is heard."""
+        return (
+            Step(
+                name=At.POST_DONE,
+                asks=PostEntries,
+                body=lambda data: entries(data, self.posting),
+                within=service_wait,
+                repeated=Repeated.ALWAYS,
+                on={Success.DONE: self.posted},
+                failed=self.not_posted,
+                unknown=self.begin,
+            ),
+            Step(name=At.FINISHED, ends=End.COMPLETED),
+        )
+
+    def begin(self, data: OperationData) -> D:
         """Post the operation."""
-        return replace(post("post_done", data, self.posting), recalculate=True)
+        return Go(step=At.POST_DONE, data=data, recalculate=True)
 
-    def on_reply(self, step: str, data: OperationData, reply: Reply) -> D:
-        """End when the operation is in the ledger."""
-        if again := asked_again(self.start, data, reply):
-            return again
-        if not reply.ok:
-            why = "The ledger rejected the posting."
-            return D(step="post_done", data=data, recalculate=True, end=End.PARKED, why=why)
-        return D(step="finished", data=data, recalculate=True, end=End.COMPLETED)
+    def afresh(self, data: OperationData) -> OperationData:
+        """Keep the counters: after a rejection, the ledger is asked once more each time."""
+        return data
 
-    def on_signal(self, step: str, data: OperationData, signal: str) -> D | None:
-        """Return None: nothing that happens elsewhere changes what an issuer did."""
-        return None
+    def posted(self, data: OperationData, answer: Done) -> D:
+        return Go(step=At.FINISHED, data=data, recalculate=True)
 
-    def on_deadline(self, step: str, data: OperationData) -> D:
-        """Post it again."""
-        return self.start(data)
-
-    def on_resume(self, step: str, data: OperationData) -> D:
-        """Post it again."""
-        return self.start(data)
+    def not_posted(self, data: OperationData, reply: Reply) -> D:
+        why = "The ledger rejected the posting."
+        return D(step=At.POST_DONE, data=data, recalculate=True, end=End.PARKED, why=why)

@@ -5,79 +5,122 @@ itself. The refund is in doubt, and the provider is asked, at once or as soon as
 been answered. Meanwhile the refund keeps its state, even if it is done and booked.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
 from msgspec.structs import replace as with_changes
 
-from checkout import messages
-from checkout.payments.sagas.operations.flow import D, OperationData, OperationSaga
+from checkout.ledger.messages import Posting
+from checkout.payments.messages import ProviderAnswered, ProviderOutcome, RefundPayment
+from checkout.payments.sagas.operations.data import At, D, OperationData, Told
+from checkout.payments.sagas.operations.flow import OperationSaga
 from checkout.payments.sagas.pauses import inquiry_delay
-from messaging.envelope import Reply
+from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.table import AfterSignal, Step
 
-# The signal that contradicts what each step is posting.
-TURNED_BY = {"post_done": "refused", "post_undone": "done"}
+Hears = Mapping[Signal, AfterSignal[OperationData]]
 
 
 class Refund(OperationSaga):
     """The definition of the refund saga."""
 
     kind = "refund"
-    posted_when_done = "refunded"
-    posted_when_undone = "refund_returned"
+    asks = RefundPayment
+    posted_when_done = Posting.REFUNDED
+    posted_when_undone = Posting.REFUND_RETURNED
 
-    def command(self, data: OperationData) -> messages.RefundPayment:
-        return messages.RefundPayment(
-            payment=data.payment,
-            attempt=data.attempt,
-            operation=data.operation,
-            minor=data.minor,
-            currency=data.currency,
-        )
+    def table(self) -> Sequence[Step[OperationData]]:
+        """The steps of every operation. In addition a refund may fail, even weeks after it was finished."""
+        heard: Mapping[str, Hears] = {
+            self.kind: {Signal.DOUBTED: self.ask_afterwards(self.kind)},
+            At.AWAIT_PROVIDER: {Signal.DOUBTED: self.ask_in_doubt},
+            At.INQUIRE: {Signal.DOUBTED: self.ask_anew, Signal.DONE: self.done_unless_booked},
+            At.CONFLICTED: {Signal.DOUBTED: self.ask_afterwards(At.CONFLICTED)},
+            At.POST_DONE: {
+                Signal.DOUBTED: self.ask_afterwards(At.POST_DONE),
+                Signal.DONE: self.made(At.POST_DONE, Told.NOTHING),
+                Signal.REFUSED: self.failed(At.POST_DONE, Told.REFUSED),
+            },
+            At.POST_UNDONE: {
+                Signal.DOUBTED: self.ask_after_it_is_posted_again,
+                Signal.DONE: self.made(At.POST_UNDONE, Told.DONE),
+                Signal.REFUSED: self.failed(At.POST_UNDONE, Told.NOTHING),
+            },
+            At.FINISHED: {Signal.DOUBTED: self.ask_about_a_finished_one, Signal.REFUSED: self.booked_back},
+            At.REFUSED: {Signal.DONE: self.made_after_all},
+        }
+        rows = [replace(row, hears={**row.hears, **heard[row.name]}) for row in super().table()]
+        return [self._with_confirmation(row) if row.name == At.INQUIRE else row for row in rows]
 
-    def on_signal(self, step: str, data: OperationData, signal: str) -> D | None:
-        """React as every operation does. In addition a finished refund may still fail, weeks later."""
-        if signal == "doubted":
-            if step == "inquire" and data.is_doubted and inquiry_delay(data.inquiries) is not None:
-                return None  # an inquiry is under way; its answer decides nothing if it is older than this
-            return self._doubted(step, with_changes(data, is_doubted=True, inquiries=0))
-        if signal == "arrived":
-            data = with_changes(data, is_doubted=False)
-        if signal == "resend" and data.is_doubted:
-            return None  # a refund that failed had arrived
-        if step == "finished" and signal == "refused":
-            return self._undone(data)
-        if step == "refused" and signal == "done":
-            return self._done(with_changes(data, is_doubted=False))  # it failed, and was made after all
-        if step == "inquire" and signal == "done" and data.is_booked:
-            return None
-        if step in TURNED_BY and signal in ("done", "refused"):
-            return self._turned(step, data, signal)
-        return super().on_signal(step, data, signal)
+    def _with_confirmation(self, row: Step[OperationData]) -> Step[OperationData]:
+        return replace(row, on={**row.on, ProviderOutcome.APPROVED: self.failure_denied})
 
-    def _turned(self, step: str, data: OperationData, signal: str) -> D | None:
-        """Remember an opposite outcome for after this posting, or forget it if it was reversed again."""
-        told = signal if signal == TURNED_BY[step] else ""
-        if told == data.told:
-            return None
-        is_doubted = data.is_doubted and signal == "refused"
-        return D(step=step, data=with_changes(data, told=told, is_doubted=is_doubted), recalculate=True)
+    # A notification says that the refund failed
 
-    def _doubted(self, step: str, data: OperationData) -> D | None:
-        if step == "finished":
-            return self._ask(with_changes(data, is_booked=True))
-        if step in ("await_provider", "inquire"):
-            # An answer that is under way is older than this doubt, so we ask again without waiting for it.
-            return self._ask(data)
-        if step in (self.kind, "post_done", "conflicted") or (step == "post_undone" and data.told == "done"):
-            return D(step=step, data=data)
-        return None
+    def ask_in_doubt(self, data: OperationData) -> D:
+        """Ask without waiting for an answer that is under way, as it is older than this doubt."""
+        return self.ask(_doubted(data))
 
-    def _await_provider(self, data: OperationData) -> D:
-        return self._ask(data) if data.is_doubted else super()._await_provider(data)
+    def ask_anew(self, data: OperationData) -> D | None:
+        """Ask, unless an inquiry is under way. Its answer decides nothing if it is older than this."""
+        is_asked = data.is_doubted and inquiry_delay(data.inquiries) is not None
+        return None if is_asked else self.ask_in_doubt(data)
 
-    def _finished(self, data: OperationData) -> D:
-        return self._ask(data) if data.is_doubted else super()._finished(data)
+    def ask_about_a_finished_one(self, data: OperationData) -> D:
+        return self.ask_in_doubt(with_changes(data, is_booked=True))
 
-    def _inquired(self, data: OperationData, reply: Reply) -> D:
-        """Handle the answer. For a refund in doubt, "approved" means that the provider denies the failure."""
-        if reply.ok and reply.result.get("outcome") == "approved":
-            data = with_changes(data, is_doubted=False)
-        return super()._inquired(data, reply)
+    def ask_afterwards(self, step: str) -> Callable[[OperationData], D]:
+        """Finish the step first. What follows it asks the provider, as long as the refund is in doubt."""
+        return lambda data: D(step=step, data=_doubted(data))
+
+    def ask_after_it_is_posted_again(self, data: OperationData) -> D | None:
+        return self.ask_afterwards(At.POST_UNDONE)(data) if data.told == Told.DONE else None
+
+    def failure_denied(self, data: OperationData, answer: ProviderAnswered) -> D:
+        """Believe the provider's answer, which denies the failure of a refund in doubt."""
+        return self.done(_certain(data))
+
+    # An outcome comes while one is posted: the opposite one is remembered, and forgotten if it is reversed
+
+    def made(self, step: At, told: Told) -> Callable[[OperationData], D | None]:
+        return lambda data: None if told == data.told else _remembered(step, _certain(data), told)
+
+    def failed(self, step: At, told: Told) -> Callable[[OperationData], D | None]:
+        return lambda data: None if told == data.told else _remembered(step, data, told)
+
+    # Another outcome comes than the one that is known
+
+    def done_unless_booked(self, data: OperationData) -> D | None:
+        return None if data.is_booked else self.done(data)
+
+    def made_after_all(self, data: OperationData) -> D:
+        """Book a refund that had failed, and was made after all."""
+        return self.done(_certain(data))
+
+    def arrived(self, data: OperationData) -> D:
+        """Do as if the provider had confirmed it. Staff found it there, so it is not in doubt any more."""
+        return super().arrived(_certain(data))
+
+    def resend(self, data: OperationData) -> D | None:
+        """Send the request again, but not that of a refund that failed: it had arrived."""
+        return None if data.is_doubted else super().resend(data)
+
+    # As long as the refund is in doubt, the provider is asked where other operations wait or end
+
+    def await_provider(self, data: OperationData) -> D:
+        return self.ask(data) if data.is_doubted else super().await_provider(data)
+
+    def finished(self, data: OperationData) -> D:
+        return self.ask(data) if data.is_doubted else super().finished(data)
+
+
+def _remembered(step: At, data: OperationData, told: Told) -> D:
+    return D(step=step, data=with_changes(data, told=told), recalculate=True)
+
+
+def _doubted(data: OperationData) -> OperationData:
+    return with_changes(data, is_doubted=True, inquiries=0)
+
+
+def _certain(data: OperationData) -> OperationData:
+    return with_changes(data, is_doubted=False)

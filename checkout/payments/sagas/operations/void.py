@@ -3,14 +3,12 @@
 When it is done it signals the purchase, which gives the stock back, or cancels an order that was confirmed.
 """
 
-from checkout import messages
-from checkout.payments.sagas.operations.flow import OperationData, OperationSaga
+from checkout.payments.messages import VoidPayment
+from checkout.payments.sagas.operations.flow import OperationSaga
 
 
 class Void(OperationSaga):
     """The definition of the void saga."""
 
     kind = "void"
-
-    def command(self, data: OperationData) -> messages.VoidPayment:
-        return messages.VoidPayment(payment=data.payment, attempt=data.attempt, operation=data.operation)
+    asks = VoidPayment

@@ -1,10 +1,34 @@
-"""The data of the purchase saga."""
+"""The data of the purchase saga, and the names of its steps."""
 
-from checkout import messages
+from enum import StrEnum
+
+from checkout.messages import Body
+from checkout.orders.messages import OrderLine
 from checkout.payments.sagas.definition import Decision
 
 
-class PurchaseData(messages.Body, frozen=True, forbid_unknown_fields=False):
+class At(StrEnum):
+    """The steps of a purchase. Rows of sagas have these names, so a name is never changed."""
+
+    ASSESS_RISK = "assess_risk"
+    RESERVE_STOCK = "reserve_stock"
+    AUTHORISE = "authorise"
+    AWAIT_CHALLENGE = "await_challenge"
+    COMPLETE_CHALLENGE = "complete_challenge"
+    INQUIRE = "inquire"
+    ABANDON = "abandon"
+    CAPTURE = "capture"
+    VOID = "void"
+    CONFIRM_ORDER = "confirm_order"
+    SEND_RECEIPT = "send_receipt"
+    RELEASE_STOCK = "release_stock"
+    CANCEL_ORDER = "cancel_order"
+    CONFLICTED = "conflicted"
+    FINISHED = "finished"
+    UNPAID = "unpaid"
+
+
+class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of one purchase.
 
     ``inquiries``, ``tries`` and ``voids`` count the questions, requests and voids without success. ``hinted``
@@ -21,7 +45,7 @@ class PurchaseData(messages.Body, frozen=True, forbid_unknown_fields=False):
     currency: str
     email: str
     ip_address: str
-    lines: list[messages.OrderLine]
+    lines: list[OrderLine]
     captures: bool
     capture_operation: str
     has_card: bool = True

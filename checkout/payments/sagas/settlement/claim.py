@@ -10,8 +10,8 @@ import msgspec
 import structlog
 from django.db.models import Q
 
-from checkout.messages import SettleClaim
 from checkout.money import Money
+from checkout.payments.checkout_messages import SettleClaim
 from checkout.payments.failed_refunds import make_after_all, refund_made_after_all
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Saga
@@ -19,6 +19,7 @@ from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.operations.adoption import adopt, key_of_claim
 from checkout.payments.sagas.settlement.verification import CHECK, Verification, VerificationData
+from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import BY_ISSUER, operations_of, sums_of_attempt
 from checkout.states import Actor, attempt_machine
 from messaging.compiled_queries import insert, update
@@ -144,16 +145,16 @@ def settle(command: SettleClaim, message: Message) -> None:
         _record_not_applied(command, saga, why or "More has become known meanwhile.")
         return
     if not command.is_true:
-        outcome = "denied"
+        outcome = Signal.DENIED
     elif amount is not None:
-        outcome = "booked"
+        outcome = Signal.BOOKED
         kind, key = BY_ISSUER[question.claim], _key(question)
         adopt(attempt, kind, amount.minor, reason=REASON, by=command.by, idempotency_key=key)
     elif (refund := failed_refund_of(question, attempt)) is not None:
-        outcome = "booked"
+        outcome = Signal.BOOKED
         make_after_all(refund)
     else:
-        outcome = "confirmed"
+        outcome = Signal.CONFIRMED
         if question.claim == EventKind.AUTHORISED:
             _put_aside(attempt)
     orchestrator.signal(saga, outcome, message, payment)

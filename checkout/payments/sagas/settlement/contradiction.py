@@ -1,7 +1,7 @@
 """Conflicted payments: the attempt that the conflict is about, and what has to be finished first."""
 
 from checkout.payments.models import Attempt, Operation, Payment, Saga
-from checkout.payments.sagas.operations.flow import UNTOLD
+from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.reckoning import others_of
 from checkout.payments.sagas.settlement.review import Review

@@ -11,14 +11,15 @@ import structlog
 from django.db.models import Exists, OuterRef, Q
 
 from checkout.conf import conf
-from checkout.messages import SettleOperation
 from checkout.payments.calls import may_yet_arrive
+from checkout.payments.checkout_messages import SettleOperation
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, Saga
 from checkout.payments.providers.base import Outcome
 from checkout.payments.sagas import orchestrator
-from checkout.payments.sagas.operations.flow import UNTOLD
+from checkout.payments.sagas.operations.data import UNTOLD
+from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import OPEN
 from checkout.states import Actor, AttemptState
 from messaging.compiled_queries import insert, update
@@ -101,16 +102,16 @@ def settle(command: SettleOperation, message: Message) -> None:
     payment, attempt = locked_payment_of(operation), locked_attempt_of(operation)
     operation.refresh_from_db()
     why = obstacle(operation, attempt, saga, arrived=command.arrived)
-    name = "arrived" if command.arrived else "refused" if is_doubted(saga) else "resend"
+    name = Signal.ARRIVED if command.arrived else Signal.REFUSED if is_doubted(saga) else Signal.RESEND
     if saga is None or why or saga.version != command.version or not orchestrator.takes(saga, name):
         _record_not_applied(command, operation, why or "Its flow has gone on meanwhile.")
         return
-    if name == "refused":
+    if name is Signal.REFUSED:
         fail_refund(operation)
     else:
         operation.state = State.DONE if command.arrived else State.REQUESTED
         update(operation, "state")
-    if name == "resend":
+    if name is Signal.RESEND:
         ProviderCall.objects.filter(key=operation.reference).update(outcome=Outcome.NOT_SENT)
     orchestrator.signal(saga, name, message, payment)
 

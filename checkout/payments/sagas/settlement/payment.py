@@ -11,8 +11,8 @@ import hashlib
 import msgspec
 import structlog
 
-from checkout.messages import SettlePayment
 from checkout.money import Money
+from checkout.payments.checkout_messages import SettlePayment
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
@@ -28,6 +28,7 @@ from checkout.payments.sagas.settlement.reckoning import (
     others_of,
     reckon,
 )
+from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import OPEN
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import insert, update
@@ -120,8 +121,8 @@ def settle(command: SettlePayment, message: Message) -> None:
     _move_attempt(attempt, has_money=theirs.has_money)
     if not others_of(attempt, AttemptState.CONFLICTED):
         _end_contradiction(payment, attempt, theirs, sagas, message)
-    news = {each.reference: "undone" for each in reckoning.undone}
-    news |= {each.reference: "refused" for each in reckoning.given_up}
+    news = {each.reference: Signal.UNDONE for each in reckoning.undone}
+    news |= {each.reference: Signal.REFUSED for each in reckoning.given_up}
     for saga in sagas:
         if saga.key in news:
             orchestrator.signal(saga, news[saga.key], message, payment)
@@ -172,9 +173,9 @@ def _end_contradiction(
     move_payment(payment, "conflict_resolved" if is_held else "conflict_released", Actor.SAGA, message)
     follow_sums(payment, message)
     tell(payment, payment.waiters.all(), message)
-    signal = "review_held" if is_held else "review_released"
+    signal = Signal.REVIEW_HELD if is_held else Signal.REVIEW_RELEASED
     if is_held and theirs.captured.minor and not attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN):
-        signal = "review_captured"
+        signal = Signal.REVIEW_CAPTURED
     for saga in sagas:
         if saga.kind == Purchase.kind:
             orchestrator.signal(saga, signal, message, payment)

@@ -4,19 +4,22 @@ If the provider's answer and our operations agree, the payment follows them. If 
 does not answer, nothing changes, and the reason is recorded as a fact of the payment.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from msgspec.structs import replace as with_changes
 
-from checkout import messages
-from checkout.conf import conf
-from checkout.payments.sagas.definition import Ask, Decision, End
-from checkout.payments.sagas.repeating import asked_again
+from checkout.messages import Body
+from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOutcome
+from checkout.payments.sagas.definition import Decision, End
+from checkout.payments.sagas.pauses import provider_wait
+from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.table import Go, Repeated, Step, TableSaga
+from checkout.states import PaymentEvent
 from messaging.envelope import Reply
 
-# The payment event of each outcome on which the provider and we agree.
-EVENTS = {"held": "conflict_resolved", "released": "conflict_released"}
 
-
-class ReviewData(messages.Body, frozen=True, forbid_unknown_fields=False):
+class ReviewData(Body, frozen=True, forbid_unknown_fields=False):
     """The attempt that the conflict is about. ``tries`` counts the questions without result."""
 
     payment: str
@@ -27,45 +30,46 @@ class ReviewData(messages.Body, frozen=True, forbid_unknown_fields=False):
 D = Decision[ReviewData]
 
 
-class Review:
+class Review(TableSaga[ReviewData]):
     """The definition of the review saga. It signals ``review_held`` or ``review_released``."""
 
     kind = "review"
     data_type = ReviewData
-    steps = frozenset({"review", "finished"})
-    questions = {"review": "payments.review"}
 
-    def start(self, data: ReviewData) -> D:
-        """Ask at once."""
-        body = messages.ReviewAttempt(payment=data.payment, attempt=data.attempt)
-        ask = Ask(service="payments", type="payments.review", body=body)
-        return D(step="review", data=data, ask=ask, timeout=conf.provider_wait)
-
-    def on_reply(self, step: str, data: ReviewData, reply: Reply) -> D:
-        """Move the payment if the provider and we agree; otherwise change nothing."""
-        if again := asked_again(self.start, data, reply):
-            return again
-        outcome = str(reply.result.get("outcome")) if reply.ok else "unknown"
-        if outcome not in EVENTS:
-            return D(step="finished", data=data, end=End.COMPLETED)
-        return D(
-            step="finished",
-            data=data,
-            transitions=(EVENTS[outcome],),
-            recalculate=outcome == "held",
-            reply_to_waiters=True,
-            notify_parent=f"review_{outcome}",
-            end=End.COMPLETED,
+    def table(self) -> Sequence[Step[ReviewData]]:
+        """The steps. No signal is heard: the provider's answer says more than any signal."""
+        return (
+            Step(
+                name="review",
+                asks=ReviewAttempt,
+                within=provider_wait,
+                repeated=Repeated.ALWAYS,
+                on={ReviewOutcome.HELD: self.held, ReviewOutcome.RELEASED: self.released},
+                failed=self.not_settled,
+                unknown=self.begin,
+            ),
+            Step(name="finished", ends=End.COMPLETED),
         )
 
-    def on_signal(self, step: str, data: ReviewData, signal: str) -> D | None:
-        """Ignore the signal: the provider's answer says more than any signal."""
-        return None
+    def begin(self, data: ReviewData) -> D:
+        """Ask, which is harmless: a review that is repeated finds the same."""
+        return Go(step="review", data=data)
 
-    def on_deadline(self, step: str, data: ReviewData) -> D:
-        """Ask again, which is harmless: a review that is repeated finds the same."""
-        return self.start(data)
+    def afresh(self, data: ReviewData) -> ReviewData:
+        """Count from zero."""
+        return with_changes(data, tries=0)
 
-    def on_resume(self, step: str, data: ReviewData) -> D:
-        """Ask again."""
-        return self.start(with_changes(data, tries=0))
+    def held(self, data: ReviewData, answer: AttemptReviewed) -> D:
+        return replace(self._settled(data, "conflict_resolved", Signal.REVIEW_HELD), recalculate=True)
+
+    def released(self, data: ReviewData, answer: AttemptReviewed) -> D:
+        return self._settled(data, "conflict_released", Signal.REVIEW_RELEASED)
+
+    def not_settled(self, data: ReviewData, reply: Reply) -> D:
+        """Change nothing, as the provider and we do not agree."""
+        return Go(step="finished", data=data)
+
+    def _settled(self, data: ReviewData, event: PaymentEvent, signal: Signal) -> D:
+        return Go(
+            step="finished", data=data, transitions=(event,), reply_to_waiters=True, notify_parent=signal
+        )

@@ -6,21 +6,27 @@ payment conflicted, for staff. If the provider does not tell enough, the verific
 what they found out, or have the provider asked again.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
 from msgspec.structs import replace as with_changes
 
-from checkout import messages
-from checkout.conf import conf
-from checkout.payments.sagas.definition import Ask, Decision, End
-from checkout.payments.sagas.pauses import UNDECIDED_ANSWERS, inquiry_delay
-from messaging.envelope import Reply
+from checkout.messages import Body
+from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
+from checkout.payments.providers.base import EventKind
+from checkout.payments.sagas.definition import Decision, End
+from checkout.payments.sagas.pauses import UNDECIDED_ANSWERS, inquiry_delay, provider_wait
+from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.table import Go, Step, TableSaga
+from checkout.states import PaymentEvent
 
 # The payment event of a confirmed claim. All others, such as captures that are not ours, are "conflicted".
-EVENTS = {"expired": "authorisation_expired"}
+EVENTS: Mapping[str, PaymentEvent] = {EventKind.EXPIRED: "authorisation_expired"}
 
 CHECK = "check"
 
 
-class VerificationData(messages.Body, frozen=True, forbid_unknown_fields=False):
+class VerificationData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of one verification.
 
     ``claim`` is the kind of the event that was notified, ``operation`` the one of ours that it names.
@@ -50,81 +56,82 @@ class VerificationData(messages.Body, frozen=True, forbid_unknown_fields=False):
 D = Decision[VerificationData]
 
 
-class Verification:
+class Verification(TableSaga[VerificationData]):
     """The definition of the verification saga."""
 
     kind = "verification"
     data_type = VerificationData
-    steps = frozenset({CHECK, "finished"})
-    questions = {CHECK: "payments.check_claim"}
 
-    def start(self, data: VerificationData) -> D:
+    def table(self) -> Sequence[Step[VerificationData]]:
+        """The steps. Staff may settle the claim; other signals say less than the provider's answer will."""
+        return (
+            Step(
+                name=CHECK,
+                asks=CheckClaim,
+                within=provider_wait,
+                on={
+                    ClaimOutcome.CONFIRMED: self.settled,
+                    ClaimOutcome.BOOKED: self.settled,
+                    ClaimOutcome.DENIED: self.denied,
+                    ClaimOutcome.UNCLEAR: self.unclear,
+                    ClaimOutcome.UNDECIDED: self.undecided,
+                },
+                unknown=self.ask_later,
+                hears={
+                    Signal.CONFIRMED: self.settled_by_staff(ClaimOutcome.CONFIRMED),
+                    Signal.DENIED: self.settled_by_staff(ClaimOutcome.DENIED),
+                    Signal.BOOKED: self.settled_by_staff(ClaimOutcome.BOOKED),
+                },
+            ),
+            Step(name="finished", ends=End.COMPLETED),
+        )
+
+    def begin(self, data: VerificationData) -> D:
         """Ask after ``waits_seconds``, which may be none."""
-        return _check(data, delay_seconds=data.waits_seconds)
+        return Go(step=CHECK, data=data, delay_seconds=data.waits_seconds)
 
-    def on_reply(self, step: str, data: VerificationData, reply: Reply) -> D:
-        """Follow the provider's answer, and ask again if it decides nothing.
+    def afresh(self, data: VerificationData) -> VerificationData:
+        """Count from zero."""
+        return with_changes(data, inquiries=0, undecided=0)
 
-        A movement that cannot be booked without guessing waits for staff.
-        """
-        outcome = reply.result.get("outcome") if reply.ok else "unknown"
-        if outcome == "denied" and data.is_confirmed:
-            outcome = "undecided"
-        if (ended := _ended(data, outcome)) is not None:
-            return ended
-        if outcome == "unclear":
-            why = str(reply.result.get("why") or "The provider does not tell enough.")
-            return D(step=CHECK, data=with_changes(data, is_confirmed=True), end=End.PARKED, why=why)
-        if outcome == "undecided":
-            return self._undecided(with_changes(data, undecided=data.undecided + 1))
-        return self.on_deadline(step, data)
+    def on_resume(self, step: str, data: VerificationData) -> D:
+        """Ask at once."""
+        return super().start(with_changes(self.afresh(data), waits_seconds=0))
 
-    def _undecided(self, data: VerificationData) -> D:
-        if data.undecided < UNDECIDED_ANSWERS:
-            return self.on_deadline(CHECK, data)
+    def settled(self, data: VerificationData, answer: ClaimChecked) -> D:
+        return _ended(data, answer.outcome)
+
+    def denied(self, data: VerificationData, answer: ClaimChecked) -> D:
+        """End, unless the provider has confirmed it before: a later event of the order does not deny it."""
+        return self.undecided(data, answer) if data.is_confirmed else _ended(data, answer.outcome)
+
+    def unclear(self, data: VerificationData, answer: ClaimChecked) -> D:
+        """Wait for staff with a movement that cannot be booked without guessing."""
+        why = answer.why or "The provider does not tell enough."
+        return D(step=CHECK, data=with_changes(data, is_confirmed=True), end=End.PARKED, why=why)
+
+    def undecided(self, data: VerificationData, answer: ClaimChecked) -> D:
+        counted = with_changes(data, undecided=data.undecided + 1)
+        if counted.undecided < UNDECIDED_ANSWERS:
+            return self.ask_later(counted)
         why = f"The provider's answers neither confirm nor deny it: {data.claim}. Look it up there."
-        return D(step=CHECK, data=data, end=End.PARKED, why=why)
+        return D(step=CHECK, data=counted, end=End.PARKED, why=why)
 
-    def on_signal(self, step: str, data: VerificationData, signal: str) -> D | None:
-        """End when staff have settled the claim as ``confirmed``, ``denied`` or ``booked``.
-
-        Other signals are ignored: the provider's answer will say more.
-        """
-        by_staff = with_changes(data, is_answered_by_staff=True)
-        return _ended(by_staff, signal) if step == CHECK else None
-
-    def on_deadline(self, step: str, data: VerificationData) -> D:
+    def ask_later(self, data: VerificationData) -> D:
         """Ask again, at growing intervals."""
         delay_seconds = inquiry_delay(data.inquiries)
         if delay_seconds is None:
             why = f"The provider neither confirmed nor denied: {data.claim}."
             return D(step=CHECK, data=data, end=End.PARKED, why=why)
-        return _check(with_changes(data, inquiries=data.inquiries + 1), delay_seconds=delay_seconds)
+        counted = with_changes(data, inquiries=data.inquiries + 1)
+        return Go(step=CHECK, data=counted, delay_seconds=delay_seconds)
 
-    def on_resume(self, step: str, data: VerificationData) -> D:
-        """Ask at once."""
-        return _check(with_changes(data, inquiries=0, undecided=0), delay_seconds=0)
-
-
-def _ended(data: VerificationData, outcome: object) -> D | None:
-    """Return the decision that ends the saga, if the outcome is certain; None otherwise."""
-    if outcome not in ("confirmed", "denied", "booked"):
-        return None
-    events = (EVENTS.get(data.claim, "conflicted"),) if outcome == "confirmed" else ()
-    answered = with_changes(data, answer=str(outcome))
-    return D(step="finished", data=answered, transitions=events, end=End.COMPLETED)
+    def settled_by_staff(self, outcome: ClaimOutcome) -> Callable[[VerificationData], D]:
+        return lambda data: _ended(with_changes(data, is_answered_by_staff=True), outcome)
 
 
-def _check(data: VerificationData, *, delay_seconds: float) -> D:
-    body = messages.CheckClaim(
-        payment=data.payment,
-        attempt=data.attempt,
-        claim=data.claim,
-        operation=data.operation,
-        minor=data.minor,
-        currency=data.currency,
-        event_id=data.event_id,
-        is_proven=data.is_proven,
-    )
-    ask = Ask(service="payments", type="payments.check_claim", body=body, delay_seconds=delay_seconds)
-    return D(step=CHECK, data=data, ask=ask, timeout=conf.provider_wait)
+def _ended(data: VerificationData, outcome: ClaimOutcome) -> D:
+    """End. If the claim is true and not booked yet, the payment has expired, or is put aside for staff."""
+    decision = Go(step="finished", data=with_changes(data, answer=str(outcome)))
+    is_true = outcome == ClaimOutcome.CONFIRMED
+    return replace(decision, transitions=(EVENTS.get(data.claim, "conflicted"),)) if is_true else decision

@@ -7,8 +7,8 @@ else is left to staff: nothing is booked by guessing.
 
 from dataclasses import dataclass
 
-from checkout.messages import CheckClaim
 from checkout.money import Money
+from checkout.payments.messages import CheckClaim
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import EventKind, Outcome, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt, key_of_claim

@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from checkout.messages import CheckClaim, ClaimChecked
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.failed_refunds import failed_refunds, make_after_all, refund_made_after_all
+from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import RELEASED, EventKind, Outcome, ProviderResult
 from checkout.payments.service.attempt_outcome import conflict
@@ -20,7 +20,7 @@ from checkout.states import AttemptState
 from messaging.worker.service import Message
 
 
-@service.command("payments.check_claim", transactional=False)
+@service.handles(CheckClaim, transactional=False)
 def check_claim(command: CheckClaim, message: Message) -> None:
     """Answer ``confirmed`` if the provider confirms the claim and no operation of ours explains it by now.
 
@@ -49,7 +49,7 @@ def _conclude(
         outcome = _made_after_all(attempt, refund, result, is_proven=command.is_proven)
     data = {"claim": command.claim, "outcome": outcome, "event": result.event}
     fact = fact_of(attempt, f"claim_{outcome}", data, result)
-    return Conclusion(ClaimChecked(outcome=outcome, event=result.event), fact)
+    return Conclusion(ClaimChecked(outcome=ClaimOutcome(outcome), event=result.event), fact)
 
 
 def _conclude_movement(
@@ -61,7 +61,7 @@ def _conclude_movement(
     if operation is not None:
         data |= {"amount": str(operation.amount), "reference": operation.reference}
     fact = fact_of(attempt, f"claim_{outcome}", data, result)
-    return Conclusion(ClaimChecked(outcome=outcome, event=event, why=scrub_text(why)), fact)
+    return Conclusion(ClaimChecked(outcome=ClaimOutcome(outcome), event=event, why=scrub_text(why)), fact)
 
 
 def _failed_refund(attempt: Attempt, command: CheckClaim) -> Operation | None:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from functools import partial
 
-from checkout.messages import AttemptReviewed, ReviewAttempt
 from checkout.money import Money
 from checkout.payments.calls import CallsInFlight, under_way
+from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOutcome
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import RELEASED, EventKind, Outcome, Position, ProviderResult
 from checkout.payments.sagas.operations.adoption import adopt
@@ -70,7 +70,7 @@ class Gap:
         return f"The {SUMS[self.kind]} at the provider come to {self.theirs}, ours to {self.ours}."
 
 
-@service.command("payments.review", transactional=False)
+@service.handles(ReviewAttempt, transactional=False)
 def review(command: ReviewAttempt, message: Message) -> None:
     """Answer whether the provider holds money for the payment, if its answer agrees with our operations now.
 
@@ -90,7 +90,7 @@ def _conclude(before: CallsInFlight, sums: Sums, attempt: Attempt, result: Provi
         finding = ReviewResult("unknown", "Something was booked while the provider was asked. Ask again.")
     data = {"why": finding.why, "event": result.event}
     fact = fact_of(attempt, f"review_{finding.outcome}", data, result)
-    return Conclusion(AttemptReviewed(outcome=finding.outcome), fact)
+    return Conclusion(AttemptReviewed(outcome=ReviewOutcome(finding.outcome)), fact)
 
 
 def _judged(attempt: Attempt, before: CallsInFlight, sums: Sums, result: ProviderResult) -> ReviewResult:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.errors import NotificationRejected
-from checkout.messages import ApplyNotification
+from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import Attempt, ProviderNotification
 from checkout.payments.providers.base import Notification
 from checkout.payments.providers.registry import get_provider
@@ -32,7 +32,7 @@ MOST_TRIES_OF_HINT = 2
 WORST_FIRST = (State.CONFLICTED, State.UNMATCHED, State.APPLIED)
 
 
-@service.command("payments.apply_notification", free=True)
+@service.handles(ApplyNotification, free=True)
 def apply_notification(command: ApplyNotification, message: Message) -> None:
     """Apply every statement of a stored notification, once, in the order in which the provider made them."""
     row = _NOTIFICATION.get(command.notification)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from django.db.models import Q
 
-from checkout.messages import ApplyProviderEvent
+from checkout.payments.checkout_messages import ApplyProviderEvent
 from checkout.payments.models import Attempt, Fact, Operation, ProviderNotification
 from checkout.payments.models.payment import HINTED, NOTIFIED
 from checkout.payments.providers.base import EventKind, Notification, Outcome, ProviderResult
@@ -69,7 +69,7 @@ def apply_statements(
             events.append(_event(attempt, statement, finding, is_proven=is_proven))
     insert(*facts)
     for event in dict.fromkeys(events):
-        message.send("checkout", "checkout.apply_provider_event", event, reply_to="", subject=event.payment)
+        message.send(*event.address, event, reply_to="", subject=event.payment)
     return findings
 
 

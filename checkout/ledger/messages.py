@@ -1,0 +1,34 @@
+"""The commands of the ledger service."""
+
+from enum import StrEnum
+
+from checkout.messages import Command, Done
+
+
+class Posting(StrEnum):
+    """The kinds of postings; ``checkout/ledger/service.py`` has the accounts of each."""
+
+    CAPTURE_REQUESTED = "capture_requested"
+    CAPTURED = "captured"
+    REFUNDED = "refunded"
+    REVERSAL = "reversal"
+    CAPTURE_RETURNED = "capture_returned"
+    REFUND_RETURNED = "refund_returned"
+    CHARGED_BACK = "charged_back"
+    CHARGE_BACK_REVERSED = "charge_back_reversed"
+
+
+class PostEntries(Command[Done], frozen=True):
+    """Post both sides of one posting.
+
+    ``kind`` is a ``Posting``, as text: the ledger answers one that it does not know with an error of its own.
+    """
+
+    to = "ledger.post"
+    again = "one posting per `kind` and `reference`; the same with other amounts is an error"
+
+    payment: str
+    kind: str
+    reference: str
+    minor: int
+    currency: str

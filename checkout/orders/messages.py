@@ -1,0 +1,62 @@
+"""The commands of the orders service, and their answers."""
+
+from enum import StrEnum
+
+from checkout.messages import Answer, Body, Command, Done
+
+
+class OrderLine(Body, frozen=True):
+    sku: str
+    quantity: int
+
+
+class Stock(StrEnum):
+    """The result of a reservation: all that the order needs is set aside, or something is missing."""
+
+    RESERVED = "reserved"
+    MISSING = "missing"
+
+
+class StockReserved(Answer, frozen=True):
+    reserved: bool
+    missing: list[str] = []
+
+    @property
+    def says(self) -> Stock:
+        """The result of the reservation."""
+        return Stock.RESERVED if self.reserved else Stock.MISSING
+
+
+class ReserveStock(Command[StockReserved], frozen=True):
+    to = "orders.reserve"
+    again = "nothing more is set aside; for an `attempt` that was released already, nothing at all"
+
+    payment: str
+    lines: list[OrderLine]
+    attempt: str = ""
+
+
+class ConfirmOrder(Command[Done], frozen=True):
+    to = "orders.confirm"
+    again = "nothing changes"
+
+    payment: str
+
+
+class CancelOrder(Command[Done], frozen=True):
+    """Cancel an order for good. Sold stock is returned."""
+
+    to = "orders.cancel"
+    again = "nothing changes; nothing is reserved, confirmed or released afterwards"
+
+    payment: str
+
+
+class ReleaseStock(Command[Done], frozen=True):
+    """Undo a reservation. The reservation of a later attempt stays."""
+
+    to = "orders.release"
+    again = "nothing changes; the reservation of a later `attempt` stays"
+
+    payment: str
+    attempt: str = ""

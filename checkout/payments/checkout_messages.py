@@ -1,0 +1,151 @@
+"""The commands of the checkout service, which is the orchestrator, and the answer to those who wait."""
+
+from checkout.messages import Answer, Command
+from checkout.states import PaymentState
+
+
+class PaymentTold(Answer, frozen=True):
+    """The answer to callers that wait: the present state of the payment."""
+
+    payment: str
+    state: PaymentState
+
+    @property
+    def says(self) -> PaymentState:
+        """The state."""
+        return self.state
+
+
+class SubmitPayment(Command[PaymentTold], frozen=True):
+    to = "checkout.submit_payment"
+    again = "joins the purchase that is under way"
+
+    payment: str
+    attempt: str
+
+
+class CompleteChallenge(Command[PaymentTold], frozen=True):
+    to = "checkout.complete_challenge"
+    again = "nothing changes; answered when there is a result"
+
+    payment: str
+    attempt: str
+
+
+class AwaitPayment(Command[PaymentTold], frozen=True):
+    """Answer as soon as the payment has a state to report."""
+
+    to = "checkout.await_payment"
+    again = "nothing changes; answered when there is a result"
+
+    payment: str
+
+
+class PassDeadline(Command[None], frozen=True):
+    """Handle a step that took too long."""
+
+    to = "checkout.pass_deadline"
+    again = "nothing changes if the saga has moved on"
+
+    saga: int
+    version: int
+
+
+class StartOperation(Command[None], frozen=True):
+    """Carry out a requested operation, or post one that an issuer has made."""
+
+    to = "checkout.start_operation"
+    again = "one saga per operation"
+
+    payment: str
+    operation: str
+
+
+class ReviewPayment(Command[None], frozen=True):
+    """Have the provider asked about a conflict that staff want settled."""
+
+    to = "checkout.review_payment"
+    again = "the provider is asked again while the payment is conflicted"
+
+    payment: str
+
+
+class ResumeSaga(Command[None], frozen=True):
+    """Let a parked saga continue, as staff want."""
+
+    to = "checkout.resume_saga"
+    again = "nothing changes if the saga has moved on"
+
+    saga: int
+    version: int
+
+
+class SettleOperation(Command[None], frozen=True):
+    """Apply the decision of staff on whether a capture, void or refund of a parked saga arrived."""
+
+    to = "checkout.settle_operation"
+    again = "only a fact is added"
+
+    payment: str
+    operation: str
+    arrived: bool  # if False, it did not arrive and is to be sent again
+    version: int  # of its saga, as staff saw it
+
+
+class SettleClaim(Command[None], frozen=True, omit_defaults=True):
+    """Apply the decision of staff on whether the claim of a notification, whose saga is parked, is true."""
+
+    to = "checkout.settle_claim"
+    again = "only a fact is added"
+
+    payment: str
+    saga: int
+    is_true: bool
+    version: int  # of the saga, as staff saw it
+    booked: int  # the number of the attempt's charge-backs and reversals, as staff saw it
+    by: str
+    minor: int | None = None  # the amount to book for a true charge-back or reversal
+    currency: str = ""
+
+
+class SettlePayment(Command[None], frozen=True, omit_defaults=True):
+    """Make our books match the figures that staff read in the provider's books, in minor units."""
+
+    to = "checkout.settle_payment"
+    again = "only a fact is added"
+
+    payment: str
+    attempt: str
+    captured: int
+    refunded: int
+    charged_back: int  # minus what issuers have returned
+    currency: str
+    is_held: bool  # True if there is an authorisation of which more may be captured
+    seen: str  # the state of all records, as staff saw it
+    by: str
+    lacks: list[str] = []  # references of done operations that the provider does not have
+
+
+class AnnouncePayment(Command[None], frozen=True):
+    """Announce a payment that was moved outside a saga."""
+
+    to = "checkout.announce_payment"
+    again = "announced again"
+
+    payment: str
+
+
+class ApplyProviderEvent(Command[None], frozen=True, omit_defaults=True):
+    """Signal a notification's statement, already matched and recorded, to the sagas that it is about."""
+
+    to = "checkout.apply_provider_event"
+    again = "signalled again, which sagas ignore once they have moved on"
+
+    payment: str
+    attempt: str
+    kind: str
+    minor: int | None = None
+    currency: str = ""
+    operation: str = ""  # our operation that it is about, if it names one
+    event_id: str = ""  # the same each time the provider repeats the statement
+    is_proven: bool = True  # if False, it is a hint: only a reason to query the provider

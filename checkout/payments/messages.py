@@ -1,0 +1,201 @@
+"""The commands of the payments service, which calls the providers, and their answers."""
+
+from enum import StrEnum
+
+from checkout.messages import Answer, Command, Word
+
+
+class ProviderOutcome(StrEnum):
+    """The result of a provider call: ``providers.base.Outcome`` as sagas know it, and three more.
+
+    ``NOT_SHOWN`` means that the provider's answer shows that an operation never arrived, ``UNDECIDED`` that
+    it does not show whether the operation arrived, and ``CONFLICTED`` that it contradicts what we know.
+    """
+
+    APPROVED = "approved"
+    CHALLENGE_REQUIRED = "challenge_required"
+    PENDING = "pending"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+    NOT_SHOWN = "not_shown"
+    UNDECIDED = "undecided"
+    CONFLICTED = "conflicted"
+
+
+class ProviderAnswered(Answer, frozen=True):
+    """The result of a provider call. ``event`` is the provider's own word, ``refusal_reason`` ours."""
+
+    outcome: ProviderOutcome
+    event: str = ""
+    refusal_reason: Word = ""
+
+    @property
+    def says(self) -> ProviderOutcome:
+        """The outcome."""
+        return self.outcome
+
+
+class AuthorisePayment(Command[ProviderAnswered], frozen=True):
+    """Authorise an attempt. The card travels sealed in the envelope."""
+
+    to = "payments.authorise"
+    again = "not sent a second time: answered with what is known"
+
+    payment: str
+    attempt: str
+
+
+class CompleteAuthentication(Command[ProviderAnswered], frozen=True):
+    """Send the second message of an authorisation, after the shopper's return from the challenge."""
+
+    to = "payments.complete_challenge"
+    again = "not sent a second time: answered with what is known"
+
+    payment: str
+    attempt: str
+
+
+class InquirePayment(Command[ProviderAnswered], frozen=True):
+    to = "payments.inquire"
+    again = "asks the provider again while the attempt is open"
+
+    payment: str
+    attempt: str
+
+
+class AbandonPayment(Command[ProviderAnswered], frozen=True):
+    """Release the money that may be held for an attempt that was not completed."""
+
+    to = "payments.abandon"
+    again = (
+        "cancels again, with the same key while the answer is not known, and with another "
+        "key once the challenge may have been completed"
+    )
+
+    payment: str
+    attempt: str
+
+
+class CapturePayment(Command[ProviderAnswered], frozen=True):
+    to = "payments.capture"
+    again = "not sent a second time, unless it was never sent or is `not_shown`"
+
+    payment: str
+    attempt: str
+    operation: str
+    minor: int
+    currency: str
+
+
+class VoidPayment(Command[ProviderAnswered], frozen=True):
+    to = "payments.void"
+    again = "not sent a second time, unless it was never sent or is `not_shown`"
+
+    payment: str
+    attempt: str
+    operation: str
+
+
+class RefundPayment(Command[ProviderAnswered], frozen=True):
+    to = "payments.refund"
+    again = "not sent a second time, unless it was never sent or is `not_shown`"
+
+    payment: str
+    attempt: str
+    operation: str
+    minor: int
+    currency: str
+
+
+class InquireOperation(Command[ProviderAnswered], frozen=True):
+    to = "payments.inquire_operation"
+    again = "asks the provider again while the operation is open, or a refund is reported as failed"
+
+    payment: str
+    attempt: str
+    operation: str
+
+
+class ClaimOutcome(StrEnum):
+    """The result of checking a claim.
+
+    A charge-back or its reversal is ``BOOKED`` when the provider confirms it, or ``UNCLEAR`` if it cannot be
+    booked without guessing. ``UNDECIDED`` means that the provider's answer neither confirms nor denies it.
+    """
+
+    CONFIRMED = "confirmed"
+    DENIED = "denied"
+    UNKNOWN = "unknown"
+    BOOKED = "booked"
+    UNCLEAR = "unclear"
+    UNDECIDED = "undecided"
+
+
+class ClaimChecked(Answer, frozen=True):
+    """The result of a check. ``event`` is the provider's own word, ``why`` the reason, for staff."""
+
+    outcome: ClaimOutcome
+    event: str = ""
+    why: str = ""
+
+    @property
+    def says(self) -> ClaimOutcome:
+        """The outcome."""
+        return self.outcome
+
+
+class CheckClaim(Command[ClaimChecked], frozen=True, omit_defaults=True):
+    """Ask if the provider confirms a notification that our records do not explain."""
+
+    to = "payments.check_claim"
+    again = "asks the provider again; an event that is booked is not booked again"
+
+    payment: str
+    attempt: str
+    claim: str
+    operation: str = ""  # the operation that it names, of which our records say the opposite
+    minor: int | None = None  # the notified amount of a charge-back or reversal, if it has one
+    currency: str = ""
+    event_id: str = ""  # makes booking it twice harmless
+    is_proven: bool = True  # an unproven amount is not booked, as anybody may have sent it
+
+
+class ReviewOutcome(StrEnum):
+    """The result of a review.
+
+    ``HELD`` or ``RELEASED`` if the provider and we agree, ``STANDS`` if not, ``UNKNOWN`` without an answer.
+    """
+
+    HELD = "held"
+    RELEASED = "released"
+    STANDS = "stands"
+    UNKNOWN = "unknown"
+
+
+class AttemptReviewed(Answer, frozen=True):
+    outcome: ReviewOutcome
+
+    @property
+    def says(self) -> ReviewOutcome:
+        """The outcome."""
+        return self.outcome
+
+
+class ReviewAttempt(Command[AttemptReviewed], frozen=True):
+    """Ask if the provider and our records agree by now."""
+
+    to = "payments.review"
+    again = "asks the provider again, with the same result"
+
+    payment: str
+    attempt: str
+
+
+class ApplyNotification(Command[None], frozen=True):
+    """Match a stored notification with its payment."""
+
+    to = "payments.apply_notification"
+    again = "a notification that was applied is not applied again"
+
+    notification: int

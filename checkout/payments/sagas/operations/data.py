@@ -1,0 +1,62 @@
+"""The data of the sagas of operations, and the names of their steps."""
+
+from enum import StrEnum
+
+from checkout.messages import Body
+from checkout.payments.sagas.definition import Decision
+
+
+class At(StrEnum):
+    """The steps of an operation's saga, besides the first one, which has the name of its kind.
+
+    Rows of sagas have these names, so a name is never changed.
+    """
+
+    AWAIT_PROVIDER = "await_provider"
+    INQUIRE = "inquire"
+    CONFLICTED = "conflicted"
+    POST_ACCEPTED = "post_accepted"
+    POST_DONE = "post_done"
+    POST_UNDONE = "post_undone"
+    FINISHED = "finished"
+    REFUSED = "refused"
+
+
+# The steps, besides the first one of each kind, at which the operation's outcome is not known yet.
+UNTOLD = (At.AWAIT_PROVIDER, At.INQUIRE, At.CONFLICTED)
+
+
+class Told(StrEnum):
+    """An outcome that came while something else had to be finished first."""
+
+    NOTHING = ""
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class OperationData(Body, frozen=True, forbid_unknown_fields=False):
+    """The data of the saga of one operation.
+
+    ``inquiries`` and ``tries`` count the questions and requests without result, ``undecided`` the answers
+    that did not tell whether the operation arrived. ``told`` is an outcome that came while something else had
+    to be finished first. ``is_booked`` means that the outcome is in the ledger, ``is_doubted`` that the
+    provider has yet to say whether it failed after all. ``returns`` counts how often the outcome was booked
+    back.
+    """
+
+    payment: str
+    attempt: str
+    operation: str
+    minor: int
+    currency: str
+    inquiries: int = 0
+    tries: int = 0
+    undecided: int = 0
+    is_accepted: bool = False
+    told: Told = Told.NOTHING
+    is_booked: bool = False
+    is_doubted: bool = False
+    returns: int = 0
+
+
+D = Decision[OperationData]

@@ -1,0 +1,187 @@
+"""The way to the authorisation: what follows from the answers of risk, stock and provider."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from msgspec.structs import replace as with_changes
+
+from checkout.conf import conf
+from checkout.orders.messages import StockReserved
+from checkout.payments.messages import ProviderAnswered
+from checkout.payments.providers.base import RefusalReason
+from checkout.payments.sagas.definition import End
+from checkout.payments.sagas.pauses import inquiry_delay
+from checkout.payments.sagas.purchase import fulfilment
+from checkout.payments.sagas.purchase.data import At, D, PurchaseData
+from checkout.payments.sagas.table import Go
+from checkout.risk.messages import RiskAssessed
+from messaging.envelope import Reply
+
+# The deadline is later than the return token's expiry, so that it never overtakes a last-second return.
+CHALLENGE_MARGIN = timedelta(seconds=30)
+
+
+def begin(data: PurchaseData) -> D:
+    """Ask for risk. A submission whose card was lost in an outage cannot be paid, so no service is asked."""
+    if not data.has_card:
+        return _not_begun(data, RefusalReason.CARD_NOT_RECEIVED)
+    return Go(step=At.ASSESS_RISK, data=data)
+
+
+def _not_begun(data: PurchaseData, reason: RefusalReason) -> D:
+    return D(
+        step=At.ASSESS_RISK,
+        data=data,
+        transitions=("refused",),
+        attempt_transitions=("not_sent",),
+        refusal_reason=reason,
+        reply_to_waiters=True,
+        end=End.COMPENSATED,
+    )
+
+
+def not_permitted(data: PurchaseData, answer: RiskAssessed) -> D:
+    return _not_begun(data, RefusalReason.NOT_PERMITTED)
+
+
+def not_assessed(data: PurchaseData, reply: Reply) -> D:
+    return _not_begun(data, RefusalReason.PROVIDER_ERROR)
+
+
+def out_of_stock(data: PurchaseData, answer: StockReserved) -> D:
+    return _not_sent(data, "out_of_stock")
+
+
+def not_reserved(data: PurchaseData, reply: Reply) -> D:
+    return given_up(data)
+
+
+def given_up(data: PurchaseData) -> D:
+    """Refuse before the provider is asked. Stock that may have been reserved is released."""
+    return _not_sent(data, RefusalReason.PROVIDER_ERROR)
+
+
+def _not_sent(data: PurchaseData, reason: str) -> D:
+    return replace(fulfilment.refuse(data, reason), attempt_transitions=("not_sent",))
+
+
+def approved(data: PurchaseData, answer: ProviderAnswered) -> D:
+    """Capture, if the payment is captured automatically, or else report that the money is held."""
+    held = with_changes(data, inquiries=0, tries=0, is_expiring=False)
+    if not data.captures:
+        return fulfilment.authorised(held)
+    # If the challenge was late, the payment is still in the state that waits for it. This event ends that.
+    return Go(step=At.CAPTURE, data=held, transitions=("outcome_unknown",) if data.is_expiring else ())
+
+
+def challenged(data: PurchaseData, answer: ProviderAnswered) -> D:
+    return Go(step=At.AWAIT_CHALLENGE, data=data, transitions=("challenge_required",), reply_to_waiters=True)
+
+
+def refused(data: PurchaseData, answer: ProviderAnswered) -> D:
+    return fulfilment.refuse(data, answer.refusal_reason or RefusalReason.PROVIDER_ERROR)
+
+
+def contradicted(data: PurchaseData, answer: ProviderAnswered) -> D:
+    return Go(step=At.CONFLICTED, data=data, transitions=("conflicted",), reply_to_waiters=True)
+
+
+# The challenge
+
+
+def time_for_challenge() -> timedelta:
+    return conf.challenge_lifetime + CHALLENGE_MARGIN
+
+
+def returned(data: PurchaseData) -> D:
+    """Send the second message. From now on the shopper is back, and the challenge is not late any more."""
+    back = with_changes(data, tries=0, is_back=True, is_expiring=False)
+    return Go(step=At.COMPLETE_CHALLENGE, data=back)
+
+
+def returned_late(data: PurchaseData) -> D | None:
+    """Go on with a challenge for which we no longer wait. A shopper who was back already changes nothing."""
+    return returned(data) if data.is_expiring else None
+
+
+def not_returned(data: PurchaseData) -> D:
+    """Ask the provider, because the time for the challenge is over."""
+    return _ask_provider(with_changes(data, is_expiring=True))
+
+
+def unless_expiring(follows: Callable[..., D]) -> Callable[..., D]:
+    """Do what follows unless the challenge is late: then cancel it at the provider.
+
+    The end of that challenge is unknown, and the provider must not hold money for it, now or later.
+    """
+    return lambda data, heard: Go(step=At.ABANDON, data=data) if data.is_expiring else follows(data, heard)
+
+
+def refused_or_expired(data: PurchaseData, answer: ProviderAnswered) -> D:
+    return expired(data, answer) if data.is_expiring else refused(data, answer)
+
+
+def expired(data: PurchaseData, answer: ProviderAnswered) -> D:
+    return fulfilment.release(data, transitions=("expired",), attempt_transitions=("expired",))
+
+
+# The unknown outcome
+
+
+def not_answered(data: PurchaseData, reply: Reply) -> D:
+    return inquire(data)
+
+
+def inquire(data: PurchaseData) -> D:
+    """Ask the provider at growing intervals. If the outcome is unknown after the last, park the saga.
+
+    If the shopper came back from a challenge, the order is cancelled at the provider before that, since the
+    provider may never find it.
+    """
+    delay_seconds = inquiry_delay(data.inquiries)
+    if delay_seconds is None and data.is_back and not data.is_expiring:
+        return Go(step=At.ABANDON, data=with_changes(data, is_expiring=True))
+    if delay_seconds is None:
+        return D(
+            step=At.INQUIRE,
+            data=data,
+            transitions=("outcome_unknown",),
+            reply_to_waiters=True,
+            end=End.PARKED,
+            why="The provider did not say what became of the payment.",
+        )
+    return _ask_provider(with_changes(data, inquiries=data.inquiries + 1), delay_seconds=delay_seconds)
+
+
+def inquire_at_once(data: PurchaseData) -> D:
+    """Ask because of a proven notification, which is not an answer, but a reason to ask.
+
+    This does not count as an inquiry. It is only done while the outcome is unknown: otherwise the provider's
+    own reply is on its way.
+    """
+    return _ask_provider(data)
+
+
+def inquire_because_of_hint(data: PurchaseData) -> D | None:
+    """Ask at once instead of later, once for each inquiry that we would make anyway.
+
+    Anybody can send any number of hints, so they must neither start a second question while one is under way,
+    nor use up our inquiries.
+    """
+    if data.inquiries <= data.hinted:
+        return None
+    return _ask_provider(with_changes(data, inquiries=data.inquiries - 1, hinted=data.inquiries))
+
+
+def _ask_provider(data: PurchaseData, *, delay_seconds: float = 0) -> D:
+    # The outcome of a late challenge is not unknown: it was not completed, or is just being completed.
+    is_unknown = not data.is_expiring
+    return Go(
+        step=At.INQUIRE,
+        data=data,
+        delay_seconds=delay_seconds,
+        transitions=("outcome_unknown",) if is_unknown else (),
+        attempt_transitions=("outcome_unknown",) if is_unknown else (),
+        reply_to_waiters=True,
+    )

@@ -1,0 +1,94 @@
+"""The signals that move sagas: things that happen, and that no command asked for."""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Signal(StrEnum):
+    """A signal to a saga. Most sagas ignore it, at most of their steps."""
+
+    # The shopper came back from a challenge.
+    CHALLENGE_RETURNED = "challenge_returned"
+
+    # The kinds of proven notifications about an attempt, and its becoming conflicted.
+    AUTHORISED = "authorised"
+    REFUSED = "refused"  # for an operation: it was settled as refused
+    CAPTURED = "captured"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    CONFLICTED = "conflicted"
+    OTHER = "other"  # any other kind, which no saga takes
+
+    # An unproven notification, which anybody may have sent: only a reason to ask the provider.
+    HINTED = "hinted"
+
+    # An operation was settled by a proven notification (see also REFUSED), or its refund may have failed.
+    DONE = "done"
+    DOUBTED = "doubted"
+
+    # Staff decide that an operation has arrived, is to be sent again, or is missing at the provider.
+    ARRIVED = "arrived"
+    RESEND = "resend"
+    UNDONE = "undone"
+
+    # Staff decide on a notification's claim.
+    CONFIRMED = "confirmed"
+    DENIED = "denied"
+    BOOKED = "booked"
+
+    # A saga tells the one that started it how it goes on.
+    CAPTURE_ACCEPTED = "capture_accepted"
+    CAPTURE_DELAYED = "capture_delayed"
+    CAPTURE_DONE = "capture_done"
+    CAPTURE_REFUSED = "capture_refused"
+    CAPTURE_PARKED = "capture_parked"
+    VOID_ACCEPTED = "void_accepted"
+    VOID_DELAYED = "void_delayed"
+    VOID_DONE = "void_done"
+    VOID_REFUSED = "void_refused"
+    VOID_PARKED = "void_parked"
+    REFUND_ACCEPTED = "refund_accepted"
+    REFUND_DELAYED = "refund_delayed"
+    REFUND_DONE = "refund_done"
+    REFUND_REFUSED = "refund_refused"
+    REFUND_PARKED = "refund_parked"
+
+    # A review, or a decision of staff, ended the conflict over the payment.
+    REVIEW_HELD = "review_held"
+    REVIEW_RELEASED = "review_released"
+    REVIEW_CAPTURED = "review_captured"
+    REVIEW_DONE = "review_done"  # it had ended before
+
+    @classmethod
+    def of(cls, kind: str, news: "News") -> Self:
+        """Return the signal by which a saga of ``kind`` tells its news."""
+        return cls(f"{kind}_{news}")
+
+    @classmethod
+    def of_event(cls, kind: str) -> "Signal":
+        """Return the signal of a notified event; ``OTHER`` for a kind that no saga takes."""
+        return next((each for each in HINTS if each == kind), Signal.OTHER)
+
+
+class News(StrEnum):
+    """The news of a capture, void or refund for the saga that waits for it.
+
+    ``DELAYED`` means that its outcome is unknown, or that it was not sent yet.
+    """
+
+    ACCEPTED = "accepted"
+    DELAYED = "delayed"
+    DONE = "done"
+    REFUSED = "refused"
+    PARKED = "parked"
+
+
+# Signals of notifications that may say how an open attempt has ended, and of its becoming conflicted.
+HINTS = (
+    Signal.AUTHORISED,
+    Signal.REFUSED,
+    Signal.CAPTURED,
+    Signal.CANCELLED,
+    Signal.EXPIRED,
+    Signal.CONFLICTED,
+)

@@ -1,0 +1,216 @@
+"""Sagas as tables: each row is a step, with what it asks and what follows from each answer.
+
+The rows say how a flow goes. Guards and exceptions are functions with names, which the rows mention: they
+get the saga's data, and return a decision. A function that wants the saga to take another step returns
+``Go``, and the step's row adds what the step asks.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import Enum, StrEnum
+from typing import Any, Generic, get_type_hints
+
+from msgspec.structs import replace as with_changes
+
+from checkout.messages import Answer, Command
+from checkout.payments.sagas.definition import Ask, DataT, Decision, End, Start
+from checkout.payments.sagas.pauses import OVERDUE
+from checkout.payments.sagas.repeating import asked_again
+from checkout.payments.sagas.signals import Signal
+from messaging.envelope import Reply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Go(Decision[DataT]):
+    """The decision to take a step. Its command is sent after ``delay_seconds``."""
+
+    delay_seconds: float = 0
+
+
+class Repeated(Enum):
+    """The replies after which a question is asked again, a few times, before anything else follows.
+
+    A retryable error says that nothing was done. After a malformed reply that is not known, so a question
+    that is repeated ``ALWAYS`` must be harmless; one that may move money is repeated ``IF_NOT_DONE``.
+    """
+
+    NEVER = "never"
+    IF_NOT_DONE = "if not done"
+    ALWAYS = "always"
+
+
+# The next step, with its own tries; the end of the saga, at this step; or a function that decides.
+AfterAnswer = str | End | Callable[[DataT, Any], Decision[DataT]]
+AfterSignal = str | Callable[[DataT], Decision[DataT] | None]
+
+
+def again(step: str) -> Callable[[Any], Decision[Any]]:
+    """Return the decision to take a step once more. Its service, or saga, knows what it has done."""
+    return lambda data: Go(step=step, data=with_changes(data, tries=data.tries + 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Generic[DataT]):
+    """A row of the table.
+
+    - ``asks`` is the command that is sent. Its fields are those of the same names in the saga's data, unless
+      ``body`` makes it. ``starts`` makes another saga that does the step instead. A step without either
+      waits for a signal, or ``ends`` the saga; ``why`` tells staff why it is parked there.
+    - ``on`` has what follows from each answer, ``hears`` from each signal; other signals are ignored.
+    - ``unknown`` follows if there is no answer by the end of the time ``within`` which one is expected, if
+      the answer is none of those in ``on``, or an error. ``failed`` follows an error, or such an answer,
+      instead. A parked saga that staff resume does what is ``unknown`` at its step.
+    - ``repeated`` says after which replies the question is asked again before that.
+    - ``undo`` is the step that undoes this one.
+    - If it ``is_owed``, the step is never given up, and is reported as overdue after a few tries.
+    """
+
+    name: str
+    asks: type[Command[Any]] | None = None
+    body: Callable[[DataT], Command[Any]] | None = None
+    starts: Callable[[DataT], Start] | None = None
+    ends: End | None = None
+    why: str = ""
+    within: Callable[[], timedelta] | None = None
+    repeated: Repeated = Repeated.NEVER
+    on: Mapping[StrEnum, AfterAnswer[DataT]] = field(default_factory=dict)
+    failed: Callable[[DataT, Reply], Decision[DataT]] | None = None
+    unknown: AfterSignal[DataT] | None = None
+    hears: Mapping[Signal, AfterSignal[DataT]] = field(default_factory=dict)
+    undo: str = ""
+    is_owed: bool = False
+
+    def command(self, data: DataT) -> Command[Any] | None:
+        """Return the command with its fields from the saga's data."""
+        if self.body is not None:
+            return self.body(data)
+        if self.asks is None:
+            return None
+        return self.asks(**{name: getattr(data, name) for name in self.asks.__struct_fields__})
+
+    def taken(self, go: Go[DataT]) -> Decision[DataT]:
+        """Return the decision to take this step, with what it asks or starts, its time-out, or its end."""
+        command = self.command(go.data)
+        return replace(
+            go,
+            ask=Ask(command=command, delay_seconds=go.delay_seconds) if command else None,
+            child=self.starts(go.data) if self.starts else None,
+            timeout=self.within() if self.within else None,
+            end=go.end or self.ends,
+            why=go.why or self.why,
+            is_overdue=self.is_owed and getattr(go.data, "tries", 0) >= OVERDUE,
+        )
+
+    def is_repeated_after(self, reply: Reply) -> bool:
+        """Return True if the question may be asked again after this reply."""
+        return self.repeated is Repeated.ALWAYS or (
+            self.repeated is Repeated.IF_NOT_DONE and not reply.tells_nothing
+        )
+
+
+class TableSaga(ABC, Generic[DataT]):
+    """A saga definition that is made from its table, which is checked when the saga is made."""
+
+    kind: str
+    data_type: type[DataT]
+
+    def __init__(self) -> None:
+        self.rows: Mapping[str, Step[DataT]] = {row.name: row for row in self.table()}
+        for row in self.rows.values():
+            self._check(row)
+
+    @abstractmethod
+    def table(self) -> Sequence[Step[DataT]]:
+        """The steps."""
+
+    @abstractmethod
+    def begin(self, data: DataT) -> Decision[DataT]:
+        """Return the first decision."""
+
+    @abstractmethod
+    def afresh(self, data: DataT) -> DataT:
+        """Return the data with which staff have a step carried out again: its counters are at zero."""
+
+    @property
+    def steps(self) -> frozenset[str]:
+        """Every step that the saga may stand at."""
+        return frozenset(str(name) for name in self.rows)
+
+    @property
+    def questions(self) -> Mapping[str, type[Command[Any]]]:
+        """The command of each step that asks one."""
+        return {name: row.asks for name, row in self.rows.items() if row.asks is not None}
+
+    def start(self, data: DataT) -> Decision[DataT]:
+        """Take the first step."""
+        return self._complete(self.begin(data))
+
+    def on_reply(self, step: str, data: DataT, reply: Reply) -> Decision[DataT]:
+        """Do what the row says of the answer. Before that, a question may be repeated a few times."""
+        row = self.rows[step]
+        if row.is_repeated_after(reply):
+            repetition = asked_again(lambda known: row.taken(Go(step=step, data=known)), data, reply)
+            if repetition is not None:
+                return repetition
+        if reply.ok and row.asks is not None:
+            answer = row.asks.read_answer(reply.result)
+            if (follows := row.on.get(answer.says)) is not None:
+                return self._after_answer(row, data, follows, answer)
+        if row.failed is not None:
+            return self._complete(row.failed(data, reply))
+        return self.on_deadline(step, data)
+
+    def on_signal(self, step: str, data: DataT, signal: Signal) -> Decision[DataT] | None:
+        """Do what the row says of the signal, or ignore it."""
+        follows = self.rows[step].hears.get(signal)
+        return None if follows is None else self._after_signal(data, follows)
+
+    def on_deadline(self, step: str, data: DataT) -> Decision[DataT]:
+        """Do what the row says of an outcome that is unknown."""
+        decision = self._after_signal(data, self.rows[step].unknown or again(step))
+        if decision is None:
+            raise ValueError(f"Nothing follows at {step} of a {self.kind}.")
+        return decision
+
+    def on_resume(self, step: str, data: DataT) -> Decision[DataT]:
+        """Carry the step out again, with all its retries."""
+        return self.on_deadline(step, self.afresh(data))
+
+    def _after_answer(
+        self, row: Step[DataT], data: DataT, follows: AfterAnswer[DataT], answer: Answer
+    ) -> Decision[DataT]:
+        if isinstance(follows, End):
+            return Decision(step=row.name, data=data, end=follows)
+        if isinstance(follows, str):
+            return self._complete(_next(follows, data))
+        return self._complete(follows(data, answer))
+
+    def _after_signal(self, data: DataT, follows: AfterSignal[DataT]) -> Decision[DataT] | None:
+        decision = _next(follows, data) if isinstance(follows, str) else follows(data)
+        return None if decision is None else self._complete(decision)
+
+    def _complete(self, decision: Decision[DataT]) -> Decision[DataT]:
+        return self.rows[decision.step].taken(decision) if isinstance(decision, Go) else decision
+
+    def _check(self, row: Step[DataT]) -> None:
+        """Raise TypeError if a row names a step that is no row, or does not fit its command."""
+        named = {row.undo, row.unknown, *row.on.values(), *row.hears.values()}
+        strangers = {each for each in named if isinstance(each, str) and not isinstance(each, End)}
+        if unknown := strangers - self.rows.keys() - {""}:
+            raise TypeError(f"{self.kind} has no step {unknown}")
+        if row.asks is None:
+            return
+        # The words that an answer may say are the type that its property returns.
+        words = get_type_hints(vars(row.asks.answer)["says"].fget)["return"]
+        if not all(isinstance(word, words) for word in row.on):
+            raise TypeError(f"{row.name} expects answers that {row.asks.__name__} does not have")
+        lacking = {*row.asks.__struct_fields__} - {*self.data_type.__struct_fields__}
+        if lacking and row.body is None:
+            raise TypeError(f"{row.name} has no {lacking} for its {row.asks.__name__}")
+
+
+def _next(step: str, data: Any) -> Go[Any]:
+    """Take a step that begins to count its own tries."""
+    return Go(step=step, data=with_changes(data, tries=0))

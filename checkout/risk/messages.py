@@ -1,0 +1,35 @@
+"""The commands of the risk service, and their answers."""
+
+from enum import StrEnum
+
+from checkout.messages import Answer, Command
+
+
+class RiskDecision(StrEnum):
+    """The decision on an attempt to pay."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+
+
+class RiskAssessed(Answer, frozen=True):
+    decision: RiskDecision
+    reasons: list[str] = []
+
+    @property
+    def says(self) -> RiskDecision:
+        """The decision."""
+        return self.decision
+
+
+class AssessRisk(Command[RiskAssessed], frozen=True):
+    """Decide if an attempt may be tried at all."""
+
+    to = "risk.assess"
+    again = "assesses once per message"
+
+    payment: str
+    minor: int
+    currency: str
+    email: str = ""
+    ip_address: str = ""

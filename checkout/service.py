@@ -1,0 +1,40 @@
+"""A service of the gateway, whose handlers are registered by the class of their command."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, get_type_hints
+
+from checkout.messages import Answer, Command
+from messaging.access.participants import service_of
+from messaging.worker import service
+from messaging.worker.message import Message
+
+CommandT = TypeVar("CommandT", bound=Command[Any])
+AnswerT = TypeVar("AnswerT", bound=Answer | None)
+
+
+class Service(service.Service):
+    """A service that takes classes of commands instead of their types on the wire."""
+
+    def handles(
+        self, command: type[CommandT], *, transactional: bool = True, free: bool = False
+    ) -> Callable[[Callable[[CommandT, Message], AnswerT]], Callable[[CommandT, Message], AnswerT]]:
+        """Register the handler of ``command``. For the options see ``messaging.worker.service.Service``.
+
+        The handler returns the command's answer, or None if the answer is sent with ``message.reply``, or
+        later. Raises TypeError if the handler is for another command, answers something else, or belongs to
+        another service.
+        """
+
+        def register(
+            function: Callable[[CommandT, Message], AnswerT],
+        ) -> Callable[[CommandT, Message], AnswerT]:
+            taken, *_, returned = get_type_hints(function).values()
+            if taken is not command:
+                raise TypeError(f"{function.__qualname__} takes {taken}, not {command}")
+            if returned not in (type(None), command.answer):
+                raise TypeError(f"{function.__qualname__} answers {returned}, not {command.answer}")
+            if service_of(command.to) != self.name:
+                raise TypeError(f"{command.to} is not for {self.name}")
+            return self.command(command.to, transactional=transactional, free=free)(function)
+
+        return register

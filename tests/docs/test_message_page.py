@@ -1,0 +1,33 @@
+"""The page of messages lists all commands and answers, and every program knows the same ones."""
+
+import pytest
+
+from checkout.message_registry import COMMANDS
+from checkout.messages import Command
+from checkout.participants import PARTICIPANTS
+from checkout.running.services import SERVICES
+from messaging.access.participants import service_of
+from scripts.message_page import BEGIN, END, PAGE, page
+
+
+def test_the_tables_are_made_from_the_classes() -> None:
+    text = PAGE.read_text()
+    assert (text.count(BEGIN), text.count(END)) == (1, 1)
+    assert text == page(text), "run: python -m scripts.message_page"
+
+
+@pytest.mark.parametrize("type", sorted(COMMANDS))
+def test_the_service_that_a_command_names_handles_it(type: str) -> None:
+    assert type in SERVICES[service_of(type)].commands
+
+
+def test_no_service_handles_a_command_without_a_class() -> None:
+    assert {type for service in SERVICES.values() for type in service.commands} == set(COMMANDS)
+
+
+def test_no_program_may_send_a_command_without_a_class() -> None:
+    assert {type for each in PARTICIPANTS for type in each.sends} <= set(COMMANDS)
+
+
+def test_every_class_of_commands_is_known_by_a_type_of_its_own() -> None:
+    assert set(COMMANDS.values()) == set(Command.__subclasses__())
