@@ -321,8 +321,14 @@ class PostEntries(Body, frozen=True):  # ledger.post
 # notifications
 
 
-class SendReceipt(Body, frozen=True):  # notifications.send_receipt
+class SendReceipt(Body, frozen=True):  # notifications.send_receipt: everything that the e-mail says
     payment: str
+    email: str  # empty if the shopper left none: then there is no receipt
+    merchant: str
+    order_reference: str
+    description: str
+    minor: int
+    currency: str
 
 
 class Done(Body, frozen=True):

@@ -19,11 +19,10 @@ Chart of accounts, seen from the gateway; debits are positive, and each posting 
 
 from checkout.ledger.models import LedgerEntry
 from checkout.messages import Done, PostEntries
-from checkout.payments.sagas.open_questions import require_open_question
 from messaging.compiled_queries import insert_unless_known
-from messaging.worker.service import CommandRejected, Message, Service
+from messaging.worker.service import CommandRejected, Message, Service, require_proof
 
-service = Service("ledger", admit=require_open_question)
+service = Service("ledger", admit=require_proof)
 
 IN_PROCESS = "provider:in_process"
 CAPTURED = "provider:captured"

@@ -17,11 +17,10 @@ from checkout.messages import (
     StockReserved,
 )
 from checkout.orders.models import Reservation, StockItem
-from checkout.payments.sagas.open_questions import require_open_question
 from messaging.compiled_queries import Compiled, insert_unless_known, update
-from messaging.worker.service import CommandRejected, Message, Service
+from messaging.worker.service import CommandRejected, Message, Service, require_proof
 
-service = Service("orders", admit=require_open_question)
+service = Service("orders", admit=require_proof)
 
 
 @service.command("orders.reserve")

@@ -13,15 +13,14 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from checkout.messages import Body, Done, SendReceipt
-from checkout.payments.models import Payment
-from checkout.payments.sagas.open_questions import require_open_question
+from checkout.money import Money
 from checkout.receipts.models import Receipt
 from messaging.compiled_queries import Compiled, insert_unless_known
-from messaging.worker.service import Message, Service
+from messaging.worker.service import Message, Service, require_proof
 
 log = structlog.get_logger(__name__)
 
-service = Service("notifications", admit=require_open_question)
+service = Service("notifications", admit=require_proof)
 
 # Pauses before sending is tried again, in seconds; after the last one it is given up.
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
@@ -34,15 +33,22 @@ class DeliverReceipt(Body, frozen=True):
     failures: int = 0
 
 
-_PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
 _RECEIPT = Compiled(lambda payment: Receipt.objects.filter(payment_reference=payment))
 
 
 @service.command("notifications.send_receipt")
 def send_receipt(command: SendReceipt, message: Message) -> Done:
     """Record that a receipt is owed, and have it sent. Do nothing if the shopper left no address."""
-    email = _PAYMENT.get(command.payment).shopper_email
-    if email and insert_unless_known(Receipt(payment_reference=command.payment, email=email)):
+    receipt = Receipt(
+        payment_reference=command.payment,
+        email=command.email,
+        merchant=command.merchant,
+        order_reference=command.order_reference,
+        description=command.description,
+        amount_minor=command.minor,
+        currency=command.currency,
+    )
+    if receipt.email and insert_unless_known(receipt):
         message.send(
             service.name,
             "notifications.deliver_receipt",
@@ -75,10 +81,10 @@ def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
 
 
 def receipt_email(receipt: Receipt) -> EmailMessage:
-    """Return the plain-text e-mail, read from the payment as it stands."""
-    payment = _PAYMENT.get(receipt.payment_reference)
+    """Return the plain-text e-mail."""
+    amount = Money(receipt.amount_minor, receipt.currency)
     return EmailMessage(
-        subject=f"Your payment to {payment.merchant.name}",
-        body=render_to_string("checkout/email/receipt.txt", {"payment": payment}),
+        subject=f"Your payment to {receipt.merchant}",
+        body=render_to_string("checkout/email/receipt.txt", {"receipt": receipt, "amount": amount}),
         to=[receipt.email],
     )

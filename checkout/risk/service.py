@@ -16,9 +16,9 @@ from checkout.messages import AssessRisk, RiskAssessed
 from checkout.privacy import pseudonyms
 from checkout.risk.models import BlockedValue, RiskAssessment
 from messaging.compiled_queries import insert
-from messaging.worker.service import Message, Service
+from messaging.worker.service import Message, Service, require_proof
 
-service = Service("risk")
+service = Service("risk", admit=require_proof)
 
 VELOCITY_WINDOW = timedelta(hours=1)
 

@@ -23,6 +23,7 @@ from messaging.envelope import (
     new_message_id,
 )
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage
+from messaging.access.proofs import prove
 from messaging.topology import Topology
 
 
@@ -182,7 +183,7 @@ class Message:
         self._plan(
             self._topology.commands,
             service,
-            envelope,
+            prove(envelope),
             delay_seconds=delay_seconds,
             may_carry_sealed=keeps_sealed or not delay_seconds,
         )
@@ -246,7 +247,7 @@ class Message:
             correlation_id=self.envelope.correlation_id,
             headers=self._headers(None),
         )
-        self._plan(self._topology.replies, self.envelope.reply_to, envelope)
+        self._plan(self._topology.replies, self.envelope.reply_to, prove(envelope))
 
     def _headers(self, subject: str | None) -> dict[str, HeaderValue]:
         headers = self.envelope.travelling_headers()

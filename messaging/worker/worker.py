@@ -29,6 +29,7 @@ from messaging.envelope import Envelope, Reply
 from messaging.errors import MalformedMessage, MessagingError, Undeliverable
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
 from messaging.outbox.published_marker import PublishedMarker
+from messaging.access.proofs import is_proven
 from messaging.storable import defect_of, fitted
 from messaging.worker.message import Message, Outgoing, Push
 from messaging.worker.service import CommandRejected, Handler, NotEntitled, Obsolete, Service
@@ -214,7 +215,7 @@ class Worker:
         """Check the rights that depend on the database, then handle the message. Runs in a thread."""
         table = registered()
         sender = table.of_user(message.topology, message.sender) if table is not None else None
-        if sender is not None and sender.relays and not self._outbox_model.holds(message.envelope):
+        if sender is not None and sender.relays and not self._is_owed(message.envelope):
             raise NotEntitled(f"{message.sender} says what is not in the outbox")
         try:
             if handler.admit is not None:
@@ -225,6 +226,10 @@ class Worker:
                 pass
             return []
         return _handle(handler, body, message)
+
+    def _is_owed(self, envelope: Envelope) -> bool:
+        """Return True if the message is in an outbox: in this database's, or by its proof in another's."""
+        return is_proven(envelope) or self._outbox_model.holds(envelope)
 
     async def _publish_all(self, outgoing: list[Outgoing]) -> bool:
         """Return True unless a message was left that only a redelivery could send with its secret."""

@@ -134,7 +134,15 @@ def order_confirmed(data: PurchaseData, reply: Reply) -> D:
 
 
 def send_receipt(data: PurchaseData) -> D:
-    body = messages.SendReceipt(payment=data.payment)
+    body = messages.SendReceipt(
+        payment=data.payment,
+        email=data.email,
+        merchant=data.merchant,
+        order_reference=data.order_reference,
+        description=data.description,
+        minor=data.minor,
+        currency=data.currency,
+    )
     ask = Ask(service="notifications", type="notifications.send_receipt", body=body)
     return D(step="send_receipt", data=data, ask=ask, timeout=conf.service_wait)
 
