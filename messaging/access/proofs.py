@@ -26,7 +26,7 @@ def prove(envelope: Envelope) -> Envelope:
 
 
 def is_proven(envelope: Envelope) -> bool:
-    """Return True if the message has the proof that belongs to it, made with the secret key or an earlier one."""
+    """Return True if the message has its proof, made with the secret key or an earlier one."""
     proof = envelope.headers.get(PROOF)
     if not isinstance(proof, str) or not proof:
         return False

@@ -6,10 +6,10 @@ from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
+from messaging.access.proofs import is_proven
 from messaging.envelope import Reply
 from messaging.errors import MalformedMessage
 from messaging.outbox.models import AlreadyHandled
-from messaging.access.proofs import is_proven
 from messaging.topology import Queue, Topology
 from messaging.worker.message import Message
 
