@@ -34,7 +34,7 @@ async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as group:
         for database in databases():
             relay = Relay(broker, OutboxMessage, database=database)
-            group.create_task(relay.run(stop), name=f"outbox of {database}")
+            group.create_task(relay.run(stop), name="outbox")
         group.create_task(DeadLetterConsumer(broker, dead_letters.keep).run(stop), name="dead letters")
         group.create_task(timer.run(_timers(stop), stop), name="timers")
 
