@@ -107,7 +107,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         report.settled_after, _ = await asyncio.gather(
             audit.settle(site, staff, last_fault_at), crowd.leave(settings.QUIESCENCE_SECONDS)
         )
-        ((at_rest,),) = await asyncio.to_thread(site.rows, audit.LAST_OWED)
+        at_rest = await asyncio.to_thread(site.databases.last_owed)
         await asyncio.sleep(audit.AFTERMATH_SECONDS)
         for task in beside:
             task.cancel()
