@@ -1,6 +1,8 @@
 """The whole gateway in one process, with a SQLite database for each app that can have its own."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +44,23 @@ def test_a_purchase_passes_through_five_databases(tmp_path: Path, capfd: pytest.
     for app, table in TABLES.items():
         assert count(tmp_path / f"{app}.sqlite3", table) > 0
         assert count(tmp_path / f"{app}.sqlite3", "payments_inboxmessage") > 0
+    run_retention(demo)
+    for app in OWNERS:
+        assert count(tmp_path / f"{app}.sqlite3", "payments_inboxmessage") == 0
+        assert count(tmp_path / f"{app}.sqlite3", "payments_outboxmessage") == 0
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         count(tmp_path / "gateway.sqlite3", "ledger_ledgerentry")
+
+
+def run_retention(demo: Demo) -> None:
+    """Delete all messages that need not be remembered any more, as the relay does after a month."""
+    forget = "from checkout.payments.timers.retention import forget_old_messages; forget_old_messages()"
+    subprocess.run(
+        [sys.executable, "manage.py", "shell", "--command", forget],
+        cwd=ROOT,
+        env=demo.environment | {"CHECKOUT_RETENTION_SECONDS": "0.001"},
+        check=True,
+    )
 
 
 def count(database: Path, table: str) -> int:
