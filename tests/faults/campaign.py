@@ -124,7 +124,8 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         chosen = report.calm if crowd.began[reference] + seconds < calm_until else report.stormy
         chosen.append(seconds)
     evidence = await asyncio.to_thread(audit.gather, site, recorder, diary, sealed.values(), at_rest)
-    evidence.leaks = list(resources.leaks(before, await resources.holdings(site)))
+    held = await resources.holdings(site)
+    evidence.leaks = list(resources.leaks(before, held, len(site.databases.addresses)))
     evidence.queued = await audit.remaining(site)
     _judge(report, evidence, watch)
     return report
