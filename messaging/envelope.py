@@ -26,9 +26,10 @@ SCHEMA_VERSION = "schema-version"
 CAUSATION_ID = "causation-id"  # message id of the message whose handling caused this one
 SUBJECT = "subject"  # the reference of the thing that the message is about
 SEALED = "sealed"  # a secret for one participant further down; passed on, never stored
+PROOF = "proof"  # that a program with the secret key has written this message (access/proofs.py)
 
 # Headers that belong to one message alone, and are therefore not copied to the messages it causes.
-OWN_HEADERS = frozenset({DEADLINE, SCHEMA_VERSION, CAUSATION_ID, SUBJECT, SEALED})
+OWN_HEADERS = frozenset({DEADLINE, SCHEMA_VERSION, CAUSATION_ID, SUBJECT, SEALED, PROOF})
 
 _process_bits = 0
 _counter = count()

@@ -44,6 +44,9 @@ _PROVIDER_HOST = re.compile(
 )
 
 
+# The apps that may have a database of their own.
+OWNERS = ("orders", "risk", "ledger", "receipts")
+
 # Settings whose values need more than a type and bounds, so Environment declares fields for them.
 _SPECIAL = {
     "BROKER_URL",
@@ -65,6 +68,16 @@ def _field_of(setting: Setting[Any]) -> tuple[Any, Any]:
     default = _DEFAULTS.get(setting.name, setting.default)
     return setting.type, Field(
         default=default, alias=variable_of(setting), description=setting.help, **setting.bounds
+    )
+
+
+def _own_database(name: str, owner: str) -> Any:
+    """Return the field for the address of an app's own database."""
+    return Field(
+        default=SecretStr(""),
+        alias=name,
+        description=f"The address of a database of its own for the {owner}. By default its tables are in "
+        "the database of DATABASE_URL.",
     )
 
 
@@ -110,11 +123,17 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         alias="DATABASE_URL",
         description="The database's address, with its password: postgres://user:password@host/name.",
     )
+    orders_database_url: SecretStr = _own_database("ORDERS_DATABASE_URL", "orders service")
+    risk_database_url: SecretStr = _own_database("RISK_DATABASE_URL", "risk service")
+    ledger_database_url: SecretStr = _own_database("LEDGER_DATABASE_URL", "ledger")
+    receipts_database_url: SecretStr = _own_database(
+        "RECEIPTS_DATABASE_URL", "receipts (notifications service)"
+    )
     database_pool_size: int = Field(
         default=10,
         ge=1,
         alias="CHECKOUT_DATABASE_POOL_SIZE",
-        description="The connections to PostgreSQL that one process may have.",
+        description="The connections that one process may have to each PostgreSQL database.",
     )
     broker_url: SecretStr = Field(
         default=SecretStr("memory://"), alias="BROKER_URL", description=Conf.broker_url.help
@@ -209,6 +228,25 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
                     "perhaps with a port, such as secure.worldpay.com"
                 )
         return hosts
+
+    @property
+    def database_urls(self) -> dict[str, str]:
+        """The addresses of all databases: ``default``, and those of apps by the app's label."""
+        urls = {
+            "default": self.database_url,
+            **{name: getattr(self, f"{name}_database_url") for name in OWNERS},
+        }
+        return {name: url.get_secret_value() for name, url in urls.items() if url.get_secret_value()}
+
+    @model_validator(mode="after")
+    def _no_database_is_named_twice(self) -> "Environment":
+        """Refuse two names for one database: its outbox would be read, and its tables made, twice."""
+        urls = list(self.database_urls.values())
+        if len(set(urls)) < len(urls):
+            raise ValueError(
+                "two of the databases have the same address: leave out the variable of one of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _production_needs_its_own_secret(self) -> "Environment":

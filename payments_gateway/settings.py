@@ -2,12 +2,11 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import dj_database_url
 import structlog
 
 from checkout.privacy.log import scrub_event
+from payments_gateway.databases import database
 from payments_gateway.environment import Environment
 
 env = Environment()
@@ -75,42 +74,8 @@ TEMPLATES = [
     }
 ]
 
-DATABASES: dict[str, Any] = {
-    "default": dj_database_url.parse(env.database_url.get_secret_value(), conn_max_age=0)
-}
-if DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    from checkout.database.bounded_connection import BoundedConnection
-
-    milliseconds = round(declared["CHECKOUT_DATABASE_SECONDS"] * 1000)
-    # A silent network or server must not hold a thread, and a silent client must not hold a lock.
-    DATABASES["default"]["OPTIONS"] = {
-        # The same few hundred statements are repeated, so the server plans each of them once per connection.
-        "server_side_binding": True,
-        "prepare_threshold": 3,
-        "connect_timeout": 5,
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 10_000,
-        "options": f"-c statement_timeout={milliseconds}"
-        f" -c idle_in_transaction_session_timeout={2 * milliseconds}",
-        "pool": {
-            "min_size": 1,
-            "max_size": env.database_pool_size,
-            "timeout": 5,
-            # The pool reconnects at growing intervals, and no other attempt is made meanwhile. With the
-            # default of five minutes, the return of a database would go unnoticed for as long as it was away.
-            "reconnect_timeout": 5,
-            "connection_class": BoundedConnection,
-        },
-    } | DATABASES["default"].get("OPTIONS", {})
-elif DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # SQLite has one writer: take the write lock at BEGIN, so that waiting for it cannot deadlock.
-    DATABASES["default"].setdefault("OPTIONS", {}).update(
-        transaction_mode="IMMEDIATE",
-        timeout=20,
-        init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    )
+DATABASES = {name: database(url, env) for name, url in env.database_urls.items()}
+DATABASE_ROUTERS = ["checkout.database.owners.ByOwner"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.broker_url.get_secret_value()

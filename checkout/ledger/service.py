@@ -20,12 +20,11 @@ Chart of accounts, seen from the gateway; debits are positive, and each posting 
 from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.messages import Done
-from checkout.payments.sagas.open_questions import require_open_question
 from checkout.service import Service
 from messaging.compiled_queries import insert_unless_known
-from messaging.worker.service import CommandRejected, Message
+from messaging.worker.service import CommandRejected, Message, require_proof
 
-service = Service("ledger", admit=require_open_question)
+service = Service("ledger", admit=require_proof)
 
 IN_PROCESS = "provider:in_process"
 CAPTURED = "provider:captured"

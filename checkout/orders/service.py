@@ -17,12 +17,11 @@ from checkout.orders.messages import (
     StockReserved,
 )
 from checkout.orders.models import Reservation, StockItem
-from checkout.payments.sagas.open_questions import require_open_question
 from checkout.service import Service
 from messaging.compiled_queries import Compiled, insert_unless_known, update
-from messaging.worker.service import CommandRejected, Message
+from messaging.worker.service import CommandRejected, Message, require_proof
 
-service = Service("orders", admit=require_open_question)
+service = Service("orders", admit=require_proof)
 
 
 @service.handles(ReserveStock)

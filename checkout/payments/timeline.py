@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
+from checkout.database.owners import databases
 from checkout.payments.models import (
     Fact,
     InboxMessage,
@@ -15,6 +17,8 @@ from checkout.payments.models import (
     SagaStep,
 )
 from checkout.payments.notification_results import results_of
+
+Message = TypeVar("Message", OutboxMessage, InboxMessage)
 
 
 class Kind(StrEnum):
@@ -72,8 +76,8 @@ def _steps(payment: Payment) -> Iterator[Entry]:
 
 def _messages(payment: Payment) -> Iterator[Entry]:
     """Yield one entry per message, from the decision to send it until it was handled."""
-    outbox = list(OutboxMessage.objects.filter(subject=payment.reference).order_by("created_at"))
-    inbox = {row.message_id: row for row in InboxMessage.objects.filter(subject=payment.reference)}
+    outbox = sorted(_about(payment, OutboxMessage), key=lambda sent: sent.created_at)
+    inbox = {row.message_id: row for row in _about(payment, InboxMessage)}
     # A handler writes its inbox row first and its messages last, so the messages show when it ended.
     last_effects = {sent.causation_id: sent.created_at for sent in outbox}
     for sent in outbox:
@@ -92,6 +96,12 @@ def _messages(payment: Payment) -> Iterator[Entry]:
         # Queries, which are not in an outbox, and messages from services with a database of their own.
         ended = max(row.handled_at, last_effects.get(row.message_id, row.handled_at))
         yield Entry(row.received_at, Kind.MESSAGE, row.type, f"to {row.consumer}", ended - row.received_at)
+
+
+def _about(payment: Payment, model: type[Message]) -> Iterator[Message]:
+    """Yield the messages about a payment in all databases."""
+    for database in databases():
+        yield from model._default_manager.using(database).filter(subject=payment.reference)
 
 
 def _calls(payment: Payment) -> Iterator[Entry]:

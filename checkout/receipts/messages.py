@@ -4,10 +4,18 @@ from checkout.messages import Command, Done
 
 
 class SendReceipt(Command[Done], frozen=True):
+    """Send a receipt with everything that the e-mail says. Without an address there is none."""
+
     to = "notifications.send_receipt"
     again = "one receipt per payment"
 
     payment: str
+    email: str
+    merchant: str
+    order_reference: str
+    description: str
+    minor: int
+    currency: str
 
 
 class DeliverReceipt(Command[None], frozen=True):

@@ -11,6 +11,11 @@ class Receipt(models.Model):
 
     payment_reference = models.CharField(max_length=40, unique=True)
     email = models.EmailField()
+    merchant = models.CharField(max_length=200)
+    order_reference = models.CharField(max_length=100)
+    description = models.CharField(max_length=50, blank=True)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
 

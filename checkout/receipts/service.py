@@ -13,31 +13,37 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from checkout.messages import Done
-from checkout.payments.models import Payment
-from checkout.payments.sagas.open_questions import require_open_question
+from checkout.money import Money
 from checkout.receipts.messages import DeliverReceipt, SendReceipt
 from checkout.receipts.models import Receipt
 from checkout.service import Service
 from messaging.compiled_queries import Compiled, insert_unless_known
-from messaging.worker.service import Message
+from messaging.worker.service import Message, require_proof
 
 log = structlog.get_logger(__name__)
 
-service = Service("notifications", admit=require_open_question)
+service = Service("notifications", admit=require_proof)
 
 # Pauses before sending is tried again, in seconds; after the last one it is given up.
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
 
 
-_PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
 _RECEIPT = Compiled(lambda payment: Receipt.objects.filter(payment_reference=payment))
 
 
 @service.handles(SendReceipt)
 def send_receipt(command: SendReceipt, message: Message) -> Done:
     """Record that a receipt is owed, and have it sent. Do nothing if the shopper left no address."""
-    email = _PAYMENT.get(command.payment).shopper_email
-    if email and insert_unless_known(Receipt(payment_reference=command.payment, email=email)):
+    receipt = Receipt(
+        payment_reference=command.payment,
+        email=command.email,
+        merchant=command.merchant,
+        order_reference=command.order_reference,
+        description=command.description,
+        amount_minor=command.minor,
+        currency=command.currency,
+    )
+    if receipt.email and insert_unless_known(receipt):
         delivery = DeliverReceipt(payment=command.payment)
         message.send(*delivery.address, delivery, reply_to="")
     return Done()
@@ -66,10 +72,10 @@ def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
 
 
 def receipt_email(receipt: Receipt) -> EmailMessage:
-    """Return the plain-text e-mail, read from the payment as it stands."""
-    payment = _PAYMENT.get(receipt.payment_reference)
+    """Return the plain-text e-mail."""
+    amount = Money(receipt.amount_minor, receipt.currency)
     return EmailMessage(
-        subject=f"Your payment to {payment.merchant.name}",
-        body=render_to_string("checkout/email/receipt.txt", {"payment": payment}),
+        subject=f"Your payment to {receipt.merchant}",
+        body=render_to_string("checkout/email/receipt.txt", {"receipt": receipt, "amount": amount}),
         to=[receipt.email],
     )

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from django.utils import timezone
 
 from checkout.conf import conf
+from checkout.ledger.books import Balances, balances_of
 from checkout.payments.models import Attempt, Operation, Payment, ProviderAccount, Saga
 from checkout.payments.service.evidence.known import known_of
 from checkout.payments.totals import OPEN, Sums, added_up
-from checkout.reconciliation.ledger_sums import LedgerSums, ledger_sums
 from checkout.reconciliation.waiting import is_at_rest, waiting_operations
 from checkout.states import UNDECIDED, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
@@ -54,7 +54,7 @@ class OurBooks:
 
     currency: str
     attempts: dict[str, AttemptSums]
-    ledger: LedgerSums
+    ledger: Balances
     operations: Sums
     has_open_operations: bool
     is_whole: bool
@@ -77,7 +77,7 @@ def our_books(payment_pk: int, account: ProviderAccount) -> OurBooks:
     return OurBooks(
         currency=payment.currency,
         attempts={attempt.order_code: sums(attempt) for attempt in own},
-        ledger=ledger_sums(payment),
+        ledger=balances_of(payment.reference),
         operations=added_up(payment, operations),
         has_open_operations=any(each.state in OPEN for each in operations),
         is_whole=len(own) == len(attempts),

@@ -17,9 +17,9 @@ from checkout.risk.messages import AssessRisk, RiskAssessed, RiskDecision
 from checkout.risk.models import BlockedValue, RiskAssessment
 from checkout.service import Service
 from messaging.compiled_queries import insert
-from messaging.worker.service import Message
+from messaging.worker.service import Message, require_proof
 
-service = Service("risk")
+service = Service("risk", admit=require_proof)
 
 VELOCITY_WINDOW = timedelta(hours=1)
 

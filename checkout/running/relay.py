@@ -1,8 +1,9 @@
-"""The relay process: it publishes the outbox, stores dead letters, and runs the timers."""
+"""The relay process: it publishes the outbox of every database, stores dead letters, and runs the timers."""
 
 import asyncio
 
 from checkout.conf import conf
+from checkout.database.owners import databases
 from checkout.payments import dead_letters
 from checkout.payments.models import OutboxMessage
 from checkout.payments.sagas.deadlines import enqueue_passed_deadlines
@@ -31,7 +32,9 @@ RARELY_SECONDS = 600.0
 async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
     """Work until ``stop`` is set; then finish the round. Any number of processes may run at once."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(Relay(broker, OutboxMessage).run(stop), name="outbox")
+        for database in databases():
+            relay = Relay(broker, OutboxMessage, database=database)
+            group.create_task(relay.run(stop), name="outbox")
         group.create_task(DeadLetterConsumer(broker, dead_letters.keep).run(stop), name="dead letters")
         group.create_task(timer.run(_timers(stop), stop), name="timers")
 

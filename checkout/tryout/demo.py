@@ -22,8 +22,12 @@ WEB = (
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 ADMIN_PASSWORD = "checkout-admin"  # noqa: S105  the gateway can only be reached from this machine
 NOTIFICATION_SECRET = "sandbox-notification-secret"  # noqa: S105  published, like all of the sandbox's secrets
-# Settings of another installation, because the demonstration has its own provider and addresses.
-OTHERS = ("SANDBOX_", "CHECKOUT_PROVIDER_CREDENTIALS")
+# Settings of another installation, because the demonstration has its own provider, databases and addresses.
+OTHERS = (
+    "SANDBOX_",
+    "CHECKOUT_PROVIDER_CREDENTIALS",
+    *(f"{owner}_DATABASE_URL" for owner in ("ORDERS", "RISK", "LEDGER", "RECEIPTS")),
+)
 
 
 class NotPossible(Exception):

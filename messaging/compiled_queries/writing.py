@@ -12,10 +12,13 @@ from messaging.compiled_queries.cursors import cursor_of
 Fields = tuple["Field[Any, Any]", ...]
 
 
-def insert(*rows: Model) -> None:
-    """Insert rows of one model in one statement, and set their primary keys."""
+def insert(*rows: Model, using: str = "") -> None:
+    """Insert rows of one model in one statement, and set their primary keys.
+
+    The database router chooses the database, unless ``using`` names it.
+    """
     if rows:
-        _insert(rows)
+        _insert(rows, using=using)
 
 
 def insert_unless_known(*rows: Model) -> bool:
@@ -23,7 +26,7 @@ def insert_unless_known(*rows: Model) -> bool:
 
     The rows get their primary keys only if all were inserted.
     """
-    return _insert(rows, " ON CONFLICT DO NOTHING")
+    return _insert(rows, on_conflict=" ON CONFLICT DO NOTHING")
 
 
 def update(row: Model, *names: str, by: str = "") -> None:
@@ -40,9 +43,9 @@ def update(row: Model, *names: str, by: str = "") -> None:
         raise DatabaseError(f"There is no such {row._meta.verbose_name} to write to.")
 
 
-def _insert(rows: Sequence[Model], on_conflict: str = "") -> bool:
+def _insert(rows: Sequence[Model], *, using: str = "", on_conflict: str = "") -> bool:
     model = type(rows[0])
-    using = router.db_for_write(model, instance=rows[0])
+    using = using or router.db_for_write(model, instance=rows[0])
     sql, fields = _insert_of(model, len(rows), on_conflict)
     cursor = cursor_of(connections[using])
     cursor.execute(sql, [value for row in rows for value in _values(row, fields, using, is_new=True)])

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, reset_queries
+from django.db import InterfaceError, OperationalError, close_old_connections, connections, reset_queries
 
 from messaging.conf import conf
 
@@ -71,16 +71,18 @@ def drop_dead_connections() -> None:
 
     Without the check, each of them would fail a later caller, perhaps after hours.
     """
-    idle = getattr(connection, "pool", None)  # only PostgreSQL's
-    if idle is not None and not idle.closed:  # a pool counts as closed before its first use
-        idle.check()
+    for connection in connections.all(initialized_only=True):
+        idle = getattr(connection, "pool", None)  # only PostgreSQL's
+        if idle is not None and not idle.closed:  # a pool counts as closed before its first use
+            idle.check()
 
 
 def close_connections() -> None:
-    """Close the pool of connections. Python 3.13 waits 5 s at exit for each thread of a pool left open."""
-    close_pool = getattr(connection, "close_pool", None)  # only PostgreSQL's
-    if close_pool is not None:
-        close_pool()
+    """Close the pools of connections. Python 3.13 waits 5 s at exit for each thread of a pool left open."""
+    for connection in connections.all():
+        close_pool = getattr(connection, "close_pool", None)  # only PostgreSQL's
+        if close_pool is not None:
+            close_pool()
 
 
 @cache

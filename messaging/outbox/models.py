@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar, Self
 
-from django.db import IntegrityError, models
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, models
 from django.utils import timezone
 
 from messaging.compiled_queries import insert
@@ -101,9 +101,9 @@ class AbstractOutboxMessage(models.Model):
         )
 
     @classmethod
-    def holds(cls, envelope: Envelope) -> bool:
-        """Return True if exactly this message has been written to the outbox."""
-        row = cls._default_manager.filter(message_id=envelope.message_id).first()
+    def holds(cls, envelope: Envelope, database: str) -> bool:
+        """Return True if exactly this message has been written to the outbox of this database."""
+        row = cls._default_manager.using(database).filter(message_id=envelope.message_id).first()
         return row is not None and (row.type, row.correlation_id, row.reply_to, row.body) == (
             envelope.type,
             envelope.correlation_id,
@@ -149,10 +149,10 @@ class AbstractInboxMessage(models.Model):
     def __str__(self) -> str:
         return f"{self.consumer} {self.type} {self.message_id}"
 
-    def record(self) -> None:
+    def record(self, database: str) -> None:
         """Insert this row. Raises AlreadyHandled, after which the caller must leave its transaction."""
         try:
-            insert(self)
+            insert(self, using=database)
         except IntegrityError as error:
             raise AlreadyHandled(self.message_id) from error
 
@@ -169,8 +169,9 @@ def enqueue(
     causation_id: str = "",
     headers: Mapping[str, HeaderValue] | None = None,
     delay_seconds: float | None = None,
+    database: str = DEFAULT_DB_ALIAS,
 ) -> AbstractOutboxMessage:
-    """Write a command in the caller's transaction.
+    """Write a command in the caller's transaction on ``database``.
 
     Publish it after the commit with ``rpc.acall(…, message_id=row.message_id)``. The relay publishes it if
     that has not happened by the end of the grace period, or of ``delay_seconds``. With a delay of 0 the row
@@ -189,7 +190,7 @@ def enqueue(
         headers={**(headers or {}), **own},
     )
     row = model.of(Topology(conf.prefix).commands, service, envelope, delay_seconds=delay_seconds)
-    insert(row)
+    insert(row, using=database)
     if delay_seconds == 0:
-        wake_relays(model)
+        wake_relays(model, database)
     return row

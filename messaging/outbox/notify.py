@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import structlog
-from django.db import connections, models, router, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
 log = structlog.get_logger(__name__)
 
@@ -22,14 +22,13 @@ RETRY_SECONDS = 1.0
 _OF_DJANGO = ("context", "cursor_factory")
 
 
-def wake_relays(model: type[models.Model]) -> None:
-    """Wake every relay of ``model`` when the current transaction has been committed.
+def wake_relays(model: type[models.Model], database: str = DEFAULT_DB_ALIAS) -> None:
+    """Wake every relay of ``model`` in ``database`` when the current transaction there has been committed.
 
     NOTIFY is a statement of its own, because transactions that notify commit one after the other, each under
     a lock that it holds until its commit is on disk (PostgreSQL, ``src/backend/commands/async.c``,
     PreCommit_Notify). A transaction with nothing else in it has nothing to write there.
     """
-    database = router.db_for_write(model)
     if connections[database].vendor == "postgresql":
         transaction.on_commit(lambda: _notify(database, model), using=database, robust=True)
 
@@ -40,12 +39,12 @@ def _notify(database: str, model: type[models.Model]) -> None:
         cursor.execute(f"NOTIFY {connection.ops.quote_name(model._meta.db_table)}")
 
 
-async def listen(model: type[models.Model], woken: asyncio.Event) -> None:
+async def listen(model: type[models.Model], woken: asyncio.Event, database: str = DEFAULT_DB_ALIAS) -> None:
     """Set ``woken`` at every wake-up, until cancelled. Return at once if the database has no LISTEN.
 
     Uses a connection of its own, outside any pool, and makes a new one whenever that is lost.
     """
-    connection = connections[router.db_for_write(model)]
+    connection = connections[database]
     if connection.vendor != "postgresql":
         return
     parameters = {

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from django.db import Error
+from django.db import DEFAULT_DB_ALIAS, Error
 from django.utils import timezone
 
 from messaging.outbox.models import AbstractOutboxMessage
@@ -23,8 +23,14 @@ Threaded = Callable[[Callable[[], None]], Awaitable[None]]
 class PublishedMarker:
     """A collector of message ids that writes one UPDATE per batch."""
 
-    def __init__(self, model: type[AbstractOutboxMessage], in_thread: Threaded) -> None:
+    def __init__(
+        self,
+        model: type[AbstractOutboxMessage],
+        in_thread: Threaded,
+        database: str = DEFAULT_DB_ALIAS,
+    ) -> None:
         self._model = model
+        self._database = database
         self._in_thread = in_thread
         self._waiting: list[str] = []
         self._task: asyncio.Task[None] | None = None
@@ -55,9 +61,8 @@ class PublishedMarker:
         batch = self._waiting[:BATCH]
 
         def update() -> None:
-            self._model._default_manager.filter(message_id__in=batch, published_at__isnull=True).update(
-                published_at=timezone.now()
-            )
+            rows = self._model._default_manager.using(self._database)
+            rows.filter(message_id__in=batch, published_at__isnull=True).update(published_at=timezone.now())
 
         try:
             await self._in_thread(update)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import Error, connections, router, transaction
+from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -28,7 +28,7 @@ LEFT_TO_REDELIVERY = "left to the redelivery of its cause, which has its secret"
 
 
 class Relay:
-    """A relay, of which any number may run at once.
+    """A relay of one database's outbox, of which any number may run at once.
 
     A relay takes a row by moving its ``available_at`` on, in a transaction of its own. No transaction is open
     while it publishes. If a relay dies in between, the row is due again after the lease.
@@ -39,18 +39,20 @@ class Relay:
         broker: Broker,
         outbox_model: type[AbstractOutboxMessage],
         *,
+        database: str = DEFAULT_DB_ALIAS,
         lease_seconds: float = LEASE_SECONDS,
         poll_seconds: float | None = None,
     ) -> None:
         self._broker = broker
         self._model = outbox_model
+        self._database = database
         self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds or conf.relay_poll_seconds
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish due rows until ``stop`` is set. The broker and the database may be absent meanwhile."""
         woken = asyncio.Event()
-        listening = asyncio.create_task(listen(self._model, woken))
+        listening = asyncio.create_task(listen(self._model, woken, self._database))
         stopping = asyncio.ensure_future(stop.wait())
         try:
             while not stop.is_set():
@@ -77,7 +79,7 @@ class Relay:
             return await self.publish_due()
         except Error:
             # Rows that were taken already are due again after the lease.
-            log.warning("outbox cannot be read", exc_info=True)
+            log.warning("outbox cannot be read", database=self._database, exc_info=True)
             return 0
 
     async def publish_due(self) -> int:
@@ -92,18 +94,15 @@ class Relay:
 
     def take(self) -> list[AbstractOutboxMessage]:
         """Take due rows for the length of the lease. Synchronous; commits before it returns."""
-        database = router.db_for_write(self._model)
-        now = _clock_of(database)
-        due = self._model._default_manager.using(database).filter(
-            published_at__isnull=True, available_at__lte=now
-        )
-        with transaction.atomic(using=database):
+        now = _clock_of(self._database)
+        every = self._model._default_manager.using(self._database)
+        due = every.filter(published_at__isnull=True, available_at__lte=now)
+        with transaction.atomic(using=self._database):
             # SQLite has one writer and needs no row locks.
-            if connections[database].features.has_select_for_update_skip_locked:
+            if connections[self._database].features.has_select_for_update_skip_locked:
                 due = due.select_for_update(skip_locked=True)
             rows = list(due.order_by("available_at")[:BATCH])
             first_seen = [row.pk for row in rows if _had_secret(row)]
-            every = self._model._default_manager.using(database)
             if rows:
                 every.filter(pk__in=[row.pk for row in rows]).update(
                     available_at=now + timedelta(seconds=self._lease_seconds)
@@ -129,9 +128,10 @@ class Relay:
         return None
 
     def _note(self, rows: Sequence[AbstractOutboxMessage], errors: Sequence[Exception | None]) -> None:
-        now = _clock_of(router.db_for_write(self._model))
+        now = _clock_of(self._database)
+        every = self._model._default_manager.using(self._database)
         published = [row.pk for row, error in zip(rows, errors, strict=True) if error is None]
-        self._model._default_manager.filter(pk__in=published).update(published_at=now)
+        every.filter(pk__in=published).update(published_at=now)
         failed = []
         for row, error in zip(rows, errors, strict=True):
             if error is not None:
@@ -139,7 +139,7 @@ class Relay:
                 row.last_error = f"{getattr(error, 'code', type(error).__name__)}: {error}"[:200]
                 row.available_at = now + timedelta(seconds=_pause_seconds(row.attempts))
                 failed.append(row)
-        self._model._default_manager.bulk_update(failed, ["attempts", "last_error", "available_at"])
+        every.bulk_update(failed, ["attempts", "last_error", "available_at"])
         if failed:
             log.warning("outbox rows not published", count=len(failed), reason=failed[0].last_error)
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.utils import timezone
 
+from messaging.access.proofs import prove
 from messaging.compiled_queries import insert
 from messaging.conf import conf
 from messaging.envelope import (
@@ -70,6 +71,7 @@ class Message:
         topology: Topology,
         inbox_model: type[AbstractInboxMessage],
         outbox_model: type[AbstractOutboxMessage],
+        database: str = DEFAULT_DB_ALIAS,
         reply_queue: str = "",
         received_at: datetime | None = None,
     ) -> None:
@@ -80,6 +82,7 @@ class Message:
         self._topology = topology
         self._inbox_model = inbox_model
         self._outbox_model = outbox_model
+        self._database = database
         self._reply_queue = reply_queue
         self._received_at = received_at or timezone.now()
         self._sealed = envelope.sealed
@@ -124,14 +127,14 @@ class Message:
         Raises AlreadyHandled if an earlier transaction has recorded it.
         """
         try:
-            with transaction.atomic():
+            with transaction.atomic(using=self._database):
                 self._inbox_model(
                     consumer=self._consumer,
                     message_id=self.envelope.message_id,
                     type=self.envelope.type,
                     subject=self.subject,
                     received_at=self._received_at,
-                ).record()
+                ).record(self._database)
                 yield
                 owed = self._write_outbox()
         except BaseException:
@@ -182,7 +185,7 @@ class Message:
         self._plan(
             self._topology.commands,
             service,
-            envelope,
+            prove(envelope),
             delay_seconds=delay_seconds,
             may_carry_sealed=keeps_sealed or not delay_seconds,
         )
@@ -222,9 +225,11 @@ class Message:
 
         Messages that carry a sealed secret get the one that came with this message.
         """
-        rows = self._outbox_model._default_manager.filter(
-            causation_id=self.envelope.message_id, published_at__isnull=True
-        ).order_by("pk")
+        rows = (
+            self._outbox_model._default_manager.using(self._database)
+            .filter(causation_id=self.envelope.message_id, published_at__isnull=True)
+            .order_by("pk")
+        )
         return [
             Outgoing(
                 row.exchange,
@@ -246,7 +251,7 @@ class Message:
             correlation_id=self.envelope.correlation_id,
             headers=self._headers(None),
         )
-        self._plan(self._topology.replies, self.envelope.reply_to, envelope)
+        self._plan(self._topology.replies, self.envelope.reply_to, prove(envelope))
 
     def _headers(self, subject: str | None) -> dict[str, HeaderValue]:
         headers = self.envelope.travelling_headers()
@@ -288,7 +293,7 @@ class Message:
                 envelope = plan.envelope.with_sealed(self._sealed) if carries else plan.envelope
                 sent = Outgoing(plan.exchange, plan.routing_key, envelope, True, carries, plan.delay_seconds)
                 outgoing.append(sent)
-        insert(*rows)
+        insert(*rows, using=self._database)
         return outgoing
 
     def _forget_plans(self) -> None:

@@ -6,13 +6,23 @@ from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
+from messaging.access.proofs import is_proven
 from messaging.envelope import Reply
 from messaging.errors import MalformedMessage
 from messaging.outbox.models import AlreadyHandled
 from messaging.topology import Queue, Topology
 from messaging.worker.message import Message
 
-__all__ = ["AlreadyHandled", "CommandRejected", "Message", "NotEntitled", "Obsolete", "Reply", "Service"]
+__all__ = [
+    "AlreadyHandled",
+    "CommandRejected",
+    "Message",
+    "NotEntitled",
+    "Obsolete",
+    "Reply",
+    "Service",
+    "require_proof",
+]
 
 Admit = Callable[[Any, Message], None]
 CommandHandler = TypeVar("CommandHandler", bound=Callable[[Any, Message], Any])
@@ -35,6 +45,16 @@ class NotEntitled(Exception):
 
 class Obsolete(Exception):
     """The command is no longer wanted. It is acknowledged, and nothing is done."""
+
+
+def require_proof(command: Any, message: Message) -> None:
+    """Admit a command only if a program with the secret key has written it. Raises NotEntitled.
+
+    This is for the ``admit`` of a service whose database does not show who asked for a command. The service
+    must expect that an old command is repeated after its row in the inbox has been deleted.
+    """
+    if not is_proven(message.envelope):
+        raise NotEntitled(f"this {message.envelope.type} has no proof of its writer")
 
 
 @dataclass(frozen=True, slots=True)

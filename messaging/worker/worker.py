@@ -15,11 +15,12 @@ from typing import Any
 import structlog
 from channels.exceptions import MessageTooLarge
 from channels.layers import get_channel_layer
-from django.db import InterfaceError, OperationalError
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
 from django.utils import timezone
 
 from messaging import crash_points
 from messaging.access.participants import registered
+from messaging.access.proofs import is_proven
 from messaging.broker import Broker
 from messaging.concurrency.database import run_in
 from messaging.conf import conf
@@ -48,7 +49,10 @@ LONGEST_OUTAGE_SECONDS = 300.0
 
 
 class Worker:
-    """A reader of a service's queues that handles at most ``concurrency`` messages at once."""
+    """A reader of a service's queues that handles at most ``concurrency`` messages at once.
+
+    The service's tables, its inbox and its outbox are in ``database``.
+    """
 
     def __init__(
         self,
@@ -57,16 +61,18 @@ class Worker:
         *,
         inbox_model: type[AbstractInboxMessage],
         outbox_model: type[AbstractOutboxMessage],
+        database: str = DEFAULT_DB_ALIAS,
         concurrency: int | None = None,
     ) -> None:
         self._broker = broker
         self._service = service
         self._inbox_model = inbox_model
         self._outbox_model = outbox_model
+        self._database = database
         self._concurrency = concurrency or conf.worker_threads
         self._reply_queue = broker.topology.reply_queue(service.replies).name if service.replies else ""
         self._executor = ThreadPoolExecutor(self._concurrency, thread_name_prefix=service.name)
-        self._marker = PublishedMarker(outbox_model, partial(run_in, self._executor))
+        self._marker = PublishedMarker(outbox_model, partial(run_in, self._executor), database)
         self._tasks: set[asyncio.Task[object]] = set()
         self._stop = asyncio.Event()
 
@@ -182,6 +188,7 @@ class Worker:
             topology=self._broker.topology,
             inbox_model=self._inbox_model,
             outbox_model=self._outbox_model,
+            database=self._database,
             reply_queue=self._reply_queue,
             received_at=timezone.now(),
         )
@@ -214,7 +221,7 @@ class Worker:
         """Check the rights that depend on the database, then handle the message. Runs in a thread."""
         table = registered()
         sender = table.of_user(message.topology, message.sender) if table is not None else None
-        if sender is not None and sender.relays and not self._outbox_model.holds(message.envelope):
+        if sender is not None and sender.relays and not self._is_owed(message.envelope):
             raise NotEntitled(f"{message.sender} says what is not in the outbox")
         try:
             if handler.admit is not None:
@@ -225,6 +232,10 @@ class Worker:
                 pass
             return []
         return _handle(handler, body, message)
+
+    def _is_owed(self, envelope: Envelope) -> bool:
+        """Return True if the message is in an outbox: in this database's, or by its proof in another's."""
+        return is_proven(envelope) or self._outbox_model.holds(envelope, self._database)
 
     async def _publish_all(self, outgoing: list[Outgoing]) -> bool:
         """Return True unless a message was left that only a redelivery could send with its secret."""

@@ -320,7 +320,14 @@ def paid(order="ORDER-1"):
     difference(row, resolved_at=start)
     Reconciliation.objects.create(account=tried.provider_account, compared=1, untold=3)
     Reservation.objects.create(payment_reference=row.reference, lines=[], state="confirmed")
-    Receipt.objects.create(payment_reference=row.reference, email=row.shopper_email)
+    Receipt.objects.create(
+        payment_reference=row.reference,
+        email=row.shopper_email,
+        merchant=row.merchant.name,
+        order_reference=row.order_reference,
+        amount_minor=row.amount_minor,
+        currency=row.currency,
+    )
     RiskAssessment.objects.create(
         payment_reference=row.reference, amount_minor=1250, currency="GBP", decision="accept"
     )

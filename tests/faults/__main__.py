@@ -22,6 +22,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1, help="visits to each crash point (default: 1)")
     parser.add_argument("--patience", type=float, default=1, help="stretches faults that last (default: 1)")
     parser.add_argument("--seed", type=int, default=0, help="0 draws one")
+    parser.add_argument(
+        "--databases", type=int, choices=(1, 5), default=1, help="5: one for each app that may have its own"
+    )
     parser.add_argument("--mutant", default="", help="a defence to take away, see tests/support/mutants.py")
     parser.add_argument("--json", type=Path, help="write the report there as well")
     parser.add_argument("--logs", type=Path, help="keep the processes' logs there")
@@ -44,7 +47,7 @@ async def _run(options: argparse.Namespace) -> Report:
     assert campaign is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, campaign.cancel)
     seed = options.seed or random.SystemRandom().randrange(1, 1_000_000)
-    async with opened(options.mutant, options.logs) as site:
+    async with opened(options.mutant, options.logs, databases=options.databases) as site:
         await asyncio.to_thread(use_database, site)
         from tests.faults.campaign import Extent, run  # imports models, so Django must be set up first
 

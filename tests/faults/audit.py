@@ -1,7 +1,7 @@
 """The end of a campaign: wait until everything has come to rest, then gather the evidence."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import aiohttp
 
@@ -15,7 +15,6 @@ from tests.faults.recorder import Recorder, now
 from tests.faults.site import Site
 from tests.faults.staff import Staff
 
-LAST_OWED = "SELECT coalesce(max(id), 0) FROM payments_outboxmessage"
 # Time for published messages to be handled. RESTLESS does not count messages that are still in a queue.
 AFTERMATH_SECONDS = 5
 # The number of times that queues are read before a message counts as left over. A retry of a timer is in a
@@ -29,8 +28,8 @@ CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
 RESTLESS = """
     SELECT (SELECT count(*) FROM payments_payment WHERE state = ANY (%s))
          + (SELECT count(*) FROM payments_saga WHERE status = 'running')
-         + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))
-         + (SELECT count(*) FROM payments_outboxmessage WHERE published_at IS NULL)"""
+         + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))"""
+OWED = "SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL LIMIT 1"
 
 
 async def sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str, str]:
@@ -55,14 +54,17 @@ async def settle(site: Site, staff: Staff, since: float) -> float | None:
             await staff.settle_parked_operations()
             await staff.settle_contradictions()
         is_moving = (await asyncio.to_thread(site.rows, RESTLESS, restless))[0][0]
+        is_moving = is_moving or await asyncio.to_thread(lambda: any(site.databases.everywhere(OWED)))
         if is_bank_at_rest and not is_moving:
             return now() - since
         await asyncio.sleep(1)
     return None
 
 
-def gather(site: Site, recorder: Recorder, diary: Diary, sealed: Iterable[str], at_rest: int) -> Evidence:
-    """Gather the evidence from the database, the provider's books and the logs."""
+def gather(
+    site: Site, recorder: Recorder, diary: Diary, sealed: Iterable[str], at_rest: Mapping[str, int]
+) -> Evidence:
+    """Gather the evidence from the databases, the provider's books and the logs."""
     evidence = Evidence(
         histories=recorder.histories,
         asked=recorder.asked,
@@ -71,7 +73,7 @@ def gather(site: Site, recorder: Recorder, diary: Diary, sealed: Iterable[str], 
         late_returns=_late_returns(recorder, diary),
     )
     events = {edge.event for edge in PAYMENT_EDGES} | OTHER_NAMES.keys()
-    read_database(evidence, site.stack.database_url, events, diary.excused, at_rest)
+    read_database(evidence, site.databases, events, diary.excused, at_rest)
     read_books(evidence, site.stack.sandbox_url)
     searched = secrets.Secrets(Card(habits.GOOD), sealed)
     evidence.secrets = list(secrets.search(site, searched))

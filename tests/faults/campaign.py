@@ -107,7 +107,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         report.settled_after, _ = await asyncio.gather(
             audit.settle(site, staff, last_fault_at), crowd.leave(settings.QUIESCENCE_SECONDS)
         )
-        ((at_rest,),) = await asyncio.to_thread(site.rows, audit.LAST_OWED)
+        at_rest = await asyncio.to_thread(site.databases.last_owed)
         await asyncio.sleep(audit.AFTERMATH_SECONDS)
         for task in beside:
             task.cancel()
@@ -124,7 +124,8 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         chosen = report.calm if crowd.began[reference] + seconds < calm_until else report.stormy
         chosen.append(seconds)
     evidence = await asyncio.to_thread(audit.gather, site, recorder, diary, sealed.values(), at_rest)
-    evidence.leaks = list(resources.leaks(before, await resources.holdings(site)))
+    held = await resources.holdings(site)
+    evidence.leaks = list(resources.leaks(before, held, len(site.databases.addresses)))
     evidence.queued = await audit.remaining(site)
     _judge(report, evidence, watch)
     return report

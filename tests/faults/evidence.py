@@ -5,13 +5,15 @@ It consists of plain rows, so that the invariants are pure functions and can be 
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import class_row
 
+from tests.faults.databases import Databases
 from tests.faults.provider_books import Order, read_orders
 from tests.faults.recorder import Asked, Seen
 
@@ -154,25 +156,6 @@ STATEMENTS = """
            coalesce(fact.data ->> 'not_applied', '') AS refused
     FROM payments_fact fact JOIN payments_payment payment ON payment.id = payment_id
     WHERE kind IN ('notified_captured', 'notified_refunded')"""
-# Releases of stock are recorded as they happen, since a later confirmation takes the stock again.
-RECORD_RELEASES = """
-    CREATE TABLE released_stock (payment_reference text, attempt text);
-    CREATE FUNCTION record_release() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        INSERT INTO released_stock VALUES (NEW.payment_reference, NEW.attempt);
-        RETURN NULL;
-    END
-    $$;
-    CREATE TRIGGER release_is_recorded AFTER UPDATE OF state ON orders_reservation
-        FOR EACH ROW WHEN (OLD.state <> 'released' AND NEW.state = 'released')
-        EXECUTE FUNCTION record_release()"""
-# Only the release command of its own attempt may release a reservation.
-TAKEN_AWAY = """
-    SELECT DISTINCT payment_reference, attempt FROM released_stock release
-    WHERE attempt <> '' AND NOT EXISTS (
-        SELECT 1 FROM payments_outboxmessage message
-        WHERE message.type = 'orders.release' AND message.subject = release.payment_reference
-          AND position('"' || release.attempt || '"' IN message.body) > 0)"""
 UNREAD = """
     SELECT id || ' ' || reason FROM payments_providernotification
     WHERE state = 'unreadable' AND dealt_with_at IS NULL"""
@@ -183,12 +166,10 @@ UNPUBLISHED = f"""
     SELECT type || ' ' || message_id || ' ' || subject || ' ' || last_error FROM payments_outboxmessage
     WHERE published_at IS NULL AND {AT_REST}"""  # noqa: S608 (constants)
 # Commands to a service, and replies to the orchestrator. Replies to a web process may be lost.
-UNHANDLED = f"""
-    SELECT type || ' ' || message_id || ' ' || subject FROM payments_outboxmessage message
-    WHERE published_at IS NOT NULL AND message.{AT_REST} AND NOT message_id = ANY (%s)
-      AND (exchange = 'checkout.commands' OR routing_key = 'checkout.replies.saga')
-      AND NOT EXISTS (
-        SELECT 1 FROM payments_inboxmessage inbox WHERE inbox.message_id = message.message_id)"""  # noqa: S608
+TO_BE_HANDLED = f"""
+    SELECT message_id, type || ' ' || message_id || ' ' || subject FROM payments_outboxmessage
+    WHERE published_at IS NOT NULL AND {AT_REST}
+      AND (exchange = 'checkout.commands' OR routing_key = 'checkout.replies.saga')"""  # noqa: S608
 ANSWERED_TWICE = """
     SELECT count(*) || ' replies to ' || causation_id || ' ' || min(subject) FROM payments_outboxmessage
     WHERE type = 'reply' GROUP BY causation_id, correlation_id HAVING count(*) > 1"""
@@ -207,36 +188,59 @@ RowT = TypeVar("RowT")
 
 
 def read_database(
-    evidence: Evidence, url: str, events: Iterable[str], excused: Iterable[str], at_rest: int
+    evidence: Evidence,
+    databases: Databases,
+    events: Iterable[str],
+    excused: Iterable[str],
+    at_rest: Mapping[str, int],
 ) -> None:
-    """Read the gateway's database into `evidence`.
+    """Read the gateway's databases into `evidence`.
 
     `events` are those that move payments, `excused` the ids of messages that need not have been handled.
-    `at_rest` is the id of the last outbox message when everything had come to rest.
+    `at_rest` has the id of each database's last outbox message when everything had come to rest.
     """
+    with ExitStack() as closing:
+        # All queries of a database need one snapshot, since abandoned checkouts go on expiring meanwhile.
+        snapshots = {url: closing.enter_context(_snapshot(url)) for url in databases.addresses}
+        _read_payments(evidence, snapshots[databases.default], list(events))
+        ledger, orders = (snapshots[databases.of(app)] for app in ("ledger", "orders"))
+        evidence.ledger = _grouped(_read(ledger, LEDGER, LedgerEntry), _by_payment)
+        evidence.reservations = dict(orders.execute(RESERVATIONS).fetchall())
+        owed: dict[str, str] = {}
+        for url, connection in snapshots.items():
+            evidence.unpublished += _texts(connection, UNPUBLISHED, at_rest[url])
+            evidence.answered_twice += _texts(connection, ANSWERED_TWICE)
+            owed |= dict(connection.execute(TO_BE_HANDLED.encode(), [at_rest[url]]).fetchall())
+    # Inboxes are read last, so that they have everything that the snapshots' outboxes have.
+    for message_id in databases.handled() | set(excused):
+        owed.pop(message_id, None)
+    evidence.unhandled = list(owed.values())
+    evidence.taken_away = [f"{payment}: {attempt}" for payment, attempt in databases.taken_away()]
+
+
+def _read_payments(evidence: Evidence, connection: psycopg.Connection[Any], events: list[str]) -> None:
+    evidence.payments = {row.reference: row for row in _read(connection, PAYMENTS, Payment)}
+    evidence.attempts = _grouped(_read(connection, ATTEMPTS, Attempt), _by_payment)
+    evidence.operations = _grouped(_read(connection, OPERATIONS, Operation), _by_payment)
+    evidence.sagas = _grouped(_read(connection, SAGAS, Saga), _by_payment)
+    evidence.steps = _grouped(_read(connection, STEPS, Step, events), _by_payment)
+    evidence.statements = _grouped(_read(connection, STATEMENTS, Statement), _by_payment)
+    evidence.unread = _texts(connection, UNREAD)
+    evidence.dead = _texts(connection, DEAD)
+    evidence.differences = _texts(connection, DIFFERENCES)
+    ((evidence.poison_found,),) = connection.execute(POISON.encode()).fetchall()
+
+
+def _by_payment(row: Any) -> str:
+    return str(row.payment)
+
+
+@contextmanager
+def _snapshot(url: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(url) as connection:
-        # All queries need the same snapshot, since abandoned checkouts go on expiring meanwhile.
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        payments = _read(connection, PAYMENTS, Payment)
-        evidence.payments = {payment.reference: payment for payment in payments}
-        by_payment: Callable[[Any], str] = lambda row: row.payment  # noqa: E731
-        evidence.attempts = _grouped(_read(connection, ATTEMPTS, Attempt), by_payment)
-        evidence.operations = _grouped(_read(connection, OPERATIONS, Operation), by_payment)
-        evidence.sagas = _grouped(_read(connection, SAGAS, Saga), by_payment)
-        evidence.ledger = _grouped(_read(connection, LEDGER, LedgerEntry), by_payment)
-        evidence.steps = _grouped(_read(connection, STEPS, Step, list(events)), by_payment)
-        evidence.statements = _grouped(_read(connection, STATEMENTS, Statement), by_payment)
-        evidence.taken_away = [
-            f"{payment}: {attempt}" for payment, attempt in connection.execute(TAKEN_AWAY.encode())
-        ]
-        evidence.unread = _texts(connection, UNREAD)
-        evidence.reservations = dict(connection.execute(RESERVATIONS).fetchall())
-        evidence.unpublished = _texts(connection, UNPUBLISHED, at_rest)
-        evidence.unhandled = _texts(connection, UNHANDLED, at_rest, list(excused))
-        evidence.answered_twice = _texts(connection, ANSWERED_TWICE)
-        evidence.dead = _texts(connection, DEAD)
-        evidence.differences = _texts(connection, DIFFERENCES)
-        ((evidence.poison_found,),) = connection.execute(POISON.encode()).fetchall()
+        connection.execute("SELECT 1")  # begins it
+        yield connection
 
 
 def read_books(evidence: Evidence, sandbox_url: str) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tests.faults.site import Site
 
-# A tenth more is no leak. SPARE is added since pools of connections and threads grow and shrink.
+# A tenth more is no leak. SPARE is added since pools of connections and threads grow and shrink. A process
+# has a pool of connections for each database, so the spare descriptors are for each.
 TOLERANCE = 1.1
 POOL_SIZE = 10
 SPARE = {"descriptors": 12, "threads": 8, "megabytes": 40, "sessions": 5, "broker connections": 6}
@@ -31,19 +32,21 @@ async def holdings(site: Site) -> list[Holding]:
         for what, amount in _of_process(program.pid)
     ]
     sessions = site.rows("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
+    pools = POOL_SIZE * len(site.programs) * len(site.databases.addresses)
     # Pools may grow during the campaign, so only sessions beyond the sizes of all pools count as a leak.
-    found.append(Holding("PostgreSQL", "sessions", max(sessions[0][0], POOL_SIZE * len(site.programs))))
+    found.append(Holding("PostgreSQL", "sessions", max(sessions[0][0], pools)))
     connections = await site.rabbitmqctl("list_connections", "--quiet", "--no-table-headers", "pid")
     found.append(Holding("RabbitMQ", "broker connections", len(connections.splitlines())))
     return found
 
 
-def leaks(before: list[Holding], after: list[Holding]) -> Iterator[str]:
+def leaks(before: list[Holding], after: list[Holding], databases: int = 1) -> Iterator[str]:
     """Yield a text for each holder whose amount has grown beyond the tolerance."""
     base = {(held.holder, held.what): held.amount for held in before}
     for held in after:
         known = base.get((held.holder, held.what))
-        if known is not None and held.amount > known * TOLERANCE + SPARE[held.what]:
+        spare = SPARE[held.what] * (databases if held.what == "descriptors" else 1)
+        if known is not None and held.amount > known * TOLERANCE + spare:
             yield f"{held.holder} holds {held.amount} {held.what}, {known} before"
 
 

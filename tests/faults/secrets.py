@@ -4,11 +4,13 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
 
 from checkout.tryout.card import Card
+from tests.faults.databases import rows_at
 from tests.faults.site import Site
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
@@ -51,8 +53,9 @@ def _places(site: Site) -> Mapping[str, Iterable[bytes]]:
     }
     data = site.rabbitmq.folder / "data"
     places["the broker's disk"] = _in_chunks(_contents(data))
-    for (table,) in site.rows(TABLES):
-        places[f"table {table}"] = _table(site.stack.database_url, table)
+    for url in site.databases.addresses:
+        for (table,) in rows_at(url, TABLES):
+            places[f"table {table} of {urlsplit(url).path}"] = _table(url, table)
     return places
 
 

@@ -11,16 +11,17 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psycopg
 
 from scripts.services.postgresql import Postgresql
 from scripts.services.rabbitmq import Rabbitmq
 from tests.faults import settings
-from tests.faults.evidence import RECORD_RELEASES
+from tests.faults.databases import RECORD_RELEASES, Databases, databases_on
+from tests.support.databases import only_own
 from tests.support.program import ROOT, Program
 from tests.support.proxy import Proxy
 from tests.support.stack import Stack
@@ -41,6 +42,7 @@ class Site:
     rabbitmq: Rabbitmq
     postgresql: Postgresql
     stack: Stack
+    databases: Databases
     broker_link: Proxy
     database_link: Proxy
     provider_link: Proxy
@@ -53,10 +55,8 @@ class Site:
         return await asyncio.to_thread(self._rabbitmqctl, *arguments)
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Run a statement on a new database connection and return the rows, if any."""
-        with psycopg.connect(self.stack.database_url, autocommit=True, connect_timeout=5) as connection:
-            cursor = connection.execute(query.encode(), parameters or None)
-            return cursor.fetchall() if cursor.description else []
+        """Run a statement on a new connection to the payments' database and return the rows, if any."""
+        return self.databases.rows(query, *parameters)
 
     async def set_scenario(self, setting: Mapping[str, Any]) -> dict[str, Any]:
         """Change the sandbox's settings. Return all settings and the faults so far."""
@@ -78,11 +78,15 @@ class Site:
 
 @asynccontextmanager
 async def opened(
-    mutant: str = "", logs: Path | None = None, environment: Mapping[str, str] | None = None
+    mutant: str = "",
+    logs: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    databases: int = 1,
 ) -> AsyncIterator[Site]:
     """Yield a site that is ready. `mutant` names a defence that it lacks. Logs are copied to `logs`.
 
-    `environment` overrides the campaign's settings.
+    `environment` overrides the campaign's settings. With 5 `databases`, orders, risk, ledger and receipts
+    have databases of their own, and their services reach no others.
     """
     with contextlib.ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="campaign-")))
@@ -93,22 +97,28 @@ async def opened(
             await asyncio.to_thread(service.start)
             closing.callback(service.stop)
         broker_url = rabbitmq.environment["BROKER_URL"]
-        database_url = postgresql.environment["DATABASE_URL"]
-        links = Proxy(broker_url), Proxy(database_url)
+        used = await asyncio.to_thread(databases_on, postgresql.environment["DATABASE_URL"], databases)
+        links = Proxy(broker_url), Proxy(used.default)
         for link in links:
             await link.accept()
-        linked = {"BROKER_URL": links[0].url, "DATABASE_URL": links[1].url}
+        linked = {"BROKER_URL": links[0].url, **used.through(links[1].url).environment}
         mutation = (
             {"DJANGO_SETTINGS_MODULE": "tests.support.mutant_settings", "MUTANT": mutant} if mutant else {}
         )
         stack = Stack(
             folder,
             broker_url=broker_url,
-            database_url=database_url,
+            database_url=used.default,
             webs=2,
             copies=COPIES,
-            environment={**settings.PRODUCT, **settings.SANDBOX, **(environment or {}), **mutation},
-            own=dict.fromkeys(LINKED, linked),
+            environment={
+                **settings.PRODUCT,
+                **settings.SANDBOX,
+                **used.environment,
+                **(environment or {}),
+                **mutation,
+            },
+            own={**dict.fromkeys(LINKED, linked), **only_own(used.environment)},
             control=rabbitmq.environment["RABBITMQ_CONTROL"],
         )
         provider_link = Proxy(stack.sandbox_url)
@@ -116,8 +126,8 @@ async def opened(
         await asyncio.to_thread(_migrate, stack)
         closing.callback(stack.stop)
         await asyncio.to_thread(stack.start)
-        site = Site(folder, rabbitmq, postgresql, stack, *links, provider_link)
-        await asyncio.to_thread(site.rows, RECORD_RELEASES)
+        site = Site(folder, rabbitmq, postgresql, stack, used, *links, provider_link)
+        await asyncio.to_thread(partial(used.rows, RECORD_RELEASES, of="orders"))
         await asyncio.to_thread(_reach_provider_by_link, site)
         try:
             yield site

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import aiohttp
 import psycopg
 
-from tests.faults.evidence import TAKEN_AWAY
 from tests.faults.invariants import Violation, released_text
 from tests.faults.money_invariants import over_limits
 from tests.faults.provider_books import order_of
@@ -51,7 +51,8 @@ class Watch:
         for order in page["orders"]:
             for text in over_limits(order_of(order)):
                 self.violations.add(Violation("I2", order["order_code"].rpartition("-")[0], text))
-        for payment, posting, total in await asyncio.to_thread(self.site.rows, UNBALANCED):
+        sums = await asyncio.to_thread(partial(self.site.databases.rows, UNBALANCED, of="ledger"))
+        for payment, posting, total in sums:
             self.violations.add(Violation("I5", payment, f"posting {posting} adds up to {total}"))
-        for payment, attempt in await asyncio.to_thread(self.site.rows, TAKEN_AWAY):
+        for payment, attempt in await asyncio.to_thread(self.site.databases.taken_away):
             self.violations.add(Violation("I4", payment, released_text(attempt)))

@@ -98,7 +98,7 @@ class Run:
             if result.settled_after is None:
                 unsettled = await asyncio.to_thread(self.site.rows, UNSETTLED)
                 result.notes += [f"when patience ended: {what}: {number}" for what, number in unsettled]
-            ((at_rest,),) = await asyncio.to_thread(self.site.rows, audit.LAST_OWED)
+            at_rest = await asyncio.to_thread(self.site.databases.last_owed)
             await asyncio.sleep(audit.AFTERMATH_SECONDS)
             watching.cancel()
         after = costs.resident(self.site)

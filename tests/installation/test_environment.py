@@ -12,6 +12,7 @@ from django.views.debug import ExceptionReporter
 from pydantic import ValidationError
 from uvicorn import Config
 
+from payments_gateway.databases import database
 from payments_gateway.environment import DEVELOPMENT_KEY, Environment
 from tests.support.program import ROOT
 
@@ -283,3 +284,26 @@ def test_providers_are_those_of_the_environment():
     )
     assert named.provider_hosts == ["secure.worldpay.com", "pay.example:8443", "localhost"]
     assert [str(network) for network in named.provider_networks] == ["10.0.0.0/8", "fd00::/8"]
+
+
+def test_an_app_has_a_database_of_its_own_only_if_one_is_named():
+    assert list(environment(DATABASE_URL="postgres://a/b").database_urls) == ["default"]
+    named = environment(DATABASE_URL="postgres://a/b", LEDGER_DATABASE_URL="postgres://a/ledger")
+    assert named.database_urls == {"default": "postgres://a/b", "ledger": "postgres://a/ledger"}
+
+
+def test_one_database_has_one_name():
+    """Otherwise one database would be migrated twice and its outbox read twice."""
+    with pytest.raises(ValidationError, match="two of the databases have the same address") as refused:
+        environment(
+            RISK_DATABASE_URL="postgres://a:secret@b/c", ORDERS_DATABASE_URL="postgres://a:secret@b/c"
+        )
+    assert "secret" not in str(refused.value)
+
+
+def test_the_connections_to_each_database_are_bounded():
+    env = environment(
+        DATABASE_URL="postgres://a/b", LEDGER_DATABASE_URL="postgres://c/d", CHECKOUT_DATABASE_POOL_SIZE="3"
+    )
+    for url in env.database_urls.values():
+        assert database(url, env)["OPTIONS"]["pool"]["max_size"] == 3

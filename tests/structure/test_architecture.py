@@ -4,6 +4,7 @@ import ast
 import re
 
 import pytest
+from django.apps import apps
 
 from tests.support.program import ROOT
 from tests.support.source import imported_names, is_within, modules_of, offences
@@ -43,7 +44,13 @@ LAYERS = (
     {"checkout.web", "checkout.backoffice"},
 )
 EDGES = LAYERS[-1]
-SERVICES = {"payments", "risk", "orders", "ledger", "receipts"}
+
+# The apps that own tables. Each may have a database of its own, so no other app reads its tables.
+APPS = {f"checkout.{name}" for name in ("payments", "risk", "orders", "ledger", "receipts")}
+# The modules of an app for all others, beside its messages: functions that read its tables for them.
+INTERFACES = {"checkout.ledger.books", "checkout.orders.stock"}
+# Packages without tables. Their modules belong to the payments app, whose tables they work with.
+OF_PAYMENTS = {"checkout.reconciliation", "checkout.web"}
 
 # The layers of messaging: first the contract, then the brokers, then the users of either broker.
 MESSAGING_LAYERS = (
@@ -197,14 +204,30 @@ def test_no_edge_imports_another(edge):
     assert not offences(own, lambda _module, name: is_within(name, *EDGES - {edge}))
 
 
-@pytest.mark.parametrize("service", sorted(SERVICES))
-def test_services_know_of_each_other_only_the_messages(service):
-    own = [module for module in CHECKOUT if is_within(module.name, f"checkout.{service}")]
-    others = [f"checkout.{other}" for other in SERVICES - {service}]
+@pytest.mark.parametrize("app", sorted(APPS))
+def test_no_app_imports_the_models_or_the_service_of_another(app):
+    """The back office shows all tables, and start-up and commands work with all of them."""
+    packages = {app, *OF_PAYMENTS} if app == "checkout.payments" else {app}
+    own = [module for module in CHECKOUT if is_within(module.name, *packages)]
+    open_to_others = {*INTERFACES, *(f"{other}.messages" for other in APPS)}
     assert own
     assert not offences(
-        own, lambda _module, name: is_within(name, *others) and not is_within(name, *MESSAGES)
+        own,
+        lambda _module, name: (
+            is_within(name, *APPS - {app}) and name not in APPS and not is_within(name, *open_to_others)
+        ),
     )
+
+
+def test_no_app_has_a_foreign_key_to_another():
+    models = [model for model in apps.get_models() if model.__module__.startswith("checkout.")]
+    assert len(models) > 20
+    assert not [
+        f"{model.__name__}.{field.name}"
+        for model in models
+        for field in model._meta.get_fields()
+        if field.is_relation and field.related_model._meta.app_label != model._meta.app_label
+    ]
 
 
 def test_the_sandbox_imports_nothing_of_ours():

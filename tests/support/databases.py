@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -47,3 +47,32 @@ def migrated_database() -> Iterator[str]:
 def _execute(url: str, statement: sql.Composed) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement)
+
+
+# The apps that may have a database of their own, and the service that works with its tables.
+OWNERS = {"orders": "orders", "risk": "risk", "ledger": "ledger", "receipts": "notifications"}
+# An address at which there is no database.
+NOWHERE = "postgres://nobody@127.0.0.1:1/none"
+
+
+def variable_of(app: str) -> str:
+    """Return the environment variable with the address of an app's own database."""
+    return f"{app.upper()}_DATABASE_URL"
+
+
+def only_own(urls: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the environment of each service that has a database of its own: it has no other address."""
+    none = {"DATABASE_URL": NOWHERE, **{variable_of(app): "" for app in OWNERS}}
+    return {
+        service: none | {variable_of(app): urls[variable_of(app)]}
+        for app, service in OWNERS.items()
+        if variable_of(app) in urls
+    }
+
+
+@contextmanager
+def own_databases() -> Iterator[dict[str, str]]:
+    """Yield environment variables with the addresses of five empty databases."""
+    with ExitStack() as closing:
+        names = ["DATABASE_URL", *map(variable_of, OWNERS)]
+        yield {name: closing.enter_context(database()) for name in names}

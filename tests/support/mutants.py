@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
 from msgspec.structs import replace as with_changes
 
@@ -58,8 +59,8 @@ def no_inbox() -> Patches:
     The mutant shows when a message is delivered twice: one message causes two replies, facts or assessments.
     """
 
-    def record(row: AbstractInboxMessage) -> None:
-        type(row)._default_manager.bulk_create([row], ignore_conflicts=True)
+    def record(row: AbstractInboxMessage, database: str) -> None:
+        type(row)._default_manager.using(database).bulk_create([row], ignore_conflicts=True)
 
     yield patch.object(AbstractInboxMessage, "record", record)
     yield from _everywhere(provider_call.refuse_repetition, lambda message: None)
@@ -139,18 +140,18 @@ def no_outbox() -> Patches:
     """
     write_outbox = Message._write_outbox
 
-    def forget(model: type[AbstractOutboxMessage], *message_ids: str) -> None:
-        model._default_manager.filter(message_id__in=message_ids).delete()
+    def forget(model: type[AbstractOutboxMessage], database: str, *message_ids: str) -> None:
+        model._default_manager.using(database).filter(message_id__in=message_ids).delete()
 
     def write_and_forget(message: Message) -> list[Outgoing]:
         outgoing = write_outbox(message)
-        forget(message._outbox_model, *(each.envelope.message_id for each in outgoing))
+        forget(message._outbox_model, message._database, *(each.envelope.message_id for each in outgoing))
         return outgoing
 
     def enqueue_and_forget(model: type[AbstractOutboxMessage], *args: Any, **options: Any) -> Any:
         row = enqueue(model, *args, **options)
         if options.get("delay_seconds") != 0:  # delayed messages are left to the relay
-            forget(model, row.message_id)
+            forget(model, DEFAULT_DB_ALIAS, row.message_id)
         return row
 
     yield patch.object(Message, "_write_outbox", write_and_forget)

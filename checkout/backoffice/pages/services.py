@@ -60,5 +60,18 @@ class ReceiptAdmin(OfOnePayment):
 
     list_display = ("__str__", "payment", "created_at", "sent_at")
     list_filter = (("sent_at", admin.EmptyFieldListFilter),)
-    fields = ("payment", "email", "created_at", "sent_at")
-    readonly_fields = ("payment",)
+    fields = (
+        "payment",
+        "email",
+        "merchant",
+        "order_reference",
+        "description",
+        "amount",
+        "created_at",
+        "sent_at",
+    )
+    readonly_fields = ("payment", "amount")
+
+    @admin.display(ordering="amount_minor")
+    def amount(self, receipt: Receipt) -> str:
+        return str(Money(receipt.amount_minor, receipt.currency))

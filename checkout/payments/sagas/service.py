@@ -94,6 +94,9 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
         captures=payment.captures_automatically,
         capture_operation=new_reference("op"),
         has_card=message.has_sealed,
+        merchant=attempt.payment.merchant.name,
+        order_reference=payment.order_reference,
+        description=payment.description,
     )
     orchestrator.start(Purchase.kind, attempt.order_code, attempt, data, message)
     orchestrator.join(payment.reference, message)
@@ -332,7 +335,7 @@ def resume(reply: Reply, message: Message) -> None:
     orchestrator.resume(reply, message)
 
 
-_ATTEMPT = Compiled(lambda code: Attempt.objects.select_related("payment").filter(order_code=code))
+_ATTEMPT = Compiled(lambda code: Attempt.objects.select_related("payment__merchant").filter(order_code=code))
 
 
 def _attempt(order_code: str) -> Attempt:

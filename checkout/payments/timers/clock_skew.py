@@ -1,26 +1,28 @@
 """Correct the times of messages from processes whose clock is ahead, which would be sent too late."""
 
-from django.db import connections, router, transaction
+from django.db import connections, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from checkout.database.owners import databases
 from checkout.payments.models import OutboxMessage
 from checkout.payments.timers.timer import BATCH
 
 
-@transaction.atomic
 def correct_clock_skew() -> int:
     """Set unpublished messages that are dated in the future to the database's time, which relays use, too.
 
     A message that was delayed stays delayed by as much. SQLite has no clock of its own, so nothing is done.
     """
-    if connections[router.db_for_write(OutboxMessage)].vendor != "postgresql":
-        return 0
+    return sum(_correct(name) for name in databases() if connections[name].vendor == "postgresql")
+
+
+def _correct(database: str) -> int:
+    outbox = OutboxMessage.objects.using(database)
     # The first condition on times is implied by the second; it is there so that the index is used.
-    ahead = OutboxMessage.objects.filter(
-        published_at__isnull=True, available_at__gt=Now(), created_at__gt=Now()
-    )
-    # Rows that another transaction has locked are skipped: it may be correcting them already.
-    numbers = list(ahead.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH])
-    rows = OutboxMessage.objects.filter(pk__in=numbers)
-    return rows.update(available_at=F("available_at") - (F("created_at") - Now()), created_at=Now())
+    ahead = outbox.filter(published_at__isnull=True, available_at__gt=Now(), created_at__gt=Now())
+    with transaction.atomic(using=database):
+        # Rows that another transaction has locked are skipped: it may be correcting them already.
+        numbers = list(ahead.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH])
+        rows = outbox.filter(pk__in=numbers)
+        return rows.update(available_at=F("available_at") - (F("created_at") - Now()), created_at=Now())

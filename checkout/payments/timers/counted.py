@@ -17,8 +17,8 @@ def forget_what_was_counted() -> int:
     failures = AccessAttempt.objects.filter(attempt_time__lt=now - conf.login_lock)
     sessions = Session.objects.filter(expire_date__lt=now)
     rows: int = (
-        forget(CardTrial, Q(answered_at__lt=long_ago), "answered_at", long_ago)
-        + forget(AccessLog, Q(attempt_time__lt=long_ago), "attempt_time", long_ago)
+        forget(CardTrial.objects.all(), Q(answered_at__lt=long_ago), "answered_at", long_ago)
+        + forget(AccessLog.objects.all(), Q(attempt_time__lt=long_ago), "attempt_time", long_ago)
         + AccessAttempt.objects.filter(pk__in=list(failures.values_list("pk", flat=True)[:ROWS])).delete()[0]
         + Session.objects.filter(pk__in=list(sessions.values_list("pk", flat=True)[:ROWS])).delete()[0]
     )

@@ -1,11 +1,13 @@
 """Delete messages, and notifications without effect, that are too old to be repeated."""
 
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Model, Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
+from checkout.database.owners import databases
 from checkout.payments.models import InboxMessage, OutboxMessage, ProviderNotification
 from checkout.payments.timers.timer import BATCH
 
@@ -17,12 +19,15 @@ ROWS = 10 * BATCH
 def forget_old_messages() -> int:
     """Delete messages published, or handled, longer than ``conf.retention`` ago. Unpublished ones stay."""
     long_ago = timezone.now() - conf.retention
-    return forget(OutboxMessage, Q(published_at__lt=long_ago), "created_at", long_ago) + forget(
-        InboxMessage, Q(handled_at__lt=long_ago), "received_at", long_ago
+    is_published, is_handled = Q(published_at__lt=long_ago), Q(handled_at__lt=long_ago)
+    return sum(
+        forget(OutboxMessage.objects.using(database), is_published, "created_at", long_ago)
+        + forget(InboxMessage.objects.using(database), is_handled, "received_at", long_ago)
+        for database in databases()
     )
 
 
-def forget(model: type[Model], is_old: Q, written: str, long_ago: datetime) -> int:
+def forget(table: QuerySet[Any], is_old: Q, written: str, long_ago: datetime) -> int:
     """Delete the rows that match ``is_old`` from the first batch that has any; return their number.
 
     Batches go by primary key, which needs no further index, and is about the order in which rows were
@@ -30,9 +35,9 @@ def forget(model: type[Model], is_old: Q, written: str, long_ago: datetime) -> i
     """
     last = 0
     while True:
-        rows = model._default_manager.order_by("pk").filter(pk__gt=last)
+        rows = table.order_by("pk").filter(pk__gt=last)
         page = list(rows.values_list("pk", written)[:ROWS])
-        forgotten = model._default_manager.filter(is_old, pk__in=[pk for pk, _ in page]).delete()[0]
+        forgotten = table.filter(is_old, pk__in=[pk for pk, _ in page]).delete()[0]
         if forgotten or len(page) < ROWS or page[-1][1] > long_ago:
             return forgotten
         last = page[-1][0]

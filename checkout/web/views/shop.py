@@ -14,8 +14,7 @@ from django.urls import reverse
 from checkout import problems
 from checkout.conf import conf
 from checkout.errors import OperationRejected
-from checkout.money import Money
-from checkout.orders.models import StockItem
+from checkout.orders.stock import all_items, item_left
 from checkout.payments import actions
 from checkout.payments.models import Merchant, Payment
 from checkout.states import PaymentState
@@ -55,32 +54,23 @@ async def order(request: HttpRequest, order_reference: str) -> HttpResponse:
 
 
 def _shelf(session: SessionBase) -> dict[str, Any]:
-    items = [
-        {
-            "sku": item.sku,
-            "name": item.name,
-            "price": Money(item.price_minor, item.currency),
-            "left": item.quantity,
-        }
-        for item in StockItem.objects.all()
-    ]
     orders = [
         {"payment": payment, "word": word_of(PaymentState(payment.state))}
         for payment in _payments(session.get(ORDERS, []))
     ]
-    return {"items": items, "orders": orders}
+    return {"items": all_items(), "orders": orders}
 
 
 def _buy(session: SessionBase, sku: str, email: str) -> str:
     merchant = Merchant.objects.filter(code=MERCHANT).first()
-    item = StockItem.objects.filter(sku=sku, quantity__gt=0).first()
+    item = item_left(sku)
     if merchant is None or item is None:
         raise OperationRejected(f"{sku} is not for sale.")
     order_reference = f"order-{secrets.token_hex(8)}"
     payment = actions.create_payment(
         merchant,
         order_reference=order_reference,
-        amount=Money(item.price_minor, item.currency),
+        amount=item.price,
         lines=[{"sku": item.sku, "quantity": 1}],
         description=item.name[:50],
         shopper_email=email,

@@ -29,10 +29,9 @@ QUEUES_TO_DELETE = ("risk", "orders", "ledger")
 SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
 # Commands that may have been in a queue when it was deleted.
 PERHAPS_LOST = """
-    SELECT message_id FROM payments_outboxmessage message
-    WHERE exchange = 'checkout.commands' AND routing_key = %s AND created_at > now() - interval '10 minutes'
-      AND NOT EXISTS (
-        SELECT 1 FROM payments_inboxmessage inbox WHERE inbox.message_id = message.message_id)"""
+    SELECT message_id FROM payments_outboxmessage
+    WHERE exchange = 'checkout.commands' AND routing_key = %s
+      AND created_at > now() - interval '10 minutes'"""
 
 
 async def kill_and_restart(storm: Storm) -> str:
@@ -147,10 +146,11 @@ async def delete_queue(storm: Storm) -> str:
     while True:
         # The contents of the deleted queue must be known, so repeat this while the database is down.
         with contextlib.suppress(psycopg.Error):
-            lost = await asyncio.to_thread(storm.site.rows, PERHAPS_LOST, service)
+            handled = await asyncio.to_thread(storm.site.databases.handled)
+            sent = await asyncio.to_thread(storm.site.rows, PERHAPS_LOST, service)
             break
         await asyncio.sleep(0.2)
-    storm.diary.excused |= {message_id for (message_id,) in lost}
+    storm.diary.excused |= {message_id for (message_id,) in sent} - handled
     return f"queue of {service} deleted"
 
 

@@ -60,3 +60,17 @@ def deliver(service: Service, envelope: Envelope) -> Delivered:
         outbox_model=OutboxMessage,
     )
     return Delivered(_handle(handler, handler.decode(envelope.body), message))
+
+
+def admit(service: Service, envelope: Envelope) -> None:
+    """Run the service's check that somebody entitled has asked for this command. Raises NotEntitled."""
+    handler = service.commands[envelope.type]
+    message = Message(
+        envelope,
+        consumer=service.name,
+        topology=TOPOLOGY,
+        inbox_model=InboxMessage,
+        outbox_model=OutboxMessage,
+    )
+    assert handler.admit is not None
+    handler.admit(handler.decode(envelope.body), message)

@@ -5,14 +5,13 @@ import re
 import msgspec
 import pytest
 
+from checkout.payments import service as payments
 from checkout.payments.checkout_messages import SubmitPayment
-from checkout.payments.models import Attempt, InboxMessage, OutboxMessage, Saga, SagaStep
+from checkout.payments.models import Attempt, Saga, SagaStep
 from checkout.payments.sagas.service import service
-from checkout.running.services import SERVICES
 from messaging.envelope import Envelope, Reply, encode_body, new_message_id
-from messaging.worker.message import Message
 from messaging.worker.service import NotEntitled
-from tests.payments.service.delivering import TOPOLOGY, command, deliver
+from tests.payments.service.delivering import admit, command, deliver
 from tests.payments.service.replying import answered, deliver_reply
 
 pytestmark = pytest.mark.django_db
@@ -58,27 +57,23 @@ def test_a_question_that_is_published_again_after_a_crash_keeps_its_name(saga, s
 
 
 def test_whoever_learns_the_name_of_an_open_question_can_only_repeat_it(saga):
-    [asked] = answered(saga, decision="accept").commands
-    assert asked.type == "orders.reserve"
-    admit(asked)
+    asked = asked_to_authorise(saga)
+    admit(payments.service, asked)
     body = msgspec.json.decode(asked.body)
-    body["lines"] = [{"sku": "tea", "quantity": 3}]
+    body["attempt"] = "another"
     with pytest.raises(NotEntitled, match="its saga has asked for another"):
-        admit(msgspec.structs.replace(asked, body=encode_body(body)))
+        admit(payments.service, msgspec.structs.replace(asked, body=encode_body(body)))
 
 
 def test_a_question_that_an_earlier_release_has_asked_is_answered(saga):
-    [asked] = answered(saga, decision="accept").commands
+    asked = asked_to_authorise(saga)
     SagaStep.objects.update(body_sha256="")
-    admit(asked)
+    admit(payments.service, asked)
 
 
-def admit(asked: Envelope) -> None:
-    """Run the check of the asked service that a saga has asked this question."""
-    service = SERVICES[asked.type.partition(".")[0]]
-    handler = service.commands[asked.type]
-    message = Message(
-        asked, consumer=service.name, topology=TOPOLOGY, inbox_model=InboxMessage, outbox_model=OutboxMessage
-    )
-    assert handler.admit is not None
-    handler.admit(handler.decode(asked.body), message)
+def asked_to_authorise(saga: Saga) -> Envelope:
+    answered(saga, decision="accept")
+    saga.refresh_from_db()
+    [asked] = answered(saga, reserved=True, missing=[]).commands
+    assert asked.type == "payments.authorise"
+    return asked

@@ -37,6 +37,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     shopper came back from a challenge, ``is_expiring`` that we no longer wait for the challenge to end.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture.
+    ``merchant``, ``order_reference`` and ``description`` are for the receipt.
     """
 
     payment: str
@@ -57,6 +58,9 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     is_expiring: bool = False
     is_capture_refused: bool = False
     is_taken: bool = False
+    merchant: str = ""
+    order_reference: str = ""
+    description: str = ""
 
 
 D = Decision[PurchaseData]

@@ -1,10 +1,9 @@
-"""The ledger's sums of one payment, by the subject of its postings."""
+"""The ledger's books of one payment, for programs that do not read its tables."""
 
 from dataclasses import dataclass
 
 from checkout.ledger.models import LedgerEntry
 from checkout.ledger.service import CAPTURED, IN_PROCESS
-from checkout.payments.models import Payment
 from messaging.compiled_queries import Compiled
 
 OF_CAPTURES = ("captured", "capture_returned")
@@ -12,7 +11,7 @@ OF_CHARGE_BACKS = ("charged_back", "charge_back_reversed")
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerSums:
+class Balances:
     """Sums in minor units. ``charged_back`` is less reversals, ``in_process`` requested but not captured."""
 
     captured: int
@@ -21,10 +20,10 @@ class LedgerSums:
     in_process: int
 
 
-def ledger_sums(payment: Payment) -> LedgerSums:
-    """Add up the payment's ledger entries."""
+def balances_of(payment_reference: str) -> Balances:
+    """Add up a payment's entries, by account and by the subject of the posting."""
     captured = refunded = charged_back = in_process = 0
-    for entry in _ENTRIES.all(payment.reference):
+    for entry in _ENTRIES.all(payment_reference):
         kind = entry.posting.partition(":")[0]
         if entry.account == IN_PROCESS:
             in_process += entry.amount_minor
@@ -37,7 +36,7 @@ def ledger_sums(payment: Payment) -> LedgerSums:
         else:
             # Refunds, and refunds that came back.
             refunded -= entry.amount_minor
-    return LedgerSums(captured, refunded, charged_back, in_process)
+    return Balances(captured, refunded, charged_back, in_process)
 
 
 _ENTRIES = Compiled(lambda reference: LedgerEntry.objects.filter(payment_reference=reference).order_by())

@@ -1,0 +1,42 @@
+"""The database of each table. An app that owns tables may have a database of its own.
+
+A database is configured under the name of its app's label. An app without one has its tables in the default
+database. Every database has an inbox and an outbox, because a service writes them in its own transactions.
+"""
+
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import Model
+
+# The models of inbox and outbox, by the app that defines them.
+MESSAGES = {("payments", "inboxmessage"), ("payments", "outboxmessage")}
+
+
+def database_of(app_label: str) -> str:
+    """Return the name of the database that has the tables of an app."""
+    return app_label if app_label in connections.settings else DEFAULT_DB_ALIAS
+
+
+def databases() -> list[str]:
+    """Return the names of all databases that this process was given, the default one first."""
+    return sorted(connections, key=lambda name: name != DEFAULT_DB_ALIAS)
+
+
+class ByOwner:
+    """Django's database router for these rules."""
+
+    def db_for_read(self, model: type[Model], **_hints: Any) -> str | None:
+        """Return the database of the model's app; None for messages, of which every database has some.
+
+        Django then takes the database from which a row was read, or the default one.
+        """
+        if (model._meta.app_label, model._meta.model_name) in MESSAGES:
+            return None
+        return database_of(model._meta.app_label)
+
+    db_for_write = db_for_read
+
+    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **_hints: Any) -> bool:
+        """Return True if the table belongs into this database."""
+        return (app_label, model_name) in MESSAGES or database_of(app_label) == db

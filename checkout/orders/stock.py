@@ -1,0 +1,31 @@
+"""The stock for sale, for programs that do not read the tables of the orders service."""
+
+from dataclasses import dataclass
+
+from checkout.money import Money
+from checkout.orders.models import StockItem
+
+
+@dataclass(frozen=True, slots=True)
+class ForSale:
+    """An item of the shop, and the number of pieces that are left."""
+
+    sku: str
+    name: str
+    price: Money
+    left: int
+
+
+def all_items() -> list[ForSale]:
+    """Return all items in the order of their sku, also those of which none is left."""
+    return [_for_sale(item) for item in StockItem.objects.all()]
+
+
+def item_left(sku: str) -> ForSale | None:
+    """Return the item, or None if there is no such item or none of it is left."""
+    item = StockItem.objects.filter(sku=sku, quantity__gt=0).first()
+    return None if item is None else _for_sale(item)
+
+
+def _for_sale(item: StockItem) -> ForSale:
+    return ForSale(item.sku, item.name, Money(item.price_minor, item.currency), item.quantity)
