@@ -113,6 +113,5 @@ def test_the_guard_can_be_taken_down_and_put_up_again(postgresql_url: str) -> No
             )
             return len(found.fetchall())
 
-    assert migrate("ledger", "0001") == 2
-    assert migrate("payments", "0002") == 3
-    assert migrate("ledger", "zero") == 1
+    assert migrate("ledger", "zero") == 1  # that of the facts
+    assert migrate("ledger", "0001") == 3
