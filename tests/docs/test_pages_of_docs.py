@@ -12,6 +12,8 @@ PAGES = [*(ROOT / name for name in TOP), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FOLDERS = "checkout|messaging|payments_gateway|sandbox|tests|scripts|benchmarks|docs|deployment|templates"
 FILE = re.compile(rf"`((?:{FOLDERS})/[\w./-]+\.\w+)(?:::[\w.\[\]-]+)?`")
+# In the diagrams of a page, file names have no backticks.
+DRAWN = re.compile(rf"[→⇒←(] ?((?:{FOLDERS})/[\w./-]+\.py)\b")
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 # Written by `make bench`.
 MADE = {"benchmarks/results.json"}
@@ -40,5 +42,6 @@ def test_every_link_leads_somewhere(page):
 def test_every_file_that_is_named_exists(page):
     if page.name == "CHANGELOG.md" or page.parent.name == "decisions":
         return  # history
-    named = set(FILE.findall(page.read_text())) - MADE
+    text = page.read_text()
+    named = {*FILE.findall(text), *DRAWN.findall(text)} - MADE
     assert not [name for name in sorted(named) if not (ROOT / name).exists()]
