@@ -46,7 +46,7 @@ lint: $(DEVELOPMENT) ## Check style, docstrings, types and migrations
 format: $(DEVELOPMENT) ## Format the code
 	@$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .
 
-migrate: $(RUNTIME) ## Migrate the database that DATABASE_URL names (default: db.sqlite3)
+migrate: $(RUNTIME) ## Migrate every configured database (default: db.sqlite3)
 	@$(PYTHON) manage.py migrate
 
 lock: $(DEVELOPMENT) ## Pin the dependencies of pyproject.toml again (UPGRADE=1: the newest of all)

@@ -23,6 +23,7 @@ def database(url: str, env: Environment) -> dict[str, Any]:
 
 
 def _of_postgresql(env: Environment) -> dict[str, Any]:
+    # Imported here, since an installation on SQLite needs no driver of PostgreSQL.
     from checkout.database.bounded_connection import BoundedConnection
 
     milliseconds = round(env.declared()["CHECKOUT_DATABASE_SECONDS"] * 1000)
