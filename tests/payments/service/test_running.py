@@ -9,6 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from checkout.running.services import SERVICES
+from messaging.access.proofs import prove
 from messaging.envelope import Envelope, encode_body
 from tests.support.program import Program
 from tests.support.waiting import wait_until
@@ -79,13 +80,15 @@ def _consumers(channel: pika.adapters.blocking_connection.BlockingChannel) -> in
 
 
 def _ask(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
-    envelope = Envelope(type="risk.assess", body=encode_body(RISK))
+    asked = Envelope(type="risk.assess", body=encode_body(RISK), correlation_id="1", reply_to="answers")
+    envelope = prove(asked)
     channel.queue_bind("answers", "checkout.replies", routing_key="answers")
     properties = pika.BasicProperties(
         type=envelope.type,
         message_id=envelope.message_id,
-        correlation_id="1",
-        reply_to="answers",
+        correlation_id=envelope.correlation_id,
+        reply_to=envelope.reply_to,
+        headers=dict(envelope.headers),
         content_type="application/json",
         timestamp=envelope.timestamp,
         delivery_mode=2,
