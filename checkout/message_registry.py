@@ -1,4 +1,8 @@
-"""All commands by their type on the wire. The page of messages and the rights of programs use this table."""
+"""All commands by their type on the wire.
+
+``scripts/message_page.py`` makes the tables of ``docs/messages.md`` from this table. Tests compare it
+with the handlers of the services.
+"""
 
 from collections.abc import Mapping
 from types import ModuleType

@@ -104,7 +104,7 @@ CHECKOUT_TRUSTED_PROXIES = env.forwarded_allow_ips
 CHECKOUT_HOST = env.host
 
 LANGUAGE_CODE = "en-gb"
-FORMAT_MODULE_PATH = "checkout.formats"
+FORMAT_MODULE_PATH = "checkout.backoffice.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -3,7 +3,7 @@
 from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
-from checkout.web import notifications as webhooks
+from checkout.web import notifications
 from checkout.web.views import challenge, checkout, errors, health, shop, status
 
 
@@ -38,8 +38,8 @@ urlpatterns = [
     path("checkout/<payment:reference>/status/", status.status, name="status"),
     path("checkout/<payment:reference>/status.json", status.status_json, name="status_json"),
     path("checkout/<payment:reference>/result/", status.result, name="result"),
-    path("notifications/<slug:account>/", webhooks.receive, name="notifications"),
-    path("notifications/<slug:account>/<str:secret>/", webhooks.receive, name="proven_notifications"),
+    path("notifications/<slug:account>/", notifications.receive, name="notifications"),
+    path("notifications/<slug:account>/<str:secret>/", notifications.receive, name="proven_notifications"),
     re_path(r"^notifications/", errors.no_such_program_address),
     path("livez", health.live, name="live"),
     path("readyz", health.ready, name="ready"),

@@ -48,5 +48,21 @@ def test_another_key_proves_nothing_and_an_earlier_one_still_does(settings):
         assert is_proven(ASKED)
 
 
+KEYS = {"old": "the old key of the installation", "new": "the new key of the installation"}
+
+
+@pytest.mark.parametrize(("writer", "reader"), [("old", "new"), ("new", "old")])
+def test_while_a_key_is_replaced_processes_believe_those_of_the_other_key_if_they_know_it(
+    writer: str, reader: str
+):
+    """In the first round the new key is a fallback, in the second the old one is."""
+    with override_settings(SECRET_KEY=KEYS[writer], SECRET_KEY_FALLBACKS=[KEYS[reader]]):
+        asked = prove(replace(ASKED, headers={}))
+    with override_settings(SECRET_KEY=KEYS[reader], SECRET_KEY_FALLBACKS=[KEYS[writer]]):
+        assert is_proven(asked)
+    with override_settings(SECRET_KEY=KEYS[reader], SECRET_KEY_FALLBACKS=[]):
+        assert not is_proven(asked)
+
+
 def test_a_message_that_is_caused_does_not_inherit_the_proof():
     assert PROOF not in ASKED.travelling_headers()

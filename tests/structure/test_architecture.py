@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import defaultdict
 
 import pytest
 from django.apps import apps
@@ -174,18 +175,32 @@ def test_in_messaging_the_contract_comes_first():
     assert not offences([module for module in MESSAGING if module.name != "messaging"], climbs)
 
 
-@pytest.mark.parametrize("package", [MESSAGING, SERVING], ids=["messaging", "serving"])
-def test_no_module_imports_one_that_imports_it(package):
-    by_name = {module.name: module for module in package}
+def in_circles(imports):
+    """Return the names that import themselves by way of others; `imports` has the imports of each name."""
 
     def reached(name, seen):
-        for other in by_name[name].imports & by_name.keys() - {name}:
+        for other in imports[name] & imports.keys() - {name}:
             if other not in seen:
                 seen.add(other)
                 reached(other, seen)
         return seen
 
-    assert not [name for name in by_name if name in reached(name, set())]
+    return [name for name in imports if name in reached(name, set())]
+
+
+@pytest.mark.parametrize("package", [MESSAGING, SERVING], ids=["messaging", "serving"])
+def test_no_module_imports_one_that_imports_it(package):
+    assert not in_circles({module.name: module.imports for module in package})
+
+
+def test_no_folder_of_the_back_office_imports_one_that_imports_it():
+    imports: defaultdict[str, set[str]] = defaultdict(set)
+    for module in CHECKOUT:
+        if is_within(module.name, "checkout.backoffice") and module.name.count(".") > 2:
+            folders = {".".join(name.split(".")[:3]) for name in module.imports}
+            imports[".".join(module.name.split(".")[:3])] |= folders
+    assert len(imports) > 4
+    assert not in_circles(imports)
 
 
 @pytest.mark.parametrize(

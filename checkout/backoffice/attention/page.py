@@ -10,7 +10,15 @@ from django.utils import timezone
 
 from checkout.backoffice.base import ModelAdmin
 from checkout.conf import conf
-from checkout.payments.models import DeadLetter, Difference, Operation, Payment, ProviderNotification, Saga
+from checkout.payments.models import (
+    DeadLetter,
+    Difference,
+    Merchant,
+    Operation,
+    Payment,
+    ProviderNotification,
+    Saga,
+)
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.states import PaymentState
 
@@ -54,6 +62,11 @@ def without_outcome() -> Q:
     return waits_for_provider & Q(updated_at__lt=now - UNSETTLED_AFTER) | Q(
         state=Operation.State.PENDING, updated_at__lt=now - PENDING_AFTER
     )
+
+
+def begun_by_declines() -> Q:
+    """Match merchants whose attack mode has begun automatically, as of now."""
+    return Q(attack_mode=Merchant.AttackMode.AUTOMATIC, attacked_until__gt=timezone.now())
 
 
 def conditions() -> Mapping[str, Q]:

@@ -13,7 +13,6 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from checkout.backoffice.attention import page as attention
-from checkout.backoffice.pages.merchants import begun_by_declines
 from checkout.payments.actions.staff.dealt_with import NEEDS_ATTENTION
 from checkout.payments.models import (
     DeadLetter,
@@ -57,7 +56,7 @@ def concerns() -> Iterator[Concern]:
     yield Concern(
         "In attack mode: many cards were declined",
         Merchant,
-        begun_by_declines(),
+        attention.begun_by_declines(),
         "attacked=by_declines",
         "attack_mode_changes__changed_at",
     )

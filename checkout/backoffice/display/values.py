@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.timesince import timesince
 
+from checkout.money import Money
 from checkout.payments.models import Payment
 
 NOTHING = "-"
@@ -41,6 +42,11 @@ def duration_text(duration: timedelta | None) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def in_money(minor: int, currency: str) -> str:
+    """Return an amount. If only the provider knows the order, its currency may be missing."""
+    return str(Money(minor, currency)) if currency else f"{minor} minor units"
 
 
 def humanised(name: str) -> str:

@@ -7,7 +7,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from checkout.backoffice.base import ModelAdmin
-from checkout.backoffice.pages.forms import BlockedValueForm, ProviderAccountForm, StockItemForm
+from checkout.backoffice.forms import BlockedValueForm, ProviderAccountForm, StockItemForm
 from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured
 from checkout.money import Money

@@ -6,13 +6,13 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
 from checkout.backoffice.acting import Acting, Verb
+from checkout.backoffice.attention.page import begun_by_declines
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import Table
+from checkout.backoffice.forms import MerchantForm
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
-from checkout.backoffice.pages.forms import MerchantForm
 from checkout.payments import actions
 from checkout.payments.models import Merchant
 
@@ -28,11 +28,6 @@ EXPLANATIONS = {
     Mode.OFF: f"{EFFECT} Turned off, it does not begin by itself either, however many cards are declined.",
     Mode.AUTOMATIC: f"{EFFECT} It begins by itself after many declines, and ends a while after them.",
 }
-
-
-def begun_by_declines() -> Q:
-    """Match merchants whose attack mode has begun automatically, as of now."""
-    return Q(attack_mode=Mode.AUTOMATIC, attacked_until__gt=timezone.now())
 
 
 def _is_another(mode: Mode, merchant: Merchant) -> bool:

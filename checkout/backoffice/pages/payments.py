@@ -12,9 +12,9 @@ from checkout.backoffice.acting import Tool, Verb
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.waiting_for_staff import attention_page
 from checkout.backoffice.base import ModelAdmin
-from checkout.backoffice.display.story import story_of
 from checkout.backoffice.display.values import NOTHING, age, badge, humanised
 from checkout.backoffice.display.wording import STATES
+from checkout.backoffice.pages.story import story_of
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
 from checkout.backoffice.search import found
 from checkout.backoffice.settling.pages_of_claims import claim_tools

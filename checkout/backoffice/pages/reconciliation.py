@@ -7,8 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
-from checkout.backoffice.display.values import NOTHING, badge, payment_page_link
-from checkout.money import Money
+from checkout.backoffice.display.values import NOTHING, badge, in_money, payment_page_link
 from checkout.payments.models import Difference, Reconciliation
 
 
@@ -100,8 +99,3 @@ class ReconciliationAdmin(ReadOnlyAdmin):
     def not_told(self, run: Reconciliation) -> int:
         """The number of orders whose sums the provider does not report."""
         return run.untold
-
-
-def in_money(minor: int, currency: str) -> str:
-    """Return an amount. If only the provider knows the order, its currency may be missing."""
-    return str(Money(minor, currency)) if currency else f"{minor} minor units"

@@ -25,7 +25,7 @@ const queueArguments = {
 };
 
 // These headers belong to one message. Every other header is copied to the reply, even if unknown.
-const ownHeaders = new Set(['deadline', 'schema-version', 'attempt', 'causation-id', 'proof']);
+const ownHeaders = new Set(['deadline', 'schema-version', 'causation-id', 'proof']);
 const brokersHeaders = /^x-(death|first-death-|last-death-|delivery-count|acquired-count|opt-)/;
 
 function assess(message) {
