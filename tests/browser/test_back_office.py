@@ -90,21 +90,21 @@ def test_every_page_can_be_read_and_operated_at_any_width(
     scheme: Literal["light", "dark"],
 ) -> None:
     pages = (
-        "checkout/payment/attention/",
-        "checkout/payment/{held}/change/",
-        "checkout/payment/{taken}/change/",
-        "checkout/payment/{held}/capture/",
-        "checkout/payment/{held}/void/",
-        "checkout/payment/{taken}/refund/",
-        "checkout/payment/{parked}/cancel/",
-        "checkout/saga/{saga}/change/",
-        "checkout/saga/{saga}/resume/",
-        "checkout/deadletter/",
-        "checkout/deadletter/{letter}/change/",
-        "checkout/deadletter/{letter}/requeue/",
-        "checkout/difference/",
-        "checkout/difference/{difference}/change/",
-        "checkout/providernotification/",
+        "payments/payment/attention/",
+        "payments/payment/{held}/change/",
+        "payments/payment/{taken}/change/",
+        "payments/payment/{held}/capture/",
+        "payments/payment/{held}/void/",
+        "payments/payment/{taken}/refund/",
+        "payments/payment/{parked}/cancel/",
+        "payments/saga/{saga}/change/",
+        "payments/saga/{saga}/resume/",
+        "payments/deadletter/",
+        "payments/deadletter/{letter}/change/",
+        "payments/deadletter/{letter}/requeue/",
+        "payments/difference/",
+        "payments/difference/{difference}/change/",
+        "payments/providernotification/",
     )
     with at_work(
         browser, shared_stack, viewport={"width": width, "height": 800}, color_scheme=scheme
@@ -115,7 +115,7 @@ def test_every_page_can_be_read_and_operated_at_any_width(
             assert response is not None
             assert response.status == 200
             assert_accessible(page)
-        page.goto("checkout/payment/{taken}/refund/".format(**keys))
+        page.goto("payments/payment/{taken}/refund/".format(**keys))
         page.get_by_role("button", name="Continue").click()
         expect(page.get_by_role("alert")).to_be_visible()
         assert_accessible(page)
@@ -135,14 +135,14 @@ def test_what_became_of_a_refund_can_be_read_and_settled_at_any_width(
     scheme: Literal["light", "dark"],
 ) -> None:
     pages = (
-        "checkout/payment/{unsettled_payment}/change/",
-        "checkout/operation/?settle=waiting",
-        "checkout/operation/{unsettled}/change/",
-        "checkout/operation/{unsettled}/settle/",
-        "checkout/saga/{claim}/change/",
-        "checkout/saga/{claim}/settle/",
-        "checkout/payment/{conflicted}/change/",
-        "checkout/payment/{conflicted}/settle/",
+        "payments/payment/{unsettled_payment}/change/",
+        "payments/operation/?settle=waiting",
+        "payments/operation/{unsettled}/change/",
+        "payments/operation/{unsettled}/settle/",
+        "payments/saga/{claim}/change/",
+        "payments/saga/{claim}/settle/",
+        "payments/payment/{conflicted}/change/",
+        "payments/payment/{conflicted}/settle/",
     )
     with at_work(
         browser, shared_stack, viewport={"width": width, "height": 800}, color_scheme=scheme
@@ -150,7 +150,7 @@ def test_what_became_of_a_refund_can_be_read_and_settled_at_any_width(
         for path in pages:
             page.goto(path.format(**keys))
             assert_accessible(page)
-        page.goto("checkout/operation/{unsettled}/settle/".format(**keys))
+        page.goto("payments/operation/{unsettled}/settle/".format(**keys))
         page.get_by_role("button", name="Continue").click()
         expect(page.get_by_role("alert")).to_be_visible()
         assert_accessible(page)
@@ -159,7 +159,7 @@ def test_what_became_of_a_refund_can_be_read_and_settled_at_any_width(
         page.get_by_role("button", name="Continue").click()
         expect(page.get_by_role("button", name="Send it again: refund of 3.00 GBP")).to_be_visible()
         assert_accessible(page)
-        page.goto("checkout/saga/{claim}/settle/".format(**keys))
+        page.goto("payments/saga/{claim}/settle/".format(**keys))
         page.get_by_label("Amount").fill("3,00")
         page.get_by_label("It happened").check()
         page.get_by_role("button", name="Continue").click()
@@ -176,7 +176,7 @@ def test_what_is_wrong_is_said_at_the_field_that_it_is_about(
     browser: Browser, shared_stack: Stack, keys: dict[str, str]
 ) -> None:
     with at_work(browser, shared_stack) as page:
-        page.goto("checkout/payment/{taken}/refund/".format(**keys))
+        page.goto("payments/payment/{taken}/refund/".format(**keys))
         page.get_by_label("Amount").fill("12,50")
         page.get_by_role("button", name="Continue").click()
         expect(page).to_have_title(re.compile("^Error: "))
@@ -189,7 +189,7 @@ def test_what_is_wrong_is_said_at_the_field_that_it_is_about(
 
 def test_the_keyboard_alone_refunds(browser: Browser, shared_stack: Stack, keys: dict[str, str]) -> None:
     with at_work(browser, shared_stack) as page:
-        page.goto("checkout/payment/{taken}/change/".format(**keys))
+        page.goto("payments/payment/{taken}/change/".format(**keys))
         page.get_by_role("link", name="Refund").focus()
         page.keyboard.press("Enter")
         amount = page.get_by_label("Amount")
@@ -215,7 +215,7 @@ def test_the_keyboard_alone_settles_what_became_of_a_refund(
     browser: Browser, shared_stack: Stack, keys: dict[str, str]
 ) -> None:
     with at_work(browser, shared_stack) as page:
-        page.goto("checkout/payment/{unsettled_payment}/change/".format(**keys))
+        page.goto("payments/payment/{unsettled_payment}/change/".format(**keys))
         page.get_by_role("link", name="Settle refund of 3.00 GBP").focus()
         page.keyboard.press("Enter")
         first = page.get_by_label("It arrived")
@@ -239,7 +239,7 @@ def test_the_keyboard_alone_books_a_charge_back_that_the_provider_does_not_tell_
     browser: Browser, shared_stack: Stack, keys: dict[str, str]
 ) -> None:
     with at_work(browser, shared_stack, java_script_enabled=False) as page:
-        page.goto("checkout/payment/{claim_payment}/change/".format(**keys))
+        page.goto("payments/payment/{claim_payment}/change/".format(**keys))
         page.get_by_role("link", name="Settle reported charge-back").focus()
         page.keyboard.press("Enter")
         first = page.get_by_label("It happened")
@@ -266,7 +266,7 @@ def test_the_keyboard_alone_settles_a_contradiction(
     browser: Browser, shared_stack: Stack, keys: dict[str, str]
 ) -> None:
     with at_work(browser, shared_stack) as page:
-        page.goto("checkout/payment/{conflicted}/change/".format(**keys))
+        page.goto("payments/payment/{conflicted}/change/".format(**keys))
         page.get_by_role("link", name="Settle contradiction").focus()
         page.keyboard.press("Enter")
         question = page.get_by_role("group", name="Does the provider still hold an authorisation?")
@@ -294,7 +294,7 @@ def test_without_javascript_everything_can_be_done(
     browser: Browser, shared_stack: Stack, keys: dict[str, str]
 ) -> None:
     with at_work(browser, shared_stack, java_script_enabled=False) as page:
-        page.goto("checkout/payment/{taken}/refund/".format(**keys))
+        page.goto("payments/payment/{taken}/refund/".format(**keys))
         page.get_by_label("Reason").fill("Arrived broken")
         page.get_by_role("button", name="Continue").click()
         page.get_by_role("button", name="Change").click()
@@ -302,7 +302,7 @@ def test_without_javascript_everything_can_be_done(
         page.get_by_role("button", name="Continue").click()
         page.get_by_role("button", name="Refund 3.00 GBP").click()
         expect(page.get_by_text("Refund of 3.00 GBP")).to_be_visible()
-        page.goto("checkout/operation/{unsettled}/settle/".format(**keys))
+        page.goto("payments/operation/{unsettled}/settle/".format(**keys))
         page.get_by_label("It did not arrive: send it again").check()
         page.get_by_label("Reason").fill("Not in the portal")
         page.get_by_role("button", name="Continue").click()
@@ -311,10 +311,10 @@ def test_without_javascript_everything_can_be_done(
         page.get_by_role("button", name="Continue").click()
         page.get_by_role("button", name="It arrived: refund of 3.00 GBP").click()
         expect(page.get_by_text("Refund of 3.00 GBP: It arrived.")).to_be_visible()
-        page.goto("checkout/payment/{parked}/cancel/".format(**keys))
+        page.goto("payments/payment/{parked}/cancel/".format(**keys))
         page.get_by_role("button", name="Cancel").click()
         expect(page.get_by_text("Cancelled: nobody can pay it any more.")).to_be_visible()
-        page.goto("checkout/deadletter/")
+        page.goto("payments/deadletter/")
         page.get_by_role("link", name="Waiting for a person").click()
         page.get_by_label(re.compile("^Select this object")).first.check()
         page.get_by_role("combobox", name="Action").select_option(label="Requeue the selected dead letters")
@@ -324,7 +324,7 @@ def test_without_javascript_everything_can_be_done(
 
 def test_a_double_click_refunds_once(browser: Browser, shared_stack: Stack, keys: dict[str, str]) -> None:
     with at_work(browser, shared_stack) as page:
-        page.goto("checkout/payment/{taken}/refund/".format(**keys))
+        page.goto("payments/payment/{taken}/refund/".format(**keys))
         page.get_by_label("Amount").fill("1.00")
         page.get_by_label("Reason").fill("Arrived broken")
         page.get_by_role("button", name="Continue").click()
@@ -339,7 +339,7 @@ def test_of_two_people_who_want_all_of_the_money_the_second_is_told(
 ) -> None:
     with at_work(browser, shared_stack) as first, at_work(browser, shared_stack) as second:
         for page in (first, second):
-            page.goto("checkout/payment/{held}/capture/".format(**keys))
+            page.goto("payments/payment/{held}/capture/".format(**keys))
             page.get_by_label("Reason").fill("Sent")
             page.get_by_role("button", name="Continue").click()
         first.get_by_role("button", name="Capture 12.50 GBP").click()

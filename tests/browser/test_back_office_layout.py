@@ -39,8 +39,8 @@ def test_what_can_be_done_about_a_payment_lies_on_nothing_and_no_line_sticks_out
     payment, notification = troubled
     with at_work(browser, shared_stack, viewport={"width": width, "height": 800}) as page:
         for path in (
-            f"checkout/payment/{payment}/change/",
-            f"checkout/providernotification/{notification}/change/",
+            f"payments/payment/{payment}/change/",
+            f"payments/providernotification/{notification}/change/",
         ):
             page.goto(path)
             assert page.evaluate(OVERLAPS) == 0
@@ -59,7 +59,7 @@ def test_a_menu_that_is_closed_takes_no_room_and_can_be_opened_by_keyboard(
     browser: Browser, shared_stack: Stack, width: int
 ) -> None:
     with at_work(browser, shared_stack, viewport={"width": width, "height": 800}) as page:
-        page.goto("checkout/payment/attention/")
+        page.goto("payments/payment/attention/")
         menu = page.get_by_role("navigation", name="Sidebar")
         button = page.get_by_role("button", name="Toggle navigation")
         expect(menu).to_be_visible()
@@ -79,7 +79,7 @@ def test_without_javascript_the_menu_is_there_and_no_button_that_does_nothing(
     with at_work(
         browser, shared_stack, viewport={"width": 1280, "height": 800}, java_script_enabled=False
     ) as page:
-        page.goto("checkout/payment/attention/")
+        page.goto("payments/payment/attention/")
         menu = page.get_by_role("navigation", name="Sidebar")
         expect(menu.get_by_role("link", name="Dead letters")).to_be_visible()
         expect(page.get_by_role("button", name="Toggle navigation")).to_be_hidden()
@@ -93,7 +93,7 @@ def test_a_narrow_window_leaves_room_to_type_what_is_searched_for(
     browser: Browser, shared_stack: Stack
 ) -> None:
     with at_work(browser, shared_stack, viewport={"width": 320, "height": 800}) as page:
-        page.goto("checkout/payment/")
+        page.goto("payments/payment/")
         box = page.get_by_role("textbox").bounding_box()
         assert box is not None
         assert box["width"] > 200

@@ -13,33 +13,35 @@ from tests.support.stack import Stack
 pytestmark = pytest.mark.browser
 
 LISTS = (
-    "attempt",
-    "blockedvalue",
-    "deadletter",
-    "difference",
-    "fact",
-    "inboxmessage",
-    "ledgerentry",
-    "merchant",
-    "operation",
-    "outboxmessage",
-    "payment",
-    "provideraccount",
-    "providercall",
-    "providernotification",
-    "receipt",
-    "reconciliation",
-    "reservation",
-    "riskassessment",
-    "saga",
-    "stockitem",
+    "payments/attempt",
+    "risk/blockedvalue",
+    "payments/deadletter",
+    "payments/difference",
+    "payments/fact",
+    "payments/inboxmessage",
+    "ledger/ledgerentry",
+    "payments/merchant",
+    "payments/operation",
+    "payments/outboxmessage",
+    "payments/payment",
+    "payments/provideraccount",
+    "payments/providercall",
+    "payments/providernotification",
+    "receipts/receipt",
+    "payments/reconciliation",
+    "orders/reservation",
+    "risk/riskassessment",
+    "payments/saga",
+    "orders/stockitem",
 )
 
 # Rows with the longest possible values.
 MAKE_ROWS = """
 from django.db import transaction
 from django.utils import timezone
-from checkout.payments.models import BlockedValue, OutboxMessage, StockItem
+from checkout.orders.models import StockItem
+from checkout.payments.models import OutboxMessage
+from checkout.risk.models import BlockedValue
 from tests.backoffice import rows
 
 name, now = "%(name)s", timezone.now()
@@ -88,7 +90,7 @@ def test_every_column_of_every_list_can_be_seen(browser: Browser, shared_stack: 
     hidden: dict[str, object] = {}
     with at_work(browser, shared_stack, viewport={"width": width, "height": 800}) as page:
         for name in LISTS:
-            response = page.goto(f"checkout/{name}/")
+            response = page.goto(f"{name}/")
             assert response is not None
             assert response.status == 200, name
             if folder:

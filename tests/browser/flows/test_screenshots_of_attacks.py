@@ -14,9 +14,9 @@ from tests.support.vhosts import fresh_vhost
 
 pytestmark = pictures
 ATTACKED = """
-from checkout import operations
+from checkout.payments.actions import set_attack_mode
 from checkout.payments.models import Merchant
-operations.set_attack_mode(Merchant.objects.get().pk, "on", by="ann", reason="Many cards are being tried")
+set_attack_mode(Merchant.objects.get().pk, "on", by="ann", reason="Many cards are being tried")
 """
 
 

@@ -38,11 +38,11 @@ CREDENTIALS = {
 }
 # The code of a shop's own program, which uses the gateway's database.
 ORDER = """
-from checkout import operations
+from checkout.payments.actions import create_payment
 from checkout.payments.models import Merchant
 from checkout.money import Money
 for number in range({count}):
-    payment = operations.create_payment(
+    payment = create_payment(
         Merchant.objects.get(code="example"),
         order_reference=f"{prefix}-{{number}}",
         amount=Money(1250, "GBP"),
