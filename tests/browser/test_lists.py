@@ -94,7 +94,7 @@ def test_every_column_of_every_list_can_be_seen(browser: Browser, shared_stack: 
             assert response is not None
             assert response.status == 200, name
             if folder:
-                page.screenshot(path=Path(folder) / f"admin-list-{name}-{width}.png")
+                page.screenshot(path=Path(folder) / f"admin-list-{name.partition('/')[2]}-{width}.png")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, name
             if width > 1000:
                 hidden[name] = [page.evaluate(HIDDEN), *page.evaluate(BROKEN)]
