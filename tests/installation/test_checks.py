@@ -168,6 +168,7 @@ def test_a_captcha_that_cannot_be_loaded_is_found_before_an_attack_begins(settin
         ({}, "neither notification_secret nor notification_user and notification_password"),
         ({"user": "shop", "password": "swordfish"}, "neither notification_secret nor"),
         ({"notification_secret": "swordfish"}, "shorter than 16 characters"),
+        ({"notification_secret": "swordfish" * 30}, "longer than 200"),
         ({"notification_secret": "a secret/with?others#"}, "has others than letters"),
         ({"notification_user": "the-bank"}, "only one of notification_user and notification_password"),
     ],
