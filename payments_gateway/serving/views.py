@@ -90,7 +90,7 @@ def resolve(scope: Scope) -> ResolverMatch | None:
 
     Return None, and keep nothing, if no view has the address, or if the address is that of a static file.
     """
-    path: str = scope["path"].removeprefix(conf.script_name or scope.get("root_path", ""))  # as in ASGIRequest
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))  # as in ASGIRequest
     if path.startswith(conf.static_path):
         return None
     try:
