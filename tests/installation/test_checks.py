@@ -178,5 +178,5 @@ def test_an_account_whose_notifications_anybody_could_send_is_refused(settings, 
     [error] = [found for found in run_checks(include_deployment_checks=True) if found.id == "checkout.E007"]
     assert "'acme'" in error.msg
     assert fault in error.msg
-    assert "notification_secret" in str(error.hint)
+    assert "https://pay.example/notifications/acme/<notification_secret>/, or to " in str(error.hint)
     assert "swordfish" not in f"{error.msg} {error.hint}"
