@@ -1,5 +1,5 @@
 """Fixtures of the whole application."""
 
-from tests.web.conftest import back_end, books, checkout, client, lose_queries, payment, shop
+from tests.web.conftest import back_end, books, checkout, client, payment, shop
 
-__all__ = ["back_end", "books", "checkout", "client", "lose_queries", "payment", "shop"]
+__all__ = ["back_end", "books", "checkout", "client", "payment", "shop"]
