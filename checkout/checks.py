@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core import checks
 from django.db import connections
+from django.urls import reverse
 
 from checkout.conf import conf
 from checkout.conf.proxies import is_everybody, names_of
@@ -155,14 +156,20 @@ def providers_can_prove_their_notifications(**_kwargs: Any) -> Sequence[checks.C
             hint=(
                 f"Set notification_secret, or notification_user and notification_password, in "
                 f"CHECKOUT_PROVIDER_CREDENTIALS[{account!r}], and have the provider send notifications to "
-                f"{conf.public_url}/notifications/{account}/<notification_secret>/, or to "
-                f"{conf.public_url}/notifications/{account}/ with those credentials."
+                f"{_notification_address(account)}<notification_secret>/, or to "
+                f"{_notification_address(account)} with those credentials."
             ),
             id="checkout.E007",
         )
         for account in conf.provider_accounts
         if (fault := fault_of(account))
     ]
+
+
+def _notification_address(account: str) -> str:
+    """Return the address of an account's notifications, even if the account's name is no slug."""
+    above = reverse("checkout:notifications", args=["-"]).removesuffix("-/")
+    return f"{conf.public_url}{above}{account}/"
 
 
 @checks.register(checks.Tags.security, deploy=True)

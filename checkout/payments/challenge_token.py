@@ -24,13 +24,16 @@ class Challenged(Protocol):
     def challenge_count(self) -> int: ...
 
 
-def token_for(attempt: Challenged, number: int | None = None) -> str:
-    """Return the URL-safe token of challenge ``number``, counted from 1; by default, of the present one."""
-    return tokens_for(attempt, number)[0]
+def token_for(attempt: Challenged) -> str:
+    """Return the URL-safe token of the present challenge."""
+    return tokens_for(attempt)[0]
 
 
 def tokens_for(attempt: Challenged, number: int | None = None) -> list[str]:
-    """Return all valid tokens of a challenge: that of the newest secret key, then those of older keys."""
+    """Return all valid tokens of challenge ``number``, counted from 1; by default, of the present one.
+
+    That of the newest secret key is first, and those of older keys follow.
+    """
     challenge = attempt.challenge_count if number is None else number
     value = f"{attempt.order_code}:{challenge}"
     macs = (salted_hmac(_SALT, value, secret=key, algorithm="sha256") for key in conf.secret_keys)

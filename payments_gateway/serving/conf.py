@@ -21,11 +21,6 @@ class Conf:
         return str(settings.ROOT_URLCONF)
 
     @cached_property
-    def script_name(self) -> str:
-        """The prefix below which the whole project is mounted, whatever the server says; empty for none."""
-        return str(settings.FORCE_SCRIPT_NAME or "")
-
-    @cached_property
     def static_path(self) -> str:
         """The beginning of the paths of static files, with a slash at both ends."""
         return f"/{str(settings.STATIC_URL).strip('/')}/"

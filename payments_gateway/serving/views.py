@@ -19,6 +19,9 @@ V = TypeVar("V", bound=Callable[..., Awaitable[Any]])
 # Results for longer paths are not cached. Longer paths of an application contain tokens and are requested
 # once; any other long path may be invented.
 LONGEST_KEPT_PATH = 80
+# No view has a longer path. The longest, with a token or a row's key, have about 200 characters. Comparing a
+# path of the largest size with all patterns would take the event loop several milliseconds.
+LONGEST_PATH = 512
 
 
 def held(view: V) -> V:
@@ -53,6 +56,20 @@ def csrf_exempt(view: V) -> V:
     return view
 
 
+def for_unknown_addresses(view: V) -> V:
+    """Mark the view of addresses that no other view has, so that they are neither cached nor redirected to.
+
+    Django marks the admin's own such view in the same way (``no_append_slash``).
+    """
+    view.should_append_slash = False  # type: ignore[attr-defined]
+    return view
+
+
+def is_ours(match: ResolverMatch) -> bool:
+    """Return False if the view answers addresses that no other view has."""
+    return bool(getattr(match.func, "should_append_slash", True))
+
+
 def is_held(match: ResolverMatch | None) -> bool:
     """Return True if the concurrency limit counts the view's requests."""
     return match is not None and getattr(match.func, "is_held", False)
@@ -72,23 +89,49 @@ def resolve(scope: Scope) -> ResolverMatch | None:
     """Look up the view of a request's address, and keep the match in the request's scope.
 
     Return None, and keep nothing, if no view has the address, or if the address is that of a static file.
-    Matches are cached, because pages that poll repeat the same addresses.
     """
-    # As in ASGIRequest. Django's settings are read through ``conf``, because each look at them takes 1 µs.
-    path: str = scope["path"].removeprefix(conf.script_name or scope.get("root_path", ""))
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))  # as in ASGIRequest
     if path.startswith(conf.static_path):
         return None
-    look_up = _look_up_again if len(path) <= LONGEST_KEPT_PATH else _look_up
     try:
-        match = look_up(get_resolver(conf.root_urlconf), path)
+        match = look_up(path)
     except Resolver404:
         return None
     scope[MATCH] = match
     return match
 
 
-def _look_up(resolver: URLResolver, path: str) -> ResolverMatch:
-    return resolver.resolve(path)
+def look_up(path: str) -> ResolverMatch:
+    """Return the match of a path below the script's prefix. Raises ``Resolver404``.
+
+    Matches are cached, because pages that poll repeat the same addresses; those of unknown addresses are not,
+    because anybody can invent any number of them. A path that is too long for any view is looked up by its
+    beginning and its last character, with which it has the same view as any other unknown address there.
+    """
+    if len(path) > LONGEST_PATH:
+        path = path[: LONGEST_PATH - 1] + path[-1]
+    # Django's settings are read through ``conf``, because each look at them takes 1 µs.
+    resolver = get_resolver(conf.root_urlconf)
+    if len(path) > LONGEST_KEPT_PATH:
+        return resolver.resolve(path)
+    try:
+        return _look_up_again(resolver, path)
+    except _UnknownAddress as unknown:
+        return unknown.match
 
 
-_look_up_again = lru_cache(maxsize=1024)(_look_up)
+class _UnknownAddress(Exception):
+    """The match of an unknown address. It is raised because the cache keeps no exceptions."""
+
+    def __init__(self, match: ResolverMatch) -> None:
+        super().__init__()
+        self.match = match
+
+
+@lru_cache(maxsize=1024)
+def _look_up_again(resolver: URLResolver, path: str) -> ResolverMatch:
+    match = resolver.resolve(path)
+    if not is_ours(match):
+        raise _UnknownAddress(match)
+    match.tried = None  # the patterns compared before, which only Django's debug page shows
+    return match

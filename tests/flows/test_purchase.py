@@ -8,7 +8,7 @@ from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
 from checkout.ledger.models import LedgerEntry
 from checkout.orders.models import Reservation, StockItem
 from checkout.payments.actions import create_payment, payment_view, return_from_challenge
-from checkout.payments.challenge_token import token_for
+from checkout.payments.challenge_token import tokens_for
 from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
 from checkout.payments.providers.memory_books import Books
 from checkout.receipts.models import Receipt
@@ -169,8 +169,9 @@ def test_a_token_of_another_payment_is_refused_and_nothing_changes(shop: object,
     )
     submit(other.reference)
     attempt = Attempt.objects.select_related("payment").get(payment=other)
+    [token] = tokens_for(attempt, 1)
     with pytest.raises(TokenRejected):
-        return_from_challenge(payment.reference, token_for(attempt, 1), transaction_id="", merchant_data="")
+        return_from_challenge(payment.reference, token, transaction_id="", merchant_data="")
     assert Payment.objects.get(pk=payment.pk).state == PaymentState.OPEN
 
 

@@ -168,6 +168,7 @@ def test_a_captcha_that_cannot_be_loaded_is_found_before_an_attack_begins(settin
         ({}, "neither notification_secret nor notification_user and notification_password"),
         ({"user": "shop", "password": "swordfish"}, "neither notification_secret nor"),
         ({"notification_secret": "swordfish"}, "shorter than 16 characters"),
+        ({"notification_secret": "swordfish" * 30}, "longer than 200"),
         ({"notification_secret": "a secret/with?others#"}, "has others than letters"),
         ({"notification_user": "the-bank"}, "only one of notification_user and notification_password"),
     ],
@@ -177,5 +178,5 @@ def test_an_account_whose_notifications_anybody_could_send_is_refused(settings, 
     [error] = [found for found in run_checks(include_deployment_checks=True) if found.id == "checkout.E007"]
     assert "'acme'" in error.msg
     assert fault in error.msg
-    assert "notification_secret" in str(error.hint)
+    assert "https://pay.example/notifications/acme/<notification_secret>/, or to " in str(error.hint)
     assert "swordfish" not in f"{error.msg} {error.hint}"

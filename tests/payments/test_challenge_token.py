@@ -21,8 +21,8 @@ def test_every_challenge_of_every_attempt_has_its_own():
     assert len(tokens) == 4
 
 
-def test_the_next_challenges_token_can_be_told_before_there_is_one():
-    assert token_for(Attempt(challenge_count=0), 1) == token_for(Attempt(challenge_count=1))
+def test_an_earlier_challenges_token_is_known_when_there_is_a_later_one():
+    assert tokens_for(Attempt(challenge_count=2), 1) == tokens_for(Attempt(challenge_count=1))
 
 
 def test_a_token_depends_on_the_secret_key(settings):

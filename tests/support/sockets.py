@@ -23,6 +23,7 @@ class Socket:
         scheme: str = "ws",
         address: str = "192.0.2.7",
         extensions: dict[str, Any] | None = None,
+        root_path: str = "",
     ) -> None:
         path, _, query = path.partition("?")
         headers = [(b"host", host.encode())] + ([(b"origin", origin.encode())] if origin else [])
@@ -31,7 +32,7 @@ class Socket:
             "scheme": scheme,
             "path": path,
             "raw_path": path.encode(),
-            "root_path": "",
+            "root_path": root_path,
             "query_string": query.encode(),
             "headers": headers,
             "subprotocols": [],

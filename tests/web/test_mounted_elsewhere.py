@@ -1,18 +1,21 @@
 """The whole application below a prefix: how a request is handled depends on its view, not on its path."""
 
 import json
+import re
 
 import pytest
 from django.contrib import admin
 from django.urls import URLResolver, include, path, re_path
 
-from checkout.payments.models import ProviderNotification
+from checkout.checks import providers_can_prove_their_notifications
+from checkout.payments.models import Payment, ProviderNotification
 from checkout.web.views import errors
 from messaging.concurrency.database import in_thread
 from payments_gateway.asgi import application
 from payments_gateway.serving.concurrency_limit import Counter
 from payments_gateway.urls import handler400, handler403, handler404, handler500
 from tests.support.asgi import receive
+from tests.support.sockets import Socket
 from tests.web.paying import Checkout
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
@@ -89,6 +92,27 @@ async def test_programs_are_answered_in_json(shop, client, address, status):
 async def test_what_is_not_below_the_prefix_is_not_there(shop, client, address):
     answer = await client.get(address)
     assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+def test_a_check_names_the_address_of_notifications_below_the_prefix(settings):
+    settings.PUBLIC_URL = "https://pay.example"
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {"acme": {}}
+    [error] = providers_can_prove_their_notifications()
+    assert "https://pay.example/shop/notifications/acme/<notification_secret>/, or to " in str(error.hint)
+    assert "https://pay.example/shop/notifications/acme/ with " in str(error.hint)
+
+
+@pytest.mark.parametrize("prefix", ["", "/pay"])
+async def test_the_socket_of_a_page_is_below_the_prefix_that_the_server_adds(shop, checkout, prefix):
+    await in_thread(lambda: Payment.objects.update(state="processing"))
+    notes = {"root_path": prefix}
+    with checkout.client.started("GET", prefix + checkout.path("status/"), notes=notes) as exchange:
+        page = await receive(exchange)
+    [address] = re.findall(r'data-socket="([^"]+)"', page.text)
+    assert address.startswith(f"{prefix}/ws/checkout/{checkout.reference}/?")
+    socket = Socket(address, origin="http://localhost:8000", root_path=prefix)
+    assert await socket.connect()
+    await socket.disconnect()
 
 
 async def test_a_prefix_that_the_server_adds_is_no_part_of_the_address(shop, checkout, settings):

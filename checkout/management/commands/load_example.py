@@ -32,7 +32,12 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
-        """Create what is missing."""
+        """Create what is missing.
+
+        The user comes first, because a missing password ends the command, and the stock may be in a database
+        that this transaction does not include.
+        """
+        load_admin()
         merchant, _ = Merchant.objects.get_or_create(
             code="example", defaults={"name": "Example Shop", "return_origins": [conf.public_url]}
         )
@@ -42,7 +47,6 @@ class Command(BaseCommand):
                 sku=sku,
                 defaults={"name": name, "price_minor": price, "currency": currency, "quantity": QUANTITY},
             )
-        load_admin()
         self.stdout.write(f"Merchant {merchant.code}, account sandbox, {len(ITEMS)} items, user {ADMIN}.")
 
 

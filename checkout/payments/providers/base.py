@@ -131,7 +131,6 @@ class Authorisation:
     description: str
     shopper_email: str
     browser: Browser
-    return_url: str
     sealed_card: str = field(repr=False)
     device_data_reference: str = ""
     challenge_window: str = "390x400"

@@ -17,7 +17,8 @@ from checkout.errors import NotificationNotAuthentic, ProviderAccountNotFound, P
 PREFIX = "notification_"
 SECRET, USER, PASSWORD = "notification_secret", "notification_user", "notification_password"
 
-_UNGUESSABLE = re.compile(r"[\w-]{16,}", re.ASCII)
+# The longest is far below the length at which a path is no address any more (``serving.views.LONGEST_PATH``).
+_UNGUESSABLE = re.compile(r"[\w-]{16,200}", re.ASCII)
 
 
 def is_proven(account: str, *, secret: str = "", authorization: str = "") -> bool:
@@ -45,7 +46,10 @@ def fault_of(account: str) -> str:
     credentials = _credentials(account)
     secret = credentials.get(SECRET, "")
     if secret and not _UNGUESSABLE.fullmatch(secret):
-        return f"its {SECRET} is shorter than 16 characters, or has others than letters, digits, _ and -"
+        return (
+            f"its {SECRET} is shorter than 16 characters or longer than 200, or has others than letters, "
+            "digits, _ and -"
+        )
     if bool(credentials.get(USER)) != bool(credentials.get(PASSWORD)):
         return f"it has only one of {USER} and {PASSWORD}"
     if not secret and not _basic(credentials):

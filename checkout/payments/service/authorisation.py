@@ -6,7 +6,6 @@ import structlog
 
 from checkout.conf import conf
 from checkout.errors import CardSealRefused
-from checkout.payments.challenge_token import token_for
 from checkout.payments.messages import AuthorisePayment, CompleteAuthentication, ProviderAnswered
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import (
@@ -94,7 +93,6 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
             description=str(error),
         )
     payment = attempt.payment
-    token = token_for(attempt, attempt.challenge_count + 1)
     request = Authorisation(
         order_code=attempt.order_code,
         session_id=attempt.session_id,
@@ -103,7 +101,6 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
         description=payment.description,
         shopper_email=payment.shopper_email,
         browser=Browser(**attempt.browser),
-        return_url=f"{conf.public_url}/checkout/{payment.reference}/challenge/return/{token}/",
         sealed_card=encrypted_card,
         device_data_reference=attempt.device_data_reference,
         challenge_window=conf.challenge_window,

@@ -3,18 +3,26 @@
 import sys
 
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404
 
 from checkout import problems
 from checkout.web.outage import unavailable
 from checkout.web.protection.card_guard import exempt_from_card_guard
 from payments_gateway.serving.problems import MALFORMED
-from payments_gateway.serving.views import csrf_exempt, for_programs, held
+from payments_gateway.serving.views import (
+    csrf_exempt,
+    for_programs,
+    for_unknown_addresses,
+    held,
+    is_ours,
+    look_up,
+)
 
 
 # Nothing is done at an unknown address that could be forged, and a program would otherwise get a CSRF error.
 # Held, so that an address that somebody invents takes no thread.
 @csrf_exempt
+@for_unknown_addresses
 @held
 async def no_such_page(request: HttpRequest) -> HttpResponse:
     """Answer an unknown address, in development too; redirect if only its final slash is missing."""
@@ -24,6 +32,7 @@ async def no_such_page(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 @exempt_from_card_guard
 @for_programs
+@for_unknown_addresses
 @held
 async def no_such_program_address(request: HttpRequest) -> HttpResponse:
     """Answer an unknown address among those of programs in the same way, with a problem document."""
@@ -33,11 +42,10 @@ async def no_such_program_address(request: HttpRequest) -> HttpResponse:
 def _redirect_or_refuse(request: HttpRequest) -> HttpResponse:
     if request.method in ("GET", "HEAD") and not request.path.endswith("/"):
         try:
-            found = resolve(f"{request.path_info}/")
+            if is_ours(look_up(f"{request.path_info}/")):
+                return HttpResponsePermanentRedirect(f"{request.path}/")
         except Resolver404:
-            found = None
-        if found and found.func not in (no_such_page, no_such_program_address):
-            return HttpResponsePermanentRedirect(f"{request.path}/")
+            pass
     return problems.respond(request, problems.NOT_FOUND)
 
 

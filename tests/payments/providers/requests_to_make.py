@@ -27,7 +27,6 @@ def authorisation(order_code: str = "order-1", **changes: Any) -> Authorisation:
         "description": "One teapot",
         "shopper_email": "shopper@example.com",
         "browser": BROWSER,
-        "return_url": "http://localhost:8000/return/",
         "sealed_card": "sealed",
         "device_data_reference": "0_device-data",
     }

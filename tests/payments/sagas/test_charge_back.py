@@ -40,5 +40,23 @@ def test_what_the_ledger_rejects_waits_for_staff(kind: str, posting: str) -> Non
 
 
 @KINDS
+def test_staff_who_try_again_have_it_asked_for_as_often_as_at_first(kind: str, posting: str) -> None:
+    saga = a_movement(kind, posting)
+
+    def repeated_until_parked() -> int:
+        times = 0
+        while saga.answered_with_an_error(retryable=True).decision.end is None:
+            saga.asks("ledger.post", kind=posting)
+            times += 1
+        saga.ended("parked")
+        return times
+
+    at_first = repeated_until_parked()
+    assert at_first > 0
+    saga.resumed().asks("ledger.post", kind=posting)
+    assert repeated_until_parked() == at_first
+
+
+@KINDS
 def test_nothing_that_is_heard_changes_what_an_issuer_did(kind: str, posting: str) -> None:
     a_movement(kind, posting).ignores("done").ignores("refused").ignores("doubted")

@@ -59,7 +59,7 @@ def test_a_challenge_is_kept_with_the_hash_of_a_token_that_expires(attempt):
     assert attempt.state == Attempt.State.CHALLENGE_REQUIRED
     assert attempt.challenge["transaction_id"] == f"challenge-{attempt.order_code}"
     assert attempt.challenge_count == 1
-    assert attempt.challenge_token_hash == hash_of(token_for(attempt, 1))
+    assert attempt.challenge_token_hash == hash_of(token_for(attempt))
     assert attempt.challenge_expires_at - timezone.now() > timedelta(seconds=890)
     assert attempt.session_state == f"books={attempt.order_code}"
 

@@ -6,6 +6,8 @@ operation was recorded when the provider confirmed it (``payments/service/eviden
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace as with_changes
+
 from checkout.ledger.messages import PostEntries, Posting
 from checkout.messages import Done, Success
 from checkout.payments.sagas.definition import End
@@ -47,8 +49,8 @@ class IssuerMovement(TableSaga[OperationData]):
         return Go(step=At.POST_DONE, data=data, recalculate=True)
 
     def afresh(self, data: OperationData) -> OperationData:
-        """Keep the counters: after a rejection, the ledger is asked once more each time."""
-        return data
+        """Count from zero."""
+        return with_changes(data, tries=0)
 
     def posted(self, data: OperationData, answer: Done) -> D:
         return Go(step=At.FINISHED, data=data, recalculate=True)

@@ -1,7 +1,8 @@
 """Settle, as staff decide, a notification's claim that the provider's answers neither confirm nor deny.
 
-Everything is done in the orchestrator's transaction, as in ``sagas/settlement.py``: the check that the saga
-and our books still are as staff saw them, the booking, and the end of the saga are committed together.
+Everything is done in the orchestrator's transaction, as in ``sagas/settlement/operation.py``: the check that
+the saga and our books still are as staff saw them, the booking, and the end of the saga are committed
+together.
 """
 
 from dataclasses import dataclass

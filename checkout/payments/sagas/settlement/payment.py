@@ -1,9 +1,9 @@
 """Settle a conflicted payment by what staff have found in the provider's books.
 
 A review relies only on the provider's answer, which seldom shows enough if it has no sums. Staff can look
-into the provider's books instead. As in ``sagas/settlement.py``, everything is done in the orchestrator's
-transaction: the check that nothing has moved since staff looked, the operations that are booked or taken
-back, and the end of the conflict are committed together.
+into the provider's books instead. As in ``sagas/settlement/operation.py``, everything is done in the
+orchestrator's transaction: the check that nothing has moved since staff looked, the operations that are
+booked or taken back, and the end of the conflict are committed together.
 """
 
 import hashlib

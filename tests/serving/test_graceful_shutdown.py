@@ -17,8 +17,8 @@ from messaging.registry import get_broker
 from payments_gateway.asgi import application
 from payments_gateway.serving import body_limit as limits
 from payments_gateway.serving.process.graceful_shutdown import GracefulShutdown, drain
+from tests.serving.test_async_handler import nobody_answers, until_waiting
 from tests.support.asgi import receive
-from tests.web.test_async_handler import nobody_answers, until_waiting
 from tests.web.test_preferences import processing, until_listening
 from tests.web.test_push import socket_of
 

@@ -9,8 +9,8 @@ from payments_gateway.asgi import application
 from payments_gateway.serving.clients import client_of
 from payments_gateway.serving.concurrency_limit import Counter
 from payments_gateway.serving.problems import FULL, TOO_MANY
+from tests.serving.test_async_handler import nobody_answers, until_waiting
 from tests.support.asgi import AsgiClient, receive
-from tests.web.test_async_handler import nobody_answers, until_waiting
 from tests.web.test_push import socket_of
 
 __all__ = ["nobody_answers", "socket_of"]
