@@ -321,17 +321,9 @@ def test_what_is_nested_too_deeply_is_malformed_and_kept_by_its_digest(body):
     assert letter.headers["dead-altered"] == "digest"
 
 
-def kept_before_senders_were(**fields: Any) -> DeadLetter:
-    """Create a dead letter of an earlier release, without a sender, and identified by its message id."""
-    letter = died(message(**fields))
-    letter.fingerprint = letter.message_id
-    letter.save()
-    return letter
-
-
 def test_a_letter_whose_sender_nobody_has_proven_is_not_sent_in_the_gateways_name(settings):
     settings.MESSAGING_SINGLE_BROKER_USER = False
-    letter = kept_before_senders_were()
+    letter = died(message())
     with pytest.raises(OperationRejected) as refused:
         requeue_dead_letter(letter.pk, by="Ada")
     assert "Nothing proves who sent this message" in str(refused.value)

@@ -182,8 +182,8 @@ def _fault_of_sender(letter: DeadLetter, topology: Topology) -> str:
         return ""
     if not letter.sender_user:
         return (
-            "Nothing proves who sent this message: it came without a broker user, or was kept before each "
-            "program had one. The gateway would send it in its own name, so it is not sent again."
+            "Nothing proves who sent this message: it came without a broker user. The gateway would send it "
+            "in its own name, so it is not sent again."
         )
     sender = table.of_user(topology, letter.sender_user)
     if sender is not None and sender.relays:
