@@ -11,8 +11,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from checkout.database.owners import databases
 
 UNDIVIDED = (
-    "The database {database} has tables of the layout before payments, orders, risk, ledger and receipts were "
-    "apps of their own. There is no migration from that layout, and the new tables would begin with empty "
+    "The database {database} has tables of the layout before orders, risk, ledger and receipts were apps "
+    "of their own. There is no migration from that layout, and the new tables would begin with empty "
     "books. Nothing has been changed. Keep this database for its records, and give a new one to the gateway."
 )
 MISSING = (
