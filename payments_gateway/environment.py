@@ -2,9 +2,11 @@
 
 import re
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+import dj_database_url
 from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, create_model, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -241,8 +243,8 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     @model_validator(mode="after")
     def _no_database_is_named_twice(self) -> "Environment":
         """Refuse two names for one database: its outbox would be read, and its tables made, twice."""
-        urls = list(self.database_urls.values())
-        if len(set(urls)) < len(urls):
+        places = [_place_of(url) for url in self.database_urls.values()]
+        if len(set(places)) < len(places):
             raise ValueError(
                 "two of the databases have the same address: leave out the variable of one of them"
             )
@@ -324,6 +326,16 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
             if not self.admin_password.get_secret_value():
                 self.admin_password = SecretStr(DEVELOPMENT_PASSWORD)
         return self
+
+
+def _place_of(url: str) -> tuple[str, ...]:
+    """Return what two addresses of the same database have in common, whatever role and options they name."""
+    parts = dj_database_url.parse(url)
+    name = str(parts["NAME"])
+    if parts["ENGINE"].endswith("sqlite3"):
+        return ("sqlite", str(Path(name).resolve()))
+    host = str(parts.get("HOST") or "localhost").lower()
+    return ("localhost" if _is_loopback(host) else host, str(parts.get("PORT") or 5432), name)
 
 
 def _host_of(url: str) -> str:

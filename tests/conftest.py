@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.support import environment
 from tests.support.databases import database, migrated_database
+from tests.support.own_databases import OwnDatabases
 from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost
 
@@ -51,6 +52,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
             with connection.cursor() as cursor:
                 cursor.execute(END_OTHER_SESSIONS)
         connection.close()
+
+
+@pytest.fixture
+def own_database(db: None, tmp_path: Path) -> Iterator[OwnDatabases]:
+    """Yield a function that gives an app a migrated SQLite database of its own: `own_database("risk")`."""
+    with OwnDatabases.within(tmp_path) as own:
+        yield own
 
 
 @pytest.fixture

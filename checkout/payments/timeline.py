@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
 from checkout.database.owners import databases
 from checkout.payments.models import (
     Fact,
@@ -76,8 +79,17 @@ def _steps(payment: Payment) -> Iterator[Entry]:
 
 def _messages(payment: Payment) -> Iterator[Entry]:
     """Yield one entry per message, from the decision to send it until it was handled."""
-    outbox = sorted(_about(payment, OutboxMessage), key=lambda sent: sent.created_at)
-    inbox = {row.message_id: row for row in _about(payment, InboxMessage)}
+    outbox: list[OutboxMessage] = []
+    inbox: dict[str, InboxMessage] = {}
+    for database in databases():
+        try:
+            outbox += _about(payment, OutboxMessage, database)
+            inbox |= {row.message_id: row for row in _about(payment, InboxMessage, database)}
+        except (OperationalError, InterfaceError):
+            yield Entry(
+                timezone.now(), Kind.MESSAGE, f"messages in {database}", "not available: database away"
+            )
+    outbox.sort(key=lambda sent: sent.created_at)
     # A handler writes its inbox row first and its messages last, so the messages show when it ended.
     last_effects = {sent.causation_id: sent.created_at for sent in outbox}
     for sent in outbox:
@@ -98,10 +110,8 @@ def _messages(payment: Payment) -> Iterator[Entry]:
         yield Entry(row.received_at, Kind.MESSAGE, row.type, f"to {row.consumer}", ended - row.received_at)
 
 
-def _about(payment: Payment, model: type[Message]) -> Iterator[Message]:
-    """Yield the messages about a payment in all databases."""
-    for database in databases():
-        yield from model._default_manager.using(database).filter(subject=payment.reference)
+def _about(payment: Payment, model: type[Message], database: str) -> list[Message]:
+    return list(model._default_manager.using(database).filter(subject=payment.reference))
 
 
 def _calls(payment: Payment) -> Iterator[Entry]:

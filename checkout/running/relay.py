@@ -1,6 +1,10 @@
 """The relay process: it publishes the outbox of every database, stores dead letters, and runs the timers."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from django.db import DEFAULT_DB_ALIAS
 
 from checkout.conf import conf
 from checkout.database.owners import databases
@@ -36,28 +40,41 @@ async def run_relay(broker: Broker, stop: asyncio.Event) -> None:
             relay = Relay(broker, OutboxMessage, database=database)
             group.create_task(relay.run(stop), name="outbox")
         group.create_task(DeadLetterConsumer(broker, dead_letters.keep).run(stop), name="dead letters")
-        group.create_task(timer.run(_timers(stop), stop), name="timers")
+        group.create_task(timer.run(timers(stop), stop), name="timers")
 
 
-def _timers(stop: asyncio.Event) -> list[Timer]:
+def timers(stop: asyncio.Event) -> list[Timer]:
+    """Return all timers. A comparison of the books ends when ``stop`` is set.
+
+    Work in every database has a timer for each of them, so that a database that is away stops no other.
+    """
+
     def reconcile() -> int:
         return len(reconcile_when_due(stop.is_set))
 
-    notifications = OldNotifications()
-
-    def forget_what_is_old() -> int:
-        return forget_old_messages() + notifications.forget()
-
+    retention_seconds = _pace(conf.retention.total_seconds())
     return [
         Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds),
-        Timer("messages from the future", correct_clock_skew, SOON_SECONDS),
+        *_in_every_database("messages from the future", correct_clock_skew, SOON_SECONDS),
         Timer("unmatched notifications", try_unmatched_again, conf.relay_poll_seconds),
         Timer("attempts that never began", give_up_unstarted, _pace(conf.service_wait.total_seconds())),
         Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),
         Timer("expired authorisations", void_expired, _pace(conf.authorisation_lifetime.total_seconds())),
-        Timer("retention", forget_what_is_old, _pace(conf.retention.total_seconds())),
+        *_in_every_database("old messages", forget_old_messages, retention_seconds),
+        Timer("old notifications", OldNotifications().forget, retention_seconds),
         Timer("what was counted", forget_what_was_counted, RARELY_SECONDS),
         Timer("reconciliation", reconcile, _pace(conf.reconciliation_interval.total_seconds())),
+    ]
+
+
+def _in_every_database(name: str, act: Callable[[str], int], every_seconds: float) -> list[Timer]:
+    return [
+        Timer(
+            name if database == DEFAULT_DB_ALIAS else f"{name} of {database}",
+            partial(act, database),
+            every_seconds,
+        )
+        for database in databases()
     ]
 
 

@@ -1,5 +1,6 @@
 """Rows as the running system would have written them."""
 
+import secrets
 from datetime import timedelta
 
 from django.utils import timezone
@@ -169,6 +170,7 @@ def heard(about, kind, **data):
 def dead_letter(subject="", **fields):
     return DeadLetter.objects.create(
         **{
+            "fingerprint": secrets.token_hex(16),
             "message_id": f"dead-{DeadLetter.objects.count() + 1}",
             "type": "ledger.post",
             "service": "ledger",
@@ -289,6 +291,7 @@ def paid(order="ORDER-1"):
         name="assess_risk",
         command="risk.assess",
         correlation_id=f"{step.pk}:assess_risk:1",
+        body_sha256=64 * "0",
         sent_at=start + timedelta(seconds=1),
         replied_at=start + timedelta(seconds=1, milliseconds=250),
         outcome="accept",

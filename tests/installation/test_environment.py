@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 from django.core import signing
@@ -299,6 +300,27 @@ def test_one_database_has_one_name():
             RISK_DATABASE_URL="postgres://a:secret@b/c", ORDERS_DATABASE_URL="postgres://a:secret@b/c"
         )
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("postgres://a:secret@b/c", "postgresql://a:secret@b/c"),
+        ("postgres://a:secret@b/c", "postgres://another:role@b/c"),
+        ("postgres://a@b/c", "postgres://a@B:5432/c?sslmode=require"),
+        ("postgres://a@localhost/c", "postgres://a@127.0.0.1/c"),
+        ("sqlite:///db.sqlite3", "sqlite:///folder/../db.sqlite3"),
+        ("sqlite:///db.sqlite3", f"sqlite:///{Path.cwd()}/db.sqlite3"),
+    ],
+)
+def test_one_database_under_two_addresses_is_still_one(one, other):
+    with pytest.raises(ValidationError, match="two of the databases have the same address"):
+        environment(DATABASE_URL=one, RISK_DATABASE_URL=other)
+
+
+@pytest.mark.parametrize("other", ["postgres://a@b/d", "postgres://a@c/c", "postgres://a@b:5433/c"])
+def test_databases_that_differ_by_name_host_or_port_are_two(other):
+    assert len(environment(DATABASE_URL="postgres://a@b/c", RISK_DATABASE_URL=other).database_urls) == 2
 
 
 def test_the_connections_to_each_database_are_bounded():

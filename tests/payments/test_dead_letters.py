@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import override_settings
 from django.utils import timezone
 from msgspec.structs import replace
 
@@ -11,6 +12,7 @@ from checkout.errors import OperationRejected
 from checkout.payments.actions import requeue_dead_letter, why_not_requeued
 from checkout.payments.dead_letters import keep
 from checkout.payments.models import DeadLetter, Fact, Merchant, OutboxMessage, Payment
+from messaging.access.proofs import prove
 from messaging.dead_letters import letter as dead_letters
 from messaging.delivery import Death, Delivery
 from messaging.envelope import Envelope, Reply
@@ -190,6 +192,48 @@ def test_a_command_that_web_sent_while_a_shopper_waited_goes_out_again_as_it_was
     assert OutboxMessage.objects.get().envelope() == row.envelope()
 
 
+def test_the_outbox_of_another_database_is_looked_in_and_sends_it_again(own_database):
+    own_database("receipts")
+    rows = OutboxMessage.objects.using("receipts")
+    row = enqueue(OutboxMessage, "notifications", "notifications.deliver_receipt", {}, database="receipts")
+    rows.update(published_at=timezone.now(), attempts=3)
+    letter = died(row.envelope(), queue="checkout.commands.notifications")
+    assert why_not_requeued(letter) == ""
+    requeue_dead_letter(letter.pk, by="Ada")
+    again = rows.get()
+    assert (again.envelope(), again.published_at, again.attempts) == (row.envelope(), None, 0)
+    assert not OutboxMessage.objects.exists()
+
+
+def test_another_message_with_its_id_in_another_database_prevents_it(own_database):
+    own_database("receipts")
+    row = enqueue(OutboxMessage, "risk", "risk.forget", {}, database="receipts")
+    with pytest.raises(OperationRejected, match="same id"):
+        requeue_dead_letter(died(message(message_id=row.message_id)).pk, by="Ada")
+
+
+def test_a_database_that_is_away_may_have_it_so_nothing_is_sent(own_database):
+    own_database.empty("receipts")
+    letter = died(message())
+    assert "The database receipts is not available" in why_not_requeued(letter)
+    with pytest.raises(OperationRejected, match="not available"):
+        requeue_dead_letter(letter.pk, by="Ada")
+
+
+@pytest.mark.parametrize("is_in_outbox", [True, False])
+def test_a_letter_whose_proof_was_made_with_a_key_that_is_gone_is_not_offered(settings, is_in_outbox):
+    sent = prove(message(headers={"subject": "pay_1"}))
+    if is_in_outbox:
+        OutboxMessage.of("checkout.commands", "risk", sent).save()
+    letter = died(sent)
+    with override_settings(SECRET_KEY="another", SECRET_KEY_FALLBACKS=[settings.SECRET_KEY]):
+        assert why_not_requeued(letter) == ""
+    with override_settings(SECRET_KEY="another", SECRET_KEY_FALLBACKS=[]):
+        assert "put it back" in why_not_requeued(letter)
+        with pytest.raises(OperationRejected, match="SECRET_KEY_FALLBACKS"):
+            requeue_dead_letter(letter.pk, by="Ada")
+
+
 def test_another_programs_message_is_written_anew():
     sent = message()
     requeue_dead_letter(died(sent).pk, by="Ada")
@@ -277,17 +321,9 @@ def test_what_is_nested_too_deeply_is_malformed_and_kept_by_its_digest(body):
     assert letter.headers["dead-altered"] == "digest"
 
 
-def kept_before_senders_were(**fields: Any) -> DeadLetter:
-    """Create a dead letter of an earlier release, without a sender, and identified by its message id."""
-    letter = died(message(**fields))
-    letter.fingerprint = letter.message_id
-    letter.save()
-    return letter
-
-
 def test_a_letter_whose_sender_nobody_has_proven_is_not_sent_in_the_gateways_name(settings):
     settings.MESSAGING_SINGLE_BROKER_USER = False
-    letter = kept_before_senders_were()
+    letter = died(message())
     with pytest.raises(OperationRejected) as refused:
         requeue_dead_letter(letter.pk, by="Ada")
     assert "Nothing proves who sent this message" in str(refused.value)

@@ -85,6 +85,19 @@ def test_a_question_that_no_outbox_keeps_is_in_it_too():
     assert (entry.what, entry.detail, entry.duration) == ("risk.assess", "to risk", timedelta(milliseconds=4))
 
 
+def test_messages_in_a_database_that_is_away_are_reported_as_not_available(own_database):
+    payment = rows.payment("ORDER-1")
+    own_database.empty("ledger")
+    own_database("risk")
+    handled(payment, "question", received=0, recorded=4)
+    InboxMessage.objects.using("risk").bulk_create(InboxMessage.objects.all())
+    InboxMessage.objects.using("default").all().delete()
+    assert [(entry.what, entry.detail) for entry in timeline_of(payment)] == [
+        ("risk.assess", "to risk"),
+        ("messages in ledger", "not available: database away"),
+    ]
+
+
 def test_what_has_no_answer_yet_says_so():
     payment = rows.payment("ORDER-1")
     saga = rows.saga(payment)

@@ -1,9 +1,9 @@
 """The times at which the relay's timers have work, so that the loop can skip polls that would find nothing.
 
-Entries have the names of the relay's tasks. Four tasks have no entry on purpose. Old messages, and rows that
-are only counted, are deleted after a month, and no schedule lasts that long. The books are compared at the
-end of each schedule instead of every virtual hour. As there is only one clock, no message has a time in the
-future. These four tasks run when a relay starts, if there is a payment.
+Entries have the names of the relay's tasks. Five tasks have no entry on purpose. Old messages and
+notifications, and rows that are only counted, are deleted after a month, and no schedule lasts that long. The
+books are compared at the end of each schedule instead of every virtual hour. As there is only one clock, no
+message has a time in the future. These five tasks run when a relay starts, if there is a payment.
 """
 
 import asyncio
@@ -82,7 +82,13 @@ _ENTRIES = {
         conf.authorisation_lifetime.total_seconds() + MARGIN_SECONDS,
     ),
 }
-_ONLY_AT_THE_START = ("retention", "what was counted", "reconciliation", "messages from the future")
+_ONLY_AT_THE_START = (
+    "old messages",
+    "old notifications",
+    "what was counted",
+    "reconciliation",
+    "messages from the future",
+)
 TIMERS = frozenset((*_ENTRIES, *_ONLY_AT_THE_START))
 
 

@@ -2,10 +2,25 @@
 
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.apps import apps
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
+from django.db import connections, router
+from django.db.migrations.recorder import MigrationRecorder
 
 from checkout.database.owners import databases
+
+UNDIVIDED = (
+    "The database {database} has tables of the layout before orders, risk, ledger and receipts were apps "
+    "of their own. There is no migration from that layout, and the new tables would begin with empty "
+    "books. Nothing has been changed. Keep this database for its records, and give a new one to the gateway."
+)
+MISSING = (
+    "The database {database} has no {tables}, although it has recorded the migrations of {app} as applied. "
+    "This happens if {app} had another database before. Set its variable {variable} as it was then, or, to "
+    "begin with empty tables here, run: manage.py migrate --database {database} --fake {app} zero; "
+    "manage.py migrate --database {database}"
+)
 
 
 class Command(migrate.Command):
@@ -24,10 +39,37 @@ class Command(migrate.Command):
         """Migrate one database after the other, the default one first."""
         chosen = _chosen(options)
         for name in chosen:
+            _require_divided_apps(name)
+        for name in chosen:
             if len(chosen) > 1 and options["verbosity"]:
                 self.stdout.write(self.style.MIGRATE_HEADING(f"Database {name}:"))
             super().handle(*args, **options | {"database": name})
+        if not (options["app_label"] or options["plan"] or options["check_unapplied"]):
+            for name in chosen:
+                _require_tables(name)
 
 
 def _chosen(options: dict[str, Any]) -> list[str]:
     return [options["database"]] if options["database"] else databases()
+
+
+def _require_divided_apps(database: str) -> None:
+    """Refuse a database with the tables of the single app that there was before."""
+    connection = connections[database]
+    is_old = any(app == "checkout" for app, _ in MigrationRecorder(connection).applied_migrations())
+    if is_old or "checkout_payment" in connection.introspection.table_names():
+        raise CommandError(UNDIVIDED.format(database=database))
+
+
+def _require_tables(database: str) -> None:
+    """Refuse a database without a table that it owns: Django records a migration that made no tables, too."""
+    present = set(connections[database].introspection.table_names())
+    for app in apps.get_app_configs():
+        if not app.name.startswith("checkout."):
+            continue
+        tables = {model._meta.db_table for model in router.get_migratable_models(app, database)}
+        if missing := sorted(tables - present):
+            variable = "DATABASE_URL" if app.label == "payments" else f"{app.label.upper()}_DATABASE_URL"
+            raise CommandError(
+                MISSING.format(database=database, tables=", ".join(missing), app=app.label, variable=variable)
+            )

@@ -183,7 +183,7 @@ def _checked_amount(payment: Payment, sums: Sums, kind: str, amount: Money | Non
 def _may_act(payment: Payment, sums: Sums) -> bool:
     """Return True if the payment's operations account for all of its money.
 
-    A payment that an earlier release called charged back has no operation with the charged-back amount.
+    If the amount of a charge-back is not known yet, there is no operation with it.
     """
     is_booked = payment.state != PaymentState.CHARGED_BACK or sums.charged_back > 0
     return payment.state in _STATES and is_booked

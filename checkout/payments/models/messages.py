@@ -35,10 +35,9 @@ class InboxMessage(AbstractInboxMessage):
 class DeadLetter(DealtWith):
     """A message that its service gave up on, kept without secrets until staff have dealt with it."""
 
-    fingerprint = models.CharField(  # noqa: DJ001 (the release before this one writes none)
+    fingerprint = models.CharField(
         max_length=64,
         unique=True,
-        null=True,
         editable=False,
         help_text="By which the same message is known when it dies again",
     )

@@ -80,13 +80,7 @@ class SagaStep(models.Model):
     name = models.CharField(max_length=50)
     command = models.CharField(max_length=60)
     correlation_id = models.CharField(max_length=120, unique=True)
-    body_sha256 = models.CharField(
-        max_length=64,
-        blank=True,
-        default="",
-        db_default="",
-        help_text="Empty for what an earlier release has asked",
-    )
+    body_sha256 = models.CharField(max_length=64)
     sent_at = models.DateTimeField(default=timezone.now)
     replied_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=60, blank=True)

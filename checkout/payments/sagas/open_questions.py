@@ -32,7 +32,7 @@ def require_open_question(command: Body, message: Message) -> None:
     payment = getattr(command, "payment", "")
     if asked is None or asked.command != message.envelope.type or asked.saga.payment.reference != payment:
         raise NotEntitled(f"no saga of {payment or 'a payment'} has asked for this {message.envelope.type}")
-    if asked.body_sha256 and asked.body_sha256 != sha256(message.envelope.body).hexdigest():
+    if asked.body_sha256 != sha256(message.envelope.body).hexdigest():
         raise NotEntitled(f"its saga has asked for another {message.envelope.type}")
     if asked.saga.awaiting != name:
         raise Obsolete("its saga waits for it no more")

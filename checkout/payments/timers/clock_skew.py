@@ -1,23 +1,20 @@
 """Correct the times of messages from processes whose clock is ahead, which would be sent too late."""
 
-from django.db import connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from checkout.database.owners import databases
 from checkout.payments.models import OutboxMessage
 from checkout.payments.timers.timer import BATCH
 
 
-def correct_clock_skew() -> int:
+def correct_clock_skew(database: str = DEFAULT_DB_ALIAS) -> int:
     """Set unpublished messages that are dated in the future to the database's time, which relays use, too.
 
     A message that was delayed stays delayed by as much. SQLite has no clock of its own, so nothing is done.
     """
-    return sum(_correct(name) for name in databases() if connections[name].vendor == "postgresql")
-
-
-def _correct(database: str) -> int:
+    if connections[database].vendor != "postgresql":
+        return 0
     outbox = OutboxMessage.objects.using(database)
     # The first condition on times is implied by the second; it is there so that the index is used.
     ahead = outbox.filter(published_at__isnull=True, available_at__gt=Now(), created_at__gt=Now())

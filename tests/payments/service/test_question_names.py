@@ -65,10 +65,11 @@ def test_whoever_learns_the_name_of_an_open_question_can_only_repeat_it(saga):
         admit(payments.service, msgspec.structs.replace(asked, body=encode_body(body)))
 
 
-def test_a_question_that_an_earlier_release_has_asked_is_answered(saga):
+def test_a_question_whose_digest_is_missing_is_not_taken_for_asked(saga):
     asked = asked_to_authorise(saga)
     SagaStep.objects.update(body_sha256="")
-    admit(payments.service, asked)
+    with pytest.raises(NotEntitled, match="its saga has asked for another"):
+        admit(payments.service, asked)
 
 
 def asked_to_authorise(saga: Saga) -> Envelope:

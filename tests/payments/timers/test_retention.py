@@ -1,12 +1,16 @@
 """Old and finished rows are deleted; open or recent ones are not."""
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from checkout.payments.models import InboxMessage, OutboxMessage, ProviderAccount, ProviderNotification
 from checkout.payments.timers.retention import ROWS, OldNotifications, forget_old_messages
+from checkout.running.relay import timers
 from tests.payments.service.conftest import _credentials, account
 
 __all__ = ["_credentials", "account"]
@@ -44,6 +48,19 @@ def test_old_messages_are_forgotten_and_young_ones_are_not():
     assert (forget_old_messages(), forget_old_messages()) == (2, 0)
     assert [row.message_id for row in OutboxMessage.objects.all()] == ["young"]
     assert [row.message_id for row in InboxMessage.objects.all()] == ["young"]
+
+
+def test_a_database_that_is_away_keeps_none_of_the_others_from_being_cleared(own_database):
+    own_database.empty("ledger")
+    own_database("risk")
+    for database in ("default", "risk"):
+        OutboxMessage.objects.using(database).bulk_create([sent("old", OLD)])
+    for timer in timers(asyncio.Event()):
+        if timer.name.startswith("old messages"):
+            with suppress(OperationalError):
+                timer.act()
+    for database in ("default", "risk"):
+        assert not OutboxMessage.objects.using(database).exists()
 
 
 def test_what_is_still_owed_is_never_forgotten():

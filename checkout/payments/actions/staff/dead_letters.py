@@ -1,16 +1,19 @@
 """Send a message again that its service gave up on."""
 
-from django.db import transaction
-from django.db.models import QuerySet
+from collections.abc import Iterator
+
+from django.db import DEFAULT_DB_ALIAS, OperationalError, transaction
 from django.utils import timezone
 
 from checkout.conf import conf
+from checkout.database.owners import databases
 from checkout.errors import OperationRejected
 from checkout.payments.models import DeadLetter, Fact, OutboxMessage, Payment
 from checkout.states import Actor
 from messaging.access.participants import registered
+from messaging.access.proofs import is_proven
 from messaging.dead_letters import letter as dead_letters
-from messaging.envelope import CAUSATION_ID, Envelope
+from messaging.envelope import CAUSATION_ID, PROOF, Envelope
 from messaging.outbox.notify import wake_relays
 from messaging.topology import Topology
 
@@ -18,6 +21,11 @@ INSTEAD = (
     "Look at its payment instead: a saga that misses an answer asks again by itself, and one that is parked "
     "can be tried again on its page. If a program of yours sent the message, have it sent anew from there. "
     "Then mark this dead letter as dealt with."
+)
+UNPROVEN = (
+    "The proof of this message is valid with neither SECRET_KEY nor a key in SECRET_KEY_FALLBACKS, so that "
+    "its receiver would not handle it. If you have taken the key out of SECRET_KEY_FALLBACKS, and it has not "
+    "become known, put it back and restart the services; otherwise do not send the message again."
 )
 
 
@@ -33,9 +41,11 @@ def requeue_dead_letter(pk: int, *, by: str) -> None:
     if letter is None:
         raise OperationRejected("There is no such dead letter.")
     _require_that_it_may_be_repeated(letter)
-    if not _is_sent_again(letter):
+    row = _sendable(letter)
+    if row is None:
         _write_anew(letter, *_way_anew(letter))
-    wake_relays(OutboxMessage)
+    else:
+        _send_again(row)
     letter.requeued_at = timezone.now()
     letter.requeued_by = by[:150]
     letter.save(update_fields=["requeued_at", "requeued_by"])
@@ -49,7 +59,7 @@ def why_not_requeued(letter: DeadLetter) -> str:
     """Return why the letter cannot be sent again, and what to do instead; empty if it can be."""
     try:
         _require_that_it_may_be_repeated(letter)
-        if not _sent(letter).exists():
+        if _sendable(letter) is None:
             _way_anew(letter)
     except OperationRejected as refusal:
         return str(refusal)
@@ -65,29 +75,54 @@ def _require_that_it_may_be_repeated(letter: DeadLetter) -> None:
         )
 
 
-def _sent(letter: DeadLetter) -> QuerySet[OutboxMessage]:
-    """Return the message's row in the outbox, if the gateway sent it and the row is still there.
+def _sendable(letter: DeadLetter) -> OutboxMessage | None:
+    """Return the message's row in an outbox, if the gateway sent it and the row is still there.
 
     The row of a command that web published has no correlation id: the one on the message names web's own
-    wait, which has ended.
+    wait, which has ended. Raises ``OperationRejected`` if it was another message that was sent with this id.
     """
-    rows = OutboxMessage.objects.filter(message_id=letter.message_id, type=letter.type)
-    return rows.filter(correlation_id__in=(letter.correlation_id, ""))
+    rows = list(_rows_with_its_id(letter))
+    for row in rows:
+        if row.type == letter.type and row.correlation_id in (letter.correlation_id, ""):
+            _require_valid_proof(row.envelope())
+            return row
+    if rows:
+        raise OperationRejected("Another message was sent with the same id: its sender must send it anew.")
+    return None
 
 
-def _is_sent_again(letter: DeadLetter) -> bool:
-    """Have the relay publish the message's outbox row again, unaltered; return False if there is none."""
-    now = timezone.now()
-    return bool(_sent(letter).update(published_at=None, available_at=now, attempts=0, last_error=""))
+def _rows_with_its_id(letter: DeadLetter) -> Iterator[OutboxMessage]:
+    """Yield the rows with the letter's message id in the outboxes of all databases."""
+    for database in databases():
+        try:
+            yield from OutboxMessage.objects.using(database).filter(message_id=letter.message_id)
+        except OperationalError as error:
+            raise OperationRejected(
+                f"The database {database} is not available, and may have this message. Try again later."
+            ) from error
+
+
+def _require_valid_proof(envelope: Envelope) -> None:
+    if PROOF in envelope.headers and not is_proven(envelope):
+        raise OperationRejected(f"{UNPROVEN} {INSTEAD}")
+
+
+def _send_again(row: OutboxMessage) -> None:
+    """Have the relay publish an outbox row again, unaltered, from the database that has it."""
+    database = row._state.db or DEFAULT_DB_ALIAS
+    with transaction.atomic(using=database):
+        OutboxMessage.objects.using(database).filter(pk=row.pk).update(
+            published_at=None, available_at=timezone.now(), attempts=0, last_error=""
+        )
+        wake_relays(OutboxMessage, database)
 
 
 def _way_anew(letter: DeadLetter) -> tuple[str, str]:
     """Return the exchange and routing key for a message that is not in the outbox any more, or never was.
 
-    Raises ``OperationRejected`` if it is not what was sent originally, or if the gateway must not send it.
+    Raises ``OperationRejected`` if it is not what was sent originally, if the gateway must not send it, or if
+    its proof is not valid.
     """
-    if OutboxMessage.objects.filter(message_id=letter.message_id).exists():
-        raise OperationRejected("Another message was sent with the same id: its sender must send it anew.")
     match letter.headers.get(dead_letters.ALTERED):
         case "digest":
             raise OperationRejected(f"This message could not be read, so nothing of it was kept. {INSTEAD}")
@@ -101,7 +136,20 @@ def _way_anew(letter: DeadLetter) -> tuple[str, str]:
         raise OperationRejected(f"Where this message came from is not known. {INSTEAD}")
     if fault := _fault_of_sender(letter, topology):
         raise OperationRejected(f"{fault} {INSTEAD}")
+    _require_valid_proof(_as_it_was(letter))
     return way
+
+
+def _as_it_was(letter: DeadLetter) -> Envelope:
+    return Envelope(
+        type=letter.type,
+        body=letter.body.encode(),
+        message_id=letter.message_id,
+        correlation_id=letter.correlation_id,
+        reply_to=letter.reply_to,
+        user_id=letter.sender_user,
+        headers=letter.headers,
+    )
 
 
 def _write_anew(letter: DeadLetter, exchange: str, routing_key: str) -> None:
@@ -120,6 +168,7 @@ def _write_anew(letter: DeadLetter, exchange: str, routing_key: str) -> None:
         created_at=now,
         available_at=now,
     )
+    wake_relays(OutboxMessage)
 
 
 def _fault_of_sender(letter: DeadLetter, topology: Topology) -> str:
@@ -133,8 +182,8 @@ def _fault_of_sender(letter: DeadLetter, topology: Topology) -> str:
         return ""
     if not letter.sender_user:
         return (
-            "Nothing proves who sent this message: it came without a broker user, or was kept before each "
-            "program had one. The gateway would send it in its own name, so it is not sent again."
+            "Nothing proves who sent this message: it came without a broker user. The gateway would send it "
+            "in its own name, so it is not sent again."
         )
     sender = table.of_user(topology, letter.sender_user)
     if sender is not None and sender.relays:
@@ -142,12 +191,5 @@ def _fault_of_sender(letter: DeadLetter, topology: Topology) -> str:
             f"{letter.sender_user} says only what was written down, and of this message nothing written is "
             "left: it is not sent again."
         )
-    envelope = Envelope(
-        type=letter.type,
-        body=b"",
-        message_id=letter.message_id,
-        reply_to=letter.reply_to,
-        user_id=letter.sender_user,
-    )
-    fault = table.fault_of(topology, letter.queue, envelope)
+    fault = table.fault_of(topology, letter.queue, _as_it_was(letter))
     return f"This message was not its sender's to send: {fault}." if fault else ""

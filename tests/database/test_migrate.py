@@ -1,0 +1,79 @@
+"""``manage.py migrate`` says so if a database would be left without its tables, or with empty books."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.db.migrations.recorder import MigrationRecorder
+
+from tests.support.program import ROOT
+
+pytestmark = pytest.mark.django_db
+
+
+def migrate() -> None:
+    call_command("migrate", database="ledger", verbosity=0)
+
+
+def tables() -> list[str]:
+    return connections["ledger"].introspection.table_names()
+
+
+def test_a_database_with_the_table_of_the_former_layout_is_left_alone(own_database):
+    own_database.empty("ledger")
+    connections["ledger"].cursor().execute("CREATE TABLE checkout_payment (id integer)")
+    with pytest.raises(CommandError, match="give a new one to the gateway"):
+        migrate()
+    assert tables() == ["checkout_payment"]
+
+
+def test_a_database_that_has_recorded_migrations_of_the_former_app_is_left_alone(own_database):
+    own_database.empty("ledger")
+    MigrationRecorder(connections["ledger"]).record_applied("checkout", "0001_initial")
+    with pytest.raises(CommandError, match="begin with empty books"):
+        migrate()
+    assert tables() == ["django_migrations"]
+
+
+def test_an_inbox_that_is_missing_is_noticed(own_database):
+    own_database("ledger")
+    connections["ledger"].cursor().execute("DROP TABLE payments_inboxmessage")
+    with pytest.raises(CommandError, match="The database ledger has no payments_inboxmessage"):
+        migrate()
+
+
+def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
+        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+        **variables,
+    }
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_an_app_whose_variable_is_no_longer_set_has_no_tables_until_the_advice_is_followed(tmp_path):
+    own = {"LEDGER_DATABASE_URL": f"sqlite:///{tmp_path / 'ledger.sqlite3'}"}
+    assert manage(tmp_path, "migrate", "--verbosity=0", **own).returncode == 0
+    again = manage(tmp_path, "migrate", "--verbosity=0")
+    assert again.returncode == 1
+    assert "The database default has no ledger_ledgerentry" in again.stderr
+    assert "Set its variable LEDGER_DATABASE_URL as it was" in again.stderr
+    *_, first, second = again.stderr.strip().replace("run: ", "; ").split("; ")
+    for advice in (first, second):
+        followed = manage(tmp_path, *advice.removeprefix("manage.py ").split())
+        assert followed.returncode == 0, followed.stderr
+    assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0

@@ -1,0 +1,43 @@
+"""SQLite databases that apps own, in the process of a test."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from django.core.management import call_command
+from django.db import connections
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDatabases:
+    """A call adds a migrated database with the name of an app, until the test ends."""
+
+    folder: Path
+    names: list[str] = field(default_factory=list)
+
+    @classmethod
+    @contextmanager
+    def within(cls, folder: Path) -> Iterator[Self]:
+        """Yield an object for databases in this folder, and forget them afterwards."""
+        own = cls(folder)
+        try:
+            yield own
+        finally:
+            for name in own.names:
+                connections[name].close()
+                del connections[name], connections.settings[name]
+
+    def __call__(self, app: str) -> None:
+        """Give the app a database of its own, with its tables."""
+        self.empty(app)
+        call_command("migrate", database=app, verbosity=0)
+
+    def empty(self, app: str) -> None:
+        """Give the app a database of its own in which every query fails, as there are no tables."""
+        settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(self.folder / f"{app}.sqlite3")}
+        connections.settings[app] = connections.configure_settings({"default": {}, app: settings})[app]
+        self.names.append(app)
+        # Django's test case prevents connections that are made later.
+        connections[app].connect()
