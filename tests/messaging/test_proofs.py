@@ -34,8 +34,8 @@ def test_a_proof_belongs_to_its_message():
         {"message_id": "another"},
         {"reply_to": "a.replies.c"},
         {"type": "greet:", "correlation_id": ""},
-        {"headers": ASKED.headers | {"subject": "another"}},
-        {"headers": ASKED.headers | {"deadline": 8}},
+        {"headers": {**ASKED.headers, "subject": "another"}},
+        {"headers": {**ASKED.headers, "deadline": 8}},
         {"headers": {name: value for name, value in ASKED.headers.items() if name != "deadline"}},
     ],
     ids=str,
@@ -49,7 +49,7 @@ def test_a_proof_proves_no_other_message(change: dict[str, Any]):
     ["", "x", True, 7, "\N{SNOWMAN}", pytest.param(f"{ASKED.headers[PROOF]}:", id="longer")],
 )
 def test_something_else_is_no_proof(proof: str | int | bool):
-    assert not is_proven(replace(ASKED, headers=ASKED.headers | {PROOF: proof}))
+    assert not is_proven(replace(ASKED, headers={**ASKED.headers, PROOF: proof}))
 
 
 def test_another_key_proves_nothing_and_an_earlier_one_still_does(settings):

@@ -101,7 +101,7 @@ def test_a_receipt_that_its_saga_waits_for_no_more_is_not_owed():
     now = round(timezone.now().timestamp() * 1000)
     for_payment = command(RECEIPT)
     in_time, late = (
-        prove(replace(for_payment, headers=for_payment.headers | {"deadline": deadline}))
+        prove(replace(for_payment, headers={**for_payment.headers, "deadline": deadline}))
         for deadline in (now + 60_000, now - 1)
     )
     admit(service, in_time)
