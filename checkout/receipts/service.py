@@ -12,17 +12,29 @@ from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from checkout.messages import Done
+from checkout.messages import Body, Done
 from checkout.money import Money
 from checkout.receipts.messages import DeliverReceipt, SendReceipt
 from checkout.receipts.models import Receipt
 from checkout.service import Service
 from messaging.compiled_queries import Compiled, insert_unless_known
-from messaging.worker.service import Message, require_proof
+from messaging.worker.service import Message, Obsolete, require_proof
 
 log = structlog.get_logger(__name__)
 
-service = Service("notifications", admit=require_proof)
+
+def require_proof_in_time(command: Body, message: Message) -> None:
+    """Admit a proven command until its deadline. Raises NotEntitled, or Obsolete after the deadline.
+
+    The saga has then asked again or gone on; the order may have been called off.
+    """
+    require_proof(command, message)
+    deadline = message.envelope.deadline
+    if deadline is not None and timezone.now().timestamp() * 1000 > deadline:
+        raise Obsolete("its saga waits for it no more")
+
+
+service = Service("notifications", admit=require_proof_in_time)
 
 # Pauses before sending is tried again, in seconds; after the last one it is given up.
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
@@ -49,7 +61,7 @@ def send_receipt(command: SendReceipt, message: Message) -> Done:
     return Done()
 
 
-@service.handles(DeliverReceipt, transactional=False, free=True)
+@service.handles(DeliverReceipt, transactional=False)
 def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
     """Send the e-mail unless it has been sent, then record it."""
     receipt = _RECEIPT.get(command.payment)

@@ -17,9 +17,10 @@ SALT = "messaging.access.proofs"
 
 
 def prove(envelope: Envelope) -> Envelope:
-    """Return the message with a proof of its id, type, correlation id, address for the reply, and body.
+    """Return the message with a proof of its id, type, correlation id, reply_to, subject, deadline and body.
 
-    It is an HMAC with SHA-256. The id is part of it, so that the inbox recognises a copied message.
+    Other headers are not proven. The proof is an HMAC with SHA-256. The id is part of it, so that the inbox
+    recognises a copied message.
     """
     proof = Signer(salt=SALT).signature(_content(envelope))
     return replace(envelope, headers={**envelope.headers, PROOF: proof})
@@ -37,5 +38,12 @@ def is_proven(envelope: Envelope) -> bool:
 
 def _content(envelope: Envelope) -> str:
     """Return the text that is signed. Each part is hashed, so that no text has two readings."""
-    parts = (envelope.message_id, envelope.type, envelope.correlation_id, envelope.reply_to)
+    parts = (
+        envelope.message_id,
+        envelope.type,
+        envelope.correlation_id,
+        envelope.reply_to,
+        envelope.subject,
+        "" if envelope.deadline is None else str(envelope.deadline),
+    )
     return ":".join(sha256(part).hexdigest() for part in (*(each.encode() for each in parts), envelope.body))

@@ -14,13 +14,15 @@ from tests.support.program import ROOT
 
 SECTION = (ROOT / "docs" / "messages.md").read_text().partition("## The proof\n")[2].partition("\n## ")[0]
 EXAMPLE = dict(re.findall(r"^\| (.+?) \| `(.+)` \|$", SECTION, re.MULTILINE))
-PARTS = tuple(EXAMPLE[name] for name in ("`message_id`", "`type`", "`correlation_id`", "`reply_to`", "body"))
+NAMES = ("`message_id`", "`type`", "`correlation_id`", "`reply_to`", "`subject`", "`deadline`", "body")
+PARTS = tuple(EXAMPLE[name] for name in NAMES)
 
 
 def asked(**others: str) -> Envelope:
-    message_id, type, correlation_id, reply_to, body = PARTS
+    message_id, type, correlation_id, reply_to, subject, deadline, body = PARTS
     fields = {"message_id": message_id, "type": type, "correlation_id": correlation_id, "reply_to": reply_to}
-    return Envelope(body=body.encode(), **(fields | others))
+    headers = {"subject": subject, "deadline": int(deadline)}
+    return Envelope(body=body.encode(), headers=headers, **(fields | others))
 
 
 def content_of(*parts: str) -> str:
@@ -38,7 +40,7 @@ def proof_of(content: str) -> str:
 
 def test_another_program_can_make_the_proof_of_the_example():
     content = content_of(*PARTS)
-    assert len(content) == 324
+    assert len(content) == 454
     assert content.startswith(EXAMPLE["content, its first 64 digits"])
     assert content.endswith(EXAMPLE["content, its last 64 digits"])
     assert proof_of(content) == EXAMPLE["`proof`"]
@@ -48,8 +50,8 @@ def test_another_program_can_make_the_proof_of_the_example():
 def test_the_example_is_the_proof_that_our_programs_make_and_accept():
     with override_settings(SECRET_KEY=EXAMPLE["`SECRET_KEY`"], SECRET_KEY_FALLBACKS=[]):
         assert prove(asked()).headers[PROOF] == EXAMPLE["`proof`"]
-        message_id, type, _, _, body = PARTS
-        unanswered = proof_of(content_of(message_id, type, "", "", body))
+        message_id, type, *_, body = PARTS
+        unanswered = proof_of(content_of(message_id, type, "", "", "", "", body))
         absent = asked(correlation_id="", reply_to="")
         assert is_proven(replace(absent, headers={PROOF: unanswered}))
 

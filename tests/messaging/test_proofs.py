@@ -9,7 +9,15 @@ from msgspec.structs import replace
 from messaging.access.proofs import is_proven, prove
 from messaging.envelope import PROOF, Envelope
 
-ASKED = prove(Envelope(type="greet", body=b'{"name": "you"}', correlation_id="7", reply_to="a.replies.b"))
+ASKED = prove(
+    Envelope(
+        type="greet",
+        body=b'{"name": "you"}',
+        correlation_id="7",
+        reply_to="a.replies.b",
+        headers={"subject": "a greeting", "deadline": 7},
+    )
+)
 
 
 def test_a_proof_belongs_to_its_message():
@@ -26,6 +34,12 @@ def test_a_proof_belongs_to_its_message():
         {"message_id": "another"},
         {"reply_to": "a.replies.c"},
         {"type": "greet:", "correlation_id": ""},
+        pytest.param({"headers": {**ASKED.headers, "subject": "another"}}, id="subject"),
+        pytest.param({"headers": {**ASKED.headers, "deadline": 8}}, id="deadline"),
+        pytest.param(
+            {"headers": {name: value for name, value in ASKED.headers.items() if name != "deadline"}},
+            id="no deadline",
+        ),
     ],
     ids=str,
 )
@@ -38,7 +52,7 @@ def test_a_proof_proves_no_other_message(change: dict[str, Any]):
     ["", "x", True, 7, "\N{SNOWMAN}", pytest.param(f"{ASKED.headers[PROOF]}:", id="longer")],
 )
 def test_something_else_is_no_proof(proof: str | int | bool):
-    assert not is_proven(replace(ASKED, headers={PROOF: proof}))
+    assert not is_proven(replace(ASKED, headers={**ASKED.headers, PROOF: proof}))
 
 
 def test_another_key_proves_nothing_and_an_earlier_one_still_does(settings):

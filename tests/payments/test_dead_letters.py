@@ -222,7 +222,7 @@ def test_a_database_that_is_away_may_have_it_so_nothing_is_sent(own_database):
 
 @pytest.mark.parametrize("is_in_outbox", [True, False])
 def test_a_letter_whose_proof_was_made_with_a_key_that_is_gone_is_not_offered(settings, is_in_outbox):
-    sent = prove(message(headers={"subject": "pay_1"}))
+    sent = prove(message(headers={"subject": "pay_1", "deadline": 1_700_000_000_000}))
     if is_in_outbox:
         OutboxMessage.of("checkout.commands", "risk", sent).save()
     letter = died(sent)

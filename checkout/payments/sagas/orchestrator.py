@@ -357,6 +357,7 @@ def _send(saga: Saga, ask: Ask, message: Message) -> None:
         correlation_id=saga.awaiting,
         delay_seconds=ask.delay_seconds,
         keeps_sealed=ask.keeps_card,
+        deadline=None if saga.deadline_at is None else round(saga.deadline_at.timestamp() * 1000),
     )
 
 

@@ -11,6 +11,8 @@ import pytest
 import requests
 
 from checkout.privacy.card_seal import seal_card
+from messaging.access.proofs import prove
+from messaging.envelope import Envelope
 from tests.flows.stack.secrets_search import (
     DEAD,
     DISK,
@@ -229,6 +231,7 @@ def dead_letters(stack: Stack, *, sealed: str) -> None:
         "notifications.deliver_receipt": ("notifications", b'{"payment": "pay_unknown"}'),
     }
     for number, (type, (sender, body)) in enumerate(bodies.items()):
+        proven = prove(Envelope(type=type, body=body, message_id=f"dead-{number}")).headers
         address = pika.URLParameters(url_of(sender, stack.broker_url))
         with pika.BlockingConnection(address) as connection:
             channel = connection.channel()
@@ -239,7 +242,7 @@ def dead_letters(stack: Stack, *, sealed: str) -> None:
                 content_type="application/json",
                 delivery_mode=2,
                 timestamp=int(datetime.now(UTC).timestamp()),
-                headers={"sealed": sealed, "schema-version": 1},
+                headers={**proven, "sealed": sealed, "schema-version": 1},
                 user_id=f"checkout.{sender}",
             )
             service = type.partition(".")[0]

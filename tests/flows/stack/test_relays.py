@@ -4,6 +4,8 @@ import pika
 import pytest
 
 from checkout.tryout.scenarios import FRICTIONLESS
+from messaging.access.proofs import prove
+from messaging.envelope import Envelope
 from tests.flows.stack.shopping import paid_once, rows, shopper_at
 from tests.sandbox.merchant import Merchant
 from tests.support.broker_users import url_of
@@ -11,7 +13,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
 
-KEPT = "SELECT copies, service, headers::text FROM payments_deadletter WHERE requeued_at IS NULL"
+KEPT = "SELECT copies, service, (headers - 'proof')::text FROM payments_deadletter WHERE requeued_at IS NULL"
 NOT_REFUNDED = "SELECT 1 FROM payments_operation WHERE kind = 'refund' AND state <> 'done'"
 CAPTURED = "SELECT 1 FROM payments_payment WHERE reference = %s AND state = 'captured'"
 
@@ -79,17 +81,22 @@ def is_told(stack, shopper) -> bool:
 
 
 def publish_poison(stack) -> None:
-    properties = pika.BasicProperties(
+    poison = Envelope(
         type="notifications.deliver_receipt",
+        body=b'{"payment": "pay_unknown"}',
         message_id="poison",
+        headers={"schema-version": 1},
+    )
+    properties = pika.BasicProperties(
+        type=poison.type,
+        message_id=poison.message_id,
         user_id="checkout.notifications",
         content_type="application/json",
         delivery_mode=2,
-        headers={"sealed": "a card", "schema-version": 1},
+        headers={**prove(poison).headers, "sealed": "a card"},
     )
     sender = url_of("notifications", stack.broker_url)
     with pika.BlockingConnection(pika.URLParameters(sender)) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
-        body = b'{"payment": "pay_unknown"}'
-        channel.basic_publish("checkout.commands", "notifications", body, properties, mandatory=True)
+        channel.basic_publish("checkout.commands", "notifications", poison.body, properties, mandatory=True)

@@ -50,6 +50,13 @@ def test_every_question_has_random_bits_of_its_own(saga):
     assert len(names) == len(found) == 2
 
 
+def test_a_question_has_the_deadline_of_its_step(saga, submission):
+    again = deliver(service, submission)
+    [asked] = [envelope for envelope in again.commands if envelope.type == "risk.assess"]
+    assert saga.deadline_at is not None
+    assert asked.deadline == round(saga.deadline_at.timestamp() * 1000)
+
+
 def test_a_question_that_is_published_again_after_a_crash_keeps_its_name(saga, submission):
     again = deliver(service, submission)
     [asked] = [envelope for envelope in again.commands if envelope.type == "risk.assess"]

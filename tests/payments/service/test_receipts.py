@@ -5,15 +5,19 @@ import smtplib
 import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
+from django.utils import timezone
+from msgspec.structs import replace
 
 from checkout.payments.models import OutboxMessage
 from checkout.receipts.messages import SendReceipt
 from checkout.receipts.models import Receipt
 from checkout.receipts.service import RETRY_PAUSES, service
+from messaging.access.proofs import prove
 from messaging.envelope import Envelope
+from messaging.worker.service import NotEntitled, Obsolete
 from tests.payments.service import crashing
 from tests.payments.service.crashing import Crash
-from tests.payments.service.delivering import command, deliver
+from tests.payments.service.delivering import admit, command, deliver
 
 pytestmark = pytest.mark.django_db
 
@@ -26,6 +30,15 @@ class AbsentMailServer(EmailBackend):
 
 
 NOBODY = f"{__name__}.AbsentMailServer"
+RECEIPT = SendReceipt(
+    payment="pay_1",
+    email="shopper@example.com",
+    merchant="The Shop",
+    order_reference="A-1",
+    description="Tea",
+    minor=1250,
+    currency="GBP",
+)
 
 
 def send_receipt(attempt) -> list[Envelope]:
@@ -75,6 +88,25 @@ def test_a_shopper_without_an_address_gets_none(attempt):
     attempt.payment.shopper_email = ""
     assert send_receipt(attempt) == []
     assert not Receipt.objects.exists()
+
+
+def test_an_e_mail_is_sent_only_for_a_command_of_the_gateway(attempt):
+    [delivery] = send_receipt(attempt)
+    admit(service, delivery)
+    with pytest.raises(NotEntitled):
+        admit(service, replace(delivery, headers={}))
+
+
+def test_a_receipt_that_its_saga_waits_for_no_more_is_not_owed():
+    now = round(timezone.now().timestamp() * 1000)
+    for_payment = command(RECEIPT)
+    in_time, late = (
+        prove(replace(for_payment, headers={**for_payment.headers, "deadline": deadline}))
+        for deadline in (now + 60_000, now - 1)
+    )
+    admit(service, in_time)
+    with pytest.raises(Obsolete):
+        admit(service, late)
 
 
 def test_a_crash_after_sending_sends_it_again(attempt):
