@@ -9,7 +9,7 @@ from checkout.backoffice.attention.page import OPEN_LETTER
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import badge, json_block, payment_link, text_block
 from checkout.errors import OperationRejected
-from checkout.payments import actions as operations
+from checkout.payments.actions import deal_with_dead_letter, requeue_dead_letter, why_not_requeued
 from checkout.payments.models import DeadLetter
 
 REQUEUE = Verb(
@@ -21,8 +21,8 @@ REQUEUE = Verb(
     ),
     done="Sent again. If it dies again, it is listed here again.",
     otherwise="this message cannot be sent again, and its page says why. Nothing was changed.",
-    is_offered=lambda letter: not operations.why_not_requeued(letter),
-    carry_out=lambda letter, by, _: operations.requeue_dead_letter(letter.pk, by=by),
+    is_offered=lambda letter: not why_not_requeued(letter),
+    carry_out=lambda letter, by, _: requeue_dead_letter(letter.pk, by=by),
 )
 
 DEAL_WITH = Verb(
@@ -35,7 +35,7 @@ DEAL_WITH = Verb(
     done="Marked as dealt with.",
     otherwise="it was sent again or dealt with before. Nothing was changed.",
     is_offered=lambda letter: letter.requeued_at is None and letter.dealt_with_at is None,
-    carry_out=lambda letter, by, why: operations.deal_with_dead_letter(letter.pk, by=by, note=why),
+    carry_out=lambda letter, by, why: deal_with_dead_letter(letter.pk, by=by, note=why),
     asks_why=True,
 )
 
@@ -119,7 +119,7 @@ class DeadLetterAdmin(ActingAdmin):
         sent = 0
         for letter in queryset:
             try:
-                operations.requeue_dead_letter(letter.pk, by=request.user.get_username())
+                requeue_dead_letter(letter.pk, by=request.user.get_username())
             except OperationRejected as error:
                 self.message_user(request, f"{letter}: not sent again. {error}", messages.ERROR)
             else:
@@ -136,7 +136,7 @@ class DeadLetterAdmin(ActingAdmin):
 
     @admin.display(description="sending again")
     def sending_again(self, letter: DeadLetter) -> str:
-        return operations.why_not_requeued(letter) or "Possible."
+        return why_not_requeued(letter) or "Possible."
 
     @admin.display(ordering="subject")
     def payment(self, letter: DeadLetter) -> str:

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Self
 
-from django.apps import apps
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db.backends.sqlite3 import base, operations
-from django.db.models import Model
+
+from tests.support.tables import our_models
 
 
 class Cursor(base.SQLiteCursorWrapper):
@@ -119,16 +119,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.watch_commit("after")
 
 
-def _is_ours(model: type[Model]) -> bool:
-    return model.__module__.startswith("checkout.")
-
-
 class Template:
     """The rows of a fresh installation. ``restore`` deletes all other rows."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        tables = [model._meta.db_table for model in apps.get_models() if _is_ours(model)]
+        tables = [model._meta.db_table for model in our_models()]
         kept = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
         self._statements: list[tuple[str, list[tuple[object, ...]]]] = [
             *((f"DELETE FROM {name}", [()]) for name in kept),

@@ -32,7 +32,7 @@ from checkout.payments.sagas.table import AfterAnswer, AfterSignal, Repeated, St
 from checkout.receipts.messages import SendReceipt
 from checkout.risk.messages import AssessRisk, RiskDecision
 
-# What follows from the answer to an authorisation, and to the second message of a challenge.
+# The next step after the answer to an authorisation, or to the second message of a challenge.
 AUTHORISATION: Mapping[StrEnum, AfterAnswer[PurchaseData]] = {
     ProviderOutcome.APPROVED: payment.approved,
     ProviderOutcome.CHALLENGE_REQUIRED: payment.challenged,
@@ -41,14 +41,14 @@ AUTHORISATION: Mapping[StrEnum, AfterAnswer[PurchaseData]] = {
     ProviderOutcome.CONFLICTED: payment.contradicted,
 }
 
-# What follows when a conflict has been settled, for a purchase that was parked or given up before. Staff also
+# The next step of a purchase that was parked or given up, after its conflict has been settled. Staff also
 # decide if money that is held is captured.
 TAKEN_UP_AGAIN: Mapping[Signal, AfterSignal[PurchaseData]] = {
     Signal.REVIEW_HELD: fulfilment.taken_up_again,
     Signal.REVIEW_CAPTURED: fulfilment.found_taken,
 }
 
-# What follows for an order that is confirmed, or may be, when its money turns out to be released.
+# The next step of an order that is confirmed, or may be, if its money turns out to be released.
 NOT_HELD_ANY_MORE: Mapping[Signal, AfterSignal[PurchaseData]] = {
     Signal.VOID_DONE: At.CANCEL_ORDER,
     Signal.REVIEW_RELEASED: At.CANCEL_ORDER,
