@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 import uuid
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -22,7 +24,7 @@ SILENCE_SECONDS = 8
 ALARM_SECONDS = 6
 # Long enough for a shopper to try another card while the release of the first one's stock is kept.
 KEPT_SECONDS = 25
-RELEASE = "orders.release"
+RELEASE, RESERVE = "orders.release", "orders.reserve"
 SPEAKER = "checkout.checkout"
 # The commands in these queues are repeated when the deadlines of their sagas' steps pass.
 QUEUES_TO_DELETE = ("risk", "orders", "ledger")
@@ -172,27 +174,37 @@ async def take_and_keep(storm: Storm) -> str:
 
 
 async def keep_releases(storm: Storm) -> str:
-    """Keep releases of stock back, so that later messages overtake them, as if a copy of the service hung.
+    """Keep releases of stock back until a later attempt has reserved it, as if a copy of the service hung.
 
-    Other messages are forwarded. An interruption between forwarding and acknowledging duplicates a message.
+    A release is then forwarded right behind the reservation; the rest return to the queue at the end. Other
+    messages are forwarded at once. An interruption between forwarding and acknowledging duplicates a message.
     """
-    kept = 0
+    kept: dict[str, list[tuple[Basic.Deliver, pika.BasicProperties, bytes]]] = defaultdict(list)
+    total = 0
 
     def sort_out(channel: BlockingChannel, onwards: BlockingChannel) -> None:
-        def receive(
-            _channel: BlockingChannel, method: Basic.Deliver, properties: pika.BasicProperties, body: bytes
-        ) -> None:
-            nonlocal kept
-            if properties.type == RELEASE:
-                kept += 1
-                return
+        def forward(method: Basic.Deliver, properties: pika.BasicProperties, body: bytes) -> None:
             properties.user_id = SPEAKER
             onwards.basic_publish("checkout.commands", "orders", body, properties, mandatory=True)
             channel.basic_ack(method.delivery_tag or 0)
 
+        def receive(
+            _channel: BlockingChannel, method: Basic.Deliver, properties: pika.BasicProperties, body: bytes
+        ) -> None:
+            nonlocal total
+            if properties.type == RELEASE:
+                total += 1
+                kept[_payment_in(body)].append((method, properties, body))
+                return
+            forward(method, properties, body)
+            if properties.type == RESERVE:
+                for delivery in kept.pop(_payment_in(body), ()):
+                    forward(*delivery)
+
         onwards.confirm_delivery()
-        channel.basic_qos(prefetch_count=50)
-        channel.basic_consume("checkout.commands.orders", receive)
+        channel.basic_qos(prefetch_count=200)
+        # All messages come here while this consumer has room for them, and not only every other one.
+        channel.basic_consume("checkout.commands.orders", receive, arguments={"x-priority": 1})
         channel.connection.sleep(KEPT_SECONDS)
 
     def with_two(channel: BlockingChannel) -> None:
@@ -202,7 +214,17 @@ async def keep_releases(storm: Storm) -> str:
             sort_out(channel, connection.channel())
 
     await with_channel(storm, with_two)
-    return f"{kept} releases of stock kept for a while"
+    overtaken = total - sum(map(len, kept.values()))
+    return f"{total} releases of stock kept for a while, {overtaken} of them overtaken by another attempt"
+
+
+def _payment_in(body: bytes) -> str:
+    """Return the payment of a command; empty if another fault has sent a body that is none."""
+    try:
+        command = json.loads(body)
+    except ValueError:
+        return ""
+    return str(command.get("payment", "")) if isinstance(command, dict) else ""
 
 
 async def lose_replies(storm: Storm) -> str:
