@@ -21,6 +21,8 @@ def main() -> int:
     parser.add_argument("--at-most", type=float, default=0, help="minutes after which enough is enough")
     parser.add_argument("--rounds", type=int, default=1, help="visits to each crash point (default: 1)")
     parser.add_argument("--patience", type=float, default=1, help="stretches faults that last (default: 1)")
+    # With more shoppers each would only wait longer, and poll more often meanwhile.
+    parser.add_argument("--shoppers", type=int, default=120, help="so many at once (default: 120)")
     parser.add_argument("--seed", type=int, default=0, help="0 draws one")
     parser.add_argument(
         "--databases", type=int, choices=(1, 5), default=1, help="5: one for each app that may have its own"
@@ -58,6 +60,7 @@ async def _run(options: argparse.Namespace) -> Report:
             seed=seed,
             rounds=options.rounds,
             patience=options.patience,
+            shoppers=options.shoppers,
         )
         return await run(site, extent, options.mutant)
 

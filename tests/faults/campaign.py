@@ -42,12 +42,14 @@ class Extent:
 
     After `at_most_minutes` of faults no more payments begin, even if faults or payments are missing. Every
     crash point is visited in each of `rounds`. `patience` multiplies the duration of lasting faults.
+    `shoppers` are there at once.
     """
 
     payments: int
     minutes: float
     at_most_minutes: float
     seed: int
+    shoppers: int
     rounds: int = 1
     patience: float = 1
 
@@ -67,7 +69,17 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     async with open_session() as session, asyncio.TaskGroup() as group:
         sealed = await audit.sealed_cards(session, site)
         merchant = Merchant(recorder, stop)
-        crowd = Crowd(group, session, site.stack.web_url, sealed, recorder, merchant, extent.seed, stop)
+        crowd = Crowd(
+            group,
+            session,
+            site.stack.web_url,
+            sealed,
+            recorder,
+            merchant,
+            extent.seed,
+            stop,
+            at_once=extent.shoppers,
+        )
         random = Random(extent.seed)  # noqa: S311 (repeatable by design)
         keeper = Keeper(site, diary, random, extent.rounds, extent.calmness)
         storm = Storm(

@@ -16,8 +16,6 @@ from tests.faults.shopper import Lost, Shopper, Stopped
 
 # The share of payments that begin in the example shop. The others are created by the merchant's server.
 FROM_THE_SHOP = 0.25
-# With more shoppers each would only wait longer, and poll more often meanwhile.
-SHOPPERS_AT_ONCE = 120
 
 
 @dataclass
@@ -32,6 +30,7 @@ class Crowd:
     merchant: Merchant
     seed: int
     stop: asyncio.Event
+    at_once: int
     started: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     began: dict[str, float] = field(default_factory=dict)
@@ -49,16 +48,16 @@ class Crowd:
         return self.started - self.present
 
     async def send_in(self, count: int) -> None:
-        """Start `count` more shoppers, each as soon as there are fewer than SHOPPERS_AT_ONCE."""
+        """Start `count` more shoppers, each as soon as there are fewer than `at_once`."""
         for _ in range(count):
             while not await self.send_one_in():
                 pass
 
     async def send_one_in(self) -> bool:
         """Start one shopper. Return False if after a second there were still too many."""
-        if self.present >= SHOPPERS_AT_ONCE:
+        if self.present >= self.at_once:
             await asyncio.wait(self._present, timeout=1, return_when=asyncio.FIRST_COMPLETED)
-        if self.present >= SHOPPERS_AT_ONCE:
+        if self.present >= self.at_once:
             return False
         task = self.group.create_task(self._purchase(self.started))
         self.started += 1
