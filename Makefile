@@ -23,7 +23,7 @@ test: $(DEVELOPMENT) ## Run all checks and tests, with RabbitMQ, PostgreSQL and 
 test-fast: $(DEVELOPMENT) ## Run the tests that need no server
 	@$(PYTHON) -m scripts.run_tests --fast
 
-test-long: $(DEVELOPMENT) ## Run the tests that take minutes each: outages, slow clients, attacks
+test-long: $(DEVELOPMENT) ## Run the tests that take long: outages, slow clients, attacks, five databases, mutants
 	@$(PYTHON) -m scripts.run_tests --long
 
 faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENTS=n MINUTES=m SEED=s, long form: ROUNDS=r PATIENCE=p)

@@ -45,6 +45,7 @@ PARTS = (
     ("Faults", ("-m", "not long", *ALONE)),
 )
 LONG_PARTS = (
+    ("Long, in one process", ("-m", "long", *IN_ONE_PROCESS)),
     ("Long, with programs of their own", ("-m", "long", "-n", "2", *BY_FILE, *WITH_PROGRAMS)),
     ("Long, alone", ("-m", "long", *ALONE)),
 )

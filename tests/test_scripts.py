@@ -101,7 +101,7 @@ def real_stack(folder: Path, tmp_path: Path) -> Iterator[Program]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("asked", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_the_real_stack_tells_where_its_services_are_and_ends_without_an_error(real_stack, folder, asked):
     real_stack.wait_for_line("Uvicorn running", seconds=150)
     told = real_stack.text()

@@ -13,6 +13,7 @@ from tests.browser.looking import assert_accessible
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.browser
+SCHEMES = ["light", pytest.param("dark", marks=pytest.mark.long)]
 
 PASSWORD = "checkout-admin"
 # Rows as purchases and failures write them.
@@ -80,7 +81,7 @@ def refunds(page: Page) -> Locator:
     return table.get_by_role("row").filter(has_text="refund")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", [320, 1280])
 def test_every_page_can_be_read_and_operated_at_any_width(
     browser: Browser,
@@ -125,7 +126,7 @@ def test_every_page_can_be_read_and_operated_at_any_width(
         assert_accessible(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", [320, 1280])
 def test_what_became_of_a_refund_can_be_read_and_settled_at_any_width(
     browser: Browser,

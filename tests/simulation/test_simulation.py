@@ -44,6 +44,7 @@ def test_a_seed_replays_to_the_last_event() -> None:
     assert replays[0].stdout == replays[1].stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_every_mutant_is_caught(mutant: str) -> None:
     run = simulate("--schedules", str(SCHEDULES), "--processes", "1", "--mutant", mutant, "--first")
@@ -51,6 +52,7 @@ def test_every_mutant_is_caught(mutant: str) -> None:
     assert re.search(r"^seed \d+: I\d+: ", run.stdout, re.MULTILINE)
 
 
+@pytest.mark.long
 def test_every_blemish_is_found() -> None:
     run = simulate(module="tests.simulation.blemishes")
     assert run.returncode == 0, run.stdout + run.stderr

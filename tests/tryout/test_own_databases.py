@@ -33,6 +33,7 @@ class DemoWithOwnDatabases(Demo):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_purchase_passes_through_five_databases(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     demo = DemoWithOwnDatabases(tmp_path, ROOT, free_port(), free_port())

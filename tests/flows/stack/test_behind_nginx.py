@@ -195,6 +195,7 @@ def test_without_a_web_process_nobody_is_told_that_a_payment_failed(tmp_path):
     assert away.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.long
 def test_web_processes_are_restarted_one_after_the_other_while_shoppers_pay(production):
     stack = production.stack
     with Visitors(stack, production=production, references=production.orders(60)) as crowd:

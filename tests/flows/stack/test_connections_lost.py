@@ -9,6 +9,7 @@ from tests.flows.stack.shopping import CHALLENGE, approved, paid_once, rows, sho
 from tests.flows.stack.surroundings import paused
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.rabbitmq,
     pytest.mark.postgresql,
     pytest.mark.timeout(400),

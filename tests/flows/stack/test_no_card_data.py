@@ -34,7 +34,7 @@ from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost, queue_lengths
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.long, pytest.mark.timeout(400)]
 
 CVC = "739"
 # A card number that is sent in fields for other data, and never in a purchase.

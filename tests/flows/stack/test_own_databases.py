@@ -12,7 +12,7 @@ from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.long, pytest.mark.timeout(400)]
 
 AT_REST = """
     SELECT 1 WHERE NOT EXISTS (SELECT FROM payments_saga WHERE status = 'running')

@@ -8,7 +8,7 @@ from tests.flows.stack.shopping import paid_once, rows, shopper_at
 from tests.sandbox.merchant import Merchant
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.long]
 
 
 def test_books_agree_after_a_purchase_and_a_refund_behind_our_back_is_found(start_stack):

@@ -11,7 +11,7 @@ from tests.sandbox.merchant import Merchant
 from tests.support.broker_users import url_of
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.long, pytest.mark.timeout(400)]
 
 KEPT = "SELECT copies, service, (headers - 'proof')::text FROM payments_deadletter WHERE requeued_at IS NULL"
 NOT_REFUNDED = "SELECT 1 FROM payments_operation WHERE kind = 'refund' AND state <> 'done'"
@@ -34,7 +34,6 @@ def test_poison_is_put_aside_with_others_going_on_and_dies_again_when_it_is_sent
     wait_until(lambda: [row[0] for row in rows(stack, KEPT)] == [2], "it to die again")
 
 
-@pytest.mark.long
 def test_when_one_of_two_relays_dies_the_other_does_all_the_work(start_stack):
     stack = start_stack(
         copies={"relay": 2},

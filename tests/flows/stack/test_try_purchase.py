@@ -24,6 +24,7 @@ def try_purchase(stack, *arguments):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
 def test_every_scenario_ends_as_it_says(shared_stack, scenario):
     tried = try_purchase(shared_stack, "--scenario", scenario.name, "--url", shared_stack.web_url)
