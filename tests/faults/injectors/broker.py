@@ -8,10 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import pika
 import psycopg
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import AMQPError
 from pika.spec import Basic
 
 from tests.faults.injectors.storm import Storm
@@ -25,7 +27,8 @@ ALARM_SECONDS = 6
 # Long enough for a shopper to try another card while the release of the first one's stock is kept.
 KEPT_SECONDS = 25
 RELEASE, RESERVE = "orders.release", "orders.reserve"
-SPEAKER = "checkout.checkout"
+ORDERS = "checkout.commands.orders"
+DETOUR = "campaign.detour"
 # The commands in these queues are repeated when the deadlines of their sagas' steps pass.
 QUEUES_TO_DELETE = ("risk", "orders", "ledger")
 SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
@@ -174,20 +177,18 @@ async def take_and_keep(storm: Storm) -> str:
 
 
 async def keep_releases(storm: Storm) -> str:
-    """Keep releases of stock back until a later attempt has reserved it, as if a copy of the service hung.
+    """Keep releases of stock back until a later attempt has reserved it, as a slow link would.
 
-    A release is then forwarded right behind the reservation; the rest return to the queue at the end. Other
-    messages are forwarded at once. An interruption between forwarding and acknowledging duplicates a message.
+    The commands of the orders service take a detour over another queue. A release is sent on right behind the
+    reservation of a later attempt, or at the end. An interruption may duplicate a message.
     """
+    user = urlsplit(storm.site.stack.broker_url).username or "guest"
+    # An impersonator may publish what other users have sent.
+    await storm.site.rabbitmqctl("set_user_tags", user, "administrator", "impersonator")
     kept: dict[str, list[tuple[Basic.Deliver, pika.BasicProperties, bytes]]] = defaultdict(list)
     total = 0
 
-    def sort_out(channel: BlockingChannel, onwards: BlockingChannel) -> None:
-        def forward(method: Basic.Deliver, properties: pika.BasicProperties, body: bytes) -> None:
-            properties.user_id = SPEAKER
-            onwards.basic_publish("checkout.commands", "orders", body, properties, mandatory=True)
-            channel.basic_ack(method.delivery_tag or 0)
-
+    def detour(channel: BlockingChannel) -> None:
         def receive(
             _channel: BlockingChannel, method: Basic.Deliver, properties: pika.BasicProperties, body: bytes
         ) -> None:
@@ -196,26 +197,47 @@ async def keep_releases(storm: Storm) -> str:
                 total += 1
                 kept[_payment_in(body)].append((method, properties, body))
                 return
-            forward(method, properties, body)
+            _send_on(channel, method, properties, body)
             if properties.type == RESERVE:
                 for delivery in kept.pop(_payment_in(body), ()):
-                    forward(*delivery)
+                    _send_on(channel, *delivery)
 
-        onwards.confirm_delivery()
-        channel.basic_qos(prefetch_count=200)
-        # All messages come here while this consumer has room for them, and not only every other one.
-        channel.basic_consume("checkout.commands.orders", receive, arguments={"x-priority": 1})
+        channel.queue_declare(DETOUR, durable=True)
+        channel.queue_bind(DETOUR, "checkout.commands", "orders")
+        channel.queue_unbind(ORDERS, "checkout.commands", "orders")
+        channel.confirm_delivery()
+        channel.basic_consume(DETOUR, receive)
         channel.connection.sleep(KEPT_SECONDS)
 
-    def with_two(channel: BlockingChannel) -> None:
-        # The forwarded commands are the orchestrator's, so only its user may publish them.
-        speaker = url_of("checkout", storm.site.stack.broker_url)
-        with pika.BlockingConnection(pika.URLParameters(speaker)) as connection:
-            sort_out(channel, connection.channel())
+    def straighten(channel: BlockingChannel) -> None:
+        channel.queue_declare(DETOUR, durable=True)
+        channel.queue_bind(ORDERS, "checkout.commands", "orders")
+        channel.queue_unbind(DETOUR, "checkout.commands", "orders")
+        channel.confirm_delivery()
+        while (delivery := channel.basic_get(DETOUR))[0] is not None:
+            _send_on(channel, *delivery)
+        channel.queue_delete(DETOUR)
 
-    await with_channel(storm, with_two)
+    try:
+        await with_channel(storm, detour)
+    finally:
+        while True:
+            with contextlib.suppress(AMQPError):
+                await with_channel(storm, straighten)
+                break
+            await asyncio.sleep(0.2)
     overtaken = total - sum(map(len, kept.values()))
     return f"{total} releases of stock kept for a while, {overtaken} of them overtaken by another attempt"
+
+
+def _send_on(
+    channel: BlockingChannel,
+    method: Basic.Deliver | Basic.GetOk,
+    properties: pika.BasicProperties,
+    body: bytes,
+) -> None:
+    channel.basic_publish("", ORDERS, body, properties, mandatory=True)
+    channel.basic_ack(method.delivery_tag or 0)
 
 
 def _payment_in(body: bytes) -> str:
