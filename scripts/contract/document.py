@@ -14,9 +14,9 @@ Part: TypeAlias = dict[str, Any]
 
 TOPOLOGY = Topology("checkout")
 REPLIES, EVENTS, DEAD = "replies", "events", "dead"
-DESCRIPTION = """The messages of the payments gateway over RabbitMQ (4.0 or newer), for services in any language.
-All names begin with `checkout`, unless the installation sets another prefix. messages.md, beside this file,
-describes the rest of the contract: the AMQP properties of a message, the proof, delivery, dead letters.
+DESCRIPTION = """The messages of the payments gateway over RabbitMQ (4.0 or newer), for services in any
+language. All names begin with `checkout`, unless the installation sets another prefix. messages.md, beside
+this file, describes the rest of the contract: the AMQP properties, the proof, delivery, dead letters.
 
 An operation says what a service of the gateway does. To replace that service, do the same: *receive* from
 its queue, and send the reply. `x-senders` are the programs that may send a message."""
@@ -117,7 +117,7 @@ def _channels() -> Part:
         REPLIES: {
             "address": None,
             "title": "Replies",
-            "description": "The routing key is the `reply_to` of the command. The asker has bound its queue to it.",
+            "description": "The routing key is the `reply_to` of the command, to which the asker listens.",
             "messages": {
                 reply_name(type): {"$ref": f"#/components/messages/{reply_name(type)}"}
                 for type, command in COMMANDS.items()

@@ -5,9 +5,6 @@ import subprocess
 from pathlib import Path
 
 from tests.support.environment import missing
-from tests.support.program import ROOT
-
-RISK_SERVICE = ROOT / "examples" / "risk-node"
 
 
 def installed(folder: Path, package: str) -> Path:
@@ -19,8 +16,3 @@ def installed(folder: Path, package: str) -> Path:
         if done.returncode:
             missing(f"{package}: npm ci failed: {done.stderr[-500:]}")
     return folder
-
-
-def installed_service() -> Path:
-    """Return the folder of the risk service in JavaScript."""
-    return installed(RISK_SERVICE, "amqplib")
