@@ -5,15 +5,21 @@
 
 import argparse
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import django
 import yaml
 
-from scripts.contract.document import document
-from scripts.contract.page import page
-from scripts.contract.schemas import VERSION, schemas
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
+django.setup()
+
+from scripts.contract.document import document  # noqa: E402 (models need the settings)
+from scripts.contract.making import VERSION  # noqa: E402
+from scripts.contract.page import page  # noqa: E402
+from scripts.contract.schemas import schemas  # noqa: E402
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SCHEMAS = DOCS / "schemas"

@@ -16,7 +16,7 @@ SILENT = frozenset(
 )
 # Every other part that ``faults`` understands.
 UNDERSTOOD = frozenset(
-    "$ref type const enum pattern minimum maximum minLength maxLength items properties required "
+    "$ref type const enum pattern format minimum maximum minLength maxLength items properties required "
     "maxProperties additionalProperties anyOf oneOf".split()
 )
 
@@ -102,8 +102,9 @@ def _refusals_of_one(written: _Part, read: _Part, at: str) -> Iterator[str]:
     for name, wins in BOUNDS.items():
         if name in reads and (name not in writes or wins(writes[name], reads[name])):
             yield f"{at or '/'}: {name} is {reads[name]} for the reader, and {writes.get(name)} before"
-    if "pattern" in reads and reads["pattern"] != writes.get("pattern") and not written_words:
-        yield f"{at or '/'}: the reader wants the pattern {reads['pattern']}"
+    for name in ("pattern", "format"):
+        if name in reads and reads[name] != writes.get(name) and not written_words:
+            yield f"{at or '/'}: the reader wants the {name} {reads[name]}"
     if "items" in reads:
         yield from _refusals(
             written.whole.at(writes.get("items", {})), read.whole.at(reads["items"]), f"{at}/items"

@@ -5,10 +5,13 @@ from typing import Any, TypeAlias
 from checkout.message_registry import COMMANDS
 from checkout.messages import Command
 from checkout.participants import PARTICIPANTS
+from checkout.payments.events.types import EVENT_TYPES
 from messaging.access.participants import service_of
 from messaging.topology import Queue, Topology
+from scripts.contract.events import schema_name
 from scripts.contract.examples import example_of
-from scripts.contract.schemas import VERSION, Schema, plain, reply_name, schemas
+from scripts.contract.making import VERSION, Schema, plain
+from scripts.contract.schemas import reply_name, schemas
 
 Part: TypeAlias = dict[str, Any]
 
@@ -47,7 +50,7 @@ def document(services: dict[str, list[str]]) -> Part:
         "operations": _operations(services),
         "components": {
             "securitySchemes": {"user": {"type": "userPassword"}},
-            "messageTraits": {"envelope": _envelope()},
+            "messageTraits": {"envelope": _envelope(), "event": _event()},
             "correlationIds": {
                 "question": {
                     "location": "$message.header#/correlation_id",
@@ -75,6 +78,8 @@ def _messages() -> Part:
         if command.answer is not None:
             name = reply_name(type)
             messages[name] = _message(name, f"The reply to `{type}`.", made[name], "reply")
+    for type, meaning in EVENT_TYPES.items():
+        messages[type] = _event_message(type, meaning, made[schema_name(type)])
     messages["dead_letter"] = {
         "name": "dead_letter",
         "title": "dead_letter",
@@ -88,6 +93,19 @@ def _messages() -> Part:
         "payload": {},
     }
     return messages
+
+
+def _event() -> Part:
+    return {"contentType": "application/json", "headers": {"$ref": "./schemas/event.headers.json"}}
+
+
+def _event_message(type: str, meaning: str, schema: Schema) -> Part:
+    """Return the message of an event. Its example is that of its schema, with its own type."""
+    message = _message(type, meaning, schema, type)
+    message["traits"] = [{"$ref": "#/components/messageTraits/event"}]
+    message["payload"] = {"$ref": f"./schemas/{schema_name(type)}.json"}
+    message["examples"][0]["payload"]["type"] = type
+    return message
 
 
 DEAD_HEADERS = {
@@ -125,6 +143,18 @@ def _channels() -> Part:
             },
             "bindings": _exchange(TOPOLOGY.replies, "topic"),
         },
+        EVENTS: {
+            "address": "{type}.{merchant}",
+            "title": "Events",
+            "description": "A queue `checkout.events.<listener>` is bound with patterns: `#` to all events, "
+            "`payment.#` to those of payments, `*.*.shop` to all of one merchant, `payment.captured.*`.",
+            "parameters": {
+                "type": {"description": "The event's type, which is two words with a dot between them."},
+                "merchant": {"description": "The merchant's code."},
+            },
+            "messages": {type: {"$ref": f"#/components/messages/{type}"} for type in EVENT_TYPES},
+            "bindings": _exchange(TOPOLOGY.events, "topic"),
+        },
         DEAD: {
             "address": "",
             "title": "Dead letters",
@@ -161,6 +191,17 @@ def _queue(queue: Queue) -> Part:
 def _operations(services: dict[str, list[str]]) -> Part:
     return {
         **{f"receive {type}": _receive(type, command, services) for type, command in COMMANDS.items()},
+        **{
+            f"send {type}": {
+                "action": "send",
+                "channel": {"$ref": f"#/channels/{EVENTS}"},
+                "summary": meaning,
+                "messages": [{"$ref": f"#/channels/{EVENTS}/messages/{type}"}],
+                "bindings": {"amqp": {"deliveryMode": 2, "bindingVersion": "0.3.0"}},
+                "x-senders": [each.name for each in PARTICIPANTS if each.relays],
+            }
+            for type, meaning in EVENT_TYPES.items()
+        },
         "send dead letter": {
             "action": "send",
             "channel": {"$ref": f"#/channels/{DEAD}"},

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scripts.contract.schemas import Schema
+from scripts.contract.making import Schema
 
 HEAD = """# Message reference
 
@@ -29,15 +29,33 @@ def page(document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> str:
 def _channel(
     name: str, channel: Mapping[str, Any], document: Mapping[str, Any], schemas: Mapping[str, Schema]
 ) -> Iterator[str]:
-    if name in ("replies", "dead"):
+    if name == "events":
+        yield from _events(channel, document, schemas)
+    if name in ("replies", "dead", "events"):
         return
     exchange = channel["bindings"]["amqp"]["exchange"]["name"]
     yield f"## {channel['title']}\n"
     yield f"Exchange `{exchange}`, routing key `{channel['address']}`.\n"
-    if "description" in channel:
-        yield f"{channel['description']}\n"
     for type in channel["messages"]:
         yield from _message(type, document, schemas)
+
+
+def _events(
+    channel: Mapping[str, Any], document: Mapping[str, Any], schemas: Mapping[str, Schema]
+) -> Iterator[str]:
+    exchange = channel["bindings"]["amqp"]["exchange"]["name"]
+    yield f"## Events\n\nExchange `{exchange}`, routing key `<type>.<merchant>`. All events are open.\n"
+    messages = document["components"]["messages"]
+    kinds: dict[str, list[str]] = {}
+    for type in channel["messages"]:
+        kinds.setdefault(messages[type]["payload"]["$ref"], []).append(type)
+    for reference, types in kinds.items():
+        name = reference.removeprefix("./schemas/").removesuffix(".json")
+        yield f"### Events of {name.removeprefix('event.')}s ([schema](schemas/{name}.json))\n"
+        yield "| type | meaning |\n|---|---|"
+        yield "\n".join(f"| `{type}` | {messages[type]['summary']} |" for type in types) + "\n"
+        yield from _fields(schemas[name], schemas[name])
+        yield from _example(messages[types[0]]["examples"][0]["payload"])
 
 
 def _message(type: str, document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> Iterator[str]:
@@ -79,6 +97,10 @@ def _rows(schema: Schema, root: Schema, before: str) -> Iterator[str]:
         meaning = field.get("description", "")
         yield f"| `{before}{name}` | {_type(field, root)} | {need} | {meaning} |"
         inner = _resolved(field, root)
+        if "properties" in inner:
+            yield from _rows(inner, root, f"{before}{name}.")
+        for part in inner.get("anyOf", ()):
+            yield from _rows(part, root, f"{before}{name}.")
         if "items" in inner:
             yield from _rows(inner["items"], root, f"{before}{name}[].")
 

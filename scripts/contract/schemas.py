@@ -1,25 +1,20 @@
 """JSON Schemas (2020-12) of all bodies, made from the message classes."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
-
-import msgspec
+from collections.abc import Mapping
+from typing import Any
 
 from checkout.message_registry import COMMANDS
 from checkout.messages import Answer, Command
 from messaging.envelope import ReplyError
-from scripts.contract.words import FIELDS
-
-Schema: TypeAlias = dict[str, Any]
-
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
-VERSION = "1.0"
+from scripts.contract.events import event_schemas
+from scripts.contract.making import Schema, head, schema_of
 
 
 def schemas() -> Mapping[str, Schema]:
     """Return the schemas by the names of their files, without the extension."""
     return {
         "headers": _headers(),
+        **event_schemas(),
         **{command.to: _of_command(command) for command in COMMANDS.values()},
         **{
             reply_name(command.to): _of_reply(command.to, command.answer)
@@ -35,18 +30,18 @@ def reply_name(type: str) -> str:
 
 
 def _of_command(command: type[Command[Any]]) -> Schema:
-    return {**_head(command.to), **_of_class(command)}
+    return {**head(command.to), **schema_of(command)}
 
 
 def _of_reply(type: str, answer: type[Answer]) -> Schema:
     """Return the schema of a reply's body: it has either a result or an error."""
-    result, error = _of_class(answer), _of_class(ReplyError)
+    result, error = schema_of(answer), schema_of(ReplyError)
     definitions = result.pop("$defs", {}) | {"Error": error, answer.__name__: result}
     error["properties"]["code"]["description"] = "A word for programs."
     error["properties"]["message"]["description"] = "A text for people."
     error["properties"]["retryable"]["description"] = "True if the same command may succeed later."
     return {
-        **_head(reply_name(type)),
+        **head(reply_name(type)),
         "description": f"The reply to `{type}`.",
         "oneOf": [
             _closed({"ok": {"const": True}, "result": {"$ref": f"#/$defs/{answer.__name__}"}}),
@@ -60,7 +55,7 @@ def _headers() -> Schema:
     """Return the schema of the headers that the contract knows. Others travel on unread."""
     text = {"type": "string"}
     return {
-        **_head("headers"),
+        **head("headers"),
         "description": "The headers of a message. Headers that are not named here are passed on.",
         "type": "object",
         "properties": {
@@ -75,10 +70,6 @@ def _headers() -> Schema:
     }
 
 
-def _head(name: str) -> Schema:
-    return {"$schema": DIALECT, "$id": f"urn:payments-gateway:messages:{name}:{VERSION}", "title": name}
-
-
 def _closed(properties: Schema) -> Schema:
     return {
         "type": "object",
@@ -86,43 +77,3 @@ def _closed(properties: Schema) -> Schema:
         "required": list(properties),
         "additionalProperties": False,
     }
-
-
-def _of_class(cls: type[msgspec.Struct]) -> Schema:
-    """Return the schema of a class with its definitions, and the meanings of its fields."""
-    made = msgspec.json.schema(cls)
-    definitions: dict[str, Schema] = made["$defs"]
-    for each in definitions.values():
-        _describe(each)
-    schema = definitions.pop(made["$ref"].rpartition("/")[2])
-    schema.pop("title")
-    return {**schema, "$defs": definitions} if definitions else schema
-
-
-def _describe(schema: Schema) -> None:
-    if "description" in schema:
-        schema["description"] = plain(schema["description"])
-    for name, field in schema.get("properties", {}).items():
-        if name in FIELDS:
-            field.setdefault("description", FIELDS[name].meaning)
-    for pattern in _within(schema, "pattern"):
-        # JSON Schema's patterns are those of JavaScript, where "$" is the end of the text.
-        pattern["pattern"] = pattern["pattern"].replace(r"\Z", "$")
-
-
-def plain(docstring: str) -> str:
-    """Return a docstring as one line of Markdown for each paragraph."""
-    paragraphs = docstring.replace("``", "`").split("\n\n")
-    return "\n\n".join(" ".join(each.split()) for each in paragraphs)
-
-
-def _within(schema: Any, key: str) -> Iterator[Schema]:
-    """Yield all parts of a schema that have this key."""
-    if isinstance(schema, dict):
-        if isinstance(schema.get(key), str):
-            yield schema
-        for each in schema.values():
-            yield from _within(each, key)
-    elif isinstance(schema, list):
-        for each in schema:
-            yield from _within(each, key)

@@ -57,3 +57,13 @@ ORDERS = Example(
     {"reserved": True, "missing": []},
     {"STOCK": json.dumps(STOCK)},
 )
+
+
+def subscriber(folder: Path, *patterns: str, **environment: str) -> Program:
+    """Return the subscriber of events, bound with these patterns."""
+    return Program(
+        "subscriber",
+        [sys.executable, str(EXAMPLES / "events-python" / "subscriber.py"), *patterns],
+        log=folder / "subscriber.log",
+        environment={"DATABASE": str(folder / "events.sqlite3"), **environment},
+    )

@@ -128,7 +128,7 @@ async def test_it_comes_back_after_a_lost_connection(asker: Asker) -> None:
     assert await asker.answer() == {"ok": True, "result": asker.example.result}
 
 
-@pytest.mark.parametrize("name", ["orders-python"])
+@pytest.mark.parametrize("name", ["orders-python", "events-python"])
 def test_an_example_in_python_uses_nothing_but_pika(name: str) -> None:
     files = list((EXAMPLES / name).glob("*.py"))
     own = {path.stem for path in files}

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 from scripts.asyncapi import FROZEN
 from scripts.contract.compatibility import faults
 from scripts.contract.examples import example_of
-from scripts.contract.schemas import VERSION, schemas
+from scripts.contract.making import VERSION
+from scripts.contract.schemas import schemas
 
 NOW = schemas()
 RELEASED = {

@@ -15,6 +15,7 @@ from checkout.message_registry import COMMANDS
 from checkout.participants import PARTICIPANTS
 from messaging.access.participants import service_of
 from scripts.asyncapi import DOCS, files, superfluous
+from scripts.contract.event_words import EVENT_FIELDS
 from scripts.contract.examples import example_of
 from scripts.contract.schemas import schemas
 from scripts.contract.words import FIELDS
@@ -126,5 +127,8 @@ def test_every_field_has_a_meaning() -> None:
     for name, schema in SCHEMAS.items():
         for field, described in fields(schema):
             used.add(field)
-            assert "description" in described or field in ("ok", "result", "error"), (name, field)
-    assert FIELDS.keys() <= used, "there is no such field any more"
+            assert "description" in described or field in ("ok", "result", "error", "data", "object"), (
+                name,
+                field,
+            )
+    assert FIELDS.keys() | EVENT_FIELDS.keys() <= used, "there is no such field any more"
