@@ -2,9 +2,11 @@
 
 A command is a class. It names its type on the wire (``to``) and the class of its answer, and its fields are
 the body. The classes are in the ``messages.py`` of the service that answers them, and
-``checkout/message_registry.py`` knows all of them. All bodies are frozen and strict: an unknown field is an
-error, so that a sender with another version of the contract is noticed at once. ``docs/messages.md`` says how
-a saga reacts to an error. ``payment`` is a payment's reference, ``attempt`` an attempt's order code. Amounts
+``checkout/message_registry.py`` knows all of them. Bodies are frozen, and closed unless their class
+``is_open``: an unknown field is an error, so that a sender with another version of the contract is noticed at
+once. An open command informs a service that may be somebody else's, and a later release may give it more
+optional fields. ``docs/messages.md`` has the rules of versions, and says how a saga
+reacts to an error. ``payment`` is a payment's reference, ``attempt`` an attempt's order code. Amounts
 are integer minor units with their ISO 4217 currency.
 """
 
@@ -58,11 +60,13 @@ class Command(Body, Generic[AnswerT], frozen=True):
 
     ``to`` is its type on the wire, which begins with the name of the service. A ``Command[None]`` is never
     answered. ``again`` tells the effect if it is asked again, for ``docs/messages.md``: every command may be.
+    A command that ``is_open`` does not forbid unknown fields.
     """
 
     to: ClassVar[str]
     again: ClassVar[str]
     answer: ClassVar[type[Answer] | None]
+    is_open: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -37,6 +37,9 @@ from messaging.access.participants import Participant, Participants
 from messaging.broker import user_of
 from messaging.topology import Topology
 
+# The first words of the types of events (``checkout/payments/events/types.py``).
+EVENTS = frozenset({"payment", "attempt", "capture", "void", "refund", "dispute"})
+
 
 def _types(*commands: type[Command[Any]]) -> frozenset[str]:
     return frozenset(command.to for command in commands)
@@ -80,8 +83,9 @@ PARTICIPANTS = Participants(
         Participant("orders"),
         Participant("ledger"),
         Participant("notifications", sends=_types(DeliverReceipt)),
-        # Staff and timers write to the outbox, and the relay publishes their commands.
-        Participant("relay", serves=False, relays=True),
+        # Staff and timers write to the outbox, and the relay publishes their commands. All programs that
+        # change a payment write its events there.
+        Participant("relay", serves=False, relays=True, announces=EVENTS),
     ]
 )
 

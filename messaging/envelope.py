@@ -4,7 +4,6 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -31,6 +30,8 @@ PROOF = "proof"  # that a program with the secret key has written this message (
 
 # Headers that belong to one message alone, and are therefore not copied to the messages it causes.
 OWN_HEADERS = frozenset({DEADLINE, SCHEMA_VERSION, CAUSATION_ID, SUBJECT, SEALED, PROOF})
+# And so do the attributes of an event, whose names have one of these prefixes; ours have the first.
+EVENT_HEADERS = ("cloudEvents:", "cloudEvents_")
 
 _process_bits = 0
 _counter = count()
@@ -120,30 +121,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
     def travelling_headers(self) -> dict[str, HeaderValue]:
         """Return the headers that every message caused by this one carries; ``sealed`` is not among them."""
-        return {name: value for name, value in self.headers.items() if name not in OWN_HEADERS}
-
-
-def event_envelope(
-    type: str,
-    data: object,
-    *,
-    source: str,
-    subject: str,
-    message_id: str = "",
-    headers: Mapping[str, HeaderValue] | None = None,
-) -> Envelope:
-    """Return an event: CloudEvents 1.0 in binary mode (AMQP protocol binding)."""
-    id = message_id or new_message_id()
-    attributes = {
-        "cloudEvents:specversion": "1.0",
-        "cloudEvents:id": id,
-        "cloudEvents:type": type,
-        "cloudEvents:source": source,
-        "cloudEvents:subject": subject,
-        "cloudEvents:time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-    }
-    own = {**(headers or {}), **attributes}
-    return Envelope(type=type, body=encode_body(data), message_id=id, headers=own)
+        return {
+            name: value
+            for name, value in self.headers.items()
+            if name not in OWN_HEADERS and not name.startswith(EVENT_HEADERS)
+        }
 
 
 class ReplyError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -63,8 +63,13 @@ class Topology:
 
     @property
     def events(self) -> str:
-        """Topic exchange; the routing key is the event's type."""
+        """Topic exchange; the routing key is the event's type, and its audience if it has one."""
         return f"{self.prefix}.events"
+
+    @staticmethod
+    def event_key(type: str, audience: str = "") -> str:
+        """Return the routing key of an event. The audience is the last word, after those of the type."""
+        return f"{type}.{audience}" if audience else type
 
     @property
     def groups(self) -> str:

@@ -129,8 +129,8 @@ def _name_of(case: ElementTree.Element) -> str:
 
 
 def install_node_packages() -> None:
-    """Install the packages of the JavaScript contract tests. Without npm these tests skip, or fail in CI."""
-    for lock in (ROOT / "tests").glob("*/*/package-lock.json"):
+    """Install the packages of examples and tests in JavaScript. Without npm these skip, or fail in CI."""
+    for lock in [*ROOT.glob("examples/*/package-lock.json"), *ROOT.glob("tests/*/*/*/package-lock.json")]:
         report(f"Installing the packages of {lock.relative_to(ROOT)}")
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
         try:

@@ -27,16 +27,23 @@ class StockReserved(Answer, frozen=True):
         return Stock.RESERVED if self.reserved else Stock.MISSING
 
 
-class ReserveStock(Command[StockReserved], frozen=True):
+class ReserveStock(Command[StockReserved], frozen=True, forbid_unknown_fields=False):
+    """Set aside everything that the order needs, or nothing."""
+
     to = "orders.reserve"
+    is_open = True
     again = "nothing more is set aside; for an `attempt` that was released already, nothing at all"
 
     payment: str
     lines: list[OrderLine]
     attempt: str = ""
+    merchant_code: str = ""
+    order_reference: str = ""
 
 
 class ConfirmOrder(Command[Done], frozen=True):
+    """Mark what is reserved as sold, since the payment is made."""
+
     to = "orders.confirm"
     again = "nothing changes"
 

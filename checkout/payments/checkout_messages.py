@@ -17,6 +17,8 @@ class PaymentTold(Answer, frozen=True):
 
 
 class SubmitPayment(Command[PaymentTold], frozen=True):
+    """Start the purchase of an attempt that a shopper has committed. The card travels sealed."""
+
     to = "checkout.submit_payment"
     again = "joins the purchase that is under way"
 
@@ -25,6 +27,8 @@ class SubmitPayment(Command[PaymentTold], frozen=True):
 
 
 class CompleteChallenge(Command[PaymentTold], frozen=True):
+    """Continue a purchase, since the shopper is back from the issuer."""
+
     to = "checkout.complete_challenge"
     again = "nothing changes; answered when there is a result"
 

@@ -57,6 +57,8 @@ class CompleteAuthentication(Command[ProviderAnswered], frozen=True):
 
 
 class InquirePayment(Command[ProviderAnswered], frozen=True):
+    """Ask the provider what became of an attempt."""
+
     to = "payments.inquire"
     again = "asks the provider again while the attempt is open"
 
@@ -78,6 +80,8 @@ class AbandonPayment(Command[ProviderAnswered], frozen=True):
 
 
 class CapturePayment(Command[ProviderAnswered], frozen=True):
+    """Take the money, or a part of it, that an attempt has authorised."""
+
     to = "payments.capture"
     again = "not sent a second time, unless it was never sent or is `not_shown`"
 
@@ -89,6 +93,8 @@ class CapturePayment(Command[ProviderAnswered], frozen=True):
 
 
 class VoidPayment(Command[ProviderAnswered], frozen=True):
+    """Release the money that an attempt has authorised."""
+
     to = "payments.void"
     again = "not sent a second time, unless it was never sent or is `not_shown`"
 
@@ -98,6 +104,8 @@ class VoidPayment(Command[ProviderAnswered], frozen=True):
 
 
 class RefundPayment(Command[ProviderAnswered], frozen=True):
+    """Give money back that was captured."""
+
     to = "payments.refund"
     again = "not sent a second time, unless it was never sent or is `not_shown`"
 
@@ -109,6 +117,8 @@ class RefundPayment(Command[ProviderAnswered], frozen=True):
 
 
 class InquireOperation(Command[ProviderAnswered], frozen=True):
+    """Ask the provider what became of a capture, void or refund."""
+
     to = "payments.inquire_operation"
     again = "asks the provider again while the operation is open, or a refund is reported as failed"
 

@@ -1,12 +1,17 @@
 """The commands of the notifications service."""
 
 from checkout.messages import Command, Done
+from checkout.orders.messages import OrderLine
 
 
-class SendReceipt(Command[Done], frozen=True):
-    """Send a receipt with everything that the e-mail says. Without an address there is none."""
+class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
+    """Send a receipt with everything that the e-mail says. Without an address there is none.
+
+    The optional fields are for services of others. They are blank in purchases that an earlier release began.
+    """
 
     to = "notifications.send_receipt"
+    is_open = True
     again = "one receipt per payment"
 
     payment: str
@@ -16,6 +21,10 @@ class SendReceipt(Command[Done], frozen=True):
     description: str
     minor: int
     currency: str
+    attempt: str = ""
+    merchant_code: str = ""
+    locale: str = ""
+    lines: list[OrderLine] = []
 
 
 class DeliverReceipt(Command[None], frozen=True):

@@ -22,10 +22,11 @@ class RiskAssessed(Answer, frozen=True):
         return self.decision
 
 
-class AssessRisk(Command[RiskAssessed], frozen=True):
+class AssessRisk(Command[RiskAssessed], frozen=True, forbid_unknown_fields=False):
     """Decide if an attempt may be tried at all."""
 
     to = "risk.assess"
+    is_open = True
     again = "assesses once per message"
 
     payment: str
@@ -33,3 +34,5 @@ class AssessRisk(Command[RiskAssessed], frozen=True):
     currency: str
     email: str = ""
     ip_address: str = ""
+    attempt: str = ""
+    merchant_code: str = ""

@@ -19,9 +19,10 @@ class Participant:
     """One program. ``sends`` are types of commands, ``announces`` the first words of types of events.
 
     A participant that ``serves`` answers the commands of its own name. ``replies`` names its durable queue
-    for replies, if it has one. With ``listens`` it receives events, with ``has_channels`` it uses channels
-    and groups of the channel layer, and with ``pushes`` it sends to groups. A participant that ``relays``
-    publishes messages that others have written, and may therefore send what any of them may.
+    for replies, if it has one. With ``listens`` it receives events, of the ``audiences`` that it names or of
+    all. With ``has_channels`` it uses channels and groups of the channel layer, and with ``pushes`` it sends
+    to groups. A participant that ``relays`` publishes messages that others have written, and may therefore
+    send what any of them may.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Participant:
     replies: str = ""
     announces: frozenset[str] = frozenset()
     listens: bool = False
+    audiences: frozenset[str] = frozenset()
     has_channels: bool = False
     pushes: bool = False
     relays: bool = False

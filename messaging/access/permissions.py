@@ -79,7 +79,7 @@ def permissions_of(participant: Participant, topology: Topology, table: Particip
             ),
             topology.events: Topics(
                 write=_any_of(rf"{re.escape(word)}\..*" for word in _announced(participant, table)),
-                read=".*" if participant.listens else NOTHING,
+                read=_heard(participant),
             ),
         },
     )
@@ -145,6 +145,19 @@ def _services_asked(participant: Participant, table: Participants) -> list[str]:
 def _announced(participant: Participant, table: Participants) -> list[str]:
     every = [each.announces for each in table] if participant.relays else [participant.announces]
     return sorted(frozenset[str]().union(*every))
+
+
+def _heard(participant: Participant) -> str:
+    """Return the pattern of the keys by which the participant may bind its queue for events.
+
+    The keys of an audience have three words. A binding for one audience alone must have three as well: after
+    ``#``, its name could stand for the second word of another audience's key.
+    """
+    if not participant.listens:
+        return NOTHING
+    if not participant.audiences:
+        return ".*"
+    return rf"^[^.#]+\.[^.#]+\.({'|'.join(sorted(map(re.escape, participant.audiences)))})$"
 
 
 def _any_of(patterns: Iterable[str]) -> str:

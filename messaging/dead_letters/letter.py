@@ -4,6 +4,7 @@ import msgspec
 from msgspec.structs import replace
 
 from messaging.access.participants import registered
+from messaging.cloud_events import AUDIENCE, attributes_of
 from messaging.delivery import Delivery
 from messaging.envelope import JSON, Envelope, HeaderValue
 from messaging.storable import MALFORMED, digest_of, fitted
@@ -67,7 +68,7 @@ def _believed(letter: Envelope, topology: Topology) -> Envelope:
     return replace(letter, headers={**letter.headers, **own_word})
 
 
-def way_back(topology: Topology, queue: str, type: str) -> tuple[str, str] | None:
+def way_back(topology: Topology, queue: str, letter: Envelope) -> tuple[str, str] | None:
     """Return the exchange and routing key that lead to ``queue``; None if it is not a queue of work."""
     if queue.startswith(f"{topology.commands}."):
         return topology.commands, queue.removeprefix(f"{topology.commands}.")
@@ -75,7 +76,8 @@ def way_back(topology: Topology, queue: str, type: str) -> tuple[str, str] | Non
         return topology.replies, queue
     if queue.startswith(f"{topology.events}."):
         # The event goes to all listeners; those that have handled it recognise its id.
-        return topology.events, type
+        audience = str(attributes_of(letter).get(AUDIENCE, ""))
+        return topology.events, topology.event_key(letter.type, audience)
     return None
 
 

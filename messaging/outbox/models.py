@@ -4,13 +4,14 @@ The sealed secret is never stored. A row only records that its message carried o
 its cause can attach the secret again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import ClassVar, Self
 
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models
 from django.utils import timezone
 
+from messaging.cloud_events import CloudEvent
 from messaging.compiled_queries import insert
 from messaging.conf import conf
 from messaging.envelope import (
@@ -21,7 +22,6 @@ from messaging.envelope import (
     Envelope,
     HeaderValue,
     encode_body,
-    event_envelope,
 )
 from messaging.outbox.notify import wake_relays
 from messaging.topology import Topology
@@ -198,23 +198,18 @@ def enqueue(
 
 
 def enqueue_events(
-    model: type[AbstractOutboxMessage],
-    events: Mapping[str, tuple[str, object]],
-    *,
-    subject: str,
-    database: str = DEFAULT_DB_ALIAS,
+    model: type[AbstractOutboxMessage], events: Iterable[CloudEvent], *, database: str = DEFAULT_DB_ALIAS
 ) -> None:
-    """Write events about ``subject``, by their ids, with types and data, in the caller's transaction.
+    """Write events in the caller's transaction.
 
     They belong to the relay from the start. It is not woken for them: at its next poll it publishes all that
     have come meanwhile, which costs much less than a round for each transaction.
     """
     topology = Topology(conf.prefix)
-    headers: dict[str, HeaderValue] = {SCHEMA_VERSION: 1, SUBJECT: subject}
-    rows = []
-    for id, (type, data) in events.items():
-        envelope = event_envelope(
-            type, data, source=f"/{conf.prefix}", subject=subject, message_id=id, headers=headers
-        )
-        rows.append(model.of(topology.events, type, envelope, delay_seconds=0))
-    insert(*rows, using=database)
+    insert(
+        *(
+            model.of(topology.events, event.routing_key(topology), event.envelope(), delay_seconds=0)
+            for event in events
+        ),
+        using=database,
+    )

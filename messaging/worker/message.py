@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from django.utils import timezone
 
 from messaging.access.proofs import prove
+from messaging.cloud_events import CloudEvent
 from messaging.compiled_queries import insert
 from messaging.conf import conf
 from messaging.envelope import (
@@ -21,7 +22,6 @@ from messaging.envelope import (
     HeaderValue,
     Reply,
     encode_body,
-    event_envelope,
 )
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage
 from messaging.topology import Topology
@@ -191,17 +191,18 @@ class Message:
         )
         return envelope.message_id
 
-    def publish_event(self, event_type: str, data: object) -> str:
-        """Publish an event: CloudEvents 1.0 in binary mode (AMQP protocol binding). Returns its id."""
-        envelope = event_envelope(
-            event_type,
-            data,
-            source=f"/{self._topology.prefix}/{self._consumer}",
+    def publish_event(self, event_type: str, data: object, *, audience: str = "") -> str:
+        """Publish an event about the message's subject, as a CloudEvent. Returns its id."""
+        event = CloudEvent(
+            type=event_type,
+            source=f"/{self._topology.prefix}",
+            data=data,
             subject=self.subject,
-            headers=self._headers(None),
+            audience=audience,
         )
-        self._plan(self._topology.events, event_type, envelope, may_carry_sealed=False)
-        return envelope.message_id
+        key = event.routing_key(self._topology)
+        self._plan(self._topology.events, key, event.envelope(self._headers(None)), may_carry_sealed=False)
+        return event.id
 
     def reply_transient(self, reply_to: str, correlation_id: str, result: Any) -> None:
         """Answer a caller that may still be waiting. The answer is not stored, and may be lost."""

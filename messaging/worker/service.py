@@ -129,8 +129,9 @@ def _decoder(function: Callable[..., Any]) -> Callable[[bytes], Any]:
     first_parameter = next(iter(function.__annotations__))
     body_type = get_type_hints(function)[first_parameter]
     config = getattr(body_type, "__struct_config__", None)
-    if config is None or not config.forbid_unknown_fields:
-        raise TypeError(f"{body_type} must be a msgspec.Struct with forbid_unknown_fields")
+    # Unknown fields are passed over only by a class that says so, not by one that forgot to forbid them.
+    if config is None or config.forbid_unknown_fields == getattr(body_type, "is_open", False):
+        raise TypeError(f"{body_type} must be a msgspec.Struct with forbid_unknown_fields, or is_open")
     decoder = msgspec.json.Decoder(body_type)
 
     def decode(body: bytes) -> Any:

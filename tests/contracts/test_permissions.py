@@ -6,8 +6,9 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from msgspec.structs import replace
 
-from checkout.participants import require_user
+from checkout.participants import PARTICIPANTS, require_user
 from messaging import rpc
+from messaging.access.participants import Participant, Participants
 from messaging.broker import Broker
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope, Reply
@@ -86,6 +87,38 @@ async def test_only_those_who_announce_events_can(lab: Lab):
     assert not await is_taken(checkout, checkout.topology.events, "stock.sold_out")
     assert await is_taken(checkout, checkout.topology.events, "payment.captured")
     assert (await heard.next()).routing_key == "payment.captured"
+
+
+LISTENERS = [
+    Participant("warehouse", serves=False, listens=True, audiences=frozenset({"shop"})),
+    Participant("books", serves=False, listens=True),
+]
+
+
+@pytest.mark.parametrize("key", ["#", "payment.#", "#.shop", "*.*.*", "payment.captured.other"])
+async def test_a_listener_hears_the_events_of_its_merchants_only(lab: Lab, key: str):
+    await lab.make_users(Participants([*PARTICIPANTS, *LISTENERS]))
+    relay, books, warehouse = [await lab.broker_of(name) for name in ("relay", "books", "warehouse")]
+    topology = relay.topology
+    all_heard = await reading(books, topology.event_queue("books", ("payment.#",)))
+    own = topology.event_queue("warehouse", ("payment.*.shop",))
+    heard = await reading(warehouse, own)
+    await warehouse.declare(replace_bindings(own, Binding(topology.events, key)))
+    for audience in ("other", "shop"):
+        assert await is_taken(relay, topology.events, topology.event_key("payment.captured", audience))
+    assert {(await all_heard.next()).routing_key for _ in range(2)} == {
+        "payment.captured.other",
+        "payment.captured.shop",
+    }
+    assert (await heard.next()).routing_key == "payment.captured.shop"
+    assert not len(heard)
+
+
+async def test_a_listener_announces_nothing(lab: Lab):
+    await lab.make_users(Participants([*PARTICIPANTS, *LISTENERS]))
+    books = await lab.broker_of("books")
+    assert not await is_taken(books, books.topology.events, "payment.captured.shop")
+    assert not await is_taken(books, books.topology.commands, "checkout")
 
 
 async def test_nobody_reads_the_queue_of_another(lab: Lab):

@@ -3,6 +3,7 @@
 import pytest
 
 from checkout.participants import PARTICIPANTS
+from checkout.payments.events import EVENT_TYPES
 from checkout.running.services import SERVICES
 from messaging.access.participants import Participant, service_of
 from tests.support.program import ROOT
@@ -12,7 +13,8 @@ PAGE = (ROOT / "docs" / "trust.md").read_text()
 
 def row_of(each: Participant) -> str:
     if each.relays:
-        return f"| `{each.name}` | what any of them may | any of them | what any of them may |"
+        announced = ", ".join(f"`{word}.*`" for word in sorted(each.announces))
+        return f"| `{each.name}` | what any of them may | any of them | {announced} |"
     cells = (
         ", ".join(f"`{type}`" for type in sorted(each.sends)),
         f"`{each.name}`" if each.serves else "",
@@ -39,3 +41,8 @@ def test_what_only_staff_and_timers_say_is_said_by_the_relay_alone():
     sent = {type for each in PARTICIPANTS for type in each.sends}
     unsaid = {type for service in SERVICES.values() for type in service.commands} - sent
     assert {service_of(type) for type in unsaid} == {"checkout"}
+
+
+def test_the_relay_may_announce_every_event_and_nothing_else():
+    words = {type.partition(".")[0] for type in EVENT_TYPES}
+    assert {each.name: set(each.announces) for each in PARTICIPANTS if each.relays} == {"relay": words}

@@ -1,6 +1,7 @@
 """The broker's users are created from the table of participants, and each process has its own."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,40 @@ def test_a_listener_reads_events_and_says_nothing():
         each["exchange"]: each for each in made["topic_permissions"] if each["user"] == "checkout.warehouse"
     }
     assert topics["checkout.events"]["write"] == topics["checkout.commands"]["write"] == "^$"
+
+
+@pytest.mark.parametrize(
+    ("key", "is_allowed"),
+    [
+        ("payment.*.shop", True),
+        ("*.*.shop", True),
+        ("refund.succeeded.out-let", True),
+        ("payment.captured.other", False),
+        ("payment.captured", False),
+        ("shop", False),
+        ("*.shop", False),
+        ("#", False),
+        ("#.shop", False),
+        ("payment.#.shop", False),
+        ("*.*.*", False),
+        ("*.*.shop.*", False),
+        ("*.*.bookshop", False),
+    ],
+)
+def test_a_listener_to_merchants_binds_their_keys_only(key: str, is_allowed: bool):
+    made = printed("--listener", "warehouse=shop,out-let")
+    [read] = [
+        each["read"]
+        for each in made["topic_permissions"]
+        if (each["user"], each["exchange"]) == ("checkout.warehouse", "checkout.events")
+    ]
+    assert bool(re.search(read, key)) == is_allowed
+
+
+@pytest.mark.parametrize("merchants", ["", "shop,", "a.b", "#", "shop|other"])
+def test_a_listener_to_no_merchant_is_refused(merchants: str):
+    with pytest.raises(CommandError, match="no merchant's code"):
+        printed("--listener", f"warehouse={merchants}")
 
 
 @pytest.mark.parametrize("name", ["risk", "web", "a b"])

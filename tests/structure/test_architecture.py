@@ -59,7 +59,7 @@ OF_PAYMENTS = {"checkout.reconciliation", "checkout.web"}
 # The layers of messaging: first the contract, then the brokers, then the users of either broker.
 MESSAGING_LAYERS = (
     {"setting", "conf", "errors", "crash_points", "concurrency", "libraries", "compiled_queries"},
-    {"envelope", "topology", "storable"},
+    {"envelope", "topology", "storable", "cloud_events"},
     {"delivery", "access"},
     {"reply_queue"},
     {"broker"},

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from checkout.participants import PARTICIPANTS
 from messaging.access.definitions import definitions
+from messaging.access.participants import Participants
 from messaging.access.permissions import Permissions, permissions_of
 from messaging.memory.server import MemoryServer
 from messaging.topology import Topology
@@ -16,25 +17,31 @@ PASSWORD = "of a test"
 EVERYTHING = Permissions(configure=".*", write=".*", read=".*", topics={})
 
 
-def make_users(url: str, *, prefix: str = "checkout", program: str | None = None) -> None:
+def make_users(
+    url: str,
+    *,
+    prefix: str = "checkout",
+    program: str | None = None,
+    table: Participants = PARTICIPANTS,
+) -> None:
     """Create the users, with the rights that the documentation gives them in this address's virtual host.
 
     `program` is the `rabbitmqctl` to use if the broker is not that of BROKER_URL.
     """
     topology = Topology(prefix)
-    passwords = {topology.user(each.name): PASSWORD for each in PARTICIPANTS}
+    passwords = {topology.user(each.name): PASSWORD for each in table}
     vhost = urlsplit(url).path.removeprefix("/").replace("%2F", "/")
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(definitions(PARTICIPANTS, topology, vhost, passwords), file)
+        json.dump(definitions(table, topology, vhost, passwords), file)
         file.flush()
         control("import_definitions", file.name, program=program)
 
 
-def make_memory_users(url: str, *, prefix: str = "checkout") -> None:
+def make_memory_users(url: str, *, prefix: str = "checkout", table: Participants = PARTICIPANTS) -> None:
     """Create the same users, with the same rights, on the in-memory broker of this address."""
     topology, server = Topology(prefix), MemoryServer.at(url)
-    for each in PARTICIPANTS:
-        server.permissions[topology.user(each.name)] = permissions_of(each, topology, PARTICIPANTS)
+    for each in table:
+        server.permissions[topology.user(each.name)] = permissions_of(each, topology, table)
     server.declare(topology, topology.dead_queue)
     for binding in topology.dead_queue.bindings:
         server.bind(topology.dead_queue.name, binding)

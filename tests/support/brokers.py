@@ -9,6 +9,8 @@ from uuid import uuid4
 
 from pika.exceptions import AMQPError
 
+from checkout.participants import PARTICIPANTS
+from messaging.access.participants import Participants
 from messaging.broker import Broker
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
@@ -56,7 +58,7 @@ class Lab(ABC):
         return broker
 
     @abstractmethod
-    async def make_users(self) -> None:
+    async def make_users(self, table: Participants = PARTICIPANTS) -> None:
         """Create a user for each participant, with the rights that operators give it."""
 
     def unconnected_broker(self) -> Broker:
@@ -109,8 +111,8 @@ class MemoryLab(Lab):
     def _make(self, url: str = "") -> Broker:
         return MemoryBroker(url or self.url, self.prefix)
 
-    async def make_users(self) -> None:
-        make_memory_users(self.url, prefix=self.prefix)
+    async def make_users(self, table: Participants = PARTICIPANTS) -> None:
+        make_memory_users(self.url, prefix=self.prefix, table=table)
 
     def hold(self) -> None:
         """Do nothing: within one iteration of the event loop nothing is confirmed anyway."""
@@ -143,8 +145,8 @@ class RabbitmqLab(Lab):
     def _make(self, url: str = "") -> Broker:
         return RabbitmqBroker(url or self.url, self.prefix, watchdog_seconds=self.watchdog_seconds)
 
-    async def make_users(self) -> None:
-        await asyncio.to_thread(make_users, self.url, prefix=self.prefix)
+    async def make_users(self, table: Participants = PARTICIPANTS) -> None:
+        await asyncio.to_thread(make_users, self.url, prefix=self.prefix, table=table)
 
     def hold(self) -> None:
         self.proxy.hold()

@@ -1,21 +1,18 @@
-"""The risk service in JavaScript, with its dependencies."""
+"""Programs in JavaScript, with their dependencies."""
 
 import shutil
 import subprocess
 from pathlib import Path
 
 from tests.support.environment import missing
-from tests.support.program import ROOT
-
-FOLDER = ROOT / "tests" / "contracts" / "node_risk_service"
 
 
-def installed_service() -> Path:
-    """Return the service's folder, after installing its dependencies if they are missing."""
-    if not (FOLDER / "node_modules" / "amqplib").is_dir():
+def installed(folder: Path, package: str) -> Path:
+    """Return the folder, after installing its dependencies if this package is missing."""
+    if not (folder / "node_modules" / package).is_dir():
         npm = shutil.which("npm") or missing("npm: install Debian's package npm")
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        installed = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
-        if installed.returncode:
-            missing(f"amqplib: npm ci failed: {installed.stderr[-500:]}")
-    return FOLDER
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            missing(f"{package}: npm ci failed: {done.stderr[-500:]}")
+    return folder

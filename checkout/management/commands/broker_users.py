@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,9 @@ from checkout.participants import PARTICIPANTS
 from messaging.access.definitions import definitions
 from messaging.access.participants import Participant, Participants
 from messaging.topology import Topology
+
+# Merchants need not exist yet, and there need not be a database.
+SLUG = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
 class Command(BaseCommand):
@@ -40,8 +44,8 @@ class Command(BaseCommand):
             "--listener",
             action="append",
             default=[],
-            metavar="NAME",
-            help="another program, which may only listen to events; repeatable",
+            metavar="NAME[=MERCHANT,…]",
+            help="another program, which may only read events: of these merchants, or of all; repeatable",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -59,12 +63,16 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(definitions(table, topology, vhost, passwords), indent=2))
 
 
-def _with_listeners(names: Iterable[str]) -> Participants:
+def _with_listeners(listeners: Iterable[str]) -> Participants:
     every = list(PARTICIPANTS)
-    for name in names:
+    for listener in listeners:
+        name, equals, codes = listener.partition("=")
         if not name.isidentifier() or any(each.name == name for each in every):
             raise CommandError(f"{name!r} is no name for another program: it is taken, or no identifier.")
-        every.append(Participant(name, serves=False, listens=True))
+        merchants = frozenset(codes.split(",")) if equals else frozenset()
+        if wrong := [code for code in sorted(merchants) if not SLUG.match(code)]:
+            raise CommandError(f"{wrong[0]!r} is no merchant's code.")
+        every.append(Participant(name, serves=False, listens=True, audiences=merchants))
     return Participants(every)
 
 

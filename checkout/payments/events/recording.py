@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 from django.utils import timezone
 
+from checkout.conf import conf
 from checkout.payments.models import Event, OutboxMessage, Payment
 from checkout.payments.models.payment import new_reference
 from checkout.payments.objects.attempt import AttemptObject
 from checkout.payments.objects.event import event_object
 from checkout.payments.objects.operation import OperationObject
 from checkout.payments.objects.payment import PaymentObject
+from messaging.cloud_events import CloudEvent
 from messaging.compiled_queries import Compiled, insert
 from messaging.outbox.models import enqueue_events
 
@@ -57,8 +59,19 @@ def record_event(payment: Payment, *news: News, is_first: bool = False) -> list[
     insert(*events)
     enqueue_events(
         OutboxMessage,
-        {event.reference: (event.type, body) for event, body in zip(events, bodies, strict=True)},
-        subject=payment.reference,
+        [
+            CloudEvent(
+                type=event.type,
+                source=f"/{conf.prefix}",
+                data=body,
+                subject=payment.reference,
+                id=event.reference,
+                time=now,
+                sequence=event.sequence,
+                audience=payment.merchant.code,
+            )
+            for event, body in zip(events, bodies, strict=True)
+        ],
     )
     return events
 

@@ -97,6 +97,8 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
         merchant=attempt.payment.merchant.name,
         order_reference=payment.order_reference,
         description=payment.description,
+        merchant_code=attempt.payment.merchant.code,
+        locale=payment.locale,
     )
     orchestrator.start(Purchase.kind, attempt.order_code, attempt, data, message)
     orchestrator.join(payment.reference, message)

@@ -131,7 +131,7 @@ def _way_anew(letter: DeadLetter) -> tuple[str, str]:
                 f"Something secret was taken out of this message: it is not what was sent. {INSTEAD}"
             )
     topology = Topology(conf.prefix)
-    way = dead_letters.way_back(topology, letter.queue, letter.type)
+    way = dead_letters.way_back(topology, letter.queue, _as_it_was(letter))
     if way is None:
         raise OperationRejected(f"Where this message came from is not known. {INSTEAD}")
     if fault := _fault_of_sender(letter, topology):

@@ -37,7 +37,8 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     shopper came back from a challenge, ``is_expiring`` that we no longer wait for the challenge to end.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture.
-    ``merchant``, ``order_reference`` and ``description`` are for the receipt.
+    ``merchant``, ``order_reference``, ``description`` and ``locale`` are for the receipt, and they and
+    ``merchant_code`` for services of others.
     """
 
     payment: str
@@ -61,6 +62,8 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     merchant: str = ""
     order_reference: str = ""
     description: str = ""
+    merchant_code: str = ""
+    locale: str = ""
 
 
 D = Decision[PurchaseData]

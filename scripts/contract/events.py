@@ -1,0 +1,90 @@
+"""JSON Schemas of events: one for those of payments, of attempts and of operations each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from checkout.payments.events.types import object_of
+from checkout.payments.objects import AttemptObject, EventObject, OperationObject, PaymentObject
+from scripts.contract.event_words import EVENT_FIELDS
+from scripts.contract.making import Schema, head, schema_of
+
+OBJECTS: Mapping[str, type[msgspec.Struct]] = {
+    "event.payment": PaymentObject,
+    "event.attempt": AttemptObject,
+    "event.operation": OperationObject,
+}
+
+
+class Data(msgspec.Struct):
+    """The object after the change, and what belongs to it."""
+
+    object: Any
+    order_reference: str
+    merchant: str
+    metadata: dict[str, str]
+    left_out: list[str] = []
+
+
+def event_schemas() -> Mapping[str, Schema]:
+    """Return the schemas by the names of their files."""
+    return {"event.headers": _headers(), **{name: _of_events(name) for name in OBJECTS}}
+
+
+def schema_name(type: str) -> str:
+    """Return the name of the schema of events of this type."""
+    return next(name for name, cls in OBJECTS.items() if cls is object_of(type))
+
+
+def _of_events(name: str) -> Schema:
+    cls = OBJECTS[name]
+    event, data, changed = (schema_of(each, EVENT_FIELDS) for each in (EventObject, Data, cls))
+    definitions = changed.pop("$defs", {})
+    data["properties"]["object"] = {"$ref": f"#/$defs/{cls.__name__}"}
+    event["properties"]["data"] = {"$ref": "#/$defs/Data"}
+    definitions |= {"Data": data, cls.__name__: changed}
+    for each in (event, *definitions.values()):
+        _complete(each)
+    return {**head(name), **event, "$defs": dict(sorted(definitions.items()))}
+
+
+def _complete(schema: Schema) -> None:
+    """Add what the classes do not say: all fields are always written, and times are RFC 3339 in UTC."""
+    properties = schema.get("properties", {})
+    if properties:
+        schema["required"] = [field for field in properties if field != "left_out"]
+    for field, each in properties.items():
+        for part in each.get("anyOf", [each]) if field.endswith("_at") else ():
+            if part["type"] == "string":
+                part["format"] = "date-time"
+
+
+def _headers() -> Schema:
+    """Return the schema of an event's headers: the attributes of CloudEvents, and two of ours."""
+    text = {"type": "string"}
+    attributes = {
+        "specversion": {"const": "1.0", "description": "The version of CloudEvents."},
+        "id": {**text, "description": "The event's id, equal to `message_id`."},
+        "type": {**text, "description": "The event's type, equal to `type` of the message."},
+        "source": {**text, "description": "The installation: its prefix after a slash."},
+        "subject": {**text, "description": "The reference of the payment."},
+        "time": {**text, "format": "date-time", "description": "The time of the event, in UTC."},
+        "sequence": {
+            **text,
+            "pattern": "^[0-9]{10}$",
+            "description": "The number of the event among those of its payment, with leading zeros.",
+        },
+        "audience": {**text, "description": "The merchant's code."},
+    }
+    return {
+        **head("event.headers"),
+        "description": "The headers of an event: CloudEvents 1.0, binary mode. Ignore others.",
+        "type": "object",
+        "properties": {
+            **{f"cloudEvents:{name}": attribute for name, attribute in attributes.items()},
+            "schema-version": {"type": "integer", "description": "The first number of the version."},
+            "subject": {**text, "description": "The reference of the payment."},
+        },
+        "required": [f"cloudEvents:{name}" for name in attributes] + ["schema-version", "subject"],
+    }

@@ -1,0 +1,61 @@
+"""The meaning of each field, and an example of it. A name means the same in all messages."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Field(NamedTuple):
+    """One name of a field."""
+
+    meaning: str
+    example: Any
+
+
+PAYMENT = "pay_7f3c1d5e9a2b4c6d8e0f1a2b3c4d5e6f"
+ATTEMPT = f"{PAYMENT}-1"
+OPERATION = "op_1f0e6a8d2c4b5a69788796a5b4c3d2e1"
+FIELDS: Mapping[str, Field] = {
+    "payment": Field("The reference of the payment.", PAYMENT),
+    "attempt": Field("The order code of the attempt to pay, which ends with the attempt's number.", ATTEMPT),
+    "operation": Field("The reference of the capture, void or refund.", OPERATION),
+    "minor": Field("The amount in minor units of the currency: 1250 is 12.50 GBP, or 1250 JPY.", 1250),
+    "currency": Field("The ISO 4217 code of the currency.", "GBP"),
+    "merchant": Field("The merchant's name, for people.", "The Shop"),
+    "merchant_code": Field("The merchant's code, which never changes.", "shop"),
+    "order_reference": Field("The merchant's own order number.", "A-1001"),
+    "description": Field("The text by which the shopper recognises the order.", "Tea"),
+    "locale": Field("The shopper's language (BCP 47); blank if it is not known.", "en-GB"),
+    "email": Field("The shopper's address; blank if there is none.", "shopper@example.com"),
+    "ip_address": Field("The address from which the shopper pays.", "192.0.2.7"),
+    "lines": Field("The goods that were ordered.", [{"sku": "tea", "quantity": 2}]),
+    "sku": Field("The merchant's name of the goods.", "tea"),
+    "quantity": Field("The number of pieces, at least 1.", 2),
+    "reserved": Field("True if everything is set aside.", True),
+    "missing": Field("The goods of which there is too little.", []),
+    "decision": Field("The decision on the attempt.", "accept"),
+    "reasons": Field("The reasons for the decision, for staff.", []),
+    "kind": Field("The kind of posting, or of the provider's statement.", "captured"),
+    "reference": Field("The name of the posting: with its kind, it is posted once.", OPERATION),
+    "state": Field("The state of the payment.", "captured"),
+    "saga": Field("The number of the saga.", 7),
+    "version": Field("The version of the saga as the asker saw it.", 3),
+    "arrived": Field("True if the operation arrived at the provider; otherwise it is sent again.", True),
+    "is_true": Field("True if the claim is true.", True),
+    "booked": Field("The number of charge-backs and reversals of the attempt, as staff saw it.", 0),
+    "by": Field("The user who decided.", "supervisor"),
+    "captured": Field("The amount captured, in minor units.", 1250),
+    "refunded": Field("The amount refunded, in minor units.", 0),
+    "charged_back": Field("The amount charged back, less what was returned, in minor units.", 0),
+    "is_held": Field("True if there is an authorisation of which more may be captured.", False),
+    "seen": Field("The state of all records, as staff saw it.", "5d41402abc4b2a76"),
+    "lacks": Field("References of done operations that the provider does not have.", []),
+    "event_id": Field("The provider's name of the event; the same if it repeats the statement.", "e-1"),
+    "is_proven": Field("False for a hint, which is only a reason to ask the provider.", True),
+    "claim": Field("The event that the notification claims.", "refund_failed"),
+    "outcome": Field("The result.", "approved"),
+    "event": Field("The provider's own word.", "AUTHORISED"),
+    "refusal_reason": Field("The reason for a refusal, in our words; otherwise blank.", ""),
+    "why": Field("The reason, for staff.", ""),
+    "notification": Field("The number of the stored notification.", 12),
+    "failures": Field("The number of failed tries to send the e-mail.", 0),
+}
