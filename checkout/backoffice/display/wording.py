@@ -122,6 +122,7 @@ STEPS: Mapping[str, str] = {
     "confirm_order": "Confirm the order",
     "send_receipt": "Send the receipt",
     "release_stock": "Give the goods back to the stock",
+    "settle_undone": "Settle by hand what steps of your own have undone",
     "cancel_order": "Call the order off and give the goods back to the stock",
 }
 

@@ -8,7 +8,10 @@ from checkout.payments.sagas.definition import Decision
 
 
 class At(StrEnum):
-    """The steps of a purchase. Rows of sagas have these names, so a name is never changed."""
+    """The steps of a purchase. Rows of sagas have these names, so a name is never changed.
+
+    Steps of your own are called ``own_<name>``, and their undoing ``undo_<name>``.
+    """
 
     ASSESS_RISK = "assess_risk"
     RESERVE_STOCK = "reserve_stock"
@@ -26,6 +29,7 @@ class At(StrEnum):
     CONFLICTED = "conflicted"
     FINISHED = "finished"
     UNPAID = "unpaid"
+    SETTLE_UNDONE = "settle_undone"
 
 
 class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
@@ -37,7 +41,9 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     shopper came back from a challenge, ``is_expiring`` that we no longer wait for the challenge to end.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture.
-    ``merchant``, ``order_reference`` and ``description`` are for the receipt.
+    ``merchant``, ``order_reference`` and ``description`` are for the receipt. ``own_begun`` names the steps of
+    your own that were begun and can be undone; ``own_undone`` says that the purchase went on after their
+    undoing had begun, ``is_order_cancelled`` that it cannot.
     """
 
     payment: str
@@ -61,6 +67,9 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     merchant: str = ""
     order_reference: str = ""
     description: str = ""
+    own_begun: tuple[str, ...] = ()
+    own_undone: bool = False
+    is_order_cancelled: bool = False
 
 
 D = Decision[PurchaseData]
