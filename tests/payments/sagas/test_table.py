@@ -18,7 +18,6 @@ from checkout.risk.messages import RiskDecision
 from messaging.envelope import Reply
 from tests.payments.sagas.conversation import Conversation
 
-
 A_PURCHASE = PurchaseData(
     payment="pay_1",
     attempt="pay_1-1",

@@ -42,8 +42,8 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture.
     ``merchant``, ``order_reference`` and ``description`` are for the receipt. ``own_begun`` names the steps of
-    your own that were begun and can be undone; ``own_undone`` says that the purchase went on after their
-    undoing had begun, ``is_order_cancelled`` that it cannot.
+    your own that were begun and can be undone. ``own_undone`` says that the purchase went on after their
+    undoing had begun, ``is_order_cancelled`` that it cannot go on any more.
     """
 
     payment: str
