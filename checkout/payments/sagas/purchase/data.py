@@ -41,7 +41,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     shopper came back from a challenge, ``is_expiring`` that we no longer wait for the challenge to end.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture.
-    ``merchant``, ``order_reference`` and ``description`` are for the receipt. ``own_begun`` names the steps of
+    ``merchant``, ``order_reference`` and ``description`` are for the receipt. ``own_begun`` names steps of
     your own that were begun and can be undone. ``own_undone`` says that the purchase went on after their
     undoing had begun, ``is_order_cancelled`` that it cannot go on any more.
     """
