@@ -57,6 +57,7 @@ OF_PAYMENTS = {"checkout.reconciliation", "checkout.web"}
 MESSAGING_LAYERS = (
     {"setting", "conf", "errors", "crash_points", "concurrency", "libraries", "compiled_queries"},
     {"envelope", "topology", "storable"},
+    {"inspection"},
     {"delivery", "access"},
     {"reply_queue"},
     {"broker"},
