@@ -11,12 +11,26 @@ from django.urls import reverse
 from checkout.conf import conf
 from checkout.conf.proxies import is_everybody, names_of
 from checkout.errors import CardKeysMisconfigured
+from checkout.own.packages import faults_of_own_steps
 from checkout.payments.models import ProviderAccount
 from checkout.payments.providers.proof import fault_of
 from checkout.payments.providers.registry import faults_of
 from checkout.payments.providers.transport import CONNECT_SECONDS, READ_SECONDS
 from checkout.privacy.card_seal import require_keys
 from checkout.web.protection.captcha import get_captcha
+
+
+@checks.register()
+def steps_of_your_own_can_be_taken(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Report everything for which a step of your own cannot be a part of the purchase."""
+    return [
+        checks.Error(
+            f"CHECKOUT_OWN_APPS: {fault}",
+            hint="docs/own-steps.md describes a step. The checkout service does not start with this one.",
+            id="checkout.E021",
+        )
+        for fault in faults_of_own_steps()
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)

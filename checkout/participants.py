@@ -1,7 +1,8 @@
 """The participants of the gateway: the programs on the broker, each with its own user, and their rights.
 
 This is the only such table. Receivers check the senders of messages against it, and RabbitMQ's permissions
-are made from it (``manage.py broker_users``). ``docs/trust.md`` explains the consequences.
+are made from it (``manage.py broker_users``). ``docs/trust.md`` explains the consequences. Steps of your own
+(``docs/own-steps.md``) add their commands, and their services, to it.
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ from checkout.conf import conf
 from checkout.ledger.messages import PostEntries
 from checkout.messages import Command
 from checkout.orders.messages import CancelOrder, ConfirmOrder, ReleaseStock, ReserveStock
+from checkout.own.packages import commands_of_own_steps
 from checkout.payments.checkout_messages import (
     ApplyProviderEvent,
     AwaitPayment,
@@ -33,7 +35,7 @@ from checkout.payments.messages import (
 )
 from checkout.receipts.messages import DeliverReceipt, SendReceipt
 from checkout.risk.messages import AssessRisk
-from messaging.access.participants import Participant, Participants
+from messaging.access.participants import Participant, Participants, service_of
 from messaging.broker import user_of
 from messaging.topology import Topology
 
@@ -45,49 +47,52 @@ def _types(*commands: type[Command[Any]]) -> frozenset[str]:
     return frozenset(command.to for command in commands)
 
 
-PARTICIPANTS = Participants(
-    [
-        Participant(
-            "web",
-            serves=False,
-            has_channels=True,
-            sends=_types(SubmitPayment, CompleteChallenge, AwaitPayment, ApplyNotification),
+OWN_COMMANDS = commands_of_own_steps()
+_OURS = (
+    Participant(
+        "web",
+        serves=False,
+        has_channels=True,
+        sends=_types(SubmitPayment, CompleteChallenge, AwaitPayment, ApplyNotification),
+    ),
+    Participant(
+        "checkout",
+        replies="saga",
+        announces=frozenset({"payment", "attempt", "capture", "void", "refund", "dispute"}),
+        pushes=True,
+        sends=_types(
+            AssessRisk,
+            ReserveStock,
+            ConfirmOrder,
+            ReleaseStock,
+            CancelOrder,
+            AuthorisePayment,
+            CompleteAuthentication,
+            InquirePayment,
+            AbandonPayment,
+            CapturePayment,
+            VoidPayment,
+            RefundPayment,
+            InquireOperation,
+            CheckClaim,
+            ReviewAttempt,
+            PostEntries,
+            SendReceipt,
+            *OWN_COMMANDS,
         ),
-        Participant(
-            "checkout",
-            replies="saga",
-            announces=frozenset({"payment", "attempt", "capture", "void", "refund", "dispute"}),
-            pushes=True,
-            sends=_types(
-                AssessRisk,
-                ReserveStock,
-                ConfirmOrder,
-                ReleaseStock,
-                CancelOrder,
-                AuthorisePayment,
-                CompleteAuthentication,
-                InquirePayment,
-                AbandonPayment,
-                CapturePayment,
-                VoidPayment,
-                RefundPayment,
-                InquireOperation,
-                CheckClaim,
-                ReviewAttempt,
-                PostEntries,
-                SendReceipt,
-            ),
-        ),
-        Participant("payments", sends=_types(ApplyProviderEvent)),
-        Participant("risk"),
-        Participant("orders"),
-        Participant("ledger"),
-        Participant("notifications", sends=_types(DeliverReceipt)),
-        # Staff and timers write to the outbox, and the relay publishes their commands. All programs that
-        # change a payment write its events there.
-        Participant("relay", serves=False, relays=True, announces=EVENTS),
-    ]
+    ),
+    Participant("payments", sends=_types(ApplyProviderEvent)),
+    Participant("risk"),
+    Participant("orders"),
+    Participant("ledger"),
+    Participant("notifications", sends=_types(DeliverReceipt)),
+    # Staff and timers write to the outbox, and the relay publishes their commands. All programs that change
+    # a payment write its events there.
+    Participant("relay", serves=False, relays=True, announces=EVENTS),
 )
+# The services of your own that answer the commands of your steps.
+_YOURS = sorted({service_of(command.to) for command in OWN_COMMANDS} - {each.name for each in _OURS})
+PARTICIPANTS = Participants([*_OURS, *map(Participant, _YOURS)])
 
 
 def require_user(*names: str) -> None:

@@ -2,9 +2,12 @@
 
 import asyncio
 import threading
+from collections.abc import Iterable
 
 from messaging.broker import Broker
 from messaging.conf import conf
+from messaging.inspection import BrokerFacts
+from messaging.topology import Queue, Topology
 
 _brokers: dict[tuple[asyncio.AbstractEventLoop, str, str], Broker] = {}
 _lock = threading.Lock()
@@ -37,6 +40,16 @@ def make_broker(url: str, prefix: str) -> Broker:
     from messaging.rabbitmq.broker import RabbitmqBroker
 
     return RabbitmqBroker(url, prefix)
+
+
+def inspect_broker(queues: Iterable[Queue], url: str | None = None, prefix: str | None = None) -> BrokerFacts:
+    """Return what the broker has of the exchanges and of these queues. Blocks, and opens no broker here."""
+    url, topology = url or conf.broker_url, Topology(prefix or conf.prefix)
+    if url.startswith("memory:"):
+        from messaging.memory.inspection import inspect
+    else:
+        from messaging.rabbitmq.inspection import inspect
+    return inspect(url, topology, queues)
 
 
 async def close_brokers() -> None:

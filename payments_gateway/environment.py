@@ -1,6 +1,7 @@
 """The process environment, read and checked once. One error lists everything that is wrong."""
 
 import re
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
@@ -197,6 +198,22 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         """Return the values of the declared settings by their names as Django settings."""
         return {setting.name: getattr(self, setting.name) for setting in DECLARED}
 
+    @property
+    def own_apps(self) -> list[str]:
+        """The packages of apps of your own."""
+        names: str = self.declared()["CHECKOUT_OWN_APPS"]
+        return [name for name in names.replace(" ", "").split(",") if name]
+
+    @model_validator(mode="after")
+    def _own_apps_exist(self) -> "Environment":
+        for name in self.own_apps:
+            if not _is_package(name):
+                raise ValueError(
+                    f"CHECKOUT_OWN_APPS names {name}, and there is no such package. Install it, or add the "
+                    "folder that contains it to PYTHONPATH"
+                )
+        return self
+
     @field_validator(
         "allowed_hosts",
         "card_keys",
@@ -336,6 +353,14 @@ def _place_of(url: str) -> tuple[str, ...]:
         return ("sqlite", str(Path(name).resolve()))
     host = str(parts.get("HOST") or "localhost").lower()
     return ("localhost" if _is_loopback(host) else host, str(parts.get("PORT") or 5432), name)
+
+
+def _is_package(name: str) -> bool:
+    try:
+        found = find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    return found is not None and found.submodule_search_locations is not None
 
 
 def _host_of(url: str) -> str:

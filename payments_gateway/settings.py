@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "checkout.receipts",
     "checkout.web",
     "checkout.backoffice",
+    *env.own_apps,
 ]
 
 # The middleware of the shop, the back office and all other requests that are not held. Held requests have a

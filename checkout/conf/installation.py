@@ -9,7 +9,7 @@ from django.utils.crypto import salted_hmac
 
 from checkout.conf.card_keys import TO_MAKE_ONE, CardKey, card_keys_of
 from checkout.errors import CardKeysMisconfigured
-from messaging.setting import number, text
+from messaging.setting import Setting, number, text
 
 
 class Installation:
@@ -23,6 +23,16 @@ class Installation:
     )
     crash_at = text(
         "CHECKOUT_CRASH_AT", "", "The crash point at which this process ends, for tests; empty for none."
+    )
+
+    own_apps: Setting[Sequence[str]] = Setting(
+        "CHECKOUT_OWN_APPS",
+        "",
+        "The Python packages of apps of your own, with commas between them, which add services and steps of "
+        "the purchase (docs/own-steps.md).",
+        type=str,
+        read=lambda value: tuple(name for name in value.replace(" ", "").split(",") if name),
+        pattern=r"^[\w., ]*$",
     )
 
     @cached_property

@@ -1,11 +1,12 @@
 """Run services on the running event loop: each with a worker, all with one broker connection."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from checkout.database.owners import database_of
 from checkout.ledger import service as ledger
 from checkout.orders import service as orders
+from checkout.own.packages import own_services, own_steps
 from checkout.payments import service as payments
 from checkout.payments.models import InboxMessage, OutboxMessage
 from checkout.payments.sagas import service as orchestrator
@@ -23,13 +24,19 @@ _MODULES = (
     ("orders", orders),
     ("ledger", ledger),
     ("receipts", receipts),
+    *own_services(),
 )
 SERVICES: dict[str, Service] = {module.service.name: module.service for _, module in _MODULES}
 _OWNERS = {module.service.name: app for app, module in _MODULES}
 
 
-async def run_services(names: Iterable[str], broker: Broker, stop: asyncio.Event) -> None:
-    """Run the workers until ``stop`` is set, then finish what has begun. Raise as soon as a worker fails."""
+async def run_services(names: Collection[str], broker: Broker, stop: asyncio.Event) -> None:
+    """Run the workers until ``stop`` is set, then finish what has begun. Raise as soon as a worker fails.
+
+    Raises ImproperlyConfigured if the checkout service is to take steps of your own that cannot be taken.
+    """
+    if orchestrator.service.name in names:
+        own_steps()
     async with asyncio.TaskGroup() as group:
         for name in names:
             worker = Worker(

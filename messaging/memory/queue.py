@@ -77,6 +77,11 @@ class MemoryQueue:
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def consumers(self) -> int:
+        """The number of its readers."""
+        return len(self._readers)
+
     def put(self, exchange: str, routing_key: str, envelope: Envelope, death: Death | None = None) -> bool:
         """Return True if the message was taken; a full queue refuses it or drops its oldest message."""
         self._drop_expired()

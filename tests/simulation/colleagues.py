@@ -10,6 +10,7 @@ from typing import Any
 
 from checkout.ledger import service as ledger
 from checkout.orders import service as orders
+from checkout.own.packages import own_services
 from checkout.receipts import service as notifications
 from checkout.risk import service as risk
 from messaging.worker.service import CommandRejected
@@ -19,7 +20,8 @@ from tests.simulation.twin import Line
 
 def take_over() -> None:
     """Let the handlers of these services answer like that now and then."""
-    for service in (risk.service, orders.service, ledger.service, notifications.service):
+    own = (module.service for _, module in own_services())
+    for service in (risk.service, orders.service, ledger.service, notifications.service, *own):
         for type, handler in service.commands.items():
             service.commands[type] = replace(handler, function=_undecided_at_times(handler.function))
 

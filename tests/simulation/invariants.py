@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from checkout.payments.providers.memory_books import Books, Order, OrderState
 from checkout.states import PAYMENT_EDGES, AttemptState, PaymentState
 from messaging.memory.server import MemoryServer
-from tests.simulation import network
+from tests.simulation import network, own_steps
 from tests.simulation.chance import NONSENSE
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def check(world: "World") -> list[str]:
         *_no_late_returns(books),
         *_statements_were_compared(books),
         *_truth_is_no_contradiction(books),
+        *own_steps.check(books),
         *_books_agree(books),
         *_told_the_truth(books),
         *_history(books),

@@ -17,12 +17,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS)]
 
 
 def simulate(
-    *arguments: str, module: str = "tests.simulation", hash_seed: str = "random"
+    *arguments: str, module: str = "tests.simulation", hash_seed: str = "random", own_apps: str = ""
 ) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
-        env=environment | {"PYTHONHASHSEED": hash_seed},
+        env=environment | {"PYTHONHASHSEED": hash_seed, "CHECKOUT_OWN_APPS": own_apps},
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -32,6 +32,12 @@ def simulate(
 
 def test_no_schedule_violates_anything() -> None:
     run = simulate("--schedules", str(SCHEDULES), "--processes", "2")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "0 violations" in run.stdout
+
+
+def test_no_schedule_with_steps_of_ones_own_violates_anything() -> None:
+    run = simulate("--schedules", str(SCHEDULES), "--processes", "2", own_apps="tests.support.loyalty")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "0 violations" in run.stdout
 

@@ -28,7 +28,7 @@ MESSAGES = {
 LAYERS = (
     {
         f"checkout.{part}"
-        for part in "conf crash_points database errors messages money".split()
+        for part in "conf crash_points database errors messages money own".split()
         + "privacy problems rates service states".split()
     }
     | MESSAGES,
@@ -60,6 +60,7 @@ OF_PAYMENTS = {"checkout.reconciliation", "checkout.web"}
 MESSAGING_LAYERS = (
     {"setting", "conf", "errors", "crash_points", "concurrency", "libraries", "compiled_queries"},
     {"envelope", "topology", "storable", "cloud_events"},
+    {"inspection"},
     {"delivery", "access"},
     {"reply_queue"},
     {"broker"},

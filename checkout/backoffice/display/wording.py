@@ -93,6 +93,7 @@ FACTS: Mapping[str, str] = {
     "claim_settled_by": "Staff said if it is so what was told in the provider's name",
     "payment_settled_by": "Staff said what the provider's books have of the payment",
     "operation_settled_by": "Staff said what became of a capture, void or refund",
+    "message_sent_again": "Staff had a message sent again that may have been lost",
     "dead_letter_sent_again": "Staff sent a message again that a service had given up on",
     "dead_letter_dealt_with": "Staff dealt with a message that a service had given up on",
     "notification_dealt_with": "Staff dealt with what the provider told us and what could not be applied",
@@ -122,6 +123,7 @@ STEPS: Mapping[str, str] = {
     "confirm_order": "Confirm the order",
     "send_receipt": "Send the receipt",
     "release_stock": "Give the goods back to the stock",
+    "settle_undone": "Settle by hand what steps of your own have undone",
     "cancel_order": "Call the order off and give the goods back to the stock",
 }
 

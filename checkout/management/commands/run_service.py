@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.conf import conf
 from checkout.errors import CardKeysMisconfigured
+from checkout.own.packages import own_steps
 from checkout.participants import require_user
 from checkout.privacy.card_seal import require_keys
 from checkout.running import background
@@ -41,6 +42,8 @@ class Command(BaseCommand):
             raise CommandError(f"{problem}. Known: {', '.join(SERVICES)}; or --all.")
         if "payments" in names:
             _must_open_cards()
+        if "checkout" in names:
+            _must_take_own_steps()
         if conf.is_in_memory:
             raise CommandError(
                 "BROKER_URL is memory://: the services run inside the web process. Set it to amqp://… to run "
@@ -58,6 +61,14 @@ def _must_open_cards() -> None:
     try:
         require_keys()
     except CardKeysMisconfigured as error:
+        raise CommandError(str(error)) from None
+
+
+def _must_take_own_steps() -> None:
+    """Refuse to start an orchestrator that would skip a step of your own."""
+    try:
+        own_steps()
+    except ImproperlyConfigured as error:
         raise CommandError(str(error)) from None
 
 

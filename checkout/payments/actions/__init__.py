@@ -42,6 +42,7 @@ from checkout.payments.actions.staff.claim_settlement import settle_claim
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter, why_not_requeued
 from checkout.payments.actions.staff.dealt_with import deal_with_dead_letter, deal_with_notification
 from checkout.payments.actions.staff.flows import resume_saga, review_payment
+from checkout.payments.actions.staff.outbox import send_again
 from checkout.payments.actions.staff.payment_settlement import settle_payment
 from checkout.payments.actions.staff.settlement import settle_operation
 from checkout.payments.actions.status import check_status_token, group_of, status_token
@@ -82,6 +83,7 @@ __all__ = [
     "resume_saga",
     "return_from_challenge",
     "review_payment",
+    "send_again",
     "set_attack_mode",
     "settle_claim",
     "settle_operation",

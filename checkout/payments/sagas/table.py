@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum, StrEnum
+from functools import cached_property
 from typing import Any, Generic, get_type_hints
 
 from msgspec.structs import replace as with_changes
@@ -117,9 +118,13 @@ class TableSaga(ABC, Generic[DataT]):
     data_type: type[DataT]
 
     def __init__(self) -> None:
-        self.rows: Mapping[str, Step[DataT]] = {row.name: row for row in self.table()}
         for row in self.rows.values():
             self._check(row)
+
+    @cached_property
+    def rows(self) -> Mapping[str, Step[DataT]]:
+        """The steps by their names."""
+        return {row.name: row for row in self.table()}
 
     @abstractmethod
     def table(self) -> Sequence[Step[DataT]]:

@@ -6,6 +6,7 @@ and resumption. Counters of failed tries are capped, so that the graph is finite
 
 from collections import deque
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -18,16 +19,19 @@ from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Decision, End, SagaDefinition
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.purchase.data import PurchaseData
+from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.review import ReviewData
 from checkout.payments.sagas.settlement.verification import VerificationData
 from checkout.payments.sagas.signals import Signal
 from messaging.envelope import Reply
 from messaging.errors import MalformedMessage
+from tests.support.loyalty.purchase_steps import STEPS
 
 OUTCOMES = dict.fromkeys(str(each) for each in (*ProviderOutcome, *ClaimOutcome, *ReviewOutcome))
 REPLIES = (
     *(Reply.success({"outcome": outcome}) for outcome in OUTCOMES),
     *(Reply.success({"decision": decision}) for decision in ("accept", "reject")),
+    *(Reply.success({"held": held}) for held in (True, False)),
     *(Reply.success({"reserved": reserved, "missing": []}) for reserved in (True, False)),
     Reply.success({}),
     Reply.failure("broken", "It did not work.", retryable=False),
@@ -36,7 +40,7 @@ REPLIES = (
 )
 # Steps that wait for another saga, which has its own deadlines, or sends a signal when it is parked.
 WAITS_FOR_A_CHILD = {"purchase": {"capture", "void"}}
-MOST_SITUATIONS = 20_000
+MOST_SITUATIONS = 50_000
 CAPS = {"tries": 4, "voids": 2, "inquiries": 3, "undecided": 6, "returns": 1}
 
 ORDER = {"payment": "pay_1", "attempt": "pay_1-1", "minor": 500, "currency": "EUR"}
@@ -68,8 +72,13 @@ def capped(decision: Decision[Any]) -> Decision[Any]:
     return decision
 
 
-def situations(kind: str, definition: SagaDefinition[Any]) -> Iterable[Decision[Any]]:
-    """Yield every decision that the saga can make."""
+@cache
+def situations(kind: str) -> list[Decision[Any]]:
+    """Return every decision that the saga can make."""
+    return list(explored(kind, KINDS[kind]))
+
+
+def explored(kind: str, definition: SagaDefinition[Any]) -> Iterable[Decision[Any]]:
     first = [capped(definition.start(data)) for data in data_of(kind, definition)]
     waiting = deque(first)
     seen: set[tuple[Any, ...]] = set()
@@ -120,13 +129,18 @@ def _little_patience(settings: Any) -> None:
     settings.CHECKOUT_RETRY_DELAYS = (1, 2)
 
 
-@pytest.mark.parametrize("kind", DEFINITIONS)
+OWN = "purchase with steps of one's own"
+KINDS: dict[str, SagaDefinition[Any]] = {**DEFINITIONS, OWN: Purchase(STEPS)}
+EVERY_KIND = [*DEFINITIONS, pytest.param(OWN, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_no_step_waits_for_ever(kind: str) -> None:
-    definition = DEFINITIONS[kind]
+    definition = KINDS[kind]
     steps = set()
-    for decision in situations(kind, definition):
+    for decision in situations(kind):
         steps.add(decision.step)
-        waits_for_a_child = decision.step in WAITS_FOR_A_CHILD.get(kind, ())
+        waits_for_a_child = decision.step in WAITS_FOR_A_CHILD.get(definition.kind, ())
         is_bounded = decision.timeout is not None or decision.end is not None or waits_for_a_child
         assert is_bounded, f"{decision.step} waits without a deadline: {decision}"
         if decision.ask is not None:
@@ -135,25 +149,25 @@ def test_no_step_waits_for_ever(kind: str) -> None:
     assert steps == definition.steps
 
 
-@pytest.mark.parametrize("kind", DEFINITIONS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_a_command_to_a_service_of_ours_that_is_not_answered_is_sent_again_or_gives_up_before_money_moves(
     kind: str,
 ) -> None:
     """A step that was forgotten in a table would fall through to asking the provider instead."""
-    definition = DEFINITIONS[kind]
-    for decision in situations(kind, definition):
+    definition = KINDS[kind]
+    for decision in situations(kind):
         if decision.ask is None or decision.ask.command.address[0] == "payments":
             continue
         late = definition.on_deadline(decision.step, decision.data)
         is_again = late.ask is not None and late.ask.command.to == decision.ask.command.to
-        is_before_money = decision.step in ("assess_risk", "reserve_stock")
+        is_before_money = decision.step in ("assess_risk", "reserve_stock", "own_hold_points")
         assert is_again or is_before_money or late.end is End.PARKED, f"{decision.step}: {late}"
 
 
-@pytest.mark.parametrize("kind", DEFINITIONS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_no_answer_that_is_malformed_ends_what_may_have_moved_money(kind: str) -> None:
-    definition = DEFINITIONS[kind]
-    for decision in situations(kind, definition):
+    definition = KINDS[kind]
+    for decision in situations(kind):
         if decision.ask is None or not decision.ask.command.to.startswith("payments."):
             continue
         heard = definition.on_reply(decision.step, decision.data, Reply.malformed("It is no answer."))
@@ -162,10 +176,10 @@ def test_no_answer_that_is_malformed_ends_what_may_have_moved_money(kind: str) -
         assert "refused" not in (*heard.transitions, *heard.attempt_transitions)
 
 
-@pytest.mark.parametrize("kind", DEFINITIONS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_every_parked_step_says_why_and_can_be_resumed(kind: str) -> None:
-    definition = DEFINITIONS[kind]
-    for decision in situations(kind, definition):
+    definition = KINDS[kind]
+    for decision in situations(kind):
         if decision.end is End.PARKED:
             assert decision.why, f"{decision.step} is parked without a reason"
             again = definition.on_resume(decision.step, decision.data)

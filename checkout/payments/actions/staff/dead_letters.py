@@ -45,7 +45,7 @@ def requeue_dead_letter(pk: int, *, by: str) -> None:
     if row is None:
         _write_anew(letter, *_way_anew(letter))
     else:
-        _send_again(row)
+        send_row_again(row)
     letter.requeued_at = timezone.now()
     letter.requeued_by = by[:150]
     letter.save(update_fields=["requeued_at", "requeued_by"])
@@ -84,7 +84,7 @@ def _sendable(letter: DeadLetter) -> OutboxMessage | None:
     rows = list(_rows_with_its_id(letter))
     for row in rows:
         if row.type == letter.type and row.correlation_id in (letter.correlation_id, ""):
-            _require_valid_proof(row.envelope())
+            require_valid_proof(row.envelope())
             return row
     if rows:
         raise OperationRejected("Another message was sent with the same id: its sender must send it anew.")
@@ -102,12 +102,13 @@ def _rows_with_its_id(letter: DeadLetter) -> Iterator[OutboxMessage]:
             ) from error
 
 
-def _require_valid_proof(envelope: Envelope) -> None:
+def require_valid_proof(envelope: Envelope) -> None:
+    """Raise ``OperationRejected`` if the message has a proof that its receiver would not accept."""
     if PROOF in envelope.headers and not is_proven(envelope):
         raise OperationRejected(f"{UNPROVEN} {INSTEAD}")
 
 
-def _send_again(row: OutboxMessage) -> None:
+def send_row_again(row: OutboxMessage) -> None:
     """Have the relay publish an outbox row again, unaltered, from the database that has it."""
     database = row._state.db or DEFAULT_DB_ALIAS
     with transaction.atomic(using=database):
@@ -136,7 +137,7 @@ def _way_anew(letter: DeadLetter) -> tuple[str, str]:
         raise OperationRejected(f"Where this message came from is not known. {INSTEAD}")
     if fault := _fault_of_sender(letter, topology):
         raise OperationRejected(f"{fault} {INSTEAD}")
-    _require_valid_proof(_as_it_was(letter))
+    require_valid_proof(_as_it_was(letter))
     return way
 
 

@@ -8,7 +8,10 @@ from checkout.payments.sagas.definition import Decision
 
 
 class At(StrEnum):
-    """The steps of a purchase. Rows of sagas have these names, so a name is never changed."""
+    """The steps of a purchase. Rows of sagas have these names, so a name is never changed.
+
+    Steps of your own are called ``own_<name>``, and their undoing ``undo_<name>``.
+    """
 
     ASSESS_RISK = "assess_risk"
     RESERVE_STOCK = "reserve_stock"
@@ -26,6 +29,7 @@ class At(StrEnum):
     CONFLICTED = "conflicted"
     FINISHED = "finished"
     UNPAID = "unpaid"
+    SETTLE_UNDONE = "settle_undone"
 
 
 class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
@@ -39,6 +43,8 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     ``is_taken`` says that staff found the money taken, whatever became of our own capture.
     ``merchant``, ``order_reference``, ``description`` and ``locale`` are for the receipt, and they and
     ``merchant_code`` for services of others.
+    ``own_begun`` names steps of your own that were begun and can be undone. ``own_undone`` says that the
+    purchase went on after their undoing had begun, ``is_order_cancelled`` that it cannot go on any more.
     """
 
     payment: str
@@ -64,6 +70,9 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     description: str = ""
     merchant_code: str = ""
     locale: str = ""
+    own_begun: tuple[str, ...] = ()
+    own_undone: bool = False
+    is_order_cancelled: bool = False
 
 
 D = Decision[PurchaseData]

@@ -6,7 +6,7 @@ is repeated or undone; the provider is asked instead. A challenge that nobody co
 provider before it expires here.
 
 Read the table first. The functions that it mentions are in ``payment.py``, which leads to the authorisation,
-and in ``fulfilment.py``, which has what comes after it.
+in ``fulfilment.py``, which has what comes after it, and in ``own.py``, which adds steps of your own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,11 @@ from enum import StrEnum
 
 from msgspec.structs import replace as with_changes
 
+from checkout.conf import conf
 from checkout.messages import Success
 from checkout.orders.messages import CancelOrder, ConfirmOrder, ReleaseStock, ReserveStock, Stock
+from checkout.own.packages import own_steps
+from checkout.own.step import OwnStep
 from checkout.payments.messages import (
     AbandonPayment,
     AuthorisePayment,
@@ -27,6 +30,7 @@ from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.pauses import provider_wait, service_wait
 from checkout.payments.sagas.purchase import fulfilment, payment
 from checkout.payments.sagas.purchase.data import At, D, PurchaseData
+from checkout.payments.sagas.purchase.own import OwnSteps
 from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.sagas.table import AfterAnswer, AfterSignal, Repeated, Step, TableSaga, again
 from checkout.receipts.messages import SendReceipt
@@ -48,177 +52,184 @@ TAKEN_UP_AGAIN: Mapping[Signal, AfterSignal[PurchaseData]] = {
     Signal.REVIEW_CAPTURED: fulfilment.found_taken,
 }
 
-# The next step of an order that is confirmed, or may be, if its money turns out to be released.
-NOT_HELD_ANY_MORE: Mapping[Signal, AfterSignal[PurchaseData]] = {
-    Signal.VOID_DONE: At.CANCEL_ORDER,
-    Signal.REVIEW_RELEASED: At.CANCEL_ORDER,
-}
 
-TABLE: Sequence[Step[PurchaseData]] = (
-    Step(
-        name=At.ASSESS_RISK,
-        asks=AssessRisk,
-        within=service_wait,
-        repeated=Repeated.ALWAYS,
-        on={RiskDecision.ACCEPT: At.RESERVE_STOCK, RiskDecision.REJECT: payment.not_permitted},
-        failed=payment.not_assessed,
-        unknown=payment.given_up,
-    ),
-    Step(
-        name=At.RESERVE_STOCK,
-        asks=ReserveStock,
-        within=service_wait,
-        repeated=Repeated.ALWAYS,
-        on={Stock.RESERVED: At.AUTHORISE, Stock.MISSING: payment.out_of_stock},
-        failed=payment.not_reserved,
-        unknown=payment.given_up,
-        undo=At.RELEASE_STOCK,
-    ),
-    Step(
-        name=At.AUTHORISE,
-        asks=AuthorisePayment,
-        within=provider_wait,
-        repeated=Repeated.IF_NOT_DONE,
-        on=AUTHORISATION,
-        unknown=payment.inquire,
-        undo=At.VOID,
-    ),
-    Step(
-        name=At.AWAIT_CHALLENGE,
-        within=payment.time_for_challenge,
-        hears={Signal.CHALLENGE_RETURNED: payment.returned},
-        unknown=payment.not_returned,
-        undo=At.ABANDON,
-    ),
-    Step(
-        name=At.COMPLETE_CHALLENGE,
-        asks=CompleteAuthentication,
-        within=provider_wait,
-        repeated=Repeated.IF_NOT_DONE,
-        on=AUTHORISATION,
-        unknown=payment.inquire,
-    ),
-    Step(
-        name=At.INQUIRE,
-        asks=InquirePayment,
-        within=provider_wait,
-        on={
-            **AUTHORISATION,
-            ProviderOutcome.CHALLENGE_REQUIRED: payment.unless_expiring(payment.challenged),
-            ProviderOutcome.NOT_SENT: payment.unless_expiring(payment.refused),
-            ProviderOutcome.REFUSED: payment.refused_or_expired,
-        },
-        failed=payment.unless_expiring(payment.not_answered),
-        unknown=payment.inquire,
-        hears={
-            **dict.fromkeys(HINTS, payment.inquire_at_once),
-            Signal.HINTED: payment.inquire_because_of_hint,
-            Signal.CHALLENGE_RETURNED: payment.returned_late,
-            **TAKEN_UP_AGAIN,
-            Signal.REVIEW_RELEASED: fulfilment.found_released,
-        },
-    ),
-    Step(
-        name=At.ABANDON,
-        asks=AbandonPayment,
-        within=provider_wait,
-        on={
-            ProviderOutcome.REFUSED: payment.expired,
-            ProviderOutcome.NOT_SENT: payment.expired,
-            ProviderOutcome.APPROVED: payment.approved,
-            ProviderOutcome.CONFLICTED: payment.contradicted,
-        },
-        unknown=payment.inquire,
-        hears={Signal.CHALLENGE_RETURNED: payment.returned_late},
-    ),
-    Step(
-        name=At.CAPTURE,
-        starts=fulfilment.the_capture,
-        hears={
-            Signal.CAPTURE_ACCEPTED: fulfilment.authorised,
-            Signal.CAPTURE_DONE: fulfilment.authorised,
-            Signal.CAPTURE_DELAYED: fulfilment.not_known_yet(At.CAPTURE),
-            Signal.CAPTURE_REFUSED: At.VOID,
-            Signal.CAPTURE_PARKED: fulfilment.capture_parked,
-            Signal.REVIEW_CAPTURED: fulfilment.found_taken,
-            Signal.REVIEW_RELEASED: fulfilment.found_released,
-        },
-        unknown=again(At.CAPTURE),
-    ),
-    Step(
-        name=At.VOID,
-        starts=fulfilment.the_void,
-        hears={
-            Signal.VOID_ACCEPTED: fulfilment.void_accepted,
-            Signal.VOID_DELAYED: fulfilment.not_known_yet(At.VOID),
-            Signal.VOID_DONE: fulfilment.voided,
-            Signal.VOID_REFUSED: fulfilment.void_refused,
-            Signal.VOID_PARKED: fulfilment.void_parked,
-            Signal.REVIEW_CAPTURED: fulfilment.found_taken,
-            Signal.REVIEW_RELEASED: fulfilment.found_released,
-        },
-        unknown=again(At.VOID),
-    ),
-    Step(
-        name=At.CONFIRM_ORDER,
-        asks=ConfirmOrder,
-        within=service_wait,
-        repeated=Repeated.ALWAYS,
-        on={Success.DONE: fulfilment.order_confirmed},
-        failed=fulfilment.order_not_confirmed,
-        unknown=again(At.CONFIRM_ORDER),
-        hears={Signal.CAPTURE_REFUSED: fulfilment.capture_lost(At.CONFIRM_ORDER), **NOT_HELD_ANY_MORE},
-        undo=At.CANCEL_ORDER,
-    ),
-    Step(
-        name=At.SEND_RECEIPT,
-        asks=SendReceipt,
-        within=service_wait,
-        repeated=Repeated.ALWAYS,
-        on={Success.DONE: fulfilment.receipt_sent},
-        failed=fulfilment.receipt_rejected,
-        unknown=again(At.SEND_RECEIPT),
-        hears={Signal.CAPTURE_REFUSED: fulfilment.capture_lost(At.SEND_RECEIPT), **NOT_HELD_ANY_MORE},
-    ),
-    Step(
-        name=At.RELEASE_STOCK,
-        asks=ReleaseStock,
-        within=service_wait,
-        on={Success.DONE: End.COMPENSATED},
-        failed=fulfilment.until_done(At.RELEASE_STOCK),
-        unknown=again(At.RELEASE_STOCK),
-        hears=TAKEN_UP_AGAIN,
-        is_owed=True,
-    ),
-    Step(
-        name=At.CANCEL_ORDER,
-        asks=CancelOrder,
-        within=service_wait,
-        on={Success.DONE: End.COMPENSATED},
-        failed=fulfilment.until_done(At.CANCEL_ORDER),
-        unknown=again(At.CANCEL_ORDER),
-        is_owed=True,
-    ),
-    Step(
-        name=At.CONFLICTED,
-        ends=End.PARKED,
-        why="The provider's answer contradicts what we know.",
-        unknown=payment.inquire,
-        hears={**TAKEN_UP_AGAIN, Signal.REVIEW_RELEASED: fulfilment.found_released},
-    ),
-    Step(
-        name=At.FINISHED,
-        ends=End.COMPLETED,
-        hears={Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end, **NOT_HELD_ANY_MORE},
-    ),
-    Step(
-        name=At.UNPAID,
-        ends=End.PARKED,
-        why="The capture was refused after the order had been confirmed: it is not paid.",
-        unknown=At.FINISHED,  # staff have settled it
-        hears=NOT_HELD_ANY_MORE,
-    ),
-)
+def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
+    """Return the table. ``own`` has the steps of your own, which most installations do not have."""
+    return (
+        Step(
+            name=At.ASSESS_RISK,
+            asks=AssessRisk,
+            within=service_wait,
+            repeated=Repeated.ALWAYS,
+            on={RiskDecision.ACCEPT: At.RESERVE_STOCK, RiskDecision.REJECT: payment.not_permitted},
+            failed=payment.not_assessed,
+            unknown=payment.given_up,
+        ),
+        Step(
+            name=At.RESERVE_STOCK,
+            asks=ReserveStock,
+            within=service_wait,
+            repeated=Repeated.ALWAYS,
+            on={Stock.RESERVED: own.before_authorisation, Stock.MISSING: payment.out_of_stock},
+            failed=payment.not_reserved,
+            unknown=payment.given_up,
+            undo=At.RELEASE_STOCK,
+        ),
+        Step(
+            name=At.AUTHORISE,
+            asks=AuthorisePayment,
+            within=provider_wait,
+            repeated=Repeated.IF_NOT_DONE,
+            on=AUTHORISATION,
+            unknown=payment.inquire,
+            undo=At.VOID,
+        ),
+        Step(
+            name=At.AWAIT_CHALLENGE,
+            within=payment.time_for_challenge,
+            hears={Signal.CHALLENGE_RETURNED: payment.returned},
+            unknown=payment.not_returned,
+            undo=At.ABANDON,
+        ),
+        Step(
+            name=At.COMPLETE_CHALLENGE,
+            asks=CompleteAuthentication,
+            within=provider_wait,
+            repeated=Repeated.IF_NOT_DONE,
+            on=AUTHORISATION,
+            unknown=payment.inquire,
+        ),
+        Step(
+            name=At.INQUIRE,
+            asks=InquirePayment,
+            within=provider_wait,
+            on={
+                **AUTHORISATION,
+                ProviderOutcome.CHALLENGE_REQUIRED: payment.unless_expiring(payment.challenged),
+                ProviderOutcome.NOT_SENT: payment.unless_expiring(payment.refused),
+                ProviderOutcome.REFUSED: payment.refused_or_expired,
+            },
+            failed=payment.unless_expiring(payment.not_answered),
+            unknown=payment.inquire,
+            hears={
+                **dict.fromkeys(HINTS, payment.inquire_at_once),
+                Signal.HINTED: payment.inquire_because_of_hint,
+                Signal.CHALLENGE_RETURNED: payment.returned_late,
+                **TAKEN_UP_AGAIN,
+                Signal.REVIEW_RELEASED: fulfilment.found_released,
+            },
+        ),
+        Step(
+            name=At.ABANDON,
+            asks=AbandonPayment,
+            within=provider_wait,
+            on={
+                ProviderOutcome.REFUSED: payment.expired,
+                ProviderOutcome.NOT_SENT: payment.expired,
+                ProviderOutcome.APPROVED: payment.approved,
+                ProviderOutcome.CONFLICTED: payment.contradicted,
+            },
+            unknown=payment.inquire,
+            hears={Signal.CHALLENGE_RETURNED: payment.returned_late},
+        ),
+        Step(
+            name=At.CAPTURE,
+            starts=fulfilment.the_capture,
+            hears={
+                Signal.CAPTURE_ACCEPTED: fulfilment.authorised,
+                Signal.CAPTURE_DONE: fulfilment.authorised,
+                Signal.CAPTURE_DELAYED: fulfilment.not_known_yet(At.CAPTURE),
+                Signal.CAPTURE_REFUSED: At.VOID,
+                Signal.CAPTURE_PARKED: fulfilment.capture_parked,
+                Signal.REVIEW_CAPTURED: fulfilment.found_taken,
+                Signal.REVIEW_RELEASED: fulfilment.found_released,
+            },
+            unknown=again(At.CAPTURE),
+        ),
+        Step(
+            name=At.VOID,
+            starts=fulfilment.the_void,
+            hears={
+                Signal.VOID_ACCEPTED: fulfilment.void_accepted,
+                Signal.VOID_DELAYED: fulfilment.not_known_yet(At.VOID),
+                Signal.VOID_DONE: fulfilment.voided,
+                Signal.VOID_REFUSED: fulfilment.void_refused,
+                Signal.VOID_PARKED: fulfilment.void_parked,
+                Signal.REVIEW_CAPTURED: fulfilment.found_taken,
+                Signal.REVIEW_RELEASED: fulfilment.found_released,
+            },
+            unknown=again(At.VOID),
+        ),
+        Step(
+            name=At.CONFIRM_ORDER,
+            asks=ConfirmOrder,
+            within=service_wait,
+            repeated=Repeated.ALWAYS,
+            on={Success.DONE: own.before_the_end(fulfilment.order_confirmed)},
+            failed=fulfilment.order_not_confirmed,
+            unknown=again(At.CONFIRM_ORDER),
+            hears={
+                Signal.CAPTURE_REFUSED: fulfilment.capture_lost(At.CONFIRM_ORDER),
+                **fulfilment.NOT_HELD_ANY_MORE,
+            },
+            undo=At.CANCEL_ORDER,
+        ),
+        Step(
+            name=At.SEND_RECEIPT,
+            asks=SendReceipt,
+            within=service_wait,
+            repeated=Repeated.ALWAYS,
+            on={Success.DONE: own.before_the_end(fulfilment.receipt_sent)},
+            failed=fulfilment.receipt_rejected,
+            unknown=again(At.SEND_RECEIPT),
+            hears={
+                Signal.CAPTURE_REFUSED: fulfilment.capture_lost(At.SEND_RECEIPT),
+                **fulfilment.NOT_HELD_ANY_MORE,
+            },
+        ),
+        Step(
+            name=At.RELEASE_STOCK,
+            asks=ReleaseStock,
+            within=service_wait,
+            on={Success.DONE: own.released},
+            failed=fulfilment.until_done(At.RELEASE_STOCK),
+            unknown=again(At.RELEASE_STOCK),
+            hears=TAKEN_UP_AGAIN,
+            is_owed=True,
+        ),
+        Step(
+            name=At.CANCEL_ORDER,
+            asks=CancelOrder,
+            within=service_wait,
+            on={Success.DONE: own.cancelled},
+            failed=fulfilment.until_done(At.CANCEL_ORDER),
+            unknown=again(At.CANCEL_ORDER),
+            is_owed=True,
+        ),
+        Step(
+            name=At.CONFLICTED,
+            ends=End.PARKED,
+            why="The provider's answer contradicts what we know.",
+            unknown=payment.inquire,
+            hears={**TAKEN_UP_AGAIN, Signal.REVIEW_RELEASED: fulfilment.found_released},
+        ),
+        Step(
+            name=At.FINISHED,
+            ends=End.COMPLETED,
+            hears={
+                Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end,
+                **fulfilment.NOT_HELD_ANY_MORE,
+            },
+        ),
+        Step(
+            name=At.UNPAID,
+            ends=End.PARKED,
+            why="The capture was refused after the order had been confirmed: it is not paid.",
+            unknown=At.FINISHED,  # staff have settled it
+            hears=fulfilment.NOT_HELD_ANY_MORE,
+        ),
+        *own.rows(),
+    )
 
 
 class Purchase(TableSaga[PurchaseData]):
@@ -227,9 +238,18 @@ class Purchase(TableSaga[PurchaseData]):
     kind = "purchase"
     data_type = PurchaseData
 
+    def __init__(self, own: Sequence[OwnStep] | None = None) -> None:
+        """Take the steps of your own; by default, they are loaded when the saga is first used.
+
+        So a fault in one of them is reported by the system check, and not while modules are imported.
+        """
+        self._own = own
+        if own is not None or not conf.own_apps:
+            super().__init__()
+
     def table(self) -> Sequence[Step[PurchaseData]]:
-        """The steps."""
-        return TABLE
+        """The steps, with those of your own. Raises ImproperlyConfigured if one of these cannot be taken."""
+        return table_with(OwnSteps(own_steps() if self._own is None else self._own))
 
     def begin(self, data: PurchaseData) -> D:
         """Ask the risk service first, as its refusal costs least."""

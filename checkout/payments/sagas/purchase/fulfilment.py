@@ -1,6 +1,6 @@
 """The end of a purchase: capture, order, receipt when it is paid; void and release of stock when not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace as with_changes
 
@@ -9,7 +9,8 @@ from checkout.payments.sagas.definition import End, Start
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.pauses import retry_delay
 from checkout.payments.sagas.purchase.data import At, D, PurchaseData
-from checkout.payments.sagas.table import Go
+from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.table import AfterSignal, Go
 from checkout.states import AttemptEvent, PaymentEvent
 from messaging.envelope import Reply
 
@@ -86,12 +87,19 @@ def _parked(step: At, data: PurchaseData, why: str) -> D:
     )
 
 
+# The next step of an order that is confirmed, or may be, if its money turns out to be released.
+NOT_HELD_ANY_MORE: Mapping[Signal, AfterSignal[PurchaseData]] = {
+    Signal.VOID_DONE: At.CANCEL_ORDER,
+    Signal.REVIEW_RELEASED: At.CANCEL_ORDER,
+}
+
+
 # The order and the receipt
 
 
 def order_confirmed(data: PurchaseData, answer: Done) -> D:
     if not data.email or data.is_capture_refused:
-        return _finished(data)
+        return finished(data)
     return Go(step=At.SEND_RECEIPT, data=with_changes(data, tries=0))
 
 
@@ -103,18 +111,18 @@ def order_not_confirmed(data: PurchaseData, reply: Reply) -> D:
 
 
 def receipt_sent(data: PurchaseData, answer: Done) -> D:
-    return _finished(data)
+    return finished(data)
 
 
 def receipt_rejected(data: PurchaseData, reply: Reply) -> D:
     return D(step=At.SEND_RECEIPT, data=data, end=End.PARKED, why="The receipt was rejected.")
 
 
-def _finished(data: PurchaseData) -> D:
+def finished(data: PurchaseData) -> D:
     return Go(step=At.UNPAID if data.is_capture_refused else At.FINISHED, data=data)
 
 
-def capture_lost(step: At) -> Callable[[PurchaseData], D | None]:
+def capture_lost(step: str) -> Callable[[PurchaseData], D | None]:
     """Note that a capture was refused after it had been accepted. The step under way is finished first.
 
     If staff found the money taken, the refusal changes nothing.
@@ -123,7 +131,7 @@ def capture_lost(step: At) -> Callable[[PurchaseData], D | None]:
 
 
 def capture_lost_at_the_end(data: PurchaseData) -> D | None:
-    return None if data.is_taken else _finished(_without_capture(data))
+    return None if data.is_taken else finished(_without_capture(data))
 
 
 def _without_capture(data: PurchaseData) -> PurchaseData:
@@ -154,8 +162,8 @@ def release(
     )
 
 
-def until_done(step: At) -> Callable[[PurchaseData, Reply], D]:
-    """Have the orders service undo something. It is asked until it has done so."""
+def until_done(step: str) -> Callable[[PurchaseData, Reply], D]:
+    """Have a service undo something. It is asked until it has done so."""
     return lambda data, reply: Go(
         step=step, data=with_changes(data, tries=data.tries + 1), delay_seconds=retry_delay(data.tries)
     )

@@ -50,7 +50,7 @@ def not_assessed(data: PurchaseData, reply: Reply) -> D:
 
 
 def out_of_stock(data: PurchaseData, answer: StockReserved) -> D:
-    return _not_sent(data, "out_of_stock")
+    return not_sent(data, "out_of_stock")
 
 
 def not_reserved(data: PurchaseData, reply: Reply) -> D:
@@ -59,10 +59,10 @@ def not_reserved(data: PurchaseData, reply: Reply) -> D:
 
 def given_up(data: PurchaseData) -> D:
     """Refuse before the provider is asked. Stock that may have been reserved is released."""
-    return _not_sent(data, RefusalReason.PROVIDER_ERROR)
+    return not_sent(data, RefusalReason.PROVIDER_ERROR)
 
 
-def _not_sent(data: PurchaseData, reason: str) -> D:
+def not_sent(data: PurchaseData, reason: str) -> D:
     return replace(fulfilment.refuse(data, reason), attempt_transitions=("not_sent",))
 
 

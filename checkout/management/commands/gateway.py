@@ -1,0 +1,39 @@
+"""``manage.py gateway``: commands for operators and integrators (``docs/command-line.md``)."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from checkout.management.gateway import dead_letters, replay, tail, topology, trigger
+from checkout.management.gateway.doctor import command as doctor
+
+MODULES = {
+    "doctor": doctor,
+    "tail": tail,
+    "topology": topology,
+    "trigger": trigger,
+    "replay": replay,
+    "dead-letters": dead_letters,
+}
+
+
+class Command(BaseCommand):
+    """See the module."""
+
+    requires_system_checks: list[str] = []  # `doctor` reports them, and the others work in spite of them
+    help = "Looks after a gateway: doctor, tail, topology, trigger, replay, dead-letters."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the name of a sub-command, and its arguments."""
+        commands = parser.add_subparsers(dest="sub_command", required=True, metavar="COMMAND")
+        for name, module in MODULES.items():
+            module.add_arguments(commands.add_parser(name, help=module.HELP, description=module.HELP))
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Exit with the code of the sub-command, or with 130 after Ctrl-C."""
+        try:
+            code = MODULES[options["sub_command"]].run(self.stdout, options)
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        if code:
+            raise SystemExit(code)

@@ -1,0 +1,114 @@
+"""``manage.py gateway dead-letters``: messages that a service gave up on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from checkout.errors import OperationRejected
+from checkout.management.gateway import staff
+from checkout.management.gateway.output import Output, write_json, write_table, write_wrapped
+from checkout.payments.actions import deal_with_dead_letter, requeue_dead_letter, why_not_requeued
+from checkout.payments.models import DeadLetter
+
+HELP = "Lists dead letters, shows one, sends one again, or marks one as dealt with."
+MOST = 50
+FIELDS = (
+    "message_id",
+    "type",
+    "service",
+    "queue",
+    "reason",
+    "subject",
+    "sender_user",
+    "copies",
+    "died_at",
+    "requeued_by",
+    "dealt_with_by",
+    "dealt_with_note",
+    "body",
+)
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Take what is to be done, and with which letter."""
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    listing = verbs.add_parser("list", help="those that wait for staff, the newest first")
+    listing.add_argument("--all", action="store_true", help="also those that were dealt with")
+    showing = verbs.add_parser("show", help="one of them, with its body")
+    sending = verbs.add_parser("requeue", help="send the same message again, with the same id")
+    dealing = verbs.add_parser("deal-with", help="mark it as dealt with; nothing is sent")
+    for verb in (showing, sending, dealing):
+        verb.add_argument("number", type=int, help="its number in the list")
+    for verb in (listing, showing):
+        verb.add_argument("--json", action="store_true", help="print one JSON object")
+    for verb in (sending, dealing):
+        staff.add_argument(verb)
+    dealing.add_argument("--reason", required=True, help="what was done, or why nothing need be")
+
+
+def run(out: Output, options: Mapping[str, Any]) -> int:
+    """Return 0; raise CommandError, with the reason, if it cannot be done."""
+    match options["verb"]:
+        case "list":
+            _list(out, options)
+        case "show":
+            _show(out, _letter(options["number"]), as_json=options["json"])
+        case "requeue":
+            by = staff.require(options["by"], "payments.requeue_deadletter")
+            _do(lambda: requeue_dead_letter(options["number"], by=by))
+            out.write("Sent again. If it dies again, it is listed again.")
+        case _:
+            by = staff.require(options["by"], "payments.deal_with_deadletter")
+            _do(lambda: deal_with_dead_letter(options["number"], by=by, note=options["reason"]))
+            out.write("Marked as dealt with.")
+    return 0
+
+
+def _do(action: Any) -> None:
+    try:
+        action()
+    except OperationRejected as refusal:
+        raise CommandError(str(refusal)) from None
+
+
+def _letter(number: int) -> DeadLetter:
+    letter = DeadLetter.objects.filter(pk=number).first()
+    if letter is None:
+        raise CommandError("There is no such dead letter.")
+    return letter
+
+
+def _list(out: Output, options: Mapping[str, Any]) -> None:
+    letters = DeadLetter.objects.order_by("-died_at")
+    if not options["all"]:
+        letters = letters.filter(requeued_at=None, dealt_with_at=None)
+    found = list(letters[:MOST])
+    if options["json"]:
+        write_json(out, {"dead_letters": [_as_dict(letter) for letter in found]})
+    elif not found:
+        out.write("No dead letter waits for staff.")
+    else:
+        rows = [
+            (str(letter.pk), f"{letter.died_at:%m-%d %H:%M}", letter.type, letter.subject[:12], letter.reason)
+            for letter in found
+        ]
+        write_table(out, ("NO", "DIED", "TYPE", "ABOUT", "REASON"), rows)
+        if letters.count() > MOST:
+            out.write(f"… and {letters.count() - MOST} more.")
+
+
+def _show(out: Output, letter: DeadLetter, *, as_json: bool) -> None:
+    refusal = why_not_requeued(letter)
+    if as_json:
+        write_json(out, {**_as_dict(letter), "why_not_requeued": refusal})
+        return
+    for name, value in _as_dict(letter).items():
+        if value not in ("", None):
+            write_wrapped(out, f"{name:<16} ", str(value))
+    out.write("")
+    write_wrapped(out, "", refusal or "It can be sent again: gateway dead-letters requeue.")
+
+
+def _as_dict(letter: DeadLetter) -> dict[str, Any]:
+    return {"number": letter.pk, **{name: getattr(letter, name) for name in FIELDS}}

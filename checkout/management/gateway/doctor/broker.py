@@ -1,0 +1,99 @@
+"""The broker: reached, recent enough, with every exchange and queue, their readers, and users' rights."""
+
+from collections.abc import Iterator
+
+from checkout.conf import conf
+from checkout.management.gateway import control
+from checkout.management.gateway.expected import Expected, expected_queues, topology
+from checkout.management.gateway.output import Finding
+from checkout.management.gateway.topology import is_out_of_sight, looked_at
+from checkout.participants import PARTICIPANTS
+from messaging.access.permissions import permissions_of
+from messaging.inspection import BrokerFacts, QueueFacts
+
+AREA = "broker"
+OLDEST = 4
+BACKLOG = 1000
+IMPORT = "Run manage.py broker_users and import its definitions (docs/trust.md)."
+
+
+def findings(program: str) -> Iterator[Finding]:
+    """Yield the findings. ``program`` is ``rabbitmqctl`` or empty; only it knows bindings and rights."""
+    expected = expected_queues()
+    facts, remark = looked_at([each.queue for each in expected], program)
+    if is_out_of_sight(facts):
+        yield Finding(AREA, "in memory, inside the web process: a try-out; it cannot be seen from here")
+        return
+    if facts.fault:
+        yield Finding(
+            AREA, f"not reached: {facts.fault}", "Start RabbitMQ, or set BROKER_URL to its address."
+        )
+        return
+    yield from _version_and_user(facts)
+    yield from _exchanges(facts)
+    for each, fact in zip(expected, facts.queues, strict=True):
+        yield _queue(each, fact)
+    if remark and program:
+        yield Finding(AREA, remark, "Run it on the broker's machine, as a user who may.")
+    elif program and not conf.is_in_memory:
+        yield from _rights(program)
+
+
+def _version_and_user(facts: BrokerFacts) -> Iterator[Finding]:
+    major = facts.version.partition(".")[0]
+    if major.isdecimal() and int(major) < OLDEST:
+        yield Finding(AREA, f"RabbitMQ {facts.version}", f"Install RabbitMQ {OLDEST}.0 or newer.")
+    else:
+        yield Finding(AREA, f"reached, version {facts.version}")
+    if conf.is_single_broker_user:
+        yield Finding(AREA, f"user {facts.user}, which all programs share")
+    elif participant := PARTICIPANTS.of_user(topology(), facts.user):
+        yield Finding(AREA, f"user {facts.user}, that of {participant.name}")
+    else:
+        yield Finding(AREA, f"the user {facts.user} is no program's", f"Change BROKER_URL. {IMPORT}")
+
+
+def _exchanges(facts: BrokerFacts) -> Iterator[Finding]:
+    faults = {name: fault for name, fault in facts.exchanges.items() if fault}
+    for name, fault in faults.items():
+        advice = IMPORT if fault == "missing" else "Delete the exchange while nothing runs, and import it."
+        yield Finding(AREA, f"exchange {name}: {fault}", advice)
+    if not faults:
+        yield Finding(AREA, f"all {len(facts.exchanges)} exchanges are there")
+
+
+def _queue(expected: Expected, fact: QueueFacts) -> Finding:
+    name = f"queue {fact.name}"
+    if not fact.exists:
+        return Finding(AREA, f"{name}: {fact.fault}", f"Start {expected.command}, which makes it.")
+    if fact.fault:
+        advice = "Empty and delete the queue while its readers are stopped; they make it anew."
+        return Finding(AREA, f"{name}: {fact.fault}", advice)
+    if not fact.consumers:
+        text = f"{name}: no process reads it, {fact.messages} messages wait"
+        return Finding(AREA, text, f"Start {expected.command}.")
+    if fact.messages > BACKLOG:
+        advice = f"Start more copies of {expected.command}, or see why they are slow."
+        return Finding(AREA, f"{name}: {fact.messages} messages wait", advice)
+    return Finding(AREA, f"{name}: {fact.consumers} readers, {fact.messages} messages wait")
+
+
+def _rights(program: str) -> Iterator[Finding]:
+    """Compare the users' rights on the broker with the table of participants."""
+    if conf.is_single_broker_user:
+        return
+    names = topology()
+    try:
+        actual = control.permissions_of(program)
+    except control.NotPossible as error:
+        yield Finding(AREA, str(error), "Run it on the broker's machine, as a user who may.")
+        return
+    different = []
+    for participant in PARTICIPANTS:
+        rights = permissions_of(participant, names, PARTICIPANTS)
+        if actual.get(names.user(participant.name)) != (rights.configure, rights.write, rights.read):
+            different.append(names.user(participant.name))
+    if different:
+        yield Finding(AREA, f"other rights than they should have: {', '.join(different)}", IMPORT)
+    else:
+        yield Finding(AREA, "every program's user has exactly its rights")

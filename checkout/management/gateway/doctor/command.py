@@ -1,0 +1,34 @@
+"""The command: its arguments, and the order in which things are looked at."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from checkout.management.gateway import control
+from checkout.management.gateway.doctor import broker, databases, providers, settings, work
+from checkout.management.gateway.output import Output, write_findings
+
+HELP = (
+    "Looks at settings, databases, broker, provider accounts, outbox and timers. Each line is ok, or tells "
+    "what to do. Exits with 1 if anything is wrong. Nothing is changed."
+)
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Take the form of the output, and permission to call providers."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--call",
+        action="store_true",
+        help="ask each provider about an order that does not exist, to try address and credentials",
+    )
+    control.add_argument(parser)
+
+
+def run(out: Output, options: Mapping[str, Any]) -> int:
+    """Return 0 if all is well, otherwise 1."""
+    findings = [*settings.findings(), *databases.findings(), *broker.findings(options["control"])]
+    if databases.is_usable():
+        findings += [*providers.findings(calls=options["call"]), *work.findings()]
+    return write_findings(out, findings, as_json=options["json"])

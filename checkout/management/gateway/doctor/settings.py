@@ -1,0 +1,22 @@
+"""Settings: the results of Django's system checks."""
+
+from collections.abc import Iterator
+
+from django.core import checks
+
+from checkout.conf import conf
+from checkout.management.gateway.output import Finding
+
+AREA = "settings"
+
+
+def findings() -> Iterator[Finding]:
+    """Yield everything that ``manage.py check --deploy`` reports; in a try-out, what ``check`` reports."""
+    messages = checks.run_checks(include_deployment_checks=not conf.is_try_out)
+    seen = [message for message in messages if not message.is_silenced()]
+    for message in seen:
+        yield Finding(AREA, f"{message.id}: {message.msg}", message.hint or "Change the setting.")
+    if not seen:
+        passed = "manage.py check" if conf.is_try_out else "manage.py check --deploy"
+        remark = ", as this is a try-out, which is not for production" if conf.is_try_out else ""
+        yield Finding(AREA, f"{passed} finds nothing{remark}")

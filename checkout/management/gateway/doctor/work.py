@@ -1,0 +1,87 @@
+"""Work that should not wait: messages in the outbox, timers, and dead letters."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, InterfaceError
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.database.owners import databases
+from checkout.management.gateway.output import Finding
+from checkout.payments.models import (
+    DeadLetter,
+    OutboxMessage,
+    ProviderAccount,
+    ProviderNotification,
+    Reconciliation,
+    Saga,
+)
+
+# A relay publishes within seconds; this is much later.
+LATE = timedelta(seconds=30)
+START_RELAY = "Start manage.py run_relay, or see its log."
+
+
+def findings() -> Iterator[Finding]:
+    """Yield the findings."""
+    for database in databases():
+        yield _outbox(database)
+    now = timezone.now()
+    flows = Saga.objects.filter(status=Saga.Status.RUNNING, deadline_at__lt=now - LATE)
+    yield _timer("deadlines of flows", flows.count(), flows.order_by("deadline_at").values("deadline_at"))
+    again = ProviderNotification.objects.filter(next_try_at__lt=now - LATE)
+    yield _timer(
+        "notifications to try again", again.count(), again.order_by("next_try_at").values("next_try_at")
+    )
+    yield from _reconciliation(now)
+    yield _dead_letters()
+
+
+def _outbox(database: str) -> Finding:
+    name = f"{database}: " if len(databases()) > 1 else ""
+    try:
+        late = OutboxMessage.objects.using(database).filter(
+            published_at__isnull=True, available_at__lt=timezone.now() - LATE
+        )
+        count = late.count()
+        oldest = late.order_by("available_at").first()
+    except (DatabaseError, InterfaceError):
+        return Finding("outbox", f"{name}cannot be read", "See the lines about this database.")
+    if oldest is None:
+        return Finding("outbox", f"{name}no message is late")
+    failed = f", last error: {oldest.last_error}" if oldest.last_error else ""
+    text = f"{name}{count} messages are late, the first since {_time(oldest.available_at)}{failed}"
+    return Finding("outbox", text, START_RELAY)
+
+
+def _timer(what: str, count: int, rows: object) -> Finding:
+    if not count:
+        return Finding("timers", f"{what}: none is late")
+    [oldest] = next(iter(rows)).values()  # type: ignore[call-overload]
+    return Finding("timers", f"{what}: {count} are late, the first since {_time(oldest)}", START_RELAY)
+
+
+def _reconciliation(now: datetime) -> Iterator[Finding]:
+    late = []
+    for account in ProviderAccount.objects.order_by("code"):
+        last = Reconciliation.objects.filter(account=account).order_by("-started_at").first()
+        if last is not None and last.started_at < now - 2 * conf.reconciliation_interval - LATE:
+            late.append(f"{account.code} since {_time(last.started_at)}")
+    if late:
+        yield Finding("timers", f"the books were not compared: {', '.join(late)}", START_RELAY)
+    else:
+        yield Finding("timers", "comparison of the books: none is late")
+
+
+def _dead_letters() -> Finding:
+    waiting = DeadLetter.objects.filter(requeued_at=None, dealt_with_at=None).count()
+    if not waiting:
+        return Finding("dead", "no dead letter waits for staff")
+    return Finding(
+        "dead", f"{waiting} dead letters wait for staff", "See manage.py gateway dead-letters list."
+    )
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,36 @@
+"""The queues that should exist on the broker, and the program that reads each."""
+
+from dataclasses import dataclass
+
+from checkout.conf import conf
+from checkout.participants import PARTICIPANTS
+from messaging.topology import Queue, Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A queue, and the command that starts its reader."""
+
+    queue: Queue
+    command: str
+
+
+def topology() -> Topology:
+    """Return the names of this installation."""
+    return Topology(conf.prefix)
+
+
+def expected_queues() -> list[Expected]:
+    """Return every durable queue of this installation.
+
+    The queues of processes, and those of programs that only listen to events, come and go with their owners.
+    """
+    names = topology()
+    queues = []
+    for participant in PARTICIPANTS:
+        if participant.serves:
+            command = f"manage.py run_service {participant.name}"
+            queues.append(Expected(names.service_queue(participant.name), command))
+            if participant.replies:
+                queues.append(Expected(names.reply_queue(participant.replies), command))
+    return [*queues, Expected(names.dead_queue, "manage.py run_relay")]

@@ -1,0 +1,62 @@
+"""``manage.py gateway tail``: messages and facts as they happen, read from the tables without a lock."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError, close_old_connections
+
+from checkout.management.gateway.output import Output
+from checkout.management.gateway.records import Record, Sources
+from checkout.payments.models import Payment
+
+HELP = "Shows messages, saga steps, provider calls and facts as they happen, until Ctrl-C."
+POLL_SECONDS = 0.5
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Take the payment, the form of the output, and an end."""
+    parser.add_argument("--payment", default="", metavar="REF", help="only this one, with all of its history")
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each line, uncut")
+    parser.add_argument("--seconds", type=float, default=None, help="end by itself after so many seconds")
+
+
+def run(out: Output, options: Mapping[str, Any]) -> int:
+    """Return 0 at the end of the time, or after Ctrl-C."""
+    reference = options["payment"]
+    try:
+        if reference and not Payment.objects.filter(reference=reference).exists():
+            raise CommandError(f"There is no payment {reference}.")
+        sources = Sources(reference)
+    except (DatabaseError, InterfaceError) as error:
+        raise CommandError(f"The database cannot be read: {error}") from error
+    deadline = None if options["seconds"] is None else time.monotonic() + options["seconds"]
+    try:
+        for record in _records(sources, deadline):
+            out.write(json.dumps(record.as_dict()) if options["json"] else _line(record))
+    except KeyboardInterrupt:
+        pass  # the ordinary end
+    return 0
+
+
+def _records(sources: Sources, deadline: float | None) -> Iterator[Record]:
+    while True:
+        try:
+            yield from sources.new()
+        except (DatabaseError, InterfaceError):
+            close_old_connections()  # the database is away: tried again
+        left = POLL_SECONDS if deadline is None else min(POLL_SECONDS, deadline - time.monotonic())
+        if left <= 0:
+            return
+        time.sleep(left)
+
+
+def _line(record: Record) -> str:
+    width = shutil.get_terminal_size().columns
+    moment = f"{record.at:%H:%M:%S}.{record.at.microsecond // 1000:03}"
+    what = f"{record.what}  {record.detail}".rstrip()
+    line = f"{moment} {record.payment[:10]:<10} {record.kind:<6} {what}"
+    return line if len(line) <= width else f"{line[: width - 1]}…"

@@ -1,0 +1,80 @@
+"""Send a message of the outbox again, if it may have been lost."""
+
+from django.db import DatabaseError, InterfaceError, transaction
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.database.owners import databases
+from checkout.errors import OperationRejected
+from checkout.payments.actions.staff.dead_letters import require_valid_proof, send_row_again
+from checkout.payments.models import Fact, InboxMessage, OutboxMessage, Payment, SagaStep
+from checkout.privacy.scrubbing import scrub_note
+from checkout.states import Actor
+from messaging.topology import Topology
+
+
+@transaction.atomic
+def send_again(message_id: str, *, by: str, reason: str) -> OutboxMessage:
+    """Have the relay publish a message again, with the same id, and record who wanted it, and why.
+
+    Its receiver knows the id, and does not handle the message twice. Even so, it is sent only if nothing
+    shows that it was handled. Raises ``OperationRejected`` with the reason if it must not be sent.
+    """
+    reason = scrub_note(reason)
+    if not reason.strip():
+        raise OperationRejected("Say why the message is sent again.")
+    row = _row(message_id)
+    _require_that_it_may_be_sent(row)
+    send_row_again(row)
+    payment = Payment.objects.filter(reference=row.subject).first()
+    if payment is not None:
+        data = {"by": by[:150], "type": row.type, "message_id": row.message_id, "reason": reason}
+        Fact.objects.create(payment=payment, source=Actor.STAFF, kind="message_sent_again", data=data)
+    return row
+
+
+def _row(message_id: str) -> OutboxMessage:
+    for database in databases():
+        try:
+            row = OutboxMessage.objects.using(database).filter(message_id=message_id).first()
+        except (DatabaseError, InterfaceError) as error:
+            raise OperationRejected(_away(database)) from error
+        if row is not None:
+            return row
+    raise OperationRejected("No outbox has a message with this id.")
+
+
+def _require_that_it_may_be_sent(row: OutboxMessage) -> None:
+    topology = Topology(conf.prefix)
+    if row.published_at is None and row.available_at > timezone.now():
+        raise OperationRejected("It is still in the outbox, and the relay sends it when it is due.")
+    if row.created_at < timezone.now() - conf.retention:
+        raise OperationRejected("It is so old that nobody remembers any more whether it was handled.")
+    if row.exchange == topology.replies and topology.may_go_unheard(row.exchange, row.routing_key):
+        raise OperationRejected("It is a reply to a process whose wait has ended long ago.")
+    if row.carries_sealed:
+        raise OperationRejected(
+            "It was sent with a card, which is stored nowhere. Its flow asks again, or asks the shopper."
+        )
+    for database in databases():
+        try:
+            handled = InboxMessage.objects.using(database).filter(message_id=row.message_id).first()
+        except (DatabaseError, InterfaceError) as error:
+            raise OperationRejected(_away(database)) from error
+        if handled is not None:
+            raise OperationRejected(
+                f"{handled.consumer} has handled it at {handled.handled_at:%Y-%m-%d %H:%M:%S}: "
+                "sending it again would change nothing."
+            )
+    step = SagaStep.objects.filter(correlation_id=row.correlation_id).first() if row.correlation_id else None
+    if step is not None and step.replied_at is not None:
+        raise OperationRejected(f"It was answered: {step.outcome}. Sending it again would change nothing.")
+    if step is not None and step.saga.awaiting != step.correlation_id:
+        raise OperationRejected(
+            f"The flow does not wait for its answer any more: it stands at {step.saga.step}."
+        )
+    require_valid_proof(row.envelope())
+
+
+def _away(database: str) -> str:
+    return f"The database {database} is not available, and may know this message. Try again later."

@@ -1,0 +1,213 @@
+"""Steps of your own in the purchase (``checkout.own``), as rows of its table, and the ways to them.
+
+The purchase remembers the steps that it has begun and that can be undone, in ``own_begun``. If the payment is
+refused or cancelled, they are undone after the stock, the last one first.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from msgspec.structs import replace as with_changes
+
+from checkout.messages import Answer, Done, Success
+from checkout.own.step import OwnStep, Place
+from checkout.payments.sagas.definition import End
+from checkout.payments.sagas.pauses import OVERDUE, service_wait
+from checkout.payments.sagas.purchase import fulfilment, payment
+from checkout.payments.sagas.purchase.data import At, D, PurchaseData
+from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.table import AfterAnswer, AfterSignal, Go, Repeated, Step, again
+from messaging.envelope import Reply
+
+SETTLE_UNDONE = "Steps of your own were undone, and then the money was found: settle them by hand."
+
+
+class OwnSteps:
+    """The steps of your own that one purchase takes."""
+
+    def __init__(self, steps: Sequence[OwnStep]) -> None:
+        self._before = [step for step in steps if step.place is Place.BEFORE_AUTHORISATION]
+        self._after = [step for step in steps if step.place is Place.AFTER_CAPTURE]
+        self._undoable = {step.name: step for step in steps if step.undo is not None}
+
+    def rows(self) -> Iterator[Step[PurchaseData]]:
+        """Yield the rows of the steps and of their undoing."""
+        for position, step in enumerate(self._before):
+            yield self._row_before(step, position)
+        for position, step in enumerate(self._after):
+            yield self._row_after(step, position)
+        for step in self._undoable.values():
+            yield self._row_of_undo(step)
+        if any(step.undo for step in self._before):
+            yield Step(
+                name=At.SETTLE_UNDONE,
+                ends=End.PARKED,
+                why=SETTLE_UNDONE,
+                unknown=At.FINISHED,  # staff have settled it
+                hears={
+                    Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end,
+                    **fulfilment.NOT_HELD_ANY_MORE,
+                },
+            )
+
+    # The way to the authorisation
+
+    @property
+    def before_authorisation(self) -> AfterAnswer[PurchaseData]:
+        """The first step of your own, or the authorisation."""
+        return self._towards_authorisation(0) if self._before else At.AUTHORISE
+
+    def _towards_authorisation(self, position: int) -> Callable[[PurchaseData, Answer], D]:
+        def follows(data: PurchaseData, answer: Answer) -> D:
+            if position < len(self._before):
+                return _taken(self._before[position], data)
+            return Go(step=At.AUTHORISE, data=with_changes(data, tries=0))
+
+        return follows
+
+    def _row_before(self, step: OwnStep, position: int) -> Step[PurchaseData]:
+        def refused_for(reason: str) -> Callable[[PurchaseData, Answer], D]:
+            return lambda data, answer: payment.not_sent(data, reason)
+
+        return Step(
+            name=_row(step.name),
+            asks=step.asks,
+            within=_time_for(step),
+            repeated=_repeated(step),
+            on={
+                **dict.fromkeys(step.goes_on, self._towards_authorisation(position + 1)),
+                **{answer: refused_for(reason) for answer, reason in step.refuses.items()},
+            },
+            failed=payment.not_reserved,
+            unknown=payment.given_up,
+            undo=_undo_of(step.name) if step.undo else "",
+        )
+
+    # The way to the end
+
+    def before_the_end(self, follows: Callable[[PurchaseData, Any], D]) -> Callable[[PurchaseData, Any], D]:
+        """Return what follows, with the steps after the capture before the end of a paid purchase."""
+
+        def decide(data: PurchaseData, answer: Any) -> D:
+            decision = follows(data, answer)
+            return self._towards_end(decision.data, 0) if decision.step == At.FINISHED else decision
+
+        return decide
+
+    def _towards_end(self, data: PurchaseData, position: int) -> D:
+        if data.is_capture_refused:
+            return fulfilment.finished(data)
+        if position < len(self._after):
+            return _taken(self._after[position], data)
+        return Go(step=At.SETTLE_UNDONE, data=data) if data.own_undone else fulfilment.finished(data)
+
+    def _row_after(self, step: OwnStep, position: int) -> Step[PurchaseData]:
+        """Return the row of a step whose failure undoes nothing, because the money has been taken."""
+        row = _row(step.name)
+
+        def gone_on(data: PurchaseData, answer: Answer) -> D:
+            return self._towards_end(data, position + 1)
+
+        def failed(data: PurchaseData, reply: Reply) -> D:
+            why = reply.error.message if reply.error else str(step.asks.read_answer(reply.result).says)
+            return _for_staff(row, data, f"The step {step.name} was not done: {why}")
+
+        def not_answered(data: PurchaseData) -> D:
+            if data.tries >= _most_tries(step):
+                return _for_staff(row, data, f"The step {step.name} was not answered.")
+            return Go(step=row, data=with_changes(data, tries=data.tries + 1))
+
+        return Step(
+            name=row,
+            asks=step.asks,
+            within=_time_for(step),
+            repeated=_repeated(step),
+            on=dict.fromkeys(step.goes_on, gone_on),
+            failed=failed,
+            unknown=not_answered,
+            hears={Signal.CAPTURE_REFUSED: fulfilment.capture_lost(row), **fulfilment.NOT_HELD_ANY_MORE},
+            undo=_undo_of(step.name) if step.undo else "",
+        )
+
+    # The undoing
+
+    def released(self, data: PurchaseData, answer: Done) -> D:
+        """Undo the steps that were begun, after the stock of a refused payment has been released."""
+        return self._undo_next(At.RELEASE_STOCK, data)
+
+    def cancelled(self, data: PurchaseData, answer: Done) -> D:
+        """Undo the steps that were begun, after an order has been cancelled for good."""
+        return self._undo_next(At.CANCEL_ORDER, with_changes(data, is_order_cancelled=True))
+
+    def _undo_next(self, at: str, data: PurchaseData) -> D:
+        if not data.own_begun:
+            return D(step=at, data=data, end=End.COMPENSATED)
+        *earlier, name = data.own_begun
+        if name in self._undoable:
+            return Go(step=_undo_of(name), data=with_changes(data, tries=0))
+        why = f"The step {name} is not configured any more. Undo it by hand, then try again."
+        return D(step=at, data=with_changes(data, own_begun=tuple(earlier)), end=End.PARKED, why=why)
+
+    def _row_of_undo(self, step: OwnStep) -> Step[PurchaseData]:
+        row = _undo_of(step.name)
+
+        def undone(data: PurchaseData, answer: Done) -> D:
+            rest = tuple(name for name in data.own_begun if name != step.name)
+            return self._undo_next(row, with_changes(data, own_begun=rest))
+
+        return Step(
+            name=row,
+            asks=step.undo,
+            within=_time_for(step),
+            on={Success.DONE: undone},
+            failed=fulfilment.until_done(row),
+            unknown=again(row),
+            hears={
+                Signal.REVIEW_HELD: _taken_up(fulfilment.taken_up_again),
+                Signal.REVIEW_CAPTURED: _taken_up(fulfilment.found_taken),
+            },
+            is_owed=True,
+        )
+
+
+def _taken_up(follows: Callable[[PurchaseData], D]) -> AfterSignal[PurchaseData]:
+    """Go on with a purchase whose money was found after all, unless its order was cancelled for good."""
+    return lambda data: None if data.is_order_cancelled else follows(with_changes(data, own_undone=True))
+
+
+def _taken(step: OwnStep, data: PurchaseData) -> D:
+    begun = data.own_begun
+    if step.undo is not None and step.name not in begun:
+        begun = (*begun, step.name)
+    # A question that may not be repeated has had its last try when it is asked.
+    return Go(step=_row(step.name), data=with_changes(data, own_begun=begun, tries=_first_try(step)))
+
+
+def _for_staff(row: str, data: PurchaseData, why: str) -> D:
+    return D(step=row, data=data, end=End.PARKED, why=why)
+
+
+def _row(name: str) -> str:
+    return f"own_{name}"
+
+
+def _undo_of(name: str) -> str:
+    return f"undo_{name}"
+
+
+def _first_try(step: OwnStep) -> int:
+    return 0 if step.may_be_repeated else _most_tries(step)
+
+
+def _most_tries(step: OwnStep) -> int:
+    return OVERDUE if step.may_be_repeated else 1
+
+
+def _repeated(step: OwnStep) -> Repeated:
+    return Repeated.ALWAYS if step.may_be_repeated else Repeated.IF_NOT_DONE
+
+
+def _time_for(step: OwnStep) -> Callable[[], timedelta]:
+    seconds = step.within_seconds
+    return service_wait if seconds is None else lambda: timedelta(seconds=seconds)

@@ -1,0 +1,35 @@
+"""Facts about a broker, for operators: what exists there, compared with what should."""
+
+from dataclasses import dataclass, field
+
+from messaging.topology import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFacts:
+    """A queue as the broker has it. ``fault`` tells what differs from its description; empty if nothing does.
+
+    ``messages`` are those that are ready, without those that consumers hold.
+    """
+
+    name: str
+    exists: bool
+    messages: int = 0
+    consumers: int = 0
+    fault: str = ""
+    bindings: frozenset[Binding] | None = None
+    """The bindings, or None if they cannot be seen: AMQP has no method that lists them."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFacts:
+    """The answers of one broker. ``fault`` tells why there are none; empty if it could be reached.
+
+    ``exchanges`` has the fault of each exchange by its name, empty if it is as it should be.
+    """
+
+    user: str = ""
+    version: str = ""
+    fault: str = ""
+    exchanges: dict[str, str] = field(default_factory=dict)
+    queues: tuple[QueueFacts, ...] = ()

@@ -1,0 +1,124 @@
+"""Look at a RabbitMQ over AMQP, with the rights of any user: nothing is created, changed or consumed."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pika
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import (
+    AMQPError,
+    ChannelClosedByBroker,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+)
+
+from messaging.broker import user_of
+from messaging.inspection import BrokerFacts, QueueFacts
+from messaging.rabbitmq.amqp import connection_parameters
+from messaging.topology import Exchange, Queue, Topology
+
+NOT_FOUND = 404
+MISSING = "missing"
+
+
+def inspect(url: str, topology: Topology, queues: Iterable[Queue]) -> BrokerFacts:
+    """Return what this broker has of the topology. If it cannot be reached, ``fault`` tells why."""
+    user = user_of(url)
+    try:
+        with _quietly():
+            connection = pika.BlockingConnection(connection_parameters(url, f"{topology.prefix}.inspection"))
+    except ProbableAuthenticationError:
+        return BrokerFacts(user=user, fault=f"{user} was refused: another password, or no such user")
+    except ProbableAccessDeniedError:
+        return BrokerFacts(user=user, fault=f"{user} may not use this virtual host, or there is none")
+    except (AMQPError, OSError, ValueError) as error:
+        return BrokerFacts(user=user, fault=_plain(error) or f"no connection to {_place(url)}")
+    try:
+        return BrokerFacts(
+            user=user,
+            version=_version(connection),
+            exchanges={each.name: _fault_of_exchange(connection, each) for each in topology.exchanges},
+            queues=tuple(_facts_of(connection, queue) for queue in queues),
+        )
+    except (AMQPError, OSError) as error:
+        return BrokerFacts(user=user, fault=f"the connection was lost: {_plain(error)}")
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep pika from logging a failure, with its traceback, that is reported here."""
+    logger = logging.getLogger("pika")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or (5671 if parts.scheme == 'amqps' else 5672)}"
+
+
+def _version(connection: pika.BlockingConnection) -> str:
+    # A blocking connection does not have this property of the connection that it wraps.
+    wrapped: Any = vars(connection)["_impl"]
+    properties: dict[str, Any] = wrapped.server_properties or {}
+    version = properties.get("version", "")
+    return version.decode() if isinstance(version, bytes) else str(version)
+
+
+def _fault_of_exchange(connection: pika.BlockingConnection, exchange: Exchange) -> str:
+    """Return how an exchange differs from its description.
+
+    A passive declaration only shows that it exists. The other kind compares it, and needs rights to it.
+    """
+    fault = _ask(
+        connection, lambda channel: channel.exchange_declare(exchange.name, exchange.kind, passive=True)
+    )
+    if isinstance(fault, str):
+        return fault
+    found = _ask(
+        connection, lambda channel: channel.exchange_declare(exchange.name, exchange.kind, durable=True)
+    )
+    return found if isinstance(found, str) and not _is_refused(found) else ""
+
+
+def _facts_of(connection: pika.BlockingConnection, queue: Queue) -> QueueFacts:
+    answer = _ask(connection, lambda channel: channel.queue_declare(queue.name, passive=True))
+    if isinstance(answer, str):
+        return QueueFacts(queue.name, exists=answer != MISSING, fault=answer)
+    # It exists, so that this declaration creates nothing. RabbitMQ compares its arguments.
+    arguments = dict(queue.arguments)
+    compared = _ask(
+        connection, lambda channel: channel.queue_declare(queue.name, durable=True, arguments=arguments)
+    )
+    fault = compared if isinstance(compared, str) and not _is_refused(compared) else ""
+    return QueueFacts(queue.name, True, answer.method.message_count, answer.method.consumer_count, fault)
+
+
+def _ask(connection: pika.BlockingConnection, question: Callable[[BlockingChannel], Any]) -> Any:
+    """Ask on a channel of its own, which a refusal closes. Return the answer, or the refusal as a text."""
+    channel = connection.channel()
+    try:
+        answer = question(channel)
+    except ChannelClosedByBroker as refusal:
+        return MISSING if refusal.reply_code == NOT_FOUND else refusal.reply_text
+    channel.close()
+    return answer
+
+
+def _is_refused(text: str) -> bool:
+    return text.startswith("ACCESS_REFUSED")
+
+
+def _plain(error: BaseException) -> str:
+    """Return an error as one line; empty if it has no text, as some of pika's do not."""
+    return " ".join(str(each) for each in error.args if str(each))[:300]

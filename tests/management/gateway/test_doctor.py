@@ -1,0 +1,157 @@
+"""The doctor finds what is wrong, and tells what to do."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from checkout.payments.models import Attempt, DeadLetter, OutboxMessage, Saga
+from messaging.outbox.models import enqueue
+from tests.management.gateway.conftest import Gateway, as_json
+from tests.payments.service.conftest import an_account, an_attempt
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _account(settings: Any, db: None) -> None:
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {"notification_secret": "kept-between-us_01"}}
+    an_account()
+
+
+def wrong(output: str) -> dict[str, str]:
+    """Return the advice about all that is wrong, by what was found."""
+    return {each["text"]: each["advice"] for each in as_json(output)["findings"] if not each["ok"]}
+
+
+@pytest.mark.usefixtures("readers")
+def test_all_is_well(gateway: Gateway):
+    code, output = gateway("doctor")
+    assert "All is well." in output, output
+    assert code == 0
+    assert "queue checkout.commands.risk: 1 readers, 0 messages wait" in output
+    assert not wrong(gateway("doctor", "--json")[1])
+
+
+@pytest.mark.rabbitmq
+def test_a_broker_without_queues_and_readers_is_not_well(gateway: Gateway, settings: Any, rabbitmq_url: str):
+    settings.BROKER_URL = rabbitmq_url
+    code, output = gateway("doctor", "--json")
+    assert code == 1
+    found = wrong(output)
+    assert "manage.py broker_users" in found["exchange checkout.commands: missing"]
+    assert found["queue checkout.commands.risk: missing"] == (
+        "Start manage.py run_service risk, which makes it."
+    )
+    assert "run_relay" in found["queue checkout.dead: missing"]
+
+
+@pytest.mark.rabbitmq
+def test_a_program_that_does_not_run_is_named(gateway: Gateway, settings: Any, rabbitmq_url: str):
+    from tests.management.gateway.conftest import Readers
+
+    settings.BROKER_URL = rabbitmq_url
+    Readers().stop()
+    found = wrong(gateway("doctor", "--json")[1])
+    assert found["queue checkout.commands.risk: no process reads it, 0 messages wait"] == (
+        "Start manage.py run_service risk."
+    )
+
+
+@pytest.mark.rabbitmq
+def test_rights_and_bindings_are_compared_by_rabbitmqs_own_program(
+    gateway: Gateway, settings: Any, rabbitmq_url: str
+):
+    from tests.management.gateway.conftest import Readers
+    from tests.support.broker_users import let_do_anything, make_users, url_of
+    from tests.support.environment import RABBITMQ_CONTROL
+
+    make_users(rabbitmq_url)
+    settings.BROKER_URL = rabbitmq_url
+    readers = Readers()
+    try:
+        settings.BROKER_URL = url_of("web", rabbitmq_url)
+        settings.MESSAGING_SINGLE_BROKER_USER = False
+        code, output = gateway("doctor", "--control", RABBITMQ_CONTROL)
+        assert code == 0, output
+        assert "user checkout.web, that of web" in output
+        assert "every program's user has exactly its rights" in output
+        let_do_anything("risk", rabbitmq_url)
+        found = wrong(gateway("doctor", "--json", "--control", RABBITMQ_CONTROL)[1])
+        assert list(found) == ["other rights than they should have: checkout.risk"]
+    finally:
+        settings.BROKER_URL = rabbitmq_url
+        readers.stop()
+
+
+def test_a_broker_that_is_away_is_one_finding(gateway: Gateway, settings: Any):
+    settings.BROKER_URL = "amqp://checkout.web:secret@127.0.0.1:1/"
+    code, output = gateway("doctor")
+    assert code == 1
+    assert "not reached: no connection to 127.0.0.1:1" in output
+    assert "secret" not in output
+
+
+def test_late_work_is_laid_to_the_relay(gateway: Gateway, attempt: Attempt):
+    long_ago = timezone.now() - timedelta(hours=1)
+    enqueue(OutboxMessage, "risk", "risk.assess", {}, subject="pay_1")
+    OutboxMessage.objects.update(available_at=long_ago, last_error="unavailable: no broker")
+    Saga.objects.create(
+        kind="purchase", key="1", payment=attempt.payment, attempt=attempt, deadline_at=long_ago
+    )
+    DeadLetter.objects.create(fingerprint="1", message_id="1", type="risk.assess", body="{}")
+    found = wrong(gateway("doctor", "--json")[1])
+    when = f"{long_ago:%Y-%m-%d %H:%M:%S}"
+    relay = "Start manage.py run_relay, or see its log."
+    late = f"1 messages are late, the first since {when}, last error: unavailable: no broker"
+    assert found[late] == relay
+    assert found[f"deadlines of flows: 1 are late, the first since {when}"] == relay
+    assert "dead-letters list" in found["1 dead letters wait for staff"]
+
+
+@pytest.fixture
+def attempt() -> Attempt:
+    from checkout.payments.models import ProviderAccount
+
+    return an_attempt(ProviderAccount.objects.get())
+
+
+def test_an_account_without_credentials_is_named(gateway: Gateway, settings: Any):
+    settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
+    [text] = wrong(gateway("doctor", "--json")[1])
+    assert text == "twin: CHECKOUT_PROVIDER_CREDENTIALS has no entry for the account 'twin'."
+
+
+def test_a_provider_is_asked_only_if_that_is_wanted(gateway: Gateway):
+    assert "as expected" not in gateway("doctor")[1]
+    assert "it answered that it has no order doctor-" in gateway("doctor", "--call", "--json")[1]
+
+
+def test_settings_for_production_are_checked_as_check_deploy_does(gateway: Gateway, settings: Any):
+    settings.CHECKOUT_TRY_OUT = False
+    found = wrong(gateway("doctor", "--json")[1])
+    assert any(text.startswith("checkout.E001: BROKER_URL is memory://") for text in found)
+
+
+@pytest.mark.postgresql
+def test_postgresql_is_reached_and_its_clock_compared(postgresql_url: str):
+    import os
+    import subprocess
+    import sys
+
+    from tests.support.program import ROOT
+
+    environment = {**os.environ, "DATABASE_URL": postgresql_url, "BROKER_URL": "memory://"}
+    environment["DJANGO_SETTINGS_MODULE"] = "payments_gateway.settings"
+    done = subprocess.run(
+        [sys.executable, "manage.py", "gateway", "doctor"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "default: its clock agrees with ours" in done.stdout, done.stdout + done.stderr
+    assert "default: reached, PostgreSQL" in done.stdout

@@ -1,0 +1,62 @@
+"""The topology: what exists against what should."""
+
+from typing import Any
+
+import pytest
+
+from tests.management.gateway.conftest import Gateway, as_json
+
+
+@pytest.mark.usefixtures("readers")
+def test_everything_is_there(gateway: Gateway):
+    code, output = gateway("topology")
+    assert code == 0
+    assert "checkout.commands.risk           0      1        ok" in output
+    assert "← checkout.commands risk" in output
+    assert "x-overflow=reject-publish" in output
+
+
+def test_a_broker_in_another_process_is_out_of_sight(gateway: Gateway, settings: Any):
+    settings.BROKER_URL = "memory://elsewhere"
+    code, output = gateway("topology")
+    assert code == 0
+    assert "cannot be seen" in output
+
+
+@pytest.mark.rabbitmq
+def test_missing_and_different_queues_are_told(gateway: Gateway, settings: Any, rabbitmq_url: str):
+    import pika
+
+    with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
+        channel = connection.channel()
+        channel.queue_declare("checkout.commands.risk", durable=True, arguments={"x-queue-type": "quorum"})
+        channel.exchange_declare("checkout.events", "fanout", durable=True)
+    settings.BROKER_URL = rabbitmq_url
+    code, output = gateway("topology", "--json")
+    assert code == 1
+    queues = {queue["name"]: queue for queue in as_json(output)["queues"]}
+    assert "inequivalent arg 'x-" in queues["checkout.commands.risk"]["fault"]
+    assert queues["checkout.commands.orders"]["exists"] is False
+    exchanges = {each["name"]: each["fault"] for each in as_json(output)["exchanges"]}
+    assert "inequivalent arg 'type'" in exchanges["checkout.events"]
+    with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker):
+            connection.channel().queue_declare("checkout.commands.orders", passive=True)
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.usefixtures("readers")
+@pytest.mark.parametrize("broker_url", ["rabbitmq"], indirect=True)
+def test_bindings_are_shown_by_rabbitmqs_own_program(gateway: Gateway, broker_url: str):
+    import pika
+
+    from tests.support.environment import RABBITMQ_CONTROL
+
+    code, output = gateway("topology", "--control", RABBITMQ_CONTROL)
+    assert code == 0, output
+    assert "← checkout.commands risk  ok" in output
+    with pika.BlockingConnection(pika.URLParameters(broker_url)) as connection:
+        connection.channel().queue_unbind("checkout.commands.risk", "checkout.commands", "risk")
+    code, output = gateway("topology", "--control", RABBITMQ_CONTROL)
+    assert code == 1
+    assert "← checkout.commands risk  MISSING" in output
