@@ -80,6 +80,7 @@ PARTICIPANTS = Participants(
         Participant("orders"),
         Participant("ledger"),
         Participant("notifications", sends=_types(DeliverReceipt)),
+        Participant("webhooks", serves=False, listens=True),
         # Staff and timers write to the outbox, and the relay publishes their commands.
         Participant("relay", serves=False, relays=True),
     ]

@@ -50,7 +50,7 @@ EDGES = LAYERS[-1]
 # The apps that own tables. Each may have a database of its own, so no other app reads its tables.
 APPS = {f"checkout.{name}" for name in ("payments", "risk", "orders", "ledger", "receipts", "webhooks")}
 # The modules of an app for all others, beside its messages: functions that read its tables for them.
-INTERFACES = {"checkout.ledger.books", "checkout.orders.stock"}
+INTERFACES = {"checkout.ledger.books", "checkout.orders.stock", "checkout.payments.event_feed"}
 # Packages without tables. Their modules belong to the payments app, whose tables they work with.
 OF_PAYMENTS = {"checkout.reconciliation", "checkout.web"}
 
