@@ -5,11 +5,14 @@ Messaging has a tree of its own, ``messaging.errors``.
 CheckoutError
 ├── OperationRejected          the caller can fix it
 │   ├── PaymentNotFound        no such payment for this caller
+│   ├── OperationNotFound      no such capture, void or refund for this caller
+│   ├── EventNotFound          no such event for this caller
 │   ├── ProviderAccountNotFound no such address for notifications
 │   ├── WebhookNotFound        no such webhook endpoint or delivery for this caller
 │   ├── RequestInvalid         a field is missing or wrong; the error names it
 │   ├── IllegalTransition      not possible in the payment's present state
 │   ├── AmountNotAvailable     more than is left to capture or refund
+│   ├── RefundableDiffers      another amount is left to refund than the caller believes
 │   ├── DuplicateRequest       the same key was used for a different request
 │   ├── TooManyAttempts        no further card may be tried, or not yet
 │   ├── CaptchaRequired        a CAPTCHA must be solved first
@@ -60,6 +63,18 @@ class WebhookNotFound(OperationRejected):
     code = "webhook_not_found"
 
 
+class OperationNotFound(OperationRejected):
+    """There is no such capture, void or refund, or it belongs to another caller."""
+
+    code = "operation_not_found"
+
+
+class EventNotFound(OperationRejected):
+    """There is no such event, or it belongs to another caller."""
+
+    code = "event_not_found"
+
+
 class RequestInvalid(OperationRejected):
     """A field of the request is missing or wrong. ``field`` names it, for example ``lines[0].sku``."""
 
@@ -90,6 +105,17 @@ class AmountNotAvailable(OperationRejected):
     def __init__(self, message: str, *, requested: Money, available: Money) -> None:
         super().__init__(message)
         self.requested = requested
+        self.available = available
+
+
+class RefundableDiffers(OperationRejected):
+    """The amount that is left to refund is not the one that the caller expects: somebody was faster."""
+
+    code = "refundable_differs"
+
+    def __init__(self, message: str, *, expected: Money, available: Money) -> None:
+        super().__init__(message)
+        self.expected = expected
         self.available = available
 
 

@@ -84,6 +84,7 @@ class Actor(StrEnum):
     """A party that may cause an event."""
 
     SHOPPER = "shopper"
+    MERCHANT = "merchant"
     SAGA = "saga"
     PROVIDER = "provider"
     STAFF = "staff"
@@ -162,7 +163,7 @@ PAYMENT_EDGES = (
     _edge("refused", LIVE, P.REFUSED, Actor.SAGA, Actor.PROVIDER),
     _edge("expired", (P.OPEN, *LIVE), P.EXPIRED, Actor.SAGA, Actor.CLOCK),
     _edge("expired", (P.REFUSED,), P.EXPIRED, Actor.CLOCK),
-    _edge("cancelled", (P.OPEN, P.REFUSED), P.CANCELLED, Actor.SHOPPER, Actor.STAFF),
+    _edge("cancelled", (P.OPEN, P.REFUSED), P.CANCELLED, Actor.SHOPPER, Actor.MERCHANT, Actor.STAFF),
     # From here on the state follows the sums of the payment's operations (``models.sums``). The results of
     # two operations may arrive in either order, so an edge starts from every state that earlier sums may have
     # caused.

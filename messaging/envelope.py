@@ -4,6 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -120,6 +121,29 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     def travelling_headers(self) -> dict[str, HeaderValue]:
         """Return the headers that every message caused by this one carries; ``sealed`` is not among them."""
         return {name: value for name, value in self.headers.items() if name not in OWN_HEADERS}
+
+
+def event_envelope(
+    type: str,
+    data: object,
+    *,
+    source: str,
+    subject: str,
+    message_id: str = "",
+    headers: Mapping[str, HeaderValue] | None = None,
+) -> Envelope:
+    """Return an event: CloudEvents 1.0 in binary mode (AMQP protocol binding)."""
+    id = message_id or new_message_id()
+    attributes = {
+        "cloudEvents:specversion": "1.0",
+        "cloudEvents:id": id,
+        "cloudEvents:type": type,
+        "cloudEvents:source": source,
+        "cloudEvents:subject": subject,
+        "cloudEvents:time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }
+    own = {**(headers or {}), **attributes}
+    return Envelope(type=type, body=encode_body(data), message_id=id, headers=own)
 
 
 class ReplyError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,12 +4,12 @@ If another refund was made in place of a failed one, together they may exceed th
 """
 
 from checkout.payments.checkout_messages import ApplyProviderEvent
+from checkout.payments.events import move_operation
 from checkout.payments.models.messages import send_to_checkout
-from checkout.payments.models.payment import Attempt, Fact, Operation
+from checkout.payments.models.payment import Attempt, Fact, Operation, Payment
 from checkout.payments.totals import operations_of
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
-from messaging.compiled_queries import update
 
 FAILED = "refund_failed"
 # The fact that a refund which had failed was made after all. From then on it is no longer in doubt.
@@ -38,25 +38,25 @@ def refund_made_after_all(attempt: Attempt, reference: str) -> Operation | None:
     return failed[0] if len(failed) == 1 else None
 
 
-def fail_refund(refund: Operation) -> None:
+def fail_refund(payment: Payment, refund: Operation) -> None:
     """Mark a refund as refused because it failed, perhaps weeks after it was made."""
-    refund.state, refund.refusal_reason = Operation.State.REFUSED, FAILED
-    update(refund, "state", "refusal_reason")
+    move_operation(payment, refund, Operation.State.REFUSED, refusal_reason=FAILED)
 
 
-def make_after_all(refund: Operation) -> None:
+def make_after_all(payment: Payment, refund: Operation) -> None:
     """Mark a failed refund as made. Its saga gets an event, and books it."""
-    refund.state, refund.refusal_reason = Operation.State.DONE, ""
-    update(refund, "state", "refusal_reason")
+    move_operation(payment, refund, Operation.State.DONE)
     Fact.objects.create(
-        payment=refund.payment,
+        payment=payment,
         attempt=refund.attempt,
         source=Actor.PROVIDER,
         kind=MADE_AFTER_ALL,
         data={"reference": scrub_text(refund.reference), "amount": str(refund.amount)},
     )
-    payment = refund.payment.reference
     told = ApplyProviderEvent(
-        payment=payment, attempt=refund.attempt.order_code, kind="refunded", operation=refund.reference
+        payment=payment.reference,
+        attempt=refund.attempt.order_code,
+        kind="refunded",
+        operation=refund.reference,
     )
-    send_to_checkout(told, payment)
+    send_to_checkout(told, payment.reference)

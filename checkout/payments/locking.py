@@ -1,13 +1,19 @@
 """Payments and attempts under lock, until the transaction ends: the payment before its attempt."""
 
+from django.db.models import QuerySet
+
 from checkout.payments.models.payment import Attempt, Operation, Payment
 from checkout.payments.models.saga import Saga
 from messaging.compiled_queries import Compiled
 
-_BY_NUMBER = Compiled(lambda pk: Payment.objects.select_for_update(no_key=True).filter(pk=pk))
-_BY_REFERENCE = Compiled(
-    lambda reference: Payment.objects.select_for_update(no_key=True).filter(reference=reference)
-)
+
+def _locked_with_merchant() -> QuerySet[Payment]:
+    """Return all payments, each locked when it is read. Their events have the merchant's code."""
+    return Payment.objects.select_for_update(of=("self",), no_key=True).select_related("merchant")
+
+
+_BY_NUMBER = Compiled(lambda pk: _locked_with_merchant().filter(pk=pk))
+_BY_REFERENCE = Compiled(lambda reference: _locked_with_merchant().filter(reference=reference))
 
 
 def locked_payment(reference: str) -> Payment | None:

@@ -35,6 +35,7 @@ class Sums:
 
     owed: int
     by_kind_and_state: Counter[tuple[str, str]]
+    has_final_capture: bool = False
 
     def total(self, kind: str, *states: str) -> int:
         """Return the sum of all operations of this kind in any of these states."""
@@ -63,8 +64,11 @@ class Sums:
 
     @property
     def left_to_capture(self) -> int:
-        """The sum that may still be captured, in minor units; 0 if there is a void that was not refused."""
-        if self.total(Kind.VOID, *ALL_BUT_REFUSED):
+        """The sum that may still be captured, in minor units.
+
+        It is 0 if there is a void, or a final capture, that was not refused.
+        """
+        if self.has_final_capture or self.total(Kind.VOID, *ALL_BUT_REFUSED):
             return 0
         return self.owed - self.total(Kind.CAPTURE, *ALL_BUT_REFUSED)
 
@@ -108,9 +112,14 @@ def operations_of(attempt: Attempt) -> list[Operation]:
     return _OF_ATTEMPT.all(attempt.pk)
 
 
+def operations_of_payment(payment: Payment) -> list[Operation]:
+    """Return the operations of a payment, the oldest first."""
+    return _OF_PAYMENT.all(payment.pk)
+
+
 def sums_of(payment: Payment) -> Sums:
     """Add up the operations of a payment."""
-    return added_up(payment, _OF_PAYMENT.all(payment.pk))
+    return added_up(payment, operations_of_payment(payment))
 
 
 def sums_of_attempt(attempt: Attempt) -> Sums:
@@ -121,9 +130,40 @@ def sums_of_attempt(attempt: Attempt) -> Sums:
 def added_up(payment: Payment, operations: Iterable[Operation]) -> Sums:
     """Add up operations of a payment that have been read already."""
     sums: Counter[tuple[str, str]] = Counter()
+    has_final = False
     for operation in operations:
         sums[operation.kind, operation.state] += operation.amount_minor
-    return Sums(payment.amount_minor, sums)
+        has_final = has_final or (operation.is_final and operation.state != State.REFUSED)
+    return Sums(payment.amount_minor, sums, has_final)
+
+
+# States in which money is held or taken, and no conflict has to be settled first.
+WITH_MONEY = frozenset(
+    {
+        PaymentState.AUTHORISED,
+        PaymentState.CAPTURE_PENDING,
+        PaymentState.PARTIALLY_CAPTURED,
+        PaymentState.CAPTURED,
+        PaymentState.VOID_PENDING,
+        PaymentState.PARTIALLY_REFUNDED,
+        PaymentState.REFUNDED,
+        PaymentState.CHARGED_BACK,
+    }
+)
+
+
+def is_accounted_for(payment: Payment, sums: Sums) -> bool:
+    """Return True if the payment's operations account for all of its money, so that more may be requested.
+
+    If the amount of a charge-back is not known yet, there is no operation with it.
+    """
+    is_booked = payment.state != PaymentState.CHARGED_BACK or sums.charged_back > 0
+    return payment.state in WITH_MONEY and is_booked
+
+
+def is_stuck(payment: Payment, sums: Sums) -> bool:
+    """Return True if an automatic capture was refused, and its authorisation could not be released so far."""
+    return payment.state == PaymentState.CONFIRMING and sums.total(Kind.CAPTURE, State.REFUSED) > 0
 
 
 def is_explained(attempt: Attempt, event: str, operation: str = "") -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, transaction
@@ -21,7 +21,7 @@ from messaging.envelope import (
     HeaderValue,
     Reply,
     encode_body,
-    new_message_id,
+    event_envelope,
 )
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage
 from messaging.topology import Topology
@@ -193,18 +193,15 @@ class Message:
 
     def publish_event(self, event_type: str, data: object) -> str:
         """Publish an event: CloudEvents 1.0 in binary mode (AMQP protocol binding). Returns its id."""
-        message_id = new_message_id()
-        headers = self._headers(None) | {
-            "cloudEvents:specversion": "1.0",
-            "cloudEvents:id": message_id,
-            "cloudEvents:type": event_type,
-            "cloudEvents:source": f"/{self._topology.prefix}/{self._consumer}",
-            "cloudEvents:subject": self.subject,
-            "cloudEvents:time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
-        envelope = Envelope(type=event_type, body=encode_body(data), message_id=message_id, headers=headers)
+        envelope = event_envelope(
+            event_type,
+            data,
+            source=f"/{self._topology.prefix}/{self._consumer}",
+            subject=self.subject,
+            headers=self._headers(None),
+        )
         self._plan(self._topology.events, event_type, envelope, may_carry_sealed=False)
-        return message_id
+        return envelope.message_id
 
     def reply_transient(self, reply_to: str, correlation_id: str, result: Any) -> None:
         """Answer a caller that may still be waiting. The answer is not stored, and may be lost."""

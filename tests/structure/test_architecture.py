@@ -32,7 +32,10 @@ LAYERS = (
         + "privacy problems rates service states".split()
     }
     | MESSAGES,
-    {f"checkout.payments.{part}" for part in "models providers totals calls failed_refunds".split()},
+    {
+        f"checkout.payments.{part}"
+        for part in "models providers totals objects events calls failed_refunds".split()
+    },
     {f"checkout.payments.{part}" for part in "locking challenge_token sagas".split()},
     {
         "checkout.payments",

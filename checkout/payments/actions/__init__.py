@@ -5,6 +5,7 @@ Each is one transaction, synchronous and without network calls: run it from asyn
 before anything is published. So a process that dies right afterwards loses nothing but the fast answer.
 """
 
+from checkout.payments.actions.cancellation import cancel_payment
 from checkout.payments.actions.card_testing import set_attack_mode
 from checkout.payments.actions.challenge import ChallengePage, challenge_page, return_from_challenge
 from checkout.payments.actions.creation import create_payment
@@ -29,7 +30,7 @@ from checkout.payments.actions.payment import (
 from checkout.payments.actions.staff.claim_settlement import settle_claim
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter, why_not_requeued
 from checkout.payments.actions.staff.dealt_with import deal_with_dead_letter, deal_with_notification
-from checkout.payments.actions.staff.flows import cancel_payment, resume_saga, review_payment
+from checkout.payments.actions.staff.flows import resume_saga, review_payment
 from checkout.payments.actions.staff.payment_settlement import settle_payment
 from checkout.payments.actions.staff.settlement import settle_operation
 from checkout.payments.actions.status import check_status_token, group_of, status_token

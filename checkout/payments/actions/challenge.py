@@ -12,12 +12,13 @@ from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
 from checkout.payments.actions.payment import PaymentView, Pending, enqueued, payment_view, wait_for
 from checkout.payments.challenge_token import hash_of, token_for, tokens_for
 from checkout.payments.checkout_messages import CompleteChallenge
+from checkout.payments.events import move_attempt, move_payment
 from checkout.payments.locking import locked_payment
 from checkout.payments.models import Attempt, Fact, Payment
 from checkout.payments.providers.base import BrowserForm, Challenge
 from checkout.payments.providers.registry import get_provider
 from checkout.states import Actor, AttemptState
-from messaging.compiled_queries import Compiled, insert, update
+from messaging.compiled_queries import Compiled, insert
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +78,8 @@ def return_from_challenge(reference: str, token: str, *, transaction_id: str, me
         "is_ours": _is_ours(attempt, transaction_id, merchant_data),
     }
     insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="challenge_returned", data=fact))
-    attempt.apply("challenge_returned", Actor.SHOPPER)
-    update(attempt, "state")
-    payment.apply("challenge_returned", Actor.SHOPPER)
+    move_attempt(payment, attempt, "challenge_returned", Actor.SHOPPER)
+    move_payment(payment, "challenge_returned", Actor.SHOPPER)
     command = CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)
     return enqueued(payment.reference, command)
 

@@ -1,6 +1,8 @@
 """Create the payment of an order."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,21 +10,28 @@ import msgspec
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator, validate_email
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from checkout.errors import DuplicateRequest, RequestInvalid
 from checkout.money import CURRENCIES, Money
 from checkout.orders.messages import OrderLine
+from checkout.payments.actions.metadata import checked_metadata
+from checkout.payments.events import open_payment
 from checkout.payments.models import Fact, Merchant, Payment
 from checkout.states import Actor
 from messaging.compiled_queries import insert
 
-LONGEST = {"order_reference": 100, "description": 50, "return_url": 500}
+LONGEST = {"order_reference": 100, "description": 50, "return_url": 500, "cancel_url": 500}
 LARGEST_MINOR = 9_999_999_999
 MOST_LINES = 500
 MOST_OF_A_LINE = 1_000_000
 LONGEST_SKU = 50
 # The longest that an e-mail address can be (RFC 5321, section 4.5.3.1).
 LONGEST_EMAIL = 254
+
+LONGEST_LIFE = timedelta(days=366)
+# The form of a language tag (RFC 5646, section 2.1), of at most 35 characters (section 4.4.1).
+_IS_LOCALE = re.compile(r"(?=.{1,35}\Z)[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8})*")
 
 _is_web_address = URLValidator(schemes=["http", "https"])
 # Hosts of a development machine, whose addresses the validator need not accept.
@@ -39,13 +48,19 @@ def create_payment(
     shopper_email: str = "",
     return_url: str = "",
     captures_automatically: bool = True,
+    metadata: Mapping[str, str] | None = None,
+    expires_at: datetime | None = None,
+    cancel_url: str = "",
+    locale: str = "",
 ) -> Payment:
     """Create the payment of an order, or return the existing one.
 
     ``order_reference`` has 1 to 100 characters, ``description`` 1 to 50, both without control characters.
     ``amount`` is 1 to 9,999,999,999 minor units of a currency of ISO 4217. ``lines`` are at most 500, each a
-    ``sku`` of 1 to 50 characters and a ``quantity`` of 1 to 1,000,000. ``return_url`` has an origin that the
-    merchant has registered.
+    ``sku`` of 1 to 50 characters and a ``quantity`` of 1 to 1,000,000. ``return_url`` and ``cancel_url`` have
+    an origin that the merchant has registered. ``metadata`` is as in ``checked_metadata``. After
+    ``expires_at``, which is in the future and at most a year away, the payment cannot be paid any more.
+    ``locale`` is a language tag (BCP 47).
 
     Raises ``RequestInvalid``, which names the field, for anything else; and ``DuplicateRequest``, which names
     the first field that differs, when the order already has a payment with other values.
@@ -57,13 +72,19 @@ def create_payment(
         "lines": _lines(lines),
         "description": _text("description", description),
         "shopper_email": _email(shopper_email),
-        "return_url": _return_url(return_url, merchant),
+        "return_url": _address("return_url", return_url, merchant),
+        "cancel_url": _address("cancel_url", cancel_url, merchant),
+        "metadata": checked_metadata(metadata),
+        "expires_at": _moment("expires_at", expires_at),
+        "locale": _locale(locale),
     }
     payment = Payment(merchant=merchant, order_reference=_text("order_reference", order_reference), **wanted)
     try:
         with transaction.atomic():
-            insert(payment)
+            open_payment(payment)
             insert(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
+            # Checked last, as the payment may be known since before this moment passed.
+            _require_future(payment.expires_at)
             return payment
     except IntegrityError:
         known = Payment.objects.filter(merchant=merchant, order_reference=order_reference).first()
@@ -115,20 +136,41 @@ def _email(value: str) -> str:
     return value
 
 
-def _return_url(value: str, merchant: Merchant) -> str:
+def _address(field: str, value: str, merchant: Merchant) -> str:
     if value == "":
         return value
-    text = _text("return_url", value)
+    text = _text(field, value)
     try:
         parts = urlsplit(text)
         if parts.hostname not in _LOCAL:
             _is_web_address(text)
         origin = f"{parts.scheme}://{parts.netloc}"
     except (ValidationError, ValueError):
-        raise RequestInvalid("return_url", "This is not a web address.") from None
+        raise RequestInvalid(field, "This is not a web address.") from None
     if origin not in merchant.return_origins:
-        raise RequestInvalid("return_url", "Its origin is not one that this merchant has registered.")
+        raise RequestInvalid(field, "Its origin is not one that this merchant has registered.")
     return text
+
+
+def _moment(field: str, value: object) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise RequestInvalid(field, "This is a moment with its offset from UTC.")
+    # Databases keep microseconds, and so does this value, with which a repeated request is compared.
+    return value.astimezone(UTC)
+
+
+def _require_future(expires_at: datetime | None) -> None:
+    now = timezone.now()
+    if expires_at is not None and not now < expires_at <= now + LONGEST_LIFE:
+        raise RequestInvalid("expires_at", f"This is a moment in the next {LONGEST_LIFE.days} days.")
+
+
+def _locale(value: object) -> str:
+    if not isinstance(value, str) or (value and not _IS_LOCALE.fullmatch(value)):
+        raise RequestInvalid("locale", "This is a language tag such as en or de-CH.")
+    return value
 
 
 def _lines(lines: object) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ Every request takes the payment's lock. The amount that is left is calculated fr
 lock, so two requests at once cannot both get the rest of it. An operation counts until it is refused.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,30 +16,21 @@ from checkout.errors import (
     IllegalTransition,
     OperationRejected,
     PaymentNotFound,
+    RefundableDiffers,
 )
 from checkout.money import Money
+from checkout.payments.actions.finding import found_payment
+from checkout.payments.actions.metadata import checked_metadata
 from checkout.payments.checkout_messages import StartOperation
-from checkout.payments.models import Attempt, Fact, Operation, Payment
+from checkout.payments.events import open_operation
+from checkout.payments.models import Attempt, Fact, Merchant, Operation, Payment
 from checkout.payments.models.messages import send_to_checkout
-from checkout.payments.totals import Sums, sums_of
+from checkout.payments.totals import Sums, is_accounted_for, is_stuck, sums_of
 from checkout.privacy.scrubbing import scrub_note
-from checkout.states import Actor, AttemptState, PaymentState
+from checkout.states import Actor, AttemptState
 
 Kind = Operation.Kind
 
-# States in which money is held or taken, and no conflict has to be settled first.
-_STATES = frozenset(
-    {
-        PaymentState.AUTHORISED,
-        PaymentState.CAPTURE_PENDING,
-        PaymentState.PARTIALLY_CAPTURED,
-        PaymentState.CAPTURED,
-        PaymentState.VOID_PENDING,
-        PaymentState.PARTIALLY_REFUNDED,
-        PaymentState.REFUNDED,
-        PaymentState.CHARGED_BACK,
-    }
-)
 _CLOCK = "clock"
 LONGEST_KEY = 100
 
@@ -70,29 +62,109 @@ class Available:
     can_be_voided: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """The wishes of the caller of one of the functions below."""
+
+    kind: Operation.Kind
+    by: str
+    amount: Money | None = None
+    idempotency_key: str = ""
+    reason: str = ""
+    metadata: Mapping[str, str] | None = None
+    merchant: Merchant | None = None
+    is_final: bool = False
+    expected_refundable: Money | None = None
+
+
 def request_capture(
-    reference: str, *, amount: Money | None = None, idempotency_key: str = "", by: str, reason: str = ""
+    reference: str,
+    *,
+    amount: Money | None = None,
+    idempotency_key: str = "",
+    by: str,
+    reason: str = "",
+    metadata: Mapping[str, str] | None = None,
+    final_capture: bool = False,
+    merchant: Merchant | None = None,
 ) -> OperationView:
     """Request the capture of ``amount``, or of all that is left.
+
+    After a ``final_capture`` nothing more can be captured, unless it is refused. ``metadata`` is laid over
+    that of the payment. ``merchant`` is the one whose program asks: another's payment is not found.
 
     If the idempotency key was used before, its operation is returned, whatever the outcome. Raises
     ``PaymentNotFound``, ``IllegalTransition``, ``AmountNotAvailable``, ``DuplicateRequest`` for a key that
     was used for something else, ``OperationRejected`` for an amount that is not positive or in another
-    currency.
+    currency, and ``RequestInvalid`` for metadata that cannot be stored.
     """
-    return _request(reference, Kind.CAPTURE, amount, idempotency_key, by, reason)
+    return _request(
+        reference,
+        _Request(
+            kind=Kind.CAPTURE,
+            by=by,
+            amount=amount,
+            idempotency_key=idempotency_key,
+            reason=reason,
+            metadata=metadata,
+            merchant=merchant,
+            is_final=final_capture,
+        ),
+    )
 
 
 def request_refund(
-    reference: str, *, amount: Money | None = None, idempotency_key: str = "", by: str, reason: str = ""
+    reference: str,
+    *,
+    amount: Money | None = None,
+    idempotency_key: str = "",
+    by: str,
+    reason: str = "",
+    metadata: Mapping[str, str] | None = None,
+    expected_refundable: Money | None = None,
+    merchant: Merchant | None = None,
 ) -> OperationView:
-    """Request the refund of ``amount``, or of all that is left. Raises the errors of ``request_capture``."""
-    return _request(reference, Kind.REFUND, amount, idempotency_key, by, reason)
+    """Request the refund of ``amount``, or of all that is left. Raises the errors of ``request_capture``.
+
+    Raises ``RefundableDiffers`` if another amount than ``expected_refundable`` is left, as after a refund
+    that another clerk has requested at the same time.
+    """
+    return _request(
+        reference,
+        _Request(
+            kind=Kind.REFUND,
+            by=by,
+            amount=amount,
+            idempotency_key=idempotency_key,
+            reason=reason,
+            metadata=metadata,
+            merchant=merchant,
+            expected_refundable=expected_refundable,
+        ),
+    )
 
 
-def request_void(reference: str, *, idempotency_key: str = "", by: str, reason: str = "") -> OperationView:
+def request_void(
+    reference: str,
+    *,
+    idempotency_key: str = "",
+    by: str,
+    reason: str = "",
+    metadata: Mapping[str, str] | None = None,
+    merchant: Merchant | None = None,
+) -> OperationView:
     """Request the release of an authorisation without captures. Raises the errors of ``request_capture``."""
-    return _request(reference, Kind.VOID, None, idempotency_key, by, reason)
+    return _request(
+        reference,
+        _Request(
+            kind=Kind.VOID,
+            by=by,
+            idempotency_key=idempotency_key,
+            reason=reason,
+            metadata=metadata,
+            merchant=merchant,
+        ),
+    )
 
 
 def operations_of(reference: str) -> list[OperationView]:
@@ -105,7 +177,7 @@ def available(reference: str) -> Available:
     """Return what may be requested now; raises ``PaymentNotFound``. It may be less a moment later."""
     payment = _payment(reference)
     attempt, sums = _authorised_attempt(payment), sums_of(payment)
-    may_act = attempt is not None and _may_act(payment, sums)
+    may_act = attempt is not None and is_accounted_for(payment, sums)
     return Available(
         authorised=_money(payment, payment.amount_minor if attempt else 0),
         captured=_money(payment, sums.captured),
@@ -113,49 +185,69 @@ def available(reference: str) -> Available:
         charged_back=_money(payment, sums.charged_back),
         capturable=_money(payment, sums.left_to_capture if may_act else 0),
         refundable=_money(payment, sums.left_to_refund if may_act else 0),
-        can_be_voided=(may_act or _is_stuck(payment, sums)) and sums.can_be_voided,
+        can_be_voided=(may_act or is_stuck(payment, sums)) and sums.can_be_voided,
     )
 
 
 @transaction.atomic
-def _request(
-    reference: str, kind: str, amount: Money | None, idempotency_key: str, by: str, reason: str
-) -> OperationView:
-    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
-    if payment is None:
-        raise PaymentNotFound("There is no such payment.")
-    if len(idempotency_key) > LONGEST_KEY or "\0" in idempotency_key:
+def _request(reference: str, wanted: _Request) -> OperationView:
+    kind, key = wanted.kind, wanted.idempotency_key
+    metadata = checked_metadata(wanted.metadata)
+    payment = found_payment(reference, wanted.merchant)
+    if len(key) > LONGEST_KEY or "\0" in key:
         raise OperationRejected(f"An idempotency key has at most {LONGEST_KEY} characters.")
-    if idempotency_key:
-        known = payment.operations.filter(idempotency_key=idempotency_key).first()
+    if key:
+        known = payment.operations.filter(idempotency_key=key).first()
         if known is not None:
-            return _repeated(known, payment, kind, amount)
+            return _repeated(known, payment, kind, wanted.amount)
     attempt = _authorised_attempt(payment)
     sums = sums_of(payment)
-    may_act = _may_act(payment, sums) or (kind == Kind.VOID and _is_stuck(payment, sums))
+    may_act = is_accounted_for(payment, sums) or (kind == Kind.VOID and is_stuck(payment, sums))
     if attempt is None or not may_act:
         raise IllegalTransition(f"A payment that is {payment.state} has nothing to {kind}.")
-    reason = scrub_note(reason)
-    operation = Operation.objects.create(
+    _require_as_expected(payment, sums, wanted.expected_refundable)
+    reason = scrub_note(wanted.reason)
+    operation = Operation(
         payment=payment,
         attempt=attempt,
         kind=kind,
-        amount_minor=_checked_amount(payment, sums, kind, amount).minor,
+        amount_minor=_checked_amount(payment, sums, kind, wanted.amount).minor,
         currency=payment.currency,
-        idempotency_key=idempotency_key,
-        requested_by=by[:150],
+        idempotency_key=key,
+        requested_by=wanted.by[:150],
         reason=reason,
+        metadata=checked_metadata({**payment.metadata, **metadata}),
+        is_final=wanted.is_final,
     )
+    open_operation(payment, operation)
     Fact.objects.create(
         payment=payment,
         attempt=attempt,
-        source=Actor.CLOCK if by == _CLOCK else Actor.STAFF,
+        source=_actor(wanted),
         kind=f"{kind}_requested_by",
-        data={"by": by, "reason": reason, "amount": str(operation.amount), "reference": operation.reference},
+        data={
+            "by": wanted.by,
+            "reason": reason,
+            "amount": str(operation.amount),
+            "reference": operation.reference,
+        },
     )
     command = StartOperation(payment=payment.reference, operation=operation.reference)
     send_to_checkout(command, payment.reference)
     return view_of(operation, payment)
+
+
+def _actor(wanted: _Request) -> Actor:
+    if wanted.by == _CLOCK:
+        return Actor.CLOCK
+    return Actor.STAFF if wanted.merchant is None else Actor.MERCHANT
+
+
+def _require_as_expected(payment: Payment, sums: Sums, expected: Money | None) -> None:
+    left = _money(payment, sums.left_to_refund)
+    if expected is not None and expected != left:
+        text = f"{left} is left to refund, not {expected}."
+        raise RefundableDiffers(text, expected=expected, available=left)
 
 
 def _checked_amount(payment: Payment, sums: Sums, kind: str, amount: Money | None) -> Money:
@@ -178,20 +270,6 @@ def _checked_amount(payment: Payment, sums: Sums, kind: str, amount: Money | Non
             available=left,
         )
     return wanted
-
-
-def _may_act(payment: Payment, sums: Sums) -> bool:
-    """Return True if the payment's operations account for all of its money.
-
-    If the amount of a charge-back is not known yet, there is no operation with it.
-    """
-    is_booked = payment.state != PaymentState.CHARGED_BACK or sums.charged_back > 0
-    return payment.state in _STATES and is_booked
-
-
-def _is_stuck(payment: Payment, sums: Sums) -> bool:
-    """Return True if an automatic capture was refused, and its authorisation could not be released so far."""
-    return payment.state == PaymentState.CONFIRMING and sums.total(Kind.CAPTURE, Operation.State.REFUSED) > 0
 
 
 def _left(sums: Sums, kind: str) -> int:

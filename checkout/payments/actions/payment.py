@@ -12,6 +12,7 @@ from checkout.messages import Command
 from checkout.money import Money
 from checkout.payments.actions.card_testing import require_few_declines, require_proofs, requires_captcha
 from checkout.payments.checkout_messages import AwaitPayment, PaymentTold, SubmitPayment
+from checkout.payments.events import move_payment, open_attempt
 from checkout.payments.locking import locked_payment
 from checkout.payments.models import Attempt, Fact, OutboxMessage, Payment, ProviderAccount
 from checkout.payments.providers.base import Browser, BrowserForm, CardEncryption
@@ -103,7 +104,7 @@ _ACCOUNTS = Compiled(
 def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
     return PaymentView(
         reference=payment.reference,
-        state=PaymentState(payment.state),
+        state=PaymentState.EXPIRED if payment.is_overdue else PaymentState(payment.state),
         amount=payment.amount,
         description=payment.description,
         order_reference=payment.order_reference,
@@ -166,6 +167,8 @@ def submit_payment(
         if attempts == 0:
             raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")
         return wait_for(payment.reference)
+    if payment.is_overdue:
+        raise IllegalTransition("The time to pay is over.")
     if attempts >= conf.max_attempts:
         raise TooManyAttempts(f"This payment was tried {attempts} times.")
     require_few_declines(payment, browser.ip_address)
@@ -183,9 +186,8 @@ def submit_payment(
         device_data_reference=device_data_reference,
         demands_challenge=merchant.is_under_attack,
     )
-    insert(attempt)
-    payment.refusal_reason = ""
-    payment.apply("submitted", Actor.SHOPPER)
+    open_attempt(payment, attempt)
+    move_payment(payment, "submitted", Actor.SHOPPER, refusal_reason="")
     data = {"demands_challenge": True} if attempt.demands_challenge else {}
     insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data))
     command = SubmitPayment(payment=payment.reference, attempt=attempt.order_code)

@@ -1,7 +1,9 @@
 """The tables of payments, sagas and messages."""
 
 from checkout.payments.models.card_testing import AttackModeChange, CardTrial
+from checkout.payments.models.event import Event
 from checkout.payments.models.messages import DeadLetter, InboxMessage, OutboxMessage
+from checkout.payments.models.notification import ProviderNotification
 from checkout.payments.models.payment import (
     Attempt,
     Fact,
@@ -10,7 +12,6 @@ from checkout.payments.models.payment import (
     Payment,
     ProviderAccount,
     ProviderCall,
-    ProviderNotification,
 )
 from checkout.payments.models.reconciliation import Difference, Reconciliation
 from checkout.payments.models.saga import Saga, SagaStep, Waiter
@@ -21,6 +22,7 @@ __all__ = [
     "CardTrial",
     "DeadLetter",
     "Difference",
+    "Event",
     "Fact",
     "InboxMessage",
     "Merchant",

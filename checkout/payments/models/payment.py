@@ -11,13 +11,14 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.money import Money
-from checkout.payments.models.dealt_with import DealtWith
 from checkout.payments.providers.base import Account
 from checkout.payments.providers.proof import PREFIX
 from checkout.payments.providers.registry import faults_of
-from checkout.privacy.scrubbing import REASON_LENGTH
 from checkout.states import Actor, AttemptState, PaymentState, attempt_machine, payment_machine
 from messaging.compiled_queries import update
+
+# The default of a column with a JSON object. The database has it, too, for programs of the earlier release.
+EMPTY = models.Value({}, models.JSONField())
 
 
 def new_reference(prefix: str) -> str:
@@ -55,6 +56,11 @@ class Merchant(models.Model):
     )
     attacked_until = models.DateTimeField(
         null=True, blank=True, help_text="The end of the attack mode that many declines have begun"
+    )
+    is_live = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Its payments are real: its programs use live keys, otherwise test keys",
     )
 
     class Meta:
@@ -122,6 +128,16 @@ class Payment(models.Model):
     lines = models.JSONField(default=list, blank=True, help_text="What was ordered: sku and quantity")
     shopper_email = models.EmailField(blank=True)
     return_url = models.CharField(max_length=500, blank=True)
+    cancel_url = models.CharField(max_length=500, blank=True, db_default="")
+    locale = models.CharField(
+        max_length=35, blank=True, db_default="", help_text="The language of the shopper's pages (BCP 47)"
+    )
+    metadata = models.JSONField(
+        default=dict, blank=True, db_default=EMPTY, help_text="The merchant's own names and values"
+    )
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="After this moment no attempt starts, and the unpaid payment expires"
+    )
     captures_automatically = models.BooleanField(default=True)
     state = models.CharField(
         max_length=30, default=PaymentState.OPEN, choices=[(s.value, s.value) for s in PaymentState]
@@ -141,6 +157,12 @@ class Payment(models.Model):
             models.Index(fields=["state", "updated_at"]),
             models.Index(Upper("order_reference"), name="payments_by_order_number"),
             models.Index(Upper("shopper_email"), name="payments_by_email"),
+            models.Index(fields=["merchant", "-id"], name="payments_of_merchant"),
+            models.Index(
+                fields=["expires_at"],
+                name="payments_to_expire",
+                condition=models.Q(expires_at__isnull=False, state__in=["open", "refused"]),
+            ),
         ]
         ordering: ClassVar = ["-created_at"]
         permissions: ClassVar = [
@@ -159,12 +181,21 @@ class Payment(models.Model):
         """The amount owed."""
         return Money(self.amount_minor, self.currency)
 
-    def apply(self, event: str, actor: Actor) -> None:
+    @property
+    def is_overdue(self) -> bool:
+        """True if the payment was not paid in time: no attempt starts, and the clock will expire it."""
+        is_late = self.expires_at is not None and self.expires_at <= timezone.now()
+        return is_late and PaymentState(self.state).may_be_paid
+
+    def apply(self, event: str, actor: Actor, *, refusal_reason: str | None = None) -> None:
         """Move to the state that ``event`` leads to and save; raises ``IllegalTransition``.
 
-        Call it with the row locked. ``version`` counts the moves.
+        Call ``events.move_payment``, which records the event as well. ``version`` counts the moves. Without
+        ``refusal_reason`` that of the last refusal stays.
         """
         self.state = payment_machine.next(self.state, event, actor)
+        if refusal_reason is not None:
+            self.refusal_reason = refusal_reason
         self.version += 1
         update(self, "state", "version", "refusal_reason")
 
@@ -214,7 +245,10 @@ class Attempt(models.Model):
         return self.order_code
 
     def apply(self, event: str, actor: Actor) -> None:
-        """Move to the state that ``event`` leads to, without saving; raises ``IllegalTransition``."""
+        """Move to the state that ``event`` leads to, without saving; raises ``IllegalTransition``.
+
+        Call ``events.move_attempt``, which saves it and records the event.
+        """
         self.state = attempt_machine.next(self.state, event, actor)
 
 
@@ -251,6 +285,12 @@ class Operation(models.Model):
     requested_by = models.CharField(max_length=150, blank=True, help_text="A user's name, saga or clock")
     reason = models.CharField(max_length=200, blank=True, help_text="Why it was asked for")
     refusal_reason = models.CharField(max_length=50, blank=True)
+    metadata = models.JSONField(
+        default=dict, blank=True, db_default=EMPTY, help_text="The merchant's own names and values"
+    )
+    is_final = models.BooleanField(
+        default=False, db_default=False, help_text="A capture after which nothing more may be captured"
+    )
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -329,57 +369,3 @@ class Fact(models.Model):
         """Insert; a fact that exists already is never changed."""
         kwargs["force_insert"] = True
         super().save(*args, **kwargs)
-
-
-class ProviderNotification(DealtWith):
-    """A notification as received (scrubbed), stored before it is acknowledged."""
-
-    # The number of characters that are kept of a body that is too large, or of a hint that cannot be used.
-    EXCERPT = 4_096
-
-    class State(models.TextChoices):
-        RECEIVED = "received"
-        APPLIED = "applied"
-        UNMATCHED = "unmatched"
-        CONFLICTED = "conflicted"
-        UNREADABLE = "unreadable"
-
-    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="notifications")
-    digest = models.CharField(max_length=64, help_text="SHA-256 of the body as received")
-    body = models.TextField()
-    is_proven = models.BooleanField(
-        default=False,
-        db_default=False,
-        help_text="Sent over a channel that only the provider can use; otherwise it is a hint",
-    )
-    state = models.CharField(max_length=12, choices=State.choices, default=State.RECEIVED)
-    copies = models.PositiveIntegerField(default=1)
-    payment = models.ForeignKey(
-        Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="notifications"
-    )
-    received_at = models.DateTimeField(default=timezone.now)
-    applied_at = models.DateTimeField(null=True, blank=True)
-    reason = models.CharField(max_length=REASON_LENGTH, blank=True, help_text="Why it was not simply applied")
-    tries = models.PositiveSmallIntegerField(default=0)
-    next_try_at = models.DateTimeField(
-        null=True, blank=True, help_text="When an unmatched one is looked at again"
-    )
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["account", "digest"], name="a_notification_is_stored_once")
-        ]
-        indexes: ClassVar = [
-            models.Index(
-                fields=["next_try_at"],
-                name="notifications_to_try_again",
-                condition=models.Q(next_try_at__isnull=False),
-            )
-        ]
-        ordering: ClassVar = ["-received_at"]
-        permissions: ClassVar = [
-            ("deal_with_providernotification", "Can mark a notification as dealt with"),
-        ]
-
-    def __str__(self) -> str:
-        return f"Notification {self.pk} of {self.received_at:%Y-%m-%d %H:%M:%S} UTC"

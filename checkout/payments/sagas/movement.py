@@ -6,6 +6,7 @@ The payment must be locked. Its attempt is locked after it, always in that order
 from collections.abc import Iterable
 from typing import Any
 
+from checkout.payments import events
 from checkout.payments.checkout_messages import PaymentTold
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, Waiter
 from checkout.payments.sagas.definition import Decision
@@ -23,7 +24,7 @@ def group_of(payment_reference: str) -> str:
 def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], message: Message) -> None:
     """Move the saga's attempt and the payment by the decision's transitions, then the payment by its sums."""
     for change in decision.attempt_transitions:
-        _move_attempt(saga, change)
+        _move_attempt(saga, payment, change)
     for event in decision.transitions:
         move_payment(payment, event, Actor.SAGA, message, refusal_reason=decision.refusal_reason)
     if decision.recalculate and not _is_part_of_an_undoing(saga):
@@ -38,16 +39,19 @@ def move_payment(
         if not payment_machine.has_happened(payment.state, event):
             _record_not_applied(payment, event, actor)
         return
-    payment.refusal_reason = refusal_reason
-    payment.apply(event, actor)
+    events.move_payment(payment, event, actor, refusal_reason=refusal_reason)
     insert(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
     announce(payment, message)
 
 
 def announce(payment: Payment, message: Message) -> None:
-    """Publish the payment's state as an event, and push it to the pages that show the payment."""
+    """Push the payment's state to the pages that show it, and publish it for subscribers of earlier releases.
+
+    The payment's own event has been recorded with its move. Where both have the same type, that one suffices.
+    """
     told = {"payment": payment.reference, "state": payment.state}
-    message.publish_event(f"payment.{payment.state}", {**told, "version": payment.version})
+    if (type := f"payment.{payment.state}") not in events.EVENT_TYPES:
+        message.publish_event(type, {**told, "version": payment.version})
     message.push(group_of(payment.reference), {"type": "payment.changed", **told})
 
 
@@ -80,12 +84,11 @@ def _is_part_of_an_undoing(saga: Saga) -> bool:
     return saga.kind == Operation.Kind.VOID and saga.parent is not None and saga.parent.step == "void"
 
 
-def _move_attempt(saga: Saga, event: AttemptEvent) -> None:
+def _move_attempt(saga: Saga, payment: Payment, event: AttemptEvent) -> None:
     attempt = Attempt.objects.select_for_update(no_key=True).get(pk=saga.attempt_id)
     actor = Actor.CLOCK if event == "expired" else Actor.SAGA
     if attempt_machine.allows(attempt.state, event, actor):
-        attempt.apply(event, actor)
-        attempt.save(update_fields=["state", "updated_at"])
+        events.move_attempt(payment, attempt, event, actor)
 
 
 def _record_not_applied(payment: Payment, event: str, actor: Actor) -> None:

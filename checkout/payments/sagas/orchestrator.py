@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from checkout.messages import Body
 from checkout.payments.checkout_messages import PaymentTold
+from checkout.payments.events import open_operation_once
 from checkout.payments.locking import locked_payment, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, SagaStep, Waiter
 from checkout.payments.sagas import DEFINITIONS
@@ -336,7 +337,7 @@ def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> No
             currency=child.data.currency,
             requested_by=parent.kind,
         )
-        insert_unless_known(operation)
+        open_operation_once(payment, operation)
     start(child.kind, child.key, parent, child.data, message, parent=parent, payment=payment)
 
 

@@ -1,4 +1,7 @@
-"""The effects of a provider's answer, or of a notification, on an attempt. The attempt must be locked."""
+"""The effects of a provider's answer, or of a notification, on an attempt.
+
+The payment and the attempt must be locked.
+"""
 
 from dataclasses import asdict, replace
 
@@ -7,6 +10,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.money import Money
 from checkout.payments.challenge_token import hash_of, token_for
+from checkout.payments.events import move_attempt
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import (
@@ -50,9 +54,8 @@ OF_A_PART_PERHAPS = (
     EventKind.OTHER,
 )
 
-# The fields of an attempt that an answer may change.
+# The fields of an attempt that an answer may change, beside its state.
 KEPT = (
-    "state",
     "session_state",
     "challenge",
     "challenge_count",
@@ -94,9 +97,8 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
     if attempt_machine.allows(attempt.state, event, actor):
         if result.outcome == Outcome.CHALLENGE_REQUIRED and result.challenge:
             _keep_challenge(attempt, result.challenge)
-        attempt.apply(event, actor)
         _keep_details(attempt, result)
-        update(attempt, *KEPT)
+        move_attempt(attempt.payment, attempt, event, actor, *KEPT)
         if attempt.state in (AttemptState.AUTHORISED, AttemptState.REFUSED):
             count_trial(attempt)
     elif result.outcome == Outcome.APPROVED and attempt.state != AttemptState.AUTHORISED:
@@ -154,6 +156,5 @@ def _keep_details(attempt: Attempt, result: ProviderResult) -> None:
 def conflict(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:
     """Mark the attempt as conflicted, for staff to settle, if its state allows that."""
     if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
-        attempt.apply("conflicted", Actor.PROVIDER)
-        update(attempt, "state")
+        move_attempt(attempt.payment, attempt, "conflicted", Actor.PROVIDER)
     return ProviderAnswered(outcome=ProviderOutcome.CONFLICTED, event=result.event)

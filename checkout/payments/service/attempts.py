@@ -1,4 +1,8 @@
-"""The attempt that a command names, with everything that is sent about it, with or without its lock."""
+"""The attempt that a command names, with everything that is sent about it, with or without its lock.
+
+The payment is locked with it, and before it: a change of an attempt or of an operation is an event of the
+payment, and the events of a payment are numbered. PostgreSQL locks the rows of a join in the order of ``of``.
+"""
 
 from django.db.models import QuerySet
 
@@ -8,7 +12,7 @@ from messaging.worker.service import CommandRejected
 
 
 def locked_attempt(order_code: str) -> Attempt:
-    """Return the attempt, locked until the transaction ends; raises ``CommandRejected`` if there is none."""
+    """Return the attempt, locked after its payment; raises ``CommandRejected`` if there is none."""
     return _known(_LOCKED.first(order_code), order_code)
 
 
@@ -18,11 +22,13 @@ def attempt_of(order_code: str) -> Attempt:
 
 
 def _with_what_is_sent(code: str) -> QuerySet[Attempt]:
-    return Attempt.objects.select_related("payment", "provider_account").filter(order_code=code)
+    return Attempt.objects.select_related("payment__merchant", "provider_account").filter(order_code=code)
 
 
 _ATTEMPT = Compiled(_with_what_is_sent)
-_LOCKED = Compiled(lambda code: _with_what_is_sent(code).select_for_update(of=("self",), no_key=True))
+_LOCKED = Compiled(
+    lambda code: _with_what_is_sent(code).select_for_update(of=("payment", "self"), no_key=True)
+)
 
 
 def _known(attempt: Attempt | None, order_code: str) -> Attempt:

@@ -6,6 +6,7 @@ import structlog
 
 from checkout.conf import conf
 from checkout.errors import CardSealRefused
+from checkout.payments.events import move_attempt
 from checkout.payments.messages import AuthorisePayment, CompleteAuthentication, ProviderAnswered
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import (
@@ -30,7 +31,6 @@ from checkout.payments.service.provider_call import (
 from checkout.payments.service.service import service
 from checkout.privacy.card_seal import open_card
 from checkout.states import Actor, AttemptState, attempt_machine
-from messaging.compiled_queries import update
 from messaging.worker.service import Message
 
 log = structlog.get_logger(__name__)
@@ -75,8 +75,7 @@ def complete_challenge(command: CompleteAuthentication, message: Message) -> Non
 
 
 def _submit(attempt: Attempt) -> None:
-    attempt.apply("submitted", Actor.SAGA)
-    update(attempt, "state")
+    move_attempt(attempt.payment, attempt, "submitted", Actor.SAGA)
 
 
 def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderResult:
@@ -131,6 +130,5 @@ def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
         return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
     outcome = stored_outcome(intent)
     if outcome == Outcome.UNKNOWN and attempt_machine.allows(attempt.state, "outcome_unknown", Actor.SAGA):
-        attempt.apply("outcome_unknown", Actor.SAGA)
-        update(attempt, "state")
+        move_attempt(attempt.payment, attempt, "outcome_unknown", Actor.SAGA)
     return answer_of(attempt, otherwise=outcome)

@@ -100,7 +100,7 @@ def _conclude(attempt: Attempt, intent: Intent, result: ProviderResult) -> Concl
 
 def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
     operation = _OPERATION.get(attempt.pk, intent.key)
-    move(operation, Operation.State.UNKNOWN)
+    move(attempt.payment, operation, Operation.State.UNKNOWN)
     return answer_of(operation)
 
 
@@ -109,7 +109,7 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
         result.amount or operation.amount
     ) != operation.amount
     if is_for_another:
-        move(operation, Operation.State.UNKNOWN)
+        move(attempt.payment, operation, Operation.State.UNKNOWN)
         return conflict(attempt, result)
     state = STATES.get(result.outcome, Operation.State.UNKNOWN)
     is_repeated = operation.state != Operation.State.REQUESTED
@@ -118,5 +118,5 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
         # copy has arrived, sent before this one or, if this answer is late, after it. A void may be refused
         # because nothing is held any more, as was wanted. An inquiry decides.
         state = Operation.State.UNKNOWN
-    move(operation, state, reason=result.refusal.reason if result.refusal else "")
+    move(attempt.payment, operation, state, reason=result.refusal.reason if result.refusal else "")
     return answer_of(operation, event=result.event)

@@ -98,15 +98,19 @@ def _conclude(
         # Our record has changed since the provider was asked, so its answer cannot be compared with it.
         answer = _still_open(operation, result)
     elif mine.is_in_doubt:
-        answer = _answer_in_doubt(operation, mine, now, result)
+        answer = _answer_in_doubt(attempt, operation, mine, now, result)
     else:
-        answer = _answer(operation, now.without(operation.reference), before, result)
+        answer = _answer(attempt, operation, now.without(operation.reference), before, result)
     kind = f"inquire_{operation.kind}_{answer.outcome}"
     return Conclusion(answer, answer_fact(attempt, kind, result, answer, reference=before.key))
 
 
 def _answer(
-    operation: Operation, others: BookedOperations, before: CallsInFlight, result: ProviderResult
+    attempt: Attempt,
+    operation: Operation,
+    others: BookedOperations,
+    before: CallsInFlight,
+    result: ProviderResult,
 ) -> ProviderAnswered:
     """Move the operation to the state that the provider's answer shows, if any, and return its outcome."""
     state = _state_shown(operation, others, result)
@@ -118,7 +122,8 @@ def _answer(
         state = State.REFUSED
     if state is not None:
         has_failed = operation.kind == Kind.REFUND and result.kind == EventKind.REFUND_FAILED
-        move(operation, state, reason=FAILED if has_failed else RefusalReason.INVALID_REQUEST)
+        reason = FAILED if has_failed else RefusalReason.INVALID_REQUEST
+        move(attempt.payment, operation, state, reason=reason)
     elif operation.state == State.UNKNOWN and is_over and result.outcome in ANSWERS:
         if not is_shown_absent:
             return ProviderAnswered(outcome=ProviderOutcome.UNDECIDED, event=result.event)
@@ -128,7 +133,7 @@ def _answer(
 
 
 def _answer_in_doubt(
-    operation: Operation, mine: Entry, known: BookedOperations, result: ProviderResult
+    attempt: Attempt, operation: Operation, mine: Entry, known: BookedOperations, result: ProviderResult
 ) -> ProviderAnswered:
     """Apply the answer to a refund that is said to have failed.
 
@@ -138,9 +143,9 @@ def _answer_in_doubt(
     if state is None:
         return _still_open(operation, result)
     if state == State.REFUSED:
-        fail_refund(operation)
+        fail_refund(attempt.payment, operation)
     else:
-        move(operation, state)
+        move(attempt.payment, operation, state)
     return answer_of(operation, event=result.event)
 
 

@@ -1,14 +1,14 @@
 """The effects of a provider's answer, or of a notification, on a capture, void or refund.
 
-The operation's attempt must be locked: that lock covers its operations too.
+The operation's payment and attempt must be locked: the attempt's lock covers its operations too.
 """
 
 from collections.abc import Iterable
 
+from checkout.payments.events import move_operation
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome
-from checkout.payments.models import Operation
+from checkout.payments.models import Operation, Payment
 from checkout.payments.providers.base import EventKind, Outcome
-from messaging.compiled_queries import update
 
 State = Operation.State
 
@@ -44,12 +44,11 @@ NO_END = frozenset({EventKind.REFUND_SENT, EventKind.REFUND_FAILED})
 RANKS = {State.REQUESTED: 0, State.UNKNOWN: 1, State.PENDING: 2, State.DONE: 3, State.REFUSED: 3}
 
 
-def move(operation: Operation, state: str, *, reason: str = "") -> None:
+def move(payment: Payment, operation: Operation, state: str, *, reason: str = "") -> None:
     """Move the operation to ``state`` and save it, unless its state has the same or a higher rank."""
     if RANKS[State(state)] > RANKS[State(operation.state)]:
-        operation.state = state
-        operation.refusal_reason = reason if state == State.REFUSED else ""
-        update(operation, "state", "refusal_reason")
+        refusal_reason = reason if state == State.REFUSED else ""
+        move_operation(payment, operation, state, refusal_reason=refusal_reason)
 
 
 def answer_of(operation: Operation, *, event: str = "") -> ProviderAnswered:
@@ -80,7 +79,7 @@ def operation_of(
     return candidates[0] if len(candidates) == 1 and candidates[0].state == State.PENDING else None
 
 
-def settle(operation: Operation, kind: EventKind) -> None:
+def settle(payment: Payment, operation: Operation, kind: EventKind) -> None:
     """Mark the operation as done, if the event ends it. The event must be proven and for its amount."""
     if kind not in NO_END:
-        move(operation, State.DONE)
+        move(payment, operation, State.DONE)

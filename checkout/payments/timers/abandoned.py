@@ -1,11 +1,12 @@
 """Expire payments that no shopper has come to pay."""
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.payments.checkout_messages import AnnouncePayment
+from checkout.payments.events import move_payment
 from checkout.payments.models import Fact, Payment, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.timers.timer import BATCH
@@ -16,17 +17,20 @@ WAITING_FOR_SHOPPER = (PaymentState.OPEN, PaymentState.REFUSED)
 
 @transaction.atomic
 def expire_abandoned() -> int:
-    """Expire payments that have been open or refused, and untouched, for ``conf.checkout_lifetime``.
+    """Expire payments that are open or refused, and whose time is over.
+
+    That is at their own ``expires_at`` or, without it, when they have been untouched for
+    ``conf.checkout_lifetime``.
 
     A payment with a saga that has not ended is left alone: it may still hold stock, or be about to move.
     """
     at_work = Saga.objects.filter(
         payment=OuterRef("pk"), status__in=(Saga.Status.RUNNING, Saga.Status.PARKED)
     )
-    abandoned = Payment.objects.filter(
-        ~Exists(at_work),
-        state__in=WAITING_FOR_SHOPPER,
-        updated_at__lt=timezone.now() - conf.checkout_lifetime,
+    now = timezone.now()
+    is_over = Q(expires_at__lte=now) | Q(expires_at__isnull=True, updated_at__lt=now - conf.checkout_lifetime)
+    abandoned = Payment.objects.select_related("merchant").filter(
+        is_over, ~Exists(at_work), state__in=WAITING_FOR_SHOPPER
     )
     payments = list(
         abandoned.select_for_update(
@@ -37,7 +41,7 @@ def expire_abandoned() -> int:
         Fact.objects.create(
             payment=payment, source=Actor.CLOCK, kind="abandoned", data={"state": payment.state}
         )
-        payment.apply("expired", Actor.CLOCK)
+        move_payment(payment, "expired", Actor.CLOCK)
         send_to_checkout(
             AnnouncePayment(payment=payment.reference),
             payment.reference,

@@ -6,12 +6,12 @@ from django.db.models import Exists, OuterRef
 from checkout.conf import conf
 from checkout.database.clock import database_now
 from checkout.payments.checkout_messages import AnnouncePayment
+from checkout.payments.events import move_attempt, move_payment
 from checkout.payments.models import Attempt, Fact, Payment, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.providers.base import RefusalReason
 from checkout.payments.timers.timer import BATCH
 from checkout.states import Actor, AttemptState, PaymentState
-from messaging.compiled_queries import update
 
 
 @transaction.atomic
@@ -27,10 +27,12 @@ def give_up_unstarted() -> int:
     waiting = Attempt.objects.filter(
         ~Exists(begun), payment=OuterRef("pk"), state=AttemptState.CREATED, created_at__lt=long_ago
     )
-    payments = Payment.objects.filter(
-        Exists(waiting), state=PaymentState.PROCESSING, updated_at__lt=long_ago
-    ).select_for_update(
-        skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",), no_key=True
+    payments = (
+        Payment.objects.select_related("merchant")
+        .filter(Exists(waiting), state=PaymentState.PROCESSING, updated_at__lt=long_ago)
+        .select_for_update(
+            skip_locked=connection.features.has_select_for_update_skip_locked, of=("self",), no_key=True
+        )
     )
     return sum(_give_up(payment) for payment in payments.order_by("updated_at")[:BATCH])
 
@@ -39,11 +41,9 @@ def _give_up(payment: Payment) -> bool:
     attempt = payment.attempts.select_for_update(no_key=True).order_by("-number").first()
     if attempt is None or attempt.state != AttemptState.CREATED or attempt.sagas.exists():
         return False
-    attempt.apply("not_sent", Actor.SAGA)
     attempt.refusal_reason = RefusalReason.PROVIDER_ERROR
-    update(attempt, "state", "refusal_reason")
-    payment.refusal_reason = RefusalReason.PROVIDER_ERROR
-    payment.apply("refused", Actor.SAGA)
+    move_attempt(payment, attempt, "not_sent", Actor.SAGA, "refusal_reason")
+    move_payment(payment, "refused", Actor.SAGA, refusal_reason=RefusalReason.PROVIDER_ERROR)
     data = {"state": payment.state, "attempt": attempt.order_code}
     Fact.objects.create(payment=payment, attempt=attempt, source=Actor.CLOCK, kind="never_begun", data=data)
     Fact.objects.create(payment=payment, source=Actor.SAGA, kind="refused", data={"state": payment.state})

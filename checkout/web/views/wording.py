@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from checkout.payments.actions import PaymentView
-from checkout.payments.providers.base import RefusalReason as R
+from checkout.payments.objects.advice import OUT_OF_STOCK, advice_for
 from checkout.problems import TRIED_TOO_OFTEN
 from checkout.states import PaymentState as S
 
@@ -17,25 +17,6 @@ class Ending:
     tone: str = "calm"
     another_card_may_help: bool = False
 
-
-OUT_OF_STOCK = "out_of_stock"
-ASK_THE_BANK = "Your bank did not allow this payment. Please use another card, or ask your bank."
-
-# Reasons that could help a thief of the card are not listed.
-ADVICE = {
-    R.INSUFFICIENT_FUNDS: "There is not enough money available on this card. Please use another card.",
-    R.CARD_EXPIRED: "This card has expired. Please check the expiry date or use another card.",
-    R.CARD_INVALID: "The card details were not accepted. Please check them or use another card.",
-    R.SECURITY_CODE_INVALID: "The security code was not accepted. Please check it and try again.",
-    R.AUTHENTICATION_FAILED: "Your bank could not confirm that it is you. Try again, or use another card.",
-    R.AUTHENTICATION_REQUIRED: "Your bank wants to confirm that it is you. Please try again.",
-    R.ISSUER_UNAVAILABLE: "Your bank could not be reached. Please try again in a few minutes.",
-    R.CANCELLED: "You cancelled the payment at your bank. You can try again whenever you like.",
-    R.INVALID_REQUEST: "The payment could not be made as it was sent. Please try again or use another card.",
-    R.PROVIDER_ERROR: "The payment could not be made just now. Please try again in a few minutes.",
-    R.CARD_NOT_RECEIVED: "The card details did not reach the bank. Please enter them again.",
-    OUT_OF_STOCK: "What you ordered has just sold out, so the payment was not made.",
-}
 
 PAID = Ending("Payment complete", "Thank you.", "good")
 WITH_RECEIPT = " We have sent you a receipt by e-mail."
@@ -85,7 +66,7 @@ def word_of(state: S) -> str:
 def ending_of(payment: PaymentView) -> Ending:
     """Return the text about a decided payment."""
     if payment.state is S.REFUSED:
-        advice = ADVICE.get(payment.refusal_reason, ASK_THE_BANK)
+        advice = advice_for(payment.refusal_reason)
         text, helps = f"{advice} Nothing was charged.", payment.refusal_reason != OUT_OF_STOCK
         if not payment.attempts_left:
             return Ending("Payment not made", TRIED_TOO_OFTEN.detail, "bad")

@@ -357,8 +357,8 @@ def test_a_failure_that_is_older_than_its_making_after_all_does_not_undo_that(ca
 
     def failed_and_made_after_all() -> None:
         again = Operation.objects.get(pk=mine.pk)
-        fail_refund(again)
-        make_after_all(again)
+        fail_refund(again.payment, again)
+        make_after_all(again.payment, again)
 
     order.last_event = EventKind.REFUND_FAILED
     order.refunded = gbp(0)

@@ -1,5 +1,7 @@
 """Requests for captures, voids and refunds: limits, permissions, and the meaning of repeated requests."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -11,7 +13,14 @@ from checkout.errors import (
     PaymentNotFound,
 )
 from checkout.money import Money
-from checkout.payments.actions import available, operations_of, request_capture, request_refund, request_void
+from checkout.payments.actions import (
+    OperationView,
+    available,
+    operations_of,
+    request_capture,
+    request_refund,
+    request_void,
+)
 from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment
 from checkout.states import PaymentState
@@ -19,7 +28,11 @@ from tests.payments.service.asking import operation_on
 
 pytestmark = pytest.mark.django_db
 State = Operation.State
-ASK = {"capture": request_capture, "refund": request_refund, "void": request_void}
+ASK: dict[str, Callable[..., OperationView]] = {
+    "capture": request_capture,
+    "refund": request_refund,
+    "void": request_void,
+}
 
 
 @pytest.fixture

@@ -1,27 +1,13 @@
-"""Actions for staff only: cancel an unpaid payment, review a conflicted payment, resume a parked saga."""
+"""Actions for staff only: review a conflicted payment, resume a parked saga."""
 
 from django.db import transaction
 
 from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound
-from checkout.payments.checkout_messages import AnnouncePayment, ResumeSaga, ReviewPayment
+from checkout.payments.checkout_messages import ResumeSaga, ReviewPayment
 from checkout.payments.models import Fact, Payment, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor, PaymentState
-
-
-@transaction.atomic
-def cancel_payment(reference: str, *, by: str) -> None:
-    """Close a payment that is open or refused, so that nobody pays it any more.
-
-    Raises ``PaymentNotFound``, and ``IllegalTransition`` for a payment in any other state.
-    """
-    payment = Payment.objects.select_for_update(no_key=True).filter(reference=reference).first()
-    if payment is None:
-        raise PaymentNotFound("There is no such payment.")
-    payment.apply("cancelled", Actor.STAFF)
-    Fact.objects.create(payment=payment, source=Actor.STAFF, kind="cancelled", data={"by": by})
-    send_to_checkout(AnnouncePayment(payment=payment.reference), payment.reference)
 
 
 @transaction.atomic

@@ -1,8 +1,9 @@
-"""Adopt a movement that the provider or an issuer made by itself. The attempt must be locked."""
+"""Adopt a movement that the provider or an issuer made by itself. Payment and attempt must be locked."""
 
 import hashlib
 
 from checkout.payments.checkout_messages import StartOperation
+from checkout.payments.events import open_operation
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.models.messages import send_to_checkout
 
@@ -18,7 +19,7 @@ def adopt(
 ) -> Operation:
     """Insert the movement as an operation that is done. Its saga only has to post it."""
     payment = attempt.payment
-    operation = Operation.objects.create(
+    operation = Operation(
         payment=payment,
         attempt=attempt,
         kind=kind,
@@ -29,6 +30,7 @@ def adopt(
         requested_by=by[:150],
         reason=reason,
     )
+    open_operation(payment, operation)
     command = StartOperation(payment=payment.reference, operation=operation.reference)
     send_to_checkout(command, payment.reference)
     return operation

@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from checkout.money import Money
 from checkout.payments.checkout_messages import SettleClaim
+from checkout.payments.events import move_attempt
 from checkout.payments.failed_refunds import make_after_all, refund_made_after_all
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Saga
@@ -23,7 +24,7 @@ from checkout.payments.sagas.settlement.verification import CHECK, Verification,
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import BY_ISSUER, operations_of, sums_of_attempt
 from checkout.states import Actor, attempt_machine
-from messaging.compiled_queries import insert, update
+from messaging.compiled_queries import insert
 from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
@@ -153,7 +154,7 @@ def settle(command: SettleClaim, message: Message) -> None:
         adopt(attempt, kind, amount.minor, reason=REASON, by=command.by, idempotency_key=key)
     elif (refund := failed_refund_of(question, attempt)) is not None:
         outcome = Signal.BOOKED
-        make_after_all(refund)
+        make_after_all(payment, refund)
     else:
         outcome = Signal.CONFIRMED
         if question.claim == EventKind.AUTHORISED:
@@ -164,8 +165,7 @@ def settle(command: SettleClaim, message: Message) -> None:
 def _put_aside(attempt: Attempt) -> None:
     """Mark an attempt as conflicted that had ended without money, and for which the provider holds some."""
     if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
-        attempt.apply("conflicted", Actor.PROVIDER)
-        update(attempt, "state")
+        move_attempt(attempt.payment, attempt, "conflicted", Actor.PROVIDER)
 
 
 def _record_not_applied(command: SettleClaim, saga: Saga, why: str) -> None:

@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from checkout.conf import conf
 from checkout.payments.calls import may_yet_arrive
 from checkout.payments.checkout_messages import SettleOperation
+from checkout.payments.events import move_operation
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, Saga
@@ -22,7 +23,7 @@ from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import OPEN
 from checkout.states import Actor, AttemptState
-from messaging.compiled_queries import insert, update
+from messaging.compiled_queries import insert
 from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
@@ -107,10 +108,10 @@ def settle(command: SettleOperation, message: Message) -> None:
         _record_not_applied(command, operation, why or "Its flow has gone on meanwhile.")
         return
     if name is Signal.REFUSED:
-        fail_refund(operation)
+        fail_refund(payment, operation)
     else:
-        operation.state = State.DONE if command.arrived else State.REQUESTED
-        update(operation, "state")
+        state = State.DONE if command.arrived else State.REQUESTED
+        move_operation(payment, operation, state, refusal_reason=operation.refusal_reason)
     if name is Signal.RESEND:
         ProviderCall.objects.filter(key=operation.reference).update(outcome=Outcome.NOT_SENT)
     orchestrator.signal(saga, name, message, payment)

@@ -13,6 +13,7 @@ import structlog
 
 from checkout.money import Money
 from checkout.payments.checkout_messages import SettlePayment
+from checkout.payments.events import move_attempt, move_operation
 from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
@@ -31,7 +32,7 @@ from checkout.payments.sagas.settlement.reckoning import (
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import OPEN
 from checkout.states import Actor, AttemptState, attempt_machine
-from messaging.compiled_queries import insert, update
+from messaging.compiled_queries import insert
 from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
@@ -117,7 +118,7 @@ def settle(command: SettlePayment, message: Message) -> None:
         _record_not_applied(attempt, theirs, why or "More has become known meanwhile.")
         return
     reckoning = reckon(attempt, theirs)
-    _correct_the_books(attempt, reckoning, command.by)
+    _correct_the_books(payment, attempt, reckoning, command.by)
     _move_attempt(attempt, has_money=theirs.has_money)
     if not others_of(attempt, AttemptState.CONFLICTED):
         _end_contradiction(payment, attempt, theirs, sagas, message)
@@ -138,13 +139,12 @@ def _their_books(command: SettlePayment) -> TheirBooks:
     )
 
 
-def _correct_the_books(attempt: Attempt, reckoning: Reckoning, by: str) -> None:
+def _correct_the_books(payment: Payment, attempt: Attempt, reckoning: Reckoning, by: str) -> None:
     for operation in (*reckoning.undone, *reckoning.given_up):
         if operation.kind == Kind.REFUND:
-            fail_refund(operation)
+            fail_refund(payment, operation)
         else:
-            operation.state, operation.refusal_reason = Operation.State.REFUSED, NOT_FOUND
-            update(operation, "state", "refusal_reason")
+            move_operation(payment, operation, Operation.State.REFUSED, refusal_reason=NOT_FOUND)
     for kind, amount in reckoning.booked:
         adopt(attempt, kind, amount.minor, reason=REASON, by=by)
 
@@ -161,9 +161,9 @@ def _move_attempt(attempt: Attempt, *, has_money: bool) -> None:
     if not has_money and attempt.state not in MAY_HOLD_MONEY:
         return
     if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
-        attempt.apply("conflicted", Actor.PROVIDER)
-    attempt.apply("reviewed_as_authorised" if has_money else "reviewed_as_refused", Actor.STAFF)
-    update(attempt, "state")
+        move_attempt(attempt.payment, attempt, "conflicted", Actor.PROVIDER)
+    event = "reviewed_as_authorised" if has_money else "reviewed_as_refused"
+    move_attempt(attempt.payment, attempt, event, Actor.STAFF)
 
 
 def _end_contradiction(

@@ -70,7 +70,7 @@ class Reckoning:
             sums[operation.kind, operation.state] -= operation.amount_minor
         for kind, amount in self.booked:
             sums[kind, State.DONE] += amount.minor
-        return Sums(before.owed, sums)
+        return Sums(before.owed, sums, before.has_final_capture)
 
 
 def others_of(attempt: Attempt, *states: AttemptState) -> list[Attempt]:

@@ -90,7 +90,7 @@ def _made_after_all(attempt: Attempt, refund: Operation, result: ProviderResult,
         has_room = total >= others.least + refund.amount_minor
         if not (has_room and (is_proven or is_the_only_explanation)):
             return "unknown"
-    make_after_all(refund)
+    make_after_all(attempt.payment, refund)
     return "booked"
 
 

@@ -5,6 +5,7 @@ from functools import partial
 
 from checkout.money import Money
 from checkout.payments.calls import CallsInFlight, under_way
+from checkout.payments.events import move_attempt
 from checkout.payments.messages import AttemptReviewed, ReviewAttempt, ReviewOutcome
 from checkout.payments.models import Attempt, Operation
 from checkout.payments.providers.base import RELEASED, EventKind, Outcome, Position, ProviderResult
@@ -180,5 +181,4 @@ def _others(attempt: Attempt, *states: AttemptState) -> bool:
 
 
 def _move(attempt: Attempt, event: str) -> None:
-    attempt.apply(event, Actor.PROVIDER)
-    attempt.save(update_fields=["state", "updated_at"])
+    move_attempt(attempt.payment, attempt, event, Actor.PROVIDER)

@@ -78,7 +78,7 @@ def _apply(row: ProviderNotification, statements: Sequence[Notification], messag
 
 
 def _locked_attempts(row: ProviderNotification, order_codes: Iterable[str]) -> dict[str, Attempt]:
-    """Lock the attempts, sorted by order code so that two notifications cannot deadlock."""
+    """Lock payments and attempts, sorted by order code so that two notifications cannot deadlock."""
     attempts = [_ATTEMPT.first(code, row.account_id) for code in sorted(order_codes)]
     return {attempt.order_code: attempt for attempt in attempts if attempt is not None}
 
@@ -90,8 +90,8 @@ _NOTIFICATION = Compiled(
 )
 _ATTEMPT = Compiled(
     lambda code, account: (
-        Attempt.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("payment", "provider_account")
+        Attempt.objects.select_for_update(of=("payment", "self"), no_key=True)
+        .select_related("payment__merchant", "provider_account")
         .filter(order_code=code, provider_account_id=account)
     )
 )

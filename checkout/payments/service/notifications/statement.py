@@ -129,7 +129,7 @@ def _judged(
         reason = f"says {statement.amount}, we asked to {operation.kind} {operation.amount}"
         return Finding(State.CONFLICTED, reason)
     if operation is not None and is_proven:
-        settle(operation, statement.kind)
+        settle(attempt.payment, operation, statement.kind)
     told = Finding(State.APPLIED, tells=statement.kind, operation=operation.reference if operation else "")
     if statement.kind not in OUTCOMES or is_open:
         # Only the provider's own reply decides how an open attempt ends. Until then a statement is just a

@@ -1,0 +1,26 @@
+"""Close a payment that nobody is to pay any more."""
+
+from django.db import transaction
+
+from checkout.payments.actions.finding import found_payment
+from checkout.payments.checkout_messages import AnnouncePayment
+from checkout.payments.events import move_payment
+from checkout.payments.models import Fact, Merchant
+from checkout.payments.models.messages import send_to_checkout
+from checkout.privacy.scrubbing import scrub_note
+from checkout.states import Actor
+
+
+@transaction.atomic
+def cancel_payment(reference: str, *, by: str, reason: str = "", merchant: Merchant | None = None) -> None:
+    """Close a payment that is open or refused, so that nobody pays it any more.
+
+    ``merchant`` is the one whose program asks; without it, staff do. Raises ``PaymentNotFound``, and
+    ``IllegalTransition`` for a payment in any other state.
+    """
+    payment = found_payment(reference, merchant)
+    actor = Actor.STAFF if merchant is None else Actor.MERCHANT
+    move_payment(payment, "cancelled", actor)
+    data = {"by": by, "reason": scrub_note(reason)} if reason else {"by": by}
+    Fact.objects.create(payment=payment, source=actor, kind="cancelled", data=data)
+    send_to_checkout(AnnouncePayment(payment=payment.reference), payment.reference)

@@ -1,0 +1,210 @@
+"""Read the payments, operations and events of one merchant. Another merchant's do not exist.
+
+Lists are newest first. A cursor is opaque to its reader, and stays valid: rows that come later are not in the
+pages that follow it.
+"""
+
+import base64
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from django.db.models import Model, QuerySet, Value
+from django.db.models.functions import Upper
+
+from checkout.errors import EventNotFound, OperationNotFound, PaymentNotFound, RequestInvalid
+from checkout.payments.events import EVENT_TYPES
+from checkout.payments.models import Event, Merchant, Operation, Payment
+from checkout.payments.objects import (
+    EventObject,
+    OperationObject,
+    PaymentObject,
+    PaymentStatus,
+    event_object,
+    operation_object,
+    payment_object,
+    payment_objects,
+)
+from checkout.payments.objects.payment import STATUSES
+
+MOST_ROWS = 100
+# Larger keys have no row, and would not fit into the column.
+LARGEST_KEY = 2**63 - 1
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list. ``next_cursor`` is for the next page, and empty if there is none."""
+
+    items: Sequence[T]
+    next_cursor: str
+
+
+def list_payments(
+    merchant: Merchant,
+    *,
+    limit: int = 20,
+    cursor: str = "",
+    state: str = "",
+    order_reference: str = "",
+    customer_email: str = "",
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
+) -> Page[PaymentObject]:
+    """Return payments that match all filters that are given. ``created_to`` itself is not included.
+
+    ``state`` is a public state. E-mail addresses are compared without regard to case. Raises
+    ``RequestInvalid``, which names the filter.
+    """
+    rows = Payment.objects.filter(merchant=merchant).select_related("merchant")
+    if state:
+        if state not in set(PaymentStatus):
+            raise RequestInvalid("state", "There is no such state.")
+        rows = rows.filter(state__in=[ours for ours, public in STATUSES.items() if public == state])
+    if order_reference:
+        rows = rows.filter(order_reference=_text("order_reference", order_reference))
+    if customer_email:
+        email = Value(_text("customer_email", customer_email))
+        rows = rows.alias(email=Upper("shopper_email")).filter(email=Upper(email))
+    rows = _created(rows, created_from, created_to)
+    return _page(rows, limit, cursor, lambda page: payment_objects(page))
+
+
+def read_payment(merchant: Merchant, reference: str) -> PaymentObject:
+    """Return a payment. Raises ``PaymentNotFound``."""
+    return _payment(merchant, reference=reference)
+
+
+def read_payment_of_order(merchant: Merchant, order_reference: str) -> PaymentObject:
+    """Return the payment of an order of the merchant. Raises ``PaymentNotFound``."""
+    return _payment(merchant, order_reference=order_reference)
+
+
+def list_operations(merchant: Merchant, reference: str) -> list[OperationObject]:
+    """Return all operations of a payment, the oldest first. Raises ``PaymentNotFound``."""
+    payment = _row(merchant, reference=reference)
+    return [operation_object(each, payment) for each in payment.operations.order_by("pk")]
+
+
+def read_operation(merchant: Merchant, reference: str) -> OperationObject:
+    """Return an operation. Raises ``OperationNotFound``."""
+    rows = Operation.objects.select_related("payment").filter(payment__merchant=merchant)
+    operation = rows.filter(reference=reference).first() if _is_text(reference) else None
+    if operation is None:
+        raise OperationNotFound("There is no such operation.")
+    return operation_object(operation)
+
+
+def list_events(
+    merchant: Merchant,
+    *,
+    limit: int = 20,
+    cursor: str = "",
+    object_id: str = "",
+    types: Collection[str] = (),
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
+) -> Page[EventObject]:
+    """Return events that match all filters that are given. ``created_to`` itself is not included.
+
+    ``object_id`` is the id of a payment, whose attempts and operations are included, or of an operation.
+    Raises ``RequestInvalid``, which names the filter.
+    """
+    rows = events_of(merchant, types=types, created_from=created_from, created_to=created_to)
+    if object_id.startswith("pay_"):
+        rows = rows.filter(payment__reference=_text("object_id", object_id))
+    elif object_id:
+        # The events of a payment have an index, those of an operation have none.
+        owner = Operation.objects.filter(reference=_text("object_id", object_id)).values("payment_id")
+        rows = rows.filter(payment_id__in=owner, operation=object_id)
+    return _page(rows, limit, cursor, lambda page: [event_object(each) for each in page])
+
+
+def events_of(
+    merchant: Merchant,
+    *,
+    types: Collection[str] = (),
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
+) -> QuerySet[Event]:
+    """Return the rows of a merchant's events, for lists with filters of their own."""
+    unknown = sorted(set(types) - set(EVENT_TYPES))
+    if unknown:
+        raise RequestInvalid("types", f"There are no events of type {unknown[0]}.")
+    rows = Event.objects.filter(merchant=merchant).select_related("payment", "merchant")
+    if types:
+        rows = rows.filter(type__in=sorted(types))
+    return _created(rows, created_from, created_to)
+
+
+def read_event(merchant: Merchant, reference: str) -> EventObject:
+    """Return an event. Raises ``EventNotFound``."""
+    rows = Event.objects.filter(merchant=merchant).select_related("payment", "merchant")
+    event = rows.filter(reference=reference).first() if _is_text(reference) else None
+    if event is None:
+        raise EventNotFound("There is no such event.")
+    return event_object(event)
+
+
+def cursor_of(key: int) -> str:
+    """Return the cursor of the page that follows the row with this key."""
+    return base64.urlsafe_b64encode(b"%d" % key).decode().rstrip("=")
+
+
+def key_of(cursor: str) -> int:
+    """Return the key in a cursor. Raises ``RequestInvalid`` for a text that is no cursor of ours."""
+    try:
+        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
+        key = int(text) if text.isdigit() and len(text) < 20 else -1
+    except (ValueError, UnicodeError):
+        key = -1
+    if not 0 <= key <= LARGEST_KEY or cursor_of(key) != cursor:
+        raise RequestInvalid("cursor", "This is not a cursor of ours.")
+    return key
+
+
+def _payment(merchant: Merchant, **wanted: str) -> PaymentObject:
+    return payment_object(_row(merchant, **wanted))
+
+
+def _row(merchant: Merchant, **wanted: str) -> Payment:
+    rows = Payment.objects.filter(merchant=merchant).select_related("merchant")
+    payment = rows.filter(**wanted).first() if all(map(_is_text, wanted.values())) else None
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    return payment
+
+
+def _page(
+    rows: "QuerySet[M]", limit: int, cursor: str, objects: Callable[[Sequence[M]], Sequence[T]]
+) -> Page[T]:
+    if not 1 <= limit <= MOST_ROWS:
+        raise RequestInvalid("limit", f"This is 1 to {MOST_ROWS}.")
+    if cursor:
+        rows = rows.filter(pk__lt=key_of(cursor))
+    found = list(rows.order_by("-pk")[: limit + 1])
+    page = found[:limit]
+    return Page(objects(page), cursor_of(page[-1].pk) if len(found) > limit else "")
+
+
+def _created(rows: "QuerySet[M]", since: datetime | None, until: datetime | None) -> "QuerySet[M]":
+    if since is not None:
+        rows = rows.filter(created_at__gte=since)
+    if until is not None:
+        rows = rows.filter(created_at__lt=until)
+    return rows
+
+
+def _text(field: str, value: str) -> str:
+    if not _is_text(value):
+        raise RequestInvalid(field, "This has characters in it that are not allowed.")
+    return value
+
+
+def _is_text(value: Any) -> bool:
+    """Return True for a text that a database can be asked for: PostgreSQL refuses NUL."""
+    return isinstance(value, str) and "\0" not in value

@@ -1,0 +1,32 @@
+"""Events: what a merchant's programs are told of a payment, its attempts and its operations.
+
+Every change of state goes through the functions of ``changes``, which write the event in the transaction
+that makes the change. So there is no change without its event, and no event without its change.
+"""
+
+from checkout.payments.events.changes import (
+    move_attempt,
+    move_operation,
+    move_payment,
+    open_attempt,
+    open_operation,
+    open_operation_once,
+    open_payment,
+)
+from checkout.payments.events.recording import MOST_BYTES, News, record_event
+from checkout.payments.events.types import EVENT_TYPES, object_of
+
+__all__ = [
+    "EVENT_TYPES",
+    "MOST_BYTES",
+    "News",
+    "move_attempt",
+    "move_operation",
+    "move_payment",
+    "object_of",
+    "open_attempt",
+    "open_operation",
+    "open_operation_once",
+    "open_payment",
+    "record_event",
+]

@@ -1,0 +1,112 @@
+"""The changes of payments, attempts and operations, each written together with its event.
+
+The payment must be locked, and be the one that the transaction works with. No other module writes a state.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from checkout.payments.events.recording import News, record_event
+from checkout.payments.events.types import type_of_attempt, type_of_move, type_of_operation
+from checkout.payments.models import Attempt, Event, Operation, Payment
+from checkout.payments.objects.attempt import STATUSES as ATTEMPT_STATUSES, attempt_object
+from checkout.payments.objects.operation import STATES, OperationObject, operation_object
+from checkout.payments.objects.payment import STATUSES as PAYMENT_STATUSES, payment_object
+from checkout.states import Actor
+from messaging.compiled_queries import Compiled, insert, insert_unless_known, update
+
+# Fields that change with every change.
+_ALWAYS = ("updated_at", "version")
+
+
+def open_payment(payment: Payment) -> None:
+    """Insert a new payment."""
+    insert(payment)
+    record_event(payment, News(type="payment.created", object=payment_object(payment)), is_first=True)
+
+
+def move_payment(payment: Payment, event: str, actor: Actor, *, refusal_reason: str | None = None) -> None:
+    """Move the payment to the state that ``event`` leads to. Raises ``IllegalTransition``.
+
+    Without ``refusal_reason`` that of the last refusal stays.
+    """
+    earlier = payment.state
+    payment.apply(event, actor, refusal_reason=refusal_reason)
+    told = payment_object(payment)
+    before = _TOLD.first(payment.pk)
+    # A payment of an earlier release has no event to compare with.
+    known = before.data["object"] if before else {"state": PAYMENT_STATUSES[earlier]}
+    changes = _changes(known, msgspec.to_builtins(told))
+    record_event(payment, News(type=type_of_move(event, earlier), object=told, changes=changes))
+
+
+_TOLD = Compiled(
+    lambda payment: (
+        Event.objects.filter(payment_id=payment, type__startswith="payment.")
+        .only("data")
+        .order_by("-sequence")[:1]
+    )
+)
+
+
+def open_attempt(payment: Payment, attempt: Attempt) -> None:
+    """Insert a new attempt."""
+    insert(attempt)
+    record_event(payment, News(type="attempt.started", object=attempt_object(attempt, payment)))
+
+
+def move_attempt(payment: Payment, attempt: Attempt, event: str, actor: Actor, *names: str) -> None:
+    """Move the attempt, and save it with its fields ``names``. Raises ``IllegalTransition``.
+
+    There is an event if its public state changes, which has fewer values.
+    """
+    earlier = ATTEMPT_STATUSES[attempt.state]
+    attempt.apply(event, actor)
+    update(attempt, "state", *names)
+    status = ATTEMPT_STATUSES[attempt.state]
+    if status is not earlier:
+        told = attempt_object(attempt, payment)
+        record_event(payment, News(type=type_of_attempt(status), object=told, changes={"state": earlier}))
+
+
+def open_operation(payment: Payment, operation: Operation) -> None:
+    """Insert a new operation, with the payment's metadata below its own."""
+    operation.metadata = {**payment.metadata, **operation.metadata}
+    insert(operation)
+    _record(payment, operation_object(operation, payment), {})
+
+
+def open_operation_once(payment: Payment, operation: Operation) -> None:
+    """Insert a new operation, unless its reference is known."""
+    operation.metadata = {**payment.metadata, **operation.metadata}
+    if insert_unless_known(operation):
+        _record(payment, operation_object(operation, payment), {})
+
+
+def move_operation(payment: Payment, operation: Operation, state: str, *, refusal_reason: str = "") -> None:
+    """Set the operation's state, whatever it was. An issuer's movement has no state to move to."""
+    earlier = {"state": STATES[operation.state], "refusal_reason": operation.refusal_reason}
+    operation.state, operation.refusal_reason = state, refusal_reason
+    update(operation, "state", "refusal_reason")
+    told = operation_object(operation, payment)
+    if told.state != earlier["state"]:
+        later = {"state": told.state, "refusal_reason": told.refusal_reason}
+        _record(payment, told, _changes(earlier, later))
+
+
+def _record(payment: Payment, told: OperationObject, changes: Mapping[str, Any]) -> None:
+    type = type_of_operation(told.object, told.state)
+    record_event(payment, News(type=type, object=told, changes=changes, operation=told.id))
+
+
+def _changes(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the earlier values of the fields that differ. Of a part, only those of its own fields."""
+    changed: dict[str, Any] = {}
+    for name, value in earlier.items():
+        if name in _ALWAYS or name not in later or value == later[name]:
+            continue
+        is_part = isinstance(value, dict) and isinstance(later[name], dict)
+        changed[name] = _changes(value, later[name]) if is_part else value
+    return changed

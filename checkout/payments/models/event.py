@@ -1,0 +1,48 @@
+"""The events of payments: all that a merchant's programs are told, in the order in which it happened."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from checkout.payments.models.payment import Merchant, Payment, new_reference
+
+
+def _event_reference() -> str:
+    return new_reference("evt")
+
+
+class Event(models.Model):
+    """One change of a payment, an attempt or an operation, written in the transaction that made it.
+
+    ``sequence`` numbers the events of one payment from 1 without a gap. ``data`` has the object as it was
+    after the change, ``changes`` the earlier values of its fields that changed. Append-only.
+    """
+
+    reference = models.CharField(max_length=40, unique=True, default=_event_reference, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="events", db_index=False)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="events", db_index=False)
+    operation = models.CharField(
+        max_length=40, blank=True, help_text="The reference of the operation, if any"
+    )
+    type = models.CharField(max_length=40)
+    sequence = models.PositiveIntegerField()
+    data = models.JSONField()
+    changes = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            # Its index also finds the events of a payment, and the latest of them.
+            models.UniqueConstraint(fields=["payment", "sequence"], name="events_of_a_payment_are_numbered")
+        ]
+        indexes: ClassVar = [models.Index(fields=["merchant", "-id"], name="events_of_merchant")]
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.reference}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert; an event that exists already is never changed."""
+        kwargs["force_insert"] = True
+        super().save(*args, **kwargs)

@@ -1,0 +1,64 @@
+"""The notifications of providers, as they were received."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from checkout.payments.models.dealt_with import DealtWith
+from checkout.payments.models.payment import Payment, ProviderAccount
+from checkout.privacy.scrubbing import REASON_LENGTH
+
+
+class ProviderNotification(DealtWith):
+    """A notification as received (scrubbed), stored before it is acknowledged."""
+
+    # The number of characters that are kept of a body that is too large, or of a hint that cannot be used.
+    EXCERPT = 4_096
+
+    class State(models.TextChoices):
+        RECEIVED = "received"
+        APPLIED = "applied"
+        UNMATCHED = "unmatched"
+        CONFLICTED = "conflicted"
+        UNREADABLE = "unreadable"
+
+    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="notifications")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the body as received")
+    body = models.TextField()
+    is_proven = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Sent over a channel that only the provider can use; otherwise it is a hint",
+    )
+    state = models.CharField(max_length=12, choices=State.choices, default=State.RECEIVED)
+    copies = models.PositiveIntegerField(default=1)
+    payment = models.ForeignKey(
+        Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="notifications"
+    )
+    received_at = models.DateTimeField(default=timezone.now)
+    applied_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=REASON_LENGTH, blank=True, help_text="Why it was not simply applied")
+    tries = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(
+        null=True, blank=True, help_text="When an unmatched one is looked at again"
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "digest"], name="a_notification_is_stored_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_try_at"],
+                name="notifications_to_try_again",
+                condition=models.Q(next_try_at__isnull=False),
+            )
+        ]
+        ordering: ClassVar = ["-received_at"]
+        permissions: ClassVar = [
+            ("deal_with_providernotification", "Can mark a notification as dealt with"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Notification {self.pk} of {self.received_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,47 @@
+"""The objects that integrators see, the same in answers of the API, in events and in webhooks.
+
+Amounts are integer minor units of the object's currency. Times are ISO 8601 in UTC. An object is built from
+rows that the caller has read; with the payment's lock, it is what the transaction will commit.
+"""
+
+from checkout.payments.objects.attempt import AttemptObject, AttemptStatus, attempt_object
+from checkout.payments.objects.event import EventObject, ThinEventObject, event_object, thin_event_object
+from checkout.payments.objects.operation import (
+    OperationKind,
+    OperationObject,
+    OperationState,
+    operation_object,
+)
+from checkout.payments.objects.parts import Action, CardObject, ErrorObject, NextAction
+from checkout.payments.objects.payment import (
+    AmountsObject,
+    LineObject,
+    PaymentObject,
+    PaymentStatus,
+    payment_object,
+    payment_objects,
+)
+
+__all__ = [
+    "Action",
+    "AmountsObject",
+    "AttemptObject",
+    "AttemptStatus",
+    "CardObject",
+    "ErrorObject",
+    "EventObject",
+    "LineObject",
+    "NextAction",
+    "OperationKind",
+    "OperationObject",
+    "OperationState",
+    "PaymentObject",
+    "PaymentStatus",
+    "ThinEventObject",
+    "attempt_object",
+    "event_object",
+    "operation_object",
+    "payment_object",
+    "payment_objects",
+    "thin_event_object",
+]

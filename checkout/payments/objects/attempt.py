@@ -1,0 +1,68 @@
+"""The public object of an attempt to pay."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from checkout.payments.models.payment import Attempt, Payment
+from checkout.payments.objects.parts import CardObject, ErrorObject, card_of, error_of
+from checkout.states import AttemptState
+
+
+class AttemptStatus(StrEnum):
+    """The states of an attempt. A failed attempt is not a failed payment: another one may follow."""
+
+    PROCESSING = "processing"
+    ACTION_REQUIRED = "action_required"
+    UNKNOWN = "unknown"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+STATUSES: Mapping[str, AttemptStatus] = {
+    AttemptState.CREATED: AttemptStatus.PROCESSING,
+    AttemptState.SUBMITTED: AttemptStatus.PROCESSING,
+    AttemptState.CHALLENGE_REQUIRED: AttemptStatus.ACTION_REQUIRED,
+    AttemptState.CHALLENGE_RETURNED: AttemptStatus.PROCESSING,
+    AttemptState.UNKNOWN: AttemptStatus.UNKNOWN,
+    AttemptState.AUTHORISED: AttemptStatus.SUCCEEDED,
+    AttemptState.REFUSED: AttemptStatus.FAILED,
+    AttemptState.NOT_SENT: AttemptStatus.FAILED,
+    AttemptState.EXPIRED: AttemptStatus.FAILED,
+    AttemptState.CONFLICTED: AttemptStatus.UNKNOWN,
+}
+
+
+class AttemptObject(msgspec.Struct, frozen=True, kw_only=True):
+    """One try to pay, with one card. ``payment`` is the payment's id."""
+
+    id: str
+    object: Literal["attempt"] = "attempt"
+    payment: str
+    number: int
+    state: AttemptStatus
+    last_error: ErrorObject | None
+    card: CardObject | None
+    created_at: datetime
+    updated_at: datetime
+
+
+def attempt_object(attempt: Attempt, payment: Payment | None = None) -> AttemptObject:
+    """Return the object of an attempt. ``payment`` is its payment, if that has been read already."""
+    state = STATUSES[attempt.state]
+    reason = attempt.refusal_reason if state is AttemptStatus.FAILED else ""
+    if state is AttemptStatus.FAILED and not reason:
+        reason = attempt.state
+    return AttemptObject(
+        id=attempt.order_code,
+        payment=(payment or attempt.payment).reference,
+        number=attempt.number,
+        state=state,
+        last_error=error_of(reason, attempt),
+        card=card_of(attempt),
+        created_at=attempt.created_at,
+        updated_at=attempt.updated_at,
+    )

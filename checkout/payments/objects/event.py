@@ -1,0 +1,61 @@
+"""The public objects of events: thin for a mere notice, full with the object that changed."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from checkout.payments.models.event import Event
+from checkout.payments.models.payment import Merchant, Payment
+
+
+class ThinEventObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A notice that something has changed. ``sequence`` numbers the events of one payment from 1, no gap."""
+
+    id: str
+    object: Literal["event"] = "event"
+    type: str
+    created_at: datetime
+    live: bool
+    sequence: int
+    merchant: str
+    payment: str
+    order_reference: str
+    operation: str | None
+
+
+class EventObject(ThinEventObject, frozen=True, kw_only=True):
+    """A change. ``data.object`` is what changed, ``changes`` the earlier values of the changed fields."""
+
+    data: dict[str, Any]
+    changes: dict[str, Any]
+
+
+def event_object(
+    event: Event, payment: Payment | None = None, merchant: Merchant | None = None
+) -> EventObject:
+    """Return the full object. The arguments are the event's payment and merchant, if they have been read."""
+    return EventObject(**_common(event, payment, merchant), data=event.data, changes=event.changes)
+
+
+def thin_event_object(
+    event: Event, payment: Payment | None = None, merchant: Merchant | None = None
+) -> ThinEventObject:
+    """Return the object without data and changes, whose reader fetches what it needs."""
+    return ThinEventObject(**_common(event, payment, merchant))
+
+
+def _common(event: Event, payment: Payment | None, merchant: Merchant | None) -> dict[str, Any]:
+    of_payment = payment or event.payment
+    owner = merchant or event.merchant
+    return {
+        "id": event.reference,
+        "type": event.type,
+        "created_at": event.created_at,
+        "live": owner.is_live,
+        "sequence": event.sequence,
+        "merchant": owner.code,
+        "payment": of_payment.reference,
+        "order_reference": of_payment.order_reference,
+        "operation": event.operation or None,
+    }

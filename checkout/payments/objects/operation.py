@@ -1,0 +1,85 @@
+"""The public object of a capture, a void, a refund, a dispute or its reversal."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from checkout.payments.models.payment import Operation, Payment
+
+
+class OperationKind(StrEnum):
+    """The kinds of operations. An issuer makes the disputes and their reversals, all others are requested."""
+
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+    DISPUTE_REVERSAL = "dispute_reversal"
+
+
+class OperationState(StrEnum):
+    """The states of an operation.
+
+    A pending one was accepted by the provider. While one is unknown, the provider is asked what became of it.
+    """
+
+    REQUESTED = "requested"
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+KINDS: Mapping[str, OperationKind] = {
+    Operation.Kind.CAPTURE: OperationKind.CAPTURE,
+    Operation.Kind.VOID: OperationKind.VOID,
+    Operation.Kind.REFUND: OperationKind.REFUND,
+    Operation.Kind.CHARGE_BACK: OperationKind.DISPUTE,
+    Operation.Kind.CHARGE_BACK_REVERSAL: OperationKind.DISPUTE_REVERSAL,
+}
+STATES: Mapping[str, OperationState] = {
+    Operation.State.REQUESTED: OperationState.REQUESTED,
+    Operation.State.PENDING: OperationState.PENDING,
+    Operation.State.DONE: OperationState.SUCCEEDED,
+    Operation.State.REFUSED: OperationState.REFUSED,
+    Operation.State.UNKNOWN: OperationState.UNKNOWN,
+}
+
+
+class OperationObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A movement of a payment's money. ``payment`` is the payment's id."""
+
+    id: str
+    object: OperationKind
+    payment: str
+    amount: int
+    currency: str
+    state: OperationState
+    refusal_reason: str
+    reason: str
+    metadata: dict[str, str]
+    requested_by: str
+    final_capture: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+def operation_object(operation: Operation, payment: Payment | None = None) -> OperationObject:
+    """Return the object of an operation. ``payment`` is its payment, if that has been read already."""
+    return OperationObject(
+        id=operation.reference,
+        object=KINDS[operation.kind],
+        payment=(payment or operation.payment).reference,
+        amount=operation.amount_minor,
+        currency=operation.currency,
+        state=STATES[operation.state],
+        refusal_reason=operation.refusal_reason,
+        reason=operation.reason,
+        metadata=operation.metadata,
+        requested_by=operation.requested_by,
+        final_capture=operation.is_final,
+        created_at=operation.created_at,
+        updated_at=operation.updated_at,
+    )
