@@ -5,7 +5,7 @@ import pytest
 
 from checkout.payments.models import InboxMessage
 from messaging.concurrency.database import in_thread
-from messaging.envelope import Envelope
+from messaging.envelope import Envelope, new_message_id
 from messaging.errors import Undeliverable
 from messaging.worker.service import Message, Service
 from tests.messaging.conftest import at_work
@@ -31,7 +31,7 @@ def listener(*events: str, name: str = "listener", transactional: bool = True) -
 
 
 async def publish(client: Client, type: str, body: bytes, message_id: str = "") -> None:
-    envelope = Envelope(type=type, body=body, **({"message_id": message_id} if message_id else {}))
+    envelope = Envelope(type=type, body=body, message_id=message_id or new_message_id())
     await client.broker.publish(client.broker.topology.events, type, envelope, timeout_seconds=10)
 
 

@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db.utils import OperationalError
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
@@ -13,6 +14,7 @@ from checkout.webhooks import actions, schedule
 from checkout.webhooks.models import Delivery, SigningSecret
 from checkout.webhooks.sending import sender as sending
 from checkout.webhooks.sending.claims import LEASE_SECONDS, claim
+from checkout.webhooks.sending.recording import record
 from messaging.concurrency.database import in_thread
 from tests.webhooks import endpoint as behaviours
 from tests.webhooks.conftest import SHOP, attempts_of, fresh, make_due, pinged, registered
@@ -37,20 +39,20 @@ async def test_a_delivery_is_signed_sent_and_logged(shop, make_sender):
     assert await make_sender().send_due() == 0
 
 
-async def test_a_repeated_attempt_has_the_same_id_and_body_and_its_own_time(shop, make_sender, monkeypatch):
+async def test_a_repeated_attempt_has_the_same_id_and_body_and_its_own_time(shop, make_sender):
     made = await registered(shop.url())
     (delivery,) = await pinged(made)
     shop.behaviour["/"] = answer(500)
     await make_sender().send_due()
-    later = timezone.now().timestamp() + 100
-    monkeypatch.setattr(sending.time, "time", lambda: later)
     shop.behaviour["/"] = answer(200)
     await make_due(delivery)
-    await make_sender().send_due()
+    later = int(timezone.now().timestamp()) + 100
+    with time_machine.travel(later, tick=False):
+        await make_sender().send_due()
     first, second = shop.received
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.body == second.body
-    assert int(second.headers["webhook-timestamp"]) == int(later)
+    assert second.headers["webhook-timestamp"] == str(later)
     assert first.headers["webhook-timestamp"] != second.headers["webhook-timestamp"]
     Webhook(made.secret).verify(second.body, second.headers)
     assert (await fresh(delivery)).state == Delivery.State.DELIVERED
@@ -221,7 +223,7 @@ async def test_a_crash_between_sending_and_recording_sends_again_with_the_same_i
         raise OperationalError("the process has ended")
 
     with monkeypatch.context() as patched:
-        patched.setattr(sending, "record", crash)
+        patched.setattr("checkout.webhooks.sending.sender.record", crash)
         await crashed.send_due()
     other = make_sender()
     assert await other.send_due() == 0, "the lease is not over"
@@ -235,15 +237,15 @@ async def test_a_crash_between_sending_and_recording_sends_again_with_the_same_i
 
 async def test_outcomes_are_recorded_when_the_database_is_back(shop, make_sender, monkeypatch):
     (delivery,) = await pinged(await registered(shop.url()))
-    real, failures = sending.record, iter([True, True])
+    failures = iter([True, True])
     monkeypatch.setattr(sending, "DATABASE_PAUSE_SECONDS", 0.01)
 
     def at_times(outcomes):
         if next(failures, False):
             raise OperationalError("away")
-        real(outcomes)
+        record(outcomes)
 
-    monkeypatch.setattr(sending, "record", at_times)
+    monkeypatch.setattr("checkout.webhooks.sending.sender.record", at_times)
     stop, recorded = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(make_sender().run(stop))
     await shop.has_received(1)

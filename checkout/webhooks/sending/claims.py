@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import msgspec
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from checkout.database.clock import database_now
 from checkout.errors import StoredSecretUnreadable
@@ -74,14 +74,14 @@ def _is_due(now: object) -> Q:
     return Q(state=Delivery.State.PENDING, next_try_at__lte=now)
 
 
-def _with_due_deliveries(now: object) -> Sequence[WebhookEndpoint]:
+def _with_due_deliveries(now: object) -> QuerySet[WebhookEndpoint]:
     due = Delivery.objects.filter(_is_due(now), endpoint=OuterRef("pk"))
     return WebhookEndpoint.objects.filter(
         Q(paused_until=None) | Q(paused_until__lte=now), Exists(due), state=WebhookEndpoint.State.ENABLED
     ).order_by()
 
 
-def _due(now: object, endpoint: WebhookEndpoint, room: int) -> Sequence[Delivery]:
+def _due(now: object, endpoint: WebhookEndpoint, room: int) -> QuerySet[Delivery]:
     due = Delivery.objects.filter(_is_due(now), endpoint=endpoint).order_by("next_try_at")
     # SQLite has one writer and needs no row locks.
     if connection.features.has_select_for_update_skip_locked:

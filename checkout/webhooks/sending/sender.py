@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from typing import Literal
 
 import structlog
 from django.db import Error
@@ -57,7 +58,7 @@ class Sender:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until ``stop`` is set. Then finish what is under way, or give it back."""
-        stopping = asyncio.ensure_future(stop.wait())
+        stopping = asyncio.create_task(stop.wait())
         recording = asyncio.create_task(self._record_always())
         try:
             with woken_by_writes(self._woken):
@@ -81,8 +82,8 @@ class Sender:
         await self._record_all()
         return begun
 
-    async def _until_woken(self, stopping: asyncio.Future[bool]) -> None:
-        waking = asyncio.ensure_future(self._woken.wait())
+    async def _until_woken(self, stopping: asyncio.Task[Literal[True]]) -> None:
+        waking = asyncio.create_task(self._woken.wait())
         await asyncio.wait(
             {waking, stopping}, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED
         )
