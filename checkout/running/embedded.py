@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from checkout.running.relay import run_relay
 from checkout.running.services import SERVICES, run_services
-from checkout.running.webhooks import run_sender
+from checkout.running.webhooks import run_webhooks
 from messaging.registry import get_broker
 
 
@@ -22,7 +22,7 @@ async def running() -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
         group.create_task(run_services(SERVICES, broker, stop))
         group.create_task(run_relay(broker, stop))
-        group.create_task(run_sender(stop))
+        group.create_task(run_webhooks(broker, stop))
         try:
             yield
         finally:

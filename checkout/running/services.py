@@ -11,7 +11,6 @@ from checkout.payments.models import InboxMessage, OutboxMessage
 from checkout.payments.sagas import service as orchestrator
 from checkout.receipts import service as receipts
 from checkout.risk import service as risk
-from checkout.webhooks import service as webhooks
 from messaging.broker import Broker
 from messaging.worker.service import Service
 from messaging.worker.worker import Worker
@@ -24,7 +23,6 @@ _MODULES = (
     ("orders", orders),
     ("ledger", ledger),
     ("receipts", receipts),
-    ("webhooks", webhooks),
 )
 SERVICES: dict[str, Service] = {module.service.name: module.service for _, module in _MODULES}
 _OWNERS = {module.service.name: app for app, module in _MODULES}

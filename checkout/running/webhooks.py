@@ -2,13 +2,15 @@
 
 import asyncio
 
+from checkout.payments.models import InboxMessage, OutboxMessage
 from checkout.payments.timers import timer
 from checkout.payments.timers.timer import Timer
-from checkout.running.services import run_services
 from checkout.webhooks import deliveries, keys, notices
 from checkout.webhooks.sending.client import Client
 from checkout.webhooks.sending.sender import Sender
+from checkout.webhooks.service import service
 from messaging.broker import Broker
+from messaging.worker.worker import Worker
 
 SWEEP_SECONDS = 15.0
 NOTICES_SECONDS = 30.0
@@ -17,17 +19,12 @@ TIDY_SECONDS = 600.0
 
 async def run_webhooks(broker: Broker, stop: asyncio.Event) -> None:
     """Work until ``stop`` is set; then finish what has begun. Any number of processes may run at once."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(run_services(["webhooks"], broker, stop))
-        group.create_task(run_sender(stop))
-
-
-async def run_sender(stop: asyncio.Event) -> None:
-    """Send webhooks until ``stop`` is set; then finish what has begun."""
+    listener = Worker(broker, service, inbox_model=InboxMessage, outbox_model=OutboxMessage)
     client = Client()
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(Sender(client).run(stop), name="webhooks")
+            group.create_task(listener.run(stop), name="webhooks")
+            group.create_task(Sender(client).run(stop), name="sender of webhooks")
             group.create_task(timer.run(timers(), stop), name="timers of webhooks")
     finally:
         await client.close()

@@ -93,8 +93,7 @@ def enable(merchant: str, reference: str) -> WebhookEndpoint:
         endpoint = _locked(merchant, reference)
         if not endpoint.is_enabled:
             _set_state(endpoint, State.ENABLED, "")
-            endpoint.failures, endpoint.failing_since, endpoint.paused_until = 0, None, None
-            endpoint.warned_at, endpoint.owed_notice = None, WebhookEndpoint.Notice.NONE
+            _forget_failures(endpoint)
             endpoint.save()
             wake_after_commit()
     return endpoint
@@ -106,7 +105,7 @@ def disable(merchant: str, reference: str, reason: str) -> WebhookEndpoint:
         endpoint = _locked(merchant, reference)
         if endpoint.is_enabled:
             _set_state(endpoint, State.DISABLED, scrub_note(reason))
-            endpoint.owed_notice = WebhookEndpoint.Notice.NONE
+            _forget_failures(endpoint)
             endpoint.save()
     return endpoint
 
@@ -209,6 +208,11 @@ def _set_state(endpoint: WebhookEndpoint, state: str, reason: str) -> None:
     endpoint.state, endpoint.state_reason, endpoint.state_since = state, reason, timezone.now()
 
 
+def _forget_failures(endpoint: WebhookEndpoint) -> None:
+    endpoint.failures, endpoint.failing_since, endpoint.paused_until = 0, None, None
+    endpoint.warned_at, endpoint.owed_notice = None, WebhookEndpoint.Notice.NONE
+
+
 def _shown(endpoint: WebhookEndpoint, keys: Any) -> NewSecret:
     return NewSecret(endpoint, keys.secret, keys.public_key)
 
@@ -225,14 +229,18 @@ def _test_event(event: str, endpoint: WebhookEndpoint, now: datetime) -> dict[st
     }
 
 
+def faults_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the faults of the fields that callers may set, by the field's name."""
+    faults = {
+        name: _CHECKS[name](value) if name in _CHECKS else "This cannot be set."
+        for name, value in values.items()
+    }
+    return {name: fault for name, fault in faults.items() if fault}
+
+
 def _check(values: Mapping[str, Any]) -> None:
-    """Check the fields of an endpoint that callers may set. Raises ``RequestInvalid``."""
-    for name, value in values.items():
-        check = _CHECKS.get(name)
-        if check is None:
-            raise RequestInvalid(name, "This cannot be set.")
-        if fault := check(value):
-            raise RequestInvalid(name, fault)
+    for name, fault in faults_of(values).items():
+        raise RequestInvalid(name, fault)
 
 
 def _fault_of_types(value: Any) -> str:

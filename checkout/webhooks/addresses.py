@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Literal
 
 from checkout.conf import conf
-from checkout.networks import LOOPBACK, address_of, is_in, is_public
+from checkout.conf.networks import LOOPBACK, address_of, is_in, is_public
 
 MAX_CHARACTERS = 500
 # Ports at which a program other than a web server would be reached are not for webhooks.

@@ -25,9 +25,9 @@ def add_secret(endpoint: WebhookEndpoint) -> Keys:
 
 
 def replace_secret(endpoint: WebhookEndpoint, overlap: timedelta) -> Keys:
-    """Give the endpoint, which is locked, a new secret; of the others the newest signs until the overlap ends.
+    """Give the endpoint, which is locked, a new secret. The latest before it signs until the overlap ends.
 
-    The other ones end at once, so that there are never more than two.
+    All earlier ones end at once, so that there are never more than two.
     """
     now = timezone.now()
     valid = list(endpoint.secrets.filter(_valid_at(now)))

@@ -75,7 +75,7 @@ class Handler:
 class Service:
     """A participant with its own command queue and, with ``replies``, a durable queue for replies to it.
 
-    With ``events``, patterns of their types such as ``payment.#``, it has a durable queue for these events as
+    With ``events``, patterns of their types such as ``order.#``, it has a durable queue for these events as
     well. A service that only listens has no handler of commands, and no queue for them.
 
     A handler takes the decoded body and the Message. It runs in a thread, so it may use the database. By

@@ -28,7 +28,7 @@ MESSAGES = {
 LAYERS = (
     {
         f"checkout.{part}"
-        for part in "conf crash_points database errors messages money networks".split()
+        for part in "conf crash_points database errors messages money".split()
         + "privacy problems rates service states".split()
     }
     | MESSAGES,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from checkout.conf import conf
+from checkout.conf.networks import LOOPBACK, address_of, is_in, is_public
 from checkout.errors import ProviderMisconfigured
-from checkout.networks import LOOPBACK, address_of, is_in, is_public
 
 MAX_CHARACTERS = 500
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
