@@ -1,12 +1,14 @@
 """The signing secrets of endpoints: made, replaced with an overlap, and read for signing."""
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from django.db.models import Q
 from django.utils import timezone
 
+from checkout.conf import conf
+from checkout.errors import StoredSecretUnreadable
 from checkout.privacy.stored_secrets import is_sealed_with_newest_key, open_secret, seal_secret
 from checkout.webhooks.models import SigningSecret, WebhookEndpoint
 from checkout.webhooks.signing import Keys
@@ -39,18 +41,29 @@ def replace_secret(endpoint: WebhookEndpoint, overlap: timedelta) -> Keys:
     return add_secret(endpoint)
 
 
-def keys_of(endpoints: Collection[WebhookEndpoint]) -> Mapping[int, list[Keys]]:
-    """Return the keys that sign now, by the endpoint's primary key, the newest first.
+def keys_of(endpoints: Collection[WebhookEndpoint]) -> Mapping[int, Sequence[Keys] | None]:
+    """Return the keys that sign now by the endpoint's primary key, the newest first.
 
-    Raises ``StoredSecretUnreadable``.
+    None stands for secrets that cannot be opened with the secret keys of this process.
     """
-    references = {endpoint.pk: endpoint.reference for endpoint in endpoints}
-    found: defaultdict[int, list[Keys]] = defaultdict(list)
-    for secret in SigningSecret.objects.filter(_valid_at(timezone.now()), endpoint__in=references):
-        owner = references[secret.endpoint_id]
-        keys = Keys.of(open_secret(secret.sealed_hmac, owner), open_secret(secret.sealed_private_key, owner))
-        found[secret.endpoint_id].append(keys)
-    return found
+    owners = {endpoint.pk: endpoint.reference for endpoint in endpoints}
+    rows = SigningSecret.objects.filter(_valid_at(timezone.now()), endpoint__in=owners)
+    found: dict[int, list[Keys]] = {pk: [] for pk in owners}
+    unreadable = set()
+    for secret in rows:
+        pk = secret.endpoint_id
+        try:
+            sealed = (secret.sealed_hmac, secret.sealed_private_key)
+            found[pk].append(_opened(*sealed, owners[pk], tuple(conf.secret_keys)))
+        except StoredSecretUnreadable:
+            unreadable.add(pk)
+    return {pk: None if pk in unreadable else keys for pk, keys in found.items()}
+
+
+@lru_cache(maxsize=4096)
+def _opened(sealed_hmac: str, sealed_private_key: str, owner: str, _secret_keys: tuple[str, ...]) -> Keys:
+    """Return the keys. The secret keys are an argument so that a change of them is noticed."""
+    return Keys.of(open_secret(sealed_hmac, owner), open_secret(sealed_private_key, owner))
 
 
 def tidy_secrets() -> int:

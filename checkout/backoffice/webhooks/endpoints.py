@@ -166,7 +166,7 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
 
     @admin.display(description="state", ordering="state")
     def status(self, endpoint: WebhookEndpoint) -> str:
-        if endpoint.pk is None or not endpoint.state_reason:
+        if not endpoint.state_reason:
             return badge(endpoint.state)
         return f"{endpoint.state}: {endpoint.state_reason}"
 
@@ -178,5 +178,5 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
 
     @admin.display(description="public keys (v1a)")
     def public_keys(self, endpoint: WebhookEndpoint) -> str:
-        keys = endpoint.secrets.values_list("public_key", flat=True) if endpoint.pk else ()
+        keys = endpoint.secrets.values_list("public_key", flat=True) if endpoint.pk else []
         return ", ".join(keys) or NOTHING

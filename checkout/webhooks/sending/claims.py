@@ -14,7 +14,6 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from checkout.database.clock import database_now
-from checkout.errors import StoredSecretUnreadable
 from checkout.payments import event_feed
 from checkout.webhooks.keys import keys_of
 from checkout.webhooks.models import Delivery, WebhookEndpoint
@@ -93,12 +92,13 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str) -> li
     if not claimed:
         return []
     endpoints = {endpoint.pk: endpoint for endpoint, _ in claimed}
-    keys, unreadable = _keys(endpoints)
+    keys = keys_of(endpoints.values())
     bodies = _bodies(claimed)
     jobs = []
     for endpoint, delivery in claimed:
         body = bodies.get((endpoint.payload, delivery.event), b"")
-        problem = unreadable.get(endpoint.pk, "") or ("" if body else "no_such_event")
+        own = keys[endpoint.pk]
+        problem = "secret_unreadable" if own is None else "" if own else "no_secret"
         jobs.append(
             Job(
                 delivery=delivery.pk,
@@ -107,25 +107,11 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str) -> li
                 message_id=delivery.event,
                 url=endpoint.url,
                 body=body,
-                keys=keys.get(endpoint.pk, ()),
-                problem=problem,
+                keys=own or (),
+                problem=problem or ("" if body else "no_such_event"),
             )
         )
     return jobs
-
-
-def _keys(endpoints: Mapping[int, WebhookEndpoint]) -> tuple[dict[int, Sequence[Keys]], dict[int, str]]:
-    """Return the keys of each endpoint, and the problem of those whose secrets cannot be opened."""
-    keys: dict[int, Sequence[Keys]] = {}
-    problems: dict[int, str] = {}
-    for pk, endpoint in endpoints.items():
-        try:
-            keys[pk] = keys_of([endpoint]).get(pk, ())
-        except StoredSecretUnreadable:
-            problems[pk] = "secret_unreadable"
-        else:
-            problems[pk] = "" if keys[pk] else "no_secret"
-    return keys, problems
 
 
 def _bodies(claimed: Sequence[tuple[WebhookEndpoint, Delivery]]) -> dict[tuple[str, str], bytes]:
