@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
@@ -43,18 +44,17 @@ def merchant(code=SHOP) -> Merchant:
 
 
 def event(order="A-1", code=SHOP, age=timedelta()) -> Event:
-    """Create a payment, which makes an event."""
-    payment = create_payment(
-        merchant(code),
-        order_reference=order,
-        amount=Money(1250, "GBP"),
-        lines=[],
-        description="Tea",
-        metadata={"cart": "7"},
-    )
-    made = Event.objects.get(payment=payment)
-    Event.objects.filter(pk=made.pk).update(created_at=timezone.now() - age)
-    return made
+    """Create a payment some time ago, which makes an event."""
+    with time_machine.travel(timezone.now() - age, tick=False):
+        payment = create_payment(
+            merchant(code),
+            order_reference=order,
+            amount=Money(1250, "GBP"),
+            lines=[],
+            description="Tea",
+            metadata={"cart": "7"},
+        )
+    return Event.objects.get(payment=payment)
 
 
 def owed() -> set[tuple[str, str]]:
@@ -102,8 +102,8 @@ def test_the_sweep_waits_for_events_whose_message_may_be_under_way_and_passes_no
     young = event("A-1")
     old = event("A-2", age=timedelta(minutes=5))
     assert deliveries.sweep() == 0
-    Event.objects.filter(pk=young.pk).update(created_at=timezone.now() - timedelta(minutes=3))
-    assert deliveries.sweep() == 2
+    with time_machine.travel(timezone.now() + timedelta(minutes=3), tick=False):
+        assert deliveries.sweep() == 2
     assert {reference for _, reference in owed()} == {young.reference, old.reference}
 
 
