@@ -8,6 +8,7 @@ CheckoutError
 │   ├── OperationNotFound      no such capture, void or refund for this caller
 │   ├── EventNotFound          no such event for this caller
 │   ├── ProviderAccountNotFound no such address for notifications
+│   ├── WebhookNotFound        no such webhook endpoint or delivery for this caller
 │   ├── RequestInvalid         a field is missing or wrong; the error names it
 │   ├── IllegalTransition      not possible in the payment's present state
 │   ├── AmountNotAvailable     more than is left to capture or refund
@@ -26,6 +27,7 @@ CheckoutError
 │       ├── SenderNotAllowed   not from an address of this account's provider
 │       ├── NotificationNotAuthentic    not with the account's credentials
 │       └── NotificationFormatNotSupported  in the format of another product of the provider
+├── StoredSecretUnreadable     sealed under a secret key that was dropped: an operator must list it again
 ├── CardKeysMisconfigured      an operator must set them; the process does not start
 └── CardSealRefused            nothing was sent: the shopper may enter the card again
     ├── CardNotSealed          without a second seal: of an earlier release, or not from web
@@ -53,6 +55,12 @@ class PaymentNotFound(OperationRejected):
     """There is no such payment, or it belongs to another caller."""
 
     code = "payment_not_found"
+
+
+class WebhookNotFound(OperationRejected):
+    """There is no such webhook endpoint or delivery, or it belongs to another merchant."""
+
+    code = "webhook_not_found"
 
 
 class OperationNotFound(OperationRejected):
@@ -205,6 +213,12 @@ class NotificationFormatNotSupported(NotificationRejected):
     """A notification has the format of another product. The account must be set up for our format."""
 
     code = "notification_format_not_supported"
+
+
+class StoredSecretUnreadable(CheckoutError):
+    """A secret in the database cannot be opened with the secret keys of this process."""
+
+    code = "stored_secret_unreadable"
 
 
 class CardKeysMisconfigured(CheckoutError):

@@ -86,6 +86,7 @@ _OURS = (
     Participant("orders"),
     Participant("ledger"),
     Participant("notifications", sends=_types(DeliverReceipt)),
+    Participant("webhooks", serves=False, listens=True),
     # Staff and timers write to the outbox, and the relay publishes their commands. All programs that change
     # a payment write its events there.
     Participant("relay", serves=False, relays=True, announces=EVENTS),

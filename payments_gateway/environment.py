@@ -56,6 +56,7 @@ _SPECIAL = {
     "CHECKOUT_PROVIDER_HOSTS",
     "CHECKOUT_PROVIDER_NETWORKS",
     "CHECKOUT_PROVIDER_CA_FILE",
+    "CHECKOUT_WEBHOOK_ALLOWED_NETWORKS",
     "MESSAGING_APP_ID",
 }
 # The names of the whole installation on the broker.
@@ -180,6 +181,11 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     provider_ca_file: FilePath | None = Field(
         default=None, alias="CHECKOUT_PROVIDER_CA_FILE", description=Conf.provider_ca_file.help
     )
+    webhook_allowed_networks: Annotated[list[IPvAnyNetwork], NoDecode] = Field(
+        default=[],
+        alias="CHECKOUT_WEBHOOK_ALLOWED_NETWORKS",
+        description=Conf.webhook_allowed_networks.help,
+    )
     card_keys: Annotated[list[SecretStr], NoDecode] = Field(
         default=[],
         alias="CHECKOUT_CARD_KEYS",
@@ -220,6 +226,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         "provider_hosts",
         "provider_networks",
         "secret_key_fallbacks",
+        "webhook_allowed_networks",
         mode="before",
     )
     @classmethod

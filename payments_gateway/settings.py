@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "checkout.risk",
     "checkout.ledger",
     "checkout.receipts",
+    "checkout.webhooks",
     "checkout.web",
     "checkout.backoffice",
     *env.own_apps,
@@ -101,6 +102,7 @@ CHECKOUT_PROVIDER_CREDENTIALS = env.provider_credentials
 CHECKOUT_PROVIDER_HOSTS = env.provider_hosts
 CHECKOUT_PROVIDER_NETWORKS = [str(network) for network in env.provider_networks]
 CHECKOUT_PROVIDER_CA_FILE = str(env.provider_ca_file or "")
+CHECKOUT_WEBHOOK_ALLOWED_NETWORKS = [str(network) for network in env.webhook_allowed_networks]
 CHECKOUT_TRUSTED_PROXIES = env.forwarded_allow_ips
 CHECKOUT_HOST = env.host
 

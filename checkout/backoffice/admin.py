@@ -19,11 +19,14 @@ from checkout.backoffice.pages import (
     sagas,
     services,
 )
+from checkout.backoffice.webhooks import deliveries, endpoints
 
 __all__ = [
     "attempts",
     "configuration",
     "dead_letters",
+    "deliveries",
+    "endpoints",
     "ledger",
     "merchants",
     "messages",

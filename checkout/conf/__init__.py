@@ -10,6 +10,7 @@ from checkout.conf.installation import Installation
 from checkout.conf.protection import Protection
 from checkout.conf.providers import Providers
 from checkout.conf.times import Times
+from checkout.conf.webhooks import Webhooks
 from messaging.conf import Conf as Messaging
 from messaging.setting import reread_on_change
 from payments_gateway.serving.conf import Conf as Serving
@@ -17,7 +18,7 @@ from payments_gateway.serving.conf import Conf as Serving
 __all__ = ["Conf", "conf"]
 
 
-class Conf(Installation, Providers, Protection, Serving, Times, Messaging):
+class Conf(Installation, Providers, Protection, Webhooks, Serving, Times, Messaging):
     """Settings, with those of messaging and of serving. Each is read once, and again after a change."""
 
 

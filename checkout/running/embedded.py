@@ -1,7 +1,7 @@
-"""Everything in one process: services and relay run beside the web application, on its event loop.
+"""Everything in one process: services, relay and sender of webhooks run beside the web application.
 
-For ``BROKER_URL=memory://`` only. Queued messages are lost with the process. The important ones are in the
-outbox, and the relay sends them again at the next start.
+They share its event loop. For ``BROKER_URL=memory://`` only. Queued messages are lost with the process. The
+important ones are in the outbox, and the relay sends them again at the next start.
 """
 
 import asyncio
@@ -10,17 +10,19 @@ from contextlib import asynccontextmanager
 
 from checkout.running.relay import run_relay
 from checkout.running.services import SERVICES, run_services
+from checkout.running.webhooks import run_webhooks
 from messaging.registry import get_broker
 
 
 @asynccontextmanager
 async def running() -> AsyncIterator[None]:
-    """Run services and relay inside this context. On leaving it, they finish the work that has begun."""
+    """Run all of them inside this context. On leaving it, they finish the work that has begun."""
     broker = get_broker()
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(run_services(SERVICES, broker, stop))
         group.create_task(run_relay(broker, stop))
+        group.create_task(run_webhooks(broker, stop))
         try:
             yield
         finally:

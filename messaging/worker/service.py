@@ -27,6 +27,7 @@ __all__ = [
 Admit = Callable[[Any, Message], None]
 CommandHandler = TypeVar("CommandHandler", bound=Callable[[Any, Message], Any])
 ReplyHandler = TypeVar("ReplyHandler", bound=Callable[[Reply, Message], Any])
+EventHandler = TypeVar("EventHandler", bound=Callable[[Any, Message], Any])
 
 
 class CommandRejected(Exception):
@@ -74,6 +75,9 @@ class Handler:
 class Service:
     """A participant with its own command queue and, with ``replies``, a durable queue for replies to it.
 
+    With ``events``, patterns of their types such as ``order.#``, it has a durable queue for these events as
+    well. A service that only listens has no handler of commands, and no queue for them.
+
     A handler takes the decoded body and the Message. It runs in a thread, so it may use the database. By
     default it runs in the transaction that records the message as handled. If it is declared with
     ``transactional=False``, it uses ``message.once()`` for the transaction that concludes it, and may make
@@ -84,8 +88,10 @@ class Service:
     name: str
     replies: str = ""
     admit: Admit | None = None
+    events: tuple[str, ...] = ()
     commands: dict[str, Handler] = field(default_factory=dict)
     reply_handler: Handler | None = None
+    event_handler: Handler | None = None
 
     def command(
         self, type: str, *, transactional: bool = True, free: bool = False
@@ -108,11 +114,28 @@ class Service:
         self.reply_handler = Handler(function, Reply.decode, transactional=True)
         return function
 
+    def on_event(self, *, transactional: bool = True) -> Callable[[EventHandler], EventHandler]:
+        """Register the handler of all events, whose type is ``message.envelope.type``.
+
+        Events have no answer. Their bodies may have fields that the handler's class does not know, because
+        senders add fields for other listeners. The service must have ``events``.
+        """
+        if not self.events:
+            raise ValueError(f"{self.name} has no queue for events")
+
+        def register(function: EventHandler) -> EventHandler:
+            self.event_handler = Handler(function, _decoder(function, is_strict=False), transactional)
+            return function
+
+        return register
+
     def queues(self, topology: Topology) -> list[Queue]:
         """Return the queues that a worker of this service declares and reads."""
-        queues = [topology.service_queue(self.name)]
+        queues = [] if self.events and not self.commands else [topology.service_queue(self.name)]
         if self.replies:
             queues.append(topology.reply_queue(self.replies))
+        if self.events:
+            queues.append(topology.event_queue(self.name, self.events))
         return queues
 
     def handler_for(self, queue: str, type: str, topology: Topology) -> Handler:
@@ -120,17 +143,20 @@ class Service:
         if self.replies and queue == topology.reply_queue(self.replies).name:
             if type == "reply" and self.reply_handler is not None:
                 return self.reply_handler
+        elif self.event_handler is not None and queue == topology.event_queue(self.name, self.events).name:
+            return self.event_handler
         elif type in self.commands:
             return self.commands[type]
         raise MalformedMessage(f"{self.name} does not handle {type}")
 
 
-def _decoder(function: Callable[..., Any]) -> Callable[[bytes], Any]:
+def _decoder(function: Callable[..., Any], *, is_strict: bool = True) -> Callable[[bytes], Any]:
     first_parameter = next(iter(function.__annotations__))
     body_type = get_type_hints(function)[first_parameter]
     config = getattr(body_type, "__struct_config__", None)
     # Unknown fields are passed over only by a class that says so, not by one that forgot to forbid them.
-    if config is None or config.forbid_unknown_fields == getattr(body_type, "is_open", False):
+    is_careless = config is None or config.forbid_unknown_fields == getattr(body_type, "is_open", False)
+    if config is None or (is_strict and is_careless):
         raise TypeError(f"{body_type} must be a msgspec.Struct with forbid_unknown_fields, or is_open")
     decoder = msgspec.json.Decoder(body_type)
 

@@ -27,6 +27,7 @@ from checkout.payments.models import (
 from checkout.receipts.models import Receipt
 from checkout.risk.models import RiskAssessment
 from checkout.states import PaymentState
+from checkout.webhooks.models import Delivery, WebhookEndpoint
 
 
 def merchant(code="example"):
@@ -323,6 +324,10 @@ def paid(order="ORDER-1"):
     difference(row, resolved_at=start)
     Reconciliation.objects.create(account=tried.provider_account, compared=1, untold=3)
     Reservation.objects.create(payment_reference=row.reference, lines=[], state="confirmed")
+    endpoint, _ = WebhookEndpoint.objects.get_or_create(merchant="example", url="https://shop.example/hook")
+    Delivery.objects.create(
+        endpoint=endpoint, event=f"evt_{order}", event_type="payment.captured", payment=row.reference
+    )
     Receipt.objects.create(
         payment_reference=row.reference,
         email=row.shopper_email,

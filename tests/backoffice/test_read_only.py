@@ -7,7 +7,7 @@ from tests.support.tables import our_models
 
 pytestmark = pytest.mark.django_db
 
-EDITABLE = {"merchant", "provideraccount", "stockitem", "blockedvalue"}
+EDITABLE = {"merchant", "provideraccount", "stockitem", "blockedvalue", "webhookendpoint"}
 MONEY = sorted(
     str(model._meta.model_name)
     for model in our_models()

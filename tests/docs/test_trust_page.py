@@ -28,8 +28,8 @@ def test_the_page_says_what_a_participant_may_say(participant: Participant):
     assert row_of(participant) in PAGE.splitlines()
 
 
-def test_the_participants_are_the_services_with_web_and_relay():
-    assert {each.name for each in PARTICIPANTS} == {*SERVICES, "web", "relay"}
+def test_the_participants_are_the_services_with_web_webhooks_and_relay():
+    assert {each.name for each in PARTICIPANTS} == {*SERVICES, "web", "webhooks", "relay"}
 
 
 def test_nobody_may_send_what_no_service_handles():

@@ -17,7 +17,7 @@ from scripts.processes import environment_of
 
 USERS = {
     f"checkout.{name}"
-    for name in ("web", "checkout", "payments", "risk", "orders", "ledger", "notifications", "relay")
+    for name in "web checkout payments risk orders ledger notifications webhooks relay".split()
 }
 
 

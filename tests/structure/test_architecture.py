@@ -43,6 +43,7 @@ LAYERS = (
         "checkout.risk",
         "checkout.ledger",
         "checkout.receipts",
+        "checkout.webhooks",
     },
     {"checkout.reconciliation"},
     {"checkout.web", "checkout.backoffice"},
@@ -50,9 +51,9 @@ LAYERS = (
 EDGES = LAYERS[-1]
 
 # The apps that own tables. Each may have a database of its own, so no other app reads its tables.
-APPS = {f"checkout.{name}" for name in ("payments", "risk", "orders", "ledger", "receipts")}
+APPS = {f"checkout.{name}" for name in ("payments", "risk", "orders", "ledger", "receipts", "webhooks")}
 # The modules of an app for all others, beside its messages: functions that read its tables for them.
-INTERFACES = {"checkout.ledger.books", "checkout.orders.stock"}
+INTERFACES = {"checkout.ledger.books", "checkout.orders.stock", "checkout.payments.event_feed"}
 # Packages without tables. Their modules belong to the payments app, whose tables they work with.
 OF_PAYMENTS = {"checkout.reconciliation", "checkout.web"}
 
@@ -94,7 +95,12 @@ HOMES = {
         "messaging.setting",
         "payments_gateway.serving.conf",
     ),
-    "cryptography": ("checkout.privacy.card_seal",),
+    "aiohttp": ("checkout.webhooks.sending",),
+    "cryptography": (
+        "checkout.privacy.card_seal",
+        "checkout.privacy.stored_secrets",
+        "checkout.webhooks.signing",
+    ),
 }
 DEVELOPMENT_ONLY = ("pytest", "hypothesis", "playwright", "lxml", "tests", "scripts")
 UNSAFE = ("pickle", "marshal", "shelve")

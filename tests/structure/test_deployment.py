@@ -33,9 +33,10 @@ def test_the_units_run_what_the_procfile_runs():
     web = commands["web"].replace("${HOST:-localhost}", "127.0.0.1").replace("${WEB_PORT:-8000}", "%i")
     assert command_of("payments-gateway-web@.service") == web
     assert command_of("payments-gateway-relay.service") == commands["relay"]
+    assert command_of("payments-gateway-webhooks.service") == commands["webhooks"]
     for service in SERVICES:
         assert command_of("payments-gateway@.service").replace("%i", service) == commands[service]
-    assert set(commands) == {"web", "relay", "sandbox", *SERVICES}
+    assert set(commands) == {"web", "relay", "webhooks", "sandbox", *SERVICES}
 
 
 def test_nginx_admits_what_the_gateway_admits_and_waits_as_long_as_it_may():

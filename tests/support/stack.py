@@ -24,13 +24,13 @@ NOTIFICATIONS = "/notifications/sandbox/sandbox-notification-secret/"
 
 
 class Stack:
-    """Web processes that share one port, and each service, the relay and the sandbox.
+    """Web processes that share one port, and each service, the relay, the sender of webhooks and the sandbox.
 
     With `web_ports` each web process has a port of its own, for a proxy in front.
 
     The gateway is at `web_url` (http://localhost:…), the sandbox at `sandbox_url` (http://127.0.0.1:…), so
-    that browsers take them for different sites. `programs` maps names to processes: `web`, `relay`, `sandbox`
-    and the services' names; the name of a second copy ends in 2, as in `payments-2`.
+    that browsers take them for different sites. `programs` maps names to processes: `web`, `relay`,
+    `webhooks`, `sandbox` and the services' names; the name of a second copy ends in 2, as in `payments-2`.
 
     Each process has a broker user of its own. `broker_url` names a user that may do everything, for the test
     itself. `control` is the `rabbitmqctl` to use if the broker is not that of BROKER_URL.
@@ -99,6 +99,7 @@ class Stack:
                 self._add(name, ["manage.py", "run_service", service])
         for name in _names("relay", copies):
             self._add(name, ["manage.py", "run_relay"])
+        self._add("webhooks", ["manage.py", "run_webhooks"])
         self._add("sandbox", ["manage.py", "run_sandbox"])
 
     def __enter__(self) -> "Stack":
@@ -133,6 +134,7 @@ class Stack:
             wait_until(self._web_answers, "/readyz of web", seconds=START_SECONDS)
             for service in set(SERVICES) & set(self.programs):
                 self.wait_for_consumer(f"checkout.commands.{service}")
+            self.wait_for_consumer("checkout.events.webhooks")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_tails()}") from None
 

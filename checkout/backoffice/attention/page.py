@@ -21,6 +21,7 @@ from checkout.payments.models import (
 )
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 from checkout.states import PaymentState
+from checkout.webhooks.models import WebhookEndpoint
 
 UNSETTLED_AFTER = timedelta(minutes=5)
 # Providers capture, void and refund in batches, once a day.
@@ -41,6 +42,10 @@ PARKED = Q(status=Saga.Status.PARKED)
 NOT_DEALT_WITH = Q(dealt_with_at=None)
 OPEN_LETTER = Q(requeued_at=None) & NOT_DEALT_WITH
 UNRESOLVED = Q(resolved_at=None)
+# Staff who disable an endpoint know about it.
+FAILING_ENDPOINT = Q(failing_since__isnull=False) & (
+    Q(warned_at__isnull=False) | Q(state=WebhookEndpoint.State.DISABLED)
+)
 
 
 def _unsettled() -> Q:

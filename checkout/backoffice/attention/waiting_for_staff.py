@@ -24,6 +24,7 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
+from checkout.webhooks.models import WebhookEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,13 @@ def concerns() -> Iterator[Concern]:
         attention.begun_by_declines(),
         "attacked=by_declines",
         "attack_mode_changes__changed_at",
+    )
+    yield Concern(
+        "Failing, or disabled by the gateway",
+        WebhookEndpoint,
+        attention.FAILING_ENDPOINT,
+        "health=failing",
+        "failing_since",
     )
 
 

@@ -8,9 +8,10 @@ used.
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 
 from checkout.conf import conf
+from checkout.conf.networks import LOOPBACK, address_of, is_in, is_public
 from checkout.errors import ProviderMisconfigured
 
 MAX_CHARACTERS = 500
@@ -24,9 +25,6 @@ _ADDRESS = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_LOOPBACK = ("127.0.0.0/8", "::1/128")
-# RFC 6052, section 2.1: the last four bytes are an IPv4 address.
-_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +80,10 @@ def policy_source(url: str) -> str:
 
 def fault_of_peer(text: str) -> str:
     """Return why a connection to this IP address must not be used for a provider; "" if it may."""
-    address = _unwrapped(ip_address(text.partition("%")[0]))
-    if address.is_global and not address.is_multicast:
+    address = address_of(text)
+    if is_public(address):
         return ""
-    networks = (*conf.provider_networks, *(_LOOPBACK if conf.is_try_out else ()))
-    if any(address in ip_network(network) for network in networks):
+    if is_in(address, (*conf.provider_networks, *(LOOPBACK if conf.is_try_out else ()))):
         return ""
     return f"{address} is not an address of the public internet, nor in CHECKOUT_PROVIDER_NETWORKS"
 
@@ -112,12 +109,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """Return the IPv4 address that an IPv6 address embeds, or the address itself."""
-    if not isinstance(address, IPv6Address):
-        return address
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address.ipv4_mapped or address.sixtofour or address

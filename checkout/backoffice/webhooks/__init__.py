@@ -1,0 +1,1 @@
+"""The pages of webhooks: merchants' endpoints, and the deliveries to them."""

@@ -1,0 +1,71 @@
+"""Deliveries: what was sent to each endpoint, what it answered, and when the next attempt is."""
+
+from django.contrib import admin
+
+from checkout.backoffice.acting import ActingAdmin, Verb
+from checkout.backoffice.base import ReadOnlyInline
+from checkout.backoffice.display.values import badge, payment_link
+from checkout.webhooks import actions
+from checkout.webhooks.models import Delivery, DeliveryAttempt
+
+RESEND = Verb(
+    name="resend",
+    label="Send again",
+    explanation=(
+        "The same event is sent at once, with the same id, so that a program which remembers ids ignores a "
+        "copy. If it fails, it is tried again by the schedule from its beginning."
+    ),
+    done="It is on its way.",
+    otherwise="its endpoint is disabled. Nothing was sent.",
+    is_offered=lambda delivery: delivery.endpoint.is_enabled,
+    carry_out=lambda delivery, by, _: actions.resend(delivery.endpoint.merchant, delivery.reference),
+)
+
+
+class AttemptInline(ReadOnlyInline):
+    model = DeliveryAttempt
+    fields = ("at", "url", "status", "error", "detail", "duration_ms", "response")
+    readonly_fields = fields
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ActingAdmin):
+    """Events owed to endpoints, with the log of attempts."""
+
+    verbs = (RESEND,)
+    inlines = (AttemptInline,)
+    list_display = (
+        "event_type", "endpoint", "status", "tries", "last_result", "next_try_at", "created_at", "about",
+    )  # fmt: skip
+    list_select_related = ("endpoint",)
+    list_filter = ("state", ("created_at", admin.DateFieldListFilter))
+    search_fields = (
+        "payment__exact",
+        "event__exact",
+        "reference__exact",
+        "endpoint__reference__exact",
+        "endpoint__merchant__exact",
+    )
+    search_help_text = "Payment reference, event, delivery, endpoint, or the merchant's code"
+    fields = (
+        "reference",
+        "endpoint",
+        "event",
+        "event_type",
+        "about",
+        "status",
+        "tries",
+        "last_result",
+        "next_try_at",
+        "created_at",
+        "ended_at",
+    )
+    readonly_fields = ("status", "about")
+
+    @admin.display(description="state", ordering="state")
+    def status(self, delivery: Delivery) -> str:
+        return badge(delivery.state)
+
+    @admin.display(description="payment", ordering="payment")
+    def about(self, delivery: Delivery) -> str:
+        return payment_link(delivery.payment)

@@ -1,0 +1,182 @@
+"""Webhook endpoints: staff may add and change them for a merchant, and see why one is disabled."""
+
+from datetime import timedelta
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from checkout.backoffice.acting import Acting, Verb
+from checkout.backoffice.attention.page import FAILING_ENDPOINT
+from checkout.backoffice.display.values import NOTHING, badge
+from checkout.backoffice.pages.configuration import ConfigurationAdmin
+from checkout.backoffice.webhooks.forms import EndpointForm
+from checkout.errors import OperationRejected
+from checkout.webhooks import actions
+from checkout.webhooks.models import WebhookEndpoint
+
+RESEND_WITHIN = timedelta(days=1)
+
+PING = Verb(
+    name="ping",
+    label="Send a test event",
+    explanation="An event of the type webhook.test is sent at once. It belongs to no payment.",
+    done="A test event is on its way: see the deliveries.",
+    otherwise="the endpoint is disabled. Nothing was sent.",
+    is_offered=lambda endpoint: endpoint.is_enabled,
+    carry_out=lambda endpoint, by, _: actions.ping(endpoint.merchant, endpoint.reference),
+)
+ENABLE = Verb(
+    name="enable",
+    label="Enable",
+    explanation=(
+        "Deliveries that were pending are sent now. Events that happened while the endpoint was disabled are "
+        "sent only if you have them sent again."
+    ),
+    done="The endpoint is enabled.",
+    otherwise="it is enabled already. Nothing was changed.",
+    is_offered=lambda endpoint: not endpoint.is_enabled,
+    carry_out=lambda endpoint, by, _: actions.enable(endpoint.merchant, endpoint.reference),
+)
+DISABLE = Verb(
+    name="disable",
+    label="Disable",
+    explanation="Nothing more is sent, and what is pending waits. The merchant can read your reason.",
+    done="The endpoint is disabled.",
+    otherwise="it is disabled already. Nothing was changed.",
+    is_offered=lambda endpoint: endpoint.is_enabled,
+    carry_out=lambda endpoint, by, why: actions.disable(endpoint.merchant, endpoint.reference, why),
+    asks_why=True,
+)
+RESEND = Verb(
+    name="resend",
+    label="Send the last 24 hours again",
+    explanation=(
+        "All events of the merchant's payments since this time yesterday that the endpoint wants are sent "
+        "again, those that were delivered as well. Their ids stay the same, so that a program which "
+        "remembers ids ignores copies."
+    ),
+    done="The events are on their way: see the deliveries.",
+    otherwise="the endpoint is disabled. Nothing was sent.",
+    is_offered=lambda endpoint: endpoint.is_enabled,
+    carry_out=lambda endpoint, by, _: actions.resend_since(
+        endpoint.merchant, endpoint.reference, timezone.now() - RESEND_WITHIN
+    ),
+)
+ROTATE = Verb(
+    name="rotate",
+    label="Make a new secret",
+    explanation=(
+        "The new secret is shown once, on the next page. The old one signs as well until the overlap is over "
+        "(CHECKOUT_WEBHOOK_OVERLAP_SECONDS)."
+    ),
+    done="There is a new secret.",
+    otherwise="nothing was changed.",
+    is_offered=lambda endpoint: True,
+    carry_out=lambda endpoint, by, _: actions.rotate_secret(endpoint.merchant, endpoint.reference),
+)
+
+
+# The secrets that were made by requests that are not answered yet.
+_made: WeakKeyDictionary[HttpRequest, actions.NewSecret] = WeakKeyDictionary()
+
+
+class HealthFilter(admin.SimpleListFilter):
+    """A filter for endpoints that have failed for long, or that the gateway has disabled."""
+
+    title = "health"
+    parameter_name = "health"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("failing", "failing, or disabled by the gateway")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]
+    ) -> QuerySet[WebhookEndpoint]:
+        return queryset.filter(FAILING_ENDPOINT if self.value() == "failing" else Q())
+
+
+@admin.register(WebhookEndpoint)
+class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
+    form = EndpointForm
+    change_form_template = "admin/webhooks/endpoint.html"
+    list_display = ("reference", "merchant", "url", "status", "failing", "created_at")
+    list_filter = ("state", HealthFilter)
+    search_fields = ("reference__exact", "merchant__exact", "url")
+    search_help_text = "Reference, merchant's code, or a part of the address"
+    fields = (
+        "reference",
+        "merchant",
+        "url",
+        "description",
+        "contact_email",
+        "event_types",
+        "payload",
+        "api_version",
+        "status",
+        "state_since",
+        "failing",
+        "public_keys",
+    )
+    readonly_fields = ("reference", "api_version", "status", "state_since", "failing", "public_keys")
+    fixed_fields = ("merchant",)
+    verbs = (PING, RESEND, ROTATE, ENABLE, DISABLE)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Endpoints are disabled instead, so that the log of their deliveries stays."""
+        return False
+
+    def save_model(
+        self, request: HttpRequest, obj: WebhookEndpoint, form: EndpointForm, change: bool
+    ) -> None:
+        """Create or change the endpoint as a merchant's program would."""
+        values = form.values(form.cleaned_data)
+        if change:
+            actions.change_endpoint(obj.merchant, obj.reference, **values)
+            return
+        made = actions.create_endpoint(form.cleaned_data["merchant"], **values)
+        obj.pk, obj.reference = made.endpoint.pk, made.endpoint.reference
+        _made[request] = made
+
+    def response_add(
+        self, request: HttpRequest, obj: WebhookEndpoint, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Show the secret, in the response itself: it is kept nowhere else."""
+        return self._shown(request, obj, _made[request])
+
+    def verb_view(self, verb: Verb, request: HttpRequest, object_id: str) -> HttpResponse:
+        """See Acting. The answer to a rotation is the page with the new secret."""
+        if verb is not ROTATE or request.method != "POST":
+            return super().verb_view(verb, request, object_id)
+        row = self.row_for(request, object_id, self.may(request, verb))
+        if row is None:
+            return self.missing(request, object_id)
+        try:
+            made = actions.rotate_secret(row.merchant, row.reference)
+        except OperationRejected as error:
+            return self.back(request, row, messages.ERROR, str(error))
+        self.log_change(request, row, verb.label)
+        return self._shown(request, row, made)
+
+    def _shown(self, request: HttpRequest, row: WebhookEndpoint, made: actions.NewSecret) -> HttpResponse:
+        return self.show(request, "admin/webhooks/secret.html", row, "Secret of the endpoint", {"made": made})
+
+    @admin.display(description="state", ordering="state")
+    def status(self, endpoint: WebhookEndpoint) -> str:
+        if not endpoint.state_reason:
+            return badge(endpoint.state)
+        return f"{endpoint.state}: {endpoint.state_reason}"
+
+    @admin.display(description="failing since", ordering="failing_since")
+    def failing(self, endpoint: WebhookEndpoint) -> str:
+        if endpoint.failing_since is None:
+            return NOTHING
+        return f"{endpoint.failing_since:%Y-%m-%d %H:%M} UTC, {endpoint.failures} times"
+
+    @admin.display(description="public keys (v1a)")
+    def public_keys(self, endpoint: WebhookEndpoint) -> str:
+        keys = endpoint.secrets.values_list("public_key", flat=True) if endpoint.pk else []
+        return ", ".join(keys) or NOTHING

@@ -1,0 +1,40 @@
+"""Forms for webhook endpoints."""
+
+from typing import Any
+
+from django import forms
+
+from checkout.backoffice.base import ModelForm
+from checkout.payments.event_feed import EVENT_TYPES
+from checkout.payments.models import Merchant
+from checkout.webhooks import actions
+from checkout.webhooks.models import WebhookEndpoint
+
+
+class EndpointForm(ModelForm):
+    """An endpoint, whose fields are checked as those that a merchant's program sends."""
+
+    merchant = forms.ChoiceField(
+        choices=lambda: [(each.code, each.name) for each in Merchant.objects.order_by("name")]
+    )
+    event_types = forms.MultipleChoiceField(
+        choices=[(each, each) for each in EVENT_TYPES],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="If none is chosen, it is told of all, also of types that are added later.",
+    )
+
+    class Meta:
+        model = WebhookEndpoint
+        fields = ("merchant", "url", "description", "contact_email", "event_types", "payload")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for name, fault in actions.faults_of(self.values(cleaned)).items():
+            self.add_error(name, fault)
+        return cleaned
+
+    @staticmethod
+    def values(cleaned: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields that can be changed later."""
+        return {name: value for name, value in cleaned.items() if name != "merchant"}

@@ -1,0 +1,47 @@
+"""Addresses of the public internet, as opposed to those of this machine and of private networks.
+
+A person who may name a host could make the gateway send requests to machines that only the gateway reaches.
+Connections to such hosts are therefore made to public addresses only, or to networks that the environment
+lists.
+"""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+# RFC 6052, section 2.1: the last four bytes are an IPv4 address.
+_NAT64 = IPv6Network("64:ff9b::/96")
+# Addresses that a relay or translator turns into another one: 6to4 (RFC 7526: not to be used), Teredo,
+# local-use NAT64 (RFC 8215), IPv4-compatible (RFC 4291, 2.5.5.1), IPv4-translated (RFC 2765), and the
+# deprecated site-local addresses (RFC 3879).
+_TRANSLATED = tuple(
+    map(IPv6Network, ("2002::/16", "2001::/32", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96", "fec0::/10"))
+)
+
+Address = IPv4Address | IPv6Address
+
+
+def address_of(text: str) -> Address:
+    """Return the address without its zone, and the IPv4 address that it embeds. Raises ``ValueError``."""
+    return unwrapped(ip_address(text.partition("%")[0]))
+
+
+def unwrapped(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 address embeds by mapping or NAT64, or the address itself."""
+    if not isinstance(address, IPv6Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address
+
+
+def is_public(address: Address) -> bool:
+    """Return True for an address of a single machine on the public internet."""
+    if isinstance(address, IPv6Address) and any(address in network for network in _TRANSLATED):
+        return False
+    return address.is_global and not address.is_multicast
+
+
+def is_in(address: Address, networks: Iterable[str]) -> bool:
+    """Return True if one of the networks has the address."""
+    return any(address in ip_network(network) for network in networks)

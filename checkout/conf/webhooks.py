@@ -1,0 +1,42 @@
+"""Webhooks to merchants: the networks that they may reach, and how many are sent at once."""
+
+from collections.abc import Sequence
+
+from messaging.setting import Setting, duration, text, whole
+
+
+class Webhooks:
+    """Webhooks."""
+
+    webhook_allowed_networks: Setting[Sequence[str]] = Setting(
+        "CHECKOUT_WEBHOOK_ALLOWED_NETWORKS",
+        (),
+        "Networks, in addition to the public internet, in which merchants' webhook endpoints may be, with "
+        "plain HTTP and any port. A try-out adds loopback.",
+        type=tuple,
+    )
+    webhook_concurrency = whole(
+        "CHECKOUT_WEBHOOK_CONCURRENCY",
+        200,
+        "The webhooks that one process sends at once.",
+        ge=1,
+        le=2000,
+    )
+    webhook_endpoint_concurrency = whole(
+        "CHECKOUT_WEBHOOK_ENDPOINT_CONCURRENCY",
+        10,
+        "The webhooks that one process sends to one endpoint at once, so that a slow one delays no other.",
+        ge=1,
+        le=200,
+    )
+    webhook_secret_overlap = duration(
+        "CHECKOUT_WEBHOOK_OVERLAP_SECONDS",
+        24 * 3600,
+        "The seconds for which the old secret of a webhook endpoint still signs beside the new one.",
+        ge=0,
+    )
+    operators_email = text(
+        "CHECKOUT_OPERATORS_EMAIL",
+        "",
+        "The address to which the gateway writes before it disables a webhook endpoint. Empty for none.",
+    )

@@ -1,0 +1,31 @@
+"""``manage.py run_webhooks``: tells merchants of events. May run in any number of copies."""
+
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+
+from checkout.conf import conf
+from checkout.participants import require_user
+from checkout.running import background
+from checkout.running.webhooks import run_webhooks
+
+
+class Command(BaseCommand):
+    """See the module."""
+
+    requires_system_checks: list[str] = []  # see run_service
+    help = "Sends webhooks to merchants, until stopped."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until SIGTERM or SIGINT, then finish what is under way, or give it back."""
+        if conf.is_in_memory:
+            raise CommandError(
+                "BROKER_URL is memory://: webhooks are sent by the web process. Set it to amqp://… to send "
+                "them from a process of their own."
+            )
+        try:
+            require_user("webhooks")
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
+        background.run(run_webhooks)

@@ -1,0 +1,54 @@
+"""Events of payments for the apps that pass them on, which read no tables of payments themselves."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
+
+import msgspec
+
+from checkout.payments.events.types import EVENT_TYPES
+from checkout.payments.models import Event
+from checkout.payments.objects import event_object, thin_event_object
+
+__all__ = ["EVENT_TYPES", "FeedItem", "bodies", "items", "items_after", "items_since"]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """An event without its content. ``pk`` orders the events of all payments."""
+
+    pk: int
+    reference: str
+    type: str
+    merchant: str
+    payment: str
+    created_at: datetime
+
+
+def items(references: Collection[str]) -> Sequence[FeedItem]:
+    """Return the events with these references, as far as they exist."""
+    return _items(reference__in=references)
+
+
+def items_after(pk: int, *, until: datetime, most: int) -> Sequence[FeedItem]:
+    """Return at most so many events after ``pk``, in their order, before the first written at ``until``."""
+    return list(takewhile(lambda item: item.created_at < until, _items(most, pk__gt=pk)))
+
+
+def items_since(merchant: str, since: datetime, *, after: int, most: int) -> Sequence[FeedItem]:
+    """Return the merchant's first events since a time, after the event ``after``, in their order."""
+    return _items(most, merchant__code=merchant, created_at__gte=since, pk__gt=after)
+
+
+def bodies(references: Collection[str], *, is_thin: bool) -> dict[str, bytes]:
+    """Return the JSON of the events with these references, as far as they exist."""
+    events = Event.objects.filter(reference__in=references).select_related("payment", "merchant")
+    of = thin_event_object if is_thin else event_object
+    return {event.reference: msgspec.json.encode(of(event)) for event in events}
+
+
+def _items(most: int | None = None, **conditions: object) -> Sequence[FeedItem]:
+    events = Event.objects.filter(**conditions).order_by("pk")
+    names = ("pk", "reference", "type", "merchant__code", "payment__reference", "created_at")
+    return [FeedItem(*row) for row in events.values_list(*names)[:most]]

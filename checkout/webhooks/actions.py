@@ -1,0 +1,281 @@
+"""One function for each thing that a merchant or staff can do with webhooks.
+
+Each takes the merchant's code where a caller could name the endpoint of another one. They raise
+``OperationRejected``, or a class below it, if the action is not possible.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.errors import IllegalTransition, RequestInvalid, WebhookNotFound
+from checkout.payments import event_feed
+from checkout.payments.event_feed import EVENT_TYPES
+from checkout.privacy.scrubbing import scrub_note
+from checkout.webhooks.addresses import fault_of_url
+from checkout.webhooks.deliveries import BATCH, new_delivery, write_new
+from checkout.webhooks.keys import add_secret, replace_secret
+from checkout.webhooks.models import API_VERSION, Delivery, WebhookEndpoint
+from checkout.webhooks.waking import wake_after_commit
+
+MOST_ENDPOINTS = 20
+TEST_TYPE = "webhook.test"
+# Events that are older cannot be sent again all at once.
+RESEND_WITHIN = timedelta(days=30)
+State = WebhookEndpoint.State
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """A secret that the merchant is shown once. ``public_key`` is no secret and can be read later, too."""
+
+    endpoint: WebhookEndpoint
+    secret: str = field(repr=False)
+    public_key: str = ""
+
+
+def create_endpoint(
+    merchant: str,
+    url: str,
+    *,
+    event_types: Sequence[str] = (),
+    payload: str = WebhookEndpoint.Payload.FULL,
+    api_version: str = API_VERSION,
+    description: str = "",
+    contact_email: str = "",
+) -> NewSecret:
+    """Create an endpoint, enabled, with its first secret. Raises ``RequestInvalid``."""
+    values = {
+        "url": url,
+        "event_types": list(event_types),
+        "payload": payload,
+        "description": description,
+        "contact_email": contact_email,
+    }
+    _check(values)
+    with transaction.atomic():
+        if WebhookEndpoint.objects.filter(merchant=merchant).count() >= MOST_ENDPOINTS:
+            raise RequestInvalid("url", f"A merchant may have {MOST_ENDPOINTS} endpoints.")
+        endpoint = WebhookEndpoint.objects.create(merchant=merchant, api_version=api_version, **values)
+        return _shown(endpoint, add_secret(endpoint))
+
+
+def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndpoint:
+    """Change the fields that are named. Raises ``RequestInvalid``, ``WebhookNotFound``."""
+    _check(values)
+    with transaction.atomic():
+        endpoint = _locked(merchant, reference)
+        for name, value in values.items():
+            setattr(endpoint, name, value)
+        endpoint.save(update_fields=list(values))
+    return endpoint
+
+
+def rotate_secret(merchant: str, reference: str) -> NewSecret:
+    """Make a new secret. The old one signs as well until the overlap is over. Raises ``WebhookNotFound``."""
+    with transaction.atomic():
+        endpoint = _locked(merchant, reference)
+        return _shown(endpoint, replace_secret(endpoint, conf.webhook_secret_overlap))
+
+
+def enable(merchant: str, reference: str) -> WebhookEndpoint:
+    """Send to the endpoint again, beginning with what was pending. Raises ``WebhookNotFound``."""
+    with transaction.atomic():
+        endpoint = _locked(merchant, reference)
+        if not endpoint.is_enabled:
+            _set_state(endpoint, State.ENABLED, "")
+            _forget_failures(endpoint)
+            endpoint.save()
+            wake_after_commit()
+    return endpoint
+
+
+def disable(merchant: str, reference: str, reason: str) -> WebhookEndpoint:
+    """Send nothing more to the endpoint; what is pending waits. Raises ``WebhookNotFound``."""
+    with transaction.atomic():
+        endpoint = _locked(merchant, reference)
+        if endpoint.is_enabled:
+            _set_state(endpoint, State.DISABLED, scrub_note(reason))
+            _forget_failures(endpoint)
+            endpoint.save()
+    return endpoint
+
+
+def ping(merchant: str, reference: str) -> Delivery:
+    """Send a test event. Raises ``WebhookNotFound``, or ``IllegalTransition`` if the endpoint is disabled."""
+    with transaction.atomic():
+        endpoint = _locked(merchant, reference)
+        if not endpoint.is_enabled:
+            raise IllegalTransition("The endpoint is disabled: enable it first.")
+        event, now = f"evt_{secrets.token_hex(16)}", timezone.now()
+        delivery = Delivery.objects.create(
+            endpoint=endpoint,
+            event=event,
+            event_type=TEST_TYPE,
+            content=_test_event(event, endpoint, now),
+            next_try_at=now,
+        )
+        # A test is worth nothing later.
+        WebhookEndpoint.objects.filter(pk=endpoint.pk).update(paused_until=None)
+        wake_after_commit()
+    return delivery
+
+
+def resend(merchant: str, reference: str) -> Delivery:
+    """Send a delivery again, with the same id, whatever became of it. Raises ``WebhookNotFound``."""
+    with transaction.atomic():
+        rows = Delivery.objects.select_for_update().select_related("endpoint")
+        delivery = rows.filter(reference=reference, endpoint__merchant=merchant).first()
+        if delivery is None:
+            raise WebhookNotFound(f"There is no delivery {reference}.")
+        if not delivery.endpoint.is_enabled:
+            raise IllegalTransition("The endpoint is disabled: enable it first.")
+        _make_due(Delivery.objects.filter(pk=delivery.pk))
+        delivery.refresh_from_db()
+    return delivery
+
+
+def resend_since(merchant: str, reference: str, since: datetime) -> int:
+    """Send all events since a time again: those that were delivered, given up, or never owed.
+
+    Return how many. Raises ``WebhookNotFound``, ``IllegalTransition`` and, for a time that is too long ago,
+    ``RequestInvalid``.
+    """
+    if since < timezone.now() - RESEND_WITHIN:
+        raise RequestInvalid("since", f"It can be {RESEND_WITHIN.days} days ago at most.")
+    endpoint = endpoint_of(merchant, reference)
+    if not endpoint.is_enabled:
+        raise IllegalTransition("The endpoint is disabled: enable it first.")
+    count = after = 0
+    while items := event_feed.items_since(merchant, since, after=after, most=BATCH):
+        wanted = [item for item in items if endpoint.wants(item.type)]
+        with transaction.atomic():
+            events = [item.reference for item in wanted]
+            _make_due(Delivery.objects.filter(endpoint=endpoint, event__in=events))
+            write_new([new_delivery(endpoint, item) for item in wanted])
+        count, after = count + len(wanted), items[-1].pk
+    return count
+
+
+def endpoint_of(merchant: str, reference: str) -> WebhookEndpoint:
+    """Return the merchant's endpoint. Raises ``WebhookNotFound``."""
+    found = WebhookEndpoint.objects.filter(merchant=merchant, reference=reference).first()
+    if found is None:
+        raise WebhookNotFound(f"There is no webhook endpoint {reference}.")
+    return found
+
+
+def endpoints_of(merchant: str) -> QuerySet[WebhookEndpoint]:
+    """Return the merchant's endpoints, the newest first."""
+    return WebhookEndpoint.objects.filter(merchant=merchant)
+
+
+def deliveries_of(merchant: str, reference: str = "") -> QuerySet[Delivery]:
+    """Return the deliveries of all of the merchant's endpoints or of one, the newest first."""
+    found = Delivery.objects.filter(endpoint__merchant=merchant).select_related("endpoint")
+    return found.filter(endpoint__reference=reference) if reference else found
+
+
+def undelivered_events(merchant: str) -> QuerySet[Delivery, str]:
+    """Return the ids of events that are not delivered to some endpoint of the merchant."""
+    pending_or_failed = deliveries_of(merchant).exclude(state=Delivery.State.DELIVERED)
+    return pending_or_failed.exclude(event_type=TEST_TYPE).values_list("event", flat=True)
+
+
+def _make_due(deliveries: QuerySet[Delivery]) -> None:
+    """Have deliveries sent from the beginning of the schedule; an attempt under way counts no more."""
+    deliveries.update(
+        state=Delivery.State.PENDING, tries=0, next_try_at=timezone.now(), lease="", ended_at=None
+    )
+    wake_after_commit()
+
+
+def _locked(merchant: str, reference: str) -> WebhookEndpoint:
+    endpoint_of(merchant, reference)
+    return WebhookEndpoint.objects.select_for_update().get(merchant=merchant, reference=reference)
+
+
+def _set_state(endpoint: WebhookEndpoint, state: str, reason: str) -> None:
+    endpoint.state, endpoint.state_reason, endpoint.state_since = state, reason, timezone.now()
+
+
+def _forget_failures(endpoint: WebhookEndpoint) -> None:
+    endpoint.failures, endpoint.failing_since, endpoint.paused_until = 0, None, None
+    endpoint.warned_at, endpoint.owed_notice = None, WebhookEndpoint.Notice.NONE
+
+
+def _shown(endpoint: WebhookEndpoint, keys: Any) -> NewSecret:
+    return NewSecret(endpoint, keys.secret, keys.public_key)
+
+
+def _test_event(event: str, endpoint: WebhookEndpoint, now: datetime) -> dict[str, Any]:
+    """Return the body of a test event: an event without a payment."""
+    return {
+        "id": event,
+        "object": "event",
+        "type": TEST_TYPE,
+        "created_at": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "merchant": endpoint.merchant,
+        "endpoint": endpoint.reference,
+    }
+
+
+def faults_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the faults of the fields that callers may set, by the field's name."""
+    faults = {
+        name: _CHECKS[name](value) if name in _CHECKS else "This cannot be set."
+        for name, value in values.items()
+    }
+    return {name: fault for name, fault in faults.items() if fault}
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    for name, fault in faults_of(values).items():
+        raise RequestInvalid(name, fault)
+
+
+def _fault_of_types(value: Any) -> str:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        return "A list of event types is needed; an empty one stands for all."
+    unknown = [each for each in value if each not in EVENT_TYPES]
+    return f"There is no event type {unknown[0][:60]}." if unknown else ""
+
+
+def _fault_of_email(value: Any) -> str:
+    try:
+        if value:
+            validate_email(value)
+    except ValidationError:
+        return "This is no e-mail address."
+    return ""
+
+
+def _fault_of_description(value: Any) -> str:
+    return "" if isinstance(value, str) and len(value) <= 200 else "It has at most 200 characters."
+
+
+def _fault_of_payload(value: Any) -> str:
+    return "" if value in WebhookEndpoint.Payload.values else "It is full or thin."
+
+
+def _fault_of_address(value: Any) -> str:
+    fault = fault_of_url(value)
+    return f"The address {fault}." if fault else ""
+
+
+_CHECKS = {
+    "url": _fault_of_address,
+    "event_types": _fault_of_types,
+    "payload": _fault_of_payload,
+    "description": _fault_of_description,
+    "contact_email": _fault_of_email,
+}

@@ -1,0 +1,84 @@
+"""The addresses to which webhooks may be sent.
+
+A merchant names them, so they could lead to machines that only the gateway reaches. Names are checked when
+they are entered, for what can be known without looking them up. Each IP address is checked at the moment of
+the connection.
+"""
+
+import re
+from ipaddress import ip_address
+from typing import Literal
+
+from checkout.conf import conf
+from checkout.conf.networks import LOOPBACK, address_of, is_in, is_public
+
+MAX_CHARACTERS = 500
+# Ports at which a program other than a web server would be reached are not for webhooks.
+PUBLIC_PORTS = (443, 8443)
+Scheme = Literal["http", "https"]
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+# No user, no backslash, no fragment, nothing beyond ASCII: nothing that two parsers may read differently.
+_URL = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?(?:[/?][\w.~:@!$&'()*+,;=%/?-]*)?",
+    re.ASCII | re.IGNORECASE,
+)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# A last label that is a number makes the host an IPv4 address, in whatever notation (URL standard, 3.5).
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+
+
+def fault_of_url(url: object) -> str:
+    """Return why webhooks cannot be sent to ``url``, as far as can be said without a look-up; "" if not."""
+    if not isinstance(url, str) or len(url) > MAX_CHARACTERS:
+        return f"is not an address of at most {MAX_CHARACTERS} characters"
+    found = _URL.fullmatch(url)
+    if found is None:
+        return "is not an absolute https address of plain ASCII characters, without user and fragment"
+    scheme: Scheme = "https" if found["scheme"].lower() == "https" else "http"
+    host, port = found["host"].lower(), int(found["port"] or _DEFAULT_PORTS[scheme])
+    if port > 65_535:
+        return "has no possible port"
+    if is_literal(host):
+        return fault_of_literal(host, port, scheme)
+    if not allowed_networks():
+        return _fault_on_the_internet(port, scheme)
+    return ""
+
+
+def is_literal(host: str) -> bool:
+    """Return True if ``host`` is an IP address, in a usual or an unusual notation, rather than a name."""
+    return host.startswith("[") or _NUMBER.fullmatch(host.rpartition(".")[2]) is not None
+
+
+def fault_of_literal(host: str, port: int, scheme: Scheme) -> str:
+    """Return why no connection may be made to a host that is an IP address; "" if it may."""
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return f"has a host that is no IP address in its usual notation: {host}"
+    return fault_of_peer(host.strip("[]"), port, scheme)
+
+
+def fault_of_peer(text: str, port: int, scheme: Scheme) -> str:
+    """Return why no connection may be made to this IP address and port; "" if it may."""
+    address = address_of(text)
+    if is_in(address, allowed_networks()):
+        return ""
+    if not is_public(address):
+        return f"leads to {address}, which is not on the public internet"
+    return _fault_on_the_internet(port, scheme)
+
+
+def allowed_networks() -> tuple[str, ...]:
+    """Return the networks in which webhooks may be sent with plain HTTP, and to any port."""
+    return (*conf.webhook_allowed_networks, *(LOOPBACK if conf.is_try_out else ()))
+
+
+def _fault_on_the_internet(port: int, scheme: Scheme) -> str:
+    if scheme != "https":
+        return "is not https"
+    if port not in PUBLIC_PORTS:
+        return f"has the port {port}, and webhooks go to {' and '.join(map(str, PUBLIC_PORTS))} only"
+    return ""

@@ -1,0 +1,105 @@
+"""Write the deliveries that events cause: one for each endpoint of the merchant that wants the event.
+
+The broker's message about an event is only a hint: the event is read from the payments' records, so that a
+message that another program has made up tells merchants nothing. If the message is lost, the sweep finds the
+event.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.payments import event_feed
+from checkout.payments.event_feed import FeedItem
+from checkout.webhooks.models import Delivery, SweepMark, WebhookEndpoint
+from checkout.webhooks.waking import wake_after_commit
+
+# The age at which an event is looked at by the sweep. It is longer than a transaction that writes events may
+# take: no event can then appear among those that the sweep has passed.
+SWEEP_AFTER = timedelta(minutes=2)
+BATCH = 500
+FORGET_BATCH = 1000
+
+
+def has_endpoint(merchant: str) -> bool:
+    """Return True if the merchant has an endpoint to which webhooks are sent."""
+    return WebhookEndpoint.objects.filter(merchant=merchant, state=WebhookEndpoint.State.ENABLED).exists()
+
+
+def owe(references: Collection[str]) -> int:
+    """Write the deliveries of these events. Return how many are new."""
+    return _owe(event_feed.items(references))
+
+
+def _owe(items: Sequence[FeedItem]) -> int:
+    wanted = WebhookEndpoint.objects.filter(
+        merchant__in={item.merchant for item in items}, state=WebhookEndpoint.State.ENABLED
+    )
+    rows = [
+        new_delivery(endpoint, item)
+        for endpoint in wanted
+        for item in items
+        # An endpoint is told of all that happens after it was made or enabled.
+        if endpoint.merchant == item.merchant
+        and endpoint.wants(item.type)
+        and endpoint.state_since <= item.created_at
+    ]
+    return write_new(rows)
+
+
+def new_delivery(endpoint: WebhookEndpoint, item: FeedItem) -> Delivery:
+    """Return an unsaved delivery of an event, due now."""
+    return Delivery(
+        endpoint=endpoint,
+        event=item.reference,
+        event_type=item.type,
+        payment=item.payment,
+        next_try_at=timezone.now(),
+    )
+
+
+def write_new(rows: Sequence[Delivery]) -> int:
+    """Insert deliveries, skipping those that exist, and wake the senders. Return how many are new."""
+    known = set(
+        Delivery.objects.filter(
+            endpoint__in={row.endpoint_id for row in rows}, event__in={row.event for row in rows}
+        ).values_list("endpoint", "event")
+    )
+    new = [row for row in rows if (row.endpoint_id, row.event) not in known]
+    if new:
+        with transaction.atomic():
+            # Another process may have written one of them since.
+            Delivery.objects.bulk_create(new, batch_size=BATCH, ignore_conflicts=True)
+            wake_after_commit()
+    return len(new)
+
+
+def sweep() -> int:
+    """Compare the next events with the deliveries, and write what is missing. Return how many events."""
+    with transaction.atomic():
+        SweepMark.objects.get_or_create(pk=1, defaults={"event_pk": 0})
+        marks = SweepMark.objects.filter(pk=1)
+        if connection.features.has_select_for_update_skip_locked:
+            marks = marks.select_for_update(skip_locked=True)
+        mark = marks.first()
+        if mark is None:
+            # Another process is at it.
+            return 0
+        items = event_feed.items_after(mark.event_pk, until=timezone.now() - SWEEP_AFTER, most=BATCH)
+        if items:
+            _owe(items)
+            mark.event_pk = items[-1].pk
+            mark.save()
+    return len(items)
+
+
+def forget_old() -> int:
+    """Delete deliveries, with their log, some time after their end. Return how many."""
+    until = timezone.now() - conf.retention
+    old = Delivery.objects.filter(ended_at__lt=until).order_by("ended_at").values_list("pk", flat=True)
+    pks = list(old[:FORGET_BATCH])
+    Delivery.objects.filter(pk__in=pks).delete()
+    return len(pks)

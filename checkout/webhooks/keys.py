@@ -1,0 +1,86 @@
+"""The signing secrets of endpoints: made, replaced with an overlap, and read for signing."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from django.db.models import Q
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.errors import StoredSecretUnreadable
+from checkout.privacy.stored_secrets import is_sealed_with_newest_key, open_secret, seal_secret
+from checkout.webhooks.models import SigningSecret, WebhookEndpoint
+from checkout.webhooks.signing import Keys
+
+
+def add_secret(endpoint: WebhookEndpoint) -> Keys:
+    """Give the endpoint a new secret, and return it: it is shown to the merchant once."""
+    keys = Keys.new()
+    SigningSecret.objects.create(
+        endpoint=endpoint,
+        sealed_hmac=seal_secret(keys.secret, endpoint.reference),
+        sealed_private_key=seal_secret(keys.private_text, endpoint.reference),
+        public_key=keys.public_key,
+    )
+    return keys
+
+
+def replace_secret(endpoint: WebhookEndpoint, overlap: timedelta) -> Keys:
+    """Give the endpoint, which is locked, a new secret. The latest before it signs until the overlap ends.
+
+    All earlier ones end at once, so that there are never more than two.
+    """
+    now = timezone.now()
+    valid = list(endpoint.secrets.filter(_valid_at(now)))
+    for secret in valid[1:]:
+        secret.delete()
+    for secret in valid[:1]:
+        secret.expires_at = now + overlap
+        secret.save(update_fields=["expires_at"])
+    return add_secret(endpoint)
+
+
+def keys_of(endpoints: Collection[WebhookEndpoint]) -> Mapping[int, Sequence[Keys] | None]:
+    """Return the keys that sign now by the endpoint's primary key, the newest first.
+
+    None stands for secrets that cannot be opened with the secret keys of this process.
+    """
+    owners = {endpoint.pk: endpoint.reference for endpoint in endpoints}
+    rows = SigningSecret.objects.filter(_valid_at(timezone.now()), endpoint__in=owners)
+    found: dict[int, list[Keys]] = {pk: [] for pk in owners}
+    unreadable = set()
+    for secret in rows:
+        pk = secret.endpoint_id
+        try:
+            sealed = (secret.sealed_hmac, secret.sealed_private_key)
+            found[pk].append(_opened(*sealed, owners[pk], tuple(conf.secret_keys)))
+        except StoredSecretUnreadable:
+            unreadable.add(pk)
+    return {pk: None if pk in unreadable else keys for pk, keys in found.items()}
+
+
+@lru_cache(maxsize=4096)
+def _opened(sealed_hmac: str, sealed_private_key: str, owner: str, _secret_keys: tuple[str, ...]) -> Keys:
+    """Return the keys. The secret keys are an argument so that a change of them is noticed."""
+    return Keys.of(open_secret(sealed_hmac, owner), open_secret(sealed_private_key, owner))
+
+
+def tidy_secrets() -> int:
+    """Delete secrets that have expired, and seal those again for which an earlier secret key is needed."""
+    expired, _ = SigningSecret.objects.filter(expires_at__lte=timezone.now()).delete()
+    resealed = 0
+    for secret in SigningSecret.objects.select_related("endpoint"):
+        if is_sealed_with_newest_key(secret.sealed_hmac):
+            continue
+        owner = secret.endpoint.reference
+        SigningSecret.objects.filter(pk=secret.pk).update(
+            sealed_hmac=seal_secret(open_secret(secret.sealed_hmac, owner), owner),
+            sealed_private_key=seal_secret(open_secret(secret.sealed_private_key, owner), owner),
+        )
+        resealed += 1
+    return expired + resealed
+
+
+def _valid_at(now: datetime) -> Q:
+    return Q(expires_at=None) | Q(expires_at__gt=now)

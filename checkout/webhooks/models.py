@@ -1,0 +1,174 @@
+"""Tables of webhooks: the merchants' endpoints, what is owed to each, and a log of every attempt."""
+
+import secrets
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+API_VERSION = "v1"
+
+
+def _endpoint_reference() -> str:
+    return f"whk_{secrets.token_hex(16)}"
+
+
+def _delivery_reference() -> str:
+    return f"dlv_{secrets.token_hex(16)}"
+
+
+class WebhookEndpoint(models.Model):
+    """An address of a merchant's program, the events that it wants, and how it has answered lately.
+
+    ``failing_since`` and ``failures`` count attempts since the last that succeeded. Until ``paused_until``
+    nothing is sent: the endpoint has asked for a pause, or has failed too often.
+    """
+
+    class State(models.TextChoices):
+        ENABLED = "enabled"
+        DISABLED = "disabled"
+
+    class Payload(models.TextChoices):
+        FULL = "full", "full: with the object and its changes"
+        THIN = "thin", "thin: the event's type and references only"
+
+    class Notice(models.TextChoices):
+        NONE = "", "none"
+        FAILING = "failing"
+        DISABLED = "disabled"
+
+    reference = models.CharField(max_length=40, unique=True, default=_endpoint_reference, editable=False)
+    merchant = models.CharField(max_length=50, db_index=True, help_text="The merchant's code")
+    url = models.CharField(max_length=500)
+    description = models.CharField(max_length=200, blank=True)
+    contact_email = models.EmailField(
+        blank=True, help_text="Who is written to before the endpoint is disabled, beside the operators"
+    )
+    event_types = models.JSONField(default=list, blank=True, help_text="An empty list stands for all types")
+    payload = models.CharField(max_length=4, choices=Payload.choices, default=Payload.FULL)
+    api_version = models.CharField(max_length=20, default=API_VERSION)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.ENABLED)
+    state_reason = models.CharField(max_length=200, blank=True, help_text="Why it is in this state")
+    state_since = models.DateTimeField(default=timezone.now)
+    failures = models.PositiveIntegerField(default=0)
+    failing_since = models.DateTimeField(null=True, blank=True)
+    paused_until = models.DateTimeField(null=True, blank=True)
+    warned_at = models.DateTimeField(null=True, blank=True)
+    owed_notice = models.CharField(max_length=10, choices=Notice.choices, default=Notice.NONE, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        permissions: ClassVar = [
+            ("ping_webhookendpoint", "Can send test events to webhook endpoints"),
+            ("enable_webhookendpoint", "Can enable webhook endpoints"),
+            ("disable_webhookendpoint", "Can disable webhook endpoints"),
+            ("rotate_webhookendpoint", "Can make new secrets of webhook endpoints"),
+            ("resend_webhookendpoint", "Can send the events of a whole day to a webhook endpoint again"),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def is_enabled(self) -> bool:
+        """True unless the merchant, staff or the gateway has disabled the endpoint."""
+        return self.state == self.State.ENABLED
+
+    def wants(self, event_type: str) -> bool:
+        """Return True if the endpoint is to be told of events of this type."""
+        return not self.event_types or event_type in self.event_types
+
+
+class SigningSecret(models.Model):
+    """A pair of keys of an endpoint, sealed. During a rotation an endpoint has two, and both sign."""
+
+    endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, related_name="secrets")
+    sealed_hmac = models.CharField(max_length=300)
+    sealed_private_key = models.CharField(max_length=300)
+    public_key = models.CharField(max_length=60, help_text="With which v1a signatures are verified")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="A newer secret replaces it then")
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-pk"]
+
+
+class Delivery(models.Model):
+    """An event that is owed to an endpoint. ``event`` is the id of the message, the same at every attempt.
+
+    A sender takes a delivery by moving ``next_try_at`` on and writing its ``lease``, in a transaction of its
+    own. If the sender dies, the delivery is due again after the lease. ``content`` is the body of a test
+    event, which has no row among the payments' events.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        DELIVERED = "delivered"
+        FAILED = "failed", "given up"
+
+    reference = models.CharField(max_length=40, unique=True, default=_delivery_reference, editable=False)
+    endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries")
+    event = models.CharField(max_length=40)
+    event_type = models.CharField(max_length=60)
+    payment = models.CharField(max_length=40, blank=True, db_index=True)
+    content = models.JSONField(null=True, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
+    tries = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(null=True, blank=True)
+    lease = models.CharField(max_length=32, blank=True)
+    last_result = models.CharField(max_length=60, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["endpoint", "event"], name="an_event_is_owed_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["endpoint", "next_try_at"],
+                name="deliveries_due",
+                condition=Q(state="pending"),
+            ),
+            models.Index(fields=["endpoint", "-created_at"], name="deliveries_by_endpoint"),
+            models.Index(fields=["event"], name="deliveries_by_event"),
+            models.Index(fields=["ended_at"], name="deliveries_by_end"),
+        ]
+        ordering: ClassVar = ["-created_at", "-pk"]
+        permissions: ClassVar = [("resend_delivery", "Can send webhooks again")]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class DeliveryAttempt(models.Model):
+    """One attempt: the endpoint's status, or the kind of error, and the beginning of the response."""
+
+    EXCERPT = 500
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
+    at = models.DateTimeField()
+    url = models.CharField(max_length=500)
+    status = models.PositiveSmallIntegerField(null=True, blank=True)
+    error = models.CharField(max_length=30, blank=True)
+    detail = models.CharField(max_length=200, blank=True)
+    duration_ms = models.PositiveIntegerField(default=0)
+    response = models.TextField(blank=True, help_text="The beginning of the response, scrubbed")
+
+    class Meta:
+        ordering: ClassVar = ["-at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.status or self.error} at {self.at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+class SweepMark(models.Model):
+    """The place up to which the payments' events have been compared with the deliveries; there is one row."""
+
+    event_pk = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.event_pk)

@@ -1,0 +1,88 @@
+"""Write to merchants and operators about endpoints that fail, before one is disabled, and disable it later.
+
+An e-mail is sent without a transaction, and noted after that: it is sent at least once. An endpoint is
+disabled only some time after the warning was sent.
+"""
+
+import smtplib
+
+import structlog
+from django.core.mail import EmailMessage
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.schedule import DISABLE_AFTER, DISABLE_AFTER_WARNING, WARN_AFTER
+
+log = structlog.get_logger(__name__)
+
+BATCH = 50
+State, Notice = WebhookEndpoint.State, WebhookEndpoint.Notice
+SUBJECTS = {
+    Notice.FAILING: "Your webhook endpoint does not answer",
+    Notice.DISABLED: "Your webhook endpoint was disabled",
+}
+
+
+def look_after_endpoints() -> int:
+    """Disable endpoints whose time is over, and send the notices that are owed. Return how many endpoints."""
+    now = timezone.now()
+    enabled = WebhookEndpoint.objects.filter(state=State.ENABLED)
+    failing = enabled.filter(failing_since__lte=now - WARN_AFTER, warned_at=None, owed_notice=Notice.NONE)
+    failing.update(owed_notice=Notice.FAILING)
+    over = enabled.filter(failing_since__lte=now - DISABLE_AFTER, warned_at__lte=now - DISABLE_AFTER_WARNING)
+    disabled = sum(_disable(endpoint.pk) for endpoint in over[:BATCH])
+    owed = list(WebhookEndpoint.objects.exclude(owed_notice=Notice.NONE)[:BATCH])
+    return disabled + sum(_notify(endpoint) for endpoint in owed)
+
+
+def _disable(pk: int) -> bool:
+    with transaction.atomic():
+        endpoint = WebhookEndpoint.objects.select_for_update().get(pk=pk)
+        # It may have answered in the meantime.
+        if endpoint.failing_since is None or not endpoint.is_enabled:
+            return False
+        endpoint.state, endpoint.state_since = State.DISABLED, timezone.now()
+        endpoint.state_reason = f"it has failed since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC"
+        endpoint.owed_notice = Notice.DISABLED
+        endpoint.save()
+    log.warning("webhook endpoint disabled", endpoint=endpoint.reference, merchant=endpoint.merchant)
+    return True
+
+
+def _notify(endpoint: WebhookEndpoint) -> bool:
+    """Send the owed e-mail, and note it. Return False if the mail server did not take it."""
+    email = notice_email(endpoint)
+    if email.to:
+        try:
+            email.send()
+        except (OSError, smtplib.SMTPException):
+            log.warning("notice about an endpoint not sent", endpoint=endpoint.reference, exc_info=True)
+            return False
+    else:
+        log.warning("nobody to write to about an endpoint", endpoint=endpoint.reference)
+    same = WebhookEndpoint.objects.filter(pk=endpoint.pk, owed_notice=endpoint.owed_notice)
+    if endpoint.owed_notice == Notice.FAILING:
+        same.update(owed_notice=Notice.NONE, warned_at=timezone.now())
+    else:
+        same.update(owed_notice=Notice.NONE)
+    return True
+
+
+def notice_email(endpoint: WebhookEndpoint) -> EmailMessage:
+    """Return the plain-text e-mail that is owed."""
+    latest = Delivery.objects.filter(endpoint=endpoint).exclude(last_result="").first()
+    context = {
+        "endpoint": endpoint,
+        "is_disabled": endpoint.owed_notice == Notice.DISABLED,
+        "last_result": latest.last_result if latest else "",
+        "disable_after": DISABLE_AFTER,
+        "waiting": endpoint.deliveries.filter(state=Delivery.State.PENDING).count(),
+    }
+    return EmailMessage(
+        subject=SUBJECTS[Notice(endpoint.owed_notice)],
+        body=render_to_string("checkout/email/webhook_endpoint.txt", context),
+        to=[address for address in (endpoint.contact_email, conf.operators_email) if address],
+    )

@@ -1,0 +1,52 @@
+"""The published schedule of attempts, and the limits after which an endpoint is paused, warned and disabled.
+
+``docs/webhooks.md`` has the same figures, which a test compares.
+"""
+
+import random
+from datetime import timedelta
+
+# The pauses after each failed attempt, in seconds: together a little less than three days.
+PAUSES = (5, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 64_800, 79_200)
+# A pause is shortened by up to a tenth, so that deliveries that failed together are not repeated together.
+JITTER = 0.1
+MOST_TRIES = len(PAUSES) + 1
+
+# The statuses with which an endpoint, or a proxy in front of it, says that it gets too much or is not there.
+THROTTLING = frozenset({429, 502, 504})
+GONE = 410
+FIRST_THROTTLE_SECONDS = 5.0
+LONGEST_THROTTLE_SECONDS = 300.0
+LONGEST_RETRY_AFTER_SECONDS = 6 * 3600.0
+
+# After so many failures one after the other, one delivery at a time tries if the endpoint is back.
+FAILURES_TO_OPEN = 10
+FIRST_OPEN_SECONDS = 30.0
+LONGEST_OPEN_SECONDS = 900.0
+
+WARN_AFTER = timedelta(hours=24)
+DISABLE_AFTER = timedelta(hours=72)
+# The least time between the warning and the end.
+DISABLE_AFTER_WARNING = timedelta(hours=24)
+
+
+def pause_after(tries: int) -> float | None:
+    """Return the seconds until the next attempt after so many failed ones; None if there is no other."""
+    if tries >= MOST_TRIES:
+        return None
+    return PAUSES[tries - 1] * random.uniform(1 - JITTER, 1)  # noqa: S311 (spreads load)
+
+
+def endpoint_pause(failures: int, status: int | None, retry_after: float | None) -> float:
+    """Return the seconds for which nothing is sent to an endpoint after its latest failure; 0 for none.
+
+    ``failures`` are those since its last success, this one included.
+    """
+    asked = min(retry_after or 0.0, LONGEST_RETRY_AFTER_SECONDS)
+    throttled = opened = 0.0
+    if status in THROTTLING:
+        throttled = min(FIRST_THROTTLE_SECONDS * 2.0 ** min(failures - 1, 10), LONGEST_THROTTLE_SECONDS)
+    if failures >= FAILURES_TO_OPEN:
+        doubled = FIRST_OPEN_SECONDS * 2.0 ** min(failures - FAILURES_TO_OPEN, 10)
+        opened = min(doubled, LONGEST_OPEN_SECONDS)
+    return max(asked, throttled, opened)

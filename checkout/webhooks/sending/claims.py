@@ -1,0 +1,133 @@
+"""Take due deliveries for the length of a lease, with all that is needed to send them.
+
+No lock and no transaction outlives the function, so none is held while a webhook is under way.
+"""
+
+import random
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import msgspec
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from checkout.database.clock import database_now
+from checkout.payments import event_feed
+from checkout.webhooks.keys import keys_of
+from checkout.webhooks.models import Delivery, WebhookEndpoint
+from checkout.webhooks.schedule import FAILURES_TO_OPEN
+from checkout.webhooks.signing import Keys
+
+# Longer than an attempt and the record of it.
+LEASE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A delivery to be sent now. ``problem`` is why it cannot be sent at all; it is recorded as an error."""
+
+    delivery: int
+    endpoint: int
+    lease: str
+    message_id: str
+    url: str
+    body: bytes = field(default=b"", repr=False)
+    keys: Sequence[Keys] = field(default=(), repr=False)
+    problem: str = ""
+
+
+def claim(free: int, per_endpoint: int, in_flight: Mapping[int, int]) -> list[Job]:
+    """Take at most ``free`` due deliveries, of each endpoint as many as may still be under way.
+
+    An endpoint that has failed too often gets one at a time. If there are more endpoints with due deliveries
+    than can be served, chance decides, so that none waits for ever.
+    """
+    now = database_now()
+    lease = secrets.token_hex(16)
+    claimed: list[tuple[WebhookEndpoint, Delivery]] = []
+    with transaction.atomic():
+        endpoints = list(_with_due_deliveries(now))
+        random.shuffle(endpoints)
+        for endpoint in endpoints:
+            most = 1 if endpoint.failures >= FAILURES_TO_OPEN else per_endpoint
+            room = min(most - in_flight.get(endpoint.pk, 0), free - len(claimed))
+            if room > 0:
+                claimed += [(endpoint, delivery) for delivery in _due(now, endpoint, room)]
+        Delivery.objects.filter(pk__in=[delivery.pk for _, delivery in claimed]).update(
+            next_try_at=now + timedelta(seconds=LEASE_SECONDS), lease=lease
+        )
+    return _jobs(claimed, lease)
+
+
+def give_back(jobs: Sequence[Job]) -> None:
+    """Make deliveries due again that were taken and not sent, unless another process has them by now."""
+    for job in jobs:
+        Delivery.objects.filter(pk=job.delivery, lease=job.lease, state=Delivery.State.PENDING).update(
+            next_try_at=database_now(), lease=""
+        )
+
+
+def _is_due(now: object) -> Q:
+    return Q(state=Delivery.State.PENDING, next_try_at__lte=now)
+
+
+def _with_due_deliveries(now: object) -> QuerySet[WebhookEndpoint]:
+    due = Delivery.objects.filter(_is_due(now), endpoint=OuterRef("pk"))
+    return WebhookEndpoint.objects.filter(
+        Q(paused_until=None) | Q(paused_until__lte=now), Exists(due), state=WebhookEndpoint.State.ENABLED
+    ).order_by()
+
+
+def _due(now: object, endpoint: WebhookEndpoint, room: int) -> QuerySet[Delivery]:
+    due = Delivery.objects.filter(_is_due(now), endpoint=endpoint).order_by("next_try_at")
+    # SQLite has one writer and needs no row locks.
+    if connection.features.has_select_for_update_skip_locked:
+        due = due.select_for_update(skip_locked=True)
+    return due[:room]
+
+
+def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str) -> list[Job]:
+    if not claimed:
+        return []
+    endpoints = {endpoint.pk: endpoint for endpoint, _ in claimed}
+    keys = keys_of(endpoints.values())
+    bodies = _bodies(claimed)
+    jobs = []
+    for endpoint, delivery in claimed:
+        body = bodies.get((endpoint.payload, delivery.event), b"")
+        own = keys[endpoint.pk]
+        problem = "secret_unreadable" if own is None else "" if own else "no_secret"
+        jobs.append(
+            Job(
+                delivery=delivery.pk,
+                endpoint=endpoint.pk,
+                lease=lease,
+                message_id=delivery.event,
+                url=endpoint.url,
+                body=body,
+                keys=own or (),
+                problem=problem or ("" if body else "no_such_event"),
+            )
+        )
+    return jobs
+
+
+def _bodies(claimed: Sequence[tuple[WebhookEndpoint, Delivery]]) -> dict[tuple[str, str], bytes]:
+    """Return the bodies by the form of the payload and the event; those of events that exist."""
+    bodies = {
+        (endpoint.payload, delivery.event): msgspec.json.encode(delivery.content)
+        for endpoint, delivery in claimed
+        if delivery.content is not None
+    }
+    for form in WebhookEndpoint.Payload:
+        wanted = [
+            delivery.event
+            for endpoint, delivery in claimed
+            if endpoint.payload == form and delivery.content is None
+        ]
+        if wanted:
+            found = event_feed.bodies(wanted, is_thin=form == WebhookEndpoint.Payload.THIN)
+            bodies |= {(form, event): body for event, body in found.items()}
+    return bodies

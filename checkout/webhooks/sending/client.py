@@ -1,0 +1,205 @@
+"""One HTTP request to an endpoint, and all that can become of it. Nothing is repeated here.
+
+No redirect is followed, no proxy is taken from the environment, no cookie is kept and nothing is unpacked.
+"""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+
+import aiohttp
+from aiohappyeyeballs import AddrInfoType
+from yarl import URL
+
+from checkout.webhooks.addresses import Scheme, fault_of_peer, fault_of_url
+from checkout.webhooks.sending.resolver import AddressRefused, CheckedResolver, LookUp, SystemLookUp
+
+ATTEMPT_SECONDS = 15.0
+MAX_RESPONSE_BYTES = 65_536
+KEPT_BYTES = 2_000
+_CHUNK_BYTES = 8_192
+# Less than the 5 s after which Node closes an idle connection, since a request may cross with the end.
+IDLE_SECONDS = 4.0
+USER_AGENT = "payments-gateway-webhooks/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The result of one attempt: the status of a complete response, or else the kind of error.
+
+    ``retry_after`` is the pause in seconds that the endpoint asks for, ``response`` the beginning of its
+    body.
+    """
+
+    status: int | None = None
+    error: str = ""
+    detail: str = ""
+    duration_ms: int = 0
+    retry_after: float | None = None
+    response: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        """Return True if the endpoint has confirmed the webhook."""
+        return not self.error and self.status is not None and 200 <= self.status < 300
+
+    @property
+    def summary(self) -> str:
+        """The result in a few words."""
+        return self.error.replace("_", " ") or f"HTTP {self.status}"
+
+
+class Client:
+    """An HTTP client for webhooks, to be made and closed on the event loop that uses it.
+
+    ``look_up`` finds the addresses of a name, and ``authorities`` is the TLS context; by default both are the
+    system's.
+    """
+
+    def __init__(
+        self,
+        *,
+        look_up: LookUp | None = None,
+        authorities: ssl.SSLContext | None = None,
+        seconds: float = ATTEMPT_SECONDS,
+    ) -> None:
+        self._look_up = look_up or SystemLookUp()
+        self._authorities = authorities or ssl.create_default_context()
+        self._seconds = seconds
+        self._sessions: Mapping[str, aiohttp.ClientSession] = {
+            "http": self._session("http"),
+            "https": self._session("https"),
+        }
+
+    def _session(self, scheme: Scheme) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            resolver=CheckedResolver(self._look_up, scheme),
+            socket_factory=partial(_checked_socket, scheme),
+            ssl=self._authorities,
+            use_dns_cache=False,
+            # The sender limits the attempts itself.
+            limit=0,
+            keepalive_timeout=IDLE_SECONDS,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for session in self._sessions.values():
+            await session.close()
+        if isinstance(self._look_up, SystemLookUp):
+            self._look_up.close()
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send the webhook once, and return what became of it within ``seconds``. Raises nothing."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self._seconds):
+                answer = await self._exchange(url, headers, body)
+        except Exception as error:
+            answer = _meaning(error)
+        return replace(answer, duration_ms=round((time.monotonic() - began) * 1000))
+
+    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        _require_allowed(url)
+        target = URL(url, encoded=True)
+        async with self._sessions[target.scheme].post(
+            target,
+            data=body,
+            headers={
+                **headers,
+                "Content-Type": "application/json",
+                "User-Agent": USER_AGENT,
+                "Accept-Encoding": "identity",
+            },
+            allow_redirects=False,
+        ) as response:
+            kept, size = b"", 0
+            async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+                size += len(chunk)
+                kept += chunk[: KEPT_BYTES - len(kept)]
+                if size > MAX_RESPONSE_BYTES:
+                    # The status is known, and nobody needs the rest.
+                    response.close()
+                    break
+            return Answer(
+                status=response.status,
+                retry_after=_seconds_of(response.headers.get("Retry-After", "")),
+                response=kept,
+            )
+
+
+def _require_allowed(url: str) -> None:
+    """Check what needs no look-up. aiohttp asks no resolver about a host that is an address already."""
+    if fault := fault_of_url(url):
+        raise AddressRefused(f"The address {fault}")
+
+
+def _checked_socket(scheme: Scheme, place: AddrInfoType) -> socket.socket:
+    """Return a socket for a connection to exactly this address. Raises ``AddressRefused``."""
+    family, kind, protocol, _, target = place
+    host, port = str(target[0]), int(target[1])
+    if fault := fault_of_peer(host, port, scheme):
+        raise AddressRefused(f"The host {fault}")
+    made = socket.socket(family, kind, protocol)
+    made.setblocking(False)
+    return made
+
+
+def _meaning(error: BaseException) -> Answer:
+    """Return the kind of error, in the closed list that ``docs/webhooks.md`` has."""
+    detail = (str(error) or type(error).__name__)[:200]
+    causes = list(_chain(error))
+    if refused := next((each for each in causes if isinstance(each, AddressRefused)), None):
+        return Answer(error="address_refused", detail=str(refused)[:200])
+    if any(isinstance(each, TimeoutError) for each in causes):
+        return Answer(error="timed_out", detail="There was no complete response in time.")
+    if any(isinstance(each, socket.gaierror) for each in causes):
+        return Answer(error="no_such_host", detail=detail)
+    if any(isinstance(each, ssl.SSLError | ssl.CertificateError) for each in causes):
+        return Answer(error="tls_failed", detail=detail)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Answer(error="not_connected", detail=detail)
+    if isinstance(error, aiohttp.ClientError | OSError):
+        return Answer(error="broken_off", detail=detail)
+    return Answer(error="failed", detail=detail)
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """Return the error and the errors that it stands for, also those of several tried addresses."""
+    chain: list[BaseException] = []
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or each in chain:
+            continue
+        chain.append(each)
+        waiting += [each.__cause__, each.__context__, getattr(each, "os_error", None)]
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+    return chain
+
+
+def _seconds_of(text: str) -> float | None:
+    """Return the seconds of a ``Retry-After``, a number or a date (RFC 9110, 10.2.3), or None."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,129 @@
+"""Record what became of attempts: the log, the delivery's next attempt, and the endpoint's health."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from checkout.privacy.scrubbing import scrub_text
+from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
+from checkout.webhooks.schedule import GONE, endpoint_pause, pause_after
+from checkout.webhooks.sending.claims import Job
+from checkout.webhooks.sending.client import Answer
+
+State = Delivery.State
+Notice = WebhookEndpoint.Notice
+GONE_REASON = "it answered 410 Gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An attempt that has ended."""
+
+    job: Job
+    answer: Answer
+    at: datetime
+
+
+def record(outcomes: Sequence[Outcome]) -> None:
+    """Record the outcomes in one transaction, in the order in which the attempts ended."""
+    with transaction.atomic():
+        rows = Delivery.objects.select_for_update().filter(pk__in=[each.job.delivery for each in outcomes])
+        deliveries = rows.order_by("pk").in_bulk()
+        # A delivery is gone if its endpoint has been deleted meanwhile.
+        outcomes = [each for each in outcomes if each.job.delivery in deliveries]
+        DeliveryAttempt.objects.bulk_create([_logged(each) for each in outcomes])
+        for each in outcomes:
+            _conclude(deliveries[each.job.delivery], each)
+        changed = ["state", "tries", "next_try_at", "lease", "last_result", "ended_at"]
+        Delivery.objects.bulk_update(deliveries.values(), changed)
+        _record_health(outcomes)
+
+
+def _logged(outcome: Outcome) -> DeliveryAttempt:
+    answer = outcome.answer
+    text = answer.response.decode("utf-8", "replace").replace("\0", "")
+    return DeliveryAttempt(
+        delivery_id=outcome.job.delivery,
+        at=outcome.at,
+        url=outcome.job.url,
+        status=answer.status,
+        error=answer.error,
+        detail=scrub_text(answer.detail.replace("\0", ""))[:200],
+        duration_ms=answer.duration_ms,
+        response=scrub_text(text)[: DeliveryAttempt.EXCERPT],
+    )
+
+
+def _conclude(delivery: Delivery, outcome: Outcome) -> None:
+    """Change the delivery. If another process has it by now, only a success counts."""
+    job, answer = outcome.job, outcome.answer
+    is_ours = delivery.lease == job.lease and delivery.state == State.PENDING
+    if not is_ours and not (answer.is_success and delivery.state != State.DELIVERED):
+        return
+    delivery.tries += 1
+    delivery.last_result = answer.summary
+    delivery.lease = ""
+    pause = pause_after(delivery.tries)
+    if answer.is_success:
+        _end(delivery, State.DELIVERED)
+    elif pause is None or answer.status == GONE:
+        _end(delivery, State.FAILED)
+    else:
+        delivery.next_try_at = timezone.now() + timedelta(seconds=pause)
+
+
+def _end(delivery: Delivery, state: str) -> None:
+    delivery.state = state
+    delivery.next_try_at = None
+    delivery.ended_at = timezone.now()
+
+
+def _record_health(outcomes: Sequence[Outcome]) -> None:
+    """Update the endpoints that have failed, and those that have failed before."""
+    # A problem of ours says nothing about the endpoint.
+    about = [each for each in outcomes if not each.job.problem]
+    failed = {each.job.endpoint for each in about if not each.answer.is_success}
+    seen = {each.job.endpoint for each in about}
+    recovering = WebhookEndpoint.objects.filter(pk__in=seen, failures__gt=0).values_list("pk", flat=True)
+    concerned = failed | set(recovering)
+    if not concerned:
+        return
+    rows = WebhookEndpoint.objects.select_for_update().filter(pk__in=concerned).order_by("pk")
+    endpoints = rows.in_bulk()
+    for each in about:
+        if each.job.endpoint in endpoints:
+            _note(endpoints[each.job.endpoint], each)
+    for endpoint in endpoints.values():
+        endpoint.save(update_fields=_HEALTH)
+
+
+_HEALTH = (
+    "state",
+    "state_reason",
+    "state_since",
+    "failures",
+    "failing_since",
+    "paused_until",
+    "warned_at",
+    "owed_notice",
+)
+
+
+def _note(endpoint: WebhookEndpoint, outcome: Outcome) -> None:
+    answer, now = outcome.answer, timezone.now()
+    if answer.is_success:
+        endpoint.failures, endpoint.failing_since, endpoint.warned_at = 0, None, None
+        if endpoint.owed_notice == Notice.FAILING:
+            endpoint.owed_notice = Notice.NONE
+        return
+    endpoint.failures += 1
+    endpoint.failing_since = endpoint.failing_since or outcome.at
+    if pause := endpoint_pause(endpoint.failures, answer.status, answer.retry_after):
+        until = now + timedelta(seconds=pause)
+        endpoint.paused_until = max(endpoint.paused_until or until, until)
+    if answer.status == GONE and endpoint.is_enabled:
+        endpoint.state, endpoint.state_reason = WebhookEndpoint.State.DISABLED, GONE_REASON
+        endpoint.state_since, endpoint.owed_notice = now, Notice.DISABLED

@@ -1,0 +1,162 @@
+"""The sender: takes due deliveries, posts them side by side, and records their outcomes in batches.
+
+Any number of senders may run at once. If one dies between an attempt and its record, the delivery is due
+again after its lease, and is sent once more with the same id.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from typing import Literal
+
+import structlog
+from django.db import Error
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.webhooks import signing
+from checkout.webhooks.sending.claims import Job, claim, give_back
+from checkout.webhooks.sending.client import Answer, Client
+from checkout.webhooks.sending.recording import Outcome, record
+from checkout.webhooks.waking import woken_by_writes
+from messaging.concurrency.database import in_thread
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 1.0
+# Outcomes that come within this time are recorded together.
+GATHERING_SECONDS = 0.02
+DATABASE_PAUSE_SECONDS = 1.0
+# The time that attempts under way get to end when the process stops.
+FINISH_SECONDS = 10.0
+
+
+class Sender:
+    """A sender with one HTTP client, which the caller closes."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        concurrency: int | None = None,
+        per_endpoint: int | None = None,
+        poll_seconds: float = POLL_SECONDS,
+        finish_seconds: float = FINISH_SECONDS,
+    ) -> None:
+        self._client = client
+        self._concurrency = concurrency or conf.webhook_concurrency
+        self._per_endpoint = per_endpoint or conf.webhook_endpoint_concurrency
+        self._poll_seconds = poll_seconds
+        self._finish_seconds = finish_seconds
+        self._tasks: dict[asyncio.Task[None], Job] = {}
+        # Attempts of each endpoint that are under way, or not recorded yet.
+        self._in_flight: Counter[int] = Counter()
+        self._outcomes: list[Outcome] = []
+        self._woken = asyncio.Event()
+        self._has_outcomes = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until ``stop`` is set. Then finish what is under way, or give it back."""
+        stopping = asyncio.create_task(stop.wait())
+        recording = asyncio.create_task(self._record_always())
+        try:
+            with woken_by_writes(self._woken):
+                while not stop.is_set():
+                    # Cleared before the query, so that a row written during the query wakes the sender again.
+                    self._woken.clear()
+                    await self._begin_due()
+                    await self._until_woken(stopping)
+        finally:
+            stopping.cancel()
+            await self._finish()
+            recording.cancel()
+            await asyncio.gather(recording, return_exceptions=True)
+            await self._record_all()
+
+    async def send_due(self) -> int:
+        """Do one round: send what is due, and record it. Return how many deliveries that were."""
+        begun = await self._begin_due()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._record_all()
+        return begun
+
+    async def _until_woken(self, stopping: asyncio.Task[Literal[True]]) -> None:
+        waking = asyncio.create_task(self._woken.wait())
+        await asyncio.wait(
+            {waking, stopping}, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        waking.cancel()
+
+    async def _begin_due(self) -> int:
+        free = self._concurrency - self._in_flight.total()
+        if free <= 0:
+            return 0
+        try:
+            jobs = await in_thread(claim, free, self._per_endpoint, dict(self._in_flight))
+        except Error:
+            # Deliveries that were taken already are due again after the lease.
+            log.warning("webhooks cannot be read", exc_info=True)
+            return 0
+        for job in jobs:
+            self._in_flight[job.endpoint] += 1
+            task = asyncio.create_task(self._send(job))
+            self._tasks[task] = job
+            task.add_done_callback(self._end)
+        return len(jobs)
+
+    async def _send(self, job: Job) -> None:
+        at = timezone.now()
+        if job.problem:
+            answer = Answer(error=job.problem)
+        else:
+            # The receiver compares the time with its own clock, so it is the one of this attempt.
+            signed = signing.headers(job.message_id, int(time.time()), job.body, job.keys)
+            answer = await self._client.post(job.url, signed, job.body)
+        self._outcomes.append(Outcome(job, answer, at))
+        self._has_outcomes.set()
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        job = self._tasks.pop(task)
+        if task.cancelled() or task.exception() is not None:
+            self._in_flight[job.endpoint] -= 1
+
+    async def _record_always(self) -> None:
+        while True:
+            await self._has_outcomes.wait()
+            await asyncio.sleep(GATHERING_SECONDS)
+            if not await self._record_all():
+                await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+
+    async def _record_all(self) -> bool:
+        """Record the outcomes so far. Return False if the database is away; they are kept for later."""
+        self._has_outcomes.clear()
+        batch = self._outcomes[:]
+        if not batch:
+            return True
+        try:
+            await in_thread(record, batch)
+        except Error:
+            log.warning("webhooks not recorded yet", count=len(batch), exc_info=True)
+            self._has_outcomes.set()
+            return False
+        del self._outcomes[: len(batch)]
+        for outcome in batch:
+            self._in_flight[outcome.job.endpoint] -= 1
+        # There is room for others.
+        self._woken.set()
+        return True
+
+    async def _finish(self) -> None:
+        """Let the attempts under way end within a bound, and give back the rest."""
+        if not self._tasks:
+            return
+        _, left = await asyncio.wait(self._tasks, timeout=self._finish_seconds)
+        jobs = [self._tasks[task] for task in left]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        # If the database is away, they are due again after their lease.
+        with contextlib.suppress(Error):
+            await in_thread(give_back, jobs)

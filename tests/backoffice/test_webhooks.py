@@ -1,0 +1,181 @@
+"""Webhook endpoints and deliveries in the back office: added, changed, disabled, rotated and sent again."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.urls import reverse
+from django.utils import timezone
+
+from checkout.webhooks import actions, keys
+from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
+from tests.backoffice import rows
+from tests.backoffice.operating import told
+
+pytestmark = pytest.mark.django_db
+
+URL = "https://shop.example/hook"
+ADD = reverse("admin:webhooks_webhookendpoint_add")
+ATTENTION = reverse("admin:payments_payment_attention")
+SENT = {"merchant": "example", "url": URL, "payload": "full", "contact_email": "dev@shop.example"}
+
+
+@pytest.fixture
+def endpoint():
+    rows.merchant()
+    return actions.create_endpoint("example", URL).endpoint
+
+
+@pytest.fixture
+def delivery(endpoint):
+    return actions.ping("example", endpoint.reference)
+
+
+def secrets_of(endpoint):
+    return [each.secret for each in keys.keys_of([endpoint])[endpoint.pk]]
+
+
+def page(row, name="change"):
+    return reverse(f"admin:webhooks_{row._meta.model_name}_{name}", args=[row.pk])
+
+
+def test_staff_add_an_endpoint_and_see_its_secret_once(staff_client):
+    rows.merchant()
+    client = staff_client("view_webhookendpoint", "add_webhookendpoint")
+    shown = client.post(ADD, {**SENT, "event_types": ["payment.captured"]})
+    assert shown.status_code == 200
+    made = WebhookEndpoint.objects.get()
+    (secret,) = secrets_of(made)
+    assert f'<code id="secret">{secret}</code>' in shown.content.decode()
+    assert "no-store" in shown["Cache-Control"]
+    assert (made.merchant, made.url, made.event_types) == ("example", URL, ["payment.captured"])
+    later = client.get(page(made)).content.decode()
+    assert secret not in later
+    assert made.secrets.get().public_key in later
+    assert LogEntry.objects.get().object_id == str(made.pk)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("url", "https://10.0.0.1/"),
+        ("url", "https://user:password@shop.example/"),
+        ("merchant", "nobody"),
+        ("event_types", "payment.nonsense"),
+        ("contact_email", "nobody"),
+    ],
+)
+def test_a_wrong_field_is_named_and_nothing_added(admin_client, field, value):
+    rows.merchant()
+    shown = admin_client.post(ADD, {**SENT, field: value})
+    assert shown.status_code == 200
+    assert list(shown.context["adminform"].form.errors) == [field]
+    assert not WebhookEndpoint.objects.exists()
+
+
+def test_an_endpoint_is_changed_and_its_merchant_stays(staff_client, endpoint):
+    client = staff_client("view_webhookendpoint", "change_webhookendpoint")
+    sent = {**SENT, "merchant": "other", "url": f"{URL}/2", "payload": "thin"}
+    assert client.post(page(endpoint), sent).status_code == 302
+    endpoint.refresh_from_db()
+    assert (endpoint.url, endpoint.payload, endpoint.merchant) == (f"{URL}/2", "thin", "example")
+
+
+def test_no_endpoint_is_deleted(admin_client, endpoint):
+    assert admin_client.post(page(endpoint, "delete"), {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("verb", ["ping", "disable", "enable", "rotate", "resend"])
+def test_each_verb_needs_its_permission(staff_client, endpoint, verb):
+    if verb == "enable":
+        actions.disable("example", endpoint.reference, "later")
+    client = staff_client("view_webhookendpoint")
+    assert page(endpoint, verb) not in client.get(page(endpoint)).content.decode()
+    assert client.post(page(endpoint, verb), {"reason": "so"}).status_code == 403
+    assert not Delivery.objects.exists()
+    assert endpoint.secrets.count() == 1
+
+
+def test_a_test_event_is_sent(staff_client, endpoint):
+    client = staff_client("view_webhookendpoint", "ping_webhookendpoint")
+    assert page(endpoint, "ping") in client.get(page(endpoint)).content.decode()
+    assert "A test event is on its way" in str(told(client.post(page(endpoint, "ping"), follow=True)))
+    assert Delivery.objects.get().event_type == "webhook.test"
+
+
+def test_an_endpoint_is_disabled_with_a_reason_and_enabled_again(staff_client, endpoint):
+    client = staff_client("view_webhookendpoint", "disable_webhookendpoint", "enable_webhookendpoint")
+    client.post(page(endpoint, "disable"), {"reason": ""})
+    endpoint.refresh_from_db()
+    assert endpoint.is_enabled
+    client.post(page(endpoint, "disable"), {"reason": "the shop moves"})
+    endpoint.refresh_from_db()
+    assert (endpoint.state, endpoint.state_reason) == ("disabled", "the shop moves")
+    assert "disabled: the shop moves" in client.get(page(endpoint)).content.decode()
+    client.post(page(endpoint, "enable"))
+    endpoint.refresh_from_db()
+    assert endpoint.is_enabled
+
+
+def test_a_rotation_shows_the_new_secret_once_and_keeps_the_old_one_for_a_while(staff_client, endpoint):
+    client = staff_client("view_webhookendpoint", "rotate_webhookendpoint")
+    assert endpoint.secrets.count() == 1
+    assert client.get(page(endpoint, "rotate")).status_code == 200
+    assert endpoint.secrets.count() == 1
+    shown = client.post(page(endpoint, "rotate")).content.decode()
+    new, old = secrets_of(endpoint)
+    assert new in shown
+    assert old not in shown
+
+
+def test_a_delivery_shows_its_attempts_and_is_sent_again(staff_client, delivery):
+    DeliveryAttempt.objects.create(
+        delivery=delivery, at=timezone.now(), url=URL, status=500, duration_ms=12, response="<b>no</b>"
+    )
+    Delivery.objects.update(state="failed", tries=11, next_try_at=None)
+    client = staff_client("view_delivery", "view_deliveryattempt", "resend_delivery")
+    shown = client.get(page(delivery)).content.decode()
+    assert "&lt;b&gt;no&lt;/b&gt;" in shown
+    assert page(delivery, "resend") in shown
+    client.post(page(delivery, "resend"))
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.tries) == ("pending", 0)
+
+
+def test_who_may_not_send_again_is_not_obeyed(staff_client, delivery):
+    Delivery.objects.update(state="failed", next_try_at=None)
+    client = staff_client("view_delivery")
+    assert client.post(page(delivery, "resend")).status_code == 403
+    delivery.refresh_from_db()
+    assert delivery.state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("fields", "waits"),
+    [
+        ({}, False),
+        ({"failing_since": timezone.now()}, False),
+        ({"failing_since": timezone.now(), "warned_at": timezone.now()}, True),
+        ({"failing_since": timezone.now(), "state": "disabled"}, True),
+        ({"state": "disabled"}, False),
+    ],
+)
+def test_an_endpoint_that_fails_for_long_needs_attention(admin_client, endpoint, fields, waits):
+    WebhookEndpoint.objects.update(**fields)
+    (row,) = [
+        row
+        for row in admin_client.get(ATTENTION).context["rows"]
+        if row["label"] == "Failing, or disabled by the gateway"
+    ]
+    assert row["count"] == int(waits)
+    listed = admin_client.get(row["address"]).context["cl"].result_count
+    assert listed == row["count"]
+
+
+def test_the_last_day_is_sent_again(staff_client, endpoint):
+    client = staff_client("view_webhookendpoint", "resend_webhookendpoint")
+    sent = actions.ping("example", endpoint.reference)
+    Delivery.objects.update(state="delivered", created_at=timezone.now() - timedelta(hours=2))
+    assert "on their way" in str(told(client.post(page(endpoint, "resend"), follow=True)))
+    sent.refresh_from_db()
+    assert sent.state == "delivered", "a test event is no event of a payment"

@@ -1,0 +1,186 @@
+"""The page about webhooks: its code runs, and its tables are those of the code."""
+
+import ast
+import json
+import re
+import subprocess
+import time
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from django.test import RequestFactory
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from checkout.payments.objects import PaymentStatus
+from checkout.webhooks import schedule
+from checkout.webhooks.models import DeliveryAttempt
+from checkout.webhooks.sending import claims, client
+from checkout.webhooks.signing import Keys, headers
+from tests.support.program import ROOT
+
+PAGE = (ROOT / "docs/webhooks.md").read_text()
+BODY = json.dumps({"type": "payment.captured", "name": "ü"}, ensure_ascii=False).encode()
+UNITS = {"s": 1, "min": 60, "h": 3600}
+
+
+def code(language: str, *words: str) -> str:
+    """Return the block of the page in this language that has all of these words."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (found,) = [block for block in blocks if all(word in block for word in words)]
+    return str(found)
+
+
+def run(source: str, **names: object) -> SimpleNamespace:
+    exec(compile(source, "docs/webhooks.md", "exec"), names)  # noqa: S102
+    return SimpleNamespace(**names)
+
+
+def signed(keys: Keys, age: int = 0) -> dict[str, str]:
+    return headers("evt_1", int(time.time()) - age, BODY, [Keys.new(), keys])
+
+
+def test_the_python_verifies():
+    verify, keys = run(code("python", "def verify")).verify, Keys.new()
+    assert verify(BODY, signed(keys), keys.secret) == json.loads(BODY)
+    for body, given in ((BODY + b" ", signed(keys)), (BODY, signed(Keys.new())), (BODY, signed(keys, 400))):
+        with pytest.raises(WebhookVerificationError):
+            verify(body, given, keys.secret)
+
+
+def test_the_python_for_the_public_key_verifies():
+    is_genuine, keys = run(code("python", "def is_genuine")).is_genuine, Keys.new()
+    assert is_genuine(BODY, signed(keys), keys.public_key)
+    assert not is_genuine(BODY + b" ", signed(keys), keys.public_key)
+    assert not is_genuine(BODY, signed(Keys.new()), keys.public_key)
+
+
+@pytest.mark.node
+def test_the_javascript_verifies(node, tmp_path):
+    (tmp_path / "verify.mjs").write_text(code("javascript", "export function verify"))
+    (tmp_path / "try.mjs").write_text(
+        'import { verify } from "./verify.mjs";\n'
+        "const [body, headers, secret] = JSON.parse(process.argv[2]);\n"
+        "try { console.log(JSON.stringify(verify(Buffer.from(body), headers, secret))); }\n"
+        "catch (error) { console.log(error.message); }\n"
+    )
+
+    def verified(body: bytes, given: dict[str, str], secret: str) -> str:
+        arguments = [node, "try.mjs", json.dumps([body.decode(), given, secret])]
+        told = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return told.stdout.strip()
+
+    keys = Keys.new()
+    assert json.loads(verified(BODY, signed(keys), keys.secret)) == json.loads(BODY)
+    assert verified(BODY + b" ", signed(keys), keys.secret) == "no valid signature"
+    assert verified(BODY, signed(Keys.new()), keys.secret) == "no valid signature"
+    assert verified(BODY, signed(keys, 400), keys.secret) == "too old, or too new"
+    assert verified(BODY, signed(keys) | {"webhook-timestamp": "soon"}, keys.secret) == "too old, or too new"
+    assert verified(BODY, {}, keys.secret) == "not a webhook"
+
+
+def test_the_view_of_django_keeps_genuine_webhooks_only(settings):
+    keys, kept = Keys.new(), list[object]()
+    settings.WEBHOOK_SECRET = keys.secret
+    view = run(code("python", "django"), keep=kept.append).webhook
+
+    def post(given: dict[str, str]) -> int:
+        request = RequestFactory().post("/webhooks", BODY, content_type="application/json", headers=given)
+        return int(view(request).status_code)
+
+    assert post(signed(keys)) == 204
+    assert post(signed(Keys.new())) == 400
+    assert kept == [json.loads(BODY)]
+
+
+def test_the_view_of_flask_is_python_that_reads_raw_bytes():
+    """Flask is not among the packages of this project."""
+    source = code("python", "flask")
+    ast.parse(source)
+    assert "request.get_data()" in source
+
+
+@pytest.mark.node
+def test_the_handler_of_express_is_javascript_that_reads_raw_bytes(node, tmp_path):
+    """Express is not among the packages of this project."""
+    source = code("javascript", "express")
+    assert "express.raw(" in source
+    (tmp_path / "app.mjs").write_text(source)
+    subprocess.run([node, "--check", "app.mjs"], cwd=tmp_path, check=True)
+
+
+def test_the_code_that_compares_sequences_applies_the_latest_event_once():
+    apply, order = run(code("python", "def apply")).apply, dict[str, object]()
+
+    def event(sequence: int, state: str, type: str = "payment.x") -> dict[str, object]:
+        return {"type": type, "sequence": sequence, "data": {"object": {"state": state}}}
+
+    assert apply(order, event(3, "captured"))
+    assert not apply(order, event(2, "authorised"))
+    assert not apply(order, event(3, "captured"))
+    assert not apply(order, event(4, "succeeded", "refund.succeeded"))
+    assert apply(order, event(5, "refunded"))
+    assert order == {"sequence": 5, "state": "refunded"}
+
+
+def test_return_and_webhook_settle_the_order_once_in_either_order():
+    settled = run(code("python", "def settle"))
+    assert set(settled.PAID) <= set(PaymentStatus)
+
+    def payment(state: str, version: int, **flags: bool) -> dict[str, object]:
+        return {"state": state, "version": version, "is_final": False, "can_retry": False, **flags}
+
+    order: dict[str, object] = {}
+    assert settled.settle(order, payment("processing", 1)) == "being confirmed"
+    assert settled.settle(order, payment("captured", 3)) == "thank you"
+    assert settled.settle(order, payment("processing", 1)) == "thank you"
+    assert order == {"version": 3, "paid": True}
+    assert settled.settle({}, payment("declined", 2, can_retry=True)) == "choose another way to pay"
+    assert settled.settle({}, payment("expired", 2, is_final=True)) == "choose another way to pay"
+
+
+def seconds(text: str) -> float:
+    number, unit = text.split()
+    return float(number) * UNITS[unit]
+
+
+def test_the_schedule_is_that_of_the_code():
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", PAGE, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, schedule.MOST_TRIES + 1))
+    assert [seconds(pause) for _, pause in rows[:-1]] == list(schedule.PAUSES)
+    assert rows[-1][1] == "given up"
+    assert schedule.JITTER == 0.1
+
+
+def test_the_limits_are_those_of_the_code():
+    def hours(duration: timedelta) -> str:
+        return f"{duration / timedelta(hours=1):.0f} h"
+
+    for text in (
+        "answers 429, 502 or 504 | nothing is sent to it for "
+        f"{schedule.FIRST_THROTTLE_SECONDS:.0f} s, and twice as long each further time, up to "
+        f"{schedule.LONGEST_THROTTLE_SECONDS / 60:.0f} min",
+        f"at most for {schedule.LONGEST_RETRY_AFTER_SECONDS / 3600:.0f} h",
+        f"failed {schedule.FAILURES_TO_OPEN} times in a row",
+        f"after {schedule.FIRST_OPEN_SECONDS:.0f} s, and twice as long each further time, up to "
+        f"{schedule.LONGEST_OPEN_SECONDS / 60:.0f} min",
+        f"failed for {hours(schedule.WARN_AFTER)} without",
+        f"failed for {hours(schedule.DISABLE_AFTER)}, and was warned "
+        f"{hours(schedule.DISABLE_AFTER_WARNING)} ago",
+        f"within {client.ATTEMPT_SECONDS:.0f} seconds",
+        f"at most {client.MAX_RESPONSE_BYTES // 1024} kB",
+        f"first {DeliveryAttempt.EXCERPT} characters",
+    ):
+        assert text in PAGE, text
+    assert {429, 502, 504} == schedule.THROTTLING
+    assert claims.LEASE_SECONDS == 60
+
+
+def test_every_error_of_the_log_is_explained():
+    sources = [(ROOT / f"checkout/webhooks/sending/{name}.py").read_text() for name in ("client", "claims")]
+    used = set(re.findall(r'error="(\w+)"', sources[0]))
+    used |= set(re.findall(r'"(secret_unreadable|no_secret|no_such_event)"', sources[1]))
+    table = PAGE.partition("| error in the log |")[2].partition("\n\n")[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    assert {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)} == used
+    assert len(used) == 10

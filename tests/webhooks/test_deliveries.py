@@ -1,0 +1,206 @@
+"""Events become deliveries: by the broker's message, and without it by the sweep."""
+
+import asyncio
+import json
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+from standardwebhooks.webhooks import Webhook
+
+from checkout.money import Money
+from checkout.payments.actions import create_payment
+from checkout.payments.models import Event, InboxMessage, Merchant, OutboxMessage
+from checkout.running.relay import run_relay
+from checkout.webhooks import actions, deliveries
+from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
+from checkout.webhooks.service import service
+from messaging.concurrency.database import in_thread
+from messaging.envelope import Envelope
+from messaging.registry import close_brokers
+from tests.messaging.conftest import at_work
+from tests.support.brokers import MemoryLab, a_moment
+from tests.support.services import until
+from tests.webhooks.conftest import SHOP, registered
+
+pytestmark = pytest.mark.django_db
+several_connections = pytest.mark.django_db(transaction=True)
+
+URL = "https://shop.example/hook"
+
+
+@pytest.fixture
+async def lab(settings):
+    lab = MemoryLab()
+    settings.BROKER_URL, settings.MESSAGING_PREFIX = lab.url, lab.prefix
+    yield lab
+    await close_brokers()
+    await lab.close()
+
+
+def merchant(code=SHOP) -> Merchant:
+    return Merchant.objects.get_or_create(code=code, defaults={"name": code.title()})[0]
+
+
+def event(order="A-1", code=SHOP, age=timedelta()) -> Event:
+    """Create a payment some time ago, which makes an event."""
+    with time_machine.travel(timezone.now() - age, tick=False):
+        payment = create_payment(
+            merchant(code),
+            order_reference=order,
+            amount=Money(1250, "GBP"),
+            lines=[],
+            description="Tea",
+            metadata={"cart": "7"},
+        )
+    return Event.objects.get(payment=payment)
+
+
+def owed() -> set[tuple[str, str]]:
+    return set(Delivery.objects.values_list("endpoint__reference", "event"))
+
+
+def endpoint(code=SHOP, **options) -> WebhookEndpoint:
+    """Register an endpoint, a day ago."""
+    made = actions.create_endpoint(code, URL, **options).endpoint
+    WebhookEndpoint.objects.filter(pk=made.pk).update(state_since=timezone.now() - timedelta(days=1))
+    return made
+
+
+def test_an_event_is_owed_once_to_each_endpoint_of_its_merchant_that_wants_it():
+    every, only = endpoint(), endpoint(event_types=["payment.created"])
+    endpoint(event_types=["payment.refunded"])
+    endpoint("other")
+    disabled = endpoint()
+    actions.disable(SHOP, disabled.reference, "later")
+    told = event()
+    assert deliveries.owe([told.reference]) == 2
+    assert deliveries.owe([told.reference]) == 0
+    assert owed() == {(every.reference, told.reference), (only.reference, told.reference)}
+    delivery = Delivery.objects.first()
+    assert (delivery.event_type, delivery.payment) == ("payment.created", told.payment.reference)
+
+
+def test_an_endpoint_is_not_told_of_what_happened_before_it_was_enabled():
+    told = event(age=timedelta(hours=1))
+    actions.create_endpoint(SHOP, URL)
+    assert deliveries.owe([told.reference]) == 0
+
+
+def test_the_sweep_finds_an_event_whose_message_was_lost():
+    made = endpoint()
+    lost, known = event("A-1", age=timedelta(minutes=5)), event("A-2", age=timedelta(minutes=4))
+    deliveries.owe([known.reference])
+    assert deliveries.sweep() == 2
+    assert owed() == {(made.reference, lost.reference), (made.reference, known.reference)}
+    assert deliveries.sweep() == 0
+
+
+def test_the_sweep_waits_for_events_whose_message_may_be_under_way_and_passes_none_by():
+    endpoint()
+    young = event("A-1")
+    old = event("A-2", age=timedelta(minutes=5))
+    assert deliveries.sweep() == 0
+    with time_machine.travel(timezone.now() + timedelta(minutes=3), tick=False):
+        assert deliveries.sweep() == 2
+    assert {reference for _, reference in owed()} == {young.reference, old.reference}
+
+
+def test_events_since_a_time_are_sent_again_also_those_that_were_never_owed():
+    made = endpoint(event_types=["payment.created"])
+    early, missed, done = event("A-1", age=timedelta(hours=3)), event("A-2"), event("A-3")
+    event("A-4", "other")
+    deliveries.owe([done.reference, early.reference])
+    Delivery.objects.update(state="delivered", tries=1, next_try_at=None, ended_at=timezone.now())
+    assert actions.resend_since(SHOP, made.reference, timezone.now() - timedelta(hours=1)) == 2
+    states = dict(Delivery.objects.values_list("event", "state"))
+    assert states == {
+        early.reference: "delivered",
+        missed.reference: "pending",
+        done.reference: "pending",
+    }
+
+
+def test_undelivered_events_of_a_merchant_are_listed():
+    endpoint(), endpoint("other")
+    told, done, other = event("A-1"), event("A-2"), event("A-3", "other")
+    deliveries.owe([told.reference, done.reference, other.reference])
+    Delivery.objects.filter(event=done.reference).update(state="delivered")
+    assert list(actions.undelivered_events(SHOP)) == [told.reference]
+
+
+def test_deliveries_are_forgotten_some_time_after_their_end(settings):
+    settings.CHECKOUT_RETENTION_SECONDS = 86_400
+    endpoint()
+    old, recent, pending = event("A-1"), event("A-2"), event("A-3")
+    deliveries.owe([old.reference, recent.reference, pending.reference])
+    now = timezone.now()
+    ended = {old.reference: now - timedelta(days=2), recent.reference: now}
+    for reference, at in ended.items():
+        row = Delivery.objects.get(event=reference)
+        DeliveryAttempt.objects.create(delivery=row, at=now, url=URL)
+        Delivery.objects.filter(pk=row.pk).update(state="delivered", ended_at=at)
+    assert deliveries.forget_old() == 1
+    assert set(Delivery.objects.values_list("event", flat=True)) == {recent.reference, pending.reference}
+    assert DeliveryAttempt.objects.count() == 1
+
+
+@several_connections
+async def test_full_and_thin_payloads_arrive_as_the_public_objects(shop, make_sender):
+    full = await registered(shop.url("/full"))
+    thin = await registered(shop.url("/thin"), payload="thin")
+    told = await in_thread(event)
+    await in_thread(deliveries.owe, [told.reference])
+    assert await make_sender().send_due() == 2
+    bodies = {received.path: received for received in shop.received}
+    whole = Webhook(full.secret).verify(bodies["/full"].body, bodies["/full"].headers)
+    assert whole["id"] == bodies["/full"].headers["webhook-id"] == told.reference
+    assert (whole["type"], whole["sequence"], whole["merchant"]) == ("payment.created", 1, SHOP)
+    assert (whole["order_reference"], whole["data"]["metadata"]) == ("A-1", {"cart": "7"})
+    assert whole["data"]["object"]["amounts"]["captured"] == 0
+    assert "changes" in whole
+    notice = Webhook(thin.secret).verify(bodies["/thin"].body, bodies["/thin"].headers)
+    assert notice == {name: value for name, value in whole.items() if name not in ("data", "changes")}
+
+
+@several_connections
+async def test_an_event_that_is_gone_is_recorded_as_such(shop, make_sender):
+    made = await registered(shop.url())
+    row = await in_thread(
+        Delivery.objects.create, endpoint=made.endpoint, event="evt_none", next_try_at=timezone.now()
+    )
+    await make_sender().send_due()
+    assert shop.received == []
+    attempt = await in_thread(row.attempts.get)
+    assert attempt.error == "no_such_event"
+
+
+@several_connections
+async def test_the_broker_s_message_makes_the_delivery(lab):
+    await in_thread(endpoint)
+    broker = await lab.broker()
+    stop = asyncio.Event()
+    async with at_work(broker, service):
+        told = await in_thread(event)
+        relay = asyncio.create_task(run_relay(broker, stop))
+        await until(Delivery.objects.exists)
+        stop.set()
+        await relay
+    assert (await in_thread(Delivery.objects.get)).event == told.reference
+    assert not await in_thread(InboxMessage.objects.filter(consumer="webhooks").exists)
+    assert await in_thread(OutboxMessage.objects.filter(message_id=told.reference).exists)
+
+
+@several_connections
+async def test_an_event_that_a_program_has_made_up_tells_nobody_anything(lab):
+    await in_thread(endpoint)
+    broker = await lab.broker()
+    forged = json.dumps({"merchant": SHOP, "type": "payment.captured"}).encode()
+    async with at_work(broker, service):
+        await broker.declare(*service.queues(broker.topology))
+        for message_id in ("evt_forged", "payment-captured-1"):
+            envelope = Envelope(type="payment.captured", body=forged, message_id=message_id)
+            await broker.publish(broker.topology.events, "payment.captured", envelope, timeout_seconds=10)
+        await a_moment(broker)
+    assert not await in_thread(Delivery.objects.exists)

@@ -1,0 +1,209 @@
+"""Endpoints that fail are spared, warned and disabled, in this order; those that are back get everything."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
+from django.utils import timezone
+
+from checkout.webhooks import actions, notices, schedule
+from checkout.webhooks.models import Delivery, WebhookEndpoint
+from messaging.concurrency.database import in_thread
+from tests.webhooks.conftest import SHOP, fresh, make_due, pinged, registered
+from tests.webhooks.endpoint import answer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+State = WebhookEndpoint.State
+
+
+def pause_of(endpoint) -> float:
+    return (endpoint.paused_until - timezone.now()).total_seconds() if endpoint.paused_until else 0
+
+
+async def age(endpoint, **fields) -> None:
+    """Set times of the endpoint, as if it had failed for long."""
+    await in_thread(WebhookEndpoint.objects.filter(pk=endpoint.pk).update, **fields)
+
+
+def ago(**time) -> datetime:
+    return timezone.now() - timedelta(**time)
+
+
+async def test_410_disables_the_endpoint_and_says_so(shop, make_sender, settings):
+    settings.CHECKOUT_OPERATORS_EMAIL = "operators@gateway.example"
+    shop.behaviour["/"] = answer(410)
+    made = await registered(shop.url(), contact_email="dev@shop.example")
+    delivery, waiting = await pinged(made, 2)
+    await make_sender(per_endpoint=1).send_due()
+    endpoint = await fresh(made.endpoint)
+    assert (endpoint.state, endpoint.state_reason) == (State.DISABLED, "it answered 410 Gone")
+    assert endpoint.state_since > ago(minutes=1)
+    assert {(await fresh(each)).state for each in (delivery, waiting)} == {"failed", "pending"}
+    assert await make_sender().send_due() == 0
+    assert await in_thread(notices.look_after_endpoints) == 1
+    (sent,) = mail.outbox
+    assert sent.to == ["dev@shop.example", "operators@gateway.example"]
+    assert "was disabled: it answered 410 Gone" in sent.body
+    assert endpoint.reference in sent.body
+    assert await in_thread(notices.look_after_endpoints) == 0
+
+
+@pytest.mark.parametrize("status", sorted(schedule.THROTTLING))
+async def test_an_endpoint_that_says_it_is_too_much_is_paused_for_longer_each_time(shop, make_sender, status):
+    shop.behaviour["/"] = answer(status)
+    made = await registered(shop.url())
+    (delivery,) = await pinged(made)
+    pauses = []
+    for _ in range(3):
+        await make_sender().send_due()
+        pauses.append(pause_of(await fresh(made.endpoint)))
+        await make_due(delivery)
+    assert 4 < pauses[0] <= 5 < pauses[1] <= 10 < pauses[2] <= 20
+
+
+async def test_nothing_is_sent_to_a_paused_endpoint(shop, make_sender):
+    shop.behaviour["/"] = answer(429)
+    made = await registered(shop.url())
+    await pinged(made)
+    await make_sender().send_due()
+    later = await pinged(made)  # which ends the pause, for a test
+    await age(made.endpoint, paused_until=timezone.now() + timedelta(seconds=60))
+    assert await make_sender().send_due() == 0
+    await make_due(*later)
+    assert await make_sender().send_due() == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_the_pause_that_an_endpoint_asks_for_is_kept(shop, make_sender, status):
+    shop.behaviour["/"] = answer(status, Retry_After="120")
+    made = await registered(shop.url())
+    await pinged(made)
+    await make_sender().send_due()
+    assert 100 < pause_of(await fresh(made.endpoint)) <= 120
+
+
+async def test_a_pause_has_a_limit(shop, make_sender):
+    shop.behaviour["/"] = answer(429, Retry_After="99999999")
+    made = await registered(shop.url())
+    await pinged(made)
+    await make_sender().send_due()
+    assert pause_of(await fresh(made.endpoint)) <= schedule.LONGEST_RETRY_AFTER_SECONDS
+
+
+async def test_a_broken_endpoint_gets_one_delivery_at_a_time_and_everything_when_it_is_back(
+    shop, make_sender
+):
+    shop.behaviour["/"] = answer(500)
+    made = await registered(shop.url())
+    deliveries = await pinged(made, schedule.FAILURES_TO_OPEN + 5)
+    sender = make_sender(per_endpoint=schedule.FAILURES_TO_OPEN)
+    assert await sender.send_due() == schedule.FAILURES_TO_OPEN
+    endpoint = await fresh(made.endpoint)
+    assert endpoint.failures == schedule.FAILURES_TO_OPEN
+    assert 20 < pause_of(endpoint) <= schedule.FIRST_OPEN_SECONDS
+    assert await sender.send_due() == 0
+    await make_due(*deliveries)
+    assert await sender.send_due() == 1
+    assert 50 < pause_of(await fresh(made.endpoint)) <= 2 * schedule.FIRST_OPEN_SECONDS
+    shop.behaviour["/"] = answer(200)
+    await make_due(*deliveries)
+    assert await sender.send_due() == 1
+    endpoint = await fresh(made.endpoint)
+    assert (endpoint.failures, endpoint.failing_since) == (0, None)
+    while await sender.send_due():
+        pass
+    assert {(await fresh(each)).state for each in deliveries} == {Delivery.State.DELIVERED}
+
+
+def test_pauses_of_an_endpoint_are_bounded():
+    assert schedule.endpoint_pause(1, 500, None) == 0
+    assert schedule.endpoint_pause(1, None, None) == 0
+    assert schedule.endpoint_pause(10_000, 502, None) == schedule.LONGEST_OPEN_SECONDS
+    assert schedule.endpoint_pause(9, 504, None) == schedule.LONGEST_THROTTLE_SECONDS
+
+
+def test_the_schedule_takes_less_than_three_days():
+    assert timedelta(hours=64) < timedelta(seconds=sum(schedule.PAUSES)) < timedelta(days=3)
+    assert list(schedule.PAUSES) == sorted(schedule.PAUSES)
+    assert schedule.pause_after(schedule.MOST_TRIES) is None
+    pauses = {schedule.pause_after(1) or 0 for _ in range(20)}
+    assert len(pauses) > 1
+    assert all(4.5 <= pause <= 5 for pause in pauses)
+
+
+async def test_a_failing_endpoint_is_warned_once_before_it_is_disabled(shop):
+    made = await registered(shop.url(), contact_email="dev@shop.example")
+    await age(made.endpoint, failures=50, failing_since=ago(hours=23))
+    assert await in_thread(notices.look_after_endpoints) == 0
+    await age(made.endpoint, failing_since=ago(hours=25))
+    assert await in_thread(notices.look_after_endpoints) == 1
+    assert await in_thread(notices.look_after_endpoints) == 0
+    (warning,) = mail.outbox
+    assert warning.subject == "Your webhook endpoint does not answer"
+    assert "it will be disabled" in warning.body
+    endpoint = await fresh(made.endpoint)
+    assert (endpoint.state, endpoint.warned_at is None) == (State.ENABLED, False)
+
+
+async def test_an_endpoint_is_not_disabled_without_a_day_after_the_warning(shop):
+    made = await registered(shop.url(), contact_email="dev@shop.example")
+    await age(made.endpoint, failures=50, failing_since=ago(hours=100))
+    await in_thread(notices.look_after_endpoints)
+    assert (await fresh(made.endpoint)).state == State.ENABLED
+    await age(made.endpoint, warned_at=ago(hours=25))
+    await in_thread(notices.look_after_endpoints)
+    endpoint = await fresh(made.endpoint)
+    assert endpoint.state == State.DISABLED
+    assert endpoint.state_reason.startswith("it has failed since ")
+    assert [sent.subject for sent in mail.outbox] == [
+        "Your webhook endpoint does not answer",
+        "Your webhook endpoint was disabled",
+    ]
+
+
+async def test_an_endpoint_is_not_disabled_while_no_warning_can_be_sent(shop, monkeypatch):
+    made = await registered(shop.url(), contact_email="dev@shop.example")
+    await age(made.endpoint, failures=50, failing_since=ago(hours=100))
+
+    def refuse(*_arguments):
+        raise ConnectionRefusedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EmailBackend, "send_messages", refuse)
+        for _ in range(2):
+            assert await in_thread(notices.look_after_endpoints) == 0
+    assert (await fresh(made.endpoint)).warned_at is None
+    assert await in_thread(notices.look_after_endpoints) == 1
+    assert len(mail.outbox) == 1
+
+
+async def test_an_endpoint_of_which_nobody_is_told_by_mail_is_warned_in_the_back_office(shop):
+    made = await registered(shop.url())
+    await age(made.endpoint, failures=50, failing_since=ago(hours=25))
+    assert await in_thread(notices.look_after_endpoints) == 1
+    assert mail.outbox == []
+    assert (await fresh(made.endpoint)).warned_at is not None
+
+
+async def test_a_success_ends_the_warning(shop, make_sender):
+    made = await registered(shop.url())
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    await age(made.endpoint, failures=50, failing_since=past, warned_at=past)
+    await pinged(made)
+    await make_sender().send_due()
+    endpoint = await fresh(made.endpoint)
+    assert (endpoint.failures, endpoint.failing_since, endpoint.warned_at) == (0, None, None)
+    assert await in_thread(notices.look_after_endpoints) == 0
+
+
+async def test_an_endpoint_that_is_enabled_again_begins_anew(shop):
+    made = await registered(shop.url())
+    await age(made.endpoint, failures=50, failing_since=ago(hours=100), warned_at=ago(hours=50))
+    await in_thread(notices.look_after_endpoints)
+    assert (await fresh(made.endpoint)).state == State.DISABLED
+    await in_thread(actions.enable, SHOP, made.endpoint.reference)
+    endpoint = await fresh(made.endpoint)
+    assert (endpoint.state, endpoint.state_reason, endpoint.failures) == (State.ENABLED, "", 0)
+    assert await in_thread(notices.look_after_endpoints) == 0
