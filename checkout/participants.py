@@ -14,6 +14,7 @@ from checkout.messages import Command
 from checkout.orders.messages import CancelOrder, ConfirmOrder, ReleaseStock, ReserveStock
 from checkout.payments.checkout_messages import (
     ApplyProviderEvent,
+    AwaitOperation,
     AwaitPayment,
     CompleteChallenge,
     SubmitPayment,
@@ -48,7 +49,7 @@ PARTICIPANTS = Participants(
             "web",
             serves=False,
             has_channels=True,
-            sends=_types(SubmitPayment, CompleteChallenge, AwaitPayment, ApplyNotification),
+            sends=_types(SubmitPayment, CompleteChallenge, AwaitPayment, AwaitOperation, ApplyNotification),
         ),
         Participant(
             "checkout",
