@@ -6,6 +6,7 @@ callers do. Configuration can be edited.
 
 from django.contrib import admin
 
+from checkout.backoffice.integration import api_keys
 from checkout.backoffice.pages import (
     attempts,
     configuration,
@@ -21,6 +22,7 @@ from checkout.backoffice.pages import (
 )
 
 __all__ = [
+    "api_keys",
     "attempts",
     "configuration",
     "dead_letters",
