@@ -9,6 +9,7 @@ from checkout.payments.actions.cancellation import cancel_payment
 from checkout.payments.actions.card_testing import set_attack_mode
 from checkout.payments.actions.challenge import ChallengePage, challenge_page, return_from_challenge
 from checkout.payments.actions.creation import create_payment
+from checkout.payments.actions.metadata import checked_metadata
 from checkout.payments.actions.modification import (
     Available,
     OperationView,
@@ -27,6 +28,16 @@ from checkout.payments.actions.payment import (
     payment_view,
     submit_payment,
 )
+from checkout.payments.actions.reading import (
+    Page,
+    list_events,
+    list_operations,
+    list_payments,
+    read_event,
+    read_operation,
+    read_payment,
+    read_payment_of_order,
+)
 from checkout.payments.actions.staff.claim_settlement import settle_claim
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter, why_not_requeued
 from checkout.payments.actions.staff.dealt_with import deal_with_dead_letter, deal_with_notification
@@ -40,6 +51,7 @@ __all__ = [
     "ChallengePage",
     "CheckoutPage",
     "OperationView",
+    "Page",
     "PaymentView",
     "Pending",
     "Recorded",
@@ -47,13 +59,21 @@ __all__ = [
     "cancel_payment",
     "challenge_page",
     "check_status_token",
+    "checked_metadata",
     "checkout_page",
     "create_payment",
     "deal_with_dead_letter",
     "deal_with_notification",
     "group_of",
+    "list_events",
+    "list_operations",
+    "list_payments",
     "operations_of",
     "payment_view",
+    "read_event",
+    "read_operation",
+    "read_payment",
+    "read_payment_of_order",
     "record_notification",
     "request_capture",
     "request_refund",
