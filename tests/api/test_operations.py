@@ -1,6 +1,7 @@
 """Captures, voids and refunds: held until the provider has answered, and once per key."""
 
 import asyncio
+import threading
 from datetime import timedelta
 
 import pytest_asyncio
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from checkout.api.access.held_requests import held_requests
 from checkout.api.models import IdempotencyRecord
+from checkout.conf import conf
 from checkout.payments.models import Attempt, Operation, Payment, Waiter
 from messaging.concurrency.database import in_thread
 from messaging.registry import close_brokers, get_broker
@@ -165,3 +167,19 @@ async def _authorised_without_back_end(payment):
         Payment.objects.filter(pk=payment.pk).update(state="authorised")
 
     await in_thread(write)
+
+
+async def test_held_requests_take_no_thread(api, payment, settings, silence):
+    """A hundred requests wait for a payment that is being processed."""
+    settings.CHECKOUT_API_HELD_PER_KEY = 1000
+    await in_thread(lambda: Payment.objects.filter(pk=payment.pk).update(state="processing"))
+    path = f"/payments/{payment.reference}"
+    await api.get(path, prefer="wait=1")
+    before = threading.active_count()
+    waiting = [asyncio.ensure_future(api.get(path, prefer="wait=4")) for _ in range(100)]
+    async with asyncio.timeout(20):
+        while sum(held_requests._count.values()) < 100:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert threading.active_count() <= before + conf.database_threads
+    assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
+    assert not held_requests._count

@@ -14,7 +14,13 @@ MONEY = sorted(
     for model in our_models()
     if model._meta.model_name not in EDITABLE and model in admin.site._registry
 )
-SECRETS = ("machine-cookie-value", "session-id-value", "token-hash-value", "challenge-payload-value")
+SECRETS = (
+    "machine-cookie-value",
+    "session-id-value",
+    "token-hash-value",
+    "challenge-payload-value",
+    "response-body-value",
+)
 
 
 def model_named(name):

@@ -30,6 +30,7 @@ from checkout.api.requests.preferences import Preference, preference_in
 from checkout.api.requests.query import read_query
 from checkout.api.requests.waiting import Held
 from checkout.payments.models import Merchant
+from messaging import crash_points
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.problems import request_id_of
 from payments_gateway.serving.views import for_programs, held
@@ -134,6 +135,8 @@ class ApiView(APIView):
         except Exception:
             self._leave()
             raise
+        if request.method == "POST":
+            crash_points.reached("web.intent_committed")
         try:
             return begun if isinstance(begun, Answer) else await self._result_of(begun)
         finally:
