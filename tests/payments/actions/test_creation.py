@@ -1,8 +1,10 @@
 """A payment is created only from a valid request; an error names the invalid field."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from checkout.errors import DuplicateRequest, RequestInvalid
 from checkout.money import Money
@@ -123,3 +125,57 @@ def test_asked_again_otherwise_it_names_what_differs_and_changes_nothing(merchan
     assert refused.value.field == field
     assert field.replace("_", " ") in str(refused.value)
     assert Payment.objects.get().updated_at == before.updated_at
+
+
+LATER = timezone.now() + timedelta(days=1)
+
+
+def test_what_a_program_keeps_with_the_payment_is_stored(merchant):
+    wanted = {
+        "metadata": {"basket": "17", "n" * 40: "v" * 500},
+        "expires_at": LATER,
+        "cancel_url": "https://shop.example/basket/",
+        "locale": "de-CH",
+    }
+    payment = create(merchant, **wanted)
+    payment.refresh_from_db()
+    assert {name: getattr(payment, name) for name in wanted} == wanted
+    assert create(merchant, **wanted).pk == payment.pk
+    with pytest.raises(DuplicateRequest) as raised:
+        create(merchant, **{**wanted, "metadata": {}})
+    assert raised.value.field == "metadata"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"metadata": {str(number): "" for number in range(51)}}, "metadata"),
+        ({"metadata": {"n" * 41: "v"}}, "metadata"),
+        ({"metadata": {"": "v"}}, "metadata"),
+        ({"metadata": {"n": "v" * 501}}, "metadata.n"),
+        ({"metadata": {"n": 7}}, "metadata.n"),
+        ({"metadata": {"n": "\0"}}, "metadata.n"),
+        ({"metadata": {"n": "\ud800"}}, "metadata.n"),
+        ({"metadata": ["n"]}, "metadata"),
+        ({"expires_at": LATER - timedelta(days=2)}, "expires_at"),
+        ({"expires_at": LATER + timedelta(days=400)}, "expires_at"),
+        ({"expires_at": LATER.replace(tzinfo=None)}, "expires_at"),
+        ({"expires_at": "tomorrow"}, "expires_at"),
+        ({"cancel_url": "https://elsewhere.example/"}, "cancel_url"),
+        ({"locale": "d"}, "locale"),
+        ({"locale": "de_CH"}, "locale"),
+        ({"locale": "de-" + "a" * 40}, "locale"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_by_its_name(merchant, changes, field):
+    with pytest.raises(RequestInvalid) as raised:
+        create(merchant, **changes)
+    assert raised.value.field == field
+    assert not Payment.objects.exists()
+
+
+def test_a_request_that_is_repeated_after_the_payment_s_time_finds_the_payment(merchant):
+    payment = create(merchant, expires_at=LATER)
+    past = timezone.now() - timedelta(hours=1)
+    Payment.objects.update(expires_at=past)
+    assert create(merchant, expires_at=past).pk == payment.pk

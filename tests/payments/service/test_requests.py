@@ -11,18 +11,21 @@ from checkout.errors import (
     IllegalTransition,
     OperationRejected,
     PaymentNotFound,
+    RefundableDiffers,
+    RequestInvalid,
 )
 from checkout.money import Money
 from checkout.payments.actions import (
     OperationView,
     available,
+    cancel_payment,
     operations_of,
     request_capture,
     request_refund,
     request_void,
 )
 from checkout.payments.checkout_messages import StartOperation
-from checkout.payments.models import Attempt, Fact, Operation, OutboxMessage, Payment
+from checkout.payments.models import Attempt, Fact, Merchant, Operation, OutboxMessage, Payment
 from checkout.states import PaymentState
 from tests.payments.service.asking import operation_on
 
@@ -253,3 +256,46 @@ def test_nothing_may_be_refunded_while_nobody_has_said_how_much_is_charged_back(
     assert available(reference).refundable == gbp(0)
     with pytest.raises(IllegalTransition):
         request_refund(reference, by="ada")
+
+
+def test_two_clerks_do_not_refund_the_same_money(attempt, reference):
+    made(attempt, "capture", 1000)
+    request_refund(reference, amount=gbp(300), expected_refundable=gbp(1000), by="ada")
+    with pytest.raises(RefundableDiffers) as raised:
+        request_refund(reference, amount=gbp(300), expected_refundable=gbp(1000), by="bob")
+    assert (raised.value.expected, raised.value.available) == (gbp(1000), gbp(700))
+    assert Operation.objects.filter(kind="refund").count() == 1
+
+
+def test_after_a_final_capture_nothing_more_is_captured_unless_it_is_refused(attempt, reference):
+    final = request_capture(reference, amount=gbp(500), final_capture=True, by="ada")
+    assert available(reference).capturable == gbp(0)
+    with pytest.raises(AmountNotAvailable):
+        request_capture(reference, amount=gbp(1), by="ada")
+    Operation.objects.filter(reference=final.reference).update(state=State.REFUSED)
+    assert available(reference).capturable == gbp(1250)
+
+
+def test_an_operation_has_the_payment_s_metadata_below_its_own(attempt, reference):
+    Payment.objects.update(metadata={"a": "1", "b": "1"})
+    request_capture(reference, amount=gbp(5), metadata={"b": "2"}, by="ada")
+    assert Operation.objects.get().metadata == {"a": "1", "b": "2"}
+    Payment.objects.update(metadata={str(number): "" for number in range(50)})
+    with pytest.raises(RequestInvalid):
+        request_capture(reference, metadata={"one more": ""}, by="ada")
+
+
+@pytest.mark.parametrize("kind", ASK)
+def test_the_payment_of_another_merchant_is_not_found(attempt, reference, kind):
+    other = Merchant.objects.create(code="other", name="Another")
+    with pytest.raises(PaymentNotFound):
+        ASK[kind](reference, merchant=other, by="api")
+    with pytest.raises(PaymentNotFound):
+        cancel_payment(reference, merchant=other, by="api")
+    assert not Operation.objects.exists()
+
+
+def test_a_merchant_s_program_is_named_as_the_one_that_asked(attempt, reference):
+    request_capture(reference, merchant=attempt.payment.merchant, by="key of the shop")
+    fact = Fact.objects.get(kind="capture_requested_by")
+    assert (fact.source, fact.data["by"]) == ("merchant", "key of the shop")

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from checkout.errors import IllegalTransition
-from checkout.payments.actions import submit_payment
+from checkout.payments.actions import payment_view, submit_payment
 from checkout.payments.checkout_messages import AnnouncePayment
 from checkout.payments.models import Attempt, OutboxMessage, Payment, Saga
 from checkout.payments.providers.base import Browser
@@ -98,3 +98,17 @@ def test_a_shopper_who_comes_at_the_last_moment_pays_or_is_refused_and_never_bot
 def test_several_relays_expire_each_payment_once(payment: Payment):
     assert sum(at_once(*[expire_abandoned] * 4)) == 1
     assert OutboxMessage.objects.filter(type="checkout.announce_payment").count() == 1
+
+
+def test_a_payment_has_a_time_of_its_own(payment: Payment):
+    payment.expires_at = timezone.now() + timedelta(hours=1)
+    payment.save()
+    untouched_for(payment, timedelta(days=99))
+    assert expire_abandoned() == 0
+    Payment.objects.update(expires_at=timezone.now())
+    assert payment_view(payment.reference).state == Payment.State.EXPIRED
+    with pytest.raises(IllegalTransition):
+        submit_payment(payment.reference, attempt_number=2, browser=BROWSER, device_data_reference="")
+    assert expire_abandoned() == 1
+    payment.refresh_from_db()
+    assert payment.state == Payment.State.EXPIRED

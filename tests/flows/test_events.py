@@ -1,0 +1,162 @@
+"""Whole flows, and what the merchant's programs are told of them: all of it, in order, without a gap."""
+
+import pytest
+from pytest_django import Settings
+
+from checkout.payments.actions import cancel_payment, request_capture, request_refund, request_void
+from checkout.payments.models import Event, OutboxMessage, Payment
+from checkout.payments.objects.payment import STATUSES
+from checkout.payments.providers.memory_books import Books
+from checkout.states import PaymentState
+from checkout.web import waiting
+from messaging.concurrency.database import in_thread
+from tests.flows.shopping import (
+    PATIENCE_SECONDS,
+    authorise,
+    euros,
+    eventually,
+    notify_all,
+    operation_states,
+    pay,
+    returned,
+    saga_status,
+    state_of,
+)
+from tests.flows.test_charge_backs import told
+
+STARTED = ["payment.created", "attempt.started", "payment.processing"]
+CAPTURING = ["capture.requested", "capture.pending", "payment.authorised", "payment.capture_pending"]
+
+
+@pytest.fixture(autouse=True)
+def _little_patience(settings: Settings) -> None:
+    settings.CHECKOUT_INQUIRY_DELAYS = [0.05] * 200
+    settings.CHECKOUT_RETRY_DELAYS = [0.05]
+
+
+def types_of(payment: Payment) -> list[str]:
+    """Return the types of a payment's events, whose moves are compared with those that ``version`` counts."""
+    events = list(Event.objects.filter(payment=payment).order_by("sequence"))
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    now = Payment.objects.get(pk=payment.pk)
+    moves = [event.data["object"] for event in events if event.type.startswith("payment.")]
+    assert [each["version"] for each in moves] == list(range(now.version + 1))
+    assert moves[-1]["state"] == STATUSES[now.state]
+    return [event.type for event in events]
+
+
+async def test_a_purchase_is_told_from_its_creation_to_the_captured_money(
+    back_end: None, payment: Payment, books: Books
+) -> None:
+    await pay(payment, "approve")
+    await eventually(saga_status(payment), "completed")
+    await notify_all(books)
+    await eventually(state_of(payment), PaymentState.CAPTURED)
+    expected = [*STARTED, "attempt.succeeded", *CAPTURING, "capture.succeeded", "payment.captured"]
+    assert await in_thread(types_of, payment) == expected
+    published = OutboxMessage.objects.filter(exchange__endswith=".events", published_at__isnull=False)
+    await eventually(published.count, len(expected))
+
+
+async def test_a_failed_attempt_is_no_failed_payment(back_end: None, payment: Payment, books: Books) -> None:
+    assert await pay(payment, "refuse:insufficient_funds") == PaymentState.REFUSED
+    await eventually(saga_status(payment), "compensated")
+    assert await pay(payment, "approve", attempt_number=2) == PaymentState.CAPTURE_PENDING
+    await eventually(saga_status(payment), "completed")
+    assert await in_thread(types_of, payment) == [
+        *STARTED,
+        "attempt.failed",
+        "payment.declined",
+        *STARTED[1:],
+        "attempt.succeeded",
+        *CAPTURING,
+    ]
+
+
+async def test_a_challenge_asks_for_an_action(back_end: None, payment: Payment, books: Books) -> None:
+    await pay(payment, "challenge")
+    await waiting.answer(await returned(payment), budget_seconds=PATIENCE_SECONDS)
+    await eventually(saga_status(payment), "completed")
+    assert await in_thread(types_of, payment) == [
+        *STARTED,
+        "attempt.action_required",
+        "payment.action_required",
+        "attempt.processing",
+        "payment.processing",
+        "attempt.succeeded",
+        *CAPTURING,
+    ]
+
+
+async def test_an_unknown_outcome_is_told_as_such(back_end: None, payment: Payment, books: Books) -> None:
+    await pay(payment, "unknown")
+    await eventually(saga_status(payment), "completed")
+    told_types = await in_thread(types_of, payment)
+    assert told_types == [
+        *STARTED,
+        "attempt.unknown",
+        "payment.unknown",
+        "attempt.succeeded",
+        *CAPTURING,
+    ]
+
+
+async def test_a_void_a_cancellation_and_movements_of_money_have_events_of_their_own(
+    back_end: None, manual: Payment, payment: Payment, books: Books
+) -> None:
+    await in_thread(cancel_payment, payment.reference, by="ada", merchant=payment.merchant)
+    assert await in_thread(types_of, payment) == ["payment.created", "payment.cancelled"]
+    await authorise(manual)
+    await in_thread(request_void, manual.reference, by="ada")
+    await eventually(operation_states(manual), ["pending"])
+    await notify_all(books)
+    await eventually(state_of(manual), PaymentState.VOIDED)
+    assert await in_thread(types_of, manual) == [
+        *STARTED,
+        "attempt.succeeded",
+        "payment.authorised",
+        "void.requested",
+        "void.pending",
+        "payment.void_pending",
+        "void.succeeded",
+        "payment.voided",
+    ]
+
+
+async def test_parts_refunds_and_disputes_are_told(back_end: None, manual: Payment, books: Books) -> None:
+    await authorise(manual)
+    await in_thread(request_capture, manual.reference, amount=euros(500), by="ada", final_capture=True)
+    await eventually(state_of(manual), PaymentState.CAPTURE_PENDING)
+    await notify_all(books)
+    await eventually(state_of(manual), PaymentState.PARTIALLY_CAPTURED)
+    await in_thread(request_refund, manual.reference, amount=euros(200), by="ada")
+    await eventually(operation_states(manual), ["done", "pending"])
+    await notify_all(books)
+    await eventually(state_of(manual), PaymentState.PARTIALLY_REFUNDED)
+    await eventually(saga_status(manual, "refund"), "completed")
+    books.orders[f"{manual.reference}-1"].charged_back = euros(300)
+    await told(manual, "CHARGED_BACK", 300, "n-1")
+    await eventually(state_of(manual), PaymentState.CHARGED_BACK)
+    assert (await in_thread(types_of, manual))[4:] == [
+        "payment.authorised",
+        "capture.requested",
+        "capture.pending",
+        "payment.capture_pending",
+        "capture.succeeded",
+        "payment.partially_captured",
+        "refund.requested",
+        "refund.pending",
+        "refund.succeeded",
+        "payment.partially_refunded",
+        "dispute.opened",
+        "payment.disputed",
+    ]
+    last = await in_thread(lambda: Event.objects.filter(payment=manual).latest("sequence"))
+    assert last.data["object"]["amounts"] == {
+        "authorised": 1250,
+        "capturable": 0,
+        "captured": 500,
+        "refunded": 200,
+        "refundable": 0,
+        "disputed": 300,
+    }

@@ -1,0 +1,147 @@
+"""A merchant's program reads its own payments, operations and events, page by page."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from checkout.errors import EventNotFound, OperationNotFound, PaymentNotFound, RequestInvalid
+from checkout.money import Money
+from checkout.payments.actions import (
+    cancel_payment,
+    create_payment,
+    list_events,
+    list_operations,
+    list_payments,
+    read_event,
+    read_operation,
+    read_payment,
+    read_payment_of_order,
+)
+from checkout.payments.actions.reading import cursor_of, key_of
+from checkout.payments.models import Attempt, Event, Merchant, Operation, Payment
+from checkout.payments.objects import payment_object
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def shop() -> Merchant:
+    return Merchant.objects.create(code="a-shop", name="The Shop")
+
+
+@pytest.fixture
+def other() -> Merchant:
+    return Merchant.objects.create(code="other", name="Another")
+
+
+def create(merchant: Merchant, number: int, email: str = "") -> Payment:
+    return create_payment(
+        merchant,
+        order_reference=f"A-{number}",
+        amount=Money(1250, "GBP"),
+        description="Tea",
+        shopper_email=email,
+    )
+
+
+def test_pages_follow_each_other_and_new_payments_do_not_disturb_them(shop, other):
+    made = [create(shop, number).reference for number in range(5)]
+    create(other, 1)
+    first = list_payments(shop, limit=2)
+    create(shop, 9)
+    second = list_payments(shop, limit=2, cursor=first.next_cursor)
+    third = list_payments(shop, limit=2, cursor=second.next_cursor)
+    assert [each.id for page in (first, second, third) for each in page.items] == made[::-1]
+    assert third.next_cursor == ""
+
+
+@pytest.mark.parametrize("cursor", ["x", "", "MQ==", "LTE", "é", "A" * 400, cursor_of(2**63)])
+def test_a_foreign_cursor_is_refused(cursor):
+    with pytest.raises(RequestInvalid):
+        key_of(cursor)
+
+
+def test_filters_exclude_what_does_not_match(shop):
+    payments = [create(shop, 1, "Ada@Example.com"), create(shop, 2)]
+    cancel_payment(payments[1].reference, by="ada")
+
+    def found(**filters) -> list[str]:
+        return [each.order_reference for each in list_payments(shop, **filters).items]
+
+    now = timezone.now()
+    assert found(state="open") == ["A-1"]
+    assert found(state="cancelled") == ["A-2"]
+    assert found(order_reference="A-2") == ["A-2"]
+    assert found(customer_email="ada@example.com") == ["A-1"]
+    assert found(created_from=now) == []
+    assert found(created_to=now, created_from=now - timedelta(minutes=5)) == ["A-2", "A-1"]
+    for filters in ({"state": "gone"}, {"limit": 0}, {"limit": 101}, {"order_reference": "\0"}):
+        with pytest.raises(RequestInvalid):
+            list_payments(shop, **filters)
+
+
+def test_a_payment_is_read_by_its_id_and_by_its_order_and_only_by_its_merchant(shop, other):
+    payment = create(shop, 1)
+    read = read_payment(shop, payment.reference)
+    assert read == read_payment_of_order(shop, "A-1") == list_payments(shop).items[0]
+    assert (read.state, read.can_retry, read.is_final) == ("open", False, False)
+    assert read.available_actions == ["cancel"]
+    assert read.next_action is not None
+    assert read.next_action.url == read.checkout_url
+    assert read.checkout_url.endswith(f"/checkout/{payment.reference}/")
+    for merchant, reference in ((other, payment.reference), (shop, "pay_0"), (shop, "\0")):
+        with pytest.raises(PaymentNotFound):
+            read_payment(merchant, reference)
+    with pytest.raises(PaymentNotFound):
+        read_payment_of_order(other, "A-1")
+
+
+def test_events_are_listed_by_object_and_type_and_belong_to_one_merchant(shop, other):
+    payment = create(shop, 1)
+    create(shop, 2)
+    cancel_payment(payment.reference, by="ada")
+    of_payment = list_events(shop, object_id=payment.reference).items
+    assert [(each.type, each.sequence) for each in of_payment] == [
+        ("payment.cancelled", 2),
+        ("payment.created", 1),
+    ]
+    created = list_events(shop, types=["payment.created"]).items
+    assert [each.type for each in created] == ["payment.created"] * 2
+    assert list_events(shop, object_id="op_0").items == []
+    assert list_events(other).items == []
+    assert read_event(shop, of_payment[0].id) == of_payment[0]
+    with pytest.raises(EventNotFound):
+        read_event(other, of_payment[0].id)
+    with pytest.raises(RequestInvalid):
+        list_events(shop, types=["payment.gone"])
+
+
+def test_operations_are_read_by_their_merchant(attempt: Attempt, other):
+    payment = attempt.payment
+    operation = Operation.objects.create(
+        payment=payment, attempt=attempt, kind="charge_back", amount_minor=1250, currency="GBP"
+    )
+    read = read_operation(payment.merchant, operation.reference)
+    assert [read] == list_operations(payment.merchant, payment.reference)
+    assert (read.object, read.state, read.payment) == ("dispute", "requested", payment.reference)
+    with pytest.raises(OperationNotFound):
+        read_operation(other, operation.reference)
+    with pytest.raises(PaymentNotFound):
+        list_operations(other, payment.reference)
+
+
+@pytest.mark.parametrize("state", Payment.State)
+def test_one_object_and_many_are_the_same_in_every_state(attempt: Attempt, state: str):
+    Attempt.objects.update(
+        card={"brand": "visa", "last4": "1111"}, refusal_reason="card_expired", refusal_code="33"
+    )
+    Payment.objects.update(state=state, refusal_reason="card_expired" if state == "refused" else "")
+    payment = Payment.objects.get()
+    told = payment_object(payment)
+    assert list_payments(payment.merchant).items == [told]
+    assert told.can_retry == (state == "refused")
+    if state == "refused":
+        assert told.last_error is not None
+        assert (told.last_error.code, told.last_error.decline_code) == ("card_expired", "33")
+    assert not Event.objects.exists()

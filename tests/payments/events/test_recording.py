@@ -1,0 +1,158 @@
+"""Every change of state has its event, numbered without a gap; no module changes a state in another way."""
+
+import ast
+from typing import get_args
+
+import msgspec
+import pytest
+from django.db import IntegrityError, transaction
+
+from checkout.participants import PARTICIPANTS
+from checkout.payments.events import (
+    EVENT_TYPES,
+    MOST_BYTES,
+    move_attempt,
+    move_operation,
+    move_payment,
+    object_of,
+    open_operation,
+)
+from checkout.payments.events.types import type_of_attempt, type_of_move, type_of_operation
+from checkout.payments.models import Attempt, Event, Operation, OutboxMessage, Payment
+from checkout.payments.objects import (
+    AttemptStatus,
+    EventObject,
+    OperationKind,
+    OperationState,
+    PaymentObject,
+    event_object,
+    thin_event_object,
+)
+from checkout.payments.objects.attempt import STATUSES as OF_ATTEMPTS
+from checkout.payments.objects.payment import STATUSES as OF_PAYMENTS
+from checkout.states import PAYMENT_EDGES, Actor, AttemptState, PaymentEvent, PaymentState
+from tests.support.source import modules_of
+
+pytestmark = pytest.mark.django_db
+
+OURS = "checkout.payments.events.changes"
+
+
+def types() -> list[str]:
+    return list(Event.objects.order_by("sequence").values_list("type", flat=True))
+
+
+def test_every_state_and_move_has_a_public_word_and_every_type_a_description():
+    assert set(OF_PAYMENTS) == set(PaymentState)
+    assert set(OF_ATTEMPTS) == set(AttemptState)
+    reached = {"payment.created", "attempt.started"}
+    reached |= {type_of_move(edge.event, source) for edge in PAYMENT_EDGES for source in edge.sources}
+    reached |= {type_of_attempt(status) for status in AttemptStatus}
+    reached |= {type_of_operation(kind, state) for kind in OperationKind for state in OperationState}
+    assert reached == set(EVENT_TYPES)
+    assert {edge.event for edge in PAYMENT_EDGES} <= set(get_args(PaymentEvent))
+
+
+def test_the_relay_may_publish_events_of_every_type():
+    announced = {word for participant in PARTICIPANTS for word in participant.announces}
+    assert announced == {type.partition(".")[0] for type in EVENT_TYPES}
+
+
+def test_no_other_module_moves_a_payment_an_attempt_or_an_operation():
+    """A state that is written elsewhere would leave the merchant's programs in the dark."""
+    offenders = []
+    for module in modules_of("checkout"):
+        if module.name == OURS or not module.name.startswith("checkout.payments."):
+            continue
+        for node in ast.walk(ast.parse(module.source)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                owner = ast.unparse(node.func.value)
+                if node.func.attr == "apply" and owner.split(".")[-1] in ("payment", "attempt"):
+                    offenders.append((module.name, node.lineno))
+                if ast.unparse(node.func) in ("Operation.objects.create", "Attempt.objects.create"):
+                    offenders.append((module.name, node.lineno))
+            if isinstance(node, ast.Assign):
+                names = [ast.unparse(target) for target in node.targets]
+                if {"operation.state", "refund.state", "attempt.state", "payment.state"} & set(names):
+                    offenders.append((module.name, node.lineno))
+    assert not offenders
+
+
+def test_events_are_numbered_and_published_with_the_objects_after_the_change(attempt: Attempt):
+    payment = attempt.payment
+    move_attempt(payment, attempt, "submitted", Actor.SAGA)
+    move_attempt(payment, attempt, "authorised", Actor.PROVIDER)
+    move_payment(payment, "authorised", Actor.SAGA)
+    operation = Operation(
+        payment=payment,
+        attempt=attempt,
+        kind="capture",
+        amount_minor=1250,
+        currency="GBP",
+        metadata={"a": "2"},
+    )
+    payment.metadata = {"a": "1", "b": "1"}
+    open_operation(payment, operation)
+    move_operation(payment, operation, Operation.State.DONE)
+    move_payment(payment, "captured", Actor.SAGA)
+    assert types() == [
+        "attempt.succeeded",
+        "payment.authorised",
+        "capture.requested",
+        "capture.succeeded",
+        "payment.captured",
+    ]
+    events = list(Event.objects.order_by("sequence"))
+    assert [event.sequence for event in events] == [1, 2, 3, 4, 5]
+    assert [event.changes for event in events[:4]] == [
+        {"state": "processing"},
+        {"state": "processing"},
+        {},
+        {"state": "requested"},
+    ]
+    assert events[4].changes["state"] == "authorised"
+    assert events[4].changes["amounts"] == {"capturable": 1250, "captured": 0, "refundable": 0}
+    assert (events[2].operation, events[2].data["metadata"]) == (operation.reference, {"a": "2", "b": "1"})
+    told = events[4].data["object"]
+    assert (told["state"], told["amounts"]["captured"], told["is_final"]) == ("captured", 1250, True)
+    for event in events:
+        row = OutboxMessage.objects.get(message_id=event.reference)
+        assert (row.exchange.partition(".")[2], row.routing_key) == ("events", event.type)
+        assert msgspec.json.decode(row.body, type=EventObject) == event_object(event)
+        assert msgspec.convert(event.data["object"], object_of(event.type))
+        assert thin_event_object(event).sequence == event.sequence
+
+
+def test_an_attempt_that_stays_in_its_public_state_tells_nothing(attempt: Attempt):
+    move_attempt(attempt.payment, attempt, "submitted", Actor.SAGA)
+    assert types() == []
+
+
+def test_a_refund_that_comes_back_does_not_look_like_a_capture():
+    assert type_of_move("captured", PaymentState.CAPTURE_PENDING) == "payment.captured"
+    assert type_of_move("captured", PaymentState.REFUNDED) == "payment.refund_returned"
+    assert type_of_move("charge_back_reversed", PaymentState.CHARGED_BACK) == "payment.dispute_reversed"
+
+
+def test_a_long_event_loses_what_the_merchant_knows_and_says_so(attempt: Attempt):
+    payment = attempt.payment
+    payment.lines = [{"sku": "T" * 50, "quantity": 1}] * 500
+    payment.metadata = {f"{number:040}": "v" * 500 for number in range(50)}
+    payment.save()
+    move_payment(payment, "authorised", Actor.SAGA)
+    event = Event.objects.get()
+    row = OutboxMessage.objects.get(message_id=event.reference)
+    assert len(row.body) <= MOST_BYTES
+    assert event.data["left_out"] == ["lines", "metadata"]
+    assert event.data["object"]["state"] == "authorised"
+    assert msgspec.convert(event.data["object"], PaymentObject).amount == 1250
+
+
+def test_a_number_is_given_once(attempt: Attempt):
+    payment = attempt.payment
+    move_payment(payment, "authorised", Actor.SAGA)
+    again = Event.objects.get()
+    again.pk, again.reference = None, "evt_another"
+    with pytest.raises(IntegrityError), transaction.atomic():
+        again.save()
+    assert Payment.objects.get().version == 1
