@@ -16,6 +16,7 @@ from checkout.orders.messages import CancelOrder, ConfirmOrder, ReleaseStock, Re
 from checkout.own.packages import commands_of_own_steps
 from checkout.payments.checkout_messages import (
     ApplyProviderEvent,
+    AwaitOperation,
     AwaitPayment,
     CompleteChallenge,
     SubmitPayment,
@@ -53,7 +54,7 @@ _OURS = (
         "web",
         serves=False,
         has_channels=True,
-        sends=_types(SubmitPayment, CompleteChallenge, AwaitPayment, ApplyNotification),
+        sends=_types(SubmitPayment, CompleteChallenge, AwaitPayment, AwaitOperation, ApplyNotification),
     ),
     Participant(
         "checkout",

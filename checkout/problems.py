@@ -25,7 +25,7 @@ from checkout.errors import (
     TooManyAttempts,
 )
 from messaging.errors import MessagingError
-from payments_gateway.serving.problems import Problem, document_of
+from payments_gateway.serving.problems import Problem, document_of, request_id_of
 from payments_gateway.serving.views import is_for_programs
 
 # Errors that a view may raise without being at fault. Any other error is a defect and must be reported as
@@ -185,7 +185,10 @@ def problem_of(error: Exception) -> Problem:
 def respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpResponse:
     """Return the problem as a page or, for programs, as JSON. The page has a link to ``back``."""
     if wants_json(request):
-        body = json.dumps(document_of(problem), ensure_ascii=False)
+        document = document_of(problem)
+        if is_for_programs(request.resolver_match):
+            document |= {"code": problem.code, "request_id": request_id_of(request)}
+        body = json.dumps(document, ensure_ascii=False)
         content_type = "application/problem+json"
     else:
         body = page_of(problem.status, problem.code, problem.title, problem.detail, back, conf.is_try_out)

@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "checkout.ledger",
     "checkout.receipts",
     "checkout.webhooks",
+    "checkout.api",
     "checkout.web",
     "checkout.backoffice",
     *env.own_apps,
@@ -93,7 +94,7 @@ CHANNEL_LAYERS = {
 # The settings that checkout.conf, messaging.conf and payments_gateway.serving.conf declare.
 globals().update(declared)
 MESSAGING_APP_ID = "payments-gateway"
-SERVING_PROBLEM_TYPES = "urn:checkout:problem:"
+SERVING_PROBLEM_TYPES = f"{PUBLIC_URL.rstrip('/')}/problems/"
 MESSAGING_SINGLE_BROKER_USER = env.single_broker_user
 CHECKOUT_TRY_OUT = env.try_out
 CHECKOUT_ADMIN_PASSWORD = env.admin_password.get_secret_value()

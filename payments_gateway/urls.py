@@ -3,10 +3,14 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+from checkout.api.description.problem_page import problem_page
 from checkout.web.views import errors
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("api/v1/", include("checkout.api.urls")),
+    re_path(r"^api/", errors.no_such_program_address),
+    path("problems/<slug:code>", problem_page, name="problem"),
     path("", include("checkout.web.urls")),
     re_path(r"", errors.no_such_page),
 ]

@@ -6,6 +6,7 @@ callers do. Configuration can be edited.
 
 from django.contrib import admin
 
+from checkout.backoffice.integration import api_keys
 from checkout.backoffice.pages import (
     attempts,
     configuration,
@@ -22,6 +23,7 @@ from checkout.backoffice.pages import (
 from checkout.backoffice.webhooks import deliveries, endpoints
 
 __all__ = [
+    "api_keys",
     "attempts",
     "configuration",
     "dead_letters",

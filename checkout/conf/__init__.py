@@ -6,6 +6,7 @@ messaging begin with ``MESSAGING_``, and those of serving with ``SERVING_``, in 
 ``docs/settings.md`` lists all of them, and ``checks.py`` refuses combinations that are wrong in production.
 """
 
+from checkout.conf.api import Api
 from checkout.conf.installation import Installation
 from checkout.conf.protection import Protection
 from checkout.conf.providers import Providers
@@ -18,7 +19,7 @@ from payments_gateway.serving.conf import Conf as Serving
 __all__ = ["Conf", "conf"]
 
 
-class Conf(Installation, Providers, Protection, Webhooks, Serving, Times, Messaging):
+class Conf(Installation, Providers, Protection, Api, Webhooks, Serving, Times, Messaging):
     """Settings, with those of messaging and of serving. Each is read once, and again after a change."""
 
 

@@ -1,5 +1,7 @@
 """The commands of the checkout service, which is the orchestrator, and the answer to those who wait."""
 
+from enum import StrEnum
+
 from checkout.messages import Answer, Command
 from checkout.states import PaymentState
 
@@ -12,6 +14,27 @@ class PaymentTold(Answer, frozen=True):
 
     @property
     def says(self) -> PaymentState:
+        """The state."""
+        return self.state
+
+
+class OperationNews(StrEnum):
+    """The states of an operation about which the provider has answered."""
+
+    PENDING = "pending"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class OperationTold(Answer, frozen=True):
+    """The answer to callers that wait for a capture, void or refund: its present state."""
+
+    payment: str
+    operation: str
+    state: OperationNews
+
+    @property
+    def says(self) -> OperationNews:
         """The state."""
         return self.state
 
@@ -43,6 +66,16 @@ class AwaitPayment(Command[PaymentTold], frozen=True):
     again = "nothing changes; answered when there is a result"
 
     payment: str
+
+
+class AwaitOperation(Command[OperationTold], frozen=True):
+    """Answer as soon as the provider has answered about a capture, void or refund."""
+
+    to = "checkout.await_operation"
+    again = "nothing changes; answered when there is a result"
+
+    payment: str
+    operation: str
 
 
 class PassDeadline(Command[None], frozen=True):

@@ -6,6 +6,7 @@ from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS
 
+from checkout.api.requests.idempotency import forget_old_answers
 from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.payments import dead_letters
@@ -62,6 +63,7 @@ def timers(stop: asyncio.Event) -> list[Timer]:
         Timer("expired authorisations", void_expired, _pace(conf.authorisation_lifetime.total_seconds())),
         *_in_every_database("old messages", forget_old_messages, retention_seconds),
         Timer("old notifications", OldNotifications().forget, retention_seconds),
+        Timer("answers of the API", forget_old_answers, RARELY_SECONDS),
         Timer("what was counted", forget_what_was_counted, RARELY_SECONDS),
         Timer("reconciliation", reconcile, _pace(conf.reconciliation_interval.total_seconds())),
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import requests
 
+from checkout.conf.api import TRY_OUT_API_KEY
 from checkout.tryout.children import Children, Stopped
 
 MANAGE = (sys.executable, "manage.py")
@@ -121,6 +122,7 @@ class Demo:
                 "",
                 f"Shop            {self.url}/",
                 f"Back office     {self.url}/admin/   (admin, password {ADMIN_PASSWORD})",
+                f"API             {self.url}/api/v1/   (key {TRY_OUT_API_KEY})",
                 f"Health          {self.url}/readyz",
                 f"Sandbox         {self.sandbox_url}/   (test cards: {self.sandbox_url}/scenarios/)",
                 f"Its books       {self.sandbox_url}/books.json",

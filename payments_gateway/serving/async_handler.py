@@ -21,8 +21,10 @@ from django.urls import ResolverMatch, set_script_prefix
 from django.utils.log import log_response
 
 from payments_gateway.serving.instrumentation import is_observed, observed
+from payments_gateway.serving.problems import request_id_of
 from payments_gateway.serving.scope import ANSWER, MATCH, WHEN_LEFT, Answer, Message, Receive, Scope, Send
 from payments_gateway.serving.security.headers import ContentSecurity, HybridMiddleware, encoded_headers
+from payments_gateway.serving.views import is_for_programs
 
 WATCH_AFTER_SECONDS = 0.05
 
@@ -120,6 +122,8 @@ async def _send(response: HttpResponse, request: HttpRequest, scope: Scope, send
     for cookie in response.cookies.values():
         headers.append((b"Set-Cookie", cookie.OutputString().encode("ascii")))
     headers += encoded_headers(request, response)
+    if is_for_programs(request.resolver_match):
+        headers.append((b"Request-Id", request_id_of(request).encode("ascii")))
     answer: Answer | None = scope.get(ANSWER)
     if answer is None or not answer(send, response.status_code, headers, content):
         if not response.has_header("Content-Length"):

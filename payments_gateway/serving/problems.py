@@ -1,7 +1,10 @@
 """Reasons for which a request is refused, and their documents (RFC 9457)."""
 
+import secrets
 from dataclasses import dataclass, field
 from typing import Any
+
+from django.http import HttpRequest
 
 from payments_gateway.serving.conf import conf
 
@@ -72,3 +75,14 @@ def document_of(problem: Problem) -> dict[str, Any]:
         "status": problem.status,
         "detail": problem.detail,
     }
+
+
+def request_id_of(request: HttpRequest) -> str:
+    """Return the id of a program's request, which its response, its problem and log lines have.
+
+    It is made here and never taken from the request, so that nobody can write into the log with it.
+    """
+    known: str | None = getattr(request, "request_id", None)
+    if known is None:
+        known = request.request_id = f"req_{secrets.token_hex(12)}"  # type: ignore[attr-defined]
+    return known

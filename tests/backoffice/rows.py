@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from checkout.api.models import IdempotencyRecord
 from checkout.ledger.models import LedgerEntry
 from checkout.orders.models import Reservation
 from checkout.payments.models import (
@@ -338,5 +339,14 @@ def paid(order="ORDER-1"):
     )
     RiskAssessment.objects.create(
         payment_reference=row.reference, amount_minor=1250, currency="GBP", decision="accept"
+    )
+    IdempotencyRecord.objects.create(
+        merchant="shop",
+        route="POST /payments",
+        key=order,
+        fields={},
+        status=201,
+        body="response-body-value",
+        subject=row.reference,
     )
     return row

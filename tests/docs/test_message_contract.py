@@ -62,6 +62,7 @@ def test_an_answer_with_fields_that_are_missing_wrong_or_unheard_of_is_malformed
         ("orders.confirm", {}),
         ("payments.authorise", {"outcome": "refused", "event": "REFUSED", "refusal_reason": "card_expired"}),
         ("checkout.await_payment", {"payment": "pay_1", "state": "captured"}),
+        ("checkout.await_operation", {"payment": "pay_1", "operation": "op_1", "state": "pending"}),
     ],
 )
 def test_an_answer_as_the_contract_has_it_passes_and_one_field_more_does_not(

@@ -52,7 +52,7 @@ async def test_one_too_many_is_told_so_in_its_own_language(paying, checkout, set
         document = await checkout.get("status/", headers={"accept": "application/json"})
         assert document.status == status
         assert document.headers["content-type"] == "application/problem+json"
-        assert json.loads(document.text)["type"].endswith(f":{code}")
+        assert json.loads(document.text)["type"].endswith(f"/{code}")
 
 
 async def test_other_addresses_and_pages_that_are_not_held_go_on(paying, checkout, settings):

@@ -46,6 +46,7 @@ LAYERS = (
         "checkout.webhooks",
     },
     {"checkout.reconciliation"},
+    {"checkout.api"},
     {"checkout.web", "checkout.backoffice"},
 )
 EDGES = LAYERS[-1]
@@ -54,8 +55,9 @@ EDGES = LAYERS[-1]
 APPS = {f"checkout.{name}" for name in ("payments", "risk", "orders", "ledger", "receipts", "webhooks")}
 # The modules of an app for all others, beside its messages: functions that read its tables for them.
 INTERFACES = {"checkout.ledger.books", "checkout.orders.stock", "checkout.payments.event_feed"}
-# Packages without tables. Their modules belong to the payments app, whose tables they work with.
-OF_PAYMENTS = {"checkout.reconciliation", "checkout.web"}
+# Packages that work with the tables of the payments app. Those of the API itself are in the same database, as
+# its answers are written in the transactions of payments.
+OF_PAYMENTS = {"checkout.api", "checkout.reconciliation", "checkout.web"}
 
 # The layers of messaging: first the contract, then the brokers, then the users of either broker.
 MESSAGING_LAYERS = (
@@ -314,12 +316,15 @@ def test_only_providers_and_issuers_may_post_without_a_csrf_token():
     ]  # defines `csrf_exempt`
     mentions = sum(module.source.count("csrf_exempt") for module in others)
     imports = sum(name.endswith(".csrf_exempt") for module in others for name in module.imports)
-    # The pages for unknown addresses change nothing, so they need no protection.
+    # The pages for unknown addresses and the descriptions of the API change nothing, so they need no
+    # protection. DRF exempts the API's views: they look at no cookie.
     assert exempt == {
         "checkout.web.views.challenge.challenge_return",
         "checkout.web.notifications.receive",
         "checkout.web.views.errors.no_such_page",
         "checkout.web.views.errors.no_such_program_address",
+        "checkout.api.description.document.openapi",
+        "checkout.api.description.problem_page.problem_page",
     }
     assert mentions == len(exempt) + imports, "exempt by decorator only, where it is seen"
 

@@ -13,7 +13,7 @@ from django.db.migrations.loader import MigrationLoader
 from checkout.database.index_building import BuildIndex
 from tests.support.program import ROOT
 
-OURS = {"payments", "orders", "risk", "ledger", "receipts", "webhooks"}
+OURS = {"payments", "orders", "risk", "ledger", "receipts", "webhooks", "api"}
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ class Answer:
         assert self.headers["x-content-type-options"] == "nosniff"
         document = json.loads(self.body)
         assert document["status"] == self.status
-        return str(document["type"].rpartition(":")[2])
+        return str(document["type"].rpartition("/")[2])
 
 
 class Connection:

@@ -35,7 +35,7 @@ def assert_problem(answer, status, code):
     assert answer.headers["content-type"] == "application/problem+json"
     document = json.loads(answer.text)
     assert document["status"] == status
-    assert document["type"].endswith(f":{code}")
+    assert document["type"].endswith(f"/{code}")
     assert document["title"]
 
 

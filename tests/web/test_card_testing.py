@@ -116,7 +116,7 @@ async def test_after_many_declines_no_card_is_tried_until_they_are_long_enough_a
         problem = await checkout.client.post(checkout.path("pay/"), form, headers=program)
         assert (problem.status, json.loads(problem.body)["type"]) == (
             429,
-            "urn:checkout:problem:too_many_attempts",
+            "http://localhost:8000/problems/too_many_attempts",
         )
         assert await in_thread(attempts) == 0
     with time_machine.travel(NOW + timedelta(seconds=1801), tick=True):
@@ -292,7 +292,7 @@ async def test_who_has_not_solved_it_pays_nothing(back_end, books, checkout, set
     problem = await checkout.client.post(checkout.path("pay/"), form, headers=program)
     assert (problem.status, json.loads(problem.body)["type"]) == (
         403,
-        "urn:checkout:problem:captcha_required",
+        "http://localhost:8000/problems/captcha_required",
     )
     assert await in_thread(attempts) == 0
 

@@ -166,7 +166,7 @@ async def test_wrong_credentials_are_refused_and_asked_for_again(client, body, h
     answer = await client.post(PATH, body, headers=header)
     assert answer.status == 401
     assert answer.headers["www-authenticate"].startswith("Basic ")
-    assert json.loads(answer.text)["type"] == "urn:checkout:problem:notification_not_authentic"
+    assert json.loads(answer.text)["type"] == "http://localhost:8000/problems/notification_not_authentic"
     assert await stored() == 0
 
 
@@ -222,7 +222,7 @@ async def test_hints_of_one_address_are_limited_and_what_is_proven_is_not(client
     settings.CHECKOUT_MAX_HINTS_PER_ADDRESS = 2
     answers = [await client.post(PATH, body + b" " * number) for number in range(3)]
     assert [answer.status for answer in answers] == [200, 200, 429]
-    assert json.loads(answers[2].text)["type"] == "urn:checkout:problem:too_many_notifications"
+    assert json.loads(answers[2].text)["type"] == "http://localhost:8000/problems/too_many_notifications"
     assert 1 <= int(answers[2].headers["retry-after"]) <= 60
     assert await stored() == 2
     assert (await AsgiClient(address="192.0.2.8").post(PATH, body)).status == 200

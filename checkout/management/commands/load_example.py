@@ -9,7 +9,10 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from checkout.api.access.keys import make_key
+from checkout.api.models import ApiKey
 from checkout.conf import conf
+from checkout.conf.api import TRY_OUT_API_KEY
 from checkout.orders.models import StockItem
 from checkout.payments.models import Merchant, ProviderAccount
 
@@ -48,6 +51,8 @@ class Command(BaseCommand):
                 defaults={"name": name, "price_minor": price, "currency": currency, "quantity": QUANTITY},
             )
         self.stdout.write(f"Merchant {merchant.code}, account sandbox, {len(ITEMS)} items, user {ADMIN}.")
+        if secret := load_key(merchant):
+            self.stdout.write(f"API key, shown only now: {secret}")
 
 
 def load_account(merchant: Merchant) -> ProviderAccount:
@@ -71,6 +76,14 @@ def load_account(merchant: Merchant) -> ProviderAccount:
         },
     )
     return account
+
+
+def load_key(merchant: Merchant) -> str:
+    """Make an API key if the merchant has none, and return its secret. In a try-out it is a published one."""
+    if ApiKey.objects.filter(merchant=merchant.code).exists():
+        return ""
+    published = TRY_OUT_API_KEY if conf.is_try_out else ""
+    return make_key(merchant, name="Example", by="load_example", secret=published)[1]
 
 
 def load_admin() -> None:

@@ -58,13 +58,16 @@ class Saga(models.Model):
 
 
 class Waiter(models.Model):
-    """A caller that holds a request until there is news of a payment.
+    """A caller that holds a request until there is news of a payment, or of one of its operations.
 
     Rows are written and taken with the payment locked, so that a waiter added while replies are sent is not
     missed.
     """
 
     payment = models.ForeignKey(Payment, on_delete=models.CASCADE, related_name="waiters")
+    operation = models.CharField(
+        max_length=40, blank=True, db_default="", help_text="The operation's reference, if it waits for one"
+    )
     reply_to = models.CharField(max_length=255)
     correlation_id = models.CharField(max_length=120)
     created_at = models.DateTimeField(default=timezone.now)

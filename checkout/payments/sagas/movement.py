@@ -1,14 +1,12 @@
-"""Move payments and attempts as sagas decide, announce the changes, and reply to waiters.
+"""Move payments and attempts as sagas decide, and announce the changes.
 
 The payment must be locked. Its attempt is locked after it, always in that order.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
-from checkout.payments.checkout_messages import PaymentTold
 from checkout.payments.events import EVENT_TYPES, changes
-from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, Waiter
+from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.totals import sums_of
 from checkout.states import COUNTED, Actor, AttemptEvent, PaymentState, attempt_machine, payment_machine
@@ -53,14 +51,6 @@ def announce(payment: Payment, message: Message) -> None:
     if (type := f"payment.{payment.state}") not in EVENT_TYPES:
         message.publish_event(type, {**told, "version": payment.version})
     message.push(group_of(payment.reference), {"type": "payment.changed", **told})
-
-
-def tell(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
-    """Reply with the payment's state to all of its ``waiters``, and delete their rows."""
-    for waiter in waiters:
-        told = PaymentTold(payment=payment.reference, state=PaymentState(payment.state))
-        message.reply_transient(waiter.reply_to, waiter.correlation_id, told)
-    payment.waiters.all().delete()
 
 
 def follow_sums(payment: Payment, message: Message) -> None:

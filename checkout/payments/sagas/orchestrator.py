@@ -18,26 +18,25 @@ from django.db.models import Q
 from django.utils import timezone
 
 from checkout.messages import Body
-from checkout.payments.checkout_messages import PaymentTold
 from checkout.payments.events import open_operation_once
-from checkout.payments.locking import locked_payment, locked_payment_of
-from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, SagaStep, Waiter
+from checkout.payments.locking import locked_payment_of
+from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, SagaStep
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.definition import Ask, Decision, End, SagaDefinition, Start
-from checkout.payments.sagas.movement import apply_decision, tell
+from checkout.payments.sagas.movement import apply_decision
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.signals import News, Signal
+from checkout.payments.sagas.waiters import reply_to_waiters
 from checkout.privacy.scrubbing import scrub_text
-from checkout.states import Actor, PaymentState
+from checkout.states import Actor
 from messaging.access.participants import registered
 from messaging.compiled_queries import Compiled, insert, insert_unless_known, update
 from messaging.envelope import Reply, encode_body
-from messaging.worker.service import CommandRejected, Message, NotEntitled
+from messaging.worker.service import Message, NotEntitled
 
 log = structlog.get_logger(__name__)
 
 REPLIES = "saga"
-MAX_WAITERS = 16
 
 Definition = SagaDefinition[Any]
 
@@ -76,19 +75,6 @@ def start(
             _go_on(saga, message)
         elif saga.status in _ENDED:
             signal(parent, Signal.of(kind, _ENDED[saga.status]), message, payment)
-
-
-def join(reference: str, message: Message) -> None:
-    """Register the message's sender as a waiter, or reply at once if the payment is not being processed."""
-    payment = locked_payment(reference)
-    if payment is None:
-        raise CommandRejected("payment_not_found", "There is no such payment.")
-    envelope = message.envelope
-    if payment.state != PaymentState.PROCESSING:
-        message.reply(PaymentTold(payment=payment.reference, state=PaymentState(payment.state)))
-    elif envelope.reply_to and len(_WAITERS.all(payment.pk)) < MAX_WAITERS:
-        waiter = Waiter(payment=payment, reply_to=envelope.reply_to, correlation_id=envelope.correlation_id)
-        insert(waiter)
 
 
 def resume(reply: Reply, message: Message) -> None:
@@ -280,11 +266,8 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
     if decision.ask is not None:
         saga.awaiting = _question(saga, decision.ask.command.address[0])
         _send(saga, decision.ask, message)
-    if payment is not None and (decision.reply_to_waiters or decision.end is not None):
-        waiters = _WAITERS.all(payment.pk)
-        # The saga of an earlier attempt may still be compensating. The waiters do not wait for that.
-        if waiters and _is_latest(saga, payment):
-            tell(payment, waiters, message)
+    if payment is not None:
+        reply_to_waiters(saga, decision, message, payment)
     update(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
     if decision.end is End.PARKED:
         _record_parking(saga, decision.why)
@@ -360,17 +343,6 @@ def _send(saga: Saga, ask: Ask, message: Message) -> None:
         keeps_sealed=ask.keeps_card,
         deadline=None if saga.deadline_at is None else round(saga.deadline_at.timestamp() * 1000),
     )
-
-
-def _is_latest(saga: Saga, payment: Payment) -> bool:
-    latest = _LATEST_ATTEMPT.first(payment.pk)
-    return latest is not None and latest.pk == saga.attempt_id
-
-
-_WAITERS = Compiled(lambda payment: Waiter.objects.filter(payment_id=payment))
-_LATEST_ATTEMPT = Compiled(
-    lambda payment: Attempt.objects.filter(payment_id=payment).only("pk").order_by("-number")[:1]
-)
 
 
 def _record_parking(saga: Saga, why: str) -> None:

@@ -9,6 +9,7 @@ from checkout.orders.messages import OrderLine
 from checkout.payments.checkout_messages import (
     AnnouncePayment,
     ApplyProviderEvent,
+    AwaitOperation,
     AwaitPayment,
     CompleteChallenge,
     PassDeadline,
@@ -25,7 +26,7 @@ from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.payment import new_reference
 from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.hint_questions import seconds_until_question
-from checkout.payments.sagas.movement import announce, move_payment, tell
+from checkout.payments.sagas.movement import announce, move_payment
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
@@ -38,6 +39,7 @@ from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
 from checkout.payments.sagas.settlement.review import Review, ReviewData
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from checkout.payments.sagas.signals import HINTS, Signal
+from checkout.payments.sagas.waiters import join, join_operation, tell
 from checkout.payments.totals import BY_ISSUER, is_explained, operations_of
 from checkout.service import Service
 from checkout.states import Actor, AttemptState, PaymentState
@@ -81,7 +83,7 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
         payment = locked_payment_of(attempt)
         attempt.refresh_from_db(fields=["state"])
     if attempt.state in ENDED_WITHOUT_MONEY:
-        orchestrator.join(payment.reference, message)
+        join(payment.reference, message)
         return
     data = PurchaseData(
         payment=payment.reference,
@@ -101,7 +103,7 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
         locale=payment.locale,
     )
     orchestrator.start(Purchase.kind, attempt.order_code, attempt, data, message)
-    orchestrator.join(payment.reference, message)
+    join(payment.reference, message)
 
 
 @service.handles(CompleteChallenge)
@@ -111,13 +113,19 @@ def complete_challenge(command: CompleteChallenge, message: Message) -> None:
     if saga is None:
         raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
     orchestrator.signal(saga, Signal.CHALLENGE_RETURNED, message)
-    orchestrator.join(command.payment, message)
+    join(command.payment, message)
 
 
 @service.handles(AwaitPayment)
 def await_payment(command: AwaitPayment, message: Message) -> None:
     """Add another waiter for the same payment, after a second click, a reload or a repeated return."""
-    orchestrator.join(command.payment, message)
+    join(command.payment, message)
+
+
+@service.handles(AwaitOperation)
+def await_operation(command: AwaitOperation, message: Message) -> None:
+    """Add a waiter for an operation: the program that requested it, or that has repeated its request."""
+    join_operation(command.payment, command.operation, message)
 
 
 @service.handles(StartOperation)

@@ -128,7 +128,7 @@ async def test_its_sender_is_told_so_by_a_problem_of_its_own(account: ProviderAc
     parser(ParserOfOtherProduct)
     response = await async_client.post("/notifications/twin/", b"a=b", content_type="text/plain")
     assert response.status_code == 415
-    assert response.json()["type"] == "urn:checkout:problem:notification_format_not_supported"
+    assert response.json()["type"] == "http://localhost:8000/problems/notification_format_not_supported"
 
 
 def test_what_can_be_read_since_the_parser_was_mended_is_applied_when_it_is_sent_again(

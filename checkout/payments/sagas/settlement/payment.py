@@ -18,7 +18,7 @@ from checkout.payments.failed_refunds import fail_refund
 from checkout.payments.locking import locked_attempt, locked_payment_of
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.sagas import orchestrator
-from checkout.payments.sagas.movement import follow_sums, move_payment, tell
+from checkout.payments.sagas.movement import follow_sums, move_payment
 from checkout.payments.sagas.operations.adoption import adopt
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.contradiction import obstacle_to_settling
@@ -30,6 +30,7 @@ from checkout.payments.sagas.settlement.reckoning import (
     reckon,
 )
 from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.waiters import tell
 from checkout.payments.totals import OPEN
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import insert

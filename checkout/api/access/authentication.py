@@ -1,0 +1,80 @@
+"""DRF's authentication, permission and throttle by API key. All three run in a database thread."""
+
+from typing import TYPE_CHECKING, Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from checkout.api.access.keys import find_key, is_allowed_from, is_well_formed, record_use
+from checkout.api.access.rate_limit import limit
+from checkout.api.answers import catalogue
+from checkout.api.answers.refusal import fault_of_header, refusal
+from checkout.api.models import ApiKey
+from checkout.payments.models import Merchant
+
+if TYPE_CHECKING:
+    from checkout.api.requests.view import ApiView
+
+HEADER = "Authorization"
+_LONGEST = 200
+
+
+class KeyAuthentication(BaseAuthentication):
+    """Authentication by ``Authorization: Bearer sk_…``. The request's user is the merchant."""
+
+    def authenticate(self, request: Request) -> tuple[Merchant, ApiKey]:
+        """Return the merchant and the key; raises a refusal, which names the header."""
+        secret = _secret_in(request.META.get("HTTP_AUTHORIZATION", ""))
+        found = find_key(secret)
+        if found is None:
+            raise fault_of_header(catalogue.KEY_UNKNOWN, HEADER, catalogue.KEY_UNKNOWN.detail)
+        key, merchant = found
+        if key.is_revoked:
+            raise fault_of_header(catalogue.KEY_REVOKED, HEADER, catalogue.KEY_REVOKED.detail)
+        if key.is_expired:
+            raise fault_of_header(catalogue.KEY_EXPIRED, HEADER, catalogue.KEY_EXPIRED.detail)
+        if not is_allowed_from(key, request.META.get("REMOTE_ADDR", "")):
+            raise refusal(catalogue.NETWORK_NOT_ALLOWED)
+        record_use(key)
+        return merchant, key
+
+    def authenticate_header(self, request: Request) -> str:
+        """See ``BaseAuthentication``."""
+        return 'Bearer realm="api"'
+
+
+def _secret_in(header: str) -> str:
+    if not header:
+        raise fault_of_header(catalogue.KEY_MISSING, HEADER, catalogue.KEY_MISSING.detail)
+    scheme, _, secret = header[:_LONGEST].partition(" ")
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or not is_well_formed(secret):
+        raise fault_of_header(catalogue.KEY_MALFORMED, HEADER, catalogue.KEY_MALFORMED.detail)
+    return secret
+
+
+class HasScope(BasePermission):
+    """The permission of keys with the scope that the view needs for the method."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Return True; raises a refusal that names the scope."""
+        api_view: ApiView = view
+        scope = api_view.scope_of(request.method or "")
+        if scope not in request.auth.scopes:  # type: ignore[union-attr]
+            raise refusal(catalogue.SCOPE_MISSING, f"The request needs the scope {scope}.", scope=str(scope))
+        return True
+
+
+class KeyThrottle(BaseThrottle):
+    """The limit on the requests of a key."""
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        """Return True, and keep the headers for the response; raises a refusal that has them."""
+        quota = limit.spend(request.auth.pk)
+        api_view: ApiView = view
+        api_view.quota_headers = quota.headers()
+        if quota.is_exceeded:
+            raise refusal(catalogue.QUOTA_EXCEEDED)
+        return True

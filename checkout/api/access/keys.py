@@ -1,0 +1,170 @@
+"""Make, rotate, revoke and find API keys. A secret is returned once, and only its hash is kept."""
+
+import ipaddress
+import re
+import secrets
+import string
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from checkout.api.access.scopes import Scope
+from checkout.api.models import ApiKey
+from checkout.conf import conf
+from checkout.conf.api import TRY_OUT_API_KEY
+from checkout.errors import OperationRejected, RequestInvalid
+from checkout.payments.models import Merchant
+from messaging.compiled_queries import Compiled
+
+API_VERSION = "2026-12-01"
+
+_ALPHABET = string.ascii_letters + string.digits
+_RANDOM_LENGTH = 32
+_SHOWN_LENGTH = 16
+_SECRET = re.compile(rf"sk_(?:test|live)_[A-Za-z0-9]{{{_RANDOM_LENGTH}}}", re.ASCII)
+# The time of the last use is for people: it need not be exact, and each write costs.
+LAST_USE_EVERY = timedelta(minutes=1)
+
+
+def make_key(
+    merchant: Merchant,
+    *,
+    name: str,
+    scopes: Iterable[Scope] = tuple(Scope),
+    by: str,
+    expires_at: datetime | None = None,
+    networks: Iterable[str] = (),
+    replaces: ApiKey | None = None,
+    secret: str = "",
+) -> tuple[ApiKey, str]:
+    """Return a new key of ``merchant`` and its secret, which cannot be read again.
+
+    ``secret`` is only given for the published key of a try-out. Raises ``RequestInvalid``, which names the
+    field.
+    """
+    if not name.strip() or len(name) > 100 or not name.isprintable():
+        raise RequestInvalid("name", "A key has a name of 1 to 100 characters.")
+    if expires_at is not None and expires_at <= timezone.now():
+        raise RequestInvalid("expires_at", "A key that is made now expires later.")
+    secret = secret or f"sk_{'live' if merchant.is_live else 'test'}_{_random_text()}"
+    key = ApiKey.objects.create(
+        merchant=merchant.code,
+        name=name,
+        prefix=secret[:_SHOWN_LENGTH],
+        secret_hash=hash_of(secret),
+        is_live=merchant.is_live,
+        scopes=sorted(set(scopes)),
+        networks=require_networks(networks),
+        api_version=API_VERSION,
+        expires_at=expires_at,
+        replaces=replaces,
+        created_by=by[:150],
+    )
+    return key, secret
+
+
+def _random_text() -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
+
+
+@transaction.atomic
+def rotate_key(pk: int, *, overlap: timedelta, by: str) -> tuple[ApiKey, str]:
+    """Return a new key with the rights of an old one, and its secret. The old one ends after ``overlap``.
+
+    Raises ``OperationRejected`` for a key that is revoked or expired.
+    """
+    old = _usable(pk)
+    merchant = Merchant.objects.get(code=old.merchant)
+    new = make_key(
+        merchant,
+        name=old.name,
+        scopes=[Scope(each) for each in old.scopes],
+        by=by,
+        expires_at=old.expires_at,
+        networks=old.networks,
+        replaces=old,
+    )
+    ends = timezone.now() + overlap
+    old.expires_at = min(ends, old.expires_at or ends)
+    old.save(update_fields=["expires_at"])
+    return new
+
+
+@transaction.atomic
+def revoke_key(pk: int) -> ApiKey:
+    """Revoke a key at once; raises ``OperationRejected`` for a key that is revoked or expired."""
+    key = _usable(pk)
+    key.revoked_at = timezone.now()
+    key.save(update_fields=["revoked_at"])
+    return key
+
+
+def _usable(pk: int) -> ApiKey:
+    key = ApiKey.objects.select_for_update().filter(pk=pk).first()
+    if key is None or key.is_revoked or key.is_expired:
+        raise OperationRejected("The key is no longer valid.")
+    return key
+
+
+def is_well_formed(secret: str) -> bool:
+    """Return True for a text that may be the secret of a key."""
+    return _SECRET.fullmatch(secret) is not None
+
+
+def find_key(secret: str) -> tuple[ApiKey, Merchant] | None:
+    """Return the key with this secret, valid or not, and its merchant; None if there is no such key.
+
+    The published key is a key only in a try-out, even if its row has come into another database.
+    """
+    if secret == TRY_OUT_API_KEY and not conf.is_try_out:
+        return None
+    key = _BY_HASH.first(hash_of(secret))
+    merchant = None if key is None else _MERCHANT.first(key.merchant)
+    return None if key is None or merchant is None else (key, merchant)
+
+
+_BY_HASH = Compiled(lambda secret_hash: ApiKey.objects.filter(secret_hash=secret_hash))
+_MERCHANT = Compiled(lambda code: Merchant.objects.filter(code=code))
+
+
+def record_use(key: ApiKey) -> None:
+    """Write the time of the key's last use, unless it was written within the last minute."""
+    now = timezone.now()
+    long_ago = now - LAST_USE_EVERY
+    if key.last_used_at is not None and key.last_used_at > long_ago:
+        return
+    due = Q(last_used_at=None) | Q(last_used_at__lte=long_ago)
+    ApiKey.objects.filter(due, pk=key.pk).update(last_used_at=now)
+
+
+def is_allowed_from(key: ApiKey, address: str) -> bool:
+    """Return True if the key may be used from this address. Without an address only a key for any may."""
+    if not key.networks:
+        return True
+    try:
+        client = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    client = getattr(client, "ipv4_mapped", None) or client
+    return any(client in ipaddress.ip_network(each) for each in key.networks)
+
+
+def hash_of(secret: str) -> str:
+    """Return the hash under which a secret is stored."""
+    return sha256(secret.encode()).hexdigest()
+
+
+def require_networks(texts: Iterable[str]) -> list[str]:
+    """Return networks in their usual form; raises ``RequestInvalid`` for a text that is none."""
+    return [_network(text) for text in texts]
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text.strip()))
+    except ValueError:
+        raise RequestInvalid("networks", f"{text[:50]} is not a network, such as 192.0.2.0/24.") from None

@@ -1,0 +1,26 @@
+"""The scopes of API keys: each request needs one of them."""
+
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """A group of actions that a key may permit."""
+
+    PAYMENTS_READ = "payments:read"
+    PAYMENTS_CREATE = "payments:create"
+    PAYMENTS_CAPTURE = "payments:capture"
+    PAYMENTS_REFUND = "payments:refund"
+    EVENTS_READ = "events:read"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
+
+
+MEANINGS = {
+    Scope.PAYMENTS_READ: "read payments and their operations",
+    Scope.PAYMENTS_CREATE: "create payments, and cancel those that are unpaid",
+    Scope.PAYMENTS_CAPTURE: "capture and void authorised payments",
+    Scope.PAYMENTS_REFUND: "refund captured payments",
+    Scope.EVENTS_READ: "read events",
+    Scope.WEBHOOKS_READ: "read webhook endpoints and deliveries",
+    Scope.WEBHOOKS_WRITE: "add, change and test webhook endpoints, and have deliveries sent again",
+}

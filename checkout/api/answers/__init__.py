@@ -1,0 +1,1 @@
+"""Answers of the API: documents, problems, and the catalogue of problems."""

@@ -1,0 +1,122 @@
+"""DRF's exception handler: every error becomes a problem document (RFC 9457)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import structlog
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse
+from rest_framework.exceptions import APIException, UnsupportedMediaType, ValidationError
+
+from checkout.api.answers import catalogue
+from checkout.api.answers.answer import Answer
+from checkout.api.answers.refusal import Fault, Refusal, refusal
+from checkout.errors import (
+    AmountNotAvailable,
+    DuplicateRequest,
+    EventNotFound,
+    IllegalTransition,
+    OperationNotFound,
+    OperationRejected,
+    PaymentNotFound,
+    RefundableDiffers,
+    RequestInvalid,
+)
+from messaging.errors import MessagingError
+from payments_gateway.serving.problems import document_of, request_id_of
+
+log = structlog.get_logger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
+# The names of the API, where they differ from those of our functions.
+_NAMES = {"shopper_email": "customer_email"}
+# The filters of lists that our functions check.
+_PARAMETERS = {"cursor", "limit", "types", "object_id", "state"}
+
+
+def respond(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Return the response to a request that ended with ``error``. Never raises."""
+    refused = refusal_of(error)
+    problem, request_id = refused.problem, request_id_of(request)
+    document: dict[str, Any] = {**document_of(problem), "code": problem.code, "request_id": request_id}
+    if problem is catalogue.BROKEN:
+        log.error("API request failed", request_id=request_id, exc_info=error)
+    if refused.faults:
+        document["errors"] = [fault.document() for fault in refused.faults]
+    document.update(refused.members)
+    answer = Answer(problem.status, msgspec.json.encode(document), problem.headers)
+    return answer.response(content_type=PROBLEM_JSON)
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """Return the refusal that says to the client what an error means."""
+    match error:
+        case Refusal():
+            return error
+        case ValidationError():
+            return refusal(catalogue.INVALID_REQUEST, faults=_faults(error.detail, ""))
+        case UnsupportedMediaType():
+            return refusal(catalogue.UNSUPPORTED_MEDIA_TYPE)
+        case RequestInvalid():
+            detail = str(error).partition(": ")[2]
+            is_query = error.field in _PARAMETERS
+            fault = (
+                Fault(detail, parameter=error.field) if is_query else Fault(detail, pointer_to(error.field))
+            )
+            return refusal(catalogue.INVALID_REQUEST, faults=[fault])
+        case PaymentNotFound():
+            return refusal(catalogue.PAYMENT_NOT_FOUND)
+        case OperationNotFound():
+            return refusal(catalogue.OPERATION_NOT_FOUND)
+        case EventNotFound():
+            return refusal(catalogue.EVENT_NOT_FOUND)
+        case RefundableDiffers():
+            fault = Fault(str(error), pointer="/expected_refundable")
+            refundable = error.available.minor
+            return refusal(catalogue.REFUNDABLE_CHANGED, str(error), faults=[fault], refundable=refundable)
+        case DuplicateRequest():
+            fault = Fault(str(error), pointer=pointer_to(error.field) if error.field else "")
+            return refusal(catalogue.ORDER_HAS_PAYMENT, str(error), faults=[fault])
+        case AmountNotAvailable():
+            return refusal(
+                catalogue.AMOUNT_NOT_AVAILABLE,
+                str(error),
+                available=error.available.minor,
+                currency=error.available.currency,
+            )
+        case IllegalTransition():
+            return refusal(catalogue.NOT_POSSIBLE_NOW, str(error))
+        case OperationRejected():
+            return refusal(catalogue.INVALID_REQUEST, str(error))
+        case MessagingError() | DatabaseError() | InterfaceError():
+            return refusal(catalogue.UNAVAILABLE)
+        case APIException():
+            return refusal(catalogue.MALFORMED_JSON, str(error.detail)[:200])
+        case _:
+            return Refusal(catalogue.BROKEN)
+
+
+def pointer_to(field: str) -> str:
+    """Return the JSON pointer of a field such as ``lines[0].sku``."""
+    first, *rest = field.replace("[", ".").replace("]", "").split(".")
+    return "/".join(["", _NAMES.get(first, first), *rest])
+
+
+def _faults(detail: Any, pointer: str) -> Iterator[Fault]:
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            own = "" if name == "non_field_errors" else f"/{_escaped(str(name))}"
+            yield from _faults(inner, f"{pointer}{own}")
+    elif isinstance(detail, list):
+        for number, inner in enumerate(detail):
+            is_nested = isinstance(inner, dict | list)
+            yield from _faults(inner, f"{pointer}/{number}" if is_nested else pointer)
+    else:
+        yield Fault(str(detail), pointer=pointer)
+
+
+def _escaped(name: str) -> str:
+    """Return a name as a part of a pointer (RFC 6901), without characters that cannot be encoded."""
+    readable = name.encode("utf-8", "replace").decode()
+    return readable.replace("~", "~0").replace("/", "~1")[:200]

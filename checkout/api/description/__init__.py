@@ -1,0 +1,1 @@
+"""The description of the API for programs and people: the OpenAPI document, and a page for each problem."""

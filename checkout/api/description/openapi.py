@@ -1,0 +1,251 @@
+"""Make the OpenAPI 3.1 document from the addresses, the descriptions of their methods, and the events."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from django.urls import URLPattern, converters
+
+from checkout.api import urls
+from checkout.api.access.keys import API_VERSION
+from checkout.api.access.scopes import MEANINGS
+from checkout.api.answers import catalogue
+from checkout.api.description.schemas import (
+    PROBLEM,
+    REFERENCE,
+    Schema,
+    schema_of_field,
+    schema_of_serializer,
+    schemas_of_answers,
+)
+from checkout.api.requests.description import Described, IdempotencyKey
+from checkout.payments.events import EVENT_TYPES
+from checkout.payments.objects import EventObject
+from checkout.problems import CARD_NUMBER
+from payments_gateway.serving import problems as serving
+from payments_gateway.serving.problems import Problem
+
+PREFIX = "/api/v1/"
+_PARAMETER = re.compile(r"<(\w+):(\w+)>")
+_ALWAYS = (
+    *(catalogue.KEY_MISSING, catalogue.KEY_MALFORMED, catalogue.KEY_UNKNOWN, catalogue.KEY_EXPIRED),
+    *(
+        catalogue.KEY_REVOKED,
+        catalogue.NETWORK_NOT_ALLOWED,
+        catalogue.SCOPE_MISSING,
+        catalogue.NOT_ACCEPTABLE,
+    ),
+    *(catalogue.QUOTA_EXCEEDED, catalogue.UNAVAILABLE, catalogue.BROKEN),
+    *(serving.MALFORMED, serving.TOO_MANY, serving.FULL),
+)
+_WITH_BODY = (catalogue.MALFORMED_JSON, catalogue.UNSUPPORTED_MEDIA_TYPE, catalogue.INVALID_REQUEST)
+_TEXT = {"schema": {"type": "string"}}
+_HEADERS: dict[str, Schema] = {
+    "Request-Id": {"description": "The id of this request.", **_TEXT},
+    "RateLimit": {
+        "description": "The requests left, and the seconds until there are more.",
+        **_TEXT,
+    },
+    "RateLimit-Policy": {
+        "description": "The requests that a key has in how many seconds.",
+        **_TEXT,
+    },
+}
+_SENT = list(_HEADERS)
+_HEADERS["Location"] = {"description": "The address of the object.", **_TEXT}
+_HEADERS["Idempotent-Replayed"] = {
+    "description": "`true` if this is the answer to an earlier request.",
+    **_TEXT,
+}
+_PROBLEM_RESPONSE = {
+    "description": "A problem.",
+    "headers": {"Request-Id": {"$ref": "#/components/headers/Request-Id"}},
+    "content": {"application/problem+json": {"schema": {"$ref": REFERENCE.format(name="Problem")}}},
+}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[A-Za-z0-9_-]+$"},
+    "description": "One key per action. A repeated request with the key gets the first one's answer.",
+}
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},  # what is not understood is ignored (RFC 7240, section 2)
+    "description": "`wait=N`: hold for up to N seconds; `respond-async`: answer at once (RFC 7240).",
+}
+
+
+def document() -> Schema:
+    """Return the whole document."""
+    paths: dict[str, Schema] = {}
+    answers: dict[str, Any] = {"EventObject": EventObject}
+    bodies: dict[str, Schema] = {}
+    for address, parameters, methods in _addresses():
+        item: Schema = {"parameters": parameters} if parameters else {}
+        for method, described in methods.items():
+            item[method.lower()] = _operation(described, bodies, answers, has_path=bool(parameters))
+        paths[address] = item
+    schemas, components = schemas_of_answers(answers)
+    _fill_in(paths, schemas)
+    made = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Payments gateway",
+            "version": API_VERSION,
+            "description": "Create payments, send shoppers to `checkout_url`, capture, void and refund.",
+        },
+        "servers": [{"url": "/", "description": "The gateway"}],
+        "security": [{"apiKey": []}],
+        "paths": paths,
+        "webhooks": _webhooks(),
+        "components": {
+            "securitySchemes": {
+                "apiKey": {"type": "http", "scheme": "bearer", "description": _scopes()},
+            },
+            "headers": _HEADERS,
+            "responses": {"Problem": _PROBLEM_RESPONSE},
+            "schemas": dict(sorted({**components, **bodies, "Problem": PROBLEM}.items())),
+        },
+    }
+    return _with_names_of_lists(made)
+
+
+def _with_names_of_lists(made: Schema) -> Schema:
+    """Return the document with better names for lists than those of generic types."""
+    text = re.sub(r"ListObject_(\w+?)Object_", r"\1List", msgspec.json.encode(made).decode())
+    named: Schema = msgspec.json.decode(text)
+    return named
+
+
+def _addresses() -> Iterator[tuple[str, list[Schema], Mapping[str, Described]]]:
+    for pattern in urls.urlpatterns:
+        view = getattr(pattern.callback, "view_class", None)
+        if isinstance(pattern, URLPattern) and view is not None:
+            route = str(pattern.pattern)
+            known = converters.get_converters()
+            parameters = [
+                {
+                    "name": name,
+                    "in": "path",
+                    "required": True,
+                    "schema": {"type": "string", "pattern": f"^{known[kind].regex}$"},
+                }
+                for kind, name in _PARAMETER.findall(route)
+            ]
+            yield PREFIX + _PARAMETER.sub(r"{\2}", route), parameters, view.methods
+
+
+def _operation(
+    described: Described, bodies: dict[str, Schema], answers: dict[str, Any], *, has_path: bool
+) -> Schema:
+    parameters = []
+    if described.query is not None:
+        parameters += [
+            {"name": name, "in": "query", "required": field.required, "schema": schema_of_field(field)}
+            for name, field in described.query().fields.items()
+        ]
+    if described.key is not IdempotencyKey.IGNORED:
+        parameters.append({**_KEY, "required": described.key is IdempotencyKey.REQUIRED})
+    if described.may_be_held:
+        parameters.append(_PREFER)
+    operation: Schema = {
+        "operationId": described.name,
+        "summary": described.summary,
+        "description": f"Needs the scope `{described.scope}`.",
+        "parameters": parameters,
+    }
+    if described.body is not None:
+        serializer = described.body()
+        bodies[described.body.__name__] = schema_of_serializer(serializer)
+        is_needed = any(field.required for field in serializer.fields.values())
+        reference = REFERENCE.format(name=described.body.__name__)
+        operation["requestBody"] = {
+            "required": is_needed,
+            "content": {"application/json": {"schema": {"$ref": reference}}},
+        }
+    operation["responses"] = _responses(described, answers, has_path=has_path)
+    return operation
+
+
+def _responses(described: Described, answers: dict[str, Any], *, has_path: bool) -> Schema:
+    responses: Schema = {}
+    for status, type in sorted(described.answers.items()):
+        answers[str(type)] = type
+        names = [*_SENT, "Location"] if status in (201, 202) else _SENT
+        headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+        responses[str(status)] = {
+            "description": _MEANINGS[status],
+            "headers": headers,
+            "content": {"application/json": {"schema": str(type)}},
+        }
+    for status, problems in sorted(_problems_of(described, has_path=has_path).items()):
+        codes = ", ".join(f"`{each.code}`" for each in problems)
+        responses[str(status)] = {**_PROBLEM_RESPONSE, "description": f"A problem: {codes}."}
+    return responses
+
+
+_MEANINGS = {
+    200: "Done, or read.",
+    201: "Made, with the result.",
+    202: "Accepted: the result is not known yet. Read the object in Location, or wait for its event.",
+}
+
+
+def _problems_of(described: Described, *, has_path: bool) -> Mapping[int, list[Problem]]:
+    problems = [*_ALWAYS, *described.problems]
+    if has_path:
+        problems.append(catalogue.NOT_FOUND)
+    if described.query is not None:
+        problems.append(catalogue.INVALID_REQUEST)
+    if described.body is not None:
+        problems += _WITH_BODY
+        problems += (CARD_NUMBER, serving.TOO_LARGE)
+    if described.key is not IdempotencyKey.IGNORED:
+        problems += (catalogue.KEY_NOT_READABLE, catalogue.KEY_REUSED, catalogue.KEY_IN_USE)
+    if described.key is IdempotencyKey.REQUIRED:
+        problems.append(catalogue.KEY_REQUIRED)
+    if described.may_be_held:
+        problems.append(catalogue.TOO_MANY_HELD)
+    by_status: dict[int, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        if problem not in by_status[problem.status]:
+            by_status[problem.status].append(problem)
+    return by_status
+
+
+def _fill_in(paths: Mapping[str, Schema], schemas: Mapping[str, Schema]) -> None:
+    """Put the schemas in the place of the names of types."""
+    for item in paths.values():
+        for method in item.values():
+            for response in method.get("responses", {}).values() if isinstance(method, dict) else ():
+                for content in response["content"].values():
+                    if isinstance(content["schema"], str):
+                        content["schema"] = schemas[content["schema"]]
+
+
+def _webhooks() -> Schema:
+    return {
+        name: {
+            "post": {
+                "operationId": "on" + "".join(part.title() for part in re.split(r"[._]", name)),
+                "summary": meaning,
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {"schema": {"$ref": REFERENCE.format(name="EventObject")}}
+                    },
+                },
+                "responses": {"2XX": {"description": "Received."}},
+            }
+        }
+        for name, meaning in EVENT_TYPES.items()
+    }
+
+
+def _scopes() -> str:
+    lines = [f"- `{scope}`: {meaning}" for scope, meaning in MEANINGS.items()]
+    return "An API key of the back office: `Authorization: Bearer sk_…`. Scopes:\n\n" + "\n".join(lines)

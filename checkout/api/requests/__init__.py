@@ -1,0 +1,1 @@
+"""Requests to the API: the base view, the body, preferences, idempotency keys and the wait."""

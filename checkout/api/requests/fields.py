@@ -1,0 +1,94 @@
+"""Serializer fields that convert nothing: ``"12"`` is no number, ``1`` no text and no boolean.
+
+A program that sends the wrong type has a fault that DRF's own fields would hide.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+
+class Strict(serializers.Serializer[Any]):
+    """A serializer that refuses fields that it does not have: a misspelt one would else be ignored."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """See ``Serializer``."""
+        if isinstance(data, Mapping):
+            unknown = sorted(set(data) - set(self.fields))
+            if unknown:
+                raise ValidationError({name: ["There is no such field."] for name in unknown[:20]})
+        return super().to_internal_value(data)
+
+
+class Text(serializers.CharField):
+    """A text, as it was sent."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"trim_whitespace": False, **options})
+
+    def to_internal_value(self, data: Any) -> str:
+        """See ``CharField``."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Whole(serializers.IntegerField):
+    """A whole number."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """See ``IntegerField``."""
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return data
+
+
+class Flag(serializers.BooleanField):
+    """True or false."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """See ``BooleanField``."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class Time(serializers.DateTimeField):
+    """A time with its offset from UTC (RFC 3339)."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {"no_offset": "A time has an offset, such as Z."}
+
+    def to_internal_value(self, value: Any) -> Any:
+        """See ``DateTimeField``."""
+        if not isinstance(value, str):
+            self.fail("invalid", format="YYYY-MM-DDThh:mm:ssZ")
+        try:
+            return super().to_internal_value(value)
+        except (OverflowError, ValueError):
+            self.fail("invalid", format="YYYY-MM-DDThh:mm:ssZ")
+
+    def enforce_timezone(self, value: Any) -> Any:
+        """Refuse a time without an offset, which DRF would take for one of ours."""
+        if value.tzinfo is None:
+            self.fail("no_offset")
+        return super().enforce_timezone(value)
+
+
+class Metadata(serializers.Field[Any, Any, Any, Any]):
+    """A flat object of texts. ``create_payment`` checks its size, for all callers."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "invalid": "This is an object whose values are texts."
+    }
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        """See ``Field``."""
+        if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+            self.fail("invalid")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        """See ``Field``."""
+        return value

@@ -1,0 +1,172 @@
+"""One action per Idempotency-Key, and the same answer each time.
+
+The protocol is that of draft-ietf-httpapi-idempotency-key-header-07.
+
+The record of a key is inserted in the transaction of the action, before the action. So both are committed or
+neither, and a request that comes at the same time waits in the database until it is known which. A refused
+request raises, which undoes the record as well: only results are stored. An answer that was 202 is replaced
+by the final one as soon as there is one.
+
+Differences from the draft: a key may be sent without quotation marks, and is the same key with them.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+
+from checkout.api.answers import catalogue
+from checkout.api.answers.answer import Answer
+from checkout.api.answers.refusal import Fault, fault_of_header, refusal
+from checkout.api.models import IdempotencyRecord
+from checkout.conf import conf
+from checkout.payments.timers.retention import forget
+from messaging.compiled_queries import insert_unless_known, update
+
+HEADER = "Idempotency-Key"
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_BARE = re.compile(r"[!#-+\--\[\]-~]+")  # visible ASCII without quotation marks, commas and backslashes
+LONGEST = 255
+_REPLAYED = {"Idempotent-Replayed": "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A request with an idempotency key. ``fields`` are hashes of the fields of its body."""
+
+    merchant: str
+    route: str
+    key: str
+    fields: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """A name of the action, which is the same each time the request is repeated."""
+        return f"api:{sha256(f'{self.route} {self.key}'.encode()).hexdigest()[:40]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The result of an action. ``subject`` is the payment or operation that an answer is made from."""
+
+    answer: Answer
+    subject: str = ""
+
+
+def key_of(request: HttpRequest, merchant: str, body: Mapping[str, Any]) -> Keyed | None:
+    """Return the key of a request; None if it has none. Raises a refusal for a malformed key."""
+    headers = [value for name, value in request.scope["headers"] if name == b"idempotency-key"]  # type: ignore[attr-defined]
+    if not headers:
+        return None
+    if len(headers) > 1:
+        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER, "The header is there more than once.")
+    return Keyed(merchant, f"{request.method} {request.path_info}", _read(headers[0]), hashes_of(body))
+
+
+def _read(header: bytes) -> str:
+    text = header.decode("latin-1").strip()
+    quoted = _QUOTED.fullmatch(text)
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
+    if not 0 < len(key) <= LONGEST or not (quoted or _BARE.fullmatch(text)):
+        raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER, catalogue.KEY_NOT_READABLE.detail)
+    return key
+
+
+def hashes_of(body: Mapping[str, Any]) -> dict[str, str]:
+    """Return a hash of each field, by its JSON pointer: enough to compare, and nothing that could be read."""
+    found = {}
+    for name, value in body.items():
+        pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+        if isinstance(value, dict) and value:
+            found.update({f"{pointer}{inner}": hashed for inner, hashed in hashes_of(value).items()})
+        else:
+            text = json.dumps(value, sort_keys=True, ensure_ascii=True)
+            found[pointer] = sha256(text.encode()).hexdigest()[:16]
+    return found
+
+
+def once(keyed: Keyed, act: Callable[[], Made], *, held_seconds: float = 0) -> tuple[IdempotencyRecord, bool]:
+    """Carry ``act`` out unless its key is known. Return the record, and True if it was known before.
+
+    ``held_seconds`` is the time for which the request may then be held. Raises what ``act`` raises, with
+    nothing stored, and a refusal if the key belongs to another request.
+    """
+    record = IdempotencyRecord(
+        merchant=keyed.merchant, route=keyed.route, key=keyed.key, fields=dict(keyed.fields)
+    )
+    with transaction.atomic():
+        if insert_unless_known(record):
+            made = act()
+            record.subject = made.subject
+            if made.answer.status == HTTPStatus.ACCEPTED:
+                record.held_until = timezone.now() + timedelta(seconds=held_seconds)
+            _keep(record, made.answer)
+            return record, False
+    known = IdempotencyRecord.objects.get(merchant=keyed.merchant, route=keyed.route, key=keyed.key)
+    differing = sorted(
+        pointer
+        for pointer in {*known.fields, *keyed.fields}
+        if known.fields.get(pointer) != keyed.fields.get(pointer)
+    )
+    if differing:
+        faults = [
+            Fault("This differs from the first request.", pointer=pointer) for pointer in differing[:20]
+        ]
+        raise refusal(catalogue.KEY_REUSED, faults=faults)
+    return known, True
+
+
+def answer_in(record: IdempotencyRecord, *, is_replay: bool) -> Answer:
+    """Return the stored answer."""
+    headers = {"Location": record.location} if record.location else {}
+    if record.status == HTTPStatus.ACCEPTED:
+        headers["Retry-After"] = "1"
+    return Answer(record.status, record.body.encode(), {**headers, **(_REPLAYED if is_replay else {})})
+
+
+def require_ended(record: IdempotencyRecord) -> None:
+    """Raise a refusal while the first request with the key is held."""
+    if record.held_until is not None and record.held_until > timezone.now():
+        raise refusal(
+            catalogue.KEY_IN_USE,
+            headers={"Retry-After": "1", "Location": record.location},
+        )
+
+
+def settle(record: IdempotencyRecord, answer: Answer | None) -> None:
+    """End the hold of a request, and replace its stored 202 by the final answer, if there is one.
+
+    If another request with the key has replaced it meanwhile, ``record`` gets that answer.
+    """
+    waiting = IdempotencyRecord.objects.filter(pk=record.pk, status=HTTPStatus.ACCEPTED)
+    changes: dict[str, Any] = {"held_until": None}
+    if answer is not None:
+        location = answer.headers.get("Location", "")
+        changes |= {"status": answer.status, "body": answer.body.decode(), "location": location}
+    if waiting.update(**changes):
+        for name, value in changes.items():
+            setattr(record, name, value)
+    else:
+        record.refresh_from_db()
+
+
+def _keep(record: IdempotencyRecord, answer: Answer) -> None:
+    record.status, record.body = answer.status, answer.body.decode()
+    record.location = answer.headers.get("Location", "")
+    update(record, "status", "body", "location", "subject", "held_until")
+
+
+def forget_old_answers() -> int:
+    """Delete records older than ``conf.idempotency_retention``; return their number."""
+    long_ago = timezone.now() - conf.idempotency_retention
+    rows = IdempotencyRecord.objects.using(DEFAULT_DB_ALIAS)
+    return forget(rows, Q(created_at__lt=long_ago), "created_at", long_ago)

@@ -1,0 +1,39 @@
+"""The query of a request, read by a serializer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+from rest_framework import serializers
+
+from checkout.api.answers import catalogue
+from checkout.api.answers.refusal import Fault, refusal
+
+
+def read_query(request: HttpRequest, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+    """Return the validated query; raises a refusal that names the parameters with faults."""
+    given = request.GET
+    known = serializer().fields
+    faults = [
+        Fault("There is no such parameter.", parameter=_shown(name)) for name in given if name not in known
+    ]
+    faults += [
+        Fault("This parameter is there more than once.", parameter=name)
+        for name, values in given.lists()
+        if name in known and len(values) > 1
+    ]
+    read = serializer(data={name: given[name] for name in given if name in known})
+    if not read.is_valid():
+        errors: Mapping[str, Any] = read.errors
+        faults += [
+            Fault(str(each), parameter=name)
+            for name, found in errors.items()
+            for each in (found if isinstance(found, list) else [found])
+        ]
+    if faults:
+        raise refusal(catalogue.INVALID_REQUEST, faults=faults[:20])
+    return dict(read.validated_data)
+
+
+def _shown(name: str) -> str:
+    return name.encode("utf-8", "replace").decode()[:100]

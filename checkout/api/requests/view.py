@@ -1,0 +1,220 @@
+"""The base of all views: an asynchronous ``dispatch`` around DRF's synchronous parts.
+
+DRF's authentication, permissions, throttles, parsers and serializers, and the action itself, run one after
+another in one database thread. If the action has to be waited for, the thread is given back first, and the
+request waits on the event loop. DRF's own ``dispatch`` would keep a thread for as long as the request waits.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, ClassVar, cast
+
+import structlog
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from checkout.api.access.authentication import HasScope, KeyAuthentication, KeyThrottle
+from checkout.api.access.held_requests import held_requests
+from checkout.api.access.keys import API_VERSION
+from checkout.api.access.scopes import Scope
+from checkout.api.answers import catalogue, exceptions
+from checkout.api.answers.answer import Answer
+from checkout.api.answers.refusal import fault_of_header, refusal
+from checkout.api.models import ApiKey
+from checkout.api.requests.description import Described, IdempotencyKey
+from checkout.api.requests.idempotency import HEADER, Keyed, key_of
+from checkout.api.requests.json_body import StrictJsonParser
+from checkout.api.requests.preferences import Preference, preference_in
+from checkout.api.requests.query import read_query
+from checkout.api.requests.waiting import Held
+from checkout.payments.models import Merchant
+from messaging import crash_points
+from messaging.concurrency.database import in_thread
+from payments_gateway.serving.problems import request_id_of
+from payments_gateway.serving.views import for_programs, held
+
+MEDIA_TYPES = ["application/json", "application/problem+json"]
+# Tasks that outlive their request: a task without a reference may be collected before it ends.
+_background: set["asyncio.Task[Any]"] = set()
+
+
+class ApiView(APIView):
+    """A view whose ``get``, ``post`` and so on are synchronous, and return an ``Answer`` or a ``Held``.
+
+    ``methods`` describes each of them, with the scope that it needs.
+    """
+
+    view_is_async = True
+    parser_classes = (StrictJsonParser,)
+    authentication_classes = (KeyAuthentication,)
+    permission_classes = (HasScope,)
+    throttle_classes = (KeyThrottle,)
+    methods: ClassVar[Mapping[str, Described]] = {}
+
+    quota_headers: Mapping[str, str] = {}
+    preference = Preference(0)
+    is_counted = False
+
+    def scope_of(self, method: str) -> Scope:
+        """Return the scope that a method needs."""
+        return self._described(method).scope
+
+    def _described(self, method: str) -> Described:
+        return self.methods["GET" if method == "HEAD" else method]
+
+    @property
+    def allowed_methods(self) -> list[str]:
+        """The methods that the view answers. OPTIONS needs no key."""
+        return [*self.methods, *(["HEAD"] if "GET" in self.methods else []), "OPTIONS"]
+
+    @property
+    def merchant(self) -> Merchant:
+        """The merchant whose key the request has."""
+        return cast(Merchant, self.request.user)
+
+    @property
+    def key(self) -> ApiKey:
+        """The request's API key."""
+        return cast(ApiKey, self.request.auth)
+
+    @property
+    def by(self) -> str:
+        """The name of the requester that the records have."""
+        return f"API key {self.key.prefix}"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The validated body. Raises an error that names the fields with faults."""
+        serializer = self._described(self.request.method or "").body
+        if serializer is None:
+            return {}
+        read = serializer(data=self.request.data)
+        read.is_valid(raise_exception=True)
+        return dict(read.validated_data)
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """The validated query. Raises a refusal that names the parameters with faults."""
+        serializer = self._described(self.request.method or "").query
+        return {} if serializer is None else read_query(self.request, serializer)
+
+    @property
+    def idempotency_key(self) -> Keyed | None:
+        """The key of the request; None if it has none and needs none. Raises a refusal."""
+        use = self._described(self.request.method or "").key
+        if use is IdempotencyKey.IGNORED:
+            return None
+        keyed = key_of(self.request, self.merchant.code, cast("dict[str, Any]", self.request.data))
+        if keyed is None and use is IdempotencyKey.REQUIRED:
+            raise fault_of_header(catalogue.KEY_REQUIRED, HEADER, catalogue.KEY_REQUIRED.detail)
+        return keyed
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        """Answer a request. Errors of any kind become problem documents."""
+        structlog.contextvars.bind_contextvars(request_id=request_id_of(request))
+        try:
+            response = (await self._answer(request)).response()
+        except Exception as error:
+            response = exceptions.respond(request, error)
+        headers = {"Api-Version": API_VERSION, **self.quota_headers}
+        if self.preference.applied and response.status_code < 400:
+            headers["Preference-Applied"] = self.preference.applied
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    async def _answer(self, request: HttpRequest) -> Answer:
+        beginning = asyncio.ensure_future(in_thread(self._begin, request))
+        try:
+            begun = await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            beginning.add_done_callback(self._when_begun_in_vain)
+            raise
+        except Exception:
+            self._leave()
+            raise
+        if request.method == "POST":
+            crash_points.reached("web.intent_committed")
+        try:
+            return begun if isinstance(begun, Answer) else await self._result_of(begun)
+        finally:
+            self._leave()
+
+    async def _result_of(self, begun: Held) -> Answer:
+        try:
+            await begun.wait()
+            return await in_thread(begun.finish)
+        except (DatabaseError, InterfaceError):
+            return begun.first  # true all the same: the action is committed
+        except asyncio.CancelledError:
+            _run(in_thread(begun.release))
+            raise
+
+    def _begin(self, request: HttpRequest) -> Answer | Held:
+        """Carry out the action, in a database thread."""
+        method = request.method or ""
+        if method not in self.allowed_methods:
+            raise refusal(catalogue.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(self.allowed_methods)})
+        if method == "OPTIONS":
+            return Answer(204, b"", {"Allow": ", ".join(self.allowed_methods)})
+        act: Callable[..., Answer | Held] = getattr(self, method.lower())
+        # DRF takes a body without a declared length, which HTTP allows, for an empty one.
+        request.META["CONTENT_LENGTH"] = str(len(request.body))
+        self.request = self.initialize_request(request, *self.args, **self.kwargs)
+        self.initial(self.request)
+        described = self._described(method)
+        if described.may_be_held:
+            self._enter(request, is_held_by_default=described.is_held_by_default)
+        return act(self.request, *self.args, **self.kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check everything that does not depend on the view."""
+        if request.META.get("HTTP_ACCEPT") and request.get_preferred_type(MEDIA_TYPES) is None:
+            raise refusal(catalogue.NOT_ACCEPTABLE)
+        self.perform_authentication(request)
+        self.check_permissions(request)
+        self.check_throttles(request)
+        if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+            raise refusal(catalogue.UNSUPPORTED_MEDIA_TYPE)
+
+    def _enter(self, request: HttpRequest, *, is_held_by_default: bool) -> None:
+        self.preference = preference_in(
+            request.META.get("HTTP_PREFER", ""), is_held_by_default=is_held_by_default
+        )
+        if self.preference.seconds > 0:
+            if not held_requests.enter(self.key.pk):
+                raise refusal(catalogue.TOO_MANY_HELD)
+            self.is_counted = True
+
+    def _leave(self) -> None:
+        if self.is_counted:
+            self.is_counted = False
+            held_requests.leave(self.key.pk)
+
+    def _when_begun_in_vain(self, beginning: "asyncio.Future[Answer | Held]") -> None:
+        """Count out a request whose client left before the action was committed."""
+        self._leave()
+        if beginning.cancelled() or beginning.exception() is not None:
+            return
+        begun = beginning.result()
+        if isinstance(begun, Held):
+            _run(in_thread(begun.release))
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> None:
+    task = asyncio.ensure_future(work)
+    _background.add(task)
+    task.add_done_callback(_when_done)
+
+
+def _when_done(task: "asyncio.Task[Any]") -> None:
+    _background.discard(task)
+    if not task.cancelled() and task.exception() is not None:
+        structlog.get_logger(__name__).info("not released", reason=repr(task.exception()))
+
+
+def endpoint(view: type[ApiView]) -> Any:
+    """Return what an address is routed to: the view, held on the event loop, for programs."""
+    return held(for_programs(cast(Any, view.as_view())))

@@ -1,0 +1,53 @@
+"""Events: read what webhooks have told, or would have."""
+
+from typing import ClassVar
+
+from rest_framework.request import Request
+
+from checkout.api.access.scopes import Scope
+from checkout.api.answers import catalogue
+from checkout.api.answers.answer import Answer
+from checkout.api.requests.description import Described
+from checkout.api.requests.view import ApiView
+from checkout.api.resources import inputs
+from checkout.api.resources.lists import ListObject, list_of
+from checkout.payments.actions import reading
+from checkout.payments.objects import EventObject
+
+
+class Events(ApiView):
+    """All events of the merchant."""
+
+    methods: ClassVar = {
+        "GET": Described(
+            name="listEvents",
+            summary="List events, the newest first",
+            scope=Scope.EVENTS_READ,
+            query=inputs.Events,
+            answers={200: ListObject[EventObject]},
+        )
+    }
+
+    def get(self, request: Request) -> Answer:
+        """Return a page."""
+        wanted = self.query
+        types = [each for each in wanted.pop("types").split(",") if each]
+        return Answer.of(200, list_of(reading.list_events(self.merchant, types=types, **wanted)))
+
+
+class OneEvent(ApiView):
+    """One event."""
+
+    methods: ClassVar = {
+        "GET": Described(
+            name="getEvent",
+            summary="Read an event",
+            scope=Scope.EVENTS_READ,
+            answers={200: EventObject},
+            problems=(catalogue.EVENT_NOT_FOUND,),
+        )
+    }
+
+    def get(self, request: Request, reference: str) -> Answer:
+        """Return the event."""
+        return Answer.of(200, reading.read_event(self.merchant, reference))

@@ -1,0 +1,115 @@
+"""The bodies and queries of requests. ``checkout.payments.actions`` checks their meaning, for all callers."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from checkout.api.requests.fields import Flag, Metadata, Strict, Text, Time, Whole
+from checkout.payments.objects import OperationKind, OperationState, PaymentStatus
+
+MOST = 9_999_999_999
+MOST_LINES = 500
+
+
+class LineInput(Strict):
+    """A line of the order."""
+
+    sku = Text(max_length=50)
+    quantity = Whole(min_value=1, max_value=1_000_000)
+
+
+class CreatePayment(Strict):
+    """The payment of an order. ``amount`` is in minor units of ``currency``."""
+
+    order_reference = Text(max_length=100, help_text="The order's number, unique for the merchant.")
+    amount = Whole(min_value=1, max_value=MOST, help_text="The amount in minor units: 1250 is 12.50 EUR.")
+    currency = Text(min_length=3, max_length=3, help_text="ISO 4217, in capitals.")
+    description = Text(max_length=50, help_text="What is paid for, as the shopper reads it.")
+    customer_email = Text(required=False, allow_blank=True, max_length=254, default="")
+    lines: Any = serializers.ListSerializer(
+        child=LineInput(), required=False, max_length=MOST_LINES, default=list
+    )
+    return_url = Text(required=False, allow_blank=True, max_length=500, default="")
+    cancel_url = Text(required=False, allow_blank=True, max_length=500, default="")
+    locale = Text(required=False, allow_blank=True, max_length=35, default="")
+    metadata = Metadata(required=False, default=dict, help_text="At most 50 names of 40 characters each.")
+    expires_at = Time(required=False, allow_null=True, default=None)
+    captures_automatically = Flag(required=False, default=True)
+
+
+class Noted(Strict):
+    """The fields of every request about a payment's money."""
+
+    reason = Text(required=False, allow_blank=True, max_length=200, default="")
+    metadata = Metadata(required=False, default=dict, help_text="Laid over the payment's metadata.")
+
+
+class Capture(Noted):
+    """The capture of an amount, or of all that is left."""
+
+    amount = Whole(required=False, min_value=1, max_value=MOST)
+    final_capture = Flag(required=False, default=False, help_text="The rest is not captured later.")
+
+
+class Refund(Noted):
+    """The refund of an amount, or of all that is left."""
+
+    amount = Whole(required=False, min_value=1, max_value=MOST)
+    expected_refundable = Whole(
+        required=False,
+        min_value=0,
+        max_value=MOST,
+        help_text="The request is refused if this is not what is left.",
+    )
+
+
+class Void(Noted):
+    """The release of an authorisation."""
+
+
+class Cancel(Strict):
+    """The end of an unpaid payment."""
+
+
+class Page(serializers.Serializer[Any]):
+    """A page of a list, the newest first. ``cursor`` is the ``next_cursor`` of the page before."""
+
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=100, default=20)
+    cursor = serializers.CharField(required=False, max_length=40, default="")
+
+
+class Created(Page):
+    """A page, of what was created within a time, whose end is not included."""
+
+    created_from = Time(required=False, default=None)
+    created_to = Time(required=False, default=None)
+
+
+class Payments(Created):
+    """The filters of payments."""
+
+    order_reference = serializers.CharField(required=False, max_length=100, trim_whitespace=False, default="")
+    customer_email = serializers.CharField(required=False, max_length=254, default="")
+    state = serializers.ChoiceField(choices=[str(each) for each in PaymentStatus], required=False, default="")
+
+
+class ByOrder(serializers.Serializer[Any]):
+    """The number of an order."""
+
+    order_reference = serializers.CharField(max_length=100, trim_whitespace=False)
+
+
+class Operations(serializers.Serializer[Any]):
+    """The filters of a payment's operations."""
+
+    kind = serializers.ChoiceField(choices=[str(each) for each in OperationKind], required=False, default="")
+    state = serializers.ChoiceField(
+        choices=[str(each) for each in OperationState], required=False, default=""
+    )
+
+
+class Events(Created):
+    """The filters of events: by the payment or operation, and by types with commas between them."""
+
+    object_id = serializers.RegexField(r"^(pay|op)_[0-9a-f]{32}\Z", required=False, default="")
+    types = serializers.RegexField(r"^[a-z_.]{1,40}(,[a-z_.]{1,40}){0,50}\Z", required=False, default="")

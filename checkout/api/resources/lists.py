@@ -1,0 +1,25 @@
+"""The document of a page of a list."""
+
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+from checkout.payments.actions.reading import Page
+from checkout.payments.objects import EventObject, OperationObject, PaymentObject
+
+T = TypeVar("T", PaymentObject, OperationObject, EventObject)
+
+
+class ListObject(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """A page of objects. ``next_cursor`` is the ``cursor`` of the next page; null if there is none."""
+
+    object: Literal["list"] = "list"
+    data: list[T]
+    has_more: bool
+    next_cursor: str | None
+
+
+def list_of(page: Page[T]) -> ListObject[T]:
+    """Return the document of a page."""
+    cursor = page.next_cursor
+    return ListObject(data=list(page.items), has_more=bool(cursor), next_cursor=cursor or None)

@@ -1,0 +1,222 @@
+"""Captures, voids and refunds: requested, waited for, read."""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from rest_framework.request import Request
+
+from checkout.api.access.scopes import Scope
+from checkout.api.answers import catalogue
+from checkout.api.answers.answer import Answer
+from checkout.api.models import IdempotencyRecord
+from checkout.api.requests.description import Described, IdempotencyKey
+from checkout.api.requests.idempotency import Keyed, Made, answer_in, once, require_ended, settle
+from checkout.api.requests.view import ApiView
+from checkout.api.requests.waiting import Held
+from checkout.api.resources import inputs
+from checkout.api.resources.addresses import address_of
+from checkout.api.resources.lists import ListObject, list_of
+from checkout.money import Money
+from checkout.payments import actions
+from checkout.payments.actions import OperationView, reading
+from checkout.payments.checkout_messages import AwaitOperation
+from checkout.payments.objects import OperationObject, OperationState, PaymentObject
+
+# A validated body.
+Wanted = dict[str, Any]
+
+# The provider has answered, so that waiting for longer brings nothing for sure.
+ANSWERED = (OperationState.PENDING, OperationState.SUCCEEDED, OperationState.REFUSED)
+_PROBLEMS = (catalogue.PAYMENT_NOT_FOUND, catalogue.NOT_POSSIBLE_NOW)
+
+
+def _described(name: str, summary: str, scope: Scope, body: Any, *problems: Any) -> Described:
+    return Described(
+        name=name,
+        summary=summary,
+        scope=scope,
+        body=body,
+        key=IdempotencyKey.REQUIRED,
+        answers={201: OperationObject, 202: OperationObject},
+        may_be_held=True,
+        is_held_by_default=True,
+        problems=(*_PROBLEMS, *problems),
+    )
+
+
+class OperationRequest(ApiView):
+    """The request of an operation, which is held until the provider has answered.
+
+    The answer is 201 when the provider has answered, whatever it said, and 202 as long as it has not. A
+    refused operation is an object as well: it was requested, and its payment's events tell of it.
+    """
+
+    def request_operation(
+        self, payment: PaymentObject, wanted: dict[str, Any], **common: Any
+    ) -> OperationView:
+        """Request the operation, in a transaction. Raises the errors of ``request_capture``."""
+        raise NotImplementedError
+
+    def post(self, request: Request, reference: str) -> Answer | Held:
+        """Request the operation, or repeat what became of it."""
+        keyed, wanted = self.idempotency_key, self.body
+        assert keyed is not None  # noqa: S101  it is required
+        record, is_replay = once(
+            keyed,
+            lambda: self._begin_operation(reference, wanted, keyed),
+            held_seconds=self.preference.seconds,
+        )
+        if record.status != HTTPStatus.ACCEPTED:
+            return answer_in(record, is_replay=is_replay)
+        if is_replay and self._is_answered(record):
+            return self._finish(record, is_replay=True)
+        if is_replay:
+            require_ended(record)
+        return Held(
+            first=answer_in(record, is_replay=is_replay),
+            seconds=self.preference.seconds,
+            subject=reference,
+            command=AwaitOperation(payment=reference, operation=record.subject),
+            finish=lambda: self._finish(record, is_replay=is_replay),
+            release=lambda: settle(record, None),
+        )
+
+    def _begin_operation(self, reference: str, wanted: Wanted, keyed: Keyed) -> Made:
+        payment = reading.read_payment(self.merchant, reference)
+        view = self.request_operation(
+            payment,
+            wanted,
+            idempotency_key=keyed.name,
+            by=self.by,
+            reason=wanted["reason"],
+            metadata=wanted["metadata"],
+            merchant=self.merchant,
+        )
+        return Made(_answer(reading.read_operation(self.merchant, view.reference)), view.reference)
+
+    def _is_answered(self, record: IdempotencyRecord) -> bool:
+        return reading.read_operation(self.merchant, record.subject).state in ANSWERED
+
+    def _finish(self, record: IdempotencyRecord, *, is_replay: bool) -> Answer:
+        answer = _answer(reading.read_operation(self.merchant, record.subject))
+        is_final = answer.status != HTTPStatus.ACCEPTED
+        settle(record, answer if is_final else None)
+        return answer_in(record, is_replay=is_replay)
+
+
+class PaymentCapture(OperationRequest):
+    """The captures of one payment."""
+
+    methods: ClassVar = {
+        "POST": _described(
+            "capturePayment",
+            "Capture an amount, or all that is left",
+            Scope.PAYMENTS_CAPTURE,
+            inputs.Capture,
+            catalogue.AMOUNT_NOT_AVAILABLE,
+        )
+    }
+
+    def request_operation(
+        self, payment: PaymentObject, wanted: dict[str, Any], **common: Any
+    ) -> OperationView:
+        """See ``OperationRequest``."""
+        return actions.request_capture(
+            payment.id, amount=_amount(payment, wanted), final_capture=wanted["final_capture"], **common
+        )
+
+
+class PaymentVoid(OperationRequest):
+    """The void of one payment."""
+
+    methods: ClassVar = {
+        "POST": _described("voidPayment", "Release the authorisation", Scope.PAYMENTS_CAPTURE, inputs.Void)
+    }
+
+    def request_operation(
+        self, payment: PaymentObject, wanted: dict[str, Any], **common: Any
+    ) -> OperationView:
+        """See ``OperationRequest``."""
+        return actions.request_void(payment.id, **common)
+
+
+class PaymentRefund(OperationRequest):
+    """The refunds of one payment."""
+
+    methods: ClassVar = {
+        "POST": _described(
+            "refundPayment",
+            "Refund an amount, or all that is left",
+            Scope.PAYMENTS_REFUND,
+            inputs.Refund,
+            catalogue.AMOUNT_NOT_AVAILABLE,
+            catalogue.REFUNDABLE_CHANGED,
+        )
+    }
+
+    def request_operation(
+        self, payment: PaymentObject, wanted: dict[str, Any], **common: Any
+    ) -> OperationView:
+        """See ``OperationRequest``."""
+        expected = wanted.get("expected_refundable")
+        return actions.request_refund(
+            payment.id,
+            amount=_amount(payment, wanted),
+            expected_refundable=None if expected is None else Money(expected, payment.currency),
+            **common,
+        )
+
+
+class PaymentOperations(ApiView):
+    """The operations of one payment."""
+
+    methods: ClassVar = {
+        "GET": Described(
+            name="listOperations",
+            summary="List all operations of a payment, the oldest first",
+            scope=Scope.PAYMENTS_READ,
+            query=inputs.Operations,
+            answers={200: ListObject[OperationObject]},
+            problems=(catalogue.PAYMENT_NOT_FOUND,),
+        )
+    }
+
+    def get(self, request: Request, reference: str) -> Answer:
+        """Return all of them: a payment has few."""
+        wanted = self.query
+        shown = [
+            each
+            for each in reading.list_operations(self.merchant, reference)
+            if wanted["kind"] in ("", each.object) and wanted["state"] in ("", each.state)
+        ]
+        return Answer.of(200, list_of(reading.Page(shown, "")))
+
+
+class OneOperation(ApiView):
+    """One operation."""
+
+    methods: ClassVar = {
+        "GET": Described(
+            name="getOperation",
+            summary="Read an operation",
+            scope=Scope.PAYMENTS_READ,
+            answers={200: OperationObject},
+            problems=(catalogue.OPERATION_NOT_FOUND,),
+        )
+    }
+
+    def get(self, request: Request, reference: str) -> Answer:
+        """Return the operation."""
+        return Answer.of(200, reading.read_operation(self.merchant, reference))
+
+
+def _answer(operation: OperationObject) -> Answer:
+    address = address_of(operation.id)
+    if operation.state in ANSWERED:
+        return Answer.of(HTTPStatus.CREATED, operation, Location=address)
+    return Answer.of(HTTPStatus.ACCEPTED, operation, Location=address, Retry_After="1")
+
+
+def _amount(payment: PaymentObject, wanted: Wanted) -> Money | None:
+    minor = wanted.get("amount")
+    return None if minor is None else Money(minor, payment.currency)

@@ -1,0 +1,162 @@
+"""Payments: create, read, list, cancel."""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.utils import timezone
+from rest_framework.request import Request
+
+from checkout.api.access.scopes import Scope
+from checkout.api.answers import catalogue
+from checkout.api.answers.answer import Answer
+from checkout.api.answers.refusal import Fault, refusal
+from checkout.api.requests.description import Described, IdempotencyKey
+from checkout.api.requests.idempotency import Made, answer_in, once
+from checkout.api.requests.view import ApiView
+from checkout.api.requests.waiting import Held
+from checkout.api.resources import inputs
+from checkout.api.resources.addresses import address_of
+from checkout.api.resources.lists import ListObject, list_of
+from checkout.money import CURRENCIES, Money
+from checkout.payments import actions
+from checkout.payments.actions import reading
+from checkout.payments.checkout_messages import AwaitPayment
+from checkout.payments.objects import PaymentObject, PaymentStatus, payment_object
+
+
+class Payments(ApiView):
+    """All payments of the merchant."""
+
+    methods: ClassVar = {
+        "GET": Described(
+            name="listPayments",
+            summary="List payments, the newest first",
+            scope=Scope.PAYMENTS_READ,
+            query=inputs.Payments,
+            answers={200: ListObject[PaymentObject]},
+        ),
+        "POST": Described(
+            name="createPayment",
+            summary="Create the payment of an order; `checkout_url` is where the shopper pays",
+            scope=Scope.PAYMENTS_CREATE,
+            body=inputs.CreatePayment,
+            key=IdempotencyKey.REQUIRED,
+            answers={201: PaymentObject, 200: PaymentObject},
+            problems=(catalogue.ORDER_HAS_PAYMENT,),
+        ),
+    }
+
+    def get(self, request: Request) -> Answer:
+        """Return a page."""
+        return Answer.of(200, list_of(reading.list_payments(self.merchant, **self.query)))
+
+    def post(self, request: Request) -> Answer:
+        """Create a payment. The answer is 200 if the order has this very payment already."""
+        keyed, wanted = self.idempotency_key, self.body
+        assert keyed is not None  # noqa: S101  it is required
+        record, is_replay = once(keyed, lambda: self._create(wanted))
+        return answer_in(record, is_replay=is_replay)
+
+    def _create(self, wanted: dict[str, Any]) -> Made:
+        begun_at = timezone.now()
+        payment = actions.create_payment(
+            self.merchant,
+            order_reference=wanted["order_reference"],
+            amount=_money(wanted),
+            lines=wanted["lines"],
+            description=wanted["description"],
+            shopper_email=wanted["customer_email"],
+            return_url=wanted["return_url"],
+            cancel_url=wanted["cancel_url"],
+            locale=wanted["locale"],
+            metadata=wanted["metadata"],
+            expires_at=wanted["expires_at"],
+            captures_automatically=wanted["captures_automatically"],
+        )
+        status = HTTPStatus.CREATED if payment.created_at >= begun_at else HTTPStatus.OK
+        answer = Answer.of(status, payment_object(payment), Location=address_of(payment.reference))
+        return Made(answer, payment.reference)
+
+
+class PaymentByOrder(ApiView):
+    """The payment of an order."""
+
+    methods: ClassVar = {
+        "GET": Described(
+            name="findPayment",
+            summary="Read a payment by the order's number",
+            scope=Scope.PAYMENTS_READ,
+            query=inputs.ByOrder,
+            answers={200: PaymentObject},
+            problems=(catalogue.PAYMENT_NOT_FOUND,),
+        )
+    }
+
+    def get(self, request: Request) -> Answer:
+        """Return the payment."""
+        return Answer.of(200, reading.read_payment_of_order(self.merchant, self.query["order_reference"]))
+
+
+class OnePayment(ApiView):
+    """One payment."""
+
+    methods: ClassVar = {
+        "GET": Described(
+            name="getPayment",
+            summary="Read a payment; with `Prefer: wait=N`, as soon as it is no longer being processed",
+            scope=Scope.PAYMENTS_READ,
+            answers={200: PaymentObject},
+            may_be_held=True,
+            problems=(catalogue.PAYMENT_NOT_FOUND,),
+        )
+    }
+
+    def get(self, request: Request, reference: str) -> Answer | Held:
+        """Return the payment."""
+        payment = reading.read_payment(self.merchant, reference)
+        answer = Answer.of(200, payment)
+        if payment.state is not PaymentStatus.PROCESSING or self.preference.seconds <= 0:
+            return answer
+        return Held(
+            first=answer,
+            seconds=self.preference.seconds,
+            subject=reference,
+            command=AwaitPayment(payment=reference),
+            finish=lambda: Answer.of(200, reading.read_payment(self.merchant, reference)),
+        )
+
+
+class PaymentCancel(ApiView):
+    """The cancelling of one payment."""
+
+    methods: ClassVar = {
+        "POST": Described(
+            name="cancelPayment",
+            summary="Close an unpaid payment, so that nobody can pay it any more",
+            scope=Scope.PAYMENTS_CREATE,
+            body=inputs.Cancel,
+            key=IdempotencyKey.ACCEPTED,
+            answers={200: PaymentObject},
+            problems=(catalogue.PAYMENT_NOT_FOUND, catalogue.NOT_POSSIBLE_NOW),
+        )
+    }
+
+    def post(self, request: Request, reference: str) -> Answer:
+        """Cancel the payment. One that is cancelled already stays so."""
+        keyed, _ = self.idempotency_key, self.body
+        if keyed is None:
+            return self._cancel(reference)
+        record, is_replay = once(keyed, lambda: Made(self._cancel(reference), reference))
+        return answer_in(record, is_replay=is_replay)
+
+    def _cancel(self, reference: str) -> Answer:
+        if reading.read_payment(self.merchant, reference).state is not PaymentStatus.CANCELLED:
+            actions.cancel_payment(reference, by=self.by, merchant=self.merchant)
+        return Answer.of(200, reading.read_payment(self.merchant, reference))
+
+
+def _money(wanted: dict[str, Any]) -> Money:
+    if wanted["currency"] not in CURRENCIES:
+        fault = Fault("This is no currency in which shoppers pay (ISO 4217).", pointer="/currency")
+        raise refusal(catalogue.INVALID_REQUEST, faults=[fault])
+    return Money(wanted["amount"], wanted["currency"])

@@ -1,0 +1,1 @@
+"""Pages for what merchants' programs use: API keys, and the answers kept for them."""

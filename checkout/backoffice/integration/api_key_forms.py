@@ -1,0 +1,61 @@
+"""The forms by which staff make and rotate API keys."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from checkout.api.access.keys import require_networks
+from checkout.api.access.scopes import MEANINGS, Scope
+from checkout.errors import RequestInvalid
+from checkout.payments.models import Merchant
+
+
+class NewKeyForm(forms.Form):
+    """A new key: whose it is, what it permits, and for how long."""
+
+    merchant: Any = forms.ModelChoiceField(Merchant.objects.order_by("name"))
+    name = forms.CharField(
+        max_length=100,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text="The program that gets the key, such as “shop back end”.",
+    )
+    scopes = forms.MultipleChoiceField(
+        choices=[(str(scope), f"{scope}: {MEANINGS[scope]}") for scope in Scope],
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Permit only what the program does.",
+    )
+    networks = forms.CharField(
+        required=False,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text="Networks that may use the key, with commas between them; empty for any.",
+    )
+    days = forms.IntegerField(
+        required=False, min_value=1, max_value=3650, help_text="Days until it expires; empty for never."
+    )
+
+    def clean_networks(self) -> list[str]:
+        """Accept addresses and networks."""
+        try:
+            return require_networks(part for part in self.cleaned_data["networks"].split(",") if part.strip())
+        except RequestInvalid as error:
+            raise ValidationError(str(error)) from None
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """The time at which the key is to expire."""
+        days: int | None = self.cleaned_data["days"]
+        return None if days is None else timezone.now() + timedelta(days=days)
+
+
+class RotateForm(forms.Form):
+    """The overlap of an old key with its successor."""
+
+    hours = forms.IntegerField(
+        min_value=0,
+        max_value=24 * 90,
+        initial=72,
+        help_text="Hours for which the old key is still valid, until all programs have the new one.",
+    )

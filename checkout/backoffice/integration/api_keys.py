@@ -1,0 +1,129 @@
+"""API keys: made, rotated and revoked by staff with a permission of its own. A secret is shown once."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from checkout.api.access.keys import make_key, revoke_key, rotate_key
+from checkout.api.access.scopes import Scope
+from checkout.api.models import ApiKey, IdempotencyRecord
+from checkout.backoffice.acting import ActingAdmin, Tool, Verb
+from checkout.backoffice.base import ReadOnlyAdmin
+from checkout.backoffice.integration.api_key_forms import NewKeyForm, RotateForm
+from checkout.errors import OperationRejected
+
+PERMISSION = "api.manage_apikey"
+
+
+def _is_usable(key: ApiKey) -> bool:
+    return not key.is_revoked and not key.is_expired
+
+
+REVOKE = Verb(
+    name="revoke",
+    label="Revoke",
+    explanation="From now on every request with this key is refused. That cannot be undone.",
+    done="Revoked. Requests with this key are refused from now on.",
+    otherwise="it is no longer valid. Nothing was changed.",
+    is_offered=_is_usable,
+    carry_out=lambda key, by, why: revoke_key(key.pk),
+)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ActingAdmin):
+    list_display = ("name", "prefix", "merchant", "is_live", "status", "last_used_at", "created_at")
+    list_filter = ("is_live", "merchant")
+    search_fields = ("name", "prefix", "merchant")
+    fields = (
+        *("name", "prefix", "merchant", "is_live", "status", "scopes", "networks", "api_version"),
+        *("expires_at", "revoked_at", "last_used_at", "replaces", "created_by", "created_at"),
+    )
+    readonly_fields = ("status",)
+    verbs = (REVOKE,)
+
+    @admin.display(description="status")
+    def status(self, key: ApiKey) -> str:
+        if key.is_revoked:
+            return "revoked"
+        return "expired" if key.is_expired else "valid"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return True for staff who may make keys: Django then shows its button for it."""
+        return request.user.has_perm(PERMISSION)
+
+    def may(self, request: HttpRequest, verb: Verb) -> bool:
+        """See Acting. One permission covers all that can be done with keys."""
+        return request.user.has_perm(PERMISSION)
+
+    def tools(self, request: HttpRequest, row: ApiKey) -> list[Tool]:
+        tools = super().tools(request, row)
+        if request.user.has_perm(PERMISSION) and _is_usable(row):
+            tools.insert(0, Tool("Rotate", self.address("rotate", row)))
+        return tools
+
+    def get_urls(self) -> list[Any]:
+        return [self.page("rotate", self.rotate_view), *super().get_urls()]
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the form, and make the key when its button was pressed."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = NewKeyForm(request.POST if request.method == "POST" else None)
+        if request.method != "POST" or not form.is_valid():
+            listed = reverse("admin:api_apikey_changelist")
+            return self._page(request, "form.html", form=form, title="Make an API key", back=listed)
+        key, secret = make_key(
+            form.cleaned_data["merchant"],
+            name=form.cleaned_data["name"],
+            scopes=[Scope(each) for each in form.cleaned_data["scopes"]],
+            by=request.user.get_username(),
+            expires_at=form.expires_at,
+            networks=form.cleaned_data["networks"],
+        )
+        self.log_addition(request, key, "Made")
+        return self._secret(request, key, secret)
+
+    def rotate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the form, and make the successor when its button was pressed."""
+        row = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
+        if row is None:
+            return self.missing(request, object_id)
+        form = RotateForm(request.POST if request.method == "POST" else None)
+        if request.method != "POST" or not form.is_valid():
+            back = self.address("change", row)
+            return self._page(request, "form.html", form=form, title="Rotate", original=row, back=back)
+        overlap = timedelta(hours=form.cleaned_data["hours"])
+        try:
+            key, secret = rotate_key(row.pk, overlap=overlap, by=request.user.get_username())
+        except OperationRejected as error:
+            return self.back(request, row, messages.ERROR, f"Nothing was changed. {error}")
+        self.log_change(request, row, "Rotated")
+        return self._secret(request, key, secret)
+
+    def _secret(self, request: HttpRequest, key: ApiKey, secret: str) -> HttpResponse:
+        """Return the page with the secret: the only one, which no browser or proxy may keep."""
+        address = self.address("change", key)
+        return self._page(
+            request, "secret.html", title="The new API key", original=key, secret=secret, back=address
+        )
+
+    def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+        context = {**self.admin_site.each_context(request), "opts": self.opts, **context}
+        headers = {"Cache-Control": "no-store"}
+        return TemplateResponse(request, f"admin/api/{template}", context, headers=headers)
+
+
+@admin.register(IdempotencyRecord)
+class IdempotencyRecordAdmin(ReadOnlyAdmin):
+    list_display = ("key", "route", "merchant", "status", "subject", "created_at")
+    list_filter = ("merchant",)
+    search_fields = ("key", "subject")
+    fields = ("key", "route", "merchant", "status", "subject", "location", "held_until", "created_at")

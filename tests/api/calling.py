@@ -1,0 +1,46 @@
+"""A merchant's program: it calls the API with its key, through every layer but the socket."""
+
+import json
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from tests.support.asgi import Answer, AsgiClient
+
+_numbers = count(1)
+ROOT = "/api/v1"
+
+
+@dataclass
+class Caller:
+    secret: str
+    client: AsgiClient = field(default_factory=AsgiClient)
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await self.call("GET", path, **headers)
+
+    async def post(self, path: str, body: Any = None, **headers: str) -> Answer:
+        """Post with a new idempotency key, unless `idempotency_key` is given; "" sends none."""
+        headers.setdefault("idempotency_key", f"key-{next(_numbers)}")
+        return await self.call("POST", path, body, **headers)
+
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        lines = {"accept": "application/json", "authorization": f"Bearer {self.secret}"}
+        if data:
+            lines["content-type"] = "application/json"
+        lines |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.request(method, f"{ROOT}{path}", data=data, headers=lines)
+
+
+def document(answer: Answer) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(answer.body)
+    return found
+
+
+def header(answer: Answer, name: str) -> str:
+    return {key.lower(): value for key, value in answer.raw_headers}.get(name.lower(), "")
+
+
+def order(number: str = "A-1", **changes: Any) -> dict[str, Any]:
+    return {"order_reference": number, "amount": 1250, "currency": "EUR", "description": "Tea", **changes}

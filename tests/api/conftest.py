@@ -1,0 +1,23 @@
+"""Fixtures for programs of merchants, with the back end of the flow tests."""
+
+import pytest
+
+from checkout.api.access.keys import make_key
+from checkout.payments.models import Merchant
+from tests.api.calling import Caller
+from tests.flows.conftest import back_end, books, manual, payment, shop
+
+__all__ = ["back_end", "books", "manual", "payment", "shop"]
+
+
+@pytest.fixture
+def api(shop: Merchant) -> Caller:
+    """Return the shop's program, whose key permits everything."""
+    return Caller(make_key(shop, name="shop", by="ada")[1])
+
+
+@pytest.fixture
+def stranger(shop: Merchant) -> Caller:
+    """Return the program of another merchant."""
+    other = Merchant.objects.create(code="other", name="Another shop")
+    return Caller(make_key(other, name="other", by="ada")[1])

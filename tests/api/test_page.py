@@ -1,0 +1,43 @@
+"""The commands on the page about the API work as they are written."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.api.running_web import prepared_web, start
+from tests.support.program import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
+
+
+def outputs_of(block, **variables):
+    """Run the commands of a block. Return what each has printed: one JSON document per command."""
+    done = subprocess.run(
+        ["bash", "-ec", block], capture_output=True, text=True, timeout=120, env={**os.environ, **variables}
+    )
+    assert done.returncode == 0, done.stderr
+    decoder, text, found = json.JSONDecoder(), done.stdout.strip(), []
+    while text:
+        document, end = decoder.raw_decode(text)
+        found.append(document)
+        text = text[end:].strip()
+    return found
+
+
+def test_the_commands_of_the_page(tmp_path):
+    with prepared_web(tmp_path) as (program, url):
+        start(program, url)
+        create, read, refund = (block.replace("http://localhost:8000", url) for block in BLOCKS)
+        [created] = outputs_of(create)
+        assert created["checkout_url"].startswith(url)
+        settings = "".join(line + "\n" for line in create.splitlines() if re.match(r"[A-Z]+=", line))
+        found, events, cancelled = outputs_of(settings + read, PAYMENT=created["id"])
+        assert found == created
+        assert [each["payment"] for each in events["data"]] == [created["id"]]
+        assert cancelled["state"] == "cancelled"
+        [refused] = outputs_of(settings + refund, PAYMENT=created["id"])
+        assert refused["code"] == "not_possible_now", "it was not paid"

@@ -1,0 +1,108 @@
+"""API keys in the back office: shown once, with a permission of their own."""
+
+import re
+
+import pytest
+from django.urls import reverse
+
+from checkout.api.access.keys import find_key, make_key
+from checkout.api.models import ApiKey
+from checkout.payments.models import Merchant
+
+pytestmark = pytest.mark.django_db
+LISTED = reverse("admin:api_apikey_changelist")
+ADD = reverse("admin:api_apikey_add")
+
+
+@pytest.fixture
+def shop():
+    return Merchant.objects.create(code="shop", name="The Shop")
+
+
+@pytest.fixture
+def clerk(staff_client):
+    return staff_client("view_apikey", "manage_apikey")
+
+
+def secret_in(page):
+    [secret] = re.findall(r"sk_(?:test|live)_\w{32}", page.content.decode())
+    return secret
+
+
+def found(secret):
+    known = find_key(secret)
+    assert known is not None
+    return known
+
+
+def made(clerk, shop, **changes):
+    form = {"merchant": shop.pk, "name": "back end", "scopes": ["payments:read"], "networks": "", "days": ""}
+    return clerk.post(ADD, {**form, **changes})
+
+
+def test_a_key_is_made_and_its_secret_shown_once(clerk, shop):
+    assert clerk.get(ADD).status_code == 200
+    page = made(clerk, shop, networks="192.0.2.0/24, 2001:db8::1", days="30")
+    secret = secret_in(page)
+    assert "no-store" in page.headers["Cache-Control"]
+    key, merchant = found(secret)
+    assert (merchant, key.name, key.scopes) == (shop, "back end", ["payments:read"])
+    assert key.networks == ["192.0.2.0/24", "2001:db8::1/128"]
+    assert key.created_by == "staff"
+    assert key.expires_at is not None
+    for address in (LISTED, reverse("admin:api_apikey_change", args=[key.pk])):
+        shown = clerk.get(address).content.decode()
+        assert key.prefix in shown
+        assert secret not in shown
+        assert key.secret_hash not in shown
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": ""},
+        {"scopes": []},
+        {"scopes": ["all"]},
+        {"networks": "everywhere"},
+        {"days": "0"},
+        {"merchant": 0},
+    ],
+)
+def test_a_wrong_form_makes_no_key(clerk, shop, changes):
+    page = made(clerk, shop, **changes)
+    assert b"Nothing was changed" in page.content
+    assert not ApiKey.objects.exists()
+
+
+def test_a_live_merchant_gets_a_live_key(clerk, shop):
+    Merchant.objects.update(is_live=True)
+    assert secret_in(made(clerk, shop)).startswith("sk_live_")
+
+
+def test_a_key_is_rotated_and_revoked(clerk, shop):
+    key, _ = make_key(shop, name="back end", by="ada")
+    rotate = reverse("admin:api_apikey_rotate", args=[key.pk])
+    assert clerk.get(rotate).status_code == 200
+    successor, _ = found(secret_in(clerk.post(rotate, {"hours": "24"})))
+    assert successor.replaces_id == key.pk
+    key.refresh_from_db()
+    assert key.expires_at is not None
+    assert not key.is_expired
+    clerk.post(reverse("admin:api_apikey_revoke", args=[successor.pk]))
+    successor.refresh_from_db()
+    assert successor.is_revoked
+    clerk.post(reverse("admin:api_apikey_rotate", args=[successor.pk]), {"hours": "24"})
+    assert ApiKey.objects.count() == 2
+
+
+def test_without_the_permission_keys_can_only_be_looked_at(staff_client, shop):
+    key, _ = make_key(shop, name="back end", by="ada")
+    clerk = staff_client("view_apikey", "add_apikey", "change_apikey", "delete_apikey")
+    assert clerk.get(LISTED).status_code == 200
+    assert clerk.get(ADD).status_code == 403
+    assert made(clerk, shop).status_code == 403
+    for page in ("rotate", "revoke", "delete"):
+        assert clerk.post(reverse(f"admin:api_apikey_{page}", args=[key.pk]), {"hours": 1}).status_code == 403
+    assert clerk.post(reverse("admin:api_apikey_change", args=[key.pk]), {"name": "x"}).status_code == 403
+    key.refresh_from_db()
+    assert (key.name, key.revoked_at, ApiKey.objects.count()) == ("back end", None, 1)
