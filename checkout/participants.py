@@ -56,7 +56,7 @@ PARTICIPANTS = Participants(
         Participant(
             "checkout",
             replies="saga",
-            announces=frozenset({"payment"}),
+            announces=frozenset({"payment", "attempt", "capture", "void", "refund", "dispute"}),
             pushes=True,
             sends=_types(
                 AssessRisk,

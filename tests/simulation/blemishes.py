@@ -91,6 +91,7 @@ BLEMISHES: dict[str, tuple[str, Callable[[World], None]]] = {
     "a capture that the provider counts twice": ("I5", _captured_twice),
     "good news that was not true": ("I6", _update("payment", "state = 'voided'")),
     "a move that is no edge": ("I9", _sql("INSERT INTO history VALUES ('pay', 'refunded', 'open')")),
+    "an event that was lost": ("I9", _sql("DELETE FROM payments_event WHERE sequence = 2")),
     "a reply to another question": ("I9", _sql("INSERT INTO late_replies VALUES ('1:a:1', '1:b:2')")),
     "a message that was not published": ("I11", _update("outboxmessage", "published_at = NULL")),
     "a message that was not handled": ("I11", _sql("DELETE FROM payments_inboxmessage")),

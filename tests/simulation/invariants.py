@@ -72,6 +72,7 @@ def check(world: "World") -> list[str]:
         *_books_agree(books),
         *_told_the_truth(books),
         *_history(books),
+        *_events(books),
         *_messages(books),
         *_dead_letters(world, books),
         *world.bank.premature,
@@ -272,6 +273,17 @@ def _dead_letters(world: "World", books: Ledgers) -> Iterator[str]:
     for message_id, reason in kept.items():
         if NONSENSE not in reason:  # a reply that was malformed on purpose
             yield f"I11: {message_id} is a dead letter: {reason}"
+
+
+def _events(books: Ledgers) -> Iterator[str]:
+    """Events are numbered without a gap, and there is one for each of the payment's moves."""
+    told = books.rows(
+        "SELECT p.reference, p.version, COUNT(e.id), MAX(e.sequence), SUM(e.type LIKE 'payment.%') "
+        "FROM payments_payment p LEFT JOIN payments_event e ON e.payment_id = p.id GROUP BY p.id"
+    )
+    for payment, moves, count, last, about_payment in told:
+        if (count, about_payment) != (last, moves + 1):
+            yield f"I9: {payment} has {count} events up to {last}, {about_payment} of them for {moves} moves"
 
 
 def _messages(books: Ledgers) -> Iterator[str]:

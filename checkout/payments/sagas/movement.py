@@ -6,8 +6,8 @@ The payment must be locked. Its attempt is locked after it, always in that order
 from collections.abc import Iterable
 from typing import Any
 
-from checkout.payments import events
 from checkout.payments.checkout_messages import PaymentTold
+from checkout.payments.events import EVENT_TYPES, changes
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga, Waiter
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.totals import sums_of
@@ -23,8 +23,8 @@ def group_of(payment_reference: str) -> str:
 
 def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], message: Message) -> None:
     """Move the saga's attempt and the payment by the decision's transitions, then the payment by its sums."""
-    for change in decision.attempt_transitions:
-        _move_attempt(saga, payment, change)
+    for step in decision.attempt_transitions:
+        _move_attempt(saga, payment, step)
     for event in decision.transitions:
         move_payment(payment, event, Actor.SAGA, message, refusal_reason=decision.refusal_reason)
     if decision.recalculate and not _is_part_of_an_undoing(saga):
@@ -39,7 +39,7 @@ def move_payment(
         if not payment_machine.has_happened(payment.state, event):
             _record_not_applied(payment, event, actor)
         return
-    events.move_payment(payment, event, actor, refusal_reason=refusal_reason)
+    changes.move_payment(payment, event, actor, refusal_reason=refusal_reason)
     insert(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
     announce(payment, message)
 
@@ -50,7 +50,7 @@ def announce(payment: Payment, message: Message) -> None:
     The payment's own event has been recorded with its move. Where both have the same type, that one suffices.
     """
     told = {"payment": payment.reference, "state": payment.state}
-    if (type := f"payment.{payment.state}") not in events.EVENT_TYPES:
+    if (type := f"payment.{payment.state}") not in EVENT_TYPES:
         message.publish_event(type, {**told, "version": payment.version})
     message.push(group_of(payment.reference), {"type": "payment.changed", **told})
 
@@ -88,7 +88,7 @@ def _move_attempt(saga: Saga, payment: Payment, event: AttemptEvent) -> None:
     attempt = Attempt.objects.select_for_update(no_key=True).get(pk=saga.attempt_id)
     actor = Actor.CLOCK if event == "expired" else Actor.SAGA
     if attempt_machine.allows(attempt.state, event, actor):
-        events.move_attempt(payment, attempt, event, actor)
+        changes.move_attempt(payment, attempt, event, actor)
 
 
 def _record_not_applied(payment: Payment, event: str, actor: Actor) -> None:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from django.db import IntegrityError, transaction
 
+from checkout.participants import PARTICIPANTS
 from checkout.payments.events import (
     EVENT_TYPES,
     MOST_BYTES,
@@ -52,8 +53,13 @@ def test_every_state_and_move_has_a_public_word_and_every_type_a_description():
     assert {edge.event for edge in PAYMENT_EDGES} <= set(get_args(PaymentEvent))
 
 
+def test_the_relay_may_publish_events_of_every_type():
+    announced = {word for participant in PARTICIPANTS for word in participant.announces}
+    assert announced == {type.partition(".")[0] for type in EVENT_TYPES}
+
+
 def test_no_other_module_moves_a_payment_an_attempt_or_an_operation():
-    """Whoever wrote a state elsewhere would leave the merchant's programs in the dark."""
+    """A state that is written elsewhere would leave the merchant's programs in the dark."""
     offenders = []
     for module in modules_of("checkout"):
         if module.name == OURS or not module.name.startswith("checkout.payments."):

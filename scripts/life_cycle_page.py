@@ -1,0 +1,59 @@
+"""Write the tables of ``docs/life-cycle.md`` from the code: ``python -m scripts.life_cycle_page``."""
+
+import os
+from pathlib import Path
+
+import django
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "life-cycle.md"
+BEGIN = "<!-- {}, made by python -m scripts.life_cycle_page -->\n"
+END = "<!-- The end of what is made -->\n"
+
+
+def page(text: str) -> str:
+    """Return the text of the page, with the present tables between their marks."""
+    for name, table in (("States", _states()), ("Moves", _moves()), ("Events", _events())):
+        before, mark, rest = text.partition(BEGIN.format(name))
+        after = rest.partition(END)[2]
+        text = f"{before}{mark}\n{table}\n\n{END}{after}"
+    return text
+
+
+def _states() -> str:
+    from checkout.payments.objects.payment import FINAL, STATUSES, PaymentStatus
+
+    rows = ["| state | inside | `is_final` |", "|---|---|---|"]
+    for status in PaymentStatus:
+        inside = ", ".join(f"`{ours}`" for ours, public in STATUSES.items() if public is status)
+        is_final = "once nothing is left to capture" if status is PaymentStatus.PARTIALLY_CAPTURED else "no"
+        rows.append(f"| `{status}` | {inside} | {'yes' if status in FINAL else is_final} |")
+    return "\n".join(rows)
+
+
+def _moves() -> str:
+    from checkout.payments.events.types import type_of_move
+    from checkout.payments.objects.payment import STATUSES
+    from checkout.states import PAYMENT_EDGES
+
+    moves: dict[tuple[str, str], set[str]] = {}
+    for edge in PAYMENT_EDGES:
+        for source in edge.sources:
+            key = (STATUSES[edge.target], type_of_move(edge.event, source))
+            moves.setdefault(key, set()).add(STATUSES[source])
+    rows = ["| to | from | event |", "|---|---|---|"]
+    for (target, type), sources in moves.items():
+        rows.append(f"| `{target}` | {', '.join(f'`{each}`' for each in sorted(sources))} | `{type}` |")
+    return "\n".join(rows)
+
+
+def _events() -> str:
+    from checkout.payments.events import EVENT_TYPES
+
+    rows = [f"| `{type}` | {meaning} |" for type, meaning in EVENT_TYPES.items()]
+    return "\n".join(["| type | meaning |", "|---|---|", *rows])
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
+    django.setup()
+    PAGE.write_text(page(PAGE.read_text()))
