@@ -56,7 +56,7 @@ PARTICIPANTS = Participants(
         Participant(
             "checkout",
             replies="saga",
-            announces=frozenset({"payment", "attempt", "capture", "void", "refund", "dispute"}),
+            announces=frozenset({"payment"}),
             pushes=True,
             sends=_types(
                 AssessRisk,

@@ -48,15 +48,6 @@ def test_a_frictionless_purchase_is_captured_confirmed_and_receipted() -> None:
     assert saga.events == ["authorised"]
 
 
-def test_services_of_others_are_told_what_they_need() -> None:
-    about = {"merchant_code": "shop", "order_reference": "A-1"}
-    receipt = {**about, "merchant": "The Shop", "locale": "de-AT", "description": "Tea", "lines": []}
-    saga = a_purchase(**receipt).asks("risk.assess", merchant_code="shop", attempt="pay_1-1")
-    saga.answered(decision="accept").asks("orders.reserve", **about).answered(reserved=True)
-    saga.answered(outcome="approved").told("capture_accepted").answered()
-    saga.asks("notifications.send_receipt", **receipt, minor=1250, currency="EUR", attempt="pay_1-1")
-
-
 def test_a_shopper_without_an_address_gets_no_receipt() -> None:
     saga = an_authorised_purchase(email="").told("capture_accepted")
     saga.asks("orders.confirm").answered().ended("completed")
