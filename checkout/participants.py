@@ -59,7 +59,7 @@ _OURS = (
     Participant(
         "checkout",
         replies="saga",
-        announces=frozenset({"payment", "attempt", "capture", "void", "refund", "dispute"}),
+        announces=frozenset({"payment"}),
         pushes=True,
         sends=_types(
             AssessRisk,

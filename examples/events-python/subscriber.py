@@ -1,6 +1,6 @@
 """A subscriber of events with nothing but pika, written from docs/messages.md and docs/schemas/ alone.
 
-    BROKER_URL=amqp://checkout.warehouse:…@… python subscriber.py 'payment.#'
+    BROKER_URL=amqp://checkout.warehouse:…@… python subscriber.py 'payment.*.*'
 
 It keeps the latest state of every payment in SQLite, and prints a line of JSON for each event that is news.
 After SIGTERM it finishes the event in hand.
@@ -168,7 +168,7 @@ class Subscriber:
 
 if __name__ == "__main__":
     subscriber = Subscriber(
-        Records(os.environ.get("DATABASE", "events.sqlite3")), sys.argv[1:] or ["payment.#"]
+        Records(os.environ.get("DATABASE", "events.sqlite3")), sys.argv[1:] or ["payment.*.*"]
     )
     signal.signal(signal.SIGTERM, subscriber.end)
     signal.signal(signal.SIGINT, subscriber.end)

@@ -8,9 +8,15 @@ import pytest
 from tests.support.program import ROOT
 
 TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "messaging/README.md")
-PAGES = [*(ROOT / name for name in TOP), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in TOP),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").glob("*/README.md")),
+]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-FOLDERS = "checkout|messaging|payments_gateway|sandbox|tests|scripts|benchmarks|docs|deployment|templates"
+FOLDERS = (
+    "checkout|messaging|payments_gateway|sandbox|tests|scripts|benchmarks|docs|deployment|templates|examples"
+)
 FILE = re.compile(rf"`((?:{FOLDERS})/[\w./-]+\.\w+)(?:::[\w.\[\]-]+)?`")
 # In the diagrams of a page, file names have no backticks.
 DRAWN = re.compile(rf"[→⇒←(] ?((?:{FOLDERS})/[\w./-]+\.py)\b")

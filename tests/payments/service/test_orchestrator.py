@@ -41,6 +41,17 @@ def purchase(attempt: Attempt) -> Saga:
     return Saga.objects.get(kind="purchase")
 
 
+def test_a_purchase_knows_what_services_of_others_need(attempt: Attempt):
+    Payment.objects.update(locale="de-AT")
+    attempt.payment.refresh_from_db()
+    payment = attempt.payment
+    body = SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
+    deliver(service, command(body, sealed="approve"))
+    data = Saga.objects.get(kind="purchase").data
+    assert (data["merchant_code"], data["locale"]) == (payment.merchant.code, "de-AT")
+    assert (data["merchant"], data["order_reference"]) == (payment.merchant.name, payment.order_reference)
+
+
 @pytest.fixture
 def capturing(purchase: Saga) -> Saga:
     """Return a purchase whose capture has just been requested."""
