@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from checkout.webhooks.sending.client import MAX_RESPONSE_BYTES, Client
+from checkout.webhooks.sending.client import MAX_RESPONSE_BYTES, Client, checked_socket
+from checkout.webhooks.sending.resolver import AddressRefused, CheckedResolver
 from tests.support.certificates import self_signed
 from tests.webhooks import endpoint as behaviours
 from tests.webhooks.endpoint import answer, serving
@@ -140,6 +141,30 @@ async def test_a_name_with_a_private_address_is_not_connected_to(addresses):
     answered = await post(f"https://{NAME}/", look_up=Names(shop_example=[addresses]))
     assert answered.error == "address_refused"
     assert "not on the public internet" in answered.detail
+
+
+async def test_a_name_is_refused_as_a_whole_if_one_of_its_addresses_is_private():
+    resolver = CheckedResolver(Names(shop_example=[["8.8.8.8", "10.0.0.1"], ["8.8.8.8"]]), "https")
+    with pytest.raises(AddressRefused, match=r"10\.0\.0\.1"):
+        await resolver.resolve(NAME, 443)
+    (found,) = await resolver.resolve(NAME, 443)
+    assert (found["host"], found["port"]) == ("8.8.8.8", 443)
+    with pytest.raises(AddressRefused, match="port 25"):
+        await resolver.resolve(NAME, 25)
+
+
+@pytest.mark.parametrize(
+    ("family", "target"),
+    [
+        (socket.AF_INET, ("10.0.0.1", 443)),
+        (socket.AF_INET, ("8.8.8.8", 25)),
+        (socket.AF_INET6, ("::ffff:10.0.0.1", 443, 0, 0)),
+    ],
+)
+def test_no_socket_is_made_for_an_address_that_was_not_to_be_reached(family, target):
+    """This is the last check, whatever the resolver and the HTTP library have done before."""
+    with pytest.raises(AddressRefused):
+        checked_socket("https", (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", target))
 
 
 @pytest.mark.parametrize("url", ["https://10.0.0.1/", "https://[::ffff:10.0.0.1]/", "https://2130706433/"])

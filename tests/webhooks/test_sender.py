@@ -128,6 +128,44 @@ async def test_the_response_is_kept_without_card_numbers_and_secrets(shop, make_
     assert len(attempt.response) <= 500
 
 
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"HTTP/1.1 5\xff0 \xfe\x00\r\n\r\n",
+        b"HTTP/1.1 500 \xff\xfe\r\nContent-Length: 4\r\n\r\n\xff\x00\xed\xa0",
+        b"HTTP/1.1 500 No\r\nX: \xff\x00\r\n\r\n",
+        b"HTTP/1.1 999 No\r\nRetry-After: Mon, 99 Foo 99999999 99:99:99\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+async def test_whatever_an_endpoint_answers_can_be_recorded(shop, make_sender, response):
+    async def behave(exchange):
+        await exchange.write(response)
+        exchange.writer.close()
+
+    shop.behaviour["/"] = behave
+    (delivery,) = await pinged(await registered(shop.url()))
+    await make_sender().send_due()
+    assert len(await attempts_of(delivery)) == 1
+    assert (await fresh(delivery)).tries == 1
+
+
+async def test_an_outcome_that_cannot_be_recorded_holds_back_no_other(shop, make_sender, monkeypatch):
+    first, second = await pinged(await registered(shop.url()), 2)
+
+    def not_the_first(outcomes):
+        if any(outcome.job.delivery == first.pk for outcome in outcomes):
+            raise ValueError("a defect")
+        record(outcomes)
+
+    monkeypatch.setattr("checkout.webhooks.sending.sender.record", not_the_first)
+    sender = make_sender()
+    await sender.send_due()
+    assert (await fresh(second)).state == Delivery.State.DELIVERED
+    assert (await fresh(first)).state == Delivery.State.PENDING
+    await make_due(first)
+    assert await sender.send_due() == 1, "its place is free again"
+
+
 async def test_a_name_that_leads_into_a_private_network_is_logged_and_tried_again(make_sender):
     async def look_up(_host):
         return ["10.0.0.1"]

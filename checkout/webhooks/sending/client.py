@@ -80,7 +80,7 @@ class Client:
     def _session(self, scheme: Scheme) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             resolver=CheckedResolver(self._look_up, scheme),
-            socket_factory=partial(_checked_socket, scheme),
+            socket_factory=partial(checked_socket, scheme),
             ssl=self._authorities,
             use_dns_cache=False,
             # The sender limits the attempts itself.
@@ -147,7 +147,7 @@ def _require_allowed(url: str) -> None:
         raise AddressRefused(f"The address {fault}")
 
 
-def _checked_socket(scheme: Scheme, place: AddrInfoType) -> socket.socket:
+def checked_socket(scheme: Scheme, place: AddrInfoType) -> socket.socket:
     """Return a socket for a connection to exactly this address. Raises ``AddressRefused``."""
     family, kind, protocol, _, target = place
     host, port = str(target[0]), int(target[1])
@@ -199,7 +199,7 @@ def _seconds_of(text: str) -> float | None:
         return float(text[:9])
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return max(0.0, (until - datetime.now(UTC)).total_seconds())

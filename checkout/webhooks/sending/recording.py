@@ -44,17 +44,21 @@ def record(outcomes: Sequence[Outcome]) -> None:
 
 def _logged(outcome: Outcome) -> DeliveryAttempt:
     answer = outcome.answer
-    text = answer.response.decode("utf-8", "replace").replace("\0", "")
     return DeliveryAttempt(
         delivery_id=outcome.job.delivery,
         at=outcome.at,
         url=outcome.job.url,
         status=answer.status,
         error=answer.error,
-        detail=scrub_text(answer.detail.replace("\0", ""))[:200],
+        detail=_storable(answer.detail.encode("utf-8", "replace"))[:200],
         duration_ms=answer.duration_ms,
-        response=scrub_text(text)[: DeliveryAttempt.EXCERPT],
+        response=_storable(answer.response)[: DeliveryAttempt.EXCERPT],
     )
+
+
+def _storable(text: bytes) -> str:
+    """Return what an endpoint has sent as text that the database takes, and without secrets."""
+    return scrub_text(text.decode("utf-8", "replace").replace("\0", ""))
 
 
 def _conclude(delivery: Delivery, outcome: Outcome) -> None:

@@ -8,10 +8,11 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
 import structlog
-from django.db import Error
+from django.db import Error, InterfaceError, OperationalError
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -99,6 +100,10 @@ class Sender:
             # Deliveries that were taken already are due again after the lease.
             log.warning("webhooks cannot be read", exc_info=True)
             return 0
+        except Exception:
+            # A row that cannot be understood must not stop all others, now and after every restart.
+            log.exception("webhooks not taken")
+            return 0
         for job in jobs:
             self._in_flight[job.endpoint] += 1
             task = asyncio.create_task(self._send(job))
@@ -137,16 +142,27 @@ class Sender:
             return True
         try:
             await in_thread(record, batch)
-        except Error:
+        except (OperationalError, InterfaceError):
             log.warning("webhooks not recorded yet", count=len(batch), exc_info=True)
             self._has_outcomes.set()
             return False
+        except Exception:
+            log.exception("webhooks not recorded together", count=len(batch))
+            await self._record_each(batch)
         del self._outcomes[: len(batch)]
         for outcome in batch:
             self._in_flight[outcome.job.endpoint] -= 1
         # There is room for others.
         self._woken.set()
         return True
+
+    async def _record_each(self, batch: Sequence[Outcome]) -> None:
+        """Record the outcomes one by one. One that cannot be recorded is tried again after its lease."""
+        for outcome in batch:
+            try:
+                await in_thread(record, [outcome])
+            except Exception:
+                log.exception("webhook not recorded", message_id=outcome.job.message_id)
 
     async def _finish(self) -> None:
         """Let the attempts under way end within a bound, and give back the rest."""
