@@ -30,4 +30,6 @@ def test_no_program_may_send_a_command_without_a_class() -> None:
 
 
 def test_every_class_of_commands_is_known_by_a_type_of_its_own() -> None:
-    assert set(COMMANDS.values()) == set(Command.__subclasses__())
+    # Tests have commands of their own.
+    ours = {each for each in Command.__subclasses__() if each.__module__.startswith("checkout.")}
+    assert set(COMMANDS.values()) == ours

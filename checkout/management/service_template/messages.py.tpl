@@ -12,7 +12,7 @@ class Result(StrEnum):
     REFUSED = "refused"
 
 
-class ${Name}Done(Answer, frozen=True):
+class Begun(Answer, frozen=True):
     """The answer to the command ${name}.begin."""
 
     result: Result
@@ -23,7 +23,7 @@ class ${Name}Done(Answer, frozen=True):
         return self.result
 
 
-class Begin${Name}(Command[${Name}Done], frozen=True):
+class Begin(Command[Begun], frozen=True):
     """Do the work for an attempt to pay. Its fields are some of those of a purchase."""
 
     to = "${name}.begin"
@@ -35,7 +35,7 @@ class Begin${Name}(Command[${Name}Done], frozen=True):
     currency: str
 
 
-class Undo${Name}(Command[Done], frozen=True):
+class Undo(Command[Done], frozen=True):
     """Undo the work of an attempt that is not paid after all."""
 
     to = "${name}.undo"

@@ -3,7 +3,7 @@
 from django.db import models
 
 
-class ${Name}Work(models.Model):
+class Work(models.Model):
     """The work for one attempt to pay. A row that is undone stays, so that a late command does nothing."""
 
     attempt = models.CharField(max_length=64, unique=True)

@@ -1,16 +1,16 @@
 """The steps that the ${name} service adds to the purchase."""
 
-from ${name}.messages import Begin${Name}, Result, Undo${Name}
-
 from checkout.own.step import OwnStep, Place
+
+from .messages import Begin, Result, Undo
 
 STEPS = [
     OwnStep(
         name="${name}",
         place=Place.BEFORE_AUTHORISATION,
-        asks=Begin${Name},
+        asks=Begin,
         goes_on=[Result.ACCEPTED],
         refuses={Result.REFUSED: "not_permitted"},
-        undo=Undo${Name},
+        undo=Undo,
     )
 ]

@@ -39,9 +39,11 @@ def test_missing_and_different_queues_are_told(gateway: Gateway, settings: Any, 
     assert queues["checkout.commands.orders"]["exists"] is False
     exchanges = {each["name"]: each["fault"] for each in as_json(output)["exchanges"]}
     assert "inequivalent arg 'type'" in exchanges["checkout.events"]
-    with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
-        with pytest.raises(pika.exceptions.ChannelClosedByBroker):
-            connection.channel().queue_declare("checkout.commands.orders", passive=True)
+    with (
+        pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection,
+        pytest.raises(pika.exceptions.ChannelClosedByBroker),
+    ):
+        connection.channel().queue_declare("checkout.commands.orders", passive=True)
 
 
 @pytest.mark.rabbitmq

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     operations: ClassVar = [
         migrations.CreateModel(
-            name="${Name}Work",
+            name="Work",
             fields=[
                 (
                     "id",

@@ -1,10 +1,6 @@
 """The ${name} service does its work once, and undoes it for good."""
 
 import pytest
-from ${name}.messages import Begin${Name}, Result, Undo${Name}
-from ${name}.models import ${Name}Work
-from ${name}.purchase_steps import STEPS
-from ${name}.service import begin, service, undo
 
 from checkout.conf import conf
 from checkout.own.step import faults_of
@@ -13,13 +9,18 @@ from messaging.envelope import Envelope, encode_body
 from messaging.topology import Topology
 from messaging.worker.service import Message
 
+from ..messages import Begin, Result, Undo
+from ..models import Work
+from ..purchase_steps import STEPS
+from ..service import begin, service, undo
+
 pytestmark = pytest.mark.django_db
 
-BEGIN = Begin${Name}(payment="pay_1", attempt="pay_1-1", minor=500, currency="EUR")
-UNDO = Undo${Name}(attempt="pay_1-1")
+BEGIN = Begin(payment="pay_1", attempt="pay_1-1", minor=500, currency="EUR")
+UNDO = Undo(attempt="pay_1-1")
 
 
-def message_with(command: Begin${Name} | Undo${Name}) -> Message:
+def message_with(command: Begin | Undo) -> Message:
     """Return the message in which a command comes."""
     return Message(
         Envelope(type=command.to, body=encode_body(command)),
@@ -33,7 +34,7 @@ def message_with(command: Begin${Name} | Undo${Name}) -> Message:
 def test_asked_twice_it_does_its_work_once() -> None:
     answers = [begin(BEGIN, message_with(BEGIN)).says for _ in range(2)]
     assert answers == [Result.ACCEPTED, Result.ACCEPTED]
-    assert ${Name}Work._default_manager.count() == 1
+    assert Work._default_manager.count() == 1
 
 
 def test_a_command_that_its_undoing_has_overtaken_does_nothing() -> None:
