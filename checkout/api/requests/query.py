@@ -1,13 +1,14 @@
 """The query of a request, read by a serializer."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 
 from checkout.api.answers import catalogue
 from checkout.api.answers.refusal import Fault, refusal
+from checkout.api.requests.fields import read
 
 
 def read_query(request: HttpRequest, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
@@ -22,9 +23,11 @@ def read_query(request: HttpRequest, serializer: type[serializers.Serializer[Any
         for name, values in given.lists()
         if name in known and len(values) > 1
     ]
-    read = serializer(data={name: given[name] for name in given if name in known})
-    if not read.is_valid():
-        errors: Mapping[str, Any] = read.errors
+    validated: dict[str, Any] = {}
+    try:
+        validated = read(serializer, {name: given[name] for name in given if name in known})
+    except ValidationError as error:
+        errors: Any = error.detail
         faults += [
             Fault(str(each), parameter=name)
             for name, found in errors.items()
@@ -32,7 +35,7 @@ def read_query(request: HttpRequest, serializer: type[serializers.Serializer[Any
         ]
     if faults:
         raise refusal(catalogue.INVALID_REQUEST, faults=faults[:20])
-    return dict(read.validated_data)
+    return validated
 
 
 def _shown(name: str) -> str:

@@ -24,6 +24,7 @@ from checkout.api.answers.answer import Answer
 from checkout.api.answers.refusal import fault_of_header, refusal
 from checkout.api.models import ApiKey
 from checkout.api.requests.description import Described, IdempotencyKey
+from checkout.api.requests.fields import read
 from checkout.api.requests.idempotency import HEADER, Keyed, key_of
 from checkout.api.requests.json_body import StrictJsonParser
 from checkout.api.requests.preferences import Preference, preference_in
@@ -55,6 +56,7 @@ class ApiView(APIView):
 
     quota_headers: Mapping[str, str] = {}
     preference = Preference(0)
+    api_version = API_VERSION
     is_counted = False
 
     def scope_of(self, method: str) -> Scope:
@@ -90,9 +92,7 @@ class ApiView(APIView):
         serializer = self._described(self.request.method or "").body
         if serializer is None:
             return {}
-        read = serializer(data=self.request.data)
-        read.is_valid(raise_exception=True)
-        return dict(read.validated_data)
+        return read(serializer, self.request.data)
 
     @property
     def query(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class ApiView(APIView):
             response = (await self._answer(request)).response()
         except Exception as error:
             response = exceptions.respond(request, error)
-        headers = {"Api-Version": API_VERSION, **self.quota_headers}
+        headers = {"Api-Version": self.api_version, **self.quota_headers}
         if self.preference.applied and response.status_code < 400:
             headers["Preference-Applied"] = self.preference.applied
         for name, value in headers.items():
@@ -174,6 +174,7 @@ class ApiView(APIView):
         if request.META.get("HTTP_ACCEPT") and request.get_preferred_type(MEDIA_TYPES) is None:
             raise refusal(catalogue.NOT_ACCEPTABLE)
         self.perform_authentication(request)
+        self.api_version = self.key.api_version
         self.check_permissions(request)
         self.check_throttles(request)
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
