@@ -88,7 +88,7 @@ def test_a_confirmed_refund_is_requested_in_the_users_name_and_leads_back_to_the
     assert (response.status_code, response["Location"]) == (302, address(payment, "change"))
     [refund] = requested("refund")
     assert (str(refund.amount), refund.requested_by, refund.reason) == ("5.00 GBP", "staff", "Damaged")
-    assert OutboxMessage.objects.get(type="checkout.start_operation")
+    assert OutboxMessage.objects.filter(type="checkout.start_operation").count() == 1
     assert payment.facts.get().data["by"] == "staff"
     assert LogEntry.objects.get().get_edited_object() == refund
     page = client.get(response["Location"])
