@@ -1,4 +1,4 @@
-"""Actions of merchants and staff on endpoints and deliveries, each with its own only."""
+"""Actions of merchants and staff on endpoints and deliveries, each on its own only."""
 
 from datetime import timedelta
 
