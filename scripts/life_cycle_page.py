@@ -37,7 +37,7 @@ def _moves() -> str:
 
     moves: dict[tuple[str, str], set[str]] = {}
     for edge in PAYMENT_EDGES:
-        for source in edge.sources:
+        for source in sorted(edge.sources):
             key = (STATUSES[edge.target], type_of_move(edge.event, source))
             moves.setdefault(key, set()).add(STATUSES[source])
     rows = ["| to | from | event |", "|---|---|---|"]

@@ -88,7 +88,7 @@ def test_a_confirmed_refund_is_requested_in_the_users_name_and_leads_back_to_the
     assert (response.status_code, response["Location"]) == (302, address(payment, "change"))
     [refund] = requested("refund")
     assert (str(refund.amount), refund.requested_by, refund.reason) == ("5.00 GBP", "staff", "Damaged")
-    assert OutboxMessage.objects.get().type == "checkout.start_operation"
+    assert OutboxMessage.objects.filter(type="checkout.start_operation").count() == 1
     assert payment.facts.get().data["by"] == "staff"
     assert LogEntry.objects.get().get_edited_object() == refund
     page = client.get(response["Location"])
@@ -121,7 +121,7 @@ def test_a_form_that_is_sent_twice_requests_once(admin_client):
     assert first["Location"] == second["Location"]
     assert len(requested("refund")) == 1
     assert LogEntry.objects.count() == 1
-    assert OutboxMessage.objects.count() == 1
+    assert OutboxMessage.objects.filter(type="checkout.start_operation").count() == 1
     assert told(second)[-1].endswith("had been requested before, once.")
 
 

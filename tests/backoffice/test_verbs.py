@@ -80,7 +80,7 @@ def test_it_is_done_in_the_users_name_and_leads_back_to_the_row(
     client = staff_client(f"view_{model}", f"{verb}_{model}")
     response = client.post(address(model, verb, row), {"reason": "The bank called"})
     assert (response.status_code, response["Location"]) == (302, address(model, "change", row))
-    assert OutboxMessage.objects.get().type == command
+    assert OutboxMessage.objects.filter(type=command).count() == 1
     assert Fact.objects.get().data["by"] == "staff"
     entry = LogEntry.objects.get()
     assert (entry.user.username, entry.get_edited_object(), entry.get_change_message()) == (
