@@ -146,8 +146,8 @@ def _channels() -> Part:
         EVENTS: {
             "address": "{type}.{merchant}",
             "title": "Events",
-            "description": "Patterns of bindings: `*.*.*` for all events, `payment.*.*` for those of "
-            "payments, `*.*.shop` for all of one merchant, `payment.captured.*` for one type.",
+            "description": "Patterns of bindings: `*.*.*` for all, `payment.*.*` for those of payments, "
+            "`*.*.shop` for all of one merchant, `payment.captured.*` for one type.",
             "parameters": {
                 "type": {"description": "The event's type, which is two words with a dot between them."},
                 "merchant": {"description": "The merchant's code."},
