@@ -28,7 +28,10 @@ class Purchase:
 
 
 def play(scenario: Scenario, url: str, payment: str = "") -> Purchase:
-    """Buy something at ``url``, or pay what a program has created there. Raises ``NotReachable`` if the very first request gets no answer."""
+    """Buy something at ``url``, or pay what a program has created there.
+
+    Raises ``NotReachable`` if the very first request gets no answer.
+    """
     shopper = Shopper(Browser(), url, Card(scenario.holder), payment)
     started, problem, end = datetime.now(UTC), "", ""
     try:

@@ -1,4 +1,6 @@
-"""Build the site of ``mkdocs.yml``: ``python -m scripts.documentation.site``, in the environment ``.venv-docs``.
+"""Build the site of ``mkdocs.yml``: ``python -m scripts.documentation.site``.
+
+The program needs the environment ``.venv-docs``, and no other does.
 
 Links from ``docs/`` to code lead nowhere in a site, so it is built from a copy that names the files instead.
 """

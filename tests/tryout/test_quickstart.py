@@ -17,9 +17,7 @@ from tests.support.program import ROOT
 from tests.support.waiting import wait_until
 
 PAGE = (ROOT / "docs/quickstart.md").read_text()
-PROGRAMS = {
-    name: text for name, text in re.findall(r"as `(receiver\.\w+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL)
-}
+PROGRAMS = dict(re.findall(r"as `(receiver\.\w+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL))
 TYPED = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
