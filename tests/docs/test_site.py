@@ -1,12 +1,13 @@
 """The documentation as a site: complete, built with every warning as an error, and without the network."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
 
-from scripts.documentation.pages import DOCS, LLMS, llms, navigation
-from scripts.documentation.site import SITE, inside
+from scripts.documentation.pages import CONFIGURATION, DOCS, LLMS, llms, navigation
+from scripts.documentation.site import SITE, SOURCE, copy, inside
 from tests.support import environment
 from tests.support.program import ROOT
 
@@ -35,6 +36,17 @@ def test_it_is_built_without_a_warning_and_loads_nothing_from_elsewhere():
     for page in DOCS.rglob("*.md"):
         assert (SITE / page.relative_to(DOCS)).is_file(), "each page is there as Markdown, too"
     assert (SITE / "llms.txt").read_text() == LLMS.read_text()
+
+
+@pytest.mark.docs
+@pytest.mark.slow
+def test_the_successor_of_the_tool_builds_it_too(tmp_path):
+    shutil.copy(CONFIGURATION, tmp_path)
+    copy(tmp_path / SOURCE.relative_to(ROOT))
+    zensical = [environment.docs_python(), "-m", "zensical", "build", "--strict"]
+    built = subprocess.run(zensical, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert (tmp_path / SITE.relative_to(ROOT) / "quickstart.html").is_file()
 
 
 def test_every_page_is_in_the_navigation():
