@@ -28,7 +28,6 @@ class Reader:
         # The ports of this demonstration are others, and each reader needs an order of their own.
         self._differs = {
             "http://localhost:8000": demo.url,
-            ".local/demo/": f"{demo.folder}/",
             "~/payments-gateway": f"{ROOT}",
             "4242": str(free_port()),
             "1001": order,
