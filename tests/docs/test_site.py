@@ -43,7 +43,7 @@ def test_it_is_built_without_a_warning_and_loads_nothing_from_elsewhere():
 def test_the_successor_of_the_tool_builds_it_too(tmp_path):
     shutil.copy(CONFIGURATION, tmp_path)
     copy(tmp_path / SOURCE.relative_to(ROOT))
-    zensical = [environment.docs_python(), "-m", "zensical", "build", "--strict"]
+    zensical = [str(environment.docs_python()), "-m", "zensical", "build", "--strict"]
     built = subprocess.run(zensical, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     assert (tmp_path / SITE.relative_to(ROOT) / "quickstart.html").is_file()

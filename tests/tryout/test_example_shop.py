@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
+from runpy import run_path
 from types import SimpleNamespace
 
 import pytest
@@ -58,7 +59,8 @@ def ordered(shop, sku: str = "tea") -> str:
     """Order something, and return the payment to which the shop sends the browser."""
     answer = requests.post(f"{shop.url}/orders", {"sku": sku}, allow_redirects=False, timeout=20)
     assert answer.status_code == 303, answer.text
-    return re.search(r"/checkout/(pay_[0-9a-f]{32})/$", answer.headers["location"])[1]
+    (reference,) = re.findall(r"/checkout/(pay_[0-9a-f]{32})/$", answer.headers["location"])
+    return str(reference)
 
 
 def order_of(database: Path, payment: str) -> dict[str, object]:
@@ -71,7 +73,8 @@ def order_of(database: Path, payment: str) -> dict[str, object]:
 def way_back(demo, payment: str) -> requests.Response:
     """Follow the link on the gateway's result page."""
     result = requests.get(f"{demo.url}/checkout/{payment}/result/", timeout=20).text
-    return requests.get(re.search(r'href="([^"]*/return\?[^"]*)"', result)[1], timeout=20)
+    (link,) = re.findall(r'href="([^"]*/return\?[^"]*)"', result)
+    return requests.get(link, timeout=20)
 
 
 def test_a_webhook_pays_the_order_of_a_shopper_who_never_comes_back(demo, shop):
@@ -108,6 +111,26 @@ def test_forged_news_change_nothing(shop):
     assert requests.get(f"{shop.url}/return?payment=pay_1", timeout=20).status_code == 404
     after = order_of(shop.database, payment)
     assert (after["is_paid"], after["shipments"]) == (before["is_paid"], before["shipments"]) == (0, 0)
+
+
+def test_whichever_news_come_second_or_again_change_nothing(tmp_path):
+    orders = SimpleNamespace(**run_path(str(FOLDER / "orders.py"))).Orders(str(tmp_path / "shop.sqlite3"))
+    order = orders.add("Tea", 1250, "GBP")
+
+    def settled(state: str, version: int, **changes: object) -> tuple[str, bool, int]:
+        payment = {"id": "pay_1", "order_reference": order.number, "amount": 1250, "currency": "GBP"}
+        payment |= {"state": state, "version": version, "is_final": False, "can_retry": False, **changes}
+        orders.settle(payment)
+        now = orders.by("number", order.number)
+        return now.state, bool(now.is_paid), now.shipments
+
+    assert settled("processing", 2) == ("processing", False, 0)
+    assert settled("captured", 5, amount=1) == ("processing", False, 0), "another amount is another payment"
+    assert settled("captured", 5, currency="EUR") == ("processing", False, 0)
+    assert settled("captured", 5) == ("captured", True, 1)
+    assert settled("captured", 5) == ("captured", True, 1)
+    assert settled("processing", 2) == ("captured", True, 1)
+    assert settled("captured", 6) == ("captured", True, 1)
 
 
 def test_the_shop_knows_the_gateway_by_http_only():
