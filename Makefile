@@ -3,13 +3,14 @@
 PYTHON := .venv/bin/python
 RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
+DOCS := .venv-docs/.installed
 PEERS_INSTALLED := .venv-bench/.installed benchmarks/node/node_modules/.installed
 
 # Where it is set, every one of a dozen processes would compile all of its modules again at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-long faults hostile bench up lint format migrate lock clean
+.PHONY: help demo docs docs-build test test-fast test-long faults hostile bench up lint format migrate lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -17,7 +18,13 @@ help: ## List the targets
 demo: $(RUNTIME) ## Try it out: one purchase through 3-D Secure, then serve until Ctrl-C (ONCE=1: the purchase only)
 	@$(PYTHON) manage.py run_demo $(if $(ONCE),--once)
 
-test: $(DEVELOPMENT) ## Run all checks and tests, with RabbitMQ, PostgreSQL and Chromium set up for it
+docs: docs-build ## Read the documentation at http://localhost:8080, until Ctrl-C (DOCS_PORT=p)
+	@$(PYTHON) -m http.server --bind localhost --directory .local/docs/site $(or $(DOCS_PORT),8080)
+
+docs-build: $(DOCS) ## Build the documentation into .local/docs/site, with every warning as an error
+	@.venv-docs/bin/python -m scripts.documentation.site
+
+test: $(DEVELOPMENT) $(DOCS) ## Run all checks and tests, with RabbitMQ, PostgreSQL and Chromium set up for it
 	@$(PYTHON) -m scripts.run_tests
 
 test-fast: $(DEVELOPMENT) ## Run the tests that need no server
@@ -53,7 +60,7 @@ lock: $(DEVELOPMENT) ## Pin the dependencies of pyproject.toml again (UPGRADE=1:
 	@scripts/lock.sh
 
 clean: ## Remove the virtual environment, caches and kept data
-	rm -rf .venv .venv-bench benchmarks/node/node_modules .local .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis staticfiles db.sqlite3*
+	rm -rf .venv .venv-bench .venv-docs benchmarks/node/node_modules .local .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis staticfiles db.sqlite3*
 
 $(RUNTIME): requirements.txt
 	@scripts/make_venv.sh $<
@@ -62,6 +69,12 @@ $(RUNTIME): requirements.txt
 $(DEVELOPMENT): requirements-dev.txt
 	@scripts/make_venv.sh $<
 	@touch $@ $(RUNTIME)
+
+$(DOCS): requirements-docs.txt | $(RUNTIME)
+	@$(PYTHON) -m venv --clear .venv-docs
+	@echo "Installing the packages of $< into .venv-docs"
+	@.venv-docs/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $<
+	@touch $@
 
 .venv-bench/.installed: benchmarks/requirements.txt | $(DEVELOPMENT)
 	@PACKAGES="rabbitmq-server postgresql nodejs npm wrk redis-server" scripts/install_packages.sh

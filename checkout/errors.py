@@ -11,6 +11,7 @@ CheckoutError
 │   ├── WebhookNotFound        no such webhook endpoint or delivery for this caller
 │   ├── RequestInvalid         a field is missing or wrong; the error names it
 │   ├── IllegalTransition      not possible in the payment's present state
+│   │   └── EndpointDisabled   nothing is sent to a webhook endpoint that is disabled
 │   ├── AmountNotAvailable     more than is left to capture or refund
 │   ├── RefundableDiffers      another amount is left to refund than the caller believes
 │   ├── DuplicateRequest       the same key was used for a different request
@@ -95,6 +96,15 @@ class IllegalTransition(OperationRejected):
     """The payment's present state does not allow the action."""
 
     code = "illegal_transition"
+
+
+class EndpointDisabled(IllegalTransition):
+    """The webhook endpoint is disabled, so nothing can be sent to it."""
+
+    code = "endpoint_disabled"
+
+    def __init__(self) -> None:
+        super().__init__("The endpoint is disabled: enable it first.")
 
 
 class AmountNotAvailable(OperationRejected):

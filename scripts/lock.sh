@@ -9,3 +9,4 @@ pin() {
 }
 pin pyproject.toml --output-file requirements.txt
 pin pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
+pin --group docs --output-file requirements-docs.txt

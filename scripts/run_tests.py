@@ -49,7 +49,7 @@ LONG_PARTS = (
     ("Long, with programs of their own", ("-m", "long", "-n", "2", *BY_FILE, *WITH_PROGRAMS)),
     ("Long, alone", ("-m", "long", *ALONE)),
 )
-NEEDS_NO_SERVER = "not (rabbitmq or postgresql or browser or node or nginx or slow or long)"
+NEEDS_NO_SERVER = "not (rabbitmq or postgresql or browser or node or docs or nginx or slow or long)"
 FAST = ("-m", NEEDS_NO_SERVER, *IN_ONE_PROCESS)
 # A busy machine is no explanation for more failures than this, so they are not run again.
 MOST_REPEATED = 5

@@ -131,6 +131,7 @@ NEEDS: dict[str, list[Callable[[], object]]] = {
     "postgresql": [environment.database_url],
     "browser": [environment.chromium_path, environment.broker_url, environment.database_url],
     "node": [environment.node_path],
+    "docs": [environment.docs_python],
     "nginx": [environment.nginx_path],
     "dtd": [environment.dtd_path],
 }

@@ -1,11 +1,11 @@
-"""The addresses of the API. Those of webhook endpoints and deliveries belong after the events."""
+"""The addresses of the API."""
 
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from checkout.api.description.document import openapi
 from checkout.api.requests.view import endpoint
-from checkout.api.resources import events, operations, payments
+from checkout.api.resources import events, operations, payments, webhook_deliveries, webhook_endpoints
 
 
 class PaymentId(StringConverter):
@@ -26,9 +26,23 @@ class EventId(StringConverter):
     regex = r"evt_[0-9a-f]{32}"
 
 
+class EndpointId(StringConverter):
+    """The only form of a webhook endpoint's id."""
+
+    regex = r"whk_[0-9a-f]{32}"
+
+
+class DeliveryId(StringConverter):
+    """The only form of a delivery's id."""
+
+    regex = r"dlv_[0-9a-f]{32}"
+
+
 register_converter(PaymentId, "payment_id")
 register_converter(OperationId, "operation_id")
 register_converter(EventId, "event_id")
+register_converter(EndpointId, "endpoint_id")
+register_converter(DeliveryId, "delivery_id")
 
 app_name = "api"
 urlpatterns = [
@@ -48,4 +62,22 @@ urlpatterns = [
     path("operations/<operation_id:reference>", endpoint(operations.OneOperation), name="operation"),
     path("events", endpoint(events.Events), name="events"),
     path("events/<event_id:reference>", endpoint(events.OneEvent), name="event"),
+    path("events/<event_id:reference>/deliveries", endpoint(webhook_deliveries.DeliveriesOfEvent)),
+    path("webhook-endpoints", endpoint(webhook_endpoints.WebhookEndpoints), name="webhook_endpoints"),
+    path(
+        "webhook-endpoints/<endpoint_id:reference>",
+        endpoint(webhook_endpoints.OneWebhookEndpoint),
+        name="webhook_endpoint",
+    ),
+    path("webhook-endpoints/<endpoint_id:reference>/ping", endpoint(webhook_endpoints.PingEndpoint)),
+    path("webhook-endpoints/<endpoint_id:reference>/enable", endpoint(webhook_endpoints.EnableEndpoint)),
+    path("webhook-endpoints/<endpoint_id:reference>/disable", endpoint(webhook_endpoints.DisableEndpoint)),
+    path("webhook-endpoints/<endpoint_id:reference>/rotate-secret", endpoint(webhook_endpoints.RotateSecret)),
+    path(
+        "webhook-endpoints/<endpoint_id:reference>/deliveries",
+        endpoint(webhook_deliveries.DeliveriesOfEndpoint),
+    ),
+    path("webhook-endpoints/<endpoint_id:reference>/resend", endpoint(webhook_deliveries.ResendEvents)),
+    path("deliveries/<delivery_id:reference>", endpoint(webhook_deliveries.OneDelivery), name="delivery"),
+    path("deliveries/<delivery_id:reference>/resend", endpoint(webhook_deliveries.ResendDelivery)),
 ]

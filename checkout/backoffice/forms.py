@@ -22,7 +22,7 @@ class MerchantForm(ModelForm):
 
     class Meta:
         model = Merchant
-        fields = ("name", "code", "return_origins")
+        fields = ("name", "code", "is_live", "return_origins")
         help_texts = {"return_origins": 'A JSON list, such as ["https://shop.example"]'}
 
     def clean_return_origins(self) -> list[str]:

@@ -36,5 +36,6 @@ def timers() -> list[Timer]:
         Timer("events without webhooks", deliveries.sweep, SWEEP_SECONDS),
         Timer("webhook endpoints that fail", notices.look_after_endpoints, NOTICES_SECONDS),
         Timer("old webhooks", deliveries.forget_old, TIDY_SECONDS),
+        Timer("deleted webhook endpoints", deliveries.forget_deleted, TIDY_SECONDS),
         Timer("webhook secrets", keys.tidy_secrets, TIDY_SECONDS),
     ]

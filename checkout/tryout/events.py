@@ -184,7 +184,7 @@ EVENTS = {
             _challenged,
             (PaymentState.CHALLENGE_REQUIRED,),
         ),
-        Event("payment.refused", "an attempt refused for want of money", _refused, (PaymentState.REFUSED,)),
+        Event("payment.declined", "an attempt refused for want of money", _refused, (PaymentState.REFUSED,)),
         Event(
             "payment.cancelled",
             "cancelled by staff before it was paid",
@@ -207,15 +207,13 @@ EVENTS = {
         ),
     )
 }
-# Names of the same events, as those of their attempt or operation.
+# Types of events that happen on the way: those of their attempt or operation.
 ALIASES = {
-    "payment.declined": "payment.refused",
-    "attempt.failed": "payment.refused",
+    "attempt.failed": "payment.declined",
     "attempt.action_required": "payment.action_required",
     "attempt.succeeded": "payment.captured",
     "capture.succeeded": "payment.captured",
     "void.succeeded": "payment.voided",
-    "refund": "payment.partially_refunded",
     "refund.succeeded": "payment.partially_refunded",
     "dispute.opened": "payment.disputed",
 }

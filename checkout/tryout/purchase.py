@@ -27,9 +27,12 @@ class Purchase:
         return not self.problem and self.end == self.scenario.expected
 
 
-def play(scenario: Scenario, url: str) -> Purchase:
-    """Buy something at ``url``. Raises ``NotReachable`` if the very first request gets no answer."""
-    shopper = Shopper(Browser(), url, Card(scenario.holder))
+def play(scenario: Scenario, url: str, payment: str = "") -> Purchase:
+    """Buy something at ``url``, or pay what a program has created there.
+
+    Raises ``NotReachable`` if the very first request gets no answer.
+    """
+    shopper = Shopper(Browser(), url, Card(scenario.holder), payment)
     started, problem, end = datetime.now(UTC), "", ""
     try:
         scenario.play(shopper)

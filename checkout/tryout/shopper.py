@@ -30,16 +30,21 @@ BROWSER_FIELDS = {
 
 @dataclass
 class Shopper:
-    """One shopper, who buys one item with one card from the example shop at ``url``."""
+    """One shopper, who buys one item with one card from the example shop at ``url``.
+
+    With a ``reference`` from the beginning, the shopper comes from another shop to pay that payment.
+    """
 
     browser: Browser
     url: str
     card: Card
     reference: str = ""
-    """The payment's reference, once the shop has sent the shopper to the checkout."""
+    """The payment's reference: given, or known once the shop has sent the shopper to the checkout."""
 
     def order(self) -> Page:
-        """Choose the first item on the shelf. Returns the checkout page."""
+        """Choose the first item on the shelf, or come to pay. Returns the checkout page."""
+        if self.reference:
+            return self.resume()
         shop = self.browser.open(f"{self.url}/")
         form = next((form for form in shop.document.forms if form.method == "POST"), None)
         if form is None:

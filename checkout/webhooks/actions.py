@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.errors import IllegalTransition, RequestInvalid, WebhookNotFound
+from checkout.errors import EndpointDisabled, RequestInvalid, WebhookNotFound
 from checkout.payments import event_feed
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.privacy.scrubbing import scrub_note
@@ -31,6 +31,8 @@ MOST_ENDPOINTS = 20
 TEST_TYPE = "webhook.test"
 # Events that are older cannot be sent again all at once.
 RESEND_WITHIN = timedelta(days=30)
+# The batches of events that one request may send again: it keeps a thread of the database meanwhile.
+BATCHES_AT_ONCE = 10
 State = WebhookEndpoint.State
 
 
@@ -63,7 +65,7 @@ def create_endpoint(
     }
     _check(values)
     with transaction.atomic():
-        if WebhookEndpoint.objects.filter(merchant=merchant).count() >= MOST_ENDPOINTS:
+        if endpoints_of(merchant).count() >= MOST_ENDPOINTS:
             raise RequestInvalid("url", f"A merchant may have {MOST_ENDPOINTS} endpoints.")
         endpoint = WebhookEndpoint.objects.create(merchant=merchant, api_version=api_version, **values)
         return _shown(endpoint, add_secret(endpoint))
@@ -78,6 +80,19 @@ def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndp
             setattr(endpoint, name, value)
         endpoint.save(update_fields=list(values))
     return endpoint
+
+
+def delete_endpoint(merchant: str, reference: str) -> None:
+    """Take the endpoint away from the merchant, with its secrets. Raises ``WebhookNotFound``.
+
+    Staff can read the log of its deliveries for as long as that of others (``deliveries.forget_deleted``).
+    """
+    with transaction.atomic():
+        endpoint = _locked(merchant, reference)
+        _set_state(endpoint, State.DELETED, "the merchant has deleted it")
+        _forget_failures(endpoint)
+        endpoint.save()
+        endpoint.secrets.all().delete()
 
 
 def rotate_secret(merchant: str, reference: str) -> NewSecret:
@@ -111,11 +126,10 @@ def disable(merchant: str, reference: str, reason: str) -> WebhookEndpoint:
 
 
 def ping(merchant: str, reference: str) -> Delivery:
-    """Send a test event. Raises ``WebhookNotFound``, or ``IllegalTransition`` if the endpoint is disabled."""
+    """Send a test event. Raises ``WebhookNotFound`` and ``EndpointDisabled``."""
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
-        if not endpoint.is_enabled:
-            raise IllegalTransition("The endpoint is disabled: enable it first.")
+        _require_enabled(endpoint)
         event, now = f"evt_{secrets.token_hex(16)}", timezone.now()
         delivery = Delivery.objects.create(
             endpoint=endpoint,
@@ -131,57 +145,80 @@ def ping(merchant: str, reference: str) -> Delivery:
 
 
 def resend(merchant: str, reference: str) -> Delivery:
-    """Send a delivery again, with the same id, whatever became of it. Raises ``WebhookNotFound``."""
+    """Send a delivery again, with the same id, whatever became of it.
+
+    Raises ``WebhookNotFound`` and ``EndpointDisabled``.
+    """
     with transaction.atomic():
-        rows = Delivery.objects.select_for_update().select_related("endpoint")
-        delivery = rows.filter(reference=reference, endpoint__merchant=merchant).first()
+        delivery = deliveries_of(merchant).select_for_update().filter(reference=reference).first()
         if delivery is None:
             raise WebhookNotFound(f"There is no delivery {reference}.")
-        if not delivery.endpoint.is_enabled:
-            raise IllegalTransition("The endpoint is disabled: enable it first.")
+        _require_enabled(delivery.endpoint)
         _make_due(Delivery.objects.filter(pk=delivery.pk))
         delivery.refresh_from_db()
     return delivery
 
 
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """The number of events that are sent again, and the one to go on after: 0 if there are no more."""
+
+    count: int
+    after: int
+
+
 def resend_since(merchant: str, reference: str, since: datetime) -> int:
     """Send all events since a time again: those that were delivered, given up, or never owed.
 
-    Return how many. Raises ``WebhookNotFound``, ``IllegalTransition`` and, for a time that is too long ago,
-    ``RequestInvalid``.
+    Return how many. Raises the errors of ``resend_some``.
+    """
+    count, resent = 0, resend_some(merchant, reference, since)
+    while resent.after:
+        count, resent = count + resent.count, resend_some(merchant, reference, since, after=resent.after)
+    return count + resent.count
+
+
+def resend_some(merchant: str, reference: str, since: datetime, *, after: int = 0) -> Resent:
+    """Send the events since a time again, after the event ``after``: as many as take no long time.
+
+    Raises ``WebhookNotFound``, ``EndpointDisabled`` and, for a time that is too long ago, ``RequestInvalid``.
     """
     if since < timezone.now() - RESEND_WITHIN:
         raise RequestInvalid("since", f"It can be {RESEND_WITHIN.days} days ago at most.")
     endpoint = endpoint_of(merchant, reference)
-    if not endpoint.is_enabled:
-        raise IllegalTransition("The endpoint is disabled: enable it first.")
-    count = after = 0
-    while items := event_feed.items_since(merchant, since, after=after, most=BATCH):
+    _require_enabled(endpoint)
+    count = 0
+    for _ in range(BATCHES_AT_ONCE):
+        items = event_feed.items_since(merchant, since, after=after, most=BATCH)
         wanted = [item for item in items if endpoint.wants(item.type)]
         with transaction.atomic():
             events = [item.reference for item in wanted]
             _make_due(Delivery.objects.filter(endpoint=endpoint, event__in=events))
             write_new([new_delivery(endpoint, item) for item in wanted])
-        count, after = count + len(wanted), items[-1].pk
-    return count
+        count += len(wanted)
+        if len(items) < BATCH:
+            return Resent(count, 0)
+        after = items[-1].pk
+    return Resent(count, after)
 
 
 def endpoint_of(merchant: str, reference: str) -> WebhookEndpoint:
     """Return the merchant's endpoint. Raises ``WebhookNotFound``."""
-    found = WebhookEndpoint.objects.filter(merchant=merchant, reference=reference).first()
+    found = endpoints_of(merchant).filter(reference=reference).first()
     if found is None:
-        raise WebhookNotFound(f"There is no webhook endpoint {reference}.")
+        raise _no_endpoint(reference)
     return found
 
 
 def endpoints_of(merchant: str) -> QuerySet[WebhookEndpoint]:
     """Return the merchant's endpoints, the newest first."""
-    return WebhookEndpoint.objects.filter(merchant=merchant)
+    return WebhookEndpoint.objects.filter(merchant=merchant).exclude(state=State.DELETED)
 
 
 def deliveries_of(merchant: str, reference: str = "") -> QuerySet[Delivery]:
     """Return the deliveries of all of the merchant's endpoints or of one, the newest first."""
-    found = Delivery.objects.filter(endpoint__merchant=merchant).select_related("endpoint")
+    owners = endpoints_of(merchant).order_by()
+    found = Delivery.objects.filter(endpoint__in=owners).select_related("endpoint")
     return found.filter(endpoint__reference=reference) if reference else found
 
 
@@ -200,8 +237,19 @@ def _make_due(deliveries: QuerySet[Delivery]) -> None:
 
 
 def _locked(merchant: str, reference: str) -> WebhookEndpoint:
-    endpoint_of(merchant, reference)
-    return WebhookEndpoint.objects.select_for_update().get(merchant=merchant, reference=reference)
+    found = endpoints_of(merchant).select_for_update().filter(reference=reference).first()
+    if found is None:
+        raise _no_endpoint(reference)
+    return found
+
+
+def _no_endpoint(reference: str) -> WebhookNotFound:
+    return WebhookNotFound(f"There is no webhook endpoint {reference}.")
+
+
+def _require_enabled(endpoint: WebhookEndpoint) -> None:
+    if not endpoint.is_enabled:
+        raise EndpointDisabled
 
 
 def _set_state(endpoint: WebhookEndpoint, state: str, reason: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -103,3 +104,15 @@ def forget_old() -> int:
     pks = list(old[:FORGET_BATCH])
     Delivery.objects.filter(pk__in=pks).delete()
     return len(pks)
+
+
+def forget_deleted() -> int:
+    """Give up what deleted endpoints are owed, and forget those without a log. Return how many rows."""
+    gone = WebhookEndpoint.objects.filter(state=WebhookEndpoint.State.DELETED)
+    owed = Delivery.objects.filter(endpoint__in=gone, state=Delivery.State.PENDING)
+    pks = list(owed.order_by("pk").values_list("pk", flat=True)[:FORGET_BATCH])
+    Delivery.objects.filter(pk__in=pks).update(
+        state=Delivery.State.FAILED, next_try_at=None, lease="", ended_at=timezone.now()
+    )
+    without_log = gone.filter(~Exists(Delivery.objects.filter(endpoint=OuterRef("pk"))))
+    return len(pks) + without_log.delete()[0]

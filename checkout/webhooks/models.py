@@ -22,12 +22,14 @@ class WebhookEndpoint(models.Model):
     """An address of a merchant's program, the events that it wants, and how it has answered lately.
 
     ``failing_since`` and ``failures`` count attempts since the last that succeeded. Until ``paused_until``
-    nothing is sent: the endpoint has asked for a pause, or has failed too often.
+    nothing is sent: the endpoint has asked for a pause, or has failed too often. An endpoint that its
+    merchant has deleted exists for staff only, until the log of its deliveries is old.
     """
 
     class State(models.TextChoices):
         ENABLED = "enabled"
         DISABLED = "disabled"
+        DELETED = "deleted"
 
     class Payload(models.TextChoices):
         FULL = "full", "full: with the object and its changes"

@@ -1,10 +1,16 @@
 """Every object with another merchant's key: there is no such thing."""
 
+import re
+
 import pytest
+from django.utils import timezone
 
 from checkout.payments.models import Event, Operation, Payment
+from checkout.webhooks.actions import create_endpoint
+from checkout.webhooks.models import Delivery, SigningSecret, WebhookEndpoint
 from messaging.concurrency.database import in_thread
-from tests.api.calling import document
+from scripts import openapi
+from tests.api.calling import ROOT, document
 from tests.flows.shopping import captured
 
 ADDRESSES = [
@@ -17,29 +23,55 @@ ADDRESSES = [
     ("GET", "/payments/{payment}/operations"),
     ("GET", "/operations/{operation}"),
     ("GET", "/events/{event}"),
+    ("GET", "/events/{event}/deliveries"),
+    ("GET", "/webhook-endpoints/{endpoint}"),
+    ("PATCH", "/webhook-endpoints/{endpoint}"),
+    ("POST", "/webhook-endpoints/{endpoint}/ping"),
+    ("POST", "/webhook-endpoints/{endpoint}/enable"),
+    ("POST", "/webhook-endpoints/{endpoint}/disable"),
+    ("POST", "/webhook-endpoints/{endpoint}/rotate-secret"),
+    ("GET", "/webhook-endpoints/{endpoint}/deliveries"),
+    ("POST", "/webhook-endpoints/{endpoint}/resend"),
+    ("DELETE", "/webhook-endpoints/{endpoint}"),
+    ("GET", "/deliveries/{delivery}"),
+    ("POST", "/deliveries/{delivery}/resend"),
 ]
+# The bodies that are more than {}.
+BODIES = {"/webhook-endpoints/{endpoint}/resend": {"since": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"}}
+# They have no object in their address, and are another test's.
+LISTS = {"/payments", "/events", "/webhook-endpoints"}
 
 
 @pytest.fixture
 async def theirs(manual, books, back_end):
-    """Return the ids of the objects of a captured payment."""
+    """Return the ids of the objects of a captured payment, and of the endpoint that is told of it."""
     await captured(manual, books)
+    endpoint = (await in_thread(create_endpoint, manual.merchant.code, "https://shop.example/")).endpoint
 
     def read():
+        event = Event.objects.first().reference
+        delivery = Delivery.objects.create(endpoint=endpoint, event=event, event_type="payment.captured")
         return {
+            "endpoint": endpoint.reference,
+            "delivery": delivery.reference,
             "payment": manual.reference,
             "operation": Operation.objects.get().reference,
-            "event": Event.objects.first().reference,
+            "event": event,
         }
 
     return await in_thread(read)
 
 
+def everything():
+    models = (Payment, Operation, WebhookEndpoint, SigningSecret, Delivery)
+    return [list(model.objects.order_by("pk").values()) for model in models]
+
+
 async def test_every_object_is_found_by_its_own_merchant_and_by_no_other(api, stranger, theirs):
-    before = await in_thread(lambda: Payment.objects.values().get())
+    before = await in_thread(everything)
     for method, address in ADDRESSES:
         path = address.format(**theirs)
-        body: object = {} if method == "POST" else None
+        body = BODIES.get(address, {}) if method in ("POST", "PATCH") else None
         theirs_answer = await stranger.call(method, path, body, idempotency_key="k")
         assert theirs_answer.status == 404, path
         invented = address.format(**{name: f"{value[:-32]}{32 * '0'}" for name, value in theirs.items()})
@@ -51,12 +83,21 @@ async def test_every_object_is_found_by_its_own_merchant_and_by_no_other(api, st
             )
         if method == "GET":
             assert (await api.call(method, path)).status == 200, path
-    assert await in_thread(lambda: Payment.objects.values().get()) == before
-    assert await in_thread(Operation.objects.count) == 1
+    assert await in_thread(everything) == before
+
+
+def test_the_matrix_has_every_address():
+    listed = {(method, re.sub(r"{\w+}", "{}", path).partition("?")[0]) for method, path in ADDRESSES}
+    for path, item in openapi.document()["paths"].items():
+        address = re.sub(r"{\w+}", "{}", path.removeprefix(ROOT))
+        for method in item.keys() - {"parameters"}:
+            assert (method.upper(), address) in listed or address in LISTS
 
 
 async def test_lists_and_cursors_do_not_cross_either(api, stranger, theirs):
     for path in ("/payments", "/events", f"/events?object_id={theirs['payment']}",
-                 f"/events?object_id={theirs['operation']}", "/payments?cursor=OTk5"):  # fmt: skip
+                 f"/events?object_id={theirs['operation']}", "/payments?cursor=OTk5",
+                 "/events?delivered=false", "/events?delivered=true", "/webhook-endpoints",
+                 "/webhook-endpoints?cursor=OTk5"):  # fmt: skip
         assert document(await stranger.get(path))["data"] == []
-    assert document(await api.get("/events"))["data"]
+    assert document(await api.get("/events?delivered=false"))["data"]

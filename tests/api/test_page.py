@@ -31,7 +31,7 @@ def outputs_of(block, **variables):
 def test_the_commands_of_the_page(tmp_path):
     with prepared_web(tmp_path) as (program, url):
         start(program, url)
-        create, read, refund = (block.replace("http://localhost:8000", url) for block in BLOCKS)
+        create, read, refund, webhook = (block.replace("http://localhost:8000", url) for block in BLOCKS)
         [created] = outputs_of(create)
         assert created["checkout_url"].startswith(url)
         settings = "".join(line + "\n" for line in create.splitlines() if re.match(r"[A-Z]+=", line))
@@ -41,3 +41,7 @@ def test_the_commands_of_the_page(tmp_path):
         assert cancelled["state"] == "cancelled"
         [refused] = outputs_of(settings + refund, PAYMENT=created["id"])
         assert refused["code"] == "not_possible_now", "it was not paid"
+        made, pinged, listed, deleted = outputs_of(settings + webhook)
+        assert made["secret"].startswith("whsec_")
+        assert [each["id"] for each in listed["data"]] == [pinged["id"]]
+        assert deleted["deleted"]

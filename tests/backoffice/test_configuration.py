@@ -46,10 +46,10 @@ def as_opened(item, **changes):
 def test_staff_with_the_permission_edit_a_merchant(staff_client):
     row = rows.merchant()
     client = staff_client("view_merchant", "change_merchant")
-    sent = {"name": "Renamed", "code": "other", "return_origins": '["https://shop.example"]'}
+    sent = {"name": "Renamed", "code": "other", "is_live": "on", "return_origins": '["https://shop.example"]'}
     assert client.post(change(row), sent).status_code == 302
     row.refresh_from_db()
-    assert (row.name, row.return_origins) == ("Renamed", ["https://shop.example"])
+    assert (row.name, row.is_live, row.return_origins) == ("Renamed", True, ["https://shop.example"])
     assert row.code == "example", "the code is chosen once"
 
 

@@ -54,7 +54,12 @@ EDGES = LAYERS[-1]
 # The apps that own tables. Each may have a database of its own, so no other app reads its tables.
 APPS = {f"checkout.{name}" for name in ("payments", "risk", "orders", "ledger", "receipts", "webhooks")}
 # The modules of an app for all others, beside its messages: functions that read its tables for them.
-INTERFACES = {"checkout.ledger.books", "checkout.orders.stock", "checkout.payments.event_feed"}
+INTERFACES = {
+    "checkout.ledger.books",
+    "checkout.orders.stock",
+    "checkout.payments.event_feed",
+    *(f"checkout.webhooks.{part}" for part in "actions objects reading".split()),
+}
 # Packages that work with the tables of the payments app. Those of the API itself are in the same database, as
 # its answers are written in the transactions of payments.
 OF_PAYMENTS = {"checkout.api", "checkout.reconciliation", "checkout.web"}

@@ -73,6 +73,14 @@ def nginx_path() -> str:
     return path
 
 
+def docs_python() -> Path:
+    """Return the Python of the environment in which the documentation is built."""
+    path = ROOT / ".venv-docs/bin/python"
+    if not path.is_file():
+        missing(".venv-docs: run make docs-build")
+    return path
+
+
 def node_path() -> str:
     """Return the path of Node.js."""
     path = shutil.which("node")

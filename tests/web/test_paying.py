@@ -1,6 +1,7 @@
 """From the card form to the result, over the whole application."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -32,6 +33,25 @@ async def test_a_decided_payment_leads_to_its_result(back_end, books, checkout, 
     assert (result.status, f"<h1>{title}</h1>" in result.text) == (200, True)
     assert ("Try again with another card" in result.text) == (card == "refuse")
     assert "12.50 EUR" in result.text
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://shop.example", "https://shop.example?payment={}"),
+        ("https://shop.example/back?order=1#end", "https://shop.example/back?order=1&amp;payment={}#end"),
+    ],
+)
+async def test_the_ways_back_to_the_merchant_have_the_payments_id(back_end, books, checkout, url, shown):
+    await in_thread(partial(Payment.objects.update, return_url=url, cancel_url=url))
+    link = f'href="{shown.format(checkout.reference)}"'
+    assert link in (await checkout.get()).text, "the way out of the card form"
+    await checkout.pay("approve")
+    assert link in (await checkout.get("result/")).text
+
+
+async def test_without_an_address_the_card_form_has_no_way_out(shop, checkout):
+    assert "Cancel and go back" not in (await checkout.get()).text
 
 
 async def test_the_form_sends_what_the_page_says_and_no_card_field_has_a_name(shop, checkout):

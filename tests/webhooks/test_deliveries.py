@@ -130,6 +130,24 @@ def test_undelivered_events_of_a_merchant_are_listed():
     assert list(actions.undelivered_events(SHOP)) == [told.reference]
 
 
+def test_a_deleted_endpoint_stays_with_its_log_until_that_is_old(settings):
+    settings.CHECKOUT_RETENTION_SECONDS = 86_400
+    deleted, other = endpoint(), endpoint()
+    deliveries.owe([event("A-1").reference])
+    actions.delete_endpoint(SHOP, deleted.reference)
+    assert deliveries.owe([event("A-2").reference]) == 1, "the other one is told"
+    assert deliveries.forget_deleted() == 1
+    assert dict(Delivery.objects.filter(endpoint=deleted).values_list("event_type", "state")) == {
+        "payment.created": "failed"
+    }
+    assert not deliveries.forget_deleted()
+    with time_machine.travel(timezone.now() + timedelta(days=2), tick=False):
+        assert deliveries.forget_old() == 1
+        assert deliveries.forget_deleted() == 1
+    assert list(WebhookEndpoint.objects.all()) == [other]
+    assert Delivery.objects.count() == 2
+
+
 def test_deliveries_are_forgotten_some_time_after_their_end(settings):
     settings.CHECKOUT_RETENTION_SECONDS = 86_400
     endpoint()

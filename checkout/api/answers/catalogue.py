@@ -29,6 +29,9 @@ OPERATION_NOT_FOUND = Problem(
     404, "operation_not_found", "Operation not found", "You have no such operation."
 )
 EVENT_NOT_FOUND = Problem(404, "event_not_found", "Event not found", "You have no such event.")
+WEBHOOK_NOT_FOUND = Problem(
+    404, "webhook_not_found", "Webhook not found", "You have no such webhook endpoint or delivery."
+)
 METHOD_NOT_ALLOWED = Problem(
     405, "method_not_allowed", "Method not allowed", "This address does not support the method."
 )
@@ -65,6 +68,9 @@ ORDER_HAS_PAYMENT = Problem(
 )
 NOT_POSSIBLE_NOW = Problem(
     409, "not_possible_now", "Not possible now", "The payment's state does not allow this."
+)
+ENDPOINT_DISABLED = Problem(
+    409, "endpoint_disabled", "Endpoint disabled", "Nothing is sent to an endpoint that is disabled."
 )
 AMOUNT_NOT_AVAILABLE = Problem(
     409, "amount_not_available", "Amount not available", "The amount is more than what is left."
@@ -117,6 +123,7 @@ _ENTRIES = (
     Entry(PAYMENT_NOT_FOUND, "The same answer is given for payments of other merchants."),
     Entry(OPERATION_NOT_FOUND, "The same answer is given for operations of other merchants."),
     Entry(EVENT_NOT_FOUND, "The same answer is given for events of other merchants."),
+    Entry(WEBHOOK_NOT_FOUND, "The same answer is given for those of other merchants."),
     Entry(METHOD_NOT_ALLOWED, "The header Allow lists the methods of the address."),
     Entry(NOT_ACCEPTABLE, "Leave out the header Accept, or accept application/json."),
     Entry(UNSUPPORTED_MEDIA_TYPE, "Send JSON in UTF-8, uncompressed."),
@@ -138,6 +145,7 @@ _ENTRIES = (
     Entry(KEY_IN_USE, "Wait for Retry-After and repeat the request, or read the address in Location."),
     Entry(ORDER_HAS_PAYMENT, "The member `errors` names the first field that differs from the payment's."),
     Entry(NOT_POSSIBLE_NOW, "Read the payment: `state` and `available_actions` say what is possible."),
+    Entry(ENDPOINT_DISABLED, "Read the endpoint: `disabled` says why. Then enable it."),
     Entry(AMOUNT_NOT_AVAILABLE, "The member `available` is the amount that is left, in minor units."),
     Entry(
         REFUNDABLE_CHANGED,

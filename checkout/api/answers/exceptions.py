@@ -15,6 +15,7 @@ from checkout.api.answers.refusal import Fault, Refusal, refusal
 from checkout.errors import (
     AmountNotAvailable,
     DuplicateRequest,
+    EndpointDisabled,
     EventNotFound,
     IllegalTransition,
     OperationNotFound,
@@ -22,6 +23,7 @@ from checkout.errors import (
     PaymentNotFound,
     RefundableDiffers,
     RequestInvalid,
+    WebhookNotFound,
 )
 from messaging.errors import MessagingError
 from payments_gateway.serving.problems import document_of, request_id_of
@@ -71,6 +73,8 @@ def refusal_of(error: Exception) -> Refusal:
             return refusal(catalogue.OPERATION_NOT_FOUND)
         case EventNotFound():
             return refusal(catalogue.EVENT_NOT_FOUND)
+        case WebhookNotFound():
+            return refusal(catalogue.WEBHOOK_NOT_FOUND)
         case RefundableDiffers():
             fault = Fault(str(error), pointer="/expected_refundable")
             refundable = error.available.minor
@@ -85,6 +89,8 @@ def refusal_of(error: Exception) -> Refusal:
                 available=error.available.minor,
                 currency=error.available.currency,
             )
+        case EndpointDisabled():
+            return refusal(catalogue.ENDPOINT_DISABLED)
         case IllegalTransition():
             return refusal(catalogue.NOT_POSSIBLE_NOW, str(error))
         case OperationRejected():

@@ -64,6 +64,8 @@ def _schema_of(field: Any) -> Schema:
         case serializers.ListSerializer(child=serializers.Serializer() as child):
             items = schema_of_serializer(child)
             return {"type": "array", "items": items, "maxItems": getattr(field, "max_length", None)}
+        case serializers.ListField():
+            return {"type": "array", "items": _schema_of(field.child), "maxItems": field.max_length}
         case Metadata():
             return {
                 "type": "object",

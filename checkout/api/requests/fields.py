@@ -67,6 +67,16 @@ class Flag(serializers.BooleanField):
         return data
 
 
+class QueryFlag(serializers.BooleanField):
+    """True or false in a query, spelt like this."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """See ``BooleanField``."""
+        if data not in ("true", "false"):
+            self.fail("invalid", input=data)
+        return bool(data == "true")
+
+
 class Time(serializers.DateTimeField):
     """A time with its offset from UTC (RFC 3339)."""
 

@@ -1,1 +1,1 @@
-"""The resources: payments, their operations, and events. Those of webhook endpoints belong here, too."""
+"""The resources: payments, their operations, events, webhook endpoints and their deliveries."""

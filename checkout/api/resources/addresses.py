@@ -2,9 +2,15 @@
 
 from django.urls import reverse
 
-_NAMES = {"pay": "api:payment", "op": "api:operation", "evt": "api:event"}
+_NAMES = {
+    "pay": "api:payment",
+    "op": "api:operation",
+    "evt": "api:event",
+    "whk": "api:webhook_endpoint",
+    "dlv": "api:delivery",
+}
 
 
 def address_of(reference: str) -> str:
-    """Return the address of the payment, operation or event with this id, from the root of the host."""
+    """Return the address of the object with this id, from the root of the host."""
     return reverse(_NAMES[reference.partition("_")[0]], args=[reference])

@@ -13,6 +13,7 @@ from checkout.api.resources import inputs
 from checkout.api.resources.lists import ListObject, list_of
 from checkout.payments.actions import reading
 from checkout.payments.objects import EventObject
+from checkout.webhooks.reading import events_by_delivery
 
 
 class Events(ApiView):
@@ -32,6 +33,9 @@ class Events(ApiView):
         """Return a page."""
         wanted = self.query
         types = [each for each in wanted.pop("types").split(",") if each]
+        delivered = wanted.pop("delivered")
+        if delivered is not None:
+            wanted["where"] = events_by_delivery(self.merchant.code, delivered=delivered)
         return Answer.of(200, list_of(reading.list_events(self.merchant, types=types, **wanted)))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from checkout.api.requests.fields import Flag, Metadata, Strict, Text, Time, Whole
+from checkout.api.requests.fields import Flag, Metadata, QueryFlag, Strict, Text, Time, Whole
 from checkout.payments.objects import OperationKind, OperationState, PaymentStatus
 
 MOST = 9_999_999_999
@@ -113,3 +113,8 @@ class Events(Created):
 
     object_id = serializers.RegexField(r"^(pay|op)_[0-9a-f]{32}\Z", required=False, default="")
     types = serializers.RegexField(r"^[a-z_.]{1,40}(,[a-z_.]{1,40}){0,50}\Z", required=False, default="")
+    delivered = QueryFlag(
+        required=False,
+        default=None,
+        help_text="`false`: an endpoint has not confirmed it yet. `true`: all that are told of it have.",
+    )

@@ -6,8 +6,9 @@ import msgspec
 
 from checkout.payments.actions.reading import Page
 from checkout.payments.objects import EventObject, OperationObject, PaymentObject
+from checkout.webhooks.objects import DeliveryObject, WebhookEndpointObject
 
-T = TypeVar("T", PaymentObject, OperationObject, EventObject)
+T = TypeVar("T", PaymentObject, OperationObject, EventObject, WebhookEndpointObject, DeliveryObject)
 
 
 class ListObject(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

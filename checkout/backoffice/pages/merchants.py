@@ -84,7 +84,7 @@ class MerchantAdmin(Acting, ConfigurationAdmin):
     list_display = ("name", "code", "protection")
     list_filter = (UnderAttackFilter,)
     search_fields = ("name", "code")
-    fields = ("name", "code", "return_origins", "protection")
+    fields = ("name", "code", "is_live", "return_origins", "protection")
     readonly_fields = ("protection",)
     fixed_fields = ("code",)
     verbs = tuple(_verb(mode) for mode in (Mode.ON, Mode.AUTOMATIC, Mode.OFF))

@@ -38,7 +38,7 @@ ENABLE = Verb(
     ),
     done="The endpoint is enabled.",
     otherwise="it is enabled already. Nothing was changed.",
-    is_offered=lambda endpoint: not endpoint.is_enabled,
+    is_offered=lambda endpoint: endpoint.state == WebhookEndpoint.State.DISABLED,
     carry_out=lambda endpoint, by, _: actions.enable(endpoint.merchant, endpoint.reference),
 )
 DISABLE = Verb(
@@ -75,7 +75,7 @@ ROTATE = Verb(
     ),
     done="There is a new secret.",
     otherwise="nothing was changed.",
-    is_offered=lambda endpoint: True,
+    is_offered=lambda endpoint: endpoint.state != WebhookEndpoint.State.DELETED,
     carry_out=lambda endpoint, by, _: actions.rotate_secret(endpoint.merchant, endpoint.reference),
 )
 
@@ -126,7 +126,7 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     verbs = (PING, RESEND, ROTATE, ENABLE, DISABLE)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Endpoints are disabled instead, so that the log of their deliveries stays."""
+        """Endpoints are disabled instead, so that the log of their deliveries stays for the merchant."""
         return False
 
     def save_model(

@@ -17,6 +17,8 @@ from checkout.orders.models import StockItem
 from checkout.payments.models import Merchant, ProviderAccount
 
 ADMIN = "admin"
+# Where examples/shop runs beside a try-out.
+EXAMPLE_SHOP = "http://localhost:4243"
 
 # sku, name, price in minor units, currency
 ITEMS = (
@@ -41,8 +43,9 @@ class Command(BaseCommand):
         that this transaction does not include.
         """
         load_admin()
+        origins = [conf.public_url, *([EXAMPLE_SHOP] if conf.is_try_out else [])]
         merchant, _ = Merchant.objects.get_or_create(
-            code="example", defaults={"name": "Example Shop", "return_origins": [conf.public_url]}
+            code="example", defaults={"name": "Example Shop", "return_origins": origins}
         )
         load_account(merchant)
         for sku, name, price, currency in ITEMS:

@@ -37,6 +37,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--url", default=conf.public_url, help=f"the gateway (default: {conf.public_url})"
         )
+        parser.add_argument("--payment", default="", help="pay this payment instead of buying in the shop")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,7 +53,7 @@ class Command(BaseCommand):
                 returncode=NOT_POSSIBLE,
             )
         try:
-            purchase = play(scenario, options["url"].rstrip("/"))
+            purchase = play(scenario, options["url"].rstrip("/"), options["payment"])
         except NotReachable as error:
             raise CommandError(f"No gateway there: {error}", returncode=NOT_POSSIBLE) from error
         entries = _entries_of(purchase)

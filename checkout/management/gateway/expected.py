@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from checkout.conf import conf
 from checkout.participants import PARTICIPANTS
+from checkout.webhooks.service import service as webhooks
 from messaging.topology import Queue, Topology
 
 
@@ -23,7 +24,7 @@ def topology() -> Topology:
 def expected_queues() -> list[Expected]:
     """Return every durable queue of this installation.
 
-    The queues of processes, and those of programs that only listen to events, come and go with their owners.
+    The queues of processes, and those of other programs that listen to events, come and go with their owners.
     """
     names = topology()
     queues = []
@@ -33,4 +34,5 @@ def expected_queues() -> list[Expected]:
             queues.append(Expected(names.service_queue(participant.name), command))
             if participant.replies:
                 queues.append(Expected(names.reply_queue(participant.replies), command))
+    queues.append(Expected(names.event_queue(webhooks.name, webhooks.events), "manage.py run_webhooks"))
     return [*queues, Expected(names.dead_queue, "manage.py run_relay")]

@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from urllib.parse import urlsplit, urlunsplit
 
 from django.db import transaction
 
@@ -44,7 +45,8 @@ class PaymentView:
     """The data of a payment that pages may show.
 
     ``attempts_left`` is the number of times that it may still be tried. ``has_receipt`` says that the shopper
-    gets a receipt by e-mail.
+    gets a receipt by e-mail. ``return_url`` and ``cancel_url`` lead back to the merchant, with the
+    payment's id and never its state, which anybody could type.
     """
 
     reference: str
@@ -55,6 +57,7 @@ class PaymentView:
     merchant_name: str
     refusal_reason: str
     return_url: str
+    cancel_url: str
     captures_automatically: bool
     created_at: datetime
     updated_at: datetime
@@ -110,7 +113,8 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         order_reference=payment.order_reference,
         merchant_name=payment.merchant.name,
         refusal_reason=payment.refusal_reason,
-        return_url=payment.return_url,
+        return_url=_with_id(payment.return_url, payment.reference),
+        cancel_url=_with_id(payment.cancel_url, payment.reference),
         captures_automatically=payment.captures_automatically,
         created_at=payment.created_at,
         updated_at=payment.updated_at,
@@ -118,6 +122,14 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         has_receipt=bool(payment.shopper_email),
         card=attempt.card if attempt else {},
     )
+
+
+def _with_id(url: str, reference: str) -> str:
+    """Return a merchant's address with ``payment`` added to its query; "" stays empty."""
+    if not url:
+        return url
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, f"payment={reference}")))))
 
 
 def checkout_page(reference: str, *, address: str = "") -> CheckoutPage:

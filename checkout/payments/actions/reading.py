@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Model, QuerySet, Value
+from django.db.models import Model, Q, QuerySet, Value
 from django.db.models.functions import Upper
 
 from checkout.errors import EventNotFound, OperationNotFound, PaymentNotFound, RequestInvalid
@@ -71,7 +71,7 @@ def list_payments(
         email = Value(_text("customer_email", customer_email))
         rows = rows.alias(email=Upper("shopper_email")).filter(email=Upper(email))
     rows = _created(rows, created_from, created_to)
-    return _page(rows, limit, cursor, lambda page: payment_objects(page))
+    return page_of(rows, limit, cursor, lambda page: payment_objects(page))
 
 
 def read_payment(merchant: Merchant, reference: str) -> PaymentObject:
@@ -108,10 +108,12 @@ def list_events(
     types: Collection[str] = (),
     created_from: datetime | None = None,
     created_to: datetime | None = None,
+    where: Q | None = None,
 ) -> Page[EventObject]:
     """Return events that match all filters that are given. ``created_to`` itself is not included.
 
     ``object_id`` is the id of a payment, whose attempts and operations are included, or of an operation.
+    ``where`` is a further condition on the rows.
     Raises ``RequestInvalid``, which names the filter.
     """
     rows = events_of(merchant, types=types, created_from=created_from, created_to=created_to)
@@ -121,7 +123,9 @@ def list_events(
         # The events of a payment have an index, those of an operation have none.
         owner = Operation.objects.filter(reference=_text("object_id", object_id)).values("payment_id")
         rows = rows.filter(payment_id__in=owner, operation=object_id)
-    return _page(rows, limit, cursor, lambda page: [event_object(each) for each in page])
+    if where is not None:
+        rows = rows.filter(where)
+    return page_of(rows, limit, cursor, lambda page: [event_object(each) for each in page])
 
 
 def events_of(
@@ -179,9 +183,10 @@ def _row(merchant: Merchant, **wanted: str) -> Payment:
     return payment
 
 
-def _page(
+def page_of(
     rows: "QuerySet[M]", limit: int, cursor: str, objects: Callable[[Sequence[M]], Sequence[T]]
 ) -> Page[T]:
+    """Return a page of rows, as their objects. Raises ``RequestInvalid``, for ``limit`` and ``cursor``."""
     if not 1 <= limit <= MOST_ROWS:
         raise RequestInvalid("limit", f"This is 1 to {MOST_ROWS}.")
     if cursor:

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from checkout.payments.models import Attempt, DeadLetter, OutboxMessage, Saga
+from checkout.webhooks.models import Delivery, WebhookEndpoint
 from messaging.outbox.models import enqueue
 from tests.management.gateway.conftest import Gateway, as_json
 from tests.payments.service.conftest import an_account, an_attempt
@@ -31,6 +32,7 @@ def test_all_is_well(gateway: Gateway):
     assert "All is well." in output, output
     assert code == 0
     assert "queue checkout.commands.risk: 1 readers, 0 messages wait" in output
+    assert "queue checkout.events.webhooks: 1 readers, 0 messages wait" in output
     assert not wrong(gateway("doctor", "--json")[1])
 
 
@@ -45,6 +47,7 @@ def test_a_broker_without_queues_and_readers_is_not_well(gateway: Gateway, setti
         "Start manage.py run_service risk, which makes it."
     )
     assert "run_relay" in found["queue checkout.dead: missing"]
+    assert "manage.py run_webhooks" in found["queue checkout.events.webhooks: missing"]
 
 
 @pytest.mark.rabbitmq
@@ -108,6 +111,19 @@ def test_late_work_is_laid_to_the_relay(gateway: Gateway, attempt: Attempt):
     assert found[late] == relay
     assert found[f"deadlines of flows: 1 are late, the first since {when}"] == relay
     assert "dead-letters list" in found["1 dead letters wait for staff"]
+
+
+def test_late_webhooks_are_laid_to_their_sender(gateway: Gateway):
+    long_ago = timezone.now() - timedelta(hours=1)
+    for state, pause in (("enabled", None), ("enabled", timezone.now()), ("disabled", None)):
+        endpoint = WebhookEndpoint.objects.create(
+            merchant="shop", url="https://shop.example/", state=state, paused_until=pause
+        )
+        Delivery.objects.create(endpoint=endpoint, event="evt_1", event_type="t", next_try_at=long_ago)
+    when = f"{long_ago:%Y-%m-%d %H:%M:%S}"
+    assert wrong(gateway("doctor", "--json")[1])[f"1 are late, the first since {when}"] == (
+        "Start manage.py run_webhooks, or see its log."
+    )
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from django.core.management import CommandError, call_command
 from django.db.models.signals import pre_save
 from django.http import HttpRequest
 
+from checkout.management.commands.load_example import EXAMPLE_SHOP
 from checkout.orders.models import StockItem
 from checkout.payments.models import Merchant, ProviderAccount
 from checkout.payments.providers.registry import get_provider
@@ -49,6 +50,14 @@ def test_loading_it_again_changes_nothing_but_where_the_sandbox_is(settings):
     assert Merchant.objects.count() == get_user_model().objects.count() == 1
     endpoint = ProviderAccount.objects.get().endpoint
     assert endpoint == "http://127.0.0.1:9001/worldpay/jsp/merchant/xml/paymentService.jsp"
+
+
+@pytest.mark.parametrize("is_try_out", [True, False])
+def test_shoppers_may_come_back_to_the_example_shop_in_a_try_out_only(settings, is_try_out):
+    settings.CHECKOUT_TRY_OUT = is_try_out
+    load()
+    (origins,) = Merchant.objects.values_list("return_origins", flat=True)
+    assert origins == [settings.PUBLIC_URL, *([EXAMPLE_SHOP] if is_try_out else [])]
 
 
 def test_staff_can_log_in_with_the_password_of_the_settings():

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError
+from django.db.models import Q
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -17,10 +18,14 @@ from checkout.payments.models import (
     Reconciliation,
     Saga,
 )
+from checkout.webhooks.models import Delivery, WebhookEndpoint
+
+ENABLED = WebhookEndpoint.State.ENABLED
 
 # A relay publishes within seconds; this is much later.
 LATE = timedelta(seconds=30)
 START_RELAY = "Start manage.py run_relay, or see its log."
+START_WEBHOOKS = "Start manage.py run_webhooks, or see its log."
 
 
 def findings() -> Iterator[Finding]:
@@ -35,6 +40,7 @@ def findings() -> Iterator[Finding]:
         "notifications to try again", again.count(), again.order_by("next_try_at").values("next_try_at")
     )
     yield from _reconciliation(now)
+    yield _webhooks(now)
     yield _dead_letters()
 
 
@@ -72,6 +78,18 @@ def _reconciliation(now: datetime) -> Iterator[Finding]:
         yield Finding("timers", f"the books were not compared: {', '.join(late)}", START_RELAY)
     else:
         yield Finding("timers", "comparison of the books: none is late")
+
+
+def _webhooks(now: datetime) -> Finding:
+    """Return what is said of webhooks that are due, and that nothing but the sender keeps back."""
+    is_paused = Q(endpoint__paused_until__gt=now - LATE)
+    late = Delivery.objects.filter(
+        ~is_paused, state=Delivery.State.PENDING, next_try_at__lt=now - LATE, endpoint__state=ENABLED
+    )
+    first = late.order_by("next_try_at").values_list("next_try_at", flat=True).first()
+    if first is None:
+        return Finding("webhooks", "none is late")
+    return Finding("webhooks", f"{late.count()} are late, the first since {_time(first)}", START_WEBHOOKS)
 
 
 def _dead_letters() -> Finding:

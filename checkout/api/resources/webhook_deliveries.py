@@ -1,0 +1,153 @@
+"""Deliveries of webhooks: list, read with their attempts, and send again."""
+
+from typing import Any, ClassVar, Literal
+
+import msgspec
+from rest_framework.request import Request
+
+from checkout.api.access.scopes import Scope
+from checkout.api.answers import catalogue
+from checkout.api.answers.answer import Answer
+from checkout.api.answers.refusal import Fault, refusal
+from checkout.api.requests.description import Described
+from checkout.api.requests.view import ApiView
+from checkout.api.resources import webhook_inputs
+from checkout.api.resources.lists import ListObject, list_of
+from checkout.errors import RequestInvalid
+from checkout.payments.actions import reading
+from checkout.webhooks import actions
+from checkout.webhooks.objects import DeliveryLogObject, DeliveryObject, delivery_log, delivery_objects
+from checkout.webhooks.reading import deliveries, delivery_of
+
+
+class ResentObject(msgspec.Struct, frozen=True, kw_only=True):
+    """The number of events that are sent again. If it ``has_more``, ask again with ``next_cursor``."""
+
+    object: Literal["resent"] = "resent"
+    endpoint: str
+    events: int
+    has_more: bool
+    next_cursor: str | None
+
+
+class DeliveryList(ApiView):
+    """A list of deliveries of the merchant."""
+
+    def page(self, **only: Any) -> Answer:
+        """Return the page that the query asks for."""
+        wanted = self.query
+        limit, cursor = wanted.pop("limit"), wanted.pop("cursor")
+        rows = deliveries(self.merchant.code, **only, **wanted)
+        return Answer.of(200, list_of(reading.page_of(rows, limit, cursor, delivery_objects)))
+
+
+def _list(name: str, summary: str, problem: Any) -> Described:
+    return Described(
+        name=name,
+        summary=summary,
+        scope=Scope.WEBHOOKS_READ,
+        query=webhook_inputs.Deliveries,
+        answers={200: ListObject[DeliveryObject]},
+        problems=(problem,),
+    )
+
+
+class DeliveriesOfEndpoint(DeliveryList):
+    """The deliveries to one endpoint."""
+
+    methods: ClassVar = {
+        "GET": _list(
+            "listDeliveriesOfEndpoint",
+            "List the deliveries to an endpoint, the newest first",
+            catalogue.WEBHOOK_NOT_FOUND,
+        )
+    }
+
+    def get(self, request: Request, reference: str) -> Answer:
+        """Return a page."""
+        return self.page(endpoint=reference)
+
+
+class DeliveriesOfEvent(DeliveryList):
+    """The deliveries of one event: one for each endpoint that is told of it."""
+
+    methods: ClassVar = {
+        "GET": _list("listDeliveriesOfEvent", "List the deliveries of an event", catalogue.EVENT_NOT_FOUND)
+    }
+
+    def get(self, request: Request, reference: str) -> Answer:
+        """Return a page."""
+        reading.read_event(self.merchant, reference)
+        return self.page(event=reference)
+
+
+class OneDelivery(ApiView):
+    """One delivery."""
+
+    methods: ClassVar = {
+        "GET": Described(
+            name="getDelivery",
+            summary="Read a delivery with its attempts",
+            scope=Scope.WEBHOOKS_READ,
+            answers={200: DeliveryLogObject},
+            problems=(catalogue.WEBHOOK_NOT_FOUND,),
+        )
+    }
+
+    def get(self, request: Request, reference: str) -> Answer:
+        """Return the delivery."""
+        return Answer.of(200, delivery_log(delivery_of(self.merchant.code, reference)))
+
+
+class ResendDelivery(ApiView):
+    """The resending of one delivery."""
+
+    methods: ClassVar = {
+        "POST": Described(
+            name="resendDelivery",
+            summary="Send a delivery again, with the same `webhook-id`, whatever became of it",
+            scope=Scope.WEBHOOKS_WRITE,
+            body=webhook_inputs.NoFields,
+            answers={200: DeliveryObject},
+            problems=(catalogue.WEBHOOK_NOT_FOUND, catalogue.ENDPOINT_DISABLED),
+        )
+    }
+
+    def post(self, request: Request, reference: str) -> Answer:
+        """Send it again."""
+        _ = self.body
+        return Answer.of(200, delivery_objects([actions.resend(self.merchant.code, reference)])[0])
+
+
+class ResendEvents(ApiView):
+    """The resending of all events to one endpoint."""
+
+    methods: ClassVar = {
+        "POST": Described(
+            name="resendEvents",
+            summary="Send all events since a time again, also those that the endpoint was never told of",
+            scope=Scope.WEBHOOKS_WRITE,
+            body=webhook_inputs.ResendSince,
+            answers={200: ResentObject},
+            problems=(catalogue.WEBHOOK_NOT_FOUND, catalogue.ENDPOINT_DISABLED),
+        )
+    }
+
+    def post(self, request: Request, reference: str) -> Answer:
+        """Send them again: as many as take no long time."""
+        wanted = self.body
+        after = _key_of(wanted["cursor"])
+        resent = actions.resend_some(self.merchant.code, reference, wanted["since"], after=after)
+        cursor = reading.cursor_of(resent.after) if resent.after else None
+        document = ResentObject(
+            endpoint=reference, events=resent.count, has_more=cursor is not None, next_cursor=cursor
+        )
+        return Answer.of(200, document)
+
+
+def _key_of(cursor: str) -> int:
+    try:
+        return reading.key_of(cursor) if cursor else 0
+    except RequestInvalid:
+        fault = Fault("This is not a cursor of ours.", pointer="/cursor")
+        raise refusal(catalogue.INVALID_REQUEST, faults=[fault]) from None

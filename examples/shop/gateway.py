@@ -1,0 +1,70 @@
+"""The gateway, as far as a shop needs it: its API (docs/api.md), and webhooks (docs/webhooks.md)."""
+
+import base64
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+TIMEOUT_SECONDS = 20
+OLDEST_WEBHOOK_SECONDS = 300
+
+
+class NotDone(Exception):
+    """The gateway refused, or there was no answer. The request may be sent again with its key."""
+
+
+class Gateway:
+    """The API at one address, with one key."""
+
+    def __init__(self, api: str, key: str) -> None:
+        self._api = api.rstrip("/")
+        self._key = key
+
+    def create_payment(self, order: str, **fields: Any) -> dict[str, Any]:
+        """Create the payment of an order, or return the one that it has: the order's number is the key."""
+        return self._send(
+            "POST", "/payments", key=f"order-{order}", json={"order_reference": order, **fields}
+        )
+
+    def payment(self, reference: str) -> dict[str, Any]:
+        """Return a payment as it is now. A moment's wait spares most shoppers a page that says "wait"."""
+        return self._send("GET", f"/payments/{reference}", wait=3)
+
+    def add_webhook(self, url: str, key: str) -> str:
+        """Register an address for webhooks, and return its secret."""
+        return str(self._send("POST", "/webhook-endpoints", key=key, json={"url": url})["secret"])
+
+    def _send(
+        self, method: str, path: str, *, key: str = "", wait: int = 0, json: Any = None
+    ) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._key}"}
+        if key:
+            headers["Idempotency-Key"] = key
+        if wait:
+            headers["Prefer"] = f"wait={wait}"
+        try:
+            answer = requests.request(
+                method, self._api + path, json=json, headers=headers, timeout=TIMEOUT_SECONDS
+            )
+            document: dict[str, Any] = answer.json()
+        except (requests.RequestException, ValueError) as error:
+            raise NotDone(f"{method} {path}: {error}") from error
+        if not answer.ok:
+            raise NotDone(f"{method} {path}: {answer.status_code} {document.get('detail', '')}")
+        return document
+
+
+def is_genuine(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
+    """Return True if the gateway sent this webhook, within the last minutes."""
+    event, sent_at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not sent_at.isdecimal() or abs(time.time() - int(sent_at)) > OLDEST_WEBHOOK_SECONDS:
+        return False
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.digest(key, f"{event}.{sent_at}.".encode() + body, hashlib.sha256)
+    expected = b"v1," + base64.b64encode(digest)
+    given = headers.get("webhook-signature", "").encode().split()
+    return any(hmac.compare_digest(expected, signature) for signature in given)

@@ -1,0 +1,110 @@
+"""The shop's orders, in a SQLite file of its own. Each change is one transaction that locks the file."""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS orders (
+    number TEXT PRIMARY KEY, title TEXT, amount INTEGER, currency TEXT,
+    payment TEXT DEFAULT '', version INTEGER DEFAULT 0, state TEXT DEFAULT '', is_paid INTEGER DEFAULT 0,
+    may_change INTEGER DEFAULT 1, shipments INTEGER DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT);
+"""
+PAID = ("capture_pending", "partially_captured", "captured")
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order. ``payment`` is empty until the gateway has answered."""
+
+    number: str
+    title: str
+    amount: int
+    currency: str
+    payment: str
+    version: int
+    state: str
+    is_paid: bool
+    may_change: bool
+    shipments: int
+
+
+class Orders:
+    """All orders of the shop."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        with self._changing() as database:
+            for table in TABLES.split(";"):
+                database.execute(table)
+
+    def add(self, title: str, amount: int, currency: str) -> Order:
+        """Keep a new order, before anybody else hears of it."""
+        number = f"S-{secrets.token_hex(6)}"
+        with self._changing() as database:
+            database.execute(
+                "INSERT INTO orders (number, title, amount, currency) VALUES (?, ?, ?, ?)",
+                (number, title, amount, currency),
+            )
+        return self.by("number", number)
+
+    def by(self, field: str, value: str) -> Order:
+        """Return the order with this number or payment. Raises ``KeyError``."""
+        by_field = {
+            "number": "SELECT * FROM orders WHERE number = ?",
+            "payment": "SELECT * FROM orders WHERE payment = ?",
+        }
+        with self._changing() as database:
+            row = database.execute(by_field[field], (value,)).fetchone()
+        if row is None:
+            raise KeyError(value)
+        return Order(**row)
+
+    def settle(self, payment: dict[str, Any]) -> None:
+        """Apply a payment, from the API or from a webhook, to its order. Older news changes nothing.
+
+        The order is shipped when it is first seen to be paid, and once.
+        """
+        is_paid = payment["state"] in PAID
+        with self._changing() as database:
+            newer = database.execute(
+                "UPDATE orders SET payment = ?, version = ?, state = ?, may_change = ?"
+                " WHERE number = ? AND amount = ? AND currency = ? AND version <= ?",
+                (
+                    *(payment["id"], payment["version"], payment["state"]),
+                    not (payment["is_final"] or payment["can_retry"]),
+                    *(payment["order_reference"], payment["amount"], payment["currency"], payment["version"]),
+                ),
+            )
+            if newer.rowcount and is_paid:
+                database.execute(
+                    "UPDATE orders SET is_paid = 1, shipments = shipments + 1"
+                    " WHERE number = ? AND NOT is_paid",
+                    (payment["order_reference"],),
+                )
+
+    def secret(self, name: str) -> str:
+        """Return a secret that was kept; "" if there is none."""
+        with self._changing() as database:
+            row = database.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()
+        return str(row["value"]) if row else ""
+
+    def keep_secret(self, name: str, value: str) -> None:
+        """Keep a secret."""
+        with self._changing() as database:
+            database.execute("INSERT OR REPLACE INTO secrets VALUES (?, ?)", (name, value))
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._path, timeout=20, isolation_level=None)) as database:
+            database.row_factory = lambda cursor, row: {
+                column[0]: value for column, value in zip(cursor.description, row, strict=True)
+            }
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+            database.execute("COMMIT")

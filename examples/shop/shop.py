@@ -1,0 +1,147 @@
+"""A small shop that is paid through the gateway: ``python shop.py``. README.md tells what it shows."""
+
+import json
+import os
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+from gateway import Gateway, NotDone, is_genuine
+from orders import Order, Orders
+
+PORT = int(os.environ.get("SHOP_PORT", "4243"))
+ADDRESS = os.environ.get("SHOP_URL", f"http://localhost:{PORT}")
+# Where the gateway reaches the shop, which may differ from where shoppers do.
+WEBHOOKS = os.environ.get("SHOP_WEBHOOK_URL", f"http://127.0.0.1:{PORT}/webhooks")
+GOODS = {"tea": ("Darjeeling tea", 1250, "GBP"), "mug": ("Stoneware mug", 1890, "EUR")}
+LONGEST_BODY = 64 * 1024
+
+gateway = Gateway(os.environ["GATEWAY_API"], os.environ["GATEWAY_KEY"])
+orders = Orders(os.environ.get("SHOP_DATABASE", "shop.sqlite3"))
+
+
+def webhook_secret() -> str:
+    """Return the secret of our webhooks. The first time, the gateway is told our address."""
+    if not (secret := orders.secret(WEBHOOKS)):
+        # A new key each time: if an answer was lost, its secret was lost too.
+        secret = gateway.add_webhook(WEBHOOKS, key=f"shop-{os.urandom(8).hex()}")
+        orders.keep_secret(WEBHOOKS, secret)
+    return secret
+
+
+class Shop(BaseHTTPRequestHandler):
+    """The pages of the shop, and the receiver of webhooks."""
+
+    secret = ""
+
+    def do_GET(self) -> None:
+        """Show the shelf, or the order to which the gateway leads the shopper back."""
+        url = urlsplit(self.path)
+        if url.path == "/":
+            self.page(200, "Shop", "".join(shelf(sku) for sku in GOODS))
+        elif url.path == "/return":
+            self.shopper_returns(parse_qs(url.query).get("payment", [""])[0])
+        else:
+            self.page(404, "Not here", "")
+
+    def do_POST(self) -> None:
+        """Take an order, or a webhook."""
+        length = self.headers.get("content-length", "")
+        if not length.isdecimal() or int(length) > LONGEST_BODY:
+            self.page(413, "Too long", "")
+            return
+        body = self.rfile.read(int(length))
+        if self.path == "/webhooks":
+            self.webhook(body)
+        elif self.path == "/orders":
+            self.shopper_orders(parse_qs(body.decode("ascii", "replace")).get("sku", [""])[0])
+        else:
+            self.page(404, "Not here", "")
+
+    def shopper_orders(self, sku: str) -> None:
+        """Keep the order, create its payment, and send the shopper there."""
+        if sku not in GOODS:
+            self.page(400, "We do not sell this", "")
+            return
+        title, amount, currency = GOODS[sku]
+        order = orders.add(title, amount, currency)
+        try:
+            payment = gateway.create_payment(
+                order.number,
+                amount=amount,
+                currency=currency,
+                description=title,
+                return_url=f"{ADDRESS}/return",
+                cancel_url=f"{ADDRESS}/",
+            )
+        except NotDone as error:
+            self.log_error("%s", error)
+            self.page(503, "Please try again", "Nothing has been paid.")
+            return
+        orders.settle(payment)
+        self.send_response(303)
+        self.send_header("Location", payment["checkout_url"])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def shopper_returns(self, reference: str) -> None:
+        """Ask the gateway for the payment: the address, which anybody may type, tells only which."""
+        try:
+            orders.by("payment", reference)
+            orders.settle(gateway.payment(reference))
+        except KeyError:
+            self.page(404, "Not one of our orders", "")
+            return
+        except NotDone as error:
+            # The webhook will come.
+            self.log_error("%s", error)
+        order = orders.by("payment", reference)
+        self.page(200, heading(order), f"<p>{escape(order.title)}, order {order.number}: {order.state}</p>")
+
+    def webhook(self, body: bytes) -> None:
+        """Settle the order of a genuine webhook about a payment. Others are taken in silence."""
+        if not is_genuine(self.headers, body, self.secret):
+            self.page(400, "Not genuine", "")
+            return
+        event = json.loads(body)
+        if event["type"].startswith("payment."):
+            orders.settle(event["data"]["object"])
+        self.send_response(204)
+        self.end_headers()
+
+    def page(self, status: int, title: str, content: str) -> None:
+        """Answer with a page."""
+        text = f"<!doctype html><title>{title}</title><h1>{title}</h1>{content}".encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+def shelf(sku: str) -> str:
+    """Return the form with which one of the goods is bought."""
+    title, amount, currency = GOODS[sku]
+    return (
+        f'<form method="post" action="/orders"><input type="hidden" name="sku" value="{sku}">'
+        f"<button>{title}, {amount // 100}.{amount % 100:02} {currency}</button></form>"
+    )
+
+
+def heading(order: Order) -> str:
+    """Return what the shopper is told. Not knowing is never told as a failure."""
+    if order.is_paid:
+        return "Thank you"
+    return "Your payment is being confirmed" if order.may_change else "Choose another way to pay"
+
+
+def main() -> None:
+    """Serve until stopped. The socket is open before the gateway hears of it, so that no webhook is lost."""
+    server = ThreadingHTTPServer(("127.0.0.1", PORT), Shop)
+    Shop.secret = webhook_secret()
+    print(f"The shop is at {ADDRESS}/", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""The example shop beside a demonstration: a merchant's program that knows the API and webhooks only."""
+
+import os
+import re
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from runpy import run_path
+from types import SimpleNamespace
+
+import pytest
+import requests
+
+from checkout.conf.api import TRY_OUT_API_KEY
+from checkout.management.commands.load_example import EXAMPLE_SHOP
+from checkout.tryout.purchase import play
+from checkout.tryout.scenarios import SCENARIOS
+from scripts.services.process import free_port
+from tests.support.program import ROOT, Program
+from tests.support.waiting import wait_until
+from tests.tryout.running_demo import manage
+
+FOLDER = ROOT / "examples/shop"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def shop(demo, tmp_path_factory):
+    """The shop on its own port. Staff have registered its origin."""
+    folder, port = tmp_path_factory.mktemp("shop"), free_port()
+    url = f"http://localhost:{port}"
+    code = (
+        "from checkout.payments.models import Merchant\n"
+        f"Merchant.objects.filter(code='example').update(return_origins=['{demo.url}', '{url}'])"
+    )
+    database = {"DATABASE_URL": f"sqlite:///{demo.folder / 'gateway.sqlite3'}", "BROKER_URL": "memory://"}
+    assert manage("shell", "--command", code, environment={**os.environ, **database}).returncode == 0
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GATEWAY_API": f"{demo.url}/api/v1",
+        "GATEWAY_KEY": TRY_OUT_API_KEY,
+        "SHOP_PORT": str(port),
+        "SHOP_DATABASE": str(folder / "shop.sqlite3"),
+    }
+    program = Program(
+        "shop", [sys.executable, str(FOLDER / "shop.py")], log=folder / "log", environment=environment
+    )
+    program.start()
+    try:
+        program.wait_for_line(f"The shop is at {url}/", seconds=60)
+        yield SimpleNamespace(url=url, program=program, database=folder / "shop.sqlite3")
+    finally:
+        program.terminate()
+
+
+def ordered(shop, sku: str = "tea") -> str:
+    """Order something, and return the payment to which the shop sends the browser."""
+    answer = requests.post(f"{shop.url}/orders", {"sku": sku}, allow_redirects=False, timeout=20)
+    assert answer.status_code == 303, answer.text
+    (reference,) = re.findall(r"/checkout/(pay_[0-9a-f]{32})/$", answer.headers["location"])
+    return str(reference)
+
+
+def order_of(database: Path, payment: str) -> dict[str, object]:
+    """Return the shop's order of a payment."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        return dict(connection.execute("SELECT * FROM orders WHERE payment = ?", (payment,)).fetchone())
+
+
+def way_back(demo, payment: str) -> requests.Response:
+    """Follow the link on the gateway's result page."""
+    result = requests.get(f"{demo.url}/checkout/{payment}/result/", timeout=20).text
+    (link,) = re.findall(r'href="([^"]*/return\?[^"]*)"', result)
+    return requests.get(link, timeout=20)
+
+
+def test_a_webhook_pays_the_order_of_a_shopper_who_never_comes_back(demo, shop):
+    payment = ordered(shop)
+    assert play(SCENARIOS["challenge"], demo.url, payment).is_as_expected
+    wait_until(lambda: order_of(shop.database, payment)["state"] == "captured", "the webhook")
+    assert order_of(shop.database, payment)["shipments"] == 1
+    page = way_back(demo, payment)
+    assert "<h1>Thank you</h1>" in page.text
+    assert order_of(shop.database, payment)["shipments"] == 1, "the return ships nothing again"
+
+
+def test_a_shopper_whose_card_is_refused_is_offered_another_way(demo, shop):
+    payment = ordered(shop, "mug")
+    assert play(SCENARIOS["refused"], demo.url, payment).is_as_expected
+    assert "<h1>Choose another way to pay</h1>" in way_back(demo, payment).text
+    assert order_of(shop.database, payment)["shipments"] == 0
+
+
+def test_during_a_challenge_the_payment_is_being_confirmed(demo, shop):
+    payment = ordered(shop)
+    assert play(SCENARIOS["challenge_abandoned"], demo.url, payment).is_as_expected
+    page = requests.get(f"{shop.url}/return", {"payment": payment}, timeout=20)
+    assert "<h1>Your payment is being confirmed</h1>" in page.text
+
+
+def test_forged_news_change_nothing(shop):
+    payment = ordered(shop)
+    before = order_of(shop.database, payment)
+    forged = {"webhook-id": "evt_1", "webhook-timestamp": "1795859999", "webhook-signature": "v1,x"}
+    assert requests.post(f"{shop.url}/webhooks", b"{}", headers=forged, timeout=20).status_code == 400
+    typed = requests.get(f"{shop.url}/return", {"payment": payment, "state": "captured"}, timeout=20)
+    assert "Thank you" not in typed.text
+    assert requests.get(f"{shop.url}/return?payment=pay_1", timeout=20).status_code == 404
+    after = order_of(shop.database, payment)
+    assert (after["is_paid"], after["shipments"]) == (before["is_paid"], before["shipments"]) == (0, 0)
+
+
+def test_whichever_news_come_second_or_again_change_nothing(tmp_path):
+    orders = SimpleNamespace(**run_path(str(FOLDER / "orders.py"))).Orders(str(tmp_path / "shop.sqlite3"))
+    order = orders.add("Tea", 1250, "GBP")
+
+    def settled(state: str, version: int, **changes: object) -> tuple[str, bool, int]:
+        payment = {"id": "pay_1", "order_reference": order.number, "amount": 1250, "currency": "GBP"}
+        payment |= {"state": state, "version": version, "is_final": False, "can_retry": False, **changes}
+        orders.settle(payment)
+        now = orders.by("number", order.number)
+        return now.state, bool(now.is_paid), now.shipments
+
+    assert settled("processing", 2) == ("processing", False, 0)
+    assert settled("captured", 5, amount=1) == ("processing", False, 0), "another amount is another payment"
+    assert settled("captured", 5, currency="EUR") == ("processing", False, 0)
+    assert settled("captured", 5) == ("captured", True, 1)
+    assert settled("captured", 5) == ("captured", True, 1)
+    assert settled("processing", 2) == ("captured", True, 1)
+    assert settled("captured", 6) == ("captured", True, 1)
+
+
+def test_the_shop_knows_the_gateway_by_http_only():
+    sources = "\n".join(path.read_text() for path in FOLDER.glob("*.py"))
+    assert not re.search(r"^(?:from|import) (?:checkout|messaging|django|payments_gateway)", sources, re.M)
+
+
+def test_the_page_of_the_shop_names_what_there_is():
+    page = (FOLDER / "README.md").read_text()
+    assert f"GATEWAY_KEY={TRY_OUT_API_KEY} " in page
+    assert f"<{EXAMPLE_SHOP}/>" in page
+    settings = re.compile(r"SHOP_\w+")
+    assert set(settings.findall(page)) <= set(settings.findall((FOLDER / "shop.py").read_text()))

@@ -1,0 +1,148 @@
+"""The quickstart, followed to the letter beside a demonstration: a paid payment and a verified webhook."""
+
+import os
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from checkout.conf.api import TRY_OUT_API_KEY
+from checkout.webhooks.signing import Keys, headers
+from scripts.services.process import free_port
+from tests.support.program import ROOT
+from tests.support.waiting import wait_until
+
+PAGE = (ROOT / "docs/quickstart.md").read_text()
+PROGRAMS = dict(re.findall(r"as `(receiver\.\w+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL))
+TYPED = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+class Reader:
+    """Somebody who reads the page and types it into a shell, with the one receiver and not the other."""
+
+    def __init__(self, demo, folder: Path, receiver: str, order: str) -> None:
+        # The ports of this demonstration are others, and each reader needs an order of their own.
+        self._differs = {
+            "http://localhost:8000": demo.url,
+            "~/payments-gateway": f"{ROOT}",
+            "4242": str(free_port()),
+            "1001": order,
+        }
+        environment = {**os.environ, "BROKER_URL": "memory://", "PUBLIC_URL": demo.url}
+        environment["DATABASE_URL"] = f"sqlite:///{folder / 'none.sqlite3'}"
+        (folder / receiver).write_text(self._here(PROGRAMS[receiver]))
+        self.seen = folder / "seen"
+        (other,) = set(PROGRAMS) - {receiver}
+        *self._steps, self._last = [self._here(step) for step in TYPED if other not in step]
+        with self.seen.open("wb") as output:
+            self._shell = subprocess.Popen(
+                ["bash", "-e"],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+            )
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the receiver as the page says, and see that it has worked."""
+        self._type(self._last)
+        self._shell.stdin.close()
+        assert self._shell.wait(30) == 0, self.seen.read_text()
+
+    def follow(self) -> None:
+        for step in self._steps:
+            self._type(step)
+
+    def sees(self, line: str) -> None:
+        """Wait until a line of the terminal matches a pattern as a whole."""
+        pattern = re.compile(rf"^{line}$", re.MULTILINE)
+        wait_until(lambda: pattern.search(self.seen.read_text()), f"{line} on the terminal", seconds=90)
+
+    def _type(self, text: str) -> None:
+        self._shell.stdin.write(text.encode())
+        self._shell.stdin.flush()
+
+    def _here(self, text: str) -> str:
+        for written, here in self._differs.items():
+            text = text.replace(written, here)
+        return text
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("receiver", "order"),
+    [
+        ("receiver.py", "2001"),
+        pytest.param("receiver.mjs", "2002", marks=pytest.mark.node),
+    ],
+)
+def test_the_quickstart_leads_to_a_paid_payment_and_a_verified_webhook(demo, tmp_path, receiver, order):
+    with Reader(demo, tmp_path, receiver, order) as reader:
+        reader.follow()
+        reader.sees("captured")  # the answer to the question of its state
+        reader.sees("pending")  # the answer to the refund
+        for event in (
+            "payment.created",
+            "payment.captured",
+            "refund.succeeded",
+            "payment.partially_refunded",
+        ):
+            reader.sees(rf"verified: \d+ {event} {order}")
+    key = {"Authorization": f"Bearer {TRY_OUT_API_KEY}"}
+    address = f"{demo.url}/api/v1/payments/by-order?order_reference={order}"
+    payment = requests.get(address, headers=key, timeout=20).json()
+    assert (payment["state"], payment["amounts"]["refunded"]) == ("partially_refunded", 250)
+
+
+def test_the_demonstration_prints_the_key_of_the_page(demo):
+    (key,) = re.findall(r"^KEY=(\S+)$", PAGE, re.MULTILINE)
+    told = demo.folder.with_suffix(".log").read_text()
+    assert re.findall(r"^API .*\(key (\S+)\)$", told, re.MULTILINE) == [key]
+    assert "API=http://localhost:8000/api/v1\n" in PAGE
+    assert f"API             {demo.url}/api/v1/ " in told
+
+
+@pytest.mark.parametrize(
+    ("program", "receiver"),
+    [("python3", "receiver.py"), pytest.param("node", "receiver.mjs", marks=pytest.mark.node)],
+)
+def test_a_receiver_takes_genuine_webhooks_only(tmp_path, program, receiver):
+    keys, port, body = Keys.new(), free_port(), b'{"sequence": 1, "type": "x", "order_reference": "1"}'
+    (tmp_path / receiver).write_text(PROGRAMS[receiver].replace("4242", str(port)))
+    environment = {**os.environ, "WEBHOOK_SECRET": keys.secret}
+    running = subprocess.Popen([program, receiver], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+
+    def answers(signer: Keys, age: int = 0, sent: bytes = body, **others: str) -> int:
+        signed = headers("evt_1", int(time.time()) - age, body, [signer])
+        signed |= {f"webhook-{name}": value for name, value in others.items()}
+        return requests.post(
+            f"http://127.0.0.1:{port}/webhooks", sent, headers=signed, timeout=20
+        ).status_code
+
+    try:
+        wait_until(lambda: listens(port), "the receiver")
+        assert answers(keys) == 204
+        assert answers(Keys.new()) == 400
+        assert answers(keys, age=400) == 400
+        assert answers(keys, age=-400) == 400
+        assert answers(keys, sent=body + b" ") == 400
+        assert answers(keys, timestamp="soon") == 400
+        assert answers(keys, signature="") == 400
+    finally:
+        running.terminate()
+        running.wait(20)
+
+
+def listens(port: int) -> bool:
+    """Return True if something accepts connections there."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
