@@ -17,31 +17,41 @@ MANY = 4000
 FEW = 100
 
 
+# PostgreSQL takes 65,535 parameters in one statement.
+AT_ONCE = 1_000
+
+
 @pytest.fixture
 def many() -> Payment:
     """Create a payment among thousands, and update the planner's statistics."""
     wanted = rows.payment("ORDER-1", shopper_email="Ann@example.com")
     first = rows.attempt(wanted, 1, last4="1111")
     others = Payment.objects.bulk_create(
-        Payment(
-            merchant=wanted.merchant,
-            order_reference=f"OTHER-{number}",
-            amount_minor=1250,
-            currency="EUR",
-            shopper_email=f"joe{number}@example.com",
-        )
-        for number in range(MANY)
+        (
+            Payment(
+                merchant=wanted.merchant,
+                order_reference=f"OTHER-{number}",
+                amount_minor=1250,
+                currency="EUR",
+                shopper_email=f"joe{number}@example.com",
+            )
+            for number in range(MANY)
+        ),
+        batch_size=AT_ONCE,
     )
     Attempt.objects.bulk_create(
-        Attempt(
-            payment=payment,
-            number=1,
-            provider_account=first.provider_account,
-            order_code=f"{payment.reference}-1",
-            session_id="a-session",
-            card={"last4": f"{number % 1000 + 2000}"},
-        )
-        for number, payment in enumerate(others)
+        (
+            Attempt(
+                payment=payment,
+                number=1,
+                provider_account=first.provider_account,
+                order_code=f"{payment.reference}-1",
+                session_id="a-session",
+                card={"last4": f"{number % 1000 + 2000}"},
+            )
+            for number, payment in enumerate(others)
+        ),
+        batch_size=AT_ONCE,
     )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")

@@ -12,7 +12,12 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from checkout.webhooks.signing import Keys, headers
 
 BODY = json.dumps({"type": "payment.captured", "order": "1 · ü"}, ensure_ascii=False).encode()
-NOW = int(time.time())
+
+
+@pytest.fixture
+def now() -> int:
+    """Return the time, since a webhook is verified only within five minutes."""
+    return int(time.time())
 
 
 def of_kind(kind: str, signed: dict[str, str]) -> list[bytes]:
@@ -20,42 +25,38 @@ def of_kind(kind: str, signed: dict[str, str]) -> list[bytes]:
     return [b64decode(signature) for version, signature in signatures if version == kind]
 
 
-def test_the_public_package_verifies_a_webhook():
+def test_the_public_package_verifies_a_webhook(now):
     keys = Keys.new()
-    signed = headers("evt_1", NOW, BODY, [keys])
+    signed = headers("evt_1", now, BODY, [keys])
     assert Webhook(keys.secret).verify(BODY, signed) == json.loads(BODY)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"webhook-id": "evt_2"}, {"webhook-timestamp": str(NOW + 1)}],
-    ids=["another id", "another time"],
-)
-def test_a_signature_is_of_one_id_and_one_time(change):
+def test_a_signature_is_of_one_id_and_one_time(now):
     keys = Keys.new()
-    signed = headers("evt_1", NOW, BODY, [keys]) | change
-    with pytest.raises(WebhookVerificationError):
-        Webhook(keys.secret).verify(BODY, signed)
+    signed = headers("evt_1", now, BODY, [keys])
+    for change in ({"webhook-id": "evt_2"}, {"webhook-timestamp": str(now + 1)}):
+        with pytest.raises(WebhookVerificationError):
+            Webhook(keys.secret).verify(BODY, signed | change)
 
 
-def test_a_signature_is_of_one_body():
+def test_a_signature_is_of_one_body(now):
     keys = Keys.new()
     with pytest.raises(WebhookVerificationError):
-        Webhook(keys.secret).verify(BODY + b" ", headers("evt_1", NOW, BODY, [keys]))
+        Webhook(keys.secret).verify(BODY + b" ", headers("evt_1", now, BODY, [keys]))
 
 
-def test_the_public_key_verifies_v1a():
+def test_the_public_key_verifies_v1a(now):
     keys = Keys.new()
-    (signature,) = of_kind("v1a", headers("evt_1", NOW, BODY, [keys]))
+    (signature,) = of_kind("v1a", headers("evt_1", now, BODY, [keys]))
     public = Ed25519PublicKey.from_public_bytes(b64decode(keys.public_key.removeprefix("whpk_")))
-    public.verify(signature, f"evt_1.{NOW}.".encode() + BODY)
+    public.verify(signature, f"evt_1.{now}.".encode() + BODY)
     with pytest.raises(InvalidSignature):
-        public.verify(signature, f"evt_1.{NOW}.".encode() + BODY + b" ")
+        public.verify(signature, f"evt_1.{now}.".encode() + BODY + b" ")
 
 
-def test_during_a_rotation_either_secret_verifies():
+def test_during_a_rotation_either_secret_verifies(now):
     new, old = Keys.new(), Keys.new()
-    signed = headers("evt_1", NOW, BODY, [new, old])
+    signed = headers("evt_1", now, BODY, [new, old])
     for keys in (new, old):
         Webhook(keys.secret).verify(BODY, signed)
     assert len(of_kind("v1", signed)) == len(of_kind("v1a", signed)) == 2
@@ -63,11 +64,11 @@ def test_during_a_rotation_either_secret_verifies():
         Webhook(Keys.new().secret).verify(BODY, signed)
 
 
-def test_keys_are_the_same_after_they_have_been_written_and_read():
+def test_keys_are_the_same_after_they_have_been_written_and_read(now):
     keys = Keys.new()
     read = Keys.of(keys.secret, keys.private_text)
     assert (read.secret, read.public_key) == (keys.secret, keys.public_key)
-    assert headers("evt_1", NOW, BODY, [read]) == headers("evt_1", NOW, BODY, [keys])
+    assert headers("evt_1", now, BODY, [read]) == headers("evt_1", now, BODY, [keys])
 
 
 def test_keys_do_not_show_themselves():
