@@ -29,6 +29,7 @@ RECORD = ("--override-ini=junit_family=xunit1", f"--junitxml={RESULTS}")
 # These tests start other programs and spend most of their time waiting for them.
 WITH_PROGRAMS = (
     "tests/browser",
+    "tests/examples",
     "tests/flows/stack",
     "tests/sandbox/test_in_browser.py",
     "tests/test_scripts.py",
@@ -38,10 +39,12 @@ WITH_PROGRAMS = (
 ALONE = ("tests/faults", "tests/hostile")
 # All tests of a file run in one process, because many files share one server among their tests.
 BY_FILE = ("--dist", "loadfile")
-IN_ONE_PROCESS = ("-n", "auto", *BY_FILE, *(f"--ignore={path}" for path in WITH_PROGRAMS + ALONE))
+# Most of the time they wait for a server.
+WORKERS = str(2 * (os.cpu_count() or 1))
+IN_ONE_PROCESS = ("-n", WORKERS, *BY_FILE, *(f"--ignore={path}" for path in WITH_PROGRAMS + ALONE))
 PARTS = (
     ("In one process", ("-m", "not long", *IN_ONE_PROCESS)),
-    ("With programs of their own", ("-m", "not long", "-n", "3", *BY_FILE, *WITH_PROGRAMS)),
+    ("With programs of their own", ("-m", "not long", "-n", WORKERS, *BY_FILE, *WITH_PROGRAMS)),
     ("Faults", ("-m", "not long", *ALONE)),
 )
 LONG_PARTS = (
