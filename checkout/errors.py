@@ -9,6 +9,8 @@ CheckoutError
 │   ├── EventNotFound          no such event for this caller
 │   ├── ProviderAccountNotFound no such address for notifications
 │   ├── WebhookNotFound        no such webhook endpoint or delivery for this caller
+│   ├── PaymentLinkNotFound    no such payment link for this caller
+│   ├── PaymentLinkClosed      disabled, expired or used too often
 │   ├── RequestInvalid         a field is missing or wrong; the error names it
 │   ├── IllegalTransition      not possible in the payment's present state
 │   │   └── EndpointDisabled   nothing is sent to a webhook endpoint that is disabled
@@ -62,6 +64,18 @@ class WebhookNotFound(OperationRejected):
     """There is no such webhook endpoint or delivery, or it belongs to another merchant."""
 
     code = "webhook_not_found"
+
+
+class PaymentLinkNotFound(OperationRejected):
+    """There is no such payment link, or it belongs to another merchant."""
+
+    code = "payment_link_not_found"
+
+
+class PaymentLinkClosed(OperationRejected):
+    """The payment link was disabled, has expired, or has made as many payments as it may."""
+
+    code = "payment_link_closed"
 
 
 class OperationNotFound(OperationRejected):

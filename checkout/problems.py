@@ -18,6 +18,8 @@ from checkout.errors import (
     NotificationFormatNotSupported,
     NotificationNotAuthentic,
     OperationRejected,
+    PaymentLinkClosed,
+    PaymentLinkNotFound,
     PaymentNotFound,
     ProviderAccountNotFound,
     SenderNotAllowed,
@@ -67,6 +69,18 @@ TOKEN_EXPIRED = Problem(
     "token_expired",
     "This took too long",
     "This address has expired and can no longer be used. The payment's own page says where it stands.",
+)
+LINK_NOT_FOUND = Problem(
+    404,
+    "payment_link_not_found",
+    "Link not found",
+    "We do not know this link. Please look at the message that it came in, or ask its sender.",
+)
+LINK_CLOSED = Problem(
+    410,
+    "payment_link_closed",
+    "This link is no longer valid",
+    "Nothing can be paid with this link any more. Please ask its sender for a new one.",
 )
 CONFLICT = Problem(
     409,
@@ -160,6 +174,10 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case PaymentNotFound():
             return PAYMENT_NOT_FOUND
+        case PaymentLinkNotFound():
+            return LINK_NOT_FOUND
+        case PaymentLinkClosed():
+            return LINK_CLOSED
         case ProviderAccountNotFound():
             return ACCOUNT_NOT_FOUND
         case TokenRejected():

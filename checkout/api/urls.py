@@ -5,7 +5,14 @@ from django.urls.converters import StringConverter
 
 from checkout.api.description.document import openapi
 from checkout.api.requests.view import endpoint
-from checkout.api.resources import events, operations, payments, webhook_deliveries, webhook_endpoints
+from checkout.api.resources import (
+    events,
+    operations,
+    payment_links,
+    payments,
+    webhook_deliveries,
+    webhook_endpoints,
+)
 
 
 class PaymentId(StringConverter):
@@ -38,11 +45,18 @@ class DeliveryId(StringConverter):
     regex = r"dlv_[0-9a-f]{32}"
 
 
+class LinkId(StringConverter):
+    """The only form of a payment link's id."""
+
+    regex = r"lnk_[0-9a-f]{32}"
+
+
 register_converter(PaymentId, "payment_id")
 register_converter(OperationId, "operation_id")
 register_converter(EventId, "event_id")
 register_converter(EndpointId, "endpoint_id")
 register_converter(DeliveryId, "delivery_id")
+register_converter(LinkId, "link_id")
 
 app_name = "api"
 urlpatterns = [
@@ -60,6 +74,9 @@ urlpatterns = [
         name="operations",
     ),
     path("operations/<operation_id:reference>", endpoint(operations.OneOperation), name="operation"),
+    path("payment-links", endpoint(payment_links.PaymentLinks), name="payment_links"),
+    path("payment-links/<link_id:reference>", endpoint(payment_links.OnePaymentLink), name="payment_link"),
+    path("payment-links/<link_id:reference>/disable", endpoint(payment_links.DisablePaymentLink)),
     path("events", endpoint(events.Events), name="events"),
     path("events/<event_id:reference>", endpoint(events.OneEvent), name="event"),
     path("events/<event_id:reference>/deliveries", endpoint(webhook_deliveries.DeliveriesOfEvent)),

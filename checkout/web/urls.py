@@ -4,7 +4,7 @@ from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
 from checkout.web import notifications
-from checkout.web.views import challenge, checkout, errors, health, shop, status
+from checkout.web.views import challenge, checkout, errors, health, links, shop, status
 
 
 class PaymentReference(StringConverter):
@@ -38,6 +38,7 @@ urlpatterns = [
     path("checkout/<payment:reference>/status/", status.status, name="status"),
     path("checkout/<payment:reference>/status.json", status.status_json, name="status_json"),
     path("checkout/<payment:reference>/result/", status.result, name="result"),
+    path("pay/<token:token>/", links.payment_link, name="payment_link"),
     path("notifications/<slug:account>/", notifications.receive, name="notifications"),
     path("notifications/<slug:account>/<str:secret>/", notifications.receive, name="proven_notifications"),
     re_path(r"^notifications/", errors.no_such_program_address),

@@ -1,11 +1,14 @@
 """Every object with another merchant's key: there is no such thing."""
 
 import re
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from checkout.payments.models import Event, Operation, Payment
+from checkout.money import Money
+from checkout.payments.actions.links import create_link
+from checkout.payments.models import Event, Operation, Payment, PaymentLink
 from checkout.webhooks.actions import create_endpoint
 from checkout.webhooks.models import Delivery, SigningSecret, WebhookEndpoint
 from messaging.concurrency.database import in_thread
@@ -22,6 +25,8 @@ ADDRESSES = [
     ("POST", "/payments/{payment}/refund"),
     ("GET", "/payments/{payment}/operations"),
     ("GET", "/operations/{operation}"),
+    ("GET", "/payment-links/{link}"),
+    ("POST", "/payment-links/{link}/disable"),
     ("GET", "/events/{event}"),
     ("GET", "/events/{event}/deliveries"),
     ("GET", "/webhook-endpoints/{endpoint}"),
@@ -38,8 +43,9 @@ ADDRESSES = [
 ]
 # The bodies that are more than {}.
 BODIES = {"/webhook-endpoints/{endpoint}/resend": {"since": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"}}
+LINK: Any = {"order_reference": "L-1", "amount": Money(100, "EUR"), "description": "Tea"}
 # They have no object in their address, and are another test's.
-LISTS = {"/payments", "/events", "/webhook-endpoints"}
+LISTS = {"/payments", "/payment-links", "/events", "/webhook-endpoints"}
 
 
 @pytest.fixture
@@ -53,6 +59,7 @@ async def theirs(manual, books, back_end):
         delivery = Delivery.objects.create(endpoint=endpoint, event=event, event_type="payment.captured")
         return {
             "endpoint": endpoint.reference,
+            "link": create_link(manual.merchant, **LINK).reference,
             "delivery": delivery.reference,
             "payment": manual.reference,
             "operation": Operation.objects.get().reference,
@@ -63,7 +70,7 @@ async def theirs(manual, books, back_end):
 
 
 def everything():
-    models = (Payment, Operation, WebhookEndpoint, SigningSecret, Delivery)
+    models = (Payment, Operation, PaymentLink, WebhookEndpoint, SigningSecret, Delivery)
     return [list(model.objects.order_by("pk").values()) for model in models]
 
 
@@ -97,7 +104,7 @@ def test_the_matrix_has_every_address():
 async def test_lists_and_cursors_do_not_cross_either(api, stranger, theirs):
     for path in ("/payments", "/events", f"/events?object_id={theirs['payment']}",
                  f"/events?object_id={theirs['operation']}", "/payments?cursor=OTk5",
-                 "/events?delivered=false", "/events?delivered=true", "/webhook-endpoints",
+                 "/events?delivered=false", "/events?delivered=true", "/webhook-endpoints", "/payment-links",
                  "/webhook-endpoints?cursor=OTk5"):  # fmt: skip
         assert document(await stranger.get(path))["data"] == []
     assert document(await api.get("/events?delivered=false"))["data"]

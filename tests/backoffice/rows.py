@@ -327,7 +327,7 @@ def paid(order="ORDER-1"):
     Reservation.objects.create(payment_reference=row.reference, lines=[], state="confirmed")
     endpoint, _ = WebhookEndpoint.objects.get_or_create(merchant="example", url="https://shop.example/hook")
     Delivery.objects.create(
-        endpoint=endpoint, event=f"evt_{order}", event_type="payment.captured", payment=row.reference
+        endpoint=endpoint, event=f"evt_{order}"[:40], event_type="payment.captured", payment=row.reference
     )
     Receipt.objects.create(
         payment_reference=row.reference,

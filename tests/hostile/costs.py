@@ -70,7 +70,9 @@ class Watch:
     def _look(self) -> None:
         for name, megabytes in resident(self.site).items():
             self.megabytes[name] = max(self.megabytes[name], megabytes)
-        webs = [program.pid for name, program in self.site.programs.items() if name.startswith("web")]
+        webs = [
+            program.pid for name, program in self.site.programs.items() if name.partition("-")[0] == "web"
+        ]
         self.sockets = max(self.sockets, sum(_sockets_of(pid) for pid in webs))
 
 

@@ -191,7 +191,7 @@ def _with_full_pools(held: Sequence[resources.Holding]) -> list[resources.Holdin
     """Raise the threads of web processes to their limit, as pools may grow to it without being a leak."""
     return [
         replace(each, amount=max(each.amount, POOLED_THREADS))
-        if each.what == "threads" and each.holder.startswith("web")
+        if each.what == "threads" and each.holder.partition("-")[0] == "web"
         else each
         for each in held
     ]

@@ -29,6 +29,9 @@ OPERATION_NOT_FOUND = Problem(
     404, "operation_not_found", "Operation not found", "You have no such operation."
 )
 EVENT_NOT_FOUND = Problem(404, "event_not_found", "Event not found", "You have no such event.")
+LINK_NOT_FOUND = Problem(
+    404, "payment_link_not_found", "Payment link not found", "You have no such payment link."
+)
 WEBHOOK_NOT_FOUND = Problem(
     404, "webhook_not_found", "Webhook not found", "You have no such webhook endpoint or delivery."
 )
@@ -123,6 +126,7 @@ _ENTRIES = (
     Entry(PAYMENT_NOT_FOUND, "The same answer is given for payments of other merchants."),
     Entry(OPERATION_NOT_FOUND, "The same answer is given for operations of other merchants."),
     Entry(EVENT_NOT_FOUND, "The same answer is given for events of other merchants."),
+    Entry(LINK_NOT_FOUND, "The same answer is given for payment links of other merchants."),
     Entry(WEBHOOK_NOT_FOUND, "The same answer is given for those of other merchants."),
     Entry(METHOD_NOT_ALLOWED, "The header Allow lists the methods of the address."),
     Entry(NOT_ACCEPTABLE, "Leave out the header Accept, or accept application/json."),

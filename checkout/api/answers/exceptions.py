@@ -20,6 +20,7 @@ from checkout.errors import (
     IllegalTransition,
     OperationNotFound,
     OperationRejected,
+    PaymentLinkNotFound,
     PaymentNotFound,
     RefundableDiffers,
     RequestInvalid,
@@ -73,6 +74,8 @@ def refusal_of(error: Exception) -> Refusal:
             return refusal(catalogue.OPERATION_NOT_FOUND)
         case EventNotFound():
             return refusal(catalogue.EVENT_NOT_FOUND)
+        case PaymentLinkNotFound():
+            return refusal(catalogue.LINK_NOT_FOUND)
         case WebhookNotFound():
             return refusal(catalogue.WEBHOOK_NOT_FOUND)
         case RefundableDiffers():

@@ -6,9 +6,18 @@ import msgspec
 
 from checkout.payments.actions.reading import Page
 from checkout.payments.objects import EventObject, OperationObject, PaymentObject
+from checkout.payments.objects.link import PaymentLinkObject
 from checkout.webhooks.objects import DeliveryObject, WebhookEndpointObject
 
-T = TypeVar("T", PaymentObject, OperationObject, EventObject, WebhookEndpointObject, DeliveryObject)
+T = TypeVar(
+    "T",
+    PaymentObject,
+    OperationObject,
+    EventObject,
+    PaymentLinkObject,
+    WebhookEndpointObject,
+    DeliveryObject,
+)
 
 
 class ListObject(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

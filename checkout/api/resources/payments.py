@@ -62,7 +62,7 @@ class Payments(ApiView):
         payment = actions.create_payment(
             self.merchant,
             order_reference=wanted["order_reference"],
-            amount=_money(wanted),
+            amount=money_of(wanted),
             lines=wanted["lines"],
             description=wanted["description"],
             shopper_email=wanted["customer_email"],
@@ -155,7 +155,8 @@ class PaymentCancel(ApiView):
         return Answer.of(200, reading.read_payment(self.merchant, reference))
 
 
-def _money(wanted: dict[str, Any]) -> Money:
+def money_of(wanted: dict[str, Any]) -> Money:
+    """Return the amount in a body. Raises a refusal, which names the field."""
     if wanted["currency"] not in CURRENCIES:
         fault = Fault("This is no currency in which shoppers pay (ISO 4217).", pointer="/currency")
         raise refusal(catalogue.INVALID_REQUEST, faults=[fault])

@@ -65,26 +65,27 @@ def create_payment(
     Raises ``RequestInvalid``, which names the field, for anything else; and ``DuplicateRequest``, which names
     the first field that differs, when the order already has a payment with other values.
     """
-    wanted: dict[str, Any] = {
-        "amount_minor": _amount(amount).minor,
-        "currency": amount.currency,
-        "captures_automatically": _flag("captures_automatically", captures_automatically),
-        "lines": _lines(lines),
-        "description": _text("description", description),
-        "shopper_email": _email(shopper_email),
-        "return_url": _address("return_url", return_url, merchant),
-        "cancel_url": _address("cancel_url", cancel_url, merchant),
-        "metadata": checked_metadata(metadata),
-        "expires_at": _moment("expires_at", expires_at),
-        "locale": _locale(locale),
-    }
-    payment = Payment(merchant=merchant, order_reference=_text("order_reference", order_reference), **wanted)
+    wanted = checked_fields(
+        merchant,
+        order_reference=order_reference,
+        amount=amount,
+        lines=lines,
+        description=description,
+        shopper_email=shopper_email,
+        return_url=return_url,
+        captures_automatically=captures_automatically,
+        metadata=metadata,
+        expires_at=expires_at,
+        cancel_url=cancel_url,
+        locale=locale,
+    )
+    payment = Payment(merchant=merchant, **wanted)
     try:
         with transaction.atomic():
             open_payment(payment)
             insert(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
             # Checked last, as the payment may be known since before this moment passed.
-            _require_future(payment.expires_at)
+            require_future(payment.expires_at)
             return payment
     except IntegrityError:
         known = Payment.objects.filter(merchant=merchant, order_reference=order_reference).first()
@@ -96,6 +97,38 @@ def create_payment(
             text = f"This order already has a payment, with another {field.replace('_', ' ')}."
             raise DuplicateRequest(text, field=field)
     return known
+
+
+def checked_fields(
+    merchant: Merchant,
+    *,
+    order_reference: str,
+    amount: Money,
+    lines: Sequence[OrderLine | dict[str, Any]] = (),
+    description: str,
+    shopper_email: str = "",
+    return_url: str = "",
+    captures_automatically: bool = True,
+    metadata: Mapping[str, str] | None = None,
+    expires_at: datetime | None = None,
+    cancel_url: str = "",
+    locale: str = "",
+) -> dict[str, Any]:
+    """Return the columns of a payment. Raises ``RequestInvalid``, but not for a time that has passed."""
+    return {
+        "amount_minor": _amount(amount).minor,
+        "currency": amount.currency,
+        "captures_automatically": _flag("captures_automatically", captures_automatically),
+        "lines": _lines(lines),
+        "description": _text("description", description),
+        "shopper_email": _email(shopper_email),
+        "return_url": _address("return_url", return_url, merchant),
+        "cancel_url": _address("cancel_url", cancel_url, merchant),
+        "metadata": checked_metadata(metadata),
+        "expires_at": _moment("expires_at", expires_at),
+        "locale": _locale(locale),
+        "order_reference": _text("order_reference", order_reference),
+    }
 
 
 def _amount(amount: Money) -> Money:
@@ -161,7 +194,8 @@ def _moment(field: str, value: object) -> datetime | None:
     return value.astimezone(UTC)
 
 
-def _require_future(expires_at: datetime | None) -> None:
+def require_future(expires_at: datetime | None) -> None:
+    """Raise ``RequestInvalid`` unless it is a moment in the next year, or none."""
     now = timezone.now()
     if expires_at is not None and not now < expires_at <= now + LONGEST_LIFE:
         raise RequestInvalid("expires_at", f"This is a moment in the next {LONGEST_LIFE.days} days.")

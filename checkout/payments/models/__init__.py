@@ -2,6 +2,7 @@
 
 from checkout.payments.models.card_testing import AttackModeChange, CardTrial
 from checkout.payments.models.event import Event
+from checkout.payments.models.link import PaymentLink
 from checkout.payments.models.messages import DeadLetter, InboxMessage, OutboxMessage
 from checkout.payments.models.notification import ProviderNotification
 from checkout.payments.models.payment import (
@@ -29,6 +30,7 @@ __all__ = [
     "Operation",
     "OutboxMessage",
     "Payment",
+    "PaymentLink",
     "ProviderAccount",
     "ProviderCall",
     "ProviderNotification",

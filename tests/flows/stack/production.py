@@ -183,7 +183,7 @@ def in_production(
             },
             **options,
         ) as stack:
-            names = [name for name in stack.programs if name.startswith("web")]
+            names = [name for name in stack.programs if name.partition("-")[0] == "web"]
             yield Production(stack, nginx, dict(zip(names, ports, strict=True)), of_web)
     finally:
         nginx.stop()

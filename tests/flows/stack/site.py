@@ -47,7 +47,7 @@ class Site:
     def _start(self, program: Program) -> None:
         logged = len(program.text())
         program.start()
-        if program.name.startswith("web"):
+        if program.name.partition("-")[0] == "web":
             line = "Application startup complete"
             wait_until(lambda: line in program.text()[logged:], f"{program.name} to start", seconds=60)
         elif program.name in SERVICES:

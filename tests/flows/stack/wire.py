@@ -33,7 +33,7 @@ class Answer:
             assert self.headers["content-type"] == "application/problem+json"
             problem = json.loads(self.body)
             assert problem["status"] == status
-            assert problem.keys() == {"type", "title", "status", "detail"}
+            assert problem.keys() == {"type", "title", "status", "detail", "request_id"}
         else:
             assert self.headers["content-type"] == "text/html; charset=utf-8"
             assert self.text.count("<h1>") == 1

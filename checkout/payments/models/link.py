@@ -1,0 +1,61 @@
+"""Payment links: what a shopper pays who opens one."""
+
+import secrets
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from checkout.money import Money
+from checkout.payments.models.payment import Merchant, new_reference
+
+
+def _link_reference() -> str:
+    return new_reference("lnk")
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(24)
+
+
+class PaymentLink(models.Model):
+    """An address that a merchant sends to shoppers. Whoever opens it gets a payment of its amount.
+
+    A link that is not reusable has one payment, of the order ``order_reference``. For a reusable one this is
+    the beginning of the numbers of its orders.
+    """
+
+    reference = models.CharField(max_length=40, unique=True, default=_link_reference, editable=False)
+    token = models.CharField(max_length=40, unique=True, default=_token, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="links", db_index=False)
+    order_reference = models.CharField(max_length=100)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    description = models.CharField(max_length=50)
+    return_url = models.CharField(max_length=500, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    is_reusable = models.BooleanField(default=False)
+    openings = models.PositiveIntegerField(default=0, help_text="The payments that it has made")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    disabled_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["merchant", "-id"], name="links_of_merchant")]
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def amount(self) -> Money:
+        """The amount of each payment."""
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def state(self) -> str:
+        """One of active, disabled and expired."""
+        if self.disabled_at is not None:
+            return "disabled"
+        is_over = self.expires_at is not None and self.expires_at <= timezone.now()
+        return "expired" if is_over else "active"

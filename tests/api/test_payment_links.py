@@ -1,0 +1,129 @@
+"""Payment links: made through the API, opened by shoppers."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from checkout.payments.actions import links
+from checkout.payments.models import Payment, PaymentLink
+from messaging.concurrency.database import in_thread
+from tests.api.calling import document, header
+from tests.support.asgi import AsgiClient
+
+LINKS = "/payment-links"
+WANTED = {
+    "order_reference": "L-1",
+    "amount": 1250,
+    "currency": "EUR",
+    "description": "Tea <b>",
+    "metadata": {"a": "b"},
+}
+
+
+async def made(api, **changes):
+    answer = await api.post(LINKS, {**WANTED, **changes})
+    assert answer.status == 201, answer.text
+    return document(answer)
+
+
+async def opened(link, client=None):
+    """Open the link as a shopper, and return the answer to the button."""
+    browser, path = client or AsgiClient(), "/pay/" + link["url"].split("/pay/")[1]
+    page = await browser.get(path)
+    assert page.status == 200, page.text
+    assert "12.50" in page.text
+    assert "Tea &lt;b&gt;" in page.text
+    token = page.text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    return await browser.post(path, {"csrfmiddlewaretoken": token})
+
+
+async def orders():
+    return await in_thread(
+        lambda: list(Payment.objects.order_by("pk").values_list("order_reference", flat=True))
+    )
+
+
+async def test_a_link_leads_to_the_one_payment_of_its_order(api):
+    link = await made(api)
+    assert (link["state"], link["payments"], link["reusable"]) == ("active", 0, False)
+    assert await orders() == [], "it is made when somebody pays"
+    first, second = await opened(link), await opened(link)
+    assert first.status == 303
+    assert header(first, "Location") == header(second, "Location")
+    [payment] = await in_thread(lambda: list(Payment.objects.all()))
+    assert header(first, "Location") == f"/checkout/{payment.reference}/"
+    assert (payment.order_reference, payment.amount_minor, payment.metadata) == ("L-1", 1250, {"a": "b"})
+    read = document(await api.get(f"{LINKS}/{link['id']}"))
+    assert read == {**link, "payments": 1}
+    assert document(await api.get(LINKS))["data"] == [read]
+
+
+async def test_a_reusable_link_makes_a_payment_each_time(api):
+    link = await made(api, reusable=True)
+    first, second = await opened(link), await opened(link)
+    assert header(first, "Location") != header(second, "Location")
+    assert await orders() == ["L-1-1", "L-1-2"]
+
+
+async def test_looking_at_a_link_makes_nothing_and_a_post_needs_the_forms_token(api):
+    link = await made(api, reusable=True)
+    path = "/pay/" + link["url"].split("/pay/")[1]
+    assert (await AsgiClient().get(path)).status == 200
+    assert (await AsgiClient().post(path)).status == 403
+    assert await orders() == []
+
+
+async def test_a_link_that_is_over_pays_nothing(api, monkeypatch):
+    disabled, expired, used = [await made(api, order_reference=n, reusable=True) for n in ("a", "b", "c")]
+    off = document(await api.call("POST", f"{LINKS}/{disabled['id']}/disable"))
+    assert off["state"] == "disabled"
+    assert document(await api.call("POST", f"{LINKS}/{disabled['id']}/disable")) == off
+
+    def pass_time():
+        PaymentLink.objects.filter(reference=expired["id"]).update(expires_at=timezone.now())
+
+    await in_thread(pass_time)
+    monkeypatch.setattr(links, "MOST_OPENINGS", 1)
+    assert (await opened(used)).status == 303
+    for link in (disabled, expired, used):
+        closed = await AsgiClient().get("/pay/" + link["url"].split("/pay/")[1])
+        assert closed.status == 410
+        assert "no longer valid" in closed.text
+    assert document(await api.get(f"{LINKS}/{expired['id']}"))["state"] == "expired"
+    assert await orders() == ["c-1"]
+    assert (await AsgiClient().get(f"/pay/{'x' * 32}/")).status == 404
+
+
+async def test_the_payment_expires_with_its_link(api):
+    until = timezone.now() + timedelta(days=2)
+    link = await made(api, expires_at=until.isoformat())
+    await opened(link)
+    payment = await in_thread(Payment.objects.get)
+    assert payment.expires_at == until
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"amount": 0}, "/amount"),
+        ({"currency": "XXX"}, "/currency"),
+        ({"description": "a\nb"}, "/description"),
+        ({"order_reference": "x" * 95, "reusable": True}, "/order_reference"),
+        ({"return_url": "https://elsewhere.example/"}, "/return_url"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
+        ({"reusable": "yes"}, "/reusable"),
+        ({"lines": []}, "/lines"),
+    ],
+)
+async def test_what_could_not_be_paid_is_no_link(api, changes, pointer):
+    refused = await api.post(LINKS, {**WANTED, **changes})
+    assert refused.status == 422
+    assert document(refused)["errors"][0]["pointer"] == pointer
+    assert not await in_thread(PaymentLink.objects.count)
+
+
+async def test_one_link_per_key(api):
+    answers = [await api.post(LINKS, WANTED, idempotency_key="k") for _ in range(2)]
+    assert document(answers[0]) == document(answers[1])
+    assert await in_thread(PaymentLink.objects.count) == 1
