@@ -9,6 +9,7 @@ from checkout.api.access.keys import make_key, revoke_key, rotate_key
 from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey
 from checkout.conf.api import TRY_OUT_API_KEY
+from checkout.errors import OperationRejected
 from messaging.concurrency.database import in_thread
 from tests.api.calling import Caller, document, header, order
 
@@ -101,6 +102,22 @@ async def test_the_published_key_is_a_key_only_in_a_try_out(shop, settings):
     assert (await Caller(secret).get("/payments")).status == 401
     settings.CHECKOUT_TRY_OUT = True
     assert (await Caller(secret).get("/payments")).status == 200
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+async def test_a_key_is_refused_after_its_merchant_has_become_live_or_for_tests(shop, is_live):
+    def made():
+        type(shop).objects.filter(pk=shop.pk).update(is_live=is_live)
+        shop.refresh_from_db()
+        key, secret = make_key(shop, name="k", by="ada")
+        type(shop).objects.filter(pk=shop.pk).update(is_live=not is_live)
+        return key, secret
+
+    key, secret = await in_thread(made)
+    answer = await Caller(secret).get("/payments")
+    assert (answer.status, document(answer)["code"]) == (401, "key_unknown")
+    with pytest.raises(OperationRejected):
+        await in_thread(lambda: rotate_key(key.pk, overlap=timedelta(hours=1), by="ada"))
 
 
 async def test_a_key_may_be_used_from_its_networks(shop):
