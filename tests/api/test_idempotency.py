@@ -60,6 +60,9 @@ async def test_the_order_and_spacing_of_fields_make_no_difference(api):
         ("a b", "idempotency_key_malformed"),
         ("\u00fc", "idempotency_key_malformed"),
         (256 * "a", "idempotency_key_malformed"),
+        ("4444333322221111", "idempotency_key_malformed"),
+        ('"order 4444 3333 2222 1111"', "idempotency_key_malformed"),
+        ("order-4444-3333-2222-1111", "idempotency_key_malformed"),
     ],
 )
 async def test_a_missing_or_malformed_key_is_refused(api, sent, code):

@@ -30,6 +30,7 @@ from checkout.api.answers.refusal import Fault, fault_of_header, refusal
 from checkout.api.models import IdempotencyRecord
 from checkout.conf import conf
 from checkout.payments.timers.retention import forget
+from checkout.privacy.scrubbing import contains_card_number
 from messaging.compiled_queries import insert_unless_known, update
 
 HEADER = "Idempotency-Key"
@@ -76,7 +77,7 @@ def _read(header: bytes) -> str:
     text = header.decode("latin-1").strip()
     quoted = _QUOTED.fullmatch(text)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
-    if not 0 < len(key) <= LONGEST or not (quoted or _BARE.fullmatch(text)):
+    if not 0 < len(key) <= LONGEST or not (quoted or _BARE.fullmatch(text)) or contains_card_number(key):
         raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER, catalogue.KEY_NOT_READABLE.detail)
     return key
 
