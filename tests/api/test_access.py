@@ -146,6 +146,15 @@ async def test_both_keys_are_valid_during_a_rotation_and_the_old_one_ends(shop):
     assert (await Caller(new_secret).get("/payments")).status == 200
 
 
+def test_the_successor_of_a_key_lives_as_long_as_that_from_its_own_beginning(shop):
+    end = timezone.now() + timedelta(days=30)
+    key, _ = make_key(shop, name="k", by="ada", expires_at=end)
+    ApiKey.objects.filter(pk=key.pk).update(created_at=end - timedelta(days=365))
+    new, _ = rotate_key(key.pk, overlap=timedelta(hours=1), by="grace")
+    assert new.expires_at is not None
+    assert timedelta() <= timezone.now() + timedelta(days=365) - new.expires_at < timedelta(minutes=1)
+
+
 async def test_the_secret_is_not_stored_and_the_last_use_is_written_once_a_minute(shop):
     key, secret = await in_thread(lambda: make_key(shop, name="k", by="ada"))
     assert secret.startswith(key.prefix)

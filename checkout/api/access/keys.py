@@ -75,6 +75,8 @@ def _random_text() -> str:
 def rotate_key(pk: int, *, overlap: timedelta, by: str) -> tuple[ApiKey, str]:
     """Return a new key with the rights of an old one, and its secret. The old one ends after ``overlap``.
 
+    The new key lives as long as the old one was to live when it was made, from now on.
+
     Raises ``OperationRejected`` for a key that is revoked or expired, and for a test key of a live merchant.
     """
     old = _usable(pk)
@@ -88,7 +90,7 @@ def rotate_key(pk: int, *, overlap: timedelta, by: str) -> tuple[ApiKey, str]:
         name=old.name,
         scopes=[Scope(each) for each in old.scopes],
         by=by,
-        expires_at=old.expires_at,
+        expires_at=_end_of_successor(old),
         networks=old.networks,
         replaces=old,
     )
@@ -96,6 +98,10 @@ def rotate_key(pk: int, *, overlap: timedelta, by: str) -> tuple[ApiKey, str]:
     old.expires_at = min(ends, old.expires_at or ends)
     old.save(update_fields=["expires_at"])
     return new
+
+
+def _end_of_successor(old: ApiKey) -> datetime | None:
+    return None if old.expires_at is None else timezone.now() + (old.expires_at - old.created_at)
 
 
 @transaction.atomic
