@@ -37,7 +37,9 @@ def move_payment(payment: Payment, event: str, actor: Actor, *, refusal_reason: 
     told = payment_object(payment)
     before = _TOLD.first(payment.pk)
     # A payment of an earlier release has no event to compare with.
-    known = before.data["object"] if before else {"state": PAYMENT_STATUSES[earlier]}
+    known = dict(before.data["object"]) if before else {"state": PAYMENT_STATUSES[earlier]}
+    for name in before.data.get("left_out", ()) if before else ():
+        known.pop(name, None)  # left out for its length, which is no change
     changes = _changes(known, msgspec.to_builtins(told))
     record_event(payment, News(type=type_of_move(event, earlier), object=told, changes=changes))
 

@@ -135,6 +135,18 @@ def test_a_refund_that_comes_back_does_not_look_like_a_capture():
     assert type_of_move("charge_back_reversed", PaymentState.CHARGED_BACK) == "payment.dispute_reversed"
 
 
+def test_what_was_left_out_of_a_long_event_has_not_changed(attempt: Attempt):
+    payment = attempt.payment
+    payment.lines = [{"sku": "T" * 50, "quantity": 1}] * 500
+    payment.metadata = {f"{number:040}": "v" * 500 for number in range(50)}
+    payment.save()
+    move_payment(payment, "authorised", Actor.SAGA)
+    move_payment(payment, "captured", Actor.SAGA)
+    changes = Event.objects.get(sequence=2).changes
+    assert changes["state"] == "authorised"
+    assert not {"lines", "metadata"} & set(changes)
+
+
 def test_a_long_event_loses_what_the_merchant_knows_and_says_so(attempt: Attempt):
     payment = attempt.payment
     payment.lines = [{"sku": "T" * 50, "quantity": 1}] * 500
