@@ -181,6 +181,16 @@ async def test_an_unpaid_payment_is_cancelled_once_and_stays_so(api):
         assert document(answer)["available_actions"] == []
 
 
+async def test_a_payment_is_cancelled_by_six_requests_at_once(api):
+    created = document(await api.post("/payments", order()))
+    path = f"/payments/{created['id']}/cancel"
+    keys = ("", "", "", "one", "two", "three")
+    answers = await asyncio.gather(*(api.post(path, idempotency_key=key) for key in keys))
+    assert [(answer.status, document(answer)["state"]) for answer in answers] == 6 * [(200, "cancelled")]
+    page = document(await api.get(f"/events?object_id={created['id']}&types=payment.cancelled"))
+    assert len(page["data"]) == 1
+
+
 async def test_a_read_waits_for_the_end_of_the_processing(api, payment, back_end):
     paying = asyncio.ensure_future(pay(payment, "approve"))
     async with asyncio.timeout(20):
