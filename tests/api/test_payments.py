@@ -203,6 +203,13 @@ async def test_a_read_waits_for_the_end_of_the_processing(api, payment, back_end
     assert document(answer)["card"] is None or "last4" in document(answer)["card"]
 
 
+async def test_the_time_that_was_applied_is_told_and_not_the_one_that_was_wished_for(api, settings):
+    settings.CHECKOUT_API_LONGEST_WAIT_SECONDS = 7
+    created = document(await api.post("/payments", order()))
+    answer = await api.get(f"/payments/{created['id']}", prefer="wait=99999")
+    assert header(answer, "Preference-Applied") == "wait=7"
+
+
 async def test_events_tell_what_happened(api, payment, back_end):
     await pay(payment, "approve")
     page = document(await api.get(f"/events?object_id={payment.reference}&limit=100"))
