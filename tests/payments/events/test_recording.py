@@ -124,6 +124,16 @@ def test_events_are_numbered_and_published_with_the_objects_after_the_change(att
         assert thin_event_object(event).sequence == event.sequence
 
 
+def test_a_move_is_read_and_written_with_six_statements(attempt: Attempt, django_assert_num_queries):
+    payment = attempt.payment
+    move_payment(payment, "authorised", Actor.SAGA)
+    open_operation(payment, Operation(payment=payment, attempt=attempt, kind="capture", amount_minor=1250))
+    with django_assert_num_queries(6):
+        move_payment(payment, "captured", Actor.SAGA)
+    assert list(Event.objects.order_by("sequence").values_list("sequence", flat=True)) == [1, 2, 3]
+    assert Event.objects.get(sequence=3).changes["state"] == "authorised"
+
+
 def test_an_attempt_that_stays_in_its_public_state_tells_nothing(attempt: Attempt):
     move_attempt(attempt.payment, attempt, "submitted", Actor.SAGA)
     assert types() == []
