@@ -5,18 +5,17 @@ valid a while ago is looked up in any case, so that a stranger behind the same a
 """
 
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
 from math import ceil
 from threading import Lock
 from time import time
 from typing import Any
 
+from payments_gateway.serving.clients import network_of
+
 MOST_REQUESTS = 60
 WINDOW_SECONDS = 60
 MOST_ADDRESSES = 10_000
 MOST_KEYS = 10_000
-# An IPv6 client has a network of this size to itself.
-_IPV6_PREFIX = 64
 
 
 class UnknownKeys:
@@ -33,13 +32,13 @@ class UnknownKeys:
         """Return 0 if the key is to be looked up, else the seconds until the address may try again."""
         with self._lock:
             now = self._begin()
-            if secret_hash in self._valid or self._counts.get(_network_of(address), 0) < MOST_REQUESTS:
+            if secret_hash in self._valid or self._counts.get(network_of(address), 0) < MOST_REQUESTS:
                 return 0
             return max(1, ceil((self._window + 1) * WINDOW_SECONDS - now))
 
     def count(self, address: str) -> None:
         """Count one request with an unknown key."""
-        network = _network_of(address)
+        network = network_of(address)
         with self._lock:
             self._begin()
             # The address that was counted longest ago gives way, so that the memory is bounded.
@@ -70,15 +69,6 @@ class UnknownKeys:
 def _make_room(table: dict[str, Any], most: int) -> None:
     while len(table) >= most:
         del table[next(iter(table))]
-
-
-def _network_of(address: str) -> str:
-    try:
-        client = ip_address(address)
-    except ValueError:
-        return address
-    client = getattr(client, "ipv4_mapped", None) or client
-    return str(client if client.version == 4 else ip_network((client, _IPV6_PREFIX), strict=False))
 
 
 unknown_keys = UnknownKeys()
