@@ -23,7 +23,10 @@ class MerchantForm(ModelForm):
     class Meta:
         model = Merchant
         fields = ("name", "code", "is_live", "return_origins")
-        help_texts = {"return_origins": 'A JSON list, such as ["https://shop.example"]'}
+        help_texts = {
+            "is_live": "Its payments are real. The first payment fixes this; other keys are refused.",
+            "return_origins": 'A JSON list, such as ["https://shop.example"]',
+        }
 
     def clean_return_origins(self) -> list[str]:
         """Accept only a list of origins, because anything else could let a shopper be sent anywhere."""

@@ -3,11 +3,17 @@
 import pytest
 
 from checkout.api.access.keys import make_key
+from checkout.api.access.unknown_keys import unknown_keys
 from checkout.payments.models import Merchant
 from tests.api.calling import Caller
 from tests.flows.conftest import back_end, books, manual, payment, shop
 
 __all__ = ["back_end", "books", "manual", "payment", "shop"]
+
+
+@pytest.fixture(autouse=True)
+def _no_unknown_keys() -> None:
+    unknown_keys.forget()
 
 
 @pytest.fixture

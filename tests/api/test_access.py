@@ -9,6 +9,7 @@ from checkout.api.access.keys import make_key, revoke_key, rotate_key
 from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey
 from checkout.conf.api import TRY_OUT_API_KEY
+from checkout.errors import OperationRejected
 from messaging.concurrency.database import in_thread
 from tests.api.calling import Caller, document, header, order
 
@@ -103,6 +104,22 @@ async def test_the_published_key_is_a_key_only_in_a_try_out(shop, settings):
     assert (await Caller(secret).get("/payments")).status == 200
 
 
+@pytest.mark.parametrize("is_live", [False, True])
+async def test_a_key_is_refused_after_its_merchant_has_become_live_or_for_tests(shop, is_live):
+    def made():
+        type(shop).objects.filter(pk=shop.pk).update(is_live=is_live)
+        shop.refresh_from_db()
+        key, secret = make_key(shop, name="k", by="ada")
+        type(shop).objects.filter(pk=shop.pk).update(is_live=not is_live)
+        return key, secret
+
+    key, secret = await in_thread(made)
+    answer = await Caller(secret).get("/payments")
+    assert (answer.status, document(answer)["code"]) == (401, "key_unknown")
+    with pytest.raises(OperationRejected):
+        await in_thread(lambda: rotate_key(key.pk, overlap=timedelta(hours=1), by="ada"))
+
+
 async def test_a_key_may_be_used_from_its_networks(shop):
     secret = await in_thread(from_elsewhere, shop)
     for address, status in [("198.51.100.9", 200), ("::ffff:198.51.100.9", 200), ("2001:db8::1", 200),
@@ -127,6 +144,15 @@ async def test_both_keys_are_valid_during_a_rotation_and_the_old_one_ends(shop):
     await in_thread(lambda: ApiKey.objects.filter(pk=old.pk).update(expires_at=timezone.now()))
     assert (await Caller(old_secret).get("/payments")).status == 401
     assert (await Caller(new_secret).get("/payments")).status == 200
+
+
+def test_the_successor_of_a_key_lives_as_long_as_that_from_its_own_beginning(shop):
+    end = timezone.now() + timedelta(days=30)
+    key, _ = make_key(shop, name="k", by="ada", expires_at=end)
+    ApiKey.objects.filter(pk=key.pk).update(created_at=end - timedelta(days=365))
+    new, _ = rotate_key(key.pk, overlap=timedelta(hours=1), by="grace")
+    assert new.expires_at is not None
+    assert timedelta() <= timezone.now() + timedelta(days=365) - new.expires_at < timedelta(minutes=1)
 
 
 async def test_the_secret_is_not_stored_and_the_last_use_is_written_once_a_minute(shop):

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 from django.utils import timezone
@@ -60,6 +61,9 @@ async def test_the_order_and_spacing_of_fields_make_no_difference(api):
         ("a b", "idempotency_key_malformed"),
         ("\u00fc", "idempotency_key_malformed"),
         (256 * "a", "idempotency_key_malformed"),
+        ("4444333322221111", "idempotency_key_malformed"),
+        ('"order 4444 3333 2222 1111"', "idempotency_key_malformed"),
+        ("order-4444-3333-2222-1111", "idempotency_key_malformed"),
     ],
 )
 async def test_a_missing_or_malformed_key_is_refused(api, sent, code):
@@ -134,5 +138,17 @@ async def test_records_are_forgotten_after_thirty_days(api):
 async def test_nothing_of_a_body_is_readable_in_its_record(api):
     await api.post("/payments", order(customer_email="secret@example.com"), idempotency_key="k")
     record = await in_thread(IdempotencyRecord.objects.get)
-    assert "secret" not in str(record.fields)
+    assert "secret@example.com" not in str(vars(record))
     assert "/customer_email" in record.fields
+    plain = sha256(b'"secret@example.com"').hexdigest()
+    assert record.fields["/customer_email"][:16] != plain[:16]
+
+
+async def test_a_repetition_gets_its_answer_after_a_change_of_the_secret_key(api, settings):
+    first = await api.post("/payments", order(), idempotency_key="k")
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = 50 * "another"
+    second = await api.post("/payments", order(), idempotency_key="k")
+    assert (second.status, second.body) == (201, first.body)
+    other = await api.post("/payments", order(amount=7), idempotency_key="k")
+    assert [each["pointer"] for each in document(other)["errors"]] == ["/amount"]

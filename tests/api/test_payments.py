@@ -181,6 +181,16 @@ async def test_an_unpaid_payment_is_cancelled_once_and_stays_so(api):
         assert document(answer)["available_actions"] == []
 
 
+async def test_a_payment_is_cancelled_by_six_requests_at_once(api):
+    created = document(await api.post("/payments", order()))
+    path = f"/payments/{created['id']}/cancel"
+    keys = ("", "", "", "one", "two", "three")
+    answers = await asyncio.gather(*(api.post(path, idempotency_key=key) for key in keys))
+    assert [(answer.status, document(answer)["state"]) for answer in answers] == 6 * [(200, "cancelled")]
+    page = document(await api.get(f"/events?object_id={created['id']}&types=payment.cancelled"))
+    assert len(page["data"]) == 1
+
+
 async def test_a_read_waits_for_the_end_of_the_processing(api, payment, back_end):
     paying = asyncio.ensure_future(pay(payment, "approve"))
     async with asyncio.timeout(20):
@@ -191,6 +201,13 @@ async def test_a_read_waits_for_the_end_of_the_processing(api, payment, back_end
     assert header(answer, "Preference-Applied") == "wait=10"
     assert document(answer)["state"] in ("captured", "capture_pending")
     assert document(answer)["card"] is None or "last4" in document(answer)["card"]
+
+
+async def test_the_time_that_was_applied_is_told_and_not_the_one_that_was_wished_for(api, settings):
+    settings.CHECKOUT_API_LONGEST_WAIT_SECONDS = 7
+    created = document(await api.post("/payments", order()))
+    answer = await api.get(f"/payments/{created['id']}", prefer="wait=99999")
+    assert header(answer, "Preference-Applied") == "wait=7"
 
 
 async def test_events_tell_what_happened(api, payment, back_end):

@@ -4,8 +4,11 @@ import pytest
 
 from checkout.api.access.keys import make_key
 from checkout.api.access.rate_limit import KeyLimit
+from checkout.api.access.scopes import Scope
+from checkout.api.access.unknown_keys import MOST_ADDRESSES, MOST_REQUESTS, UnknownKeys
 from checkout.api.models import RateLease
-from tests.api.calling import document, header
+from messaging.concurrency.database import in_thread
+from tests.api.calling import Caller, document, header
 
 
 @pytest.fixture
@@ -54,3 +57,41 @@ async def test_answers_say_what_is_left_and_a_request_too_many_changes_nothing(s
     assert (refused.status, document(refused)["code"]) == (429, "quota_exceeded")
     assert 0 < int(header(refused, "Retry-After")) <= 3600
     assert header(refused, "RateLimit").startswith('"default";r=0;t=')
+
+
+async def test_requests_without_the_permission_count_as_well(settings, shop):
+    settings.CHECKOUT_API_REQUESTS = 2
+    settings.CHECKOUT_API_WINDOW_SECONDS = 3600
+    secret = await in_thread(lambda: make_key(shop, name="k", scopes=[Scope.EVENTS_READ], by="ada")[1])
+    assert [(await Caller(secret).get("/payments")).status for _ in range(3)] == [403, 403, 429]
+
+
+async def test_an_address_with_many_unknown_keys_waits_and_its_valid_key_does_not(api, shop):
+    assert (await api.get("/payments")).status == 200
+    unknown = Caller(f"sk_test_{32 * 'a'}")
+    statuses = [(await unknown.get("/payments")).status for _ in range(MOST_REQUESTS)]
+    assert set(statuses) == {401}
+    refused = await unknown.get("/payments")
+    assert (refused.status, document(refused)["code"]) == (429, "too_many_unknown_keys")
+    assert 0 < int(header(refused, "Retry-After")) <= 60
+    assert (await api.get("/payments")).status == 200
+    unknown.client.address = "192.0.2.8"
+    assert (await unknown.get("/payments")).status == 401
+
+
+def test_addresses_are_counted_by_network_in_bounded_memory():
+    clock = Clock()
+    keys = UnknownKeys(clock=clock)
+    for number in range(MOST_REQUESTS):
+        keys.count(f"2001:db8::{number:x}")
+    assert keys.seconds_to_wait("2001:db8::ffff", "h") > 0
+    assert keys.seconds_to_wait("2001:db8:0:1::1", "h") == 0
+    for number in range(MOST_ADDRESSES):
+        keys.count(f"10.0.{number // 256}.{number % 256}")
+    assert keys.seconds_to_wait("2001:db8::1", "h") == 0
+    assert len(keys._counts) == MOST_ADDRESSES
+    clock.now += 60
+    for _ in range(MOST_REQUESTS):
+        keys.count("10.0.0.1")
+    clock.now += 60
+    assert keys.seconds_to_wait("10.0.0.1", "h") == 0

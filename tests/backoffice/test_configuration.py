@@ -199,3 +199,16 @@ def test_a_blocked_value_is_stored_as_the_risk_service_compares_it(admin_client,
 @pytest.mark.parametrize(("kind", "value"), [("ip_address", "ann@example.com"), ("email", "10.0.0.1")])
 def test_a_blocked_value_of_the_wrong_kind_is_refused(admin_client, kind, value):
     assert "value" in errors(admin_client.post(add("blockedvalue"), {"kind": kind, "value": value}))
+
+
+def test_a_merchant_is_made_live_until_it_has_payments(staff_client):
+    row = rows.merchant()
+    client = staff_client("view_merchant", "change_merchant")
+    sent = {"name": row.name, "return_origins": "[]"}
+    assert client.post(change(row), {**sent, "is_live": "on"}).status_code == 302
+    row.refresh_from_db()
+    assert row.is_live
+    rows.payment("A-1", owner=row)
+    assert client.post(change(row), sent).status_code == 302
+    row.refresh_from_db()
+    assert row.is_live, "its payments were real"

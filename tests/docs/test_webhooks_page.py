@@ -125,13 +125,16 @@ def test_the_code_that_compares_sequences_applies_the_latest_event_once():
 
 def test_return_and_webhook_settle_the_order_once_in_either_order():
     settled = run(code("python", "def settle"))
-    assert set(settled.PAID) <= set(PaymentStatus)
+    assert {*settled.PAID, *settled.UNPAID} <= set(PaymentStatus)
 
     def payment(state: str, version: int, **flags: bool) -> dict[str, object]:
         return {"state": state, "version": version, "is_final": False, "can_retry": False, **flags}
 
     order: dict[str, object] = {}
     assert settled.settle(order, payment("processing", 1)) == "being confirmed"
+    for state in ("authorised", "capture_pending", "partially_captured"):
+        assert settled.settle({}, payment(state, 2)) == "being confirmed"
+    assert settled.settle({}, payment("partially_captured", 2, is_final=True)) == "being confirmed"
     assert settled.settle(order, payment("captured", 3)) == "thank you"
     assert settled.settle(order, payment("processing", 1)) == "thank you"
     assert order == {"version": 3, "paid": True}

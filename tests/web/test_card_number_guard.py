@@ -90,6 +90,16 @@ def test_a_card_number_is_refused_with_each_digit_escaped_as_json_may(card, scri
     assert is_refused(query=f"data={quote(escaped)}")
 
 
+@pytest.mark.parametrize("escape", [r"\t", r"\n", r"\r", r"\/", r"\b", r"\f", r"\"", r"\\"])
+@pytest.mark.parametrize("card", CARDS)
+def test_a_card_number_is_refused_after_a_short_escape(card, escape):
+    body = f'{{"n": "{escape}{card}{escape}"}}'
+    assert json.loads(body)["n"][1:-1] == card
+    assert is_refused(body=body, content_type="application/json")
+    spaced = r"\t".join(re.findall("..?", card))
+    assert is_refused(body=f'{{"n": "{spaced}"}}', content_type="application/json")
+
+
 @settings(deadline=None)
 @given(cards)
 def test_a_card_number_is_refused_in_the_encoding_of_a_part(card):

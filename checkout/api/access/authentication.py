@@ -7,8 +7,9 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from checkout.api.access.keys import find_key, is_allowed_from, is_well_formed, record_use
+from checkout.api.access.keys import find_key, hash_of, is_allowed_from, is_well_formed, record_use
 from checkout.api.access.rate_limit import limit
+from checkout.api.access.unknown_keys import unknown_keys
 from checkout.api.answers import catalogue
 from checkout.api.answers.refusal import fault_of_header, refusal
 from checkout.api.models import ApiKey
@@ -27,16 +28,21 @@ class KeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Merchant, ApiKey]:
         """Return the merchant and the key; raises a refusal, which names the header."""
         secret = _secret_in(request.META.get("HTTP_AUTHORIZATION", ""))
+        address, hashed = request.META.get("REMOTE_ADDR", ""), hash_of(secret)
+        if seconds := unknown_keys.seconds_to_wait(address, hashed):
+            raise refusal(catalogue.TOO_MANY_UNKNOWN_KEYS, headers={"Retry-After": str(seconds)})
         found = find_key(secret)
         if found is None:
+            unknown_keys.count(address)
             raise fault_of_header(catalogue.KEY_UNKNOWN, HEADER, catalogue.KEY_UNKNOWN.detail)
         key, merchant = found
         if key.is_revoked:
             raise fault_of_header(catalogue.KEY_REVOKED, HEADER, catalogue.KEY_REVOKED.detail)
         if key.is_expired:
             raise fault_of_header(catalogue.KEY_EXPIRED, HEADER, catalogue.KEY_EXPIRED.detail)
-        if not is_allowed_from(key, request.META.get("REMOTE_ADDR", "")):
+        if not is_allowed_from(key, address):
             raise refusal(catalogue.NETWORK_NOT_ALLOWED)
+        unknown_keys.remember(hashed)
         record_use(key)
         return merchant, key
 

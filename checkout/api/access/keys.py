@@ -75,16 +75,22 @@ def _random_text() -> str:
 def rotate_key(pk: int, *, overlap: timedelta, by: str) -> tuple[ApiKey, str]:
     """Return a new key with the rights of an old one, and its secret. The old one ends after ``overlap``.
 
-    Raises ``OperationRejected`` for a key that is revoked or expired.
+    The new key lives as long as the old one was to live when it was made, from now on.
+
+    Raises ``OperationRejected`` for a key that is revoked or expired, and for a test key of a live merchant.
     """
     old = _usable(pk)
     merchant = Merchant.objects.get(code=old.merchant)
+    if old.is_live != merchant.is_live:
+        raise OperationRejected(
+            "The key is no longer valid, because its merchant has become live or for tests."
+        )
     new = make_key(
         merchant,
         name=old.name,
         scopes=[Scope(each) for each in old.scopes],
         by=by,
-        expires_at=old.expires_at,
+        expires_at=_end_of_successor(old),
         networks=old.networks,
         replaces=old,
     )
@@ -92,6 +98,10 @@ def rotate_key(pk: int, *, overlap: timedelta, by: str) -> tuple[ApiKey, str]:
     old.expires_at = min(ends, old.expires_at or ends)
     old.save(update_fields=["expires_at"])
     return new
+
+
+def _end_of_successor(old: ApiKey) -> datetime | None:
+    return None if old.expires_at is None else timezone.now() + (old.expires_at - old.created_at)
 
 
 @transaction.atomic
@@ -118,13 +128,16 @@ def is_well_formed(secret: str) -> bool:
 def find_key(secret: str) -> tuple[ApiKey, Merchant] | None:
     """Return the key with this secret, valid or not, and its merchant; None if there is no such key.
 
-    The published key is a key only in a try-out, even if its row has come into another database.
+    The published key is a key only in a try-out, even if its row has come into another database. A test key
+    of a merchant that has become live is no key any more, and neither is a live key of one for tests.
     """
     if secret == TRY_OUT_API_KEY and not conf.is_try_out:
         return None
     key = _BY_HASH.first(hash_of(secret))
     merchant = None if key is None else _MERCHANT.first(key.merchant)
-    return None if key is None or merchant is None else (key, merchant)
+    if key is None or merchant is None or key.is_live != merchant.is_live:
+        return None
+    return key, merchant
 
 
 _BY_HASH = Compiled(lambda secret_hash: ApiKey.objects.filter(secret_hash=secret_hash))

@@ -87,6 +87,12 @@ REFUNDABLE_CHANGED = Problem(
 QUOTA_EXCEEDED = Problem(
     429, "quota_exceeded", "Too many requests", "This API key has used up its requests for now."
 )
+TOO_MANY_UNKNOWN_KEYS = Problem(
+    429,
+    "too_many_unknown_keys",
+    "Too many unknown keys",
+    "Too many requests with unknown API keys have come from this address.",
+)
 TOO_MANY_HELD = Problem(
     429,
     "too_many_held",
@@ -155,6 +161,7 @@ _ENTRIES = (
         REFUNDABLE_CHANGED,
         "Somebody was faster: `refundable` is what is left. Decide again.",
     ),
+    Entry(TOO_MANY_UNKNOWN_KEYS, "Wait for Retry-After. Which program still has an old key?"),
     Entry(QUOTA_EXCEEDED, "Wait for Retry-After. The header RateLimit tells in advance what is left."),
     Entry(TOO_MANY_HELD, "Repeat it later, or send `Prefer: respond-async`, which is not held."),
     Entry(UNAVAILABLE, "Repeat the request with the same Idempotency-Key after Retry-After."),

@@ -23,6 +23,7 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
@@ -30,6 +31,8 @@ from checkout.api.answers.refusal import Fault, fault_of_header, refusal
 from checkout.api.models import IdempotencyRecord
 from checkout.conf import conf
 from checkout.payments.timers.retention import forget
+from checkout.privacy.scrubbing import contains_card_number
+from checkout.privacy.stored_secrets import open_secret, seal_secret
 from messaging.compiled_queries import insert_unless_known, update
 
 HEADER = "Idempotency-Key"
@@ -76,13 +79,13 @@ def _read(header: bytes) -> str:
     text = header.decode("latin-1").strip()
     quoted = _QUOTED.fullmatch(text)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
-    if not 0 < len(key) <= LONGEST or not (quoted or _BARE.fullmatch(text)):
+    if not 0 < len(key) <= LONGEST or not (quoted or _BARE.fullmatch(text)) or contains_card_number(key):
         raise fault_of_header(catalogue.KEY_NOT_READABLE, HEADER, catalogue.KEY_NOT_READABLE.detail)
     return key
 
 
 def hashes_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """Return a hash of each field, by its JSON pointer: enough to compare, and nothing that could be read."""
+    """Return a hash of each field, by its JSON pointer. It is stored only as ``_keyed_hashes`` of it."""
     found = {}
     for name, value in body.items():
         pointer = "/" + name.replace("~", "~0").replace("/", "~1")
@@ -90,8 +93,21 @@ def hashes_of(body: Mapping[str, Any]) -> dict[str, str]:
             found.update({f"{pointer}{inner}": hashed for inner, hashed in hashes_of(value).items()})
         else:
             text = json.dumps(value, sort_keys=True, ensure_ascii=True)
-            found[pointer] = sha256(text.encode()).hexdigest()[:16]
+            found[pointer] = sha256(text.encode()).hexdigest()
     return found
+
+
+def _keyed_hashes(keyed: Keyed, secret: str | None = None) -> dict[str, str]:
+    """Return the hashes that are stored. Without the secret key nobody can try values for a field."""
+    salt = f"checkout.api.idempotency {_owner(keyed)}"
+    return {
+        pointer: salted_hmac(salt, f"{pointer} {hashed}", secret, algorithm="sha256").hexdigest()[:32]
+        for pointer, hashed in keyed.fields.items()
+    }
+
+
+def _owner(of: Keyed | IdempotencyRecord) -> str:
+    return f"{of.merchant} {of.route} {of.key}"
 
 
 def once(keyed: Keyed, act: Callable[[], Made], *, held_seconds: float = 0) -> tuple[IdempotencyRecord, bool]:
@@ -101,7 +117,7 @@ def once(keyed: Keyed, act: Callable[[], Made], *, held_seconds: float = 0) -> t
     nothing stored, and a refusal if the key belongs to another request.
     """
     record = IdempotencyRecord(
-        merchant=keyed.merchant, route=keyed.route, key=keyed.key, fields=dict(keyed.fields)
+        merchant=keyed.merchant, route=keyed.route, key=keyed.key, fields=_keyed_hashes(keyed)
     )
     with transaction.atomic():
         if insert_unless_known(record):
@@ -112,12 +128,10 @@ def once(keyed: Keyed, act: Callable[[], Made], *, held_seconds: float = 0) -> t
             _keep(record, made.answer)
             return record, False
     known = IdempotencyRecord.objects.get(merchant=keyed.merchant, route=keyed.route, key=keyed.key)
-    differing = sorted(
-        pointer
-        for pointer in {*known.fields, *keyed.fields}
-        if known.fields.get(pointer) != keyed.fields.get(pointer)
-    )
-    if differing:
+    # The secret key may have been changed since the first request.
+    if differing := min(
+        (_differing(known, _keyed_hashes(keyed, each)) for each in conf.secret_keys), key=len
+    ):
         faults = [
             Fault("This differs from the first request.", pointer=pointer) for pointer in differing[:20]
         ]
@@ -125,12 +139,21 @@ def once(keyed: Keyed, act: Callable[[], Made], *, held_seconds: float = 0) -> t
     return known, True
 
 
+def _differing(known: IdempotencyRecord, hashes: Mapping[str, str]) -> list[str]:
+    pointers = {*known.fields, *hashes}
+    return sorted(each for each in pointers if known.fields.get(each) != hashes.get(each))
+
+
 def answer_in(record: IdempotencyRecord, *, is_replay: bool) -> Answer:
-    """Return the stored answer."""
+    """Return the stored answer. Raises ``StoredSecretUnreadable`` if its secret key is not kept any more."""
     headers = {"Location": record.location} if record.location else {}
     if record.status == HTTPStatus.ACCEPTED:
         headers["Retry-After"] = "1"
-    return Answer(record.status, record.body.encode(), {**headers, **(_REPLAYED if is_replay else {})})
+    return Answer(
+        record.status,
+        open_secret(record.body, _owner(record)).encode(),
+        {**headers, **(_REPLAYED if is_replay else {})},
+    )
 
 
 def require_ended(record: IdempotencyRecord) -> None:
@@ -151,7 +174,7 @@ def settle(record: IdempotencyRecord, answer: Answer | None) -> None:
     changes: dict[str, Any] = {"held_until": None}
     if answer is not None:
         location = answer.headers.get("Location", "")
-        changes |= {"status": answer.status, "body": answer.body.decode(), "location": location}
+        changes |= {"status": answer.status, "body": _sealed(record, answer), "location": location}
     if waiting.update(**changes):
         for name, value in changes.items():
             setattr(record, name, value)
@@ -159,8 +182,13 @@ def settle(record: IdempotencyRecord, answer: Answer | None) -> None:
         record.refresh_from_db()
 
 
+def _sealed(record: IdempotencyRecord, answer: Answer) -> str:
+    """Return the answer's body as it is stored, because it has what the request said of a shopper."""
+    return seal_secret(answer.body.decode(), _owner(record))
+
+
 def _keep(record: IdempotencyRecord, answer: Answer) -> None:
-    record.status, record.body = answer.status, answer.body.decode()
+    record.status, record.body = answer.status, _sealed(record, answer)
     record.location = answer.headers.get("Location", "")
     update(record, "status", "body", "location", "subject", "held_until")
 

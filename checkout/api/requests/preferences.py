@@ -33,4 +33,5 @@ def preference_in(header: str, *, is_held_by_default: bool) -> Preference:
     if wait is None:
         seconds = conf.api_wait_seconds if is_held_by_default else 0
         return Preference(min(seconds, conf.api_longest_wait_seconds))
-    return Preference(min(wait, conf.api_longest_wait_seconds), f"wait={wait}")
+    seconds = min(wait, conf.api_longest_wait_seconds)
+    return Preference(seconds, f"wait={int(seconds)}")

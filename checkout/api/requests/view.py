@@ -175,8 +175,9 @@ class ApiView(APIView):
             raise refusal(catalogue.NOT_ACCEPTABLE)
         self.perform_authentication(request)
         self.api_version = self.key.api_version
-        self.check_permissions(request)
+        # First the limit, so that requests without the permission count as well.
         self.check_throttles(request)
+        self.check_permissions(request)
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
             raise refusal(catalogue.UNSUPPORTED_MEDIA_TYPE)
 

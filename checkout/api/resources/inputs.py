@@ -57,11 +57,17 @@ class Noted(Strict):
     metadata = Metadata(required=False, default=dict, help_text="Laid over the payment's metadata.")
 
 
+FINAL_CAPTURE = (
+    "The rest is not captured later. The provider is not told: the rest lapses at the issuer, like any "
+    "authorisation that is not captured."
+)
+
+
 class Capture(Noted):
     """The capture of an amount, or of all that is left."""
 
     amount = Whole(required=False, min_value=1, max_value=MOST)
-    final_capture = Flag(required=False, default=False, help_text="The rest is not captured later.")
+    final_capture = Flag(required=False, default=False, help_text=FINAL_CAPTURE)
 
 
 class Refund(Noted):

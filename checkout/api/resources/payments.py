@@ -17,6 +17,7 @@ from checkout.api.requests.waiting import Held
 from checkout.api.resources import inputs
 from checkout.api.resources.addresses import address_of
 from checkout.api.resources.lists import ListObject, list_of
+from checkout.errors import IllegalTransition
 from checkout.money import CURRENCIES, Money
 from checkout.payments import actions
 from checkout.payments.actions import reading
@@ -150,9 +151,16 @@ class PaymentCancel(ApiView):
         return answer_in(record, is_replay=is_replay)
 
     def _cancel(self, reference: str) -> Answer:
-        if reading.read_payment(self.merchant, reference).state is not PaymentStatus.CANCELLED:
-            actions.cancel_payment(reference, by=self.by, merchant=self.merchant)
-        return Answer.of(200, reading.read_payment(self.merchant, reference))
+        payment = reading.read_payment(self.merchant, reference)
+        if payment.state is not PaymentStatus.CANCELLED:
+            try:
+                actions.cancel_payment(reference, by=self.by, merchant=self.merchant)
+            except IllegalTransition:
+                # Another request may have cancelled it since it was read.
+                if reading.read_payment(self.merchant, reference).state is not PaymentStatus.CANCELLED:
+                    raise
+            payment = reading.read_payment(self.merchant, reference)
+        return Answer.of(200, payment)
 
 
 def money_of(wanted: dict[str, Any]) -> Money:

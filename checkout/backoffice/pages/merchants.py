@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from checkout.backoffice.acting import Acting, Verb
@@ -14,7 +14,7 @@ from checkout.backoffice.display.values import Table
 from checkout.backoffice.forms import MerchantForm
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
 from checkout.payments import actions
-from checkout.payments.models import Merchant
+from checkout.payments.models import Merchant, Payment
 
 Mode = Merchant.AttackMode
 
@@ -81,13 +81,26 @@ class UnderAttackFilter(admin.SimpleListFilter):
 @admin.register(Merchant)
 class MerchantAdmin(Acting, ConfigurationAdmin):
     form = MerchantForm
-    list_display = ("name", "code", "protection")
-    list_filter = (UnderAttackFilter,)
+    list_display = ("name", "code", "is_live", "protection")
+    list_filter = ("is_live", UnderAttackFilter)
     search_fields = ("name", "code")
     fields = ("name", "code", "is_live", "return_origins", "protection")
     readonly_fields = ("protection",)
     fixed_fields = ("code",)
     verbs = tuple(_verb(mode) for mode in (Mode.ON, Mode.AUTOMATIC, Mode.OFF))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Lock the row for a change, so that its first payment is not created while it becomes live."""
+        merchant = super().get_object(request, object_id, from_field)
+        if merchant is not None and request.method == "POST":
+            return Merchant.objects.select_for_update().filter(pk=merchant.pk).first()
+        return merchant
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """See ConfigurationAdmin. A payment that was a test stays one, so its merchant does, too."""
+        fixed = super().get_readonly_fields(request, obj)
+        is_used = isinstance(obj, Merchant) and Payment.objects.filter(merchant=obj).exists()
+        return [*fixed, "is_live"] if is_used else fixed
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
         """See Acting. One permission covers all three modes."""

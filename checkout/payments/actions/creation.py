@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 import msgspec
 from django.core.exceptions import ValidationError
@@ -15,7 +15,7 @@ from django.utils import timezone
 from checkout.errors import DuplicateRequest, RequestInvalid
 from checkout.money import CURRENCIES, Money
 from checkout.orders.messages import OrderLine
-from checkout.payments.actions.metadata import checked_metadata
+from checkout.payments.actions.metadata import checked_metadata, require_no_card_number
 from checkout.payments.events import open_payment
 from checkout.payments.models import Fact, Merchant, Payment
 from checkout.states import Actor
@@ -56,11 +56,11 @@ def create_payment(
     """Create the payment of an order, or return the existing one.
 
     ``order_reference`` has 1 to 100 characters, ``description`` 1 to 50, both without control characters.
-    ``amount`` is 1 to 9,999,999,999 minor units of a currency of ISO 4217. ``lines`` are at most 500, each a
-    ``sku`` of 1 to 50 characters and a ``quantity`` of 1 to 1,000,000. ``return_url`` and ``cancel_url`` have
-    an origin that the merchant has registered. ``metadata`` is as in ``checked_metadata``. After
-    ``expires_at``, which is in the future and at most a year away, the payment cannot be paid any more.
-    ``locale`` is a language tag (BCP 47).
+    No text has a card number in it. ``amount`` is 1 to 9,999,999,999 minor units of a currency of ISO
+    4217. ``lines`` are at most 500, each a ``sku`` of 1 to 50 characters and a ``quantity`` of 1 to
+    1,000,000. ``return_url`` and ``cancel_url`` have an origin that the merchant has registered.
+    ``metadata`` is as in ``checked_metadata``. After ``expires_at``, which is in the future and at most a
+    year away, the payment cannot be paid any more. ``locale`` is a language tag (BCP 47).
 
     Raises ``RequestInvalid``, which names the field, for anything else; and ``DuplicateRequest``, which names
     the first field that differs, when the order already has a payment with other values.
@@ -154,6 +154,7 @@ def _text(field: str, value: object) -> str:
         raise RequestInvalid(field, f"This is a text of 1 to {most} characters.")
     if not value.isprintable():
         raise RequestInvalid(field, "This has control characters or line breaks in it.")
+    require_no_card_number(field, value)
     return value
 
 
@@ -166,6 +167,7 @@ def _email(value: str) -> str:
         raise RequestInvalid("shopper_email", "This is not an e-mail address.") from None
     if len(value) > LONGEST_EMAIL or not value.isprintable():
         raise RequestInvalid("shopper_email", "This is not an e-mail address.")
+    require_no_card_number("shopper_email", value)
     return value
 
 
@@ -173,6 +175,7 @@ def _address(field: str, value: str, merchant: Merchant) -> str:
     if value == "":
         return value
     text = _text(field, value)
+    require_no_card_number(field, unquote_plus(text))
     try:
         parts = urlsplit(text)
         if parts.hostname not in _LOCAL:

@@ -1,33 +1,51 @@
 """The names and values that a merchant's program keeps with a payment or an operation."""
 
 from collections.abc import Mapping
+from unicodedata import category
 
 from checkout.errors import RequestInvalid
+from checkout.privacy.scrubbing import contains_card_number
 
 MOST_KEYS = 50
 LONGEST_KEY = 40
 LONGEST_VALUE = 500
 
 
-def checked_metadata(given: object, *, field: str = "metadata") -> dict[str, str]:
+def checked_metadata(given: object) -> dict[str, str]:
     """Return metadata that may be stored: at most 50 keys of 40 characters, with texts of at most 500.
 
-    Raises ``RequestInvalid``, which names the field.
+    Neither has control characters or a card number, however the request was encoded. Raises
+    ``RequestInvalid``, which names the field.
     """
     if given is None:
         return {}
     if not isinstance(given, Mapping) or len(given) > MOST_KEYS:
-        raise RequestInvalid(field, f"These are at most {MOST_KEYS} names with their values.")
+        raise RequestInvalid("metadata", f"These are at most {MOST_KEYS} names with their values.")
     for key, value in given.items():
         if not isinstance(key, str) or not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
-            raise RequestInvalid(field, f"A name is a text of 1 to {LONGEST_KEY} characters.")
+            raise RequestInvalid("metadata", f"A name is a text of 1 to {LONGEST_KEY} characters.")
+        require_no_card_number("metadata", key)
         if not isinstance(value, str) or len(value) > LONGEST_VALUE or not _is_storable(value):
-            raise RequestInvalid(
-                f"{field}.{key}", f"A value is a text of at most {LONGEST_VALUE} characters."
-            )
+            text = f"A value is a text of at most {LONGEST_VALUE} characters, without control characters."
+            raise RequestInvalid(f"metadata.{key}", text)
+        require_no_card_number(f"metadata.{key}", value)
     return dict(given)
 
 
+def overlaid(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
+    """Return checked metadata ``above`` laid over what is stored; raises ``RequestInvalid`` for too much."""
+    both = {**below, **above}
+    if len(both) > MOST_KEYS:
+        raise RequestInvalid("metadata", f"With those of the payment, these are at most {MOST_KEYS} names.")
+    return both
+
+
+def require_no_card_number(field: str, text: str) -> None:
+    """Raise ``RequestInvalid``, which names the field, for a text with a card number in it."""
+    if contains_card_number(text):
+        raise RequestInvalid(field, "This has a card number in it, which is not kept here.")
+
+
 def _is_storable(text: str) -> bool:
-    """Return True if PostgreSQL can store the text: it refuses NUL and halves of surrogate pairs."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    """Return False for control characters, and for halves of surrogate pairs, which PostgreSQL refuses."""
+    return not any(category(character) in ("Cc", "Cs") for character in text)

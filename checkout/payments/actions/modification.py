@@ -20,7 +20,7 @@ from checkout.errors import (
 )
 from checkout.money import Money
 from checkout.payments.actions.finding import found_payment
-from checkout.payments.actions.metadata import checked_metadata
+from checkout.payments.actions.metadata import checked_metadata, overlaid, require_no_card_number
 from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.events import open_operation
 from checkout.payments.models import Attempt, Fact, Merchant, Operation, Payment
@@ -96,7 +96,8 @@ def request_capture(
     If the idempotency key was used before, its operation is returned, whatever the outcome. Raises
     ``PaymentNotFound``, ``IllegalTransition``, ``AmountNotAvailable``, ``DuplicateRequest`` for a key that
     was used for something else, ``OperationRejected`` for an amount that is not positive or in another
-    currency, and ``RequestInvalid`` for metadata that cannot be stored.
+    currency, and ``RequestInvalid`` for metadata that cannot be stored and for a program's
+    reason with a card number in it.
     """
     return _request(
         reference,
@@ -193,6 +194,9 @@ def available(reference: str) -> Available:
 def _request(reference: str, wanted: _Request) -> OperationView:
     kind, key = wanted.kind, wanted.idempotency_key
     metadata = checked_metadata(wanted.metadata)
+    if wanted.merchant is not None:
+        # A program can be told. What a person types is kept, with the number masked.
+        require_no_card_number("reason", wanted.reason)
     payment = found_payment(reference, wanted.merchant)
     if len(key) > LONGEST_KEY or "\0" in key:
         raise OperationRejected(f"An idempotency key has at most {LONGEST_KEY} characters.")
@@ -216,7 +220,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
         idempotency_key=key,
         requested_by=wanted.by[:150],
         reason=reason,
-        metadata=checked_metadata({**payment.metadata, **metadata}),
+        metadata=overlaid(payment.metadata, metadata),
         is_final=wanted.is_final,
     )
     open_operation(payment, operation)

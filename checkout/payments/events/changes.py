@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from django.db.models.functions import Coalesce
 
 from checkout.payments.events.recording import News, record_event
 from checkout.payments.events.types import type_of_attempt, type_of_move, type_of_operation
@@ -24,7 +25,7 @@ _ALWAYS = ("updated_at", "version")
 def open_payment(payment: Payment) -> None:
     """Insert a new payment."""
     insert(payment)
-    record_event(payment, News(type="payment.created", object=payment_object(payment)), is_first=True)
+    record_event(payment, News(type="payment.created", object=payment_object(payment)), last=0)
 
 
 def move_payment(payment: Payment, event: str, actor: Actor, *, refusal_reason: str | None = None) -> None:
@@ -35,18 +36,32 @@ def move_payment(payment: Payment, event: str, actor: Actor, *, refusal_reason: 
     earlier = payment.state
     payment.apply(event, actor, refusal_reason=refusal_reason)
     told = payment_object(payment)
-    before = _TOLD.first(payment.pk)
+    # Those since the payment's own last event: usually none, or one of its attempt or operation.
+    recent = _RECENT.all(payment.pk)
     # A payment of an earlier release has no event to compare with.
-    known = before.data["object"] if before else {"state": PAYMENT_STATUSES[earlier]}
+    before = next((each for each in recent if each.type.startswith("payment.")), None)
+    known = dict(before.data["object"]) if before else {"state": PAYMENT_STATUSES[earlier]}
+    for name in before.data.get("left_out", ()) if before else ():
+        known.pop(name, None)  # left out for its length, which is no change
     changes = _changes(known, msgspec.to_builtins(told))
-    record_event(payment, News(type=type_of_move(event, earlier), object=told, changes=changes))
+    last = recent[-1].sequence if recent else 0
+    record_event(payment, News(type=type_of_move(event, earlier), object=told, changes=changes), last=last)
 
 
-_TOLD = Compiled(
+# The payment's own last event and all after it, by which both its values and the last number are known.
+_RECENT = Compiled(
     lambda payment: (
-        Event.objects.filter(payment_id=payment, type__startswith="payment.")
-        .only("data")
-        .order_by("-sequence")[:1]
+        Event.objects.filter(payment_id=payment)
+        .filter(
+            sequence__gte=Coalesce(
+                Event.objects.filter(payment_id=payment, type__startswith="payment.")
+                .order_by("-sequence")
+                .values("sequence")[:1],
+                0,
+            )
+        )
+        .only("type", "sequence", "data")
+        .order_by("sequence")
     )
 )
 

@@ -36,10 +36,14 @@ class News:
     operation: str = ""
 
 
-def record_event(payment: Payment, *news: News, is_first: bool = False) -> list[Event]:
-    """Write events of the locked payment, in this order. ``is_first`` says that it has none yet."""
-    latest = None if is_first else _LATEST.first(payment.pk)
-    number = latest.sequence if latest else 0
+def record_event(payment: Payment, *news: News, last: int | None = None) -> list[Event]:
+    """Write events of the locked payment, in this order.
+
+    ``last`` is the number of its last event, 0 if there is none, for a caller that has read it already.
+    """
+    if last is None:
+        latest = _LATEST.first(payment.pk)
+        last = latest.sequence if latest else 0
     now = timezone.now()
     events = [
         Event(
@@ -53,7 +57,7 @@ def record_event(payment: Payment, *news: News, is_first: bool = False) -> list[
             changes=dict(each.changes),
             created_at=now,
         )
-        for sequence, each in enumerate(news, number + 1)
+        for sequence, each in enumerate(news, last + 1)
     ]
     bodies = [_fitted(event, payment) for event in events]
     insert(*events)

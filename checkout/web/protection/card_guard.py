@@ -25,8 +25,10 @@ V = TypeVar("V", bound=Callable[..., Any])
 # Identifiers with letters (UUIDs, sealed cards, tokens) may contain a long run of digits by chance. Each word
 # is matched once, from its beginning: tried from each character, a body of digits would take minutes.
 _IDENTIFIER = re.compile(r"(?<![\w-])(?:[^\WA-Za-z_]++|-)*+[A-Za-z_][\w-]*")
-# JSON may escape any character like this; characters beyond the first 65,536 need two escapes.
-_ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
+# JSON may escape any character by its code; characters beyond the first 65,536 need two escapes. A letter
+# that stands for white space would make an identifier of the digits after it.
+_ESCAPED = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|([\"\\/bfnrt]))")
+_SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 # The content types that Django parses into ``request.POST``.
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
@@ -93,10 +95,14 @@ def _text_of(request: HttpRequest) -> str:
 
 
 def _with_escapes_read(text: str) -> str:
-    if "\\u" not in text:
+    if "\\" not in text:
         return text
-    read = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    read = _ESCAPED.sub(_read, text)
     return f"{text}\n{read.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')}"
+
+
+def _read(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16)) if escape[1] else _SHORT.get(escape[2], escape[2])
 
 
 def exempt_from_card_guard(view: V) -> V:

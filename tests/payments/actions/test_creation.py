@@ -127,6 +127,7 @@ def test_asked_again_otherwise_it_names_what_differs_and_changes_nothing(merchan
     assert Payment.objects.get().updated_at == before.updated_at
 
 
+CARD = "4444333322221111"
 LATER = timezone.now() + timedelta(days=1)
 
 
@@ -156,7 +157,18 @@ def test_what_a_program_keeps_with_the_payment_is_stored(merchant):
         ({"metadata": {"n": 7}}, "metadata.n"),
         ({"metadata": {"n": "\0"}}, "metadata.n"),
         ({"metadata": {"n": "\ud800"}}, "metadata.n"),
+        ({"metadata": {"n": "a\nb"}}, "metadata.n"),
+        ({"metadata": {"n": "\x1b[2J"}}, "metadata.n"),
+        ({"metadata": {"n": f"card {CARD}"}}, "metadata.n"),
+        ({"metadata": {"n": "4444 3333 2222 1111"}}, "metadata.n"),
+        ({"metadata": {CARD: "v"}}, "metadata"),
         ({"metadata": ["n"]}, "metadata"),
+        ({"order_reference": CARD}, "order_reference"),
+        ({"description": f"card {CARD}"}, "description"),
+        ({"shopper_email": f"{CARD}@shop.example"}, "shopper_email"),
+        ({"return_url": f"https://shop.example/?card={CARD}"}, "return_url"),
+        ({"return_url": "https://shop.example/?card=%34444333322221111"}, "return_url"),
+        ({"cancel_url": f"https://shop.example/{CARD}"}, "cancel_url"),
         ({"expires_at": LATER - timedelta(days=2)}, "expires_at"),
         ({"expires_at": LATER + timedelta(days=400)}, "expires_at"),
         ({"expires_at": LATER.replace(tzinfo=None)}, "expires_at"),

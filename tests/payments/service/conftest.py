@@ -44,10 +44,10 @@ def an_account() -> ProviderAccount:
     )
 
 
-def an_attempt(account: ProviderAccount) -> Attempt:
+def an_attempt(account: ProviderAccount, order_reference: str = "A-1") -> Attempt:
     payment = Payment.objects.create(
         merchant=account.merchant,
-        order_reference="A-1",
+        order_reference=order_reference,
         description="Tea",
         amount_minor=1250,
         currency="GBP",

@@ -1,15 +1,28 @@
 """Concurrent commands for the same payment, on a database that locks rows."""
 
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from checkout.payments.messages import ApplyNotification
-from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, ProviderNotification
+from checkout.payments.models import (
+    Attempt,
+    Fact,
+    Operation,
+    Payment,
+    ProviderAccount,
+    ProviderCall,
+    ProviderNotification,
+)
 from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.service import service
 from tests.payments.service.asking import authorise, operation_on, to_authorise, to_capture, to_inquire
 from tests.payments.service.at_once import at_once
+from tests.payments.service.conftest import an_attempt
 from tests.payments.service.delivering import command, deliver
+from tests.payments.service.test_notification import worldpay
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -22,6 +35,45 @@ def test_one_message_delivered_to_many_workers_authorises_once(attempt, books):
     assert len(books.notifications()) == 1
     assert Fact.objects.filter(kind="authorise_approved").count() == 1
     assert ProviderCall.objects.get().outcome == "approved"
+
+
+def test_a_notification_locks_payments_in_one_order_whatever_their_attempts_are_called(attempt):
+    """While it waits for the first payment, it must not hold the second one."""
+    later = an_attempt(attempt.provider_account, order_reference="A-2")
+    Attempt.objects.filter(pk=attempt.pk).update(order_code="b-1")
+    Attempt.objects.filter(pk=later.pk).update(order_code="a-1")
+    ProviderAccount.objects.update(provider="worldpay_wpg")
+    body = worldpay(("a-1", "AUTHORISED"), ("b-1", "AUTHORISED"))
+    row = ProviderNotification.objects.create(
+        account=attempt.provider_account, digest="d", body=body, is_proven=True
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Payment.objects.select_for_update(no_key=True).get(pk=attempt.payment_id)
+            applied = pool.submit(apply_apart, row)
+            until_one_waits()
+            Payment.objects.select_for_update(no_key=True, nowait=True).get(pk=later.payment_id)
+        applied.result(20)
+    row.refresh_from_db()
+    assert row.payment_id == attempt.payment_id
+
+
+def apply_apart(row):
+    try:
+        deliver(service, command(ApplyNotification(notification=row.pk)))
+    finally:
+        connection.close()
+
+
+def until_one_waits():
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    end = monotonic() + 20
+    while monotonic() < end:
+        with connection.cursor() as cursor:
+            cursor.execute(waiting)
+            if cursor.fetchone()[0]:
+                return
+    raise AssertionError("nothing waits for the lock")
 
 
 def test_the_database_connection_is_given_back_while_the_provider_is_asked(attempt, monkeypatch):

@@ -299,3 +299,14 @@ def test_a_merchant_s_program_is_named_as_the_one_that_asked(attempt, reference)
     request_capture(reference, merchant=attempt.payment.merchant, by="key of the shop")
     fact = Fact.objects.get(kind="capture_requested_by")
     assert (fact.source, fact.data["by"]) == ("merchant", "key of the shop")
+
+
+@pytest.mark.parametrize("verb", ASK)
+def test_a_program_s_reason_has_no_card_number_in_it(attempt: Attempt, verb: str):
+    payment = attempt.payment
+    with pytest.raises(RequestInvalid) as raised:
+        ASK[verb](
+            payment.reference, by="API key", merchant=payment.merchant, reason="card 4444 3333 2222 1111"
+        )
+    assert raised.value.field == "reason"
+    assert not Operation.objects.exists()

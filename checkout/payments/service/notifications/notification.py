@@ -78,8 +78,15 @@ def _apply(row: ProviderNotification, statements: Sequence[Notification], messag
 
 
 def _locked_attempts(row: ProviderNotification, order_codes: Iterable[str]) -> dict[str, Attempt]:
-    """Lock payments and attempts, sorted by order code so that two notifications cannot deadlock."""
-    attempts = [_ATTEMPT.first(code, row.account_id) for code in sorted(order_codes)]
+    """Lock payments and attempts, sorted by payment, so that two notifications cannot deadlock.
+
+    The order of codes is no order of payments, as a payment may have several attempts.
+    """
+    codes = list(order_codes)
+    if len(codes) > 1:
+        known = Attempt.objects.filter(order_code__in=codes, provider_account_id=row.account_id)
+        codes = list(known.order_by("payment_id", "pk").values_list("order_code", flat=True))
+    attempts = [_ATTEMPT.first(code, row.account_id) for code in codes]
     return {attempt.order_code: attempt for attempt in attempts if attempt is not None}
 
 
