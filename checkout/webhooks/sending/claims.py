@@ -30,6 +30,7 @@ class Job:
 
     delivery: int
     endpoint: int
+    merchant: str
     lease: str
     message_id: str
     url: str
@@ -103,6 +104,7 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str) -> li
             Job(
                 delivery=delivery.pk,
                 endpoint=endpoint.pk,
+                merchant=endpoint.merchant,
                 lease=lease,
                 message_id=delivery.event,
                 url=endpoint.url,

@@ -88,7 +88,7 @@ def _end(delivery: Delivery, state: str) -> None:
 def _record_health(outcomes: Sequence[Outcome]) -> None:
     """Update the endpoints that have failed, and those that have failed before."""
     # A problem of ours says nothing about the endpoint.
-    about = [each for each in outcomes if not each.job.problem]
+    about = [each for each in outcomes if not (each.job.problem or each.answer.is_ours)]
     failed = {each.job.endpoint for each in about if not each.answer.is_success}
     seen = {each.job.endpoint for each in about}
     recovering = WebhookEndpoint.objects.filter(pk__in=seen, failures__gt=0).values_list("pk", flat=True)

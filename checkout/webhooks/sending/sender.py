@@ -118,7 +118,7 @@ class Sender:
         else:
             # The receiver compares the time with its own clock, so it is the one of this attempt.
             signed = signing.headers(job.message_id, int(time.time()), job.body, job.keys)
-            answer = await self._client.post(job.url, signed, job.body)
+            answer = await self._client.post(job.url, signed, job.body, merchant=job.merchant)
         self._outcomes.append(Outcome(job, answer, at))
         self._has_outcomes.set()
 

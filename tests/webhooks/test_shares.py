@@ -1,0 +1,48 @@
+"""No merchant takes the look-ups of names, or the places of a sender, that others need."""
+
+import threading
+from collections import Counter
+
+import pytest
+
+from checkout.webhooks import actions
+from checkout.webhooks.models import WebhookEndpoint
+from checkout.webhooks.sending import resolver
+from messaging.concurrency.database import in_thread
+from tests.webhooks.conftest import attempts_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def test_names_that_are_not_answered_delay_no_other_merchant(make_sender, monkeypatch):
+    """The names of two merchants hang, and that of a third is answered."""
+    going_on = threading.Event()
+    monkeypatch.setattr(resolver, "_addresses_of", lambda host: _hanging(host, going_on))
+    slow_of = {}
+    for merchant in ("one", "two"):
+        for number in range(20):
+            made = await in_thread(
+                actions.create_endpoint, merchant, f"https://slow-{number}.{merchant}.example/"
+            )
+            slow_of[made.endpoint.pk] = await in_thread(actions.ping, merchant, made.endpoint.reference)
+    innocent = await in_thread(actions.create_endpoint, "three", "https://fine.example/")
+    delivery = await in_thread(actions.ping, "three", innocent.endpoint.reference)
+    sender = make_sender(seconds=3, look_up=resolver.SystemLookUp(queue_seconds=0.2))
+    try:
+        await sender.send_due()
+    finally:
+        going_on.set()
+    (attempt,) = await attempts_of(delivery)
+    assert attempt.error == "address_refused", "its name was looked up"
+    endpoints = await in_thread(lambda: list(WebhookEndpoint.objects.exclude(merchant="three")))
+    for endpoint in endpoints:
+        (attempt,) = await attempts_of(slow_of[endpoint.pk])
+        assert endpoint.failures == int(attempt.error == "timed_out")
+    failed = Counter(endpoint.merchant for endpoint in endpoints if endpoint.failures)
+    assert failed == {"one": resolver.LOOK_UPS_PER_MERCHANT, "two": resolver.LOOK_UPS_PER_MERCHANT}
+
+
+def _hanging(host, going_on):
+    if host.startswith("slow"):
+        going_on.wait(30)
+    return ["10.0.0.1"]
