@@ -9,7 +9,7 @@ from checkout.webhooks import actions
 from checkout.webhooks.models import WebhookEndpoint
 from checkout.webhooks.sending import resolver
 from messaging.concurrency.database import in_thread
-from tests.webhooks.conftest import attempts_of
+from tests.webhooks.conftest import attempts_of, fresh, pinged, registered
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,3 +46,15 @@ def _hanging(host, going_on):
     if host.startswith("slow"):
         going_on.wait(30)
     return ["10.0.0.1"]
+
+
+async def test_a_merchant_with_many_endpoints_leaves_places_for_others(shop, make_sender):
+    for number in range(4):
+        made = await registered(shop.url(f"/{number}"))
+        await pinged(made, 2)
+    other = await in_thread(actions.create_endpoint, "other", shop.url("/other"))
+    delivery = await in_thread(actions.ping, "other", other.endpoint.reference)
+    sender = make_sender(concurrency=8, per_merchant=3)
+    assert await sender.send_due() == 4
+    assert (await fresh(delivery)).state == "delivered"
+    assert await sender.send_due() == 3, "the places of the first three are free again"
