@@ -1,5 +1,6 @@
 """Endpoints that fail are spared, warned and disabled, in this order; those that are back get everything."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from checkout.webhooks import actions, notices, schedule
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from messaging.concurrency.database import in_thread
 from tests.webhooks.conftest import SHOP, fresh, make_due, pinged, registered
-from tests.webhooks.endpoint import answer
+from tests.webhooks.endpoint import OK, answer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,6 +49,26 @@ async def test_410_disables_the_endpoint_and_says_so(shop, make_sender, settings
     assert "was disabled: it answered 410 Gone" in sent.body
     assert endpoint.reference in sent.body
     assert await in_thread(notices.look_after_endpoints) == 0
+
+
+async def test_an_attempt_under_way_ends_no_delivery_that_is_to_be_sent_again(shop, make_sender):
+    going_on = asyncio.Event()
+
+    async def wait(exchange):
+        await going_on.wait()
+        await exchange.write(OK)
+
+    shop.behaviour["/"] = wait
+    (delivery,) = await pinged(await registered(shop.url()))
+    sending = asyncio.create_task(make_sender().send_due())
+    await shop.has_received(1)
+    await in_thread(actions.resend, SHOP, delivery.reference)
+    going_on.set()
+    await sending
+    assert (await fresh(delivery)).state == Delivery.State.PENDING
+    assert await make_sender().send_due() == 1
+    assert len(shop.received) == 2
+    assert (await fresh(delivery)).state == Delivery.State.DELIVERED
 
 
 @pytest.mark.parametrize("status", sorted(schedule.THROTTLING))

@@ -62,10 +62,14 @@ def _storable(text: bytes) -> str:
 
 
 def _conclude(delivery: Delivery, outcome: Outcome) -> None:
-    """Change the delivery. If another process has it by now, only a success counts."""
+    """Change the delivery. If another process has it by now, or has given it up, only a success counts.
+
+    If it is pending without a lease, it was made due again since, and nothing counts.
+    """
     job, answer = outcome.job, outcome.answer
     is_ours = delivery.lease == job.lease and delivery.state == State.PENDING
-    if not is_ours and not (answer.is_success and delivery.state != State.DELIVERED):
+    is_taken_over = bool(delivery.lease) or delivery.state == State.FAILED
+    if not is_ours and not (answer.is_success and is_taken_over):
         return
     delivery.tries += 1
     delivery.last_result = answer.summary
