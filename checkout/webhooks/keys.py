@@ -32,16 +32,15 @@ def add_secret(endpoint: WebhookEndpoint) -> Keys:
 def replace_secret(endpoint: WebhookEndpoint, overlap: timedelta) -> Keys:
     """Give the endpoint, which is locked, a new secret. The latest before it signs until the overlap ends.
 
-    All earlier ones end at once, so that there are never more than two.
+    Earlier ones, which receivers may still use, sign until their own overlap ends.
     """
-    now = timezone.now()
-    valid = list(endpoint.secrets.filter(_valid_at(now)))
-    for secret in valid[1:]:
-        secret.delete()
-    for secret in valid[:1]:
-        secret.expires_at = now + overlap
-        secret.save(update_fields=["expires_at"])
+    endpoint.secrets.filter(expires_at=None).update(expires_at=timezone.now() + overlap)
     return add_secret(endpoint)
+
+
+def ending_secrets(endpoint: WebhookEndpoint) -> int:
+    """Return how many secrets have been replaced and sign still."""
+    return endpoint.secrets.filter(expires_at__gt=timezone.now()).count()
 
 
 def keys_of(endpoints: Collection[WebhookEndpoint]) -> Mapping[int, Sequence[Keys] | None]:
