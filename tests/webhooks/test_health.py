@@ -1,6 +1,7 @@
 """Endpoints that fail are spared, warned and disabled, in this order; those that are back get everything."""
 
 import asyncio
+import smtplib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -229,3 +230,36 @@ async def test_an_endpoint_that_is_enabled_again_begins_anew(shop):
     endpoint = await fresh(made.endpoint)
     assert (endpoint.state, endpoint.state_reason, endpoint.failures) == (State.ENABLED, "", 0)
     assert await in_thread(notices.look_after_endpoints) == 0
+
+
+async def test_a_mail_server_that_is_away_is_waited_for_once_a_round(monkeypatch):
+    tried = []
+
+    def hang(_backend, messages):
+        tried.extend(messages)
+        raise TimeoutError
+
+    for _ in range(3):
+        made = await registered("https://shop.example/", contact_email="dev@shop.example")
+        await age(made.endpoint, owed_notice="failing")
+    with monkeypatch.context() as patched:
+        patched.setattr(EmailBackend, "send_messages", hang)
+        assert await in_thread(notices.look_after_endpoints) == 0
+    assert len(tried) == 1
+    assert await in_thread(notices.look_after_endpoints) == 3
+
+
+async def test_an_address_that_is_refused_keeps_no_other_from_being_written_to(monkeypatch):
+    deliver = EmailBackend.send_messages
+
+    def refuse(backend, messages):
+        if messages[0].to == ["refused@shop.example"]:
+            raise smtplib.SMTPRecipientsRefused({})
+        return deliver(backend, messages)
+
+    monkeypatch.setattr(EmailBackend, "send_messages", refuse)
+    for name in ("refused", "dev", "refused"):
+        made = await registered("https://shop.example/", contact_email=f"{name}@shop.example")
+        await age(made.endpoint, owed_notice="failing")
+    assert await in_thread(notices.look_after_endpoints) == 1
+    assert [sent.to for sent in mail.outbox] == [["dev@shop.example"]]
