@@ -5,17 +5,18 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import dj_database_url
 from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, create_model, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from checkout.conf import Conf
 from checkout.conf.card_keys import card_keys_of
 from checkout.conf.proxies import is_everybody, names_of
 from checkout.errors import CardKeysMisconfigured
 from messaging.setting import Setting, declared
+from payments_gateway.mail_server import MailServer
 
 DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"
 
@@ -87,10 +88,7 @@ def _own_database(name: str, owner: str) -> Any:
 
 DECLARED = [setting for setting in declared(Conf) if setting.name not in _SPECIAL]
 _FIELDS: dict[str, Any] = {setting.name: _field_of(setting) for setting in DECLARED}
-_Declared = create_model("_Declared", __base__=BaseSettings, **_FIELDS)
-
-
-_EMAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+_Declared = create_model("_Declared", __base__=MailServer, **_FIELDS)
 
 
 class Environment(_Declared):  # type: ignore[misc, valid-type]
@@ -144,23 +142,6 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     )
     broker_url: SecretStr = Field(
         default=SecretStr("memory://"), alias="BROKER_URL", description=Conf.broker_url.help
-    )
-    email_url: SecretStr = Field(
-        default=SecretStr("smtp://localhost:25"),
-        alias="EMAIL_URL",
-        description="The mail server's address, with its password: smtp://user:password@host:port, "
-        "smtp+tls:// to begin TLS in the conversation (port 587), or smtps:// (port 465).",
-    )
-    email_sender: str = Field(
-        default="webmaster@localhost",
-        alias="EMAIL_SENDER",
-        description="The address from which receipts and notices are sent.",
-    )
-    email_timeout: int = Field(
-        default=10,
-        ge=1,
-        alias="EMAIL_TIMEOUT",
-        description="The seconds for which the mail server may stay silent.",
     )
     single_broker_user: bool = Field(
         default_factory=lambda data: data["broker_url"].get_secret_value().startswith("memory:"),
@@ -274,12 +255,6 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
                     "perhaps with a port, such as secure.worldpay.com"
                 )
         return hosts
-
-    @field_validator("email_url")
-    @classmethod
-    def _has_mail_server(cls, url: SecretStr) -> SecretStr:
-        mail_server(url.get_secret_value())
-        return url
 
     @property
     def database_urls(self) -> dict[str, str]:
@@ -409,18 +384,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-def mail_server(url: str) -> dict[str, Any]:
-    """Return Django's settings of the mail server at ``url``. Raises ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme not in _EMAIL_PORTS or not parts.hostname:
-        raise ValueError("it is no smtp://, smtp+tls:// or smtps:// address with a host")
-    return {
-        "EMAIL_HOST": parts.hostname,
-        "EMAIL_PORT": parts.port or _EMAIL_PORTS[parts.scheme],
-        "EMAIL_HOST_USER": unquote(parts.username or ""),
-        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
-        "EMAIL_USE_TLS": parts.scheme == "smtp+tls",
-        "EMAIL_USE_SSL": parts.scheme == "smtps",
-    }

@@ -7,7 +7,8 @@ import structlog
 
 from checkout.privacy.log import scrub_event
 from payments_gateway.databases import database
-from payments_gateway.environment import Environment, mail_server
+from payments_gateway.environment import Environment
+from payments_gateway.mail_server import mail_server
 
 env = Environment()
 declared = env.declared()

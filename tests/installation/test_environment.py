@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from uvicorn import Config
 
 from payments_gateway.databases import database
-from payments_gateway.environment import DEVELOPMENT_KEY, Environment, mail_server
+from payments_gateway.environment import DEVELOPMENT_KEY, Environment
+from payments_gateway.mail_server import mail_server
 from tests.support.program import ROOT
 
 PASSWORD = "pa55word-of-the-broker"
