@@ -111,10 +111,21 @@ class Topology:
         queue = f"{self.replies}.{name}"
         return self._work_queue(queue, Binding(self.replies, queue))
 
-    def event_queue(self, service: str, patterns: tuple[str, ...]) -> Queue:
-        """Return the queue for the events that a service listens to."""
+    def event_queue(self, service: str, patterns: tuple[str, ...], *, hints_only: bool = False) -> Queue:
+        """Return the queue for the events that a service listens to.
+
+        If they are ``hints_only``, as the service finds what it has missed, a full queue drops its oldest
+        message. Any other full queue refuses an event, which its publisher then repeats for all listeners.
+        """
         bindings = tuple(Binding(self.events, pattern) for pattern in patterns)
-        return self._work_queue(f"{self.events}.{service}", *bindings)
+        queue = self._work_queue(f"{self.events}.{service}", *bindings)
+        if not hints_only:
+            return queue
+        # Without a dead-letter exchange: what a full queue drops would fill the queue of dead letters.
+        dropping = {
+            name: value for name, value in queue.arguments.items() if not name.startswith("x-dead-letter-")
+        }
+        return Queue(queue.name, {**dropping, "x-overflow": "drop-head"}, bindings)
 
     def _work_queue(self, name: str, *bindings: Binding) -> Queue:
         arguments: dict[str, Argument] = {

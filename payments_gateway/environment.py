@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, create_model, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from checkout.conf import Conf
 from checkout.conf.card_keys import card_keys_of
 from checkout.conf.proxies import is_everybody, names_of
 from checkout.errors import CardKeysMisconfigured
 from messaging.setting import Setting, declared
+from payments_gateway.mail_server import MailServer
 
 DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"
 
@@ -87,7 +88,7 @@ def _own_database(name: str, owner: str) -> Any:
 
 DECLARED = [setting for setting in declared(Conf) if setting.name not in _SPECIAL]
 _FIELDS: dict[str, Any] = {setting.name: _field_of(setting) for setting in DECLARED}
-_Declared = create_model("_Declared", __base__=BaseSettings, **_FIELDS)
+_Declared = create_model("_Declared", __base__=MailServer, **_FIELDS)
 
 
 class Environment(_Declared):  # type: ignore[misc, valid-type]

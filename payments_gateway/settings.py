@@ -8,6 +8,7 @@ import structlog
 from checkout.privacy.log import scrub_event
 from payments_gateway.databases import database
 from payments_gateway.environment import Environment
+from payments_gateway.mail_server import mail_server
 
 env = Environment()
 declared = env.declared()
@@ -160,6 +161,9 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",  # as W005
 ]
 
+globals().update(mail_server(env.email_url.get_secret_value()))
+DEFAULT_FROM_EMAIL = env.email_sender
+EMAIL_TIMEOUT = env.email_timeout
 if env.try_out:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = BASE_DIR / ".local" / "mail"

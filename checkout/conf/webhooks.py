@@ -29,6 +29,14 @@ class Webhooks:
         ge=1,
         le=200,
     )
+    webhook_merchant_concurrency = whole(
+        "CHECKOUT_WEBHOOK_MERCHANT_CONCURRENCY",
+        50,
+        "The webhooks that one process sends to all endpoints of one merchant at once, so that a merchant "
+        "with many slow ones delays no other. It should be a part of CHECKOUT_WEBHOOK_CONCURRENCY.",
+        ge=1,
+        le=2000,
+    )
     webhook_secret_overlap = duration(
         "CHECKOUT_WEBHOOK_OVERLAP_SECONDS",
         24 * 3600,

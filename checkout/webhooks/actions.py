@@ -23,11 +23,12 @@ from checkout.payments.event_feed import EVENT_TYPES
 from checkout.privacy.scrubbing import scrub_note
 from checkout.webhooks.addresses import fault_of_url
 from checkout.webhooks.deliveries import BATCH, new_delivery, write_new
-from checkout.webhooks.keys import add_secret, replace_secret
+from checkout.webhooks.keys import add_secret, ending_secrets, replace_secret
 from checkout.webhooks.models import API_VERSION, Delivery, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
 
 MOST_ENDPOINTS = 20
+MOST_ENDING_SECRETS = 4
 TEST_TYPE = "webhook.test"
 # Events that are older cannot be sent again all at once.
 RESEND_WITHIN = timedelta(days=30)
@@ -95,10 +96,19 @@ def delete_endpoint(merchant: str, reference: str) -> None:
         endpoint.secrets.all().delete()
 
 
-def rotate_secret(merchant: str, reference: str) -> NewSecret:
-    """Make a new secret. The old one signs as well until the overlap is over. Raises ``WebhookNotFound``."""
+def rotate_secret(merchant: str, reference: str, *, is_sure: bool = False) -> NewSecret:
+    """Make a new secret. The old one signs as well until the overlap is over. Raises ``WebhookNotFound``.
+
+    Raises ``IllegalTransition`` in the overlap of an earlier rotation, as after a double click, unless the
+    caller ``is_sure``; and if too many secrets sign already.
+    """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
+        ending = ending_secrets(endpoint)
+        if ending and not is_sure:
+            raise IllegalTransition("The secret was replaced a short time ago, and the old one still signs.")
+        if ending >= MOST_ENDING_SECRETS:
+            raise IllegalTransition("Too many old secrets still sign: wait until one of them ends.")
         return _shown(endpoint, replace_secret(endpoint, conf.webhook_secret_overlap))
 
 

@@ -6,7 +6,7 @@ event.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
@@ -26,8 +26,8 @@ FORGET_BATCH = 1000
 
 
 def has_endpoint(merchant: str) -> bool:
-    """Return True if the merchant has an endpoint to which webhooks are sent."""
-    return WebhookEndpoint.objects.filter(merchant=merchant, state=WebhookEndpoint.State.ENABLED).exists()
+    """Return True if the merchant has an endpoint, perhaps one that was disabled after an event."""
+    return WebhookEndpoint.objects.filter(merchant=merchant).exists()
 
 
 def owe(references: Collection[str]) -> int:
@@ -36,19 +36,26 @@ def owe(references: Collection[str]) -> int:
 
 
 def _owe(items: Sequence[FeedItem]) -> int:
-    wanted = WebhookEndpoint.objects.filter(
-        merchant__in={item.merchant for item in items}, state=WebhookEndpoint.State.ENABLED
-    )
+    wanted = WebhookEndpoint.objects.filter(merchant__in={item.merchant for item in items})
     rows = [
         new_delivery(endpoint, item)
         for endpoint in wanted
         for item in items
-        # An endpoint is told of all that happens after it was made or enabled.
         if endpoint.merchant == item.merchant
         and endpoint.wants(item.type)
-        and endpoint.state_since <= item.created_at
+        and _was_enabled_at(item.created_at, endpoint)
     ]
     return write_new(rows)
+
+
+def _was_enabled_at(time: datetime, endpoint: WebhookEndpoint) -> bool:
+    """Return True if the endpoint is to be told of what happened then, as far as its row shows.
+
+    The message of an event may come after the endpoint was disabled. Its delivery then waits, as others do.
+    """
+    if endpoint.is_enabled:
+        return endpoint.state_since <= time
+    return endpoint.created_at <= time < endpoint.state_since
 
 
 def new_delivery(endpoint: WebhookEndpoint, item: FeedItem) -> Delivery:

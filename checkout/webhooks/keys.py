@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+import structlog
 from django.db.models import Q
 from django.utils import timezone
 
@@ -12,6 +13,8 @@ from checkout.errors import StoredSecretUnreadable
 from checkout.privacy.stored_secrets import is_sealed_with_newest_key, open_secret, seal_secret
 from checkout.webhooks.models import SigningSecret, WebhookEndpoint
 from checkout.webhooks.signing import Keys
+
+log = structlog.get_logger(__name__)
 
 
 def add_secret(endpoint: WebhookEndpoint) -> Keys:
@@ -29,16 +32,15 @@ def add_secret(endpoint: WebhookEndpoint) -> Keys:
 def replace_secret(endpoint: WebhookEndpoint, overlap: timedelta) -> Keys:
     """Give the endpoint, which is locked, a new secret. The latest before it signs until the overlap ends.
 
-    All earlier ones end at once, so that there are never more than two.
+    Earlier ones, which receivers may still use, sign until their own overlap ends.
     """
-    now = timezone.now()
-    valid = list(endpoint.secrets.filter(_valid_at(now)))
-    for secret in valid[1:]:
-        secret.delete()
-    for secret in valid[:1]:
-        secret.expires_at = now + overlap
-        secret.save(update_fields=["expires_at"])
+    endpoint.secrets.filter(expires_at=None).update(expires_at=timezone.now() + overlap)
     return add_secret(endpoint)
+
+
+def ending_secrets(endpoint: WebhookEndpoint) -> int:
+    """Return how many secrets have been replaced and sign still."""
+    return endpoint.secrets.filter(expires_at__gt=timezone.now()).count()
 
 
 def keys_of(endpoints: Collection[WebhookEndpoint]) -> Mapping[int, Sequence[Keys] | None]:
@@ -74,9 +76,15 @@ def tidy_secrets() -> int:
         if is_sealed_with_newest_key(secret.sealed_hmac):
             continue
         owner = secret.endpoint.reference
+        try:
+            hmac_key = open_secret(secret.sealed_hmac, owner)
+            private_key = open_secret(secret.sealed_private_key, owner)
+        except StoredSecretUnreadable:
+            # It must not keep the others from being sealed again before the earlier key is taken away.
+            log.error("secret of a webhook endpoint unreadable", endpoint=owner, secret=secret.pk)
+            continue
         SigningSecret.objects.filter(pk=secret.pk).update(
-            sealed_hmac=seal_secret(open_secret(secret.sealed_hmac, owner), owner),
-            sealed_private_key=seal_secret(open_secret(secret.sealed_private_key, owner), owner),
+            sealed_hmac=seal_secret(hmac_key, owner), sealed_private_key=seal_secret(private_key, owner)
         )
         resealed += 1
     return expired + resealed

@@ -34,8 +34,17 @@ def look_after_endpoints() -> int:
     failing.update(owed_notice=Notice.FAILING)
     over = enabled.filter(failing_since__lte=now - DISABLE_AFTER, warned_at__lte=now - DISABLE_AFTER_WARNING)
     disabled = sum(_disable(endpoint.pk) for endpoint in over[:BATCH])
-    owed = list(WebhookEndpoint.objects.exclude(owed_notice=Notice.NONE)[:BATCH])
-    return disabled + sum(_notify(endpoint) for endpoint in owed)
+    # Chance decides, so that addresses that are refused each time keep no other from being written to.
+    owed = WebhookEndpoint.objects.exclude(owed_notice=Notice.NONE).order_by("?")
+    notified = 0
+    for endpoint in list(owed[:BATCH]):
+        try:
+            notified += _notify(endpoint)
+        except OSError:
+            # The server is away. To wait for it once more for each endpoint would hold the database's thread.
+            log.warning("notices not sent", exc_info=True)
+            break
+    return disabled + notified
 
 
 def _disable(pk: int) -> bool:
@@ -53,12 +62,15 @@ def _disable(pk: int) -> bool:
 
 
 def _notify(endpoint: WebhookEndpoint) -> bool:
-    """Send the owed e-mail, and note it. Return False if the mail server did not take it."""
+    """Send the owed e-mail, and note it. Return False if the mail server did not take it.
+
+    Raises OSError if there is no mail server.
+    """
     email = notice_email(endpoint)
     if email.to:
         try:
             email.send()
-        except (OSError, smtplib.SMTPException):
+        except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused):
             log.warning("notice about an endpoint not sent", endpoint=endpoint.reference, exc_info=True)
             return False
     else:

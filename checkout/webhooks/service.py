@@ -6,8 +6,11 @@ from checkout.service import Service
 from checkout.webhooks.deliveries import has_endpoint, owe
 from messaging.worker.service import Message
 
+# The sweep finds the events whose message was dropped.
 service = Service(
-    "webhooks", events=("payment.#", "attempt.#", "capture.#", "void.#", "refund.#", "dispute.#")
+    "webhooks",
+    events=("payment.#", "attempt.#", "capture.#", "void.#", "refund.#", "dispute.#"),
+    hints_only=True,
 )
 
 # The beginning of the ids of events that merchants are told of. Other programs announce other events.

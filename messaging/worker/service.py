@@ -76,7 +76,8 @@ class Service:
     """A participant with its own command queue and, with ``replies``, a durable queue for replies to it.
 
     With ``events``, patterns of their types such as ``order.#``, it has a durable queue for these events as
-    well. A service that only listens has no handler of commands, and no queue for them.
+    well. A service that only listens has no handler of commands, and no queue for them. If the events are
+    ``hints_only``, the service finds what it has missed, and its full queue drops the oldest.
 
     A handler takes the decoded body and the Message. It runs in a thread, so it may use the database. By
     default it runs in the transaction that records the message as handled. If it is declared with
@@ -89,6 +90,7 @@ class Service:
     replies: str = ""
     admit: Admit | None = None
     events: tuple[str, ...] = ()
+    hints_only: bool = False
     commands: dict[str, Handler] = field(default_factory=dict)
     reply_handler: Handler | None = None
     event_handler: Handler | None = None
@@ -135,7 +137,7 @@ class Service:
         if self.replies:
             queues.append(topology.reply_queue(self.replies))
         if self.events:
-            queues.append(topology.event_queue(self.name, self.events))
+            queues.append(topology.event_queue(self.name, self.events, hints_only=self.hints_only))
         return queues
 
     def handler_for(self, queue: str, type: str, topology: Topology) -> Handler:

@@ -128,6 +128,16 @@ def test_a_rotation_shows_the_new_secret_once_and_keeps_the_old_one_for_a_while(
     assert old not in shown
 
 
+def test_a_double_click_makes_one_new_secret_and_a_confirmation_another(staff_client, endpoint):
+    client = staff_client("view_webhookendpoint", "rotate_webhookendpoint")
+    client.post(page(endpoint, "rotate"))
+    assert "a short time ago" in str(told(client.post(page(endpoint, "rotate"), follow=True)))
+    assert endpoint.secrets.count() == 2
+    assert 'name="is_sure"' in client.get(page(endpoint, "rotate")).content.decode()
+    client.post(page(endpoint, "rotate"), {"is_sure": "on"})
+    assert endpoint.secrets.count() == 3
+
+
 def test_a_delivery_shows_its_attempts_and_is_sent_again(staff_client, delivery):
     DeliveryAttempt.objects.create(
         delivery=delivery, at=timezone.now(), url=URL, status=500, duration_ms=12, response="<b>no</b>"

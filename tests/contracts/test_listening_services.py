@@ -1,5 +1,7 @@
 """A service that listens to events handles each of them, whoever adds fields, and answers nobody."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -9,7 +11,7 @@ from messaging.envelope import Envelope, new_message_id
 from messaging.errors import Undeliverable
 from messaging.worker.service import Message, Service
 from tests.messaging.conftest import at_work
-from tests.support.brokers import Lab, a_moment
+from tests.support.brokers import Inbox, Lab, a_moment
 from tests.support.services import Client, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,3 +99,19 @@ async def test_a_service_that_only_listens_has_no_queue_for_commands(lab: Lab):
 def test_a_service_without_events_takes_no_handler_of_events():
     with pytest.raises(ValueError, match="no queue for events"):
         Service("deaf").on_event()
+
+
+async def test_a_full_queue_of_hints_refuses_no_event_and_keeps_the_newest(lab: Lab):
+    service = Service("hinted", events=("payment.#",), hints_only=True)
+    broker = await lab.broker()
+    (whole,) = service.queues(broker.topology)
+    await broker.declare(replace(whole, arguments={**whole.arguments, "x-max-length": 2}))
+    client = await Client(broker).start()
+    for number in range(4):
+        await publish(client, "payment.captured", b'{"order": "%d"}' % number)
+    heard = Inbox()
+    consumption = await broker.consume(whole.name, heard, prefetch=10, auto_ack=True)
+    assert [(await heard.next()).envelope.body for _ in range(2)] == [b'{"order": "2"}', b'{"order": "3"}']
+    await a_moment(broker)
+    assert len(heard) == 0
+    await consumption.release()

@@ -186,4 +186,4 @@ def test_every_error_of_the_log_is_explained():
     table = PAGE.partition("| error in the log |")[2].partition("\n\n")[0]
     first_cells = [line.split("|")[1] for line in table.splitlines()[2:]]
     assert {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)} == used
-    assert len(used) == 10
+    assert len(used) == 11

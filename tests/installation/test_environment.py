@@ -15,6 +15,7 @@ from uvicorn import Config
 
 from payments_gateway.databases import database
 from payments_gateway.environment import DEVELOPMENT_KEY, Environment
+from payments_gateway.mail_server import mail_server
 from tests.support.program import ROOT
 
 PASSWORD = "pa55word-of-the-broker"
@@ -329,3 +330,16 @@ def test_the_connections_to_each_database_are_bounded():
     )
     for url in env.database_urls.values():
         assert database(url, env)["OPTIONS"]["pool"]["max_size"] == 3
+
+
+def test_the_mail_server_is_read_from_its_address():
+    assert mail_server("smtp+tls://us%40er:p%3Aw@mail.example") == {
+        "EMAIL_HOST": "mail.example",
+        "EMAIL_PORT": 587,
+        "EMAIL_HOST_USER": "us@er",
+        "EMAIL_HOST_PASSWORD": "p:w",
+        "EMAIL_USE_TLS": True,
+        "EMAIL_USE_SSL": False,
+    }
+    with pytest.raises(ValidationError, match="EMAIL_URL"):
+        environment(EMAIL_URL="mail.example")

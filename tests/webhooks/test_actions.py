@@ -59,6 +59,17 @@ def test_secrets_of_an_earlier_secret_key_are_read_and_sealed_again(made, settin
     assert secrets_of(made.endpoint) == [made.secret]
 
 
+def test_an_unreadable_secret_keeps_no_other_from_being_sealed_again(made, settings):
+    others = [actions.create_endpoint(SHOP, URL) for _ in range(2)]
+    SigningSecret.objects.filter(endpoint=others[0].endpoint).update(sealed_hmac="secret1.AAAA.AAAA")
+    earlier = settings.SECRET_KEY
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a newer key", [earlier]
+    assert keys.tidy_secrets() == 2
+    settings.SECRET_KEY_FALLBACKS = []
+    assert secrets_of(made.endpoint) == [made.secret]
+    assert secrets_of(others[1].endpoint) == [others[1].secret]
+
+
 @pytest.mark.parametrize("sealed", ["", "secret1", "secret1.x.y", "secret2.aaaa.bbbb"])
 def test_nonsense_is_no_sealed_secret(sealed):
     with pytest.raises(StoredSecretUnreadable):

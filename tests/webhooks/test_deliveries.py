@@ -88,6 +88,17 @@ def test_an_endpoint_is_not_told_of_what_happened_before_it_was_enabled():
     assert deliveries.owe([told.reference]) == 0
 
 
+def test_an_event_from_before_a_disable_is_owed_though_its_message_comes_later():
+    made = endpoint()
+    WebhookEndpoint.objects.update(created_at=timezone.now() - timedelta(days=1))
+    before = event("A-1", age=timedelta(minutes=1))
+    actions.disable(SHOP, made.reference, "later")
+    after = event("A-2")
+    assert deliveries.has_endpoint(SHOP)
+    assert deliveries.owe([before.reference, after.reference]) == 1
+    assert owed() == {(made.reference, before.reference)}
+
+
 def test_the_sweep_finds_an_event_whose_message_was_lost():
     made = endpoint()
     lost, known = event("A-1", age=timedelta(minutes=5)), event("A-2", age=timedelta(minutes=4))

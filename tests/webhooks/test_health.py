@@ -1,5 +1,7 @@
 """Endpoints that fail are spared, warned and disabled, in this order; those that are back get everything."""
 
+import asyncio
+import smtplib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +13,7 @@ from checkout.webhooks import actions, notices, schedule
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from messaging.concurrency.database import in_thread
 from tests.webhooks.conftest import SHOP, fresh, make_due, pinged, registered
-from tests.webhooks.endpoint import answer
+from tests.webhooks.endpoint import OK, answer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,6 +50,26 @@ async def test_410_disables_the_endpoint_and_says_so(shop, make_sender, settings
     assert "was disabled: it answered 410 Gone" in sent.body
     assert endpoint.reference in sent.body
     assert await in_thread(notices.look_after_endpoints) == 0
+
+
+async def test_an_attempt_under_way_ends_no_delivery_that_is_to_be_sent_again(shop, make_sender):
+    going_on = asyncio.Event()
+
+    async def wait(exchange):
+        await going_on.wait()
+        await exchange.write(OK)
+
+    shop.behaviour["/"] = wait
+    (delivery,) = await pinged(await registered(shop.url()))
+    sending = asyncio.create_task(make_sender().send_due())
+    await shop.has_received(1)
+    await in_thread(actions.resend, SHOP, delivery.reference)
+    going_on.set()
+    await sending
+    assert (await fresh(delivery)).state == Delivery.State.PENDING
+    assert await make_sender().send_due() == 1
+    assert len(shop.received) == 2
+    assert (await fresh(delivery)).state == Delivery.State.DELIVERED
 
 
 @pytest.mark.parametrize("status", sorted(schedule.THROTTLING))
@@ -208,3 +230,36 @@ async def test_an_endpoint_that_is_enabled_again_begins_anew(shop):
     endpoint = await fresh(made.endpoint)
     assert (endpoint.state, endpoint.state_reason, endpoint.failures) == (State.ENABLED, "", 0)
     assert await in_thread(notices.look_after_endpoints) == 0
+
+
+async def test_a_mail_server_that_is_away_is_waited_for_once_a_round(monkeypatch):
+    tried = []
+
+    def hang(_backend, messages):
+        tried.extend(messages)
+        raise TimeoutError
+
+    for _ in range(3):
+        made = await registered("https://shop.example/", contact_email="dev@shop.example")
+        await age(made.endpoint, owed_notice="failing")
+    with monkeypatch.context() as patched:
+        patched.setattr(EmailBackend, "send_messages", hang)
+        assert await in_thread(notices.look_after_endpoints) == 0
+    assert len(tried) == 1
+    assert await in_thread(notices.look_after_endpoints) == 3
+
+
+async def test_an_address_that_is_refused_keeps_no_other_from_being_written_to(monkeypatch):
+    deliver = EmailBackend.send_messages
+
+    def refuse(backend, messages):
+        if messages[0].to == ["refused@shop.example"]:
+            raise smtplib.SMTPRecipientsRefused({})
+        return deliver(backend, messages)
+
+    monkeypatch.setattr(EmailBackend, "send_messages", refuse)
+    for name in ("refused", "dev", "refused"):
+        made = await registered("https://shop.example/", contact_email=f"{name}@shop.example")
+        await age(made.endpoint, owed_notice="failing")
+    assert await in_thread(notices.look_after_endpoints) == 1
+    assert [sent.to for sent in mail.outbox] == [["dev@shop.example"]]

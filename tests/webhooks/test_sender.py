@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import time_machine
@@ -10,6 +11,7 @@ from django.db.utils import OperationalError
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
+from checkout.errors import IllegalTransition
 from checkout.webhooks import actions, schedule
 from checkout.webhooks.models import Delivery, SigningSecret
 from checkout.webhooks.sending import sender as sending
@@ -73,13 +75,17 @@ async def test_during_a_rotation_both_secrets_verify_and_later_only_the_new_one(
     Webhook(new.secret).verify(shop.received[1].body, shop.received[1].headers)
 
 
-async def test_a_third_secret_ends_the_first(shop):
+async def test_a_second_rotation_is_refused_unless_confirmed_and_ends_no_secret(shop, make_sender):
     made = await registered(shop.url())
-    for _ in range(3):
-        await in_thread(actions.rotate_secret, SHOP, made.endpoint.reference)
-    secrets = await in_thread(lambda: list(made.endpoint.secrets.values_list("expires_at", flat=True)))
-    assert len(secrets) == 2
-    assert secrets[0] is None
+    reference = made.endpoint.reference
+    second = await in_thread(actions.rotate_secret, SHOP, reference)
+    with pytest.raises(IllegalTransition):
+        await in_thread(actions.rotate_secret, SHOP, reference)
+    third = await in_thread(partial(actions.rotate_secret, is_sure=True), SHOP, reference)
+    await pinged(made)
+    await make_sender().send_due()
+    for each in (made, second, third):
+        Webhook(each.secret).verify(shop.received[0].body, shop.received[0].headers)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +367,7 @@ async def test_more_due_deliveries_than_slots_are_taken_in_turn(shop):
     others = [await registered(shop.url(f"/{number}")) for number in range(5)]
     for made in others:
         await pinged(made, 4)
-    jobs = await in_thread(claim, 6, 2, {others[0].endpoint.pk: 2})
+    jobs = await in_thread(claim, 6, 2, 50, {others[0].endpoint.pk: 2}, {})
     assert len(jobs) == 6
     by_endpoint = [job.endpoint for job in jobs]
     assert others[0].endpoint.pk not in by_endpoint

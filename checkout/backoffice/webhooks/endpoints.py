@@ -13,9 +13,10 @@ from checkout.backoffice.acting import Acting, Verb
 from checkout.backoffice.attention.page import FAILING_ENDPOINT
 from checkout.backoffice.display.values import NOTHING, badge
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
-from checkout.backoffice.webhooks.forms import EndpointForm
+from checkout.backoffice.webhooks.forms import EndpointForm, SureForm
 from checkout.errors import OperationRejected
 from checkout.webhooks import actions
+from checkout.webhooks.keys import ending_secrets
 from checkout.webhooks.models import WebhookEndpoint
 
 RESEND_WITHIN = timedelta(days=1)
@@ -149,13 +150,16 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
 
     def verb_view(self, verb: Verb, request: HttpRequest, object_id: str) -> HttpResponse:
         """See Acting. The answer to a rotation is the page with the new secret."""
-        if verb is not ROTATE or request.method != "POST":
+        if verb is not ROTATE:
             return super().verb_view(verb, request, object_id)
         row = self.row_for(request, object_id, self.may(request, verb))
         if row is None:
             return self.missing(request, object_id)
+        if request.method != "POST":
+            context = {"verb": verb, "form": SureForm() if ending_secrets(row) else None}
+            return self.show(request, "admin/payments/confirm_verb.html", row, verb.label, context)
         try:
-            made = actions.rotate_secret(row.merchant, row.reference)
+            made = actions.rotate_secret(row.merchant, row.reference, is_sure="is_sure" in request.POST)
         except OperationRejected as error:
             return self.back(request, row, messages.ERROR, str(error))
         self.log_change(request, row, verb.label)

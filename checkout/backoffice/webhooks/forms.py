@@ -38,3 +38,12 @@ class EndpointForm(ModelForm):
     def values(cleaned: dict[str, Any]) -> dict[str, Any]:
         """Return the fields that can be changed later."""
         return {name: value for name, value in cleaned.items() if name != "merchant"}
+
+
+class SureForm(forms.Form):
+    """A form that asks for a confirmation of a second rotation within the overlap."""
+
+    is_sure = forms.BooleanField(
+        label="Replace it once more",
+        help_text="The secret was replaced a short time ago, and the old one still signs.",
+    )

@@ -5,6 +5,7 @@ No lock and no transaction outlives the function, so none is held while a webhoo
 
 import random
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -30,6 +31,7 @@ class Job:
 
     delivery: int
     endpoint: int
+    merchant: str
     lease: str
     message_id: str
     url: str
@@ -38,23 +40,37 @@ class Job:
     problem: str = ""
 
 
-def claim(free: int, per_endpoint: int, in_flight: Mapping[int, int]) -> list[Job]:
-    """Take at most ``free`` due deliveries, of each endpoint as many as may still be under way.
+def claim(
+    free: int,
+    per_endpoint: int,
+    per_merchant: int,
+    in_flight: Mapping[int, int],
+    of_merchants: Mapping[str, int],
+) -> list[Job]:
+    """Take at most ``free`` due deliveries, of each endpoint and merchant as many as may still be under way.
 
+    ``in_flight`` are those under way by endpoint, and ``of_merchants`` by merchant.
     An endpoint that has failed too often gets one at a time. If there are more endpoints with due deliveries
     than can be served, chance decides, so that none waits for ever.
     """
     now = database_now()
     lease = secrets.token_hex(16)
     claimed: list[tuple[WebhookEndpoint, Delivery]] = []
+    busy = Counter(of_merchants)
     with transaction.atomic():
         endpoints = list(_with_due_deliveries(now))
         random.shuffle(endpoints)
         for endpoint in endpoints:
             most = 1 if endpoint.failures >= FAILURES_TO_OPEN else per_endpoint
-            room = min(most - in_flight.get(endpoint.pk, 0), free - len(claimed))
+            room = min(
+                most - in_flight.get(endpoint.pk, 0),
+                per_merchant - busy[endpoint.merchant],
+                free - len(claimed),
+            )
             if room > 0:
-                claimed += [(endpoint, delivery) for delivery in _due(now, endpoint, room)]
+                taken = [(endpoint, delivery) for delivery in _due(now, endpoint, room)]
+                busy[endpoint.merchant] += len(taken)
+                claimed += taken
         Delivery.objects.filter(pk__in=[delivery.pk for _, delivery in claimed]).update(
             next_try_at=now + timedelta(seconds=LEASE_SECONDS), lease=lease
         )
@@ -103,6 +119,7 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str) -> li
             Job(
                 delivery=delivery.pk,
                 endpoint=endpoint.pk,
+                merchant=endpoint.merchant,
                 lease=lease,
                 message_id=delivery.event,
                 url=endpoint.url,

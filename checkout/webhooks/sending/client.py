@@ -18,7 +18,14 @@ from aiohappyeyeballs import AddrInfoType
 from yarl import URL
 
 from checkout.webhooks.addresses import Scheme, fault_of_peer, fault_of_url
-from checkout.webhooks.sending.resolver import AddressRefused, CheckedResolver, LookUp, SystemLookUp
+from checkout.webhooks.sending.resolver import (
+    AddressRefused,
+    CheckedResolver,
+    LookUp,
+    LookUpNotBegun,
+    SystemLookUp,
+    for_merchant,
+)
 
 ATTEMPT_SECONDS = 15.0
 MAX_RESPONSE_BYTES = 65_536
@@ -34,7 +41,7 @@ class Answer:
     """The result of one attempt: the status of a complete response, or else the kind of error.
 
     ``retry_after`` is the pause in seconds that the endpoint asks for, ``response`` the beginning of its
-    body.
+    body. An answer that ``is_ours`` is a problem of the gateway, and says nothing about the endpoint.
     """
 
     status: int | None = None
@@ -43,6 +50,7 @@ class Answer:
     duration_ms: int = 0
     retry_after: float | None = None
     response: bytes = field(default=b"", repr=False)
+    is_ours: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -102,9 +110,10 @@ class Client:
         if isinstance(self._look_up, SystemLookUp):
             self._look_up.close()
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, merchant: str = "") -> Answer:
         """Send the webhook once, and return what became of it within ``seconds``. Raises nothing."""
         began = time.monotonic()
+        for_merchant.set(merchant)
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await self._exchange(url, headers, body)
@@ -162,6 +171,8 @@ def _meaning(error: BaseException) -> Answer:
     """Return the kind of error, in the closed list that ``docs/webhooks.md`` has."""
     detail = (str(error) or type(error).__name__)[:200]
     causes = list(_chain(error))
+    if any(isinstance(each, LookUpNotBegun) for each in causes):
+        return Answer(error="look_up_not_begun", detail=detail, is_ours=True)
     if refused := next((each for each in causes if isinstance(each, AddressRefused)), None):
         return Answer(error="address_refused", detail=str(refused)[:200])
     if any(isinstance(each, TimeoutError) for each in causes):

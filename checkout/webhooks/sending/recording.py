@@ -62,10 +62,14 @@ def _storable(text: bytes) -> str:
 
 
 def _conclude(delivery: Delivery, outcome: Outcome) -> None:
-    """Change the delivery. If another process has it by now, only a success counts."""
+    """Change the delivery. If another process has it by now, or has given it up, only a success counts.
+
+    If it is pending without a lease, it was made due again since, and nothing counts.
+    """
     job, answer = outcome.job, outcome.answer
     is_ours = delivery.lease == job.lease and delivery.state == State.PENDING
-    if not is_ours and not (answer.is_success and delivery.state != State.DELIVERED):
+    is_taken_over = bool(delivery.lease) or delivery.state == State.FAILED
+    if not is_ours and not (answer.is_success and is_taken_over):
         return
     delivery.tries += 1
     delivery.last_result = answer.summary
@@ -88,7 +92,7 @@ def _end(delivery: Delivery, state: str) -> None:
 def _record_health(outcomes: Sequence[Outcome]) -> None:
     """Update the endpoints that have failed, and those that have failed before."""
     # A problem of ours says nothing about the endpoint.
-    about = [each for each in outcomes if not each.job.problem]
+    about = [each for each in outcomes if not (each.job.problem or each.answer.is_ours)]
     failed = {each.job.endpoint for each in about if not each.answer.is_success}
     seen = {each.job.endpoint for each in about}
     recovering = WebhookEndpoint.objects.filter(pk__in=seen, failures__gt=0).values_list("pk", flat=True)

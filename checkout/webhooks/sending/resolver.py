@@ -1,19 +1,28 @@
 """Names to addresses: every address of a name is checked before a connection to any of them is made.
 
 A thread that looks up a name cannot be interrupted. Look-ups of the same name therefore share one thread, so
-that a name whose servers do not answer occupies one thread only, however many deliveries wait for it.
+that a name whose servers do not answer occupies one thread only, however many deliveries wait for it. One
+merchant's names occupy a few threads only.
 """
 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from weakref import WeakValueDictionary
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from checkout.webhooks.addresses import Scheme, fault_of_peer
 
 LOOK_UP_THREADS = 32
+LOOK_UPS_PER_MERCHANT = 4
+# The time that a look-up may wait for a thread. It is much less than that of an attempt.
+QUEUE_SECONDS = 5.0
+
+# The merchant for whom names are looked up: aiohttp's interface of a resolver has no place for it.
+for_merchant: ContextVar[str] = ContextVar("for_merchant", default="")
 
 # A function that returns the IP addresses of a name, in the order in which to try them. Raises ``OSError``.
 LookUp = Callable[[str], Awaitable[Sequence[str]]]
@@ -23,21 +32,60 @@ class AddressRefused(OSError):
     """The name or address leads to a machine, or a port, that webhooks must not reach."""
 
 
-class SystemLookUp:
-    """A look-up by the system's resolver, in threads of its own."""
+class LookUpNotBegun(OSError):
+    """No thread was free for the look-up in time, which says nothing about the name."""
 
-    def __init__(self) -> None:
+
+class SystemLookUp:
+    """A look-up by the system's resolver, in threads of its own. Raises ``LookUpNotBegun``, too."""
+
+    def __init__(self, *, queue_seconds: float = QUEUE_SECONDS) -> None:
+        self._queue_seconds = queue_seconds
+        self._places = asyncio.Semaphore(LOOK_UP_THREADS)
+        self._of_merchants: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._threads = ThreadPoolExecutor(LOOK_UP_THREADS, thread_name_prefix="dns")
         self._running: dict[str, asyncio.Future[Sequence[str]]] = {}
 
     async def __call__(self, host: str) -> Sequence[str]:
         found = self._running.get(host)
         if found is None:
-            found = asyncio.get_running_loop().run_in_executor(self._threads, _addresses_of, host)
-            self._running[host] = found
-            found.add_done_callback(lambda _: self._running.pop(host, None))
+            found = await self._begin(host)
         # A delivery whose time is over must not cancel the look-up of the others.
         return await asyncio.shield(found)
+
+    async def _begin(self, host: str) -> asyncio.Future[Sequence[str]]:
+        merchant = for_merchant.get()
+        own = self._of_merchants.get(merchant)
+        if own is None:
+            own = self._of_merchants[merchant] = asyncio.Semaphore(LOOK_UPS_PER_MERCHANT)
+        await self._take_places(own)
+
+        def end(_: object) -> None:
+            self._running.pop(host, None)
+            self._places.release()
+            own.release()
+
+        if (found := self._running.get(host)) is not None:
+            # Another delivery has begun it meanwhile.
+            self._places.release()
+            own.release()
+            return found
+        found = asyncio.get_running_loop().run_in_executor(self._threads, _addresses_of, host)
+        self._running[host] = found
+        found.add_done_callback(end)
+        return found
+
+    async def _take_places(self, own: asyncio.Semaphore) -> None:
+        try:
+            async with asyncio.timeout(self._queue_seconds):
+                await own.acquire()
+                try:
+                    await self._places.acquire()
+                except BaseException:
+                    own.release()
+                    raise
+        except TimeoutError:
+            raise LookUpNotBegun("Too many look-ups of names are under way.") from None
 
     def close(self) -> None:
         """Let the threads end, without waiting for them."""

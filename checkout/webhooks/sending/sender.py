@@ -42,17 +42,20 @@ class Sender:
         *,
         concurrency: int | None = None,
         per_endpoint: int | None = None,
+        per_merchant: int | None = None,
         poll_seconds: float = POLL_SECONDS,
         finish_seconds: float = FINISH_SECONDS,
     ) -> None:
         self._client = client
         self._concurrency = concurrency or conf.webhook_concurrency
         self._per_endpoint = per_endpoint or conf.webhook_endpoint_concurrency
+        self._per_merchant = per_merchant or conf.webhook_merchant_concurrency
         self._poll_seconds = poll_seconds
         self._finish_seconds = finish_seconds
         self._tasks: dict[asyncio.Task[None], Job] = {}
-        # Attempts of each endpoint that are under way, or not recorded yet.
+        # Attempts of each endpoint and merchant that are under way, or not recorded yet.
         self._in_flight: Counter[int] = Counter()
+        self._of_merchants: Counter[str] = Counter()
         self._outcomes: list[Outcome] = []
         self._woken = asyncio.Event()
         self._has_outcomes = asyncio.Event()
@@ -95,7 +98,14 @@ class Sender:
         if free <= 0:
             return 0
         try:
-            jobs = await in_thread(claim, free, self._per_endpoint, dict(self._in_flight))
+            jobs = await in_thread(
+                claim,
+                free,
+                self._per_endpoint,
+                self._per_merchant,
+                dict(self._in_flight),
+                dict(self._of_merchants),
+            )
         except Error:
             # Deliveries that were taken already are due again after the lease.
             log.warning("webhooks cannot be read", exc_info=True)
@@ -105,7 +115,7 @@ class Sender:
             log.exception("webhooks not taken")
             return 0
         for job in jobs:
-            self._in_flight[job.endpoint] += 1
+            self._count(job, 1)
             task = asyncio.create_task(self._send(job))
             self._tasks[task] = job
             task.add_done_callback(self._end)
@@ -118,14 +128,18 @@ class Sender:
         else:
             # The receiver compares the time with its own clock, so it is the one of this attempt.
             signed = signing.headers(job.message_id, int(time.time()), job.body, job.keys)
-            answer = await self._client.post(job.url, signed, job.body)
+            answer = await self._client.post(job.url, signed, job.body, merchant=job.merchant)
         self._outcomes.append(Outcome(job, answer, at))
         self._has_outcomes.set()
 
     def _end(self, task: asyncio.Task[None]) -> None:
         job = self._tasks.pop(task)
         if task.cancelled() or task.exception() is not None:
-            self._in_flight[job.endpoint] -= 1
+            self._count(job, -1)
+
+    def _count(self, job: Job, number: int) -> None:
+        self._in_flight[job.endpoint] += number
+        self._of_merchants[job.merchant] += number
 
     async def _record_always(self) -> None:
         while True:
@@ -151,7 +165,7 @@ class Sender:
             await self._record_each(batch)
         del self._outcomes[: len(batch)]
         for outcome in batch:
-            self._in_flight[outcome.job.endpoint] -= 1
+            self._count(outcome.job, -1)
         # There is room for others.
         self._woken.set()
         return True
