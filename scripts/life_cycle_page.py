@@ -9,6 +9,25 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "life-cycle.md"
 BEGIN = "<!-- {}, made by python -m scripts.life_cycle_page -->\n"
 END = "<!-- The end of what is made -->\n"
 
+MEANINGS = {
+    "open": "A shopper may pay it. No attempt was made.",
+    "processing": "An attempt is under way.",
+    "action_required": "The shopper has to complete a challenge at the card's issuer.",
+    "unknown": "Money may be held or taken, or not. The provider is asked, then staff decide.",
+    "declined": "The last attempt ended without money. Another may follow if `can_retry` says so.",
+    "authorised": "The amount is held on the card, and not taken.",
+    "capture_pending": "The provider has accepted a capture, but may still refuse it.",
+    "partially_captured": "A part of the amount is certainly taken.",
+    "captured": "The whole amount is certainly taken.",
+    "void_pending": "The provider is asked to release the amount. It may still be held.",
+    "voided": "The amount was released, and nothing is held any more.",
+    "partially_refunded": "Money was taken, and a part of it was given back.",
+    "refunded": "Money was taken, and all of it was given back.",
+    "disputed": "Money was taken, and an issuer has taken some or all of it back.",
+    "cancelled": "It was closed without having been paid.",
+    "expired": "It was not paid in time, or its authorisation has lapsed.",
+}
+
 
 def page(text: str) -> str:
     """Return the text of the page, with the present tables between their marks."""
@@ -22,11 +41,13 @@ def page(text: str) -> str:
 def _states() -> str:
     from checkout.payments.objects.payment import FINAL, STATUSES, PaymentStatus
 
-    rows = ["| state | inside | `is_final` |", "|---|---|---|"]
+    rows = ["| state | meaning | inside | `is_final` |", "|---|---|---|---|"]
     for status in PaymentStatus:
         inside = ", ".join(f"`{ours}`" for ours, public in STATUSES.items() if public is status)
         is_final = "once nothing is left to capture" if status is PaymentStatus.PARTIALLY_CAPTURED else "no"
-        rows.append(f"| `{status}` | {inside} | {'yes' if status in FINAL else is_final} |")
+        rows.append(
+            f"| `{status}` | {MEANINGS[status]} | {inside} | {'yes' if status in FINAL else is_final} |"
+        )
     return "\n".join(rows)
 
 

@@ -15,7 +15,6 @@ CREATE TABLE IF NOT EXISTS orders (
 );
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT);
 """
-PAID = ("capture_pending", "partially_captured", "captured")
 
 
 @dataclass(frozen=True)
@@ -68,24 +67,27 @@ class Orders:
     def settle(self, payment: dict[str, Any]) -> None:
         """Apply a payment, from the API or from a webhook, to its order. Older news changes nothing.
 
-        The order is shipped when it is first seen to be paid, and once.
+        The order is paid as soon as money was taken, also if it was given back or disputed before we saw it.
+        It is shipped when all of its price was taken and kept, and once.
         """
-        is_paid = payment["state"] in PAID
+        amounts = payment["amounts"]
+        is_certain = payment["state"] != "unknown"
+        is_paid = is_certain and amounts["captured"] > 0
+        kept = amounts["captured"] - amounts["refunded"] - amounts["disputed"]
         with self._changing() as database:
             newer = database.execute(
                 "UPDATE orders SET payment = ?, version = ?, state = ?, may_change = ?"
                 " WHERE number = ? AND amount = ? AND currency = ? AND version <= ?",
                 (
                     *(payment["id"], payment["version"], payment["state"]),
-                    not (payment["is_final"] or payment["can_retry"]),
+                    not (is_certain and (payment["is_final"] or payment["can_retry"])),
                     *(payment["order_reference"], payment["amount"], payment["currency"], payment["version"]),
                 ),
             )
             if newer.rowcount and is_paid:
                 database.execute(
-                    "UPDATE orders SET is_paid = 1, shipments = shipments + 1"
-                    " WHERE number = ? AND NOT is_paid",
-                    (payment["order_reference"],),
+                    "UPDATE orders SET is_paid = 1, shipments = MAX(shipments, ?) WHERE number = ?",
+                    (kept >= payment["amount"], payment["order_reference"]),
                 )
 
     def secret(self, name: str) -> str:

@@ -32,9 +32,10 @@ def test_the_commands_of_the_page(tmp_path):
     with prepared_web(tmp_path) as (program, url):
         start(program, url)
         create, read, refund, webhook = (block.replace("http://localhost:8000", url) for block in BLOCKS)
-        [created] = outputs_of(create)
+        created, payment = outputs_of(create + """echo '"'$PAYMENT'"'""")
+        assert payment == created["id"]
         assert created["checkout_url"].startswith(url)
-        settings = "".join(line + "\n" for line in create.splitlines() if re.match(r"[A-Z]+=", line))
+        settings = "".join(line + "\n" for line in create.splitlines() if re.match(r"(KEY|API)=", line))
         found, events, cancelled = outputs_of(settings + read, PAYMENT=created["id"])
         assert found == created
         assert [each["payment"] for each in events["data"]] == [created["id"]]

@@ -13,6 +13,7 @@ from django.test import RequestFactory
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from checkout.payments.objects import PaymentStatus
+from checkout.payments.objects.payment import FINAL
 from checkout.webhooks import schedule
 from checkout.webhooks.models import DeliveryAttempt
 from checkout.webhooks.sending import claims, client
@@ -125,21 +126,49 @@ def test_the_code_that_compares_sequences_applies_the_latest_event_once():
 
 def test_return_and_webhook_settle_the_order_once_in_either_order():
     settled = run(code("python", "def settle"))
-    assert {*settled.PAID, *settled.UNPAID} <= set(PaymentStatus)
-
-    def payment(state: str, version: int, **flags: bool) -> dict[str, object]:
-        return {"state": state, "version": version, "is_final": False, "can_retry": False, **flags}
+    assert set(settled.UNPAID) <= set(PaymentStatus)
 
     order: dict[str, object] = {}
     assert settled.settle(order, payment("processing", 1)) == "being confirmed"
-    for state in ("authorised", "capture_pending", "partially_captured"):
+    for state in ("authorised", "capture_pending", "unknown"):
         assert settled.settle({}, payment(state, 2)) == "being confirmed"
-    assert settled.settle({}, payment("partially_captured", 2, is_final=True)) == "being confirmed"
-    assert settled.settle(order, payment("captured", 3)) == "thank you"
+    assert settled.settle(order, payment("captured", 3, captured=1250, is_final=True)) == "thank you"
     assert settled.settle(order, payment("processing", 1)) == "thank you"
-    assert order == {"version": 3, "paid": True}
+    assert order == {"version": 3, "paid": True, "ship": True}
     assert settled.settle({}, payment("declined", 2, can_retry=True)) == "choose another way to pay"
     assert settled.settle({}, payment("expired", 2, is_final=True)) == "choose another way to pay"
+    newer: dict[str, object] = {"version": 3}
+    assert settled.settle(newer, payment("declined", 2, can_retry=True)) == "being confirmed"
+
+
+@pytest.mark.parametrize("state", PaymentStatus)
+def test_nobody_pays_again_of_whom_money_was_taken(state):
+    settle = run(code("python", "def settle")).settle
+    page = settle({}, payment(state, 5, captured=1250, is_final=state in FINAL))
+    assert page == ("being confirmed" if state == "unknown" else "thank you")
+
+
+@pytest.mark.parametrize(
+    ("state", "amounts", "is_shipped"),
+    [
+        ("captured", {"captured": 1250}, True),
+        ("partially_captured", {"captured": 1000}, False),
+        ("partially_refunded", {"captured": 1250, "refunded": 250}, False),
+        ("refunded", {"captured": 1250, "refunded": 1250}, False),
+        ("disputed", {"captured": 1250, "disputed": 1250}, False),
+    ],
+)
+def test_an_order_is_paid_by_what_was_taken_and_shipped_for_what_was_kept(state, amounts, is_shipped):
+    settle, order = run(code("python", "def settle")).settle, dict[str, object]()
+    assert settle(order, payment(state, 5, is_final=True, **amounts)) == "thank you"
+    assert order == {"version": 5, "paid": True, "ship": is_shipped}
+
+
+def payment(state: str, version: int, *, is_final: bool = False, can_retry: bool = False, **amounts: int):
+    """Return as much of a payment of 12.50 as the page's code reads."""
+    sums = {"captured": 0, "refunded": 0, "disputed": 0, **amounts}
+    flags = {"is_final": is_final, "can_retry": can_retry}
+    return {"state": state, "version": version, "amount": 1250, "amounts": sums, **flags}
 
 
 def seconds(text: str) -> float:

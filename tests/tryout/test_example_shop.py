@@ -117,20 +117,34 @@ def test_whichever_news_come_second_or_again_change_nothing(tmp_path):
     orders = SimpleNamespace(**run_path(str(FOLDER / "orders.py"))).Orders(str(tmp_path / "shop.sqlite3"))
     order = orders.add("Tea", 1250, "GBP")
 
-    def settled(state: str, version: int, **changes: object) -> tuple[str, bool, int]:
+    def settled(state: str, version: int, captured: int = 0, **changes: object) -> tuple[str, bool, int]:
         payment = {"id": "pay_1", "order_reference": order.number, "amount": 1250, "currency": "GBP"}
-        payment |= {"state": state, "version": version, "is_final": False, "can_retry": False, **changes}
+        payment |= {"state": state, "version": version, "is_final": False, "can_retry": False}
+        payment |= {"amounts": {"captured": captured, "refunded": 0, "disputed": 0}, **changes}
         orders.settle(payment)
         now = orders.by("number", order.number)
         return now.state, bool(now.is_paid), now.shipments
 
     assert settled("processing", 2) == ("processing", False, 0)
-    assert settled("captured", 5, amount=1) == ("processing", False, 0), "another amount is another payment"
-    assert settled("captured", 5, currency="EUR") == ("processing", False, 0)
-    assert settled("captured", 5) == ("captured", True, 1)
-    assert settled("captured", 5) == ("captured", True, 1)
+    assert settled("captured", 5, 1250, amount=1) == ("processing", False, 0), "that is another payment"
+    assert settled("captured", 5, 1250, currency="EUR") == ("processing", False, 0)
+    assert settled("capture_pending", 4) == ("capture_pending", False, 0), "it may still be refused"
+    assert settled("captured", 5, 1250) == ("captured", True, 1)
+    assert settled("captured", 5, 1250) == ("captured", True, 1)
     assert settled("processing", 2) == ("captured", True, 1)
-    assert settled("captured", 6) == ("captured", True, 1)
+    assert settled("captured", 6, 1250) == ("captured", True, 1)
+
+
+@pytest.mark.parametrize("state", ["partially_refunded", "refunded", "disputed"])
+def test_nobody_pays_again_whose_money_was_given_back_before_the_shop_saw_it(tmp_path, state):
+    orders = SimpleNamespace(**run_path(str(FOLDER / "orders.py"))).Orders(str(tmp_path / "shop.sqlite3"))
+    number = orders.add("Tea", 1250, "GBP").number
+    given_back = "disputed" if state == "disputed" else "refunded"
+    payment = {"id": "pay_1", "order_reference": number, "amount": 1250, "currency": "GBP", "state": state}
+    payment |= {"version": 7, "is_final": True, "can_retry": False}
+    orders.settle(payment | {"amounts": {"captured": 1250, "refunded": 0, "disputed": 0, given_back: 1250}})
+    order = orders.by("number", number)
+    assert (order.is_paid, order.shipments) == (1, 0)
 
 
 def test_the_shop_knows_the_gateway_by_http_only():

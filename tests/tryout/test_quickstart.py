@@ -116,10 +116,14 @@ def test_the_demonstration_prints_the_key_of_the_page(demo):
     [("python3", "receiver.py"), pytest.param("node", "receiver.mjs", marks=pytest.mark.node)],
 )
 def test_a_receiver_takes_genuine_webhooks_only(tmp_path, program, receiver):
-    keys, port, body = Keys.new(), free_port(), b'{"sequence": 1, "type": "x", "order_reference": "1"}'
+    keys, port, body = Keys.new(), free_port(), b'{"id": "evt_1", "type": "webhook.test"}'
+    seen = tmp_path / "seen"
     (tmp_path / receiver).write_text(PROGRAMS[receiver].replace("4242", str(port)))
     environment = {**os.environ, "WEBHOOK_SECRET": keys.secret}
-    running = subprocess.Popen([program, receiver], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    with seen.open("wb") as output:
+        running = subprocess.Popen(
+            [program, receiver], cwd=tmp_path, env=environment, stdout=output, stderr=output
+        )
 
     def answers(signer: Keys, age: int = 0, sent: bytes = body, **others: str) -> int:
         signed = headers("evt_1", int(time.time()) - age, body, [signer])
@@ -137,6 +141,7 @@ def test_a_receiver_takes_genuine_webhooks_only(tmp_path, program, receiver):
         assert answers(keys, sent=body + b" ") == 400
         assert answers(keys, timestamp="soon") == 400
         assert answers(keys, signature="") == 400
+        wait_until(lambda: seen.read_text() == "verified: - webhook.test -\n", "the line of the test event")
     finally:
         running.terminate()
         running.wait(20)

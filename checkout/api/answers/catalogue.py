@@ -55,7 +55,7 @@ KEY_NOT_READABLE = Problem(
     400,
     "idempotency_key_malformed",
     "Idempotency-Key malformed",
-    "An Idempotency-Key has 1 to 255 printable ASCII characters.",
+    "An Idempotency-Key has 1 to 255 visible ASCII characters without blanks.",
 )
 KEY_REUSED = Problem(
     422,
@@ -147,7 +147,10 @@ _ENTRIES = (
     Entry(
         KEY_REQUIRED, "Make a random key for each action, and send it again with each retry of that action."
     ),
-    Entry(KEY_NOT_READABLE, "Send a UUID. Quotation marks around it are allowed, and are not part of it."),
+    Entry(
+        KEY_NOT_READABLE,
+        "Send a UUID. Quotation marks around it are optional; it has none inside, and no comma or backslash.",
+    ),
     Entry(
         KEY_REUSED,
         "The member `errors` names the fields that differ. Use a key for one action only.",

@@ -67,8 +67,13 @@ _PROBLEM_RESPONSE = {
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[A-Za-z0-9_-]+$"},
-    "description": "One key per action. A repeated request with the key gets the first one's answer.",
+    # Visible ASCII without quotation marks, commas and backslashes. The code also reads the draft's escapes.
+    "schema": {"type": "string", "pattern": r'^([!#-+\--\[\]-~]{1,255}|"[!#-+\--\[\]-~]{1,255}")$'},
+    "description": (
+        "One key per action: 1 to 255 visible ASCII characters without blanks, quotation marks, commas and "
+        "backslashes; quotation marks around it are optional. A repeated request with the key gets the first "
+        "one's answer."
+    ),
 }
 _PREFER = {
     "name": "Prefer",

@@ -135,5 +135,7 @@ class Events(Created):
     delivered = QueryFlag(
         required=False,
         default=None,
-        help_text="`false`: an endpoint has not confirmed it yet. `true`: all that are told of it have.",
+        help_text="`false`: an endpoint has not confirmed it yet. `true`: all that are told of it have. An "
+        "event from a time when an endpoint was disabled or did not exist is not owed to it, and does not "
+        "count: send such events with `resend` of the endpoint and `since`.",
     )
