@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.errors import EndpointDisabled, RequestInvalid, WebhookNotFound
+from checkout.errors import EndpointDisabled, IllegalTransition, RequestInvalid, WebhookNotFound
 from checkout.payments import event_feed
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.privacy.scrubbing import scrub_note
