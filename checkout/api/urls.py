@@ -1,9 +1,10 @@
 """The addresses of the API."""
 
 from django.urls import path, register_converter
-from django.urls.converters import StringConverter
 
+from checkout.api.answers import catalogue
 from checkout.api.description.document import openapi
+from checkout.api.requests.ids import IdConverter
 from checkout.api.requests.view import endpoint
 from checkout.api.resources import (
     events,
@@ -15,40 +16,46 @@ from checkout.api.resources import (
 )
 
 
-class PaymentId(StringConverter):
-    """The only form of a payment's id, so that no other text reaches the database."""
+class PaymentId(IdConverter):
+    """The only form of a payment's id."""
 
-    regex = r"pay_[0-9a-f]{32}"
+    form = r"pay_[0-9a-f]{32}"
+    problem = catalogue.PAYMENT_NOT_FOUND
 
 
-class OperationId(StringConverter):
+class OperationId(IdConverter):
     """The only form of an operation's id."""
 
-    regex = r"op_[0-9a-f]{32}"
+    form = r"op_[0-9a-f]{32}"
+    problem = catalogue.OPERATION_NOT_FOUND
 
 
-class EventId(StringConverter):
+class EventId(IdConverter):
     """The only form of an event's id."""
 
-    regex = r"evt_[0-9a-f]{32}"
+    form = r"evt_[0-9a-f]{32}"
+    problem = catalogue.EVENT_NOT_FOUND
 
 
-class EndpointId(StringConverter):
+class EndpointId(IdConverter):
     """The only form of a webhook endpoint's id."""
 
-    regex = r"whk_[0-9a-f]{32}"
+    form = r"whk_[0-9a-f]{32}"
+    problem = catalogue.WEBHOOK_NOT_FOUND
 
 
-class DeliveryId(StringConverter):
+class DeliveryId(IdConverter):
     """The only form of a delivery's id."""
 
-    regex = r"dlv_[0-9a-f]{32}"
+    form = r"dlv_[0-9a-f]{32}"
+    problem = catalogue.WEBHOOK_NOT_FOUND
 
 
-class LinkId(StringConverter):
+class LinkId(IdConverter):
     """The only form of a payment link's id."""
 
-    regex = r"lnk_[0-9a-f]{32}"
+    form = r"lnk_[0-9a-f]{32}"
+    problem = catalogue.LINK_NOT_FOUND
 
 
 register_converter(PaymentId, "payment_id")

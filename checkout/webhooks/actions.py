@@ -113,13 +113,20 @@ def rotate_secret(merchant: str, reference: str, *, is_sure: bool = False) -> Ne
 
 
 def enable(merchant: str, reference: str) -> WebhookEndpoint:
-    """Send to the endpoint again, beginning with what was pending. Raises ``WebhookNotFound``."""
+    """Send to the endpoint again, beginning with what was pending. Raises ``WebhookNotFound``.
+
+    If the endpoint is enabled and paused after failures, its pause ends.
+    """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         if not endpoint.is_enabled:
             _set_state(endpoint, State.ENABLED, "")
             _forget_failures(endpoint)
             endpoint.save()
+            wake_after_commit()
+        elif endpoint.paused_until is not None:
+            endpoint.paused_until = None
+            endpoint.save(update_fields=["paused_until"])
             wake_after_commit()
     return endpoint
 
@@ -149,13 +156,13 @@ def ping(merchant: str, reference: str) -> Delivery:
             next_try_at=now,
         )
         # A test is worth nothing later.
-        WebhookEndpoint.objects.filter(pk=endpoint.pk).update(paused_until=None)
+        _end_pause(endpoint)
         wake_after_commit()
     return delivery
 
 
 def resend(merchant: str, reference: str) -> Delivery:
-    """Send a delivery again, with the same id, whatever became of it.
+    """Send a delivery again at once, with the same id, whatever became of it. A pause of the endpoint ends.
 
     Raises ``WebhookNotFound`` and ``EndpointDisabled``.
     """
@@ -165,6 +172,7 @@ def resend(merchant: str, reference: str) -> Delivery:
             raise WebhookNotFound(f"There is no delivery {reference}.")
         _require_enabled(delivery.endpoint)
         _make_due(Delivery.objects.filter(pk=delivery.pk))
+        _end_pause(delivery.endpoint)
         delivery.refresh_from_db()
     return delivery
 
@@ -191,6 +199,7 @@ def resend_since(merchant: str, reference: str, since: datetime) -> int:
 def resend_some(merchant: str, reference: str, since: datetime, *, after: int = 0) -> Resent:
     """Send the events since a time again, after the event ``after``: as many as take no long time.
 
+    A pause of the endpoint ends.
     Raises ``WebhookNotFound``, ``EndpointDisabled`` and, for a time that is too long ago, ``RequestInvalid``.
     """
     if since < timezone.now() - RESEND_WITHIN:
@@ -205,6 +214,7 @@ def resend_some(merchant: str, reference: str, since: datetime, *, after: int = 
             events = [item.reference for item in wanted]
             _make_due(Delivery.objects.filter(endpoint=endpoint, event__in=events))
             write_new([new_delivery(endpoint, item) for item in wanted])
+            _end_pause(endpoint)
         count += len(wanted)
         if len(items) < BATCH:
             return Resent(count, 0)
@@ -244,6 +254,11 @@ def _make_due(deliveries: QuerySet[Delivery]) -> None:
         state=Delivery.State.PENDING, tries=0, next_try_at=timezone.now(), lease="", ended_at=None
     )
     wake_after_commit()
+
+
+def _end_pause(endpoint: WebhookEndpoint) -> None:
+    """Have the endpoint tried at once, because somebody asked. Another failure pauses it again."""
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(paused_until=None)
 
 
 def _locked(merchant: str, reference: str) -> WebhookEndpoint:

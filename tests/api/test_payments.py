@@ -3,7 +3,10 @@
 import asyncio
 
 import pytest
+from django.urls import resolve
 
+from checkout.api.answers import catalogue
+from checkout.api.requests.ids import NoSuchId
 from checkout.payments.models import Payment
 from messaging.concurrency.database import in_thread
 from tests.api.calling import ROOT, document, header, order
@@ -129,11 +132,41 @@ async def test_methods(api):
     assert (options.status, header(options, "Allow")) == (204, "GET, POST, HEAD, OPTIONS")
 
 
-@pytest.mark.parametrize("path", ["", "/", "/nothing", "/payments/", "/payments/1", "/payments/pay_1/refund"])
+@pytest.mark.parametrize("path", ["", "/", "/nothing", "/payments/", "/payments/1/", "/payments/pay_1/nothing"])
 async def test_an_unknown_address_is_a_problem_document(api, path):
     answer = await api.get(path)
     assert (answer.status, document(answer)["code"]) == (404, "not_found")
     assert header(answer, "Request-Id")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "/payments/1001", "payment_not_found"),
+        ("GET", "/payments/pay_doesnotexist", "payment_not_found"),
+        ("GET", f"/payments/pay_{32 * '0'}%0A", "payment_not_found"),
+        ("GET", f"/payments/PAY_{32 * '0'}", "payment_not_found"),
+        ("GET", "/payments/pay_1%00/operations", "payment_not_found"),
+        ("POST", "/payments/pay_1/refund", "payment_not_found"),
+        ("GET", "/operations/op_1", "operation_not_found"),
+        ("GET", "/events/evt_1", "event_not_found"),
+        ("GET", "/events/evt_1/deliveries", "event_not_found"),
+        ("GET", "/payment-links/lnk_1", "payment_link_not_found"),
+        ("GET", "/webhook-endpoints/whk_1", "webhook_not_found"),
+        ("POST", "/webhook-endpoints/whk_1/ping", "webhook_not_found"),
+        ("POST", "/deliveries/dlv_1/resend", "webhook_not_found"),
+    ],
+)
+async def test_a_wrong_id_is_answered_as_an_unknown_one_of_its_kind(api, method, path, code):
+    answer = await api.call(method, path, {} if method == "POST" else None)
+    assert (answer.status, document(answer)["code"]) == (404, code)
+
+
+async def test_a_wrong_id_is_kept_from_views_and_needs_a_key_as_others_do(api):
+    match = resolve("/api/v1/payments/1001")
+    assert match.kwargs == {"reference": NoSuchId(catalogue.PAYMENT_NOT_FOUND)}
+    answer = await api.get("/payments/1001", authorization="")
+    assert (answer.status, document(answer)["code"]) == (401, "key_missing")
 
 
 @pytest.mark.parametrize(

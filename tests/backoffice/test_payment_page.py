@@ -1,8 +1,11 @@
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
-from checkout.backoffice.display.wording import FACTS, STATES
+from checkout.backoffice.display.wording import FACTS, STATES, in_plain_words
+from checkout.payments.events.types import EVENT_TYPES
 from checkout.payments.models import Fact, Operation, Payment
+from checkout.payments.timeline import Entry, Kind
 from checkout.states import PaymentState, payment_machine
 from tests.backoffice import rows
 
@@ -29,6 +32,13 @@ def test_the_timeline_tells_each_kind_of_thing_in_words_with_its_duration(admin_
         ("provider call", "Asked the provider to reserve the money", "1.5 s"),
         ("notification", "The provider told us something (from sandbox)", "70 ms"),
     ]
+
+
+@pytest.mark.parametrize("type", [*EVENT_TYPES, "payment.challenge_required"])
+def test_an_event_is_no_message_to_a_service(type):
+    subject, _, name = type.partition(".")
+    told = in_plain_words(Entry(timezone.now(), Kind.MESSAGE, type))
+    assert told == f"Told whoever listens: {subject} {name.replace('_', ' ')}"
 
 
 def test_the_timeline_is_a_table_with_a_caption_headers_and_times_with_their_zone(admin_client):

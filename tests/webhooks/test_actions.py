@@ -173,3 +173,22 @@ def test_nothing_is_sent_at_once_to_a_disabled_endpoint(made):
 def test_events_are_not_sent_again_after_too_long(made):
     with pytest.raises(RequestInvalid):
         actions.resend_since(SHOP, made.endpoint.reference, timezone.now() - timedelta(days=31))
+
+
+@pytest.mark.parametrize("is_asked", ["enable", "resend", "resend_since"])
+def test_a_request_to_send_ends_the_pause_of_a_failing_endpoint(made, is_asked):
+    endpoint, now = made.endpoint, timezone.now()
+    delivery = actions.ping(SHOP, endpoint.reference)
+    failing = {"failures": 12, "failing_since": now - timedelta(hours=1)}
+    WebhookEndpoint.objects.update(paused_until=now + timedelta(hours=6), **failing)
+    match is_asked:
+        case "enable":
+            actions.enable(SHOP, endpoint.reference)
+        case "resend":
+            actions.resend(SHOP, delivery.reference)
+        case "resend_since":
+            actions.resend_since(SHOP, endpoint.reference, now - timedelta(hours=1))
+    endpoint.refresh_from_db()
+    assert endpoint.paused_until is None
+    # It is as broken as before until an attempt has succeeded.
+    assert endpoint.failures == 12

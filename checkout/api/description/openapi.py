@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from django.urls import URLPattern, converters
@@ -21,6 +21,7 @@ from checkout.api.description.schemas import (
     schemas_of_answers,
 )
 from checkout.api.requests.description import Described, IdempotencyKey
+from checkout.api.requests.ids import IdConverter
 from checkout.payments.events import EVENT_TYPES
 from checkout.payments.objects import EventObject
 from checkout.problems import CARD_NUMBER
@@ -131,13 +132,13 @@ def _addresses() -> Iterator[tuple[str, list[Schema], Mapping[str, Described]]]:
         view = getattr(pattern.callback, "view_class", None)
         if isinstance(pattern, URLPattern) and view is not None:
             route = str(pattern.pattern)
-            known = converters.get_converters()
+            known = cast("dict[str, IdConverter]", converters.get_converters())
             parameters = [
                 {
                     "name": name,
                     "in": "path",
                     "required": True,
-                    "schema": {"type": "string", "pattern": f"^{known[kind].regex}$"},
+                    "schema": {"type": "string", "pattern": f"^{known[kind].form}$"},
                 }
                 for kind, name in _PARAMETER.findall(route)
             ]

@@ -26,6 +26,7 @@ from checkout.api.models import ApiKey
 from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.fields import read
 from checkout.api.requests.idempotency import HEADER, Keyed, key_of
+from checkout.api.requests.ids import require_ids
 from checkout.api.requests.json_body import StrictJsonParser
 from checkout.api.requests.preferences import Preference, preference_in
 from checkout.api.requests.query import read_query
@@ -164,6 +165,7 @@ class ApiView(APIView):
         request.META["CONTENT_LENGTH"] = str(len(request.body))
         self.request = self.initialize_request(request, *self.args, **self.kwargs)
         self.initial(self.request)
+        require_ids(self.kwargs.values())
         described = self._described(method)
         if described.may_be_held:
             self._enter(request, is_held_by_default=described.is_held_by_default)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from checkout.backoffice.display.values import humanised
+from checkout.payments.events.types import EVENT_TYPES
 from checkout.payments.models import ProviderNotification
 from checkout.payments.models.payment import HINTED, NOTIFIED
 from checkout.payments.notification_results import NotificationResult, Result
@@ -311,8 +312,8 @@ def _message(type: str) -> str:
     if type == "reply":
         return "A service's answer"
     recipient, _, name = type.partition(".")
-    if recipient == "payment":
-        return f"Told whoever listens: the payment is {humanised(name)}"
+    if type in EVENT_TYPES or recipient == "payment":
+        return f"Told whoever listens: {recipient} {humanised(name)}"
     return f"To the {recipient} service: {humanised(name)}"
 
 
