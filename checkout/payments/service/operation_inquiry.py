@@ -117,8 +117,10 @@ def _answer(
     is_over = before.is_over(operation.attempt)
     is_shown_absent = state is None and is_over and is_absent(operation, others, result)
     call = ProviderCall.objects.filter(key=operation.reference)
-    if is_shown_absent and call.filter(outcome=Outcome.REFUSED).exists():
-        # The provider refused it, and no earlier copy has arrived either.
+    is_accepted = operation.state == State.PENDING
+    if is_shown_absent and not is_accepted and call.filter(outcome=Outcome.REFUSED).exists():
+        # The provider refused it, and no earlier copy has arrived either. A copy that it has accepted is not
+        # booked yet, and the refusal was that of an earlier copy, whose answer came late.
         state = State.REFUSED
     if state is not None:
         has_failed = operation.kind == Kind.REFUND and result.kind == EventKind.REFUND_FAILED

@@ -109,13 +109,13 @@ def provider_call(
         attempt = locked_attempt(order_code)
         refuse_repetition(message)
         intent = intend(attempt)
-        is_to_be_sent = intent.is_due and commit_intent(attempt, intent)
-        if is_to_be_sent:
+        started_at = commit_intent(attempt, intent) if intent.is_due else None
+        if started_at is not None:
             intent.begin()
 
     # 2. The call.
     result = None
-    if is_to_be_sent:
+    if started_at is not None:
         request = intent.request()
         if isinstance(request, ProviderResult):
             result = request
@@ -127,7 +127,7 @@ def provider_call(
         if result is None:
             return Conclusion(recall(attempt, intent))
         conclusion = conclude(attempt, intent, result)
-        _record_outcome(intent, conclusion.outcome or conclusion.reply.outcome, result.event)
+        _record_outcome(intent, started_at, conclusion.outcome or conclusion.reply.outcome, result.event)
         return conclusion
 
     commit_conclusion(message, attempt, record)
@@ -168,23 +168,27 @@ _HANDLED = Compiled(
 )
 
 
-def commit_intent(attempt: Attempt, intent: Intent) -> bool:
-    """Write the intent. Return True if the provider is to be called now. The attempt must be locked.
+def commit_intent(attempt: Attempt, intent: Intent) -> datetime | None:
+    """Write the intent. Return the start of the request; None if the provider is not to be called now.
+
+    The attempt must be locked.
 
     A call that was not sent, or that by the provider's answer never arrived, may be made again with the same
     key. So may an idempotent one whose outcome is unknown. Every other intent that exists stands for a call
     that was made, or is just being made.
     """
-    alone = _is_alone(attempt, intent)
-    if _CALL.first(intent.key) is None:
+    alone, now = _is_alone(attempt, intent), database_now()
+    known = _CALL.first(intent.key)
+    if known is None:
         ProviderCall.objects.create(
-            key=intent.key, attempt=attempt, verb=intent.verb, started_at=database_now(), was_alone=alone
+            key=intent.key, attempt=attempt, verb=intent.verb, started_at=now, was_alone=alone
         )
-        return True
+        return now
     again = ProviderCall.objects.filter(key=intent.key, outcome__in=TO_BE_SENT_AGAIN)
-    if again.update(outcome="", started_at=database_now(), finished_at=None, was_alone=alone):
-        return True
-    return intent.is_idempotent and stored_outcome(intent) == Outcome.UNKNOWN
+    if again.update(outcome="", started_at=now, finished_at=None, was_alone=alone):
+        return now
+    is_unknown = (known.outcome or Outcome.UNKNOWN) == Outcome.UNKNOWN
+    return known.started_at if intent.is_idempotent and is_unknown else None
 
 
 def _is_alone(attempt: Attempt, intent: Intent) -> bool:
@@ -326,8 +330,11 @@ def _send_conflict(attempt: Attempt) -> None:
     send_to_checkout(event, reference)
 
 
-def _record_outcome(intent: Intent, outcome: str, event: str) -> None:
-    """Write the outcome of the request."""
-    ProviderCall.objects.filter(key=intent.key).update(
+def _record_outcome(intent: Intent, started_at: datetime | None, outcome: str, event: str) -> None:
+    """Write the outcome of the request that began at ``started_at``.
+
+    If it has been sent again since, this answer came late and says nothing of the later request.
+    """
+    ProviderCall.objects.filter(key=intent.key, started_at=started_at).update(
         outcome=outcome, event=event[:100], finished_at=database_now()
     )

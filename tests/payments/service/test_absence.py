@@ -1,6 +1,7 @@
 """A capture or refund is sent again only when the provider's answer shows that it never arrived."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -302,3 +303,27 @@ def test_the_refusal_of_a_repetition_is_believed_only_if_no_earlier_copy_can_hav
     assert inquire_operation(repeated) == "undecided"
     answers(EventKind.CAPTURED, captured=1250, refunded=300)
     assert inquire_operation(repeated) == "refused"
+
+
+def test_a_late_refusal_of_an_earlier_copy_does_not_refuse_the_one_that_was_accepted(authorised, answers):
+    """The provider shows what it has accepted only later."""
+    capture = operation_on(authorised, CAPTURE, 1250)
+    assert carry_out(capture) == "pending"
+    let_settle(authorised)
+    ProviderCall.objects.filter(key=capture.reference).update(outcome="refused")
+    answers(EventKind.AUTHORISED)
+    assert inquire_operation(capture) == "pending"
+
+
+def test_a_late_answer_to_an_earlier_copy_says_nothing_of_the_one_that_is_under_way(authorised, monkeypatch):
+    capture = operation_on(authorised, CAPTURE, 1250)
+    calls = ProviderCall.objects.filter(key=capture.reference)
+
+    def refuse_late(*_: object) -> ProviderResult:
+        # Meanwhile another process has sent it again, and has no answer yet.
+        calls.update(started_at=timezone.now() + timedelta(minutes=3), outcome="")
+        return ProviderResult(outcome=Outcome.REFUSED, event="ERROR")
+
+    monkeypatch.setattr(memory.MemoryProvider, "_modify", refuse_late)
+    carry_out(capture)
+    assert calls.get().outcome == ""
