@@ -19,7 +19,6 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
 from msgspec.structs import replace as with_changes
 
-from checkout.database.clock import database_now
 from checkout.errors import OutcomeUnknown, ProviderReplyInvalid
 from checkout.money import Money
 from checkout.orders import service as orders
@@ -77,7 +76,7 @@ def no_intent_row() -> Patches:
     def send(method: Callable[[Any], ProviderResult], request: Any) -> ProviderResult:
         return method(replace(request, idempotency_key=new_message_id()))
 
-    yield from _everywhere(provider_call.commit_intent, lambda attempt, intent: database_now())
+    yield from _everywhere(provider_call.commit_intent, lambda attempt, intent: True)
     yield from _providers_that(send, SENDING)
 
 

@@ -102,20 +102,21 @@ def provider_call(
     meaning. ``recall`` answers a command whose request was made before, is just being made, or is not due.
     All three get the attempt under lock.
     """
-    window = SendWindow.opened()
+    window, started_at = SendWindow.opened(), None
 
     # 1. The intent. It must be durable, as an intent that is not committed protects from nothing.
     with transaction.atomic(durable=True):
         attempt = locked_attempt(order_code)
         refuse_repetition(message)
         intent = intend(attempt)
-        started_at = commit_intent(attempt, intent) if intent.is_due else None
-        if started_at is not None:
+        is_to_be_sent = intent.is_due and commit_intent(attempt, intent)
+        if is_to_be_sent:
+            started_at = started(intent)
             intent.begin()
 
     # 2. The call.
     result = None
-    if started_at is not None:
+    if is_to_be_sent:
         request = intent.request()
         if isinstance(request, ProviderResult):
             result = request
@@ -168,27 +169,23 @@ _HANDLED = Compiled(
 )
 
 
-def commit_intent(attempt: Attempt, intent: Intent) -> datetime | None:
-    """Write the intent. Return the start of the request; None if the provider is not to be called now.
-
-    The attempt must be locked.
+def commit_intent(attempt: Attempt, intent: Intent) -> bool:
+    """Write the intent. Return True if the provider is to be called now. The attempt must be locked.
 
     A call that was not sent, or that by the provider's answer never arrived, may be made again with the same
     key. So may an idempotent one whose outcome is unknown. Every other intent that exists stands for a call
     that was made, or is just being made.
     """
-    alone, now = _is_alone(attempt, intent), database_now()
-    known = _CALL.first(intent.key)
-    if known is None:
+    alone = _is_alone(attempt, intent)
+    if _CALL.first(intent.key) is None:
         ProviderCall.objects.create(
-            key=intent.key, attempt=attempt, verb=intent.verb, started_at=now, was_alone=alone
+            key=intent.key, attempt=attempt, verb=intent.verb, started_at=database_now(), was_alone=alone
         )
-        return now
+        return True
     again = ProviderCall.objects.filter(key=intent.key, outcome__in=TO_BE_SENT_AGAIN)
-    if again.update(outcome="", started_at=now, finished_at=None, was_alone=alone):
-        return now
-    is_unknown = (known.outcome or Outcome.UNKNOWN) == Outcome.UNKNOWN
-    return known.started_at if intent.is_idempotent and is_unknown else None
+    if again.update(outcome="", started_at=database_now(), finished_at=None, was_alone=alone):
+        return True
+    return intent.is_idempotent and stored_outcome(intent) == Outcome.UNKNOWN
 
 
 def _is_alone(attempt: Attempt, intent: Intent) -> bool:
@@ -203,6 +200,12 @@ def _is_alone(attempt: Attempt, intent: Intent) -> bool:
 
 
 _CALL = Compiled(lambda key: ProviderCall.objects.filter(key=key).order_by())
+
+
+def started(intent: Intent) -> datetime | None:
+    """Return the start of the request that was written last, by the database's clock."""
+    call = _CALL.first(intent.key)
+    return call.started_at if call else None
 
 
 def stored_outcome(intent: Intent) -> str:
@@ -335,6 +338,9 @@ def _record_outcome(intent: Intent, started_at: datetime | None, outcome: str, e
 
     If it has been sent again since, this answer came late and says nothing of the later request.
     """
-    ProviderCall.objects.filter(key=intent.key, started_at=started_at).update(
+    call = _CALL.first(intent.key)
+    if call is None or call.started_at != started_at:
+        return
+    ProviderCall.objects.filter(key=intent.key).update(
         outcome=outcome, event=event[:100], finished_at=database_now()
     )

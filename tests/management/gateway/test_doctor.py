@@ -135,8 +135,8 @@ def attempt() -> Attempt:
 
 def test_an_account_without_credentials_is_named(gateway: Gateway, settings: Any):
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
-    [text] = wrong(gateway("doctor", "--json")[1])
-    assert text == "twin: CHECKOUT_PROVIDER_CREDENTIALS has no entry for the account 'twin'."
+    found = wrong(gateway("doctor", "--json")[1])
+    assert "twin: CHECKOUT_PROVIDER_CREDENTIALS has no entry for the account 'twin'." in found
 
 
 def test_a_provider_is_asked_only_if_that_is_wanted(gateway: Gateway):
