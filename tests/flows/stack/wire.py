@@ -33,7 +33,8 @@ class Answer:
             assert self.headers["content-type"] == "application/problem+json"
             problem = json.loads(self.body)
             assert problem["status"] == status
-            assert problem.keys() - {"request_id"} == {"type", "title", "status", "detail"}
+            # Answers to programs have a code and the id of the request as well.
+            assert problem.keys() - {"code", "request_id"} == {"type", "title", "status", "detail"}
         else:
             assert self.headers["content-type"] == "text/html; charset=utf-8"
             assert self.text.count("<h1>") == 1
