@@ -8,6 +8,7 @@ CheckoutError
 │   ├── OperationNotFound      no such capture, void or refund for this caller
 │   ├── EventNotFound          no such event for this caller
 │   ├── ProviderAccountNotFound no such address for notifications
+│   ├── NoProviderAccount      the merchant has none, so that nobody could pay
 │   ├── WebhookNotFound        no such webhook endpoint or delivery for this caller
 │   ├── PaymentLinkNotFound    no such payment link for this caller
 │   ├── PaymentLinkClosed      disabled, expired or used too often
@@ -104,6 +105,15 @@ class ProviderAccountNotFound(OperationRejected):
     """There is no provider account with this name."""
 
     code = "provider_account_not_found"
+
+
+class NoProviderAccount(OperationRejected):
+    """The merchant has no account with a payment provider, so that nobody could pay."""
+
+    code = "no_provider_account"
+
+    def __init__(self) -> None:
+        super().__init__("The merchant has no account with a payment provider.")
 
 
 class IllegalTransition(OperationRejected):

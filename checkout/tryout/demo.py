@@ -122,7 +122,7 @@ class Demo:
                 "",
                 f"Shop            {self.url}/",
                 f"Back office     {self.url}/admin/   (admin, password {ADMIN_PASSWORD})",
-                f"API             {self.url}/api/v1/   (key {TRY_OUT_API_KEY})",
+                f"API             {self.url}/api/v1/openapi.json   (key {TRY_OUT_API_KEY})",
                 f"Health          {self.url}/readyz",
                 f"Sandbox         {self.sandbox_url}/   (test cards: {self.sandbox_url}/scenarios/)",
                 f"Its books       {self.sandbox_url}/books.json",

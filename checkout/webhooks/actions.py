@@ -341,7 +341,7 @@ def _fault_of_payload(value: Any) -> str:
 
 
 def _fault_of_address(value: Any) -> str:
-    fault = fault_of_url(value)
+    fault = fault_of_url(value, is_new=True)
     return f"The address {fault}." if fault else ""
 
 

@@ -25,12 +25,16 @@ _URL = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_NAMES_OF_LOOPBACK = ("localhost", "test")
 # A last label that is a number makes the host an IPv4 address, in whatever notation (URL standard, 3.5).
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 
 
-def fault_of_url(url: object) -> str:
-    """Return why webhooks cannot be sent to ``url``, as far as can be said without a look-up; "" if not."""
+def fault_of_url(url: object, *, is_new: bool = False) -> str:
+    """Return why webhooks cannot be sent to ``url``, as far as can be said without a look-up; "" if not.
+
+    The name of a new one is judged by what it is likely to lead to, so that its owner learns it at once.
+    """
     if not isinstance(url, str) or len(url) > MAX_CHARACTERS:
         return f"is not an address of at most {MAX_CHARACTERS} characters"
     found = _URL.fullmatch(url)
@@ -42,9 +46,20 @@ def fault_of_url(url: object) -> str:
         return "has no possible port"
     if is_literal(host):
         return fault_of_literal(host, port, scheme)
-    if not allowed_networks():
+    may_be_ours = _may_lead_into_allowed_networks(host) if is_new else bool(allowed_networks())
+    if not may_be_ours:
         return _fault_on_the_internet(port, scheme)
     return ""
+
+
+def _may_lead_into_allowed_networks(name: str) -> bool:
+    """Return False if a connection to the host's address would surely be judged as one to the internet.
+
+    Loopback, which a try-out allows, has names that are reserved for it and for tests (RFC 6761). Any name
+    may lead into networks that operators have listed.
+    """
+    is_of_a_developer = name.rpartition(".")[2] in _NAMES_OF_LOOPBACK
+    return bool(conf.webhook_allowed_networks) or (conf.is_try_out and is_of_a_developer)
 
 
 def is_literal(host: str) -> bool:

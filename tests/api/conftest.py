@@ -4,7 +4,7 @@ import pytest
 
 from checkout.api.access.keys import make_key
 from checkout.api.access.unknown_keys import unknown_keys
-from checkout.payments.models import Merchant
+from checkout.payments.models import Merchant, ProviderAccount
 from tests.api.calling import Caller
 from tests.flows.conftest import back_end, books, manual, payment, shop
 
@@ -26,4 +26,7 @@ def api(shop: Merchant) -> Caller:
 def stranger(shop: Merchant) -> Caller:
     """Return the program of another merchant."""
     other = Merchant.objects.create(code="other", name="Another shop")
+    ProviderAccount.objects.create(
+        merchant=other, code="other", provider="memory", merchant_code="OTHER", endpoint="http://localhost/"
+    )
     return Caller(make_key(other, name="other", by="ada")[1])

@@ -7,7 +7,7 @@ from django.urls import resolve
 
 from checkout.api.answers import catalogue
 from checkout.api.requests.ids import NoSuchId
-from checkout.payments.models import Payment
+from checkout.payments.models import Payment, ProviderAccount
 from messaging.concurrency.database import in_thread
 from tests.api.calling import ROOT, document, header, order
 from tests.flows.shopping import pay
@@ -39,6 +39,17 @@ async def test_the_same_order_again_is_the_same_payment_and_another_amount_a_con
     other = await api.post("/payments", order(amount=1251))
     assert (other.status, document(other)["code"]) == (409, "order_has_payment")
     assert document(other)["errors"][0]["pointer"] == "/amount"
+
+
+@pytest.mark.parametrize("path", ["/payments", "/payment-links"])
+async def test_a_merchant_whom_nobody_could_pay_gets_no_payment(api, books, path):
+    def take_away():
+        ProviderAccount.objects.all().delete()
+
+    await in_thread(take_away)
+    answer = await api.post(path, order())
+    assert (answer.status, document(answer)["code"]) == (409, "no_provider_account")
+    assert await in_thread(Payment.objects.count) == 0
 
 
 @pytest.mark.parametrize(
@@ -132,7 +143,9 @@ async def test_methods(api):
     assert (options.status, header(options, "Allow")) == (204, "GET, POST, HEAD, OPTIONS")
 
 
-@pytest.mark.parametrize("path", ["", "/", "/nothing", "/payments/", "/payments/1/", "/payments/pay_1/nothing"])
+@pytest.mark.parametrize(
+    "path", ["", "/", "/nothing", "/payments/", "/payments/1/", "/payments/pay_1/nothing"]
+)
 async def test_an_unknown_address_is_a_problem_document(api, path):
     answer = await api.get(path)
     assert (answer.status, document(answer)["code"]) == (404, "not_found")

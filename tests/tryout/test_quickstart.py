@@ -108,7 +108,9 @@ def test_the_demonstration_prints_the_key_of_the_page(demo):
     told = demo.folder.with_suffix(".log").read_text()
     assert re.findall(r"^API .*\(key (\S+)\)$", told, re.MULTILINE) == [key]
     assert "API=http://localhost:8000/api/v1\n" in PAGE
-    assert f"API             {demo.url}/api/v1/ " in told
+    (address,) = re.findall(r"^API +(\S+) ", told, re.MULTILINE)
+    assert address == f"{demo.url}/api/v1/openapi.json"
+    assert "/api/v1/payments" in requests.get(address, timeout=20).json()["paths"]
 
 
 @pytest.mark.parametrize(

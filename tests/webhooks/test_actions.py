@@ -192,3 +192,10 @@ def test_a_request_to_send_ends_the_pause_of_a_failing_endpoint(made, is_asked):
     assert endpoint.paused_until is None
     # It is as broken as before until an attempt has succeeded.
     assert endpoint.failures == 12
+
+
+def test_an_address_that_would_fail_later_is_refused_in_a_try_out_too(settings):
+    settings.CHECKOUT_TRY_OUT, settings.CHECKOUT_WEBHOOK_ALLOWED_NETWORKS = True, []
+    for url in ("http://shop.example/hook", "https://shop.example:9000/hook"):
+        with pytest.raises(RequestInvalid):
+            actions.create_endpoint(SHOP, url)

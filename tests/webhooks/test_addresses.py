@@ -84,6 +84,24 @@ def test_loopback_is_for_a_try_out(settings):
     assert fault_of_peer("10.0.0.1", 443, "https")
 
 
+@pytest.mark.parametrize("url", ["http://shop.example/", "https://shop.example:9000/", "http://8.8.8.8/"])
+def test_a_try_out_sends_to_the_internet_as_any_other(settings, url):
+    settings.CHECKOUT_TRY_OUT = True
+    assert fault_of_url(url, is_new=True)
+
+
+@pytest.mark.parametrize("host", ["localhost", "shop.localhost", "shop.test"])
+def test_a_developers_own_host_may_be_without_tls_in_a_try_out(settings, host):
+    assert fault_of_url(f"http://{host}:9000/hook", is_new=True)
+    settings.CHECKOUT_TRY_OUT = True
+    assert fault_of_url(f"http://{host}:9000/hook", is_new=True) == ""
+
+
+def test_any_name_may_lead_into_a_listed_network(settings):
+    settings.CHECKOUT_WEBHOOK_ALLOWED_NETWORKS = ["10.1.0.0/16"]
+    assert fault_of_url("http://hooks.shop.example:9000/", is_new=True) == ""
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -66,6 +66,12 @@ KEY_REUSED = Problem(
 KEY_IN_USE = Problem(
     409, "idempotency_key_in_use", "Still running", "The request with this Idempotency-Key is still running."
 )
+NO_PROVIDER_ACCOUNT = Problem(
+    409,
+    "no_provider_account",
+    "No provider account",
+    "You have no account with a payment provider yet, so that nobody could pay.",
+)
 ORDER_HAS_PAYMENT = Problem(
     409, "order_has_payment", "Order has a payment", "The order already has a payment with other values."
 )
@@ -156,6 +162,11 @@ _ENTRIES = (
         "The member `errors` names the fields that differ. Use a key for one action only.",
     ),
     Entry(KEY_IN_USE, "Wait for Retry-After and repeat the request, or read the address in Location."),
+    Entry(
+        NO_PROVIDER_ACCOUNT,
+        "Have the gateway's operators add one in the back office. `manage.py gateway doctor` names merchants "
+        "without one.",
+    ),
     Entry(ORDER_HAS_PAYMENT, "The member `errors` names the first field that differs from the payment's."),
     Entry(NOT_POSSIBLE_NOW, "Read the payment: `state` and `available_actions` say what is possible."),
     Entry(ENDPOINT_DISABLED, "Read the endpoint: `disabled` says why. Then enable it."),

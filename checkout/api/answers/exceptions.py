@@ -18,6 +18,7 @@ from checkout.errors import (
     EndpointDisabled,
     EventNotFound,
     IllegalTransition,
+    NoProviderAccount,
     OperationNotFound,
     OperationRejected,
     PaymentLinkNotFound,
@@ -78,6 +79,8 @@ def refusal_of(error: Exception) -> Refusal:
             return refusal(catalogue.LINK_NOT_FOUND)
         case WebhookNotFound():
             return refusal(catalogue.WEBHOOK_NOT_FOUND)
+        case NoProviderAccount():
+            return refusal(catalogue.NO_PROVIDER_ACCOUNT)
         case RefundableDiffers():
             fault = Fault(str(error), pointer="/expected_refundable")
             refundable = error.available.minor

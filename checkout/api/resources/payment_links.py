@@ -16,6 +16,7 @@ from checkout.api.resources.addresses import address_of
 from checkout.api.resources.lists import ListObject, list_of
 from checkout.api.resources.payments import money_of
 from checkout.api.resources.webhook_inputs import NoFields
+from checkout.payments import actions
 from checkout.payments.actions import links, reading
 from checkout.payments.objects.link import PaymentLinkObject, link_object
 
@@ -38,6 +39,7 @@ class PaymentLinks(ApiView):
             body=inputs.CreatePaymentLink,
             key=IdempotencyKey.REQUIRED,
             answers={201: PaymentLinkObject},
+            problems=(catalogue.NO_PROVIDER_ACCOUNT,),
         ),
     }
 
@@ -55,6 +57,7 @@ class PaymentLinks(ApiView):
         return answer_in(record, is_replay=is_replay)
 
     def _create(self, wanted: dict[str, Any]) -> Made:
+        actions.require_account(self.merchant)
         fields = {name: value for name, value in wanted.items() if name not in ("amount", "currency")}
         link = links.create_link(self.merchant, amount=money_of(wanted), **fields)
         address = address_of(link.reference)

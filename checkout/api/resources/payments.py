@@ -43,7 +43,7 @@ class Payments(ApiView):
             body=inputs.CreatePayment,
             key=IdempotencyKey.REQUIRED,
             answers={201: PaymentObject, 200: PaymentObject},
-            problems=(catalogue.ORDER_HAS_PAYMENT,),
+            problems=(catalogue.ORDER_HAS_PAYMENT, catalogue.NO_PROVIDER_ACCOUNT),
         ),
     }
 
@@ -60,6 +60,7 @@ class Payments(ApiView):
 
     def _create(self, wanted: dict[str, Any]) -> Made:
         begun_at = timezone.now()
+        actions.require_account(self.merchant)
         payment = actions.create_payment(
             self.merchant,
             order_reference=wanted["order_reference"],

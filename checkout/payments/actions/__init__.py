@@ -26,6 +26,7 @@ from checkout.payments.actions.payment import (
     Pending,
     checkout_page,
     payment_view,
+    require_account,
     submit_payment,
 )
 from checkout.payments.actions.reading import (
@@ -79,6 +80,7 @@ __all__ = [
     "request_capture",
     "request_refund",
     "request_void",
+    "require_account",
     "requeue_dead_letter",
     "resume_saga",
     "return_from_challenge",

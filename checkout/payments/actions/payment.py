@@ -8,14 +8,14 @@ from urllib.parse import urlsplit, urlunsplit
 from django.db import transaction
 
 from checkout.conf import conf
-from checkout.errors import IllegalTransition, OperationRejected, PaymentNotFound, TooManyAttempts
+from checkout.errors import IllegalTransition, NoProviderAccount, PaymentNotFound, TooManyAttempts
 from checkout.messages import Command
 from checkout.money import Money
 from checkout.payments.actions.card_testing import require_few_declines, require_proofs, requires_captcha
 from checkout.payments.checkout_messages import AwaitPayment, PaymentTold, SubmitPayment
 from checkout.payments.events import move_payment, open_attempt
 from checkout.payments.locking import locked_payment
-from checkout.payments.models import Attempt, Fact, OutboxMessage, Payment, ProviderAccount
+from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, ProviderAccount
 from checkout.payments.providers.base import Browser, BrowserForm, CardEncryption
 from checkout.payments.providers.registry import get_provider
 from checkout.states import Actor, PaymentState
@@ -222,8 +222,17 @@ def _number(latest: Attempt | None) -> int:
     return latest.number if latest else 0
 
 
+def require_account(merchant: Merchant) -> None:
+    """Raise ``NoProviderAccount`` if the merchant has none, so that nobody could pay."""
+    _first_account(merchant.pk)
+
+
 def _account_for(payment: Payment) -> ProviderAccount:
-    account = _ACCOUNTS.first(payment.merchant_id)
+    return _first_account(payment.merchant_id)
+
+
+def _first_account(merchant: int) -> ProviderAccount:
+    account = _ACCOUNTS.first(merchant)
     if account is None:
-        raise OperationRejected("The merchant has no account with a payment provider.")
+        raise NoProviderAccount
     return account

@@ -133,6 +133,16 @@ def attempt() -> Attempt:
     return an_attempt(ProviderAccount.objects.get())
 
 
+def test_a_merchant_without_an_account_is_named(gateway: Gateway):
+    from checkout.payments.models import Merchant
+
+    Merchant.objects.create(code="new-shop", name="A new shop")
+    code, output = gateway("doctor", "--json")
+    text = "the merchant new-shop has no account, and its programs cannot create payments"
+    assert code == 1
+    assert wrong(output)[text] == "Add one in the back office."
+
+
 def test_an_account_without_credentials_is_named(gateway: Gateway, settings: Any):
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {}
     found = wrong(gateway("doctor", "--json")[1])

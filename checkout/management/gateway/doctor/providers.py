@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from checkout.conf import conf
 from checkout.errors import ProviderError, ProviderMisconfigured
 from checkout.management.gateway.output import Finding
-from checkout.payments.models import ProviderAccount
+from checkout.payments.models import Merchant, ProviderAccount
 from checkout.payments.providers.base import Outcome
 from checkout.payments.providers.proof import fault_of
 from checkout.payments.providers.registry import faults_of, get_provider
@@ -21,6 +21,10 @@ def findings(*, calls: bool) -> Iterator[Finding]:
         yield Finding(
             AREA, "there is no account", "Add one in the back office, or run manage.py load_example."
         )
+    without = Merchant.objects.filter(provider_accounts=None).order_by("code").values_list("code", flat=True)
+    for code in without if accounts else ():
+        text = f"the merchant {code} has no account, and its programs cannot create payments"
+        yield Finding(AREA, text, "Add one in the back office.")
     for account in accounts:
         faults = list(_faults_of(account))
         yield from faults
