@@ -162,7 +162,10 @@ def _reach_provider_by_link(site: Site) -> None:
 def use_database(site: Site) -> None:
     """Set Django up in this process, to use the site's database."""
     import django
+    from django.conf import settings
 
+    # Settings that were read before the site was there would be those of another database.
+    assert not settings.configured, "An import has read Django's settings: unset DJANGO_SETTINGS_MODULE."
     os.environ.update(site.stack.environment)
     django.setup()
     # This process meets the injected faults too, so its warnings are expected.
