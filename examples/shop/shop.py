@@ -11,7 +11,7 @@ from orders import Order, Orders
 
 PORT = int(os.environ.get("SHOP_PORT", "4243"))
 ADDRESS = os.environ.get("SHOP_URL", f"http://localhost:{PORT}")
-# Where the gateway reaches the shop, which may differ from where shoppers do.
+# The gateway may have to use another address of the shop than shoppers do.
 WEBHOOKS = os.environ.get("SHOP_WEBHOOK_URL", f"http://127.0.0.1:{PORT}/webhooks")
 GOODS = {"tea": ("Darjeeling tea", 1250, "GBP"), "mug": ("Stoneware mug", 1890, "EUR")}
 LONGEST_BODY = 64 * 1024

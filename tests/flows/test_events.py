@@ -1,4 +1,4 @@
-"""Whole flows, and what the merchant's programs are told of them: all of it, in order, without a gap."""
+"""The events of whole flows, which are complete, in order and without a gap."""
 
 import pytest
 from pytest_django import Settings

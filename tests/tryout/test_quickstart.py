@@ -22,7 +22,7 @@ TYPED = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
 class Reader:
-    """Somebody who reads the page and types it into a shell, with the one receiver and not the other."""
+    """A reader who types the page's commands into a shell, using one of its two receivers."""
 
     def __init__(self, demo, folder: Path, receiver: str, order: str) -> None:
         # The ports of this demonstration are others, and each reader needs an order of their own.

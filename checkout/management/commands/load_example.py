@@ -17,7 +17,7 @@ from checkout.orders.models import StockItem
 from checkout.payments.models import Merchant, ProviderAccount
 
 ADMIN = "admin"
-# Where examples/shop runs beside a try-out.
+# The origin of examples/shop beside a try-out.
 EXAMPLE_SHOP = "http://localhost:4243"
 
 # sku, name, price in minor units, currency

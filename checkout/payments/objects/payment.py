@@ -140,7 +140,7 @@ def payment_objects(payments: Sequence[Payment]) -> list[PaymentObject]:
     operations = Operation.objects.filter(payment_id__in=keys).order_by("payment_id", "pk")
     of_payment = {key: list(group) for key, group in groupby(operations, lambda each: each.payment_id)}
     attempts = Attempt.objects.filter(payment_id__in=keys).order_by("payment_id", "number")
-    # Of two with the same key the later one stays.
+    # The attempts are in order, so the last one of each payment remains.
     latest = {attempt.payment_id: attempt for attempt in attempts}
     return [
         _object(
