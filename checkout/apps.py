@@ -20,7 +20,7 @@ class CheckoutConfig(AppConfig):
         from checkout.backoffice.log_in.log_in import keep_record
         from checkout.backoffice.log_in.sessions import keep_times
         from checkout.conf import conf
-        from checkout.participants import PARTICIPANTS
+        from checkout.participants import participants
         from messaging import crash_points
         from messaging.access.participants import register
         from messaging.concurrency.database import close_connections
@@ -31,7 +31,7 @@ class CheckoutConfig(AppConfig):
         learn_networks()
 
         atexit.register(close_connections)
-        register(PARTICIPANTS)
+        register(participants())
 
         if conf.crash_at:
             crash_points.arm(conf.crash_at)

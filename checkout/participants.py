@@ -5,6 +5,8 @@ are made from it (``manage.py broker_users``). ``docs/trust.md`` explains the co
 (``docs/own-steps.md``) add their commands, and their services, to it.
 """
 
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -48,7 +50,7 @@ def _types(*commands: type[Command[Any]]) -> frozenset[str]:
     return frozenset(command.to for command in commands)
 
 
-OWN_COMMANDS = commands_of_own_steps()
+# The gateway's own table, without your steps.
 _OURS = (
     Participant(
         "web",
@@ -79,7 +81,6 @@ _OURS = (
             ReviewAttempt,
             PostEntries,
             SendReceipt,
-            *OWN_COMMANDS,
         ),
     ),
     Participant("payments", sends=_types(ApplyProviderEvent)),
@@ -92,9 +93,20 @@ _OURS = (
     # a payment write its events there.
     Participant("relay", serves=False, relays=True, announces=EVENTS),
 )
-# The services of your own that answer the commands of your steps.
-_YOURS = sorted({service_of(command.to) for command in OWN_COMMANDS} - {each.name for each in _OURS})
-PARTICIPANTS = Participants([*_OURS, *map(Participant, _YOURS)])
+
+
+@cache
+def participants() -> Participants:
+    """Return the table with the commands of your steps, and with the services that answer them.
+
+    The first call reads the settings, which name your steps.
+    """
+    own = commands_of_own_steps()
+    ours = [
+        replace(each, sends=each.sends | _types(*own)) if each.name == "checkout" else each for each in _OURS
+    ]
+    yours = sorted({service_of(command.to) for command in own} - {each.name for each in ours})
+    return Participants([*ours, *map(Participant, yours)])
 
 
 def require_user(*names: str) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import takewhile
 
 import msgspec
 
@@ -11,7 +10,7 @@ from checkout.payments.events.types import EVENT_TYPES
 from checkout.payments.models import Event
 from checkout.payments.objects import event_object, thin_event_object
 
-__all__ = ["EVENT_TYPES", "FeedItem", "bodies", "items", "items_after", "items_since"]
+__all__ = ["EVENT_TYPES", "FeedItem", "bodies", "items", "items_between", "items_since", "last_pk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +30,17 @@ def items(references: Collection[str]) -> Sequence[FeedItem]:
     return _items(reference__in=references)
 
 
-def items_after(pk: int, *, until: datetime, most: int) -> Sequence[FeedItem]:
-    """Return at most so many events after ``pk``, in their order, before the first written at ``until``."""
-    return list(takewhile(lambda item: item.created_at < until, _items(most, pk__gt=pk)))
+def last_pk() -> int:
+    """Return the key of the last event that was written, 0 if there is none.
+
+    Keys tell what came first. Times do not: the clocks of the hosts that write events may differ.
+    """
+    return Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def items_between(after: int, last: int, *, most: int) -> Sequence[FeedItem]:
+    """Return at most so many events after ``after`` and up to ``last``, in their order."""
+    return _items(most, pk__gt=after, pk__lte=last)
 
 
 def items_since(merchant: str, since: datetime, *, after: int, most: int) -> Sequence[FeedItem]:

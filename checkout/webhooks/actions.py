@@ -22,7 +22,7 @@ from checkout.payments import event_feed
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.privacy.scrubbing import scrub_note
 from checkout.webhooks.addresses import fault_of_url
-from checkout.webhooks.deliveries import BATCH, new_delivery, write_new
+from checkout.webhooks.deliveries import BATCH, begin_state, new_delivery, write_new
 from checkout.webhooks.keys import add_secret, ending_secrets, replace_secret
 from checkout.webhooks.models import API_VERSION, Delivery, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
@@ -68,7 +68,14 @@ def create_endpoint(
     with transaction.atomic():
         if endpoints_of(merchant).count() >= MOST_ENDPOINTS:
             raise RequestInvalid("url", f"A merchant may have {MOST_ENDPOINTS} endpoints.")
-        endpoint = WebhookEndpoint.objects.create(merchant=merchant, api_version=api_version, **values)
+        last = event_feed.last_pk()
+        endpoint = WebhookEndpoint.objects.create(
+            merchant=merchant,
+            api_version=api_version,
+            last_event_before_it=last,
+            last_event_before_state=last,
+            **values,
+        )
         return _shown(endpoint, add_secret(endpoint))
 
 
@@ -90,7 +97,7 @@ def delete_endpoint(merchant: str, reference: str) -> None:
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
-        _set_state(endpoint, State.DELETED, "the merchant has deleted it")
+        begin_state(endpoint, State.DELETED, "the merchant has deleted it")
         _forget_failures(endpoint)
         endpoint.save()
         endpoint.secrets.all().delete()
@@ -120,7 +127,7 @@ def enable(merchant: str, reference: str) -> WebhookEndpoint:
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         if not endpoint.is_enabled:
-            _set_state(endpoint, State.ENABLED, "")
+            begin_state(endpoint, State.ENABLED)
             _forget_failures(endpoint)
             endpoint.save()
             wake_after_commit()
@@ -136,7 +143,7 @@ def disable(merchant: str, reference: str, reason: str) -> WebhookEndpoint:
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         if endpoint.is_enabled:
-            _set_state(endpoint, State.DISABLED, scrub_note(reason))
+            begin_state(endpoint, State.DISABLED, scrub_note(reason))
             _forget_failures(endpoint)
             endpoint.save()
     return endpoint
@@ -275,10 +282,6 @@ def _no_endpoint(reference: str) -> WebhookNotFound:
 def _require_enabled(endpoint: WebhookEndpoint) -> None:
     if not endpoint.is_enabled:
         raise EndpointDisabled
-
-
-def _set_state(endpoint: WebhookEndpoint, state: str, reason: str) -> None:
-    endpoint.state, endpoint.state_reason, endpoint.state_since = state, reason, timezone.now()
 
 
 def _forget_failures(endpoint: WebhookEndpoint) -> None:

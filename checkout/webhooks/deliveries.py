@@ -6,20 +6,21 @@ event.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from checkout.conf import conf
+from checkout.database.clock import database_now
 from checkout.payments import event_feed
 from checkout.payments.event_feed import FeedItem
 from checkout.webhooks.models import Delivery, SweepMark, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
 
-# The age at which an event is looked at by the sweep. It is longer than a transaction that writes events may
-# take: no event can then appear among those that the sweep has passed.
+# The time between the sweep's first look at events and their comparison. It is longer than a transaction that
+# writes events may take: no event can then appear among those that the sweep has passed.
 SWEEP_AFTER = timedelta(minutes=2)
 BATCH = 500
 FORGET_BATCH = 1000
@@ -43,19 +44,25 @@ def _owe(items: Sequence[FeedItem]) -> int:
         for item in items
         if endpoint.merchant == item.merchant
         and endpoint.wants(item.type)
-        and _was_enabled_at(item.created_at, endpoint)
+        and _was_enabled_at(item, endpoint)
     ]
     return write_new(rows)
 
 
-def _was_enabled_at(time: datetime, endpoint: WebhookEndpoint) -> bool:
-    """Return True if the endpoint is to be told of what happened then, as far as its row shows.
+def _was_enabled_at(item: FeedItem, endpoint: WebhookEndpoint) -> bool:
+    """Return True if the endpoint is to be told of the event, as far as its row shows.
 
     The message of an event may come after the endpoint was disabled. Its delivery then waits, as others do.
     """
     if endpoint.is_enabled:
-        return endpoint.state_since <= time
-    return endpoint.created_at <= time < endpoint.state_since
+        return endpoint.last_event_before_state < item.pk
+    return endpoint.last_event_before_it < item.pk <= endpoint.last_event_before_state
+
+
+def begin_state(endpoint: WebhookEndpoint, state: str, reason: str = "") -> None:
+    """Let the endpoint, which the caller saves, be in this state from the next event on."""
+    endpoint.state, endpoint.state_reason, endpoint.state_since = state, reason, timezone.now()
+    endpoint.last_event_before_state = event_feed.last_pk()
 
 
 def new_delivery(endpoint: WebhookEndpoint, item: FeedItem) -> Delivery:
@@ -86,7 +93,11 @@ def write_new(rows: Sequence[Delivery]) -> int:
 
 
 def sweep() -> int:
-    """Compare the next events with the deliveries, and write what is missing. Return how many events."""
+    """Compare the next events with the deliveries, and write what is missing. Return how many events.
+
+    It goes by the events' keys and the database's clock, because the times of events are those of the hosts
+    that wrote them. What it sees first, it compares after ``SWEEP_AFTER``.
+    """
     with transaction.atomic():
         SweepMark.objects.get_or_create(pk=1, defaults={"event_pk": 0})
         marks = SweepMark.objects.filter(pk=1)
@@ -96,11 +107,17 @@ def sweep() -> int:
         if mark is None:
             # Another process is at it.
             return 0
-        items = event_feed.items_after(mark.event_pk, until=timezone.now() - SWEEP_AFTER, most=BATCH)
-        if items:
-            _owe(items)
-            mark.event_pk = items[-1].pk
-            mark.save()
+        if mark.event_pk >= mark.seen_pk:
+            if (last := event_feed.last_pk()) > mark.event_pk:
+                mark.seen_pk, mark.seen_at = last, database_now()
+                mark.save()
+            return 0
+        if not SweepMark.objects.filter(pk=mark.pk, seen_at__lte=database_now() - SWEEP_AFTER).exists():
+            return 0
+        items = event_feed.items_between(mark.event_pk, mark.seen_pk, most=BATCH)
+        _owe(items)
+        mark.event_pk = items[-1].pk if len(items) == BATCH else mark.seen_pk
+        mark.save(update_fields=["event_pk"])
     return len(items)
 
 

@@ -21,9 +21,11 @@ def _delivery_reference() -> str:
 class WebhookEndpoint(models.Model):
     """An address of a merchant's program, the events that it wants, and how it has answered lately.
 
-    ``failing_since`` and ``failures`` count attempts since the last that succeeded. Until ``paused_until``
-    nothing is sent: the endpoint has asked for a pause, or has failed too often. An endpoint that its
-    merchant has deleted exists for staff only, until the log of its deliveries is old.
+    ``last_event_before_it`` and ``last_event_before_state`` are keys of the payments' events: the last before
+    the endpoint was created, and before it was enabled or disabled. ``failing_since`` and ``failures`` count
+    attempts since the last that succeeded. Until ``paused_until`` nothing is sent: the endpoint has asked for
+    a pause, or has failed too often. An endpoint that its merchant has deleted exists for staff only, until
+    the log of its deliveries is old.
     """
 
     class State(models.TextChoices):
@@ -53,6 +55,8 @@ class WebhookEndpoint(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.ENABLED)
     state_reason = models.CharField(max_length=200, blank=True, help_text="Why it is in this state")
     state_since = models.DateTimeField(default=timezone.now)
+    last_event_before_it = models.BigIntegerField(default=0, editable=False)
+    last_event_before_state = models.BigIntegerField(default=0, editable=False)
     failures = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)
@@ -168,9 +172,15 @@ class DeliveryAttempt(models.Model):
 
 
 class SweepMark(models.Model):
-    """The place up to which the payments' events have been compared with the deliveries; there is one row."""
+    """The place up to which the payments' events have been compared with the deliveries; there is one row.
+
+    The next ones, up to ``seen_pk``, were seen at ``seen_at`` by the database's clock, and are compared when
+    they are old enough.
+    """
 
     event_pk = models.BigIntegerField(default=0)
+    seen_pk = models.BigIntegerField(default=0)
+    seen_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return str(self.event_pk)

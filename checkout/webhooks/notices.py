@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from checkout.conf import conf
+from checkout.webhooks.deliveries import begin_state
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.schedule import DISABLE_AFTER, DISABLE_AFTER_WARNING, WARN_AFTER
 
@@ -53,8 +54,9 @@ def _disable(pk: int) -> bool:
         # It may have answered in the meantime.
         if endpoint.failing_since is None or not endpoint.is_enabled:
             return False
-        endpoint.state, endpoint.state_since = State.DISABLED, timezone.now()
-        endpoint.state_reason = f"it has failed since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC"
+        begin_state(
+            endpoint, State.DISABLED, f"it has failed since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC"
+        )
         endpoint.owed_notice = Notice.DISABLED
         endpoint.save()
     log.warning("webhook endpoint disabled", endpoint=endpoint.reference, merchant=endpoint.merchant)

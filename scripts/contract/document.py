@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 from checkout.message_registry import COMMANDS
 from checkout.messages import Command
-from checkout.participants import PARTICIPANTS
+from checkout.participants import participants
 from checkout.payments.events.types import EVENT_TYPES
 from messaging.access.participants import service_of
 from messaging.topology import Queue, Topology
@@ -198,7 +198,7 @@ def _operations(services: dict[str, list[str]]) -> Part:
                 "summary": meaning,
                 "messages": [{"$ref": f"#/channels/{EVENTS}/messages/{type}"}],
                 "bindings": {"amqp": {"deliveryMode": 2, "bindingVersion": "0.3.0"}},
-                "x-senders": [each.name for each in PARTICIPANTS if each.relays],
+                "x-senders": [each.name for each in participants() if each.relays],
             }
             for type, meaning in EVENT_TYPES.items()
         },
@@ -213,7 +213,7 @@ def _operations(services: dict[str, list[str]]) -> Part:
 
 def _receive(type: str, command: type[Command[Any]], services: dict[str, list[str]]) -> Part:
     service = service_of(type)
-    senders = [each.name for each in PARTICIPANTS if type in each.sends]
+    senders = [each.name for each in participants() if type in each.sends]
     operation: Part = {
         "action": "receive",
         "channel": {"$ref": f"#/channels/commands.{service}"},

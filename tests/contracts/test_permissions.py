@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from msgspec.structs import replace
 
-from checkout.participants import PARTICIPANTS, require_user
+from checkout.participants import participants, require_user
 from messaging import rpc
 from messaging.access.participants import Participant, Participants
 from messaging.broker import Broker
@@ -97,7 +97,7 @@ LISTENERS = [
 
 @pytest.mark.parametrize("key", ["#", "payment.#", "#.shop", "*.*.*", "payment.captured.other"])
 async def test_a_listener_hears_the_events_of_its_merchants_only(lab: Lab, key: str):
-    await lab.make_users(Participants([*PARTICIPANTS, *LISTENERS]))
+    await lab.make_users(Participants([*participants(), *LISTENERS]))
     relay, books, warehouse = [await lab.broker_of(name) for name in ("relay", "books", "warehouse")]
     topology = relay.topology
     all_heard = await reading(books, topology.event_queue("books", ("payment.#",)))
@@ -115,7 +115,7 @@ async def test_a_listener_hears_the_events_of_its_merchants_only(lab: Lab, key: 
 
 
 async def test_a_listener_announces_nothing(lab: Lab):
-    await lab.make_users(Participants([*PARTICIPANTS, *LISTENERS]))
+    await lab.make_users(Participants([*participants(), *LISTENERS]))
     books = await lab.broker_of("books")
     assert not await is_taken(books, books.topology.events, "payment.captured.shop")
     assert not await is_taken(books, books.topology.commands, "checkout")

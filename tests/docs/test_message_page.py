@@ -4,7 +4,7 @@ import pytest
 
 from checkout.message_registry import COMMANDS
 from checkout.messages import Command
-from checkout.participants import PARTICIPANTS
+from checkout.participants import participants
 from checkout.running.services import SERVICES
 from messaging.access.participants import service_of
 from scripts.message_page import BEGIN, END, PAGE, page
@@ -26,7 +26,7 @@ def test_no_service_handles_a_command_without_a_class() -> None:
 
 
 def test_no_program_may_send_a_command_without_a_class() -> None:
-    assert {type for each in PARTICIPANTS for type in each.sends} <= set(COMMANDS)
+    assert {type for each in participants() for type in each.sends} <= set(COMMANDS)
 
 
 def test_every_class_of_commands_is_known_by_a_type_of_its_own() -> None:

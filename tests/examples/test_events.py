@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 from pika import BasicProperties
 
-from checkout.participants import PARTICIPANTS
+from checkout.participants import participants
 from messaging.access.participants import Participant, Participants
 from messaging.broker import Broker
 from messaging.cloud_events import CloudEvent
@@ -38,7 +38,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.rabbitmq
 
 LISTENER = Participant("warehouse", serves=False, listens=True, audiences=frozenset({"shop", "example"}))
-TABLE = Participants([*PARTICIPANTS, LISTENER])
+TABLE = Participants([*participants(), LISTENER])
 EXAMPLE: dict[str, Any] = example_of(schemas()["event.payment"])
 
 

@@ -6,12 +6,16 @@ import random
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
 from scripts.with_services import INTERRUPTED
-from tests.faults.report import Report
 from tests.faults.site import opened, use_database
+
+if TYPE_CHECKING:
+    # It imports models, so Django must be set up first.
+    from tests.faults.report import Report
 
 
 def main() -> int:
@@ -43,7 +47,7 @@ def main() -> int:
     return 1 if report.violations or report.settled_after is None else 0
 
 
-async def _run(options: argparse.Namespace) -> Report:
+async def _run(options: argparse.Namespace) -> "Report":
     """Run a campaign. SIGTERM cancels it, which stops everything that it started."""
     campaign = asyncio.current_task()
     assert campaign is not None

@@ -1,7 +1,7 @@
 """The end of a campaign: wait until everything has come to rest, then gather the evidence."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import aiohttp
 
@@ -9,8 +9,10 @@ from checkout.states import PAYMENT_EDGES
 from checkout.tryout.card import Card
 from tests.faults import habits, secrets, settings
 from tests.faults.diary import Diary
-from tests.faults.evidence import Evidence, read_books, read_database
+from tests.faults.evidence import AtRest, Evidence, read_books, read_database
 from tests.faults.invariants import ON_THE_WAY, OTHER_NAMES
+from tests.faults.merchant.endpoint import Endpoint
+from tests.faults.merchant.program import Program
 from tests.faults.recorder import Recorder, now
 from tests.faults.site import Site
 from tests.faults.staff import Staff
@@ -31,6 +33,9 @@ RESTLESS = """
          + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))"""
 OWED = "SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL LIMIT 1"
 
+EVENT_IDS = "SELECT reference FROM payments_event"
+LAST_EVENT = "SELECT coalesce(max(id), 0) FROM payments_event"
+
 
 async def sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str, str]:
     """Return one sealed card per kind. The sandbox accepts the same one any number of times."""
@@ -39,10 +44,13 @@ async def sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str, 
     return {holder: Card(holder).sealed(key) for holder in CARDS}
 
 
-async def settle(site: Site, staff: Staff, since: float) -> float | None:
+async def settle(
+    site: Site, staff: Staff, program: Program, endpoint: Endpoint, since: float
+) -> float | None:
     """Return the seconds until everything had come to rest, or None if it had not in QUIESCENCE_SECONDS.
 
-    Meanwhile staff handle everything that is parked for them.
+    The merchant's endpoint has been told of every event then. Meanwhile staff handle everything that is
+    parked for them, and the merchant's program has the webhooks sent again that its endpoint has missed.
     """
     restless = [*ON_THE_WAY, "authorised", "conflicted"]
     while now() - since < settings.QUIESCENCE_SECONDS:
@@ -56,24 +64,37 @@ async def settle(site: Site, staff: Staff, since: float) -> float | None:
         is_moving = (await asyncio.to_thread(site.rows, RESTLESS, restless))[0][0]
         is_moving = is_moving or await asyncio.to_thread(lambda: any(site.databases.everywhere(OWED)))
         if is_bank_at_rest and not is_moving:
-            return now() - since
+            events = await asyncio.to_thread(site.rows, EVENT_IDS)
+            if all(event in endpoint.told for (event,) in events):
+                return now() - since
+            for event in await program.undelivered():
+                await program.have_sent_again(event)
         await asyncio.sleep(1)
     return None
 
 
+def at_rest(site: Site) -> AtRest:
+    """Return the marks behind which nothing is to be judged that has not been delivered yet."""
+    ((event,),) = site.rows(LAST_EVENT)
+    return AtRest(site.databases.last_owed(), event)
+
+
 def gather(
-    site: Site, recorder: Recorder, diary: Diary, sealed: Iterable[str], at_rest: Mapping[str, int]
+    site: Site, recorder: Recorder, diary: Diary, endpoint: Endpoint, sealed: Iterable[str], rest: AtRest
 ) -> Evidence:
-    """Gather the evidence from the databases, the provider's books and the logs."""
+    """Gather the evidence from the databases, the provider's books, the logs and the merchant."""
     evidence = Evidence(
         histories=recorder.histories,
         asked=recorder.asked,
+        repeated=recorder.repeated,
+        told=endpoint.told,
+        endpoint_faults=endpoint.faults,
         mishaps=diary.mishaps,
         poison_sent=diary.poisoned,
         late_returns=_late_returns(recorder, diary),
     )
     events = {edge.event for edge in PAYMENT_EDGES} | OTHER_NAMES.keys()
-    read_database(evidence, site.databases, events, diary.excused, at_rest)
+    read_database(evidence, site.databases, events, diary.excused, rest)
     read_books(evidence, site.stack.sandbox_url)
     searched = secrets.Secrets(Card(habits.GOOD), sealed)
     evidence.secrets = list(secrets.search(site, searched))

@@ -15,7 +15,11 @@ from tests.faults.evidence import Evidence
 from tests.faults.injectors.keeper import Keeper
 from tests.faults.injectors.storm import Storm
 from tests.faults.invariants import violations_of
-from tests.faults.merchant import Merchant
+from tests.faults.merchant.back_office import BackOffice
+from tests.faults.merchant.endpoint import Endpoint, serving
+from tests.faults.merchant.errands import Merchant
+from tests.faults.merchant.program import Program
+from tests.faults.merchant.requester import Patience
 from tests.faults.recorder import Recorder, now
 from tests.faults.report import Report
 from tests.faults.site import Site
@@ -66,9 +70,19 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     """Run a campaign on a site that is ready. Django must be set up with the site's database."""
     report, diary = Report(extent.seed, mutant), Diary()
     recorder, stop = Recorder(), asyncio.Event()
-    async with open_session() as session, asyncio.TaskGroup() as group:
+    endpoint = Endpoint(Random(f"{extent.seed}:endpoint"))  # noqa: S311 (repeatable by design)
+    async with open_session() as session, serving(endpoint) as url, asyncio.TaskGroup() as group:
         sealed = await audit.sealed_cards(session, site)
-        merchant = Merchant(recorder, stop)
+        patience = Patience(stop)
+        program = Program(
+            session,
+            site.stack.web_url,
+            recorder,
+            patience,
+            Random(f"{extent.seed}:program"),  # noqa: S311
+        )
+        endpoint.secret = await program.add_endpoint(url)
+        merchant = Merchant((BackOffice(patience), program), recorder, patience)
         crowd = Crowd(
             group,
             session,
@@ -116,10 +130,12 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
                 await crowd.send_one_in()
         report.provider_faults = await provider_faults(storm)
         last_fault_at, staff = now(), Staff(site)
+        endpoint.is_well = True
         report.settled_after, _ = await asyncio.gather(
-            audit.settle(site, staff, last_fault_at), crowd.leave(settings.QUIESCENCE_SECONDS)
+            audit.settle(site, staff, program, endpoint, last_fault_at),
+            crowd.leave(settings.QUIESCENCE_SECONDS),
         )
-        at_rest = await asyncio.to_thread(site.databases.last_owed)
+        at_rest = await asyncio.to_thread(audit.at_rest, site)
         await asyncio.sleep(audit.AFTERMATH_SECONDS)
         for task in beside:
             task.cancel()
@@ -135,7 +151,10 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     for reference, seconds in crowd.seconds.items():
         chosen = report.calm if crowd.began[reference] + seconds < calm_until else report.stormy
         chosen.append(seconds)
-    evidence = await asyncio.to_thread(audit.gather, site, recorder, diary, sealed.values(), at_rest)
+    report.webhooks, report.repeated = endpoint.behaved, len(recorder.repeated)
+    evidence = await asyncio.to_thread(
+        audit.gather, site, recorder, diary, endpoint, sealed.values(), at_rest
+    )
     held = await resources.holdings(site)
     evidence.leaks = list(resources.leaks(before, held, len(site.databases.addresses)))
     evidence.queued = await audit.remaining(site)

@@ -10,7 +10,7 @@ import aiohttp
 
 from tests.faults import habits
 from tests.faults.client import Client, Gates
-from tests.faults.merchant import Merchant, Order
+from tests.faults.merchant.errands import Merchant, Order
 from tests.faults.recorder import Recorder, now
 from tests.faults.shopper import Lost, Shopper, Stopped
 

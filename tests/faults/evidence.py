@@ -14,8 +14,9 @@ import psycopg
 from psycopg.rows import class_row
 
 from tests.faults.databases import Databases
+from tests.faults.merchant.endpoint import Told
 from tests.faults.provider_books import Order, read_orders
-from tests.faults.recorder import Asked, Seen
+from tests.faults.recorder import Asked, Repeated, Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,14 @@ class Statement:
     refused: str
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as it is to be told. It `is_due` if it was written before everything had come to rest."""
+
+    told: Told
+    is_due: bool = True
+
+
 @dataclass
 class Evidence:
     payments: dict[str, Payment] = field(default_factory=dict)
@@ -100,6 +109,11 @@ class Evidence:
     orders: dict[str, Order] = field(default_factory=dict)
     histories: dict[str, list[Seen]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    repeated: list[Repeated] = field(default_factory=list)
+    # Our events by payment, in order; what the merchant's endpoint was told, by event; faults that it found.
+    events: dict[str, list[Event]] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)
+    endpoint_faults: list[str] = field(default_factory=list)
     # Faulty messages: never published; published and never handled; answered more than once; dead letters.
     unpublished: list[str] = field(default_factory=list)
     unhandled: list[str] = field(default_factory=list)
@@ -182,9 +196,22 @@ POISON = f"SELECT count(*) FROM payments_deadletter WHERE {IS_POISON}"  # noqa: 
 DIFFERENCES = """
     SELECT order_code || ' ' || kind || ': ' || ours_minor || ' / ' || theirs_minor
     FROM payments_difference WHERE resolved_at IS NULL"""
+EVENTS = """
+    SELECT event.reference AS event, payment.reference AS payment, sequence, type,
+           coalesce(event.data -> 'object' ->> 'state', '') AS state, event.id <= %s AS is_due
+    FROM payments_event event JOIN payments_payment payment ON payment.id = payment_id
+    ORDER BY payment_id, sequence"""
 RESERVATIONS = "SELECT payment_reference, state FROM orders_reservation"
 
 RowT = TypeVar("RowT")
+
+
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """The ids of the last outbox message of each database, and of the last event, when all was at rest."""
+
+    messages: Mapping[str, int]
+    event: int
 
 
 def read_database(
@@ -192,25 +219,25 @@ def read_database(
     databases: Databases,
     events: Iterable[str],
     excused: Iterable[str],
-    at_rest: Mapping[str, int],
+    at_rest: AtRest,
 ) -> None:
     """Read the gateway's databases into `evidence`.
 
     `events` are those that move payments, `excused` the ids of messages that need not have been handled.
-    `at_rest` has the id of each database's last outbox message when everything had come to rest.
     """
     with ExitStack() as closing:
         # All queries of a database need one snapshot, since abandoned checkouts go on expiring meanwhile.
         snapshots = {url: closing.enter_context(_snapshot(url)) for url in databases.addresses}
         _read_payments(evidence, snapshots[databases.default], list(events))
+        _read_events(evidence, snapshots[databases.default], at_rest.event)
         ledger, orders = (snapshots[databases.of(app)] for app in ("ledger", "orders"))
         evidence.ledger = _grouped(_read(ledger, LEDGER, LedgerEntry), _by_payment)
         evidence.reservations = dict(orders.execute(RESERVATIONS).fetchall())
         owed: dict[str, str] = {}
         for url, connection in snapshots.items():
-            evidence.unpublished += _texts(connection, UNPUBLISHED, at_rest[url])
+            evidence.unpublished += _texts(connection, UNPUBLISHED, at_rest.messages[url])
             evidence.answered_twice += _texts(connection, ANSWERED_TWICE)
-            owed |= dict(connection.execute(TO_BE_HANDLED.encode(), [at_rest[url]]).fetchall())
+            owed |= dict(connection.execute(TO_BE_HANDLED.encode(), [at_rest.messages[url]]).fetchall())
     # Inboxes are read last, so that they have everything that the snapshots' outboxes have.
     for message_id in databases.handled() | set(excused):
         owed.pop(message_id, None)
@@ -229,6 +256,14 @@ def _read_payments(evidence: Evidence, connection: psycopg.Connection[Any], even
     evidence.dead = _texts(connection, DEAD)
     evidence.differences = _texts(connection, DIFFERENCES)
     ((evidence.poison_found,),) = connection.execute(POISON.encode()).fetchall()
+
+
+def _read_events(evidence: Evidence, connection: psycopg.Connection[Any], last: int) -> None:
+    events: dict[str, list[Event]] = defaultdict(list)
+    for *told, is_due in connection.execute(EVENTS.encode(), [last]):
+        event = Event(Told(*told), is_due)
+        events[event.told.payment].append(event)
+    evidence.events = dict(events)
 
 
 def _by_payment(row: Any) -> str:

@@ -1,4 +1,4 @@
-"""The invariants I1 to I11 and P, which must hold under all faults, each a function of the evidence."""
+"""The invariants I1 to I12 and P, which must hold under all faults, each a function of the evidence."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from checkout.states import PAID, PAYMENT_EDGES, Actor, PaymentState, payment_machine
 from tests.faults.evidence import Evidence
+from tests.faults.merchant_invariants import merchant_was_told
 from tests.faults.money_invariants import Found, balances_of, books_agree, nothing_charged_twice
 
 P = PaymentState
@@ -130,6 +131,9 @@ def same_key_same_answer(evidence: Evidence) -> Found:
         accepted = {(minor, answer) for minor, answer in given if answer.startswith(("op_", "pay_"))}
         if len(accepted) > 1:
             yield payment, f"{kind} with key {key} was answered by {sorted(map(str, accepted))}"
+    for repeated in evidence.repeated:
+        if not repeated.is_same:
+            yield repeated.payment, f"{repeated.path} with key {repeated.key} was answered differently"
     for reference, operations in evidence.operations.items():
         keys = Counter(each.key for each in operations if each.key)
         for key, count in keys.items():
@@ -200,6 +204,7 @@ INVARIANTS: dict[str, tuple[str, Callable[[Evidence], Found]]] = {
     "I9": ("states in order", order_of_states),
     "I10": ("no secret written down", no_secret),
     "I11": ("messages delivered once", messages_delivered),
+    "I12": ("merchant was told", merchant_was_told),
     "P": ("processes go on", processes_go_on),
 }
 

@@ -44,6 +44,16 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeated:
+    """A request to the API that was repeated after its final answer. The answer should have been the same."""
+
+    payment: str
+    path: str
+    key: str
+    is_same: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LateReturn:
     """A first return from a challenge after its expiry. The shopper saw the challenge at `began`."""
 
@@ -61,6 +71,7 @@ class Recorder:
     def __init__(self) -> None:
         self.histories: dict[str, list[Seen]] = defaultdict(list)
         self.asked: list[Asked] = []
+        self.repeated: list[Repeated] = []
         self.late_returns: list[LateReturn] = []
         self.ears: set[Ear] = set()
 

@@ -17,7 +17,8 @@ class Report:
     """The results. Times are in seconds. `faults` counts faults by F number, except deaths at crash points.
     `provider_faults` counts those of the sandbox by occasion and name, and `traits` the orders with each
     trait. Staff sent `requeued` dead letters again, settled `settled` operations and payments, read `read`
-    notifications and had `reviewed` payments reviewed."""
+    notifications and had `reviewed` payments reviewed. `webhooks` counts what the merchant's endpoint did
+    with webhooks, and `repeated` the requests to the API that were sent again after their final answer."""
 
     seed: int
     mutant: str = ""
@@ -37,6 +38,8 @@ class Report:
     settled: int = 0
     read: int = 0
     reviewed: int = 0
+    webhooks: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
     traits: Counter[str] = field(default_factory=Counter)
     responses: Counter[int] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
@@ -69,6 +72,8 @@ class Report:
             "operations_settled_by_staff": self.settled,
             "unreadable_notifications": self.read,
             "payments_reviewed": self.reviewed,
+            "webhooks": self.webhooks,
+            "requests_repeated_after_their_answer": self.repeated,
             "responses": {str(status): count for status, count in sorted(self.responses.items())},
             "violations": {name: found[name] for name in INVARIANTS},
             "found": [
@@ -100,6 +105,7 @@ class Report:
             f"staff sent {self.requeued} dead letters again, settled {self.settled} operations, read"
             f" {self.read} notifications, had {self.reviewed} payments reviewed"
         )
+        yield f"the merchant's endpoint: {_counts(self.webhooks)}; {self.repeated} API requests repeated"
         yield f"responses by status: {_counts(self.responses)}"
         found = Counter(violation.invariant for violation in self.violations)
         for name, (title, _) in INVARIANTS.items():

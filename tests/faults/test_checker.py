@@ -6,102 +6,20 @@ from typing import Any
 
 import pytest
 
-from tests.faults.evidence import Attempt, Evidence, LedgerEntry, Operation, Payment, Saga, Statement, Step
+from tests.faults.evidence import (
+    Attempt,
+    Event,
+    Evidence,
+    Operation,
+    Saga,
+    Statement,
+    Step,
+)
+from tests.faults.healthy import EVENTS, PAID, REFUSED, healthy, posting, steps, told
 from tests.faults.invariants import INVARIANTS, violations_of
+from tests.faults.merchant.endpoint import Told
 from tests.faults.provider_books import Entry, Order
-from tests.faults.recorder import Asked, Seen
-
-PAID, REFUSED = "pay_1", "pay_2"
-
-
-def healthy() -> Evidence:
-    """Return evidence of a payment that was captured and partly refunded, and of one that was refused."""
-    capture, refund = (
-        Operation(PAID, "op_1", "capture", 1000, "done", "saga", ""),
-        Operation(PAID, "op_2", "refund", 300, "done", "staff", "k"),
-    )
-    return Evidence(
-        payments={
-            PAID: Payment(PAID, "order-1", "partially_refunded", 1000, "GBP"),
-            REFUSED: Payment(REFUSED, "order-2", "refused", 500, "GBP"),
-        },
-        attempts={
-            PAID: [Attempt(PAID, "pay_1-1", "authorised")],
-            REFUSED: [Attempt(REFUSED, "pay_2-1", "refused")],
-        },
-        operations={PAID: [capture, refund]},
-        sagas={
-            PAID: [Saga(PAID, "purchase", "finished", "completed")],
-            REFUSED: [Saga(REFUSED, "purchase", "release_stock", "compensated")],
-        },
-        ledger={
-            PAID: [
-                *posting("capture_requested:op_1", "provider:in_process", "merchant:payable", 1000),
-                *posting("captured:op_1", "provider:captured", "provider:in_process", 1000),
-                *posting("refunded:op_2", "merchant:payable", "provider:captured", 300),
-            ]
-        },
-        steps={
-            PAID: steps(
-                PAID,
-                ("submitted", "shopper", ""),
-                ("authorised", "saga", "authorised"),
-                ("capture_requested", "saga", "capture_pending"),
-                ("captured", "saga", "captured"),
-                ("refunded_in_part", "saga", "partially_refunded"),
-            ),
-            REFUSED: steps(REFUSED, ("submitted", "shopper", ""), ("refused", "saga", "refused")),
-        },
-        reservations={PAID: "confirmed", REFUSED: "released"},
-        statements={
-            PAID: [
-                Statement(PAID, "notified_captured", "10.01 GBP", "op_1", "says 10.01, we asked for 10.00"),
-                Statement(PAID, "notified_captured", "10.00 GBP", "op_1", ""),
-                Statement(PAID, "notified_refunded", "3.00 GBP", "op_2", ""),
-            ]
-        },
-        late_returns={REFUSED},
-        orders={
-            "pay_1-1": Order(
-                "pay_1-1",
-                authorisations=1,
-                authorised=1000,
-                capture_requested=1000,
-                captured=1000,
-                refund_requested=300,
-                refunded=300,
-                entries=(
-                    Entry(1, "authorised", 1000, ""),
-                    Entry(2, "capture_requested", 1000, "op_1"),
-                    Entry(3, "captured", 1000, "op_1"),
-                    Entry(4, "refund_requested", 300, "op_2"),
-                    Entry(5, "refunded", 300, "op_2"),
-                ),
-            ),
-            "pay_2-1": Order("pay_2-1"),
-        },
-        histories={
-            PAID: [told(1, PAID, "processing"), told(2, PAID, "capture_pending", is_paid=True)],
-            REFUSED: [told(1, REFUSED, "processing"), told(2, REFUSED, "refused")],
-        },
-        asked=[
-            Asked(PAID, "refund", 300, "k", "op_2"),
-            Asked(PAID, "refund", 300, "k", "op_2"),
-            Asked(PAID, "refund", 301, "k", "DuplicateRequest"),
-        ],
-    )
-
-
-def posting(name: str, debit: str, credit: str, minor: int) -> list[LedgerEntry]:
-    return [LedgerEntry(PAID, name, debit, minor), LedgerEntry(PAID, name, credit, -minor)]
-
-
-def steps(payment: str, *events: tuple[str, str, str]) -> list[Step]:
-    return [Step(payment, event, actor, state) for event, actor, state in events]
-
-
-def told(at: float, payment: str, state: str, *, is_paid: bool = False) -> Seen:
-    return Seen(at, 0.1, payment, "GET status.json", 200, state, is_paid=is_paid)
+from tests.faults.recorder import Asked, Repeated, Seen
 
 
 def order(evidence: Evidence, **changes: Any) -> None:
@@ -144,6 +62,7 @@ def charge_back(evidence: Evidence) -> None:
     evidence.ledger[PAID] += posting("charged_back:op_3", "merchant:payable", "provider:captured", 200)
     order(evidence, charged_back=200)
     state(evidence, PAID, "charged_back")
+    add_event(evidence, Told("evt_9", PAID, 5, "payment.disputed", "disputed"))
     evidence.steps[PAID] += steps(PAID, ("charged_back", "saga", "charged_back"))
 
 
@@ -239,6 +158,23 @@ def silent_step(evidence: Evidence) -> None:
     evidence.steps[PAID].pop()
 
 
+def answered_differently(evidence: Evidence) -> None:
+    evidence.repeated.append(Repeated(PAID, "/payments", "k", is_same=False))
+
+
+def add_event(evidence: Evidence, event: Told) -> None:
+    evidence.events[PAID].append(Event(event))
+    evidence.told[event.event] = event
+
+
+def move_without_event(evidence: Evidence) -> None:
+    evidence.events[PAID] = [*evidence.events[PAID][:2], Event(EVENTS[PAID][3])]
+
+
+def webhook_differs(evidence: Evidence) -> None:
+    evidence.told["evt_4"] = replace(evidence.told["evt_4"], sequence=3)
+
+
 def poison_lost(evidence: Evidence) -> None:
     evidence.poison_sent = 3
 
@@ -283,6 +219,7 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I6", let_in_too_late),
     ("I7", two_answers_to_one_key),
     ("I7", two_operations_with_one_key),
+    ("I7", answered_differently),
     ("I8", lambda evidence: evidence.leaks.append("web holds 900 descriptors, 20 before")),
     ("I9", impossible_step),
     ("I9", silent_step),
@@ -293,6 +230,12 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I11", lambda evidence: evidence.dead.append("payments.capture")),
     ("I11", lambda evidence: evidence.queued.update({"checkout.dead": 1})),
     ("I11", poison_lost),
+    ("I12", lambda evidence: evidence.told.pop("evt_4")),
+    ("I12", lambda evidence: evidence.events[REFUSED].pop()),
+    ("I12", lambda evidence: evidence.events[PAID].pop(1)),
+    ("I12", move_without_event),
+    ("I12", webhook_differs),
+    ("I12", lambda evidence: evidence.endpoint_faults.append("a webhook does not verify")),
     ("P", lambda evidence: evidence.mishaps.append("relay ended by itself with code 1")),
 ]
 
@@ -317,6 +260,13 @@ def test_two_answers_that_were_under_way_at_once_may_differ_in_either_order():
     evidence.histories[PAID].append(
         replace(told(2.05, PAID, "processing"), seconds=0.5),
     )
+    assert violations_of(evidence) == []
+
+
+def test_an_event_that_was_written_after_the_end_may_not_have_been_delivered():
+    evidence = healthy()
+    evidence.events[PAID][-1] = replace(evidence.events[PAID][-1], is_due=False)
+    del evidence.told["evt_4"]
     assert violations_of(evidence) == []
 
 

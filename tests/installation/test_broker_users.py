@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from checkout.participants import PARTICIPANTS
+from checkout.participants import participants
 from messaging.access.participants import Participant
 from messaging.access.permissions import permissions_of
 from messaging.topology import Topology
@@ -57,10 +57,10 @@ def test_without_passwords_users_are_left_as_they_are():
     assert {right["user"] for right in made["permissions"]} == USERS
 
 
-@pytest.mark.parametrize("participant", list(PARTICIPANTS), ids=lambda each: each.name)
+@pytest.mark.parametrize("participant", list(participants()), ids=lambda each: each.name)
 def test_nobody_may_declare_exchanges_and_the_relay_alone_reads_dead_letters(participant: Participant):
     topology = Topology("checkout")
-    rights = permissions_of(participant, topology, PARTICIPANTS)
+    rights = permissions_of(participant, topology, participants())
     assert not any(rights.may_configure(exchange.name) for exchange in topology.exchanges)
     assert rights.may_read(topology.dead_queue.name) == participant.relays
     assert not rights.may_publish("", topology.service_queue("ledger").name)

@@ -4,7 +4,7 @@ import json
 import tempfile
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from checkout.participants import PARTICIPANTS
+from checkout.participants import participants
 from messaging.access.definitions import definitions
 from messaging.access.participants import Participants
 from messaging.access.permissions import Permissions, permissions_of
@@ -22,13 +22,13 @@ def make_users(
     *,
     prefix: str = "checkout",
     program: str | None = None,
-    table: Participants = PARTICIPANTS,
+    table: Participants | None = None,
 ) -> None:
     """Create the users, with the rights that the documentation gives them in this address's virtual host.
 
-    `program` is the `rabbitmqctl` to use if the broker is not that of BROKER_URL.
+    `table` is that of the gateway if None, and `program` the `rabbitmqctl` to use if not that of BROKER_URL.
     """
-    topology = Topology(prefix)
+    topology, table = Topology(prefix), table or participants()
     passwords = {topology.user(each.name): PASSWORD for each in table}
     vhost = urlsplit(url).path.removeprefix("/").replace("%2F", "/")
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
@@ -37,9 +37,9 @@ def make_users(
         control("import_definitions", file.name, program=program)
 
 
-def make_memory_users(url: str, *, prefix: str = "checkout", table: Participants = PARTICIPANTS) -> None:
+def make_memory_users(url: str, *, prefix: str = "checkout", table: Participants | None = None) -> None:
     """Create the same users, with the same rights, on the in-memory broker of this address."""
-    topology, server = Topology(prefix), MemoryServer.at(url)
+    topology, server, table = Topology(prefix), MemoryServer.at(url), table or participants()
     for each in table:
         server.permissions[topology.user(each.name)] = permissions_of(each, topology, table)
     server.declare(topology, topology.dead_queue)

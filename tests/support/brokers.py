@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from pika.exceptions import AMQPError
 
-from checkout.participants import PARTICIPANTS
 from messaging.access.participants import Participants
 from messaging.broker import Broker
 from messaging.delivery import Delivery
@@ -58,8 +57,8 @@ class Lab(ABC):
         return broker
 
     @abstractmethod
-    async def make_users(self, table: Participants = PARTICIPANTS) -> None:
-        """Create a user for each participant, with the rights that operators give it."""
+    async def make_users(self, table: Participants | None = None) -> None:
+        """Create a user for each participant of the table, the gateway's if None, with its rights."""
 
     def unconnected_broker(self) -> Broker:
         broker = self._make()
@@ -111,7 +110,7 @@ class MemoryLab(Lab):
     def _make(self, url: str = "") -> Broker:
         return MemoryBroker(url or self.url, self.prefix)
 
-    async def make_users(self, table: Participants = PARTICIPANTS) -> None:
+    async def make_users(self, table: Participants | None = None) -> None:
         make_memory_users(self.url, prefix=self.prefix, table=table)
 
     def hold(self) -> None:
@@ -145,7 +144,7 @@ class RabbitmqLab(Lab):
     def _make(self, url: str = "") -> Broker:
         return RabbitmqBroker(url or self.url, self.prefix, watchdog_seconds=self.watchdog_seconds)
 
-    async def make_users(self, table: Participants = PARTICIPANTS) -> None:
+    async def make_users(self, table: Participants | None = None) -> None:
         await asyncio.to_thread(make_users, self.url, prefix=self.prefix, table=table)
 
     def hold(self) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.conf import conf
-from checkout.participants import PARTICIPANTS
+from checkout.participants import participants
 from messaging.access.definitions import definitions
 from messaging.access.participants import Participant, Participants
 from messaging.topology import Topology
@@ -64,7 +64,7 @@ class Command(BaseCommand):
 
 
 def _with_listeners(listeners: Iterable[str]) -> Participants:
-    every = list(PARTICIPANTS)
+    every = list(participants())
     for listener in listeners:
         name, equals, codes = listener.partition("=")
         if not name.isidentifier() or any(each.name == name for each in every):

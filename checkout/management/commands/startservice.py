@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.participants import PARTICIPANTS
+from checkout.participants import participants
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "service_template"
 NAME = re.compile(r"[a-z][a-z0-9_]{1,29}")
@@ -47,5 +47,5 @@ def _require_free(name: str) -> None:
     """Raise CommandError if a service cannot have this name."""
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise CommandError(f"{name!r} is no name for a service: 2 to 30 small letters, digits, underscores.")
-    if any(each.name == name for each in PARTICIPANTS) or find_spec(name) is not None:
+    if any(each.name == name for each in participants()) or find_spec(name) is not None:
         raise CommandError(f"The name {name} is taken, by a service or a Python package.")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from checkout.conf import conf
-from checkout.participants import PARTICIPANTS
+from checkout.participants import participants
 from checkout.webhooks.service import service as webhooks
 from messaging.topology import Queue, Topology
 
@@ -28,7 +28,7 @@ def expected_queues() -> list[Expected]:
     """
     names = topology()
     queues = []
-    for participant in PARTICIPANTS:
+    for participant in participants():
         if participant.serves:
             command = f"manage.py run_service {participant.name}"
             queues.append(Expected(names.service_queue(participant.name), command))

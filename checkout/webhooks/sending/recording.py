@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from checkout.privacy.scrubbing import scrub_text
+from checkout.webhooks.deliveries import begin_state
 from checkout.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from checkout.webhooks.schedule import GONE, endpoint_pause, pause_after
 from checkout.webhooks.sending.claims import Job
@@ -112,6 +113,7 @@ _HEALTH = (
     "state",
     "state_reason",
     "state_since",
+    "last_event_before_state",
     "failures",
     "failing_since",
     "paused_until",
@@ -133,5 +135,5 @@ def _note(endpoint: WebhookEndpoint, outcome: Outcome) -> None:
         until = now + timedelta(seconds=pause)
         endpoint.paused_until = max(endpoint.paused_until or until, until)
     if answer.status == GONE and endpoint.is_enabled:
-        endpoint.state, endpoint.state_reason = WebhookEndpoint.State.DISABLED, GONE_REASON
-        endpoint.state_since, endpoint.owed_notice = now, Notice.DISABLED
+        begin_state(endpoint, WebhookEndpoint.State.DISABLED, GONE_REASON)
+        endpoint.owed_notice = Notice.DISABLED

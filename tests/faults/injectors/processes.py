@@ -7,7 +7,7 @@ from tests.faults.injectors.storm import Storm
 from tests.faults.settings import FASTEST_CLOCK_SECONDS
 
 WEBS = ("web", "web-2")
-WORKERS = ("payments", "payments-2", "risk", "orders", "ledger", "notifications")
+WORKERS = ("payments", "payments-2", "risk", "orders", "ledger", "notifications", "webhooks")
 ORCHESTRATORS = ("checkout", "checkout-2", "relay", "relay-2")
 SPARE = ("checkout-2", "payments-2", "relay-2", "web-2")
 PAUSE_SECONDS = 8

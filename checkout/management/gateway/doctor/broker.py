@@ -7,7 +7,7 @@ from checkout.management.gateway import control
 from checkout.management.gateway.expected import Expected, expected_queues, topology
 from checkout.management.gateway.output import Finding
 from checkout.management.gateway.topology import is_out_of_sight, looked_at
-from checkout.participants import PARTICIPANTS
+from checkout.participants import participants
 from messaging.access.permissions import permissions_of
 from messaging.inspection import BrokerFacts, QueueFacts
 
@@ -47,7 +47,7 @@ def _version_and_user(facts: BrokerFacts) -> Iterator[Finding]:
         yield Finding(AREA, f"reached, version {facts.version}")
     if conf.is_single_broker_user:
         yield Finding(AREA, f"user {facts.user}, which all programs share")
-    elif participant := PARTICIPANTS.of_user(topology(), facts.user):
+    elif participant := participants().of_user(topology(), facts.user):
         yield Finding(AREA, f"user {facts.user}, that of {participant.name}")
     else:
         yield Finding(AREA, f"the user {facts.user} is no program's", f"Change BROKER_URL. {IMPORT}")
@@ -89,8 +89,8 @@ def _rights(program: str) -> Iterator[Finding]:
         yield Finding(AREA, str(error), "Run it on the broker's machine, as a user who may.")
         return
     different = []
-    for participant in PARTICIPANTS:
-        rights = permissions_of(participant, names, PARTICIPANTS)
+    for participant in participants():
+        rights = permissions_of(participant, names, participants())
         if actual.get(names.user(participant.name)) != (rights.configure, rights.write, rights.read):
             different.append(names.user(participant.name))
     if different:

@@ -1,29 +1,19 @@
-"""The merchant's server and back office, which create payments, and capture, void and refund them.
+"""The merchant's errands: payments are created, captured, voided and refunded, also as nobody should.
 
-They call the same operations as the admin and the API, with an idempotency key for every movement of money.
+Half of the payments are the business of the merchant's program, the others that of its back office. Both have
+an idempotency key for every movement of money.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from random import Random
-from typing import TypeVar
 
-from django.db import DatabaseError, InterfaceError
-
-from checkout.errors import OperationRejected
 from checkout.money import Money
-from checkout.payments import actions
-from checkout.payments.actions import OperationView
-from checkout.payments.models import Merchant as MerchantRow
 from checkout.states import PaymentState
-from messaging.concurrency.database import in_thread
+from tests.faults.merchant.requester import LOOK_SECONDS, Patience, Requester, Wish
 from tests.faults.recorder import Asked, Recorder
 
-T = TypeVar("T")
-
-LOOK_SECONDS = 1.0
 PRICES = (
     ("TEA-100", 1250, "GBP"),
     ("MUG-350", 1890, "EUR"),
@@ -65,43 +55,35 @@ BETWEEN_PARTS_SECONDS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
+    """A payment that was created, and the way in which it was and is to be dealt with."""
+
     reference: str
     amount: Money
     is_manual: bool
+    through: Requester
 
 
 class Merchant:
-    """The merchant. When `stop` is set, all waits end."""
+    """The merchant. Its requests go through one of its `requesters`, which are drawn for each payment."""
 
-    def __init__(self, recorder: Recorder, stop: asyncio.Event) -> None:
+    def __init__(self, requesters: tuple[Requester, ...], recorder: Recorder, patience: Patience) -> None:
+        self._requesters = requesters
         self._recorder = recorder
-        self._stop = stop
-        self._row: MerchantRow | None = None
+        self._patience = patience
+        self._numbers = count()
 
     async def create(self, name: str, random: Random) -> Order | None:
         """Create a payment for the order `name`, sometimes twice. Return None when the campaign is over."""
         sku, minor, currency = random.choice(PRICES)
-        is_manual = random.random() < MANUAL
-        amount = Money(minor, currency)
-
-        def create() -> str:
-            if self._row is None:
-                self._row = MerchantRow.objects.get(code="example")
-            return actions.create_payment(
-                self._row,
-                order_reference=name,
-                amount=amount,
-                lines=[{"sku": sku, "quantity": 1}],
-                description=f"Order {name}"[:50],
-                shopper_email="shopper@example.com",
-                captures_automatically=not is_manual,
-            ).reference
-
+        wish = Wish(name, sku, Money(minor, currency), is_manual=random.random() < MANUAL)
+        through = random.choice(self._requesters)
         times = 2 if random.random() < 0.05 else 1
-        answers = [await self._patiently(create) for _ in range(times)]
+        answers = [await through.create(wish) for _ in range(times)]
         for answer in answers:
-            self._recorder.asked.append(Asked("", "create", amount.minor, name, answer or ""))
-        return None if answers[0] is None else Order(answers[0], amount, is_manual)
+            self._recorder.asked.append(Asked("", "create", minor, name, answer or ""))
+        if not answers[0]:
+            return None
+        return Order(answers[0], wish.amount, wish.is_manual, through)
 
     async def run_errand(self, order: Order, random: Random) -> None:
         """Void, capture or refund a payment by chance, or do nothing."""
@@ -155,7 +137,7 @@ class Merchant:
         """Request two parts and then the rest. The second part leaves the provider's last event the same."""
         for percentage in (random.randint(10, 40), random.randint(10, 40)):
             await self._ask(order, kind, _share(order.amount, percentage))
-            await self._pause(random.uniform(0, BETWEEN_PARTS_SECONDS))
+            await self._patience.pause(random.uniform(0, BETWEEN_PARTS_SECONDS))
         await self._ask(order, kind, None)
 
     async def _ask_from_two_desks(self, order: Order, kind: str) -> None:
@@ -166,49 +148,17 @@ class Merchant:
 
     async def _ask(self, order: Order, kind: str, amount: Money | None, *, key: str = "") -> None:
         """Send a request, and repeat it with the same key until there is an answer."""
-        key = key or f"{kind}-{len(self._recorder.asked)}"
-
-        def ask() -> OperationView | OperationRejected:
-            try:
-                match kind:
-                    case "capture":
-                        return actions.request_capture(
-                            order.reference, amount=amount, idempotency_key=key, by="campaign"
-                        )
-                    case "refund":
-                        return actions.request_refund(
-                            order.reference, amount=amount, idempotency_key=key, by="campaign"
-                        )
-                    case _:
-                        return actions.request_void(order.reference, idempotency_key=key, by="campaign")
-            except OperationRejected as rejection:
-                return rejection
-
-        answer = await self._patiently(ask)
-        said = answer.reference if isinstance(answer, OperationView) else type(answer).__name__
+        key = key or f"{kind}-{next(self._numbers)}"
+        answer = await order.through.ask(order.reference, kind, amount, key)
         minor = amount.minor if amount else None
-        self._recorder.asked.append(Asked(order.reference, kind, minor, key, said))
+        self._recorder.asked.append(Asked(order.reference, kind, minor, key, answer or ""))
 
     async def _until_settled(self, order: Order) -> bool:
-        while True:
-            view = await self._patiently(lambda: actions.payment_view(order.reference))
-            if view is None:
-                return False
-            if view.state in SETTLED:
+        while (state := await order.through.state_of(order.reference)) is not None:
+            if state in SETTLED:
                 return True
-            await self._pause(LOOK_SECONDS)
-
-    async def _patiently(self, function: Callable[[], T]) -> T | None:
-        """Call `function` until the database answers. Return None when the campaign is over."""
-        while not self._stop.is_set():
-            with contextlib.suppress(DatabaseError, InterfaceError):
-                return await in_thread(function)
-            await self._pause(LOOK_SECONDS)
-        return None
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), seconds)
+            await self._patience.pause(LOOK_SECONDS)
+        return False
 
 
 def _share(amount: Money, percentage: int) -> Money:

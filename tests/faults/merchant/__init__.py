@@ -1,0 +1,1 @@
+"""The merchant: its program, which uses the API and receives webhooks, its back office, and their errands."""

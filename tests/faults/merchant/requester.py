@@ -1,0 +1,65 @@
+"""The contract of the two ways in which a merchant makes payments and moves their money."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from checkout.money import Money
+from checkout.states import PaymentState
+
+T = TypeVar("T")
+
+LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The payment that is to be created for the order `name`."""
+
+    name: str
+    sku: str
+    amount: Money
+    is_manual: bool
+
+
+class Requester(Protocol):
+    """A way to make requests, which repeats each until there is an answer.
+
+    Every method returns None when the campaign is over.
+    """
+
+    async def create(self, wish: Wish) -> str | None:
+        """Create a payment and return its reference."""
+        ...
+
+    async def ask(self, payment: str, kind: str, amount: Money | None, key: str) -> str | None:
+        """Request a capture, refund or void. Return the operation's reference, or the name of the refusal."""
+        ...
+
+    async def state_of(self, payment: str) -> PaymentState | None:
+        """Return the state of a payment."""
+        ...
+
+
+class Patience:
+    """The patience of those who ask: until the campaign is over, which sets `stop`."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+
+    async def until_answered(
+        self, request: Callable[[], Awaitable[T]], no_answer: tuple[type[Exception], ...]
+    ) -> T | None:
+        """Repeat a request as long as it raises one of `no_answer`. Return None when the campaign is over."""
+        while not self._stop.is_set():
+            with contextlib.suppress(*no_answer):
+                return await request()
+            await self.pause(LOOK_SECONDS)
+        return None
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so many seconds, or until the campaign is over."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
