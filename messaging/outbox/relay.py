@@ -121,7 +121,7 @@ class Relay:
         except Undeliverable as error:
             return None if self._may_go_unheard(row) else error
         except PublishRefused as error:
-            # The queue of a process that is gone, on a node that is gone, refuses everything until that is back.
+            # The queue of a process that has gone, with its node, refuses everything until the node is back.
             is_late = row.attempts >= MOST_REFUSALS and self._may_go_unheard(row)
             return None if is_late else error
         except MessagingError as error:
