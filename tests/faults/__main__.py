@@ -32,7 +32,7 @@ def main() -> int:
         "--abandoned-after",
         type=int,
         default=CHECKOUT_SECONDS,
-        help=f"seconds in which a payment must be paid (default: {CHECKOUT_SECONDS}): the end waits for the last",
+        help=f"seconds in which a payment has to be paid (default: {CHECKOUT_SECONDS}); the end waits for it",
     )
     parser.add_argument("--seed", type=int, default=0, help="0 draws one")
     parser.add_argument(
