@@ -4,6 +4,7 @@ PYTHON := .venv/bin/python
 RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
 DOCS := .venv-docs/.installed
+CLIENTS := .venv-clients/.installed
 PEERS_INSTALLED := .venv-bench/.installed benchmarks/node/node_modules/.installed
 
 # Where it is set, every one of a dozen processes would compile all of its modules again at each start.
@@ -30,7 +31,7 @@ test: $(DEVELOPMENT) $(DOCS) ## Run all checks and tests, with RabbitMQ, Postgre
 test-fast: $(DEVELOPMENT) ## Run the tests that need no server
 	@$(PYTHON) -m scripts.run_tests --fast
 
-test-long: $(DEVELOPMENT) ## Run the tests that take long: outages, slow clients, attacks, five databases, mutants
+test-long: $(DEVELOPMENT) $(CLIENTS) ## Run the tests that take long: outages, slow clients, attacks, generated clients, mutants
 	@$(PYTHON) -m scripts.run_tests --long
 
 faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENTS=n MINUTES=m SEED=s, long form: ROUNDS=r PATIENCE=p)
@@ -60,7 +61,7 @@ lock: $(DEVELOPMENT) ## Pin the dependencies of pyproject.toml again (UPGRADE=1:
 	@scripts/lock.sh
 
 clean: ## Remove the virtual environment, caches and kept data
-	rm -rf .venv .venv-bench .venv-docs benchmarks/node/node_modules .local .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis staticfiles db.sqlite3*
+	rm -rf .venv .venv-bench .venv-clients .venv-docs benchmarks/node/node_modules .local .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis staticfiles db.sqlite3*
 
 $(RUNTIME): requirements.txt
 	@scripts/make_venv.sh $<
@@ -74,6 +75,12 @@ $(DOCS): requirements-docs.txt | $(RUNTIME)
 	@$(PYTHON) -m venv --clear .venv-docs
 	@echo "Installing the packages of $< into .venv-docs"
 	@.venv-docs/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $<
+	@touch $@
+
+$(CLIENTS): tests/api/clients/python/requirements.txt | $(RUNTIME)
+	@$(PYTHON) -m venv --clear .venv-clients
+	@echo "Installing the packages of $< into .venv-clients"
+	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $<
 	@touch $@
 
 .venv-bench/.installed: benchmarks/requirements.txt | $(DEVELOPMENT)
