@@ -11,7 +11,7 @@ PEERS_INSTALLED := .venv-bench/.installed benchmarks/node/node_modules/.installe
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs docs-build test test-fast test-long faults hostile bench up lint format migrate lock clean
+.PHONY: help demo docs docs-build test test-fast test-long faults hostile fuzz bench up lint format migrate lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ hostile: $(DEVELOPMENT) ## Attack the whole stack while shoppers pay (SECONDS=s 
 bench: $(DEVELOPMENT) $(PEERS_INSTALLED) ## Measure beside other systems (PEERS=a,b ROUNDS=r SECONDS=s, WHAT=held,layers,purchases,webhooks or all)
 	@$(PYTHON) -m benchmarks --what $(or $(WHAT),compare) $(if $(PEERS),--peers $(PEERS)) $(if $(COUNTS),--counts $(COUNTS)) \
 		--rounds $(or $(ROUNDS),3) --seconds $(or $(SECONDS),5)
+
+fuzz: $(DEVELOPMENT) ## Send generated requests to the API of a running stack, and check every answer (MINUTES=m SEED=s)
+	@$(PYTHON) -m scripts.with_services --require $(PYTHON) -m tests.api.fuzz --minutes $(or $(MINUTES),10) \
+		--seed $(or $(SEED),0)
 
 up: $(RUNTIME) ## Run the real stack of the Procfile on RabbitMQ and PostgreSQL (data stays in .local/, or DATA=folder)
 	@$(PYTHON) -m scripts.run_stack
