@@ -61,7 +61,7 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
     class Meta:
         model = Order
         fields = "__all__"
-        extra_kwargs: ClassVar = {"order_reference": {"validators": []}}
+        extra_kwargs: ClassVar[dict[str, dict[str, list[object]]]] = {"order_reference": {"validators": []}}
 
 
 class Orders(generics.CreateAPIView[Order]):
