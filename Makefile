@@ -4,13 +4,14 @@ PYTHON := .venv/bin/python
 RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
 DOCS := .venv-docs/.installed
+CLIENTS := .venv-clients/.installed
 PEERS_INSTALLED := .venv-bench/.installed benchmarks/node/node_modules/.installed
 
 # Where it is set, every one of a dozen processes would compile all of its modules again at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs docs-build test test-fast test-long faults hostile bench up lint format migrate lock clean
+.PHONY: help demo docs docs-build test test-fast test-long faults hostile fuzz bench up lint format migrate lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -30,7 +31,7 @@ test: $(DEVELOPMENT) $(DOCS) ## Run all checks and tests, with RabbitMQ, Postgre
 test-fast: $(DEVELOPMENT) ## Run the tests that need no server
 	@$(PYTHON) -m scripts.run_tests --fast
 
-test-long: $(DEVELOPMENT) ## Run the tests that take long: outages, slow clients, attacks, five databases, mutants
+test-long: $(DEVELOPMENT) $(CLIENTS) ## Run the tests that take long: outages, slow clients, attacks, generated clients, mutants
 	@$(PYTHON) -m scripts.run_tests --long
 
 faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENTS=n MINUTES=m SEED=s, long form: ROUNDS=r PATIENCE=p)
@@ -40,9 +41,13 @@ faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENT
 hostile: $(DEVELOPMENT) ## Attack the whole stack while shoppers pay (SECONDS=s of each phase, ATTACKS=a,b)
 	@$(PYTHON) -m tests.hostile --seconds $(or $(SECONDS),60) $(if $(ATTACKS),--attacks "$(ATTACKS)")
 
-bench: $(DEVELOPMENT) $(PEERS_INSTALLED) ## Measure beside other systems (PEERS=a,b ROUNDS=r SECONDS=s, WHAT=held,layers,purchases,webhooks or all)
+bench: $(DEVELOPMENT) $(PEERS_INSTALLED) ## Measure beside other systems (PEERS=a,b ROUNDS=r SECONDS=s, WHAT=held,layers,purchases,webhooks,api or all)
 	@$(PYTHON) -m benchmarks --what $(or $(WHAT),compare) $(if $(PEERS),--peers $(PEERS)) $(if $(COUNTS),--counts $(COUNTS)) \
 		--rounds $(or $(ROUNDS),3) --seconds $(or $(SECONDS),5)
+
+fuzz: $(DEVELOPMENT) ## Send generated requests to the API of a running stack, and check every answer (MINUTES=m SEED=s)
+	@$(PYTHON) -m scripts.with_services --require $(PYTHON) -m tests.api.fuzz --minutes $(or $(MINUTES),10) \
+		--seed $(or $(SEED),0)
 
 up: $(RUNTIME) ## Run the real stack of the Procfile on RabbitMQ and PostgreSQL (data stays in .local/, or DATA=folder)
 	@$(PYTHON) -m scripts.run_stack
@@ -60,7 +65,7 @@ lock: $(DEVELOPMENT) ## Pin the dependencies of pyproject.toml again (UPGRADE=1:
 	@scripts/lock.sh
 
 clean: ## Remove the virtual environment, caches and kept data
-	rm -rf .venv .venv-bench .venv-docs benchmarks/node/node_modules .local .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis staticfiles db.sqlite3*
+	rm -rf .venv .venv-bench .venv-clients .venv-docs benchmarks/node/node_modules .local .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis staticfiles db.sqlite3*
 
 $(RUNTIME): requirements.txt
 	@scripts/make_venv.sh $<
@@ -74,6 +79,12 @@ $(DOCS): requirements-docs.txt | $(RUNTIME)
 	@$(PYTHON) -m venv --clear .venv-docs
 	@echo "Installing the packages of $< into .venv-docs"
 	@.venv-docs/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $<
+	@touch $@
+
+$(CLIENTS): tests/api/clients/python/requirements.txt | $(RUNTIME)
+	@$(PYTHON) -m venv --clear .venv-clients
+	@echo "Installing the packages of $< into .venv-clients"
+	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $<
 	@touch $@
 
 .venv-bench/.installed: benchmarks/requirements.txt | $(DEVELOPMENT)

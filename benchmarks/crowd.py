@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from benchmarks.systems import BODY
-
 GIVE_UP_SECONDS = 90
 LOOK_SECONDS = 0.1
 
@@ -20,15 +18,25 @@ class _Waiting:
     received: bytearray = field(default_factory=bytearray)
 
 
-def waiting_times(address: str, count: int, per_second: float, look: Callable[[], None]) -> list[float]:
+def request_of(method: str, address: str, body: bytes = b"", **headers: str) -> bytes:
+    """Return the bytes of a request."""
+    url = urlsplit(address)
+    named = {"Host": url.netloc, **headers}
+    if body:
+        named |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    lines = [f"{method} {url.path} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def waiting_times(
+    address: str, request: bytes, count: int, per_second: float, look: Callable[[], None]
+) -> list[float]:
     """Return the seconds from the start of each connection to the end of its answer, for answers of 200.
 
     `look` is called regularly meanwhile.
     """
     url = urlsplit(address)
     target = (url.hostname, url.port)
-    head = f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\n"
-    request = f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
     times: list[float] = []
     opened = ended = 0
     began = looked = time.monotonic()

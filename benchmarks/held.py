@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
-from benchmarks.crowd import waiting_times
+from benchmarks.crowd import request_of, waiting_times
 from benchmarks.process_figures import Figures, figures_of
-from benchmarks.systems import running
+from benchmarks.systems import BODY, running
 from benchmarks.table import table
 from tests.support.vhosts import fresh_vhost
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
 
 def measure(peers: Sequence[str], counts: Sequence[int], rounds: int) -> Runs:
     """Measure each peer with each count, each time with new processes. Raises BenchmarkError."""
-    _allow_files(max(counts) + 500)
+    allow_files(max(counts) + 500)
     runs: Runs = {(peer, count): [] for count in counts for peer in peers}
     for number in range(rounds):
         for peer, count in runs:
@@ -69,11 +69,12 @@ def hold(peer: str, count: int) -> Held:
         fresh_vhost() as broker_url,
         running(peer, broker_url, Path(folder), **ENVIRONMENT) as system,
     ):
-        waiting_times(system.address, WARM_UP, PER_SECOND, lambda: None)
+        request = request_of("POST", system.address, BODY)
+        waiting_times(system.address, request, WARM_UP, PER_SECOND, lambda: None)
         before = figures_of(system.web.pid)
         seen: list[Figures] = []
         times = waiting_times(
-            system.address, count, PER_SECOND, lambda: seen.append(figures_of(system.web.pid))
+            system.address, request, count, PER_SECOND, lambda: seen.append(figures_of(system.web.pid))
         )
         after = figures_of(system.web.pid)
     excess = sorted(1000 * (seconds - HOLD_SECONDS) for seconds in times) or [float("nan")]
@@ -119,7 +120,7 @@ def as_table(runs: Runs) -> str:
     return table(head, lines)
 
 
-def _allow_files(count: int) -> None:
+def allow_files(count: int) -> None:
     """Raise the limit of file descriptors, which the web process inherits: each connection needs one."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard) if hard > 0 else count, hard))

@@ -21,11 +21,16 @@ class Measured:
     load_share: float
 
 
-def measure(address: str, *, concurrency: int, seconds: int) -> Measured:
-    """Post the command over so many concurrent connections. Raises BenchmarkError for any wrong answer."""
+def measure(
+    address: str, *, concurrency: int, seconds: int, script: str = "load.lua", argument: str = ""
+) -> Measured:
+    """Post over so many concurrent connections. Raises BenchmarkError for any wrong answer.
+
+    By default the command is posted. Another script gets the argument.
+    """
     command = ["wrk", "--threads", "1", "--connections", str(concurrency), "--duration", f"{seconds}s"]
-    command += ["--timeout", "30s", "--script", str(_FOLDER / "load.lua"), address]
-    command += ["--", str(_FOLDER / "command.json")]
+    command += ["--timeout", "30s", "--script", str(_FOLDER / script), address]
+    command += ["--", argument or str(_FOLDER / "command.json")]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

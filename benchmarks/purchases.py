@@ -3,12 +3,10 @@
 import argparse
 import asyncio
 import contextlib
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from statistics import median, quantiles
 
 import psycopg
@@ -17,9 +15,8 @@ from benchmarks.process_figures import figures_of
 from benchmarks.shopper import Purchase, Shoppers
 from benchmarks.systems import BenchmarkError
 from benchmarks.table import table
-from tests.support.databases import database, migrated_database
+from tests.support.fresh_stack import fresh_stack
 from tests.support.stack import SERVICES, Stack
-from tests.support.vhosts import fresh_vhost
 
 AT_ONCE = 16
 WARM_UP_PURCHASES = 64
@@ -84,20 +81,7 @@ def as_table(runs: Mapping[str, list[Rate]]) -> str:
 @contextlib.contextmanager
 def stack(webs: int = 1, copies: Mapping[str, int] | None = None) -> Iterator[Stack]:
     """Yield the product's processes when they are ready, with a new database and virtual host."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        fresh_vhost() as broker_url,
-        migrated_database() as template,
-        database(template) as database_url,
-        Stack(
-            Path(folder),
-            broker_url=broker_url,
-            database_url=database_url,
-            webs=webs,
-            copies=copies,
-            environment=ENVIRONMENT,
-        ) as running,
-    ):
+    with fresh_stack(webs=webs, copies=copies, environment=ENVIRONMENT) as running:
         yield running
 
 

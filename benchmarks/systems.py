@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,14 +45,15 @@ class Running:
     environment: Mapping[str, str]
 
 
-def _uvicorn(python: str, application: str, *options: str) -> list[str]:
+def uvicorn(python: str, application: str, *options: str) -> list[str]:
+    """Return the command that serves an ASGI application."""
     listening = ["--host", "127.0.0.1", "--port", PORT]
     quiet = ["--no-access-log", "--log-level", "warning"]
     return [python, "-m", "uvicorn", application, *listening, *quiet, *options]
 
 
 # The same options as in the Procfile.
-_GATEWAY_WEB = _uvicorn(
+GATEWAY_WEB = uvicorn(
     PRODUCT,
     "payments_gateway.asgi:application",
     *("--http", "payments_gateway.serving.http.protocol:OrderlyProtocol"),
@@ -64,7 +65,7 @@ _CELERY = ["-m", "celery", "--app", "benchmarks.peers.celery_app", "worker", "--
 
 SYSTEMS: dict[str, System] = {
     "gateway": System(
-        web=_GATEWAY_WEB,
+        web=GATEWAY_WEB,
         worker=[PRODUCT, "-m", "benchmarks.gateway.worker"],
         path="/checkout/benchmark/",
         environment={
@@ -83,25 +84,41 @@ SYSTEMS: dict[str, System] = {
         worker=["node", "benchmarks/node/guaranteed_worker.js"],
     ),
     "faststream": System(
-        web=_uvicorn(PEER, "benchmarks.peers.faststream_web:app"),
+        web=uvicorn(PEER, "benchmarks.peers.faststream_web:app"),
         worker=[PEER, "-m", "benchmarks.peers.faststream_worker"],
     ),
     "aio-pika": System(
-        web=_uvicorn(PEER, "benchmarks.peers.aio_pika_web:app"),
+        web=uvicorn(PEER, "benchmarks.peers.aio_pika_web:app"),
         worker=[PEER, "-m", "benchmarks.peers.aio_pika_worker"],
     ),
     "celery": System(
         web=[PEER, *_GUNICORN, "--worker-class", "gthread", "--threads", "64", "--keep-alive", "60"],
         worker=[PEER, *_CELERY, "--pool", "solo", "--without-gossip", "--without-mingle"],
     ),
-    "django-floor": System(web=_uvicorn(PEER, "benchmarks.peers.django_floor:application")),
+    "django-floor": System(web=uvicorn(PEER, "benchmarks.peers.django_floor:application")),
 }
 
 
 @contextmanager
 def running(name: str, broker_url: str, folder: Path, **environment: str) -> Iterator[Running]:
     """Start a system, wait until it works, and stop it afterwards. Raises BenchmarkError."""
-    system = SYSTEMS[name]
+    with started(
+        name, SYSTEMS[name], broker_url, folder, environment=environment, answers=_answers
+    ) as system:
+        yield system
+
+
+@contextmanager
+def started(
+    name: str,
+    system: System,
+    broker_url: str,
+    folder: Path,
+    *,
+    environment: Mapping[str, str],
+    answers: Callable[[str], bool],
+) -> Iterator[Running]:
+    """Start a system that need not be one of `SYSTEMS`. `answers` tells if it works at an address."""
     port = str(free_port())
     settings = {**os.environ, **system.environment, **environment, "BROKER_URL": broker_url, "PORT": port}
     commands = {"worker": system.worker, "web": system.web}
@@ -121,23 +138,29 @@ def running(name: str, broker_url: str, folder: Path, **environment: str) -> Ite
             closing.callback(program.kill)
             closing.callback(_stop, program)
         try:
-            wait_until(lambda: _works(address, programs), f"an answer of {name}", seconds=START_SECONDS)
+            wait_until(
+                lambda: _works(address, programs, answers), f"an answer of {name}", seconds=START_SECONDS
+            )
         except AssertionError as error:
             logs = "\n".join(f"--- {each.name}\n{each.text()[-3000:]}" for each in programs.values())
             raise BenchmarkError(f"{error}\n{logs}") from None
         yield Running(address, programs["web"], settings)
 
 
-def _works(address: str, programs: Mapping[str, Program]) -> bool:
-    """Return True if the system answers correctly. Before the worker is ready, the answer may take long."""
+def _works(address: str, programs: Mapping[str, Program], answers: Callable[[str], bool]) -> bool:
     for program in programs.values():
         if not program.is_alive:
             raise AssertionError(f"{program.name} has ended")
     with suppress(requests.RequestException):
-        headers = {"Content-Type": "application/json"}
-        answer = requests.post(address, BODY, headers=headers, timeout=START_SECONDS)
-        return answer.status_code == 200 and answer.json()["status"] == "done"
+        return answers(address)
     return False
+
+
+def _answers(address: str) -> bool:
+    """Return True if the system answers correctly. Before the worker is ready, the answer may take long."""
+    headers = {"Content-Type": "application/json"}
+    answer = requests.post(address, BODY, headers=headers, timeout=START_SECONDS)
+    return answer.status_code == 200 and answer.json()["status"] == "done"
 
 
 def _stop(program: Program) -> None:

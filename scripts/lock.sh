@@ -10,3 +10,4 @@ pin() {
 pin pyproject.toml --output-file requirements.txt
 pin pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
 pin --group docs --output-file requirements-docs.txt
+pin tests/api/clients/python/requirements.in --output-file tests/api/clients/python/requirements.txt

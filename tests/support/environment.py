@@ -81,6 +81,14 @@ def docs_python() -> Path:
     return path
 
 
+def clients_python() -> Path:
+    """Return the Python of the environment with the tools that generate and check a client in Python."""
+    path = ROOT / ".venv-clients/bin/python"
+    if not path.is_file():
+        missing(".venv-clients: run make test-long, which installs it")
+    return path
+
+
 def node_path() -> str:
     """Return the path of Node.js."""
     path = shutil.which("node")

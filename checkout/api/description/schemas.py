@@ -41,10 +41,18 @@ PROBLEM: Schema = {
 
 def schema_of_serializer(serializer: serializers.Serializer[Any]) -> Schema:
     """Return the schema of a body."""
-    properties = {name: schema_of_field(each) for name, each in serializer.fields.items()}
+    properties = {name: _default_in_words(schema_of_field(each)) for name, each in serializer.fields.items()}
     required = [name for name, each in serializer.fields.items() if each.required]
     schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**schema, "required": required} if required else schema
+
+
+def _default_in_words(schema: Schema) -> Schema:
+    """Return the schema with its default in words: some generators require a field that has a default."""
+    if "default" not in schema:
+        return schema
+    value = msgspec.json.encode(schema.pop("default")).decode()
+    return {**schema, "description": f"{schema.get('description', '')} Default: `{value}`.".lstrip()}
 
 
 def schema_of_field(field: Any) -> Schema:
@@ -103,4 +111,29 @@ def _schema_of_text(field: serializers.CharField) -> Schema:
 def schemas_of_answers(types: Mapping[str, Any]) -> tuple[dict[str, Schema], dict[str, Schema]]:
     """Return the schemas of named types, and the components that they refer to."""
     found, components = msgspec.json.schema_components(list(types.values()), ref_template=REFERENCE)
-    return dict(zip(types, found, strict=True)), dict(components)
+    of_components = {name: _as_it_is_sent(schema) for name, schema in components.items()}
+    return dict(zip(types, found, strict=True)), of_components
+
+
+def _as_it_is_sent(schema: Schema) -> Schema:
+    """Return the schema of an object that the gateway sends, which always has all of its fields.
+
+    ``msgspec`` describes objects that are read, in which fields with defaults may be missing. The user of a
+    generated client would have to check for each of those fields if it is there.
+    """
+    if "properties" not in schema:
+        return schema
+    properties = {name: _of_a_constant(each) for name, each in schema["properties"].items()}
+    for each in properties.values():
+        each.pop("default", None)
+    return {**schema, "properties": properties, "required": list(properties)}
+
+
+def _of_a_constant(schema: Schema) -> Schema:
+    """Return the schema, that of a constant in the form that all generators of clients read."""
+    match schema.get("enum"):
+        case [bool(value)]:
+            return {"type": "boolean", "const": value}
+        case [str(value)]:
+            return {"type": "string", "const": value}
+    return dict(schema)

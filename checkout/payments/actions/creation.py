@@ -9,14 +9,14 @@ from urllib.parse import unquote_plus, urlsplit
 import msgspec
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator, validate_email
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from checkout.errors import DuplicateRequest, RequestInvalid
 from checkout.money import CURRENCIES, Money
 from checkout.orders.messages import OrderLine
 from checkout.payments.actions.metadata import checked_metadata, require_no_card_number
-from checkout.payments.events import open_payment
+from checkout.payments.events import open_payment_once
 from checkout.payments.models import Fact, Merchant, Payment
 from checkout.states import Actor
 from messaging.compiled_queries import insert
@@ -81,22 +81,30 @@ def create_payment(
     )
     payment = Payment(merchant=merchant, **wanted)
     try:
-        with transaction.atomic():
-            open_payment(payment)
-            insert(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
-            # Checked last, as the payment may be known since before this moment passed.
-            require_future(payment.expires_at)
-            return payment
-    except IntegrityError:
-        known = Payment.objects.filter(merchant=merchant, order_reference=order_reference).first()
+        require_future(payment.expires_at)
+    except RequestInvalid:
+        # The payment may be known since before this moment passed.
+        known = _payment_of(merchant, order_reference)
         if known is None:
             raise
+    else:
+        # A savepoint would cost two statements, and any error below ends the caller's transaction as well.
+        with transaction.atomic(savepoint=False):
+            if open_payment_once(payment):
+                insert(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
+                return payment
+        known = _payment_of(merchant, order_reference)
+        assert known is not None  # noqa: S101  it is in the way, and payments are never deleted
     for name, value in wanted.items():
         if getattr(known, name) != value:
             field = "amount" if name in ("amount_minor", "currency") else name
             text = f"This order already has a payment, with another {field.replace('_', ' ')}."
             raise DuplicateRequest(text, field=field)
     return known
+
+
+def _payment_of(merchant: Merchant, order_reference: str) -> Payment | None:
+    return Payment.objects.filter(merchant=merchant, order_reference=order_reference).first()
 
 
 def checked_fields(

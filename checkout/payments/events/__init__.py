@@ -11,7 +11,7 @@ from checkout.payments.events.changes import (
     open_attempt,
     open_operation,
     open_operation_once,
-    open_payment,
+    open_payment_once,
 )
 from checkout.payments.events.recording import MOST_BYTES, News, record_event
 from checkout.payments.events.types import EVENT_TYPES, object_of
@@ -27,6 +27,6 @@ __all__ = [
     "open_attempt",
     "open_operation",
     "open_operation_once",
-    "open_payment",
+    "open_payment_once",
     "record_event",
 ]

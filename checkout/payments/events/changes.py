@@ -22,10 +22,12 @@ from messaging.compiled_queries import Compiled, insert, insert_unless_known, up
 _ALWAYS = ("updated_at", "version")
 
 
-def open_payment(payment: Payment) -> None:
-    """Insert a new payment."""
-    insert(payment)
+def open_payment_once(payment: Payment) -> bool:
+    """Insert a new payment, unless its order has one. Return True if it was inserted."""
+    if not insert_unless_known(payment):
+        return False
     record_event(payment, News(type="payment.created", object=payment_object(payment)), last=0)
+    return True
 
 
 def move_payment(payment: Payment, event: str, actor: Actor, *, refusal_reason: str | None = None) -> None:

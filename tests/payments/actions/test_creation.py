@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from checkout.errors import DuplicateRequest, RequestInvalid
@@ -33,6 +34,26 @@ def merchant(db) -> Merchant:
 
 def create(merchant: Merchant, **changes: Any) -> Payment:
     return create_payment(merchant, **{**REQUEST, **changes})
+
+
+def test_it_takes_a_statement_for_each_row(merchant, django_assert_num_queries):
+    with django_assert_num_queries(4):  # the payment, its event, the event's message and the fact
+        create(merchant)
+
+
+def test_within_a_transaction_it_is_undone_with_the_rest(merchant):
+    with transaction.atomic():
+        create(merchant)
+        transaction.set_rollback(True)
+    assert not Payment.objects.exists()
+
+
+def test_asked_again_otherwise_within_a_transaction_the_transaction_goes_on(merchant):
+    create(merchant)
+    with transaction.atomic():
+        with pytest.raises(DuplicateRequest):
+            create(merchant, description="Assam tea")
+        assert create(merchant).order_reference == "A-1"
 
 
 def test_asked_again_it_is_the_same_payment(merchant):
