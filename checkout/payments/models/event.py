@@ -37,7 +37,10 @@ class Event(models.Model):
             # Its index also finds the events of a payment, and the latest of them.
             models.UniqueConstraint(fields=["payment", "sequence"], name="events_of_a_payment_are_numbered")
         ]
-        indexes: ClassVar = [models.Index(fields=["merchant", "-id"], name="events_of_merchant")]
+        indexes: ClassVar = [
+            models.Index(fields=["merchant", "-id"], name="events_of_merchant"),
+            models.Index(fields=["merchant", "type", "-id"], name="events_by_type"),
+        ]
         ordering: ClassVar = ["-id"]
 
     def __str__(self) -> str:
