@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from checkout.payments.checkout_messages import OperationNews, OperationTold, PaymentTold
 from checkout.payments.locking import locked_payment
-from checkout.payments.models import Attempt, Operation, Payment, Saga, Waiter
+from checkout.payments.models import Operation, Payment, Saga, Waiter
+from checkout.payments.objects.attempt import LATEST_ATTEMPT
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.states import PaymentState
@@ -121,11 +122,8 @@ def _reply(waiters: Sequence[Waiter], told: PaymentTold | OperationTold, message
 
 
 def _is_latest(saga: Saga, payment: Payment) -> bool:
-    latest = _LATEST_ATTEMPT.first(payment.pk)
+    latest = LATEST_ATTEMPT.first(payment.pk)
     return latest is not None and latest.pk == saga.attempt_id
 
 
 _WAITERS = Compiled(lambda payment: Waiter.objects.filter(payment_id=payment))
-_LATEST_ATTEMPT = Compiled(
-    lambda payment: Attempt.objects.filter(payment_id=payment).only("pk").order_by("-number")[:1]
-)
