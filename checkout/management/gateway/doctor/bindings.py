@@ -1,6 +1,6 @@
-"""Bindings of programs that listen to events: those that can never match an event's routing key.
+"""Bindings of programs that listen to events, if they can never match an event's routing key.
 
-The key of an event is its type and the merchant's code, three words in all, such as ``payment.captured.shop``.
+The key of an event is its type and the merchant's code: three words, such as ``payment.captured.shop``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ _MERCHANT = "<merchant>"
 
 
 def findings(program: str) -> Iterator[Finding]:
-    """Yield the findings, which only ``rabbitmqctl`` can make. Keys of families that are not ours are theirs."""
+    """Yield the findings, which need ``rabbitmqctl``. Keys of families that are not ours are left alone."""
     exchange = topology().events
     try:
         every = control.bindings_of(program)
