@@ -6,7 +6,7 @@ callers do. Configuration can be edited.
 
 from django.contrib import admin
 
-from checkout.backoffice.integration import api_keys
+from checkout.backoffice.integration import api_keys, events, payment_links
 from checkout.backoffice.pages import (
     attempts,
     configuration,
@@ -29,10 +29,12 @@ __all__ = [
     "dead_letters",
     "deliveries",
     "endpoints",
+    "events",
     "ledger",
     "merchants",
     "messages",
     "notifications",
+    "payment_links",
     "payments",
     "reconciliation",
     "sagas",

@@ -5,6 +5,10 @@ from messaging.setting import duration, number, whole
 # The API key of the example data of a try-out, which is published and valid nowhere else.
 TRY_OUT_API_KEY = "sk_test_TryOutTryOutTryOutTryOutTryOut00"
 
+# The versions of the API, the newest last. A key and a webhook endpoint stay with the one they were made for.
+API_VERSIONS = ("2026-12-01",)
+API_VERSION = API_VERSIONS[-1]
+
 
 class Api:
     """The API."""

@@ -110,6 +110,13 @@ class Times:
         "The seconds for which handled messages are remembered; longer than any sender repeats a message.",
         gt=0,
     )
+    event_retention = duration(
+        "CHECKOUT_EVENT_SECONDS",
+        90 * 86_400,
+        "The seconds for which events of payments are kept; longer than CHECKOUT_RETENTION_SECONDS, so that "
+        "every webhook in the log can be sent again. The latest events of a payment stay with the payment.",
+        gt=0,
+    )
     reconciliation_interval = duration(
         "CHECKOUT_RECONCILIATION_SECONDS",
         3600,

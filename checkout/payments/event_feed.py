@@ -8,7 +8,7 @@ import msgspec
 
 from checkout.payments.events.types import EVENT_TYPES
 from checkout.payments.models import Event
-from checkout.payments.objects import event_object, thin_event_object
+from checkout.payments.objects import webhook_object
 
 __all__ = ["EVENT_TYPES", "FeedItem", "bodies", "items", "items_between", "items_since", "last_pk"]
 
@@ -48,11 +48,13 @@ def items_since(merchant: str, since: datetime, *, after: int, most: int) -> Seq
     return _items(most, merchant__code=merchant, created_at__gte=since, pk__gt=after)
 
 
-def bodies(references: Collection[str], *, is_thin: bool) -> dict[str, bytes]:
-    """Return the JSON of the events with these references, as far as they exist."""
+def bodies(references: Collection[str], api_version: str, *, is_thin: bool) -> dict[str, bytes]:
+    """Return the bodies of webhooks about the events with these references, as far as they exist."""
     events = Event.objects.filter(reference__in=references).select_related("payment", "merchant")
-    of = thin_event_object if is_thin else event_object
-    return {event.reference: msgspec.json.encode(of(event)) for event in events}
+    return {
+        event.reference: msgspec.json.encode(webhook_object(event, api_version, is_thin=is_thin))
+        for event in events
+    }
 
 
 def _items(most: int | None = None, **conditions: object) -> Sequence[FeedItem]:

@@ -9,9 +9,11 @@ import smtplib
 
 import structlog
 from django.core.mail import EmailMessage
+from django.db import close_old_connections
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from checkout import mail
 from checkout.messages import Body, Done
 from checkout.money import Money
 from checkout.receipts.messages import DeliverReceipt, SendReceipt
@@ -68,7 +70,9 @@ def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
     is_sent = receipt.sent_at is not None
     if not is_sent:
         try:
-            receipt_email(receipt).send()
+            email = receipt_email(receipt)
+            close_old_connections()
+            mail.send_and_wait(email)
             is_sent = True
         except (OSError, smtplib.SMTPException):
             log.warning("receipt not sent", payment=command.payment, exc_info=True)

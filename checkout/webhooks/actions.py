@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
+from checkout.conf.api import API_VERSION
 from checkout.errors import EndpointDisabled, IllegalTransition, RequestInvalid, WebhookNotFound
 from checkout.payments import event_feed
 from checkout.payments.event_feed import EVENT_TYPES
@@ -24,7 +25,7 @@ from checkout.privacy.scrubbing import scrub_note
 from checkout.webhooks.addresses import fault_of_url
 from checkout.webhooks.deliveries import BATCH, begin_state, new_delivery, write_new
 from checkout.webhooks.keys import add_secret, ending_secrets, replace_secret
-from checkout.webhooks.models import API_VERSION, Delivery, WebhookEndpoint
+from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
 
 MOST_ENDPOINTS = 20
@@ -302,6 +303,7 @@ def _test_event(event: str, endpoint: WebhookEndpoint, now: datetime) -> dict[st
         "created_at": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
         "merchant": endpoint.merchant,
         "endpoint": endpoint.reference,
+        "api_version": endpoint.api_version,
     }
 
 

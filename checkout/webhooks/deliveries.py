@@ -16,7 +16,7 @@ from checkout.conf import conf
 from checkout.database.clock import database_now
 from checkout.payments import event_feed
 from checkout.payments.event_feed import FeedItem
-from checkout.webhooks.models import Delivery, SweepMark, WebhookEndpoint
+from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepMark, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
 
 # The time between the sweep's first look at events and their comparison. It is longer than a transaction that
@@ -140,3 +140,9 @@ def forget_deleted() -> int:
     )
     without_log = gone.filter(~Exists(Delivery.objects.filter(endpoint=OuterRef("pk"))))
     return len(pks) + without_log.delete()[0]
+
+
+def forget_responses(payment: str) -> int:
+    """Empty what endpoints have answered to webhooks about a payment. Return how many attempts there were."""
+    attempts = DeliveryAttempt.objects.filter(delivery__payment=payment)
+    return attempts.update(response="", detail="")

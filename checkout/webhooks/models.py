@@ -7,8 +7,6 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-API_VERSION = "v1"
-
 
 def _endpoint_reference() -> str:
     return f"whk_{secrets.token_hex(16)}"
@@ -51,7 +49,7 @@ class WebhookEndpoint(models.Model):
     )
     event_types = models.JSONField(default=list, blank=True, help_text="An empty list stands for all types")
     payload = models.CharField(max_length=4, choices=Payload.choices, default=Payload.FULL)
-    api_version = models.CharField(max_length=20, default=API_VERSION)
+    api_version = models.CharField(max_length=20, help_text="The version of the API in which events are sent")
     state = models.CharField(max_length=10, choices=State.choices, default=State.ENABLED)
     state_reason = models.CharField(max_length=200, blank=True, help_text="Why it is in this state")
     state_since = models.DateTimeField(default=timezone.now)

@@ -1,7 +1,7 @@
 """Write to merchants and operators about endpoints that fail, before one is disabled, and disable it later.
 
-An e-mail is sent without a transaction, and noted after that: it is sent at least once. An endpoint is
-disabled only some time after the warning was sent.
+An e-mail is sent without a transaction or a database thread, and noted after that: it is sent at least once.
+An endpoint is disabled only some time after the warning was sent.
 """
 
 import smtplib
@@ -12,10 +12,12 @@ from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from checkout import mail
 from checkout.conf import conf
 from checkout.webhooks.deliveries import begin_state
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.schedule import DISABLE_AFTER, DISABLE_AFTER_WARNING, WARN_AFTER
+from messaging.concurrency.database import in_thread
 
 log = structlog.get_logger(__name__)
 
@@ -27,25 +29,34 @@ SUBJECTS = {
 }
 
 
-def look_after_endpoints() -> int:
+async def look_after_endpoints() -> int:
     """Disable endpoints whose time is over, and send the notices that are owed. Return how many endpoints."""
+    disabled = await in_thread(_disable_failing)
+    notified = 0
+    for endpoint, email in await in_thread(_owed):
+        try:
+            notified += await _notify(endpoint, email)
+        except OSError:
+            # The server is away. It would be waited for once more for each endpoint.
+            log.warning("notices not sent", exc_info=True)
+            break
+    return disabled + notified
+
+
+def _disable_failing() -> int:
+    """Note who is to be warned, and disable the endpoints whose time is over. Return how many those are."""
     now = timezone.now()
     enabled = WebhookEndpoint.objects.filter(state=State.ENABLED)
     failing = enabled.filter(failing_since__lte=now - WARN_AFTER, warned_at=None, owed_notice=Notice.NONE)
     failing.update(owed_notice=Notice.FAILING)
     over = enabled.filter(failing_since__lte=now - DISABLE_AFTER, warned_at__lte=now - DISABLE_AFTER_WARNING)
-    disabled = sum(_disable(endpoint.pk) for endpoint in over[:BATCH])
+    return sum(_disable(endpoint.pk) for endpoint in over[:BATCH])
+
+
+def _owed() -> list[tuple[WebhookEndpoint, EmailMessage]]:
     # Chance decides, so that addresses that are refused each time keep no other from being written to.
     owed = WebhookEndpoint.objects.exclude(owed_notice=Notice.NONE).order_by("?")
-    notified = 0
-    for endpoint in list(owed[:BATCH]):
-        try:
-            notified += _notify(endpoint)
-        except OSError:
-            # The server is away. To wait for it once more for each endpoint would hold the database's thread.
-            log.warning("notices not sent", exc_info=True)
-            break
-    return disabled + notified
+    return [(endpoint, notice_email(endpoint)) for endpoint in owed[:BATCH]]
 
 
 def _disable(pk: int) -> bool:
@@ -63,26 +74,29 @@ def _disable(pk: int) -> bool:
     return True
 
 
-def _notify(endpoint: WebhookEndpoint) -> bool:
+async def _notify(endpoint: WebhookEndpoint, email: EmailMessage) -> bool:
     """Send the owed e-mail, and note it. Return False if the mail server did not take it.
 
     Raises OSError if there is no mail server.
     """
-    email = notice_email(endpoint)
     if email.to:
         try:
-            email.send()
+            await mail.send(email)
         except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused):
             log.warning("notice about an endpoint not sent", endpoint=endpoint.reference, exc_info=True)
             return False
     else:
         log.warning("nobody to write to about an endpoint", endpoint=endpoint.reference)
+    await in_thread(_note, endpoint)
+    return True
+
+
+def _note(endpoint: WebhookEndpoint) -> None:
     same = WebhookEndpoint.objects.filter(pk=endpoint.pk, owed_notice=endpoint.owed_notice)
     if endpoint.owed_notice == Notice.FAILING:
         same.update(owed_notice=Notice.NONE, warned_at=timezone.now())
     else:
         same.update(owed_notice=Notice.NONE)
-    return True
 
 
 def notice_email(endpoint: WebhookEndpoint) -> EmailMessage:

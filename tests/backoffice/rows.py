@@ -12,12 +12,14 @@ from checkout.payments.models import (
     Attempt,
     DeadLetter,
     Difference,
+    Event,
     Fact,
     InboxMessage,
     Merchant,
     Operation,
     OutboxMessage,
     Payment,
+    PaymentLink,
     ProviderAccount,
     ProviderCall,
     ProviderNotification,
@@ -328,6 +330,17 @@ def paid(order="ORDER-1"):
     endpoint, _ = WebhookEndpoint.objects.get_or_create(merchant="example", url="https://shop.example/hook")
     Delivery.objects.create(
         endpoint=endpoint, event=f"evt_{order}"[:40], event_type="payment.captured", payment=row.reference
+    )
+    Event.objects.create(
+        merchant=row.merchant,
+        payment=row,
+        type="payment.captured",
+        sequence=1,
+        data={"object": {"id": row.reference, "state": "captured"}},
+        changes={"state": "authorised"},
+    )
+    PaymentLink.objects.create(
+        merchant=row.merchant, order_reference=order, amount_minor=1250, currency="GBP", description="Tea"
     )
     Receipt.objects.create(
         payment_reference=row.reference,

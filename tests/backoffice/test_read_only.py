@@ -77,8 +77,8 @@ def test_lists_open_and_searching_them_works(admin_client, name):
     assert admin_client.get(listed, {"q": "nothing of the kind"}).context["cl"].result_count == 0
 
 
-# A run of reconciliation belongs to an account, not to a payment.
-@pytest.mark.parametrize("name", sorted(set(MONEY) - {"payment", "reconciliation"}))
+# A run of reconciliation belongs to an account, and a payment link to its merchant, not to a payment.
+@pytest.mark.parametrize("name", sorted(set(MONEY) - {"payment", "paymentlink", "reconciliation"}))
 def test_everything_of_a_payment_is_found_by_its_reference(admin_client, name):
     payment = rows.paid("ORDER-1")
     rows.paid("ORDER-2")

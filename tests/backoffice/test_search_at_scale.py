@@ -1,7 +1,6 @@
 """A search reads only the rows that it finds, however many payments there are."""
 
 import json
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -9,6 +8,7 @@ from django.db import connection
 from checkout.backoffice.search import found
 from checkout.payments.models import Attempt, Payment
 from tests.backoffice import rows
+from tests.support.plans import nodes, rows_read
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
@@ -58,10 +58,6 @@ def many() -> Payment:
     return wanted
 
 
-def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan, *(node for part in plan.get("Plans", ()) for node in nodes(part))]
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -79,6 +75,5 @@ def test_every_search_uses_indexes_only(many: Payment, text: str) -> None:
     (explained,) = json.loads(search.explain(format="json", analyze=True))
     plan = nodes(explained["Plan"])
     assert not [node for node in plan if node["Node Type"] == "Seq Scan"]
-    read = [node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in plan]
-    assert max(read) <= FEW
+    assert rows_read(plan) <= FEW
     assert [payment.pk for payment in search] == ([] if "nothing" in text else [many.pk])

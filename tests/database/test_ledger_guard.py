@@ -1,4 +1,4 @@
-"""PostgreSQL itself refuses changes of ledger entries and facts, and unbalanced postings."""
+"""PostgreSQL itself refuses changes of ledger entries, facts and events, and unbalanced postings."""
 
 import os
 import subprocess
@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from checkout.database.append_only import forgetting
 from checkout.ledger.models import LedgerEntry
-from checkout.payments.models import Fact
+from checkout.payments.models import Event, Fact
 from tests.backoffice import rows
 from tests.support.program import ROOT
 
@@ -42,13 +43,16 @@ def write_all(*entries: Entry) -> None:
 
 @pytest.fixture
 def written(transactional_db: None) -> None:
-    """Write a balanced posting, and facts."""
+    """Write a balanced posting, a fact and an event."""
     write_all(CAPTURED, IN_PROCESS)
     payment = rows.payment("ORDER-1")
     Fact.objects.create(payment=payment, source="saga", kind="captured")
+    Event.objects.create(
+        merchant=payment.merchant, payment=payment, type="payment.captured", sequence=1, data={}
+    )
 
 
-@pytest.mark.parametrize("table", ["ledger_ledgerentry", "payments_fact"])
+@pytest.mark.parametrize("table", ["ledger_ledgerentry", "payments_fact", "payments_event"])
 @pytest.mark.parametrize(
     ("verb", "statement"),
     [("UPDATE", "UPDATE {table} SET id = id"), ("DELETE", "DELETE FROM {table}")],
@@ -59,7 +63,26 @@ def test_what_was_written_is_neither_changed_nor_deleted(
     refused = f"Rows of {table} are never changed or deleted: a {verb}"
     with connection.cursor() as cursor, pytest.raises(IntegrityError, match=refused):
         cursor.execute(statement.format(table=table))
-    assert (LedgerEntry.objects.count(), Fact.objects.count()) == (2, 1)
+    assert (LedgerEntry.objects.count(), Fact.objects.count(), Event.objects.count()) == (2, 1, 1)
+
+
+def test_facts_and_events_are_forgotten_only_by_a_transaction_that_says_so(written: None) -> None:
+    with transaction.atomic():
+        with forgetting():
+            Event.objects.update(data={"a": 1})
+        with pytest.raises(IntegrityError, match="a DELETE of row"), transaction.atomic():
+            Event.objects.all().delete()
+    assert Event.objects.get().data == {"a": 1}
+    with forgetting():
+        Event.objects.all().delete()
+        Fact.objects.update(text="")
+    with pytest.raises(IntegrityError, match="a DELETE of row"):
+        Fact.objects.all().delete()
+
+
+def test_the_ledger_is_never_forgotten(written: None) -> None:
+    with pytest.raises(IntegrityError, match="never changed or deleted"), forgetting():
+        LedgerEntry.objects.all().delete()
 
 
 def test_half_a_posting_is_refused_at_commit(transactional_db: None) -> None:

@@ -28,7 +28,7 @@ MESSAGES = {
 LAYERS = (
     {
         f"checkout.{part}"
-        for part in "conf crash_points database errors messages money own".split()
+        for part in "conf crash_points database errors mail messages money own".split()
         + "privacy problems rates service states".split()
     }
     | MESSAGES,

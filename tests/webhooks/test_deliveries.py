@@ -9,6 +9,7 @@ import time_machine
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
+from checkout.conf.api import API_VERSION
 from checkout.money import Money
 from checkout.payments.actions import create_payment
 from checkout.payments.models import Event, InboxMessage, Merchant, OutboxMessage
@@ -198,9 +199,10 @@ def test_deliveries_are_forgotten_some_time_after_their_end(settings):
 async def test_full_and_thin_payloads_arrive_as_the_public_objects(shop, make_sender):
     full = await registered(shop.url("/full"))
     thin = await registered(shop.url("/thin"), payload="thin")
+    later = await registered(shop.url("/later"), api_version="2027-06-01")
     told = await in_thread(event)
     await in_thread(deliveries.owe, [told.reference])
-    assert await make_sender().send_due() == 2
+    assert await make_sender().send_due() == 3
     bodies = {received.path: received for received in shop.received}
     whole = Webhook(full.secret).verify(bodies["/full"].body, bodies["/full"].headers)
     assert whole["id"] == bodies["/full"].headers["webhook-id"] == told.reference
@@ -208,6 +210,9 @@ async def test_full_and_thin_payloads_arrive_as_the_public_objects(shop, make_se
     assert (whole["order_reference"], whole["data"]["metadata"]) == ("A-1", {"cart": "7"})
     assert whole["data"]["object"]["amounts"]["captured"] == 0
     assert "changes" in whole
+    assert whole["api_version"] == API_VERSION
+    other = Webhook(later.secret).verify(bodies["/later"].body, bodies["/later"].headers)
+    assert other == {**whole, "api_version": "2027-06-01"}
     notice = Webhook(thin.secret).verify(bodies["/thin"].body, bodies["/thin"].headers)
     assert notice == {name: value for name, value in whole.items() if name not in ("data", "changes")}
 

@@ -44,12 +44,12 @@ async def test_410_disables_the_endpoint_and_says_so(shop, make_sender, settings
     assert endpoint.state_since > ago(minutes=1)
     assert {(await fresh(each)).state for each in (delivery, waiting)} == {"failed", "pending"}
     assert await make_sender().send_due() == 0
-    assert await in_thread(notices.look_after_endpoints) == 1
+    assert await notices.look_after_endpoints() == 1
     (sent,) = mail.outbox
     assert sent.to == ["dev@shop.example", "operators@gateway.example"]
     assert "was disabled: it answered 410 Gone" in sent.body
     assert endpoint.reference in sent.body
-    assert await in_thread(notices.look_after_endpoints) == 0
+    assert await notices.look_after_endpoints() == 0
 
 
 async def test_an_attempt_under_way_ends_no_delivery_that_is_to_be_sent_again(shop, make_sender):
@@ -158,10 +158,10 @@ def test_the_schedule_takes_less_than_three_days():
 async def test_a_failing_endpoint_is_warned_once_before_it_is_disabled(shop):
     made = await registered(shop.url(), contact_email="dev@shop.example")
     await age(made.endpoint, failures=50, failing_since=ago(hours=23))
-    assert await in_thread(notices.look_after_endpoints) == 0
+    assert await notices.look_after_endpoints() == 0
     await age(made.endpoint, failing_since=ago(hours=25))
-    assert await in_thread(notices.look_after_endpoints) == 1
-    assert await in_thread(notices.look_after_endpoints) == 0
+    assert await notices.look_after_endpoints() == 1
+    assert await notices.look_after_endpoints() == 0
     (warning,) = mail.outbox
     assert warning.subject == "Your webhook endpoint does not answer"
     assert "it will be disabled" in warning.body
@@ -173,10 +173,10 @@ async def test_an_endpoint_is_not_disabled_without_a_day_after_the_warning(shop)
     made = await registered(shop.url(), contact_email="dev@shop.example")
     await age(made.endpoint, failures=50, failing_since=ago(hours=100))
     for _ in range(2):
-        await in_thread(notices.look_after_endpoints)
+        await notices.look_after_endpoints()
     assert (await fresh(made.endpoint)).state == State.ENABLED
     await age(made.endpoint, warned_at=ago(hours=25))
-    await in_thread(notices.look_after_endpoints)
+    await notices.look_after_endpoints()
     endpoint = await fresh(made.endpoint)
     assert endpoint.state == State.DISABLED
     assert endpoint.state_reason.startswith("it has failed since ")
@@ -196,16 +196,16 @@ async def test_an_endpoint_is_not_disabled_while_no_warning_can_be_sent(shop, mo
     with monkeypatch.context() as patched:
         patched.setattr(EmailBackend, "send_messages", refuse)
         for _ in range(2):
-            assert await in_thread(notices.look_after_endpoints) == 0
+            assert await notices.look_after_endpoints() == 0
     assert (await fresh(made.endpoint)).warned_at is None
-    assert await in_thread(notices.look_after_endpoints) == 1
+    assert await notices.look_after_endpoints() == 1
     assert len(mail.outbox) == 1
 
 
 async def test_an_endpoint_of_which_nobody_is_told_by_mail_is_warned_in_the_back_office(shop):
     made = await registered(shop.url())
     await age(made.endpoint, failures=50, failing_since=ago(hours=25))
-    assert await in_thread(notices.look_after_endpoints) == 1
+    assert await notices.look_after_endpoints() == 1
     assert mail.outbox == []
     assert (await fresh(made.endpoint)).warned_at is not None
 
@@ -218,18 +218,18 @@ async def test_a_success_ends_the_warning(shop, make_sender):
     await make_sender().send_due()
     endpoint = await fresh(made.endpoint)
     assert (endpoint.failures, endpoint.failing_since, endpoint.warned_at) == (0, None, None)
-    assert await in_thread(notices.look_after_endpoints) == 0
+    assert await notices.look_after_endpoints() == 0
 
 
 async def test_an_endpoint_that_is_enabled_again_begins_anew(shop):
     made = await registered(shop.url())
     await age(made.endpoint, failures=50, failing_since=ago(hours=100), warned_at=ago(hours=50))
-    await in_thread(notices.look_after_endpoints)
+    await notices.look_after_endpoints()
     assert (await fresh(made.endpoint)).state == State.DISABLED
     await in_thread(actions.enable, SHOP, made.endpoint.reference)
     endpoint = await fresh(made.endpoint)
     assert (endpoint.state, endpoint.state_reason, endpoint.failures) == (State.ENABLED, "", 0)
-    assert await in_thread(notices.look_after_endpoints) == 0
+    assert await notices.look_after_endpoints() == 0
 
 
 async def test_a_mail_server_that_is_away_is_waited_for_once_a_round(monkeypatch):
@@ -244,9 +244,9 @@ async def test_a_mail_server_that_is_away_is_waited_for_once_a_round(monkeypatch
         await age(made.endpoint, owed_notice="failing")
     with monkeypatch.context() as patched:
         patched.setattr(EmailBackend, "send_messages", hang)
-        assert await in_thread(notices.look_after_endpoints) == 0
+        assert await notices.look_after_endpoints() == 0
     assert len(tried) == 1
-    assert await in_thread(notices.look_after_endpoints) == 3
+    assert await notices.look_after_endpoints() == 3
 
 
 async def test_an_address_that_is_refused_keeps_no_other_from_being_written_to(monkeypatch):
@@ -261,5 +261,5 @@ async def test_an_address_that_is_refused_keeps_no_other_from_being_written_to(m
     for name in ("refused", "dev", "refused"):
         made = await registered("https://shop.example/", contact_email=f"{name}@shop.example")
         await age(made.endpoint, owed_notice="failing")
-    assert await in_thread(notices.look_after_endpoints) == 1
+    assert await notices.look_after_endpoints() == 1
     assert [sent.to for sent in mail.outbox] == [["dev@shop.example"]]

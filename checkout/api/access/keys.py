@@ -15,12 +15,10 @@ from django.utils import timezone
 from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey
 from checkout.conf import conf
-from checkout.conf.api import TRY_OUT_API_KEY
+from checkout.conf.api import API_VERSION, TRY_OUT_API_KEY
 from checkout.errors import OperationRejected, RequestInvalid
 from checkout.payments.models import Merchant
 from messaging.compiled_queries import Compiled
-
-API_VERSION = "2026-12-01"
 
 _ALPHABET = string.ascii_letters + string.digits
 _RANDOM_LENGTH = 32

@@ -38,6 +38,9 @@ WEBHOOK_NOT_FOUND = Problem(
 METHOD_NOT_ALLOWED = Problem(
     405, "method_not_allowed", "Method not allowed", "This address does not support the method."
 )
+API_VERSION_UNKNOWN = Problem(
+    400, "api_version_unknown", "Unknown version", "The API has no version of this name."
+)
 NOT_ACCEPTABLE = Problem(406, "not_acceptable", "Not acceptable", "Answers are in application/json only.")
 UNSUPPORTED_MEDIA_TYPE = Problem(
     415,
@@ -141,6 +144,10 @@ _ENTRIES = (
     Entry(LINK_NOT_FOUND, "The same answer is given for payment links of other merchants."),
     Entry(WEBHOOK_NOT_FOUND, "The same answer is given for those of other merchants."),
     Entry(METHOD_NOT_ALLOWED, "The header Allow lists the methods of the address."),
+    Entry(
+        API_VERSION_UNKNOWN,
+        "The member `versions` has all versions. Without the header Api-Version, that of the key applies.",
+    ),
     Entry(NOT_ACCEPTABLE, "Leave out the header Accept, or accept application/json."),
     Entry(UNSUPPORTED_MEDIA_TYPE, "Send JSON in UTF-8, uncompressed."),
     Entry(

@@ -9,7 +9,6 @@ import msgspec
 from django.urls import URLPattern, converters
 
 from checkout.api import urls
-from checkout.api.access.keys import API_VERSION
 from checkout.api.access.scopes import MEANINGS
 from checkout.api.answers import catalogue
 from checkout.api.description.schemas import (
@@ -22,8 +21,10 @@ from checkout.api.description.schemas import (
 )
 from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.ids import IdConverter
+from checkout.api.requests.versions import HEADER as API_VERSION_HEADER
+from checkout.conf.api import API_VERSION, API_VERSIONS
 from checkout.payments.events import EVENT_TYPES
-from checkout.payments.objects import EventObject
+from checkout.payments.objects import WebhookEventObject
 from checkout.problems import CARD_NUMBER
 from payments_gateway.serving import problems as serving
 from payments_gateway.serving.problems import Problem
@@ -36,6 +37,7 @@ _ALWAYS = (
         catalogue.KEY_REVOKED,
         catalogue.NETWORK_NOT_ALLOWED,
         catalogue.SCOPE_MISSING,
+        catalogue.API_VERSION_UNKNOWN,
         catalogue.NOT_ACCEPTABLE,
     ),
     *(catalogue.QUOTA_EXCEEDED, catalogue.UNAVAILABLE, catalogue.BROKEN),
@@ -53,6 +55,7 @@ _HEADERS: dict[str, Schema] = {
         "description": "The requests that a key has in how many seconds.",
         **_TEXT,
     },
+    API_VERSION_HEADER: {"description": "The version of the API that the answer is in.", **_TEXT},
 }
 _SENT = list(_HEADERS)
 _HEADERS["Location"] = {"description": "The address of the object.", **_TEXT}
@@ -76,6 +79,13 @@ _KEY = {
         "one's answer."
     ),
 }
+_VERSION = {
+    "name": API_VERSION_HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "enum": list(API_VERSIONS)},
+    "description": "The version of the API to answer in, if not that of the key.",
+}
 _PREFER = {
     "name": "Prefer",
     "in": "header",
@@ -88,7 +98,7 @@ _PREFER = {
 def document() -> Schema:
     """Return the whole document."""
     paths: dict[str, Schema] = {}
-    answers: dict[str, Any] = {"EventObject": EventObject}
+    answers: dict[str, Any] = {"WebhookEventObject": WebhookEventObject}
     bodies: dict[str, Schema] = {}
     for address, parameters, methods in _addresses():
         item: Schema = {"parameters": parameters} if parameters else {}
@@ -158,6 +168,7 @@ def _operation(
         parameters.append({**_KEY, "required": described.key is IdempotencyKey.REQUIRED})
     if described.may_be_held:
         parameters.append(_PREFER)
+    parameters.append(_VERSION)
     operation: Schema = {
         "operationId": described.name,
         "summary": described.summary,
@@ -242,7 +253,7 @@ def _webhooks() -> Schema:
                 "requestBody": {
                     "required": True,
                     "content": {
-                        "application/json": {"schema": {"$ref": REFERENCE.format(name="EventObject")}}
+                        "application/json": {"schema": {"$ref": REFERENCE.format(name="WebhookEventObject")}}
                     },
                 },
                 "responses": {"2XX": {"description": "Received."}},

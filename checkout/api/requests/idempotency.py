@@ -12,7 +12,7 @@ Differences from the draft: a key may be sent without quotation marks, and is th
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -198,3 +198,11 @@ def forget_old_answers() -> int:
     long_ago = timezone.now() - conf.idempotency_retention
     rows = IdempotencyRecord.objects.using(DEFAULT_DB_ALIAS)
     return forget(rows, Q(created_at__lt=long_ago), "created_at", long_ago)
+
+
+def forget_answers_about(subjects: Collection[str]) -> int:
+    """Delete the records of the answers about these payments and operations; return their number.
+
+    A repetition is still recognised: an order has one payment, and an operation knows its key.
+    """
+    return IdempotencyRecord.objects.filter(subject__in=subjects).delete()[0]

@@ -17,7 +17,6 @@ from rest_framework.views import APIView
 
 from checkout.api.access.authentication import HasScope, KeyAuthentication, KeyThrottle
 from checkout.api.access.held_requests import held_requests
-from checkout.api.access.keys import API_VERSION
 from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue, exceptions
 from checkout.api.answers.answer import Answer
@@ -30,7 +29,9 @@ from checkout.api.requests.ids import require_ids
 from checkout.api.requests.json_body import StrictJsonParser
 from checkout.api.requests.preferences import Preference, preference_in
 from checkout.api.requests.query import read_query
+from checkout.api.requests.versions import HEADER as API_VERSION_HEADER, version_of
 from checkout.api.requests.waiting import Held
+from checkout.conf.api import API_VERSION
 from checkout.payments.models import Merchant
 from messaging import crash_points
 from messaging.concurrency.database import in_thread
@@ -119,7 +120,7 @@ class ApiView(APIView):
             response = (await self._answer(request)).response()
         except Exception as error:
             response = exceptions.respond(request, error)
-        headers = {"Api-Version": self.api_version, **self.quota_headers}
+        headers = {API_VERSION_HEADER: self.api_version, **self.quota_headers}
         if self.preference.applied and response.status_code < 400:
             headers["Preference-Applied"] = self.preference.applied
         for name, value in headers.items():
@@ -176,7 +177,7 @@ class ApiView(APIView):
         if request.META.get("HTTP_ACCEPT") and request.get_preferred_type(MEDIA_TYPES) is None:
             raise refusal(catalogue.NOT_ACCEPTABLE)
         self.perform_authentication(request)
-        self.api_version = self.key.api_version
+        self.api_version = version_of(request, self.key)
         # First the limit, so that requests without the permission count as well.
         self.check_throttles(request)
         self.check_permissions(request)

@@ -92,7 +92,9 @@ class WebhookEndpoints(SecretMaking):
     def post(self, request: Request) -> Answer:
         """Create an endpoint."""
         wanted = self.body
-        return self.once_with_secret(lambda: actions.create_endpoint(self.merchant.code, **wanted))
+        return self.once_with_secret(
+            lambda: actions.create_endpoint(self.merchant.code, api_version=self.api_version, **wanted)
+        )
 
 
 def _described(name: str, summary: str, body: Any = None, *problems: Any, **options: Any) -> Described:

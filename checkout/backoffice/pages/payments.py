@@ -14,6 +14,7 @@ from checkout.backoffice.attention.waiting_for_staff import attention_page
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.values import NOTHING, age, badge, humanised
 from checkout.backoffice.display.wording import STATES
+from checkout.backoffice.integration.events import events_tool
 from checkout.backoffice.pages.story import story_of
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
 from checkout.backoffice.search import found
@@ -125,7 +126,8 @@ class PaymentAdmin(ContradictionSettlingAdmin, OperatingAdmin):
             *settling_tools(row.operations.all(), request.user),
             *claim_tools(row.sagas.all(), request.user),
         )
-        return [*settling, *super().tools(request, row)]
+        events = [events_tool(row)] if request.user.has_perm("payments.view_event") else []
+        return [*settling, *super().tools(request, row), *events]
 
     def render_change_form(
         self,

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from checkout.management.gateway import dead_letters, replay, tail, topology, trigger
+from checkout.management.gateway import dead_letters, erase, replay, tail, topology, trigger
 from checkout.management.gateway.doctor import command as doctor
 
 MODULES = {
@@ -14,6 +14,7 @@ MODULES = {
     "trigger": trigger,
     "replay": replay,
     "dead-letters": dead_letters,
+    "erase": erase,
 }
 
 
@@ -21,7 +22,7 @@ class Command(BaseCommand):
     """See the module."""
 
     requires_system_checks: list[str] = []  # `doctor` reports them, and the others work in spite of them
-    help = "Looks after a gateway: doctor, tail, topology, trigger, replay, dead-letters."
+    help = "Looks after a gateway: doctor, tail, topology, trigger, replay, dead-letters, erase."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the name of a sub-command, and its arguments."""

@@ -42,6 +42,7 @@ from checkout.payments.actions.reading import (
 from checkout.payments.actions.staff.claim_settlement import settle_claim
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter, why_not_requeued
 from checkout.payments.actions.staff.dealt_with import deal_with_dead_letter, deal_with_notification
+from checkout.payments.actions.staff.erasure import erase_payment
 from checkout.payments.actions.staff.flows import resume_saga, review_payment
 from checkout.payments.actions.staff.outbox import send_again
 from checkout.payments.actions.staff.payment_settlement import settle_payment
@@ -66,6 +67,7 @@ __all__ = [
     "create_payment",
     "deal_with_dead_letter",
     "deal_with_notification",
+    "erase_payment",
     "group_of",
     "list_events",
     "list_operations",

@@ -34,6 +34,8 @@ LARGEST_KEY = 2**63 - 1
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
+# A column, and the values of which a row has one.
+Among = tuple[str, Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +63,18 @@ def list_payments(
     ``RequestInvalid``, which names the filter.
     """
     rows = Payment.objects.filter(merchant=merchant).select_related("merchant")
+    among: Among | None = None
     if state:
         if state not in set(PaymentStatus):
             raise RequestInvalid("state", "There is no such state.")
-        rows = rows.filter(state__in=[ours for ours, public in STATUSES.items() if public == state])
+        among = ("state", [ours for ours, public in STATUSES.items() if public == state])
     if order_reference:
         rows = rows.filter(order_reference=_text("order_reference", order_reference))
     if customer_email:
         email = Value(_text("customer_email", customer_email))
         rows = rows.alias(email=Upper("shopper_email")).filter(email=Upper(email))
     rows = _created(rows, created_from, created_to)
-    return page_of(rows, limit, cursor, lambda page: payment_objects(page))
+    return page_of(rows, limit, cursor, lambda page: payment_objects(page), among=among)
 
 
 def read_payment(merchant: Merchant, reference: str) -> PaymentObject:
@@ -116,7 +119,12 @@ def list_events(
     ``where`` is a further condition on the rows.
     Raises ``RequestInvalid``, which names the filter.
     """
-    rows = events_of(merchant, types=types, created_from=created_from, created_to=created_to)
+    unknown = sorted(set(types) - set(EVENT_TYPES))
+    if unknown:
+        raise RequestInvalid("types", f"There are no events of type {unknown[0]}.")
+    among: Among | None = ("type", sorted(set(types))) if types else None
+    rows = Event.objects.filter(merchant=merchant).select_related("payment", "merchant")
+    rows = _created(rows, created_from, created_to)
     if object_id.startswith("pay_"):
         rows = rows.filter(payment__reference=_text("object_id", object_id))
     elif object_id:
@@ -125,24 +133,7 @@ def list_events(
         rows = rows.filter(payment_id__in=owner, operation=object_id)
     if where is not None:
         rows = rows.filter(where)
-    return page_of(rows, limit, cursor, lambda page: [event_object(each) for each in page])
-
-
-def events_of(
-    merchant: Merchant,
-    *,
-    types: Collection[str] = (),
-    created_from: datetime | None = None,
-    created_to: datetime | None = None,
-) -> QuerySet[Event]:
-    """Return the rows of a merchant's events, for lists with filters of their own."""
-    unknown = sorted(set(types) - set(EVENT_TYPES))
-    if unknown:
-        raise RequestInvalid("types", f"There are no events of type {unknown[0]}.")
-    rows = Event.objects.filter(merchant=merchant).select_related("payment", "merchant")
-    if types:
-        rows = rows.filter(type__in=sorted(types))
-    return _created(rows, created_from, created_to)
+    return page_of(rows, limit, cursor, lambda page: [event_object(each) for each in page], among=among)
 
 
 def read_event(merchant: Merchant, reference: str) -> EventObject:
@@ -184,16 +175,39 @@ def _row(merchant: Merchant, **wanted: str) -> Payment:
 
 
 def page_of(
-    rows: "QuerySet[M]", limit: int, cursor: str, objects: Callable[[Sequence[M]], Sequence[T]]
+    rows: "QuerySet[M]",
+    limit: int,
+    cursor: str,
+    objects: Callable[[Sequence[M]], Sequence[T]],
+    *,
+    among: "Among | None" = None,
 ) -> Page[T]:
-    """Return a page of rows, as their objects. Raises ``RequestInvalid``, for ``limit`` and ``cursor``."""
+    """Return a page of rows, as their objects. Raises ``RequestInvalid``, for ``limit`` and ``cursor``.
+
+    ``among`` names a column, and the values of which a row has one.
+    """
     if not 1 <= limit <= MOST_ROWS:
         raise RequestInvalid("limit", f"This is 1 to {MOST_ROWS}.")
     if cursor:
         rows = rows.filter(pk__lt=key_of(cursor))
+    if among is not None:
+        rows = rows.filter(pk__in=_newest_keys(rows, *among, limit + 1))
     found = list(rows.order_by("-pk")[: limit + 1])
     page = found[:limit]
     return Page(objects(page), cursor_of(page[-1].pk) if len(found) > limit else "")
+
+
+def _newest_keys(rows: "QuerySet[M]", column: str, values: Collection[str], most: int) -> Sequence[int]:
+    """Return the keys of the newest rows with one of the values, by a query for each value.
+
+    An index has the rows of one value in order. Asked for rows of several values in one query, PostgreSQL may
+    walk through the whole history instead.
+    """
+    keys: list[int] = []
+    for value in values:
+        newest = rows.filter(**{column: value}).order_by("-pk")
+        keys += newest.values_list("pk", flat=True)[:most]
+    return sorted(keys, reverse=True)[:most]
 
 
 def _created(rows: "QuerySet[M]", since: datetime | None, until: datetime | None) -> "QuerySet[M]":

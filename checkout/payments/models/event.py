@@ -16,7 +16,8 @@ class Event(models.Model):
     """One change of a payment, an attempt or an operation, written in the transaction that made it.
 
     ``sequence`` numbers the events of one payment from 1 without a gap. ``data`` has the object as it was
-    after the change, ``changes`` the earlier values of its fields that changed. Append-only.
+    after the change, ``changes`` the earlier values of its fields that changed. Append-only, until it is old
+    (``timers.retention``) or its payment's personal data is erased (``actions.staff.erasure``).
     """
 
     reference = models.CharField(max_length=40, unique=True, default=_event_reference, editable=False)
@@ -36,7 +37,10 @@ class Event(models.Model):
             # Its index also finds the events of a payment, and the latest of them.
             models.UniqueConstraint(fields=["payment", "sequence"], name="events_of_a_payment_are_numbered")
         ]
-        indexes: ClassVar = [models.Index(fields=["merchant", "-id"], name="events_of_merchant")]
+        indexes: ClassVar = [
+            models.Index(fields=["merchant", "-id"], name="events_of_merchant"),
+            models.Index(fields=["merchant", "type", "-id"], name="events_by_type"),
+        ]
         ordering: ClassVar = ["-id"]
 
     def __str__(self) -> str:

@@ -43,6 +43,7 @@ class PaymentLink(models.Model):
     class Meta:
         indexes: ClassVar = [models.Index(fields=["merchant", "-id"], name="links_of_merchant")]
         ordering: ClassVar = ["-id"]
+        permissions: ClassVar = [("disable_paymentlink", "Can disable payment links")]
 
     def __str__(self) -> str:
         return self.reference

@@ -158,6 +158,7 @@ class Payment(models.Model):
             models.Index(Upper("order_reference"), name="payments_by_order_number"),
             models.Index(Upper("shopper_email"), name="payments_by_email"),
             models.Index(fields=["merchant", "-id"], name="payments_of_merchant"),
+            models.Index(fields=["merchant", "state", "-id"], name="payments_by_state"),
             models.Index(
                 fields=["expires_at"],
                 name="payments_to_expire",
@@ -171,6 +172,7 @@ class Payment(models.Model):
             ("request_refund", "Can refund payments"),
             ("cancel_payment", "Can cancel payments that were not paid"),
             ("review_payment", "Can have the provider asked about conflicted payments"),
+            ("erase_payment", "Can erase the personal data of payments"),
         ]
 
     def __str__(self) -> str:
@@ -347,7 +349,10 @@ NOTIFIED, HINTED = "notified_", "hinted_"
 
 
 class Fact(models.Model):
-    """One thing that was received or decided. Append-only; ``text`` is scrubbed before it is stored."""
+    """One thing that was received or decided; ``text`` is scrubbed before it is stored.
+
+    Append-only, but for the texts of a payment whose personal data is erased.
+    """
 
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="facts")
     attempt = models.ForeignKey(

@@ -71,6 +71,9 @@ class Waiter(models.Model):
     reply_to = models.CharField(max_length=255)
     correlation_id = models.CharField(max_length=120)
     created_at = models.DateTimeField(default=timezone.now)
+    ends_at = models.DateTimeField(
+        null=True, blank=True, help_text="The end of the wait; unknown if written by an earlier release"
+    )
 
     def __str__(self) -> str:
         return f"{self.reply_to} {self.correlation_id}"

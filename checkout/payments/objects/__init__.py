@@ -5,7 +5,14 @@ rows that the caller has read; with the payment's lock, it is what the transacti
 """
 
 from checkout.payments.objects.attempt import AttemptObject, AttemptStatus, attempt_object
-from checkout.payments.objects.event import EventObject, ThinEventObject, event_object, thin_event_object
+from checkout.payments.objects.event import (
+    EventObject,
+    ThinEventObject,
+    ThinWebhookEventObject,
+    WebhookEventObject,
+    event_object,
+    webhook_object,
+)
 from checkout.payments.objects.operation import (
     OperationKind,
     OperationObject,
@@ -38,10 +45,12 @@ __all__ = [
     "PaymentObject",
     "PaymentStatus",
     "ThinEventObject",
+    "ThinWebhookEventObject",
+    "WebhookEventObject",
     "attempt_object",
     "event_object",
     "operation_object",
     "payment_object",
     "payment_objects",
-    "thin_event_object",
+    "webhook_object",
 ]

@@ -10,6 +10,7 @@ import msgspec
 from checkout.payments.models.payment import Attempt, Payment
 from checkout.payments.objects.parts import CardObject, ErrorObject, card_of, error_of
 from checkout.states import AttemptState
+from messaging.compiled_queries import Compiled
 
 
 class AttemptStatus(StrEnum):
@@ -48,6 +49,16 @@ class AttemptObject(msgspec.Struct, frozen=True, kw_only=True):
     card: CardObject | None
     created_at: datetime
     updated_at: datetime
+
+
+# The latest attempt at a payment, as far as pages, objects and those who wait for the payment look at it.
+LATEST_ATTEMPT = Compiled(
+    lambda payment: (
+        Attempt.objects.filter(payment_id=payment)
+        .only("number", "card", "refusal_reason", "refusal_code")
+        .order_by("-number")[:1]
+    )
+)
 
 
 def attempt_object(attempt: Attempt, payment: Payment | None = None) -> AttemptObject:

@@ -31,6 +31,18 @@ class EventObject(ThinEventObject, frozen=True, kw_only=True):
     changes: dict[str, Any]
 
 
+class ThinWebhookEventObject(ThinEventObject, frozen=True, kw_only=True):
+    """A notice as a webhook has it, in the version of the API that its endpoint was made for."""
+
+    api_version: str
+
+
+class WebhookEventObject(EventObject, frozen=True, kw_only=True):
+    """A change as a webhook has it, in the version of the API that its endpoint was made for."""
+
+    api_version: str
+
+
 def event_object(
     event: Event, payment: Payment | None = None, merchant: Merchant | None = None
 ) -> EventObject:
@@ -38,14 +50,17 @@ def event_object(
     return EventObject(**_common(event, payment, merchant), data=event.data, changes=event.changes)
 
 
-def thin_event_object(
-    event: Event, payment: Payment | None = None, merchant: Merchant | None = None
-) -> ThinEventObject:
-    """Return the object without data and changes, whose reader fetches what it needs."""
-    return ThinEventObject(**_common(event, payment, merchant))
+def webhook_object(
+    event: Event, api_version: str, *, is_thin: bool
+) -> WebhookEventObject | ThinWebhookEventObject:
+    """Return the body of a webhook. The reader of a thin one fetches what it needs."""
+    common = {**_common(event), "api_version": api_version}
+    if is_thin:
+        return ThinWebhookEventObject(**common)
+    return WebhookEventObject(**common, data=event.data, changes=event.changes)
 
 
-def _common(event: Event, payment: Payment | None, merchant: Merchant | None) -> dict[str, Any]:
+def _common(event: Event, payment: Payment | None = None, merchant: Merchant | None = None) -> dict[str, Any]:
     of_payment = payment or event.payment
     owner = merchant or event.merchant
     return {

@@ -4,19 +4,26 @@ The payment is locked meanwhile, so that a waiter that is added while replies ar
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from checkout.payments.checkout_messages import OperationNews, OperationTold, PaymentTold
 from checkout.payments.locking import locked_payment
-from checkout.payments.models import Attempt, Operation, Payment, Saga, Waiter
+from checkout.payments.models import Operation, Payment, Saga, Waiter
+from checkout.payments.objects.attempt import LATEST_ATTEMPT
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.states import PaymentState
 from messaging.compiled_queries import Compiled, insert
+from messaging.envelope import Envelope
 from messaging.worker.service import CommandRejected, Message
 
-# The most waiters of one payment. Further ones get no answer, and their time runs out.
+# The most waiters of one payment whose time is not over. Further ones get no answer.
 MAX_WAITERS = 16
+# The most that a caller waits, whatever its message says: no setting lets a request be held for longer.
+LONGEST_WAIT = timedelta(seconds=60)
 
 
 def join(reference: str, message: Message) -> None:
@@ -44,14 +51,31 @@ def join_operation(reference: str, operation: str, message: Message) -> None:
 
 def _wait(payment: Payment, message: Message, operation: str = "") -> None:
     envelope = message.envelope
-    if envelope.reply_to and len(_WAITERS.all(payment.pk)) < MAX_WAITERS:
+    if not envelope.reply_to:
+        return
+    now = timezone.now()
+    waiters = _WAITERS.all(payment.pk)
+    # Their requests were answered without news, their clients have left, or their processes have died.
+    gone = [waiter.pk for waiter in waiters if waiter.ends_at is not None and waiter.ends_at <= now]
+    if gone:
+        Waiter.objects.filter(pk__in=gone).delete()
+    if len(waiters) - len(gone) < MAX_WAITERS:
         waiter = Waiter(
             payment=payment,
             operation=operation,
             reply_to=envelope.reply_to,
             correlation_id=envelope.correlation_id,
+            ends_at=_end_of_wait(envelope, now),
         )
         insert(waiter)
+
+
+def _end_of_wait(envelope: Envelope, now: datetime) -> datetime:
+    """Return the end of a wait that begins now. Both of the message's times are by the sender's clock."""
+    if envelope.deadline is None:
+        return now + LONGEST_WAIT
+    wait = timedelta(seconds=envelope.deadline // 1000 - envelope.timestamp + 1)
+    return now + min(wait, LONGEST_WAIT)
 
 
 def reply_to_waiters(saga: Saga, decision: Decision[Any], message: Message, payment: Payment) -> None:
@@ -98,11 +122,8 @@ def _reply(waiters: Sequence[Waiter], told: PaymentTold | OperationTold, message
 
 
 def _is_latest(saga: Saga, payment: Payment) -> bool:
-    latest = _LATEST_ATTEMPT.first(payment.pk)
+    latest = LATEST_ATTEMPT.first(payment.pk)
     return latest is not None and latest.pk == saga.attempt_id
 
 
 _WAITERS = Compiled(lambda payment: Waiter.objects.filter(payment_id=payment))
-_LATEST_ATTEMPT = Compiled(
-    lambda payment: Attempt.objects.filter(payment_id=payment).only("pk").order_by("-number")[:1]
-)

@@ -1,14 +1,16 @@
-"""Delete messages, and notifications without effect, that are too old to be repeated."""
+"""Delete old messages, events, and notifications without effect."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.payments.models import InboxMessage, OutboxMessage, ProviderNotification
+from checkout.database.append_only import forgetting
+from checkout.payments.models import Event, InboxMessage, OutboxMessage, ProviderNotification
 from checkout.payments.timers.timer import BATCH
 
 # Rows are deleted in many small transactions: a large one would hold up vacuuming, and all that wait for its
@@ -50,21 +52,55 @@ IS_FORGOTTEN = Q(is_proven=False) & ~Q(state=State.RECEIVED) | Q(
 )
 
 
-class OldNotifications:
-    """A walk through all notifications, from the oldest to those that are recent, which then begins again.
+class Walk:
+    """A walk through all rows of a table, from the oldest to those that are recent, which then begins again.
 
-    Most of them stay for ever, so each round looks at one batch and the next goes on from there.
+    It is for tables of which most rows stay for ever: each round looks at one batch, and the next goes on
+    from there. ``written`` is the column by which a row is recent.
+    """
+
+    def __init__(self, table: QuerySet[Any], written: str) -> None:
+        self._table, self._written = table, written
+        self._last = 0
+
+    def next_batch(self, long_ago: datetime) -> Collection[int]:
+        """Return the primary keys of the next batch, in which some rows may be more recent."""
+        rows = self._table.order_by("pk").filter(pk__gt=self._last)
+        page = list(rows.values_list("pk", self._written)[:ROWS])
+        is_last = len(page) < ROWS or page[-1][1] > long_ago
+        self._last = 0 if is_last else page[-1][0]
+        return [pk for pk, _ in page]
+
+
+class OldNotifications:
+    """The notifications that are older than ``conf.retention`` and need not be kept."""
+
+    def __init__(self) -> None:
+        self._walk = Walk(ProviderNotification.objects.all(), "received_at")
+
+    def forget(self) -> int:
+        """Delete those of the next batch; return their number."""
+        long_ago = timezone.now() - conf.retention
+        old = ProviderNotification.objects.filter(IS_FORGOTTEN, received_at__lt=long_ago)
+        return old.filter(pk__in=self._walk.next_batch(long_ago)).delete()[0]
+
+
+class OldEvents:
+    """The events that are older than ``conf.event_retention``.
+
+    The last event of a payment itself stays, with those after it: the next one is numbered after them, and
+    its changes are found by comparison. They say no more than the rows of the payment, which stay as well.
     """
 
     def __init__(self) -> None:
-        self._last = 0
+        self._walk = Walk(Event.objects.all(), "created_at")
 
     def forget(self) -> int:
-        """Delete those of the next batch that are older than ``conf.retention`` and need not be kept."""
-        long_ago = timezone.now() - conf.retention
-        rows = ProviderNotification.objects.order_by("pk").filter(pk__gt=self._last)
-        page = list(rows.values_list("pk", "received_at")[:ROWS])
-        is_last = len(page) < ROWS or page[-1][1] > long_ago
-        self._last = 0 if is_last else page[-1][0]
-        old = ProviderNotification.objects.filter(IS_FORGOTTEN, received_at__lt=long_ago)
-        return old.filter(pk__in=[pk for pk, _ in page]).delete()[0]
+        """Delete those of the next batch; return their number."""
+        long_ago = timezone.now() - conf.event_retention
+        later = Event.objects.filter(
+            payment=OuterRef("payment"), sequence__gt=OuterRef("sequence"), type__startswith="payment."
+        )
+        old = Event.objects.filter(Exists(later), created_at__lt=long_ago)
+        with forgetting():
+            return old.filter(pk__in=self._walk.next_batch(long_ago)).delete()[0]

@@ -1,8 +1,10 @@
 """Run timers concurrently, each at its own interval, even if another timer or the database fails."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import structlog
 from django.db import Error
@@ -17,10 +19,13 @@ BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A timer. ``act`` handles at most a batch of due work, in a thread, and returns how much that was."""
+    """A timer. ``act`` handles at most a batch of due work, and returns how much that was.
+
+    It runs in a database thread; if it is asynchronous, it sees to its threads itself.
+    """
 
     name: str
-    act: Callable[[], int]
+    act: Callable[[], int] | Callable[[], Coroutine[Any, Any, int]]
     every_seconds: float
 
 
@@ -45,7 +50,10 @@ async def _run(timer: Timer, stop: asyncio.Event) -> None:
 
 async def _act(timer: Timer) -> int:
     try:
-        dealt_with = await in_thread(timer.act)
+        if inspect.iscoroutinefunction(timer.act):
+            dealt_with: int = await timer.act()
+        else:
+            dealt_with = await in_thread(cast("Callable[[], int]", timer.act))
     except Error as error:
         log.warning("database away, timer waits", timer=timer.name, reason=str(error))
         return 0

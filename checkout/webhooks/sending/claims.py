@@ -5,7 +5,7 @@ No lock and no transaction outlives the function, so none is held while a webhoo
 
 import random
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -112,7 +112,7 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str) -> li
     bodies = _bodies(claimed)
     jobs = []
     for endpoint, delivery in claimed:
-        body = bodies.get((endpoint.payload, delivery.event), b"")
+        body = bodies.get((endpoint.payload, endpoint.api_version, delivery.event), b"")
         own = keys[endpoint.pk]
         problem = "secret_unreadable" if own is None else "" if own else "no_secret"
         jobs.append(
@@ -131,20 +131,17 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str) -> li
     return jobs
 
 
-def _bodies(claimed: Sequence[tuple[WebhookEndpoint, Delivery]]) -> dict[tuple[str, str], bytes]:
-    """Return the bodies by the form of the payload and the event; those of events that exist."""
-    bodies = {
-        (endpoint.payload, delivery.event): msgspec.json.encode(delivery.content)
-        for endpoint, delivery in claimed
-        if delivery.content is not None
-    }
-    for form in WebhookEndpoint.Payload:
-        wanted = [
-            delivery.event
-            for endpoint, delivery in claimed
-            if endpoint.payload == form and delivery.content is None
-        ]
-        if wanted:
-            found = event_feed.bodies(wanted, is_thin=form == WebhookEndpoint.Payload.THIN)
-            bodies |= {(form, event): body for event, body in found.items()}
+def _bodies(claimed: Sequence[tuple[WebhookEndpoint, Delivery]]) -> dict[tuple[str, str, str], bytes]:
+    """Return the bodies by the form and version of the payload and the event; those of events that exist."""
+    bodies: dict[tuple[str, str, str], bytes] = {}
+    wanted: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for endpoint, delivery in claimed:
+        form = (endpoint.payload, endpoint.api_version)
+        if delivery.content is None:
+            wanted[form].append(delivery.event)
+        else:
+            bodies[(*form, delivery.event)] = msgspec.json.encode(delivery.content)
+    for (payload, version), events in wanted.items():
+        found = event_feed.bodies(events, version, is_thin=payload == WebhookEndpoint.Payload.THIN)
+        bodies |= {(payload, version, event): body for event, body in found.items()}
     return bodies

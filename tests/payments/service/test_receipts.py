@@ -19,7 +19,8 @@ from tests.payments.service import crashing
 from tests.payments.service.crashing import Crash
 from tests.payments.service.delivering import admit, command, deliver
 
-pytestmark = pytest.mark.django_db
+# A receipt is sent after its transaction, by a thread that has given back its connection.
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class AbsentMailServer(EmailBackend):

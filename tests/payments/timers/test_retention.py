@@ -5,12 +5,23 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import OperationalError
 from django.utils import timezone
 
-from checkout.payments.models import InboxMessage, OutboxMessage, ProviderAccount, ProviderNotification
-from checkout.payments.timers.retention import ROWS, OldNotifications, forget_old_messages
+from checkout.money import Money
+from checkout.payments.actions import cancel_payment, create_payment
+from checkout.payments.models import (
+    Event,
+    InboxMessage,
+    OutboxMessage,
+    Payment,
+    ProviderAccount,
+    ProviderNotification,
+)
+from checkout.payments.timers.retention import ROWS, OldEvents, OldNotifications, forget_old_messages
 from checkout.running.relay import timers
+from tests.backoffice import rows
 from tests.payments.service.conftest import _credentials, account
 
 __all__ = ["_credentials", "account"]
@@ -22,7 +33,7 @@ OLD, YOUNG = timedelta(hours=2), timedelta(minutes=59)
 
 @pytest.fixture(autouse=True)
 def _an_hour(settings) -> None:
-    settings.CHECKOUT_RETENTION_SECONDS = 3600
+    settings.CHECKOUT_RETENTION_SECONDS = settings.CHECKOUT_EVENT_SECONDS = 3600
 
 
 def sent(name: str, published: timedelta | None, written: timedelta = OLD) -> OutboxMessage:
@@ -120,7 +131,7 @@ def test_old_hints_and_what_staff_dealt_with_are_forgotten_and_nothing_else_that
 def test_notifications_are_walked_through_in_batches_and_again_from_the_beginning(
     account, django_assert_num_queries
 ):
-    def rows(count: int, **columns: object) -> None:
+    def written(count: int, **columns: object) -> None:
         first = ProviderNotification.objects.count()
         ProviderNotification.objects.bulk_create(
             ProviderNotification(
@@ -134,8 +145,8 @@ def test_notifications_are_walked_through_in_batches_and_again_from_the_beginnin
             for number in range(first, first + count)
         )
 
-    rows(ROWS, is_proven=True)
-    rows(1, is_proven=False)
+    written(ROWS, is_proven=True)
+    written(1, is_proven=False)
     notifications = OldNotifications()
     with django_assert_num_queries(2):
         assert notifications.forget() == 0
@@ -143,3 +154,40 @@ def test_notifications_are_walked_through_in_batches_and_again_from_the_beginnin
     ProviderNotification.objects.filter(digest="0").update(is_proven=False)
     assert notifications.forget() == 1
     assert ProviderNotification.objects.count() == ROWS - 1
+
+
+def told(payment: Payment, sequence: int, type: str, age: timedelta) -> Event:
+    return Event.objects.create(
+        merchant_id=payment.merchant_id,
+        payment=payment,
+        type=type,
+        sequence=sequence,
+        data={"object": {}},
+        created_at=timezone.now() - age,
+    )
+
+
+def test_old_events_are_forgotten_but_those_from_a_payments_own_last_one_on(account):
+    payment, other = rows.payment("A-1"), rows.payment("A-2")
+    for sequence, type in enumerate(("payment.created", "attempt.started", "payment.captured"), 1):
+        told(payment, sequence, type, OLD)
+    told(payment, 4, "refund.refused", OLD)
+    told(other, 1, "payment.created", OLD)
+    told(other, 2, "attempt.started", YOUNG)
+    told(other, 3, "payment.processing", YOUNG)
+    events = OldEvents()
+    assert (events.forget(), events.forget()) == (3, 0)
+    kept = Event.objects.order_by("payment", "sequence").values_list("payment", "sequence")
+    assert list(kept) == [(payment.pk, 3), (payment.pk, 4), (other.pk, 2), (other.pk, 3)]
+
+
+def test_a_payment_whose_events_were_forgotten_goes_on_numbering_them(account):
+    payment = create_payment(
+        rows.merchant(), order_reference="A-1", amount=Money(1250, "EUR"), lines=[], description="Tea"
+    )
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False):
+        assert OldEvents().forget() == 0, "the last one stays"
+        cancel_payment(payment.reference, by="ada")
+        assert OldEvents().forget() == 1
+    last = Event.objects.get()
+    assert (last.sequence, last.changes["state"]) == (2, "open")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from checkout.conf import conf
 from checkout.management.gateway import control
+from checkout.management.gateway.doctor import bindings
 from checkout.management.gateway.expected import Expected, expected_queues, topology
 from checkout.management.gateway.output import Finding
 from checkout.management.gateway.topology import is_out_of_sight, looked_at
@@ -37,6 +38,7 @@ def findings(program: str) -> Iterator[Finding]:
         yield Finding(AREA, remark, "Run it on the broker's machine, as a user who may.")
     elif program and not conf.is_in_memory:
         yield from _rights(program)
+        yield from bindings.findings(program)
 
 
 def _version_and_user(facts: BrokerFacts) -> Iterator[Finding]:

@@ -1,0 +1,84 @@
+"""Payment links, which merchants' programs make and send to shoppers."""
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from checkout.backoffice.acting import ActingAdmin, Verb
+from checkout.backoffice.base import ModelAdmin
+from checkout.backoffice.display.values import badge, json_block
+from checkout.payments.actions import links
+from checkout.payments.models import PaymentLink
+from checkout.payments.objects.link import link_object
+
+DISABLE = Verb(
+    name="disable",
+    label="Disable",
+    explanation=(
+        "The link makes no more payments, and that cannot be undone. Payments that it has made can still be "
+        "paid: cancel them on their own pages if that should not be."
+    ),
+    done="Disabled: the link makes no more payments.",
+    otherwise="the link is disabled already, or has expired. Nothing was changed.",
+    is_offered=lambda link: link.state == "active",
+    carry_out=lambda link, by, _: links.disable_link(link.merchant, link.reference),
+)
+
+
+class StateFilter(admin.SimpleListFilter):
+    """A filter by state, which is computed from times."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [(state, state) for state in ("active", "disabled", "expired")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[PaymentLink]) -> QuerySet[PaymentLink]:
+        is_disabled = Q(disabled_at__isnull=False)
+        is_over = Q(expires_at__lte=timezone.now())
+        match self.value():
+            case "active":
+                return queryset.exclude(is_disabled).exclude(is_over)
+            case "disabled":
+                return queryset.filter(is_disabled)
+            case "expired":
+                return queryset.exclude(is_disabled).filter(is_over)
+        return queryset
+
+
+@admin.register(PaymentLink)
+class PaymentLinkAdmin(ActingAdmin):
+    """The links of all merchants, the newest first."""
+
+    verbs = (DISABLE,)
+    list_display = (
+        *("order_reference", "price", "status", "merchant", "is_reusable", "openings"),
+        *("expires_at", "created_at"),
+    )
+    list_select_related = ("merchant",)
+    list_filter = (StateFilter, "is_reusable", "merchant")
+    search_fields = ("reference__exact", "order_reference__exact")
+    search_help_text = "Link or order number"
+    fields = (
+        *("status", "price", "merchant", "order_reference", "description", "shown_to_shoppers", "reference"),
+        *("is_reusable", "openings", "return_url", "own_values", "expires_at", "disabled_at", "created_at"),
+    )
+    readonly_fields = ("status", "price", "shown_to_shoppers", "own_values")
+
+    @admin.display(description="state")
+    def status(self, link: PaymentLink) -> str:
+        return badge(link.state)
+
+    @admin.display(description="amount", ordering="amount_minor")
+    def price(self, link: PaymentLink) -> str:
+        return str(link.amount)
+
+    @admin.display(description="address for shoppers")
+    def shown_to_shoppers(self, link: PaymentLink) -> str:
+        return link_object(link).url
+
+    @admin.display(description="metadata")
+    def own_values(self, link: PaymentLink) -> str:
+        return json_block(link.metadata)

@@ -1,0 +1,59 @@
+"""Bindings of programs that listen to events, if they can never match an event's routing key.
+
+The key of an event is its type and the merchant's code: three words, such as ``payment.captured.shop``.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from checkout.management.gateway import control
+from checkout.management.gateway.expected import topology
+from checkout.management.gateway.output import Finding
+from checkout.payments.events import EVENT_TYPES
+
+AREA = "broker"
+_FAMILIES = {type.partition(".")[0] for type in EVENT_TYPES}
+# Stands for the code of any merchant, which has one word.
+_MERCHANT = "<merchant>"
+
+
+def findings(program: str) -> Iterator[Finding]:
+    """Yield the findings, which need ``rabbitmqctl``. Keys of families that are not ours are left alone."""
+    exchange = topology().events
+    try:
+        every = control.bindings_of(program)
+    except control.NotPossible:
+        return  # said already, where the bindings of our own queues are compared
+    found = sorted({(queue, binding.key) for queue, binding in every if binding.exchange == exchange})
+    futile = [(queue, key) for queue, key in found if is_futile(key)]
+    for queue, key in futile:
+        text = f"queue {queue}: its binding {key} matches no event, whose keys are <type>.<merchant>"
+        yield Finding(AREA, text, f"Bind {instead_of(key)} instead, and remove this binding.")
+    if not futile:
+        yield Finding(AREA, f"{len(found)} bindings for events, of which each can match some")
+
+
+def is_futile(key: str) -> bool:
+    """Return True if a key of our events' families matches none of them, whatever the merchant."""
+    words = key.split(".")
+    return words[0] in _FAMILIES and not any(
+        _matches(words, [*type.split("."), _MERCHANT]) for type in EVENT_TYPES
+    )
+
+
+def instead_of(key: str) -> str:
+    """Return the key that was probably meant."""
+    family = f"{key.partition('.')[0]}.#"
+    meant = f"{key[:-1]}#" if key.endswith(".*") else f"{key}.*"
+    return family if is_futile(meant) else meant
+
+
+def _matches(pattern: Sequence[str], words: Sequence[str]) -> bool:
+    """Return True if a topic exchange routes a key of these words by the pattern."""
+    if not pattern:
+        return not words
+    first, rest = pattern[0], pattern[1:]
+    if first == "#":
+        return any(_matches(rest, words[skipped:]) for skipped in range(len(words) + 1))
+    if not words or not (first in ("*", words[0]) or words[0] == _MERCHANT):
+        return False
+    return _matches(rest, words[1:])

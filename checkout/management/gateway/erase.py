@@ -1,0 +1,48 @@
+"""``manage.py gateway erase``: erases the personal data of a payment from the tables of all apps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import transaction
+
+from checkout.api.requests.idempotency import forget_answers_about
+from checkout.errors import OperationRejected
+from checkout.management.gateway import staff
+from checkout.management.gateway.output import Output
+from checkout.payments.actions import erase_payment
+from checkout.payments.models import Operation
+from checkout.receipts.models import Receipt
+from checkout.risk.models import RiskAssessment
+from checkout.webhooks.deliveries import forget_responses
+
+HELP = (
+    "Erases the personal data of a payment that is at rest: the shopper's e-mail address, network and "
+    "browser, the merchant's metadata, and transcripts. What the books need stays. It may be repeated."
+)
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Take the payment, the member of staff and the reason."""
+    parser.add_argument("payment", help="the payment's reference")
+    staff.add_argument(parser)
+    parser.add_argument("--reason", required=True, help="why it is erased; kept with the payment")
+
+
+def run(out: Output, options: Mapping[str, Any]) -> int:
+    """Return 0; raise CommandError, with the reason, if it cannot be done."""
+    by = staff.require(options["by"], "payments.erase_payment")
+    payment = options["payment"]
+    with transaction.atomic():
+        try:
+            erase_payment(payment, by=by, reason=options["reason"])
+        except OperationRejected as refusal:
+            raise CommandError(str(refusal)) from None
+        forget_responses(payment)
+        operations = Operation.objects.filter(payment__reference=payment).values_list("reference", flat=True)
+        forget_answers_about([payment, *operations])
+    # These may be in databases of their own.
+    Receipt.objects.filter(payment_reference=payment).update(email="")
+    RiskAssessment.objects.filter(payment_reference=payment).update(email_hash="", ip_address=None)
+    out.write(f"The personal data of {payment} is erased.")
+    return 0

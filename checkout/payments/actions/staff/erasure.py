@@ -1,0 +1,82 @@
+"""Erase the personal data of a payment from the tables of payments, at a shopper's request.
+
+What is left is what the books need: amounts, states, times, references, the brand, last four digits and
+expiry of the card, and the names of staff.
+"""
+
+from typing import Any
+
+from django.db import transaction
+
+from checkout.database.append_only import forgetting
+from checkout.errors import OperationRejected
+from checkout.payments.actions.finding import found_payment
+from checkout.payments.models import (
+    Attempt,
+    DeadLetter,
+    Event,
+    Fact,
+    Operation,
+    OutboxMessage,
+    Payment,
+    ProviderNotification,
+    Saga,
+)
+from checkout.privacy.scrubbing import scrub_note
+from checkout.states import Actor, PaymentState
+
+# What events and sagas repeat of a shopper, with what is left of it.
+_OF_SHOPPER = {"customer_email": "", "email": "", "ip_address": "", "metadata": {}}
+_MOVING = (Saga.Status.RUNNING, Saga.Status.PARKED)
+
+
+@transaction.atomic
+def erase_payment(reference: str, *, by: str, reason: str) -> None:
+    """Erase the shopper's e-mail address, device and network, the merchant's metadata and all transcripts.
+
+    It may be repeated. Raises ``PaymentNotFound``, and ``OperationRejected`` while anything is under way,
+    because what is under way may need the data, or write it once more.
+    """
+    payment = found_payment(reference)
+    _require_rest(payment)
+    _erase_events(payment)
+    with forgetting():
+        # The requests to the provider have the address of the shopper's mail and network.
+        Fact.objects.filter(payment=payment).exclude(text="").update(text="")
+    for saga in Saga.objects.filter(payment=payment):
+        saga.data = _without_shopper(saga.data)
+        saga.save(update_fields=["data"])
+    Attempt.objects.filter(payment=payment).update(browser={}, device_data_reference="")
+    Operation.objects.filter(payment=payment).update(metadata={})
+    ProviderNotification.objects.filter(payment=payment).update(body="")
+    DeadLetter.objects.filter(subject=reference).update(body="")
+    OutboxMessage.objects.filter(subject=reference).delete()
+    Payment.objects.filter(pk=payment.pk).update(shopper_email="", metadata={})
+    data = {"by": by, "reason": scrub_note(reason)}
+    Fact.objects.create(payment=payment, source=Actor.STAFF, kind="personal_data_erased", data=data)
+
+
+def _require_rest(payment: Payment) -> None:
+    state = PaymentState(payment.state)
+    if state.may_be_paid:
+        raise OperationRejected("The payment may still be paid. Cancel it first.")
+    is_moving = payment.sagas.filter(status__in=_MOVING).exists()
+    is_sending = OutboxMessage.objects.filter(subject=payment.reference, published_at=None).exists()
+    if is_moving or is_sending or not state.is_decided:
+        raise OperationRejected("Something about the payment is under way, or waits for staff.")
+    if DeadLetter.objects.filter(subject=payment.reference, requeued_at=None, dealt_with_at=None).exists():
+        raise OperationRejected("A dead letter about the payment waits for staff.")
+
+
+def _erase_events(payment: Payment) -> None:
+    events = list(Event.objects.filter(payment=payment))
+    for event in events:
+        data = _without_shopper(event.data)
+        event.data = {**data, "object": _without_shopper(data["object"])}
+        event.changes = _without_shopper(event.changes)
+    with forgetting():
+        Event.objects.bulk_update(events, ["data", "changes"])
+
+
+def _without_shopper(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: _OF_SHOPPER.get(name, value) for name, value in data.items()}

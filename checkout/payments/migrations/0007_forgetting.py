@@ -1,0 +1,30 @@
+"""Old events may be deleted, and the personal data of a payment erased, by a transaction that says so."""
+
+from django.db import migrations
+
+from checkout.database.append_only import let_be_forgotten
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("payments", "0006_payment_links"),
+    ]
+
+    operations = [
+        migrations.AlterModelOptions(
+            name="payment",
+            options={
+                "ordering": ["-created_at"],
+                "permissions": [
+                    ("request_capture", "Can capture payments"),
+                    ("request_void", "Can void payments"),
+                    ("request_refund", "Can refund payments"),
+                    ("cancel_payment", "Can cancel payments that were not paid"),
+                    ("review_payment", "Can have the provider asked about conflicted payments"),
+                    ("erase_payment", "Can erase the personal data of payments"),
+                ],
+            },
+        ),
+        let_be_forgotten("payments_event"),
+        let_be_forgotten("payments_fact"),
+    ]

@@ -1,0 +1,139 @@
+"""The personal data of a payment is erased from every table, and the payment goes on without it."""
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from checkout.money import Money
+from checkout.payments import actions
+from checkout.payments.models import Event, Fact, Merchant, OutboxMessage, Payment
+from checkout.payments.providers.base import Browser
+from checkout.payments.providers.memory_books import Books
+from checkout.webhooks import actions as webhooks, deliveries
+from checkout.webhooks.models import Delivery, DeliveryAttempt
+from messaging.concurrency.database import in_thread
+from tests.api.calling import Caller, document, order
+from tests.api.conftest import api
+from tests.flows import shopping
+from tests.flows.shopping import eventually, notify_all, operation_states, pay, saga_status
+from tests.support.tables import our_models
+
+__all__ = ["api"]
+
+OF_SHOPPER = ("mary@shopper.example", "192.0.2.77", "Mary's browser", "loyalty-4711", "said Mary")
+
+
+@pytest.fixture
+def ada(transactional_db: None) -> None:
+    user = User.objects.create(username="ada", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="erase_payment"))
+    User.objects.create(username="bob", is_staff=True)
+
+
+def erase(reference: str, by: str = "ada") -> None:
+    call_command("gateway", "erase", reference, "--by", by, "--reason", "She asked.", stdout=StringIO())
+
+
+def places() -> dict[str, set[str]]:
+    """Return the tables and columns that have something of the shopper."""
+    found: dict[str, set[str]] = {}
+    for model in our_models():
+        for row in model._default_manager.values():
+            for column, value in row.items():
+                text = value if isinstance(value, str) else json.dumps(value, default=str)
+                for word in OF_SHOPPER:
+                    if word in text:
+                        found.setdefault(f"{model._meta.db_table}.{column}", set()).add(word)
+    return found
+
+
+@pytest.fixture
+def _from_mary(monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = Browser(accept_header="text/html", user_agent=OF_SHOPPER[2], ip_address=OF_SHOPPER[1])
+    monkeypatch.setattr(shopping, "BROWSER", browser)
+
+
+async def paid_by_mary(api: Caller, books: Books) -> Payment:
+    """Create, pay and capture a payment by the API, of which a webhook is told; the answers are kept."""
+    await in_thread(webhooks.create_endpoint, "shop", "https://shop.example/hook")
+    asked = order(
+        customer_email=OF_SHOPPER[0], metadata={"card": OF_SHOPPER[3]}, captures_automatically=False
+    )
+    made = document(await api.post("/payments", asked))
+    payment = await in_thread(lambda: Payment.objects.get(reference=made["id"]))
+    await pay(payment, "approve")
+    await eventually(saga_status(payment), "completed")
+    await api.post(f"/payments/{payment.reference}/capture", {})
+    await eventually(operation_states(payment), ["pending"])
+    await notify_all(books)
+    await eventually(saga_status(payment, "capture"), "completed")
+    await in_thread(told, payment)
+    await eventually(lambda: OutboxMessage.objects.filter(published_at=None).exists(), False)
+    return payment
+
+
+def told(payment: Payment) -> None:
+    """Write what happens outside: a webhook that was answered, and a transcript of the provider."""
+    deliveries.owe(list(Event.objects.values_list("reference", flat=True)))
+    delivery = Delivery.objects.filter(payment=payment.reference).first()
+    assert delivery
+    DeliveryAttempt.objects.create(
+        delivery=delivery, at=timezone.now(), url="https://shop.example/hook", response=OF_SHOPPER[4]
+    )
+    text = f"<shopperEmailAddress>{OF_SHOPPER[0]}</shopperEmailAddress>"
+    Fact.objects.create(payment=payment, source="provider", kind="authorised", text=text)
+
+
+@pytest.mark.usefixtures("ada", "_from_mary")
+async def test_no_table_knows_the_shopper_any_more(api: Caller, books: Books, back_end: None) -> None:
+    payment = await paid_by_mary(api, books)
+    before = await in_thread(places)
+    assert {word for words in before.values() for word in words} == set(OF_SHOPPER)
+    assert {"payments_event.data", "payments_saga.data", "payments_attempt.browser"} <= set(before)
+    await in_thread(erase, payment.reference)
+    assert await in_thread(places) == {}
+    fact = await in_thread(lambda: Fact.objects.get(kind="personal_data_erased"))
+    assert fact.data == {"by": "ada", "reason": "She asked."}
+    answer = document(await api.get(f"/payments/{payment.reference}"))
+    assert (answer["customer_email"], answer["metadata"], answer["state"]) == ("", {}, "captured")
+
+
+@pytest.mark.usefixtures("ada", "_from_mary")
+async def test_a_refund_after_it_has_an_event_without_false_changes(
+    api: Caller, books: Books, back_end: None
+) -> None:
+    payment = await paid_by_mary(api, books)
+    await in_thread(erase, payment.reference)
+    await in_thread(erase, payment.reference)
+    await api.post(f"/payments/{payment.reference}/refund", {})
+    await notify_all(books)
+    await eventually(saga_status(payment, "refund"), "completed")
+    event = await in_thread(lambda: Event.objects.filter(type="payment.refunded").get())
+    assert not {"customer_email", "metadata"} & set(event.changes)
+    assert await in_thread(places) == {}
+
+
+@pytest.mark.usefixtures("ada")
+def test_it_needs_the_permission_and_a_payment_at_rest(shop: Merchant, payment: Payment) -> None:
+    with pytest.raises(CommandError, match="erase_payment is missing"):
+        erase(payment.reference, by="bob")
+    with pytest.raises(CommandError, match="There is no such payment"):
+        erase("pay_0")
+    with pytest.raises(CommandError, match="may still be paid"):
+        erase(payment.reference)
+    actions.cancel_payment(payment.reference, by="ada")
+    with pytest.raises(CommandError, match="under way"):
+        erase(payment.reference)  # its last event is not published yet
+    OutboxMessage.objects.update(published_at=timezone.now())
+    other: Any = actions.create_payment(
+        shop, order_reference="2", amount=Money(1, "EUR"), lines=[], description="Tea", metadata={"a": "b"}
+    )
+    erase(payment.reference)
+    payment.refresh_from_db()
+    other.refresh_from_db()
+    assert (payment.shopper_email, other.metadata) == ("", {"a": "b"})

@@ -1,0 +1,65 @@
+"""Those who wait for a payment are told of news; those whose time is over take nobody's place."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+import time_machine
+from django.utils import timezone
+
+from checkout.payments.checkout_messages import AwaitPayment
+from checkout.payments.models import Payment, Waiter
+from checkout.payments.sagas.service import service
+from checkout.payments.sagas.waiters import MAX_WAITERS
+from messaging.envelope import DEADLINE
+from tests.payments.service.conftest import an_account, an_attempt
+from tests.payments.service.delivering import command, deliver
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def payment() -> Payment:
+    return an_attempt(an_account()).payment
+
+
+def wait(payment: Payment, seconds: float | None) -> int:
+    """Join the payment's waiters, for so long. Return their number."""
+    envelope = command(AwaitPayment(payment=payment.reference))
+    if seconds is not None:
+        deadline = {DEADLINE: int((time.time() + seconds) * 1000)}
+        envelope = msgspec.structs.replace(envelope, headers={**envelope.headers, **deadline})
+    deliver(service, envelope)
+    return Waiter.objects.filter(payment=payment).count()
+
+
+def later(seconds: float) -> Any:
+    return time_machine.travel(timezone.now() + timedelta(seconds=seconds), tick=False)
+
+
+def test_more_than_a_few_waiters_at_once_are_not_taken(payment: Payment):
+    assert [wait(payment, 8) for _ in range(MAX_WAITERS + 1)][-2:] == [MAX_WAITERS, MAX_WAITERS]
+
+
+@pytest.mark.parametrize(("asked", "lasts"), [(8, 9), (1, 2), (3600, 60), (None, 60)])
+def test_a_waiter_whose_time_is_over_does_not_count(payment: Payment, asked: float | None, lasts: float):
+    for _ in range(MAX_WAITERS):
+        wait(payment, asked)
+    with later(lasts - 1.5):
+        assert wait(payment, 8) == MAX_WAITERS
+        assert not Waiter.objects.filter(ends_at__gt=timezone.now() + timedelta(seconds=7)).exists()
+    with later(lasts + 0.1):
+        assert wait(payment, 8) == 1
+
+
+def test_a_waiter_of_a_process_with_another_clock_waits_for_its_own_time(payment: Payment):
+    with later(-600):
+        envelope = command(AwaitPayment(payment=payment.reference))
+        deadline = {DEADLINE: int((time.time() + 8) * 1000)}
+    deliver(service, msgspec.structs.replace(envelope, headers={**envelope.headers, **deadline}))
+    ends_at = Waiter.objects.get().ends_at
+    assert ends_at is not None
+    left = ends_at - timezone.now()
+    assert timedelta(seconds=7) < left < timedelta(seconds=9.1)
