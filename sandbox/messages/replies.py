@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from sandbox.books.orders import Order
 from sandbox.errors import RequestRefused
-from sandbox.messages.grammar import add_amount, add_payment, document, service
+from sandbox.messages.grammar import add_amount, add_payment, add_token, document, service
 
 
 def status_reply(order: Order, acs_url: str) -> bytes:
@@ -21,6 +21,7 @@ def status_reply(order: Order, acs_url: str) -> bytes:
         SubElement(details, "payload").text = challenge.payload
     else:
         add_payment(status, order, order.amount, order.last_event)
+        add_token(status, order)
     return document(root)
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from sandbox.bank.acquirer import Acquirer
 from sandbox.bank.cards import CardKey
 from sandbox.bank.modifications import Modifications
+from sandbox.bank.tokens import Tokens
 from sandbox.books.books import Books
 from sandbox.books.orders import fold
 from sandbox.changes import ChangeSignal
@@ -29,6 +30,7 @@ class Wpg:
         answered: AnsweredRequests,
         books: Books,
         card_key: CardKey,
+        tokens: Tokens,
         fault_injection: FaultInjection,
         changes: ChangeSignal,
         configuration: Configuration,
@@ -39,6 +41,7 @@ class Wpg:
         self._answered = answered
         self._books = books
         self._card_key = card_key
+        self._tokens = tokens
         self._fault_injection = fault_injection
         self._changes = changes
         self._configuration = configuration
@@ -95,7 +98,7 @@ class Wpg:
         code, element = message.order_code, message.element
         match message.verb:
             case "submit":
-                order = self._acquirer.submit(read_submission(element, self._card_key))
+                order = self._acquirer.submit(read_submission(element, self._card_key, self._tokens))
                 return Answer(status_reply(order, self._acs_url), order.machine)
             case "complete":
                 session = element.find("session")

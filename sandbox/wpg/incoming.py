@@ -9,6 +9,7 @@ from defusedxml.ElementTree import fromstring
 
 from sandbox.bank.acquirer import WINDOW_CODES, Submission
 from sandbox.bank.cards import Card, CardKey, UnreadableCard
+from sandbox.bank.tokens import KeptCard, Tokens
 from sandbox.errors import RequestRefused
 from sandbox.faults.kinds import Verb
 
@@ -80,11 +81,12 @@ def _read_date(date: Element | None) -> float:
         raise RequestRefused(2, "A date of the search is missing or is none") from error
 
 
-def read_submission(order: Element, key: CardKey) -> Submission:
-    """Read a submission. Raises RequestRefused: 3 amount, 5 missing data, 7 card data."""
+def read_submission(order: Element, key: CardKey, tokens: Tokens) -> Submission:
+    """Read a submission. Raises RequestRefused: 1 token, 3 amount, 5 missing data, 7 card data."""
     amount = read_amount(order)
     details = order.find("paymentDetails")
     session = order.find("paymentDetails/session")
+    shopper = order.findtext("shopper/authenticatedShopperID", "")
     three_ds = order.find("additional3DSData")
     wants_3ds = three_ds is not None
     if wants_3ds and order.find("shopper/browser") is None:
@@ -98,13 +100,15 @@ def read_submission(order: Element, key: CardKey) -> Submission:
         amount=amount.value,
         currency=amount.currency,
         exponent=amount.exponent,
-        card=_read_card(details, key),
+        card=_read_kept(details, shopper, tokens) or _read_card(details, key),
         session_id="" if session is None else session.get("id", ""),
         wants_3ds=wants_3ds,
         device_data="" if three_ds is None else three_ds.get("dfReferenceId", ""),
         window=window,
         mandates_challenge=three_ds is not None
         and three_ds.get("challengePreference") == "challengeMandated",
+        makes_token=order.find("createToken") is not None,
+        shopper=shopper,
     )
 
 
@@ -121,6 +125,12 @@ def read_amount(parent: Element) -> Amount:
     if len(exponent) != 1 or exponent not in EXPONENTS.get(currency, "2"):
         raise RequestRefused(3, f"Invalid amount: exponent is not the one of {currency}")
     return Amount(int(value), currency, int(exponent))
+
+
+def _read_kept(details: Element | None, shopper: str, tokens: Tokens) -> KeptCard | None:
+    """Return the card that a token names; None if the message has none."""
+    named = None if details is None else details.findtext("TOKEN-SSL/paymentTokenID")
+    return None if named is None else tokens.find(named.strip(), shopper)
 
 
 def _read_card(details: Element | None, key: CardKey) -> Card:
