@@ -33,8 +33,8 @@ OTHER_ECI = {"Y": "05", "A": "06", "U": "07"}
 class Submission:
     """A first message. `amount` is in minor units; `wants_3ds` means that it carries 3-D Secure data.
 
-    `mandates_challenge` means that the merchant does not want a frictionless authentication. `makes_token` means
-    that the card is to be kept for `shopper`.
+    `mandates_challenge` means that the merchant does not want a frictionless authentication. `makes_token`
+    means that the card is to be kept for `shopper`.
     """
 
     order_code: str
@@ -84,8 +84,9 @@ class Acquirer:
         return [order for order in folded if order is not None and order.last_event]
 
     def submit(self, new: Submission) -> Order:
-        """Decide an order. Raises RequestRefused: 2 a token without a shopper, 5 duplicate or without a session,
-        7 card not acceptable.
+        """Decide an order.
+
+        Raises RequestRefused: 2 token without shopper, 5 duplicate or without a session, 7 unacceptable card.
         """
         if self._books.entries(new.order_code):
             raise RequestRefused(5, "Duplicate Order", new.order_code)

@@ -21,7 +21,13 @@ from checkout.payments.models import Fact, Merchant, Payment
 from checkout.states import Actor
 from messaging.compiled_queries import insert
 
-LONGEST = {"order_reference": 100, "description": 50, "return_url": 500, "cancel_url": 500}
+LONGEST = {
+    "order_reference": 100,
+    "description": 50,
+    "return_url": 500,
+    "cancel_url": 500,
+    "customer_reference": 64,
+}
 LARGEST_MINOR = 9_999_999_999
 MOST_LINES = 500
 MOST_OF_A_LINE = 1_000_000
@@ -52,6 +58,7 @@ def create_payment(
     expires_at: datetime | None = None,
     cancel_url: str = "",
     locale: str = "",
+    customer_reference: str = "",
 ) -> Payment:
     """Create the payment of an order, or return the existing one.
 
@@ -61,6 +68,8 @@ def create_payment(
     1,000,000. ``return_url`` and ``cancel_url`` have an origin that the merchant has registered.
     ``metadata`` is as in ``checked_metadata``. After ``expires_at``, which is in the future and at most a
     year away, the payment cannot be paid any more. ``locale`` is a language tag (BCP 47).
+    ``customer_reference`` is the merchant's own id of its customer, who may then save the card. It has at
+    most 64 characters.
 
     Raises ``RequestInvalid``, which names the field, for anything else; and ``DuplicateRequest``, which names
     the first field that differs, when the order already has a payment with other values.
@@ -78,7 +87,16 @@ def create_payment(
         expires_at=expires_at,
         cancel_url=cancel_url,
         locale=locale,
+        customer_reference=customer_reference,
     )
+    return created_or_known(merchant, wanted)[0]
+
+
+def created_or_known(merchant: Merchant, wanted: Mapping[str, Any]) -> tuple[Payment, bool]:
+    """Return the payment with the columns of ``checked_fields``, and True if it was created just now.
+
+    Raises the errors of ``create_payment``.
+    """
     payment = Payment(merchant=merchant, **wanted)
     try:
         with transaction.atomic():
@@ -86,9 +104,9 @@ def create_payment(
             insert(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
             # Checked last, as the payment may be known since before this moment passed.
             require_future(payment.expires_at)
-            return payment
+            return payment, True
     except IntegrityError:
-        known = Payment.objects.filter(merchant=merchant, order_reference=order_reference).first()
+        known = Payment.objects.filter(merchant=merchant, order_reference=wanted["order_reference"]).first()
         if known is None:
             raise
     for name, value in wanted.items():
@@ -96,7 +114,7 @@ def create_payment(
             field = "amount" if name in ("amount_minor", "currency") else name
             text = f"This order already has a payment, with another {field.replace('_', ' ')}."
             raise DuplicateRequest(text, field=field)
-    return known
+    return known, False
 
 
 def checked_fields(
@@ -113,6 +131,7 @@ def checked_fields(
     expires_at: datetime | None = None,
     cancel_url: str = "",
     locale: str = "",
+    customer_reference: str = "",
 ) -> dict[str, Any]:
     """Return the columns of a payment. Raises ``RequestInvalid``, but not for a time that has passed."""
     return {
@@ -127,6 +146,7 @@ def checked_fields(
         "metadata": checked_metadata(metadata),
         "expires_at": _moment("expires_at", expires_at),
         "locale": _locale(locale),
+        "customer_reference": _text("customer_reference", customer_reference) if customer_reference else "",
         "order_reference": _text("order_reference", order_reference),
     }
 

@@ -254,8 +254,8 @@ class ProviderResult:
     ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be sent with the
     next message of the same order. ``position`` is the order's money according to an inquiry; None if the
     answer is incomplete. ``references`` are those of our operations that the answer names for the last event.
-    ``transcript`` is scrubbed. ``token`` is for a card that was to be kept; if the answer has none that can be
-    used, ``token_fault`` says why. Neither has a say in the outcome.
+    ``transcript`` is scrubbed. ``token`` is for a card that was to be kept; if the answer has none that
+    can be used, ``token_fault`` says why. Neither has a say in the outcome.
     """
 
     outcome: Outcome

@@ -14,8 +14,8 @@ __all__ = ["Books", "Manners", "Movement", "Order", "OrderState", "books_of", "f
 class Books:
     """All orders of one account, and its previous answers by idempotency key.
 
-    ``manners_for`` returns the bank's behaviour towards a new order, by its code. ``tokens`` has the cards that
-    are kept, each as the text that chooses the result.
+    ``manners_for`` returns the bank's behaviour towards a new order, by its code. ``tokens`` has the cards
+    that are kept, each as the text that chooses the result.
     """
 
     manners_for: Callable[[str], Manners]

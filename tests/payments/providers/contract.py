@@ -101,7 +101,7 @@ class ProviderContract:
         assert (result.token, result.token_fault) == (None, "")
 
     def test_a_token_that_the_provider_does_not_know_pays_nothing(self, shop, order_code):
-        unknown = IssuedToken(token="991111", brand="visa", last4="1111", expiry="12/2039")  # noqa: S106
+        unknown = IssuedToken(token="991111", brand="visa", last4="1111", expiry="12/2039")
         assert self.charge(shop, order_code, unknown).outcome != Outcome.APPROVED
         assert shop.provider.inquire(order_code).outcome in (Outcome.NOT_SENT, Outcome.REFUSED)
 
