@@ -63,6 +63,8 @@ def _begin(view: ApiView, wanted: dict[str, Any]) -> Made:
 def _finish(view: ApiView, record: IdempotencyRecord, *, is_replay: bool) -> Answer:
     answer = _answer(_read(view, record), HTTPStatus.CREATED)
     settle(record, answer if answer.status != HTTPStatus.ACCEPTED else None)
+    if record.status == HTTPStatus.ACCEPTED and not is_replay:
+        return answer  # newer than the stored one: the outcome may be unknown by now
     return answer_in(record, is_replay=is_replay)
 
 
