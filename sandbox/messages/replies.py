@@ -44,6 +44,13 @@ def received_reply(order: Order, element: str, amount: int | None) -> bytes:
     return document(root)
 
 
+def token_deleted_reply(merchant_code: str, token: str) -> bytes:
+    """Return the acknowledgement that a token was deleted."""
+    root = service(merchant_code)
+    SubElement(SubElement(SubElement(root, "reply"), "ok"), "deleteTokenReceived", paymentTokenID=token)
+    return document(root)
+
+
 def error_reply(merchant_code: str, error: RequestRefused) -> bytes:
     root = service(merchant_code)
     parent = SubElement(root, "reply")

@@ -15,11 +15,24 @@ from sandbox.books.orders import fold
 from sandbox.changes import ChangeSignal
 from sandbox.configuration import Configuration
 from sandbox.errors import RequestRefused
-from sandbox.messages.replies import error_reply, list_reply, received_reply, status_reply
+from sandbox.messages.replies import (
+    error_reply,
+    list_reply,
+    received_reply,
+    status_reply,
+    token_deleted_reply,
+)
 from sandbox.pages import Pages, read_body
 from sandbox.wpg.fault_injection import FaultInjection
 from sandbox.wpg.idempotency import Answer, AnsweredRequests
-from sandbox.wpg.incoming import Message, read_amount, read_message, read_period, read_submission
+from sandbox.wpg.incoming import (
+    Message,
+    read_amount,
+    read_message,
+    read_period,
+    read_submission,
+    read_token,
+)
 
 
 class Wpg:
@@ -110,6 +123,10 @@ class Wpg:
             case "list":
                 orders = self._acquirer.orders(*read_period(element))
                 return Answer(list_reply(message.merchant_code, orders))
+            case "delete_token":
+                token, shopper = read_token(element)
+                self._tokens.delete(token, shopper)
+                return Answer(token_deleted_reply(message.merchant_code, token))
             case "cancel":
                 self._modifications.cancel(code)
                 return Answer(received_reply(self._acquirer.order(code), "cancelReceived", None))

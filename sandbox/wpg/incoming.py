@@ -24,8 +24,12 @@ EXPONENTS = {
 VERBS: dict[str, tuple[tuple[str, Verb], ...]] = {
     "submit/order": (("info3DSecure", "complete"), ("paymentDetails", "submit")),
     "modify/orderModification": (("capture", "capture"), ("refund", "refund"), ("cancel", "cancel")),
+    "modify": (("paymentTokenDelete", "delete_token"),),
     "inquiry/orderInquiry": (("dateSearch", "list"), (".", "inquiry")),
 }
+
+
+WITHOUT_ORDER = ("list", "delete_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ def read_message(body: bytes) -> Message:
         for marker, verb in choices:
             if element is not None and element.find(marker) is not None:
                 order_code = element.get("orderCode", "")
-                if verb != "list" and not 0 < len(order_code) <= MAX_ORDER_CODE:
+                if verb not in WITHOUT_ORDER and not 0 < len(order_code) <= MAX_ORDER_CODE:
                     raise RequestRefused(5, f"orderCode must have 1 to {MAX_ORDER_CODE} characters")
                 return Message(root.get("merchantCode", ""), verb, order_code, element)
     raise RequestRefused(2, "The request is none of the messages that this sandbox speaks")
@@ -110,6 +114,15 @@ def read_submission(order: Element, key: CardKey, tokens: Tokens) -> Submission:
         makes_token=order.find("createToken") is not None,
         shopper=shopper,
     )
+
+
+def read_token(modify: Element) -> tuple[str, str]:
+    """Return the token that is to be deleted, and its shopper. Raises RequestRefused (2)."""
+    deletion = modify.find("paymentTokenDelete")
+    named = "" if deletion is None else deletion.findtext("paymentTokenID", "").strip()
+    if deletion is None or not named:
+        raise RequestRefused(2, "paymentTokenID is missing")
+    return named, deletion.findtext("authenticatedShopperID", "")
 
 
 def read_amount(parent: Element) -> Amount:

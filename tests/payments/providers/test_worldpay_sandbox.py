@@ -19,7 +19,7 @@ from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.payments.providers.contract import ProviderContract, order_code
 from tests.payments.providers.requests_to_make import authorisation
 from tests.sandbox.inbox import Inbox
-from tests.sandbox.merchant import Merchant, form_action, hidden_fields, money, turn
+from tests.sandbox.merchant import Merchant, Reply, form_action, hidden_fields, money, turn
 from tests.support.program import Program
 from tests.support.waiting import wait_until
 
@@ -161,6 +161,22 @@ def test_an_issuer_may_demand_the_shopper_for_a_later_charge(shop, order_code):
     assert later.outcome == Outcome.REFUSED
     assert later.refusal is not None
     assert (later.refusal.reason, later.refusal.code) == (RefusalReason.AUTHENTICATION_REQUIRED, "65")
+
+
+def deleted(merchant: Merchant, token: IssuedToken, shopper: str = "cus_1") -> Reply:
+    return merchant.post(
+        f"<modify><paymentTokenDelete><paymentTokenID>{token.token}</paymentTokenID>"
+        f"<authenticatedShopperID>{shopper}</authenticatedShopperID></paymentTokenDelete></modify>"
+    )
+
+
+def test_a_token_that_was_deleted_at_the_provider_pays_no_more(sandbox, shop, order_code):
+    merchant, token = Merchant(sandbox.url), saved(shop, order_code, "Ada", "cus_9")
+    assert deleted(merchant, token, "cus_1").error == ("1", "Internal error: token not found")
+    done = deleted(merchant, token, "cus_9")
+    assert done.attribute("deleteTokenReceived", "paymentTokenID") == token.token
+    assert charged(shop, f"{order_code}-2", token, "cus_9").outcome == Outcome.UNKNOWN
+    assert shop.provider.inquire(f"{order_code}-2").outcome == Outcome.NOT_SENT
 
 
 def test_a_token_without_a_customer_is_refused_before_anything_is_paid(sandbox, order_code):
