@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from scripts.with_services import INTERRUPTED
+from tests.faults.settings import CHECKOUT_SECONDS
 from tests.faults.site import opened, use_database
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ def main() -> int:
     parser.add_argument("--patience", type=float, default=1, help="stretches faults that last (default: 1)")
     # With more shoppers each would only wait longer, and poll more often meanwhile.
     parser.add_argument("--shoppers", type=int, default=120, help="so many at once (default: 120)")
+    parser.add_argument(
+        "--abandoned-after",
+        type=int,
+        default=CHECKOUT_SECONDS,
+        help=f"seconds in which a payment has to be paid (default: {CHECKOUT_SECONDS}); the end waits for it",
+    )
     parser.add_argument("--seed", type=int, default=0, help="0 draws one")
     parser.add_argument(
         "--databases", type=int, choices=(1, 5), default=1, help="5: one for each app that may have its own"
@@ -53,7 +60,8 @@ async def _run(options: argparse.Namespace) -> "Report":
     assert campaign is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, campaign.cancel)
     seed = options.seed or random.SystemRandom().randrange(1, 1_000_000)
-    async with opened(options.mutant, options.logs, databases=options.databases) as site:
+    environment = {"CHECKOUT_ABANDONED_SECONDS": str(options.abandoned_after)}
+    async with opened(options.mutant, options.logs, environment, options.databases) as site:
         await asyncio.to_thread(use_database, site)
         from tests.faults.campaign import Extent, run  # imports models, so Django must be set up first
 

@@ -82,6 +82,9 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
             Random(f"{extent.seed}:program"),  # noqa: S311
         )
         endpoint.secret = await program.add_endpoint(url)
+        # The auditor's requests go on when `stop` has ended all others.
+        unending = Patience(asyncio.Event())
+        auditor = Program(session, site.stack.web_url, recorder, unending, Random(extent.seed))  # noqa: S311
         merchant = Merchant((BackOffice(patience), program), recorder, patience)
         crowd = Crowd(
             group,
@@ -132,7 +135,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         last_fault_at, staff = now(), Staff(site)
         endpoint.is_well = True
         report.settled_after, _ = await asyncio.gather(
-            audit.settle(site, staff, program, endpoint, last_fault_at),
+            audit.settle(site, staff, auditor, endpoint, last_fault_at),
             crowd.leave(settings.QUIESCENCE_SECONDS),
         )
         at_rest = await asyncio.to_thread(audit.at_rest, site)

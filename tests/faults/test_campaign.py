@@ -17,8 +17,8 @@ from tests.support.program import ROOT
 
 PAYMENTS = os.environ.get("CAMPAIGN_PAYMENTS", "400")
 IS_BOUNDED = "CAMPAIGN_PAYMENTS" not in os.environ
-# With fewer shoppers at once, the last of them have gone sooner.
-BOUNDS = ("--at-most", "1", "--shoppers", "40")
+# With fewer shoppers at once, the last of them have gone sooner, and so do those who never pay.
+BOUNDS = ("--at-most", "1", "--shoppers", "40", "--abandoned-after", "50")
 LONGEST_SECONDS = 900 if IS_BOUNDED else 3500
 NUMBERS = {f"F{number}" for number in range(1, 26)}
 

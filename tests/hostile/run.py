@@ -17,7 +17,11 @@ from checkout.payments.actions import status_token
 from tests.faults import audit, resources
 from tests.faults.client import open_session
 from tests.faults.diary import Diary
-from tests.faults.merchant import Merchant
+from tests.faults.merchant.back_office import BackOffice
+from tests.faults.merchant.endpoint import Endpoint, serving
+from tests.faults.merchant.errands import Merchant
+from tests.faults.merchant.program import Program as MerchantProgram
+from tests.faults.merchant.requester import Patience
 from tests.faults.recorder import NO_ANSWER, Recorder, Seen, now
 from tests.faults.site import Site
 from tests.faults.staff import Staff
@@ -68,16 +72,18 @@ class Run:
         """Run all phases and judge the results."""
         result, recorder, stop = Result(), Recorder(), asyncio.Event()
         random = Random(self.seed)  # noqa: S311 (repeatable by design)
-        watch = costs.Watch(self.site)
-        async with open_session() as session, asyncio.TaskGroup() as group:
+        watch, patience, web = costs.Watch(self.site), Patience(stop), self.site.stack.web_url
+        endpoint, unending = Endpoint(random, is_well=True), Patience(asyncio.Event())
+        async with open_session() as session, serving(endpoint) as url, asyncio.TaskGroup() as group:
             sealed = await audit.sealed_cards(session, self.site)
-            shoppers = Shoppers(
-                session, self.site.stack.web_url, sealed, recorder, Merchant(recorder, stop), random, stop
-            )
+            program = MerchantProgram(session, web, recorder, patience, random)
+            endpoint.secret = await program.add_endpoint(url)
+            merchant = Merchant((BackOffice(patience), program), recorder, patience)
+            shoppers = Shoppers(session, web, sealed, recorder, merchant, random, stop)
             paying = [group.create_task(shoppers.pay()) for _ in range(self.shoppers_at_once)]
             watching = group.create_task(watch.run())
             await asyncio.sleep(WARM_UP_SECONDS / 2)
-            await _fill_pools(session, self.site.stack.web_url)
+            await _fill_pools(session, web)
             await asyncio.sleep(WARM_UP_SECONDS / 2)
             held = _with_full_pools(await resources.holdings(self.site))
             before = costs.resident(self.site)
@@ -94,18 +100,24 @@ class Run:
             last_attack_at = now()
             stop.set()
             await asyncio.wait(paying)
-            result.settled_after = await audit.settle(self.site, Staff(self.site), last_attack_at)
+            result.settled_after = await audit.settle(
+                self.site,
+                Staff(self.site),
+                MerchantProgram(session, web, recorder, unending, random),
+                endpoint,
+                last_attack_at,
+            )
             if result.settled_after is None:
                 unsettled = await asyncio.to_thread(self.site.rows, UNSETTLED)
                 result.notes += [f"when patience ended: {what}: {number}" for what, number in unsettled]
-            at_rest = await asyncio.to_thread(self.site.databases.last_owed)
+            at_rest = await asyncio.to_thread(audit.at_rest, self.site)
             await asyncio.sleep(audit.AFTERMATH_SECONDS)
             watching.cancel()
         after = costs.resident(self.site)
         result.memory = {name: (before[name], most[name], after[name]) for name in before}
         result.notes += [f"lost: {each}" for each in shoppers.lost]
         evidence = await asyncio.to_thread(
-            audit.gather, self.site, recorder, Diary(), sealed.values(), at_rest
+            audit.gather, self.site, recorder, Diary(), endpoint, sealed.values(), at_rest
         )
         # Any number of the rogue service's messages may become dead letters, so none is missing.
         evidence.poison_sent = evidence.poison_found

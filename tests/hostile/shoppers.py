@@ -11,7 +11,7 @@ import aiohttp
 from tests.faults import habits
 from tests.faults.client import Client, Gates
 from tests.faults.habits import Habits
-from tests.faults.merchant import Merchant
+from tests.faults.merchant.errands import Merchant
 from tests.faults.recorder import Recorder
 from tests.faults.shopper import Lost, Shopper, Stopped
 

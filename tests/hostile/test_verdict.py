@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from tests.faults.evidence import Evidence
+from tests.faults.healthy import PAID, healthy, posting
 from tests.faults.provider_books import Order
 from tests.faults.recorder import Seen
-from tests.faults.test_checker import PAID, healthy, posting
 from tests.hostile.verdict import ALL, CALM, Phase, Result, judged
 
 
