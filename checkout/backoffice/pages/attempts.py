@@ -92,8 +92,8 @@ class SavedCardAdmin(ReadOnlyAdmin):
     list_display = ("reference", "merchant", "customer_reference", "brand", "last4", "expiry", "state")
     list_select_related = ("merchant",)
     list_filter = ("state", "merchant")
-    search_fields = ("reference__exact", "customer_reference__exact")
-    search_help_text = "Reference of the card or of the customer"
+    search_fields = ("reference__exact", "customer_reference__exact", "payment__reference__exact")
+    search_help_text = "Reference of the card, of the customer or of the payment"
     fields = (
         "reference",
         "merchant",
