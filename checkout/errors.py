@@ -12,6 +12,8 @@ CheckoutError
 │   ├── WebhookNotFound        no such webhook endpoint or delivery for this caller
 │   ├── PaymentLinkNotFound    no such payment link for this caller
 │   ├── PaymentLinkClosed      disabled, expired or used too often
+│   ├── SavedCardNotFound      no such saved card for this caller
+│   ├── SavedCardNotUsable     removed, expired, or of an account that cannot charge it
 │   ├── RequestInvalid         a field is missing or wrong; the error names it
 │   ├── IllegalTransition      not possible in the payment's present state
 │   │   └── EndpointDisabled   nothing is sent to a webhook endpoint that is disabled
@@ -77,6 +79,18 @@ class PaymentLinkClosed(OperationRejected):
     """The payment link was disabled, has expired, or has made as many payments as it may."""
 
     code = "payment_link_closed"
+
+
+class SavedCardNotFound(OperationRejected):
+    """There is no such saved card, or it belongs to another merchant."""
+
+    code = "saved_card_not_found"
+
+
+class SavedCardNotUsable(OperationRejected):
+    """The saved card cannot be charged: it was removed, has expired, or its account cannot charge it."""
+
+    code = "saved_card_not_usable"
 
 
 class OperationNotFound(OperationRejected):

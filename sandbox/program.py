@@ -21,6 +21,7 @@ from sandbox.bank.cards import CardKey
 from sandbox.bank.clearing import Clearing
 from sandbox.bank.disputes import Disputes
 from sandbox.bank.modifications import Modifications
+from sandbox.bank.tokens import Tokens
 from sandbox.books.books import Books
 from sandbox.books.plans import Plans
 from sandbox.books_json import Statement
@@ -60,7 +61,8 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     outgoing = Outgoing(connection, scenario.notifications, fault_record)
     card_key = CardKey(file.with_suffix(".key.pem"))
     encryption = (STATIC / "worldpay-cse.js").read_text(encoding="utf-8")
-    acquirer = Acquirer(books, outgoing, scenario.orders, configuration, clock, seed)
+    tokens = Tokens(connection, seed)
+    acquirer = Acquirer(books, tokens, outgoing, scenario.orders, configuration, clock, seed)
     bookings = Bookings(books, plans, outgoing, scenario.bookings, fault_record, seed)
     modifications = Modifications(acquirer, books, plans, bookings, outgoing)
     notifies = bool(configuration.notification_url)
@@ -69,7 +71,16 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     )
     answered = AnsweredRequests(connection, configuration, clock)
     wpg = Wpg(
-        acquirer, modifications, answered, books, card_key, fault_injection, changes, configuration, pages
+        acquirer,
+        modifications,
+        answered,
+        books,
+        card_key,
+        tokens,
+        fault_injection,
+        changes,
+        configuration,
+        pages,
     )
     three_ds = ThreeDsServer(books, configuration, pages)
     acs = AccessControlServer(books, acquirer, configuration, pages)

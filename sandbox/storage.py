@@ -63,6 +63,19 @@ CREATE TABLE IF NOT EXISTS answered_request (
     machine TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS answered_request_key ON answered_request (idempotency_key, at);
+CREATE TABLE IF NOT EXISTS token (
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    token TEXT NOT NULL,
+    valid_until TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS token_name ON token (token, id);
+CREATE TABLE IF NOT EXISTS token_deleted (
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    token INTEGER NOT NULL UNIQUE REFERENCES token (id)
+);
 CREATE TABLE IF NOT EXISTS incident (
     id INTEGER PRIMARY KEY,
     at REAL NOT NULL,
@@ -76,7 +89,16 @@ APPEND_ONLY = """
 CREATE TRIGGER IF NOT EXISTS {table}_no_{verb} BEFORE {verb} ON {table}
 BEGIN SELECT RAISE(ABORT, 'the books are append-only'); END;
 """
-TABLES = ("plan", "entry", "notification", "delivery", "answered_request", "incident")
+TABLES = (
+    "plan",
+    "entry",
+    "notification",
+    "delivery",
+    "answered_request",
+    "token",
+    "token_deleted",
+    "incident",
+)
 
 
 def open_storage(file: Path) -> sqlite3.Connection:

@@ -11,6 +11,7 @@ from checkout.api.resources import (
     operations,
     payment_links,
     payments,
+    saved_cards,
     webhook_deliveries,
     webhook_endpoints,
 )
@@ -51,6 +52,13 @@ class DeliveryId(IdConverter):
     problem = catalogue.WEBHOOK_NOT_FOUND
 
 
+class SavedCardId(IdConverter):
+    """The only form of a saved card's id."""
+
+    form = r"card_[0-9a-f]{32}"
+    problem = catalogue.SAVED_CARD_NOT_FOUND
+
+
 class LinkId(IdConverter):
     """The only form of a payment link's id."""
 
@@ -64,6 +72,7 @@ register_converter(EventId, "event_id")
 register_converter(EndpointId, "endpoint_id")
 register_converter(DeliveryId, "delivery_id")
 register_converter(LinkId, "link_id")
+register_converter(SavedCardId, "saved_card_id")
 
 app_name = "api"
 urlpatterns = [
@@ -84,6 +93,8 @@ urlpatterns = [
     path("payment-links", endpoint(payment_links.PaymentLinks), name="payment_links"),
     path("payment-links/<link_id:reference>", endpoint(payment_links.OnePaymentLink), name="payment_link"),
     path("payment-links/<link_id:reference>/disable", endpoint(payment_links.DisablePaymentLink)),
+    path("saved-cards", endpoint(saved_cards.SavedCards), name="saved_cards"),
+    path("saved-cards/<saved_card_id:reference>", endpoint(saved_cards.OneSavedCard), name="saved_card"),
     path("events", endpoint(events.Events), name="events"),
     path("events/<event_id:reference>", endpoint(events.OneEvent), name="event"),
     path("events/<event_id:reference>/deliveries", endpoint(webhook_deliveries.DeliveriesOfEvent)),

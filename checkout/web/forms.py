@@ -22,6 +22,7 @@ class PayForm(forms.Form):
     encrypted_card = forms.CharField(max_length=8192, validators=[is_opaque])
     attempt_number = forms.IntegerField(min_value=1, max_value=1000)
     device_data_reference = forms.CharField(max_length=100, required=False, validators=[is_opaque])
+    save_card = forms.BooleanField(required=False)
     browser_language = forms.RegexField(r"\A[A-Za-z0-9-]+\Z", max_length=35, required=False)  # BCP 47
     browser_colour_depth = forms.IntegerField(min_value=0, max_value=999, required=False)
     browser_screen_height = forms.IntegerField(min_value=0, max_value=999_999, required=False)

@@ -9,9 +9,11 @@ import time
 from base64 import urlsafe_b64encode
 from dataclasses import asdict, dataclass
 from random import Random
+from typing import Any
 from uuid import UUID
 
 from sandbox.bank.cards import Card, UnreadableCard
+from sandbox.bank.tokens import KeptCard, Tokens
 from sandbox.books.books import Books, Kind
 from sandbox.books.orders import Challenge, Order, fold
 from sandbox.clock import Clock
@@ -19,7 +21,7 @@ from sandbox.configuration import Configuration
 from sandbox.errors import NOT_FOUND, RequestRefused
 from sandbox.faults.fault_settings import Knobs, OrderKnob
 from sandbox.notifications.outgoing import Outgoing
-from sandbox.scenarios import FRICTIONLESS, choose
+from sandbox.scenarios import FRICTIONLESS
 from sandbox.traits import Trait, drawn, named_by
 
 WINDOW_CODES = {"250x400": "01", "390x400": "02", "500x600": "03", "600x400": "04", "fullPage": "05"}
@@ -31,7 +33,8 @@ OTHER_ECI = {"Y": "05", "A": "06", "U": "07"}
 class Submission:
     """A first message. `amount` is in minor units; `wants_3ds` means that it carries 3-D Secure data.
 
-    `mandates_challenge` means that the merchant does not want a frictionless authentication.
+    `mandates_challenge` means that the merchant does not want a frictionless authentication. `makes_token`
+    means that the card is to be kept for `shopper`.
     """
 
     order_code: str
@@ -39,18 +42,21 @@ class Submission:
     amount: int
     currency: str
     exponent: int
-    card: Card
+    card: Card | KeptCard
     session_id: str
     wants_3ds: bool
     device_data: str
     window: str
     mandates_challenge: bool = False
+    makes_token: bool = False
+    shopper: str = ""
 
 
 class Acquirer:
     def __init__(
         self,
         books: Books,
+        tokens: Tokens,
         outgoing: Outgoing,
         knobs: Knobs[OrderKnob],
         configuration: Configuration,
@@ -58,6 +64,7 @@ class Acquirer:
         seed: str,
     ) -> None:
         self._books = books
+        self._tokens = tokens
         self._outgoing = outgoing
         self._knobs = knobs
         self._configuration = configuration
@@ -77,7 +84,10 @@ class Acquirer:
         return [order for order in folded if order is not None and order.last_event]
 
     def submit(self, new: Submission) -> Order:
-        """Decide an order. Raises RequestRefused: 5 duplicate or without a session, 7 card not acceptable."""
+        """Decide an order.
+
+        Raises RequestRefused: 2 token without shopper, 5 duplicate or without a session, 7 unacceptable card.
+        """
         if self._books.entries(new.order_code):
             raise RequestRefused(5, "Duplicate Order", new.order_code)
         try:
@@ -86,7 +96,7 @@ class Acquirer:
             raise RequestRefused(7, f"Invalid payment details : {error}", new.order_code) from error
         if new.wants_3ds and not new.session_id:
             raise RequestRefused(5, "Session id is required for 3DS", new.order_code)
-        outcome = choose(new.card.holder, new.card.number)
+        outcome = new.card.outcome
         self._books.append(
             new.order_code,
             Kind.SUBMITTED,
@@ -103,6 +113,7 @@ class Acquirer:
                 "device_data": new.device_data,
                 "window": new.window,
                 "traits": self._traits(new),
+                "token": self._token(new),
             },
         )
         order = self._read(new.order_code)
@@ -134,6 +145,13 @@ class Acquirer:
         if "forgotten_after_challenge" in order.traits and not completed.in_challenge:
             raise RequestRefused(7, "Could not find order", order_code)
         return completed
+
+    def _token(self, new: Submission) -> dict[str, Any]:
+        """Return what replies say of the token that the merchant has asked for; empty if it has not."""
+        if not new.makes_token or isinstance(new.card, KeptCard):
+            return {}
+        scheme_transaction = self._identifier(new.order_code, "scheme").hex[:15].upper()
+        return self._tokens.issue(new.card, new.shopper, scheme_transaction)
 
     def has_expired(self, challenge: Challenge) -> bool:
         return time.time() > challenge.issued_at + self._clock.seconds(self._configuration.challenge_seconds)

@@ -17,6 +17,8 @@ from joserfc.jwe import JWERegistry
 from joserfc.jwk import RSAKey
 from joserfc.util import urlsafe_b64decode
 
+from sandbox.scenarios import Outcome, choose
+
 KEY_SEQUENCE = "1"
 REGISTRY = JWERegistry(
     algorithms=["RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "A256GCM"],
@@ -53,6 +55,10 @@ class Card:
     @property
     def brand(self) -> str:
         return next((name for prefixes, name in BRANDS if self.number.startswith(prefixes)), "CARD-SSL")
+
+    @property
+    def outcome(self) -> Outcome:
+        return choose(self.holder, self.number)
 
     @property
     def last4(self) -> str:

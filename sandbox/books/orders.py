@@ -41,6 +41,8 @@ class Challenge:
 class Order:
     """An order. Amounts are in minor units. `card` contains only brand, last4 and the masked number.
 
+    `token` is what replies say of the token that was made with it.
+
     `settled` is the captured sum that was settled, `commission` the bank's share of it. `charged_back` is the
     sum that cardholders took back, minus what they had to return. `refund_denied` is the sum of refunds that
     the bank reported as failed although it will make them.
@@ -59,6 +61,7 @@ class Order:
     device_data: str
     window: str
     traits: list[Trait]
+    token: dict[str, Any] = field(default_factory=dict)
     last_event: str = ""
     refusal_code: str = ""
     authentication: dict[str, str] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-Verb = Literal["submit", "complete", "capture", "cancel", "refund", "inquiry", "list"]
+Verb = Literal["submit", "complete", "capture", "cancel", "refund", "inquiry", "list", "delete_token"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 ReplyFault = Literal[
     "hang_before",

@@ -73,6 +73,31 @@ def add_payment(parent: Element, order: Order, amount: int, last_event: str) -> 
     SubElement(payment, "riskScore", value="0")
 
 
+def add_token(parent: Element, order: Order) -> None:
+    """Add a `token` element, if one was made with the order."""
+    told = order.token
+    if not told:
+        return
+    token = SubElement(parent, "token")
+    SubElement(token, "authenticatedShopperID").text = told["shopper"]
+    details = SubElement(token, "tokenDetails", tokenEvent=told["event"])
+    SubElement(details, "paymentTokenID").text = told["id"]
+    year, month, day = told["valid_until"].split("-")
+    SubElement(SubElement(details, "paymentTokenExpiry"), "date", dayOfMonth=day, month=month, year=year)
+    SubElement(details, "tokenReason").text = order.code
+    card = SubElement(SubElement(token, "paymentInstrument"), "cardDetails")
+    expiry = SubElement(card, "expiryDate")
+    SubElement(expiry, "date", month=f"{told['expiry_month']:02d}", year=str(told["expiry_year"]))
+    derived = SubElement(card, "derived")
+    brand = order.card["brand"].removesuffix("-SSL")
+    SubElement(derived, "cardBrand").text = brand
+    SubElement(derived, "cardSubBrand").text = f"{brand}_CREDIT"
+    SubElement(derived, "issuerCountryCode").text = "GB"
+    SubElement(derived, "obfuscatedPAN").text = order.card["masked"]
+    scheme = SubElement(token, "schemeResponse")
+    SubElement(scheme, "transactionIdentifier").text = told["scheme_transaction"]
+
+
 def _add_authentication(payment: Element, order: Order) -> None:
     found: dict[str, Any] = order.authentication
     result = SubElement(payment, "ThreeDSecureResult", description=AUTHENTICATION_RESULTS[found["status"]])

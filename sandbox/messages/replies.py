@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from sandbox.books.orders import Order
 from sandbox.errors import RequestRefused
-from sandbox.messages.grammar import add_amount, add_payment, document, service
+from sandbox.messages.grammar import add_amount, add_payment, add_token, document, service
 
 
 def status_reply(order: Order, acs_url: str) -> bytes:
@@ -21,6 +21,7 @@ def status_reply(order: Order, acs_url: str) -> bytes:
         SubElement(details, "payload").text = challenge.payload
     else:
         add_payment(status, order, order.amount, order.last_event)
+        add_token(status, order)
     return document(root)
 
 
@@ -40,6 +41,13 @@ def received_reply(order: Order, element: str, amount: int | None) -> bytes:
     if amount is not None:
         indicator = "debit" if element == "refundReceived" else "credit"
         add_amount(received, order, amount, indicator)
+    return document(root)
+
+
+def token_deleted_reply(merchant_code: str, token: str) -> bytes:
+    """Return the acknowledgement that a token was deleted."""
+    root = service(merchant_code)
+    SubElement(SubElement(SubElement(root, "reply"), "ok"), "deleteTokenReceived", paymentTokenID=token)
     return document(root)
 
 

@@ -9,16 +9,30 @@ from starlette.responses import Response
 from sandbox.bank.acquirer import Acquirer
 from sandbox.bank.cards import CardKey
 from sandbox.bank.modifications import Modifications
+from sandbox.bank.tokens import Tokens
 from sandbox.books.books import Books
 from sandbox.books.orders import fold
 from sandbox.changes import ChangeSignal
 from sandbox.configuration import Configuration
 from sandbox.errors import RequestRefused
-from sandbox.messages.replies import error_reply, list_reply, received_reply, status_reply
+from sandbox.messages.replies import (
+    error_reply,
+    list_reply,
+    received_reply,
+    status_reply,
+    token_deleted_reply,
+)
 from sandbox.pages import Pages, read_body
 from sandbox.wpg.fault_injection import FaultInjection
 from sandbox.wpg.idempotency import Answer, AnsweredRequests
-from sandbox.wpg.incoming import Message, read_amount, read_message, read_period, read_submission
+from sandbox.wpg.incoming import (
+    Message,
+    read_amount,
+    read_message,
+    read_period,
+    read_submission,
+    read_token,
+)
 
 
 class Wpg:
@@ -29,6 +43,7 @@ class Wpg:
         answered: AnsweredRequests,
         books: Books,
         card_key: CardKey,
+        tokens: Tokens,
         fault_injection: FaultInjection,
         changes: ChangeSignal,
         configuration: Configuration,
@@ -39,6 +54,7 @@ class Wpg:
         self._answered = answered
         self._books = books
         self._card_key = card_key
+        self._tokens = tokens
         self._fault_injection = fault_injection
         self._changes = changes
         self._configuration = configuration
@@ -95,7 +111,7 @@ class Wpg:
         code, element = message.order_code, message.element
         match message.verb:
             case "submit":
-                order = self._acquirer.submit(read_submission(element, self._card_key))
+                order = self._acquirer.submit(read_submission(element, self._card_key, self._tokens))
                 return Answer(status_reply(order, self._acs_url), order.machine)
             case "complete":
                 session = element.find("session")
@@ -107,6 +123,10 @@ class Wpg:
             case "list":
                 orders = self._acquirer.orders(*read_period(element))
                 return Answer(list_reply(message.merchant_code, orders))
+            case "delete_token":
+                token, shopper = read_token(element)
+                self._tokens.delete(token, shopper)
+                return Answer(token_deleted_reply(message.merchant_code, token))
             case "cancel":
                 self._modifications.cancel(code)
                 return Answer(received_reply(self._acquirer.order(code), "cancelReceived", None))

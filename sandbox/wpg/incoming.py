@@ -9,6 +9,7 @@ from defusedxml.ElementTree import fromstring
 
 from sandbox.bank.acquirer import WINDOW_CODES, Submission
 from sandbox.bank.cards import Card, CardKey, UnreadableCard
+from sandbox.bank.tokens import KeptCard, Tokens
 from sandbox.errors import RequestRefused
 from sandbox.faults.kinds import Verb
 
@@ -23,8 +24,12 @@ EXPONENTS = {
 VERBS: dict[str, tuple[tuple[str, Verb], ...]] = {
     "submit/order": (("info3DSecure", "complete"), ("paymentDetails", "submit")),
     "modify/orderModification": (("capture", "capture"), ("refund", "refund"), ("cancel", "cancel")),
+    "modify": (("paymentTokenDelete", "delete_token"),),
     "inquiry/orderInquiry": (("dateSearch", "list"), (".", "inquiry")),
 }
+
+
+WITHOUT_ORDER = ("list", "delete_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ def read_message(body: bytes) -> Message:
         for marker, verb in choices:
             if element is not None and element.find(marker) is not None:
                 order_code = element.get("orderCode", "")
-                if verb != "list" and not 0 < len(order_code) <= MAX_ORDER_CODE:
+                if verb not in WITHOUT_ORDER and not 0 < len(order_code) <= MAX_ORDER_CODE:
                     raise RequestRefused(5, f"orderCode must have 1 to {MAX_ORDER_CODE} characters")
                 return Message(root.get("merchantCode", ""), verb, order_code, element)
     raise RequestRefused(2, "The request is none of the messages that this sandbox speaks")
@@ -80,11 +85,12 @@ def _read_date(date: Element | None) -> float:
         raise RequestRefused(2, "A date of the search is missing or is none") from error
 
 
-def read_submission(order: Element, key: CardKey) -> Submission:
-    """Read a submission. Raises RequestRefused: 3 amount, 5 missing data, 7 card data."""
+def read_submission(order: Element, key: CardKey, tokens: Tokens) -> Submission:
+    """Read a submission. Raises RequestRefused: 1 token, 3 amount, 5 missing data, 7 card data."""
     amount = read_amount(order)
     details = order.find("paymentDetails")
     session = order.find("paymentDetails/session")
+    shopper = order.findtext("shopper/authenticatedShopperID", "")
     three_ds = order.find("additional3DSData")
     wants_3ds = three_ds is not None
     if wants_3ds and order.find("shopper/browser") is None:
@@ -98,14 +104,25 @@ def read_submission(order: Element, key: CardKey) -> Submission:
         amount=amount.value,
         currency=amount.currency,
         exponent=amount.exponent,
-        card=_read_card(details, key),
+        card=_read_kept(details, shopper, tokens) or _read_card(details, key),
         session_id="" if session is None else session.get("id", ""),
         wants_3ds=wants_3ds,
         device_data="" if three_ds is None else three_ds.get("dfReferenceId", ""),
         window=window,
         mandates_challenge=three_ds is not None
         and three_ds.get("challengePreference") == "challengeMandated",
+        makes_token=order.find("createToken") is not None,
+        shopper=shopper,
     )
+
+
+def read_token(modify: Element) -> tuple[str, str]:
+    """Return the token that is to be deleted, and its shopper. Raises RequestRefused (2)."""
+    deletion = modify.find("paymentTokenDelete")
+    named = "" if deletion is None else deletion.findtext("paymentTokenID", "").strip()
+    if deletion is None or not named:
+        raise RequestRefused(2, "paymentTokenID is missing")
+    return named, deletion.findtext("authenticatedShopperID", "")
 
 
 def read_amount(parent: Element) -> Amount:
@@ -121,6 +138,12 @@ def read_amount(parent: Element) -> Amount:
     if len(exponent) != 1 or exponent not in EXPONENTS.get(currency, "2"):
         raise RequestRefused(3, f"Invalid amount: exponent is not the one of {currency}")
     return Amount(int(value), currency, int(exponent))
+
+
+def _read_kept(details: Element | None, shopper: str, tokens: Tokens) -> KeptCard | None:
+    """Return the card that a token names; None if the message has none."""
+    named = None if details is None else details.findtext("TOKEN-SSL/paymentTokenID")
+    return None if named is None else tokens.find(named.strip(), shopper)
 
 
 def _read_card(details: Element | None, key: CardKey) -> Card:

@@ -39,6 +39,7 @@ OTHERS: Mapping[str, Field] = {
     "brand": Field("The card's brand.", "visa"),
     "last4": Field("The last four digits.", "1111"),
     "customer_email": Field("The shopper's address; blank if there is none.", "shopper@example.com"),
+    "customer_reference": Field("The merchant's own id of its customer; blank without one.", "customer-7"),
     "return_url": Field(
         "The address to which the shopper returns afterwards.", "https://shop.example/thanks"
     ),

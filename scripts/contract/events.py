@@ -27,6 +27,10 @@ class Data(msgspec.Struct):
     left_out: list[str] = []
 
 
+# The first is written only if something was left out. The others are not in events of earlier releases.
+MAY_BE_MISSING = ("left_out", "customer_reference")
+
+
 def event_schemas() -> Mapping[str, Schema]:
     """Return the schemas by the names of their files."""
     return {"event.headers": _headers(), **{name: _of_events(name) for name in OBJECTS}}
@@ -50,10 +54,10 @@ def _of_events(name: str) -> Schema:
 
 
 def _complete(schema: Schema) -> None:
-    """Add what the classes do not say: all fields are always written, and times are RFC 3339 in UTC."""
+    """Add what the classes do not say: fields are always written, and times are RFC 3339 in UTC."""
     properties = schema.get("properties", {})
     if properties:
-        schema["required"] = [field for field in properties if field != "left_out"]
+        schema["required"] = [field for field in properties if field not in MAY_BE_MISSING]
     for field, each in properties.items():
         for part in each.get("anyOf", [each]) if field.endswith("_at") else ():
             if part["type"] == "string":

@@ -24,6 +24,9 @@ NEEDED = [
     ("POST", f"/payments/pay_{32 * '0'}/refund", Scope.PAYMENTS_REFUND),
     ("GET", f"/payments/pay_{32 * '0'}/operations", Scope.PAYMENTS_READ),
     ("GET", f"/operations/op_{32 * '0'}", Scope.PAYMENTS_READ),
+    ("GET", "/saved-cards?customer_reference=1", Scope.SAVED_CARDS_READ),
+    ("GET", f"/saved-cards/card_{32 * '0'}", Scope.SAVED_CARDS_READ),
+    ("DELETE", f"/saved-cards/card_{32 * '0'}", Scope.SAVED_CARDS_REMOVE),
     ("GET", "/events", Scope.EVENTS_READ),
     ("GET", f"/events/evt_{32 * '0'}", Scope.EVENTS_READ),
 ]

@@ -8,12 +8,13 @@ from django.utils import timezone
 
 from checkout.money import Money
 from checkout.payments.actions.links import create_link
-from checkout.payments.models import Event, Operation, Payment, PaymentLink
+from checkout.payments.models import Event, Operation, Payment, PaymentLink, SavedCard
 from checkout.webhooks.actions import create_endpoint
 from checkout.webhooks.models import Delivery, SigningSecret, WebhookEndpoint
 from messaging.concurrency.database import in_thread
 from scripts import openapi
 from tests.api.calling import ROOT, document
+from tests.api.keeping import kept_card
 from tests.flows.shopping import captured
 
 ADDRESSES = [
@@ -27,6 +28,8 @@ ADDRESSES = [
     ("GET", "/operations/{operation}"),
     ("GET", "/payment-links/{link}"),
     ("POST", "/payment-links/{link}/disable"),
+    ("GET", "/saved-cards/{card}"),
+    ("DELETE", "/saved-cards/{card}"),
     ("GET", "/events/{event}"),
     ("GET", "/events/{event}/deliveries"),
     ("GET", "/webhook-endpoints/{endpoint}"),
@@ -45,7 +48,7 @@ ADDRESSES = [
 BODIES = {"/webhook-endpoints/{endpoint}/resend": {"since": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"}}
 LINK: Any = {"order_reference": "L-1", "amount": Money(100, "EUR"), "description": "Tea"}
 # They have no object in their address, and are another test's.
-LISTS = {"/payments", "/payment-links", "/events", "/webhook-endpoints"}
+LISTS = {"/payments", "/payment-links", "/saved-cards", "/events", "/webhook-endpoints"}
 
 
 @pytest.fixture
@@ -61,6 +64,7 @@ async def theirs(manual, books, back_end):
             "endpoint": endpoint.reference,
             "link": create_link(manual.merchant, **LINK).reference,
             "delivery": delivery.reference,
+            "card": kept_card(manual).reference,
             "payment": manual.reference,
             "operation": Operation.objects.get().reference,
             "event": event,
@@ -70,7 +74,7 @@ async def theirs(manual, books, back_end):
 
 
 def everything():
-    models = (Payment, Operation, PaymentLink, WebhookEndpoint, SigningSecret, Delivery)
+    models = (Payment, Operation, PaymentLink, SavedCard, WebhookEndpoint, SigningSecret, Delivery)
     return [list(model.objects.order_by("pk").values()) for model in models]
 
 
@@ -105,6 +109,7 @@ async def test_lists_and_cursors_do_not_cross_either(api, stranger, theirs):
     for path in ("/payments", "/events", f"/events?object_id={theirs['payment']}",
                  f"/events?object_id={theirs['operation']}", "/payments?cursor=OTk5",
                  "/events?delivered=false", "/events?delivered=true", "/webhook-endpoints", "/payment-links",
+                 "/saved-cards?customer_reference=customer-7",
                  "/webhook-endpoints?cursor=OTk5"):  # fmt: skip
         assert document(await stranger.get(path))["data"] == []
     assert document(await api.get("/events?delivered=false"))["data"]

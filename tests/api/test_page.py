@@ -31,7 +31,9 @@ def outputs_of(block, **variables):
 def test_the_commands_of_the_page(tmp_path):
     with prepared_web(tmp_path) as (program, url):
         start(program, url)
-        create, read, refund, webhook = (block.replace("http://localhost:8000", url) for block in BLOCKS)
+        create, read, refund, cards, webhook = (
+            block.replace("http://localhost:8000", url) for block in BLOCKS
+        )
         created, payment = outputs_of(create + """echo '"'$PAYMENT'"'""")
         assert payment == created["id"]
         assert created["checkout_url"].startswith(url)
@@ -42,6 +44,8 @@ def test_the_commands_of_the_page(tmp_path):
         assert cancelled["state"] == "cancelled"
         [refused] = outputs_of(settings + refund, PAYMENT=created["id"])
         assert refused["code"] == "not_possible_now", "it was not paid"
+        [saved] = outputs_of(settings + cards)
+        assert (saved["object"], saved["data"]) == ("list", [])
         made, pinged, listed, deleted = outputs_of(settings + webhook)
         assert made["secret"].startswith("whsec_")
         assert [each["id"] for each in listed["data"]] == [pinged["id"]]

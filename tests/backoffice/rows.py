@@ -26,6 +26,7 @@ from checkout.payments.models import (
     Reconciliation,
     Saga,
     SagaStep,
+    SavedCard,
 )
 from checkout.receipts.models import Receipt
 from checkout.risk.models import RiskAssessment
@@ -309,6 +310,18 @@ def paid(order="ORDER-1"):
         finished_at=start + timedelta(seconds=4, milliseconds=500),
         outcome="approved",
         event="AUTHORISED",
+    )
+    SavedCard.objects.create(
+        merchant=row.merchant,
+        customer_reference="customer-7",
+        provider_account=tried.provider_account,
+        shopper="cus-7",
+        sealed_token="stored-token-value",
+        token_hash=f"stored-token-value-{order}",
+        brand="visa",
+        last4="1111",
+        expiry="12/2030",
+        payment=row,
     )
     ProviderNotification.objects.create(
         account=tried.provider_account,

@@ -116,6 +116,14 @@ class Merchant:
             **options,
         )
 
+    def save_card(self, order_code: str, holder: str = "A. Shopper") -> Reply:
+        card = f"<CSE-DATA><encryptedData>{self.seal(holder, '4444333322221111')}</encryptedData></CSE-DATA>"
+        return self.post(
+            f'<submit><order orderCode="{order_code}"><description>A teapot</description>{money(1050)}'
+            f'<paymentDetails>{card}<storedCredentials usage="FIRST"/></paymentDetails><shopper>'
+            "<authenticatedShopperID>cus_1</authenticatedShopperID></shopper><createToken/></order></submit>"
+        )
+
     def complete(
         self, order_code: str, machine: str, *, session_id: str | None = None, **headers: str
     ) -> Reply:

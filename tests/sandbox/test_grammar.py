@@ -44,9 +44,14 @@ def test_every_reply_and_notification_is_valid(sandbox_of, inbox, grammar):
         merchant.inquire("approve")
         now = datetime.now(UTC)
         assert merchant.list(now - timedelta(days=1), now + timedelta(days=1)).text("lastEvent")
+        token = merchant.save_card("saved").text("paymentTokenID")
+        kept = f"<paymentTokenID>{token}</paymentTokenID>"
+        shopper_id = "<authenticatedShopperID>cus_1</authenticatedShopperID>"
+        merchant.post(f"<modify><paymentTokenDelete>{kept}{shopper_id}</paymentTokenDelete></modify>")
+        merchant.submit("unknown token", instrument=f"<TOKEN-SSL>{kept}</TOKEN-SSL>", three_ds=False)
         replies = [reply for _, reply in merchant.exchanges]
         unreadable = merchant.post_raw(b"not xml").content
-        wait_until(lambda: len(inbox.bodies) == 11, "all notifications")
+        wait_until(lambda: len(inbox.bodies) == 12, "all notifications")
     for document in [*replies, unreadable, *inbox.bodies]:
         _assert_valid(grammar, document)
 

@@ -10,6 +10,9 @@ class Scope(StrEnum):
     PAYMENTS_CREATE = "payments:create"
     PAYMENTS_CAPTURE = "payments:capture"
     PAYMENTS_REFUND = "payments:refund"
+    SAVED_CARDS_READ = "saved_cards:read"
+    SAVED_CARDS_CHARGE = "saved_cards:charge"
+    SAVED_CARDS_REMOVE = "saved_cards:remove"
     EVENTS_READ = "events:read"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
@@ -20,6 +23,9 @@ MEANINGS = {
     Scope.PAYMENTS_CREATE: "create payments, and cancel those that are unpaid",
     Scope.PAYMENTS_CAPTURE: "capture and void authorised payments",
     Scope.PAYMENTS_REFUND: "refund captured payments",
+    Scope.SAVED_CARDS_READ: "read the cards that customers have saved",
+    Scope.SAVED_CARDS_CHARGE: "charge saved cards without the customer, together with `payments:create`",
+    Scope.SAVED_CARDS_REMOVE: "remove saved cards",
     Scope.EVENTS_READ: "read events",
     Scope.WEBHOOKS_READ: "read webhook endpoints and deliveries",
     Scope.WEBHOOKS_WRITE: "add, change and test webhook endpoints, and have deliveries sent again",

@@ -32,6 +32,9 @@ EVENT_NOT_FOUND = Problem(404, "event_not_found", "Event not found", "You have n
 LINK_NOT_FOUND = Problem(
     404, "payment_link_not_found", "Payment link not found", "You have no such payment link."
 )
+SAVED_CARD_NOT_FOUND = Problem(
+    404, "saved_card_not_found", "Saved card not found", "You have no such saved card."
+)
 WEBHOOK_NOT_FOUND = Problem(
     404, "webhook_not_found", "Webhook not found", "You have no such webhook endpoint or delivery."
 )
@@ -77,6 +80,9 @@ NO_PROVIDER_ACCOUNT = Problem(
 )
 ORDER_HAS_PAYMENT = Problem(
     409, "order_has_payment", "Order has a payment", "The order already has a payment with other values."
+)
+SAVED_CARD_NOT_USABLE = Problem(
+    409, "saved_card_not_usable", "Saved card not usable", "The saved card cannot be charged."
 )
 NOT_POSSIBLE_NOW = Problem(
     409, "not_possible_now", "Not possible now", "The payment's state does not allow this."
@@ -142,6 +148,7 @@ _ENTRIES = (
     Entry(OPERATION_NOT_FOUND, "The same answer is given for operations of other merchants."),
     Entry(EVENT_NOT_FOUND, "The same answer is given for events of other merchants."),
     Entry(LINK_NOT_FOUND, "The same answer is given for payment links of other merchants."),
+    Entry(SAVED_CARD_NOT_FOUND, "The same answer is given for saved cards of other merchants."),
     Entry(WEBHOOK_NOT_FOUND, "The same answer is given for those of other merchants."),
     Entry(METHOD_NOT_ALLOWED, "The header Allow lists the methods of the address."),
     Entry(
@@ -175,6 +182,11 @@ _ENTRIES = (
         "without one.",
     ),
     Entry(ORDER_HAS_PAYMENT, "The member `errors` names the first field that differs from the payment's."),
+    Entry(
+        SAVED_CARD_NOT_USABLE,
+        "`detail` says why: it was removed, has expired, or its provider account cannot charge it. Nothing "
+        "was created. Create the payment without it, and send the customer to `checkout_url`.",
+    ),
     Entry(NOT_POSSIBLE_NOW, "Read the payment: `state` and `available_actions` say what is possible."),
     Entry(ENDPOINT_DISABLED, "Read the endpoint: `disabled` says why. Then enable it."),
     Entry(AMOUNT_NOT_AVAILABLE, "The member `available` is the amount that is left, in minor units."),

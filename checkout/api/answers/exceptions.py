@@ -25,6 +25,8 @@ from checkout.errors import (
     PaymentNotFound,
     RefundableDiffers,
     RequestInvalid,
+    SavedCardNotFound,
+    SavedCardNotUsable,
     WebhookNotFound,
 )
 from messaging.errors import MessagingError
@@ -77,6 +79,10 @@ def refusal_of(error: Exception) -> Refusal:
             return refusal(catalogue.EVENT_NOT_FOUND)
         case PaymentLinkNotFound():
             return refusal(catalogue.LINK_NOT_FOUND)
+        case SavedCardNotFound():
+            return refusal(catalogue.SAVED_CARD_NOT_FOUND)
+        case SavedCardNotUsable():
+            return refusal(catalogue.SAVED_CARD_NOT_USABLE, str(error))
         case WebhookNotFound():
             return refusal(catalogue.WEBHOOK_NOT_FOUND)
         case NoProviderAccount():

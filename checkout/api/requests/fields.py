@@ -47,6 +47,16 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class Choice(serializers.ChoiceField):
+    """One of a few texts."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """See ``ChoiceField``."""
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input=data)
+        return str(super().to_internal_value(data))
+
+
 class Whole(serializers.IntegerField):
     """A whole number."""
 

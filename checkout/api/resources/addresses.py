@@ -6,6 +6,7 @@ _NAMES = {
     "pay": "api:payment",
     "op": "api:operation",
     "evt": "api:event",
+    "card": "api:saved_card",
     "lnk": "api:payment_link",
     "whk": "api:webhook_endpoint",
     "dlv": "api:delivery",

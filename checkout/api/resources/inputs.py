@@ -2,13 +2,22 @@
 
 from typing import Any
 
+from django.core.validators import RegexValidator
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 
-from checkout.api.requests.fields import Flag, Metadata, QueryFlag, Strict, Text, Time, Whole
+from checkout.api.requests.fields import Choice, Flag, Metadata, QueryFlag, Strict, Text, Time, Whole
 from checkout.payments.objects import OperationKind, OperationState, PaymentStatus
+from checkout.payments.providers.saved_cards import MerchantInitiated
 
 MOST = 9_999_999_999
 MOST_LINES = 500
+
+
+CUSTOMER_REFERENCE = (
+    "Your own id of the customer, who may then save the card on the checkout page. Not a name, nor an e-mail "
+    "address."
+)
 
 
 class LineInput(Strict):
@@ -35,6 +44,28 @@ class CreatePayment(Strict):
     metadata = Metadata(required=False, default=dict, help_text="At most 50 names of 40 characters each.")
     expires_at = Time(required=False, allow_null=True, default=None)
     captures_automatically = Flag(required=False, default=True)
+    customer_reference = Text(
+        required=False, allow_blank=True, max_length=64, default="", help_text=CUSTOMER_REFERENCE
+    )
+    saved_card = Text(
+        required=False,
+        max_length=37,
+        validators=[RegexValidator(r"^card_[0-9a-f]{32}\Z")],
+        help_text="Charge this saved card at once. Needs `merchant_initiated`, and the scope "
+        "`saved_cards:charge` as well.",
+    )
+    merchant_initiated = Choice(
+        choices=[str(each) for each in MerchantInitiated],
+        required=False,
+        help_text="Why the card is charged without the customer. Only with `saved_card`.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a saved card without a reason, and a reason without a saved card."""
+        missing = {"saved_card", "merchant_initiated"} - attrs.keys()
+        if len(missing) == 1:
+            raise ValidationError({missing.pop(): ["This is needed, too."]})
+        return attrs
 
 
 class CreatePaymentLink(Strict):
@@ -110,6 +141,12 @@ class Payments(Created):
     order_reference = serializers.CharField(required=False, max_length=100, trim_whitespace=False, default="")
     customer_email = serializers.CharField(required=False, max_length=254, default="")
     state = serializers.ChoiceField(choices=[str(each) for each in PaymentStatus], required=False, default="")
+
+
+class SavedCards(Page):
+    """A page of the cards of one customer."""
+
+    customer_reference = serializers.CharField(max_length=64, trim_whitespace=False)
 
 
 class ByOrder(serializers.Serializer[Any]):

@@ -7,6 +7,7 @@ import msgspec
 from checkout.payments.actions.reading import Page
 from checkout.payments.objects import EventObject, OperationObject, PaymentObject
 from checkout.payments.objects.link import PaymentLinkObject
+from checkout.payments.objects.saved_card import SavedCardObject
 from checkout.webhooks.objects import DeliveryObject, WebhookEndpointObject
 
 T = TypeVar(
@@ -15,6 +16,7 @@ T = TypeVar(
     OperationObject,
     EventObject,
     PaymentLinkObject,
+    SavedCardObject,
     WebhookEndpointObject,
     DeliveryObject,
 )

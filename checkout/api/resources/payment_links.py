@@ -13,8 +13,8 @@ from checkout.api.requests.idempotency import Made, answer_in, once
 from checkout.api.requests.view import ApiView
 from checkout.api.resources import inputs
 from checkout.api.resources.addresses import address_of
+from checkout.api.resources.charges import money_of
 from checkout.api.resources.lists import ListObject, list_of
-from checkout.api.resources.payments import money_of
 from checkout.api.resources.webhook_inputs import NoFields
 from checkout.payments import actions
 from checkout.payments.actions import links, reading

@@ -3,22 +3,21 @@
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.request import Request
 
 from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
-from checkout.api.answers.refusal import Fault, refusal
 from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.idempotency import Made, answer_in, once
 from checkout.api.requests.view import ApiView
 from checkout.api.requests.waiting import Held
-from checkout.api.resources import inputs
+from checkout.api.resources import charges, inputs
 from checkout.api.resources.addresses import address_of
 from checkout.api.resources.lists import ListObject, list_of
 from checkout.errors import IllegalTransition
-from checkout.money import CURRENCIES, Money
 from checkout.payments import actions
 from checkout.payments.actions import reading
 from checkout.payments.checkout_messages import AwaitPayment
@@ -38,12 +37,20 @@ class Payments(ApiView):
         ),
         "POST": Described(
             name="createPayment",
-            summary="Create the payment of an order; `checkout_url` is where the shopper pays",
+            summary="Create the payment of an order, for the shopper to pay at `checkout_url` or for a saved "
+            "card to be charged",
             scope=Scope.PAYMENTS_CREATE,
             body=inputs.CreatePayment,
             key=IdempotencyKey.REQUIRED,
-            answers={201: PaymentObject, 200: PaymentObject},
-            problems=(catalogue.ORDER_HAS_PAYMENT, catalogue.NO_PROVIDER_ACCOUNT),
+            answers={201: PaymentObject, 200: PaymentObject, 202: PaymentObject},
+            may_be_held=True,
+            is_held_by_default=True,
+            problems=(
+                catalogue.ORDER_HAS_PAYMENT,
+                catalogue.NO_PROVIDER_ACCOUNT,
+                catalogue.SAVED_CARD_NOT_FOUND,
+                catalogue.SAVED_CARD_NOT_USABLE,
+            ),
         ),
     }
 
@@ -51,30 +58,27 @@ class Payments(ApiView):
         """Return a page."""
         return Answer.of(200, list_of(reading.list_payments(self.merchant, **self.query)))
 
-    def post(self, request: Request) -> Answer:
-        """Create a payment. The answer is 200 if the order has this very payment already."""
+    def post(self, request: Request) -> Answer | Held:
+        """Create a payment. The answer is 200 if the order has this very payment already.
+
+        With a saved card, it is charged as well, and the request is held until the outcome is known.
+        """
         keyed, wanted = self.idempotency_key, self.body
         assert keyed is not None  # noqa: S101  it is required
+        if "saved_card" in wanted:
+            return charges.charge(self, keyed, wanted)
         record, is_replay = once(keyed, lambda: self._create(wanted))
         return answer_in(record, is_replay=is_replay)
+
+    def _enter(self, request: HttpRequest, *, is_held_by_default: bool) -> None:
+        """Hold charges of saved cards only."""
+        if request.method == "POST" and "saved_card" in self.request.data:
+            super()._enter(request, is_held_by_default=is_held_by_default)
 
     def _create(self, wanted: dict[str, Any]) -> Made:
         begun_at = timezone.now()
         actions.require_account(self.merchant)
-        payment = actions.create_payment(
-            self.merchant,
-            order_reference=wanted["order_reference"],
-            amount=money_of(wanted),
-            lines=wanted["lines"],
-            description=wanted["description"],
-            shopper_email=wanted["customer_email"],
-            return_url=wanted["return_url"],
-            cancel_url=wanted["cancel_url"],
-            locale=wanted["locale"],
-            metadata=wanted["metadata"],
-            expires_at=wanted["expires_at"],
-            captures_automatically=wanted["captures_automatically"],
-        )
+        payment = actions.create_payment(self.merchant, **charges.order_in(wanted))
         status = HTTPStatus.CREATED if payment.created_at >= begun_at else HTTPStatus.OK
         answer = Answer.of(status, payment_object(payment), Location=address_of(payment.reference))
         return Made(answer, payment.reference)
@@ -162,11 +166,3 @@ class PaymentCancel(ApiView):
                     raise
             payment = reading.read_payment(self.merchant, reference)
         return Answer.of(200, payment)
-
-
-def money_of(wanted: dict[str, Any]) -> Money:
-    """Return the amount in a body. Raises a refusal, which names the field."""
-    if wanted["currency"] not in CURRENCIES:
-        fault = Fault("This is no currency in which shoppers pay (ISO 4217).", pointer="/currency")
-        raise refusal(catalogue.INVALID_REQUEST, faults=[fault])
-    return Money(wanted["amount"], wanted["currency"])

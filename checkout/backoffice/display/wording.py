@@ -43,6 +43,7 @@ KINDS: Mapping[Kind, str] = {
 FACTS: Mapping[str, str] = {
     "created": "The payment was created",
     "submitted": "The shopper pressed Pay",
+    "charge_requested": "The merchant had a saved card charged",
     "challenge_required": "The shopper's bank wants the shopper to confirm the payment",
     "challenge_returned": "The shopper came back from the bank",
     "outcome_unknown": "The outcome is not known; the provider will be asked",

@@ -15,7 +15,7 @@ from checkout.backoffice.display.values import (
     text_block,
 )
 from checkout.backoffice.settling.pages_of_operations import SettlingAdmin
-from checkout.payments.models import Attempt, Fact, Operation, ProviderCall
+from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, SavedCard
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 
 
@@ -36,6 +36,9 @@ class AttemptAdmin(ReadOnlyAdmin):
         "number",
         "provider_account",
         "demands_challenge",
+        "saves_card",
+        "saved_card",
+        "merchant_initiated",
         "card_summary",
         "refusal_reason",
         "refusal_code",
@@ -80,6 +83,39 @@ def card_text(attempt: Attempt) -> str:
     card = attempt.card
     last4 = f"•••• {card['last4']}" if card.get("last4") else ""
     return " ".join(filter(None, [card.get("brand"), last4, card.get("expiry")])) or NOTHING
+
+
+@admin.register(SavedCard)
+class SavedCardAdmin(ReadOnlyAdmin):
+    """A card that the provider keeps for a merchant's customer. Its token is not shown."""
+
+    list_display = ("reference", "merchant", "customer_reference", "brand", "last4", "expiry", "state")
+    list_select_related = ("merchant",)
+    list_filter = ("state", "merchant")
+    search_fields = ("reference__exact", "customer_reference__exact", "payment__reference__exact")
+    search_help_text = "Reference of the card, of the customer or of the payment"
+    fields = (
+        "reference",
+        "merchant",
+        "customer_reference",
+        "provider_account",
+        "shopper",
+        "brand",
+        "last4",
+        "expiry",
+        "valid_until",
+        "scheme_transaction",
+        "payment_link",
+        "state",
+        "created_at",
+        "removed_at",
+        "removed_by",
+    )
+    readonly_fields = ("payment_link",)
+
+    @admin.display(description="saved with")
+    def payment_link(self, card: SavedCard) -> str:
+        return payment_page_link(card.payment)
 
 
 class SettlingFilter(admin.SimpleListFilter):

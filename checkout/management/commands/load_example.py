@@ -70,6 +70,7 @@ def load_account(merchant: Merchant) -> ProviderAccount:
             "endpoint": f"{worldpay}/jsp/merchant/xml/paymentService.jsp",
             "options": {
                 "lists_orders": "yes",
+                "saved_cards": "yes",
                 "idempotency_keys": "uuid",
                 "device_data_url": f"{worldpay}/shopper/3ds/ddc.html",
                 "challenge_url": f"{worldpay}/shopper/3ds/challenge.html",

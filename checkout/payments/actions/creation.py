@@ -21,7 +21,13 @@ from checkout.payments.models import Fact, Merchant, Payment
 from checkout.states import Actor
 from messaging.compiled_queries import insert
 
-LONGEST = {"order_reference": 100, "description": 50, "return_url": 500, "cancel_url": 500}
+LONGEST = {
+    "order_reference": 100,
+    "description": 50,
+    "return_url": 500,
+    "cancel_url": 500,
+    "customer_reference": 64,
+}
 LARGEST_MINOR = 9_999_999_999
 MOST_LINES = 500
 MOST_OF_A_LINE = 1_000_000
@@ -52,6 +58,7 @@ def create_payment(
     expires_at: datetime | None = None,
     cancel_url: str = "",
     locale: str = "",
+    customer_reference: str = "",
 ) -> Payment:
     """Create the payment of an order, or return the existing one.
 
@@ -61,6 +68,8 @@ def create_payment(
     1,000,000. ``return_url`` and ``cancel_url`` have an origin that the merchant has registered.
     ``metadata`` is as in ``checked_metadata``. After ``expires_at``, which is in the future and at most a
     year away, the payment cannot be paid any more. ``locale`` is a language tag (BCP 47).
+    ``customer_reference`` is the merchant's own id of its customer, who may then save the card. It has at
+    most 64 characters.
 
     Raises ``RequestInvalid``, which names the field, for anything else; and ``DuplicateRequest``, which names
     the first field that differs, when the order already has a payment with other values.
@@ -78,13 +87,22 @@ def create_payment(
         expires_at=expires_at,
         cancel_url=cancel_url,
         locale=locale,
+        customer_reference=customer_reference,
     )
+    return created_or_known(merchant, wanted)[0]
+
+
+def created_or_known(merchant: Merchant, wanted: Mapping[str, Any]) -> tuple[Payment, bool]:
+    """Return the payment with the columns of ``checked_fields``, and True if it was created just now.
+
+    Raises the errors of ``create_payment``.
+    """
     payment = Payment(merchant=merchant, **wanted)
     try:
         require_future(payment.expires_at)
     except RequestInvalid:
         # The payment may be known since before this moment passed.
-        known = _payment_of(merchant, order_reference)
+        known = _payment_of(merchant, wanted["order_reference"])
         if known is None:
             raise
     else:
@@ -92,15 +110,15 @@ def create_payment(
         with transaction.atomic(savepoint=False):
             if open_payment_once(payment):
                 insert(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
-                return payment
-        known = _payment_of(merchant, order_reference)
+                return payment, True
+        known = _payment_of(merchant, wanted["order_reference"])
         assert known is not None  # noqa: S101  it is in the way, and payments are never deleted
     for name, value in wanted.items():
         if getattr(known, name) != value:
             field = "amount" if name in ("amount_minor", "currency") else name
             text = f"This order already has a payment, with another {field.replace('_', ' ')}."
             raise DuplicateRequest(text, field=field)
-    return known
+    return known, False
 
 
 def _payment_of(merchant: Merchant, order_reference: str) -> Payment | None:
@@ -121,6 +139,7 @@ def checked_fields(
     expires_at: datetime | None = None,
     cancel_url: str = "",
     locale: str = "",
+    customer_reference: str = "",
 ) -> dict[str, Any]:
     """Return the columns of a payment. Raises ``RequestInvalid``, but not for a time that has passed."""
     return {
@@ -135,6 +154,7 @@ def checked_fields(
         "metadata": checked_metadata(metadata),
         "expires_at": _moment("expires_at", expires_at),
         "locale": _locale(locale),
+        "customer_reference": _text("customer_reference", customer_reference) if customer_reference else "",
         "order_reference": _text("order_reference", order_reference),
     }
 

@@ -71,7 +71,8 @@ class PaymentView:
 class CheckoutPage:
     """Data of the page with the card form. ``attempt_number`` comes back with the form.
 
-    If ``requires_captcha`` is true, a CAPTCHA must be solved before the form is shown.
+    If ``requires_captcha`` is true, a CAPTCHA must be solved before the form is shown. If
+    ``offers_to_save`` is true, the shopper may have the card saved for the next purchase.
     """
 
     payment: PaymentView
@@ -79,6 +80,7 @@ class CheckoutPage:
     requires_captcha: bool
     card_encryption: CardEncryption
     device_data: BrowserForm
+    offers_to_save: bool = False
 
 
 def payment_view(reference: str) -> PaymentView:
@@ -147,6 +149,7 @@ def checkout_page(reference: str, *, address: str = "") -> CheckoutPage:
         requires_captcha=requires_captcha(payment.merchant),
         card_encryption=provider.card_encryption(),
         device_data=provider.device_data_form(),
+        offers_to_save=bool(payment.customer_reference) and provider.saves_cards,
     )
 
 
@@ -157,13 +160,15 @@ def submit_payment(
     attempt_number: int,
     browser: Browser,
     device_data_reference: str,
+    saves_card: bool = False,
     has_solved: bool = False,
     has_waited: bool = False,
 ) -> Pending:
     """Start a new attempt, or join the one that the same form has started before.
 
     ``has_solved`` says that the shopper has solved the CAPTCHA for this attempt, ``has_waited`` that the
-    shopper has had to wait.
+    shopper has had to wait. ``saves_card`` is the shopper's choice, which has no effect where the page does
+    not offer it.
 
     Raises ``PaymentNotFound``; ``IllegalTransition`` when the payment can no longer be paid; and, before
     anything is written, ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
@@ -195,6 +200,9 @@ def submit_payment(
         browser=asdict(browser),
         device_data_reference=device_data_reference,
         demands_challenge=merchant.is_under_attack,
+        saves_card=saves_card
+        and bool(payment.customer_reference)
+        and get_provider(account.opened()).saves_cards,
     )
     open_attempt(payment, attempt)
     move_payment(payment, "submitted", Actor.SHOPPER, refusal_reason="")

@@ -16,6 +16,7 @@ from checkout.payments.models.payment import (
 )
 from checkout.payments.models.reconciliation import Difference, Reconciliation
 from checkout.payments.models.saga import Saga, SagaStep, Waiter
+from checkout.payments.models.saved_card import SavedCard
 
 __all__ = [
     "AttackModeChange",
@@ -37,5 +38,6 @@ __all__ = [
     "Reconciliation",
     "Saga",
     "SagaStep",
+    "SavedCard",
     "Waiter",
 ]

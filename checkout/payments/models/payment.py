@@ -126,6 +126,13 @@ class Payment(models.Model):
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     lines = models.JSONField(default=list, blank=True, help_text="What was ordered: sku and quantity")
+    customer_reference = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The merchant's own id of its customer",
+    )
     shopper_email = models.EmailField(blank=True)
     return_url = models.CharField(max_length=500, blank=True)
     cancel_url = models.CharField(max_length=500, blank=True, db_default="")
@@ -224,6 +231,19 @@ class Attempt(models.Model):
         default=False,
         db_default=False,
         help_text="The merchant was in attack mode: the issuer is to challenge the shopper",
+    )
+    saves_card = models.BooleanField(
+        default=False, db_default=False, help_text="The shopper wants the card saved for the next purchase"
+    )
+    saved_card = models.ForeignKey(
+        "SavedCard", on_delete=models.PROTECT, null=True, blank=True, related_name="attempts", db_index=False
+    )
+    merchant_initiated = models.CharField(
+        max_length=12,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Why a saved card is charged without the shopper",
     )
     challenge = models.JSONField(null=True, blank=True)
     challenge_count = models.PositiveSmallIntegerField(default=0)

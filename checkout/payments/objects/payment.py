@@ -122,6 +122,7 @@ class PaymentObject(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     expires_at: datetime | None
     version: int
+    customer_reference: str = ""
 
 
 def payment_object(payment: Payment) -> PaymentObject:
@@ -186,6 +187,7 @@ def _object(payment: Payment, operations: Iterable[Operation], attempt: Attempt 
         updated_at=payment.updated_at,
         expires_at=payment.expires_at,
         version=payment.version,
+        customer_reference=payment.customer_reference,
     )
 
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from checkout.money import Money
+from checkout.payments.providers.saved_cards import IssuedToken, StoredCard
 
 
 class Verb(StrEnum):
@@ -121,7 +122,9 @@ class Browser:
 class Authorisation:
     """All data for an authorisation. Only the provider can open ``sealed_card``.
 
-    If ``demands_challenge``, the issuer must challenge the shopper, whatever the account prefers.
+    If ``demands_challenge``, the issuer must challenge the shopper, whatever the account prefers. If
+    ``saves_for`` is not empty, the provider is to keep the card for the customer whom it knows by that name.
+    A ``stored_card`` takes the place of the sealed one, and there is no shopper and no browser.
     """
 
     order_code: str
@@ -131,10 +134,12 @@ class Authorisation:
     description: str
     shopper_email: str
     browser: Browser
-    sealed_card: str = field(repr=False)
+    sealed_card: str = field(default="", repr=False)
     device_data_reference: str = ""
     challenge_window: str = "390x400"
     demands_challenge: bool = False
+    saves_for: str = ""
+    stored_card: StoredCard | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +254,8 @@ class ProviderResult:
     ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be sent with the
     next message of the same order. ``position`` is the order's money according to an inquiry; None if the
     answer is incomplete. ``references`` are those of our operations that the answer names for the last event.
-    ``transcript`` is scrubbed.
+    ``transcript`` is scrubbed. ``token`` is for a card that was to be kept; if the answer has none that
+    can be used, ``token_fault`` says why. Neither has a say in the outcome.
     """
 
     outcome: Outcome
@@ -265,6 +271,8 @@ class ProviderResult:
     position: Position | None = None
     reference: str = ""
     references: tuple[str, ...] = ()
+    token: IssuedToken | None = None
+    token_fault: str = ""
     session_state: str = field(default="", repr=False)
     transcript: str = field(default="", repr=False)
 
@@ -335,6 +343,11 @@ class Provider(Protocol):
     def refund(self, request: Modification) -> ProviderResult: ...
 
     def inquire(self, order_code: str) -> ProviderResult: ...
+
+    @property
+    def saves_cards(self) -> bool:
+        """Return True if this account may have cards kept, and charge them later."""
+        ...
 
     @property
     def lists_orders(self) -> bool:

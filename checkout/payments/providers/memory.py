@@ -3,7 +3,8 @@
 ``approve``, ``challenge`` (then approved), ``challenge_refuse`` (then refused), ``refuse`` or
 ``refuse:<reason>``, ``pending``. Failures: ``unavailable`` (never sent), ``lost`` (sent, never arrived),
 ``unknown`` (carried out, the answer lost), ``invalid`` (carried out, the answer unreadable).
-Any other text is a card that cannot be opened.
+Any other text is a card that cannot be opened. A card that was saved has the result that ``books.tokens`` has
+for its token, which is at first that of the payment with which it was saved.
 """
 
 import json
@@ -31,6 +32,7 @@ from checkout.payments.providers.base import (
     RefusalReason,
 )
 from checkout.payments.providers.memory_books import Movement, Order, OrderState, books_of
+from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.privacy.scrubbing import scrub_text
 
 _STATES = {
@@ -60,7 +62,9 @@ class MemoryProvider:
         self.books = books_of(account.code)
 
     def authorise(self, request: Authorisation) -> ProviderResult:
-        wish, _, reason = request.sealed_card.partition(":")
+        stored = request.stored_card
+        card = request.sealed_card if stored is None else self.books.tokens.get(stored.token, "unknown_token")
+        wish, _, reason = card.partition(":")
         if wish == "unavailable":
             raise ProviderUnavailable("No connection to the provider.")
         if wish == "lost":
@@ -101,6 +105,10 @@ class MemoryProvider:
         """Return the order. During its challenge a provider has no record of it, so the result is None."""
         order = self.books.orders.get(order_code)
         return None if order is None or order.state == OrderState.CHALLENGED else order
+
+    @property
+    def saves_cards(self) -> bool:
+        return self.account.options.get("saved_cards") != "no"
 
     @property
     def lists_orders(self) -> bool:
@@ -163,6 +171,7 @@ class MemoryProvider:
             after_challenge=OrderState.REFUSED if wish == "challenge_refuse" else OrderState.AUTHORISED,
             reason=_refusal_reason(wish, reason),
             manners=self.books.manners_for(request.order_code),
+            token=self.books.token_for(request) if request.saves_for else "",
         )
         self.books.orders[order.order_code] = order
         self._notify_end(order)
@@ -215,6 +224,7 @@ class MemoryProvider:
             refusal=Refusal(reason=order.reason or RefusalReason.CANCELLED) if is_refused else None,
             card=None if is_challenge else _CARD,
             position=None if is_challenge else order.position,
+            token=_issued(order) if order.state == OrderState.AUTHORISED else None,
             session_state=_session_state(order),
         )
 
@@ -225,6 +235,19 @@ class MemoryProvider:
             acs_url=self.account.endpoint or "/memory/challenge/",
             payload="memory",
         )
+
+
+def _issued(order: Order) -> IssuedToken | None:
+    """Return the token of a card that was saved with this order."""
+    if not order.token:
+        return None
+    return IssuedToken(
+        token=order.token,
+        brand=_CARD.brand,
+        last4=_CARD.last4,
+        expiry=_CARD.expiry,
+        scheme_transaction=f"scheme-{order.order_code}",
+    )
 
 
 def _state(wish: str, *, demands_challenge: bool) -> OrderState:

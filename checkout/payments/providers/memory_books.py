@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from checkout.money import Money
-from checkout.payments.providers.base import EventKind, ProviderResult
+from checkout.payments.providers.base import Authorisation, EventKind, ProviderResult
 from checkout.payments.providers.memory_order import Manners, Movement, Order, OrderState
 
 __all__ = ["Books", "Manners", "Movement", "Order", "OrderState", "books_of", "forget_books"]
@@ -14,7 +14,8 @@ __all__ = ["Books", "Manners", "Movement", "Order", "OrderState", "books_of", "f
 class Books:
     """All orders of one account, and its previous answers by idempotency key.
 
-    ``manners_for`` returns the bank's behaviour towards a new order, by its code.
+    ``manners_for`` returns the bank's behaviour towards a new order, by its code. ``tokens`` has the cards
+    that are kept, each as the text that chooses the result.
     """
 
     manners_for: Callable[[str], Manners]
@@ -25,6 +26,13 @@ class Books:
         self._answers: dict[str, ProviderResult] = {}
         self._notifications: list[bytes] = []
         self.orders: dict[str, Order] = {}
+        self.tokens: dict[str, str] = {}
+
+    def token_for(self, request: Authorisation) -> str:
+        """Keep a card for a customer, and return its token, which is the same each time."""
+        token = f"token/{request.saves_for}/{request.sealed_card}"
+        self.tokens.setdefault(token, request.sealed_card)
+        return token
 
     def once(self, key: str, act: Callable[[], ProviderResult], *, of: str = "") -> ProviderResult:
         """Return the answer of ``act`` to the first use of ``key``. Acts are never concurrent.

@@ -57,6 +57,8 @@ class Movement:
 class Order:
     """One order. ``after_challenge`` is its state after the challenge was answered.
 
+    ``token`` is that of the card that was saved with it.
+
     Each event replaces the last one. However, a further capture does not change the last event, and neither
     does anything while a refund is pending. ``taken`` contains every capture and refund that was carried out,
     ``under_way`` those that are not booked yet. Assigning a sum counts as booking it.
@@ -70,6 +72,7 @@ class Order:
     after_challenge: OrderState = OrderState.AUTHORISED
     reason: RefusalReason | None = None
     manners: Manners = Manners()
+    token: str = ""
     last_event: EventKind = EventKind.AUTHORISED
     taken: list[Movement] = field(default_factory=list)
     under_way: list[Movement] = field(default_factory=list)

@@ -95,7 +95,7 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
         lines=[OrderLine(**line) for line in payment.lines],
         captures=payment.captures_automatically,
         capture_operation=new_reference("op"),
-        has_card=message.has_sealed,
+        has_card=message.has_sealed or attempt.saved_card_id is not None,
         merchant=attempt.payment.merchant.name,
         order_reference=payment.order_reference,
         description=payment.description,

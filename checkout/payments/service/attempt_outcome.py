@@ -5,6 +5,7 @@ The payment and the attempt must be locked.
 
 from dataclasses import asdict, replace
 
+import structlog
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -12,7 +13,7 @@ from checkout.money import Money
 from checkout.payments.challenge_token import hash_of, token_for
 from checkout.payments.events import move_attempt
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome
-from checkout.payments.models import Attempt
+from checkout.payments.models import Attempt, SavedCard
 from checkout.payments.providers.base import (
     Challenge,
     EventKind,
@@ -23,7 +24,9 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.service.card_trials import count_trial
 from checkout.states import Actor, AttemptState, attempt_machine
-from messaging.compiled_queries import update
+from messaging.compiled_queries import insert_unless_known, update
+
+log = structlog.get_logger(__name__)
 
 # The event that each outcome causes on an attempt, and its actor. Any other outcome is ``outcome_unknown``.
 EVENTS = {
@@ -101,6 +104,8 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
         move_attempt(attempt.payment, attempt, event, actor, *KEPT)
         if attempt.state in (AttemptState.AUTHORISED, AttemptState.REFUSED):
             count_trial(attempt)
+        if attempt.state == AttemptState.AUTHORISED and attempt.saves_card:
+            _keep_card(attempt, result)
     elif result.outcome == Outcome.APPROVED and attempt.state != AttemptState.AUTHORISED:
         return conflict(attempt, result)
     elif attempt.state == AttemptState.REFUSED and result.outcome == Outcome.REFUSED:
@@ -125,6 +130,9 @@ def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:
         return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)
     if result.outcome == Outcome.CHALLENGE_REQUIRED and result.challenge is None:
         return replace(result, outcome=Outcome.UNKNOWN)
+    if result.outcome == Outcome.CHALLENGE_REQUIRED and attempt.saved_card_id is not None:
+        # No shopper is there to be challenged. The payment can still be paid at its checkout.
+        return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)
     if result.outcome == Outcome.CHALLENGE_REQUIRED and attempt.challenge_count >= conf.max_challenges:
         return _refuse(result, RefusalReason.AUTHENTICATION_FAILED)
     return result
@@ -151,6 +159,14 @@ def _keep_details(attempt: Attempt, result: ProviderResult) -> None:
     if result.refusal:
         attempt.refusal_reason = result.refusal.reason
         attempt.refusal_code = result.refusal.code[:50]
+
+
+def _keep_card(attempt: Attempt, result: ProviderResult) -> None:
+    """Keep the card for later, unless the same token is kept already. The payment stands without it, too."""
+    if result.token is None:
+        log.warning("card not saved", attempt=attempt.order_code, reason=result.token_fault or "no token")
+    else:
+        insert_unless_known(SavedCard.of(attempt, result.token))
 
 
 def conflict(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:

@@ -22,7 +22,9 @@ def attempt_of(order_code: str) -> Attempt:
 
 
 def _with_what_is_sent(code: str) -> QuerySet[Attempt]:
-    return Attempt.objects.select_related("payment__merchant", "provider_account").filter(order_code=code)
+    return Attempt.objects.select_related("payment__merchant", "provider_account", "saved_card").filter(
+        order_code=code
+    )
 
 
 _ATTEMPT = Compiled(_with_what_is_sent)

@@ -5,10 +5,11 @@ from functools import partial
 import structlog
 
 from checkout.conf import conf
-from checkout.errors import CardSealRefused
+from checkout.errors import CardSealRefused, StoredSecretUnreadable
 from checkout.payments.events import move_attempt
 from checkout.payments.messages import AuthorisePayment, CompleteAuthentication, ProviderAnswered
-from checkout.payments.models import Attempt
+from checkout.payments.models import Attempt, SavedCard
+from checkout.payments.models.saved_card import shopper_name
 from checkout.payments.providers.base import (
     Authorisation,
     Browser,
@@ -42,6 +43,7 @@ def authorise(command: AuthorisePayment, message: Message) -> None:
 
     Nothing is sent without a card. Cards are never stored, so a copy of this command from a database has
     none. Nothing is sent either if web has not sealed the card for this attempt, or if the seal has expired.
+    A saved card is charged by its token instead, if it has not been removed meanwhile.
     """
     sealed = message.take_sealed()
 
@@ -79,6 +81,8 @@ def _submit(attempt: Attempt) -> None:
 
 
 def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderResult:
+    if attempt.saved_card is not None:
+        return _charge(attempt, attempt.saved_card, key)
     if not sealed:
         return refused(RefusalReason.CARD_NOT_RECEIVED, outcome=Outcome.NOT_SENT)
     try:
@@ -92,6 +96,7 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
             description=str(error),
         )
     payment = attempt.payment
+    saves_for = shopper_name(payment.merchant, payment.customer_reference) if attempt.saves_card else ""
     request = Authorisation(
         order_code=attempt.order_code,
         session_id=attempt.session_id,
@@ -104,6 +109,32 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
         device_data_reference=attempt.device_data_reference,
         challenge_window=conf.challenge_window,
         demands_challenge=attempt.demands_challenge,
+        saves_for=saves_for,
+    )
+    return lambda provider: provider.authorise(request)
+
+
+def _charge(attempt: Attempt, card: SavedCard, key: str) -> Send | ProviderResult:
+    """Return the charge of a saved card, which has no shopper, or a refusal if the card was removed."""
+    if card.state != SavedCard.State.ACTIVE:
+        return refused(RefusalReason.CARD_NOT_RECEIVED, outcome=Outcome.NOT_SENT, code="saved_card_removed")
+    try:
+        stored = card.opened(attempt.merchant_initiated)
+    except StoredSecretUnreadable as error:
+        log.error("saved card cannot be opened", attempt=attempt.order_code, card=card.reference)
+        return refused(
+            RefusalReason.PROVIDER_ERROR, outcome=Outcome.NOT_SENT, code=error.code, description=str(error)
+        )
+    payment = attempt.payment
+    request = Authorisation(
+        order_code=attempt.order_code,
+        session_id=attempt.session_id,
+        idempotency_key=key,
+        amount=payment.amount,
+        description=payment.description,
+        shopper_email=payment.shopper_email,
+        browser=Browser(accept_header="", user_agent="", ip_address=""),
+        stored_card=stored,
     )
     return lambda provider: provider.authorise(request)
 

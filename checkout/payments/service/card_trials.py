@@ -29,7 +29,12 @@ NOT_OF_THE_CARD = frozenset(
 
 
 def count_trial(attempt: Attempt) -> None:
-    """Count the card of an attempt that has just been authorised or refused."""
+    """Count the card of an attempt that has just been authorised or refused.
+
+    Saved cards are not counted, as strangers cannot try them: a merchant's monthly charges are no attack.
+    """
+    if attempt.saved_card_id is not None:
+        return
     is_declined = attempt.state == AttemptState.REFUSED
     address = attempt.browser.get("ip_address", "")
     if pseudonyms.is_trying_out(address) or (is_declined and attempt.refusal_reason in NOT_OF_THE_CARD):

@@ -118,6 +118,7 @@ async def _submit(
             attempt_number=attempt_number,
             browser=browser,
             device_data_reference=form.cleaned_data["device_data_reference"],
+            saves_card=form.cleaned_data["save_card"],
             has_solved=has_pass(request, reference, attempt_number),
             has_waited=has_waited,
         )

@@ -11,6 +11,7 @@ from django.utils import timezone
 from checkout.errors import NotificationRejected
 from checkout.money import Money
 from checkout.payments.providers.base import EventKind, Outcome, Provider, ProviderResult, RefusalReason
+from checkout.payments.providers.saved_cards import IssuedToken, MerchantInitiated, StoredCard
 from tests.payments.providers.requests_to_make import authorisation, completion, modification
 from tests.support.waiting import wait_until
 
@@ -48,6 +49,15 @@ class ProviderContract:
     def capture(self, shop, order_code, minor=1050, **changes):
         return shop.provider.capture(modification("capture", order_code, minor, **changes))
 
+    def charge(self, shop, order_code, saved: IssuedToken, shopper="cus_1"):
+        stored = StoredCard(
+            token=saved.token,
+            shopper=shopper,
+            reason=MerchantInitiated.RECURRING,
+            scheme_transaction=saved.scheme_transaction,
+        )
+        return shop.provider.authorise(authorisation(order_code, sealed_card="", stored_card=stored))
+
     def until(self, shop, order_code, kind):
         what = f"the provider to say {kind}"
         wait_until(lambda: shop.provider.inquire(order_code).kind == kind, what, seconds=20)
@@ -65,6 +75,35 @@ class ProviderContract:
         assert result.card is not None
         assert len(result.card.last4) == 4
         assert result.refusal is None
+
+    def test_a_saved_card_is_charged_later_without_the_shopper(self, shop, order_code):
+        assert shop.provider.saves_cards
+        result = self.pay(shop, order_code, saves_for="cus_1")
+        assert result.token is not None, result.token_fault
+        assert result.token.last4 == result.card.last4
+        assert result.token.token not in result.transcript
+        assert shop.provider.inquire(order_code).token.token == result.token.token
+
+        later = self.charge(shop, f"{order_code}-2", result.token)
+        assert (later.outcome, later.token, later.token_fault) == (Outcome.APPROVED, None, "")
+        assert later.amount == Money(1050, "GBP")
+        assert result.token.token not in later.transcript
+
+    def test_a_card_that_is_challenged_is_saved_once_it_is_approved(self, shop, order_code):
+        first = self.pay(shop, order_code, "challenge", saves_for="cus_1")
+        assert first.token is None
+        shop.answer_challenge(first, "approve")
+        second = shop.provider.complete_challenge(completion(order_code, session_state=first.session_state))
+        assert second.token is not None
+
+    def test_no_card_is_saved_unless_that_was_asked_for(self, shop, order_code):
+        result = self.pay(shop, order_code)
+        assert (result.token, result.token_fault) == (None, "")
+
+    def test_a_token_that_the_provider_does_not_know_pays_nothing(self, shop, order_code):
+        unknown = IssuedToken(token="991111", brand="visa", last4="1111", expiry="12/2039")
+        assert self.charge(shop, order_code, unknown).outcome != Outcome.APPROVED
+        assert shop.provider.inquire(order_code).outcome in (Outcome.NOT_SENT, Outcome.REFUSED)
 
     def test_a_refusal_is_a_result_with_a_reason(self, shop, order_code):
         result = self.pay(shop, order_code, "refuse")

@@ -12,13 +12,14 @@ import pytest
 import requests
 
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid
-from checkout.payments.providers.base import Account, Outcome, ProviderResult
+from checkout.payments.providers.base import Account, Outcome, ProviderResult, RefusalReason
 from checkout.payments.providers.registry import get_provider
+from checkout.payments.providers.saved_cards import IssuedToken, MerchantInitiated, StoredCard
 from checkout.payments.providers.worldpay_wpg.provider import WorldpayWpg
 from tests.payments.providers.contract import ProviderContract, order_code
 from tests.payments.providers.requests_to_make import authorisation
 from tests.sandbox.inbox import Inbox
-from tests.sandbox.merchant import Merchant, form_action, hidden_fields, turn
+from tests.sandbox.merchant import Merchant, Reply, form_action, hidden_fields, money, turn
 from tests.support.program import Program
 from tests.support.waiting import wait_until
 
@@ -81,6 +82,7 @@ def account(url: str, **credentials: str) -> Account:
         },
         options={
             "lists_orders": "yes",
+            "saved_cards": "yes",
             "idempotency_keys": "uuid",
             "device_data_url": f"{url}/worldpay/shopper/3ds/ddc.html",
             "challenge_url": f"{url}/worldpay/shopper/3ds/challenge.html",
@@ -94,7 +96,7 @@ class SandboxShop:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self.provider = get_provider(account(sandbox.url))
-        seal = Merchant(sandbox.url).seal
+        seal = self.seal = Merchant(sandbox.url).seal
         self.cards = {
             "approve": seal("AUTHORISED", "4444333322221111"),
             "challenge": seal("3DS_V2_CHALLENGE_IDENTIFIED", "4444333322221111"),
@@ -126,6 +128,66 @@ def shop(sandbox: Sandbox) -> SandboxShop:
 
 class TestWorldpayOnTheSandbox(ProviderContract):
     pass
+
+
+def saved(shop: SandboxShop, order_code: str, holder: str, shopper: str = "cus_1") -> IssuedToken:
+    card = shop.seal(holder, "4444333322221111")
+    token = shop.provider.authorise(authorisation(order_code, sealed_card=card, saves_for=shopper)).token
+    assert token is not None
+    return token
+
+
+def charged(shop: SandboxShop, order_code: str, token: IssuedToken, shopper: str = "cus_1") -> ProviderResult:
+    reason = MerchantInitiated.UNSCHEDULED
+    stored = StoredCard(token=token.token, shopper=shopper, reason=reason)
+    return shop.provider.authorise(authorisation(order_code, sealed_card="", stored_card=stored))
+
+
+def test_the_same_card_of_one_customer_has_one_token_and_that_of_another_customer_another(shop, order_code):
+    first = saved(shop, order_code, "Ada")
+    assert saved(shop, f"{order_code}-2", "Ada").token == first.token
+    assert saved(shop, f"{order_code}-3", "Ada", "cus_2").token != first.token
+
+
+def test_a_token_pays_for_the_customer_alone_for_whom_it_was_made(shop, order_code):
+    token = saved(shop, order_code, "Ada")
+    assert charged(shop, f"{order_code}-2", token, "cus_2").outcome == Outcome.UNKNOWN
+    assert shop.provider.inquire(f"{order_code}-2").outcome == Outcome.NOT_SENT
+
+
+def test_an_issuer_may_demand_the_shopper_for_a_later_charge(shop, order_code):
+    token = saved(shop, order_code, "LATER_REFUSED65")
+    later = charged(shop, f"{order_code}-2", token)
+    assert later.outcome == Outcome.REFUSED
+    assert later.refusal is not None
+    assert (later.refusal.reason, later.refusal.code) == (RefusalReason.AUTHENTICATION_REQUIRED, "65")
+
+
+def deleted(merchant: Merchant, token: IssuedToken, shopper: str = "cus_1") -> Reply:
+    return merchant.post(
+        f"<modify><paymentTokenDelete><paymentTokenID>{token.token}</paymentTokenID>"
+        f"<authenticatedShopperID>{shopper}</authenticatedShopperID></paymentTokenDelete></modify>"
+    )
+
+
+def test_a_token_that_was_deleted_at_the_provider_pays_no_more(sandbox, shop, order_code):
+    merchant, token = Merchant(sandbox.url), saved(shop, order_code, "Ada", "cus_9")
+    assert deleted(merchant, token, "cus_1").error == ("1", "Internal error: token not found")
+    done = deleted(merchant, token, "cus_9")
+    assert done.attribute("deleteTokenReceived", "paymentTokenID") == token.token
+    assert charged(shop, f"{order_code}-2", token, "cus_9").outcome == Outcome.UNKNOWN
+    assert shop.provider.inquire(f"{order_code}-2").outcome == Outcome.NOT_SENT
+
+
+def test_a_token_without_a_customer_is_refused_before_anything_is_paid(sandbox, order_code):
+    merchant = Merchant(sandbox.url)
+    card = f"<CSE-DATA><encryptedData>{merchant.seal('Ada', '4444333322221111')}</encryptedData></CSE-DATA>"
+    reply = merchant.post(
+        f'<submit><order orderCode="{order_code}"><description>Tea</description>{money(1050)}'
+        f"<paymentDetails>{card}</paymentDetails><createToken/></order></submit>"
+    )
+    assert reply.error == ("2", "authenticatedShopperID is required for a create token request")
+    assert merchant.inquire(order_code).error[0] == "5"
 
 
 def test_the_device_data_page_takes_our_token(shop):

@@ -5,7 +5,8 @@ Options: ``device_data_url``, ``challenge_url``, ``encryption_script_url``, and,
 ``encryption_script_integrity`` (``sha384-…``, digests, one of which the script must have),
 ``encryption_public_key`` (a script may come with its key), ``exponents`` (``HUF=0 IDR=0``),
 ``challenge_preference``, ``installation_id``, ``lists_orders`` (``yes`` if Worldpay answers inquiries with
-a ``dateSearch``), ``idempotency_keys`` (``off``, ``on`` or ``uuid``: Worldpay arranges them per customer).
+a ``dateSearch``), ``idempotency_keys`` (``off``, ``on`` or ``uuid``: Worldpay arranges them per customer),
+``saved_cards`` (``yes`` if Worldpay has enabled tokenisation for the merchant code).
 """
 
 import re
@@ -101,6 +102,10 @@ class WorldpayAccount:
             public_key=self.account.options.get("encryption_public_key", ""),
             integrity=integrity,
         )
+
+    @property
+    def saves_cards(self) -> bool:
+        return self.account.options.get("saved_cards") == "yes"
 
     @property
     def lists_orders(self) -> bool:

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from checkout.money import Money
 from checkout.payments.providers.base import Authorisation, Browser, ChallengeCompletion, Modification
+from checkout.payments.providers.saved_cards import StoredCard
 from checkout.payments.providers.worldpay_wpg import amounts
 
 _PROLOGUE = (
@@ -22,6 +23,8 @@ _ORDER_CODE = re.compile(r"[^\s|<>\"'\x00-\x1f\x7f]{1,64}")
 _NAME_TOKEN = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+# Tokens of a shopper are bound to one customer; those of a merchant are shared by all who pay with the card.
+SCOPE = "shopper"
 WINDOWS = ("250x400", "390x400", "500x600", "600x400", "fullPage")
 DEFAULT_WINDOW = "390x400"
 MANDATED = "challengeMandated"
@@ -49,7 +52,10 @@ class Setup:
 
 
 def authorisation(request: Authorisation, setup: Setup) -> bytes:
-    """Return the first message: the order, the sealed card, and the browser data for 3-D Secure."""
+    """Return the first message: the order, the sealed card, and the browser data for 3-D Secure.
+
+    A stored card is charged without a shopper, so that there is no browser, and nobody to be challenged.
+    """
     service, order = _order(setup, request.order_code)
     if setup.installation_id:
         order.set("installationId", setup.installation_id)
@@ -57,17 +63,42 @@ def authorisation(request: Authorisation, setup: Setup) -> bytes:
     _add(order, "description", request.description, 50)
     _amount(order, request.amount, setup)
     details = SubElement(order, "paymentDetails")
+    if request.stored_card is not None:
+        _stored_card(details, request.stored_card)
+        _shopper(order, request, request.stored_card.shopper)
+        return _document(service)
     _add(SubElement(details, "CSE-DATA"), "encryptedData", request.sealed_card)
+    if request.saves_for:
+        SubElement(details, "storedCredentials", usage="FIRST")
     session = SubElement(details, "session")
     if address := _ip_address(request.browser.ip_address):
         session.set("shopperIPAddress", address)
     session.set("id", _name_token(request.session_id))
+    _browser(_shopper(order, request, request.saves_for), request.browser)
+    if request.saves_for:
+        # A token of the shopper's own: another customer with the same card gets another one.
+        SubElement(order, "createToken", tokenScope=SCOPE)
+    _three_ds(order, request, setup)
+    return _document(service)
+
+
+def _stored_card(details: Element, card: StoredCard) -> None:
+    token = SubElement(details, "TOKEN-SSL", tokenScope=SCOPE)
+    _add(token, "paymentTokenID", card.token)
+    credentials = SubElement(
+        details, "storedCredentials", usage="USED", merchantInitiatedReason=card.reason.upper()
+    )
+    if card.scheme_transaction:
+        _add(credentials, "schemeTransactionIdentifier", card.scheme_transaction)
+
+
+def _shopper(order: Element, request: Authorisation, customer: str) -> Element:
     shopper = SubElement(order, "shopper")
     if request.shopper_email:
         _add(shopper, "shopperEmailAddress", request.shopper_email, 255)
-    _browser(shopper, request.browser)
-    _three_ds(order, request, setup)
-    return _document(service)
+    if customer:
+        _add(shopper, "authenticatedShopperID", customer, 64)
+    return shopper
 
 
 def completion(request: ChallengeCompletion, setup: Setup) -> bytes:

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from xml.etree.ElementTree import Element
 
 from checkout.money import Money
 from checkout.payments.providers.base import CardChecks, CardSummary, ThreeDSecure
+from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.payments.providers.worldpay_wpg.amounts import read_amount, read_signed_amount
 from checkout.payments.providers.worldpay_wpg.codes import brand
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage
@@ -19,6 +21,12 @@ _MAX_SCRUBBED = 4_000
 _ABSENT = {"", "null"}
 # EMV 3DS 2, challenge cancellation indicator: "cardholder selected Cancel". Others are time-outs and errors.
 _CARDHOLDER_CANCELLED = "01"
+# Worldpay's tokens are letters and digits, in one of four forms. Some look like card numbers.
+_TOKEN = re.compile(r"[A-Za-z0-9]{1,64}")
+_SCHEME_TRANSACTION = re.compile(r"[A-Za-z0-9 ]{1,56}")
+# A new token, or the one that the customer's same card has already. With CONFLICT the stored details, such as
+# the expiry, are not those of this payment.
+_KEPT = {"NEW", "MATCH"}
 
 
 def text(parent: Element | None, path: str) -> str:
@@ -133,3 +141,63 @@ class PaymentElement:
         """Return True if the shopper chose to cancel at the issuer, rather than failed to authenticate."""
         indicator = text(self.element, "ThreeDSecureResult/challengeCancelIndicator")
         return indicator == _CARDHOLDER_CANCELLED
+
+
+def read_token(status: Element, payment: PaymentElement) -> tuple[IssuedToken | None, str]:
+    """Return the token that was made with an order, or the reason why what is there cannot be used.
+
+    The token is read apart from the payment, so that whatever is wrong with it changes no outcome.
+    """
+    found = status.findall("token")
+    if not found:
+        return None, ""
+    if len(found) > 1:
+        return None, "several tokens"
+    if (error := found[0].find("error")) is not None:
+        return None, prose(f"error {error.get('code', '')}: {''.join(error.itertext())}")
+    return _readable_token(found[0], payment)
+
+
+def _readable_token(token: Element, payment: PaymentElement) -> tuple[IssuedToken | None, str]:
+    details = token.findall("tokenDetails")
+    event = word(attribute(token, "tokenDetails", "tokenEvent"))
+    if len(details) != 1 or event not in _KEPT:
+        return None, f"token event {event or 'missing'}"
+    name = text(details[0], "paymentTokenID")
+    if not _TOKEN.fullmatch(name):
+        return None, "no readable name of the token"
+    valid_until = _date(details[0].find("paymentTokenExpiry/date"))
+    card = token.find("paymentInstrument/cardDetails")
+    expires = _date(card.find("expiryDate/date")) if card is not None else None
+    if valid_until is None or card is None or expires is None:
+        return None, "no expiry of the token, or none of the card"
+    digits = re.search(r"[0-9]{4}\Z", text(card, "derived/obfuscatedPAN") or text(card, "cardNumber"))
+    of_payment = payment.card or CardSummary()
+    last4 = digits.group() if digits else ""
+    if not last4 or (of_payment.last4 and of_payment.last4 != last4):
+        return None, "no last digits of the card, or those of another"
+    scheme = text(payment.element, "schemeResponse/transactionIdentifier") or text(
+        token, "schemeResponse/transactionIdentifier"
+    )
+    issued = IssuedToken(
+        token=name,
+        brand=of_payment.brand or brand(text(card, "derived/cardBrand")),
+        last4=last4,
+        expiry=f"{expires:%m/%Y}",
+        valid_until=valid_until,
+        scheme_transaction=scheme if _SCHEME_TRANSACTION.fullmatch(scheme) else "",
+    )
+    return issued, ""
+
+
+def _date(element: Element | None) -> date | None:
+    """Return a date; that of a card is the first day of its last month."""
+    if element is None:
+        return None
+    day, month, year = (element.get(name, "").strip() for name in ("dayOfMonth", "month", "year"))
+    if not all(re.fullmatch("[0-9]{1,4}", part) for part in (day or "1", month, year)):
+        return None
+    try:
+        return date(int(year), int(month), int(day or "1"))
+    except ValueError:
+        return None

@@ -1,6 +1,7 @@
 """Read a WPG reply: from bytes to a result. Pure functions, so that recorded messages can test them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
@@ -19,7 +20,7 @@ from checkout.payments.providers.base import (
 from checkout.payments.providers.worldpay_wpg import codes
 from checkout.payments.providers.worldpay_wpg.amounts import read_amount
 from checkout.payments.providers.worldpay_wpg.books import Journal, position_of, references
-from checkout.payments.providers.worldpay_wpg.elements import PaymentElement, text, word
+from checkout.payments.providers.worldpay_wpg.elements import PaymentElement, read_token, text, word
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage, read_message
 from checkout.payments.providers.worldpay_wpg.error_elements import read_error
 
@@ -133,7 +134,9 @@ def _read_order(status: Element, verb: Verb, exponents: Mapping[str, int]) -> Pr
     if payment.has_several_events:
         return _contradiction(order_code)
     journals = [Journal(element, exponents) for element in status.iterfind("journal")]
-    return _read_payment(payment, journals, order_code)
+    result = _read_payment(payment, journals, order_code)
+    token, fault = read_token(status, payment)
+    return replace(result, token=token, token_fault=fault)
 
 
 def _read_payment(payment: PaymentElement, journals: list[Journal], order_code: str) -> ProviderResult:

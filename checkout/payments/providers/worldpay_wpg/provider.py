@@ -79,6 +79,10 @@ class WorldpayWpg:
         return self._exchange(Verb.INQUIRE, order_code, build.inquiry(order_code, self._worldpay.setup))
 
     @property
+    def saves_cards(self) -> bool:
+        return self._worldpay.saves_cards
+
+    @property
     def lists_orders(self) -> bool:
         return self._worldpay.lists_orders
 

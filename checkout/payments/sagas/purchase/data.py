@@ -37,8 +37,9 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
 
     ``inquiries``, ``tries`` and ``voids`` count the questions, requests and voids without success. ``hinted``
     is the value of ``inquiries`` when a hint last made us ask: a hint may do so once for each value.
-    ``has_card`` says that the submission came with its card, which is never stored. ``is_back`` says that the
-    shopper came back from a challenge, ``is_expiring`` that we no longer wait for the challenge to end.
+    ``has_card`` says that the submission came with its card, which is never stored, or names a saved one.
+    ``is_back`` says that the shopper came back from a challenge, ``is_expiring`` that we no longer wait for
+    the challenge to end.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture.
     ``merchant``, ``order_reference``, ``description`` and ``locale`` are for the receipt, and they and

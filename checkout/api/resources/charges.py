@@ -1,0 +1,108 @@
+"""Payments that are charged to a saved card: created, waited for, answered."""
+
+from http import HTTPStatus
+from typing import Any
+
+from checkout.api.access.scopes import Scope
+from checkout.api.answers import catalogue
+from checkout.api.answers.answer import Answer
+from checkout.api.answers.refusal import Fault, refusal
+from checkout.api.models import IdempotencyRecord
+from checkout.api.requests.idempotency import Keyed, Made, answer_in, once, require_ended, settle
+from checkout.api.requests.view import ApiView
+from checkout.api.requests.waiting import Held
+from checkout.api.resources.addresses import address_of
+from checkout.money import CURRENCIES, Money
+from checkout.payments.actions import reading
+from checkout.payments.actions.saved_cards import charge_card
+from checkout.payments.checkout_messages import AwaitPayment
+from checkout.payments.objects import PaymentObject, PaymentStatus, payment_object
+
+# There is no answer yet: the provider is being asked, perhaps once more.
+_UNANSWERED = (PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN)
+
+
+def charge(view: ApiView, keyed: Keyed, wanted: dict[str, Any]) -> Answer | Held:
+    """Create a payment and have a saved card charged, or repeat what became of it.
+
+    The answer is 201 when the outcome is known, whatever it is, 202 as long as it is not, and 200 for a
+    payment that another request has created.
+    """
+    if Scope.SAVED_CARDS_CHARGE not in view.key.scopes:
+        scope = str(Scope.SAVED_CARDS_CHARGE)
+        raise refusal(catalogue.SCOPE_MISSING, f"A charge needs the scope {scope} as well.", scope=scope)
+    record, is_replay = once(keyed, lambda: _begin(view, wanted), held_seconds=view.preference.seconds)
+    if record.status != HTTPStatus.ACCEPTED:
+        return answer_in(record, is_replay=is_replay)
+    if is_replay and _read(view, record).state not in _UNANSWERED:
+        return _finish(view, record, is_replay=True)
+    if is_replay:
+        require_ended(record)
+    return Held(
+        first=answer_in(record, is_replay=is_replay),
+        seconds=view.preference.seconds,
+        subject=record.subject,
+        command=AwaitPayment(payment=record.subject),
+        finish=lambda: _finish(view, record, is_replay=is_replay),
+        release=lambda: settle(record, None),
+    )
+
+
+def _begin(view: ApiView, wanted: dict[str, Any]) -> Made:
+    payment = charge_card(
+        view.merchant,
+        wanted["saved_card"],
+        merchant_initiated=wanted["merchant_initiated"],
+        by=view.by,
+        **order_in(wanted),
+    )
+    # A new payment has no answer yet. One that the order has already may have any state.
+    return Made(_answer(payment_object(payment), HTTPStatus.OK), payment.reference)
+
+
+def _finish(view: ApiView, record: IdempotencyRecord, *, is_replay: bool) -> Answer:
+    answer = _answer(_read(view, record), HTTPStatus.CREATED)
+    settle(record, answer if answer.status != HTTPStatus.ACCEPTED else None)
+    if record.status == HTTPStatus.ACCEPTED and not is_replay:
+        return answer  # newer than the stored one: the outcome may be unknown by now
+    return answer_in(record, is_replay=is_replay)
+
+
+def _read(view: ApiView, record: IdempotencyRecord) -> PaymentObject:
+    return reading.read_payment(view.merchant, record.subject)
+
+
+def _answer(payment: PaymentObject, status: HTTPStatus) -> Answer:
+    address = address_of(payment.id)
+    if payment.state in _UNANSWERED:
+        return Answer.of(HTTPStatus.ACCEPTED, payment, Location=address, Retry_After="1")
+    return Answer.of(status, payment, Location=address)
+
+
+def order_in(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of ``create_payment`` in a body. Raises a refusal, which names the field."""
+    same = (
+        "order_reference",
+        "lines",
+        "description",
+        "return_url",
+        "cancel_url",
+        "locale",
+        "metadata",
+        "expires_at",
+        "captures_automatically",
+        "customer_reference",
+    )
+    return {
+        "amount": money_of(wanted),
+        "shopper_email": wanted["customer_email"],
+        **{name: wanted[name] for name in same},
+    }
+
+
+def money_of(wanted: dict[str, Any]) -> Money:
+    """Return the amount in a body. Raises a refusal, which names the field."""
+    if wanted["currency"] not in CURRENCIES:
+        fault = Fault("This is no currency in which shoppers pay (ISO 4217).", pointer="/currency")
+        raise refusal(catalogue.INVALID_REQUEST, faults=[fault])
+    return Money(wanted["amount"], wanted["currency"])

@@ -1,0 +1,129 @@
+"""Saved cards: list, find, remove, and charge them without a shopper."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from checkout.errors import (
+    DuplicateRequest,
+    ProviderMisconfigured,
+    RequestInvalid,
+    SavedCardNotFound,
+    SavedCardNotUsable,
+)
+from checkout.payments.actions.creation import checked_fields, created_or_known
+from checkout.payments.checkout_messages import SubmitPayment
+from checkout.payments.events import move_payment, open_attempt
+from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, SavedCard
+from checkout.payments.providers.registry import get_provider
+from checkout.payments.providers.saved_cards import MerchantInitiated
+from checkout.states import Actor
+from messaging.compiled_queries import insert
+from messaging.outbox.models import enqueue
+
+
+def cards_of(merchant: Merchant, customer_reference: str) -> QuerySet[SavedCard]:
+    """Return the cards of a merchant's customer that were not removed, the newest first."""
+    return _rows(merchant).filter(customer_reference=customer_reference, state=SavedCard.State.ACTIVE)
+
+
+def card_of(merchant: Merchant, reference: str) -> SavedCard:
+    """Return the merchant's card. Raises ``SavedCardNotFound``."""
+    return _found(_rows(merchant).filter(reference=reference))
+
+
+@transaction.atomic
+def remove_card(merchant: Merchant, reference: str, *, by: str) -> SavedCard:
+    """Remove a card at once and for good: its token is erased. A removed one stays so.
+
+    A charge that has been sent to the provider already goes on. Raises ``SavedCardNotFound``.
+    """
+    card = _locked(merchant, reference)
+    if card.state == SavedCard.State.ACTIVE:
+        card.state, card.sealed_token = SavedCard.State.REMOVED, ""
+        card.removed_at, card.removed_by = timezone.now(), by[:150]
+        card.save(update_fields=["state", "sealed_token", "removed_at", "removed_by"])
+    return card
+
+
+@transaction.atomic
+def charge_card(
+    merchant: Merchant, reference: str, *, merchant_initiated: str, by: str, **order: Any
+) -> Payment:
+    """Create the payment of an order, and have it charged to a saved card.
+
+    If the order has this payment already, it is returned as it is, and nothing is charged again. ``order``
+    has the fields of ``create_payment``, in which the customer may be left out.
+
+    Raises ``SavedCardNotFound``, ``SavedCardNotUsable`` and the errors of ``create_payment``; then nothing
+    was changed.
+    """
+    if merchant_initiated not in set(MerchantInitiated):
+        text = f"With a saved card, this is one of {', '.join(MerchantInitiated)}."
+        raise RequestInvalid("merchant_initiated", text)
+    # Under lock, so that no card is charged that another request is just removing.
+    card = _locked(merchant, reference)
+    payment, is_new = created_or_known(merchant, _checked(merchant, card, order))
+    if not is_new:
+        first = payment.attempts.filter(number=1).first()
+        if first is None or (first.saved_card_id, first.merchant_initiated) != (card.pk, merchant_initiated):
+            raise DuplicateRequest("This order already has a payment of another kind.", field="saved_card")
+        return payment
+    _require_usable(card)
+    attempt = Attempt(
+        payment=payment,
+        number=1,
+        provider_account_id=card.provider_account_id,
+        order_code=f"{payment.reference}-1",
+        session_id=secrets.token_hex(16),
+        saved_card=card,
+        merchant_initiated=merchant_initiated,
+    )
+    open_attempt(payment, attempt)
+    move_payment(payment, "submitted", Actor.MERCHANT, refusal_reason="")
+    data = {"by": by, "saved_card": card.reference, "merchant_initiated": merchant_initiated}
+    insert(Fact(payment=payment, attempt=attempt, source=Actor.MERCHANT, kind="charge_requested", data=data))
+    # No card travels with the command, so the relay may publish it as well as anybody.
+    command = SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
+    enqueue(OutboxMessage, *command.address, command, subject=payment.reference, delay_seconds=0)
+    return payment
+
+
+def _checked(merchant: Merchant, card: SavedCard, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of the payment, whose customer is that of the card."""
+    if order.get("customer_reference") not in (None, "", card.customer_reference):
+        raise RequestInvalid("customer_reference", "The saved card is another customer's.")
+    return checked_fields(merchant, **{**order, "customer_reference": card.customer_reference})
+
+
+def _require_usable(card: SavedCard) -> None:
+    if card.state != SavedCard.State.ACTIVE:
+        raise SavedCardNotUsable("The card was removed.")
+    if card.has_expired:
+        raise SavedCardNotUsable("The card has expired.")
+    try:
+        is_able = get_provider(card.provider_account.opened()).saves_cards
+    except ProviderMisconfigured:
+        is_able = False
+    if not is_able:
+        raise SavedCardNotUsable("The provider account with which the card was saved cannot charge it now.")
+
+
+def _rows(merchant: Merchant) -> QuerySet[SavedCard]:
+    return SavedCard.objects.filter(merchant=merchant).select_related("payment", "provider_account")
+
+
+def _locked(merchant: Merchant, reference: str) -> SavedCard:
+    rows = _rows(merchant).select_for_update(of=("self",), no_key=True)
+    return _found(rows.filter(reference=reference))
+
+
+def _found(rows: QuerySet[SavedCard]) -> SavedCard:
+    card = rows.first()
+    if card is None:
+        raise SavedCardNotFound("There is no such saved card.")
+    return card

@@ -1,0 +1,164 @@
+"""Cards that shoppers save, and the payments that are charged to them."""
+
+import checkout.payments.models.saved_card
+import django.db.models.deletion
+import django.utils.timezone
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("payments", "0010_disable_links"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="attempt",
+            name="merchant_initiated",
+            field=models.CharField(
+                blank=True,
+                db_default="",
+                default="",
+                help_text="Why a saved card is charged without the shopper",
+                max_length=12,
+            ),
+        ),
+        migrations.AddField(
+            model_name="attempt",
+            name="saves_card",
+            field=models.BooleanField(
+                db_default=False,
+                default=False,
+                help_text="The shopper wants the card saved for the next purchase",
+            ),
+        ),
+        migrations.AddField(
+            model_name="payment",
+            name="customer_reference",
+            field=models.CharField(
+                blank=True,
+                db_default="",
+                default="",
+                help_text="The merchant's own id of its customer",
+                max_length=64,
+            ),
+        ),
+        migrations.CreateModel(
+            name="SavedCard",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        default=checkout.payments.models.saved_card._card_reference,
+                        editable=False,
+                        max_length=40,
+                        unique=True,
+                    ),
+                ),
+                (
+                    "customer_reference",
+                    models.CharField(help_text="The merchant's own id of its customer", max_length=64),
+                ),
+                (
+                    "shopper",
+                    models.CharField(
+                        help_text="The name under which the provider knows the customer", max_length=64
+                    ),
+                ),
+                ("sealed_token", models.TextField(blank=True)),
+                (
+                    "token_hash",
+                    models.CharField(
+                        help_text="A keyed hash by which the same token is known", max_length=64
+                    ),
+                ),
+                (
+                    "scheme_transaction",
+                    models.CharField(
+                        blank=True,
+                        help_text="The card scheme's name of the payment that saved the card",
+                        max_length=56,
+                    ),
+                ),
+                ("brand", models.CharField(blank=True, max_length=30)),
+                ("last4", models.CharField(max_length=4)),
+                ("expiry", models.CharField(help_text="MM/YYYY, as printed on the card", max_length=7)),
+                (
+                    "valid_until",
+                    models.DateField(blank=True, help_text="The last day of the token", null=True),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("active", "Active"), ("removed", "Removed")],
+                        default="active",
+                        max_length=10,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("removed_at", models.DateTimeField(blank=True, null=True)),
+                ("removed_by", models.CharField(blank=True, max_length=150)),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="saved_cards",
+                        to="payments.merchant",
+                    ),
+                ),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        help_text="With which it was saved",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="saved_cards",
+                        to="payments.payment",
+                    ),
+                ),
+                (
+                    "provider_account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="saved_cards",
+                        to="payments.provideraccount",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(fields=["merchant", "customer_reference", "-id"], name="cards_of_customer")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "active")),
+                        fields=("provider_account", "token_hash"),
+                        name="one_active_card_per_token",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("state", "active"), ("sealed_token", ""), _connector="OR"),
+                        name="removed_card_has_no_token",
+                    ),
+                ],
+            },
+        ),
+        migrations.AddField(
+            model_name="attempt",
+            name="saved_card",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="attempts",
+                to="payments.savedcard",
+            ),
+        ),
+    ]

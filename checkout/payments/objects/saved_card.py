@@ -1,0 +1,43 @@
+"""The public object of a saved card, in which neither a number nor a token can be."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from checkout.payments.models.saved_card import SavedCard
+from checkout.payments.objects.parts import CardObject
+
+
+class SavedCardObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A card that a customer has saved. ``expiry`` is ``MM/YYYY``.
+
+    ``usable`` says that it was neither removed nor has expired. ``payment`` is the id of the payment with
+    which it was saved.
+    """
+
+    id: str
+    object: Literal["saved_card"] = "saved_card"
+    customer_reference: str
+    state: Literal["active", "removed"]
+    usable: bool
+    card: CardObject
+    expiry: str
+    payment: str
+    created_at: datetime
+    removed_at: datetime | None
+
+
+def saved_card_object(card: SavedCard) -> SavedCardObject:
+    """Return the object of a card, whose payment should have been read with it."""
+    return SavedCardObject(
+        id=card.reference,
+        customer_reference=card.customer_reference,
+        state="active" if card.state == SavedCard.State.ACTIVE else "removed",
+        usable=card.is_usable,
+        card=CardObject(brand=card.brand, last4=card.last4),
+        expiry=card.expiry,
+        payment=card.payment.reference,
+        created_at=card.created_at,
+        removed_at=card.removed_at,
+    )

@@ -1,0 +1,42 @@
+"""Cards that a provider keeps for later: how one is asked for, what the provider answers, how one is used."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+
+class MerchantInitiated(StrEnum):
+    """The reason for a charge without the shopper, in the words of the card schemes."""
+
+    UNSCHEDULED = "unscheduled"
+    RECURRING = "recurring"
+    INSTALMENT = "instalment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCard:
+    """A card that the provider keeps, and the reason for which it is charged now.
+
+    ``shopper`` is the name under which the provider has bound the token to one customer.
+    ``scheme_transaction`` is the card scheme's name of the payment with which the card was saved.
+    """
+
+    token: str = field(repr=False)
+    shopper: str
+    reason: MerchantInitiated
+    scheme_transaction: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedToken:
+    """The provider's name of a card that it keeps.
+
+    ``expiry`` is the card's own, ``MM/YYYY``; ``valid_until`` is the last day on which the token can be used.
+    """
+
+    token: str = field(repr=False)
+    brand: str
+    last4: str
+    expiry: str
+    valid_until: date | None = None
+    scheme_transaction: str = ""

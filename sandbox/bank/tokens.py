@@ -1,0 +1,114 @@
+"""The cards that the provider keeps for a merchant's customers, and their tokens. No number is stored.
+
+Source: the provider's pages on tokenisation (developer.worldpay.com/docs/wpg/tokenisation/).
+"""
+
+import hmac
+import json
+import sqlite3
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sandbox.bank.cards import Card, UnreadableCard
+from sandbox.errors import RequestRefused
+from sandbox.scenarios import FRICTIONLESS, Outcome, Payment, choose_later
+
+# Tokens of the provider's test environment live for seven days.
+LIFE = timedelta(days=7)
+NO_SHOPPER = "authenticatedShopperID is required for a create token request"
+NOT_FOUND = "Internal error: token not found"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCard:
+    """A card that is kept under a token. `payment` and `refusal_code` are the result of its later charges."""
+
+    token: str
+    shopper: str
+    brand: str
+    last4: str
+    masked: str
+    expiry_month: int
+    expiry_year: int
+    payment: Payment
+    refusal_code: str
+    holder: str = ""
+    has_cvc: bool = False
+
+    def check(self) -> None:
+        """Raise UnreadableCard if the card has expired."""
+        today = datetime.now(UTC)
+        if (self.expiry_year, self.expiry_month) < (today.year, today.month):
+            raise UnreadableCard("Expiry date: in the past or not a date")
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome(FRICTIONLESS, self.payment, self.refusal_code)
+
+
+class Tokens:
+    """The tokens of one storage. They are written in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, seed: str) -> None:
+        self._connection = connection
+        self._seed = seed
+
+    def issue(self, card: Card, shopper: str, scheme_transaction: str) -> dict[str, Any]:
+        """Keep a card, and return what a reply says of its token: the known one, if it is kept already.
+
+        Raises RequestRefused (2) without a shopper.
+        """
+        if not shopper:
+            raise RequestRefused(2, NO_SHOPPER)
+        later = choose_later(card.holder)
+        purpose = f"{shopper} {card.number} {card.expiry_year}-{card.expiry_month} {later.refusal_code}"
+        digest = hmac.digest(self._seed.encode(), purpose.encode(), "sha256")
+        token = f"99{int.from_bytes(digest, 'big') % 10**18:018d}"
+        until = datetime.now(UTC).date() + LIFE
+        is_known = self._row(token) is not None
+        if not is_known:
+            kept = KeptCard(
+                token, shopper, card.brand, card.last4, card.masked, card.expiry_month, card.expiry_year,
+                later.payment, later.refusal_code,
+            )  # fmt: skip
+            self._connection.execute(
+                "INSERT INTO token (at, token, valid_until, detail) VALUES (?, ?, ?, ?)",
+                (time.time(), token, until.isoformat(), json.dumps(asdict(kept))),
+            )
+        return {
+            "id": token,
+            "event": "MATCH" if is_known else "NEW",
+            "valid_until": until.isoformat(),
+            "shopper": shopper,
+            "expiry_month": card.expiry_month,
+            "expiry_year": card.expiry_year,
+            "scheme_transaction": scheme_transaction,
+        }
+
+    def find(self, token: str, shopper: str) -> KeptCard:
+        """Return the card. Raises RequestRefused (1) if the token is unknown, another's, or has expired."""
+        row = self._row(token)
+        if row is None or date.fromisoformat(row["valid_until"]) < datetime.now(UTC).date():
+            raise RequestRefused(1, NOT_FOUND)
+        kept = KeptCard(**json.loads(row["detail"]))
+        if kept.shopper != shopper:
+            raise RequestRefused(1, NOT_FOUND)
+        return kept
+
+    def delete(self, token: str, shopper: str) -> None:
+        """Forget a card. Raises RequestRefused (1) as `find` does."""
+        self.find(token, shopper)
+        self._connection.execute(
+            "INSERT INTO token_deleted (at, token) SELECT ?, id FROM token WHERE token = ?",
+            (time.time(), token),
+        )
+
+    def _row(self, token: str) -> Any:
+        return self._connection.execute(
+            "SELECT * FROM token WHERE token = ?"
+            " AND NOT EXISTS (SELECT 1 FROM token_deleted WHERE token_deleted.token = token.id)"
+            " ORDER BY id DESC LIMIT 1",
+            (token,),
+        ).fetchone()

@@ -1,0 +1,187 @@
+"""A card is saved with its authorisation, and charged by its token, at most once."""
+
+from dataclasses import replace
+
+import pytest
+
+from checkout.errors import OperationRejected
+from checkout.money import Money
+from checkout.payments.actions.saved_cards import charge_card, remove_card
+from checkout.payments.models import Attempt, CardTrial, Fact, OutboxMessage, Payment, SavedCard
+from checkout.payments.providers.memory import MemoryProvider
+from checkout.payments.providers.saved_cards import IssuedToken
+from checkout.payments.service import service
+from tests.payments.service.asking import (
+    authorise,
+    come_back,
+    inquire,
+    to_authorise,
+    to_complete_challenge,
+)
+from tests.payments.service.at_once import at_once
+from tests.payments.service.conftest import an_account, an_attempt
+from tests.payments.service.delivering import deliver
+
+pytestmark = pytest.mark.django_db
+
+TOKEN = IssuedToken(token="kept-token", brand="visa", last4="1111", expiry="12/2030")
+
+
+def wanting_it_saved(attempt):
+    attempt.payment.customer_reference = "customer-7"
+    attempt.payment.save()
+    attempt.saves_card = True
+    attempt.save()
+    return attempt
+
+
+@pytest.fixture
+def saving(attempt):
+    return wanting_it_saved(attempt)
+
+
+@pytest.fixture
+def card(attempt, books):
+    return kept(attempt, books)
+
+
+def kept(attempt, books):
+    books.tokens[TOKEN.token] = "approve"
+    attempt.payment.customer_reference = "customer-7"
+    card = SavedCard.of(attempt, TOKEN)
+    card.save()
+    return card
+
+
+def charge(card, number="B-1", reason="recurring"):
+    order = {"order_reference": number, "amount": Money(900, "GBP"), "description": "February"}
+    payment = charge_card(card.merchant, card.reference, merchant_initiated=reason, by="key", **order)
+    return payment.attempts.select_related("payment").get()
+
+
+def test_the_card_is_written_with_the_authorisation(saving, books):
+    authorise(saving, "approve")
+    card = SavedCard.objects.get()
+    assert (card.customer_reference, card.brand, card.last4) == ("customer-7", "visa", "1111")
+    assert (card.payment, card.scheme_transaction) == (saving.payment, f"scheme-{saving.order_code}")
+    (token,) = books.tokens
+    assert card.opened("recurring").token == token
+    assert token not in str(list(Fact.objects.values())) + str(list(OutboxMessage.objects.values()))
+
+
+@pytest.mark.parametrize("sealed", ["refuse", "pending", "lost", "unavailable"])
+def test_without_an_authorisation_no_card_is_saved(saving, sealed):
+    authorise(saving, sealed)
+    assert not SavedCard.objects.exists()
+
+
+def test_a_card_is_saved_once_its_challenge_is_passed(saving):
+    authorise(saving, "challenge")
+    assert not SavedCard.objects.exists()
+    come_back(saving)
+    deliver(service, to_complete_challenge(saving))
+    assert SavedCard.objects.count() == 1
+
+
+def test_a_card_is_saved_by_the_inquiry_after_a_lost_answer(saving):
+    authorise(saving, "unknown")
+    assert not SavedCard.objects.exists()
+    inquire(saving)
+    assert SavedCard.objects.count() == 1
+
+
+@pytest.mark.parametrize("fault", ["several tokens", ""])
+def test_a_broken_token_leaves_the_payment_approved_and_is_logged(saving, monkeypatch, caplog, fault):
+    right = MemoryProvider.authorise
+
+    def broken(provider, request):
+        return replace(right(provider, request), token=None, token_fault=fault)
+
+    monkeypatch.setattr(MemoryProvider, "authorise", broken)
+    assert authorise(saving, "approve").result["outcome"] == "approved"
+    assert saving.state == Attempt.State.AUTHORISED
+    assert not SavedCard.objects.exists()
+    assert "card not saved" in caplog.text
+    assert (fault or "no token") in caplog.text
+
+
+def test_a_saved_card_is_charged_without_a_card_in_the_command(card, books):
+    attempt = charge(card)
+    result = deliver(service, to_authorise(attempt, "")).result
+    assert result["outcome"] == "approved"
+    assert books.orders[attempt.order_code].amount == Money(900, "GBP")
+    assert deliver(service, to_authorise(attempt, "")).result["outcome"] == "approved"
+    assert len(books.orders) == 1
+
+
+def test_a_declined_charge_is_no_tried_card(card, books):
+    books.tokens[TOKEN.token] = "refuse:insufficient_funds"
+    attempt = charge(card)
+    assert deliver(service, to_authorise(attempt, "")).result["refusal_reason"] == "insufficient_funds"
+    assert not CardTrial.objects.exists()
+
+
+def test_a_token_that_the_provider_has_forgotten_is_a_refusal(card, books):
+    books.tokens.clear()
+    attempt = charge(card)
+    assert deliver(service, to_authorise(attempt, "")).result["outcome"] == "refused"
+
+
+def test_a_token_under_a_dropped_secret_key_is_not_sent_and_told_to_an_operator(
+    card, books, settings, caplog
+):
+    attempt = charge(card)
+    settings.SECRET_KEY = 50 * "n"
+    result = deliver(service, to_authorise(attempt, "")).result
+    assert (result["outcome"], result["refusal_reason"]) == ("not_sent", "provider_error")
+    assert "saved card cannot be opened" in caplog.text
+    assert books.orders == {}
+
+
+def test_a_card_that_was_removed_meanwhile_is_not_charged(card, books):
+    attempt = charge(card)
+    remove_card(card.merchant, card.reference, by="ada")
+    result = deliver(service, to_authorise(attempt, "")).result
+    assert (result["outcome"], result["refusal_reason"]) == ("not_sent", "card_not_received")
+    assert books.orders == {}
+
+
+def test_a_card_is_saved_anew_after_it_was_removed(saving, books):
+    authorise(saving, "approve")
+    first = SavedCard.objects.get()
+    remove_card(first.merchant, first.reference, by="ada")
+    another = wanting_it_saved(an_attempt(saving.provider_account, "A-2"))
+    authorise(another, "approve")
+    assert SavedCard.objects.filter(state="active").count() == 1
+    assert SavedCard.objects.count() == 2
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_one_order_that_is_charged_many_times_at_once_is_charged_once(books):
+    card = kept(an_attempt(an_account()), books)
+    assert len({attempt.pk for attempt in at_once(*[lambda: charge(card)] * 8)}) == 1
+    assert OutboxMessage.objects.filter(type="checkout.submit_payment").count() == 1
+    assert Payment.objects.filter(order_reference="B-1").count() == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_card_that_is_removed_while_it_is_charged_is_charged_before_that_or_not_at_all(books):
+    card = kept(an_attempt(an_account()), books)
+
+    def charged():
+        try:
+            charge(card)
+        except OperationRejected as error:
+            return error.code
+        return "charged"
+
+    def removed():
+        remove_card(card.merchant, card.reference, by="ada")
+        return "removed"
+
+    results = at_once(charged, removed)
+    assert sorted(results) in (["charged", "removed"], ["removed", "saved_card_not_usable"])
+    assert SavedCard.objects.get().sealed_token == ""
+    assert Payment.objects.filter(order_reference="B-1").exists() == ("charged" in results)
