@@ -111,7 +111,7 @@ def _measure(running: Running, connection: psycopg.Connection, rows: str, second
     create: Callable[..., Measured] = partial(
         load, running.address, concurrency=AT_ONCE, script="api/creates.lua", argument=TRY_OUT_API_KEY
     )
-    create(seconds=min(WARM_UP_SECONDS, seconds))
+    create(seconds=WARM_UP_SECONDS)
     server = parent_of(connection.info.backend_pid)
     count, web, books = _count(connection, rows), figures_of(running.web.pid), family_cpu_seconds(server)
     measured = create(seconds=seconds)

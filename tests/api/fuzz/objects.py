@@ -1,6 +1,5 @@
 """Objects of a running stack for the requests to name: payments in several states and what is theirs."""
 
-import random
 from collections import defaultdict
 from itertools import count
 from typing import Any
@@ -49,7 +48,7 @@ class Objects:
         return {"order_reference": number, "amount": 1250, "currency": "EUR", "description": "Tea"}
 
     def _post(self, path: str, **body: Any) -> str:
-        headers = {"Idempotency-Key": f"object-{random.getrandbits(64)}"}
+        headers = {"Idempotency-Key": f"object-{next(self._numbers)}"}
         answer = self._session.post(self._address(path), json=body, headers=headers, timeout=60)
         assert answer.ok, f"{path}: {answer.status_code} {answer.text}"
         return str(answer.json().get("id"))

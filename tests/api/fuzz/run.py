@@ -10,7 +10,7 @@ from typing import Any
 import requests
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import Case
-from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.core.failures import FailureGroup
 from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
 from schemathesis.schemas import APIOperation, BaseSchema
 
@@ -27,10 +27,8 @@ SETTINGS = settings(
     max_examples=EXAMPLES,
     deadline=None,
     database=None,
-    # A failure is told as it was found: a smaller one would cost time that finds others.
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
-    report_multiple_bugs=False,
 )
 AUTHORISATION = {"Authorization": f"Bearer {TRY_OUT_API_KEY}"}
 
@@ -48,7 +46,8 @@ class Result:
 
     def lines(self) -> Iterator[str]:
         """Return the lines to print."""
-        yield from (f"{label}: {failure}\n" for (label, _), failure in self.failures.items())
+        for (label, _title), failure in self.failures.items():
+            yield f"{label}: {failure}\n"
         answers = ", ".join(f"{status}: {number:,}" for status, number in sorted(self.statuses.items()))
         yield f"operations covered: {len(self.requests)} of {self.operations}, {self.rounds} rounds"
         yield f"requests sent: {self.statuses.total():,} ({answers})"
@@ -69,21 +68,25 @@ class Fuzz:
         self._schema.config.update(base_url=stack.web_url)
         self._session = requests.Session()
         self._session.headers.update(AUTHORISATION)
-        self._deadline = time.monotonic() + seconds
+        self._seconds = seconds
+        self._deadline = float("inf")
         self._operations = list(_operations(self._schema))
         self._objects = Objects(stack, self._session)
         self.result = Result(len(self._operations), seed)
 
     def run(self) -> Result:
-        """Run rounds until the time is over. Each begins with new objects."""
+        """Run rounds until the time is over, which begins with the first. Each has new objects."""
+        self._objects.renew()
+        self._deadline = time.monotonic() + self._seconds
         while not self._is_over:
-            self._objects.renew()
             for number, operation in enumerate(self._operations):
                 self._try(operation, self.result.seed + self.result.rounds * len(self._operations) + number)
                 if self._is_over:
                     break
             self.result.rounds += 1
             print(f"round {self.result.rounds}: {self.result.statuses.total():,} requests", file=sys.stderr)
+            if not self._is_over:
+                self._objects.renew()
         return self.result
 
     @property
@@ -95,27 +98,30 @@ class Fuzz:
             if not self._is_over:
                 self._send(case)
 
-        try:
-            _test_of(operation, send, seed)()
-        except FailureGroup as failures:
-            for failure in failures.exceptions:
-                self._note(operation, failure)
-        except (Failure, AssertionError, requests.RequestException) as failure:
-            self._note(operation, failure)
+        _test_of(operation, send, seed)()
 
     def _send(self, case: Case) -> None:
+        """Send a request. A failure is noted, and further requests find others."""
+        self.result.requests[case.operation.label] += 1
         aim(case, self._objects.known)
-        with requests.Session() as session:
-            session.hooks["response"].append(self._count)
-            self.result.requests[case.operation.label] += 1
-            call(case, AUTHORISATION, session=session, timeout=TIMEOUT_SECONDS)
+        try:
+            with requests.Session() as session:
+                session.hooks["response"].append(self._count)
+                call(case, AUTHORISATION, session=session, timeout=TIMEOUT_SECONDS)
+        except FailureGroup as failures:
+            for failure in failures.exceptions:
+                self._note(case, failure)
+        except (AssertionError, requests.RequestException) as failure:
+            self._note(case, failure)
 
     def _count(self, response: requests.Response, **_options: Any) -> None:
         self.result.statuses[response.status_code] += 1
 
-    def _note(self, operation: APIOperation, failure: BaseException) -> None:
-        title = getattr(failure, "title", type(failure).__name__)
-        self.result.failures.setdefault((operation.label, title), f"{title}\n{failure}")
+    def _note(self, case: Case, failure: Exception) -> None:
+        """Keep the first failure of its kind, with the command that repeats the request."""
+        title = str(getattr(failure, "title", type(failure).__name__))
+        told = f"{failure}\n\n{case.as_curl_command(AUTHORISATION)}"
+        self.result.failures.setdefault((case.operation.label, title), told)
 
 
 def _operations(schema: BaseSchema) -> Iterator[APIOperation]:
