@@ -11,6 +11,7 @@ REQUIREMENTS = [
     "requirements-dev.txt",
     "requirements-docs.txt",
     "benchmarks/requirements.txt",
+    "tests/api/clients/python/requirements.txt",
 ]
 PINNED = re.compile(r"[\w.\[\]-]+==\S+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+")
 
