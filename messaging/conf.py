@@ -10,7 +10,17 @@ from messaging.setting import number, reread_on_change, text, whole
 class Conf:
     """Messaging."""
 
-    broker_url = text("BROKER_URL", "memory://", "The broker's address: amqp://, amqps:// or memory://.")
+    broker_url = text(
+        "BROKER_URL",
+        "memory://",
+        "The broker's address: amqp://, amqps:// or memory://. A cluster has several hosts, with commas "
+        "between them, each with its port if that is another than 5672 (5671 with amqps).",
+    )
+    broker_zone = text(
+        "MESSAGING_BROKER_ZONE",
+        "",
+        "The hosts in BROKER_URL whose names contain this text are tried before the others.",
+    )
     prefix = text(
         "MESSAGING_PREFIX", "messaging", "The beginning of the names of exchanges, queues and users."
     )

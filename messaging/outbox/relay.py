@@ -14,7 +14,7 @@ from messaging import crash_points
 from messaging.broker import Broker
 from messaging.concurrency.database import in_thread
 from messaging.conf import conf
-from messaging.errors import MessagingError, Undeliverable
+from messaging.errors import MessagingError, PublishRefused, Undeliverable
 from messaging.outbox.models import AbstractOutboxMessage
 from messaging.outbox.notify import listen
 
@@ -24,6 +24,8 @@ BATCH = 100
 LEASE_SECONDS = 30.0
 PUBLISH_TIMEOUT_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 300.0
+# After so many refusals, a minute later, no process waits for a reply any more.
+MOST_REFUSALS = 6
 LEFT_TO_REDELIVERY = "left to the redelivery of its cause, which has its secret"
 
 
@@ -117,8 +119,11 @@ class Relay:
                 row.exchange, row.routing_key, row.envelope(), timeout_seconds=PUBLISH_TIMEOUT_SECONDS
             )
         except Undeliverable as error:
-            unheard = self._broker.topology.may_go_unheard(row.exchange, row.routing_key)
-            return None if unheard else error
+            return None if self._may_go_unheard(row) else error
+        except PublishRefused as error:
+            # The queue of a process that has gone, with its node, refuses everything until the node is back.
+            is_late = row.attempts >= MOST_REFUSALS and self._may_go_unheard(row)
+            return None if is_late else error
         except MessagingError as error:
             return error
         except Exception as error:
@@ -126,6 +131,9 @@ class Relay:
             log.exception("outbox row cannot be published", message_id=row.message_id)
             return error
         return None
+
+    def _may_go_unheard(self, row: AbstractOutboxMessage) -> bool:
+        return self._broker.topology.may_go_unheard(row.exchange, row.routing_key)
 
     def _note(self, rows: Sequence[AbstractOutboxMessage], errors: Sequence[Exception | None]) -> None:
         now = _clock_of(self._database)

@@ -1,16 +1,12 @@
-"""Conversions between our values and pika's: connection parameters, properties, deliveries."""
+"""Conversions between our values and pika's: properties and deliveries."""
 
-import socket
-import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import pika
 from pika.exceptions import AMQPConnectionError, AMQPError
 from pika.spec import Basic, BasicProperties
 
-from messaging.broker import user_of
 from messaging.delivery import Death, Delivery
 from messaging.envelope import (
     CAUSATION_ID,
@@ -24,9 +20,6 @@ from messaging.envelope import (
 from messaging.errors import MalformedMessage
 from messaging.storable import MALFORMED, digest_of
 
-HEARTBEAT_SECONDS = 10
-TCP_USER_TIMEOUT_MILLISECONDS = 8_000
-CONNECT_TIMEOUT_SECONDS = 5.0
 # Headers that the broker itself adds on delivery or when dead-lettering.
 _BROKER_HEADERS = (
     "x-death",
@@ -43,47 +36,6 @@ KINDS: dict[str, type] = {
     SUBJECT: str,
     SEALED: str,
 }
-
-
-def connection_parameters(
-    url: str, name: str, *, blocked_timeout_seconds: float | None = None
-) -> pika.ConnectionParameters:
-    """Return the parameters in ``amqp[s]://user:password@host:port/vhost``.
-
-    ``amqps`` verifies the broker's certificate and host name; ``?cafile=``, ``?certfile=`` and ``?keyfile=``
-    name files in PEM format. Raises ValueError for any other scheme.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("amqp", "amqps"):
-        raise ValueError("a broker's address begins with amqp:// or amqps://")
-    is_tls = parts.scheme == "amqps"
-    host = parts.hostname or "localhost"
-    tcp_options = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        tcp_options["TCP_USER_TIMEOUT"] = TCP_USER_TIMEOUT_MILLISECONDS
-    return pika.ConnectionParameters(
-        host=host,
-        port=parts.port or (5671 if is_tls else 5672),
-        virtual_host=unquote(parts.path.removeprefix("/")) or "/",
-        credentials=pika.PlainCredentials(user_of(url), unquote(parts.password or "guest")),
-        heartbeat=HEARTBEAT_SECONDS,
-        ssl_options=pika.SSLOptions(_tls_context(parts.query), host) if is_tls else None,
-        connection_attempts=1,
-        socket_timeout=CONNECT_TIMEOUT_SECONDS,
-        stack_timeout=2 * CONNECT_TIMEOUT_SECONDS,
-        blocked_connection_timeout=blocked_timeout_seconds,
-        client_properties={"connection_name": name},
-        tcp_options=tcp_options,
-    )
-
-
-def _tls_context(query: str) -> ssl.SSLContext:
-    files = {key: values[-1] for key, values in parse_qs(query).items()}
-    context = ssl.create_default_context(cafile=files.get("cafile"))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if "certfile" in files:
-        context.load_cert_chain(files["certfile"], files.get("keyfile"))
-    return context
 
 
 def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:

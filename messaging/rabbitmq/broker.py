@@ -14,13 +14,13 @@ from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, user_of
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
 from messaging.errors import MessagingError, ReplyLost
-from messaging.rabbitmq.amqp import connection_parameters
+from messaging.rabbitmq.connection.addresses import connection_parameters
+from messaging.rabbitmq.connection.link import Link
+from messaging.rabbitmq.connection.supervisor import Supervisor
+from messaging.rabbitmq.connection.watchdog import INTERVAL_SECONDS, Watchdog
 from messaging.rabbitmq.declaring import change_binding, declare_exchanges, declare_queue, delete_queue
-from messaging.rabbitmq.link import Link
 from messaging.rabbitmq.publisher import Publisher
 from messaging.rabbitmq.subscriptions import Subscription, Subscriptions
-from messaging.rabbitmq.supervisor import Supervisor
-from messaging.rabbitmq.watchdog import INTERVAL_SECONDS, Watchdog
 from messaging.reply_queue import ReplyQueue
 from messaging.topology import INSTANCE_QUEUE_EXPIRY_MILLISECONDS, Queue, Topology
 
@@ -33,9 +33,11 @@ WATCHDOG = "watchdog"
 
 
 class RabbitmqBroker(Broker):
-    """See Broker. ``url`` is ``amqp[s]://…``, see ``amqp.connection_parameters``."""
+    """See Broker. ``url`` is ``amqp[s]://…``, see ``amqp.connection_parameters``, as for ``zone``."""
 
-    def __init__(self, url: str, prefix: str, *, watchdog_seconds: float = INTERVAL_SECONDS) -> None:
+    def __init__(
+        self, url: str, prefix: str, *, zone: str = "", watchdog_seconds: float = INTERVAL_SECONDS
+    ) -> None:
         self.topology = Topology(prefix)
         self.reply_queue = ReplyQueue(prefix, self.topology.owner_of(user_of(url)))
         self._instance_queue = self.topology.instance_queue(self.reply_queue.instance_id)
@@ -46,13 +48,15 @@ class RabbitmqBroker(Broker):
         name = f"{prefix} {self.reply_queue.instance_id}"
         self._publishing = Supervisor(
             "publish",
-            connection_parameters(url, f"{name} publish", blocked_timeout_seconds=BLOCKED_TIMEOUT_SECONDS),
+            connection_parameters(
+                url, f"{name} publish", zone=zone, blocked_timeout_seconds=BLOCKED_TIMEOUT_SECONDS
+            ),
             self._prepare_publishing,
             self._publishing_lost,
         )
         self._consuming = Supervisor(
             "consume",
-            connection_parameters(url, f"{name} consume"),
+            connection_parameters(url, f"{name} consume", zone=zone),
             self._prepare_consuming,
             self._consuming_lost,
         )

@@ -1,13 +1,21 @@
 """Declarations of the topology on a connection."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterable
 
+import structlog
 from pika.exceptions import AMQPError
 
 from messaging.rabbitmq.channel import AmqpChannel
-from messaging.rabbitmq.link import Link, on_disposable_channel
+from messaging.rabbitmq.connection.link import Link, on_disposable_channel
 from messaging.topology import Exchange, Queue
+
+log = structlog.get_logger(__name__)
+
+# The time within which a node answers about a queue that it has. About one whose node is down, the others
+# answer after a minute (RabbitMQ 4.0, measured), and refuse whatever is published to it.
+HOME_SECONDS = 1.0
 
 
 async def declare_exchanges(link: Link, exchanges: Iterable[Exchange]) -> None:
@@ -37,7 +45,10 @@ async def _declare_exchange(channel: AmqpChannel, exchange: Exchange, *, is_pass
 
 
 async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]] = ()) -> None:
-    """Declare a durable queue with its bindings; a common queue only if it is missing. Raises AMQPError."""
+    """Declare a durable queue with its bindings; a common queue only if it is missing. Raises AMQPError.
+
+    A queue that is not replicated is on one node. While that is down, it is replaced by one on another node.
+    """
     bindings = [(binding.exchange, binding.key) for binding in queue.bindings] + list(more_bindings)
 
     async def work(channel: AmqpChannel) -> None:
@@ -56,7 +67,17 @@ async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[
         with contextlib.suppress(AMQPError):
             await on_disposable_channel(link, look)
             return
-    await on_disposable_channel(link, work)
+    if queue.is_replicated:
+        await on_disposable_channel(link, work)
+        return
+    try:
+        async with asyncio.timeout(HOME_SECONDS):
+            await on_disposable_channel(link, work)
+    except TimeoutError:
+        # Its messages are lost with its node, and it would be in the way of new ones until that is back.
+        log.warning("queue made anew, because its node does not answer", queue=queue.name)
+        await delete_queue(link, queue.name)
+        await on_disposable_channel(link, work)
 
 
 async def change_binding(link: Link, queue: str, exchange: str, key: str, *, is_bound: bool) -> None:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
@@ -17,7 +16,7 @@ from pika.exceptions import (
 
 from messaging.broker import user_of
 from messaging.inspection import BrokerFacts, QueueFacts
-from messaging.rabbitmq.amqp import connection_parameters
+from messaging.rabbitmq.connection.addresses import connection_parameters, nodes_of
 from messaging.topology import Exchange, Queue, Topology
 
 NOT_FOUND = 404
@@ -63,8 +62,7 @@ def _quietly() -> Iterator[None]:
 
 
 def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or (5671 if parts.scheme == 'amqps' else 5672)}"
+    return ", ".join(map(str, nodes_of(url)))
 
 
 def _version(connection: pika.BlockingConnection) -> str:

@@ -24,7 +24,7 @@ from messaging.errors import (
     Undeliverable,
 )
 from messaging.rabbitmq.channel import AmqpChannel
-from messaging.rabbitmq.link import Link
+from messaging.rabbitmq.connection.link import Link
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from pika.exceptions import AMQPError
 from messaging.broker import Consumption, OnDelivery
 from messaging.delivery import Delivery
 from messaging.rabbitmq.channel import AmqpChannel
-from messaging.rabbitmq.link import Link
+from messaging.rabbitmq.connection.link import Link
 
 log = structlog.get_logger(__name__)
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.services.process import ServiceError, end, free_port, spawn, wait_until
@@ -19,19 +20,34 @@ NODE = "gateway@localhost"
 class Rabbitmq:
     """One node with its own Erlang port mapper, cookie, data and logs; no plugins; user guest/guest.
 
-    RABBITMQ_CONTROL in `environment` names a script that runs `rabbitmqctl` for this node.
+    RABBITMQ_CONTROL in `environment` names a script that runs `rabbitmqctl` for this node. `settings` are more
+    lines of its configuration file. A node of a cluster has a name of its own, and shares with the others the
+    port mapper at `epmd_port` and the folder `home`, which has the cookie.
     """
 
     name = "RabbitMQ"
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int | None = None,
+        *,
+        node: str = NODE,
+        home: Path | None = None,
+        epmd_port: int | None = None,
+        settings: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.port = port or free_port()
+        self.node = node
+        self._home = home or folder / "home"
+        self._settings = ("disk_free_limit.absolute = 50MB", *settings)
+        self._has_own_epmd = epmd_port is None
         self.environment = {
             "BROKER_URL": f"amqp://guest:guest@127.0.0.1:{self.port}/%2F",
             "RABBITMQ_CONTROL": str(folder / "control"),
         }
-        self._epmd_port = free_port()
+        self._epmd_port = epmd_port or free_port()
         self._node: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
         server = shutil.which("rabbitmq-server", path=PROGRAM_FOLDERS)
@@ -41,16 +57,16 @@ class Rabbitmq:
 
     def start(self) -> None:
         """Start the node and wait until it answers. Raises ServiceError when it cannot run here."""
-        for name in ("home", "data", "log"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for folder in (self._home, self.folder / "data", self.folder / "log"):
+            folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "enabled_plugins").write_text("[].\n")
-        (self.folder / "rabbitmq.conf").write_text("disk_free_limit.absolute = 50MB\n")
+        (self.folder / "rabbitmq.conf").write_text("\n".join([*self._settings, ""]))
         self._write_control()
         environment = self._environment()
         log = self.folder / "log" / "start.log"
         with log.open("wb") as output:
-            epmd = ["epmd", "-address", "127.0.0.1", "-port", str(self._epmd_port)]
-            self._epmd = spawn(epmd, output, environment)
+            if self._has_own_epmd:
+                self._epmd = spawn(port_mapper(self._epmd_port), output, environment)
             self._node = spawn([self._server], output, environment)
         try:
             wait_until(self._answers, self._node, self.name, log)
@@ -75,10 +91,10 @@ class Rabbitmq:
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
-            "HOME": str(folder / "home"),
+            "HOME": str(self._home),
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": NODE,
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(free_port()),
@@ -97,8 +113,8 @@ class Rabbitmq:
         control = self.folder / "control"
         control.write_text(
             "#!/bin/sh\n"
-            f'exec env HOME="{self.folder}/home" ERL_EPMD_PORT={self._epmd_port} LANG=C.UTF-8 '
-            f'RABBITMQ_CONF_ENV_FILE="{self.folder}/none.conf" RABBITMQ_NODENAME={NODE} '
+            f'exec env HOME="{self._home}" ERL_EPMD_PORT={self._epmd_port} LANG=C.UTF-8 '
+            f'RABBITMQ_CONF_ENV_FILE="{self.folder}/none.conf" RABBITMQ_NODENAME={self.node} '
             f'"{self._server.with_name("rabbitmqctl")}" "$@"\n'
         )
         control.chmod(0o755)
@@ -111,3 +127,8 @@ class Rabbitmq:
                 return connection.recv(1) == b"\x01"
         except OSError:
             return False
+
+
+def port_mapper(port: int) -> list[str]:
+    """Return the command that starts an Erlang port mapper (epmd), by which nodes find each other."""
+    return ["epmd", "-address", "127.0.0.1", "-port", str(port)]

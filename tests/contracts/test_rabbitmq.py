@@ -13,9 +13,9 @@ from pika import spec
 from messaging.broker import Broker
 from messaging.errors import BrokerUnavailable, PublishRefused, PublishUncertain, Undeliverable
 from messaging.rabbitmq import broker as connection
-from messaging.rabbitmq.amqp import connection_parameters
 from messaging.rabbitmq.channel import AmqpChannel
-from messaging.rabbitmq.link import Link, on_disposable_channel
+from messaging.rabbitmq.connection.addresses import connection_parameters
+from messaging.rabbitmq.connection.link import Link, on_disposable_channel
 from messaging.rabbitmq.publisher import Publisher
 from messaging.topology import Queue
 from tests.support.brokers import Inbox, RabbitmqLab, a_moment, command, reconnected, within
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.rabbitmq
 @asynccontextmanager
 async def raw_channel(rabbitmq: RabbitmqLab) -> AsyncIterator[AmqpChannel]:
     """Yield a channel of a foreign program."""
-    link = await Link.open(connection_parameters(rabbitmq.url, "a test"))
+    link = await Link.open(connection_parameters(rabbitmq.url, "a test")[0])
     try:
         yield await link.channel()
     finally:
@@ -160,7 +160,7 @@ async def test_a_connection_that_stays_blocked_is_closed(
 @pytest.mark.parametrize("limits", [{"max_unconfirmed": 3}, {"max_unconfirmed_bytes": 6}])
 async def test_what_is_unconfirmed_is_bounded(rabbitmq: RabbitmqLab, limits: dict[str, int]):
     publisher = Publisher("guest", **limits)
-    link = await Link.open(connection_parameters(rabbitmq.url, "a test"))
+    link = await Link.open(connection_parameters(rabbitmq.url, "a test")[0])
     await publisher.prepare(link)
     outcomes: list[object] = []
     for _ in range(3):
@@ -178,8 +178,8 @@ async def test_what_is_unconfirmed_is_bounded(rabbitmq: RabbitmqLab, limits: dic
 async def test_confirms_of_an_earlier_incarnation_mean_nothing(rabbitmq: RabbitmqLab, vhost: str):
     later_proxy = Proxy(vhost)
     await later_proxy.accept()
-    earlier = await Link.open(connection_parameters(rabbitmq.url, "earlier"))
-    later = await Link.open(connection_parameters(later_proxy.url, "later"))
+    earlier = await Link.open(connection_parameters(rabbitmq.url, "earlier")[0])
+    later = await Link.open(connection_parameters(later_proxy.url, "later")[0])
     publisher = Publisher("guest")
     of_the_earlier: list[object] = []
     of_the_later: list[object] = []
@@ -284,7 +284,7 @@ async def test_each_incarnation_is_a_new_pair_of_connections(rabbitmq: RabbitmqL
 
 async def test_the_node_queue_outlives_the_connection_and_keeps_what_came_meanwhile(rabbitmq: RabbitmqLab):
     broker = await rabbitmq.broker()
-    link = await Link.open(connection_parameters(rabbitmq.url, "a test"))
+    link = await Link.open(connection_parameters(rabbitmq.url, "a test")[0])
 
     async def look(channel: AmqpChannel) -> None:
         await channel.ask(

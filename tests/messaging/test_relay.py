@@ -12,7 +12,8 @@ from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.envelope import Envelope
 from messaging.outbox.models import enqueue
-from messaging.outbox.relay import BATCH, Relay
+from messaging.outbox.relay import BATCH, MOST_REFUSALS, Relay
+from messaging.topology import Binding, Queue
 from tests.messaging.conftest import at_work
 from tests.messaging.test_worker import client_of, greeter
 from tests.support.brokers import Inbox, MemoryLab, within
@@ -120,6 +121,28 @@ async def test_an_event_that_nobody_listens_to_is_done_with(lab: MemoryLab):
     await in_thread(event.save)
     assert await Relay(broker, OutboxMessage).publish_due() == 1
     assert (await in_thread(row_of, event)).published_at is not None
+
+
+async def test_a_reply_that_the_queue_of_a_process_refuses_for_long_is_given_up(lab: MemoryLab):
+    broker = await lab.broker()
+    topology = broker.topology
+    name = f"{topology.prefix}.node.gone"
+    limits: dict[str, str | int] = {
+        "x-queue-type": "classic",
+        "x-max-length": 0,
+        "x-overflow": "reject-publish",
+    }
+    await broker.declare(Queue(name, limits, (Binding(topology.replies, name),)))
+    reply = OutboxMessage.of(topology.replies, name, Envelope(type="reply", body=b"{}"))
+    reply.available_at = timezone.now()
+    await in_thread(reply.save)
+    relay = Relay(broker, OutboxMessage)
+    for _ in range(MOST_REFUSALS):
+        assert await relay.publish_due() == 1
+        assert (await in_thread(row_of, reply)).published_at is None
+        await in_thread(OutboxMessage.objects.filter(pk=reply.pk).update, available_at=timezone.now())
+    await relay.publish_due()
+    assert (await in_thread(row_of, reply)).published_at is not None
 
 
 async def test_several_relays_at_once_take_every_row_once(lab: MemoryLab):

@@ -15,9 +15,9 @@ from messaging.delivery import Delivery
 from messaging.envelope import Envelope
 from messaging.memory.broker import MemoryBroker
 from messaging.memory.server import MemoryServer
-from messaging.rabbitmq.amqp import connection_parameters
 from messaging.rabbitmq.broker import RabbitmqBroker
-from messaging.rabbitmq.link import Link
+from messaging.rabbitmq.connection.addresses import connection_parameters
+from messaging.rabbitmq.connection.link import Link
 from messaging.topology import Binding, Queue
 from tests.support.broker_users import make_memory_users, make_users, url_of
 from tests.support.proxy import Proxy
@@ -160,7 +160,7 @@ class RabbitmqLab(Lab):
         await self.proxy.accept()
 
     async def readers(self, queue: str) -> int:
-        link = await Link.open(connection_parameters(self.url, "counting readers"))
+        link = await Link.open(connection_parameters(self.url, "counting readers")[0])
         try:
             channel = await link.channel()
             declared = await channel.ask(

@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pika
 import structlog
 from pika.exceptions import AMQPError
 
-from messaging.rabbitmq.link import Link
+from messaging.rabbitmq.connection.link import Link
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +23,7 @@ PROVEN_SECONDS = 30.0
 class Supervisor:
     """A loop that connects, prepares the connection, waits for its end, reports the loss, and starts again.
 
+    The nodes in ``parameters`` are tried in turn, with a pause that grows with each round.
     ``prepare`` sets everything up on a new link. ``on_lost`` is called once for every link that had become
     ready. Late callbacks of an earlier link are recognised by that link.
     """
@@ -30,7 +31,7 @@ class Supervisor:
     def __init__(
         self,
         name: str,
-        parameters: pika.ConnectionParameters,
+        parameters: Sequence[pika.ConnectionParameters],
         prepare: Callable[[Link], Awaitable[None]],
         on_lost: Callable[[str], None],
     ) -> None:
@@ -42,6 +43,7 @@ class Supervisor:
         self._parameters = parameters
         self._prepare = prepare
         self._on_lost = on_lost
+        self._turn = 0
         self._failures = 0
         self._is_stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -81,9 +83,11 @@ class Supervisor:
                 "broker connection down",
                 connection=self.name,
                 incarnation=self.incarnation,
+                node=self._node.host,
                 reason=reason,
                 retry_seconds=round(pause, 2),
             )
+            self._turn += 1
             await asyncio.sleep(pause)
 
     async def _live(self) -> str:
@@ -92,7 +96,7 @@ class Supervisor:
         link: Link | None = None
         try:
             async with asyncio.timeout(SET_UP_TIMEOUT_SECONDS):
-                link = await Link.open(self._parameters)
+                link = await Link.open(self._node)
                 await self._prepare(link)
             self.link = link
             self.ready.set()
@@ -107,6 +111,10 @@ class Supervisor:
         self._failures = 0 if lasted > PROVEN_SECONDS else self._failures + 1
         return reason
 
+    @property
+    def _node(self) -> pika.ConnectionParameters:
+        return self._parameters[self._turn % len(self._parameters)]
+
     async def _let_go(self, link: Link | None) -> None:
         was_ready = self.ready.is_set()
         self.ready.clear()
@@ -118,5 +126,6 @@ class Supervisor:
             await asyncio.wait({link.closed}, timeout=1.0)
 
     def _pause_seconds(self) -> float:
-        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10))
+        rounds = self._failures // len(self._parameters)
+        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(rounds, 10))
         return random.uniform(0, longest)  # noqa: S311 (spreads reconnections)

@@ -1,0 +1,1 @@
+"""One connection: the nodes of its address, its opening, its supervision."""

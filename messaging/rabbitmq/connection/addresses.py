@@ -1,0 +1,101 @@
+"""The nodes of a broker that its address names, the order in which they are tried, and pika's parameters."""
+
+import random
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pika
+
+from messaging.broker import user_of
+
+HEARTBEAT_SECONDS = 10
+TCP_USER_TIMEOUT_MILLISECONDS = 8_000
+CONNECT_TIMEOUT_SECONDS = 5.0
+PORT, TLS_PORT = 5672, 5671
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of the broker."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def nodes_of(url: str) -> tuple[Node, ...]:
+    """Return the nodes in ``amqp[s]://user:password@a,b:5673/vhost``, in that order.
+
+    A node without a port has the scheme's. Raises ValueError if a port is no number.
+    """
+    parts = urlsplit(url)
+    default = TLS_PORT if parts.scheme == "amqps" else PORT
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    return tuple(_node(host.strip(), default) for host in hosts)
+
+
+def _node(text: str, default_port: int) -> Node:
+    parts = urlsplit(f"//{text}")
+    return Node(unquote(parts.hostname or "localhost"), parts.port or default_port)
+
+
+def in_order(nodes: Sequence[Node], zone: str = "") -> list[Node]:
+    """Return the nodes as this process tries them: those of its zone first, each group in random order.
+
+    The random order spreads many processes over the nodes. A node is of the zone if its host's name contains
+    the zone's, such as ``rabbit-1.eu-west-1a.internal`` and ``eu-west-1a``.
+    """
+    shuffled = random.sample(nodes, len(nodes))
+    return sorted(shuffled, key=lambda node: bool(zone) and zone not in node.host)
+
+
+def connection_parameters(
+    url: str, name: str, *, zone: str = "", blocked_timeout_seconds: float | None = None
+) -> list[pika.ConnectionParameters]:
+    """Return the parameters for each node in ``amqp[s]://user:password@host:port,host:port/vhost``.
+
+    They are in the order in which this process tries them, see ``in_order``. ``amqps`` verifies the
+    broker's certificate and host name; ``?cafile=``, ``?certfile=`` and ``?keyfile=`` name files in PEM
+    format. Raises ValueError for any other scheme.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("amqp", "amqps"):
+        raise ValueError("a broker's address begins with amqp:// or amqps://")
+    tls = _tls_context(parts.query) if parts.scheme == "amqps" else None
+    nodes = in_order(nodes_of(url), zone)
+    # Where there is another node, it is tried before a silent one has had time for everything.
+    patience = CONNECT_TIMEOUT_SECONDS if len(nodes) == 1 else CONNECT_TIMEOUT_SECONDS / 2
+    tcp_options = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        tcp_options["TCP_USER_TIMEOUT"] = TCP_USER_TIMEOUT_MILLISECONDS
+    return [
+        pika.ConnectionParameters(
+            host=node.host,
+            port=node.port,
+            virtual_host=unquote(parts.path.removeprefix("/")) or "/",
+            credentials=pika.PlainCredentials(user_of(url), unquote(parts.password or "guest")),
+            heartbeat=HEARTBEAT_SECONDS,
+            ssl_options=pika.SSLOptions(tls, node.host) if tls else None,
+            connection_attempts=1,
+            socket_timeout=patience,
+            stack_timeout=2 * patience,
+            blocked_connection_timeout=blocked_timeout_seconds,
+            client_properties={"connection_name": name},
+            tcp_options=tcp_options,
+        )
+        for node in nodes
+    ]
+
+
+def _tls_context(query: str) -> ssl.SSLContext:
+    files = {key: values[-1] for key, values in parse_qs(query).items()}
+    context = ssl.create_default_context(cafile=files.get("cafile"))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if "certfile" in files:
+        context.load_cert_chain(files["certfile"], files.get("keyfile"))
+    return context

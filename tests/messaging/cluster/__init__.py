@@ -1,0 +1,1 @@
+"""Tests with a cluster of RabbitMQ, whose nodes die."""

@@ -1,0 +1,89 @@
+"""A process goes on when a node of the broker is lost, also the one that has the process's own queue."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from messaging.broker import Broker
+from messaging.errors import PublishRefused
+from messaging.rabbitmq.broker import RabbitmqBroker
+from tests.support.brokers import Inbox, command, within
+from tests.support.cluster import Cluster
+
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.long, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+async def processes(cluster: Cluster) -> AsyncIterator[list[RabbitmqBroker]]:
+    """Yield the brokers of two processes: the first is connected to the first node, the other to the last."""
+    async with AsyncExitStack() as closing:
+        brokers = []
+        for node in (cluster.nodes[0], cluster.nodes[2]):
+            others = [each for each in cluster.nodes if each is not node]
+            hosts = ",".join([f"localhost:{node.port}", *(f"127.0.0.1:{each.port}" for each in others)])
+            broker = RabbitmqBroker(f"amqp://guest:guest@{hosts}/%2F", "checkout", zone="localhost")
+            closing.push_async_callback(broker.close)
+            broker.open()
+            await within(broker.wait_connected())
+            brokers.append(broker)
+        yield brokers
+
+
+async def is_published(sender: Broker, receiver: Broker) -> bool:
+    """Return True once a message to the receiver's own queue is confirmed."""
+    try:
+        await sender.publish(
+            sender.topology.replies, receiver.reply_queue.name, command(), timeout_seconds=10
+        )
+    except PublishRefused:
+        return False
+    return True
+
+
+async def until_published(sender: Broker, receiver: Broker) -> None:
+    while not await is_published(sender, receiver):  # noqa: ASYNC110 (nothing tells of it)
+        await asyncio.sleep(0.05)
+
+
+async def test_a_process_whose_own_queue_was_on_a_lost_node_is_reached_at_its_address_again(
+    cluster: Cluster, processes: list[RabbitmqBroker]
+):
+    here, elsewhere = processes
+    received = Inbox()
+    here.reply_queue.deliver = received  # type: ignore[method-assign]
+    await here.bind(here.topology.groups, "group")
+    assert await is_published(elsewhere, here)
+    await received.next()
+
+    cluster.nodes[0].kill()
+    await within(lost_and_back(here))
+    await within(until_published(elsewhere, here))
+    assert (await received.next()).envelope is not None
+    # The groups of the process are bound again.
+    await elsewhere.publish(here.topology.groups, "group", command(), timeout_seconds=10)
+    await received.next()
+
+    lost = here.metrics()["connections_lost"]
+    await asyncio.to_thread(cluster.nodes[0].start)
+    await until_published(elsewhere, here)
+    await received.next()
+    assert here.is_connected
+    assert here.metrics()["connections_lost"] == lost
+
+
+async def lost_and_back(broker: RabbitmqBroker) -> None:
+    while not broker.metrics()["connections_lost"]:  # noqa: ASYNC110 (only a counter shows it)
+        await asyncio.sleep(0.01)
+    await broker.wait_connected()
