@@ -2,7 +2,8 @@
 
 from django.db.models import QuerySet
 
-from checkout.payments.models.payment import Attempt, Operation, Payment
+from checkout.errors import PaymentNotFound
+from checkout.payments.models.payment import Attempt, Merchant, Operation, Payment
 from checkout.payments.models.saga import Saga
 from messaging.compiled_queries import Compiled
 
@@ -19,6 +20,17 @@ _BY_REFERENCE = Compiled(lambda reference: _locked_with_merchant().filter(refere
 def locked_payment(reference: str) -> Payment | None:
     """Return the payment with this reference; None when there is none."""
     return _BY_REFERENCE.first(reference)
+
+
+def found_payment(reference: str, merchant: Merchant | None = None) -> Payment:
+    """Return the payment that a caller names; raises ``PaymentNotFound``, also for another merchant's.
+
+    Without ``merchant`` the caller is one of us, and may see all payments.
+    """
+    payment = locked_payment(reference)
+    if payment is None or (merchant is not None and payment.merchant_id != merchant.pk):
+        raise PaymentNotFound("There is no such payment.")
+    return payment
 
 
 def locked_payment_of(row: Saga | Attempt | Operation) -> Payment:

@@ -2,9 +2,9 @@
 
 from django.db import transaction
 
-from checkout.payments.actions.finding import found_payment
 from checkout.payments.checkout_messages import AnnouncePayment
 from checkout.payments.events import move_payment
+from checkout.payments.locking import found_payment
 from checkout.payments.models import Fact, Merchant
 from checkout.payments.models.messages import send_to_checkout
 from checkout.privacy.scrubbing import scrub_note

@@ -19,10 +19,10 @@ from checkout.errors import (
     RefundableDiffers,
 )
 from checkout.money import Money
-from checkout.payments.actions.finding import found_payment
 from checkout.payments.actions.metadata import checked_metadata, overlaid, require_no_card_number
 from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.events import open_operation
+from checkout.payments.locking import found_payment
 from checkout.payments.models import Attempt, Fact, Merchant, Operation, Payment
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.totals import Sums, is_accounted_for, is_stuck, sums_of
