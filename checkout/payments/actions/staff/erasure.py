@@ -10,7 +10,7 @@ from django.db import transaction
 
 from checkout.database.append_only import forgetting
 from checkout.errors import OperationRejected
-from checkout.payments.actions.finding import found_payment
+from checkout.payments.locking import found_payment
 from checkout.payments.models import (
     Attempt,
     DeadLetter,
