@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from tests.api.described import require_described
 from tests.support.asgi import Answer, AsgiClient
 
 _numbers = count(1)
@@ -30,7 +31,9 @@ class Caller:
         if data:
             lines["content-type"] = "application/json"
         lines |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.client.request(method, f"{ROOT}{path}", data=data, headers=lines)
+        answer = await self.client.request(method, f"{ROOT}{path}", data=data, headers=lines)
+        require_described(method, f"{ROOT}{path}", answer)
+        return answer
 
 
 def document(answer: Answer) -> dict[str, Any]:

@@ -25,7 +25,8 @@ def test_it_is_openapi_with_a_webhook_for_each_type_of_event():
     operations = [each for item in made["paths"].values() for each in item.values() if isinstance(each, dict)]
     names = [each["operationId"] for each in operations]
     assert len(names) == len(set(names)) > 10
-    assert set(_codes_in(operations)) <= set(CATALOGUE)
+    # No operation has a method that its address does not support.
+    assert set(_codes_in(operations)) == set(CATALOGUE) - {"method_not_allowed"}
 
 
 def _codes_in(operations):

@@ -13,10 +13,13 @@ from tests.support.stack import Stack
 pytestmark = pytest.mark.browser
 
 LISTS = (
+    "api/apikey",
+    "api/idempotencyrecord",
     "payments/attempt",
     "risk/blockedvalue",
     "payments/deadletter",
     "payments/difference",
+    "payments/event",
     "payments/fact",
     "payments/inboxmessage",
     "ledger/ledgerentry",
@@ -24,6 +27,7 @@ LISTS = (
     "payments/operation",
     "payments/outboxmessage",
     "payments/payment",
+    "payments/paymentlink",
     "payments/provideraccount",
     "payments/providercall",
     "payments/providernotification",
@@ -33,12 +37,15 @@ LISTS = (
     "risk/riskassessment",
     "payments/saga",
     "orders/stockitem",
+    "webhooks/delivery",
+    "webhooks/webhookendpoint",
 )
 
 # Rows with the longest possible values.
 MAKE_ROWS = """
 from django.db import transaction
 from django.utils import timezone
+from checkout.api.access.keys import make_key
 from checkout.orders.models import StockItem
 from checkout.payments.models import OutboxMessage
 from checkout.risk.models import BlockedValue
@@ -69,6 +76,7 @@ OutboxMessage.objects.create(
     last_error="PublishRefused: the queue is full, or too much is unconfirmed here; it is tried again later",
 )
 BlockedValue.objects.create(kind="email", value=f"{name}@{'long' * 8}.example", reason="Card testing " * 6)
+make_key(row.merchant, name=f"The till in {'Llanfair' * 8}", networks=["2001:db8:1234::/48"], by="ann")
 StockItem.objects.create(sku=name, name="Assam tea, 250 g", price_minor=1250, currency="GBP", quantity=3)
 """
 

@@ -40,10 +40,13 @@ _ALWAYS = (
         catalogue.API_VERSION_UNKNOWN,
         catalogue.NOT_ACCEPTABLE,
     ),
-    *(catalogue.QUOTA_EXCEEDED, catalogue.UNAVAILABLE, catalogue.BROKEN),
+    *(catalogue.TOO_MANY_UNKNOWN_KEYS, catalogue.QUOTA_EXCEEDED, catalogue.UNAVAILABLE, catalogue.BROKEN),
     *(serving.MALFORMED, serving.TOO_MANY, serving.FULL),
 )
-_WITH_BODY = (catalogue.MALFORMED_JSON, catalogue.UNSUPPORTED_MEDIA_TYPE, catalogue.INVALID_REQUEST)
+_WITH_BODY = (
+    *(catalogue.MALFORMED_JSON, catalogue.UNSUPPORTED_MEDIA_TYPE, catalogue.INVALID_REQUEST),
+    *(CARD_NUMBER, serving.TOO_LARGE, serving.TOO_SLOW),
+)
 _TEXT = {"schema": {"type": "string"}}
 _HEADERS: dict[str, Schema] = {
     "Request-Id": {"description": "The id of this request.", **_TEXT},
@@ -218,9 +221,9 @@ def _problems_of(described: Described, *, has_path: bool) -> Mapping[int, list[P
         problems.append(catalogue.NOT_FOUND)
     if described.query is not None:
         problems.append(catalogue.INVALID_REQUEST)
-    if described.body is not None:
+    # A body that is sent in vain is read for the key, too.
+    if described.body is not None or described.key is not IdempotencyKey.IGNORED:
         problems += _WITH_BODY
-        problems += (CARD_NUMBER, serving.TOO_LARGE)
     if described.key is not IdempotencyKey.IGNORED:
         problems += (catalogue.KEY_NOT_READABLE, catalogue.KEY_REUSED, catalogue.KEY_IN_USE)
     if described.key is IdempotencyKey.REQUIRED:

@@ -182,6 +182,7 @@ class RotateSecret(SecretMaking):
             "rotateWebhookSecret",
             "Make a new secret, which is shown once; the old one signs as well for a while",
             webhook_inputs.NoFields,
+            catalogue.NOT_POSSIBLE_NOW,
             key=IdempotencyKey.REQUIRED,
             answers={201: NewWebhookSecretObject},
         )

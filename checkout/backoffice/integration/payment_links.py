@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin
-from checkout.backoffice.display.values import badge, json_block
+from checkout.backoffice.display.values import NOTHING, badge, json_block
 from checkout.payments.actions import links
 from checkout.payments.models import PaymentLink
 from checkout.payments.objects.link import link_object
@@ -81,4 +81,4 @@ class PaymentLinkAdmin(ActingAdmin):
 
     @admin.display(description="metadata")
     def own_values(self, link: PaymentLink) -> str:
-        return json_block(link.metadata)
+        return json_block(link.metadata) if link.metadata else NOTHING

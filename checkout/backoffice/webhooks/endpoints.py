@@ -126,6 +126,10 @@ class WebhookEndpointAdmin(Acting, ConfigurationAdmin):
     fixed_fields = ("merchant",)
     verbs = (PING, RESEND, ROTATE, ENABLE, DISABLE)
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Return what can be filled in, if the endpoint does not exist yet: it has no state then."""
+        return self.fields if obj else self.form.Meta.fields
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Endpoints are disabled instead, so that the log of their deliveries stays for the merchant."""
         return False
