@@ -20,9 +20,9 @@ NODE = "gateway@localhost"
 class Rabbitmq:
     """One node with its own Erlang port mapper, cookie, data and logs; no plugins; user guest/guest.
 
-    RABBITMQ_CONTROL in `environment` names a script that runs `rabbitmqctl` for this node. `settings` are more
-    lines of its configuration file. A node of a cluster has a name of its own, and shares with the others the
-    port mapper at `epmd_port` and the folder `home`, which has the cookie.
+    RABBITMQ_CONTROL in `environment` names a script that runs `rabbitmqctl` for this node. `settings` are
+    more lines of its configuration file. A node of a cluster has a name of its own, and shares with the
+    others the port mapper at `epmd_port` and the folder `home`, which has the cookie.
     """
 
     name = "RabbitMQ"

@@ -49,7 +49,7 @@ def test_the_address_of_a_cluster_has_several_nodes_each_with_its_port():
     parameters = connection_parameters(CLUSTER, "name")
     assert {(each.host, each.port) for each in parameters} == {(node.host, node.port) for node in nodes}
     assert {each.virtual_host for each in parameters} == {"shop"}
-    assert {each.credentials.password for each in parameters} == {"pass@word"}
+    assert {each.credentials.password for each in parameters} == {"pass@word"}  # type: ignore[attr-defined]
 
 
 def test_processes_are_spread_over_the_nodes_of_their_zone_first():
