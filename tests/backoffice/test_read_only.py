@@ -2,6 +2,7 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
+import checkout.backoffice.admin  # noqa: F401  it registers the pages
 from tests.backoffice import rows
 from tests.support.tables import our_models
 
