@@ -44,11 +44,6 @@ class Queue:
     bindings: tuple[Binding, ...] = ()
     is_common: bool = False
 
-    @property
-    def is_replicated(self) -> bool:
-        """Return True if the queue survives the loss of one node of a cluster."""
-        return self.arguments.get("x-queue-type") == "quorum"
-
 
 @dataclass(frozen=True, slots=True)
 class Topology:

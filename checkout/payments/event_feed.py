@@ -10,7 +10,16 @@ from checkout.payments.events.types import EVENT_TYPES
 from checkout.payments.models import Event
 from checkout.payments.objects import webhook_object
 
-__all__ = ["EVENT_TYPES", "FeedItem", "bodies", "items", "items_between", "items_since", "last_pk"]
+__all__ = [
+    "EVENT_TYPES",
+    "FeedItem",
+    "bodies",
+    "items",
+    "items_between",
+    "items_of",
+    "items_since",
+    "last_pk",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,11 @@ def last_pk() -> int:
 def items_between(after: int, last: int, *, most: int) -> Sequence[FeedItem]:
     """Return at most so many events after ``after`` and up to ``last``, in their order."""
     return _items(most, pk__gt=after, pk__lte=last)
+
+
+def items_of(merchant: str, *, after: int, most: int) -> Sequence[FeedItem]:
+    """Return the merchant's first events after the event ``after``, in their order."""
+    return _items(most, merchant__code=merchant, pk__gt=after)
 
 
 def items_since(merchant: str, since: datetime, *, after: int, most: int) -> Sequence[FeedItem]:

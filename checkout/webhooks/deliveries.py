@@ -23,6 +23,8 @@ from checkout.webhooks.waking import wake_after_commit
 # writes events may take: no event can then appear among those that the sweep has passed.
 SWEEP_AFTER = timedelta(minutes=2)
 BATCH = 500
+# The events of one merchant that are owed at once when its endpoint changes its state.
+MOST_UNSWEPT = 5_000
 FORGET_BATCH = 1000
 
 
@@ -60,7 +62,14 @@ def _was_enabled_at(item: FeedItem, endpoint: WebhookEndpoint) -> bool:
 
 
 def begin_state(endpoint: WebhookEndpoint, state: str, reason: str = "") -> None:
-    """Let the endpoint, which the caller saves, be in this state from the next event on."""
+    """Let the endpoint, which the caller saves, be in this state from the next event on.
+
+    What happened while it was enabled, and was not swept yet, is owed first: afterwards it would be too late.
+    """
+    if endpoint.is_enabled:
+        mark = SweepMark.objects.filter(pk=1).values_list("event_pk", flat=True).first() or 0
+        after = max(mark, endpoint.last_event_before_state)
+        _owe(event_feed.items_of(endpoint.merchant, after=after, most=MOST_UNSWEPT))
     endpoint.state, endpoint.state_reason, endpoint.state_since = state, reason, timezone.now()
     endpoint.last_event_before_state = event_feed.last_pk()
 

@@ -53,8 +53,8 @@ class WebhookEndpoint(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.ENABLED)
     state_reason = models.CharField(max_length=200, blank=True, help_text="Why it is in this state")
     state_since = models.DateTimeField(default=timezone.now)
-    last_event_before_it = models.BigIntegerField(default=0, editable=False)
-    last_event_before_state = models.BigIntegerField(default=0, editable=False)
+    last_event_before_it = models.BigIntegerField(default=0, db_default=0, editable=False)
+    last_event_before_state = models.BigIntegerField(default=0, db_default=0, editable=False)
     failures = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)
@@ -177,7 +177,7 @@ class SweepMark(models.Model):
     """
 
     event_pk = models.BigIntegerField(default=0)
-    seen_pk = models.BigIntegerField(default=0)
+    seen_pk = models.BigIntegerField(default=0, db_default=0)
     seen_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from messaging.broker import Broker, Consumption, OnConfirm, OnDelivery, user_of
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope
 from messaging.errors import MessagingError, ReplyLost
-from messaging.rabbitmq.connection.addresses import connection_parameters
+from messaging.rabbitmq.connection.addresses import connection_parameters, nodes_of
 from messaging.rabbitmq.connection.link import Link
 from messaging.rabbitmq.connection.supervisor import Supervisor
 from messaging.rabbitmq.connection.watchdog import INTERVAL_SECONDS, Watchdog
@@ -43,6 +43,7 @@ class RabbitmqBroker(Broker):
         self._instance_queue = self.topology.instance_queue(self.reply_queue.instance_id)
         self._queues = {queue.name: queue for queue in (self.topology.dead_queue, self._instance_queue)}
         self._keys: set[tuple[str, str]] = set()
+        self._has_several_nodes = len(nodes_of(url)) > 1
         self._publisher = Publisher(user_of(url))
         self._subscriptions = Subscriptions(self._redeclare)
         name = f"{prefix} {self.reply_queue.instance_id}"
@@ -197,8 +198,10 @@ class RabbitmqBroker(Broker):
 
     async def _redeclare(self, link: Link, name: str) -> None:
         queue = self._queues.get(name)
-        if queue is not None:
-            await declare_queue(link, queue, self._keys if queue is self._instance_queue else ())
+        if queue is self._instance_queue:
+            await declare_queue(link, queue, self._keys, may_be_replaced=self._has_several_nodes)
+        elif queue is not None:
+            await declare_queue(link, queue)
 
     async def _change_binding(self, exchange: str, key: str, *, is_bound: bool) -> None:
         link = self._consuming.link

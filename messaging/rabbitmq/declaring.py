@@ -14,8 +14,10 @@ from messaging.topology import Exchange, Queue
 log = structlog.get_logger(__name__)
 
 # The time within which a node answers about a queue that it has. About one whose node is down, the others
-# answer after a minute (RabbitMQ 4.0, measured), and refuse whatever is published to it.
+# answer after a minute (RabbitMQ 4.0, measured), and refuse whatever is published to it. Other nodes may be
+# slow for a moment after one was lost, so there are two attempts.
 HOME_SECONDS = 1.0
+HOME_ATTEMPTS = 2
 
 
 async def declare_exchanges(link: Link, exchanges: Iterable[Exchange]) -> None:
@@ -44,10 +46,13 @@ async def _declare_exchange(channel: AmqpChannel, exchange: Exchange, *, is_pass
     )
 
 
-async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]] = ()) -> None:
+async def declare_queue(
+    link: Link, queue: Queue, more_bindings: Iterable[tuple[str, str]] = (), *, may_be_replaced: bool = False
+) -> None:
     """Declare a durable queue with its bindings; a common queue only if it is missing. Raises AMQPError.
 
-    A queue that is not replicated is on one node. While that is down, it is replaced by one on another node.
+    A queue that ``may_be_replaced`` is on one node, and has nothing that must not be lost. If that node does
+    not answer, the queue is replaced by one on another node.
     """
     bindings = [(binding.exchange, binding.key) for binding in queue.bindings] + list(more_bindings)
 
@@ -67,17 +72,16 @@ async def declare_queue(link: Link, queue: Queue, more_bindings: Iterable[tuple[
         with contextlib.suppress(AMQPError):
             await on_disposable_channel(link, look)
             return
-    if queue.is_replicated:
-        await on_disposable_channel(link, work)
-        return
-    try:
-        async with asyncio.timeout(HOME_SECONDS):
-            await on_disposable_channel(link, work)
-    except TimeoutError:
+    for _ in range(HOME_ATTEMPTS if may_be_replaced else 0):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HOME_SECONDS):
+                await on_disposable_channel(link, work)
+            return
+    if may_be_replaced:
         # Its messages are lost with its node, and it would be in the way of new ones until that is back.
         log.warning("queue made anew, because its node does not answer", queue=queue.name)
         await delete_queue(link, queue.name)
-        await on_disposable_channel(link, work)
+    await on_disposable_channel(link, work)
 
 
 async def change_binding(link: Link, queue: str, exchange: str, key: str, *, is_bound: bool) -> None:

@@ -145,6 +145,22 @@ async def test_a_reply_that_the_queue_of_a_process_refuses_for_long_is_given_up(
     assert (await in_thread(row_of, reply)).published_at is not None
 
 
+async def test_an_event_that_a_full_queue_refuses_stays_owed(lab: MemoryLab):
+    broker = await lab.broker()
+    topology = broker.topology
+    limits: dict[str, str | int] = {
+        "x-queue-type": "quorum",
+        "x-max-length": 0,
+        "x-overflow": "reject-publish",
+    }
+    await broker.declare(Queue("listener", limits, (Binding(topology.events, "payment.captured"),)))
+    event = OutboxMessage.of(topology.events, "payment.captured", Envelope(type="e", body=b"{}"))
+    event.available_at, event.attempts = timezone.now(), MOST_REFUSALS
+    await in_thread(event.save)
+    await Relay(broker, OutboxMessage).publish_due()
+    assert (await in_thread(row_of, event)).published_at is None
+
+
 async def test_several_relays_at_once_take_every_row_once(lab: MemoryLab):
     def many() -> None:
         now = timezone.now()

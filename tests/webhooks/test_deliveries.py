@@ -97,6 +97,14 @@ def test_an_endpoint_is_not_told_of_what_happened_before_it_was_enabled():
     assert deliveries.owe([told.reference, missed.reference]) == 0
 
 
+def test_an_event_whose_message_was_lost_is_owed_though_the_endpoint_is_disabled_and_enabled_again():
+    made = endpoint()
+    lost = event("A-1")
+    actions.disable(SHOP, made.reference, "later")
+    actions.enable(SHOP, made.reference)
+    assert owed() == {(made.reference, lost.reference)}
+
+
 @pytest.mark.parametrize("wrong", [timedelta(days=1), timedelta(days=-1)])
 def test_an_endpoint_is_told_of_an_event_though_the_clock_of_its_writer_is_wrong(wrong):
     endpoint()

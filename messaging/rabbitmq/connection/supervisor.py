@@ -40,10 +40,10 @@ class Supervisor:
         self.link: Link | None = None
         self.ready = asyncio.Event()
         self.first_attempt = asyncio.Event()
-        self._parameters = parameters
+        self._nodes = list(parameters)
+        self._order = list(parameters)
         self._prepare = prepare
         self._on_lost = on_lost
-        self._turn = 0
         self._failures = 0
         self._is_stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -87,8 +87,8 @@ class Supervisor:
                 reason=reason,
                 retry_seconds=round(pause, 2),
             )
-            self._turn += 1
             await asyncio.sleep(pause)
+            self._go_on_to_the_next_node(had_lasted=not self._failures)
 
     async def _live(self) -> str:
         """Run one connection from beginning to end, and return why it ended."""
@@ -113,7 +113,13 @@ class Supervisor:
 
     @property
     def _node(self) -> pika.ConnectionParameters:
-        return self._parameters[self._turn % len(self._parameters)]
+        return self._order[0]
+
+    def _go_on_to_the_next_node(self, *, had_lasted: bool) -> None:
+        """Put the node that was tried last, the others in turn, or as preferred after a good connection."""
+        last = self._order.pop(0)
+        others = [node for node in self._nodes if node is not last] if had_lasted else self._order
+        self._order = [*others, last]
 
     async def _let_go(self, link: Link | None) -> None:
         was_ready = self.ready.is_set()
@@ -126,6 +132,6 @@ class Supervisor:
             await asyncio.wait({link.closed}, timeout=1.0)
 
     def _pause_seconds(self) -> float:
-        rounds = self._failures // len(self._parameters)
+        rounds = self._failures // len(self._nodes)
         longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(rounds, 10))
         return random.uniform(0, longest)  # noqa: S311 (spreads reconnections)
