@@ -3,6 +3,7 @@
 Importing this module sets Django up, so that modules which need Django can be imported after it.
 """
 
+import asyncio
 import os
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.simulation.settings"
@@ -21,10 +22,12 @@ from django.db.utils import ConnectionHandler  # noqa: E402
 from checkout.orders.models import StockItem  # noqa: E402
 from checkout.payments.models import Merchant, ProviderAccount  # noqa: E402
 from checkout.payments.providers.registry import ADAPTERS  # noqa: E402
+from checkout.running.relay import timers  # noqa: E402
 from tests.simulation import bank, colleagues, invariants, randomness, threads  # noqa: E402
 from tests.simulation.clock import Clock  # noqa: E402
 from tests.simulation.database import compiled, plain_filters, plain_rows  # noqa: E402
 from tests.simulation.database.base import DatabaseWrapper, Template  # noqa: E402
+from tests.simulation.timetable import TIMERS  # noqa: E402
 from tests.simulation.twin import Line  # noqa: E402
 from tests.simulation.world import STOCK, World  # noqa: E402
 
@@ -33,6 +36,8 @@ class Installation:
     """An installation that runs schedules: only one per process, as it replaces clocks and randomness."""
 
     def __init__(self) -> None:
+        unknown = {timer.name for timer in timers(asyncio.Event())} - TIMERS
+        assert not unknown, f"The simulation's timetable must say when {unknown} have work."
         call_command("migrate", verbosity=0)
         database = connections["default"]
         assert isinstance(database, DatabaseWrapper)
