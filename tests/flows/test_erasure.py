@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from checkout.money import Money
 from checkout.payments import actions
-from checkout.payments.models import Event, Fact, Merchant, OutboxMessage, Payment
+from checkout.payments.models import Event, Fact, Merchant, OutboxMessage, Payment, SavedCard
 from checkout.payments.providers.base import Browser
 from checkout.payments.providers.memory_books import Books
 from checkout.webhooks import actions as webhooks, deliveries
@@ -25,7 +25,10 @@ from tests.support.tables import our_models
 
 __all__ = ["api"]
 
-OF_SHOPPER = ("mary@shopper.example", "192.0.2.77", "Mary's browser", "loyalty-4711", "said Mary")
+OF_SHOPPER = (
+    *("mary@shopper.example", "192.0.2.77", "Mary's browser", "loyalty-4711", "said Mary"),
+    "customer-mary",
+)
 
 
 @pytest.fixture
@@ -62,11 +65,14 @@ async def paid_by_mary(api: Caller, books: Books) -> Payment:
     """Create, pay and capture a payment by the API, of which a webhook is told; the answers are kept."""
     await in_thread(webhooks.create_endpoint, "shop", "https://shop.example/hook")
     asked = order(
-        customer_email=OF_SHOPPER[0], metadata={"card": OF_SHOPPER[3]}, captures_automatically=False
+        customer_email=OF_SHOPPER[0],
+        customer_reference=OF_SHOPPER[5],
+        metadata={"card": OF_SHOPPER[3]},
+        captures_automatically=False,
     )
     made = document(await api.post("/payments", asked))
     payment = await in_thread(lambda: Payment.objects.get(reference=made["id"]))
-    await pay(payment, "approve")
+    await pay(payment, "approve", saves_card=True)
     await eventually(saga_status(payment), "completed")
     await api.post(f"/payments/{payment.reference}/capture", {})
     await eventually(operation_states(payment), ["pending"])
@@ -75,6 +81,11 @@ async def paid_by_mary(api: Caller, books: Books) -> Payment:
     await in_thread(told, payment)
     await eventually(lambda: OutboxMessage.objects.filter(published_at=None).exists(), False)
     return payment
+
+
+async def charged(api: Caller, card: SavedCard) -> str:
+    asked = order("Z-1", saved_card=card.reference, merchant_initiated="unscheduled")
+    return str(document(await api.post("/payments", asked))["code"])
 
 
 def told(payment: Payment) -> None:
@@ -95,8 +106,13 @@ async def test_no_table_knows_the_shopper_any_more(api: Caller, books: Books, ba
     before = await in_thread(places)
     assert {word for words in before.values() for word in words} == set(OF_SHOPPER)
     assert {"payments_event.data", "payments_saga.data", "payments_attempt.browser"} <= set(before)
+    assert {"payments_savedcard.customer_reference", "payments_payment.customer_reference"} <= set(before)
     await in_thread(erase, payment.reference)
     assert await in_thread(places) == {}
+    card = await in_thread(SavedCard.objects.get)
+    assert (card.state, card.removed_by, card.last4) == ("removed", "ada", "1111")
+    assert not {card.sealed_token, card.token_hash, card.shopper, card.scheme_transaction} - {""}
+    assert await charged(api, card) == "saved_card_not_usable"
     fact = await in_thread(lambda: Fact.objects.get(kind="personal_data_erased"))
     assert fact.data == {"by": "ada", "reason": "She asked."}
     answer = document(await api.get(f"/payments/{payment.reference}"))

@@ -6,6 +6,7 @@ import pytest
 
 from checkout.errors import OperationRejected
 from checkout.money import Money
+from checkout.payments.actions import erase_payment
 from checkout.payments.actions.saved_cards import charge_card, remove_card
 from checkout.payments.models import Attempt, CardTrial, Fact, OutboxMessage, Payment, SavedCard
 from checkout.payments.providers.memory import MemoryProvider
@@ -185,3 +186,29 @@ def test_a_card_that_is_removed_while_it_is_charged_is_charged_before_that_or_no
     assert sorted(results) in (["charged", "removed"], ["removed", "saved_card_not_usable"])
     assert SavedCard.objects.get().sealed_token == ""
     assert Payment.objects.filter(order_reference="B-1").exists() == ("charged" in results)
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_cards_that_are_erased_while_they_are_charged_and_removed_wait_for_no_circle(books):
+    card = kept(an_attempt(an_account()), books)
+    Payment.objects.update(state="captured")
+
+    def charged():
+        try:
+            charge(card)
+        except OperationRejected as error:
+            return error.code
+        return "charged"
+
+    def removed():
+        return remove_card(card.merchant, card.reference, by="ada").state
+
+    def erased():
+        erase_payment(card.payment.reference, by="bob", reason="She asked.")
+        return "erased"
+
+    results = at_once(*[charged, removed, erased] * 4)
+    assert set(results) <= {"charged", "saved_card_not_usable", "removed", "erased"}
+    card.refresh_from_db()
+    assert (card.state, card.sealed_token, card.customer_reference) == ("removed", "", "")
