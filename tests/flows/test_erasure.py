@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.utils import timezone
 
+from checkout.api.models import IdempotencyRecord
 from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.models import Event, Fact, Merchant, OutboxMessage, Payment, SavedCard
@@ -132,6 +134,32 @@ async def test_a_refund_after_it_has_an_event_without_false_changes(
     event = await in_thread(lambda: Event.objects.filter(type="payment.refunded").get())
     assert not {"customer_email", "metadata"} & set(event.changes)
     assert await in_thread(places) == {}
+
+
+@pytest.mark.usefixtures("ada")
+def test_the_payment_is_not_locked_while_stored_answers_are_deleted(
+    payment: Payment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_locked: list[bool] = []
+
+    def forget(subjects: list[str]) -> int:
+        is_locked.append(connection.in_atomic_block)
+        return 0
+
+    monkeypatch.setattr("checkout.management.gateway.erase.forget_answers_about", forget)
+    Payment.objects.update(state="cancelled")
+    OutboxMessage.objects.update(published_at=timezone.now())
+    erase(payment.reference)
+    assert is_locked == [False]
+
+
+def test_stored_answers_are_found_by_an_index(transactional_db: None) -> None:
+    answers = IdempotencyRecord.objects.filter(subject__in=["pay_1", "op_2"])
+    with connection.cursor() as cursor, transaction.atomic():
+        if connection.vendor == "postgresql":
+            # The table is empty, and would be read as a whole.
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        assert "answers_by_subject" in answers.explain()
 
 
 @pytest.mark.usefixtures("ada")
