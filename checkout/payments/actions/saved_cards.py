@@ -40,7 +40,8 @@ def card_of(merchant: Merchant, reference: str) -> SavedCard:
 def remove_card(merchant: Merchant, reference: str, *, by: str) -> SavedCard:
     """Remove a card at once and for good: its token is erased. A removed one stays so.
 
-    A charge that has been sent to the provider already goes on. Raises ``SavedCardNotFound``.
+    So are all other cards with the same token. A charge that has been sent to the provider already goes on.
+    Raises ``SavedCardNotFound``.
     """
     _remove([card_of(merchant, reference)], by)
     return card_of(merchant, reference)
@@ -59,8 +60,14 @@ def erase_cards(payment: Payment, *, by: str) -> None:
 
 
 def _remove(cards: Iterable[SavedCard], by: str) -> None:
-    """Lock the cards, always in the order of their keys, and remove those that are active."""
-    rows = SavedCard.objects.filter(pk__in=[card.pk for card in cards])
+    """Lock the cards, always in the order of their keys, and remove those that are active.
+
+    Every other card with the same token is removed as well. There is one if the token was saved twice while
+    the secret key was replaced, and it could still be charged.
+    """
+    found = list(cards)
+    twins = [twin.pk for card in found if card.state == SavedCard.State.ACTIVE for twin in card.twins()]
+    rows = SavedCard.objects.filter(pk__in=[*(card.pk for card in found), *twins])
     for card in rows.select_for_update(no_key=True).order_by("pk"):
         if card.state == SavedCard.State.ACTIVE:
             card.state, card.sealed_token = SavedCard.State.REMOVED, ""

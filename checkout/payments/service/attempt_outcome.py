@@ -165,7 +165,8 @@ def _keep_card(attempt: Attempt, result: ProviderResult) -> None:
     """Keep the card for later, unless the same token is kept already. The payment stands without it, too."""
     if result.token is None:
         log.warning("card not saved", attempt=attempt.order_code, reason=result.token_fault or "no token")
-    else:
+    elif not SavedCard.with_token(attempt.provider_account_id, result.token.token).exists():
+        # The constraint refuses a token that another payment is saving just now.
         insert_unless_known(SavedCard.of(attempt, result.token))
 
 

@@ -157,6 +157,43 @@ def test_a_card_is_saved_anew_after_it_was_removed(saving, books):
     assert SavedCard.objects.count() == 2
 
 
+def rotate(settings):
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], 50 * "n"
+
+
+def answered_again(provider_account, number, monkeypatch, token=TOKEN):
+    """Authorise another payment of the customer, whose card is the saved one."""
+    monkeypatch.setattr("checkout.payments.providers.memory._issued", lambda order: token)
+    another = wanting_it_saved(an_attempt(provider_account, number))
+    assert authorise(another, "approve").result["outcome"] == "approved"
+
+
+def test_a_token_is_known_again_under_a_new_secret_key(card, attempt, settings, monkeypatch):
+    rotate(settings)
+    answered_again(attempt.provider_account, "A-2", monkeypatch)
+    assert SavedCard.objects.get() == card
+
+
+def test_a_removal_removes_every_card_with_the_same_token(card, attempt, settings):
+    rotate(settings)
+    twin = SavedCard.of(attempt, TOKEN)
+    twin.save()
+    other = SavedCard.of(attempt, replace(TOKEN, token="other-token"))
+    other.save()
+    assert twin.token_hash != card.token_hash
+    removed = remove_card(card.merchant, card.reference, by="ada")
+    assert (removed.state, removed.sealed_token) == ("removed", "")
+    for each in (twin, other):
+        each.refresh_from_db()
+    assert (twin.state, twin.sealed_token, twin.removed_by) == ("removed", "", "ada")
+    assert other.state == "active"
+
+
+def test_a_card_whose_secret_key_is_lost_can_be_removed(card, settings):
+    settings.SECRET_KEY = 50 * "n"
+    assert remove_card(card.merchant, card.reference, by="ada").state == "removed"
+
+
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_one_order_that_is_charged_many_times_at_once_is_charged_once(books):
