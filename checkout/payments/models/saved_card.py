@@ -114,6 +114,12 @@ class SavedCard(models.Model):
             return SavedCard.objects.none()
         return SavedCard.with_token(self.provider_account_id, token).exclude(pk=self.pk)
 
+    def renew(self, issued: IssuedToken) -> None:
+        """Take over what a later payment, with which the card was saved again, says of the same token."""
+        self.expiry = issued.expiry
+        self.valid_until = issued.valid_until or self.valid_until
+        self.scheme_transaction = issued.scheme_transaction or self.scheme_transaction
+
     @property
     def has_expired(self) -> bool:
         """Return True after the last day of the card or of its token."""

@@ -1,6 +1,7 @@
 """A card is saved with its authorisation, and charged by its token, at most once."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -172,6 +173,27 @@ def test_a_token_is_known_again_under_a_new_secret_key(card, attempt, settings, 
     rotate(settings)
     answered_again(attempt.provider_account, "A-2", monkeypatch)
     assert SavedCard.objects.get() == card
+
+
+def test_a_card_that_is_saved_again_is_renewed(card, attempt, monkeypatch):
+    later = date(2032, 1, 31)
+    again = replace(TOKEN, expiry="12/2031", valid_until=later, scheme_transaction="second")
+    answered_again(attempt.provider_account, "A-2", monkeypatch, again)
+    known = SavedCard.objects.get()
+    assert (known, known.payment) == (card, card.payment)
+    assert (known.expiry, known.valid_until, known.scheme_transaction) == ("12/2031", later, "second")
+    answered_again(attempt.provider_account, "A-3", monkeypatch, replace(again, scheme_transaction=""))
+    known.refresh_from_db()
+    assert known.scheme_transaction == "second"
+    assert known.opened("recurring").scheme_transaction == "second"
+
+
+def test_a_removed_card_is_not_renewed(card, attempt, monkeypatch):
+    remove_card(card.merchant, card.reference, by="ada")
+    answered_again(attempt.provider_account, "A-2", monkeypatch, replace(TOKEN, expiry="12/2031"))
+    card.refresh_from_db()
+    assert (card.state, card.expiry) == ("removed", "12/2030")
+    assert SavedCard.objects.get(state="active").expiry == "12/2031"
 
 
 def test_a_removal_removes_every_card_with_the_same_token(card, attempt, settings):
