@@ -133,6 +133,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
+                "permissions": [("remove_savedcard", "Can remove saved cards")],
                 "indexes": [
                     models.Index(fields=["merchant", "customer_reference", "-id"], name="cards_of_customer")
                 ],

@@ -73,6 +73,7 @@ class SavedCard(models.Model):
             models.Index(fields=["merchant", "customer_reference", "-id"], name="cards_of_customer")
         ]
         ordering: ClassVar = ["-id"]
+        permissions: ClassVar = [("remove_savedcard", "Can remove saved cards")]
 
     def __str__(self) -> str:
         return self.reference
