@@ -75,6 +75,8 @@ class IdempotencyRecord(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["merchant", "route", "key"], name="one_answer_per_key")
         ]
+        # Without it, the erasure of one payment would read all answers.
+        indexes: ClassVar = [models.Index(fields=["subject"], name="answers_by_subject")]
 
     def __str__(self) -> str:
         return f"{self.route} {self.key}"

@@ -5,7 +5,8 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
-from checkout.payments.models import DeadLetter, Fact, OutboxMessage, Payment, Saga
+from checkout.payments.models import DeadLetter, Fact, OutboxMessage, Payment, Saga, SavedCard
+from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.states import PaymentState
 from messaging.dead_letters.letter import ALTERED
 from tests.backoffice import rows
@@ -88,6 +89,40 @@ def test_it_is_done_in_the_users_name_and_leads_back_to_the_row(
         row,
         label,
     )
+
+
+def saved_card():
+    card = SavedCard.of(
+        rows.attempt(rows.payment("SAVED")),
+        IssuedToken(token="kept-token", brand="visa", last4="1111", expiry="12/2030"),
+    )
+    card.save()
+    return card
+
+
+def test_a_saved_card_is_removed_in_the_users_name(staff_client):
+    card = saved_card()
+    client = staff_client("view_savedcard", "remove_savedcard")
+    page = client.get(address("savedcard", "change", card)).content.decode()
+    assert f'<a href="{address("savedcard", "remove", card)}">Remove</a>' in page
+    client.get(address("savedcard", "remove", card))
+    card.refresh_from_db()
+    assert card.state == "active", "a page that is opened changes nothing"
+    assert told(client.post(address("savedcard", "remove", card)))[-1].startswith("Removed")
+    card.refresh_from_db()
+    assert (card.state, card.sealed_token, card.removed_by) == ("removed", "", "staff")
+    assert LogEntry.objects.get().get_change_message() == "Remove"
+    assert "removed before" in told(client.post(address("savedcard", "remove", card)))[-1]
+
+
+def test_who_may_only_look_removes_no_saved_card(staff_client):
+    card = saved_card()
+    client = staff_client("view_savedcard", "cancel_payment")
+    page = client.get(address("savedcard", "change", card)).content.decode()
+    assert address("savedcard", "remove", card) not in page
+    assert client.post(address("savedcard", "remove", card)).status_code == 403
+    card.refresh_from_db()
+    assert card.state == "active"
 
 
 @pytest.mark.parametrize(

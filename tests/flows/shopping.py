@@ -19,14 +19,20 @@ BROWSER = Browser(accept_header="text/html", user_agent="Test", ip_address="127.
 PATIENCE_SECONDS = 20
 
 
-def submit(reference: str, *, attempt_number: int = 1) -> Pending:
+def submit(reference: str, *, attempt_number: int = 1, saves_card: bool = False) -> Pending:
     return submit_payment(
-        reference, attempt_number=attempt_number, browser=BROWSER, device_data_reference="device-1"
+        reference,
+        attempt_number=attempt_number,
+        browser=BROWSER,
+        device_data_reference="device-1",
+        saves_card=saves_card,
     )
 
 
-async def pay(payment: Payment, card: str, *, attempt_number: int = 1) -> PaymentState | None:
-    pending = await in_thread(submit, payment.reference, attempt_number=attempt_number)
+async def pay(
+    payment: Payment, card: str, *, attempt_number: int = 1, saves_card: bool = False
+) -> PaymentState | None:
+    pending = await in_thread(submit, payment.reference, attempt_number=attempt_number, saves_card=saves_card)
     return await waiting.answer(pending, sealed_card=card, budget_seconds=PATIENCE_SECONDS)
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.utils import timezone
 
+from checkout.api.models import IdempotencyRecord
 from checkout.money import Money
 from checkout.payments import actions
-from checkout.payments.models import Event, Fact, Merchant, OutboxMessage, Payment
+from checkout.payments.models import Event, Fact, Merchant, OutboxMessage, Payment, SavedCard
 from checkout.payments.providers.base import Browser
 from checkout.payments.providers.memory_books import Books
 from checkout.webhooks import actions as webhooks, deliveries
@@ -25,7 +27,10 @@ from tests.support.tables import our_models
 
 __all__ = ["api"]
 
-OF_SHOPPER = ("mary@shopper.example", "192.0.2.77", "Mary's browser", "loyalty-4711", "said Mary")
+OF_SHOPPER = (
+    *("mary@shopper.example", "192.0.2.77", "Mary's browser", "loyalty-4711", "said Mary"),
+    "customer-mary",
+)
 
 
 @pytest.fixture
@@ -62,11 +67,14 @@ async def paid_by_mary(api: Caller, books: Books) -> Payment:
     """Create, pay and capture a payment by the API, of which a webhook is told; the answers are kept."""
     await in_thread(webhooks.create_endpoint, "shop", "https://shop.example/hook")
     asked = order(
-        customer_email=OF_SHOPPER[0], metadata={"card": OF_SHOPPER[3]}, captures_automatically=False
+        customer_email=OF_SHOPPER[0],
+        customer_reference=OF_SHOPPER[5],
+        metadata={"card": OF_SHOPPER[3]},
+        captures_automatically=False,
     )
     made = document(await api.post("/payments", asked))
     payment = await in_thread(lambda: Payment.objects.get(reference=made["id"]))
-    await pay(payment, "approve")
+    await pay(payment, "approve", saves_card=True)
     await eventually(saga_status(payment), "completed")
     await api.post(f"/payments/{payment.reference}/capture", {})
     await eventually(operation_states(payment), ["pending"])
@@ -75,6 +83,11 @@ async def paid_by_mary(api: Caller, books: Books) -> Payment:
     await in_thread(told, payment)
     await eventually(lambda: OutboxMessage.objects.filter(published_at=None).exists(), False)
     return payment
+
+
+async def charged(api: Caller, card: SavedCard) -> str:
+    asked = order("Z-1", saved_card=card.reference, merchant_initiated="unscheduled")
+    return str(document(await api.post("/payments", asked))["code"])
 
 
 def told(payment: Payment) -> None:
@@ -95,8 +108,13 @@ async def test_no_table_knows_the_shopper_any_more(api: Caller, books: Books, ba
     before = await in_thread(places)
     assert {word for words in before.values() for word in words} == set(OF_SHOPPER)
     assert {"payments_event.data", "payments_saga.data", "payments_attempt.browser"} <= set(before)
+    assert {"payments_savedcard.customer_reference", "payments_payment.customer_reference"} <= set(before)
     await in_thread(erase, payment.reference)
     assert await in_thread(places) == {}
+    card = await in_thread(SavedCard.objects.get)
+    assert (card.state, card.removed_by, card.last4) == ("removed", "ada", "1111")
+    assert not {card.sealed_token, card.token_hash, card.shopper, card.scheme_transaction} - {""}
+    assert await charged(api, card) == "saved_card_not_usable"
     fact = await in_thread(lambda: Fact.objects.get(kind="personal_data_erased"))
     assert fact.data == {"by": "ada", "reason": "She asked."}
     answer = document(await api.get(f"/payments/{payment.reference}"))
@@ -116,6 +134,32 @@ async def test_a_refund_after_it_has_an_event_without_false_changes(
     event = await in_thread(lambda: Event.objects.filter(type="payment.refunded").get())
     assert not {"customer_email", "metadata"} & set(event.changes)
     assert await in_thread(places) == {}
+
+
+@pytest.mark.usefixtures("ada")
+def test_the_payment_is_not_locked_while_stored_answers_are_deleted(
+    payment: Payment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_locked: list[bool] = []
+
+    def forget(subjects: list[str]) -> int:
+        is_locked.append(connection.in_atomic_block)
+        return 0
+
+    monkeypatch.setattr("checkout.management.gateway.erase.forget_answers_about", forget)
+    Payment.objects.update(state="cancelled")
+    OutboxMessage.objects.update(published_at=timezone.now())
+    erase(payment.reference)
+    assert is_locked == [False]
+
+
+def test_stored_answers_are_found_by_an_index(transactional_db: None) -> None:
+    answers = IdempotencyRecord.objects.filter(subject__in=["pay_1", "op_2"])
+    with connection.cursor() as cursor, transaction.atomic():
+        if connection.vendor == "postgresql":
+            # The table is empty, and would be read as a whole.
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        assert "answers_by_subject" in answers.explain()
 
 
 @pytest.mark.usefixtures("ada")

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from checkout.backoffice.acting import ActingAdmin, Verb
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.values import (
     NOTHING,
@@ -15,6 +16,7 @@ from checkout.backoffice.display.values import (
     text_block,
 )
 from checkout.backoffice.settling.pages_of_operations import SettlingAdmin
+from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, SavedCard
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
 
@@ -85,10 +87,25 @@ def card_text(attempt: Attempt) -> str:
     return " ".join(filter(None, [card.get("brand"), last4, card.get("expiry")])) or NOTHING
 
 
+REMOVE = Verb(
+    name="remove",
+    label="Remove",
+    explanation=(
+        "The card can never be charged again, and that cannot be undone: our copy of its token is erased. A "
+        "charge that was sent to the provider already goes on. The provider's own copy stays until it lapses."
+    ),
+    done="Removed: the card cannot be charged any more.",
+    otherwise="the card was removed before. Nothing was changed.",
+    is_offered=lambda card: card.state == SavedCard.State.ACTIVE,
+    carry_out=lambda card, by, _: remove_card(card.merchant, card.reference, by=by),
+)
+
+
 @admin.register(SavedCard)
-class SavedCardAdmin(ReadOnlyAdmin):
+class SavedCardAdmin(ActingAdmin):
     """A card that the provider keeps for a merchant's customer. Its token is not shown."""
 
+    verbs = (REMOVE,)
     list_display = ("reference", "merchant", "customer_reference", "brand", "last4", "expiry", "state")
     list_select_related = ("merchant",)
     list_filter = ("state", "merchant")

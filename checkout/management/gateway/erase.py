@@ -18,7 +18,8 @@ from checkout.webhooks.deliveries import forget_responses
 
 HELP = (
     "Erases the personal data of a payment that is at rest: the shopper's e-mail address, network and "
-    "browser, the merchant's metadata, and transcripts. What the books need stays. It may be repeated."
+    "browser, the merchant's metadata and its id of the customer, and transcripts. Cards that were saved "
+    "with the payment are removed. What the books need stays. It may be repeated."
 )
 
 
@@ -39,8 +40,10 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
         except OperationRejected as refusal:
             raise CommandError(str(refusal)) from None
         forget_responses(payment)
-        operations = Operation.objects.filter(payment__reference=payment).values_list("reference", flat=True)
-        forget_answers_about([payment, *operations])
+    # After the commit, so that the payment is not locked meanwhile. Answers that are written from now on have
+    # nothing of the shopper.
+    operations = Operation.objects.filter(payment__reference=payment).values_list("reference", flat=True)
+    forget_answers_about([payment, *operations])
     # These may be in databases of their own.
     Receipt.objects.filter(payment_reference=payment).update(email="")
     RiskAssessment.objects.filter(payment_reference=payment).update(email_hash="", ip_address=None)

@@ -1,7 +1,7 @@
-"""Saved cards: list, find, remove, and charge them without a shopper."""
+"""Saved cards: list, find, remove, erase, and charge them without a shopper."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -40,14 +40,39 @@ def card_of(merchant: Merchant, reference: str) -> SavedCard:
 def remove_card(merchant: Merchant, reference: str, *, by: str) -> SavedCard:
     """Remove a card at once and for good: its token is erased. A removed one stays so.
 
-    A charge that has been sent to the provider already goes on. Raises ``SavedCardNotFound``.
+    So are all other cards with the same token. A charge that has been sent to the provider already goes on.
+    Raises ``SavedCardNotFound``.
     """
-    card = _locked(merchant, reference)
-    if card.state == SavedCard.State.ACTIVE:
-        card.state, card.sealed_token = SavedCard.State.REMOVED, ""
-        card.removed_at, card.removed_by = timezone.now(), by[:150]
-        card.save(update_fields=["state", "sealed_token", "removed_at", "removed_by"])
-    return card
+    _remove([card_of(merchant, reference)], by)
+    return card_of(merchant, reference)
+
+
+def erase_cards(payment: Payment, *, by: str) -> None:
+    """Remove the cards that were saved with a locked payment, and erase whose cards they were.
+
+    The caller has a transaction. A payment is locked before cards, by this as by the service that saves a
+    card. A charge and a removal lock cards only, and never wait for a payment that exists, so none of them
+    can wait for each other in a circle.
+    """
+    own = SavedCard.objects.filter(payment=payment)
+    _remove(own, by)
+    own.update(customer_reference="", shopper="", scheme_transaction="", token_hash="")
+
+
+def _remove(cards: Iterable[SavedCard], by: str) -> None:
+    """Lock the cards, always in the order of their keys, and remove those that are active.
+
+    Every other card with the same token is removed as well. There is one if the token was saved twice while
+    the secret key was replaced, and it could still be charged.
+    """
+    found = list(cards)
+    twins = [twin.pk for card in found if card.state == SavedCard.State.ACTIVE for twin in card.twins()]
+    rows = SavedCard.objects.filter(pk__in=[*(card.pk for card in found), *twins])
+    for card in rows.select_for_update(no_key=True).order_by("pk"):
+        if card.state == SavedCard.State.ACTIVE:
+            card.state, card.sealed_token = SavedCard.State.REMOVED, ""
+            card.removed_at, card.removed_by = timezone.now(), by[:150]
+            card.save(update_fields=["state", "sealed_token", "removed_at", "removed_by"])
 
 
 @transaction.atomic

@@ -12,6 +12,19 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # The payment first, as live transactions lock a payment before its attempts: a migration that took the
+        # tables the other way round could wait for them in a circle.
+        migrations.AddField(
+            model_name="payment",
+            name="customer_reference",
+            field=models.CharField(
+                blank=True,
+                db_default="",
+                default="",
+                help_text="The merchant's own id of its customer",
+                max_length=64,
+            ),
+        ),
         migrations.AddField(
             model_name="attempt",
             name="merchant_initiated",
@@ -30,17 +43,6 @@ class Migration(migrations.Migration):
                 db_default=False,
                 default=False,
                 help_text="The shopper wants the card saved for the next purchase",
-            ),
-        ),
-        migrations.AddField(
-            model_name="payment",
-            name="customer_reference",
-            field=models.CharField(
-                blank=True,
-                db_default="",
-                default="",
-                help_text="The merchant's own id of its customer",
-                max_length=64,
             ),
         ),
         migrations.CreateModel(
@@ -133,6 +135,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
+                "permissions": [("remove_savedcard", "Can remove saved cards")],
                 "indexes": [
                     models.Index(fields=["merchant", "customer_reference", "-id"], name="cards_of_customer")
                 ],

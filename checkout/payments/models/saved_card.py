@@ -4,9 +4,12 @@ from hashlib import sha256
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from checkout.conf import conf
+from checkout.errors import StoredSecretUnreadable
 from checkout.payments.models.payment import Attempt, Merchant, Payment, ProviderAccount, new_reference
 from checkout.payments.providers.saved_cards import IssuedToken, MerchantInitiated, StoredCard
 from checkout.privacy.stored_secrets import open_secret, seal_secret
@@ -70,6 +73,7 @@ class SavedCard(models.Model):
             models.Index(fields=["merchant", "customer_reference", "-id"], name="cards_of_customer")
         ]
         ordering: ClassVar = ["-id"]
+        permissions: ClassVar = [("remove_savedcard", "Can remove saved cards")]
 
     def __str__(self) -> str:
         return self.reference
@@ -83,7 +87,7 @@ class SavedCard(models.Model):
             customer_reference=payment.customer_reference,
             provider_account_id=attempt.provider_account_id,
             shopper=shopper_name(payment.merchant, payment.customer_reference),
-            token_hash=_hash_of(issued.token),
+            token_hash=_hashes_of(issued.token)[0],
             scheme_transaction=issued.scheme_transaction,
             brand=issued.brand,
             last4=issued.last4,
@@ -93,6 +97,29 @@ class SavedCard(models.Model):
         )
         card.sealed_token = seal_secret(issued.token, card.reference)
         return card
+
+    @classmethod
+    def with_token(cls, provider_account_id: int, token: str) -> QuerySet["SavedCard"]:
+        """Return the active cards with this token, also those whose hash an earlier secret key has made."""
+        return cls.objects.filter(
+            provider_account_id=provider_account_id,
+            token_hash__in=_hashes_of(token),
+            state=cls.State.ACTIVE,
+        )
+
+    def twins(self) -> QuerySet["SavedCard"]:
+        """Return the other active cards with the same token; none if the token cannot be read."""
+        try:
+            token = open_secret(self.sealed_token, self.reference)
+        except StoredSecretUnreadable:
+            return SavedCard.objects.none()
+        return SavedCard.with_token(self.provider_account_id, token).exclude(pk=self.pk)
+
+    def renew(self, issued: IssuedToken) -> None:
+        """Take over what a later payment, with which the card was saved again, says of the same token."""
+        self.expiry = issued.expiry
+        self.valid_until = issued.valid_until or self.valid_until
+        self.scheme_transaction = issued.scheme_transaction or self.scheme_transaction
 
     @property
     def has_expired(self) -> bool:
@@ -127,5 +154,7 @@ def shopper_name(merchant: Merchant, customer_reference: str) -> str:
     return f"cus-{digest[:40]}"
 
 
-def _hash_of(token: str) -> str:
-    return salted_hmac("checkout.saved_cards.token", token, algorithm="sha256").hexdigest()
+def _hashes_of(token: str) -> list[str]:
+    """Return the token's hash under each secret key, that of the newest first."""
+    salt = "checkout.saved_cards.token"
+    return [salted_hmac(salt, token, key, algorithm="sha256").hexdigest() for key in conf.secret_keys]

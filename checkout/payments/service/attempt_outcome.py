@@ -162,10 +162,18 @@ def _keep_details(attempt: Attempt, result: ProviderResult) -> None:
 
 
 def _keep_card(attempt: Attempt, result: ProviderResult) -> None:
-    """Keep the card for later, unless the same token is kept already. The payment stands without it, too."""
+    """Keep the card for later, or renew the one with the same token. The payment stands without it, too."""
     if result.token is None:
         log.warning("card not saved", attempt=attempt.order_code, reason=result.token_fault or "no token")
-    else:
+        return
+    # Locked in the order in which removals lock them, so that none of them waits for another in a circle.
+    rows = SavedCard.with_token(attempt.provider_account_id, result.token.token).order_by("pk")
+    known = list(rows.select_for_update(no_key=True))
+    for card in known:
+        card.renew(result.token)
+        update(card, "expiry", "valid_until", "scheme_transaction")
+    if not known:
+        # The constraint refuses a token that another payment is saving just now.
         insert_unless_known(SavedCard.of(attempt, result.token))
 
 

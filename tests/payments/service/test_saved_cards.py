@@ -1,11 +1,13 @@
 """A card is saved with its authorisation, and charged by its token, at most once."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from checkout.errors import OperationRejected
 from checkout.money import Money
+from checkout.payments.actions import erase_payment
 from checkout.payments.actions.saved_cards import charge_card, remove_card
 from checkout.payments.models import Attempt, CardTrial, Fact, OutboxMessage, Payment, SavedCard
 from checkout.payments.providers.memory import MemoryProvider
@@ -156,6 +158,64 @@ def test_a_card_is_saved_anew_after_it_was_removed(saving, books):
     assert SavedCard.objects.count() == 2
 
 
+def rotate(settings):
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], 50 * "n"
+
+
+def answered_again(provider_account, number, monkeypatch, token=TOKEN):
+    """Authorise another payment of the customer, whose card is the saved one."""
+    monkeypatch.setattr("checkout.payments.providers.memory._issued", lambda order: token)
+    another = wanting_it_saved(an_attempt(provider_account, number))
+    assert authorise(another, "approve").result["outcome"] == "approved"
+
+
+def test_a_token_is_known_again_under_a_new_secret_key(card, attempt, settings, monkeypatch):
+    rotate(settings)
+    answered_again(attempt.provider_account, "A-2", monkeypatch)
+    assert SavedCard.objects.get() == card
+
+
+def test_a_card_that_is_saved_again_is_renewed(card, attempt, monkeypatch):
+    later = date(2032, 1, 31)
+    again = replace(TOKEN, expiry="12/2031", valid_until=later, scheme_transaction="second")
+    answered_again(attempt.provider_account, "A-2", monkeypatch, again)
+    known = SavedCard.objects.get()
+    assert (known, known.payment) == (card, card.payment)
+    assert (known.expiry, known.valid_until, known.scheme_transaction) == ("12/2031", later, "second")
+    answered_again(attempt.provider_account, "A-3", monkeypatch, replace(again, scheme_transaction=""))
+    known.refresh_from_db()
+    assert known.scheme_transaction == "second"
+    assert known.opened("recurring").scheme_transaction == "second"
+
+
+def test_a_removed_card_is_not_renewed(card, attempt, monkeypatch):
+    remove_card(card.merchant, card.reference, by="ada")
+    answered_again(attempt.provider_account, "A-2", monkeypatch, replace(TOKEN, expiry="12/2031"))
+    card.refresh_from_db()
+    assert (card.state, card.expiry) == ("removed", "12/2030")
+    assert SavedCard.objects.get(state="active").expiry == "12/2031"
+
+
+def test_a_removal_removes_every_card_with_the_same_token(card, attempt, settings):
+    rotate(settings)
+    twin = SavedCard.of(attempt, TOKEN)
+    twin.save()
+    other = SavedCard.of(attempt, replace(TOKEN, token="other-token"))
+    other.save()
+    assert twin.token_hash != card.token_hash
+    removed = remove_card(card.merchant, card.reference, by="ada")
+    assert (removed.state, removed.sealed_token) == ("removed", "")
+    for each in (twin, other):
+        each.refresh_from_db()
+    assert (twin.state, twin.sealed_token, twin.removed_by) == ("removed", "", "ada")
+    assert other.state == "active"
+
+
+def test_a_card_whose_secret_key_is_lost_can_be_removed(card, settings):
+    settings.SECRET_KEY = 50 * "n"
+    assert remove_card(card.merchant, card.reference, by="ada").state == "removed"
+
+
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_one_order_that_is_charged_many_times_at_once_is_charged_once(books):
@@ -185,3 +245,29 @@ def test_a_card_that_is_removed_while_it_is_charged_is_charged_before_that_or_no
     assert sorted(results) in (["charged", "removed"], ["removed", "saved_card_not_usable"])
     assert SavedCard.objects.get().sealed_token == ""
     assert Payment.objects.filter(order_reference="B-1").exists() == ("charged" in results)
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_cards_that_are_erased_while_they_are_charged_and_removed_wait_for_no_circle(books):
+    card = kept(an_attempt(an_account()), books)
+    Payment.objects.update(state="captured")
+
+    def charged():
+        try:
+            charge(card)
+        except OperationRejected as error:
+            return error.code
+        return "charged"
+
+    def removed():
+        return remove_card(card.merchant, card.reference, by="ada").state
+
+    def erased():
+        erase_payment(card.payment.reference, by="bob", reason="She asked.")
+        return "erased"
+
+    results = at_once(*[charged, removed, erased] * 4)
+    assert set(results) <= {"charged", "saved_card_not_usable", "removed", "erased"}
+    card.refresh_from_db()
+    assert (card.state, card.sealed_token, card.customer_reference) == ("removed", "", "")

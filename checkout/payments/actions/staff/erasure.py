@@ -10,6 +10,7 @@ from django.db import transaction
 
 from checkout.database.append_only import forgetting
 from checkout.errors import OperationRejected
+from checkout.payments.actions.saved_cards import erase_cards
 from checkout.payments.locking import found_payment
 from checkout.payments.models import (
     Attempt,
@@ -26,7 +27,13 @@ from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor, PaymentState
 
 # What events and sagas repeat of a shopper, with what is left of it.
-_OF_SHOPPER = {"customer_email": "", "email": "", "ip_address": "", "metadata": {}}
+_OF_SHOPPER = {
+    "customer_email": "",
+    "customer_reference": "",
+    "email": "",
+    "ip_address": "",
+    "metadata": {},
+}
 _MOVING = (Saga.Status.RUNNING, Saga.Status.PARKED)
 
 
@@ -34,8 +41,9 @@ _MOVING = (Saga.Status.RUNNING, Saga.Status.PARKED)
 def erase_payment(reference: str, *, by: str, reason: str) -> None:
     """Erase the shopper's e-mail address, device and network, the merchant's metadata and all transcripts.
 
-    It may be repeated. Raises ``PaymentNotFound``, and ``OperationRejected`` while anything is under way,
-    because what is under way may need the data, or write it once more.
+    The merchant's id of its customer is erased as well, and the cards that were saved with the payment are
+    removed. It may be repeated. Raises ``PaymentNotFound``, and ``OperationRejected`` while anything is under
+    way, because what is under way may need the data, or write it once more.
     """
     payment = found_payment(reference)
     _require_rest(payment)
@@ -51,7 +59,8 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     ProviderNotification.objects.filter(payment=payment).update(body="")
     DeadLetter.objects.filter(subject=reference).update(body="")
     OutboxMessage.objects.filter(subject=reference).delete()
-    Payment.objects.filter(pk=payment.pk).update(shopper_email="", metadata={})
+    erase_cards(payment, by=by)
+    Payment.objects.filter(pk=payment.pk).update(shopper_email="", customer_reference="", metadata={})
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="personal_data_erased", data=data)
 

@@ -24,8 +24,8 @@ _CARDHOLDER_CANCELLED = "01"
 # Worldpay's tokens are letters and digits, in one of four forms. Some look like card numbers.
 _TOKEN = re.compile(r"[A-Za-z0-9]{1,64}")
 _SCHEME_TRANSACTION = re.compile(r"[A-Za-z0-9 ]{1,56}")
-# A new token, or the one that the customer's same card has already. With CONFLICT the stored details, such as
-# the expiry, are not those of this payment.
+# A new token, or the one that the customer's same card has already, whose card is then renewed. With CONFLICT
+# the stored details, such as the expiry, are not those of this payment: the card may have been issued anew.
 _KEPT = {"NEW", "MATCH"}
 
 
