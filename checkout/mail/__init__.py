@@ -7,8 +7,9 @@ database waits for it.
 import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from django.conf import settings
 from django.core.mail import EmailMessage
+
+from checkout.conf import conf
 
 AT_ONCE = 8
 # The seconds that an e-mail may wait for a thread and take. One that has not begun then is called off.
@@ -55,4 +56,4 @@ def _begin(email: EmailMessage) -> "Future[int]":
 
 def _longest_seconds() -> float:
     """Return the seconds that a server may take that stays silent just not too long before each answer."""
-    return ANSWERS * float(settings.EMAIL_TIMEOUT or SECONDS)
+    return ANSWERS * conf.email_timeout
