@@ -1,6 +1,7 @@
 """System checks for combinations of settings that would do harm in production."""
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
@@ -18,6 +19,8 @@ from checkout.payments.providers.registry import faults_of
 from checkout.payments.providers.transport import CONNECT_SECONDS, READ_SECONDS
 from checkout.privacy.card_seal import require_keys
 from checkout.web.protection.captcha import get_captcha
+from checkout.webhooks.actions import RESEND_WITHIN
+from checkout.webhooks.schedule import PAUSES
 
 
 @checks.register()
@@ -251,5 +254,23 @@ def nothing_is_sent_again_while_it_may_arrive(**_kwargs: Any) -> Sequence[checks
             f"CHECKOUT_SETTLING_SECONDS is less than twice the {longest:g} s that a provider may take.",
             hint="A request that is still on its way could be taken for lost, and be sent a second time.",
             id="checkout.E004",
+        )
+    ]
+
+
+@checks.register(deploy=True)
+def events_outlive_their_webhooks(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Require that an event is kept while its webhook is tried, is in the log, and is then tried again."""
+    tried = timedelta(seconds=sum(PAUSES))
+    # It may be sent again at the last moment, and then has all its attempts once more.
+    longest = tried + max(conf.retention, RESEND_WITHIN) + tried
+    if conf.event_retention > longest:
+        return []
+    return [
+        checks.Error(
+            f"CHECKOUT_EVENT_SECONDS is not more than the {longest.total_seconds():.0f} s for which a "
+            "webhook may be sent, or sent again after CHECKOUT_RETENTION_SECONDS.",
+            hint="An event could be deleted before its webhook was sent, which then has no body.",
+            id="checkout.E022",
         )
     ]

@@ -3,12 +3,14 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core import mail as django_mail
 from django.core.mail import EmailMessage
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import connections
+from pytest_django import Settings
 
 from checkout import mail
 
@@ -34,18 +36,22 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
 
 
 @pytest.fixture
-def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the mail server answer nothing until the test is over."""
-    is_over = threading.Event()
+def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Let the mail server answer nothing until the event is set, at the latest after the test."""
+    is_over, deliver = threading.Event(), EmailBackend.send_messages
 
-    def hang(_backend: EmailBackend, messages: list[EmailMessage]) -> int:
+    def hang(backend: EmailBackend, messages: list[EmailMessage]) -> int:
         is_over.wait(20)
-        return len(messages)
+        return deliver(backend, messages)
 
     monkeypatch.setattr(EmailBackend, "send_messages", hang)
     monkeypatch.setattr(mail, "SECONDS", 0.05)
-    yield
+    # Not those of the process: a test before or after this one would wait for its threads.
+    threads = ThreadPoolExecutor(mail.AT_ONCE)
+    monkeypatch.setattr(mail, "_threads", threads)
+    yield is_over
     is_over.set()
+    threads.shutdown()
 
 
 async def send(email: EmailMessage) -> None:
@@ -70,7 +76,41 @@ async def test_it_is_sent_in_a_thread_of_its_own_without_a_connection(way: Way, 
 
 @WAYS
 @pytest.mark.usefixtures("silence")
-async def test_a_mail_server_that_hangs_is_waited_for_within_a_bound(way: Way):
+async def test_a_mail_server_that_hangs_is_waited_for_within_a_bound(way: Way, settings: Settings):
+    settings.EMAIL_TIMEOUT = 0.01
     for _ in range(2 * mail.AT_ONCE):
         with pytest.raises(TimeoutError):
             await way(an_email())
+
+
+@WAYS
+async def test_an_email_that_a_slow_server_takes_after_all_is_sent(way: Way, silence: threading.Event):
+    sending = asyncio.ensure_future(way(an_email()))
+    await asyncio.sleep(5 * mail.SECONDS)
+    assert not sending.done()
+    silence.set()
+    await sending
+    assert len(django_mail.outbox) == 1
+
+
+@WAYS
+async def test_an_email_that_has_not_begun_in_time_is_called_off(way: Way, silence: threading.Event):
+    before = [asyncio.ensure_future(mail.send(an_email())) for _ in range(mail.AT_ONCE)]
+    await asyncio.sleep(mail.SECONDS / 5)
+    with pytest.raises(TimeoutError):
+        await way(an_email())
+    silence.set()
+    await asyncio.gather(*before)
+    assert len(django_mail.outbox) == mail.AT_ONCE
+
+
+@WAYS
+async def test_a_server_that_does_not_answer_at_all_is_no_email_that_may_be_sent(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_arguments: object) -> int:
+        raise TimeoutError("the server's")
+
+    monkeypatch.setattr(EmailBackend, "send_messages", fail)
+    with pytest.raises(TimeoutError, match="the server's"):
+        await way(an_email())

@@ -46,6 +46,11 @@ class Installation:
         return Path(settings.BASE_DIR)
 
     @cached_property
+    def email_timeout(self) -> float:
+        """The seconds for which the mail server may stay silent. Django's default is the system's limit."""
+        return float(settings.EMAIL_TIMEOUT or 60)
+
+    @cached_property
     def sandbox_url(self) -> str:
         """The address of the sandbox provider, without a trailing slash."""
         return str(settings.SANDBOX_URL).rstrip("/")

@@ -113,8 +113,9 @@ class Times:
     event_retention = duration(
         "CHECKOUT_EVENT_SECONDS",
         90 * 86_400,
-        "The seconds for which events of payments are kept; longer than CHECKOUT_RETENTION_SECONDS, so that "
-        "every webhook in the log can be sent again. The latest events of a payment stay with the payment.",
+        "The seconds for which events of payments are kept; at least six days more than "
+        "CHECKOUT_RETENTION_SECONDS and 36 days in all, so that every webhook in the log can be sent again. "
+        "The latest events of a payment stay with the payment.",
         gt=0,
     )
     reconciliation_interval = duration(

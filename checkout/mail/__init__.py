@@ -5,13 +5,17 @@ database waits for it.
 """
 
 import asyncio
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from django.core.mail import EmailMessage
 
+from checkout.conf import conf
+
 AT_ONCE = 8
-# The bound on a whole e-mail, in which it may also wait for a thread. EMAIL_TIMEOUT is for each answer only.
+# The seconds that an e-mail may wait for a thread and take. One that has not begun then is called off.
 SECONDS = 30.0
+# The most answers to one e-mail: greeting, TLS, log-in, addresses, text. EMAIL_TIMEOUT is for each of them.
+ANSWERS = 16
 
 _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mail")
 
@@ -19,20 +23,37 @@ _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mail")
 async def send(email: EmailMessage) -> None:
     """Send an e-mail. Raises ``OSError`` if it may not have been sent, among others ``TimeoutError``.
 
-    An e-mail that has not begun in time is called off.
+    An e-mail that has not begun in time is called off. The end of one that has begun is waited for, because
+    a slow server may still take it. Only after the longest time that a server may take is its end unknown.
     """
-    async with asyncio.timeout(SECONDS):
-        await asyncio.wrap_future(_begin(email))
+    job = _begin(email)
+    end = asyncio.wrap_future(job)
+    try:
+        await asyncio.wait([end], timeout=SECONDS)
+        if not end.done() and not job.cancel():
+            await asyncio.wait([end], timeout=_longest_seconds())
+        if not end.done() or job.cancelled():
+            raise TimeoutError
+        end.result()
+    finally:
+        end.cancel()
 
 
 def send_and_wait(email: EmailMessage) -> None:
     """Send an e-mail, for a thread that has given back its database connection. Raises as ``send`` does."""
     job = _begin(email)
-    try:
-        job.result(SECONDS)
-    finally:
-        job.cancel()
+    wait([job], SECONDS)
+    if not job.done() and not job.cancel():
+        wait([job], _longest_seconds())
+    if not job.done() or job.cancelled():
+        raise TimeoutError
+    job.result()
 
 
 def _begin(email: EmailMessage) -> "Future[int]":
     return _threads.submit(email.send)
+
+
+def _longest_seconds() -> float:
+    """Return the seconds that a server may take that stays silent just not too long before each answer."""
+    return ANSWERS * conf.email_timeout

@@ -1,8 +1,9 @@
 """The notifications service: receipts by e-mail.
 
 The receipt's row is written with the payment's step, so that a mail server that is down never holds up a
-payment. Sending is a command of its own, repeated with growing pauses. After a crash between the mail
-server's acceptance and our record of it, the receipt is sent again: it is sent at least once.
+payment. Sending is a command of its own, repeated with growing pauses. A slow mail server is waited for until
+it has answered. After a crash between its acceptance and our record of it, the receipt is sent again: it is
+sent at least once.
 """
 
 import smtplib
@@ -75,7 +76,7 @@ def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
             mail.send_and_wait(email)
             is_sent = True
         except (OSError, smtplib.SMTPException):
-            log.warning("receipt not sent", payment=command.payment, exc_info=True)
+            log.warning("receipt may not have been sent", payment=command.payment, exc_info=True)
     with message.once():
         if is_sent:
             Receipt.objects.filter(pk=receipt.pk, sent_at__isnull=True).update(sent_at=timezone.now())

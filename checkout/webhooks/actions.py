@@ -303,7 +303,7 @@ def _test_event(event: str, endpoint: WebhookEndpoint, now: datetime) -> dict[st
         "created_at": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
         "merchant": endpoint.merchant,
         "endpoint": endpoint.reference,
-        "api_version": endpoint.api_version,
+        "api_version": endpoint.version,
     }
 
 

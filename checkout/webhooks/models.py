@@ -7,6 +7,11 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from checkout.conf.api import API_VERSIONS
+
+# The name of the first version of the API in rows of an earlier release.
+EARLIER_NAME = "v1"
+
 
 def _endpoint_reference() -> str:
     return f"whk_{secrets.token_hex(16)}"
@@ -74,6 +79,14 @@ class WebhookEndpoint(models.Model):
 
     def __str__(self) -> str:
         return self.reference
+
+    @property
+    def version(self) -> str:
+        """The version of the API in which events are sent.
+
+        While the gateway is updated, processes of an earlier release may still write that release's name.
+        """
+        return API_VERSIONS[0] if self.api_version == EARLIER_NAME else self.api_version
 
     @property
     def is_enabled(self) -> bool:

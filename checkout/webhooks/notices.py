@@ -4,7 +4,7 @@ An e-mail is sent without a transaction or a database thread, and noted after th
 An endpoint is disabled only some time after the warning was sent.
 """
 
-import smtplib
+import asyncio
 
 import structlog
 from django.core.mail import EmailMessage
@@ -32,15 +32,10 @@ SUBJECTS = {
 async def look_after_endpoints() -> int:
     """Disable endpoints whose time is over, and send the notices that are owed. Return how many endpoints."""
     disabled = await in_thread(_disable_failing)
-    notified = 0
-    for endpoint, email in await in_thread(_owed):
-        try:
-            notified += await _notify(endpoint, email)
-        except OSError:
-            # The server is away. It would be waited for once more for each endpoint.
-            log.warning("notices not sent", exc_info=True)
-            break
-    return disabled + notified
+    owed = await in_thread(_owed)
+    # At once, so that no e-mail waits for another, and a server that is away is waited for only once.
+    notified = await asyncio.gather(*(_notify(endpoint, email) for endpoint, email in owed))
+    return disabled + sum(notified)
 
 
 def _disable_failing() -> int:
@@ -75,15 +70,17 @@ def _disable(pk: int) -> bool:
 
 
 async def _notify(endpoint: WebhookEndpoint, email: EmailMessage) -> bool:
-    """Send the owed e-mail, and note it. Return False if the mail server did not take it.
-
-    Raises OSError if there is no mail server.
-    """
+    """Send the owed e-mail, and note it. Return False if the mail server may not have taken it."""
     if email.to:
         try:
             await mail.send(email)
-        except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused):
-            log.warning("notice about an endpoint not sent", endpoint=endpoint.reference, exc_info=True)
+        except (OSError, ValueError):
+            # ValueError: an address or text that no e-mail can have. It concerns this endpoint only.
+            log.warning(
+                "notice about an endpoint may not have been sent",
+                endpoint=endpoint.reference,
+                exc_info=True,
+            )
             return False
     else:
         log.warning("nobody to write to about an endpoint", endpoint=endpoint.reference)

@@ -147,11 +147,11 @@ def _fields(endpoint: WebhookEndpoint, public_keys: Sequence[str]) -> dict[str, 
         "contact_email",
         "payload",
         "state",
-        "api_version",
         "created_at",
     )
     return {
         "id": endpoint.reference,
+        "api_version": endpoint.version,
         "event_types": list(endpoint.event_types),
         "disabled": disabled,
         "failing": failing,

@@ -60,6 +60,8 @@ def test_the_defaults_are_fit_for_production():
         ("CHECKOUT_CRASH_AT", "worker.committed:1", "checkout.E003"),
         ("CHECKOUT_SETTLING_SECONDS", 60, "checkout.E004"),
         ("CHECKOUT_PROVIDER_TIMEOUTS", {"authorise": 120}, "checkout.E004"),
+        ("CHECKOUT_EVENT_SECONDS", 35 * 86_400, "checkout.E022"),
+        ("CHECKOUT_RETENTION_SECONDS", 85 * 86_400, "checkout.E022"),
         ("CHECKOUT_CARD_KEYS", [], "checkout.E012"),
         ("CHECKOUT_CARD_KEYS", ["swordfish"], "checkout.E012"),
     ],
@@ -67,6 +69,13 @@ def test_the_defaults_are_fit_for_production():
 def test_what_would_hurt_is_refused(settings, name, value, complaint):
     setattr(settings, name, value)
     assert complaints() == {complaint}
+
+
+@pytest.mark.parametrize(("kept", "events"), [(84, 90), (30, 36), (1, 36)])
+def test_events_that_outlive_their_webhooks_are_kept_for_long_enough(settings, kept, events):
+    settings.CHECKOUT_RETENTION_SECONDS = kept * 86_400
+    settings.CHECKOUT_EVENT_SECONDS = events * 86_400
+    assert complaints() == set()
 
 
 def test_who_has_no_card_key_is_told_how_to_make_one_and_who_needs_it(settings):

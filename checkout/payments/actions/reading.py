@@ -184,17 +184,25 @@ def page_of(
 ) -> Page[T]:
     """Return a page of rows, as their objects. Raises ``RequestInvalid``, for ``limit`` and ``cursor``.
 
-    ``among`` names a column, and the values of which a row has one.
+    ``among`` names a column, and the values of which a row has one. If rows get another value meanwhile, a
+    page has fewer rows than ``limit``, even if others follow it.
     """
     if not 1 <= limit <= MOST_ROWS:
         raise RequestInvalid("limit", f"This is 1 to {MOST_ROWS}.")
     if cursor:
         rows = rows.filter(pk__lt=key_of(cursor))
-    if among is not None:
-        rows = rows.filter(pk__in=_newest_keys(rows, *among, limit + 1))
-    found = list(rows.order_by("-pk")[: limit + 1])
-    page = found[:limit]
-    return Page(objects(page), cursor_of(page[-1].pk) if len(found) > limit else "")
+    keys: Sequence[int]
+    if among is None:
+        found = list(rows.order_by("-pk")[: limit + 1])
+        keys, page = [row.pk for row in found], found[:limit]
+    else:
+        column, values = among
+        keys = _newest_keys(rows, column, values, limit + 1)
+        found = list(rows.filter(pk__in=keys[:limit]).order_by("-pk"))
+        # A row may have got another value since its key was read. The next page begins after all the keys.
+        # As a condition of the query, this could lead PostgreSQL to read all rows with these values.
+        page = [row for row in found if getattr(row, column) in values]
+    return Page(objects(page), cursor_of(keys[limit - 1]) if len(keys) > limit else "")
 
 
 def _newest_keys(rows: "QuerySet[M]", column: str, values: Collection[str], most: int) -> Sequence[int]:
@@ -203,10 +211,11 @@ def _newest_keys(rows: "QuerySet[M]", column: str, values: Collection[str], most
     An index has the rows of one value in order. Asked for rows of several values in one query, PostgreSQL may
     walk through the whole history instead.
     """
-    keys: list[int] = []
+    # A row that changes between two queries may be in both.
+    keys: set[int] = set()
     for value in values:
         newest = rows.filter(**{column: value}).order_by("-pk")
-        keys += newest.values_list("pk", flat=True)[:most]
+        keys.update(newest.values_list("pk", flat=True)[:most])
     return sorted(keys, reverse=True)[:most]
 
 

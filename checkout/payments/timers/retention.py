@@ -1,7 +1,8 @@
 """Delete old messages, events, and notifications without effect."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
@@ -52,24 +53,42 @@ IS_FORGOTTEN = Q(is_proven=False) & ~Q(state=State.RECEIVED) | Q(
 )
 
 
+# After this time a walk begins again, for rows that had to stay when it passed them, and need not any more.
+AGAIN_AFTER = timedelta(days=1)
+
+
 class Walk:
-    """A walk through all rows of a table, from the oldest to those that are recent, which then begins again.
+    """A walk through all rows of a table, from the oldest to those that are recent.
 
     It is for tables of which most rows stay for ever: each round looks at one batch, and the next goes on
-    from there. ``written`` is the column by which a row is recent.
+    from there. At the end it stays, and goes on with the rows that grow old; once a day it begins again.
+    ``written`` is the column by which a row is recent.
     """
 
     def __init__(self, table: QuerySet[Any], written: str) -> None:
         self._table, self._written = table, written
         self._last = 0
+        self._began_at = timezone.now()
+        self._is_at_end = False
 
     def next_batch(self, long_ago: datetime) -> Collection[int]:
         """Return the primary keys of the next batch, in which some rows may be more recent."""
+        now = timezone.now()
+        if self._is_at_end and now - self._began_at >= AGAIN_AFTER:
+            self._last, self._began_at = 0, now
         rows = self._table.order_by("pk").filter(pk__gt=self._last)
         page = list(rows.values_list("pk", self._written)[:ROWS])
-        is_last = len(page) < ROWS or page[-1][1] > long_ago
-        self._last = 0 if is_last else page[-1][0]
+        self._is_at_end = len(page) < ROWS or page[-1][1] > long_ago
+        passed = page if not self._is_at_end else takewhile(lambda row: row[1] <= long_ago, page)
+        self._last = max((pk for pk, _ in passed), default=self._last)
         return [pk for pk, _ in page]
+
+    def work(self, deleted: int) -> int:
+        """Return the work of a batch, for the timer: it does not pause before the end of the table.
+
+        A batch without a row that may be deleted would otherwise hold up all those behind it.
+        """
+        return deleted if self._is_at_end else max(deleted, ROWS)
 
 
 class OldNotifications:
@@ -79,10 +98,10 @@ class OldNotifications:
         self._walk = Walk(ProviderNotification.objects.all(), "received_at")
 
     def forget(self) -> int:
-        """Delete those of the next batch; return their number."""
+        """Delete those of the next batch; return their number, or more if the next batch is due."""
         long_ago = timezone.now() - conf.retention
         old = ProviderNotification.objects.filter(IS_FORGOTTEN, received_at__lt=long_ago)
-        return old.filter(pk__in=self._walk.next_batch(long_ago)).delete()[0]
+        return self._walk.work(old.filter(pk__in=self._walk.next_batch(long_ago)).delete()[0])
 
 
 class OldEvents:
@@ -96,11 +115,11 @@ class OldEvents:
         self._walk = Walk(Event.objects.all(), "created_at")
 
     def forget(self) -> int:
-        """Delete those of the next batch; return their number."""
+        """Delete those of the next batch; return their number, or more if the next batch is due."""
         long_ago = timezone.now() - conf.event_retention
         later = Event.objects.filter(
             payment=OuterRef("payment"), sequence__gt=OuterRef("sequence"), type__startswith="payment."
         )
         old = Event.objects.filter(Exists(later), created_at__lt=long_ago)
         with forgetting():
-            return old.filter(pk__in=self._walk.next_batch(long_ago)).delete()[0]
+            return self._walk.work(old.filter(pk__in=self._walk.next_batch(long_ago)).delete()[0])

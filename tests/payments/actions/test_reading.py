@@ -1,6 +1,8 @@
 """A merchant's program reads its own payments, operations and events, page by page."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -17,6 +19,7 @@ from checkout.payments.actions import (
     read_operation,
     read_payment,
     read_payment_of_order,
+    reading,
 )
 from checkout.payments.actions.reading import cursor_of, key_of
 from checkout.payments.models import Attempt, Event, Merchant, Operation, Payment
@@ -79,6 +82,23 @@ def test_filters_exclude_what_does_not_match(shop):
     for filters in ({"state": "gone"}, {"limit": 0}, {"limit": 101}, {"order_reference": "\0"}):
         with pytest.raises(RequestInvalid):
             list_payments(shop, **filters)
+
+
+def test_a_payment_that_moves_while_a_list_is_read_is_not_in_it_with_another_state(shop, monkeypatch):
+    made = [create(shop, number).reference for number in range(4)]
+    newest_keys = reading._newest_keys
+
+    def overtaken(*arguments: Any) -> Sequence[int]:
+        keys = newest_keys(*arguments)
+        if Payment.objects.get(reference=made[2]).state == "open":
+            cancel_payment(made[2], by="ada")
+        return keys
+
+    monkeypatch.setattr(reading, "_newest_keys", overtaken)
+    first = list_payments(shop, state="open", limit=2)
+    assert [each.id for each in first.items] == [made[3]]
+    second = list_payments(shop, state="open", limit=2, cursor=first.next_cursor)
+    assert [each.id for each in second.items] == [made[1], made[0]]
 
 
 def test_a_payment_is_read_by_its_id_and_by_its_order_and_only_by_its_merchant(shop, other):

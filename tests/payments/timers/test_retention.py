@@ -20,6 +20,7 @@ from checkout.payments.models import (
     ProviderNotification,
 )
 from checkout.payments.timers.retention import ROWS, OldEvents, OldNotifications, forget_old_messages
+from checkout.payments.timers.timer import BATCH
 from checkout.running.relay import timers
 from tests.backoffice import rows
 from tests.payments.service.conftest import _credentials, account
@@ -149,10 +150,13 @@ def test_notifications_are_walked_through_in_batches_and_again_from_the_beginnin
     written(1, is_proven=False)
     notifications = OldNotifications()
     with django_assert_num_queries(2):
-        assert notifications.forget() == 0
+        assert notifications.forget() >= BATCH, "the timer goes on without a pause"
+    assert ProviderNotification.objects.count() == ROWS + 1
     assert notifications.forget() == 1
     ProviderNotification.objects.filter(digest="0").update(is_proven=False)
-    assert notifications.forget() == 1
+    assert notifications.forget() == 0, "a table of survivors is not walked through all the time"
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False):
+        assert notifications.forget() >= BATCH
     assert ProviderNotification.objects.count() == ROWS - 1
 
 
@@ -179,6 +183,38 @@ def test_old_events_are_forgotten_but_those_from_a_payments_own_last_one_on(acco
     assert (events.forget(), events.forget()) == (3, 0)
     kept = Event.objects.order_by("payment", "sequence").values_list("payment", "sequence")
     assert list(kept) == [(payment.pk, 3), (payment.pk, 4), (other.pk, 2), (other.pk, 3)]
+
+
+def test_pages_of_events_that_stay_hold_up_none_of_those_behind_them(account):
+    def written(first: int, count: int, age: timedelta, *types: str) -> None:
+        payments = Payment.objects.bulk_create(
+            Payment(merchant=rows.merchant(), order_reference=str(n), amount_minor=1250, currency="EUR")
+            for n in range(first, first + count)
+        )
+        Event.objects.bulk_create(
+            Event(
+                merchant_id=payment.merchant_id,
+                payment=payment,
+                type=type,
+                sequence=sequence,
+                data={},
+                created_at=timezone.now() - age,
+            )
+            for payment in payments
+            for sequence, type in enumerate(types, 1)
+        )
+
+    events = OldEvents()
+    written(0, 2 * ROWS, OLD, "payment.created")
+    written(2 * ROWS, 10, OLD, "payment.created", "payment.expired")
+    written(2 * ROWS + 10, 10, YOUNG, "payment.created", "payment.expired")
+    rounds = 1
+    while events.forget() >= BATCH:
+        rounds += 1
+    assert rounds == 3
+    assert Event.objects.count() == 2 * ROWS + 10 + 20
+    with time_machine.travel(timezone.now() + timedelta(minutes=2), tick=False):
+        assert events.forget() == 10, "it goes on where the young ones began"
 
 
 def test_a_payment_whose_events_were_forgotten_goes_on_numbering_them(account):
