@@ -122,7 +122,7 @@ class Relay:
             return None if self._may_go_unheard(row) else error
         except PublishRefused as error:
             # The queue of a process that has gone, with its node, refuses everything until the node is back.
-            # Of an event, any other queue may have been the one that refused.
+            # An event may have been refused by the queue of a listener, which must still get it.
             is_reply = row.exchange == self._broker.topology.replies and self._may_go_unheard(row)
             return None if is_reply and row.attempts >= MOST_REFUSALS else error
         except MessagingError as error:

@@ -33,7 +33,7 @@ WATCHDOG = "watchdog"
 
 
 class RabbitmqBroker(Broker):
-    """See Broker. ``url`` is ``amqp[s]://…``, see ``amqp.connection_parameters``, as for ``zone``."""
+    """See Broker. ``url`` is ``amqp[s]://…``, see ``connection_parameters``, also for ``zone``."""
 
     def __init__(
         self, url: str, prefix: str, *, zone: str = "", watchdog_seconds: float = INTERVAL_SECONDS

@@ -68,7 +68,7 @@ def connection_parameters(
         raise ValueError("a broker's address begins with amqp:// or amqps://")
     tls = _tls_context(parts.query) if parts.scheme == "amqps" else None
     nodes = in_order(nodes_of(url), zone)
-    # Where there is another node, it is tried before a silent one has had time for everything.
+    # If there are other nodes, a silent one is given up sooner, because the next one may answer.
     patience = CONNECT_TIMEOUT_SECONDS if len(nodes) == 1 else CONNECT_TIMEOUT_SECONDS / 2
     tcp_options = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
     if hasattr(socket, "TCP_USER_TIMEOUT"):

@@ -10,7 +10,7 @@ from tests.api.fuzz.generated import Known
 from tests.flows.stack.shopping import shopper_at
 from tests.support.stack import Stack
 
-# Of each kind: the newest, so that some of them are in states in which something can be done.
+# The newest objects of each kind are used, because some of them still allow captures, refunds and so on.
 MOST_KNOWN = 12
 
 

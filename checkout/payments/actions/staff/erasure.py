@@ -26,7 +26,7 @@ from checkout.payments.models import (
 from checkout.privacy.scrubbing import scrub_note
 from checkout.states import Actor, PaymentState
 
-# What events and sagas repeat of a shopper, with what is left of it.
+# The fields with personal data that events and sagas contain, and the values that replace them.
 _OF_SHOPPER = {
     "customer_email": "",
     "customer_reference": "",
