@@ -25,7 +25,7 @@ OCCUPIED = (
 
 
 def with_short_locks(
-    connection: BaseDatabaseWrapper, migrate: Callable[[], None], tell: Callable[[str], object]
+    connection: BaseDatabaseWrapper, migrate: Callable[[], object], tell: Callable[[str], object]
 ) -> None:
     """Call `migrate`, again whenever it could not have a lock, and `tell` the operator of each time.
 
@@ -40,7 +40,8 @@ def with_short_locks(
     try:
         while True:
             try:
-                return migrate()
+                migrate()
+                return
             except OperationalError as error:
                 if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
                     raise

@@ -48,11 +48,12 @@ def test_nobody_waits_behind_a_migration_that_waits_for_a_report(altering):
     with psycopg.connect(url) as report, psycopg.connect(url, autocommit=True, options=SHOPPER) as shopper:
         report.execute(REPORT)
         migrating.start()
-        wait_until(
-            lambda: shopper.execute(REPORT) and "tried again" in migrating.text(),
-            "the migration to give way",
-            seconds=60,
-        )
+
+        def gives_way() -> bool:
+            shopper.execute(REPORT)
+            return "tried again" in migrating.text()
+
+        wait_until(gives_way, "the migration to give way", seconds=60)
         assert migrating.is_alive
     assert migrating.wait(seconds=60) == 0, migrating.text()
     with psycopg.connect(url) as connection:

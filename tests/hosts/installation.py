@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -24,6 +25,7 @@ from tests.support.cluster import Cluster
 from tests.support.hosts import EDGE, NETWORK, Host, network
 from tests.support.program import ROOT, Program
 from tests.support.stack import SERVICES
+from tests.support.waiting import wait_until
 
 BROKERS = ("broker-1", "broker-2", "broker-3")
 HOSTS = ("web-1", "web-2", "services-1", "services-2", *BROKERS)
@@ -61,16 +63,20 @@ class Installation:
             self.production.stack, production=self.production, references=self.production.orders(count)
         )
 
-    def restart(self, host: str, **environment: str) -> None:
-        """Restart every program of a host in order, with these settings, and wait until it works again."""
-        for program in self.programs(host):
+    def restart(self, host: str, *, only: Collection[str] = (), **environment: str) -> None:
+        """Restart the programs of a host, or some of them, in order and with these settings.
+
+        Wait until each works again.
+        """
+        for name in only or PROGRAMS[host]:
+            program = self.production.stack.programs[name]
             program.terminate()
+            logged = len(program.text())
             program.start(**environment)
-        for name in PROGRAMS[host]:
-            if name.startswith("web"):
+            if name in self.production.addresses:
                 self.production.wait_until_ready(name)
             elif name.removesuffix("-2") in SERVICES:
-                self.production.stack.wait_for_consumer(f"checkout.commands.{name.removesuffix('-2')}")
+                wait_until(partial(_says, program, "service ready", logged), f"{name} to start", seconds=60)
 
     @contextmanager
     def slow(self, host: str) -> Iterator[None]:
@@ -135,6 +141,10 @@ def opened() -> Iterator[Installation]:
             )
         )
         yield Installation(hosts, production)
+
+
+def _says(program: Program, words: str, after: int) -> bool:
+    return words in program.text()[after:]
 
 
 def _last(cluster: Cluster) -> Rabbitmq:

@@ -96,7 +96,7 @@ def test_a_slow_host_slows_some_purchases_and_fails_none(installation, host):
 
 
 def test_hosts_whose_clocks_are_apart_agree_about_every_payment(installation):
-    for host, skew in (("services-2", "+120s"), ("web-2", "-120s")):
+    for host, skew in (("services-2", "+20s"), ("web-2", "-20s")):
         installation.restart(
             host, LD_PRELOAD=str(FAKETIME[0]), FAKETIME=skew, FAKETIME_DONT_FAKE_MONOTONIC="1"
         )

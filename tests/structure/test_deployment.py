@@ -49,7 +49,9 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
     for unit in SYSTEMD.iterdir():
         # systemd looks for the program and the user on this machine.
         text = unit.read_text().replace("/srv/payments-gateway/.venv/bin/python", sys.executable)
-        text = text.replace("/srv/payments-gateway", str(ROOT)).replace("User=payments-gateway", "User=daemon")
+        text = text.replace("/srv/payments-gateway", str(ROOT)).replace(
+            "User=payments-gateway", "User=daemon"
+        )
         (tmp_path / unit.name.replace("@", "@8000")).write_text(text)
     verified = subprocess.run(
         [analyze, "verify", "--man=no", *sorted(tmp_path.iterdir())],

@@ -194,7 +194,7 @@ def in_production(
             web_environment=of_web,
             own={
                 **own,
-                **{name: card_keys | own.get(name, {}) for name in ("payments", "payments-2")},
+                **{name: {**card_keys, **own.get(name, {})} for name in ("payments", "payments-2")},
                 "sandbox": {
                     "CHECKOUT_TRY_OUT": "true",
                     "SANDBOX_PASSWORD": CREDENTIALS["password"],
