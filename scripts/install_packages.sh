@@ -9,12 +9,14 @@ is_present() {
     postgresql) ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 ;;
     nodejs) command -v node >/dev/null ;;
     nginx) [ -x /usr/sbin/nginx ] ;;
+    systemd) command -v systemd-analyze >/dev/null ;;
+    iproute2) command -v ip >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
 
 missing=
-for package in ${PACKAGES:-rabbitmq-server postgresql chromium nodejs npm faketime wrk nginx}; do
+for package in ${PACKAGES:-rabbitmq-server postgresql chromium nodejs npm faketime wrk nginx systemd iproute2}; do
     is_present "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0

@@ -36,10 +36,13 @@ class BoundedConnection(psycopg.Connection[Any]):
         A migration uses this to build an index. If the block fails, the connection is not used again.
         """
         self.execute("SET statement_timeout = 0")
+        (lock_timeout,) = self.execute("SHOW lock_timeout").fetchone() or ("0",)
+        self.execute("SET lock_timeout = 0")
         self._is_bounded = False
         yield
         self._is_bounded = True
         self.execute("RESET statement_timeout")
+        self.execute("SELECT set_config('lock_timeout', %s, false)", [lock_timeout])
 
     def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
         """See ``psycopg.Connection``. Raises ``psycopg.OperationalError`` after ``conf.database_seconds``."""

@@ -19,19 +19,23 @@ THROW_AWAY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 class Postgresql:
     """One cluster over TCP with a superuser `checkout` and a database of that name.
 
-    `durable=False` trades crash safety for speed, which is right for data that is thrown away.
+    `durable=False` trades crash safety for speed, which is right for data that is thrown away. `settings`
+    are further ones of the server, such as "cluster_name=standby".
     """
 
     name = "PostgreSQL"
 
-    def __init__(self, folder: Path, port: int | None = None, *, durable: bool = False) -> None:
+    def __init__(
+        self, folder: Path, port: int | None = None, *, durable: bool = False, settings: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self.durable = durable
+        self.settings = settings
         self.environment: dict[str, str] = {}
         self._user = unprivileged_user()
         self._binaries = newest_binaries()
-        self._data = folder / "data"
+        self.data = folder / "data"
         self._log = folder / "postgresql.log"
         self._password = ""
         self._server: subprocess.Popen[bytes] | None = None
@@ -42,17 +46,18 @@ class Postgresql:
         self._own(self.folder)
         self._password = self._read_password()
         with self._log.open("ab") as output:
-            if not (self._data / "PG_VERSION").exists():
+            if not (self.data / "PG_VERSION").exists():
                 self._create_cluster(output)
-            settings = [
+            every = [
                 f"port={self.port}",
                 "listen_addresses=127.0.0.1",
                 "unix_socket_directories=",
                 "max_connections=300",
                 *(() if self.durable else THROW_AWAY),
+                *self.settings,
             ]
-            options = [word for setting in settings for word in ("-c", setting)]
-            self._server = self._spawn(["postgres", "-D", str(self._data), *options], output)
+            options = [word for setting in every for word in ("-c", setting)]
+            self._server = self._spawn(["postgres", "-D", str(self.data), *options], output)
         try:
             wait_until(lambda: self._query("SELECT 1") == "1", self._server, self.name, self._log)
         except BaseException:
@@ -74,7 +79,7 @@ class Postgresql:
 
     def _create_cluster(self, output: IO[bytes]) -> None:
         password_file = self.folder / "password"
-        command = ["initdb", "-D", str(self._data), "-U", ROLE, "-A", "scram-sha-256"]
+        command = ["initdb", "-D", str(self.data), "-U", ROLE, "-A", "scram-sha-256"]
         command += [f"--pwfile={password_file}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
         if self._spawn(command, output).wait() != 0:
             owner = f"Root runs it as {self._user}, who must reach that folder. " if self._user else ""

@@ -22,7 +22,8 @@ class Rabbitmq:
 
     RABBITMQ_CONTROL in `environment` names a script that runs `rabbitmqctl` for this node. `settings` are
     lines of its configuration file. A node of a cluster has a name of its own, and shares with the others the
-    port mapper at `epmd_port` and the folder `home`, which has the cookie.
+    port mapper at `epmd_port`, if they are on one host, and the folder `home`, which has the cookie. With
+    `within`, the words before a command that runs it on another host, it runs there and listens on `address`.
     """
 
     name = "RabbitMQ"
@@ -36,15 +37,19 @@ class Rabbitmq:
         home: Path | None = None,
         epmd_port: int | None = None,
         settings: Sequence[str] = (),
+        address: str = "127.0.0.1",
+        within: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
+        self.address = address
+        self.within = within
         self.port = port or free_port()
         self.node = node
         self._home = home or folder / "home"
         self._settings = ("disk_free_limit.absolute = 50MB", *settings)
         self._has_own_epmd = epmd_port is None
         self.environment = {
-            "BROKER_URL": f"amqp://guest:guest@127.0.0.1:{self.port}/%2F",
+            "BROKER_URL": f"amqp://guest:guest@{address}:{self.port}/%2F",
             "RABBITMQ_CONTROL": str(folder / "control"),
         }
         self._epmd_port = epmd_port or free_port()
@@ -66,8 +71,10 @@ class Rabbitmq:
         log = self.folder / "log" / "start.log"
         with log.open("wb") as output:
             if self._has_own_epmd:
-                self._epmd = spawn(port_mapper(self._epmd_port), output, environment)
-            self._node = spawn([self._server], output, environment)
+                self._epmd = spawn(
+                    [*self.within, *port_mapper(self._epmd_port, self.address)], output, environment
+                )
+            self._node = spawn([*self.within, self._server], output, environment)
         try:
             wait_until(self._answers, self._node, self.name, log)
         except BaseException:
@@ -93,12 +100,14 @@ class Rabbitmq:
             "LANG": "C.UTF-8",
             "HOME": str(self._home),
             "ERL_EPMD_PORT": str(self._epmd_port),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_ADDRESS": self.address,
             "RABBITMQ_NODENAME": self.node,
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_USE_LONGNAME": self._has_long_name,
+            "RABBITMQ_NODE_IP_ADDRESS": self.address,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(free_port()),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface "
+            f"{{{self.address.replace('.', ',')}}}",
             "RABBITMQ_CONF_ENV_FILE": str(folder / "none.conf"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
@@ -113,22 +122,28 @@ class Rabbitmq:
         control = self.folder / "control"
         control.write_text(
             "#!/bin/sh\n"
-            f'exec env HOME="{self._home}" ERL_EPMD_PORT={self._epmd_port} LANG=C.UTF-8 '
+            f'exec {" ".join(self.within)} env HOME="{self._home}" ERL_EPMD_PORT={self._epmd_port} LANG=C.UTF-8 '
             f'RABBITMQ_CONF_ENV_FILE="{self.folder}/none.conf" RABBITMQ_NODENAME={self.node} '
+            f"RABBITMQ_USE_LONGNAME={self._has_long_name} "
             f'"{self._server.with_name("rabbitmqctl")}" "$@"\n'
         )
         control.chmod(0o755)
 
+    @property
+    def _has_long_name(self) -> str:
+        # A name with a dot after the @ is a long one, as Erlang sees it.
+        return "true" if "." in self.node else "false"
+
     def _answers(self) -> bool:
         """Return True if the broker answers the protocol header with a method frame (type 1)."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+            with socket.create_connection((self.address, self.port), timeout=2) as connection:
                 connection.sendall(AMQP_PROTOCOL_HEADER)
                 return connection.recv(1) == b"\x01"
         except OSError:
             return False
 
 
-def port_mapper(port: int) -> list[str]:
+def port_mapper(port: int, address: str = "127.0.0.1") -> list[str]:
     """Return the command that starts an Erlang port mapper (epmd), by which nodes find each other."""
-    return ["epmd", "-address", "127.0.0.1", "-port", str(port)]
+    return ["epmd", "-address", address, "-port", str(port)]

@@ -1,10 +1,15 @@
 """The deployment files run the Procfile's commands, and have the gateway's limits."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 
 from checkout.running.services import SERVICES
 from payments_gateway.environment import Environment
 from payments_gateway.serving.http.request_head import MAX_HEAD_BYTES
+from tests.support.environment import missing
 from tests.support.program import ROOT
 
 SYSTEMD = ROOT / "deployment" / "systemd"
@@ -30,13 +35,32 @@ def test_the_units_run_what_the_procfile_runs():
     # The Procfile removes this variable from a shared environment. Under systemd the process never gets it.
     lines = [line.replace("env -u CHECKOUT_CARD_KEYS ", "") for line in lines]
     commands = {name: command.strip() for name, _, command in (line.partition(":") for line in lines)}
-    web = commands["web"].replace("${HOST:-localhost}", "127.0.0.1").replace("${WEB_PORT:-8000}", "%i")
+    web = commands["web"].replace("${HOST:-localhost}", "${HOST}").replace("${WEB_PORT:-8000}", "%i")
     assert command_of("payments-gateway-web@.service") == web
     assert command_of("payments-gateway-relay.service") == commands["relay"]
     assert command_of("payments-gateway-webhooks.service") == commands["webhooks"]
     for service in SERVICES:
         assert command_of("payments-gateway@.service").replace("%i", service) == commands[service]
     assert set(commands) == {"web", "relay", "webhooks", "sandbox", *SERVICES}
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
+    analyze = shutil.which("systemd-analyze") or missing("systemd-analyze: install Debian's package systemd")
+    for unit in SYSTEMD.iterdir():
+        # systemd looks for the program and the user on this machine.
+        text = unit.read_text().replace("/srv/payments-gateway/.venv/bin/python", sys.executable)
+        text = text.replace("/srv/payments-gateway", str(ROOT)).replace(
+            "User=payments-gateway", "User=daemon"
+        )
+        (tmp_path / unit.name.replace("@", "@8000")).write_text(text)
+    verified = subprocess.run(
+        [analyze, "verify", "--man=no", *sorted(tmp_path.iterdir())],
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
 def test_nginx_admits_what_the_gateway_admits_and_waits_as_long_as_it_may():

@@ -2,26 +2,34 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 from pathlib import Path
 
 from scripts.services.process import end, free_port, spawn
 from scripts.services.rabbitmq import Rabbitmq, port_mapper
+from tests.support.hosts import Host
 
 SETTINGS = (
     "cluster_partition_handling = pause_minority",
     "cluster_formation.peer_discovery_backend = classic_config",
 )
+# The test's user, guest, logs in from other hosts.
+OF_HOSTS = ("loopback_users = none",)
 
 
 class Cluster:
-    """Nodes that form a cluster when they start for the first time."""
+    """Nodes that form a cluster when they start for the first time, on this machine or each on a host."""
 
-    def __init__(self, folder: Path, size: int = 3) -> None:
+    def __init__(self, folder: Path, size: int = 3, *, hosts: Sequence[Host] = ()) -> None:
         self._folder = folder
+        self._hosts = hosts
         self._epmd_port = free_port()
-        self._epmd: subprocess.Popen[bytes] | None = None
+        self._epmds: list[subprocess.Popen[bytes]] = []
         names = [f"gateway{number}@localhost" for number in range(1, size + 1)]
+        if hosts:
+            names = [f"gateway{number}@{host.address}" for number, host in enumerate(hosts, 1)]
         peers = [
             f"cluster_formation.classic_config.nodes.{number} = {name}"
             for number, name in enumerate(names, 1)
@@ -32,15 +40,17 @@ class Cluster:
                 node=name,
                 home=folder / "home",
                 epmd_port=self._epmd_port,
-                settings=(*SETTINGS, *peers),
+                settings=(*SETTINGS, *peers, *(OF_HOSTS if hosts else ())),
+                address=host.address if host else "127.0.0.1",
+                within=host.within if host else (),
             )
-            for name in names
+            for name, host in zip_longest(names, hosts)
         ]
 
     @property
     def url(self) -> str:
         """The broker's address, with all nodes."""
-        return f"amqp://guest:guest@{','.join(f'127.0.0.1:{node.port}' for node in self.nodes)}/%2F"
+        return f"amqp://guest:guest@{','.join(f'{node.address}:{node.port}' for node in self.nodes)}/%2F"
 
     def start(self) -> None:
         """Start all nodes and wait until each answers."""
@@ -51,7 +61,9 @@ class Cluster:
         cookie.chmod(0o400)
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home)}
         with (self._folder / "epmd.log").open("wb") as log:
-            self._epmd = spawn(port_mapper(self._epmd_port), log, environment)
+            for within, address in {(node.within, node.address) for node in self.nodes}:
+                mapper = [*within, *port_mapper(self._epmd_port, address)]
+                self._epmds.append(spawn(mapper, log, environment))
         with ThreadPoolExecutor() as threads:
             # `list` raises the first error of a node.
             list(threads.map(Rabbitmq.start, self.nodes))
@@ -60,7 +72,8 @@ class Cluster:
         """Stop all nodes at once, as none of them can lead the others any more."""
         with ThreadPoolExecutor() as threads:
             list(threads.map(Rabbitmq.stop, self.nodes))
-        end(self._epmd)
+        for mapper in self._epmds:
+            end(mapper)
 
     def node_at(self, port: int) -> Rabbitmq:
         """Return the node with this port."""

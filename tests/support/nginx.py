@@ -33,7 +33,7 @@ http {{
     include {folder}/site.conf;
     # The provider, which has TLS of its own.
     server {{
-        listen 127.0.0.1:{provider_port} ssl;
+        {provider_listens}
         ssl_certificate {certificate};
         ssl_certificate_key {key};
         location / {{ proxy_pass {sandbox}; }}
@@ -46,6 +46,7 @@ class Nginx:
     """An nginx that terminates TLS for the gateway at ``url`` and for the sandbox at ``provider_url``.
 
     ``replacements`` are further changes to the site: a mapping of regular expressions to their replacements.
+    The provider also listens at ``provider_address``.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Nginx:
         webs: Sequence[str],
         sandbox: str,
         replacements: Mapping[str, str] | None = None,
+        provider_address: str = "127.0.0.1",
     ) -> None:
         folder.mkdir()
         self.folder = folder
@@ -65,6 +67,7 @@ class Nginx:
         self.provider_url = f"https://localhost:{provider_port}"
         self._sandbox = sandbox
         self._provider_port = provider_port
+        self._provider_address = provider_address
         (folder / "site.conf").write_text(self._site(webs, replacements or {}))
         self.program = Program(
             "nginx",
@@ -81,7 +84,10 @@ class Nginx:
             files=files,
             certificate=self.certificate.certificate,
             key=self.certificate.key,
-            provider_port=self._provider_port,
+            provider_listens="".join(
+                f"listen {address}:{self._provider_port} ssl;"
+                for address in sorted({"127.0.0.1", self._provider_address})
+            ),
             sandbox=self._sandbox,
         )
         (self.folder / "nginx.conf").write_text(main)

@@ -58,6 +58,16 @@ class Program:
         """Return the exit code, or None while the program runs or if it was never started."""
         return self._process.poll() if self._process is not None else None
 
+    def pause(self) -> None:
+        """Stop the program, which does not notice, until `go_on`."""
+        if self.is_alive:
+            os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let the program go on after `pause`."""
+        if self.is_alive:
+            os.kill(self.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """Send SIGKILL, which has the effect of a crash or of the kernel's out-of-memory killer."""
         if self.is_alive:

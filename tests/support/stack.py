@@ -14,6 +14,7 @@ import requests
 
 from scripts.services.process import free_port
 from tests.support.broker_users import make_users, url_of
+from tests.support.hosts import Host
 from tests.support.program import ROOT, Program
 from tests.support.waiting import wait_until
 
@@ -37,7 +38,8 @@ class Stack:
 
     A service named in `without` is not started: the test provides it. `copies` gives the number of processes
     of a service, or of `relay`, if it is not one. `environment` overrides settings of all processes,
-    `web_environment` those of the web processes, and `own` those of single processes by name.
+    `web_environment` those of the web processes, and `own` those of single processes by name. `hosts` maps
+    names of processes to the hosts that they run on, if they are not to run on this machine itself.
     """
 
     def __init__(
@@ -54,15 +56,19 @@ class Stack:
         copies: Mapping[str, int] | None = None,
         own: Mapping[str, Mapping[str, str]] | None = None,
         control: str | None = None,
+        hosts: Mapping[str, Host] | None = None,
     ) -> None:
         self.folder = folder
         self.broker_url = broker_url
         self._control = control
+        self._hosts = hosts or {}
         self.database_url = database_url
         self.programs: dict[str, Program] = {}
         self._closing = ExitStack()
         if web_ports:
-            webs, port, places = len(web_ports), web_ports[0], [_own_port(port) for port in web_ports]
+            webs, port = len(web_ports), web_ports[0]
+            names = _names("web", {"web": webs})
+            places = [self._own_port(name, port) for name, port in zip(names, web_ports, strict=True)]
         else:
             listener = self._closing.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
             port, places = listener.getsockname()[1], [_descriptor(listener)] * webs
@@ -176,15 +182,21 @@ class Stack:
         participant = name.partition("-")[0]
         self.programs[name] = Program(
             name,
-            [sys.executable, *arguments],
+            [*(host.within if (host := self._hosts.get(name)) else ()), sys.executable, *arguments],
             log=self.folder / f"{name}.log",
             environment={**settings, "BROKER_URL": url_of(participant, settings["BROKER_URL"])},
             descriptors=descriptors,
         )
 
+    def _own_port(self, name: str, port: int) -> tuple[list[str], list[int]]:
+        host = self._hosts.get(name)
+        return ["--host", host.address if host else "127.0.0.1", "--port", str(port)], []
+
     def _web_answers(self) -> bool:
+        host = self._hosts.get("web")
+        url = self.web_url.replace("localhost", host.address) if host else self.web_url
         with suppress(requests.RequestException):
-            return requests.get(f"{self.web_url}/readyz", timeout=5).status_code == 200
+            return requests.get(f"{url}/readyz", headers={"Host": "localhost"}, timeout=5).status_code == 200
         return False
 
     def _sandbox_answers(self) -> bool:
@@ -199,10 +211,6 @@ class Stack:
             except pika.exceptions.ChannelClosedByBroker:
                 return 0
             return int(declared.method.consumer_count)
-
-
-def _own_port(port: int) -> tuple[list[str], list[int]]:
-    return ["--host", "127.0.0.1", "--port", str(port)], []
 
 
 def _descriptor(listener: socket.socket) -> tuple[list[str], list[int]]:

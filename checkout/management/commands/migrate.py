@@ -1,5 +1,6 @@
 """``manage.py migrate`` for an installation with several databases: without ``--database``, all of them."""
 
+from functools import partial
 from typing import Any
 
 from django.apps import apps
@@ -9,6 +10,7 @@ from django.db import connections, router
 from django.db.migrations.recorder import MigrationRecorder
 
 from checkout.database.owners import databases
+from checkout.database.short_locks import with_short_locks
 
 UNDIVIDED = (
     "The database {database} has tables of the layout before orders, risk, ledger and receipts were apps "
@@ -43,7 +45,8 @@ class Command(migrate.Command):
         for name in chosen:
             if len(chosen) > 1 and options["verbosity"]:
                 self.stdout.write(self.style.MIGRATE_HEADING(f"Database {name}:"))
-            super().handle(*args, **options | {"database": name})
+            migrate_it = partial(super().handle, *args, **options | {"database": name})
+            with_short_locks(connections[name], migrate_it, self.stdout.write)
         if not (options["app_label"] or options["plan"] or options["check_unapplied"]):
             for name in chosen:
                 _require_tables(name)

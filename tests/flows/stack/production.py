@@ -23,6 +23,7 @@ from scripts.services.process import free_port
 from tests.flows.stack.crowd import Crowd
 from tests.flows.stack.shopping import Customer, NotedCard
 from tests.support.certificates import self_signed
+from tests.support.hosts import EDGE, NETWORK, Host
 from tests.support.nginx import Nginx
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
@@ -57,7 +58,7 @@ for number in range({count}):
 class Production:
     stack: Stack
     nginx: Nginx
-    ports: Mapping[str, int]
+    addresses: Mapping[str, str]
     web_environment: Mapping[str, str]
 
     def orders(self, count: int = 1) -> list[str]:
@@ -68,11 +69,11 @@ class Production:
 
     def wait_until_ready(self, name: str) -> None:
         """Wait until this web process is ready."""
-        url = f"http://localhost:{self.ports[name]}/readyz"
+        url = f"http://{self.addresses[name]}/readyz"
 
         def is_ready() -> bool:
             with suppress(requests.RequestException):
-                return requests.get(url, timeout=5).ok
+                return requests.get(url, headers={"Host": "localhost"}, timeout=5).ok
             return False
 
         wait_until(is_ready, f"{name} to take work", seconds=60)
@@ -140,15 +141,33 @@ class From(HTTPAdapter):
 
 @contextmanager
 def in_production(
-    folder: Path, *, webs: int = 1, web_environment: Mapping[str, str] | None = None, **options: Any
+    folder: Path,
+    *,
+    webs: int = 1,
+    web_environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    own: Mapping[str, Mapping[str, str]] | None = None,
+    hosts: Mapping[str, Host] | None = None,
+    **options: Any,
 ) -> Iterator[Production]:
-    """Run everything within the block. ``options`` are passed to the stack."""
+    """Run everything within the block, some of it on ``hosts``. ``options`` are passed to the stack."""
     certificate = self_signed(folder)
     card_keys = {"CHECKOUT_CARD_KEYS": b64encode(secrets.token_bytes(32)).decode()}
     of_web = {**card_keys, **(web_environment or {})}
     ports, sandbox = [free_port() for _ in range(webs)], free_port()
-    addresses = [f"127.0.0.1:{port}" for port in ports]
-    nginx = Nginx(folder / "nginx", certificate, webs=addresses, sandbox=f"http://127.0.0.1:{sandbox}")
+    hosts, own = hosts or {}, own or {}
+    names = ["web", *(f"web-{number}" for number in range(2, webs + 1))]
+    addresses = {
+        name: f"{hosts[name].address if name in hosts else '127.0.0.1'}:{port}"
+        for name, port in zip(names, ports, strict=True)
+    }
+    nginx = Nginx(
+        folder / "nginx",
+        certificate,
+        webs=list(addresses.values()),
+        sandbox=f"http://127.0.0.1:{sandbox}",
+        provider_address=EDGE if hosts else "127.0.0.1",
+    )
     nginx.start()
     try:
         with Stack(
@@ -161,18 +180,21 @@ def in_production(
                 "CHECKOUT_ADMIN_PASSWORD": secrets.token_urlsafe(16),
                 "ALLOWED_HOSTS": "localhost",
                 "PUBLIC_URL": nginx.url,
-                "FORWARDED_ALLOW_IPS": "127.0.0.1",
+                "FORWARDED_ALLOW_IPS": EDGE if hosts else "127.0.0.1",
                 "HOST": "127.0.0.1",
                 "CHECKOUT_PROVIDER_CREDENTIALS": json.dumps({"sandbox": CREDENTIALS}),
                 "CHECKOUT_PROVIDER_HOSTS": urlsplit(nginx.provider_url).netloc,
-                "CHECKOUT_PROVIDER_NETWORKS": "127.0.0.0/8",
+                "CHECKOUT_PROVIDER_NETWORKS": f"127.0.0.0/8,{NETWORK}",
                 "CHECKOUT_PROVIDER_CA_FILE": str(certificate.certificate),
                 "SANDBOX_URL": nginx.provider_url,
                 "SANDBOX_PORT": str(sandbox),
+                **(environment or {}),
             },
+            hosts=hosts,
             web_environment=of_web,
             own={
-                "payments": card_keys,
+                **own,
+                **{name: {**card_keys, **own.get(name, {})} for name in ("payments", "payments-2")},
                 "sandbox": {
                     "CHECKOUT_TRY_OUT": "true",
                     "SANDBOX_PASSWORD": CREDENTIALS["password"],
@@ -183,7 +205,6 @@ def in_production(
             },
             **options,
         ) as stack:
-            names = [name for name in stack.programs if name.partition("-")[0] == "web"]
-            yield Production(stack, nginx, dict(zip(names, ports, strict=True)), of_web)
+            yield Production(stack, nginx, addresses, of_web)
     finally:
         nginx.stop()

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +55,13 @@ class Site:
 
 
 @contextmanager
-def opened() -> Iterator[Site]:
+def opened(settings: Sequence[str] = ()) -> Iterator[Site]:
+    """Run everything within the block, PostgreSQL with these further settings."""
     with ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o711)  # if we are root, PostgreSQL runs as another user
-        rabbitmq, postgresql = Rabbitmq(folder / "rabbitmq"), Postgresql(folder / "postgresql", durable=True)
+        rabbitmq = Rabbitmq(folder / "rabbitmq")
+        postgresql = Postgresql(folder / "postgresql", durable=True, settings=settings)
         for service in (rabbitmq, postgresql):
             service.start()
             closing.callback(service.stop)

@@ -1,0 +1,1 @@
+"""The gateway on several hosts, which fail one at a time."""
