@@ -1,8 +1,9 @@
 """Migrations that wait for locks in short turns, so that nobody waits long behind them.
 
-A statement that alters a table waits until every transaction that has used the table has ended, and all later
-statements on the table wait behind it, reading ones included. One report that is read for minutes would stop all
-payments. Therefore each wait is short, and the migration, which PostgreSQL has rolled back, is tried again.
+A statement that alters a table waits until every transaction that has used the table has ended, and all
+later statements on the table wait behind it, reading ones included. One report that is read for minutes would
+stop all payments. Therefore each wait is short, and the migration, which PostgreSQL has rolled back, is tried
+again.
 """
 
 import time

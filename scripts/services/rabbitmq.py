@@ -122,7 +122,8 @@ class Rabbitmq:
         control = self.folder / "control"
         control.write_text(
             "#!/bin/sh\n"
-            f'exec {" ".join(self.within)} env HOME="{self._home}" ERL_EPMD_PORT={self._epmd_port} LANG=C.UTF-8 '
+            f'exec {" ".join(self.within)} env HOME="{self._home}" LANG=C.UTF-8 '
+            f"ERL_EPMD_PORT={self._epmd_port} "
             f'RABBITMQ_CONF_ENV_FILE="{self.folder}/none.conf" RABBITMQ_NODENAME={self.node} '
             f"RABBITMQ_USE_LONGNAME={self._has_long_name} "
             f'"{self._server.with_name("rabbitmqctl")}" "$@"\n'
