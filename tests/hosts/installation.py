@@ -1,6 +1,6 @@
 """The production-like stack over eight hosts: web and services on two each, brokers on three, and an edge.
 
-The edge is this machine. It has nginx, PostgreSQL and the provider. Each host named services-N has one copy of
+The edge is this machine. It has nginx, PostgreSQL and the provider. Each host named services-N has a copy of
 each service and of the relay; `webhooks` runs on services-1 alone.
 """
 

@@ -13,8 +13,8 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.timeout(900),
 ]
-# Until everybody has noticed that a host is gone: TCP's user timeout, the heartbeat of the broker, its net tick,
-# and the time-out of transactions that the host has left open.
+# Until everybody has noticed that a host is gone: TCP's user timeout, the heartbeat of the broker, its net
+# tick, and the time-out of transactions that the host has left open.
 NOTICED_SECONDS = 90
 UNAVAILABLE = {503, 504}
 
