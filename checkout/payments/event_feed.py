@@ -13,13 +13,18 @@ from checkout.payments.objects import webhook_object
 __all__ = [
     "EVENT_TYPES",
     "FeedItem",
+    "Horizon",
     "bodies",
+    "horizon",
     "items",
     "items_between",
     "items_of",
     "items_since",
     "last_pk",
 ]
+
+# The most keys that are searched for events under way: far more than are written while one is.
+MOST_UNDER_WAY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,28 @@ def last_pk() -> int:
     Keys tell what came first. Times do not: the clocks of the hosts that write events may differ.
     """
     return Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """The end of what has happened: the last event's key, and lesser keys of which no event is there yet.
+
+    A transaction that has not ended may still write those. Most of them are never written.
+    """
+
+    last: int
+    under_way: Sequence[int]
+
+
+def horizon(after: int) -> Horizon:
+    """Return the present horizon. Up to the event ``after`` everything has happened."""
+    keys = list(
+        Event.objects.filter(pk__gt=after).order_by("-pk").values_list("pk", flat=True)[:MOST_UNDER_WAY]
+    )
+    if not keys:
+        return Horizon(last_pk(), [])
+    first = max(after + 1, keys[0] - MOST_UNDER_WAY)
+    return Horizon(keys[0], sorted(set(range(first, keys[0])).difference(keys)))
 
 
 def items_between(after: int, last: int, *, most: int) -> Sequence[FeedItem]:

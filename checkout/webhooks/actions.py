@@ -23,7 +23,7 @@ from checkout.payments import event_feed
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.privacy.scrubbing import scrub_note
 from checkout.webhooks.addresses import fault_of_url
-from checkout.webhooks.deliveries import BATCH, begin_state, new_delivery, write_new
+from checkout.webhooks.deliveries import BATCH, begin_state, horizon, new_delivery, write_new
 from checkout.webhooks.keys import add_secret, ending_secrets, replace_secret
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
@@ -69,12 +69,13 @@ def create_endpoint(
     with transaction.atomic():
         if endpoints_of(merchant).count() >= MOST_ENDPOINTS:
             raise RequestInvalid("url", f"A merchant may have {MOST_ENDPOINTS} endpoints.")
-        last = event_feed.last_pk()
+        end = horizon()
         endpoint = WebhookEndpoint.objects.create(
             merchant=merchant,
             api_version=api_version,
-            last_event_before_it=last,
-            last_event_before_state=last,
+            last_event_before_it=end.last,
+            last_event_before_state=end.last,
+            events_under_way=list(end.under_way),
             **values,
         )
         return _shown(endpoint, add_secret(endpoint))

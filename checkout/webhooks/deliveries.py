@@ -15,7 +15,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from checkout.database.clock import database_now
 from checkout.payments import event_feed
-from checkout.payments.event_feed import FeedItem
+from checkout.payments.event_feed import FeedItem, Horizon
 from checkout.webhooks.models import Delivery, DeliveryAttempt, SweepMark, WebhookEndpoint
 from checkout.webhooks.waking import wake_after_commit
 
@@ -57,7 +57,7 @@ def _was_enabled_at(item: FeedItem, endpoint: WebhookEndpoint) -> bool:
     The message of an event may come after the endpoint was disabled. Its delivery then waits, as others do.
     """
     if endpoint.is_enabled:
-        return endpoint.last_event_before_state < item.pk
+        return endpoint.last_event_before_state < item.pk or item.pk in endpoint.events_under_way
     return endpoint.last_event_before_it < item.pk <= endpoint.last_event_before_state
 
 
@@ -67,11 +67,20 @@ def begin_state(endpoint: WebhookEndpoint, state: str, reason: str = "") -> None
     What happened while it was enabled, and was not swept yet, is owed first: afterwards it would be too late.
     """
     if endpoint.is_enabled:
-        mark = SweepMark.objects.filter(pk=1).values_list("event_pk", flat=True).first() or 0
-        after = max(mark, endpoint.last_event_before_state)
-        _owe(event_feed.items_of(endpoint.merchant, after=after, most=MOST_UNSWEPT))
+        first = min([endpoint.last_event_before_state, *(pk - 1 for pk in endpoint.events_under_way)])
+        _owe(event_feed.items_of(endpoint.merchant, after=max(_swept(), first), most=MOST_UNSWEPT))
     endpoint.state, endpoint.state_reason, endpoint.state_since = state, reason, timezone.now()
-    endpoint.last_event_before_state = event_feed.last_pk()
+    end = horizon()
+    endpoint.last_event_before_state, endpoint.events_under_way = end.last, list(end.under_way)
+
+
+def horizon() -> Horizon:
+    """Return the end of what has happened until now."""
+    return event_feed.horizon(_swept())
+
+
+def _swept() -> int:
+    return SweepMark.objects.filter(pk=1).values_list("event_pk", flat=True).first() or 0
 
 
 def new_delivery(endpoint: WebhookEndpoint, item: FeedItem) -> Delivery:

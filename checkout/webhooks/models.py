@@ -25,7 +25,8 @@ class WebhookEndpoint(models.Model):
     """An address of a merchant's program, the events that it wants, and how it has answered lately.
 
     ``last_event_before_it`` and ``last_event_before_state`` are keys of the payments' events: the last before
-    the endpoint was created, and before it was enabled or disabled. ``failing_since`` and ``failures`` count
+    the endpoint was created, and before it was enabled or disabled. ``events_under_way`` are lesser keys of
+    which no event had been committed then: those that come happen in this state. ``failing_since`` and ``failures`` count
     attempts since the last that succeeded. Until ``paused_until`` nothing is sent: the endpoint has asked for
     a pause, or has failed too often. An endpoint that its merchant has deleted exists for staff only, until
     the log of its deliveries is old.
@@ -60,6 +61,9 @@ class WebhookEndpoint(models.Model):
     state_since = models.DateTimeField(default=timezone.now)
     last_event_before_it = models.BigIntegerField(default=0, db_default=0, editable=False)
     last_event_before_state = models.BigIntegerField(default=0, db_default=0, editable=False)
+    events_under_way = models.JSONField(
+        default=list, blank=True, db_default=models.Value([], models.JSONField()), editable=False
+    )
     failures = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)

@@ -14,8 +14,8 @@ P = PaymentState
 NOT_PAID = frozenset({P.OPEN, P.REFUSED, P.CANCELLED, P.EXPIRED})
 ON_THE_WAY = frozenset({P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CAPTURE_PENDING, P.VOID_PENDING})
 # Facts whose kind is not the event's name, and events whose facts do not contain the new state.
-OTHER_NAMES = {"abandoned": "expired"}
-WITHOUT_STATE = frozenset({"submitted", "challenge_returned", "cancelled"})
+OTHER_NAMES = {"abandoned": "expired", "charge_requested": "submitted"}
+WITHOUT_STATE = frozenset({"submitted", "charge_requested", "challenge_returned", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ def compensation_complete(evidence: Evidence) -> Found:
             yield reference, f"{payment.state}, but its stock is still {reservation}"
     for text in evidence.taken_away:
         payment_reference, _, attempt = text.partition(": ")
-        yield payment_reference, released_text(attempt)
+        if payment_reference not in evidence.erased:  # its commands were deleted with all its messages
+            yield payment_reference, released_text(attempt)
 
 
 def released_text(attempt: str) -> str:

@@ -25,13 +25,8 @@ from checkout.orders import service as orders
 from checkout.orders.messages import ReleaseStock
 from checkout.orders.models import Reservation
 from checkout.payments import actions
-from checkout.payments.actions import (
-    challenge,
-    creation,
-    notification as notifying,
-    payment as submitting,
-    saved_cards,
-)
+from checkout.payments.actions import challenge, notification as notifying, payment as submitting, saved_cards
+from checkout.payments.actions.creation import checked_fields
 from checkout.payments.models import Operation, Saga
 from checkout.payments.providers.base import (
     Authorisation,
@@ -277,7 +272,7 @@ def customers_confused() -> Patches:
 
     def checked(merchant: Any, card: Any, order: Any) -> dict[str, Any]:
         customer = {"customer_reference": card.customer_reference}
-        return creation.checked_fields(merchant, **{**customer, **order})
+        return checked_fields(merchant, **{**customer, **order})
 
     yield patch.object(saved_cards, "_checked", checked)
 

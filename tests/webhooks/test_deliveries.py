@@ -10,6 +10,7 @@ from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
 from checkout.conf.api import API_VERSION
+from checkout.database.append_only import forgetting
 from checkout.money import Money
 from checkout.payments.actions import create_payment
 from checkout.payments.models import Event, InboxMessage, Merchant, OutboxMessage
@@ -96,6 +97,41 @@ def test_an_endpoint_is_not_told_of_what_happened_before_it_was_enabled():
     missed = event("A-2")
     actions.enable(SHOP, made.reference)
     assert deliveries.owe([told.reference, missed.reference]) == 0
+
+
+def written_later(row: Event) -> Event:
+    """Take an event back, whose transaction then seems not to have ended. ``save`` commits it."""
+    with forgetting():
+        Event.objects.filter(pk=row.pk).delete()
+    return row
+
+
+def test_an_endpoint_is_told_of_events_that_were_under_way_when_it_was_enabled_and_of_no_earlier_ones():
+    made = endpoint()
+    actions.disable(SHOP, made.reference, "later")
+    under_way, missed = written_later(event("A-1")), event("A-2")
+    actions.enable(SHOP, made.reference)
+    under_way.save()
+    deliveries.owe([under_way.reference, missed.reference])
+    assert owed() == {(made.reference, under_way.reference)}
+
+
+def test_an_endpoint_is_told_of_events_that_were_under_way_when_it_was_made():
+    under_way, missed = written_later(event("A-1")), event("A-2")
+    made = endpoint()
+    under_way.save()
+    assert sweep_later() == 2
+    assert owed() == {(made.reference, under_way.reference)}
+    assert missed.pk > under_way.pk
+
+
+def test_an_event_that_was_under_way_is_owed_though_its_message_was_lost_and_the_endpoint_is_disabled():
+    under_way = written_later(event("A-1"))
+    event("A-2")
+    made = endpoint()
+    under_way.save()
+    actions.disable(SHOP, made.reference, "later")
+    assert owed() == {(made.reference, under_way.reference)}
 
 
 def test_an_event_whose_message_was_lost_is_owed_though_the_endpoint_is_disabled_and_enabled_again():

@@ -1,7 +1,8 @@
 """Saved cards: list, find, remove, erase, and charge them without a shopper."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from django.db import transaction
@@ -43,14 +44,15 @@ def remove_card(merchant: Merchant, reference: str, *, by: str) -> SavedCard:
     So are all other cards with the same token. A charge that has been sent to the provider already goes on.
     Raises ``SavedCardNotFound``.
     """
-    _remove([card_of(merchant, reference)], by)
+    card_of(merchant, reference)
+    _remove(SavedCard.objects.filter(merchant=merchant, reference=reference), by)
     return card_of(merchant, reference)
 
 
 def erase_cards(payment: Payment, *, by: str) -> None:
-    """Remove the cards that were saved with a locked payment, and erase whose cards they were.
+    """Remove the cards that were last saved with a locked payment, and erase whose cards they were.
 
-    The caller has a transaction. A payment is locked before cards, by this as by the service that saves a
+    A card that was saved again with a later payment stays: its customer has agreed to that since. The caller has a transaction. A payment is locked before cards, by this as by the service that saves a
     card. A charge and a removal lock cards only, and never wait for a payment that exists, so none of them
     can wait for each other in a circle.
     """
@@ -59,17 +61,22 @@ def erase_cards(payment: Payment, *, by: str) -> None:
     own.update(customer_reference="", shopper="", scheme_transaction="", token_hash="")
 
 
-def _remove(cards: Iterable[SavedCard], by: str) -> None:
+def _remove(cards: QuerySet[SavedCard], by: str) -> None:
     """Lock the cards, always in the order of their keys, and remove those that are active.
 
     Every other card with the same token is removed as well. There is one if the token was saved twice while
     the secret key was replaced, and it could still be charged.
     """
-    found = list(cards)
-    twins = [twin.pk for card in found if card.state == SavedCard.State.ACTIVE for twin in card.twins()]
-    rows = SavedCard.objects.filter(pk__in=[*(card.pk for card in found), *twins])
-    for card in rows.select_for_update(no_key=True).order_by("pk"):
-        if card.state == SavedCard.State.ACTIVE:
+    twins = {
+        card.pk: [twin.pk for twin in card.twins()] for card in cards if card.state == SavedCard.State.ACTIVE
+    }
+    rows = SavedCard.objects.filter(pk__in=[*twins, *chain.from_iterable(twins.values())])
+    locked = list(rows.select_for_update(no_key=True).order_by("pk"))
+    # Asked again under lock: a later payment may have taken over one of them meanwhile.
+    own = cards.filter(pk__in=twins).values_list("pk", flat=True)
+    removed = {pk for card in own for pk in (card, *twins[card])}
+    for card in locked:
+        if card.pk in removed and card.state == SavedCard.State.ACTIVE:
             card.state, card.sealed_token = SavedCard.State.REMOVED, ""
             card.removed_at, card.removed_by = timezone.now(), by[:150]
             card.save(update_fields=["state", "sealed_token", "removed_at", "removed_by"])

@@ -50,7 +50,10 @@ class SavedCard(models.Model):
     expiry = models.CharField(max_length=7, help_text="MM/YYYY, as printed on the card")
     valid_until = models.DateField(null=True, blank=True, help_text="The last day of the token")
     payment = models.ForeignKey(
-        Payment, on_delete=models.PROTECT, related_name="saved_cards", help_text="With which it was saved"
+        Payment,
+        on_delete=models.PROTECT,
+        related_name="saved_cards",
+        help_text="With which it was saved last",
     )
     state = models.CharField(max_length=10, choices=State.choices, default=State.ACTIVE)
     created_at = models.DateTimeField(default=timezone.now)
@@ -115,8 +118,12 @@ class SavedCard(models.Model):
             return SavedCard.objects.none()
         return SavedCard.with_token(self.provider_account_id, token).exclude(pk=self.pk)
 
-    def renew(self, issued: IssuedToken) -> None:
-        """Take over what a later payment, with which the card was saved again, says of the same token."""
+    def renew(self, payment: Payment, issued: IssuedToken) -> None:
+        """Take over what a later payment, with which the card was saved again, says of the same token.
+
+        From then on the card lives by the consent that was given with this payment, which is the latest.
+        """
+        self.payment = payment
         self.expiry = issued.expiry
         self.valid_until = issued.valid_until or self.valid_until
         self.scheme_transaction = issued.scheme_transaction or self.scheme_transaction

@@ -22,6 +22,7 @@ from checkout.payments.providers.base import (
     Refusal,
     RefusalReason,
 )
+from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.payments.service.card_trials import count_trial
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import insert_unless_known, update
@@ -166,15 +167,21 @@ def _keep_card(attempt: Attempt, result: ProviderResult) -> None:
     if result.token is None:
         log.warning("card not saved", attempt=attempt.order_code, reason=result.token_fault or "no token")
         return
+    # If another payment is saving the same token just now, the constraint lets the insertion wait for it, and
+    # then refuses it. Its card is renewed instead, unless it was removed in that moment.
+    while not _renew(attempt, result.token) and not insert_unless_known(SavedCard.of(attempt, result.token)):
+        log.info("card saved at once by another payment", attempt=attempt.order_code)
+
+
+def _renew(attempt: Attempt, token: IssuedToken) -> bool:
+    """Renew the cards with this token. Return False if there is none."""
     # Locked in the order in which removals lock them, so that none of them waits for another in a circle.
-    rows = SavedCard.with_token(attempt.provider_account_id, result.token.token).order_by("pk")
+    rows = SavedCard.with_token(attempt.provider_account_id, token.token).order_by("pk")
     known = list(rows.select_for_update(no_key=True))
     for card in known:
-        card.renew(result.token)
-        update(card, "expiry", "valid_until", "scheme_transaction")
-    if not known:
-        # The constraint refuses a token that another payment is saving just now.
-        insert_unless_known(SavedCard.of(attempt, result.token))
+        card.renew(attempt.payment, token)
+        update(card, "payment", "expiry", "valid_until", "scheme_transaction")
+    return bool(known)
 
 
 def conflict(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:

@@ -78,6 +78,11 @@ def complete_challenge(command: CompleteAuthentication, message: Message) -> Non
 
 def _submit(attempt: Attempt) -> None:
     move_attempt(attempt.payment, attempt, "submitted", Actor.SAGA)
+    if attempt.saved_card_id is not None:
+        # Read again under lock, because the attempt was read with its card before its own lock was granted.
+        # After a removal was confirmed, no charge begins.
+        cards = SavedCard.objects.select_for_update(no_key=True)
+        attempt.saved_card = cards.get(pk=attempt.saved_card_id)
 
 
 def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderResult:

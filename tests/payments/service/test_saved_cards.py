@@ -1,9 +1,12 @@
 """A card is saved with its authorisation, and charged by its token, at most once."""
 
+import threading
 from dataclasses import replace
 from datetime import date
 
 import pytest
+from django.db import transaction
+from django.utils import timezone
 
 from checkout.errors import OperationRejected
 from checkout.money import Money
@@ -23,6 +26,8 @@ from tests.payments.service.asking import (
 from tests.payments.service.at_once import at_once
 from tests.payments.service.conftest import an_account, an_attempt
 from tests.payments.service.delivering import deliver
+from tests.payments.service.test_sagas_at_once import somebody_waits_for_a_lock
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -181,12 +186,37 @@ def test_a_card_that_is_saved_again_is_renewed(card, attempt, monkeypatch):
     again = replace(TOKEN, expiry="12/2031", valid_until=later, scheme_transaction="second")
     answered_again(attempt.provider_account, "A-2", monkeypatch, again)
     known = SavedCard.objects.get()
-    assert (known, known.payment) == (card, card.payment)
+    assert (known, known.payment.order_reference) == (card, "A-2")
     assert (known.expiry, known.valid_until, known.scheme_transaction) == ("12/2031", later, "second")
     answered_again(attempt.provider_account, "A-3", monkeypatch, replace(again, scheme_transaction=""))
     known.refresh_from_db()
     assert known.scheme_transaction == "second"
     assert known.opened("recurring").scheme_transaction == "second"
+
+
+def erased(order_reference):
+    Payment.objects.update(state="captured")
+    OutboxMessage.objects.update(published_at=timezone.now())
+    payment = Payment.objects.get(order_reference=order_reference)
+    erase_payment(payment.reference, by="bob", reason="She asked.")
+
+
+def test_a_card_lives_by_the_latest_payment_with_which_it_was_saved(card, attempt, monkeypatch):
+    answered_again(attempt.provider_account, "A-2", monkeypatch)
+    erased("A-1")
+    card.refresh_from_db()
+    assert (card.state, card.customer_reference) == ("active", "customer-7")
+    assert card.opened("recurring").token == TOKEN.token
+    erased("A-2")
+    card.refresh_from_db()
+    assert (card.state, card.sealed_token, card.customer_reference) == ("removed", "", "")
+
+
+def test_a_card_is_removed_with_its_latest_payment_even_if_an_earlier_one_stays(card, attempt, monkeypatch):
+    answered_again(attempt.provider_account, "A-2", monkeypatch)
+    erased("A-2")
+    card.refresh_from_db()
+    assert card.state == "removed"
 
 
 def test_a_removed_card_is_not_renewed(card, attempt, monkeypatch):
@@ -273,3 +303,49 @@ def test_cards_that_are_erased_while_they_are_charged_and_removed_wait_for_no_ci
     assert set(results) <= {"charged", "saved_card_not_usable", "removed", "erased"}
     card.refresh_from_db()
     assert (card.state, card.sealed_token, card.customer_reference) == ("removed", "", "")
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_after_a_removal_no_charge_begins_that_was_waiting_for_its_payment(books):
+    card = kept(an_attempt(an_account()), books)
+    attempt = charge(card)
+    is_held = threading.Event()
+
+    def hold_the_payment_and_remove_the_card_meanwhile():
+        with transaction.atomic():
+            Payment.objects.select_for_update().get(pk=attempt.payment_id)
+            is_held.set()
+            wait_until(somebody_waits_for_a_lock, "the charge to wait for its payment")
+            at_once(lambda: remove_card(card.merchant, card.reference, by="ada"))
+        return ""
+
+    def begin():
+        assert is_held.wait(20)
+        return deliver(service, to_authorise(attempt, "")).result["outcome"]
+
+    assert at_once(hold_the_payment_and_remove_the_card_meanwhile, begin) == ["", "not_sent"]
+    assert books.orders == {}
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_card_that_two_payments_save_at_once_lives_by_the_one_that_comes_last(books, monkeypatch):
+    monkeypatch.setattr("checkout.payments.providers.memory._issued", lambda order: TOKEN)
+    account = an_account()
+    first, second = (wanting_it_saved(an_attempt(account, number)) for number in ("A-1", "A-2"))
+    is_saved = threading.Event()
+
+    def save_first():
+        with transaction.atomic():
+            first.payment.customer_reference = "customer-7"
+            SavedCard.of(first, TOKEN).save()
+            is_saved.set()
+            wait_until(somebody_waits_for_a_lock, "the second payment to wait for the first")
+
+    def save_second():
+        assert is_saved.wait(20)
+        authorise(second, "approve")
+
+    at_once(save_first, save_second)
+    assert SavedCard.objects.get().payment == second.payment
