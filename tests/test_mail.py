@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -55,37 +55,26 @@ def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 async def send(email: EmailMessage) -> None:
-    await mail.send(email)
+    await asyncio.to_thread(mail.send, email)
 
 
-async def send_and_wait(email: EmailMessage) -> None:
-    await asyncio.to_thread(mail.send_and_wait, email)
-
-
-Way = Callable[[EmailMessage], Awaitable[None]]
-WAYS = pytest.mark.parametrize("way", [send, send_and_wait])
-
-
-@WAYS
-async def test_it_is_sent_in_a_thread_of_its_own_without_a_connection(way: Way, sent: Sent):
-    await way(an_email())
+async def test_it_is_sent_in_a_thread_of_its_own_without_a_connection(sent: Sent):
+    await send(an_email())
     [(thread, connected)] = sent
     assert (thread.partition("_")[0], connected) == ("mail", 0)
     assert [each.subject for each in django_mail.outbox] == ["Hello"]
 
 
-@WAYS
 @pytest.mark.usefixtures("silence")
-async def test_a_mail_server_that_hangs_is_waited_for_within_a_bound(way: Way, settings: Settings):
+async def test_a_mail_server_that_hangs_is_waited_for_within_a_bound(settings: Settings):
     settings.EMAIL_TIMEOUT = 0.01
     for _ in range(2 * mail.AT_ONCE):
         with pytest.raises(TimeoutError):
-            await way(an_email())
+            await send(an_email())
 
 
-@WAYS
-async def test_an_email_that_a_slow_server_takes_after_all_is_sent(way: Way, silence: threading.Event):
-    sending = asyncio.ensure_future(way(an_email()))
+async def test_an_email_that_a_slow_server_takes_after_all_is_sent(silence: threading.Event):
+    sending = asyncio.ensure_future(send(an_email()))
     await asyncio.sleep(5 * mail.SECONDS)
     assert not sending.done()
     silence.set()
@@ -93,24 +82,22 @@ async def test_an_email_that_a_slow_server_takes_after_all_is_sent(way: Way, sil
     assert len(django_mail.outbox) == 1
 
 
-@WAYS
-async def test_an_email_that_has_not_begun_in_time_is_called_off(way: Way, silence: threading.Event):
-    before = [asyncio.ensure_future(mail.send(an_email())) for _ in range(mail.AT_ONCE)]
+async def test_an_email_that_has_not_begun_in_time_is_called_off(silence: threading.Event):
+    before = [asyncio.ensure_future(send(an_email())) for _ in range(mail.AT_ONCE)]
     await asyncio.sleep(mail.SECONDS / 5)
     with pytest.raises(TimeoutError):
-        await way(an_email())
+        await send(an_email())
     silence.set()
     await asyncio.gather(*before)
     assert len(django_mail.outbox) == mail.AT_ONCE
 
 
-@WAYS
 async def test_a_server_that_does_not_answer_at_all_is_no_email_that_may_be_sent(
-    way: Way, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ):
     def fail(*_arguments: object) -> int:
         raise TimeoutError("the server's")
 
     monkeypatch.setattr(EmailBackend, "send_messages", fail)
     with pytest.raises(TimeoutError, match="the server's"):
-        await way(an_email())
+        await send(an_email())

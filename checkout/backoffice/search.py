@@ -1,11 +1,26 @@
-"""Search for payments by the data that people have at hand."""
+"""Search for payments, and for other rows, by the data that people have at hand."""
 
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db.models import CharField, ExpressionWrapper, QuerySet
+from django.db.models import CharField, ExpressionWrapper, Model, QuerySet
 from django.db.models.fields.json import KT
 
 from checkout.payments.models import Attempt, Payment
+
+M = TypeVar("M", bound=Model)
+
+
+def named(rows: QuerySet[M], text: str, *columns: str) -> QuerySet[M]:
+    """Narrow ``rows`` to those of which one of the ``columns`` has exactly this text.
+
+    Each column has a query and an index of its own. In one condition joined by "or", a database would read
+    all rows.
+    """
+    wanted = text.strip()
+    if not wanted:
+        return rows
+    first, *others = (rows.model._default_manager.order_by().filter(**{name: wanted}) for name in columns)
+    return rows.filter(pk__in=first.values("pk").union(*(each.values("pk") for each in others)))
 
 
 def found(payments: QuerySet[Payment], text: str) -> QuerySet[Payment]:

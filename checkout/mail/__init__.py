@@ -4,8 +4,7 @@ A mail server may take long for each of its answers. However long it takes, no t
 database waits for it.
 """
 
-import asyncio
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from django.core.mail import EmailMessage
 
@@ -20,38 +19,20 @@ ANSWERS = 16
 _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mail")
 
 
-async def send(email: EmailMessage) -> None:
+def send(email: EmailMessage) -> None:
     """Send an e-mail. Raises ``OSError`` if it may not have been sent, among others ``TimeoutError``.
 
-    An e-mail that has not begun in time is called off. The end of one that has begun is waited for, because
-    a slow server may still take it. Only after the longest time that a server may take is its end unknown.
+    It is for a thread that has given back its database connection. An e-mail that has not begun in time is
+    called off. The end of one that has begun is waited for, because a slow server may still take it. Only
+    after the longest time that a server may take is its end unknown.
     """
-    job = _begin(email)
-    end = asyncio.wrap_future(job)
-    try:
-        await asyncio.wait([end], timeout=SECONDS)
-        if not end.done() and not job.cancel():
-            await asyncio.wait([end], timeout=_longest_seconds())
-        if not end.done() or job.cancelled():
-            raise TimeoutError
-        end.result()
-    finally:
-        end.cancel()
-
-
-def send_and_wait(email: EmailMessage) -> None:
-    """Send an e-mail, for a thread that has given back its database connection. Raises as ``send`` does."""
-    job = _begin(email)
+    job = _threads.submit(email.send)
     wait([job], SECONDS)
     if not job.done() and not job.cancel():
         wait([job], _longest_seconds())
     if not job.done() or job.cancelled():
         raise TimeoutError
     job.result()
-
-
-def _begin(email: EmailMessage) -> "Future[int]":
-    return _threads.submit(email.send)
 
 
 def _longest_seconds() -> float:

@@ -73,7 +73,7 @@ def deliver_receipt(command: DeliverReceipt, message: Message) -> None:
         try:
             email = receipt_email(receipt)
             close_old_connections()
-            mail.send_and_wait(email)
+            mail.send(email)
             is_sent = True
         except (OSError, smtplib.SMTPException):
             log.warning("receipt may not have been sent", payment=command.payment, exc_info=True)

@@ -17,7 +17,11 @@ from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.payments.timers.authorisations import void_expired
 from checkout.payments.timers.clock_skew import correct_clock_skew
 from checkout.payments.timers.counted import forget_what_was_counted
-from checkout.payments.timers.retention import OldEvents, OldNotifications, forget_old_messages
+from checkout.payments.timers.retention import (
+    forget_old_events,
+    forget_old_messages,
+    forget_old_notifications,
+)
 from checkout.payments.timers.timer import Timer
 from checkout.payments.timers.unmatched import try_unmatched_again
 from checkout.payments.timers.unstarted import give_up_unstarted
@@ -62,8 +66,8 @@ def timers(stop: asyncio.Event) -> list[Timer]:
         Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),
         Timer("expired authorisations", void_expired, _pace(conf.authorisation_lifetime.total_seconds())),
         *_in_every_database("old messages", forget_old_messages, retention_seconds),
-        Timer("old notifications", OldNotifications().forget, retention_seconds),
-        Timer("old events", OldEvents().forget, _pace(conf.event_retention.total_seconds())),
+        Timer("old notifications", forget_old_notifications, retention_seconds),
+        Timer("old events", forget_old_events, _pace(conf.event_retention.total_seconds())),
         Timer("answers of the API", forget_old_answers, RARELY_SECONDS),
         Timer("what was counted", forget_what_was_counted, RARELY_SECONDS),
         Timer("reconciliation", reconcile, _pace(conf.reconciliation_interval.total_seconds())),

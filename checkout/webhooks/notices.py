@@ -73,7 +73,7 @@ async def _notify(endpoint: WebhookEndpoint, email: EmailMessage) -> bool:
     """Send the owed e-mail, and note it. Return False if the mail server may not have taken it."""
     if email.to:
         try:
-            await mail.send(email)
+            await asyncio.to_thread(mail.send, email)
         except (OSError, ValueError):
             # ValueError: an address or text that no e-mail can have. It concerns this endpoint only.
             log.warning(

@@ -1,12 +1,19 @@
 """A search reads only the rows that it finds, however many payments there are."""
 
 import json
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.db import connection
+from django.db.models import Model, QuerySet
+from django.test import RequestFactory
+from django.utils import timezone
 
+from checkout.api.models import IdempotencyRecord
 from checkout.backoffice.search import found
-from checkout.payments.models import Attempt, Payment
+from checkout.payments.models import Attempt, Payment, PaymentLink, ProviderAccount, SavedCard
 from tests.backoffice import rows
 from tests.support.plans import nodes, rows_read
 
@@ -72,8 +79,83 @@ def many() -> Payment:
 )
 def test_every_search_uses_indexes_only(many: Payment, text: str) -> None:
     search = found(Payment.objects.all(), text.format(reference=many.reference))[:50]
+    require_indexes(search)
+    assert [payment.pk for payment in search] == ([] if "nothing" in text else [many.pk])
+
+
+def require_indexes(search: QuerySet[Any]) -> None:
     (explained,) = json.loads(search.explain(format="json", analyze=True))
     plan = nodes(explained["Plan"])
     assert not [node for node in plan if node["Node Type"] == "Seq Scan"]
     assert rows_read(plan) <= FEW
-    assert [payment.pk for payment in search] == ([] if "nothing" in text else [many.pk])
+
+
+def filled(model: type[Model], rows: Iterable[Model]) -> None:
+    """Write the rows, and update the planner's statistics."""
+    model._default_manager.bulk_create(rows, batch_size=AT_ONCE)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+@pytest.mark.parametrize("column", ["reference", "customer_reference", "payment__reference"])
+def test_saved_cards_are_searched_by_indexes_only(many: Payment, rf: RequestFactory, column: str) -> None:
+    account = ProviderAccount.objects.get()
+    filled(
+        SavedCard,
+        (
+            SavedCard(
+                merchant=many.merchant,
+                customer_reference=f"customer-{payment.pk}",
+                provider_account=account,
+                token_hash=str(payment.pk),
+                last4="1111",
+                expiry="12/2030",
+                payment=payment,
+            )
+            for payment in Payment.objects.all()
+        ),
+    )
+    card = SavedCard.objects.get(payment=many)
+    text = SavedCard.objects.values_list(column, flat=True).get(pk=card.pk)
+    assert searched(SavedCard, text, rf) == [card]
+
+
+@pytest.mark.parametrize("column", ["reference", "order_reference"])
+def test_payment_links_are_searched_by_indexes_only(many: Payment, rf: RequestFactory, column: str) -> None:
+    filled(
+        PaymentLink,
+        (
+            PaymentLink(
+                merchant=many.merchant,
+                order_reference=f"LINK-{number}",
+                amount_minor=1250,
+                currency="EUR",
+                description="Tea",
+                expires_at=timezone.now(),
+            )
+            for number in range(MANY)
+        ),
+    )
+    link = PaymentLink.objects.get(order_reference="LINK-7")
+    assert searched(PaymentLink, getattr(link, column), rf) == [link]
+
+
+def searched(model: type[Model], text: str, rf: RequestFactory) -> list[Model]:
+    search, _ = admin.site.get_model_admin(model).get_search_results(
+        rf.get("/"), model._default_manager.order_by("-pk"), text
+    )
+    require_indexes(search[:50])
+    return list(search[:50])
+
+
+def test_stored_answers_about_a_payment_are_found_by_their_index(many: Payment) -> None:
+    filled(
+        IdempotencyRecord,
+        (
+            IdempotencyRecord(merchant="shop", key=f"key-{number}", subject=f"pay_{number}", fields={})
+            for number in range(MANY)
+        ),
+    )
+    answers = IdempotencyRecord.objects.filter(subject__in=["pay_7", "op_2"])
+    assert "answers_by_subject" in answers.explain()
+    require_indexes(answers)

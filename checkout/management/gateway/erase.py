@@ -19,7 +19,8 @@ from checkout.webhooks.deliveries import forget_responses
 HELP = (
     "Erases the personal data of a payment that is at rest: the shopper's e-mail address, network and "
     "browser, the merchant's metadata and its id of the customer, and transcripts. Cards that were saved "
-    "with the payment are removed. What the books need stays. It may be repeated."
+    "with the payment, and not again with a later one, are removed. What the books need stays. It may be "
+    "repeated."
 )
 
 

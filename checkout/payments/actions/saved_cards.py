@@ -52,7 +52,9 @@ def remove_card(merchant: Merchant, reference: str, *, by: str) -> SavedCard:
 def erase_cards(payment: Payment, *, by: str) -> None:
     """Remove the cards that were last saved with a locked payment, and erase whose cards they were.
 
-    A card that was saved again with a later payment stays: its customer has agreed to that since. The caller has a transaction. A payment is locked before cards, by this as by the service that saves a
+    A card that was saved again with a later payment stays: its customer has agreed to that since.
+
+    The caller has a transaction. A payment is locked before cards, by this as by the service that saves a
     card. A charge and a removal lock cards only, and never wait for a payment that exists, so none of them
     can wait for each other in a circle.
     """

@@ -65,7 +65,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
-                "indexes": [models.Index(fields=["merchant", "-id"], name="links_of_merchant")],
+                "indexes": [
+                    models.Index(fields=["merchant", "-id"], name="links_of_merchant"),
+                    models.Index(fields=["order_reference"], name="links_by_order_number"),
+                ],
             },
         ),
     ]

@@ -1,6 +1,10 @@
-"""Old events may be deleted, and the personal data of a payment erased, by a transaction that says so."""
+"""Old events may be deleted, and the personal data of a payment erased, by a transaction that says so.
 
-from django.db import migrations
+The search for old rows remembers its place.
+"""
+
+import django.utils.timezone
+from django.db import migrations, models
 
 from checkout.database.append_only import let_be_forgotten
 
@@ -24,6 +28,15 @@ class Migration(migrations.Migration):
                     ("erase_payment", "Can erase the personal data of payments"),
                 ],
             },
+        ),
+        migrations.CreateModel(
+            name="RetentionWalk",
+            fields=[
+                ("table", models.CharField(max_length=63, primary_key=True, serialize=False)),
+                ("last_pk", models.BigIntegerField(default=0)),
+                ("began_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("is_at_end", models.BooleanField(default=False)),
+            ],
         ),
         let_be_forgotten("payments_event"),
         let_be_forgotten("payments_fact"),

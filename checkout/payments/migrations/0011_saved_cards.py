@@ -118,7 +118,7 @@ class Migration(migrations.Migration):
                 (
                     "payment",
                     models.ForeignKey(
-                        help_text="With which it was saved",
+                        help_text="With which it was saved last",
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="saved_cards",
                         to="payments.payment",
@@ -137,7 +137,7 @@ class Migration(migrations.Migration):
                 "ordering": ["-id"],
                 "permissions": [("remove_savedcard", "Can remove saved cards")],
                 "indexes": [
-                    models.Index(fields=["merchant", "customer_reference", "-id"], name="cards_of_customer")
+                    models.Index(fields=["customer_reference", "merchant", "-id"], name="cards_of_customer")
                 ],
                 "constraints": [
                     models.UniqueConstraint(

@@ -15,6 +15,7 @@ from checkout.payments.models.payment import (
     ProviderCall,
 )
 from checkout.payments.models.reconciliation import Difference, Reconciliation
+from checkout.payments.models.retention import RetentionWalk
 from checkout.payments.models.saga import Saga, SagaStep, Waiter
 from checkout.payments.models.saved_card import SavedCard
 
@@ -36,6 +37,7 @@ __all__ = [
     "ProviderCall",
     "ProviderNotification",
     "Reconciliation",
+    "RetentionWalk",
     "Saga",
     "SagaStep",
     "SavedCard",

@@ -41,7 +41,10 @@ class PaymentLink(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["merchant", "-id"], name="links_of_merchant")]
+        indexes: ClassVar = [
+            models.Index(fields=["merchant", "-id"], name="links_of_merchant"),
+            models.Index(fields=["order_reference"], name="links_by_order_number"),
+        ]
         ordering: ClassVar = ["-id"]
         permissions: ClassVar = [("disable_paymentlink", "Can disable payment links")]
 

@@ -73,7 +73,7 @@ class SavedCard(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["merchant", "customer_reference", "-id"], name="cards_of_customer")
+            models.Index(fields=["customer_reference", "merchant", "-id"], name="cards_of_customer")
         ]
         ordering: ClassVar = ["-id"]
         permissions: ClassVar = [("remove_savedcard", "Can remove saved cards")]

@@ -13,7 +13,7 @@ class SavedCardObject(msgspec.Struct, frozen=True, kw_only=True):
     """A card that a customer has saved. ``expiry`` is ``MM/YYYY``.
 
     ``usable`` says that it was neither removed nor has expired. ``payment`` is the id of the payment with
-    which it was saved.
+    which it was saved last.
     """
 
     id: str

@@ -1,18 +1,23 @@
 """Delete old messages, events, and notifications without effect."""
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.database.append_only import forgetting
-from checkout.payments.models import Event, InboxMessage, OutboxMessage, ProviderNotification
-from checkout.payments.timers.timer import BATCH
+from checkout.payments.models import (
+    Event,
+    InboxMessage,
+    OutboxMessage,
+    ProviderNotification,
+    RetentionWalk,
+)
+from checkout.payments.timers.timer import BATCH, NOTHING, Work
 
 # Rows are deleted in many small transactions: a large one would hold up vacuuming, and all that wait for its
 # rows.
@@ -57,69 +62,55 @@ IS_FORGOTTEN = Q(is_proven=False) & ~Q(state=State.RECEIVED) | Q(
 AGAIN_AFTER = timedelta(days=1)
 
 
-class Walk:
-    """A walk through all rows of a table, from the oldest to those that are recent.
-
-    It is for tables of which most rows stay for ever: each round looks at one batch, and the next goes on
-    from there. At the end it stays, and goes on with the rows that grow old; once a day it begins again.
-    ``written`` is the column by which a row is recent.
-    """
-
-    def __init__(self, table: QuerySet[Any], written: str) -> None:
-        self._table, self._written = table, written
-        self._last = 0
-        self._began_at = timezone.now()
-        self._is_at_end = False
-
-    def next_batch(self, long_ago: datetime) -> Collection[int]:
-        """Return the primary keys of the next batch, in which some rows may be more recent."""
-        now = timezone.now()
-        if self._is_at_end and now - self._began_at >= AGAIN_AFTER:
-            self._last, self._began_at = 0, now
-        rows = self._table.order_by("pk").filter(pk__gt=self._last)
-        page = list(rows.values_list("pk", self._written)[:ROWS])
-        self._is_at_end = len(page) < ROWS or page[-1][1] > long_ago
-        passed = page if not self._is_at_end else takewhile(lambda row: row[1] <= long_ago, page)
-        self._last = max((pk for pk, _ in passed), default=self._last)
-        return [pk for pk, _ in page]
-
-    def work(self, deleted: int) -> int:
-        """Return the work of a batch, for the timer: it does not pause before the end of the table.
-
-        A batch without a row that may be deleted would otherwise hold up all those behind it.
-        """
-        return deleted if self._is_at_end else max(deleted, ROWS)
+def forget_old_notifications() -> Work:
+    """Delete notifications older than ``conf.retention`` that need not be kept, in the next batch of all."""
+    long_ago = timezone.now() - conf.retention
+    old = ProviderNotification.objects.filter(IS_FORGOTTEN, received_at__lt=long_ago)
+    return _walk_on(ProviderNotification.objects.all(), "received_at", long_ago, old)
 
 
-class OldNotifications:
-    """The notifications that are older than ``conf.retention`` and need not be kept."""
-
-    def __init__(self) -> None:
-        self._walk = Walk(ProviderNotification.objects.all(), "received_at")
-
-    def forget(self) -> int:
-        """Delete those of the next batch; return their number, or more if the next batch is due."""
-        long_ago = timezone.now() - conf.retention
-        old = ProviderNotification.objects.filter(IS_FORGOTTEN, received_at__lt=long_ago)
-        return self._walk.work(old.filter(pk__in=self._walk.next_batch(long_ago)).delete()[0])
-
-
-class OldEvents:
-    """The events that are older than ``conf.event_retention``.
+def forget_old_events() -> Work:
+    """Delete events older than ``conf.event_retention``, in the next batch of all.
 
     The last event of a payment itself stays, with those after it: the next one is numbered after them, and
     its changes are found by comparison. They say no more than the rows of the payment, which stay as well.
     """
+    long_ago = timezone.now() - conf.event_retention
+    later = Event.objects.filter(
+        payment=OuterRef("payment"), sequence__gt=OuterRef("sequence"), type__startswith="payment."
+    )
+    old = Event.objects.filter(Exists(later), created_at__lt=long_ago)
+    with forgetting():
+        return _walk_on(Event.objects.all(), "created_at", long_ago, old)
 
-    def __init__(self) -> None:
-        self._walk = Walk(Event.objects.all(), "created_at")
 
-    def forget(self) -> int:
-        """Delete those of the next batch; return their number, or more if the next batch is due."""
-        long_ago = timezone.now() - conf.event_retention
-        later = Event.objects.filter(
-            payment=OuterRef("payment"), sequence__gt=OuterRef("sequence"), type__startswith="payment."
-        )
-        old = Event.objects.filter(Exists(later), created_at__lt=long_ago)
-        with forgetting():
-            return self._walk.work(old.filter(pk__in=self._walk.next_batch(long_ago)).delete()[0])
+@transaction.atomic
+def _walk_on(table: QuerySet[Any], written: str, long_ago: datetime, old: QuerySet[Any]) -> Work:
+    """Delete those of the next batch of ``table`` that are ``old``, and remember the place.
+
+    It is for tables of which most rows stay for ever. A walk goes from the oldest rows to those that are
+    recent by the column ``written``; there it stays, and goes on with the rows that grow old. Once a day it
+    begins again. It is shared by all processes, and goes on after a restart.
+    """
+    walk = _locked_walk(table.model._meta.db_table)
+    if walk is None:
+        return NOTHING
+    now = timezone.now()
+    if walk.is_at_end and now - walk.began_at >= AGAIN_AFTER:
+        walk.last_pk, walk.began_at = 0, now
+    page = list(table.order_by("pk").filter(pk__gt=walk.last_pk).values_list("pk", written)[:ROWS])
+    deleted = old.filter(pk__in=[pk for pk, _ in page]).delete()[0]
+    walk.is_at_end = len(page) < ROWS or page[-1][1] > long_ago
+    passed = page if not walk.is_at_end else takewhile(lambda row: row[1] <= long_ago, page)
+    walk.last_pk = max((pk for pk, _ in passed), default=walk.last_pk)
+    walk.save()
+    return Work(deleted, has_more=not walk.is_at_end)
+
+
+def _locked_walk(table: str) -> RetentionWalk | None:
+    """Return the walk through a table, or None while another process takes the next steps."""
+    RetentionWalk.objects.get_or_create(table=table)
+    walks = RetentionWalk.objects.filter(table=table)
+    if connection.features.has_select_for_update_skip_locked:
+        walks = walks.select_for_update(skip_locked=True)
+    return walks.first()

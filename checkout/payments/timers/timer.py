@@ -18,14 +18,26 @@ BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """The work that was done at once. If it ``has_more``, the timer goes on without a pause."""
+
+    done: int
+    has_more: bool
+
+
+NOTHING = Work(0, has_more=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Timer:
     """A timer. ``act`` handles at most a batch of due work, and returns how much that was.
 
-    It runs in a database thread; if it is asynchronous, it sees to its threads itself.
+    After a whole batch there may be more. An ``act`` that knows better returns ``Work``. It runs in a
+    database thread; if it is asynchronous, it sees to its threads itself.
     """
 
     name: str
-    act: Callable[[], int] | Callable[[], Coroutine[Any, Any, int]]
+    act: Callable[[], int | Work] | Callable[[], Coroutine[Any, Any, int]]
     every_seconds: float
 
 
@@ -38,8 +50,7 @@ async def run(timers: Iterable[Timer], stop: asyncio.Event) -> None:
 
 async def _run(timer: Timer, stop: asyncio.Event) -> None:
     while not stop.is_set():
-        dealt_with = await _act(timer)
-        if dealt_with >= BATCH:
+        if (await _act(timer)).has_more:
             continue
         try:
             async with asyncio.timeout(timer.every_seconds):
@@ -48,19 +59,20 @@ async def _run(timer: Timer, stop: asyncio.Event) -> None:
             continue
 
 
-async def _act(timer: Timer) -> int:
+async def _act(timer: Timer) -> Work:
     try:
         if inspect.iscoroutinefunction(timer.act):
-            dealt_with: int = await timer.act()
+            dealt_with: int | Work = await timer.act()
         else:
-            dealt_with = await in_thread(cast("Callable[[], int]", timer.act))
+            dealt_with = await in_thread(cast("Callable[[], int | Work]", timer.act))
     except Error as error:
         log.warning("database away, timer waits", timer=timer.name, reason=str(error))
-        return 0
+        return NOTHING
     except Exception:
         # The timer is tried again. Deadlines must be handled even if another timer has a defect.
         log.exception("timer failed", timer=timer.name)
-        return 0
-    if dealt_with:
+        return NOTHING
+    work = dealt_with if isinstance(dealt_with, Work) else Work(dealt_with, dealt_with >= BATCH)
+    if work.done:
         crash_points.reached("timers.committed")
-    return dealt_with
+    return work

@@ -19,8 +19,13 @@ from checkout.payments.models import (
     ProviderAccount,
     ProviderNotification,
 )
-from checkout.payments.timers.retention import ROWS, OldEvents, OldNotifications, forget_old_messages
-from checkout.payments.timers.timer import BATCH
+from checkout.payments.timers.retention import (
+    ROWS,
+    forget_old_events,
+    forget_old_messages,
+    forget_old_notifications,
+)
+from checkout.payments.timers.timer import Timer, Work
 from checkout.running.relay import timers
 from tests.backoffice import rows
 from tests.payments.service.conftest import _credentials, account
@@ -124,14 +129,11 @@ def test_old_hints_and_what_staff_dealt_with_are_forgotten_and_nothing_else_that
         received(account, "conflicted", OLD, **dealt_with),
         received(account, "unmatched", YOUNG, **dealt_with),
     ]
-    notifications = OldNotifications()
-    assert (notifications.forget(), notifications.forget()) == (6, 0)
+    assert (forget_old_notifications().done, forget_old_notifications().done) == (6, 0)
     assert set(ProviderNotification.objects.all()) == set(kept)
 
 
-def test_notifications_are_walked_through_in_batches_and_again_from_the_beginning(
-    account, django_assert_num_queries
-):
+def test_notifications_are_walked_through_in_batches_and_again_from_the_beginning(account):
     def written(count: int, **columns: object) -> None:
         first = ProviderNotification.objects.count()
         ProviderNotification.objects.bulk_create(
@@ -148,16 +150,37 @@ def test_notifications_are_walked_through_in_batches_and_again_from_the_beginnin
 
     written(ROWS, is_proven=True)
     written(1, is_proven=False)
-    notifications = OldNotifications()
-    with django_assert_num_queries(2):
-        assert notifications.forget() >= BATCH, "the timer goes on without a pause"
+    assert forget_old_notifications() == Work(0, has_more=True), "the timer goes on without a pause"
     assert ProviderNotification.objects.count() == ROWS + 1
-    assert notifications.forget() == 1
+    assert forget_old_notifications() == Work(1, has_more=False)
     ProviderNotification.objects.filter(digest="0").update(is_proven=False)
-    assert notifications.forget() == 0, "a table of survivors is not walked through all the time"
+    nothing = Work(0, has_more=False)
+    assert forget_old_notifications() == nothing, "a table of survivors is not walked through all the time"
     with time_machine.travel(timezone.now() + timedelta(days=1), tick=False):
-        assert notifications.forget() >= BATCH
+        assert forget_old_notifications() == Work(1, has_more=True)
     assert ProviderNotification.objects.count() == ROWS - 1
+
+
+def test_a_walk_goes_on_after_a_restart_where_it_was(account):
+    ProviderNotification.objects.bulk_create(
+        ProviderNotification(
+            account=account,
+            digest=str(number),
+            body="",
+            state="applied",
+            is_proven=True,
+            received_at=timezone.now() - OLD,
+        )
+        for number in range(ROWS + 1)
+    )
+    forget_old_notifications()
+    (first,) = timers_named("old notifications")
+    ProviderNotification.objects.filter(digest="0").update(is_proven=False)
+    assert first.act() == Work(0, has_more=False)
+
+
+def timers_named(name: str) -> list[Timer]:
+    return [each for each in timers(asyncio.Event()) if each.name == name]
 
 
 def told(payment: Payment, sequence: int, type: str, age: timedelta) -> Event:
@@ -179,8 +202,7 @@ def test_old_events_are_forgotten_but_those_from_a_payments_own_last_one_on(acco
     told(other, 1, "payment.created", OLD)
     told(other, 2, "attempt.started", YOUNG)
     told(other, 3, "payment.processing", YOUNG)
-    events = OldEvents()
-    assert (events.forget(), events.forget()) == (3, 0)
+    assert (forget_old_events().done, forget_old_events().done) == (3, 0)
     kept = Event.objects.order_by("payment", "sequence").values_list("payment", "sequence")
     assert list(kept) == [(payment.pk, 3), (payment.pk, 4), (other.pk, 2), (other.pk, 3)]
 
@@ -204,17 +226,16 @@ def test_pages_of_events_that_stay_hold_up_none_of_those_behind_them(account):
             for sequence, type in enumerate(types, 1)
         )
 
-    events = OldEvents()
     written(0, 2 * ROWS, OLD, "payment.created")
     written(2 * ROWS, 10, OLD, "payment.created", "payment.expired")
     written(2 * ROWS + 10, 10, YOUNG, "payment.created", "payment.expired")
     rounds = 1
-    while events.forget() >= BATCH:
+    while forget_old_events().has_more:
         rounds += 1
     assert rounds == 3
     assert Event.objects.count() == 2 * ROWS + 10 + 20
     with time_machine.travel(timezone.now() + timedelta(minutes=2), tick=False):
-        assert events.forget() == 10, "it goes on where the young ones began"
+        assert forget_old_events().done == 10, "it goes on where the young ones began"
 
 
 def test_a_payment_whose_events_were_forgotten_goes_on_numbering_them(account):
@@ -222,8 +243,8 @@ def test_a_payment_whose_events_were_forgotten_goes_on_numbering_them(account):
         rows.merchant(), order_reference="A-1", amount=Money(1250, "EUR"), lines=[], description="Tea"
     )
     with time_machine.travel(timezone.now() + timedelta(days=1), tick=False):
-        assert OldEvents().forget() == 0, "the last one stays"
+        assert forget_old_events().done == 0, "the last one stays"
         cancel_payment(payment.reference, by="ada")
-        assert OldEvents().forget() == 1
+        assert forget_old_events().done == 1
     last = Event.objects.get()
     assert (last.sequence, last.changes["state"]) == (2, "open")

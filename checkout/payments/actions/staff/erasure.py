@@ -41,9 +41,9 @@ _MOVING = (Saga.Status.RUNNING, Saga.Status.PARKED)
 def erase_payment(reference: str, *, by: str, reason: str) -> None:
     """Erase the shopper's e-mail address, device and network, the merchant's metadata and all transcripts.
 
-    The merchant's id of its customer is erased as well, and the cards that were saved with the payment are
-    removed. It may be repeated. Raises ``PaymentNotFound``, and ``OperationRejected`` while anything is under
-    way, because what is under way may need the data, or write it once more.
+    The merchant's id of its customer is erased as well, and the cards that were last saved with the payment
+    are removed. It may be repeated. Raises ``PaymentNotFound``, and ``OperationRejected`` while anything is
+    under way, because what is under way may need the data, or write it once more.
     """
     payment = found_payment(reference)
     _require_rest(payment)

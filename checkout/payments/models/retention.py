@@ -1,0 +1,16 @@
+"""The places up to which tables were searched for old rows."""
+
+from django.db import models
+from django.utils import timezone
+
+
+class RetentionWalk(models.Model):
+    """A walk through a table in search of old rows: where it is, and when it began (``timers.retention``)."""
+
+    table = models.CharField(max_length=63, primary_key=True)
+    last_pk = models.BigIntegerField(default=0)
+    began_at = models.DateTimeField(default=timezone.now)
+    is_at_end = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.last_pk}"
