@@ -1,8 +1,11 @@
-"""A cluster of RabbitMQ nodes on this machine, whose nodes can be killed and started again."""
+"""A cluster of RabbitMQ nodes on this machine, whose nodes can be killed, paused, cut off and replaced."""
 
 import os
+import signal
 import subprocess
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.services.process import end, free_port, spawn
@@ -12,13 +15,17 @@ SETTINGS = (
     "cluster_partition_handling = pause_minority",
     "cluster_formation.peer_discovery_backend = classic_config",
 )
+# As docs/deployment.md recommends.
+SILENCE_SECONDS = 10
 
 
 class Cluster:
     """Nodes that form a cluster when they start for the first time."""
 
+    name = "RabbitMQ"
+
     def __init__(self, folder: Path, size: int = 3) -> None:
-        self._folder = folder
+        self.folder = folder
         self._epmd_port = free_port()
         self._epmd: subprocess.Popen[bytes] | None = None
         names = [f"gateway{number}@localhost" for number in range(1, size + 1)]
@@ -33,36 +40,92 @@ class Cluster:
                 home=folder / "home",
                 epmd_port=self._epmd_port,
                 settings=(*SETTINGS, *peers),
+                silence_seconds=SILENCE_SECONDS,
             )
             for name in names
         ]
+        # Commands for the whole cluster run on the first node.
+        self.environment = {**self.nodes[0].environment, "BROKER_URL": self.url}
 
     @property
     def url(self) -> str:
         """The broker's address, with all nodes."""
-        return f"amqp://guest:guest@{','.join(f'127.0.0.1:{node.port}' for node in self.nodes)}/%2F"
+        return self.url_near()
+
+    def url_near(self, near: Rabbitmq | None = None) -> str:
+        """Return the address with all nodes, of which the zone `localhost` has only `near`."""
+        hosts = [f"{'localhost' if node is near else '127.0.0.1'}:{node.port}" for node in self.nodes]
+        return f"amqp://guest:guest@{','.join(hosts)}/%2F"
 
     def start(self) -> None:
         """Start all nodes and wait until each answers."""
-        home = self._folder / "home"
-        home.mkdir(parents=True, exist_ok=True)
-        cookie = home / ".erlang.cookie"
-        cookie.write_text("of-a-test")
-        cookie.chmod(0o400)
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home)}
-        with (self._folder / "epmd.log").open("wb") as log:
-            self._epmd = spawn(port_mapper(self._epmd_port), log, environment)
+        home = self.folder / "home"
+        if self._epmd is None:
+            home.mkdir(parents=True, exist_ok=True)
+            cookie = home / ".erlang.cookie"
+            cookie.write_text("of-a-test")
+            cookie.chmod(0o400)
+            environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home)}
+            with (self.folder / "epmd.log").open("wb") as log:
+                self._epmd = spawn(port_mapper(self._epmd_port), log, environment)
+        self.start_nodes(self.nodes)
+
+    def start_nodes(self, nodes: Sequence[Rabbitmq]) -> None:
+        """Start these nodes at once, as some may wait for others."""
         with ThreadPoolExecutor() as threads:
             # `list` raises the first error of a node.
-            list(threads.map(Rabbitmq.start, self.nodes))
+            list(threads.map(Rabbitmq.start, nodes))
 
     def stop(self) -> None:
         """Stop all nodes at once, as none of them can lead the others any more."""
         with ThreadPoolExecutor() as threads:
             list(threads.map(Rabbitmq.stop, self.nodes))
         end(self._epmd)
+        self._epmd = None
 
-    def node_at(self, port: int) -> Rabbitmq:
-        """Return the node with this port."""
-        (found,) = (node for node in self.nodes if node.port == port)
-        return found
+    def kill(self) -> None:
+        """Kill all nodes without warning."""
+        for node in self.nodes:
+            node.kill()
+
+    def replace(self, node: Rabbitmq) -> None:
+        """Stop a node as an upgrade does, and start it again, when the queues can do without it."""
+        node.run("rabbitmq-upgrade", "await_online_quorum_plus_one")
+        node.run("rabbitmq-upgrade", "drain")
+        node.stop()
+        node.start()
+
+    @contextmanager
+    def cut_off(self, node: Rabbitmq) -> Iterator[None]:
+        """Part a node from all others within the block. Clients still reach it."""
+        others = [each for each in self.nodes if each is not node]
+        for other in others:
+            self._part(node, other, "one")
+            self._part(other, node, "another")
+        try:
+            yield
+        finally:
+            for other in others:
+                self._part(node, other, "of-a-test")
+                self._part(other, node, "of-a-test")
+
+    @staticmethod
+    def _part(node: Rabbitmq, other: Rabbitmq, cookie: str) -> None:
+        """End a node's link with another, and use this cookie for the next: different ones do not connect."""
+        node.run(
+            "rabbitmqctl",
+            "eval",
+            f"erlang:set_cookie('{other.node}', '{cookie}'), erlang:disconnect_node('{other.node}').",
+        )
+
+
+@contextmanager
+def paused(*nodes: Rabbitmq) -> Iterator[None]:
+    """Stop nodes by SIGSTOP within the block, as a swapping machine would."""
+    for node in nodes:
+        os.kill(node.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for node in nodes:
+            os.kill(node.pid, signal.SIGCONT)
