@@ -95,6 +95,11 @@ class Rabbitmq:
         """The id of the node's process, once it has been started; otherwise 0."""
         return self._node.pid if self._node else 0
 
+    @property
+    def is_running(self) -> bool:
+        """Return True if the node's process has been started and has not ended."""
+        return self._node is not None and self._node.poll() is None
+
     def run(self, tool: str, *arguments: str) -> str:
         """Run one of RabbitMQ's own tools, such as `rabbitmqctl`, for this node. Return its output.
 

@@ -11,10 +11,8 @@ from pathlib import Path
 from scripts.services.process import end, free_port, spawn
 from scripts.services.rabbitmq import Rabbitmq, port_mapper
 
-SETTINGS = (
-    "cluster_partition_handling = pause_minority",
-    "cluster_formation.peer_discovery_backend = classic_config",
-)
+DISCOVERY = "cluster_formation.peer_discovery_backend = classic_config"
+COOKIE = "of-a-test"
 # As docs/deployment.md recommends.
 SILENCE_SECONDS = 10
 
@@ -24,7 +22,7 @@ class Cluster:
 
     name = "RabbitMQ"
 
-    def __init__(self, folder: Path, size: int = 3) -> None:
+    def __init__(self, folder: Path, size: int = 3, *, partition_handling: str = "pause_minority") -> None:
         self.folder = folder
         self._epmd_port = free_port()
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -39,7 +37,7 @@ class Cluster:
                 node=name,
                 home=folder / "home",
                 epmd_port=self._epmd_port,
-                settings=(*SETTINGS, *peers),
+                settings=(f"cluster_partition_handling = {partition_handling}", DISCOVERY, *peers),
                 silence_seconds=SILENCE_SECONDS,
             )
             for name in names
@@ -63,7 +61,7 @@ class Cluster:
         if self._epmd is None:
             home.mkdir(parents=True, exist_ok=True)
             cookie = home / ".erlang.cookie"
-            cookie.write_text("of-a-test")
+            cookie.write_text(COOKIE)
             cookie.chmod(0o400)
             environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home)}
             with (self.folder / "epmd.log").open("wb") as log:
@@ -97,7 +95,10 @@ class Cluster:
 
     @contextmanager
     def cut_off(self, node: Rabbitmq) -> Iterator[None]:
-        """Part a node from all others within the block. Clients still reach it."""
+        """Part a node from all others within the block, at the end of which it may be dead.
+
+        Clients still reach it.
+        """
         others = [each for each in self.nodes if each is not node]
         for other in others:
             self._part(node, other, "one")
@@ -106,8 +107,9 @@ class Cluster:
             yield
         finally:
             for other in others:
-                self._part(node, other, "of-a-test")
-                self._part(other, node, "of-a-test")
+                self._part(other, node, COOKIE)
+                if node.is_running:
+                    self._part(node, other, COOKIE)
 
     @staticmethod
     def _part(node: Rabbitmq, other: Rabbitmq, cookie: str) -> None:

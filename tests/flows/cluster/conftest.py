@@ -39,13 +39,13 @@ class ClusterSite:
         """The node to which the shoppers' web process is connected."""
         return self.cluster.nodes[0]
 
-    def readiness(self, web: int) -> tuple[int, list[str]]:
+    def readiness(self, web: int) -> tuple[int, str]:
         """Return the status of a web process's /readyz, and what it says is missing."""
         answer = requests.get(f"http://localhost:{self.web_ports[web]}/readyz", timeout=10)
-        return answer.status_code, answer.json()["missing"]
+        return answer.status_code, ",".join(answer.json()["missing"])
 
     def is_ready(self, web: int) -> bool:
-        return self.readiness(web) == (200, [])
+        return self.readiness(web) == (200, "")
 
 
 def assert_nobody_saw_an_error(crowd: Crowd) -> None:

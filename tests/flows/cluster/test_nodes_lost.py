@@ -51,11 +51,12 @@ def test_a_node_is_killed_and_only_the_processes_that_it_served_notice(site: Clu
         wait_until(lambda: site.is_ready(0), "the web process of the lost node to work again")
         with watched(lambda: site.readiness(0)) as here:
             crowd.until_more_have_paid(12)
+        meanwhile = crowd.hops[hops:]
         site.near.start()
         crowd.until_more_have_paid(12)
     slow = [
         hop.at.timestamp() + hop.duration.total_seconds()
-        for hop in crowd.hops[hops:]
+        for hop in meanwhile
         if hop.duration.total_seconds() > SLOW_SECONDS
     ]
     came_back = crowd.when_the_patient_come_back()
@@ -67,7 +68,7 @@ def test_a_node_is_killed_and_only_the_processes_that_it_served_notice(site: Clu
         f" {len(crowd.patient)} asked for patience, of whom {came_back}; {ends}"
     )
     assert_nobody_saw_an_error(crowd)
-    assert {*elsewhere, *here} <= {(200, [])}, (elsewhere, here)
+    assert {*elsewhere, *here} <= {(200, "")}, (elsewhere, here)
     assert set(came_back) <= {"paid"}
 
 
@@ -80,7 +81,7 @@ def test_without_a_majority_shoppers_are_asked_for_patience_and_all_ends_well(si
             for node in lost:
                 node.kill()
             wait_until(lambda: len(crowd.patient) >= 8, "some to be asked for patience", seconds=60)
-            assert site.readiness(1) == (503, ["broker"])
+            assert site.readiness(1) == (503, "broker")
             site.cluster.start_nodes(lost)
         else:
             with paused(*lost):
