@@ -43,13 +43,13 @@ FAULTS = (
 )
 # Those of a broker with several nodes. One at a time, like all faults of the broker.
 FAULTS_OF_A_CLUSTER = (
-    Fault("F26", "node killed", BROKER, cluster.kill_node, weight=3),
-    Fault("F26", "two of three nodes killed", BROKER, cluster.kill_majority),
-    Fault("F27", "node paused", BROKER, cluster.pause_node, weight=2),
-    Fault("F27", "two of three nodes paused", BROKER, cluster.pause_majority),
-    Fault("F28", "node cut off", BROKER, cluster.cut_off_node, weight=2),
-    Fault("F29", "disk of a node full", BROKER, cluster.fill_disk),
-    Fault("F32", "nodes replaced", BROKER, cluster.upgrade),
+    Fault("F26", "node killed", BROKER, cluster.kill_node, weight=3, early=True),
+    Fault("F26", "two of three nodes killed", BROKER, cluster.kill_majority, early=True),
+    Fault("F27", "node paused", BROKER, cluster.pause_node, weight=2, early=True),
+    Fault("F27", "two of three nodes paused", BROKER, cluster.pause_majority, early=True),
+    Fault("F28", "node cut off", BROKER, cluster.cut_off_node, weight=2, early=True),
+    Fault("F29", "disk of a node full", BROKER, cluster.fill_disk, early=True),
+    Fault("F32", "nodes replaced", BROKER, cluster.upgrade, early=True),
 )
 # Injected alone before all others, so that any effect on shoppers is caused by it.
 ROLLING_RESTART = Fault("F21", "rolling restart", PROCESSES, processes.roll)

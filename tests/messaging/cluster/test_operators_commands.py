@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pika
 import pytest
 
-from messaging.rabbitmq.broker import RabbitmqBroker
-from tests.support.brokers import within
+from messaging.rabbitmq.connection.addresses import connection_parameters
+from messaging.topology import Topology
 from tests.support.cluster import Cluster
 from tests.support.program import ROOT
 
@@ -46,13 +47,11 @@ def state(cluster: Cluster, column: str) -> str:
 
 
 @pytest.fixture
-async def queue(cluster: Cluster) -> None:
+def queue(cluster: Cluster) -> None:
     """Make the queue, with a copy on each node."""
-    broker = RabbitmqBroker(cluster.url, "checkout")
-    broker.open()
-    await within(broker.wait_connected())
-    await broker.declare(broker.topology.service_queue("risk"))
-    await broker.close()
+    risk = Topology("checkout").service_queue("risk")
+    with pika.BlockingConnection(connection_parameters(cluster.url, "a test")) as connection:
+        connection.channel().queue_declare(risk.name, durable=True, arguments=dict(risk.arguments))
 
 
 @pytest.mark.usefixtures("queue")
