@@ -60,9 +60,9 @@ def run(options: argparse.Namespace) -> None:
     print(as_table(runs))
 
 
-def as_table(runs: Mapping[str, list[Rate]]) -> str:
-    """Return a table of medians over the rounds."""
-    head = ["processes", "purchases/s", "pay p50 ms", "pay p99 ms", "captured s", "CPU ms each", "KB each"]
+def as_table(runs: Mapping[str, list[Rate]], what: str = "processes") -> str:
+    """Return a table of medians over the rounds, whose lines differ in `what`."""
+    head = [what, "purchases/s", "pay p50 ms", "pay p99 ms", "captured s", "CPU ms each", "KB each"]
     lines = [
         [
             name,

@@ -21,6 +21,13 @@ class Conf:
         "",
         "The hosts in BROKER_URL whose names contain this text are tried before the others.",
     )
+    quorum_group_size = whole(
+        "MESSAGING_QUORUM_GROUP_SIZE",
+        0,
+        "The nodes of a cluster that get a copy of a new quorum queue (x-quorum-initial-group-size); 0: as "
+        "the broker chooses. Queues that exist keep their copies.",
+        ge=0,
+    )
     prefix = text(
         "MESSAGING_PREFIX", "messaging", "The beginning of the names of exchanges, queues and users."
     )

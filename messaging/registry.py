@@ -39,7 +39,7 @@ def make_broker(url: str, prefix: str) -> Broker:
         return MemoryBroker(url, prefix)
     from messaging.rabbitmq.broker import RabbitmqBroker
 
-    return RabbitmqBroker(url, prefix, zone=conf.broker_zone)
+    return RabbitmqBroker(url, prefix, zone=conf.broker_zone, quorum_group_size=conf.quorum_group_size)
 
 
 def inspect_broker(queues: Iterable[Queue], url: str | None = None, prefix: str | None = None) -> BrokerFacts:

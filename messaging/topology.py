@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 Argument = str | int
 
+GROUP_SIZE = "x-quorum-initial-group-size"
+
 INSTANCE_QUEUE_EXPIRY_MILLISECONDS = 300_000
 BROKER_DELIVERY_LIMIT = 20
 MAX_LENGTH = 100_000
@@ -47,9 +49,13 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """All names under one prefix."""
+    """All names under one prefix.
+
+    Quorum queues are made with ``quorum_group_size`` copies, or as many as the broker chooses if it is 0.
+    """
 
     prefix: str
+    quorum_group_size: int = 0
 
     @property
     def commands(self) -> str:
@@ -99,7 +105,7 @@ class Topology:
     @property
     def dead_queue(self) -> Queue:
         """The queue of dead letters. It has no delivery limit, as there is nowhere further to send them."""
-        arguments: dict[str, Argument] = {"x-queue-type": "quorum", "x-delivery-limit": -1}
+        arguments: dict[str, Argument] = {**self._quorum, "x-delivery-limit": -1}
         return Queue(self.dead, arguments, (Binding(self.dead, ""),), is_common=True)
 
     def service_queue(self, service: str) -> Queue:
@@ -129,7 +135,7 @@ class Topology:
 
     def _work_queue(self, name: str, *bindings: Binding) -> Queue:
         arguments: dict[str, Argument] = {
-            "x-queue-type": "quorum",
+            **self._quorum,
             "x-delivery-limit": BROKER_DELIVERY_LIMIT,
             "x-dead-letter-exchange": self.dead,
             "x-dead-letter-strategy": "at-least-once",
@@ -138,6 +144,16 @@ class Topology:
             "x-consumer-timeout": CONSUMER_TIMEOUT_MILLISECONDS,
         }
         return Queue(name, arguments, bindings)
+
+    @property
+    def _quorum(self) -> dict[str, Argument]:
+        size: dict[str, Argument] = {GROUP_SIZE: self.quorum_group_size} if self.quorum_group_size else {}
+        return {"x-queue-type": "quorum", **size}
+
+    @property
+    def replicated(self) -> str:
+        """A pattern that matches the names of all quorum queues, and of no others."""
+        return rf"^{re.escape(self.prefix)}\.((commands|replies|events)\.|dead$)"
 
     def user(self, participant: str) -> str:
         """Return the broker user of a participant."""

@@ -63,6 +63,18 @@ def definitions(
             }
             for exchange in topology.exchanges
         ],
+        # Spreads the leaders of new queues over the nodes of a cluster. A queue has only one policy, and this
+        # one has a low priority, so that those of operators come first.
+        "policies": [
+            {
+                "vhost": vhost,
+                "name": topology.prefix,
+                "pattern": topology.replicated,
+                "apply-to": "quorum_queues",
+                "definition": {"queue-leader-locator": "balanced"},
+                "priority": -1,
+            }
+        ],
         "queues": [
             {
                 "name": dead.name,

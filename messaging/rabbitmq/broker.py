@@ -36,9 +36,15 @@ class RabbitmqBroker(Broker):
     """See Broker. ``url`` is ``amqp[s]://…``, see ``connection_parameters``, also for ``zone``."""
 
     def __init__(
-        self, url: str, prefix: str, *, zone: str = "", watchdog_seconds: float = INTERVAL_SECONDS
+        self,
+        url: str,
+        prefix: str,
+        *,
+        zone: str = "",
+        quorum_group_size: int = 0,
+        watchdog_seconds: float = INTERVAL_SECONDS,
     ) -> None:
-        self.topology = Topology(prefix)
+        self.topology = Topology(prefix, quorum_group_size)
         self.reply_queue = ReplyQueue(prefix, self.topology.owner_of(user_of(url)))
         self._instance_queue = self.topology.instance_queue(self.reply_queue.instance_id)
         self._queues = {queue.name: queue for queue in (self.topology.dead_queue, self._instance_queue)}

@@ -9,7 +9,7 @@ from pika.exceptions import AMQPError
 
 from messaging.rabbitmq.channel import AmqpChannel
 from messaging.rabbitmq.connection.link import Link, on_disposable_channel
-from messaging.topology import Exchange, Queue
+from messaging.topology import GROUP_SIZE, Exchange, Queue
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +62,9 @@ async def declare_queue(
                 queue.name, durable=True, arguments=dict(queue.arguments), callback=answer
             )
         )
+        await bind(channel)
+
+    async def bind(channel: AmqpChannel) -> None:
         for exchange, key in bindings:
             await _bind(channel, queue.name, exchange, key)
 
@@ -81,7 +84,13 @@ async def declare_queue(
         # Its messages are lost with its node, and it would be in the way of new ones until that is back.
         log.warning("queue made anew, because its node does not answer", queue=queue.name)
         await delete_queue(link, queue.name)
-    await on_disposable_channel(link, work)
+    try:
+        await on_disposable_channel(link, work)
+    except AMQPError as error:
+        # It only counts when a queue is made. Operators change the copies of one that exists, which goes on.
+        if GROUP_SIZE not in str(error):
+            raise
+        await on_disposable_channel(link, bind)
 
 
 async def change_binding(link: Link, queue: str, exchange: str, key: str, *, is_bound: bool) -> None:

@@ -17,7 +17,7 @@ from pika.exceptions import (
 from messaging.broker import user_of
 from messaging.inspection import BrokerFacts, QueueFacts
 from messaging.rabbitmq.connection.addresses import connection_parameters, nodes_of
-from messaging.topology import Exchange, Queue, Topology
+from messaging.topology import GROUP_SIZE, Exchange, Queue, Topology
 
 NOT_FOUND = 404
 MISSING = "missing"
@@ -98,7 +98,8 @@ def _facts_of(connection: pika.BlockingConnection, queue: Queue) -> QueueFacts:
     compared = _ask(
         connection, lambda channel: channel.queue_declare(queue.name, durable=True, arguments=arguments)
     )
-    fault = compared if isinstance(compared, str) and not _is_refused(compared) else ""
+    is_different = isinstance(compared, str) and not _is_refused(compared) and GROUP_SIZE not in compared
+    fault = compared if is_different else ""
     return QueueFacts(queue.name, True, answer.method.message_count, answer.method.consumer_count, fault)
 
 

@@ -15,6 +15,7 @@ PROGRAM_FOLDERS = f"/usr/lib/rabbitmq/bin{os.pathsep}{os.defpath}"
 # The node's name is part of its data folder's name, hence fixed. Each node has a port mapper of its own, so
 # several nodes with this name do not conflict.
 NODE = "gateway@localhost"
+TOOL_SECONDS = 90
 
 
 class Rabbitmq:
@@ -22,8 +23,9 @@ class Rabbitmq:
 
     RABBITMQ_CONTROL in `environment` names a script that runs `rabbitmqctl` for this node. `settings` are
     lines of its configuration file. A node of a cluster has a name of its own, and shares with the others the
-    port mapper at `epmd_port`, if they are on one host, and the folder `home`, which has the cookie. With
-    `within`, the words before a command that runs it on another host, it runs there and listens on `address`.
+    port mapper at `epmd_port`, if they are on one host, and the folder `home`, which has the cookie. After
+    `silence_seconds` nodes take each other for lost (net_ticktime). With `within`, the words before a command
+    that runs it on another host, it runs there and listens on `address`.
     """
 
     name = "RabbitMQ"
@@ -37,6 +39,7 @@ class Rabbitmq:
         home: Path | None = None,
         epmd_port: int | None = None,
         settings: Sequence[str] = (),
+        silence_seconds: int | None = None,
         address: str = "127.0.0.1",
         within: tuple[str, ...] = (),
     ) -> None:
@@ -47,6 +50,7 @@ class Rabbitmq:
         self.node = node
         self._home = home or folder / "home"
         self._settings = ("disk_free_limit.absolute = 50MB", *settings)
+        self._silence_seconds = silence_seconds
         self._has_own_epmd = epmd_port is None
         self.environment = {
             "BROKER_URL": f"amqp://guest:guest@{address}:{self.port}/%2F",
@@ -93,8 +97,37 @@ class Rabbitmq:
             self._node.wait()
         end(self._epmd)
 
+    @property
+    def pid(self) -> int:
+        """The id of the node's process, once it has been started; otherwise 0."""
+        return self._node.pid if self._node else 0
+
+    @property
+    def is_running(self) -> bool:
+        """Return True if the node's process has been started and has not ended."""
+        return self._node is not None and self._node.poll() is None
+
+    def run(self, tool: str, *arguments: str) -> str:
+        """Run one of RabbitMQ's own tools, such as `rabbitmqctl`, for this node. Return its output.
+
+        Raises ServiceError with the output if the tool fails.
+        """
+        result = subprocess.run(
+            [*self.within, self._server.with_name(tool), *arguments],
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TOOL_SECONDS,
+            check=False,
+        )
+        if result.returncode:
+            raise ServiceError(f"{tool} {' '.join(arguments)}: {result.stdout}{result.stderr}")
+        return result.stdout
+
     def _environment(self) -> dict[str, str]:
         folder = self.folder
+        ticks = f" net_ticktime {self._silence_seconds}" if self._silence_seconds else ""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
@@ -107,7 +140,7 @@ class Rabbitmq:
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface "
-            f"{{{self.address.replace('.', ',')}}}",
+            f"{{{self.address.replace('.', ',')}}}{ticks}",
             "RABBITMQ_CONF_ENV_FILE": str(folder / "none.conf"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace as with_changes
 from typing import Any
 
 import pika
@@ -13,9 +14,11 @@ from pika import spec
 from messaging.broker import Broker
 from messaging.errors import BrokerUnavailable, PublishRefused, PublishUncertain, Undeliverable
 from messaging.rabbitmq import broker as connection
+from messaging.rabbitmq.broker import RabbitmqBroker
 from messaging.rabbitmq.channel import AmqpChannel
 from messaging.rabbitmq.connection.addresses import connection_parameters
 from messaging.rabbitmq.connection.link import Link, on_disposable_channel
+from messaging.rabbitmq.inspection import inspect
 from messaging.rabbitmq.publisher import Publisher
 from messaging.topology import Queue
 from tests.support.brokers import Inbox, RabbitmqLab, a_moment, command, reconnected, within
@@ -271,6 +274,31 @@ async def test_a_queue_that_exists_with_other_arguments_disturbs_nothing_else(ra
     await send(other)
     (await inbox.next()).ack()
     assert other.metrics()["connections_lost"] == 0
+
+
+async def test_a_queue_goes_on_with_the_copies_that_it_has(rabbitmq: RabbitmqLab):
+    """The number of copies is set for a queue that exists, bound for less than it should be."""
+    before = await rabbitmq.broker()
+    queue = before.topology.service_queue("risk")
+    await before.declare(with_changes(queue, bindings=()))
+    other = RabbitmqBroker(rabbitmq.url, rabbitmq.prefix, quorum_group_size=1)
+    other.open()
+    try:
+        await within(other.wait_connected())
+        inbox = Inbox()
+        sized = other.topology.service_queue("risk")
+        assert sized.arguments["x-quorum-initial-group-size"] == 1
+        await other.declare(sized)
+        await other.consume(sized.name, inbox, prefetch=1)
+        await send(other)
+        (await inbox.next()).ack()
+        facts = await asyncio.to_thread(inspect, rabbitmq.url, other.topology, [sized])
+        assert [fact.fault for fact in facts.queues] == [""]
+        shorter = with_changes(sized, arguments={**sized.arguments, "x-max-length": 5})
+        facts = await asyncio.to_thread(inspect, rabbitmq.url, other.topology, [shorter])
+        assert "inequivalent arg 'x-max-length'" in facts.queues[0].fault
+    finally:
+        await other.close()
 
 
 async def test_each_incarnation_is_a_new_pair_of_connections(rabbitmq: RabbitmqLab):

@@ -8,7 +8,7 @@ from tests.faults.recorder import now
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """One fault: its number (F1 to F25), a description, and the monotonic times of its start and end."""
+    """One fault: its number (F1 to F32), a description, and the monotonic times of its start and end."""
 
     number: str
     text: str

@@ -51,8 +51,7 @@ def _places(site: Site) -> Mapping[str, Iterable[bytes]]:
         for name, program in site.programs.items()
         if program.log.exists()
     }
-    data = site.rabbitmq.folder / "data"
-    places["the broker's disk"] = _in_chunks(_contents(data))
+    places["the broker's disk"] = _in_chunks(_contents(site.rabbitmq.folder))
     for url in site.databases.addresses:
         for (table,) in rows_at(url, TABLES):
             places[f"table {table} of {urlsplit(url).path}"] = _table(url, table)

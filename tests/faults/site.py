@@ -21,8 +21,10 @@ from scripts.services.postgresql import Postgresql
 from scripts.services.rabbitmq import Rabbitmq
 from tests.faults import settings
 from tests.faults.databases import RECORD_RELEASES, Databases, databases_on
+from tests.support.cluster import Cluster
 from tests.support.databases import only_own
 from tests.support.program import ROOT, Program
+from tests.support.proxies import Proxies
 from tests.support.proxy import Proxy
 from tests.support.stack import Stack
 
@@ -39,13 +41,17 @@ class Site:
     """
 
     folder: Path
-    rabbitmq: Rabbitmq
+    rabbitmq: Rabbitmq | Cluster
     postgresql: Postgresql
     stack: Stack
     databases: Databases
-    broker_link: Proxy
+    broker_link: Proxies
     database_link: Proxy
     provider_link: Proxy
+
+    @property
+    def is_clustered(self) -> bool:
+        return isinstance(self.rabbitmq, Cluster)
 
     @property
     def programs(self) -> Mapping[str, Program]:
@@ -82,23 +88,26 @@ async def opened(
     logs: Path | None = None,
     environment: Mapping[str, str] | None = None,
     databases: int = 1,
+    is_clustered: bool = False,
 ) -> AsyncIterator[Site]:
     """Yield a site that is ready. `mutant` names a defence that it lacks. Logs are copied to `logs`.
 
     `environment` overrides the campaign's settings. With 5 `databases`, orders, risk, ledger and receipts
-    have databases of their own, and their services reach no others.
+    have databases of their own, and their services reach no others. A broker that `is_clustered` has three
+    nodes.
     """
     with contextlib.ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="campaign-")))
         # If we are root, PostgreSQL runs as another user, which must be able to enter this folder.
         folder.chmod(0o711)  # noqa: ASYNC240
-        rabbitmq, postgresql = Rabbitmq(folder / "rabbitmq"), Postgresql(folder / "postgresql", durable=True)
+        rabbitmq = (Cluster if is_clustered else Rabbitmq)(folder / "rabbitmq")
+        postgresql = Postgresql(folder / "postgresql", durable=True)
         for service in (rabbitmq, postgresql):
             await asyncio.to_thread(service.start)
             closing.callback(service.stop)
         broker_url = rabbitmq.environment["BROKER_URL"]
         used = await asyncio.to_thread(databases_on, postgresql.environment["DATABASE_URL"], databases)
-        links = Proxy(broker_url), Proxy(used.default)
+        links = Proxies(broker_url), Proxy(used.default)
         for link in links:
             await link.accept()
         linked = {"BROKER_URL": links[0].url, **used.through(links[1].url).environment}

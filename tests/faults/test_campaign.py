@@ -9,10 +9,12 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.faults.injectors.table import BY_THE_SANDBOX, FAULTS, ROLLING_RESTART
+from tests.faults.injectors.table import BY_THE_SANDBOX, FAULTS, FAULTS_OF_A_CLUSTER, ROLLING_RESTART
 from tests.support.program import ROOT
 
 PAYMENTS = os.environ.get("CAMPAIGN_PAYMENTS", "400")
@@ -21,35 +23,57 @@ IS_BOUNDED = "CAMPAIGN_PAYMENTS" not in os.environ
 BOUNDS = ("--at-most", "1", "--shoppers", "40", "--abandoned-after", "50")
 LONGEST_SECONDS = 900 if IS_BOUNDED else 3500
 NUMBERS = {f"F{number}" for number in range(1, 26)}
+NUMBERS_OF_A_CLUSTER = {"F26", "F27", "F28", "F29", "F32"}
+
+
+def campaign(test: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Mark a test that runs a campaign."""
+    marks = (
+        pytest.mark.rabbitmq,
+        pytest.mark.postgresql,
+        pytest.mark.slow,
+        pytest.mark.timeout(3600),
+        pytest.mark.skipif(PAYMENTS == "0", reason="CAMPAIGN_PAYMENTS is 0"),
+    )
+    for mark in marks:
+        test = mark(test)
+    return test
 
 
 def test_every_fault_of_the_list_is_in_the_table():
     assert {*(fault.number for fault in FAULTS), ROLLING_RESTART.number, *BY_THE_SANDBOX} == NUMBERS
+    assert {fault.number for fault in FAULTS_OF_A_CLUSTER} == NUMBERS_OF_A_CLUSTER
 
 
-@pytest.mark.rabbitmq
-@pytest.mark.postgresql
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-@pytest.mark.skipif(PAYMENTS == "0", reason="CAMPAIGN_PAYMENTS is 0")
+@campaign
 def test_nothing_is_lost_or_done_twice_whatever_breaks(tmp_path):
     """The campaign kills its servers, so it starts a RabbitMQ and a PostgreSQL of its own."""
-    path = tmp_path / "report.json"
-    command = [sys.executable, "-m", "tests.faults", "--payments", PAYMENTS, "--json", str(path)]
+    assert_survived(tmp_path / "report.json", NUMBERS)
+
+
+@pytest.mark.long
+@campaign
+def test_nothing_is_lost_or_done_twice_whatever_breaks_on_a_cluster(tmp_path):
+    assert_survived(tmp_path / "report.json", NUMBERS | NUMBERS_OF_A_CLUSTER, "--cluster")
+
+
+def assert_survived(path: Path, numbers: set[str], *options: str) -> None:
+    """Run a campaign, which must find no violation, and if it is not bounded must have every fault."""
+    command = [sys.executable, "-m", "tests.faults", "--payments", PAYMENTS, "--json", str(path), *options]
     command += BOUNDS if IS_BOUNDED else ()
     # The campaign makes broker users before there is a database, and sets Django up once that is there.
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as campaign:
+    ) as running:
         # A campaign that hangs is told to end, so that it stops its servers and its progress can be read.
-        patience = threading.Timer(LONGEST_SECONDS, campaign.terminate)
+        patience = threading.Timer(LONGEST_SECONDS, running.terminate)
         patience.start()
-        output, progress = campaign.communicate()
+        output, progress = running.communicate()
         patience.cancel()
-    assert campaign.returncode == 0, f"{output[-20_000:]}\n{progress[-5_000:]}"
+    assert running.returncode == 0, f"{output[-20_000:]}\n{progress[-5_000:]}"
     report = json.loads(path.read_text())
     assert report["faults_in_all"] >= (20 if IS_BOUNDED else 40)
     if not IS_BOUNDED:
-        assert set(report["faults"]) == NUMBERS
+        assert set(report["faults"]) == numbers
         assert report["crash_points_missed"] == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import uuid
 
 import pytest
@@ -139,6 +140,28 @@ def test_work_queues_lose_nothing_silently():
         assert queue.arguments["x-overflow"] == "reject-publish"
         assert queue.arguments["x-delivery-limit"] == 20
         assert queue.bindings
+
+
+def test_the_number_of_copies_is_set_for_quorum_queues_only():
+    topology = Topology("shop", quorum_group_size=5)
+    size = "x-quorum-initial-group-size"
+    assert topology.service_queue("risk").arguments[size] == topology.dead_queue.arguments[size] == 5
+    assert size not in topology.instance_queue("web-1").arguments
+    assert size not in Topology("shop").service_queue("risk").arguments
+
+
+def test_the_pattern_of_replicated_queues_has_no_queue_of_a_process():
+    topology = Topology("my.shop")
+    replicated = re.compile(topology.replicated)
+    for queue in (topology.service_queue("risk"), topology.reply_queue("saga"), topology.dead_queue):
+        assert replicated.search(queue.name)
+    for name in (
+        topology.instance_queue("web-1").name,
+        f"{topology.channel_names}x",
+        "my_shop.dead",
+        "my.shop.deadly",
+    ):
+        assert not replicated.search(name)
 
 
 def test_only_events_and_replies_to_processes_may_go_unheard():

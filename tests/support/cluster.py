@@ -1,9 +1,11 @@
-"""A cluster of RabbitMQ nodes on this machine, whose nodes can be killed and started again."""
+"""A cluster of RabbitMQ nodes on this machine, whose nodes can be killed, paused, cut off and replaced."""
 
 import os
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 
@@ -11,20 +13,33 @@ from scripts.services.process import end, free_port, spawn
 from scripts.services.rabbitmq import Rabbitmq, port_mapper
 from tests.support.hosts import Host
 
-SETTINGS = (
-    "cluster_partition_handling = pause_minority",
-    "cluster_formation.peer_discovery_backend = classic_config",
-)
+DISCOVERY = "cluster_formation.peer_discovery_backend = classic_config"
 # The test's user, guest, logs in from other hosts.
 OF_HOSTS = ("loopback_users = none",)
+COOKIE = "of-a-test"
+# As docs/deployment.md recommends.
+SILENCE_SECONDS = 10
 
 
 class Cluster:
     """Nodes that form a cluster when they start for the first time, on this machine or each on a host."""
 
-    def __init__(self, folder: Path, size: int = 3, *, hosts: Sequence[Host] = ()) -> None:
-        self._folder = folder
-        self._hosts = hosts
+    name = "RabbitMQ"
+
+    def __init__(
+        self,
+        folder: Path,
+        size: int = 3,
+        *,
+        hosts: Sequence[Host] = (),
+        partition_handling: str = "pause_minority",
+    ) -> None:
+        self.folder = folder
+        settings = (
+            f"cluster_partition_handling = {partition_handling}",
+            DISCOVERY,
+            *(OF_HOSTS if hosts else ()),
+        )
         self._epmd_port = free_port()
         self._epmds: list[subprocess.Popen[bytes]] = []
         names = [f"gateway{number}@localhost" for number in range(1, size + 1)]
@@ -40,33 +55,49 @@ class Cluster:
                 node=name,
                 home=folder / "home",
                 epmd_port=self._epmd_port,
-                settings=(*SETTINGS, *peers, *(OF_HOSTS if hosts else ())),
+                settings=(*settings, *peers),
+                silence_seconds=SILENCE_SECONDS,
                 address=host.address if host else "127.0.0.1",
                 within=host.within if host else (),
             )
             for name, host in zip_longest(names, hosts)
         ]
+        # Commands for the whole cluster run on the first node.
+        self.environment = {**self.nodes[0].environment, "BROKER_URL": self.url}
 
     @property
     def url(self) -> str:
         """The broker's address, with all nodes."""
-        return f"amqp://guest:guest@{','.join(f'{node.address}:{node.port}' for node in self.nodes)}/%2F"
+        return self.url_near()
+
+    def url_near(self, near: Rabbitmq | None = None) -> str:
+        """Return the address with all nodes, of which the zone `localhost` has only `near`."""
+        hosts = [f"{'localhost' if node is near else node.address}:{node.port}" for node in self.nodes]
+        return f"amqp://guest:guest@{','.join(hosts)}/%2F"
 
     def start(self) -> None:
         """Start all nodes and wait until each answers."""
-        home = self._folder / "home"
+        if not self._epmds:
+            self._start_port_mappers()
+        self.start_nodes(self.nodes)
+
+    def _start_port_mappers(self) -> None:
+        home = self.folder / "home"
         home.mkdir(parents=True, exist_ok=True)
         cookie = home / ".erlang.cookie"
-        cookie.write_text("of-a-test")
+        cookie.write_text(COOKIE)
         cookie.chmod(0o400)
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home)}
-        with (self._folder / "epmd.log").open("wb") as log:
+        with (self.folder / "epmd.log").open("wb") as log:
             for within, address in {(node.within, node.address) for node in self.nodes}:
                 mapper = [*within, *port_mapper(self._epmd_port, address)]
                 self._epmds.append(spawn(mapper, log, environment))
+
+    def start_nodes(self, nodes: Sequence[Rabbitmq]) -> None:
+        """Start these nodes at once, as some may wait for others."""
         with ThreadPoolExecutor() as threads:
             # `list` raises the first error of a node.
-            list(threads.map(Rabbitmq.start, self.nodes))
+            list(threads.map(Rabbitmq.start, nodes))
 
     def stop(self) -> None:
         """Stop all nodes at once, as none of them can lead the others any more."""
@@ -74,8 +105,55 @@ class Cluster:
             list(threads.map(Rabbitmq.stop, self.nodes))
         for mapper in self._epmds:
             end(mapper)
+        self._epmds.clear()
 
-    def node_at(self, port: int) -> Rabbitmq:
-        """Return the node with this port."""
-        (found,) = (node for node in self.nodes if node.port == port)
-        return found
+    def kill(self) -> None:
+        """Kill all nodes without warning."""
+        for node in self.nodes:
+            node.kill()
+
+    def replace(self, node: Rabbitmq) -> None:
+        """Stop a node as an upgrade does, and start it again, when the queues can do without it."""
+        node.run("rabbitmq-upgrade", "await_online_quorum_plus_one")
+        node.run("rabbitmq-upgrade", "drain")
+        node.stop()
+        node.start()
+
+    @contextmanager
+    def cut_off(self, node: Rabbitmq) -> Iterator[None]:
+        """Part a node from all others within the block, at the end of which it may be dead.
+
+        Clients still reach it.
+        """
+        others = [each for each in self.nodes if each is not node]
+        for other in others:
+            self._part(node, other, "one")
+            self._part(other, node, "another")
+        try:
+            yield
+        finally:
+            for other in others:
+                self._part(other, node, COOKIE)
+                if node.is_running:
+                    self._part(node, other, COOKIE)
+
+    @staticmethod
+    def _part(node: Rabbitmq, other: Rabbitmq, cookie: str) -> None:
+        """End a node's link with another, and use this cookie for the next: different ones do not connect."""
+        node.run(
+            "rabbitmqctl",
+            "eval",
+            f"erlang:set_cookie('{other.node}', '{cookie}'), erlang:disconnect_node('{other.node}').",
+        )
+
+
+@contextmanager
+def paused(*nodes: Rabbitmq) -> Iterator[None]:
+    """Stop nodes by SIGSTOP within the block, as a swapping machine would."""
+    for node in nodes:
+        os.kill(node.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for node in nodes:
+            os.kill(node.pid, signal.SIGCONT)

@@ -12,6 +12,7 @@ import pika
 import pika.exceptions
 import requests
 
+from messaging.rabbitmq.connection.addresses import connection_parameters
 from scripts.services.process import free_port
 from tests.support.broker_users import make_users, url_of
 from tests.support.hosts import Host
@@ -205,7 +206,7 @@ class Stack:
         return False
 
     def _consumers(self, queue: str) -> int:
-        with pika.BlockingConnection(pika.URLParameters(self.broker_url)) as connection:
+        with pika.BlockingConnection(connection_parameters(self.broker_url, "a test")) as connection:
             try:
                 declared = connection.channel().queue_declare(queue, passive=True)
             except pika.exceptions.ChannelClosedByBroker:

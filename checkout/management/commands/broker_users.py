@@ -50,7 +50,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the definitions."""
-        topology = Topology(conf.prefix)
+        topology = Topology(conf.prefix, conf.quorum_group_size)
         table = _with_listeners(options["listener"])
         vhost = options["vhost"] or unquote(urlsplit(conf.broker_url).path.removeprefix("/")) or "/"
         passwords: dict[str, str] = {}

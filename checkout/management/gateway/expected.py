@@ -18,7 +18,7 @@ class Expected:
 
 def topology() -> Topology:
     """Return the names of this installation."""
-    return Topology(conf.prefix)
+    return Topology(conf.prefix, conf.quorum_group_size)
 
 
 def expected_queues() -> list[Expected]:
@@ -34,5 +34,6 @@ def expected_queues() -> list[Expected]:
             queues.append(Expected(names.service_queue(participant.name), command))
             if participant.replies:
                 queues.append(Expected(names.reply_queue(participant.replies), command))
-    queues.append(Expected(names.event_queue(webhooks.name, webhooks.events), "manage.py run_webhooks"))
+    events = names.event_queue(webhooks.name, webhooks.events, hints_only=webhooks.hints_only)
+    queues.append(Expected(events, "manage.py run_webhooks"))
     return [*queues, Expected(names.dead_queue, "manage.py run_relay")]

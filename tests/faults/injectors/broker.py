@@ -16,6 +16,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 from pika.spec import Basic
 
+from messaging.rabbitmq.connection.addresses import connection_parameters
 from tests.faults.injectors.storm import Storm
 from tests.support.broker_users import url_of
 
@@ -29,6 +30,8 @@ KEPT_SECONDS = 25
 RELEASE, RESERVE = "orders.release", "orders.reserve"
 ORDERS = "checkout.commands.orders"
 DETOUR = "campaign.detour"
+# A queue has only one policy, and the gateway has one itself.
+HIGH = ("--priority", "1")
 # The commands in these queues are repeated when the deadlines of their sagas' steps pass.
 QUEUES_TO_DELETE = ("risk", "orders", "ledger")
 SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
@@ -89,7 +92,7 @@ async def slow_down(storm: Storm) -> str:
 async def fill_queue(storm: Storm) -> str:
     service = storm.random.choice(SERVICES)
     pattern, definition = rf"^checkout\.commands\.{service}$", '{"max-length": 1}'
-    await storm.site.rabbitmqctl("set_policy", "full", pattern, definition, "--apply-to", "queues")
+    await storm.site.rabbitmqctl("set_policy", "full", pattern, definition, *HIGH, "--apply-to", "queues")
     try:
         await storm.last(ALARM_SECONDS)
     finally:
@@ -164,7 +167,7 @@ async def take_and_keep(storm: Storm) -> str:
     service = storm.random.choice(SERVICES)
 
     def wedge() -> int:
-        connection = pika.BlockingConnection(pika.URLParameters(storm.site.stack.broker_url))
+        connection = pika.BlockingConnection(connection_parameters(storm.site.stack.broker_url, "wedged"))
         channel = connection.channel()
         channel.basic_qos(prefetch_count=20)
         channel.basic_consume(f"checkout.commands.{service}", lambda *_: None)
@@ -286,8 +289,8 @@ async def with_channel(storm: Storm, use: Callable[[BlockingChannel], T], *, use
     url = storm.site.stack.broker_url
 
     def run() -> T:
-        address = pika.URLParameters(url_of(user, url) if user else url)
-        with pika.BlockingConnection(address) as connection:
+        address = url_of(user, url) if user else url
+        with pika.BlockingConnection(connection_parameters(address, "campaign")) as connection:
             return use(connection.channel())
 
     return await asyncio.to_thread(run)

@@ -64,13 +64,17 @@ Injector = Callable[[Storm], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A kind of fault. Faults of the same `lane` never coincide. `weight` is the relative frequency."""
+    """A kind of fault. Faults of the same `lane` never coincide. `weight` is the relative frequency.
+
+    Those that come `early` are the first of their lane, so that a short campaign has them.
+    """
 
     number: str
     title: str
     lane: str
     inject: Injector
     weight: int = 1
+    early: bool = False
 
 
 async def run_lane(faults: Sequence[Fault], storm: Storm, breath: int, each_was: asyncio.Event) -> None:
@@ -78,7 +82,7 @@ async def run_lane(faults: Sequence[Fault], storm: Storm, breath: int, each_was:
 
     Between two faults there are about `breath` purchases, times the storm's `calmness`.
     """
-    first = storm.random.sample(faults, len(faults))
+    first = sorted(storm.random.sample(faults, len(faults)), key=lambda fault: fault.early)
     while not storm.over.is_set():
         if not first:
             each_was.set()

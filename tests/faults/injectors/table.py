@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.faults.injectors import broker, clients, database, processes, provider
+from tests.faults.injectors import broker, clients, cluster, database, processes, provider
 from tests.faults.injectors.storm import Fault
 
 PROCESSES, BROKER, DATABASE, OUTSIDE = "processes", "broker", "database", "outside"
@@ -41,6 +41,16 @@ FAULTS = (
     Fault("F24", "WebSockets dropped", OUTSIDE, clients.drop_sockets, weight=3),
     Fault("F25", "slow clients", OUTSIDE, clients.connect_slowly),
 )
+# Those of a broker with several nodes. One at a time, like all faults of the broker.
+FAULTS_OF_A_CLUSTER = (
+    Fault("F26", "node killed", BROKER, cluster.kill_node, weight=3, early=True),
+    Fault("F26", "two of three nodes killed", BROKER, cluster.kill_majority, early=True),
+    Fault("F27", "node paused", BROKER, cluster.pause_node, weight=2, early=True),
+    Fault("F27", "two of three nodes paused", BROKER, cluster.pause_majority, early=True),
+    Fault("F28", "node cut off", BROKER, cluster.cut_off_node, weight=2, early=True),
+    Fault("F29", "disk of a node full", BROKER, cluster.fill_disk, early=True),
+    Fault("F32", "nodes replaced", BROKER, cluster.upgrade, early=True),
+)
 # Injected alone before all others, so that any effect on shoppers is caused by it.
 ROLLING_RESTART = Fault("F21", "rolling restart", PROCESSES, processes.roll)
 # The faults that the sandbox causes all the time, as set by `provider.misbehaviour`. It counts them by name.
@@ -52,7 +62,8 @@ BY_THE_SANDBOX = {
 }
 
 
-def lanes() -> dict[str, Sequence[Fault]]:
+def lanes(*, with_cluster: bool) -> dict[str, Sequence[Fault]]:
     """Return the faults by lane."""
-    names = dict.fromkeys(fault.lane for fault in FAULTS)
-    return {name: [fault for fault in FAULTS if fault.lane == name] for name in names}
+    faults = (*FAULTS, *FAULTS_OF_A_CLUSTER) if with_cluster else FAULTS
+    names = dict.fromkeys(fault.lane for fault in faults)
+    return {name: [fault for fault in faults if fault.lane == name] for name in names}

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts.services.postgresql import Postgresql
+from scripts.services.process import Service
 from scripts.services.rabbitmq import Rabbitmq
 from tests.support.program import ROOT, Program
 from tests.support.stack import SERVICES, Stack
@@ -30,8 +32,8 @@ SETTINGS = {
 @dataclass(frozen=True)
 class Site:
     stack: Stack
-    rabbitmq: Rabbitmq
-    postgresql: Postgresql
+    rabbitmq: Service
+    postgresql: Service
 
     def until_ready(self) -> None:
         """Wait until every process is ready again."""
@@ -57,10 +59,17 @@ class Site:
 @contextmanager
 def opened(settings: Sequence[str] = ()) -> Iterator[Site]:
     """Run everything within the block, PostgreSQL with these further settings."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with running(folder, Rabbitmq(folder / "rabbitmq"), settings, webs=2) as site:
+            yield site
+
+
+@contextmanager
+def running(folder: Path, rabbitmq: Service, settings: Sequence[str] = (), **options: Any) -> Iterator[Site]:
+    """Yield a site on this broker, which is not started yet. `options` are those of `Stack`."""
     with ExitStack() as closing:
-        folder = Path(closing.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o711)  # if we are root, PostgreSQL runs as another user
-        rabbitmq = Rabbitmq(folder / "rabbitmq")
         postgresql = Postgresql(folder / "postgresql", durable=True, settings=settings)
         for service in (rabbitmq, postgresql):
             service.start()
@@ -70,8 +79,8 @@ def opened(settings: Sequence[str] = ()) -> Iterator[Site]:
             broker_url=rabbitmq.environment["BROKER_URL"],
             database_url=postgresql.environment["DATABASE_URL"],
             control=rabbitmq.environment["RABBITMQ_CONTROL"],
-            webs=2,
             environment=SETTINGS,
+            **options,
         )
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity=0"],

@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from checkout.management.gateway.expected import expected_queues, topology
+from checkout.running.services import SERVICES
+from checkout.webhooks.service import service as webhooks
 from tests.management.gateway.conftest import Gateway, as_json
 
 
@@ -62,3 +65,10 @@ def test_bindings_are_shown_by_rabbitmqs_own_program(gateway: Gateway, broker_ur
     code, output = gateway("topology", "--control", RABBITMQ_CONTROL)
     assert code == 1
     assert "← checkout.commands risk  MISSING" in output
+
+
+def test_what_is_expected_is_what_each_service_declares():
+    """Different arguments would be reported as a fault of the broker."""
+    declared = [queue for service in (*SERVICES.values(), webhooks) for queue in service.queues(topology())]
+    expected = [each.queue for each in expected_queues()]
+    assert [queue for queue in declared if queue not in expected] == []

@@ -1,0 +1,1 @@
+"""Purchases on a cluster of RabbitMQ, whose nodes are lost."""
