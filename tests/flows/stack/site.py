@@ -3,10 +3,11 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts.services.postgresql import Postgresql
 from scripts.services.rabbitmq import Rabbitmq
@@ -31,7 +32,7 @@ SETTINGS = {
 class Site:
     stack: Stack
     rabbitmq: Rabbitmq
-    postgresql: Postgresql
+    postgresql: Any  # a single server, or a pair
 
     def until_ready(self) -> None:
         """Wait until every process is ready again."""
@@ -55,11 +56,12 @@ class Site:
 
 
 @contextmanager
-def opened() -> Iterator[Site]:
+def opened(make: Callable[..., Any] = Postgresql) -> Iterator[Site]:
+    """Yield a stack on a database server that ``make`` makes in a folder, with its replica, if it has one."""
     with ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o711)  # if we are root, PostgreSQL runs as another user
-        rabbitmq, postgresql = Rabbitmq(folder / "rabbitmq"), Postgresql(folder / "postgresql", durable=True)
+        rabbitmq, postgresql = Rabbitmq(folder / "rabbitmq"), make(folder / "postgresql", durable=True)
         for service in (rabbitmq, postgresql):
             service.start()
             closing.callback(service.stop)
@@ -69,7 +71,7 @@ def opened() -> Iterator[Site]:
             database_url=postgresql.environment["DATABASE_URL"],
             control=rabbitmq.environment["RABBITMQ_CONTROL"],
             webs=2,
-            environment=SETTINGS,
+            environment={**SETTINGS, **postgresql.environment},
         )
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity=0"],
