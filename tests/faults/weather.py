@@ -31,10 +31,11 @@ async def blowing(storm: Storm) -> AsyncIterator[list[asyncio.Event]]:
     """
     await storm.site.set_scenario(provider.misbehaviour(storm.random, storm.calmness))
     await storm.keeper.start_tours()
-    rounds = {name: asyncio.Event() for name in table.lanes()}
+    faults_by_lane = table.lanes(with_standby=storm.site.has_standby)
+    rounds = {name: asyncio.Event() for name in faults_by_lane}
     lanes = [
         asyncio.create_task(run_lane(faults, storm, BREATHS[name], rounds[name]))
-        for name, faults in table.lanes().items()
+        for name, faults in faults_by_lane.items()
     ]
     try:
         yield list(rounds.values())

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.faults.injectors import broker, clients, database, processes, provider
+from tests.faults.injectors import broker, clients, database, processes, provider, standby
 from tests.faults.injectors.storm import Fault
 
 PROCESSES, BROKER, DATABASE, OUTSIDE = "processes", "broker", "database", "outside"
@@ -41,6 +41,8 @@ FAULTS = (
     Fault("F24", "WebSockets dropped", OUTSIDE, clients.drop_sockets, weight=3),
     Fault("F25", "slow clients", OUTSIDE, clients.connect_slowly),
 )
+# Those of a database with a standby.
+FAULTS_OF_A_STANDBY = (Fault("F30", "standby promoted", DATABASE, standby.promote, weight=2),)
 # Injected alone before all others, so that any effect on shoppers is caused by it.
 ROLLING_RESTART = Fault("F21", "rolling restart", PROCESSES, processes.roll)
 # The faults that the sandbox causes all the time, as set by `provider.misbehaviour`. It counts them by name.
@@ -52,7 +54,8 @@ BY_THE_SANDBOX = {
 }
 
 
-def lanes() -> dict[str, Sequence[Fault]]:
+def lanes(*, with_standby: bool) -> dict[str, Sequence[Fault]]:
     """Return the faults by lane."""
-    names = dict.fromkeys(fault.lane for fault in FAULTS)
-    return {name: [fault for fault in FAULTS if fault.lane == name] for name in names}
+    faults = (*FAULTS, *FAULTS_OF_A_STANDBY) if with_standby else FAULTS
+    names = dict.fromkeys(fault.lane for fault in faults)
+    return {name: [fault for fault in faults if fault.lane == name] for name in names}
