@@ -92,6 +92,11 @@ def gather(
         mishaps=diary.mishaps,
         poison_sent=diary.poisoned,
         late_returns=_late_returns(recorder, diary),
+        ticked=recorder.ticked,
+        removed=recorder.removed,
+        erased=recorder.erased,
+        charges_refused=recorder.charges_refused,
+        card_faults=recorder.card_faults,
     )
     events = {edge.event for edge in PAYMENT_EDGES} | OTHER_NAMES.keys()
     read_database(evidence, site.databases, events, diary.excused, rest)

@@ -16,6 +16,7 @@ from tests.faults.injectors.keeper import Keeper
 from tests.faults.injectors.storm import Storm
 from tests.faults.invariants import violations_of
 from tests.faults.merchant.back_office import BackOffice
+from tests.faults.merchant.cards import CardKeeper
 from tests.faults.merchant.endpoint import Endpoint, serving
 from tests.faults.merchant.errands import Merchant
 from tests.faults.merchant.program import Program
@@ -85,7 +86,8 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
         # The auditor's requests go on when `stop` has ended all others.
         unending = Patience(asyncio.Event())
         auditor = Program(session, site.stack.web_url, recorder, unending, Random(extent.seed))  # noqa: S311
-        merchant = Merchant((BackOffice(patience), program), recorder, patience)
+        back_office = BackOffice(patience)
+        merchant = Merchant((back_office, program), recorder, patience)
         crowd = Crowd(
             group,
             session,
@@ -93,6 +95,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
             sealed,
             recorder,
             merchant,
+            CardKeeper(program, back_office, recorder),
             extent.seed,
             stop,
             at_once=extent.shoppers,

@@ -10,12 +10,15 @@ import aiohttp
 
 from tests.faults import habits
 from tests.faults.client import Client, Gates
+from tests.faults.merchant.cards import CUSTOMERS, CardKeeper
 from tests.faults.merchant.errands import Merchant, Order
 from tests.faults.recorder import Recorder, now
 from tests.faults.shopper import Lost, Shopper, Stopped
 
 # The share of payments that begin in the example shop. The others are created by the merchant's server.
 FROM_THE_SHOP = 0.25
+# The share of the others that have a customer who may save the card.
+OF_CUSTOMERS = 0.4
 
 
 @dataclass
@@ -28,6 +31,7 @@ class Crowd:
     sealed: Mapping[str, str]
     recorder: Recorder
     merchant: Merchant
+    cards: CardKeeper
     seed: int
     stop: asyncio.Event
     at_once: int
@@ -86,7 +90,8 @@ class Crowd:
         client = Client(self.session, self.gateway, self.recorder, self._gates)
         order: Order | None = None
         if random.random() >= FROM_THE_SHOP:
-            order = await self.merchant.create(f"campaign-{self.seed}-{number}", random)
+            customer = random.choice(CUSTOMERS) if random.random() < OF_CUSTOMERS else ""
+            order = await self.merchant.create(f"campaign-{self.seed}-{number}", customer, random)
             if order is None:
                 return
             client.payment = order.reference
@@ -105,3 +110,5 @@ class Crowd:
         self.seconds[client.payment] = now() - began
         if order is not None and shopper.is_paid:
             await self.merchant.run_errand(order, random)
+        if order is not None and order.customer:
+            await self.cards.run_errand(order, random, self.merchant.run_errand)

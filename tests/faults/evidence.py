@@ -87,6 +87,29 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedCard:
+    """A saved card. It `is_removed` only if its token is erased as well. Owners are merchant and customer."""
+
+    reference: str
+    payment: str
+    customer: str
+    owner: str
+    owner_of_payment: str
+    is_removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A charge of a saved card, whose intent was written when it `began`, in seconds since the epoch."""
+
+    payment: str
+    order_code: str
+    card: str
+    began: float
+    is_anothers: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """An event as it is to be told. It `is_due` if it was written before everything had come to rest."""
 
@@ -114,6 +137,14 @@ class Evidence:
     events: dict[str, list[Event]] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
     endpoint_faults: list[str] = field(default_factory=list)
+    # Saved cards and their charges; what the merchant and the shoppers know of them, see `Recorder`.
+    cards: list[SavedCard] = field(default_factory=list)
+    charges: list[Charge] = field(default_factory=list)
+    ticked: set[str] = field(default_factory=set)
+    removed: dict[str, float] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
+    charges_refused: set[str] = field(default_factory=set)
+    card_faults: list[str] = field(default_factory=list)
     # Faulty messages: never published; published and never handled; answered more than once; dead letters.
     unpublished: list[str] = field(default_factory=list)
     unhandled: list[str] = field(default_factory=list)
@@ -170,6 +201,20 @@ STATEMENTS = """
            coalesce(fact.data ->> 'not_applied', '') AS refused
     FROM payments_fact fact JOIN payments_payment payment ON payment.id = payment_id
     WHERE kind IN ('notified_captured', 'notified_refunded')"""
+CARDS = """
+    SELECT card.reference, payment.reference AS payment, card.customer_reference AS customer,
+           card.merchant_id || ' ' || card.customer_reference AS owner,
+           payment.merchant_id || ' ' || payment.customer_reference AS owner_of_payment,
+           card.state = 'removed' AND card.sealed_token = '' AS is_removed
+    FROM payments_savedcard card JOIN payments_payment payment ON payment.id = payment_id"""
+CHARGES = """
+    SELECT payment.reference AS payment, order_code, card.reference AS card,
+           extract(epoch FROM call.started_at)::float AS began,
+           payment.customer_reference <> '' AND card.customer_reference <> ''
+           AND payment.customer_reference <> card.customer_reference AS is_anothers
+    FROM payments_attempt attempt JOIN payments_payment payment ON payment.id = payment_id
+    JOIN payments_savedcard card ON card.id = saved_card_id
+    JOIN payments_providercall call ON call.attempt_id = attempt.id AND call.verb = 'authorise'"""
 UNREAD = """
     SELECT id || ' ' || reason FROM payments_providernotification
     WHERE state = 'unreadable' AND dealt_with_at IS NULL"""
@@ -252,6 +297,8 @@ def _read_payments(evidence: Evidence, connection: psycopg.Connection[Any], even
     evidence.sagas = _grouped(_read(connection, SAGAS, Saga), _by_payment)
     evidence.steps = _grouped(_read(connection, STEPS, Step, events), _by_payment)
     evidence.statements = _grouped(_read(connection, STATEMENTS, Statement), _by_payment)
+    evidence.cards = _read(connection, CARDS, SavedCard)
+    evidence.charges = _read(connection, CHARGES, Charge)
     evidence.unread = _texts(connection, UNREAD)
     evidence.dead = _texts(connection, DEAD)
     evidence.differences = _texts(connection, DIFFERENCES)

@@ -32,6 +32,8 @@ KINDS = {
 
 # The share of shoppers who use the status page's WebSocket. The others only poll.
 LISTENERS = 0.5
+# The share of shoppers who want their card saved, if the form offers it.
+SAVERS = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Habits:
     `is_late`: returns from the issuer only after the challenge has expired. `clicks` on Pay and `returns`
     from the issuer are sent concurrently. `leaves_after` is the time in seconds after which the connection
     is cut while paying. `listens`: uses the status page's WebSocket. `forges`: sends forged notifications.
+    `saves_card`: wants the card saved.
     """
 
     kind: str
@@ -58,11 +61,12 @@ class Habits:
     has_device_data: bool = True
     listens: bool = False
     forges: bool = False
+    saves_card: bool = False
 
 
 def draw(random: Random) -> Habits:
     """Draw the next shopper's habits."""
-    return replace(_draw(random), listens=random.random() < LISTENERS)
+    return replace(_draw(random), listens=random.random() < LISTENERS, saves_card=random.random() < SAVERS)
 
 
 def _draw(random: Random) -> Habits:

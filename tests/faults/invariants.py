@@ -1,10 +1,11 @@
-"""The invariants I1 to I12 and P, which must hold under all faults, each a function of the evidence."""
+"""The invariants I1 to I13 and P, which must hold under all faults, each a function of the evidence."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from checkout.states import PAID, PAYMENT_EDGES, Actor, PaymentState, payment_machine
+from tests.faults.card_invariants import cards_obey_their_owners
 from tests.faults.evidence import Evidence
 from tests.faults.merchant_invariants import merchant_was_told
 from tests.faults.money_invariants import Found, balances_of, books_agree, nothing_charged_twice
@@ -205,6 +206,7 @@ INVARIANTS: dict[str, tuple[str, Callable[[Evidence], Found]]] = {
     "I10": ("no secret written down", no_secret),
     "I11": ("messages delivered once", messages_delivered),
     "I12": ("merchant was told", merchant_was_told),
+    "I13": ("cards obey their owners", cards_obey_their_owners),
     "P": ("processes go on", processes_go_on),
 }
 

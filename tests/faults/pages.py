@@ -11,6 +11,8 @@ from urllib.parse import urljoin
 FORM = re.compile(r"<form\b([^>]*)>(.*?)</form>", re.DOTALL)
 INPUT = re.compile(r"<input\b([^>]*)>")
 ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+# A box is sent only if it is ticked, and a button only if it is pressed.
+NOT_SENT = ("submit", "checkbox")
 HEADING = re.compile(r"<h1[^>]*>(.*?)</h1>", re.DOTALL)
 SESSION = re.compile(r"SessionId\W+([\w-]+)")
 
@@ -48,6 +50,6 @@ def _form(head: str, body: str, url: str) -> Form:
     fields = {}
     for control in INPUT.findall(body):
         attributes = dict(ATTRIBUTE.findall(control))
-        if "name" in attributes and attributes.get("type") != "submit":
+        if "name" in attributes and attributes.get("type") not in NOT_SENT:
             fields[attributes["name"]] = unescape(attributes.get("value", ""))
     return Form(urljoin(url, unescape(dict(ATTRIBUTE.findall(head)).get("action", ""))), fields)

@@ -38,6 +38,7 @@ BROWSER = {
     "browser_time_zone": "0",
     "browser_javascript_enabled": "true",
 }
+OFFERS_TO_SAVE = 'name="save_card"'
 # Texts on the result page that tell a shopper to try again with the same card.
 NOT_THE_CARD = ("The card details did not reach", "could not be made just now")
 
@@ -138,6 +139,9 @@ class Shopper:
             values["device_data_reference"] = await self._device_data(page)
         card = self._cards.pop(0) if len(self._cards) > 1 else self._cards[0]
         values["encrypted_card"] = self._sealed[card]
+        if self.habits.saves_card and OFFERS_TO_SAVE in page.text:
+            values["save_card"] = "yes"
+            self.client.recorder.ticked.add(self.reference)
         self._tries += 1
         self._last_form = (action, values)
         if self._tries == 1 and self.habits.leaves_after is not None:

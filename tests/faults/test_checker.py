@@ -175,6 +175,24 @@ def webhook_differs(evidence: Evidence) -> None:
     evidence.told["evt_4"] = replace(evidence.told["evt_4"], sequence=3)
 
 
+def card(evidence: Evidence, **changes: Any) -> None:
+    evidence.cards[0] = replace(evidence.cards[0], **changes)
+
+
+def charged(evidence: Evidence, **changes: Any) -> None:
+    evidence.charges[0] = replace(evidence.charges[0], **changes)
+
+
+def erased_and_named(evidence: Evidence) -> None:
+    evidence.erased.add(PAID)
+
+
+def erased_and_kept(evidence: Evidence) -> None:
+    card(evidence, customer="", is_removed=False)
+    evidence.erased.add(PAID)
+    evidence.removed.clear()
+
+
 def poison_lost(evidence: Evidence) -> None:
     evidence.poison_sent = 3
 
@@ -236,6 +254,15 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I12", move_without_event),
     ("I12", webhook_differs),
     ("I12", lambda evidence: evidence.endpoint_faults.append("a webhook does not verify")),
+    ("I13", lambda evidence: evidence.card_faults.append("a removed card is listed")),
+    ("I13", lambda evidence: evidence.ticked.clear()),
+    ("I13", lambda evidence: card(evidence, owner="2 ann")),
+    ("I13", lambda evidence: card(evidence, is_removed=False)),
+    ("I13", erased_and_named),
+    ("I13", erased_and_kept),
+    ("I13", lambda evidence: charged(evidence, began=201.0)),
+    ("I13", lambda evidence: charged(evidence, is_anothers=True)),
+    ("I13", lambda evidence: evidence.charges_refused.add("order-1")),
     ("P", lambda evidence: evidence.mishaps.append("relay ended by itself with code 1")),
 ]
 

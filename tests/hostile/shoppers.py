@@ -49,7 +49,7 @@ class Shoppers:
 
     async def _purchase(self) -> None:
         client = Client(self.session, self.gateway, self.recorder, self._gates)
-        order = await self.merchant.create(f"hostile-{next(self._numbers)}", self.random)
+        order = await self.merchant.create(f"hostile-{next(self._numbers)}", "", self.random)
         if order is None:
             return
         client.payment = order.reference

@@ -17,6 +17,7 @@ from checkout.payments.providers.memory_books import (
 from checkout.payments.providers.memory_order import Manners
 from tests.simulation.habits import Habits, drawn
 from tests.simulation.post import ACCOUNT, MERCHANT_CODE, Post
+from tests.simulation.tokens import Tokens
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -44,6 +45,7 @@ class Bank:
         # Violations: captures and refunds that the gateway called done before they were booked.
         self.premature: list[str] = []
         self._certain: set[str] = set()
+        self.tokens = Tokens(world, self.books)
         # Refunds that were reported as failed and made after all. Staff may have requested another meanwhile.
         self._made_after_all: list[Movement] = []
 
@@ -61,6 +63,7 @@ class Bank:
         if request.order_code in self._authorisations:
             self._world.violations.append(f"I2: {request.order_code} was sent to be authorised twice")
         self._authorisations.add(request.order_code)
+        self._world.cards.asked_to_authorise(request)
 
     def decide_later(self, twin: MemoryProvider, order_code: str) -> None:
         """Schedule the decision of an authorisation, if that is still pending then."""

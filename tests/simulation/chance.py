@@ -39,6 +39,10 @@ LIKELIHOOD = 0.4
 LIKELIER = {"movement_lost": 0.7, "refund_returned": 0.7}
 
 
+# The customers of the merchant. The share of schedules in which shoppers are customers, who may save cards.
+CUSTOMERS = ("anna", "ben")
+WITH_CUSTOMERS = 0.4
+
 # The answers of a service that decide nothing, and the field that makes the second one malformed.
 PASSING, MALFORMED = "passing", "malformed"
 NONSENSE = "nonsense"
@@ -66,6 +70,8 @@ class Chance:
         self._colleagues = Random(f"colleagues of schedule {seed}")
         self._share_of_undecided = self._colleagues.choice((0.0, 0.0, 0.1, 0.4))
         self._undecided_left = MOST_UNDECIDED
+        self._customers = Random(f"customers of schedule {seed}")
+        self.has_customers = self._customers.random() < WITH_CUSTOMERS
         self.happened: dict[str, int] = {}
 
     def calm_down(self) -> None:
@@ -94,6 +100,16 @@ class Chance:
         answer = self._colleagues.choice((PASSING, MALFORMED))
         self.happened["undecided"] = self.happened.get("undecided", 0) + 1
         return answer
+
+    def customer(self) -> str:
+        """Return the customer who is the next shopper, or "" for a stranger."""
+        if not self.has_customers or self._customers.random() < 0.2:
+            return ""
+        return self._customers.choice(CUSTOMERS)
+
+    def of_token(self, choices: Sequence[T], weights: Sequence[float]) -> T:
+        """Return the provider's choice of an answer about a token. This is not counted as a fault."""
+        return self._customers.choices(choices, weights)[0]
 
     def refund_is_denied(self) -> bool:
         """Decide if a notification falsely reports a refund as failed. This is not counted as a fault."""

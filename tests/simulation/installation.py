@@ -48,6 +48,7 @@ class Installation:
         self._clock = Clock()
         _open_shop()
         database.connection.create_function("called_done", 2, _called_done)
+        database.connection.create_function("charge_begins", 2, _charge_begins)
         invariants.watch_history(database.connection)
         self._template = Template(database.connection)
         randomness.take_over()
@@ -71,6 +72,10 @@ def _called_done(reference: str, kind: str) -> None:
     Line.world.bank.called_done(reference, kind)
 
 
+def _charge_begins(order_code: str, card: str) -> None:
+    Line.world.cards.charge_begins(order_code, card)
+
+
 def _open_shop() -> None:
     merchant = Merchant.objects.create(code="shop", name="The Shop")
     ProviderAccount.objects.create(
@@ -80,5 +85,6 @@ def _open_shop() -> None:
         merchant_code=bank.MERCHANT_CODE,
         endpoint="http://localhost/",
     )
+    Merchant.objects.create(code="rival", name="The Rival")
     for sku in ("tea", "cup"):
         StockItem.objects.create(sku=sku, name=sku, price_minor=100, currency="EUR", quantity=STOCK)

@@ -30,10 +30,11 @@ WAITING = (PaymentState.PROCESSING, PaymentState.CONFIRMING)
 
 
 class Shopper:
-    """One shopper with one order."""
+    """One shopper with one order. A ``customer`` of the merchant may have the card saved."""
 
-    def __init__(self, world: "World", number: int) -> None:
+    def __init__(self, world: "World", number: int, customer: str = "") -> None:
         self._world = world
+        self._customer = customer
         self._chance = world.chance
         self._number = number
         self.reference = ""
@@ -50,25 +51,35 @@ class Shopper:
         self.reference = await self._ask(
             lambda: (
                 actions.create_payment(
-                    Merchant.objects.get(),
+                    Merchant.objects.get(code="shop"),
                     order_reference=f"order-{self._number}",
                     amount=self.amount,
                     lines=lines,
                     description="Tea",
                     shopper_email=email,
                     captures_automatically=captures,
+                    customer_reference=self._customer,
                 ).reference
             )
         )
-        for number in range(1, MAX_ATTEMPTS + 1):
-            if not await self._pay(number) or chance.of(0.3):
+        await self.pay(number=1)
+
+    async def pay(self, *, number: int) -> None:
+        """Make attempts from this one on, as long as the payment is refused and the shopper has patience."""
+        if number > 1 and await self._outcome() != PaymentState.REFUSED:
+            return
+        for each in range(number, MAX_ATTEMPTS + 1):
+            if not await self._pay(each) or self._chance.of(0.3):
                 return
 
     async def _pay(self, number: int) -> bool:
         """Make one attempt. Return True if the payment may be tried again."""
         card = self._chance.one_of(CARDS, CARD_WEIGHTS)
+        ticks = bool(self._customer) and self._chance.of(0.7)
+        if ticks:
+            self._world.ticked.add(f"{self.reference}-{number}")
         for _ in range(2 if self._chance.of(0.2) else 1):
-            self._world.spawn(self._submit(number, card))
+            self._world.spawn(self._submit(number, card, ticks=ticks))
         await self._world.sleep(self._chance.around(2))
         while True:
             state = await self._outcome()
@@ -77,10 +88,14 @@ class Shopper:
             if not await self._challenged():
                 return False
 
-    async def _submit(self, number: int, card: str) -> None:
+    async def _submit(self, number: int, card: str, *, ticks: bool) -> None:
         def submit() -> actions.Pending:
             return actions.submit_payment(
-                self.reference, attempt_number=number, browser=BROWSER, device_data_reference=""
+                self.reference,
+                attempt_number=number,
+                browser=BROWSER,
+                device_data_reference="",
+                saves_card=ticks,
             )
 
         try:

@@ -21,6 +21,7 @@ from checkout.payments.providers.memory import MemoryProvider
 from checkout.payments.providers.memory_books import OrderState
 from tests.simulation.processes import outside
 from tests.simulation.threads import pause
+from tests.simulation.tokens import Tokens
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -45,16 +46,19 @@ class Twin(MemoryProvider):
     def authorise(self, request: Authorisation) -> ProviderResult:
         def act(seconds_left: float) -> ProviderResult:
             Line.world.bank.asked_to_authorise(request)
+            if request.stored_card is not None:
+                self._tokens.be_charged(request.stored_card)
             result = super(Twin, self).authorise(request)
-            if self.books.orders[request.order_code].state == OrderState.PENDING:
+            order = self.books.orders.get(request.order_code)
+            if order is not None and order.state == OrderState.PENDING:
                 Line.world.bank.decide_later(self, request.order_code)
-            return result
+            return self._tokens.told(result, is_reply=True)
 
         return self._call(Verb.AUTHORISE, request.order_code, act)
 
     def complete_challenge(self, request: ChallengeCompletion) -> ProviderResult:
         def act(seconds_left: float) -> ProviderResult:
-            return super(Twin, self).complete_challenge(request)
+            return self._tokens.told(super(Twin, self).complete_challenge(request), is_reply=True)
 
         return self._call(Verb.COMPLETE_CHALLENGE, request.order_code, act)
 
@@ -79,7 +83,14 @@ class Twin(MemoryProvider):
         return self._call(Verb.REFUND, request.reference, act)
 
     def inquire(self, order_code: str) -> ProviderResult:
-        return self._call(Verb.INQUIRE, order_code, lambda _: super(Twin, self).inquire(order_code))
+        def act(seconds_left: float) -> ProviderResult:
+            return self._tokens.told(super(Twin, self).inquire(order_code), is_reply=False)
+
+        return self._call(Verb.INQUIRE, order_code, act)
+
+    @property
+    def _tokens(self) -> Tokens:
+        return Line.world.bank.tokens
 
     def _watched(
         self,

@@ -29,6 +29,8 @@ from tests.simulation.database.base import DatabaseWrapper
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import UnreliableBroker
 from tests.simulation.processes import OUTSIDE, Crash, Process, current
+from tests.simulation.program import Program
+from tests.simulation.saved_cards import CardWatch
 from tests.simulation.shopper import Shopper
 from tests.simulation.staff import Staff
 from tests.simulation.timetable import Timetable
@@ -69,9 +71,16 @@ class World:
         self.loop.set_task_factory(_of_its_process)
         self.loop.set_exception_handler(self._on_error)
         self.bank = Bank(self)
-        shoppers = self.chance.one_of((1, 2, 3), (18, 2, 1))
-        self.shoppers = [Shopper(self, number) for number in range(1, shoppers + 1)]
+        # The same card is saved again only if customers come again.
+        weights = (1, 3, 2) if self.chance.has_customers else (18, 2, 1)
+        shoppers = self.chance.one_of((1, 2, 3), weights)
+        self.shoppers = [Shopper(self, number, self.chance.customer()) for number in range(1, shoppers + 1)]
+        # The attempts whose shoppers want the card saved, and the orders whose charge was accepted.
+        self.ticked: set[str] = set()
+        self.charged: set[str] = set()
         self.staff = Staff(self)
+        self.program = Program(self)
+        self.cards = CardWatch(self)
         self._webs: list[Web] = []
         self._processes: list[Process] = [OUTSIDE]
         OUTSIDE.tasks.clear()
@@ -92,6 +101,8 @@ class World:
             if self.chance.of(0.8):
                 self.spawn(Clerk(self, shopper).run())
         self.spawn(self.staff.run())
+        if self.chance.has_customers:
+            self.spawn(self.program.run())
         if self.chance.happens("poison"):
             self.later(self.chance.around(20), self._poison)
         asyncio._set_running_loop(None)
@@ -118,7 +129,9 @@ class World:
     def _found_at_rest(self) -> list[str]:
         if not self.loop.is_at_rest:
             return ["I3: things go round in circles, or on for ever"]
-        return invariants.check(self)
+        ended = [task for task in OUTSIDE.tasks if task.done() and not task.cancelled()]
+        failed = [f"unexpected: {task!r}" for task in ended if task.exception() is not None]
+        return [*failed, *invariants.check(self)]
 
     def _cast(self) -> list[str]:
         copies = {name: self.chance.one_of((1, 2), (2, 1)) for name in ("checkout", "payments", "relay")}

@@ -25,7 +25,13 @@ from checkout.orders import service as orders
 from checkout.orders.messages import ReleaseStock
 from checkout.orders.models import Reservation
 from checkout.payments import actions
-from checkout.payments.actions import challenge, notification as notifying, payment as submitting
+from checkout.payments.actions import (
+    challenge,
+    creation,
+    notification as notifying,
+    payment as submitting,
+    saved_cards,
+)
 from checkout.payments.models import Operation, Saga
 from checkout.payments.providers.base import (
     Authorisation,
@@ -251,6 +257,31 @@ def release_takes_all() -> Patches:
     yield patch.dict(orders.service.commands, {"orders.release": careless})
 
 
+def removal_forgotten() -> Patches:
+    """Confirm removals without making them. The mutant shows when a removed card is charged or listed."""
+    yield patch.object(saved_cards, "_remove", lambda cards, by: None)
+
+
+def every_card_saved() -> Patches:
+    """Save the card of every customer. The mutant shows when a shopper did not ask for that."""
+    submit: Callable[..., Any] = submitting.submit_payment
+
+    def submit_payment(*about: Any, **options: Any) -> Any:
+        return submit(*about, **{**options, "saves_card": True})
+
+    yield from _everywhere(submit, submit_payment)
+
+
+def customers_confused() -> Patches:
+    """Charge a card for whichever customer the order names. The mutant shows when that is another one."""
+
+    def checked(merchant: Any, card: Any, order: Any) -> dict[str, Any]:
+        customer = {"customer_reference": card.customer_reference}
+        return creation.checked_fields(merchant, **{**customer, **order})
+
+    yield patch.object(saved_cards, "_checked", checked)
+
+
 MUTANTS: dict[str, Callable[[], Patches]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -268,6 +299,9 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
         refunds_under_way_ignored,
         expired_token_accepted,
         release_takes_all,
+        removal_forgotten,
+        every_card_saved,
+        customers_confused,
     )
 }
 

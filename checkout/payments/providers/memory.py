@@ -4,7 +4,8 @@
 ``refuse:<reason>``, ``pending``. Failures: ``unavailable`` (never sent), ``lost`` (sent, never arrived),
 ``unknown`` (carried out, the answer lost), ``invalid`` (carried out, the answer unreadable).
 Any other text is a card that cannot be opened. A card that was saved has the result that ``books.tokens`` has
-for its token, which is at first that of the payment with which it was saved.
+for its token, which is at first that of the payment with which it was saved. A token that is not there gets
+an answer that decides nothing, as from Worldpay, and there is no order.
 """
 
 import json
@@ -63,7 +64,9 @@ class MemoryProvider:
 
     def authorise(self, request: Authorisation) -> ProviderResult:
         stored = request.stored_card
-        card = request.sealed_card if stored is None else self.books.tokens.get(stored.token, "unknown_token")
+        card = request.sealed_card if stored is None else self.books.tokens.get(stored.token)
+        if card is None:
+            return ProviderResult(outcome=Outcome.UNKNOWN, order_code=request.order_code, event="ERROR")
         wish, _, reason = card.partition(":")
         if wish == "unavailable":
             raise ProviderUnavailable("No connection to the provider.")

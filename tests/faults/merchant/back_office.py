@@ -1,11 +1,15 @@
 """The merchant's back office, whose requests call the operations that the admin calls."""
 
+import contextlib
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, InterfaceError
 
 from checkout.errors import OperationRejected
+from checkout.management.commands.load_example import ADMIN
 from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.models import Merchant
@@ -39,6 +43,7 @@ class BackOffice:
                 description=f"Order {wish.name}"[:50],
                 shopper_email="shopper@example.com",
                 captures_automatically=not wish.is_manual,
+                customer_reference=wish.customer,
             ).reference
 
         return await self._answer(create)
@@ -65,6 +70,17 @@ class BackOffice:
         """Return the state of a payment."""
         view = await self._answer(lambda: actions.payment_view(payment))
         return None if view is None else view.state
+
+    async def erase(self, payment: str) -> bool:
+        """Erase the personal data of a payment. Return False if it has not come to rest."""
+
+        def erase() -> bool:
+            with contextlib.suppress(CommandError), open(os.devnull, "w") as nowhere:
+                call_command("gateway", "erase", payment, by=ADMIN, reason="Asked for.", stdout=nowhere)
+                return True
+            return False
+
+        return bool(await self._answer(erase))
 
     async def _answer(self, function: Callable[[], T]) -> T | None:
         return await self._patience.until_answered(

@@ -61,6 +61,7 @@ class Order:
     amount: Money
     is_manual: bool
     through: Requester
+    customer: str = ""
 
 
 class Merchant:
@@ -72,10 +73,10 @@ class Merchant:
         self._patience = patience
         self._numbers = count()
 
-    async def create(self, name: str, random: Random) -> Order | None:
+    async def create(self, name: str, customer: str, random: Random) -> Order | None:
         """Create a payment for the order `name`, sometimes twice. Return None when the campaign is over."""
         sku, minor, currency = random.choice(PRICES)
-        wish = Wish(name, sku, Money(minor, currency), is_manual=random.random() < MANUAL)
+        wish = Wish(name, sku, Money(minor, currency), is_manual=random.random() < MANUAL, customer=customer)
         through = random.choice(self._requesters)
         times = 2 if random.random() < 0.05 else 1
         answers = [await through.create(wish) for _ in range(times)]
@@ -83,7 +84,7 @@ class Merchant:
             self._recorder.asked.append(Asked("", "create", minor, name, answer or ""))
         if not answers[0]:
             return None
-        return Order(answers[0], wish.amount, wish.is_manual, through)
+        return Order(answers[0], wish.amount, wish.is_manual, through, customer)
 
     async def run_errand(self, order: Order, random: Random) -> None:
         """Void, capture or refund a payment by chance, or do nothing."""

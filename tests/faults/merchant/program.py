@@ -72,8 +72,41 @@ class Program:
             "lines": [{"sku": wish.sku, "quantity": 1}],
             "captures_automatically": not wish.is_manual,
         }
+        if wish.customer:
+            body["customer_reference"] = wish.customer
         answer = await self._post("", "/payments", wish.name, body)
         return None if answer is None else _named(answer)
+
+    async def cards_of(self, customer: str) -> list[str]:
+        """Return the ids of a customer's saved cards."""
+        answer = await self.get(f"/saved-cards?customer_reference={customer}&limit=100")
+        return [] if answer is None else [card["id"] for card in answer.value["data"]]
+
+    async def charge(self, card: str, name: str, sku: str, amount: Money, reason: str) -> str | None:
+        """Have a saved card charged. Return the payment's reference, or the problem's code."""
+        body = {
+            "saved_card": card,
+            "merchant_initiated": reason,
+            "order_reference": name,
+            "amount": amount.minor,
+            "currency": amount.currency,
+            "description": "The next delivery",
+            "lines": [{"sku": sku, "quantity": 1}],
+        }
+        answer = await self._post("", "/payments", name, body)
+        return None if answer is None else _named(answer)
+
+    async def remove_card(self, card: str) -> bool:
+        """Remove a saved card. Return False when the campaign is over."""
+        removed = await self._patience.until_answered(
+            lambda: self._send("DELETE", f"/saved-cards/{card}", "", None, {}), (NoAnswer, TryAgain)
+        )
+        return removed is not None and removed.status == 200
+
+    async def is_paid(self, payment: str) -> bool:
+        """Return True if a payment is paid for."""
+        state = await self.state_of(payment)
+        return state is not None and state in PAID
 
     async def ask(self, payment: str, kind: str, amount: Money | None, key: str) -> str | None:
         """Request a capture, refund or void. Return the operation's reference, or the problem's code."""

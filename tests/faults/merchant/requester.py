@@ -16,12 +16,13 @@ LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The payment that is to be created for the order `name`."""
+    """The payment that is to be created for the order `name`, perhaps of a `customer`."""
 
     name: str
     sku: str
     amount: Money
     is_manual: bool
+    customer: str = ""
 
 
 class Requester(Protocol):

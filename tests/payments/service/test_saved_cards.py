@@ -123,10 +123,11 @@ def test_a_declined_charge_is_no_tried_card(card, books):
     assert not CardTrial.objects.exists()
 
 
-def test_a_token_that_the_provider_has_forgotten_is_a_refusal(card, books):
+def test_a_token_that_the_provider_has_forgotten_decides_nothing(card, books):
     books.tokens.clear()
     attempt = charge(card)
-    assert deliver(service, to_authorise(attempt, "")).result["outcome"] == "refused"
+    assert deliver(service, to_authorise(attempt, "")).result["outcome"] == "unknown"
+    assert books.orders == {}
 
 
 def test_a_token_under_a_dropped_secret_key_is_not_sent_and_told_to_an_operator(

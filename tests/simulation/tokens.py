@@ -1,0 +1,67 @@
+"""The tokens of the cards that the bank keeps. It treats them as unkindly as Worldpay's documents allow.
+
+A token may come with the reply only, with an inquiry only, with both or never, or be a conflict. It lapses,
+or is forgotten, and a charge with it then has no order and an answer that decides nothing. Otherwise the
+issuer decides anew for each charge, and may want the shopper, who is not there.
+"""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from checkout.payments.providers.base import ProviderResult
+from checkout.payments.providers.memory_books import Books
+from checkout.payments.providers.saved_cards import StoredCard
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+TELLINGS = ("always", "by reply", "by inquiry", "never", "conflict")
+TELLING_WEIGHTS = (10, 2, 2, 1, 1)
+LIVES_DAYS = (0, 1, 30)
+LIFE_WEIGHTS = (1, 2, 7)
+FORGOTTEN = "forgotten"
+ANSWERS = ("approve", "refuse", "challenge", "pending", FORGOTTEN)
+ANSWER_WEIGHTS = (10, 3, 2, 2, 2)
+
+
+class Tokens:
+    """The bank's tokens in one schedule."""
+
+    def __init__(self, world: "World", books: Books) -> None:
+        self._world = world
+        self._books = books
+        self._telling: dict[str, str] = {}
+        self._last_days: dict[str, date] = {}
+
+    def be_charged(self, card: StoredCard) -> None:
+        """Let the issuer decide on a charge, or forget the card. A token serves its own shopper only."""
+        today = timezone.now().date()
+        answer = self._world.chance.of_token(ANSWERS, ANSWER_WEIGHTS)
+        is_over = self._last_days.get(card.token, today) < today
+        if answer == FORGOTTEN or is_over or f"/{card.shopper}/" not in card.token:
+            self._books.tokens.pop(card.token, None)
+            self._last_days.pop(card.token, None)
+        elif card.token in self._books.tokens:
+            self._books.tokens[card.token] = answer
+
+    def told(self, result: ProviderResult, *, is_reply: bool) -> ProviderResult:
+        """Return the provider's answer with what it says of the token at this time."""
+        if result.token is None:
+            return result
+        chance, token = self._world.chance, result.token.token
+        if result.order_code not in self._telling:
+            self._telling[result.order_code] = chance.of_token(TELLINGS, TELLING_WEIGHTS)
+            # A token that is asked for again lives longer.
+            days = timedelta(days=chance.of_token(LIVES_DAYS, LIFE_WEIGHTS))
+            last = timezone.now().date() + days
+            self._last_days[token] = max(last, self._last_days.get(token, last))
+        telling = self._telling[result.order_code]
+        if telling == "conflict":
+            return replace(result, token=None, token_fault="conflict")
+        if telling in ("always", "by reply" if is_reply else "by inquiry"):
+            issued = replace(result.token, valid_until=self._last_days.get(token))
+            return replace(result, token=issued)
+        return replace(result, token=None)
