@@ -6,6 +6,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 
 from checkout.conf import conf
 from checkout.database.owners import REPLICA
+from messaging.concurrency.database import drop_dead_connections
 
 WRITTEN = "SELECT pg_current_wal_lsn()::text"
 REPLAYED = """
@@ -30,7 +31,8 @@ def source() -> Source:
     """Return the replica if it can be reached and is not too far behind; otherwise the primary."""
     try:
         lag = lag_seconds()
-    except (DatabaseError, InterfaceError):
+    except (DatabaseError, InterfaceError) as error:
+        drop_dead_connections(error)
         return Source(DEFAULT_DB_ALIAS, "The replica cannot be reached, so this list is from the primary.")
     if lag is None:
         return Source(DEFAULT_DB_ALIAS, "The replica is no standby now, so this list is from the primary.")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.db import connections
+from django.db import close_old_connections, connections
 from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -50,30 +50,36 @@ def anew() -> Iterator[None]:
             yield
 
 
+def seen() -> Source:
+    """Return the source as a new request finds it."""
+    close_old_connections()
+    return source()
+
+
 def test_a_replica_that_keeps_up_is_read_and_one_that_lags_is_not(
     pair: Pair, use: Use, settings: Settings
 ) -> None:
     settings.CHECKOUT_REPLICA_LAG_SECONDS = 0.2
     pair.primary.run("CREATE TABLE notes (number int)")
     use(pair.primary.url, pair.standby.url)
-    wait_until(lambda: source().database == REPLICA, "the replica to catch up")
-    assert "0 seconds behind" in source().note
+    wait_until(lambda: seen().database == REPLICA, "the replica to catch up")
+    assert "0 seconds behind" in seen().note
     pair.standby.run("SELECT pg_wal_replay_pause()")
     pair.primary.run("INSERT INTO notes VALUES (1)")
-    wait_until(lambda: source().database == "default", "the lag to be seen")
-    assert "behind, so this list is from the primary" in source().note
+    wait_until(lambda: seen().database == "default", "the lag to be seen")
+    assert "behind, so this list is from the primary" in seen().note
     pair.standby.run("SELECT pg_wal_replay_resume()")
-    wait_until(lambda: source().database == REPLICA, "the replica to catch up again")
+    wait_until(lambda: seen().database == REPLICA, "the replica to catch up again")
 
 
 def test_a_replica_that_is_away_or_was_promoted_is_not_read(pair: Pair, use: Use) -> None:
     use(pair.primary.url, pair.standby.url)
-    wait_until(lambda: source().database == REPLICA, "the replica to catch up")
+    wait_until(lambda: seen().database == REPLICA, "the replica to catch up")
     pair.standby.crash()
-    assert source() == Source("default", "The replica cannot be reached, so this list is from the primary.")
+    assert seen() == Source("default", "The replica cannot be reached, so this list is from the primary.")
     pair.standby.start()
     pair.promote()
-    wait_until(lambda: "is no standby now" in source().note, "the promotion to be seen")
+    wait_until(lambda: "is no standby now" in seen().note, "the promotion to be seen")
 
 
 def test_a_replica_refuses_writes_and_owns_no_outbox_to_be_read() -> None:
