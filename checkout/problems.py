@@ -40,7 +40,9 @@ UNAVAILABLE = Problem(
     503,
     "unavailable",
     "Not available right now",
-    "We could not do this at the moment. Please wait a little and load the page again.",
+    # The answer to a COMMIT may have been lost, so it is not said that nothing was done.
+    "This page cannot be shown at the moment. What you have sent may have reached us all the same. "
+    "Please wait a little and load the page again.",
     {"Retry-After": "5"},
 )
 BROKEN = Problem(

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-import dj_database_url
-
+from payments_gateway.database_address import parameters_of
 from payments_gateway.environment import Environment
 
 
 def database(url: str, env: Environment) -> dict[str, Any]:
     """Return Django's settings for the database at ``url``."""
-    settings: dict[str, Any] = {**dj_database_url.parse(url, conn_max_age=0)}
+    settings = parameters_of(url)
     if settings["ENGINE"].endswith("postgresql"):
-        settings["OPTIONS"] = _of_postgresql(env) | settings.get("OPTIONS", {})
+        # If there are other servers, a silent one is given up sooner, because the next one may answer.
+        patience = {"connect_timeout": 2 if "," in settings["HOST"] else 5}
+        settings["OPTIONS"] = _of_postgresql(env) | patience | settings.get("OPTIONS", {})
     elif settings["ENGINE"].endswith("sqlite3"):
         # SQLite has one writer: take the write lock at BEGIN, so that waiting for it cannot deadlock.
         settings.setdefault("OPTIONS", {}).update(
@@ -22,9 +23,25 @@ def database(url: str, env: Environment) -> dict[str, Any]:
     return settings
 
 
+def replica(url: str, env: Environment) -> dict[str, Any]:
+    """Return Django's settings for a standby that is only read, and without which lists can be made, too."""
+    settings = database(url, env)
+    options = settings["OPTIONS"]
+    if settings["ENGINE"].endswith("postgresql"):
+        from checkout.database.bounded_connection import BoundedConnection
+
+        # Also refuse writes if the standby has become the primary.
+        options["options"] += " -c default_transaction_read_only=on"
+        options["target_session_attrs"] = (
+            parameters_of(url).get("OPTIONS", {}).get("target_session_attrs", "any")
+        )
+        options["pool"] |= {"timeout": 1, "connection_class": BoundedConnection}
+    return settings
+
+
 def _of_postgresql(env: Environment) -> dict[str, Any]:
     # Imported here, since an installation on SQLite needs no driver of PostgreSQL.
-    from checkout.database.bounded_connection import BoundedConnection
+    from checkout.database.primary_connection import PrimaryConnection
 
     milliseconds = round(env.declared()["CHECKOUT_DATABASE_SECONDS"] * 1000)
     # A silent network or server must not hold a thread, and a silent client must not hold a lock.
@@ -32,7 +49,6 @@ def _of_postgresql(env: Environment) -> dict[str, Any]:
         # The same few hundred statements are repeated, so the server plans each of them once per connection.
         "server_side_binding": True,
         "prepare_threshold": 3,
-        "connect_timeout": 5,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
@@ -46,6 +62,6 @@ def _of_postgresql(env: Environment) -> dict[str, Any]:
             # The pool reconnects at growing intervals, and no other attempt is made meanwhile. With the
             # default of five minutes, the return of a database would go unnoticed for as long as it was away.
             "reconnect_timeout": 5,
-            "connection_class": BoundedConnection,
+            "connection_class": PrimaryConnection,
         },
     }

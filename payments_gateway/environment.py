@@ -2,20 +2,19 @@
 
 import re
 from importlib.util import find_spec
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-import dj_database_url
 from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, create_model, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from checkout.conf import Conf
 from checkout.conf.card_keys import card_keys_of
+from checkout.conf.networks import is_loopback_name
 from checkout.conf.proxies import is_everybody, names_of
 from checkout.errors import CardKeysMisconfigured
 from messaging.setting import Setting, declared
+from payments_gateway.database_address import places_of
 from payments_gateway.mail_server import MailServer
 
 DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"
@@ -126,13 +125,20 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     database_url: SecretStr = Field(
         default=SecretStr("sqlite:///db.sqlite3"),
         alias="DATABASE_URL",
-        description="The database's address, with its password: postgres://user:password@host/name.",
+        description="The database's address, with its password: postgres://user:password@host/name. With "
+        "standbys, it names all servers: postgres://user:password@a,b:5433/name (docs/deployment.md).",
     )
     orders_database_url: SecretStr = _own_database("ORDERS_DATABASE_URL", "orders service")
     risk_database_url: SecretStr = _own_database("RISK_DATABASE_URL", "risk service")
     ledger_database_url: SecretStr = _own_database("LEDGER_DATABASE_URL", "ledger")
     receipts_database_url: SecretStr = _own_database(
         "RECEIPTS_DATABASE_URL", "receipts (notifications service)"
+    )
+    database_replica_url: SecretStr = Field(
+        default=SecretStr(""),
+        alias="DATABASE_REPLICA_URL",
+        description="The address of a standby of DATABASE_URL, from which lists of the back office are read. "
+        "By default they are read from the primary (docs/deployment.md).",
     )
     database_pool_size: int = Field(
         default=10,
@@ -268,8 +274,8 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     @model_validator(mode="after")
     def _no_database_is_named_twice(self) -> "Environment":
         """Refuse two names for one database: its outbox would be read, and its tables made, twice."""
-        places = [_place_of(url) for url in self.database_urls.values()]
-        if len(set(places)) < len(places):
+        places = [places_of(url) for url in self.database_urls.values()]
+        if len(set().union(*places)) < sum(map(len, places)):
             raise ValueError(
                 "two of the databases have the same address: leave out the variable of one of them"
             )
@@ -296,7 +302,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
             return self
         faults = []
         url = urlsplit(self.public_url)
-        if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname or "")):
+        if url.scheme != "https" and not (url.scheme == "http" and is_loopback_name(url.hostname or "")):
             # The host without a user name and a password, if it has any.
             host = url.netloc.rpartition("@")[2] or "<host>"
             faults.append(
@@ -329,7 +335,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         }
         for name, hosts in reached_at.items():
             for host in hosts:
-                if not _is_loopback(host):
+                if not is_loopback_name(host):
                     raise ValueError(
                         f"{name} is {host}, and a try-out serves this machine only: "
                         "its passwords are published. "
@@ -353,16 +359,6 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         return self
 
 
-def _place_of(url: str) -> tuple[str, ...]:
-    """Return what two addresses of the same database have in common, whatever role and options they name."""
-    parts = dj_database_url.parse(url)
-    name = str(parts["NAME"])
-    if parts["ENGINE"].endswith("sqlite3"):
-        return ("sqlite", str(Path(name).resolve()))
-    host = str(parts.get("HOST") or "localhost").lower()
-    return ("localhost" if _is_loopback(host) else host, str(parts.get("PORT") or 5432), name)
-
-
 def _is_package(name: str) -> bool:
     try:
         found = find_spec(name)
@@ -373,14 +369,3 @@ def _is_package(name: str) -> bool:
 
 def _host_of(url: str) -> str:
     return urlsplit(url).hostname or ""
-
-
-def _is_loopback(host: str) -> bool:
-    """Return True for a name or an address that only this machine can reach."""
-    name = host.strip("[]").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False

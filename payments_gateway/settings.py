@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 
 from checkout.privacy.log import scrub_event
-from payments_gateway.databases import database
+from payments_gateway.databases import database, replica
 from payments_gateway.environment import Environment
 from payments_gateway.mail_server import mail_server
 
@@ -79,6 +79,8 @@ TEMPLATES = [
 ]
 
 DATABASES = {name: database(url, env) for name, url in env.database_urls.items()}
+if url := env.database_replica_url.get_secret_value():
+    DATABASES["replica"] = replica(url, env)
 DATABASE_ROUTERS = ["checkout.database.owners.ByOwner"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -1,12 +1,21 @@
 """Base classes for the pages of the back office."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
-from django.contrib import admin
-from django.db.models import Model
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.database import replica
+from checkout.database.owners import database_of
 
 # Only the stubs give these classes of Django a type parameter.
 if TYPE_CHECKING:
@@ -32,7 +41,36 @@ class ReadOnly:
         return False
 
 
-class ReadOnlyAdmin(ReadOnly, ModelAdmin):
+class FromReplica:
+    """A mixin whose list is read from the replica, if there is one that is not too far behind.
+
+    Pages of single rows, and lists with actions, are always from the primary. So are lists that a member of
+    staff opens soon after an action, since they would lack its effect.
+    """
+
+    opts: Any
+    actions: Any
+
+    def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if self._may_be_old(request):
+            found = replica.source()
+            request.list_database = found.database
+            messages.info(request, found.note)
+        return super().changelist_view(request, extra_context)  # type: ignore[misc,no-any-return]
+
+    def get_queryset(self, request: Any) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)  # type: ignore[misc]
+        return rows.using(database) if (database := getattr(request, "list_database", "")) else rows
+
+    def _may_be_old(self, request: HttpRequest) -> bool:
+        if self.actions is not None or database_of(self.opts.app_label) != DEFAULT_DB_ALIAS:
+            return False
+        since = timezone.now() - timedelta(seconds=conf.replica_lag_seconds)
+        has_just_acted = LogEntry.objects.filter(user=cast(User, request.user), action_time__gt=since)
+        return replica.is_configured() and not has_just_acted.exists()
+
+
+class ReadOnlyAdmin(FromReplica, ReadOnly, ModelAdmin):
     """A table that can be searched and viewed.
 
     ``fields`` is always listed explicitly, so that a field that is not named, such as a token's hash, is not

@@ -25,6 +25,13 @@ class Installation:
         "CHECKOUT_CRASH_AT", "", "The crash point at which this process ends, for tests; empty for none."
     )
 
+    replica_lag_seconds = number(
+        "CHECKOUT_REPLICA_LAG_SECONDS",
+        10,
+        "The seconds by which the replica at DATABASE_REPLICA_URL may lag behind. Lists of the back office "
+        "are read from the primary if it lags more.",
+        gt=0,
+    )
     own_apps: Setting[Sequence[str]] = Setting(
         "CHECKOUT_OWN_APPS",
         "",

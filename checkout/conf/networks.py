@@ -45,3 +45,14 @@ def is_public(address: Address) -> bool:
 def is_in(address: Address, networks: Iterable[str]) -> bool:
     """Return True if one of the networks has the address."""
     return any(address in ip_network(network) for network in networks)
+
+
+def is_loopback_name(host: str) -> bool:
+    """Return True for a name or an address that only this machine can reach."""
+    name = host.strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

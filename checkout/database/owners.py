@@ -9,6 +9,8 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model
 
+# The name of a standby of the default database, if one was configured. It owns nothing.
+REPLICA = "replica"
 # The models of inbox and outbox, by the app that defines them.
 MESSAGES = {("payments", "inboxmessage"), ("payments", "outboxmessage")}
 
@@ -20,7 +22,8 @@ def database_of(app_label: str) -> str:
 
 def databases() -> list[str]:
     """Return the names of all databases that this process was given, the default one first."""
-    return sorted(connections, key=lambda name: name != DEFAULT_DB_ALIAS)
+    own = (name for name in connections if name != REPLICA)
+    return sorted(own, key=lambda name: name != DEFAULT_DB_ALIAS)
 
 
 class ByOwner:
@@ -39,4 +42,6 @@ class ByOwner:
 
     def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **_hints: Any) -> bool:
         """Return True if the table belongs into this database."""
+        if db == REPLICA:
+            return False
         return (app_label, model_name) in MESSAGES or database_of(app_label) == db

@@ -27,5 +27,5 @@ def unavailable(request: HttpRequest, error: BaseException | None) -> HttpRespon
     if not isinstance(error, OperationalError | InterfaceError):
         return None
     log.warning("database away", path=request.path, reason=repr(error))
-    drop_dead_connections()
+    drop_dead_connections(error)
     return problems.respond(request, problems.UNAVAILABLE)

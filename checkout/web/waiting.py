@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import ParamSpec
 
 import structlog
 from channels.layers import get_channel_layer
+from django.db import InterfaceError, OperationalError
 
 from checkout.conf import conf
 from checkout.payments import actions
@@ -17,33 +17,50 @@ from checkout.states import PaymentState
 from checkout.web import pending_publishes
 from messaging import crash_points, rpc
 from messaging.concurrency.database import in_thread
+from messaging.envelope import new_message_id
 from messaging.errors import MalformedMessage, MessagingError, RemoteError, ReplyTimeout
 from payments_gateway.serving.process.graceful_shutdown import drain
 
 log = structlog.get_logger(__name__)
 
-P = ParamSpec("P")
+DATABASE_PAUSE_SECONDS = 0.5
 
 
 async def commit_and_answer(
-    sealed_card: str,
-    budget_seconds: float,
-    operation: Callable[P, Pending],
-    *args: P.args,
-    **kwargs: P.kwargs,
+    sealed_card: str, budget_seconds: float, operation: Callable[[str], Pending]
 ) -> PaymentState | None:
     """Run ``operation`` in a database thread, and pass its result to ``answer``.
 
-    If the shopper disconnects meanwhile (for example by a second click), the payment is submitted all the
-    same: the card is passed on, although no request waits.
+    The operation gets the id of the message that it writes. If the shopper disconnects meanwhile (for example
+    by a second click), the payment is submitted all the same: the card is passed on, although no request
+    waits.
     """
-    committing = asyncio.ensure_future(in_thread(operation, *args, **kwargs))
+    until = asyncio.get_running_loop().time() + budget_seconds
+    committing = asyncio.ensure_future(_committed(operation, until))
     try:
         pending = await asyncio.shield(committing)
     except asyncio.CancelledError:
         committing.add_done_callback(partial(_keep_what_was_committed, sealed_card))
         raise
-    return await answer(pending, sealed_card=sealed_card, budget_seconds=budget_seconds)
+    left_seconds = until - asyncio.get_running_loop().time()
+    return await answer(pending, sealed_card=sealed_card, budget_seconds=left_seconds)
+
+
+async def _committed(operation: Callable[[str], Pending], until: float) -> Pending:
+    """Run the operation until it is known to be committed, until a time of the loop.
+
+    If the connection was lost at the commit, nobody knows if that was carried out. Therefore the operation is
+    repeated with the same message id, by which it finds what it has written. Raises what it raises.
+    """
+    message_id, loop = new_message_id(), asyncio.get_running_loop()
+    while True:
+        try:
+            return await in_thread(operation, message_id)
+        except (OperationalError, InterfaceError) as error:
+            if drain.has_begun or loop.time() + DATABASE_PAUSE_SECONDS >= until:
+                raise
+            log.warning("database away, asking again", reason=repr(error))
+        await asyncio.sleep(DATABASE_PAUSE_SECONDS)
 
 
 async def answer(

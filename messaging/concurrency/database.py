@@ -12,7 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
+import psycopg
 from django.db import InterfaceError, OperationalError, close_old_connections, connections, reset_queries
+from psycopg_pool import PoolTimeout
 
 from messaging.conf import conf
 
@@ -22,6 +24,8 @@ R = TypeVar("R")
 
 # The time that work may wait for a free thread. All are busy for longer only if the database does not answer.
 QUEUE_SECONDS = 5.0
+# SQLSTATEs with which a server ends a connection: those of class 08, and an intervention such as a shutdown.
+LOST = ("08", "57P")
 
 
 async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -59,22 +63,35 @@ def _with_connection_returned(function: Callable[[], R]) -> R:
     reset_queries()
     try:
         return function()
-    except (OperationalError, InterfaceError):
-        drop_dead_connections()
+    except (OperationalError, InterfaceError) as error:
+        drop_dead_connections(error)
         raise
     finally:
         close_old_connections()
 
 
-def drop_dead_connections() -> None:
-    """Check the idle connections after one has failed: a restart of the database ends all of them at once.
+def drop_dead_connections(error: BaseException) -> None:
+    """Empty the pools if ``error`` says that a connection was lost.
 
-    Without the check, each of them would fail a later caller, perhaps after hours.
+    Its siblings lead to the same server, which was restarted, is silent, or is not the primary any more.
+    Each of them would fail a later caller, perhaps after hours, and one to a silent server would also hold
+    that caller. Connections in use are replaced when they are returned.
     """
+    if not _tells_of_a_lost_connection(error):
+        return
     for connection in connections.all(initialized_only=True):
-        idle = getattr(connection, "pool", None)  # only PostgreSQL's
-        if idle is not None and not idle.closed:  # a pool counts as closed before its first use
-            idle.check()
+        pool = getattr(connection, "pool", None)  # only PostgreSQL's
+        if pool is not None:
+            pool.drain()
+
+
+def _tells_of_a_lost_connection(error: BaseException) -> bool:
+    """Return False for errors of a statement, and for those before any connection was there."""
+    cause = error.__cause__
+    if not isinstance(cause, psycopg.Error) or isinstance(cause, PoolTimeout):
+        return False
+    # An error that the client itself noticed has no SQLSTATE.
+    return cause.sqlstate is None or cause.sqlstate.startswith(LOST)
 
 
 def close_connections() -> None:

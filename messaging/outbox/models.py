@@ -22,6 +22,7 @@ from messaging.envelope import (
     Envelope,
     HeaderValue,
     encode_body,
+    new_message_id,
 )
 from messaging.outbox.notify import wake_relays
 from messaging.topology import Topology
@@ -170,9 +171,10 @@ def enqueue(
     causation_id: str = "",
     headers: Mapping[str, HeaderValue] | None = None,
     delay_seconds: float | None = None,
+    message_id: str = "",
     database: str = DEFAULT_DB_ALIAS,
 ) -> AbstractOutboxMessage:
-    """Write a command in the caller's transaction on ``database``.
+    """Write a command in the caller's transaction on ``database``, with a new id unless it has one.
 
     Publish it after the commit with ``rpc.acall(…, message_id=row.message_id)``. The relay publishes it if
     that has not happened by the end of the grace period, or of ``delay_seconds``. With a delay of 0 the row
@@ -186,6 +188,7 @@ def enqueue(
     envelope = Envelope(
         type=type,
         body=encode_body(body),
+        message_id=message_id or new_message_id(),
         correlation_id=correlation_id,
         reply_to=reply_to,
         headers={**(headers or {}), **own},

@@ -47,7 +47,7 @@ class Postgresql:
         self._password = self._read_password()
         with self._log.open("ab") as output:
             if not (self.data / "PG_VERSION").exists():
-                self._create_cluster(output)
+                self.create_cluster(output)
             every = [
                 f"port={self.port}",
                 "listen_addresses=127.0.0.1",
@@ -57,17 +57,22 @@ class Postgresql:
                 *self.settings,
             ]
             options = [word for setting in every for word in ("-c", setting)]
-            self._server = self._spawn(["postgres", "-D", str(self.data), *options], output)
+            self._server = self.spawn(["postgres", "-D", str(self.data), *options], output)
         try:
-            wait_until(lambda: self._query("SELECT 1") == "1", self._server, self.name, self._log)
+            wait_until(lambda: self.query("SELECT 1") == "1", self._server, self.name, self._log)
         except BaseException:
             self.stop()
             raise
-        if ROLE not in self._query("SELECT datname FROM pg_database").splitlines():
-            self._query(f"CREATE DATABASE {ROLE}")
+        if ROLE not in self.query("SELECT datname FROM pg_database").splitlines():
+            self.query(f"CREATE DATABASE {ROLE}")
         self.environment = {
             "DATABASE_URL": f"postgres://{ROLE}:{self._password}@127.0.0.1:{self.port}/{ROLE}"
         }
+
+    @property
+    def url(self) -> str:
+        """The address of the database."""
+        return self.environment["DATABASE_URL"]
 
     def stop(self) -> None:
         """Shut down in "fast" mode (SIGINT): sessions are ended, data is flushed."""
@@ -77,11 +82,11 @@ class Postgresql:
         """Shut down in "immediate" mode (SIGQUIT): sessions are dropped, and the next start recovers."""
         end(self._server, signal.SIGQUIT)
 
-    def _create_cluster(self, output: IO[bytes]) -> None:
+    def create_cluster(self, output: IO[bytes]) -> None:
         password_file = self.folder / "password"
         command = ["initdb", "-D", str(self.data), "-U", ROLE, "-A", "scram-sha-256"]
         command += [f"--pwfile={password_file}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-        if self._spawn(command, output).wait() != 0:
+        if self.spawn(command, output).wait() != 0:
             owner = f"Root runs it as {self._user}, who must reach that folder. " if self._user else ""
             raise ServiceError(f"PostgreSQL's initdb failed. {owner}{tail(self._log)}")
 
@@ -97,14 +102,14 @@ class Postgresql:
         if self._user is not None:
             shutil.chown(path, self._user)
 
-    def _spawn(self, command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    def spawn(self, command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
         binary, *arguments = command
         return spawn([self._binaries / binary, *arguments], output, self._environment(), self._user)
 
     def _environment(self) -> dict[str, str]:
         return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "PGPASSWORD": self._password}
 
-    def _query(self, statement: str) -> str:
+    def query(self, statement: str) -> str:
         """Run a statement in the maintenance database. Return "" when the server does not answer yet."""
         command = [str(self._binaries / "psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", ROLE]
         command += ["-d", "postgres", "-qtAX", "-c", statement]

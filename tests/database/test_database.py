@@ -11,6 +11,7 @@ from django.db import OperationalError, connection as django_connection
 from checkout.conf import conf
 from checkout.database import bounded_connection
 from checkout.database.bounded_connection import BoundedConnection
+from checkout.database.primary_connection import PrimaryConnection
 from messaging.concurrency import database
 from messaging.concurrency.database import in_thread
 from tests.support import environment
@@ -52,7 +53,7 @@ def test_what_has_a_time_out_of_its_own_keeps_its_connection(settings):
 @pytest.mark.postgresql
 def test_the_product_connects_with_bounds_at_both_ends():
     options = django_settings.DATABASES["default"]["OPTIONS"]
-    assert options["pool"]["connection_class"] is BoundedConnection
+    assert options["pool"]["connection_class"] is PrimaryConnection
     parameters = {name: value for name, value in options.items() if name not in OF_DJANGO}
     with psycopg.connect(environment.database_url(), **parameters) as connection:
         told = [

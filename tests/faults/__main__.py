@@ -43,6 +43,9 @@ def main() -> int:
         action="store_true",
         help="RabbitMQ has three nodes, which are lost as well",
     )
+    parser.add_argument(
+        "--standby", action="store_true", help="PostgreSQL has a standby, which is promoted as well"
+    )
     parser.add_argument("--mutant", default="", help="a defence to take away, see tests/support/mutants.py")
     parser.add_argument("--json", type=Path, help="write the report there as well")
     parser.add_argument("--logs", type=Path, help="keep the processes' logs there")
@@ -66,7 +69,14 @@ async def _run(options: argparse.Namespace) -> "Report":
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, campaign.cancel)
     seed = options.seed or random.SystemRandom().randrange(1, 1_000_000)
     environment = {"CHECKOUT_ABANDONED_SECONDS": str(options.abandoned_after)}
-    async with opened(options.mutant, options.logs, environment, options.databases, options.cluster) as site:
+    async with opened(
+        options.mutant,
+        options.logs,
+        environment,
+        options.databases,
+        is_clustered=options.cluster,
+        has_standby=options.standby,
+    ) as site:
         await asyncio.to_thread(use_database, site)
         from tests.faults.campaign import Extent, run  # imports models, so Django must be set up first
 

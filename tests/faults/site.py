@@ -27,6 +27,7 @@ from tests.support.program import ROOT, Program
 from tests.support.proxies import Proxies
 from tests.support.proxy import Proxy
 from tests.support.stack import Stack
+from tests.support.standby import Pair
 
 COPIES = {"checkout": 2, "payments": 2, "relay": 2}
 # The processes that reach broker and database through breakable links. The others connect directly.
@@ -42,7 +43,7 @@ class Site:
 
     folder: Path
     rabbitmq: Rabbitmq | Cluster
-    postgresql: Postgresql
+    postgresql: Postgresql | Pair
     stack: Stack
     databases: Databases
     broker_link: Proxies
@@ -52,6 +53,10 @@ class Site:
     @property
     def is_clustered(self) -> bool:
         return isinstance(self.rabbitmq, Cluster)
+
+    @property
+    def has_standby(self) -> bool:
+        return isinstance(self.postgresql, Pair)
 
     @property
     def programs(self) -> Mapping[str, Program]:
@@ -88,26 +93,29 @@ async def opened(
     logs: Path | None = None,
     environment: Mapping[str, str] | None = None,
     databases: int = 1,
+    *,
     is_clustered: bool = False,
+    has_standby: bool = False,
 ) -> AsyncIterator[Site]:
     """Yield a site that is ready. `mutant` names a defence that it lacks. Logs are copied to `logs`.
 
     `environment` overrides the campaign's settings. With 5 `databases`, orders, risk, ledger and receipts
     have databases of their own, and their services reach no others. A broker that `is_clustered` has three
-    nodes.
+    nodes. If the server `has_standby`, the link leads to the primary, and the processes without the link know
+    both servers.
     """
     with contextlib.ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="campaign-")))
         # If we are root, PostgreSQL runs as another user, which must be able to enter this folder.
         folder.chmod(0o711)  # noqa: ASYNC240
         rabbitmq = (Cluster if is_clustered else Rabbitmq)(folder / "rabbitmq")
-        postgresql = Postgresql(folder / "postgresql", durable=True)
+        postgresql = (Pair if has_standby else Postgresql)(folder / "postgresql", durable=True)
         for service in (rabbitmq, postgresql):
             await asyncio.to_thread(service.start)
             closing.callback(service.stop)
         broker_url = rabbitmq.environment["BROKER_URL"]
         used = await asyncio.to_thread(databases_on, postgresql.environment["DATABASE_URL"], databases)
-        links = Proxies(broker_url), Proxy(used.default)
+        links = Proxies(broker_url), Proxy(postgresql.url)
         for link in links:
             await link.accept()
         linked = {"BROKER_URL": links[0].url, **used.through(links[1].url).environment}

@@ -14,7 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.injectors.table import BY_THE_SANDBOX, FAULTS, FAULTS_OF_A_CLUSTER, ROLLING_RESTART
+from tests.faults.injectors.table import (
+    BY_THE_SANDBOX,
+    FAULTS,
+    FAULTS_OF_A_CLUSTER,
+    FAULTS_OF_A_STANDBY,
+    ROLLING_RESTART,
+)
 from tests.support.program import ROOT
 
 PAYMENTS = os.environ.get("CAMPAIGN_PAYMENTS", "400")
@@ -22,8 +28,9 @@ IS_BOUNDED = "CAMPAIGN_PAYMENTS" not in os.environ
 # With fewer shoppers at once, the last of them have gone sooner, and so do those who never pay.
 BOUNDS = ("--at-most", "1", "--shoppers", "40", "--abandoned-after", "50")
 LONGEST_SECONDS = 900 if IS_BOUNDED else 3500
-NUMBERS = {f"F{number}" for number in range(1, 26)}
+NUMBERS = {*(f"F{number}" for number in range(1, 26)), "F31"}
 NUMBERS_OF_A_CLUSTER = {"F26", "F27", "F28", "F29", "F32"}
+NUMBERS_OF_A_STANDBY = {"F30"}
 
 
 def campaign(test: Callable[[Path], None]) -> Callable[[Path], None]:
@@ -43,6 +50,7 @@ def campaign(test: Callable[[Path], None]) -> Callable[[Path], None]:
 def test_every_fault_of_the_list_is_in_the_table():
     assert {*(fault.number for fault in FAULTS), ROLLING_RESTART.number, *BY_THE_SANDBOX} == NUMBERS
     assert {fault.number for fault in FAULTS_OF_A_CLUSTER} == NUMBERS_OF_A_CLUSTER
+    assert {fault.number for fault in FAULTS_OF_A_STANDBY} == NUMBERS_OF_A_STANDBY
 
 
 @campaign
@@ -53,8 +61,9 @@ def test_nothing_is_lost_or_done_twice_whatever_breaks(tmp_path):
 
 @pytest.mark.long
 @campaign
-def test_nothing_is_lost_or_done_twice_whatever_breaks_on_a_cluster(tmp_path):
-    assert_survived(tmp_path / "report.json", NUMBERS | NUMBERS_OF_A_CLUSTER, "--cluster")
+def test_nothing_is_lost_or_done_twice_whatever_breaks_on_clusters(tmp_path):
+    numbers = NUMBERS | NUMBERS_OF_A_CLUSTER | NUMBERS_OF_A_STANDBY
+    assert_survived(tmp_path / "report.json", numbers, "--cluster", "--standby")
 
 
 def assert_survived(path: Path, numbers: set[str], *options: str) -> None:

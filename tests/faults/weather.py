@@ -31,7 +31,7 @@ async def blowing(storm: Storm) -> AsyncIterator[list[asyncio.Event]]:
     """
     await storm.site.set_scenario(provider.misbehaviour(storm.random, storm.calmness))
     await storm.keeper.start_tours()
-    faults_by_lane = table.lanes(with_cluster=storm.site.is_clustered)
+    faults_by_lane = table.lanes(with_cluster=storm.site.is_clustered, with_standby=storm.site.has_standby)
     rounds = {name: asyncio.Event() for name in faults_by_lane}
     lanes = [
         asyncio.create_task(run_lane(faults, storm, BREATHS[name], rounds[name]))

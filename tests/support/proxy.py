@@ -17,6 +17,7 @@ class Proxy:
         self._port = 0
         self._pairs: set[_Pair] = set()
         self._is_holding = False
+        self._unanswered, self._passed_before = b"", 0
         self.delay_seconds = 0.0
         self.accepted = 0
 
@@ -71,6 +72,30 @@ class Proxy:
         """Delay all bytes from now on by this many seconds, in each direction."""
         self.delay_seconds = seconds
 
+    def lose_answer_to(self, request: bytes, *, number: int = 1) -> None:
+        """Pass on the n-th piece of data from clients with this text; cut its connection at the answer."""
+        self._unanswered, self._passed_before = request, number - 1
+
+    @property
+    def has_lost_answer(self) -> bool:
+        """Return True once such data have been passed on."""
+        return not self._unanswered
+
+    def is_last_of(self, data: bytes) -> bool:
+        """Return True if the answer to these data of a client is the one to be lost."""
+        if not self._unanswered or self._unanswered not in data:
+            return False
+        if self._passed_before:
+            self._passed_before -= 1
+            return False
+        self._unanswered = b""
+        return True
+
+    def lead_to(self, url: str) -> None:
+        """Reset every connection, and lead new ones to another server."""
+        self._target = urlsplit(url)
+        self.cut()
+
     def say_to_clients(self, data: bytes) -> None:
         """Insert these bytes into the data that clients receive."""
         for pair in self._pairs:
@@ -112,6 +137,7 @@ class _Pair:
         self.connecting: asyncio.Task[None] | None = None
         self._is_ended = False
         self._server_is_forgotten = False
+        self._ends_at_answer = False
 
     def other(self, end: "_End") -> "_End":
         return self.server if end is self.client else self.client
@@ -129,6 +155,15 @@ class _Pair:
             return
         self._end()
         self.other(end).close()
+
+    def ends_with(self, end: "_End", data: bytes) -> bool:
+        """Return True, and cut the connection, if these data are the answer that is to be lost."""
+        if end is self.client:
+            self._ends_at_answer = self._ends_at_answer or self.proxy.is_last_of(data)
+        elif self._ends_at_answer:
+            self.abort()
+            return True
+        return False
 
     @property
     def is_flowing(self) -> bool:
@@ -179,6 +214,8 @@ class _End(asyncio.Protocol):
         self._pair.made(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._pair.ends_with(self, data):
+            return
         if self._pair.is_flowing:
             self._pass_on(data)
         else:

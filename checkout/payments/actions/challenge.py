@@ -9,7 +9,14 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.errors import IllegalTransition, PaymentNotFound, TokenRejected
-from checkout.payments.actions.payment import PaymentView, Pending, enqueued, payment_view, wait_for
+from checkout.payments.actions.payment import (
+    PaymentView,
+    Pending,
+    enqueued,
+    enqueued_before,
+    payment_view,
+    wait_for,
+)
 from checkout.payments.challenge_token import hash_of, token_for, tokens_for
 from checkout.payments.checkout_messages import CompleteChallenge
 from checkout.payments.events import move_attempt, move_payment
@@ -55,9 +62,12 @@ def challenge_page(reference: str) -> ChallengePage:
 
 
 @transaction.atomic
-def return_from_challenge(reference: str, token: str, *, transaction_id: str, merchant_data: str) -> Pending:
+def return_from_challenge(
+    reference: str, token: str, *, transaction_id: str, merchant_data: str, message_id: str = ""
+) -> Pending:
     """Record the shopper's return. The first one moves the payment on, a repeated one waits for its result.
 
+    A caller that does not know if an earlier call was committed repeats it with the same ``message_id``.
     Nothing that the browser sends is taken as a result: the provider is asked. Raises ``PaymentNotFound``,
     ``TokenRejected`` (with ``is_expired``) for a token that is not this payment's or too old.
     """
@@ -69,8 +79,9 @@ def return_from_challenge(reference: str, token: str, *, transaction_id: str, me
         if _is_earlier_token(payment, token):
             return wait_for(reference)
         raise TokenRejected("This return address is not one of ours.")
+    command = CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)
     if attempt.state != AttemptState.CHALLENGE_REQUIRED:
-        return wait_for(reference)
+        return enqueued_before(reference, command, message_id) or wait_for(reference)
     if attempt.challenge_expires_at is None or attempt.challenge_expires_at < timezone.now():
         raise TokenRejected("The challenge took too long.", is_expired=True)
     fact = {
@@ -80,8 +91,7 @@ def return_from_challenge(reference: str, token: str, *, transaction_id: str, me
     insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="challenge_returned", data=fact))
     move_attempt(payment, attempt, "challenge_returned", Actor.SHOPPER)
     move_payment(payment, "challenge_returned", Actor.SHOPPER)
-    command = CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)
-    return enqueued(payment.reference, command)
+    return enqueued(payment.reference, command, message_id=message_id)
 
 
 _CHALLENGED = Compiled(

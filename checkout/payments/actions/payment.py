@@ -163,12 +163,14 @@ def submit_payment(
     saves_card: bool = False,
     has_solved: bool = False,
     has_waited: bool = False,
+    message_id: str = "",
 ) -> Pending:
     """Start a new attempt, or join the one that the same form has started before.
 
     ``has_solved`` says that the shopper has solved the CAPTCHA for this attempt, ``has_waited`` that the
     shopper has had to wait. ``saves_card`` is the shopper's choice, which has no effect where the page does
-    not offer it.
+    not offer it. A caller that does not know if an earlier call was committed repeats it with the same
+    ``message_id``, and gets the command of that call, if it was.
 
     Raises ``PaymentNotFound``; ``IllegalTransition`` when the payment can no longer be paid; and, before
     anything is written, ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
@@ -181,7 +183,8 @@ def submit_payment(
         # A second click, a second tab or a form from the browser's history must not start a second attempt.
         if attempts == 0:
             raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")
-        return wait_for(payment.reference)
+        command = SubmitPayment(payment=payment.reference, attempt=_order_code(payment, attempt_number))
+        return enqueued_before(payment.reference, command, message_id) or wait_for(payment.reference)
     if payment.is_overdue:
         raise IllegalTransition("The time to pay is over.")
     if attempts >= conf.max_attempts:
@@ -194,8 +197,7 @@ def submit_payment(
         payment=payment,
         number=attempts + 1,
         provider_account=account,
-        # Unique, and short enough for every provider (Worldpay: fewer than 50 characters with 3DS Flex).
-        order_code=f"{payment.reference}-{attempts + 1}",
+        order_code=_order_code(payment, attempts + 1),
         session_id=secrets.token_hex(16),
         browser=asdict(browser),
         device_data_reference=device_data_reference,
@@ -208,19 +210,51 @@ def submit_payment(
     move_payment(payment, "submitted", Actor.SHOPPER, refusal_reason="")
     data = {"demands_challenge": True} if attempt.demands_challenge else {}
     insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data))
-    command = SubmitPayment(payment=payment.reference, attempt=attempt.order_code)
-    return enqueued(payment.reference, command, delay_seconds=CARD_GRACE_SECONDS)
+    return enqueued(
+        payment.reference,
+        SubmitPayment(payment=payment.reference, attempt=attempt.order_code),
+        delay_seconds=CARD_GRACE_SECONDS,
+        message_id=message_id,
+    )
 
 
-def enqueued(reference: str, command: Command[PaymentTold], *, delay_seconds: float | None = None) -> Pending:
+def enqueued(
+    reference: str,
+    command: Command[PaymentTold],
+    *,
+    delay_seconds: float | None = None,
+    message_id: str = "",
+) -> Pending:
     """Write a command to the checkout service into the outbox. The caller publishes it and waits."""
-    row = enqueue(OutboxMessage, *command.address, command, subject=reference, delay_seconds=delay_seconds)
+    row = enqueue(
+        OutboxMessage,
+        *command.address,
+        command,
+        subject=reference,
+        delay_seconds=delay_seconds,
+        message_id=message_id,
+    )
     return Pending(payment=reference, command=command, message_id=row.message_id)
+
+
+def enqueued_before(reference: str, command: Command[PaymentTold], message_id: str) -> Pending | None:
+    """Return the command if it was written with this id by a call that ended without an answer."""
+    if message_id and OutboxMessage.objects.filter(message_id=message_id).exists():
+        return Pending(payment=reference, command=command, message_id=message_id)
+    return None
 
 
 def wait_for(reference: str) -> Pending:
     """Return a question that the checkout service answers as soon as there is news of the payment."""
     return Pending(payment=reference, command=AwaitPayment(payment=reference))
+
+
+def _order_code(payment: Payment, attempt_number: int) -> str:
+    """Return a code that is unique, and short enough for every provider.
+
+    Worldpay takes fewer than 50 characters with 3DS Flex.
+    """
+    return f"{payment.reference}-{attempt_number}"
 
 
 def _number(latest: Attempt | None) -> int:

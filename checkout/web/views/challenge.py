@@ -65,11 +65,13 @@ async def challenge_return(request: HttpRequest, reference: str, token: str) -> 
     state = await commit_and_answer(
         "",  # no card, as the provider already has it
         conf.reply_budget_seconds,
-        actions.return_from_challenge,
-        reference,
-        token,
-        transaction_id=form.cleaned_data["TransactionId"],
-        merchant_data=form.cleaned_data["MD"],
+        lambda message_id: actions.return_from_challenge(
+            reference,
+            token,
+            transaction_id=form.cleaned_data["TransactionId"],
+            merchant_data=form.cleaned_data["MD"],
+            message_id=message_id,
+        ),
     )
     path = path_of(reference, state)
     if not _is_framed(request):

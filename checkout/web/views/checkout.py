@@ -113,14 +113,16 @@ async def _submit(
         return commit_and_answer(
             form.cleaned_data["encrypted_card"],
             preferences.budget_seconds(most=budget_seconds, otherwise=budget_seconds),
-            actions.submit_payment,
-            reference,
-            attempt_number=attempt_number,
-            browser=browser,
-            device_data_reference=form.cleaned_data["device_data_reference"],
-            saves_card=form.cleaned_data["save_card"],
-            has_solved=has_pass(request, reference, attempt_number),
-            has_waited=has_waited,
+            lambda message_id: actions.submit_payment(
+                reference,
+                attempt_number=attempt_number,
+                browser=browser,
+                device_data_reference=form.cleaned_data["device_data_reference"],
+                saves_card=form.cleaned_data["save_card"],
+                has_solved=has_pass(request, reference, attempt_number),
+                has_waited=has_waited,
+                message_id=message_id,
+            ),
         )
 
     try:

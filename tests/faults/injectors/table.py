@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.faults.injectors import broker, clients, cluster, database, processes, provider
+from tests.faults.injectors import broker, clients, cluster, database, host, processes, provider, standby
 from tests.faults.injectors.storm import Fault
 
 PROCESSES, BROKER, DATABASE, OUTSIDE = "processes", "broker", "database", "outside"
@@ -40,6 +40,7 @@ FAULTS = (
     Fault("F23", "replies lost and invented", BROKER, broker.lose_replies, weight=3),
     Fault("F24", "WebSockets dropped", OUTSIDE, clients.drop_sockets, weight=3),
     Fault("F25", "slow clients", OUTSIDE, clients.connect_slowly),
+    Fault("F31", "host cut off", BROKER, host.cut_off),
 )
 # Those of a broker with several nodes. One at a time, like all faults of the broker.
 FAULTS_OF_A_CLUSTER = (
@@ -51,6 +52,8 @@ FAULTS_OF_A_CLUSTER = (
     Fault("F29", "disk of a node full", BROKER, cluster.fill_disk, early=True),
     Fault("F32", "nodes replaced", BROKER, cluster.upgrade, early=True),
 )
+# Those of a database with a standby.
+FAULTS_OF_A_STANDBY = (Fault("F30", "standby promoted", DATABASE, standby.promote, weight=2),)
 # Injected alone before all others, so that any effect on shoppers is caused by it.
 ROLLING_RESTART = Fault("F21", "rolling restart", PROCESSES, processes.roll)
 # The faults that the sandbox causes all the time, as set by `provider.misbehaviour`. It counts them by name.
@@ -62,8 +65,9 @@ BY_THE_SANDBOX = {
 }
 
 
-def lanes(*, with_cluster: bool) -> dict[str, Sequence[Fault]]:
+def lanes(*, with_cluster: bool, with_standby: bool) -> dict[str, Sequence[Fault]]:
     """Return the faults by lane."""
-    faults = (*FAULTS, *FAULTS_OF_A_CLUSTER) if with_cluster else FAULTS
+    of_cluster = FAULTS_OF_A_CLUSTER if with_cluster else ()
+    faults = (*FAULTS, *of_cluster, *(FAULTS_OF_A_STANDBY if with_standby else ()))
     names = dict.fromkeys(fault.lane for fault in faults)
     return {name: [fault for fault in faults if fault.lane == name] for name in names}

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ SETTINGS = {
 class Site:
     stack: Stack
     rabbitmq: Service
-    postgresql: Service
+    postgresql: Any  # a single server, or a pair
 
     def until_ready(self) -> None:
         """Wait until every process is ready again."""
@@ -57,20 +57,22 @@ class Site:
 
 
 @contextmanager
-def opened(settings: Sequence[str] = ()) -> Iterator[Site]:
-    """Run everything within the block, PostgreSQL with these further settings."""
+def opened(make: Callable[..., Any] = Postgresql) -> Iterator[Site]:
+    """Yield a stack on a database server that ``make`` makes in a folder, with its replica, if it has one."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with running(folder, Rabbitmq(folder / "rabbitmq"), settings, webs=2) as site:
+        with running(folder, Rabbitmq(folder / "rabbitmq"), make, webs=2) as site:
             yield site
 
 
 @contextmanager
-def running(folder: Path, rabbitmq: Service, settings: Sequence[str] = (), **options: Any) -> Iterator[Site]:
+def running(
+    folder: Path, rabbitmq: Service, make: Callable[..., Any] = Postgresql, **options: Any
+) -> Iterator[Site]:
     """Yield a site on this broker, which is not started yet. `options` are those of `Stack`."""
     with ExitStack() as closing:
         folder.chmod(0o711)  # if we are root, PostgreSQL runs as another user
-        postgresql = Postgresql(folder / "postgresql", durable=True, settings=settings)
+        postgresql = make(folder / "postgresql", durable=True)
         for service in (rabbitmq, postgresql):
             service.start()
             closing.callback(service.stop)
@@ -79,7 +81,7 @@ def running(folder: Path, rabbitmq: Service, settings: Sequence[str] = (), **opt
             broker_url=rabbitmq.environment["BROKER_URL"],
             database_url=postgresql.environment["DATABASE_URL"],
             control=rabbitmq.environment["RABBITMQ_CONTROL"],
-            environment=SETTINGS,
+            environment={**SETTINGS, **postgresql.environment},
             **options,
         )
         subprocess.run(

@@ -5,13 +5,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from checkout.tryout.scenarios import FRICTIONLESS
-from scripts.services.postgresql import newest_binaries, unprivileged_user
+from scripts.services.postgresql import Postgresql, newest_binaries, unprivileged_user
 from tests.flows.stack.shopping import paid_once, rows, shopper_at
 from tests.flows.stack.site import opened
 from tests.support.program import ROOT
@@ -90,7 +91,7 @@ def pay(stack: Stack) -> str:
 
 
 def test_after_a_restore_reconciliation_names_what_the_database_does_not_have(backups):
-    with opened(backups.settings) as site:
+    with opened(partial(Postgresql, settings=backups.settings)) as site:
         stack = site.stack
         before = pay(stack)
         backups.run("pg_basebackup", stack.database_url)

@@ -1,0 +1,59 @@
+"""The replica: a standby of the default database, for lists of staff. Everything else asks the primary."""
+
+from dataclasses import dataclass
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
+
+from checkout.conf import conf
+from checkout.database.owners import REPLICA
+from messaging.concurrency.database import drop_dead_connections
+
+WRITTEN = "SELECT pg_current_wal_lsn()::text"
+REPLAYED = """
+    SELECT pg_is_in_recovery(), pg_last_wal_replay_lsn() >= %s::pg_lsn,
+           extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())"""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The database to read a list from. ``note`` is for the reader."""
+
+    database: str
+    note: str
+
+
+def is_configured() -> bool:
+    """Return True if there is a replica."""
+    return REPLICA in connections.settings
+
+
+def source() -> Source:
+    """Return the replica if it can be reached and is not too far behind; otherwise the primary."""
+    try:
+        lag = lag_seconds()
+    except (DatabaseError, InterfaceError) as error:
+        drop_dead_connections(error)
+        return Source(DEFAULT_DB_ALIAS, "The replica cannot be reached, so this list is from the primary.")
+    if lag is None:
+        return Source(DEFAULT_DB_ALIAS, "The replica is no standby now, so this list is from the primary.")
+    if lag > conf.replica_lag_seconds:
+        note = f"The replica is {lag:.0f} seconds behind, so this list is from the primary."
+        return Source(DEFAULT_DB_ALIAS, note)
+    return Source(REPLICA, f"This list is from the replica, which is {lag:.0f} seconds behind.")
+
+
+def lag_seconds(replica: str = REPLICA, primary: str = DEFAULT_DB_ALIAS) -> float | None:
+    """Return by how much the replica is behind at most; None if it is no standby.
+
+    Its last transaction may be old because there was none since. Therefore the positions in the log are
+    compared first. Raises ``DatabaseError`` or ``InterfaceError`` if the replica cannot be reached.
+    """
+    with connections[primary].cursor() as cursor:
+        cursor.execute(WRITTEN)
+        [written] = cursor.fetchone()
+    with connections[replica].cursor() as cursor:
+        cursor.execute(REPLAYED, [written])
+        is_standby, has_all, age = cursor.fetchone()
+    if not is_standby:
+        return None
+    return 0.0 if has_all else float("inf") if age is None else float(age)

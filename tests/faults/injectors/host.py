@@ -1,0 +1,23 @@
+"""The fault of a whole host: all of its processes are cut off at once."""
+
+from tests.faults.injectors.storm import Storm
+
+LONGEST_SECONDS = 30.0
+
+
+async def cut_off(storm: Storm) -> str:
+    """Let nothing pass between the processes behind the links and broker or database for a while.
+
+    Afterwards what they sent arrives late or is lost, each with a probability of one half.
+    """
+    links = storm.site.broker_link, storm.site.database_link
+    seconds = storm.random.uniform(3, LONGEST_SECONDS)
+    for link in links:
+        link.hold()
+    try:
+        await storm.last(seconds)
+    finally:
+        arrives = storm.random.random() < 0.5
+        for link in links:
+            link.let_go() if arrives else link.cut()
+    return f"second host cut off for {seconds:.0f} s, then {'let go' if arrives else 'cut'}"
