@@ -74,9 +74,9 @@ def rows_of(server: Server, query: str) -> set[tuple[object, ...]]:
     return set(server.run(query))
 
 
-def list_of_facts(staff: requests.Session, web: str) -> str:
-    """Return the page of the back office that lists facts."""
-    answer = staff.get(f"{web}/admin/payments/fact/", timeout=30)
+def list_of_payments(staff: requests.Session, web: str) -> str:
+    """Return the page of the back office that lists payments."""
+    answer = staff.get(f"{web}/admin/payments/payment/", timeout=30)
     assert answer.status_code == 200
     return answer.text
 
@@ -95,13 +95,14 @@ def test_lists_are_read_from_the_standby_but_not_after_an_action(site, staff):
     web = site.stack.web_url
     shopper = shopper_at(site.stack)
     shopper.pay(shopper.order())
-    wait_until(lambda: FROM_REPLICA in list_of_facts(staff, web), "the replica to be read")
-    wait_until(lambda: shopper.reference in list_of_facts(staff, web), "the payment in the list")
+    wait_until(lambda: FROM_REPLICA in list_of_payments(staff, web), "the replica to be read")
     [(payment,)] = rows(site.stack, "SELECT id FROM payments_payment WHERE reference = %s", shopper.reference)
-    page = staff.get(f"{web}/admin/payments/payment/{payment}/change/", timeout=30)
+    path = f"/admin/payments/payment/{payment}/change/"
+    wait_until(lambda: path in list_of_payments(staff, web), "the payment in the list")
+    page = staff.get(f"{web}{path}", timeout=30)
     assert (page.status_code, FROM_REPLICA in page.text) == (200, False)
     rows(site.stack, ACTION)
-    assert FROM_REPLICA not in list_of_facts(staff, web)
+    assert FROM_REPLICA not in list_of_payments(staff, web)
 
 
 def test_while_a_standby_is_promoted_shoppers_wait_and_no_committed_payment_is_lost(site):
