@@ -54,6 +54,7 @@ class PaymentState(StrEnum):
         return self in (PaymentState.OPEN, PaymentState.REFUSED)
 
 
+# Short names, since a row of the tables below names up to six states.
 P = PaymentState
 LIVE = frozenset({P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING})
 UNDECIDED = LIVE | {P.OPEN, P.CONFLICTED}

@@ -146,6 +146,8 @@ class Rabbitmq:
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            # RabbitMQ's tools would leave theirs where they are run.
+            "ERL_CRASH_DUMP": self._crash_dump,
             "RABBITMQ_PID_FILE": str(folder / "node.pid"),
             # Makes the start script become the Erlang process, so that its pid is the node's.
             "RUNNING_UNDER_SYSTEMD": "true",
@@ -156,12 +158,16 @@ class Rabbitmq:
         control.write_text(
             "#!/bin/sh\n"
             f'exec {" ".join(self.within)} env HOME="{self._home}" LANG=C.UTF-8 '
-            f"ERL_EPMD_PORT={self._epmd_port} "
+            f'ERL_EPMD_PORT={self._epmd_port} ERL_CRASH_DUMP="{self._crash_dump}" '
             f'RABBITMQ_CONF_ENV_FILE="{self.folder}/none.conf" RABBITMQ_NODENAME={self.node} '
             f"RABBITMQ_USE_LONGNAME={self._has_long_name} "
             f'"{self._server.with_name("rabbitmqctl")}" "$@"\n'
         )
         control.chmod(0o755)
+
+    @property
+    def _crash_dump(self) -> str:
+        return str(self.folder / "log" / "erl_crash.dump")
 
     @property
     def _has_long_name(self) -> str:

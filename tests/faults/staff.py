@@ -20,6 +20,11 @@ PARKED = """
 UNREADABLE = """
     SELECT id FROM payments_providernotification
     WHERE state = 'unreadable' AND dealt_with_at IS NULL"""
+# A copy that came late of a message that was erased with its payment: its receiver finds it nowhere.
+OF_ERASED = """
+    SELECT letter.id FROM payments_deadletter letter JOIN payments_payment payment ON reference = subject
+    JOIN payments_fact fact ON fact.payment_id = payment.id AND fact.kind = 'personal_data_erased'
+    WHERE requeued_at IS NULL AND dealt_with_at IS NULL"""
 CLAIMED = """
     SELECT saga.id, attempt.order_code
     FROM payments_saga saga JOIN payments_attempt attempt ON attempt.id = saga.attempt_id
@@ -38,6 +43,8 @@ class Staff:
     reviewed: set[str] = field(default_factory=set)
 
     async def send_dead_letters_again(self) -> None:
+        for letter in await self._numbers(OF_ERASED):
+            await in_thread(actions.deal_with_dead_letter, letter, by=BY, note="its payment was erased")
         for letter in await self._numbers(INNOCENT):
             await in_thread(actions.requeue_dead_letter, letter, by=BY)
             self.requeued += 1

@@ -14,6 +14,8 @@ from tests.support.vhosts import control
 
 # A broker user exists once for all virtual hosts and has rights in each, so all tests share the same users.
 PASSWORD = "of a test"
+# Each right is a transaction, which all nodes of a cluster take part in.
+IMPORT_SECONDS = 150
 EVERYTHING = Permissions(configure=".*", write=".*", read=".*", topics={})
 
 
@@ -34,7 +36,7 @@ def make_users(
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(definitions(table, topology, vhost, passwords), file)
         file.flush()
-        control("import_definitions", file.name, program=program)
+        control("import_definitions", file.name, program=program, seconds=IMPORT_SECONDS)
 
 
 def make_memory_users(url: str, *, prefix: str = "checkout", table: Participants | None = None) -> None:

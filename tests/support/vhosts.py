@@ -88,12 +88,12 @@ def broker_folder() -> Path:
     return Path(control("eval", "rabbit:data_dir().").strip().strip('"'))
 
 
-def control(*arguments: str, program: str | None = None) -> str:
-    """Run `rabbitmqctl`, or the given `program` in its place, and return its output."""
+def control(*arguments: str, program: str | None = None, seconds: float = 50) -> str:
+    """Run `rabbitmqctl`, or the given `program` in its place, for so long, and return its output."""
     command = [program or environment.RABBITMQ_CONTROL, *arguments]
     try:
         result = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=50
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=seconds
         )
     except (OSError, subprocess.CalledProcessError) as error:
         detail = getattr(error, "stderr", "") or error

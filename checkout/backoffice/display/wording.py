@@ -10,26 +10,26 @@ from checkout.payments.notification_results import NotificationResult, Result
 from checkout.payments.timeline import Entry, Kind
 from checkout.states import PaymentState
 
-S = PaymentState
-
 STATES: Mapping[str, str] = {
-    S.OPEN: "Waiting for the shopper to pay.",
-    S.PROCESSING: "The shopper has asked to pay; the answer is on its way.",
-    S.CHALLENGE_REQUIRED: "The shopper's bank is asking the shopper to confirm the payment.",
-    S.CONFIRMING: "The outcome is not known yet. The provider is being asked; it must not be paid again.",
-    S.AUTHORISED: "The money is reserved on the card, not yet taken.",
-    S.CAPTURE_PENDING: "Paid. The provider was asked to take the money and has not yet said that it did.",
-    S.PARTIALLY_CAPTURED: "Paid. The provider has taken a part of the money.",
-    S.CAPTURED: "Paid. The provider has taken the money.",
-    S.REFUSED: "Not paid: refused. The shopper may try again.",
-    S.VOID_PENDING: "The reserved money is being released.",
-    S.VOIDED: "The reserved money was released; nothing was taken.",
-    S.PARTIALLY_REFUNDED: "Paid, and part of the money given back.",
-    S.REFUNDED: "All of the money was given back.",
-    S.CHARGED_BACK: "The shopper's bank took money back, all of it or a part.",
-    S.CANCELLED: "Called off before anything was paid.",
-    S.EXPIRED: "Nothing was paid in time.",
-    S.CONFLICTED: "The provider says something that cannot be right. A person must look.",
+    PaymentState.OPEN: "Waiting for the shopper to pay.",
+    PaymentState.PROCESSING: "The shopper has asked to pay; the answer is on its way.",
+    PaymentState.CHALLENGE_REQUIRED: "The shopper's bank is asking the shopper to confirm the payment.",
+    PaymentState.CONFIRMING: "The outcome is not known yet. The provider is being asked; it must "
+    "not be paid again.",
+    PaymentState.AUTHORISED: "The money is reserved on the card, not yet taken.",
+    PaymentState.CAPTURE_PENDING: "Paid. The provider was asked to take the money and has not yet said "
+    "that it did.",
+    PaymentState.PARTIALLY_CAPTURED: "Paid. The provider has taken a part of the money.",
+    PaymentState.CAPTURED: "Paid. The provider has taken the money.",
+    PaymentState.REFUSED: "Not paid: refused. The shopper may try again.",
+    PaymentState.VOID_PENDING: "The reserved money is being released.",
+    PaymentState.VOIDED: "The reserved money was released; nothing was taken.",
+    PaymentState.PARTIALLY_REFUNDED: "Paid, and part of the money given back.",
+    PaymentState.REFUNDED: "All of the money was given back.",
+    PaymentState.CHARGED_BACK: "The shopper's bank took money back, all of it or a part.",
+    PaymentState.CANCELLED: "Called off before anything was paid.",
+    PaymentState.EXPIRED: "Nothing was paid in time.",
+    PaymentState.CONFLICTED: "The provider says something that cannot be right. A person must look.",
 }
 
 KINDS: Mapping[Kind, str] = {

@@ -55,7 +55,7 @@ def requires_captcha(merchant: Merchant) -> bool:
     return conf.has_captcha and (conf.is_captcha_always_asked or merchant.is_under_attack)
 
 
-def require_proofs(merchant: Merchant, address: str, *, has_waited: bool, has_solved: bool) -> None:
+def require_wait_or_captcha(merchant: Merchant, address: str, *, has_waited: bool, has_solved: bool) -> None:
     """Raise ``CaptchaRequired`` or ``PatienceRequired`` if a shopper must do so before another try."""
     if requires_captcha(merchant) and not has_solved:
         raise CaptchaRequired("There is a CAPTCHA to solve first.")

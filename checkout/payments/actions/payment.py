@@ -11,7 +11,11 @@ from checkout.conf import conf
 from checkout.errors import IllegalTransition, NoProviderAccount, PaymentNotFound, TooManyAttempts
 from checkout.messages import Command
 from checkout.money import Money
-from checkout.payments.actions.card_testing import require_few_declines, require_proofs, requires_captcha
+from checkout.payments.actions.card_testing import (
+    require_few_declines,
+    require_wait_or_captcha,
+    requires_captcha,
+)
 from checkout.payments.checkout_messages import AwaitPayment, PaymentTold, SubmitPayment
 from checkout.payments.events import move_payment, open_attempt
 from checkout.payments.locking import locked_payment
@@ -192,7 +196,7 @@ def submit_payment(
     require_few_declines(payment, browser.ip_address)
     account = _account_for(payment)
     merchant = account.merchant
-    require_proofs(merchant, browser.ip_address, has_waited=has_waited, has_solved=has_solved)
+    require_wait_or_captcha(merchant, browser.ip_address, has_waited=has_waited, has_solved=has_solved)
     attempt = Attempt(
         payment=payment,
         number=attempts + 1,

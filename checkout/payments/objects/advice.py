@@ -2,24 +2,28 @@
 
 from collections.abc import Mapping
 
-from checkout.payments.providers.base import RefusalReason as R
+from checkout.payments.providers.base import RefusalReason
 
 OUT_OF_STOCK = "out_of_stock"
 ASK_THE_BANK = "Your bank did not allow this payment. Please use another card, or ask your bank."
 
 # The next step for a shopper. Reasons that could help a thief of the card are not listed.
 ADVICE: Mapping[str, str] = {
-    R.INSUFFICIENT_FUNDS: "There is not enough money available on this card. Please use another card.",
-    R.CARD_EXPIRED: "This card has expired. Please check the expiry date or use another card.",
-    R.CARD_INVALID: "The card details were not accepted. Please check them or use another card.",
-    R.SECURITY_CODE_INVALID: "The security code was not accepted. Please check it and try again.",
-    R.AUTHENTICATION_FAILED: "Your bank could not confirm that it is you. Try again, or use another card.",
-    R.AUTHENTICATION_REQUIRED: "Your bank wants to confirm that it is you. Please try again.",
-    R.ISSUER_UNAVAILABLE: "Your bank could not be reached. Please try again in a few minutes.",
-    R.CANCELLED: "You cancelled the payment at your bank. You can try again whenever you like.",
-    R.INVALID_REQUEST: "The payment could not be made as it was sent. Please try again or use another card.",
-    R.PROVIDER_ERROR: "The payment could not be made just now. Please try again in a few minutes.",
-    R.CARD_NOT_RECEIVED: "The card details did not reach the bank. Please enter them again.",
+    RefusalReason.INSUFFICIENT_FUNDS: "There is not enough money available on this card. Please use another "
+    "card.",
+    RefusalReason.CARD_EXPIRED: "This card has expired. Please check the expiry date or use another card.",
+    RefusalReason.CARD_INVALID: "The card details were not accepted. Please check them or use another card.",
+    RefusalReason.SECURITY_CODE_INVALID: "The security code was not accepted. Please check it and try again.",
+    RefusalReason.AUTHENTICATION_FAILED: "Your bank could not confirm that it is you. Try again, or use "
+    "another card.",
+    RefusalReason.AUTHENTICATION_REQUIRED: "Your bank wants to confirm that it is you. Please try again.",
+    RefusalReason.ISSUER_UNAVAILABLE: "Your bank could not be reached. Please try again in a few minutes.",
+    RefusalReason.CANCELLED: "You cancelled the payment at your bank. You can try again whenever you like.",
+    RefusalReason.INVALID_REQUEST: "The payment could not be made as it was sent. Please try again or use "
+    "another card.",
+    RefusalReason.PROVIDER_ERROR: "The payment could not be made just now. Please try again in a few "
+    "minutes.",
+    RefusalReason.CARD_NOT_RECEIVED: "The card details did not reach the bank. Please enter them again.",
     OUT_OF_STOCK: "What you ordered has just sold out, so the payment was not made.",
 }
 

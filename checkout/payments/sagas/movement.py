@@ -39,10 +39,10 @@ def move_payment(
         return
     changes.move_payment(payment, event, actor, refusal_reason=refusal_reason)
     insert(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
-    announce(payment, message)
+    publish_state(payment, message)
 
 
-def announce(payment: Payment, message: Message) -> None:
+def publish_state(payment: Payment, message: Message) -> None:
     """Push the payment's state to the pages that show it, and publish it for subscribers of earlier releases.
 
     The payment's own event has been recorded with its move. Where both have the same type, that one suffices.

@@ -26,7 +26,7 @@ from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.payment import new_reference
 from checkout.payments.sagas import orchestrator
 from checkout.payments.sagas.hint_questions import seconds_until_question
-from checkout.payments.sagas.movement import announce, move_payment
+from checkout.payments.sagas.movement import move_payment, publish_state
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
@@ -39,7 +39,7 @@ from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
 from checkout.payments.sagas.settlement.review import Review, ReviewData
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from checkout.payments.sagas.signals import HINTS, Signal
-from checkout.payments.sagas.waiters import join, join_operation, tell
+from checkout.payments.sagas.waiters import join, join_operation, reply_with_state
 from checkout.payments.totals import BY_ISSUER, is_explained, operations_of
 from checkout.service import Service
 from checkout.states import Actor, AttemptState, PaymentState
@@ -198,8 +198,8 @@ def settle_payment(command: SettlePayment, message: Message) -> None:
 def announce_payment(command: AnnouncePayment, message: Message) -> None:
     """Announce a payment that was moved outside a saga, and reply to its waiters."""
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
-    announce(payment, message)
-    tell(payment, payment.waiters.all(), message)
+    publish_state(payment, message)
+    reply_with_state(payment, payment.waiters.all(), message)
 
 
 @service.handles(ApplyProviderEvent)

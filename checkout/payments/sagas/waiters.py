@@ -89,10 +89,10 @@ def reply_to_waiters(saga: Saga, decision: Decision[Any], message: Message, paym
         _tell_of_operation(payment, decision.data.operation, waiters, message)
     # The saga of an earlier attempt may still be compensating. The waiters do not wait for that.
     if is_news and any(not waiter.operation for waiter in waiters) and _is_latest(saga, payment):
-        tell(payment, waiters, message)
+        reply_with_state(payment, waiters, message)
 
 
-def tell(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
+def reply_with_state(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
     """Reply with the payment's state to those of its ``waiters`` that wait for it, and delete their rows."""
     told = PaymentTold(payment=payment.reference, state=PaymentState(payment.state))
     _reply([waiter for waiter in waiters if not waiter.operation], told, message)

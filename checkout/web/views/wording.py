@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from checkout.payments.actions import PaymentView
 from checkout.payments.objects.advice import OUT_OF_STOCK, advice_for
 from checkout.problems import TRIED_TOO_OFTEN
-from checkout.states import PaymentState as S
+from checkout.states import PaymentState
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,27 +22,33 @@ PAID = Ending("Payment complete", "Thank you.", "good")
 WITH_RECEIPT = " We have sent you a receipt by e-mail."
 
 ENDINGS = {
-    S.CAPTURE_PENDING: PAID,
-    S.CAPTURED: PAID,
-    S.AUTHORISED: Ending(
+    PaymentState.CAPTURE_PENDING: PAID,
+    PaymentState.CAPTURED: PAID,
+    PaymentState.AUTHORISED: Ending(
         "Payment accepted", "Thank you. The amount is reserved on your card until the order is sent.", "good"
     ),
-    S.PARTIALLY_CAPTURED: Ending(
+    PaymentState.PARTIALLY_CAPTURED: Ending(
         "Payment accepted",
         "Thank you. Part of the amount has been taken, the rest is reserved until the whole order is sent.",
         "good",
     ),
-    S.PARTIALLY_REFUNDED: Ending(
+    PaymentState.PARTIALLY_REFUNDED: Ending(
         "Paid, partly refunded", "Part of the amount has been given back to your card."
     ),
-    S.REFUNDED: Ending("Refunded", "The whole amount has been given back to your card."),
-    S.VOID_PENDING: Ending("Being cancelled", "The amount reserved on your card is being released."),
-    S.VOIDED: Ending("Cancelled", "The amount reserved on your card has been released. Nothing was charged."),
-    S.CHARGED_BACK: Ending(
+    PaymentState.REFUNDED: Ending("Refunded", "The whole amount has been given back to your card."),
+    PaymentState.VOID_PENDING: Ending(
+        "Being cancelled", "The amount reserved on your card is being released."
+    ),
+    PaymentState.VOIDED: Ending(
+        "Cancelled", "The amount reserved on your card has been released. Nothing was charged."
+    ),
+    PaymentState.CHARGED_BACK: Ending(
         "Payment disputed", "Your bank has taken this payment back, or a part of it. Please ask the shop."
     ),
-    S.CANCELLED: Ending("Payment cancelled", "Nothing was charged. Please start again in the shop."),
-    S.EXPIRED: Ending(
+    PaymentState.CANCELLED: Ending(
+        "Payment cancelled", "Nothing was charged. Please start again in the shop."
+    ),
+    PaymentState.EXPIRED: Ending(
         "Payment expired",
         "It was not completed in time, and nothing was charged. Please start again in the shop.",
     ),
@@ -50,22 +56,22 @@ ENDINGS = {
 
 
 WORDS = {
-    S.AUTHORISED: "Reserved on your card",
-    S.CAPTURE_PENDING: "Paid",
-    S.CAPTURED: "Paid",
-    S.PARTIALLY_CAPTURED: "Paid in part",
-    S.PARTIALLY_REFUNDED: "Paid, partly refunded",
+    PaymentState.AUTHORISED: "Reserved on your card",
+    PaymentState.CAPTURE_PENDING: "Paid",
+    PaymentState.CAPTURED: "Paid",
+    PaymentState.PARTIALLY_CAPTURED: "Paid in part",
+    PaymentState.PARTIALLY_REFUNDED: "Paid, partly refunded",
 }
 
 
-def word_of(state: S) -> str:
+def word_of(state: PaymentState) -> str:
     """Return the shop's text about an order's payment."""
     return WORDS.get(state) or state.value.replace("_", " ").capitalize()
 
 
 def ending_of(payment: PaymentView) -> Ending:
     """Return the text about a decided payment."""
-    if payment.state is S.REFUSED:
+    if payment.state is PaymentState.REFUSED:
         advice = advice_for(payment.refusal_reason)
         text, helps = f"{advice} Nothing was charged.", payment.refusal_reason != OUT_OF_STOCK
         if not payment.attempts_left:

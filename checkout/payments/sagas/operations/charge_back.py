@@ -11,7 +11,7 @@ from msgspec.structs import replace as with_changes
 from checkout.ledger.messages import PostEntries, Posting
 from checkout.messages import Done, Success
 from checkout.payments.sagas.definition import End
-from checkout.payments.sagas.operations.data import At, D, OperationData
+from checkout.payments.sagas.operations.data import At, OperationData, OperationDecision
 from checkout.payments.sagas.operations.flow import entries
 from checkout.payments.sagas.pauses import service_wait
 from checkout.payments.sagas.table import Go, Repeated, Step, TableSaga
@@ -44,7 +44,7 @@ class IssuerMovement(TableSaga[OperationData]):
             Step(name=At.FINISHED, ends=End.COMPLETED),
         )
 
-    def begin(self, data: OperationData) -> D:
+    def begin(self, data: OperationData) -> OperationDecision:
         """Post the operation."""
         return Go(step=At.POST_DONE, data=data, recalculate=True)
 
@@ -52,9 +52,9 @@ class IssuerMovement(TableSaga[OperationData]):
         """Count from zero."""
         return with_changes(data, tries=0)
 
-    def posted(self, data: OperationData, answer: Done) -> D:
+    def posted(self, data: OperationData, answer: Done) -> OperationDecision:
         return Go(step=At.FINISHED, data=data, recalculate=True)
 
-    def not_posted(self, data: OperationData, reply: Reply) -> D:
+    def not_posted(self, data: OperationData, reply: Reply) -> OperationDecision:
         why = "The ledger rejected the posting."
-        return D(step=At.POST_DONE, data=data, recalculate=True, end=End.PARKED, why=why)
+        return OperationDecision(step=At.POST_DONE, data=data, recalculate=True, end=End.PARKED, why=why)

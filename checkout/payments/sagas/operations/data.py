@@ -59,4 +59,4 @@ class OperationData(Body, frozen=True, forbid_unknown_fields=False):
     returns: int = 0
 
 
-D = Decision[OperationData]
+OperationDecision = Decision[OperationData]

@@ -18,7 +18,7 @@ from checkout.ledger.messages import PostEntries, Posting
 from checkout.messages import Command, Done, Success
 from checkout.payments.messages import InquireOperation, ProviderAnswered, ProviderOutcome
 from checkout.payments.sagas.definition import End
-from checkout.payments.sagas.operations.data import At, D, OperationData, Told
+from checkout.payments.sagas.operations.data import At, OperationData, OperationDecision, Told
 from checkout.payments.sagas.pauses import (
     UNDECIDED_ANSWERS,
     inquiry_delay,
@@ -162,7 +162,7 @@ class OperationSaga(TableSaga[OperationData]):
             ]
         return rows
 
-    def begin(self, data: OperationData) -> D:
+    def begin(self, data: OperationData) -> OperationDecision:
         """Send the request."""
         return self.request(data)
 
@@ -171,37 +171,39 @@ class OperationSaga(TableSaga[OperationData]):
         return with_changes(data, inquiries=0, tries=0, undecided=0)
 
     @staticmethod
-    def answered(follows: Callable[[OperationData], D]) -> Callable[[OperationData, ProviderAnswered], D]:
+    def answered(
+        follows: Callable[[OperationData], OperationDecision],
+    ) -> Callable[[OperationData, ProviderAnswered], OperationDecision]:
         """Return what follows from an answer of which only the outcome matters."""
         return lambda data, answer: follows(data)
 
     def unless_accepted(
-        self, follows: Callable[[OperationData], D]
-    ) -> Callable[[OperationData, ProviderAnswered], D]:
+        self, follows: Callable[[OperationData], OperationDecision]
+    ) -> Callable[[OperationData, ProviderAnswered], OperationDecision]:
         """Return what follows unless the request was accepted before: then the provider is asked again."""
         return lambda data, answer: self.inquire(data) if data.is_accepted else follows(data)
 
     # The request
 
-    def request(self, data: OperationData) -> D:
+    def request(self, data: OperationData) -> OperationDecision:
         return Go(step=self.kind, data=data)
 
-    def send_later(self, data: OperationData) -> D:
+    def send_later(self, data: OperationData) -> OperationDecision:
         counted = with_changes(data, tries=data.tries + 1)
         return Go(
             step=self.kind,
             data=counted,
             delay_seconds=retry_delay(data.tries),
-            notify_parent=self.tell(News.DELAYED),
+            notify_parent=self.signal_of(News.DELAYED),
         )
 
-    def pending(self, data: OperationData, answer: ProviderAnswered) -> D:
+    def pending(self, data: OperationData, answer: ProviderAnswered) -> OperationDecision:
         if data.is_accepted:
             # Staff had it sent again. Its acceptance has been signalled and booked before.
             return replace(self.await_provider(data), recalculate=True)
         return self.accepted(data)
 
-    def not_answered(self, data: OperationData, reply: Reply) -> D:
+    def not_answered(self, data: OperationData, reply: Reply) -> OperationDecision:
         """Send it later if it was certainly not sent, and ask what became of it if that is not certain.
 
         If the error is not retryable, nothing was done by contract, and trying again would change nothing.
@@ -212,40 +214,40 @@ class OperationSaga(TableSaga[OperationData]):
             return self.send_later(data)
         return self.parked(self.kind, data, f"The payments service rejected it: {reply.error.message}")
 
-    def contradicted(self, data: OperationData) -> D:
+    def contradicted(self, data: OperationData) -> OperationDecision:
         decision = self.parked(At.CONFLICTED, data, "The provider's answer is about something else.")
         return replace(decision, transitions=("conflicted",))
 
-    def arrived(self, data: OperationData) -> D:
+    def arrived(self, data: OperationData) -> OperationDecision:
         """Do as if the provider had confirmed it, because staff found it there."""
         return self.done(data)
 
-    def resend(self, data: OperationData) -> D | None:
+    def resend(self, data: OperationData) -> OperationDecision | None:
         """Send the request again, because staff found that it never arrived."""
         return self.request(self.afresh(data))
 
     # The unknown outcome
 
-    def await_provider(self, data: OperationData) -> D:
+    def await_provider(self, data: OperationData) -> OperationDecision:
         return Go(step=At.AWAIT_PROVIDER, data=data)
 
-    def inquire(self, data: OperationData) -> D:
+    def inquire(self, data: OperationData) -> OperationDecision:
         """Ask the provider at growing intervals. If the outcome is unknown after the last, park the saga."""
         delay_seconds = inquiry_delay(data.inquiries)
         if delay_seconds is None:
             return self.parked(At.INQUIRE, data, f"The provider did not say what became of the {self.kind}.")
         return self.ask(with_changes(data, inquiries=data.inquiries + 1), delay_seconds=delay_seconds)
 
-    def ask(self, data: OperationData, *, delay_seconds: float = 0) -> D:
+    def ask(self, data: OperationData, *, delay_seconds: float = 0) -> OperationDecision:
         return Go(
             step=At.INQUIRE,
             data=data,
             delay_seconds=delay_seconds,
             recalculate=True,
-            notify_parent=None if data.is_accepted else self.tell(News.DELAYED),
+            notify_parent=None if data.is_accepted else self.signal_of(News.DELAYED),
         )
 
-    def undecided(self, data: OperationData) -> D:
+    def undecided(self, data: OperationData) -> OperationDecision:
         """Ask a few times more, as a notification may still come. After that only a person can find out."""
         counted = with_changes(data, undecided=data.undecided + 1)
         if counted.undecided < UNDECIDED_ANSWERS:
@@ -255,23 +257,23 @@ class OperationSaga(TableSaga[OperationData]):
 
     # Accepted, done or refused
 
-    def accepted(self, data: OperationData) -> D:
+    def accepted(self, data: OperationData) -> OperationDecision:
         """Signal and book that the provider took the request, before anything else."""
         accepted = with_changes(data, is_accepted=True, inquiries=0, tries=0)
         if self.posted_when_accepted:
-            decision: D = Go(step=At.POST_ACCEPTED, data=accepted)
+            decision: OperationDecision = Go(step=At.POST_ACCEPTED, data=accepted)
         else:
             decision = self.await_provider(accepted)
-        return replace(decision, recalculate=True, notify_parent=self.tell(News.ACCEPTED))
+        return replace(decision, recalculate=True, notify_parent=self.signal_of(News.ACCEPTED))
 
-    def acceptance_posted(self, data: OperationData, answer: Done) -> D:
+    def acceptance_posted(self, data: OperationData, answer: Done) -> OperationDecision:
         if data.told == Told.DONE:
             return self.done(data)
         if data.told == Told.REFUSED:
             return self.refused(data)
         return self.await_provider(data)
 
-    def done(self, data: OperationData) -> D:
+    def done(self, data: OperationData) -> OperationDecision:
         if self.posted_when_accepted and not data.is_accepted:
             return self.accepted(with_changes(data, told=Told.DONE))
         if self.posted_when_done and not data.is_booked:
@@ -280,28 +282,28 @@ class OperationSaga(TableSaga[OperationData]):
             return Go(step=At.POST_DONE, data=done, recalculate=True)
         return self.finished(data)
 
-    def outcome_posted(self, data: OperationData, answer: Done) -> D:
+    def outcome_posted(self, data: OperationData, answer: Done) -> OperationDecision:
         booked = with_changes(data, is_booked=True)
         return self.undo(booked) if data.told == Told.REFUSED else self.finished(booked)
 
-    def finished(self, data: OperationData) -> D:
-        return Go(step=At.FINISHED, data=data, recalculate=True, notify_parent=self.tell(News.DONE))
+    def finished(self, data: OperationData) -> OperationDecision:
+        return Go(step=At.FINISHED, data=data, recalculate=True, notify_parent=self.signal_of(News.DONE))
 
-    def refused(self, data: OperationData) -> D:
+    def refused(self, data: OperationData) -> OperationDecision:
         if data.is_booked or (self.posted_when_accepted and data.is_accepted):
             return self.undo(data)
         return self.ended_refused(data)
 
-    def ended_refused(self, data: OperationData) -> D:
-        return Go(step=At.REFUSED, data=data, recalculate=True, notify_parent=self.tell(News.REFUSED))
+    def ended_refused(self, data: OperationData) -> OperationDecision:
+        return Go(step=At.REFUSED, data=data, recalculate=True, notify_parent=self.signal_of(News.REFUSED))
 
     # The undoing
 
-    def booked_back(self, data: OperationData) -> D:
+    def booked_back(self, data: OperationData) -> OperationDecision:
         """Book back a finished operation that the provider does not have."""
         return self.refused(with_changes(data, is_booked=self.posted_when_done is not None))
 
-    def undo(self, data: OperationData) -> D:
+    def undo(self, data: OperationData) -> OperationDecision:
         """Book back what was booked too early."""
         return Go(step=At.POST_UNDONE, data=with_changes(data, tries=0), recalculate=True)
 
@@ -311,22 +313,24 @@ class OperationSaga(TableSaga[OperationData]):
             raise ValueError(f"Nothing of this {self.kind} was booked.")
         return entries(data, posting)
 
-    def undoing_posted(self, data: OperationData, answer: Done) -> D:
+    def undoing_posted(self, data: OperationData, answer: Done) -> OperationDecision:
         returned = with_changes(data, told=Told.NOTHING, is_booked=False, returns=data.returns + 1)
         return self.done(returned) if data.told == Told.DONE else self.ended_refused(returned)
 
     # Any step
 
-    def finish_first(self, step: At, told: Told) -> Callable[[OperationData], D]:
+    def finish_first(self, step: At, told: Told) -> Callable[[OperationData], OperationDecision]:
         """Remember an outcome until the posting under way is made."""
-        return lambda data: D(step=step, data=with_changes(data, told=told), recalculate=True)
+        return lambda data: OperationDecision(step=step, data=with_changes(data, told=told), recalculate=True)
 
-    def not_posted(self, step: At) -> Callable[[OperationData, Reply], D]:
+    def not_posted(self, step: At) -> Callable[[OperationData, Reply], OperationDecision]:
         return lambda data, reply: self.parked(step, data, "The ledger rejected the posting.")
 
-    def parked(self, step: str, data: OperationData, why: str) -> D:
-        notice = self.tell(News.PARKED)
-        return D(step=step, data=data, recalculate=True, notify_parent=notice, end=End.PARKED, why=why)
+    def parked(self, step: str, data: OperationData, why: str) -> OperationDecision:
+        notice = self.signal_of(News.PARKED)
+        return OperationDecision(
+            step=step, data=data, recalculate=True, notify_parent=notice, end=End.PARKED, why=why
+        )
 
-    def tell(self, news: News) -> Signal:
+    def signal_of(self, news: News) -> Signal:
         return Signal.of(self.kind, news)

@@ -12,7 +12,7 @@ from msgspec.structs import replace as with_changes
 
 from checkout.ledger.messages import Posting
 from checkout.payments.messages import ProviderAnswered, ProviderOutcome, RefundPayment
-from checkout.payments.sagas.operations.data import At, D, OperationData, Told
+from checkout.payments.sagas.operations.data import At, OperationData, OperationDecision, Told
 from checkout.payments.sagas.operations.flow import OperationSaga
 from checkout.payments.sagas.pauses import inquiry_delay
 from checkout.payments.sagas.signals import Signal
@@ -57,65 +57,65 @@ class Refund(OperationSaga):
 
     # A notification says that the refund failed
 
-    def ask_in_doubt(self, data: OperationData) -> D:
+    def ask_in_doubt(self, data: OperationData) -> OperationDecision:
         """Ask without waiting for an answer that is under way, as it is older than this doubt."""
         return self.ask(_doubted(data))
 
-    def ask_anew(self, data: OperationData) -> D | None:
+    def ask_anew(self, data: OperationData) -> OperationDecision | None:
         """Ask, unless an inquiry is under way. Its answer decides nothing if it is older than this."""
         is_asked = data.is_doubted and inquiry_delay(data.inquiries) is not None
         return None if is_asked else self.ask_in_doubt(data)
 
-    def ask_about_a_finished_one(self, data: OperationData) -> D:
+    def ask_about_a_finished_one(self, data: OperationData) -> OperationDecision:
         return self.ask_in_doubt(with_changes(data, is_booked=True))
 
-    def ask_afterwards(self, step: str) -> Callable[[OperationData], D]:
+    def ask_afterwards(self, step: str) -> Callable[[OperationData], OperationDecision]:
         """Finish the step first. What follows it asks the provider, as long as the refund is in doubt."""
-        return lambda data: D(step=step, data=_doubted(data))
+        return lambda data: OperationDecision(step=step, data=_doubted(data))
 
-    def ask_after_it_is_posted_again(self, data: OperationData) -> D | None:
+    def ask_after_it_is_posted_again(self, data: OperationData) -> OperationDecision | None:
         return self.ask_afterwards(At.POST_UNDONE)(data) if data.told == Told.DONE else None
 
-    def failure_denied(self, data: OperationData, answer: ProviderAnswered) -> D:
+    def failure_denied(self, data: OperationData, answer: ProviderAnswered) -> OperationDecision:
         """Believe the provider's answer, which denies the failure of a refund in doubt."""
         return self.done(_certain(data))
 
     # An outcome comes while one is posted: the opposite one is remembered, and forgotten if it is reversed
 
-    def made(self, step: At, told: Told) -> Callable[[OperationData], D | None]:
+    def made(self, step: At, told: Told) -> Callable[[OperationData], OperationDecision | None]:
         return lambda data: None if told == data.told else _remembered(step, _certain(data), told)
 
-    def failed(self, step: At, told: Told) -> Callable[[OperationData], D | None]:
+    def failed(self, step: At, told: Told) -> Callable[[OperationData], OperationDecision | None]:
         return lambda data: None if told == data.told else _remembered(step, data, told)
 
     # Another outcome comes than the one that is known
 
-    def done_unless_booked(self, data: OperationData) -> D | None:
+    def done_unless_booked(self, data: OperationData) -> OperationDecision | None:
         return None if data.is_booked else self.done(data)
 
-    def made_after_all(self, data: OperationData) -> D:
+    def made_after_all(self, data: OperationData) -> OperationDecision:
         """Book a refund that had failed, and was made after all."""
         return self.done(_certain(data))
 
-    def arrived(self, data: OperationData) -> D:
+    def arrived(self, data: OperationData) -> OperationDecision:
         """Do as if the provider had confirmed it. Staff found it there, so it is not in doubt any more."""
         return super().arrived(_certain(data))
 
-    def resend(self, data: OperationData) -> D | None:
+    def resend(self, data: OperationData) -> OperationDecision | None:
         """Send the request again, but not that of a refund that failed: it had arrived."""
         return None if data.is_doubted else super().resend(data)
 
     # As long as the refund is in doubt, the provider is asked where other operations wait or end
 
-    def await_provider(self, data: OperationData) -> D:
+    def await_provider(self, data: OperationData) -> OperationDecision:
         return self.ask(data) if data.is_doubted else super().await_provider(data)
 
-    def finished(self, data: OperationData) -> D:
+    def finished(self, data: OperationData) -> OperationDecision:
         return self.ask(data) if data.is_doubted else super().finished(data)
 
 
-def _remembered(step: At, data: OperationData, told: Told) -> D:
-    return D(step=step, data=with_changes(data, told=told), recalculate=True)
+def _remembered(step: At, data: OperationData, told: Told) -> OperationDecision:
+    return OperationDecision(step=step, data=with_changes(data, told=told), recalculate=True)
 
 
 def _doubted(data: OperationData) -> OperationData:

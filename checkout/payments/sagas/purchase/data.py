@@ -76,4 +76,4 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     is_order_cancelled: bool = False
 
 
-D = Decision[PurchaseData]
+PurchaseDecision = Decision[PurchaseData]

@@ -29,7 +29,7 @@ from checkout.payments.messages import (
 from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.pauses import provider_wait, service_wait
 from checkout.payments.sagas.purchase import fulfilment, payment
-from checkout.payments.sagas.purchase.data import At, D, PurchaseData
+from checkout.payments.sagas.purchase.data import At, PurchaseData, PurchaseDecision
 from checkout.payments.sagas.purchase.own import OwnSteps
 from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.sagas.table import AfterAnswer, AfterSignal, Repeated, Step, TableSaga, again
@@ -251,7 +251,7 @@ class Purchase(TableSaga[PurchaseData]):
         """The steps, with those of your own. Raises ImproperlyConfigured if one of these cannot be taken."""
         return table_with(OwnSteps(own_steps() if self._own is None else self._own))
 
-    def begin(self, data: PurchaseData) -> D:
+    def begin(self, data: PurchaseData) -> PurchaseDecision:
         """Ask the risk service first, as its refusal costs least."""
         return payment.begin(data)
 

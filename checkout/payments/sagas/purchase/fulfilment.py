@@ -8,14 +8,14 @@ from checkout.messages import Done
 from checkout.payments.sagas.definition import End, Start
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.pauses import retry_delay
-from checkout.payments.sagas.purchase.data import At, D, PurchaseData
+from checkout.payments.sagas.purchase.data import At, PurchaseData, PurchaseDecision
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.table import AfterSignal, Go
 from checkout.states import AttemptEvent, PaymentEvent
 from messaging.envelope import Reply
 
 
-def authorised(data: PurchaseData) -> D:
+def authorised(data: PurchaseData) -> PurchaseDecision:
     """Move the payment to authorised and confirm the order. Success is not reported before.
 
     Any result of its capture that has already been received is applied at the same moment.
@@ -29,9 +29,11 @@ def authorised(data: PurchaseData) -> D:
     )
 
 
-def not_known_yet(step: At) -> Callable[[PurchaseData], D]:
+def not_known_yet(step: At) -> Callable[[PurchaseData], PurchaseDecision]:
     """Report that the outcome is not known yet, so that the shopper's request need not wait any longer."""
-    return lambda data: D(step=step, data=data, transitions=("outcome_unknown",), reply_to_waiters=True)
+    return lambda data: PurchaseDecision(
+        step=step, data=data, transitions=("outcome_unknown",), reply_to_waiters=True
+    )
 
 
 # The capture and the void, which are sagas of their own
@@ -61,28 +63,28 @@ def _operation(kind: str, reference: str, data: PurchaseData) -> Start:
     return Start(kind=kind, key=reference, data=operation)
 
 
-def capture_parked(data: PurchaseData) -> D:
+def capture_parked(data: PurchaseData) -> PurchaseDecision:
     return _parked(At.CAPTURE, data, "The capture is parked.")
 
 
-def void_accepted(data: PurchaseData) -> D:
-    return D(step=At.VOID, data=data, transitions=("void_requested",), reply_to_waiters=True)
+def void_accepted(data: PurchaseData) -> PurchaseDecision:
+    return PurchaseDecision(step=At.VOID, data=data, transitions=("void_requested",), reply_to_waiters=True)
 
 
-def voided(data: PurchaseData) -> D:
+def voided(data: PurchaseData) -> PurchaseDecision:
     return release(data, transitions=("voided",))
 
 
-def void_refused(data: PurchaseData) -> D:
+def void_refused(data: PurchaseData) -> PurchaseDecision:
     return void_parked(with_changes(data, voids=data.voids + 1))
 
 
-def void_parked(data: PurchaseData) -> D:
+def void_parked(data: PurchaseData) -> PurchaseDecision:
     return _parked(At.VOID, data, "The capture was refused, and the authorisation could not be released.")
 
 
-def _parked(step: At, data: PurchaseData, why: str) -> D:
-    return D(
+def _parked(step: At, data: PurchaseData, why: str) -> PurchaseDecision:
+    return PurchaseDecision(
         step=step, data=data, transitions=("outcome_unknown",), reply_to_waiters=True, end=End.PARKED, why=why
     )
 
@@ -97,40 +99,40 @@ NOT_HELD_ANY_MORE: Mapping[Signal, AfterSignal[PurchaseData]] = {
 # The order and the receipt
 
 
-def order_confirmed(data: PurchaseData, answer: Done) -> D:
+def order_confirmed(data: PurchaseData, answer: Done) -> PurchaseDecision:
     if not data.email or data.is_capture_refused:
         return finished(data)
     return Go(step=At.SEND_RECEIPT, data=with_changes(data, tries=0))
 
 
-def order_not_confirmed(data: PurchaseData, reply: Reply) -> D:
+def order_not_confirmed(data: PurchaseData, reply: Reply) -> PurchaseDecision:
     """Park the saga: a capture is never undone because a later step has failed."""
     reason = reply.error.message if reply.error else ""
     why = f"The order could not be confirmed: {reason}"
-    return D(step=At.CONFIRM_ORDER, data=data, end=End.PARKED, why=why)
+    return PurchaseDecision(step=At.CONFIRM_ORDER, data=data, end=End.PARKED, why=why)
 
 
-def receipt_sent(data: PurchaseData, answer: Done) -> D:
+def receipt_sent(data: PurchaseData, answer: Done) -> PurchaseDecision:
     return finished(data)
 
 
-def receipt_rejected(data: PurchaseData, reply: Reply) -> D:
-    return D(step=At.SEND_RECEIPT, data=data, end=End.PARKED, why="The receipt was rejected.")
+def receipt_rejected(data: PurchaseData, reply: Reply) -> PurchaseDecision:
+    return PurchaseDecision(step=At.SEND_RECEIPT, data=data, end=End.PARKED, why="The receipt was rejected.")
 
 
-def finished(data: PurchaseData) -> D:
+def finished(data: PurchaseData) -> PurchaseDecision:
     return Go(step=At.UNPAID if data.is_capture_refused else At.FINISHED, data=data)
 
 
-def capture_lost(step: str) -> Callable[[PurchaseData], D | None]:
+def capture_lost(step: str) -> Callable[[PurchaseData], PurchaseDecision | None]:
     """Note that a capture was refused after it had been accepted. The step under way is finished first.
 
     If staff found the money taken, the refusal changes nothing.
     """
-    return lambda data: None if data.is_taken else D(step=step, data=_without_capture(data))
+    return lambda data: None if data.is_taken else PurchaseDecision(step=step, data=_without_capture(data))
 
 
-def capture_lost_at_the_end(data: PurchaseData) -> D | None:
+def capture_lost_at_the_end(data: PurchaseData) -> PurchaseDecision | None:
     return None if data.is_taken else finished(_without_capture(data))
 
 
@@ -141,7 +143,7 @@ def _without_capture(data: PurchaseData) -> PurchaseData:
 # The undoing
 
 
-def refuse(data: PurchaseData, reason: str) -> D:
+def refuse(data: PurchaseData, reason: str) -> PurchaseDecision:
     return release(data, transitions=("refused",), refusal_reason=reason)
 
 
@@ -151,7 +153,7 @@ def release(
     transitions: tuple[PaymentEvent, ...],
     attempt_transitions: tuple[AttemptEvent, ...] = (),
     refusal_reason: str = "",
-) -> D:
+) -> PurchaseDecision:
     return Go(
         step=At.RELEASE_STOCK,
         data=with_changes(data, tries=0),
@@ -162,7 +164,7 @@ def release(
     )
 
 
-def until_done(step: str) -> Callable[[PurchaseData, Reply], D]:
+def until_done(step: str) -> Callable[[PurchaseData, Reply], PurchaseDecision]:
     """Have a service undo something. It is asked until it has done so."""
     return lambda data, reply: Go(
         step=step, data=with_changes(data, tries=data.tries + 1), delay_seconds=retry_delay(data.tries)
@@ -173,14 +175,14 @@ def until_done(step: str) -> Callable[[PurchaseData, Reply], D]:
 # capture what staff have captured already.
 
 
-def taken_up_again(data: PurchaseData) -> D:
+def taken_up_again(data: PurchaseData) -> PurchaseDecision:
     return Go(step=At.CONFIRM_ORDER, data=with_changes(data, tries=0), reply_to_waiters=True)
 
 
-def found_taken(data: PurchaseData) -> D:
+def found_taken(data: PurchaseData) -> PurchaseDecision:
     """Confirm the order: the money is taken, whatever became of the capture that the purchase asked for."""
     return taken_up_again(with_changes(data, is_taken=True))
 
 
-def found_released(data: PurchaseData) -> D:
+def found_released(data: PurchaseData) -> PurchaseDecision:
     return release(data, transitions=())

@@ -15,7 +15,7 @@ from checkout.own.step import OwnStep, Place
 from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.pauses import OVERDUE, service_wait
 from checkout.payments.sagas.purchase import fulfilment, payment
-from checkout.payments.sagas.purchase.data import At, D, PurchaseData
+from checkout.payments.sagas.purchase.data import At, PurchaseData, PurchaseDecision
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.table import AfterAnswer, AfterSignal, Go, Repeated, Step, again
 from messaging.envelope import Reply
@@ -58,8 +58,8 @@ class OwnSteps:
         """The first step of your own, or the authorisation."""
         return self._towards_authorisation(0) if self._before else At.AUTHORISE
 
-    def _towards_authorisation(self, position: int) -> Callable[[PurchaseData, Answer], D]:
-        def follows(data: PurchaseData, answer: Answer) -> D:
+    def _towards_authorisation(self, position: int) -> Callable[[PurchaseData, Answer], PurchaseDecision]:
+        def follows(data: PurchaseData, answer: Answer) -> PurchaseDecision:
             if position < len(self._before):
                 return _taken(self._before[position], data)
             return Go(step=At.AUTHORISE, data=with_changes(data, tries=0))
@@ -67,7 +67,7 @@ class OwnSteps:
         return follows
 
     def _row_before(self, step: OwnStep, position: int) -> Step[PurchaseData]:
-        def refused_for(reason: str) -> Callable[[PurchaseData, Answer], D]:
+        def refused_for(reason: str) -> Callable[[PurchaseData, Answer], PurchaseDecision]:
             return lambda data, answer: payment.not_sent(data, reason)
 
         return Step(
@@ -86,16 +86,18 @@ class OwnSteps:
 
     # The way to the end
 
-    def before_the_end(self, follows: Callable[[PurchaseData, Any], D]) -> Callable[[PurchaseData, Any], D]:
+    def before_the_end(
+        self, follows: Callable[[PurchaseData, Any], PurchaseDecision]
+    ) -> Callable[[PurchaseData, Any], PurchaseDecision]:
         """Return what follows, with the steps after the capture before the end of a paid purchase."""
 
-        def decide(data: PurchaseData, answer: Any) -> D:
+        def decide(data: PurchaseData, answer: Any) -> PurchaseDecision:
             decision = follows(data, answer)
             return self._towards_end(decision.data, 0) if decision.step == At.FINISHED else decision
 
         return decide
 
-    def _towards_end(self, data: PurchaseData, position: int) -> D:
+    def _towards_end(self, data: PurchaseData, position: int) -> PurchaseDecision:
         if data.is_capture_refused:
             return fulfilment.finished(data)
         if position < len(self._after):
@@ -106,14 +108,14 @@ class OwnSteps:
         """Return the row of a step whose failure undoes nothing, because the money has been taken."""
         row = _row(step.name)
 
-        def gone_on(data: PurchaseData, answer: Answer) -> D:
+        def gone_on(data: PurchaseData, answer: Answer) -> PurchaseDecision:
             return self._towards_end(data, position + 1)
 
-        def failed(data: PurchaseData, reply: Reply) -> D:
+        def failed(data: PurchaseData, reply: Reply) -> PurchaseDecision:
             why = reply.error.message if reply.error else str(step.asks.read_answer(reply.result).says)
             return _for_staff(row, data, f"The step {step.name} was not done: {why}")
 
-        def not_answered(data: PurchaseData) -> D:
+        def not_answered(data: PurchaseData) -> PurchaseDecision:
             if data.tries >= _most_tries(step):
                 return _for_staff(row, data, f"The step {step.name} was not answered.")
             return Go(step=row, data=with_changes(data, tries=data.tries + 1))
@@ -132,27 +134,29 @@ class OwnSteps:
 
     # The undoing
 
-    def released(self, data: PurchaseData, answer: Done) -> D:
+    def released(self, data: PurchaseData, answer: Done) -> PurchaseDecision:
         """Undo the steps that were begun, after the stock of a refused payment has been released."""
         return self._undo_next(At.RELEASE_STOCK, data)
 
-    def cancelled(self, data: PurchaseData, answer: Done) -> D:
+    def cancelled(self, data: PurchaseData, answer: Done) -> PurchaseDecision:
         """Undo the steps that were begun, after an order has been cancelled for good."""
         return self._undo_next(At.CANCEL_ORDER, with_changes(data, is_order_cancelled=True))
 
-    def _undo_next(self, at: str, data: PurchaseData) -> D:
+    def _undo_next(self, at: str, data: PurchaseData) -> PurchaseDecision:
         if not data.own_begun:
-            return D(step=at, data=data, end=End.COMPENSATED)
+            return PurchaseDecision(step=at, data=data, end=End.COMPENSATED)
         *earlier, name = data.own_begun
         if name in self._undoable:
             return Go(step=_undo_of(name), data=with_changes(data, tries=0))
         why = f"The step {name} is not configured any more. Undo it by hand, then try again."
-        return D(step=at, data=with_changes(data, own_begun=tuple(earlier)), end=End.PARKED, why=why)
+        return PurchaseDecision(
+            step=at, data=with_changes(data, own_begun=tuple(earlier)), end=End.PARKED, why=why
+        )
 
     def _row_of_undo(self, step: OwnStep) -> Step[PurchaseData]:
         row = _undo_of(step.name)
 
-        def undone(data: PurchaseData, answer: Done) -> D:
+        def undone(data: PurchaseData, answer: Done) -> PurchaseDecision:
             rest = tuple(name for name in data.own_begun if name != step.name)
             return self._undo_next(row, with_changes(data, own_begun=rest))
 
@@ -171,12 +175,12 @@ class OwnSteps:
         )
 
 
-def _taken_up(follows: Callable[[PurchaseData], D]) -> AfterSignal[PurchaseData]:
+def _taken_up(follows: Callable[[PurchaseData], PurchaseDecision]) -> AfterSignal[PurchaseData]:
     """Go on with a purchase whose money was found after all, unless its order was cancelled for good."""
     return lambda data: None if data.is_order_cancelled else follows(with_changes(data, own_undone=True))
 
 
-def _taken(step: OwnStep, data: PurchaseData) -> D:
+def _taken(step: OwnStep, data: PurchaseData) -> PurchaseDecision:
     begun = data.own_begun
     if step.undo is not None and step.name not in begun:
         begun = (*begun, step.name)
@@ -184,8 +188,8 @@ def _taken(step: OwnStep, data: PurchaseData) -> D:
     return Go(step=_row(step.name), data=with_changes(data, own_begun=begun, tries=_first_try(step)))
 
 
-def _for_staff(row: str, data: PurchaseData, why: str) -> D:
-    return D(step=row, data=data, end=End.PARKED, why=why)
+def _for_staff(row: str, data: PurchaseData, why: str) -> PurchaseDecision:
+    return PurchaseDecision(step=row, data=data, end=End.PARKED, why=why)
 
 
 def _row(name: str) -> str:

@@ -13,7 +13,7 @@ from checkout.payments.providers.base import RefusalReason
 from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.pauses import inquiry_delay
 from checkout.payments.sagas.purchase import fulfilment
-from checkout.payments.sagas.purchase.data import At, D, PurchaseData
+from checkout.payments.sagas.purchase.data import At, PurchaseData, PurchaseDecision
 from checkout.payments.sagas.table import Go
 from checkout.risk.messages import RiskAssessed
 from messaging.envelope import Reply
@@ -22,15 +22,15 @@ from messaging.envelope import Reply
 CHALLENGE_MARGIN = timedelta(seconds=30)
 
 
-def begin(data: PurchaseData) -> D:
+def begin(data: PurchaseData) -> PurchaseDecision:
     """Ask for risk. A submission whose card was lost in an outage cannot be paid, so no service is asked."""
     if not data.has_card:
         return _not_begun(data, RefusalReason.CARD_NOT_RECEIVED)
     return Go(step=At.ASSESS_RISK, data=data)
 
 
-def _not_begun(data: PurchaseData, reason: RefusalReason) -> D:
-    return D(
+def _not_begun(data: PurchaseData, reason: RefusalReason) -> PurchaseDecision:
+    return PurchaseDecision(
         step=At.ASSESS_RISK,
         data=data,
         transitions=("refused",),
@@ -41,32 +41,32 @@ def _not_begun(data: PurchaseData, reason: RefusalReason) -> D:
     )
 
 
-def not_permitted(data: PurchaseData, answer: RiskAssessed) -> D:
+def not_permitted(data: PurchaseData, answer: RiskAssessed) -> PurchaseDecision:
     return _not_begun(data, RefusalReason.NOT_PERMITTED)
 
 
-def not_assessed(data: PurchaseData, reply: Reply) -> D:
+def not_assessed(data: PurchaseData, reply: Reply) -> PurchaseDecision:
     return _not_begun(data, RefusalReason.PROVIDER_ERROR)
 
 
-def out_of_stock(data: PurchaseData, answer: StockReserved) -> D:
+def out_of_stock(data: PurchaseData, answer: StockReserved) -> PurchaseDecision:
     return not_sent(data, "out_of_stock")
 
 
-def not_reserved(data: PurchaseData, reply: Reply) -> D:
+def not_reserved(data: PurchaseData, reply: Reply) -> PurchaseDecision:
     return given_up(data)
 
 
-def given_up(data: PurchaseData) -> D:
+def given_up(data: PurchaseData) -> PurchaseDecision:
     """Refuse before the provider is asked. Stock that may have been reserved is released."""
     return not_sent(data, RefusalReason.PROVIDER_ERROR)
 
 
-def not_sent(data: PurchaseData, reason: str) -> D:
+def not_sent(data: PurchaseData, reason: str) -> PurchaseDecision:
     return replace(fulfilment.refuse(data, reason), attempt_transitions=("not_sent",))
 
 
-def approved(data: PurchaseData, answer: ProviderAnswered) -> D:
+def approved(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
     """Capture, if the payment is captured automatically, or else report that the money is held."""
     held = with_changes(data, inquiries=0, tries=0, is_expiring=False)
     if not data.captures:
@@ -75,15 +75,15 @@ def approved(data: PurchaseData, answer: ProviderAnswered) -> D:
     return Go(step=At.CAPTURE, data=held, transitions=("outcome_unknown",) if data.is_expiring else ())
 
 
-def challenged(data: PurchaseData, answer: ProviderAnswered) -> D:
+def challenged(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
     return Go(step=At.AWAIT_CHALLENGE, data=data, transitions=("challenge_required",), reply_to_waiters=True)
 
 
-def refused(data: PurchaseData, answer: ProviderAnswered) -> D:
+def refused(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
     return fulfilment.refuse(data, answer.refusal_reason or RefusalReason.PROVIDER_ERROR)
 
 
-def contradicted(data: PurchaseData, answer: ProviderAnswered) -> D:
+def contradicted(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
     return Go(step=At.CONFLICTED, data=data, transitions=("conflicted",), reply_to_waiters=True)
 
 
@@ -94,23 +94,23 @@ def time_for_challenge() -> timedelta:
     return conf.challenge_lifetime + CHALLENGE_MARGIN
 
 
-def returned(data: PurchaseData) -> D:
+def returned(data: PurchaseData) -> PurchaseDecision:
     """Send the second message. From now on the shopper is back, and the challenge is not late any more."""
     back = with_changes(data, tries=0, is_back=True, is_expiring=False)
     return Go(step=At.COMPLETE_CHALLENGE, data=back)
 
 
-def returned_late(data: PurchaseData) -> D | None:
+def returned_late(data: PurchaseData) -> PurchaseDecision | None:
     """Go on with a challenge for which we no longer wait. A shopper who was back already changes nothing."""
     return returned(data) if data.is_expiring else None
 
 
-def not_returned(data: PurchaseData) -> D:
+def not_returned(data: PurchaseData) -> PurchaseDecision:
     """Ask the provider, because the time for the challenge is over."""
     return _ask_provider(with_changes(data, is_expiring=True))
 
 
-def unless_expiring(follows: Callable[..., D]) -> Callable[..., D]:
+def unless_expiring(follows: Callable[..., PurchaseDecision]) -> Callable[..., PurchaseDecision]:
     """Do what follows unless the challenge is late: then cancel it at the provider.
 
     The end of that challenge is unknown, and the provider must not hold money for it, now or later.
@@ -118,22 +118,22 @@ def unless_expiring(follows: Callable[..., D]) -> Callable[..., D]:
     return lambda data, heard: Go(step=At.ABANDON, data=data) if data.is_expiring else follows(data, heard)
 
 
-def refused_or_expired(data: PurchaseData, answer: ProviderAnswered) -> D:
+def refused_or_expired(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
     return expired(data, answer) if data.is_expiring else refused(data, answer)
 
 
-def expired(data: PurchaseData, answer: ProviderAnswered) -> D:
+def expired(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
     return fulfilment.release(data, transitions=("expired",), attempt_transitions=("expired",))
 
 
 # The unknown outcome
 
 
-def not_answered(data: PurchaseData, reply: Reply) -> D:
+def not_answered(data: PurchaseData, reply: Reply) -> PurchaseDecision:
     return inquire(data)
 
 
-def inquire(data: PurchaseData) -> D:
+def inquire(data: PurchaseData) -> PurchaseDecision:
     """Ask the provider at growing intervals. If the outcome is unknown after the last, park the saga.
 
     If the shopper came back from a challenge, the order is cancelled at the provider before that, since the
@@ -143,7 +143,7 @@ def inquire(data: PurchaseData) -> D:
     if delay_seconds is None and data.is_back and not data.is_expiring:
         return Go(step=At.ABANDON, data=with_changes(data, is_expiring=True))
     if delay_seconds is None:
-        return D(
+        return PurchaseDecision(
             step=At.INQUIRE,
             data=data,
             transitions=("outcome_unknown",),
@@ -154,7 +154,7 @@ def inquire(data: PurchaseData) -> D:
     return _ask_provider(with_changes(data, inquiries=data.inquiries + 1), delay_seconds=delay_seconds)
 
 
-def inquire_at_once(data: PurchaseData) -> D:
+def inquire_at_once(data: PurchaseData) -> PurchaseDecision:
     """Ask because of a proven notification, which is not an answer, but a reason to ask.
 
     This does not count as an inquiry. It is only done while the outcome is unknown: otherwise the provider's
@@ -163,7 +163,7 @@ def inquire_at_once(data: PurchaseData) -> D:
     return _ask_provider(data)
 
 
-def inquire_because_of_hint(data: PurchaseData) -> D | None:
+def inquire_because_of_hint(data: PurchaseData) -> PurchaseDecision | None:
     """Ask at once instead of later, once for each inquiry that we would make anyway.
 
     Anybody can send any number of hints, so they must neither start a second question while one is under way,
@@ -174,7 +174,7 @@ def inquire_because_of_hint(data: PurchaseData) -> D | None:
     return _ask_provider(with_changes(data, inquiries=data.inquiries - 1, hinted=data.inquiries))
 
 
-def _ask_provider(data: PurchaseData, *, delay_seconds: float = 0) -> D:
+def _ask_provider(data: PurchaseData, *, delay_seconds: float = 0) -> PurchaseDecision:
     # The outcome of a late challenge is not unknown: it was not completed, or is just being completed.
     is_unknown = not data.is_expiring
     return Go(

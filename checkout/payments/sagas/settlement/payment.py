@@ -30,7 +30,7 @@ from checkout.payments.sagas.settlement.reckoning import (
     reckon,
 )
 from checkout.payments.sagas.signals import Signal
-from checkout.payments.sagas.waiters import tell
+from checkout.payments.sagas.waiters import reply_with_state
 from checkout.payments.totals import OPEN
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import insert
@@ -173,7 +173,7 @@ def _end_contradiction(
     is_held = theirs.has_money or bool(others_of(attempt, AttemptState.AUTHORISED))
     move_payment(payment, "conflict_resolved" if is_held else "conflict_released", Actor.SAGA, message)
     follow_sums(payment, message)
-    tell(payment, payment.waiters.all(), message)
+    reply_with_state(payment, payment.waiters.all(), message)
     signal = Signal.REVIEW_HELD if is_held else Signal.REVIEW_RELEASED
     if is_held and theirs.captured.minor and not attempt.operations.filter(kind=Kind.CAPTURE, state__in=OPEN):
         signal = Signal.REVIEW_CAPTURED

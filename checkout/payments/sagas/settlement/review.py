@@ -27,7 +27,7 @@ class ReviewData(Body, frozen=True, forbid_unknown_fields=False):
     tries: int = 0
 
 
-D = Decision[ReviewData]
+ReviewDecision = Decision[ReviewData]
 
 
 class Review(TableSaga[ReviewData]):
@@ -51,7 +51,7 @@ class Review(TableSaga[ReviewData]):
             Step(name="finished", ends=End.COMPLETED),
         )
 
-    def begin(self, data: ReviewData) -> D:
+    def begin(self, data: ReviewData) -> ReviewDecision:
         """Ask, which is harmless: a review that is repeated finds the same."""
         return Go(step="review", data=data)
 
@@ -59,17 +59,17 @@ class Review(TableSaga[ReviewData]):
         """Count from zero."""
         return with_changes(data, tries=0)
 
-    def held(self, data: ReviewData, answer: AttemptReviewed) -> D:
+    def held(self, data: ReviewData, answer: AttemptReviewed) -> ReviewDecision:
         return replace(self._settled(data, "conflict_resolved", Signal.REVIEW_HELD), recalculate=True)
 
-    def released(self, data: ReviewData, answer: AttemptReviewed) -> D:
+    def released(self, data: ReviewData, answer: AttemptReviewed) -> ReviewDecision:
         return self._settled(data, "conflict_released", Signal.REVIEW_RELEASED)
 
-    def not_settled(self, data: ReviewData, reply: Reply) -> D:
+    def not_settled(self, data: ReviewData, reply: Reply) -> ReviewDecision:
         """Change nothing, as the provider and we do not agree."""
         return Go(step="finished", data=data)
 
-    def _settled(self, data: ReviewData, event: PaymentEvent, signal: Signal) -> D:
+    def _settled(self, data: ReviewData, event: PaymentEvent, signal: Signal) -> ReviewDecision:
         return Go(
             step="finished", data=data, transitions=(event,), reply_to_waiters=True, notify_parent=signal
         )

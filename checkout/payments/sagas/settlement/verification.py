@@ -53,7 +53,7 @@ class VerificationData(Body, frozen=True, forbid_unknown_fields=False):
     is_answered_by_staff: bool = False
 
 
-D = Decision[VerificationData]
+VerificationDecision = Decision[VerificationData]
 
 
 class Verification(TableSaga[VerificationData]):
@@ -86,7 +86,7 @@ class Verification(TableSaga[VerificationData]):
             Step(name="finished", ends=End.COMPLETED),
         )
 
-    def begin(self, data: VerificationData) -> D:
+    def begin(self, data: VerificationData) -> VerificationDecision:
         """Ask after ``waits_seconds``, which may be none."""
         return Go(step=CHECK, data=data, delay_seconds=data.waits_seconds)
 
@@ -94,43 +94,45 @@ class Verification(TableSaga[VerificationData]):
         """Count from zero."""
         return with_changes(data, inquiries=0, undecided=0)
 
-    def on_resume(self, step: str, data: VerificationData) -> D:
+    def on_resume(self, step: str, data: VerificationData) -> VerificationDecision:
         """Ask at once."""
         return super().start(with_changes(self.afresh(data), waits_seconds=0))
 
-    def settled(self, data: VerificationData, answer: ClaimChecked) -> D:
+    def settled(self, data: VerificationData, answer: ClaimChecked) -> VerificationDecision:
         return _ended(data, answer.outcome)
 
-    def denied(self, data: VerificationData, answer: ClaimChecked) -> D:
+    def denied(self, data: VerificationData, answer: ClaimChecked) -> VerificationDecision:
         """End, unless the provider has confirmed it before: a later event of the order does not deny it."""
         return self.undecided(data, answer) if data.is_confirmed else _ended(data, answer.outcome)
 
-    def unclear(self, data: VerificationData, answer: ClaimChecked) -> D:
+    def unclear(self, data: VerificationData, answer: ClaimChecked) -> VerificationDecision:
         """Wait for staff with a movement that cannot be booked without guessing."""
         why = answer.why or "The provider does not tell enough."
-        return D(step=CHECK, data=with_changes(data, is_confirmed=True), end=End.PARKED, why=why)
+        return VerificationDecision(
+            step=CHECK, data=with_changes(data, is_confirmed=True), end=End.PARKED, why=why
+        )
 
-    def undecided(self, data: VerificationData, answer: ClaimChecked) -> D:
+    def undecided(self, data: VerificationData, answer: ClaimChecked) -> VerificationDecision:
         counted = with_changes(data, undecided=data.undecided + 1)
         if counted.undecided < UNDECIDED_ANSWERS:
             return self.ask_later(counted)
         why = f"The provider's answers neither confirm nor deny it: {data.claim}. Look it up there."
-        return D(step=CHECK, data=counted, end=End.PARKED, why=why)
+        return VerificationDecision(step=CHECK, data=counted, end=End.PARKED, why=why)
 
-    def ask_later(self, data: VerificationData) -> D:
+    def ask_later(self, data: VerificationData) -> VerificationDecision:
         """Ask again, at growing intervals."""
         delay_seconds = inquiry_delay(data.inquiries)
         if delay_seconds is None:
             why = f"The provider neither confirmed nor denied: {data.claim}."
-            return D(step=CHECK, data=data, end=End.PARKED, why=why)
+            return VerificationDecision(step=CHECK, data=data, end=End.PARKED, why=why)
         counted = with_changes(data, inquiries=data.inquiries + 1)
         return Go(step=CHECK, data=counted, delay_seconds=delay_seconds)
 
-    def settled_by_staff(self, outcome: ClaimOutcome) -> Callable[[VerificationData], D]:
+    def settled_by_staff(self, outcome: ClaimOutcome) -> Callable[[VerificationData], VerificationDecision]:
         return lambda data: _ended(with_changes(data, is_answered_by_staff=True), outcome)
 
 
-def _ended(data: VerificationData, outcome: ClaimOutcome) -> D:
+def _ended(data: VerificationData, outcome: ClaimOutcome) -> VerificationDecision:
     """End. If the claim is true and not booked yet, the payment has expired, or is put aside for staff."""
     decision = Go(step="finished", data=with_changes(data, answer=str(outcome)))
     is_true = outcome == ClaimOutcome.CONFIRMED

@@ -12,7 +12,7 @@ from checkout.payments.messages import ApplyNotification
 from checkout.payments.models import Attempt, ProviderNotification
 from checkout.payments.providers.base import Notification
 from checkout.payments.providers.registry import get_provider
-from checkout.payments.service.notifications.statement import Finding, apply_statements
+from checkout.payments.service.notifications.statement import NotificationResult, apply_statements
 from checkout.payments.service.service import service
 from checkout.privacy.scrubbing import REASON_LENGTH, scrub_text
 from messaging.compiled_queries import Compiled, update
@@ -42,11 +42,11 @@ def apply_notification(command: ApplyNotification, message: Message) -> None:
     try:
         statements = provider.parse_notification(row.body.encode())
     except NotificationRejected as error:
-        _finish(row, [Finding(State.UNREADABLE, str(error))])
+        _finish(row, [NotificationResult(State.UNREADABLE, str(error))])
         return
     except Exception as error:
         log.exception("parser of notifications failed", account=row.account.code)
-        _finish(row, [Finding(State.UNREADABLE, f"the parser failed: {type(error).__name__}")])
+        _finish(row, [NotificationResult(State.UNREADABLE, f"the parser failed: {type(error).__name__}")])
         return
     _finish(row, _apply(row, statements, message))
 
@@ -57,7 +57,9 @@ def _is_given_up(row: ProviderNotification) -> bool:
     return not (is_open or row.is_proven or row.payment_id)
 
 
-def _apply(row: ProviderNotification, statements: Sequence[Notification], message: Message) -> list[Finding]:
+def _apply(
+    row: ProviderNotification, statements: Sequence[Notification], message: Message
+) -> list[NotificationResult]:
     """Apply the statements, at most ``MOST_STATEMENTS`` of them, order by order."""
     by_order: dict[str, list[Notification]] = {}
     for statement in statements[:MOST_STATEMENTS]:
@@ -68,12 +70,12 @@ def _apply(row: ProviderNotification, statements: Sequence[Notification], messag
     for order_code, about_it in by_order.items():
         attempt = attempts.get(order_code)
         if attempt is None:
-            findings.append(Finding(State.UNMATCHED, f"this account has no order {order_code}"))
+            findings.append(NotificationResult(State.UNMATCHED, f"this account has no order {order_code}"))
         else:
             findings += apply_statements(attempt, about_it, message, row)
     if len(statements) > MOST_STATEMENTS:
         reason = f"has {len(statements)} statements, of which the first {MOST_STATEMENTS} were applied"
-        findings.append(Finding(State.UNREADABLE, reason))
+        findings.append(NotificationResult(State.UNREADABLE, reason))
     return findings
 
 
@@ -104,8 +106,8 @@ _ATTEMPT = Compiled(
 )
 
 
-def _finish(row: ProviderNotification, findings: list[Finding]) -> None:
-    worst = min(findings, key=lambda finding: _rank(finding.state), default=Finding(State.APPLIED))
+def _finish(row: ProviderNotification, findings: list[NotificationResult]) -> None:
+    worst = min(findings, key=lambda finding: _rank(finding.state), default=NotificationResult(State.APPLIED))
     row.state = worst.state
     row.reason = scrub_text(worst.reason)[:REASON_LENGTH]
     row.next_try_at = None

@@ -34,22 +34,22 @@ MOST_HINTS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class NotificationResult:
     """The result of applying a statement.
 
-    ``reason`` says why it was not simply applied. ``tells`` is the kind of the event that is sent to the
+    ``reason`` says why it was not simply applied. ``signals`` is the kind of the event that is sent to the
     orchestrator, if any. ``operation`` is the reference of our operation that the statement is about.
     """
 
     state: State
     reason: str = ""
-    tells: str = ""
+    signals: str = ""
     operation: str = ""
 
 
 def apply_statements(
     attempt: Attempt, statements: Sequence[Notification], message: Message, row: ProviderNotification
-) -> list[Finding]:
+) -> list[NotificationResult]:
     """Apply each statement of ``row`` once, record it as a fact, and send the events to the orchestrator.
 
     The number of database queries does not depend on the number of statements.
@@ -65,7 +65,7 @@ def apply_statements(
         if refusal is None:
             known.add(statement)
             facts.append(_fact(attempt, statement, finding, row))
-        if finding.tells:
+        if finding.signals:
             events.append(_event(attempt, statement, finding, is_proven=is_proven))
     insert(*facts)
     for event in dict.fromkeys(events):
@@ -91,12 +91,14 @@ class _Known:
         self._event_ids = {fact.data.get("event_id") for fact in facts if fact.kind.startswith(prefixes)}
         self._hints = None if is_proven else sum(fact.kind.startswith(HINTED) for fact in facts)
 
-    def refusal_of(self, statement: Notification) -> Finding | None:
+    def refusal_of(self, statement: Notification) -> NotificationResult | None:
         """Return the result of a statement that is to be skipped; None if it is to be looked into."""
         if statement.event_id and scrub_text(statement.event_id) in self._event_ids:
-            return Finding(State.APPLIED, "repeats an earlier one")
+            return NotificationResult(State.APPLIED, "repeats an earlier one")
         if self._hints is not None and self._hints >= MOST_HINTS:
-            return Finding(State.APPLIED, f"not looked into: there were {MOST_HINTS} hints about this order")
+            return NotificationResult(
+                State.APPLIED, f"not looked into: there were {MOST_HINTS} hints about this order"
+            )
         return None
 
     def add(self, statement: Notification) -> None:
@@ -107,10 +109,10 @@ class _Known:
 
 def _judged(
     attempt: Attempt, operations: Sequence[Operation], statement: Notification, *, is_proven: bool
-) -> Finding:
+) -> NotificationResult:
     """Settle the operation that the statement is about, if it is proven and its amount is ours."""
     if statement.merchant_code != attempt.provider_account.merchant_code:
-        return Finding(State.CONFLICTED, f"is for the merchant {statement.merchant_code}")
+        return NotificationResult(State.CONFLICTED, f"is for the merchant {statement.merchant_code}")
     result = ProviderResult(
         outcome=OUTCOMES.get(statement.kind, Outcome.PENDING),
         order_code=statement.order_code,
@@ -123,14 +125,18 @@ def _judged(
     if is_for_another_payment(attempt, result):
         # For an open attempt the provider is asked, and its reply will contain the amount.
         reason = f"says {statement.amount}, the payment is {attempt.payment.amount}"
-        return Finding(State.CONFLICTED, reason, tells=statement.kind if is_open and is_proven else "")
+        return NotificationResult(
+            State.CONFLICTED, reason, signals=statement.kind if is_open and is_proven else ""
+        )
     operation = operation_of(operations, statement.kind, (*statement.references, statement.reference))
     if operation is not None and statement.amount not in (None, operation.amount):
         reason = f"says {statement.amount}, we asked to {operation.kind} {operation.amount}"
-        return Finding(State.CONFLICTED, reason)
+        return NotificationResult(State.CONFLICTED, reason)
     if operation is not None and is_proven:
         settle(attempt.payment, operation, statement.kind)
-    told = Finding(State.APPLIED, tells=statement.kind, operation=operation.reference if operation else "")
+    told = NotificationResult(
+        State.APPLIED, signals=statement.kind, operation=operation.reference if operation else ""
+    )
     if statement.kind not in OUTCOMES or is_open:
         # Only the provider's own reply decides how an open attempt ends. Until then a statement is just a
         # reason to ask.
@@ -138,14 +144,16 @@ def _judged(
     if result.outcome == Outcome.REFUSED:
         is_news = attempt.state != AttemptState.REFUSED
         reason = f"comes too late: the attempt is {attempt.state}" if is_news else ""
-        return Finding(State.APPLIED, reason)
+        return NotificationResult(State.APPLIED, reason)
     if attempt.state != AttemptState.AUTHORISED:
         # Either money is held for an attempt that ended without any, or the statement is false.
         return replace(told, reason=f"the attempt is {attempt.state}: the provider is asked")
     return told
 
 
-def _fact(attempt: Attempt, statement: Notification, finding: Finding, row: ProviderNotification) -> Fact:
+def _fact(
+    attempt: Attempt, statement: Notification, finding: NotificationResult, row: ProviderNotification
+) -> Fact:
     is_named = finding.operation in statement.references
     data = {
         "event": statement.event,
@@ -168,12 +176,12 @@ def _fact(attempt: Attempt, statement: Notification, finding: Finding, row: Prov
 
 
 def _event(
-    attempt: Attempt, statement: Notification, finding: Finding, *, is_proven: bool
+    attempt: Attempt, statement: Notification, finding: NotificationResult, *, is_proven: bool
 ) -> ApplyProviderEvent:
     return ApplyProviderEvent(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
-        kind=finding.tells,
+        kind=finding.signals,
         minor=statement.amount.minor if statement.amount else None,
         currency=statement.amount.currency if statement.amount else "",
         operation=finding.operation,
