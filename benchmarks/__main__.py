@@ -14,7 +14,19 @@ from pathlib import Path
 from scripts.services.process import ServiceError
 from scripts.with_services import report, services, stop_on_signals
 
-PARTS = ("compare", "held", "layers", "purchases", "filled", "share", "cost", "webhooks", "api", "cluster")
+PARTS = (
+    "compare",
+    "held",
+    "layers",
+    "purchases",
+    "filled",
+    "share",
+    "cost",
+    "webhooks",
+    "api",
+    "cluster",
+    "node_lost",
+)
 RESULTS = Path(__file__).resolve().parent / "results.json"
 
 

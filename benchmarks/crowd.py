@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 GIVE_UP_SECONDS = 90
 LOOK_SECONDS = 0.1
+OK = "200"
 
 
 @dataclass
@@ -31,13 +32,22 @@ def request_of(method: str, address: str, body: bytes = b"", **headers: str) -> 
 def waiting_times(
     address: str, request: bytes, count: int, per_second: float, look: Callable[[], None]
 ) -> list[float]:
-    """Return the seconds from the start of each connection to the end of its answer, for answers of 200.
+    """Return the seconds to the end of each answer of 200, as `answers` has them."""
+    told = answers(address, request, count, per_second, look)
+    return [seconds for status, seconds in told if status == OK]
 
-    `look` is called regularly meanwhile.
+
+def answers(
+    address: str, request: bytes, count: int, per_second: float, look: Callable[[], None]
+) -> list[tuple[str, float]]:
+    """Return each answer's status, and the seconds from the start of its connection to its end.
+
+    The status is empty if the connection ended without an answer; what was not answered at all is not in the
+    list. `look` is called regularly meanwhile.
     """
     url = urlsplit(address)
     target = (url.hostname, url.port)
-    times: list[float] = []
+    told: list[tuple[str, float]] = []
     opened = ended = 0
     began = looked = time.monotonic()
     with selectors.DefaultSelector() as selector:
@@ -58,12 +68,12 @@ def waiting_times(
                     continue
                 if not _is_over(connection, waiting):
                     continue
-                if waiting.received.startswith(b"HTTP/1.1 200 "):
-                    times.append(time.monotonic() - waiting.began)
+                status = waiting.received[9:12].decode()
+                told.append((status, time.monotonic() - waiting.began))
                 selector.unregister(connection)
                 connection.close()
                 ended += 1
-    return times
+    return told
 
 
 def _connect(target: tuple[str | None, int | None]) -> socket.socket:

@@ -23,6 +23,9 @@ RECORD_RELEASES = """
         FOR EACH ROW WHEN (OLD.state <> 'released' AND NEW.state = 'released')
         EXECUTE FUNCTION record_release()"""
 RELEASED = "SELECT DISTINCT payment_reference, attempt FROM released_stock WHERE attempt <> ''"
+ERASED = """
+    SELECT reference FROM payments_fact fact JOIN payments_payment payment ON payment.id = payment_id
+    WHERE kind = 'personal_data_erased'"""
 RELEASES = "SELECT subject, body FROM payments_outboxmessage WHERE type = 'orders.release'"
 LAST_OWED = "SELECT coalesce(max(id), 0) FROM payments_outboxmessage"
 HANDLED = "SELECT message_id FROM payments_inboxmessage"
@@ -70,16 +73,20 @@ class Databases:
         return {message_id for (message_id,) in self.everywhere(HANDLED)}
 
     def taken_away(self) -> list[tuple[str, str]]:
-        """Return payments and attempts whose stock was released, though no command released that attempt."""
-        # In this order, since a command is there before its effect.
+        """Return payments and attempts whose stock was released, though no command released that attempt.
+
+        The commands of a payment are deleted with all of its messages when it is erased.
+        """
+        # In this order, since a command is there before its effect, and deleted as its payment is erased.
         released = self.rows(RELEASED, of="orders")
         bodies: dict[str, list[str]] = {}
         for payment, body in self.rows(RELEASES):
             bodies.setdefault(payment, []).append(body)
+        erased = {payment for (payment,) in self.rows(ERASED)}
         return [
             (payment, attempt)
             for payment, attempt in released
-            if not any(f'"{attempt}"' in body for body in bodies.get(payment, ()))
+            if payment not in erased and not any(f'"{attempt}"' in body for body in bodies.get(payment, ()))
         ]
 
 

@@ -78,8 +78,7 @@ def compensation_complete(evidence: Evidence) -> Found:
             yield reference, f"{payment.state}, but its stock is still {reservation}"
     for text in evidence.taken_away:
         payment_reference, _, attempt = text.partition(": ")
-        if payment_reference not in evidence.erased:  # its commands were deleted with all its messages
-            yield payment_reference, released_text(attempt)
+        yield payment_reference, released_text(attempt)
 
 
 def released_text(attempt: str) -> str:

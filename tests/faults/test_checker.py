@@ -288,14 +288,6 @@ def test_a_charge_that_the_merchant_requested_is_a_step_like_a_shoppers():
     assert violations_of(evidence) == []
 
 
-def test_the_commands_of_an_erased_payment_are_gone_and_its_release_is_not_judged():
-    evidence = healthy()
-    evidence.taken_away.append("pay_1: pay_1-2")
-    card(evidence, customer="", owner="1 ", owner_of_payment="1 ")
-    evidence.erased.add(PAID)
-    assert violations_of(evidence) == []
-
-
 def test_two_answers_that_were_under_way_at_once_may_differ_in_either_order():
     evidence = healthy()
     evidence.histories[PAID].append(

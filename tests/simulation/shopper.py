@@ -76,8 +76,6 @@ class Shopper:
         """Make one attempt. Return True if the payment may be tried again."""
         card = self._chance.one_of(CARDS, CARD_WEIGHTS)
         ticks = bool(self._customer) and self._chance.of(0.7)
-        if ticks:
-            self._world.ticked.add(f"{self.reference}-{number}")
         for _ in range(2 if self._chance.of(0.2) else 1):
             self._world.spawn(self._submit(number, card, ticks=ticks))
         await self._world.sleep(self._chance.around(2))
@@ -90,6 +88,9 @@ class Shopper:
 
     async def _submit(self, number: int, card: str, *, ticks: bool) -> None:
         def submit() -> actions.Pending:
+            if ticks:
+                # A form may have a higher number than the attempt that it starts, if another one was in vain.
+                self._world.ticked.add(f"{self.reference}-{self._attempts() + 1}")
             return actions.submit_payment(
                 self.reference,
                 attempt_number=number,
@@ -141,6 +142,9 @@ class Shopper:
         lifetime = conf.challenge_lifetime.total_seconds()
         least, most = self._chance.one_of(((lifetime - 10, lifetime + 40), (lifetime, 20 * lifetime)), (3, 1))
         return self._chance.between(least, most)
+
+    def _attempts(self) -> int:
+        return Attempt.objects.filter(payment__reference=self.reference).count()
 
     def _latest_attempt(self) -> Attempt:
         attempts = Attempt.objects.select_related("payment")
