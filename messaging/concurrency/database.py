@@ -83,17 +83,17 @@ def tells_of_a_lost_connection(error: BaseException) -> bool:
 
 
 def drop_dead_connections(error: BaseException) -> None:
-    """Empty the pools if ``error`` says that a connection was lost.
+    """Empty the pool of a connection of this thread if ``error`` says that it was lost.
 
     Its siblings lead to the same server, which was restarted, is silent, or is not the primary any more.
     Each of them would fail a later caller, perhaps after hours, and one to a silent server would also hold
-    that caller. Connections in use are replaced when they are returned.
+    that caller. Connections in use are replaced when they are returned. Other databases keep their pools.
     """
     if not tells_of_a_lost_connection(error):
         return
     for connection in connections.all(initialized_only=True):
         pool = getattr(connection, "pool", None)  # only PostgreSQL's
-        if pool is not None:
+        if pool is not None and connection.errors_occurred:
             pool.drain()
 
 
