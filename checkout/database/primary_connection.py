@@ -6,15 +6,9 @@ import psycopg
 from psycopg.abc import PQGen
 
 from checkout.database.bounded_connection import BoundedConnection
+from messaging.concurrency.database import REFUSAL, can_only_be_read
 
 R = TypeVar("R")
-
-# The settings by which a server reports that it refuses writes, since PostgreSQL 14: as a standby, and as a
-# former primary that was fenced. The report comes with the answer to the next statement.
-REFUSES_WRITES = (b"in_hot_standby", b"default_transaction_read_only")
-REFUSAL = (
-    "The server can only be read: it is a standby, or was fenced. Another one may be the primary by now."
-)
 
 
 class PrimaryConnection(BoundedConnection):
@@ -30,7 +24,7 @@ class PrimaryConnection(BoundedConnection):
         except psycopg.errors.ReadOnlySqlTransaction as error:
             self.pgconn.finish()
             raise psycopg.OperationalError(REFUSAL) from error
-        if any(self.pgconn.parameter_status(name) == b"on" for name in REFUSES_WRITES):
+        if can_only_be_read(self):
             self.pgconn.finish()
             raise psycopg.OperationalError(REFUSAL)
         return result

@@ -10,7 +10,7 @@ import contextvars
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import psycopg
 from django.db import InterfaceError, OperationalError, close_old_connections, connections, reset_queries
@@ -26,6 +26,12 @@ R = TypeVar("R")
 QUEUE_SECONDS = 5.0
 # SQLSTATEs with which a server ends a connection: those of class 08, and an intervention such as a shutdown.
 LOST = ("08", "57P")
+# The settings by which a server reports that it refuses writes, since PostgreSQL 14: as a standby, and as a
+# former primary that was fenced. The report comes with the answer to the next statement.
+REFUSES_WRITES = (b"in_hot_standby", b"default_transaction_read_only")
+REFUSAL = (
+    "The server can only be read: it is a standby, or was fenced. Another one may be the primary by now."
+)
 
 
 async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -95,6 +101,11 @@ def drop_dead_connections(error: BaseException) -> None:
         pool = getattr(connection, "pool", None)  # only PostgreSQL's
         if pool is not None and connection.errors_occurred:
             pool.drain()
+
+
+def can_only_be_read(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
+    """Return True if the server of a connection has reported that it refuses writes."""
+    return any(connection.pgconn.parameter_status(name) == b"on" for name in REFUSES_WRITES)
 
 
 def close_connections() -> None:

@@ -11,6 +11,8 @@ import psycopg
 import structlog
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
+from messaging.concurrency.database import REFUSAL, can_only_be_read
+
 log = structlog.get_logger(__name__)
 
 # The interval between checks of the connection, and the time that a check may take.
@@ -68,6 +70,9 @@ async def _listen_once(parameters: Mapping[str, Any], channel: str, woken: async
             async with asyncio.timeout(ANSWER_SECONDS):
                 # The first LISTEN subscribes; each repetition checks that the connection is alive.
                 await connection.execute(f"LISTEN {channel}")
+            if can_only_be_read(connection):
+                # Nothing is written to it any more. A new connection leads to the primary.
+                raise psycopg.OperationalError(REFUSAL)
             # Messages that were written while nothing listened have to be looked for.
             woken.set()
             async for _ in connection.notifies(timeout=CHECK_SECONDS):

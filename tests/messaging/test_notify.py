@@ -12,8 +12,9 @@ from django.db import connection, transaction
 from checkout.payments.models import OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.outbox.models import enqueue
-from messaging.outbox.notify import listen
+from messaging.outbox.notify import _listen_once, listen
 from messaging.outbox.relay import Relay
+from tests.support import environment
 from tests.support.brokers import Inbox, MemoryLab, within
 from tests.support.services import Greet, until
 
@@ -105,6 +106,14 @@ class TestOnPostgresql:
                 await in_thread(write)
                 await within(woken.wait())
                 woken.clear()
+
+    async def test_a_server_that_was_fenced_is_not_listened_to(self):
+        fenced = {
+            "conninfo": environment.database_url(),
+            "options": "-c default_transaction_read_only=on",
+        }
+        with pytest.raises(psycopg.OperationalError, match="can only be read"):
+            await within(_listen_once(fenced, "payments_outboxmessage", asyncio.Event()))
 
     def test_only_what_is_committed_and_due_at_once_wakes_anybody(self):
         with listening_connection() as listener:
