@@ -1,5 +1,6 @@
 """The invariant about saved cards, I13, judged from our tables, the provider's orders and the merchant."""
 
+import math
 from collections.abc import Iterator
 
 from tests.faults.evidence import Evidence
@@ -22,13 +23,15 @@ def cards_obey_their_owners(evidence: Evidence) -> Iterator[tuple[str, str]]:
             yield card.payment, f"{card.reference} was removed, and is not"
         if is_erased and card.customer:
             yield card.payment, f"{card.reference} names {card.customer}, and the payment was erased"
+    saved_with = {card.reference: card.payment for card in evidence.cards}
     for charge in evidence.charges:
-        confirmed_at = evidence.removed.get(charge.card)
-        is_late = confirmed_at is not None and charge.began > confirmed_at
+        removed_at = evidence.removed.get(charge.card, math.inf)
+        erased_at = evidence.erased.get(saved_with.get(charge.card, ""), math.inf)
+        is_late = charge.began > min(removed_at, erased_at)
         if is_late and charge.order_code in evidence.orders:
             yield charge.payment, f"{charge.order_code} was charged to {charge.card}, which had been removed"
         if charge.is_anothers:
-            yield charge.payment, f"{charge.order_code} was charged to {charge.card} of another customer"
+            yield charge.payment, f"{charge.order_code} was charged to {charge.card} of somebody else"
     for payment in evidence.payments.values():
         if payment.order_reference in evidence.charges_refused:
             yield payment.reference, f"{payment.order_reference} was refused, and exists"

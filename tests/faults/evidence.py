@@ -142,7 +142,7 @@ class Evidence:
     charges: list[Charge] = field(default_factory=list)
     ticked: set[str] = field(default_factory=set)
     removed: dict[str, float] = field(default_factory=dict)
-    erased: set[str] = field(default_factory=set)
+    erased: dict[str, float] = field(default_factory=dict)
     charges_refused: set[str] = field(default_factory=set)
     card_faults: list[str] = field(default_factory=list)
     # Faulty messages: never published; published and never handled; answered more than once; dead letters.
@@ -210,7 +210,8 @@ CARDS = """
 CHARGES = """
     SELECT payment.reference AS payment, order_code, card.reference AS card,
            extract(epoch FROM call.started_at)::float AS began,
-           payment.customer_reference <> '' AND card.customer_reference <> ''
+           payment.merchant_id <> card.merchant_id
+           OR payment.customer_reference <> '' AND card.customer_reference <> ''
            AND payment.customer_reference <> card.customer_reference AS is_anothers
     FROM payments_attempt attempt JOIN payments_payment payment ON payment.id = payment_id
     JOIN payments_savedcard card ON card.id = saved_card_id

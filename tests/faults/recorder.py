@@ -66,8 +66,8 @@ class Recorder:
     """The record of every response by payment; "" is the key for responses about no payment.
 
     `ears` are the open WebSockets. `ticked` has the payments whose shoppers want the card saved. `removed`
-    has the time (seconds since the epoch) at which the removal of a card was confirmed, `erased` the payments
-    whose erasure was. `charges_refused` has the orders whose charge to a saved card was refused.
+    has the time (seconds since the epoch) at which the removal of a card was confirmed, `erased` that of
+    the erasure of a payment. `charges_refused` has the orders whose charge to a saved card was refused.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Recorder:
         self.ears: set[Ear] = set()
         self.ticked: set[str] = set()
         self.removed: dict[str, float] = {}
-        self.erased: set[str] = set()
+        self.erased: dict[str, float] = {}
         self.charges_refused: set[str] = set()
         self.card_faults: list[str] = []
 

@@ -184,13 +184,20 @@ def charged(evidence: Evidence, **changes: Any) -> None:
 
 
 def erased_and_named(evidence: Evidence) -> None:
-    evidence.erased.add(PAID)
+    evidence.erased[PAID] = 200.0
 
 
 def erased_and_kept(evidence: Evidence) -> None:
     card(evidence, customer="", is_removed=False)
-    evidence.erased.add(PAID)
+    evidence.erased[PAID] = 200.0
     evidence.removed.clear()
+
+
+def charged_after_the_erasure(evidence: Evidence) -> None:
+    card(evidence, customer="")
+    evidence.erased[PAID] = 200.0
+    evidence.removed.clear()
+    charged(evidence, began=201.0)
 
 
 def poison_lost(evidence: Evidence) -> None:
@@ -260,6 +267,7 @@ BLEMISHES: list[tuple[str, Callable[[Evidence], object]]] = [
     ("I13", lambda evidence: card(evidence, is_removed=False)),
     ("I13", erased_and_named),
     ("I13", erased_and_kept),
+    ("I13", charged_after_the_erasure),
     ("I13", lambda evidence: charged(evidence, began=201.0)),
     ("I13", lambda evidence: charged(evidence, is_anothers=True)),
     ("I13", lambda evidence: evidence.charges_refused.add("order-1")),

@@ -88,4 +88,4 @@ class CardKeeper:
 
     async def _erase(self, payment: str) -> None:
         if await self._back_office.erase(payment):
-            self._recorder.erased.add(payment)
+            self._recorder.erased.setdefault(payment, time.time())
