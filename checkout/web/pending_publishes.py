@@ -28,18 +28,21 @@ KEPT_SECONDS = CARD_GRACE_SECONDS - 3 * PUBLISH_TIMEOUT_SECONDS
 _publishing: dict["asyncio.Task[None]", int] = {}
 
 
-def keep(pending: Pending, sealed: str, *, committed_at: float) -> None:
-    """Publish a submission as soon as possible. It was committed at ``committed_at``, in the loop's time.
+def keep(pending: Pending, sealed: str, *, since: float) -> None:
+    """Publish a submission as soon as possible. It was not committed before ``since``, in the loop's time.
 
     A submission that may have been published is kept, too: it is the same message, and is handled once. If
     there is no room for another one, it is left to the relay.
     """
+    loop, until = asyncio.get_running_loop(), since + KEPT_SECONDS
+    if until <= loop.time():
+        # The tries to commit it took all its time.
+        log.warning("submission too late to be kept", payment=pending.payment)
+        return
     if len(_publishing) >= MAX_KEPT or sum(_publishing.values()) + len(sealed) > MAX_KEPT_BYTES:
         log.warning("no room to keep a submission", payment=pending.payment, kept=len(_publishing))
         return
-    task = asyncio.get_running_loop().create_task(
-        _publish_in_time(pending, sealed, committed_at + KEPT_SECONDS)
-    )
+    task = loop.create_task(_publish_in_time(pending, sealed, until))
     _publishing[task] = len(sealed)
     task.add_done_callback(_publishing.pop)
 

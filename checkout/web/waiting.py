@@ -16,7 +16,7 @@ from checkout.privacy.card_seal import seal_card
 from checkout.states import PaymentState
 from checkout.web import pending_publishes
 from messaging import crash_points, rpc
-from messaging.concurrency.database import in_thread
+from messaging.concurrency.database import in_thread, tells_of_a_lost_connection
 from messaging.envelope import new_message_id
 from messaging.errors import MalformedMessage, MessagingError, RemoteError, ReplyTimeout
 from payments_gateway.serving.process.graceful_shutdown import drain
@@ -35,52 +35,64 @@ async def commit_and_answer(
     by a second click), the payment is submitted all the same: the card is passed on, although no request
     waits.
     """
-    until = asyncio.get_running_loop().time() + budget_seconds
+    begun_at = asyncio.get_running_loop().time()
+    until = begun_at + budget_seconds
     committing = asyncio.ensure_future(_committed(operation, until))
     try:
         pending = await asyncio.shield(committing)
     except asyncio.CancelledError:
-        committing.add_done_callback(partial(_keep_what_was_committed, sealed_card))
+        committing.add_done_callback(partial(_keep_what_was_committed, sealed_card, begun_at))
         raise
     left_seconds = until - asyncio.get_running_loop().time()
-    return await answer(pending, sealed_card=sealed_card, budget_seconds=left_seconds)
+    return await answer(pending, sealed_card=sealed_card, budget_seconds=left_seconds, begun_at=begun_at)
 
 
 async def _committed(operation: Callable[[str], Pending], until: float) -> Pending:
     """Run the operation until it is known to be committed, until a time of the loop.
 
     If the connection was lost at the commit, nobody knows if that was carried out. Therefore the operation is
-    repeated with the same message id, by which it finds what it has written. Raises what it raises.
+    repeated with the same message id, by which it finds what it has written. A silent server is noticed only
+    when the time is over. Then it is repeated once. Raises what it raises.
     """
     message_id, loop = new_message_id(), asyncio.get_running_loop()
+    may_be_committed = is_last = False
     while True:
         try:
             return await in_thread(operation, message_id)
         except (OperationalError, InterfaceError) as error:
-            if drain.has_begun or loop.time() + DATABASE_PAUSE_SECONDS >= until:
+            may_be_committed = may_be_committed or tells_of_a_lost_connection(error)
+            is_late = loop.time() + DATABASE_PAUSE_SECONDS >= until
+            if drain.has_begun or is_last or (is_late and not may_be_committed):
                 raise
+            is_last = is_late
             log.warning("database away, asking again", reason=repr(error))
         await asyncio.sleep(DATABASE_PAUSE_SECONDS)
 
 
 async def answer(
-    pending: Pending, *, sealed_card: str = "", budget_seconds: float | None = None
+    pending: Pending,
+    *,
+    sealed_card: str = "",
+    budget_seconds: float | None = None,
+    begun_at: float | None = None,
 ) -> PaymentState | None:
     """Publish the command, and return the payment's state as soon as there is one to report.
 
     Returns None if the budget is over, the broker is away, the answer was lost or this process is about to
     end. The command is in the outbox, so only the fast answer is lost, and the caller shows the status page.
     A card leaves this process only under its second seal. As it is not in the outbox, it is kept in memory
-    until it can be published. Never raises a ``MessagingError``; holds no thread and no database connection.
+    until it can be published. Its time counts from ``begun_at`` (in the loop's time; by default now), because
+    the first of several tries may have committed the command. Never raises a ``MessagingError``; holds no
+    thread and no database connection.
     """
     sealed = _sealed_again(pending, sealed_card)
-    committed_at = asyncio.get_running_loop().time()
+    begun_at = asyncio.get_running_loop().time() if begun_at is None else begun_at
     if pending.message_id:
         crash_points.reached("web.intent_committed")
     budget_seconds = conf.reply_budget_seconds if budget_seconds is None else budget_seconds
     if budget_seconds <= 0 or drain.has_begun:
         if pending.message_id:
-            pending_publishes.keep(pending, sealed, committed_at=committed_at)
+            pending_publishes.keep(pending, sealed, since=begun_at)
         return None
     try:
         result = await rpc.acall(
@@ -96,11 +108,11 @@ async def answer(
         log.info("no answer in time", payment=pending.payment, type=pending.command.to, reason=error.code)
         if sealed and not isinstance(error, ReplyTimeout | RemoteError | MalformedMessage):
             # Those errors mean that the command was published.
-            pending_publishes.keep(pending, sealed, committed_at=committed_at)
+            pending_publishes.keep(pending, sealed, since=begun_at)
         return None
     except asyncio.CancelledError:
         if sealed:
-            pending_publishes.keep(pending, sealed, committed_at=committed_at)
+            pending_publishes.keep(pending, sealed, since=begun_at)
         raise
     return told.state
 
@@ -134,13 +146,14 @@ async def news(
             await layer.group_discard(group, channel)
 
 
-def _keep_what_was_committed(sealed_card: str, committed: "asyncio.Future[Pending]") -> None:
+def _keep_what_was_committed(
+    sealed_card: str, begun_at: float, committed: "asyncio.Future[Pending]"
+) -> None:
     if committed.cancelled() or committed.exception() is not None:
         return
     pending = committed.result()
     if pending.message_id:
-        now = committed.get_loop().time()
-        pending_publishes.keep(pending, _sealed_again(pending, sealed_card), committed_at=now)
+        pending_publishes.keep(pending, _sealed_again(pending, sealed_card), since=begun_at)
 
 
 def _sealed_again(pending: Pending, sealed_card: str) -> str:

@@ -5,6 +5,7 @@ An endpoint is disabled only some time after the warning was sent.
 """
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 from django.core.mail import EmailMessage
@@ -22,6 +23,9 @@ from messaging.concurrency.database import in_thread
 log = structlog.get_logger(__name__)
 
 BATCH = 50
+# They wait for the threads of mail, which calls off what has not begun in time. In the default executor, of
+# few threads, e-mails would wait for one another before that time begins.
+_senders = ThreadPoolExecutor(BATCH, thread_name_prefix="notices")
 State, Notice = WebhookEndpoint.State, WebhookEndpoint.Notice
 SUBJECTS = {
     Notice.FAILING: "Your webhook endpoint does not answer",
@@ -73,7 +77,7 @@ async def _notify(endpoint: WebhookEndpoint, email: EmailMessage) -> bool:
     """Send the owed e-mail, and note it. Return False if the mail server may not have taken it."""
     if email.to:
         try:
-            await asyncio.to_thread(mail.send, email)
+            await asyncio.get_running_loop().run_in_executor(_senders, mail.send, email)
         except (OSError, ValueError):
             # ValueError: an address or text that no e-mail can have. It concerns this endpoint only.
             log.warning(

@@ -70,28 +70,31 @@ def _with_connection_returned(function: Callable[[], R]) -> R:
         close_old_connections()
 
 
-def drop_dead_connections(error: BaseException) -> None:
-    """Empty the pools if ``error`` says that a connection was lost.
+def tells_of_a_lost_connection(error: BaseException) -> bool:
+    """Return True if a connection was lost, so that nobody knows if a transaction on it was committed.
 
-    Its siblings lead to the same server, which was restarted, is silent, or is not the primary any more.
-    Each of them would fail a later caller, perhaps after hours, and one to a silent server would also hold
-    that caller. Connections in use are replaced when they are returned.
+    False for errors of a statement, and for those before any connection was there.
     """
-    if not _tells_of_a_lost_connection(error):
-        return
-    for connection in connections.all(initialized_only=True):
-        pool = getattr(connection, "pool", None)  # only PostgreSQL's
-        if pool is not None:
-            pool.drain()
-
-
-def _tells_of_a_lost_connection(error: BaseException) -> bool:
-    """Return False for errors of a statement, and for those before any connection was there."""
     cause = error.__cause__
     if not isinstance(cause, psycopg.Error) or isinstance(cause, PoolTimeout):
         return False
     # An error that the client itself noticed has no SQLSTATE.
     return cause.sqlstate is None or cause.sqlstate.startswith(LOST)
+
+
+def drop_dead_connections(error: BaseException) -> None:
+    """Empty the pool of a connection of this thread if ``error`` says that it was lost.
+
+    Its siblings lead to the same server, which was restarted, is silent, or is not the primary any more.
+    Each of them would fail a later caller, perhaps after hours, and one to a silent server would also hold
+    that caller. Connections in use are replaced when they are returned. Other databases keep their pools.
+    """
+    if not tells_of_a_lost_connection(error):
+        return
+    for connection in connections.all(initialized_only=True):
+        pool = getattr(connection, "pool", None)  # only PostgreSQL's
+        if pool is not None and connection.errors_occurred:
+            pool.drain()
 
 
 def close_connections() -> None:

@@ -19,13 +19,16 @@ BROWSER = Browser(accept_header="text/html", user_agent="Test", ip_address="127.
 PATIENCE_SECONDS = 20
 
 
-def submit(reference: str, *, attempt_number: int = 1, saves_card: bool = False) -> Pending:
+def submit(
+    reference: str, *, attempt_number: int = 1, saves_card: bool = False, message_id: str = ""
+) -> Pending:
     return submit_payment(
         reference,
         attempt_number=attempt_number,
         browser=BROWSER,
         device_data_reference="device-1",
         saves_card=saves_card,
+        message_id=message_id,
     )
 
 

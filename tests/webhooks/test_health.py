@@ -3,6 +3,7 @@
 import asyncio
 import smtplib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.utils import timezone
 
+from checkout.mail import AT_ONCE
 from checkout.webhooks import actions, notices, schedule
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from messaging.concurrency.database import in_thread
@@ -231,6 +233,22 @@ async def test_an_endpoint_that_is_enabled_again_begins_anew(shop):
     endpoint = await fresh(made.endpoint)
     assert (endpoint.state, endpoint.state_reason, endpoint.failures) == (State.ENABLED, "", 0)
     assert await notices.look_after_endpoints() == 0
+
+
+async def test_as_many_notices_are_sent_at_once_as_mail_has_threads(monkeypatch):
+    # As on a machine with few processors.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    deliver, all_are_there = EmailBackend.send_messages, threading.Barrier(AT_ONCE)
+
+    def meet(backend, messages):
+        all_are_there.wait(5)
+        return deliver(backend, messages)
+
+    monkeypatch.setattr(EmailBackend, "send_messages", meet)
+    for number in range(AT_ONCE):
+        made = await registered("https://shop.example/", contact_email=f"dev{number}@shop.example")
+        await age(made.endpoint, failures=50, failing_since=ago(hours=25))
+    assert await notices.look_after_endpoints() == AT_ONCE
 
 
 async def test_a_mail_server_that_is_away_is_waited_for_once_a_round(monkeypatch):

@@ -66,17 +66,17 @@ def _apply(
         by_order.setdefault(statement.order_code, []).append(statement)
     attempts = _locked_attempts(row, by_order)
     row.payment = next((attempt.payment for attempt in attempts.values()), None)
-    findings = []
+    results = []
     for order_code, about_it in by_order.items():
         attempt = attempts.get(order_code)
         if attempt is None:
-            findings.append(NotificationResult(State.UNMATCHED, f"this account has no order {order_code}"))
+            results.append(NotificationResult(State.UNMATCHED, f"this account has no order {order_code}"))
         else:
-            findings += apply_statements(attempt, about_it, message, row)
+            results += apply_statements(attempt, about_it, message, row)
     if len(statements) > MOST_STATEMENTS:
         reason = f"has {len(statements)} statements, of which the first {MOST_STATEMENTS} were applied"
-        findings.append(NotificationResult(State.UNREADABLE, reason))
-    return findings
+        results.append(NotificationResult(State.UNREADABLE, reason))
+    return results
 
 
 def _locked_attempts(row: ProviderNotification, order_codes: Iterable[str]) -> dict[str, Attempt]:
@@ -106,8 +106,8 @@ _ATTEMPT = Compiled(
 )
 
 
-def _finish(row: ProviderNotification, findings: list[NotificationResult]) -> None:
-    worst = min(findings, key=lambda finding: _rank(finding.state), default=NotificationResult(State.APPLIED))
+def _finish(row: ProviderNotification, results: list[NotificationResult]) -> None:
+    worst = min(results, key=lambda result: _rank(result.state), default=NotificationResult(State.APPLIED))
     row.state = worst.state
     row.reason = scrub_text(worst.reason)[:REASON_LENGTH]
     row.next_try_at = None

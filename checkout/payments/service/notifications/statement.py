@@ -57,20 +57,20 @@ def apply_statements(
     is_proven = row.is_proven
     known = _Known(_FACTS.all(attempt.pk), is_proven=is_proven)
     operations = operations_of(attempt)
-    findings, facts, events = [], [], []
+    results, facts, events = [], [], []
     for statement in statements:
         refusal = known.refusal_of(statement)
-        finding = refusal or _judged(attempt, operations, statement, is_proven=is_proven)
-        findings.append(finding)
+        result = refusal or _judged(attempt, operations, statement, is_proven=is_proven)
+        results.append(result)
         if refusal is None:
             known.add(statement)
-            facts.append(_fact(attempt, statement, finding, row))
-        if finding.signals:
-            events.append(_event(attempt, statement, finding, is_proven=is_proven))
+            facts.append(_fact(attempt, statement, result, row))
+        if result.signals:
+            events.append(_event(attempt, statement, result, is_proven=is_proven))
     insert(*facts)
     for event in dict.fromkeys(events):
         message.send(*event.address, event, reply_to="", subject=event.payment)
-    return findings
+    return results
 
 
 _FACTS = Compiled(
@@ -152,15 +152,15 @@ def _judged(
 
 
 def _fact(
-    attempt: Attempt, statement: Notification, finding: NotificationResult, row: ProviderNotification
+    attempt: Attempt, statement: Notification, result: NotificationResult, row: ProviderNotification
 ) -> Fact:
-    is_named = finding.operation in statement.references
+    is_named = result.operation in statement.references
     data = {
         "event": statement.event,
         "event_id": statement.event_id,
         "amount": str(statement.amount) if statement.amount else "",
-        "reference": finding.operation if is_named else statement.reference,
-        "not_applied": finding.reason,
+        "reference": result.operation if is_named else statement.reference,
+        "not_applied": result.reason,
     }
     return Fact(
         payment=attempt.payment,
@@ -176,15 +176,15 @@ def _fact(
 
 
 def _event(
-    attempt: Attempt, statement: Notification, finding: NotificationResult, *, is_proven: bool
+    attempt: Attempt, statement: Notification, result: NotificationResult, *, is_proven: bool
 ) -> ApplyProviderEvent:
     return ApplyProviderEvent(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
-        kind=finding.signals,
+        kind=result.signals,
         minor=statement.amount.minor if statement.amount else None,
         currency=statement.amount.currency if statement.amount else "",
-        operation=finding.operation,
+        operation=result.operation,
         event_id=scrub_text(statement.event_id),
         is_proven=is_proven,
     )
