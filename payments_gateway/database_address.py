@@ -30,6 +30,11 @@ def parameters_of(url: str) -> dict[str, Any]:
     return parameters
 
 
+def is_postgresql(url: str) -> bool:
+    """Return True for an address of PostgreSQL. Raises ``ValueError`` for one that is none of a database."""
+    return str(parameters_of(url)["ENGINE"]).endswith("postgresql")
+
+
 def places_of(url: str) -> set[tuple[str, ...]]:
     """Return the places of a database: what addresses of it have in common, whatever role they name."""
     parameters = parameters_of(url)

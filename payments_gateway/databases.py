@@ -25,17 +25,14 @@ def database(url: str, env: Environment) -> dict[str, Any]:
 
 def replica(url: str, env: Environment) -> dict[str, Any]:
     """Return Django's settings for a standby that is only read, and without which lists can be made, too."""
+    from checkout.database.bounded_connection import BoundedConnection
+
     settings = database(url, env)
     options = settings["OPTIONS"]
-    if settings["ENGINE"].endswith("postgresql"):
-        from checkout.database.bounded_connection import BoundedConnection
-
-        # Also refuse writes if the standby has become the primary.
-        options["options"] += " -c default_transaction_read_only=on"
-        options["target_session_attrs"] = (
-            parameters_of(url).get("OPTIONS", {}).get("target_session_attrs", "any")
-        )
-        options["pool"] |= {"timeout": 1, "connection_class": BoundedConnection}
+    # Also refuse writes if the standby has become the primary.
+    options["options"] += " -c default_transaction_read_only=on"
+    options["target_session_attrs"] = parameters_of(url).get("OPTIONS", {}).get("target_session_attrs", "any")
+    options["pool"] |= {"timeout": 1, "connection_class": BoundedConnection}
     return settings
 
 

@@ -14,7 +14,7 @@ from checkout.conf.networks import is_loopback_name
 from checkout.conf.proxies import is_everybody, names_of
 from checkout.errors import CardKeysMisconfigured
 from messaging.setting import Setting, declared
-from payments_gateway.database_address import places_of
+from payments_gateway.database_address import is_postgresql, places_of
 from payments_gateway.mail_server import MailServer
 
 DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"
@@ -278,6 +278,16 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         if len(set().union(*places)) < sum(map(len, places)):
             raise ValueError(
                 "two of the databases have the same address: leave out the variable of one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_replica_is_of_postgresql(self) -> "Environment":
+        url = self.database_replica_url.get_secret_value()
+        if url and not (is_postgresql(url) and is_postgresql(self.database_url.get_secret_value())):
+            raise ValueError(
+                "DATABASE_REPLICA_URL is set, and only PostgreSQL has standbys: set both it and DATABASE_URL to "
+                "addresses that begin with postgres://, or leave it out"
             )
         return self
 

@@ -8,14 +8,16 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.db import DEFAULT_DB_ALIAS
+from django.contrib.messages.storage import default_storage
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.response import SimpleTemplateResponse
 from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.database import replica
-from checkout.database.owners import database_of
+from checkout.database.owners import REPLICA, database_of
 
 # Only the stubs give these classes of Django a type parameter.
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class ReadOnly:
 class FromReplica:
     """A mixin whose list is read from the replica, if there is one that is not too far behind.
 
-    Pages of single rows, and lists with actions, are always from the primary. So are lists that a member of
+    If it is lost meanwhile, the list is read from the primary. Pages of single rows, and lists with actions, are always from the primary. So are lists that a member of
     staff opens soon after an action, since they would lack its effect.
     """
 
@@ -52,10 +54,28 @@ class FromReplica:
     actions: Any
 
     def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if self._may_be_old(request):
-            found = replica.source()
-            request.list_database = found.database
-            messages.info(request, found.note)
+        if not self._may_be_old(request):
+            return self._list(request, extra_context)
+        found = replica.source()
+        if found.database == REPLICA:
+            try:
+                return self._list_from(found, request, extra_context)
+            except (OperationalError, InterfaceError) as error:
+                found = replica.instead(error)
+                # Without the note that the list is from the replica.
+                request._messages = default_storage(request)
+        return self._list_from(found, request, extra_context)
+
+    def _list_from(
+        self, found: replica.Source, request: Any, extra_context: dict[str, Any] | None
+    ) -> HttpResponse:
+        request.list_database = found.database
+        messages.info(request, found.note)
+        response = self._list(request, extra_context)
+        # Rows are read when the page is made.
+        return response.render() if isinstance(response, SimpleTemplateResponse) else response
+
+    def _list(self, request: Any, extra_context: dict[str, Any] | None) -> HttpResponse:
         return super().changelist_view(request, extra_context)  # type: ignore[misc,no-any-return]
 
     def get_queryset(self, request: Any) -> QuerySet[Any]:

@@ -27,13 +27,24 @@ def is_configured() -> bool:
     return REPLICA in connections.settings
 
 
+def instead(error: Exception) -> Source:
+    """Return the primary, for a list that the replica could not be asked for because of this error."""
+    drop_dead_connections(error)
+    return Source(DEFAULT_DB_ALIAS, "The replica cannot be reached, so this list is from the primary.")
+
+
 def source() -> Source:
-    """Return the replica if it can be reached and is not too far behind; otherwise the primary."""
+    """Return the replica if it can be reached and is not too far behind; otherwise the primary.
+
+    Raises ``OperationalError`` or ``InterfaceError`` if the primary cannot be reached.
+    """
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(WRITTEN)
+        [written] = cursor.fetchone()
     try:
-        lag = lag_seconds()
+        lag = lag_seconds(written)
     except (DatabaseError, InterfaceError) as error:
-        drop_dead_connections(error)
-        return Source(DEFAULT_DB_ALIAS, "The replica cannot be reached, so this list is from the primary.")
+        return instead(error)
     if lag is None:
         return Source(DEFAULT_DB_ALIAS, "The replica is no standby now, so this list is from the primary.")
     if lag > conf.replica_lag_seconds:
@@ -42,16 +53,13 @@ def source() -> Source:
     return Source(REPLICA, f"This list is from the replica, which is {lag:.0f} seconds behind.")
 
 
-def lag_seconds(replica: str = REPLICA, primary: str = DEFAULT_DB_ALIAS) -> float | None:
-    """Return by how much the replica is behind at most; None if it is no standby.
+def lag_seconds(written: str) -> float | None:
+    """Return by how much the replica is at most behind a position in the log; None if it is no standby.
 
     Its last transaction may be old because there was none since. Therefore the positions in the log are
     compared first. Raises ``DatabaseError`` or ``InterfaceError`` if the replica cannot be reached.
     """
-    with connections[primary].cursor() as cursor:
-        cursor.execute(WRITTEN)
-        [written] = cursor.fetchone()
-    with connections[replica].cursor() as cursor:
+    with connections[REPLICA].cursor() as cursor:
         cursor.execute(REPLAYED, [written])
         is_standby, has_all, age = cursor.fetchone()
     if not is_standby:

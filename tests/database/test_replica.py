@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.db import close_old_connections, connections
+from django.db import DatabaseError, close_old_connections, connections
 from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -82,8 +82,10 @@ def test_a_replica_that_is_away_or_was_promoted_is_not_read(pair: Pair, use: Use
     wait_until(lambda: "is no standby now" in seen().note, "the promotion to be seen")
 
 
-def test_a_replica_refuses_writes_and_owns_no_outbox_to_be_read() -> None:
-    env = Environment()
-    options = replica(environment.database_url(), env)["OPTIONS"]
-    assert "default_transaction_read_only=on" in options["options"]
+def test_a_replica_that_was_promoted_refuses_writes_and_owns_no_outbox_to_be_read(use: Use) -> None:
+    # This server is no standby, so that only the connection refuses.
+    use(environment.database_url(), environment.database_url())
+    assert REPLICA in connections
     assert databases() == ["default"]
+    with pytest.raises(DatabaseError, match="read-only"), connections[REPLICA].cursor() as cursor:
+        cursor.execute("CREATE TABLE notes (number int)")

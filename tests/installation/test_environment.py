@@ -326,6 +326,26 @@ def test_databases_that_differ_by_name_host_or_port_are_two(other):
     assert len(environment(DATABASE_URL="postgres://a@b/c", RISK_DATABASE_URL=other).database_urls) == 2
 
 
+@pytest.mark.parametrize(
+    ("primary", "replica"),
+    [
+        ("postgres://a/b", "sqlite:///replica.sqlite3"),
+        ("sqlite:///db.sqlite3", "postgres://a/b"),
+        ("postgres://a/b", "no address"),
+        ("postgres://a/b", f"postgres://web:{PASSWORD}@a,/b"),
+    ],
+)
+def test_a_replica_needs_an_address_of_postgresql_and_a_primary_too(primary, replica):
+    with pytest.raises(ValidationError) as refused:
+        environment(DATABASE_URL=primary, DATABASE_REPLICA_URL=replica)
+    assert PASSWORD not in str(refused.value)
+
+
+def test_a_replica_may_be_one_of_the_servers_of_its_primary():
+    named = environment(DATABASE_URL="postgres://a,b/c", DATABASE_REPLICA_URL="postgres://b/c")
+    assert list(named.database_urls) == ["default"]
+
+
 def test_a_database_has_the_servers_that_its_address_names_each_with_its_port():
     env = environment(DATABASE_URL="postgres://a:s%40crt@one,two:5433/c?sslmode=require")
     [url] = env.database_urls.values()

@@ -1,0 +1,48 @@
+"""A list is shown although the replica from which it is read is lost after it was looked at."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import DatabaseError, connections
+from django.test import Client
+from django.urls import reverse
+
+from checkout.database import replica
+from checkout.database.owners import REPLICA
+from checkout.database.replica import Source
+from tests.backoffice import rows
+
+pytestmark = pytest.mark.django_db
+
+LIST = reverse("admin:payments_payment_changelist")
+
+
+@pytest.fixture
+def useless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Use a database without tables as the replica, which is found to be up to date."""
+    made = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "replica.sqlite3")}
+    now = connections.configure_settings({"default": connections.settings["default"], REPLICA: made})
+    connections.settings[REPLICA] = now[REPLICA]
+    connections[REPLICA].connect()
+    monkeypatch.setattr(replica, "source", lambda: Source(REPLICA, "This list is from the replica."))
+    yield
+    connections[REPLICA].close()
+    del connections[REPLICA], connections.settings[REPLICA]
+
+
+@pytest.mark.usefixtures("useless")
+def test_the_list_is_from_the_primary_and_says_so(admin_client: Client) -> None:
+    rows.payment("ORDER-1")
+    page = admin_client.get(LIST).content.decode()
+    assert "ORDER-1" in page
+    assert "The replica cannot be reached, so this list is from the primary." in page
+    assert "This list is from the replica." not in page
+
+
+@pytest.mark.usefixtures("useless")
+def test_a_primary_that_is_away_is_not_called_the_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(replica, "WRITTEN", "SELECT nothing FROM nowhere")
+    with pytest.raises(DatabaseError):
+        replica.source()
