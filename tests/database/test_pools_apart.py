@@ -20,7 +20,9 @@ NAMES = ("one", "other")
 def two_databases(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     made = {name: database(environment.database_url(), Environment()) for name in NAMES}
     with django_db_blocker.unblock():
-        connections.settings.update(connections.configure_settings({"default": connections.settings["default"], **made}))
+        connections.settings.update(
+            connections.configure_settings({"default": connections.settings["default"], **made})
+        )
         yield
         for name in NAMES:
             connections[name].close_pool()  # type: ignore[attr-defined]  # of PostgreSQL
