@@ -146,9 +146,7 @@ async def news(
             await layer.group_discard(group, channel)
 
 
-def _keep_what_was_committed(
-    sealed_card: str, begun_at: float, committed: "asyncio.Future[Pending]"
-) -> None:
+def _keep_what_was_committed(sealed_card: str, begun_at: float, committed: "asyncio.Future[Pending]") -> None:
     if committed.cancelled() or committed.exception() is not None:
         return
     pending = committed.result()
