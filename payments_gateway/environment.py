@@ -286,8 +286,8 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
         url = self.database_replica_url.get_secret_value()
         if url and not (is_postgresql(url) and is_postgresql(self.database_url.get_secret_value())):
             raise ValueError(
-                "DATABASE_REPLICA_URL is set, and only PostgreSQL has standbys: set both it and DATABASE_URL to "
-                "addresses that begin with postgres://, or leave it out"
+                "DATABASE_REPLICA_URL is set, and only PostgreSQL has standbys: set both it and DATABASE_URL "
+                "to addresses that begin with postgres://, or leave it out"
             )
         return self
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from django.core.management.base import CommandError
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
 
 LOCK_SECONDS = 1
 PAUSE_SECONDS = 2.0
@@ -30,12 +31,12 @@ def with_short_locks(
 ) -> None:
     """Call `migrate`, again whenever it could not have a lock, and `tell` the operator of each time.
 
-    Raises CommandError if a lock is not to be had for ten minutes.
+    Raises CommandError if the same migration cannot have its lock for ten minutes.
     """
     if connection.vendor != "postgresql":
         migrate()
         return
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    applied, deadline = -1, 0.0
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
     try:
@@ -46,6 +47,8 @@ def with_short_locks(
             except OperationalError as error:
                 if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
                     raise
+                if (now_applied := len(MigrationRecorder(connection).applied_migrations())) != applied:
+                    applied, deadline = now_applied, time.monotonic() + PATIENCE_SECONDS
                 if time.monotonic() > deadline:
                     raise CommandError(OCCUPIED.format(minutes=PATIENCE_SECONDS / 60, error=error)) from error
                 tell(f"A table is in use, so the migration is tried again in {PAUSE_SECONDS:g} s.")

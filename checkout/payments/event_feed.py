@@ -70,7 +70,7 @@ def horizon(after: int) -> Horizon:
     )
     if not keys:
         return Horizon(last_pk(), [])
-    first = max(after + 1, keys[0] - MOST_UNDER_WAY)
+    first = max(after + 1, keys[-1] if len(keys) == MOST_UNDER_WAY else 0)
     return Horizon(keys[0], sorted(set(range(first, keys[0])).difference(keys)))
 
 

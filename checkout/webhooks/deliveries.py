@@ -58,6 +58,8 @@ def _was_enabled_at(item: FeedItem, endpoint: WebhookEndpoint) -> bool:
     """
     if endpoint.is_enabled:
         return endpoint.last_event_before_state < item.pk or item.pk in endpoint.events_under_way
+    if item.pk in endpoint.events_under_way:
+        return False  # it happened when the endpoint was disabled already
     return endpoint.last_event_before_it < item.pk <= endpoint.last_event_before_state
 
 

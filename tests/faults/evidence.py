@@ -233,11 +233,12 @@ TO_BE_HANDLED = f"""
 ANSWERED_TWICE = """
     SELECT count(*) || ' replies to ' || causation_id || ' ' || min(subject) FROM payments_outboxmessage
     WHERE type = 'reply' GROUP BY causation_id, correlation_id HAVING count(*) > 1"""
+IS_OPEN = "requeued_at IS NULL AND dealt_with_at IS NULL"
 IS_POISON = "(message_id LIKE 'poison-%' OR type = 'malformed')"
 DEAD = f"""
     SELECT type || ' ' || service || ' ' || reason FROM payments_deadletter
-    WHERE requeued_at IS NULL AND NOT {IS_POISON}"""  # noqa: S608 (constants)
-INNOCENT = f"SELECT id FROM payments_deadletter WHERE requeued_at IS NULL AND NOT {IS_POISON}"  # noqa: S608
+    WHERE {IS_OPEN} AND NOT {IS_POISON}"""  # noqa: S608 (constants)
+INNOCENT = f"SELECT id FROM payments_deadletter WHERE {IS_OPEN} AND NOT {IS_POISON}"  # noqa: S608
 POISON = f"SELECT count(*) FROM payments_deadletter WHERE {IS_POISON}"  # noqa: S608
 DIFFERENCES = """
     SELECT order_code || ' ' || kind || ': ' || ours_minor || ' / ' || theirs_minor

@@ -25,6 +25,7 @@ OF_ERASED = """
     SELECT letter.id FROM payments_deadletter letter JOIN payments_payment payment ON reference = subject
     JOIN payments_fact fact ON fact.payment_id = payment.id AND fact.kind = 'personal_data_erased'
     WHERE requeued_at IS NULL AND dealt_with_at IS NULL"""
+LETTER = "SELECT type, message_id, subject, service, queue, reason FROM payments_deadletter WHERE id = %s"
 CLAIMED = """
     SELECT saga.id, attempt.order_code
     FROM payments_saga saga JOIN payments_attempt attempt ON attempt.id = saga.attempt_id
@@ -46,7 +47,11 @@ class Staff:
         for letter in await self._numbers(OF_ERASED):
             await in_thread(actions.deal_with_dead_letter, letter, by=BY, note="its payment was erased")
         for letter in await self._numbers(INNOCENT):
-            await in_thread(actions.requeue_dead_letter, letter, by=BY)
+            try:
+                await in_thread(actions.requeue_dead_letter, letter, by=BY)
+            except OperationRejected as rejection:
+                told = await in_thread(self.site.rows, LETTER, letter)
+                raise AssertionError(f"{told} cannot be sent again: {rejection}") from rejection
             self.requeued += 1
 
     async def read_what_no_program_can(self) -> None:

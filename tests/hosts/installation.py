@@ -41,7 +41,7 @@ SETTINGS = {
     "CHECKOUT_SETTLING_SECONDS": "20",
     "CHECKOUT_INQUIRY_DELAYS": "[2, 5, 10, 15, 15, 15, 30]",
     "CHECKOUT_RISK_PAYMENTS_PER_EMAIL": "1000000",
-    "CHECKOUT_RISK_PAYMENTS_PER_ADDRESS": "1000000",
+    "CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS": "1000000",
     "SANDBOX_SETTLE_SECONDS": "0.5",
 }
 # A slow host does nothing for so long, then goes on for so long, and so on.

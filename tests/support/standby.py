@@ -125,7 +125,7 @@ class Pair:
         """Start the other server as a synchronous standby of the primary. Commits wait for it from now on."""
         self.standby.source = self.primary
         self.standby.start()
-        self.primary.carry_out("synchronous_standby_names", "pg_reload_conf")
+        self.primary.carry_out("SYSTEM SET synchronous_standby_names", "pg_reload_conf")
         wait_until(
             lambda: ("standby", "sync") in self.primary.carry_out("pg_stat_replication"), "the standby"
         )
@@ -136,7 +136,7 @@ class Pair:
 
     def promote(self) -> None:
         """Make the standby the primary. The former primary is ``standby`` until it is made one again."""
-        self.standby.carry_out("pg_promote")
+        self.standby.carry_out("pg_promote", "SYSTEM RESET synchronous_standby_names", "pg_reload_conf")
         self.primary, self.standby = self.standby, self.primary
 
     def make_anew(self) -> None:

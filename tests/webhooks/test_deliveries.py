@@ -134,6 +134,16 @@ def test_an_event_that_was_under_way_is_owed_though_its_message_was_lost_and_the
     assert owed() == {(made.reference, under_way.reference)}
 
 
+def test_an_event_that_was_under_way_when_the_endpoint_was_disabled_is_not_owed_to_it():
+    made = endpoint()
+    under_way = written_later(event("A-1"))
+    event("A-2")
+    actions.disable(SHOP, made.reference, "later")
+    under_way.save()
+    deliveries.owe([under_way.reference])
+    assert (made.reference, under_way.reference) not in owed()
+
+
 def test_an_event_whose_message_was_lost_is_owed_though_the_endpoint_is_disabled_and_enabled_again():
     made = endpoint()
     lost = event("A-1")

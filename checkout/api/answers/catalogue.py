@@ -119,7 +119,7 @@ UNAVAILABLE = Problem(
     503,
     "unavailable",
     "Not available right now",
-    "It cannot be said at the moment if this was done. Please repeat the request with its key.",
+    "It cannot be said at the moment if this was done. Please repeat the request, with its Idempotency-Key.",
     {"Retry-After": "5"},
 )
 BROKEN = Problem(500, "internal_error", "Something went wrong here", "This is our fault.")

@@ -79,9 +79,8 @@ def return_from_challenge(
         if _is_earlier_token(payment, token):
             return wait_for(reference)
         raise TokenRejected("This return address is not one of ours.")
-    command = CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)
     if attempt.state != AttemptState.CHALLENGE_REQUIRED:
-        return enqueued_before(reference, command, message_id) or wait_for(reference)
+        return enqueued_before(reference, CompleteChallenge, message_id) or wait_for(reference)
     if attempt.challenge_expires_at is None or attempt.challenge_expires_at < timezone.now():
         raise TokenRejected("The challenge took too long.", is_expired=True)
     fact = {
@@ -91,6 +90,7 @@ def return_from_challenge(
     insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="challenge_returned", data=fact))
     move_attempt(payment, attempt, "challenge_returned", Actor.SHOPPER)
     move_payment(payment, "challenge_returned", Actor.SHOPPER)
+    command = CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)
     return enqueued(payment.reference, command, message_id=message_id)
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
 from django.db import transaction
 
 from checkout.conf import conf
@@ -187,8 +188,7 @@ def submit_payment(
         # A second click, a second tab or a form from the browser's history must not start a second attempt.
         if attempts == 0:
             raise IllegalTransition(f"A payment that is {payment.state} cannot be paid.")
-        command = SubmitPayment(payment=payment.reference, attempt=_order_code(payment, attempt_number))
-        return enqueued_before(payment.reference, command, message_id) or wait_for(payment.reference)
+        return enqueued_before(payment.reference, SubmitPayment, message_id) or wait_for(payment.reference)
     if payment.is_overdue:
         raise IllegalTransition("The time to pay is over.")
     if attempts >= conf.max_attempts:
@@ -241,11 +241,19 @@ def enqueued(
     return Pending(payment=reference, command=command, message_id=row.message_id)
 
 
-def enqueued_before(reference: str, command: Command[PaymentTold], message_id: str) -> Pending | None:
-    """Return the command if it was written with this id by a call that ended without an answer."""
-    if message_id and OutboxMessage.objects.filter(message_id=message_id).exists():
-        return Pending(payment=reference, command=command, message_id=message_id)
-    return None
+def enqueued_before(reference: str, kind: type[Command[PaymentTold]], message_id: str) -> Pending | None:
+    """Return the command that a call which ended without an answer has written with this id, if any."""
+    if not message_id:
+        return None
+    body = (
+        OutboxMessage.objects.filter(message_id=message_id, type=kind.to)
+        .values_list("body", flat=True)
+        .first()
+    )
+    if body is None:
+        return None
+    command = msgspec.json.decode(body, type=kind)
+    return Pending(payment=reference, command=command, message_id=message_id)
 
 
 def wait_for(reference: str) -> Pending:

@@ -121,8 +121,11 @@ class SavedCard(models.Model):
     def renew(self, payment: Payment, issued: IssuedToken) -> None:
         """Take over what a later payment, with which the card was saved again, says of the same token.
 
-        From then on the card lives by the consent that was given with this payment, which is the latest.
+        From then on the card lives by the consent that was given with this payment, which is the latest. An
+        earlier payment whose outcome is found only now changes nothing.
         """
+        if payment.pk < self.payment_id:
+            return
         self.payment = payment
         self.expiry = issued.expiry
         self.valid_until = issued.valid_until or self.valid_until

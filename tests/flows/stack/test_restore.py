@@ -28,8 +28,12 @@ pytestmark = [
 
 PAGE = (ROOT / "docs" / "deployment.md").read_text()
 OF_THE_PAGE = "2026-03-01 12:00:00+00"
+BASE_OF_THE_PAGE = "base-2026-03-01T030000"
 QUOTE = "'"
 AT_WORK = "SELECT 1 FROM payments_saga WHERE status = 'running'"
+OF_THE_RESTORE = """
+    SELECT name FROM pg_file_settings
+    WHERE name IN ('restore_command', 'recovery_target_time', 'recovery_target_action')"""
 # The segment before the present one is in the archive.
 ARCHIVED = """
     SELECT last_archived_wal >= pg_walfile_name(pg_current_wal_lsn() - 16 * 1024 * 1024::numeric)
@@ -53,11 +57,14 @@ class Backups:
         pairs = (line.split(" = ", 1) for line in self._block("archive_mode").splitlines())
         return [f"{name}={value.strip(QUOTE)}" for name, value in pairs]
 
-    def run(self, opening: str, url: str, *, moment: str = OF_THE_PAGE) -> None:
-        """Run the page's block that begins so, as the user postgres, with this moment in place of its own."""
+    def run(self, opening: str, url: str, *, moment: str = OF_THE_PAGE, base: Path | None = None) -> None:
+        """Run the page's block that begins so, as the user postgres, with this moment and base backup."""
         parts = psycopg.conninfo.conninfo_to_dict(url)
+        text = self._block(opening).replace(OF_THE_PAGE, moment)
+        if base is not None:
+            text = text.replace(f"{self.folder}/backups/{BASE_OF_THE_PAGE}", str(base))
         subprocess.run(
-            ["sh", "-euc", self._block(opening).replace(OF_THE_PAGE, moment)],
+            ["sh", "-euc", text],
             env={
                 "PATH": f"{newest_binaries()}:/usr/bin:/bin",
                 "PGHOST": str(parts["host"]),
@@ -68,6 +75,10 @@ class Backups:
             user=unprivileged_user(),
             check=True,
         )
+
+    def bases(self) -> list[Path]:
+        """Return the base backups, the oldest first."""
+        return sorted((self.folder / "backups").glob("base-*"))
 
     def _block(self, opening: str) -> str:
         (block,) = re.findall(rf"```\w+\n({re.escape(opening)}.*?)```", PAGE, re.DOTALL)
@@ -95,9 +106,12 @@ def test_after_a_restore_reconciliation_names_what_the_database_does_not_have(ba
         stack = site.stack
         before = pay(stack)
         backups.run("pg_basebackup", stack.database_url)
+        [base] = backups.bases()
         since = pay(stack)
         [(moment,)] = rows(stack, "SELECT clock_timestamp()::text")
         forgotten = pay(stack)
+        backups.run("pg_basebackup", stack.database_url)
+        assert len(backups.bases()) == 2
         rows(stack, "SELECT pg_switch_wal()")
         wait_until(lambda: rows(stack, ARCHIVED) == [(True,)], "the log to be archived")
 
@@ -105,10 +119,12 @@ def test_after_a_restore_reconciliation_names_what_the_database_does_not_have(ba
         for program in ours:
             program.terminate()
         site.postgresql.stop()
-        backups.run("cp -a", stack.database_url, moment=moment)
+        backups.run("cp -a", stack.database_url, moment=moment, base=base)
         site.postgresql.data = backups.restored
         site.postgresql.start()
         wait_until(lambda: rows(stack, "SELECT pg_is_in_recovery()") == [(False,)], "the end of recovery")
+        backups.run("for setting in", stack.database_url)
+        assert rows(stack, OF_THE_RESTORE) == []
         for program in ours:
             program.start()
         site.until_ready()

@@ -33,7 +33,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 def from_the_page(cluster: Cluster, beginning: str) -> None:
     """Run the only command on the page that begins so, about the last node where it is about one."""
     (command,) = set(re.findall(rf"`({re.escape(beginning)}[^`]*)`", PAGE))
-    tool, *arguments = shlex.split(command.replace("rabbit@rabbit-4", cluster.nodes[2].node))
+    tool, *arguments = shlex.split(command.replace("rabbit@rabbit-3", cluster.nodes[2].node))
     cluster.nodes[0].run(tool, *arguments)
 
 

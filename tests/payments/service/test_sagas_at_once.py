@@ -148,6 +148,8 @@ def test_a_reply_that_comes_while_its_saga_is_changed_is_heard_after_that(captur
 
 def somebody_waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
+        # Within a transaction, the first look would be the answer to all later ones.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT EXISTS (SELECT 1 FROM pg_stat_activity"
             " WHERE datname = current_database() AND wait_event_type = 'Lock')"

@@ -219,6 +219,20 @@ def test_a_card_is_removed_with_its_latest_payment_even_if_an_earlier_one_stays(
     assert card.state == "removed"
 
 
+def test_an_earlier_payment_whose_outcome_is_found_later_does_not_take_the_card_over(
+    card, attempt, monkeypatch
+):
+    earlier = wanting_it_saved(an_attempt(attempt.provider_account, "A-2"))
+    answered_again(attempt.provider_account, "A-3", monkeypatch, replace(TOKEN, scheme_transaction="later"))
+    monkeypatch.setattr(
+        "checkout.payments.providers.memory._issued",
+        lambda order: replace(TOKEN, scheme_transaction="earlier"),
+    )
+    assert authorise(earlier, "approve").result["outcome"] == "approved"
+    known = SavedCard.objects.get()
+    assert (known.payment.order_reference, known.scheme_transaction) == ("A-3", "later")
+
+
 def test_a_removed_card_is_not_renewed(card, attempt, monkeypatch):
     remove_card(card.merchant, card.reference, by="ada")
     answered_again(attempt.provider_account, "A-2", monkeypatch, replace(TOKEN, expiry="12/2031"))
