@@ -46,7 +46,7 @@ class ReadOnly:
 class FromReplica:
     """A mixin whose list is read from the replica, if there is one that is not too far behind.
 
-    If it is lost meanwhile, the list is read from the primary. Pages of single rows, and lists with
+    If the replica is lost meanwhile, the list is read from the primary. Pages of single rows, and lists with
     actions, are always from the primary. So are lists that a member of staff opens soon after an action,
     since they would lack its effect.
     """
