@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import pytest
 from django.core import mail as django_mail
@@ -35,13 +36,27 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
     return seen
 
 
+@dataclass
+class Silence:
+    """The silence of a mail server, which ends with `is_over`. Each e-mail that has `begun` counts."""
+
+    is_over: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    async def until_begun(self, count: int) -> None:
+        """Wait until so many e-mails have begun."""
+        for _ in range(count):
+            assert await asyncio.to_thread(self.begun.acquire, timeout=20)
+
+
 @pytest.fixture
-def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Let the mail server answer nothing until the event is set, at the latest after the test."""
-    is_over, deliver = threading.Event(), EmailBackend.send_messages
+def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Silence]:
+    """Let the mail server answer nothing until the silence is over, at the latest after the test."""
+    silence, deliver = Silence(), EmailBackend.send_messages
 
     def hang(backend: EmailBackend, messages: list[EmailMessage]) -> int:
-        is_over.wait(20)
+        silence.begun.release()
+        silence.is_over.wait(20)
         return deliver(backend, messages)
 
     monkeypatch.setattr(EmailBackend, "send_messages", hang)
@@ -49,8 +64,8 @@ def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     # Not those of the process: a test before or after this one would wait for its threads.
     threads = ThreadPoolExecutor(mail.AT_ONCE)
     monkeypatch.setattr(mail, "_threads", threads)
-    yield is_over
-    is_over.set()
+    yield silence
+    silence.is_over.set()
     threads.shutdown()
 
 
@@ -77,21 +92,26 @@ async def test_a_mail_server_that_hangs_is_waited_for_within_a_bound(settings: S
             await send(an_email())
 
 
-async def test_an_email_that_a_slow_server_takes_after_all_is_sent(silence: threading.Event):
+async def test_an_email_that_a_slow_server_takes_after_all_is_sent(silence: Silence):
     sending = asyncio.ensure_future(send(an_email()))
+    await silence.until_begun(1)
     await asyncio.sleep(5 * mail.SECONDS)
     assert not sending.done()
-    silence.set()
+    silence.is_over.set()
     await sending
     assert len(django_mail.outbox) == 1
 
 
-async def test_an_email_that_has_not_begun_in_time_is_called_off(silence: threading.Event):
+async def test_an_email_that_has_not_begun_in_time_is_called_off(
+    silence: Silence, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(mail, "SECONDS", 20)
     before = [asyncio.ensure_future(send(an_email())) for _ in range(mail.AT_ONCE)]
-    await asyncio.sleep(mail.SECONDS / 5)
+    await silence.until_begun(mail.AT_ONCE)
+    monkeypatch.setattr(mail, "SECONDS", 0.05)
     with pytest.raises(TimeoutError):
         await send(an_email())
-    silence.set()
+    silence.is_over.set()
     await asyncio.gather(*before)
     assert len(django_mail.outbox) == mail.AT_ONCE
 
