@@ -96,8 +96,8 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     The fields that are not listed here are those that ``checkout.conf`` and ``messaging.conf`` declare.
     """
 
-    # Errors do not show the wrong value, which may be a secret.
-    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+    # Errors do not show the wrong value, which may be a secret. A variable that is empty counts as not set.
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
 
     debug: bool = Field(default=True, alias="DEBUG", description="Django's debug mode, for development only.")
     try_out: bool = Field(

@@ -396,3 +396,9 @@ def test_the_mail_server_is_read_from_its_address():
     }
     with pytest.raises(ValidationError, match="EMAIL_URL"):
         environment(EMAIL_URL="mail.example")
+
+
+def test_a_variable_that_is_empty_counts_as_not_set(monkeypatch):
+    """The tests without servers are run with empty addresses."""
+    monkeypatch.setenv("DATABASE_URL", "")
+    assert Environment().database_urls == {"default": "sqlite:///db.sqlite3"}
