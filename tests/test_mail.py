@@ -69,7 +69,7 @@ def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Silence]:
     threads.shutdown()
 
 
-# Of those who send. More than the threads for mail, all of which one test occupies.
+# The threads of the senders. One test occupies all threads for mail, so that there must be more of these.
 _senders = ThreadPoolExecutor(2 * mail.AT_ONCE)
 
 

@@ -1,13 +1,10 @@
 """Shoppers are served while a migration alters a table that a long transaction uses."""
 
-import os
-import sys
-
 import psycopg
 import pytest
 
 from tests.support.databases import database
-from tests.support.program import Program
+from tests.support.migration import Migration
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -18,27 +15,12 @@ REPORT = "SELECT count(*) FROM payments_payment"
 SHOPPER = "-c statement_timeout=10s"
 
 
-def migration(folder, url, name):
-    return Program(
-        f"migrate to {name}",
-        [sys.executable, "manage.py", "migrate", "payments", name],
-        log=folder / f"migrate-{name}.log",
-        environment={
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
-            "DATABASE_URL": url,
-        },
-    )
-
-
 @pytest.fixture
 def altering(tmp_path):
     """Yield the address of a database that lacks a migration, and that migration."""
     with database() as url:
-        before = migration(tmp_path, url, BEFORE)
-        before.start()
-        assert before.wait(seconds=90) == 0, before.text()
-        altering = migration(tmp_path, url, ALTERING)
+        Migration(tmp_path, url, BEFORE).run()
+        altering = Migration(tmp_path, url, ALTERING)
         yield url, altering
         altering.kill()
 

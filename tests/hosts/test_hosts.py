@@ -25,6 +25,23 @@ def installation():
         yield installation
 
 
+def bought_during(installation, fault):
+    """Let shoppers buy before, during and after a fault, and check that every payment ends well."""
+    with installation.shoppers() as crowd:
+        crowd.until_more_have_paid(4)
+        with fault:
+            crowd.until_more_have_paid(8, seconds=NOTICED_SECONDS)
+        crowd.until_more_have_paid(8, seconds=NOTICED_SECONDS)
+    crowd.when_the_patient_come_back()
+    assert_settled(crowd)
+    return crowd
+
+
+def errors(crowd):
+    """Return the statuses of the gateway's answers that say that it is at fault."""
+    return {status for status in crowd.answers if status >= 500}
+
+
 def test_shoppers_pay_over_all_hosts(installation):
     with installation.shoppers() as crowd:
         crowd.until_more_have_paid(12)
@@ -35,38 +52,20 @@ def test_shoppers_pay_over_all_hosts(installation):
 
 @pytest.mark.parametrize("host", ["services-1", "services-2"])
 def test_while_a_host_of_services_is_cut_off_the_other_does_the_work(installation, host):
-    with installation.shoppers() as crowd:
-        crowd.until_more_have_paid(4)
-        with installation.hosts[host].cut_off():
-            crowd.until_more_have_paid(8, seconds=NOTICED_SECONDS)
-        crowd.until_more_have_paid(8, seconds=NOTICED_SECONDS)
-    crowd.when_the_patient_come_back()
-    assert_settled(crowd)
-    assert {status for status in crowd.answers if status >= 500} == set()
+    crowd = bought_during(installation, installation.hosts[host].cut_off())
+    assert errors(crowd) == set()
 
 
 @pytest.mark.parametrize("host", ["web-1", "web-2"])
 def test_while_a_host_of_web_is_cut_off_nginx_sends_shoppers_to_the_other(installation, host):
-    with installation.shoppers() as crowd:
-        crowd.until_more_have_paid(4)
-        with installation.hosts[host].cut_off():
-            crowd.until_more_have_paid(8, seconds=NOTICED_SECONDS)
-        crowd.until_more_have_paid(8, seconds=NOTICED_SECONDS)
-    crowd.when_the_patient_come_back()
-    assert_settled(crowd)
+    crowd = bought_during(installation, installation.hosts[host].cut_off())
     # Those whose request was at the lost host are told that the payment may have gone through.
-    assert {status for status in crowd.answers if status >= 500} <= UNAVAILABLE
+    assert errors(crowd) <= UNAVAILABLE
 
 
 def test_while_a_broker_s_host_is_cut_off_the_other_two_do_the_work(installation):
-    with installation.shoppers() as crowd:
-        crowd.until_more_have_paid(4)
-        with installation.hosts["broker-1"].cut_off():
-            crowd.until_more_have_paid(8, seconds=NOTICED_SECONDS)
-        crowd.until_more_have_paid(8, seconds=NOTICED_SECONDS)
-    crowd.when_the_patient_come_back()
-    assert_settled(crowd)
-    assert {status for status in crowd.answers if status >= 500} == set()
+    crowd = bought_during(installation, installation.hosts["broker-1"].cut_off())
+    assert errors(crowd) == set()
 
 
 @pytest.mark.parametrize(
@@ -74,24 +73,13 @@ def test_while_a_broker_s_host_is_cut_off_the_other_two_do_the_work(installation
     [("broker-1", "services-1"), ("services-1", "broker-1"), ("web-1", "broker-2"), ("broker-2", "web-1")],
 )
 def test_two_hosts_of_which_one_does_not_hear_the_other_lose_nothing(installation, deaf, speaker):
-    with installation.shoppers() as crowd:
-        crowd.until_more_have_paid(4)
-        with installation.hosts[deaf].deaf_to(installation.hosts[speaker]):
-            crowd.until_more_have_paid(8, seconds=NOTICED_SECONDS)
-        crowd.until_more_have_paid(8, seconds=NOTICED_SECONDS)
-    crowd.when_the_patient_come_back()
-    assert_settled(crowd)
-    assert {status for status in crowd.answers if status >= 500} == set()
+    crowd = bought_during(installation, installation.hosts[deaf].deaf_to(installation.hosts[speaker]))
+    assert errors(crowd) == set()
 
 
 @pytest.mark.parametrize("host", ["services-1", "web-1"])
 def test_a_slow_host_slows_some_purchases_and_fails_none(installation, host):
-    with installation.shoppers() as crowd:
-        with installation.slow(host):
-            crowd.until_more_have_paid(8, seconds=NOTICED_SECONDS)
-        crowd.until_more_have_paid(8, seconds=NOTICED_SECONDS)
-    crowd.when_the_patient_come_back()
-    assert_settled(crowd)
+    crowd = bought_during(installation, installation.slow(host))
     assert crowd.failures == []
 
 

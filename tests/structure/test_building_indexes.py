@@ -1,10 +1,7 @@
 """A migration that adds indexes to tables in use blocks no query, and can be repeated if interrupted."""
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,7 +10,7 @@ from psycopg import sql
 
 from checkout.payments.models import Attempt, Payment
 from tests.support.databases import database
-from tests.support.program import Program
+from tests.support.migration import Migration
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -26,27 +23,6 @@ VALID = """
 BUILDING = """
     SELECT pid, extract(epoch FROM clock_timestamp() - query_start) FROM pg_stat_activity
     WHERE query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock' AND datname = current_database()"""
-
-
-class Migration(Program):
-    """``manage.py migrate`` to one migration, on one database."""
-
-    def __init__(self, folder: Path, url: str, name: str, **environment: str) -> None:
-        super().__init__(
-            f"migrate to {name}",
-            [sys.executable, "manage.py", "migrate", "payments", name],
-            log=folder / f"migrate-{name}.log",
-            environment={
-                **os.environ,
-                "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
-                "DATABASE_URL": url,
-                **environment,
-            },
-        )
-
-    def run(self) -> None:
-        self.start()
-        assert self.wait(seconds=60) == 0, self.text()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
+from typing import Self
 
 from scripts.services.process import end, free_port, spawn
 from scripts.services.rabbitmq import Rabbitmq, port_mapper
@@ -64,6 +65,17 @@ class Cluster:
         ]
         # Commands for the whole cluster run on the first node.
         self.environment = {**self.nodes[0].environment, "BROKER_URL": self.url}
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.stop()
 
     @property
     def url(self) -> str:

@@ -15,7 +15,7 @@ from tests.flows.stack.site import Site, running
 from tests.support.cluster import Cluster
 from tests.support.stack import Stack
 
-# Nobody may be held for longer than this time after the budget. It is an allowance for a busy machine.
+# The most seconds for which a shopper may be held beyond the budget, an allowance for a busy machine.
 SLACK_SECONDS = 8
 BUDGET_SECONDS = 4
 # An answer that took longer shows that the outage was not over.

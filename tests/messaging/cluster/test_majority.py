@@ -24,12 +24,8 @@ TRIES = 5
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """Yield a cluster in which a node without a majority goes on serving clients, the hardest case."""
-    cluster = Cluster(tmp_path, partition_handling="ignore")
-    try:
-        cluster.start()
+    with Cluster(tmp_path, partition_handling="ignore") as cluster:
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture

@@ -22,12 +22,8 @@ QUEUE = "checkout.commands.risk"
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path)
-    try:
-        cluster.start()
+    with Cluster(tmp_path) as cluster:
         yield cluster
-    finally:
-        cluster.stop()
 
 
 def from_the_page(cluster: Cluster, beginning: str) -> None:
