@@ -18,7 +18,7 @@ from checkout.orders.messages import (
 )
 from checkout.orders.models import Reservation, StockItem
 from checkout.service import Service
-from messaging.compiled_queries import Compiled, insert_unless_known, update
+from messaging.compiled_queries import Compiled, insert_unless_known, update_in_batch
 from messaging.worker.service import CommandRejected, Message, require_proof
 
 service = Service("orders", admit=require_proof)
@@ -39,7 +39,7 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
     if reservation.state != Reservation.State.RELEASED:
         if is_later:
             reservation.attempt = command.attempt
-            update(reservation, "attempt")
+            update_in_batch(reservation, "attempt")
         return StockReserved(reserved=True)
     if reservation.attempt and not is_later:
         return StockReserved(reserved=False)
@@ -51,7 +51,7 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
     reservation.lines = [{"sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
     reservation.state = Reservation.State.RESERVED
     reservation.attempt = command.attempt
-    update(reservation, "lines", "state", "attempt")
+    update_in_batch(reservation, "lines", "state", "attempt")
     return StockReserved(reserved=True)
 
 
@@ -73,7 +73,7 @@ def confirm(command: ConfirmOrder, message: Message) -> Done:
             raise CommandRejected("out_of_stock", "What was reserved has been given back and sold since.")
         _take(stock, wanted)
     reservation.state = Reservation.State.CONFIRMED
-    update(reservation, "state")
+    update_in_batch(reservation, "state")
     return Done()
 
 
@@ -90,13 +90,13 @@ def release(command: ReleaseStock, message: Message) -> Done:
         return Done()
     if reservation.state == Reservation.State.RELEASED:
         reservation.attempt = command.attempt
-        update(reservation, "attempt")
+        update_in_batch(reservation, "attempt")
         return Done()
     if reservation.state == Reservation.State.CONFIRMED:
         raise CommandRejected("order_confirmed", "The order is confirmed; its stock is not given back.")
     _give_back(reservation)
     reservation.state = Reservation.State.RELEASED
-    update(reservation, "state")
+    update_in_batch(reservation, "state")
     return Done()
 
 
@@ -110,7 +110,7 @@ def cancel(command: CancelOrder, message: Message) -> Done:
     if reservation.state in (Reservation.State.RESERVED, Reservation.State.CONFIRMED):
         _give_back(reservation)
     reservation.state = Reservation.State.CANCELLED
-    update(reservation, "state")
+    update_in_batch(reservation, "state")
     return Done()
 
 
@@ -162,4 +162,4 @@ def _give_back(reservation: Reservation) -> None:
 def _take(stock: Mapping[str, StockItem], quantities: Mapping[str, int]) -> None:
     for sku, quantity in quantities.items():
         stock[sku].quantity -= quantity
-        update(stock[sku], "quantity")
+        update_in_batch(stock[sku], "quantity")

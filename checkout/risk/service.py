@@ -16,7 +16,7 @@ from checkout.privacy import pseudonyms
 from checkout.risk.messages import AssessRisk, RiskAssessed, RiskDecision
 from checkout.risk.models import BlockedValue, RiskAssessment
 from checkout.service import Service
-from messaging.compiled_queries import insert
+from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import Message, require_proof
 
 service = Service("risk", admit=require_proof)
@@ -44,7 +44,7 @@ def assess(command: AssessRisk, message: Message) -> RiskAssessed:
         decision=decision,
         reasons=reasons,
     )
-    insert(assessment)
+    insert_in_batch(assessment)
     return RiskAssessed(decision=decision, reasons=reasons)
 
 

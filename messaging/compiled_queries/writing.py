@@ -1,15 +1,18 @@
 """Inserts and updates of single rows. As with Django's bulk operations, no signals are sent."""
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 from django.db import DatabaseError, connections, router
-from django.db.models import Field, Model
+from django.db.models import Model
 
 from messaging.compiled_queries.cursors import cursor_of
-
-Fields = tuple["Field[Any, Any]", ...]
+from messaging.compiled_queries.statements import (
+    fields_of_insert,
+    fields_of_update,
+    insert_sql,
+    update_sql,
+    values_of,
+)
 
 
 def insert(*rows: Model, using: str = "") -> None:
@@ -35,48 +38,36 @@ def update(row: Model, *names: str, by: str = "") -> None:
     The row is found by its primary key, or by another unique field if ``by`` names one. Raises
     ``DatabaseError`` if there is no such row.
     """
-    using = router.db_for_write(type(row), instance=row)
-    sql, fields = _update_of(type(row), names, by or row._meta.pk.name)
+    model = type(row)
+    using = router.db_for_write(model, instance=row)
+    key = model._meta.get_field(by) if by else model._meta.pk
+    fields = fields_of_update(model, names)
     cursor = cursor_of(connections[using])
-    cursor.execute(sql, _values(row, fields, using, is_new=False))
+    cursor.execute(
+        update_sql(model, tuple(field.column for field in fields), key.column),
+        values_of(row, (*fields, key), using, is_new=False),
+    )
     if cursor.rowcount != 1:
-        raise DatabaseError(f"There is no such {row._meta.verbose_name} to write to.")
+        raise not_found(model)
+
+
+def not_found(model: type[Model]) -> DatabaseError:
+    """Return the error of a write to a row that does not exist."""
+    return DatabaseError(f"There is no such {model._meta.verbose_name} to write to.")
 
 
 def _insert(rows: Sequence[Model], *, using: str = "", on_conflict: str = "") -> bool:
     model = type(rows[0])
     using = using or router.db_for_write(model, instance=rows[0])
-    sql, fields = _insert_of(model, len(rows), on_conflict)
+    fields, key = fields_of_insert(model), model._meta.pk.column
     cursor = cursor_of(connections[using])
-    cursor.execute(sql, [value for row in rows for value in _values(row, fields, using, is_new=True)])
+    cursor.execute(
+        insert_sql(model, len(rows), f'{on_conflict} RETURNING "{key}"'),
+        [value for row in rows for value in values_of(row, fields, using, is_new=True)],
+    )
     numbers = cursor.fetchall()
     if len(numbers) < len(rows):
         return False
     for row, (number,) in zip(rows, numbers, strict=True):
         row.pk, row._state.adding, row._state.db = number, False, using
     return True
-
-
-def _values(row: Model, fields: Fields, using: str, *, is_new: bool) -> list[Any]:
-    connection = connections[using]
-    return [field.get_db_prep_save(field.pre_save(row, is_new), connection) for field in fields]
-
-
-@cache
-def _insert_of(model: type[Model], count: int, on_conflict: str) -> tuple[str, Fields]:
-    fields = tuple(field for field in model._meta.concrete_fields if not field.primary_key)
-    columns = ", ".join(f'"{field.column}"' for field in fields)
-    row = f"({', '.join(['%s'] * len(fields))})"
-    values = ", ".join([row] * count)
-    table, key = model._meta.db_table, model._meta.pk.column
-    return f'INSERT INTO "{table}" ({columns}) VALUES {values}{on_conflict} RETURNING "{key}"', fields  # noqa: S608
-
-
-@cache
-def _update_of(model: type[Model], names: tuple[str, ...], by: str) -> tuple[str, Fields]:
-    known = {field.name: field for field in model._meta.concrete_fields}
-    told = [field for field in known.values() if getattr(field, "auto_now", False)]
-    fields, key = [*(known[name] for name in names), *told], known[by]
-    changes = ", ".join(f'"{field.column}" = %s' for field in fields)
-    table = model._meta.db_table
-    return f'UPDATE "{table}" SET {changes} WHERE "{key.column}" = %s', (*fields, key)  # noqa: S608

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import ClassVar, Self
 
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.utils import timezone
 
 from messaging.cloud_events import CloudEvent
-from messaging.compiled_queries import insert
+from messaging.compiled_queries import insert_in_batch
 from messaging.conf import conf
 from messaging.envelope import (
     CAUSATION_ID,
@@ -152,11 +152,8 @@ class AbstractInboxMessage(models.Model):
         return f"{self.consumer} {self.type} {self.message_id}"
 
     def record(self, database: str) -> None:
-        """Insert this row. Raises AlreadyHandled, after which the caller must leave its transaction."""
-        try:
-            insert(self, using=database)
-        except IntegrityError as error:
-            raise AlreadyHandled(self.message_id) from error
+        """Insert this row with the batch of the caller's transaction, which raises AlreadyHandled."""
+        insert_in_batch(self, using=database, or_raise=AlreadyHandled(self.message_id))
 
 
 def enqueue(
@@ -194,7 +191,7 @@ def enqueue(
         headers={**(headers or {}), **own},
     )
     row = model.of(Topology(conf.prefix).commands, service, envelope, delay_seconds=delay_seconds)
-    insert(row, using=database)
+    insert_in_batch(row, using=database)
     if delay_seconds == 0:
         wake_relays(model, database)
     return row
@@ -209,7 +206,7 @@ def enqueue_events(
     have come meanwhile, which costs much less than a round for each transaction.
     """
     topology = Topology(conf.prefix)
-    insert(
+    insert_in_batch(
         *(
             model.of(topology.events, event.routing_key(topology), event.envelope(), delay_seconds=0)
             for event in events

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from messaging.access.proofs import prove
 from messaging.cloud_events import CloudEvent
-from messaging.compiled_queries import insert
+from messaging.compiled_queries import batch, insert_in_batch
 from messaging.conf import conf
 from messaging.envelope import (
     CAUSATION_ID,
@@ -74,6 +74,7 @@ class Message:
         database: str = DEFAULT_DB_ALIAS,
         reply_queue: str = "",
         received_at: datetime | None = None,
+        is_redelivered: bool = False,
     ) -> None:
         self.envelope = envelope
         self.after_commit: list[Outgoing] = []
@@ -85,6 +86,7 @@ class Message:
         self._database = database
         self._reply_queue = reply_queue
         self._received_at = received_at or timezone.now()
+        self._is_redelivered = is_redelivered
         self._sealed = envelope.sealed
         self._planned: list[_Planned] = []
         self._hints: list[Outgoing] = []
@@ -124,19 +126,20 @@ class Message:
     def once(self) -> Iterator[None]:
         """Open a transaction that records the message as handled, its effects and the messages it causes.
 
-        Raises AlreadyHandled if an earlier transaction has recorded it.
+        All of them are written at the end of the block, with one statement where that is possible. Raises
+        AlreadyHandled if an earlier transaction has recorded the message. For a message that the broker has
+        not marked as redelivered, that may only be found at the end; nothing of the block is kept then.
         """
         try:
             with transaction.atomic(using=self._database):
-                self._inbox_model(
-                    consumer=self._consumer,
-                    message_id=self.envelope.message_id,
-                    type=self.envelope.type,
-                    subject=self.subject,
-                    received_at=self._received_at,
-                ).record(self._database)
-                yield
-                owed = self._write_outbox()
+                if self._is_redelivered:
+                    # It may well have been handled: look before anything is done.
+                    self._record()
+                with batch(self._database):
+                    if not self._is_redelivered:
+                        self._record()
+                    yield
+                    owed = self._write_outbox()
         except BaseException:
             self._forget_plans()
             raise
@@ -271,6 +274,15 @@ class Message:
     ) -> None:
         self._planned.append(_Planned(exchange, routing_key, envelope, delay_seconds, may_carry_sealed))
 
+    def _record(self) -> None:
+        self._inbox_model(
+            consumer=self._consumer,
+            message_id=self.envelope.message_id,
+            type=self.envelope.type,
+            subject=self.subject,
+            received_at=self._received_at,
+        ).record(self._database)
+
     def _write_outbox(self) -> list[Outgoing]:
         rows: list[AbstractOutboxMessage] = []
         outgoing: list[Outgoing] = []
@@ -291,7 +303,7 @@ class Message:
                 envelope = plan.envelope.with_sealed(self._sealed) if carries else plan.envelope
                 sent = Outgoing(plan.exchange, plan.routing_key, envelope, True, carries, plan.delay_seconds)
                 outgoing.append(sent)
-        insert(*rows, using=self._database)
+        insert_in_batch(*rows, using=self._database)
         return outgoing
 
     def _forget_plans(self) -> None:

@@ -191,6 +191,7 @@ class Worker:
             database=self._database,
             reply_queue=self._reply_queue,
             received_at=timezone.now(),
+            is_redelivered=delivery.redelivered,
         )
         try:
             outgoing = await run_in(self._executor, partial(self._admit_and_handle, handler, body, message))

@@ -16,7 +16,7 @@ from checkout.payments.objects.attempt import STATUSES as ATTEMPT_STATUSES, atte
 from checkout.payments.objects.operation import STATES, OperationObject, operation_object
 from checkout.payments.objects.payment import STATUSES as PAYMENT_STATUSES, payment_object
 from checkout.states import Actor
-from messaging.compiled_queries import Compiled, insert, insert_unless_known, update
+from messaging.compiled_queries import Compiled, insert, insert_unless_known, update_in_batch
 
 # Fields that change with every change.
 _ALWAYS = ("updated_at", "version")
@@ -81,7 +81,7 @@ def move_attempt(payment: Payment, attempt: Attempt, event: str, actor: Actor, *
     """
     earlier = ATTEMPT_STATUSES[attempt.state]
     attempt.apply(event, actor)
-    update(attempt, "state", *names)
+    update_in_batch(attempt, "state", *names)
     status = ATTEMPT_STATUSES[attempt.state]
     if status is not earlier:
         told = attempt_object(attempt, payment)
@@ -106,7 +106,7 @@ def move_operation(payment: Payment, operation: Operation, state: str, *, refusa
     """Set the operation's state, whatever it was. An issuer's movement has no state to move to."""
     earlier = {"state": STATES[operation.state], "refusal_reason": operation.refusal_reason}
     operation.state, operation.refusal_reason = state, refusal_reason
-    update(operation, "state", "refusal_reason")
+    update_in_batch(operation, "state", "refusal_reason")
     told = operation_object(operation, payment)
     if told.state != earlier["state"]:
         later = {"state": told.state, "refusal_reason": told.refusal_reason}

@@ -18,7 +18,7 @@ from checkout.payments.objects.event import event_object
 from checkout.payments.objects.operation import OperationObject
 from checkout.payments.objects.payment import PaymentObject
 from messaging.cloud_events import CloudEvent
-from messaging.compiled_queries import Compiled, insert
+from messaging.compiled_queries import Compiled, insert_in_batch
 from messaging.outbox.models import enqueue_events
 
 # The longest event. A longer one loses the parts that its merchant knows already, and says so. A webhook,
@@ -61,7 +61,7 @@ def record_event(payment: Payment, *news: News, last: int | None = None) -> list
         for sequence, each in enumerate(news, last + 1)
     ]
     bodies = [_fitted(event, payment) for event in events]
-    insert(*events)
+    insert_in_batch(*events)
     enqueue_events(
         OutboxMessage,
         [

@@ -15,7 +15,7 @@ from checkout.payments.providers.base import Account
 from checkout.payments.providers.proof import PREFIX
 from checkout.payments.providers.registry import faults_of
 from checkout.states import Actor, AttemptState, PaymentState, attempt_machine, payment_machine
-from messaging.compiled_queries import update
+from messaging.compiled_queries import update_in_batch
 
 # The default of a column with a JSON object. The database has it, too, for programs of the earlier release.
 EMPTY = models.Value({}, models.JSONField())
@@ -206,7 +206,7 @@ class Payment(models.Model):
         if refusal_reason is not None:
             self.refusal_reason = refusal_reason
         self.version += 1
-        update(self, "state", "version", "refusal_reason")
+        update_in_batch(self, "state", "version", "refusal_reason")
 
 
 class Attempt(models.Model):

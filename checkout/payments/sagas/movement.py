@@ -10,7 +10,7 @@ from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.totals import sums_of
 from checkout.states import COUNTED, Actor, AttemptEvent, PaymentState, attempt_machine, payment_machine
-from messaging.compiled_queries import insert
+from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import Message
 
 
@@ -38,7 +38,7 @@ def move_payment(
             _record_not_applied(payment, event, actor)
         return
     changes.move_payment(payment, event, actor, refusal_reason=refusal_reason)
-    insert(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
+    insert_in_batch(Fact(payment=payment, source=actor, kind=event, data={"state": payment.state}))
     publish_state(payment, message)
 
 
@@ -82,4 +82,4 @@ def _move_attempt(saga: Saga, payment: Payment, event: AttemptEvent) -> None:
 
 
 def _record_not_applied(payment: Payment, event: str, actor: Actor) -> None:
-    insert(Fact(payment=payment, source=actor, kind=f"{event}_not_applied", data={"state": payment.state}))
+    insert_in_batch(Fact(payment=payment, source=actor, kind=f"{event}_not_applied", data={"state": payment.state}))

@@ -30,7 +30,7 @@ from checkout.payments.sagas.waiters import reply_to_waiters
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
 from messaging.access.participants import registered
-from messaging.compiled_queries import Compiled, insert, insert_unless_known, update
+from messaging.compiled_queries import Compiled, insert_in_batch, insert_unless_known, update_in_batch
 from messaging.envelope import Reply, encode_body
 from messaging.worker.service import Message, NotEntitled
 
@@ -92,7 +92,7 @@ def resume(reply: Reply, message: Message) -> None:
     if opened is not None and reply.ok:
         opened[0].questions[saga.step].read_answer(reply.result)
     step = SagaStep(correlation_id=correlation_id, replied_at=timezone.now(), outcome=_summary(reply))
-    update(step, "replied_at", "outcome", by="correlation_id")
+    update_in_batch(step, "replied_at", "outcome", by="correlation_id")
     if opened is not None:
         definition, data = opened
         saga.awaiting = ""
@@ -268,7 +268,7 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
         _send(saga, decision.ask, message)
     if payment is not None:
         reply_to_waiters(saga, decision, message, payment)
-    update(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
+    update_in_batch(saga, "parent", "step", "status", "data", "awaiting", "deadline_at", "version")
     if decision.end is End.PARKED:
         _record_parking(saga, decision.why)
     if decision.is_overdue:
@@ -326,7 +326,7 @@ def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> No
 
 def _send(saga: Saga, ask: Ask, message: Message) -> None:
     body = encode_body(ask.command)
-    insert(
+    insert_in_batch(
         SagaStep(
             saga=saga,
             name=saga.step,

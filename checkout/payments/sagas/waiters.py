@@ -16,7 +16,7 @@ from checkout.payments.objects.attempt import LATEST_ATTEMPT
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.states import PaymentState
-from messaging.compiled_queries import Compiled, insert
+from messaging.compiled_queries import Compiled, delete_in_batch, insert_in_batch
 from messaging.envelope import Envelope
 from messaging.worker.service import CommandRejected, Message
 
@@ -56,9 +56,8 @@ def _wait(payment: Payment, message: Message, operation: str = "") -> None:
     now = timezone.now()
     waiters = _WAITERS.all(payment.pk)
     # Their requests were answered without news, their clients have left, or their processes have died.
-    gone = [waiter.pk for waiter in waiters if waiter.ends_at is not None and waiter.ends_at <= now]
-    if gone:
-        Waiter.objects.filter(pk__in=gone).delete()
+    gone = [waiter for waiter in waiters if waiter.ends_at is not None and waiter.ends_at <= now]
+    delete_in_batch(*gone)
     if len(waiters) - len(gone) < MAX_WAITERS:
         waiter = Waiter(
             payment=payment,
@@ -67,7 +66,7 @@ def _wait(payment: Payment, message: Message, operation: str = "") -> None:
             correlation_id=envelope.correlation_id,
             ends_at=_end_of_wait(envelope, now),
         )
-        insert(waiter)
+        insert_in_batch(waiter)
 
 
 def _end_of_wait(envelope: Envelope, now: datetime) -> datetime:
@@ -118,7 +117,7 @@ def _reply(waiters: Sequence[Waiter], told: PaymentTold | OperationTold, message
     for waiter in waiters:
         message.reply_transient(waiter.reply_to, waiter.correlation_id, told)
     if waiters:
-        Waiter.objects.filter(pk__in=[waiter.pk for waiter in waiters]).delete()
+        delete_in_batch(*waiters)
 
 
 def _is_latest(saga: Saga, payment: Payment) -> bool:

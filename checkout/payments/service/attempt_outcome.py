@@ -25,7 +25,7 @@ from checkout.payments.providers.base import (
 from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.payments.service.card_trials import count_trial
 from checkout.states import Actor, AttemptState, attempt_machine
-from messaging.compiled_queries import insert_unless_known, update
+from messaging.compiled_queries import insert_unless_known, update_in_batch
 
 log = structlog.get_logger(__name__)
 
@@ -111,7 +111,7 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
         return conflict(attempt, result)
     elif attempt.state == AttemptState.REFUSED and result.outcome == Outcome.REFUSED:
         _keep_details(attempt, result)
-        update(attempt, *KEPT)
+        update_in_batch(attempt, *KEPT)
     return answer_of(attempt, otherwise=result.outcome, event=result.event)
 
 
@@ -180,7 +180,7 @@ def _renew(attempt: Attempt, token: IssuedToken) -> bool:
     known = list(rows.select_for_update(no_key=True))
     for card in known:
         card.renew(attempt.payment, token)
-        update(card, "payment", "expiry", "valid_until", "scheme_transaction")
+        update_in_batch(card, "payment", "expiry", "valid_until", "scheme_transaction")
     return bool(known)
 
 

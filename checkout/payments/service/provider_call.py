@@ -45,7 +45,7 @@ from checkout.payments.service.attempts import locked_attempt
 from checkout.payments.service.service import service
 from checkout.payments.totals import WITHOUT_END, operations_of
 from messaging import crash_points
-from messaging.compiled_queries import Compiled, insert
+from messaging.compiled_queries import Compiled, insert_in_batch
 from messaging.worker.service import AlreadyHandled, Message
 
 log = structlog.get_logger(__name__)
@@ -318,7 +318,7 @@ def _recorded(
 ) -> ProviderAnswered | ClaimChecked | AttemptReviewed:
     conclusion = record(locked_attempt(attempt.order_code))
     if conclusion.fact is not None:
-        insert(conclusion.fact)
+        insert_in_batch(conclusion.fact)
         if (
             isinstance(conclusion.reply, ProviderAnswered)
             and conclusion.reply.outcome == ProviderOutcome.CONFLICTED

@@ -10,7 +10,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Self
 
 from django.core.exceptions import SynchronousOnlyOperation
@@ -22,13 +22,23 @@ from tests.support.tables import our_models
 class Cursor(base.SQLiteCursorWrapper):
     """A cursor that combines two of Django's: it runs statements, and raises Django's database errors.
 
-    It converts each statement's placeholders only once, and records the tables that are written to.
+    It calls the wrappers of statements, converts each statement's placeholders only once, and records the
+    tables that are written to.
     """
 
     db: "DatabaseWrapper"
 
     def execute(self, query: str, params: Any = None) -> sqlite3.Cursor:
         """See Django's cursor."""
+        wrappers = self.db.execute_wrappers
+        if not wrappers:
+            return self._execute(query, params)
+        run = self._execute
+        for wrapper in reversed(wrappers):
+            run = partial(wrapper, run)
+        return run(query, params, False, {"connection": self.db, "cursor": self})
+
+    def _execute(self, query: str, params: Any = None, *_details: object) -> sqlite3.Cursor:
         self.db.validate_no_broken_transaction()
         try:
             if params is None or isinstance(params, Mapping):

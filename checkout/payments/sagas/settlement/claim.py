@@ -24,7 +24,7 @@ from checkout.payments.sagas.settlement.verification import CHECK, Verification,
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import BY_ISSUER, operations_of, sums_of_attempt
 from checkout.states import Actor, attempt_machine
-from messaging.compiled_queries import insert
+from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
@@ -182,4 +182,4 @@ def _record_not_applied(command: SettleClaim, saga: Saga, why: str) -> None:
             "why": why,
         },
     )
-    insert(fact)
+    insert_in_batch(fact)

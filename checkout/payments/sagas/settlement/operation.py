@@ -23,7 +23,7 @@ from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import OPEN
 from checkout.states import Actor, AttemptState
-from messaging.compiled_queries import insert
+from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
@@ -126,4 +126,4 @@ def _record_not_applied(command: SettleOperation, operation: Operation, why: str
         kind=f"{OPERATION_SETTLED}_not_applied",
         data={"reference": operation.reference, "said": word(command.arrived), "why": why},
     )
-    insert(fact)
+    insert_in_batch(fact)

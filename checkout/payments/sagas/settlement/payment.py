@@ -33,7 +33,7 @@ from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.waiters import reply_with_state
 from checkout.payments.totals import OPEN
 from checkout.states import Actor, AttemptState, attempt_machine
-from messaging.compiled_queries import insert
+from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
@@ -191,4 +191,4 @@ def _record_not_applied(attempt: Attempt, theirs: TheirBooks, why: str) -> None:
         kind=f"{PAYMENT_SETTLED}_not_applied",
         data={"said": theirs.in_words, "why": why},
     )
-    insert(fact)
+    insert_in_batch(fact)

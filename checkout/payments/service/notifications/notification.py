@@ -15,7 +15,7 @@ from checkout.payments.providers.registry import get_provider
 from checkout.payments.service.notifications.statement import NotificationResult, apply_statements
 from checkout.payments.service.service import service
 from checkout.privacy.scrubbing import REASON_LENGTH, scrub_text
-from messaging.compiled_queries import Compiled, update
+from messaging.compiled_queries import Compiled, update_in_batch
 from messaging.worker.service import Message
 
 log = structlog.get_logger(__name__)
@@ -117,7 +117,7 @@ def _finish(row: ProviderNotification, results: list[NotificationResult]) -> Non
         row.applied_at = timezone.now()
     if _is_given_up(row):
         row.body = row.body[: ProviderNotification.EXCERPT]
-    update(row, "state", "reason", "payment", "applied_at", "tries", "next_try_at", "body")
+    update_in_batch(row, "state", "reason", "payment", "applied_at", "tries", "next_try_at", "body")
     if worst.state != State.APPLIED:
         # Anybody can send hints, so a faulty one is not worth an alarm.
         report = log.error if row.is_proven else log.warning

@@ -14,7 +14,7 @@ from checkout.payments.service.operation_outcome import operation_of, settle
 from checkout.payments.totals import operations_of
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor, AttemptState
-from messaging.compiled_queries import Compiled, insert
+from messaging.compiled_queries import Compiled, insert_in_batch
 from messaging.worker.service import Message
 
 State = ProviderNotification.State
@@ -67,7 +67,7 @@ def apply_statements(
             facts.append(_fact(attempt, statement, result, row))
         if result.signals:
             events.append(_event(attempt, statement, result, is_proven=is_proven))
-    insert(*facts)
+    insert_in_batch(*facts)
     for event in dict.fromkeys(events):
         message.send(*event.address, event, reply_to="", subject=event.payment)
     return results

@@ -1,0 +1,246 @@
+"""Writes that wait for the end of their transaction, and then are one statement.
+
+A statement costs a round trip, for which a thread and its locks wait, and wakes two processes. Most writes of a
+handler are not read again in its transaction: they are collected, and PostgreSQL gets all of them at once, as
+the parts of a ``WITH``. Other databases get them one after the other.
+
+A batch changes nothing but the moment. Any other statement on the connection is preceded by the writes that
+have been collected so far, unless it only reads, and from other tables.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
+from django.db.transaction import TransactionManagementError
+
+from messaging.compiled_queries.cursors import cursor_of
+from messaging.compiled_queries.statements import (
+    delete_sql,
+    fields_of_insert,
+    fields_of_update,
+    insert_sql,
+    update_sql,
+    values_of,
+)
+from messaging.compiled_queries.writing import not_found
+
+# An attribute of Django's connection object, which belongs to one thread.
+_OPEN = "_write_batch"
+
+
+@contextmanager
+def batch(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """Collect the writes of the block, and write them at its end, in the caller's transaction.
+
+    If the block fails, nothing more is written: its transaction has to be rolled back. A batch within another
+    one is a part of it. Raises ``TransactionManagementError`` outside a transaction.
+    """
+    connection = connections[using]
+    if not connection.in_atomic_block:
+        raise TransactionManagementError("A batch ends with its transaction: there is none.")
+    if _OPEN in vars(connection):
+        yield
+        return
+    collected = vars(connection)[_OPEN] = _Batch(connection)
+    try:
+        with connection.execute_wrapper(collected.write_before):
+            yield
+            collected.write()
+    finally:
+        del vars(connection)[_OPEN]
+
+
+def insert_in_batch(*rows: Model, using: str = "", or_raise: Exception | None = None) -> None:
+    """Insert rows of one model with the open batch, or at once if there is none.
+
+    The rows do not get their primary keys. If one of them violates a unique constraint, the batch raises
+    ``or_raise``, or ``IntegrityError`` without it.
+    """
+    if not rows:
+        return
+    model = type(rows[0])
+    using = using or router.db_for_write(model, instance=rows[0])
+    fields = fields_of_insert(model)
+    with _batch_or_at_once(using) as collected:
+        values = [value for row in rows for value in values_of(row, fields, using, is_new=True)]
+        collected.insert(_Insert(model, values, len(rows), or_raise))
+
+
+def update_in_batch(row: Model, *names: str, by: str = "") -> None:
+    """Write the named fields of a row, as they are now, with the open batch, or at once if there is none.
+
+    Every field with ``auto_now`` is written, too. The row is found by its primary key, or by another unique
+    field if ``by`` names one. If there is no such row, the batch raises ``DatabaseError``.
+    """
+    model = type(row)
+    using = router.db_for_write(model, instance=row)
+    key = model._meta.get_field(by) if by else model._meta.pk
+    fields = fields_of_update(model, names)
+    with _batch_or_at_once(using) as collected:
+        *values, found_by = values_of(row, (*fields, key), using, is_new=False)
+        changes = dict(zip([field.column for field in fields], values, strict=True))
+        collected.update(_Update(model, key.column, found_by, changes))
+
+
+def delete_in_batch(*rows: Model) -> None:
+    """Delete rows of one model, if they are still there, with the open batch, or at once if there is none."""
+    if not rows:
+        return
+    model = type(rows[0])
+    with _batch_or_at_once(router.db_for_write(model, instance=rows[0])) as collected:
+        collected.add(_Delete(model, [row.pk for row in rows]))
+
+
+@contextmanager
+def _batch_or_at_once(using: str) -> Iterator["_Batch"]:
+    connection = connections[using]
+    collected = vars(connection).get(_OPEN)
+    if collected is not None:
+        yield collected
+        return
+    collected = _Batch(connection)
+    yield collected
+    collected.write()
+
+
+@dataclass(slots=True)
+class _Insert:
+    """Rows of one table. If there is an ``error``, none of them may be known already."""
+
+    model: type[Model]
+    values: list[Any]
+    count: int
+    error: Exception | None
+
+    @property
+    def sql(self) -> str:
+        return insert_sql(self.model, self.count, " ON CONFLICT DO NOTHING" if self.error else "")
+
+
+@dataclass(slots=True)
+class _Update:
+    """New values of one row, by column. The row is found by the value ``key`` in the column ``by``."""
+
+    model: type[Model]
+    by: str
+    key: Any
+    changes: dict[str, Any]
+    count: int = 1
+
+    @property
+    def sql(self) -> str:
+        return update_sql(self.model, tuple(self.changes), self.by)
+
+    @property
+    def values(self) -> list[Any]:
+        return [*self.changes.values(), self.key]
+
+    @property
+    def error(self) -> Exception | None:
+        return not_found(self.model)
+
+
+@dataclass(slots=True)
+class _Delete:
+    """Rows of one table, by their primary keys. Rows that are gone already are not missed."""
+
+    model: type[Model]
+    values: list[Any]
+    error: None = None
+
+    @property
+    def count(self) -> int:
+        return len(self.values)
+
+    @property
+    def sql(self) -> str:
+        return delete_sql(self.model, len(self.values))
+
+
+_Write = _Insert | _Update | _Delete
+
+
+class _Batch:
+    """The writes of one transaction that have been collected."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+        self._writes: list[_Write] = []
+
+    def insert(self, write: _Insert) -> None:
+        """Add rows to those of the same table. They keep their order, and so get ascending numbers."""
+        for earlier in self._writes:
+            if isinstance(earlier, _Insert) and earlier.model is write.model and earlier.error is write.error:
+                earlier.values += write.values
+                earlier.count += write.count
+                return
+        self.add(write)
+
+    def update(self, write: _Update) -> None:
+        """Add an update. If the row may have one already, write that first: a statement changes a row once."""
+        for earlier in self._writes:
+            if isinstance(earlier, _Update) and earlier.model is write.model:
+                if earlier.by != write.by or earlier.key == write.key:
+                    self.write()
+                    break
+        self.add(write)
+
+    def add(self, write: _Write) -> None:
+        self._writes.append(write)
+
+    def write_before(self, execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        """Write what was collected before a statement that may depend on it (``execute_wrapper``)."""
+        if self._writes and not self._is_apart(sql):
+            self.write()
+        return execute(sql, *rest)
+
+    def _is_apart(self, sql: str) -> bool:
+        written = (f'"{write.model._meta.db_table}"' for write in self._writes)
+        return sql.startswith("SELECT ") and not any(table in sql for table in written)
+
+    def write(self) -> None:
+        """Write what was collected so far. Raises the error of the first write that did not find its rows."""
+        writes, self._writes = self._writes, []
+        if len(writes) > 1 and self._connection.vendor == "postgresql":
+            _write_together(self._connection, writes)
+        else:
+            for write in writes:
+                _write_alone(self._connection, write)
+
+
+def _write_alone(connection: BaseDatabaseWrapper, write: _Write) -> None:
+    cursor = cursor_of(connection)
+    cursor.execute(write.sql, write.values)
+    if write.error is not None and cursor.rowcount != write.count:
+        raise write.error
+
+
+def _write_together(connection: BaseDatabaseWrapper, writes: list[_Write]) -> None:
+    cursor = cursor_of(connection)
+    checked = [write for write in writes if write.error is not None]
+    cursor.execute(
+        _together(tuple((write.sql, write.error is not None) for write in writes)),
+        [value for write in writes for value in write.values],
+    )
+    for write, count in zip(checked, cursor.fetchone(), strict=bool(checked)):
+        if write.error is not None and count != write.count:
+            raise write.error
+
+
+@cache
+def _together(parts: tuple[tuple[str, bool], ...]) -> str:
+    """Return one statement of several, whose row has the numbers of rows of those that are to be checked."""
+    named = ", ".join(
+        f"w{number} AS ({sql}{' RETURNING 1' if is_checked else ''})"
+        for number, (sql, is_checked) in enumerate(parts)
+    )
+    counts = [
+        f"(SELECT count(*) FROM w{number})" for number, (_, is_checked) in enumerate(parts) if is_checked
+    ]
+    return f"WITH {named} SELECT {', '.join(counts) or '1'}"  # noqa: S608

@@ -1,0 +1,234 @@
+"""Writes that wait for the end of their transaction: they change nothing but the moment."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.transaction import TransactionManagementError
+from django.test.utils import CaptureQueriesContext
+
+from checkout.orders.models import Reservation, StockItem
+from messaging.compiled_queries import (
+    Compiled,
+    batch,
+    delete_in_batch,
+    insert_in_batch,
+    insert_unless_known,
+    update_in_batch,
+)
+
+# Each test commits: an error at the end of a transaction is part of what is tested.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+_IN_STOCK = Compiled(lambda sku: StockItem.objects.filter(sku=sku))
+
+
+class KnownAlready(Exception):
+    pass
+
+
+def an_item(sku: str = "mug", quantity: int = 3) -> StockItem:
+    return StockItem(sku=sku, name=sku.title(), price_minor=1200, currency="GBP", quantity=quantity)
+
+
+def in_stock(sku: str = "mug") -> int:
+    return StockItem.objects.get(sku=sku).quantity
+
+
+@pytest.fixture
+def mug() -> StockItem:
+    return StockItem.objects.create(**{f: getattr(an_item(), f) for f in ("sku", "name", "price_minor", "currency", "quantity")})
+
+
+@contextmanager
+def transaction_with_batch() -> Iterator[CaptureQueriesContext]:
+    with CaptureQueriesContext(connection) as queries, transaction.atomic(), batch():
+        yield queries
+
+
+def changes(queries: CaptureQueriesContext) -> list[str]:
+    words = ("INSERT", "UPDATE", "DELETE", "WITH")
+    return [each["sql"] for each in queries.captured_queries if each["sql"].startswith(words)]
+
+
+def test_what_was_collected_is_there_after_the_commit(mug):
+    plate = an_item("plate")
+    with transaction_with_batch():
+        insert_in_batch(plate)
+        mug.quantity = 2
+        update_in_batch(mug, "quantity")
+        mug.quantity = 99  # not told to the batch
+    assert (in_stock("plate"), in_stock("mug")) == (3, 2)
+
+
+def test_postgresql_gets_one_statement(mug):
+    if connection.vendor != "postgresql":
+        pytest.skip("PostgreSQL's own way")
+    with transaction_with_batch() as queries:
+        insert_in_batch(an_item("plate"))
+        insert_in_batch(an_item("bowl"))
+        insert_in_batch(Reservation(payment_reference="pay_1", lines=[]))
+        update_in_batch(mug, "quantity")
+    assert len(changes(queries)) == 1
+
+
+def test_rows_of_one_table_are_numbered_in_the_order_in_which_they_were_written(db):
+    with transaction_with_batch():
+        for sku in ("c", "a", "b"):
+            insert_in_batch(an_item(sku))
+            insert_in_batch(Reservation(payment_reference=sku, lines=[]))
+    assert list(StockItem.objects.order_by("pk").values_list("sku", flat=True)) == ["c", "a", "b"]
+
+
+def test_a_reader_in_the_transaction_sees_what_was_written_before(mug):
+    with transaction_with_batch():
+        mug.quantity = 1
+        update_in_batch(mug, "quantity")
+        assert in_stock() == 1
+        mug.quantity = 0
+        update_in_batch(mug, "quantity")
+        assert [item.quantity for item in _IN_STOCK.all("mug")] == [0]
+        delete_in_batch(mug)
+        assert not StockItem.objects.exists()
+
+
+def test_a_statement_that_counts_on_a_write_comes_after_it(db):
+    """An update through Django finds a row that waits to be inserted."""
+    with transaction_with_batch():
+        insert_in_batch(an_item())
+        StockItem.objects.filter(sku="mug").update(quantity=7)
+    assert in_stock() == 7
+
+
+def test_reading_another_table_does_not_split_the_statement(mug):
+    with transaction_with_batch() as queries:
+        update_in_batch(mug, "quantity")
+        assert not Reservation.objects.exists()
+        insert_in_batch(an_item("plate"))
+        assert not Reservation.objects.select_for_update().exists()
+    read = [number for number, each in enumerate(queries.captured_queries) if "reservation" in each["sql"]]
+    written = [number for number, each in enumerate(queries.captured_queries) if each["sql"] in changes(queries)]
+    assert len(read) == 2
+    assert max(read) < min(written)
+
+
+def test_a_row_that_is_changed_twice_has_both_changes(mug):
+    with transaction_with_batch():
+        mug.quantity = 1
+        update_in_batch(mug, "quantity")
+        mug.name = "Cup"
+        update_in_batch(mug, "name", by="sku")
+        mug.name = "Beaker"
+        update_in_batch(mug, "name")
+    item = StockItem.objects.get()
+    assert (item.quantity, item.name) == (1, "Beaker")
+
+
+def test_an_update_writes_when_it_happened(db):
+    row = Reservation.objects.create(payment_reference="pay_1", lines=[])
+    before = row.updated_at
+    with transaction_with_batch():
+        row.state = Reservation.State.CONFIRMED
+        update_in_batch(row, "state")
+    row.refresh_from_db()
+    assert row.updated_at > before
+
+
+def test_a_known_row_raises_the_error_that_was_asked_for(mug):
+    with pytest.raises(KnownAlready), transaction_with_batch():
+        insert_in_batch(Reservation(payment_reference="pay_1", lines=[]))
+        insert_in_batch(an_item("mug"), or_raise=KnownAlready())
+        insert_in_batch(an_item("plate"))
+    assert not Reservation.objects.exists()
+    assert StockItem.objects.count() == 1
+
+
+def test_a_known_row_without_such_an_error_violates_its_constraint(mug):
+    with pytest.raises(IntegrityError), transaction_with_batch():
+        insert_in_batch(Reservation(payment_reference="pay_1", lines=[]))
+        insert_in_batch(an_item("mug"))
+    assert not Reservation.objects.exists()
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_row_that_is_not_there_cannot_be_updated(mug, others):
+    gone = an_item("gone")
+    gone.pk = mug.pk + 1
+    with pytest.raises(DatabaseError, match="no such stock item"), transaction_with_batch():
+        for number in range(others):
+            insert_in_batch(Reservation(payment_reference=f"pay_{number}", lines=[]))
+        update_in_batch(gone, "quantity")
+    assert not Reservation.objects.exists()
+
+
+def test_a_row_that_is_gone_need_not_be_deleted(mug):
+    gone = an_item("gone")
+    gone.pk = mug.pk + 1
+    with transaction_with_batch():
+        delete_in_batch(mug, gone)
+    assert not StockItem.objects.exists()
+
+
+def test_a_failed_block_writes_nothing(mug):
+    with pytest.raises(KnownAlready), transaction_with_batch():
+        insert_in_batch(an_item("plate"))
+        raise KnownAlready
+    with transaction_with_batch():
+        insert_in_batch(an_item("bowl"))
+    assert set(StockItem.objects.values_list("sku", flat=True)) == {"mug", "bowl"}
+
+
+def test_what_was_written_in_a_savepoint_is_undone_with_it(mug):
+    with transaction_with_batch():
+        mug.quantity = 2
+        update_in_batch(mug, "quantity")
+        with pytest.raises(KnownAlready), transaction.atomic():
+            mug.quantity = 1
+            update_in_batch(mug, "quantity")
+            insert_in_batch(an_item("plate"))
+            raise KnownAlready
+        insert_in_batch(an_item("bowl"))
+    assert in_stock() == 2
+    assert set(StockItem.objects.values_list("sku", flat=True)) == {"mug", "bowl"}
+
+
+def test_a_statement_that_fails_in_a_savepoint_leaves_the_rest(mug):
+    with transaction_with_batch():
+        insert_in_batch(an_item("plate"))
+        assert not insert_unless_known(an_item("mug"))
+        with pytest.raises(IntegrityError), transaction.atomic():
+            an_item("plate").save()
+        insert_in_batch(an_item("bowl"))
+    assert StockItem.objects.count() == 3
+
+
+def test_a_batch_within_another_is_a_part_of_it(mug):
+    with transaction_with_batch() as queries:
+        with batch():
+            update_in_batch(mug, "quantity")
+        assert changes(queries) == []
+    assert len(changes(queries)) == 1
+
+
+def test_without_a_batch_everything_is_written_at_once(mug):
+    insert_in_batch(an_item("plate"))
+    mug.quantity = 0
+    update_in_batch(mug, "quantity")
+    assert (in_stock("plate"), in_stock("mug")) == (3, 0)
+    delete_in_batch(mug)
+    assert StockItem.objects.count() == 1
+    with pytest.raises(KnownAlready):
+        insert_in_batch(an_item("plate"), or_raise=KnownAlready())
+
+
+def test_nothing_at_all_is_no_statement(db):
+    with transaction_with_batch() as queries:
+        insert_in_batch()
+        delete_in_batch()
+    assert changes(queries) == []
+
+
+def test_a_batch_needs_a_transaction(db):
+    with pytest.raises(TransactionManagementError), batch():
+        pass
