@@ -1,11 +1,19 @@
 """Payments and attempts under lock, until the transaction ends: the payment before its attempt."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from django.db.models import QuerySet
 
 from checkout.errors import PaymentNotFound
 from checkout.payments.models.payment import Attempt, Merchant, Operation, Payment
 from checkout.payments.models.saga import Saga
 from messaging.compiled_queries import Compiled
+
+T = TypeVar("T")
+
+# An attribute of a payment's instance: rows that belong to the payment, by what they are.
+_KNOWN = "_known_rows"
 
 
 def _locked_with_merchant() -> QuerySet[Payment]:
@@ -46,3 +54,20 @@ def locked_attempt(pk: int) -> Attempt:
 def locked_attempt_of(row: Saga | Operation) -> Attempt:
     """Return the attempt that a saga or an operation belongs to. Its lock is also that of its operations."""
     return locked_attempt(row.attempt_id)
+
+
+def read_once(payment: Payment, name: str, read: Callable[[int], T]) -> T:
+    """Return what ``read`` returns for the payment's primary key, or what it returned for this instance.
+
+    A locked payment is changed by its own transaction only, and its attempts and operations by the functions
+    of ``events.changes``, which call ``forget``. Every transaction reads an instance of its own.
+    """
+    known: dict[str, T] = vars(payment).setdefault(_KNOWN, {})
+    if name not in known:
+        known[name] = read(payment.pk)
+    return known[name]
+
+
+def forget(payment: Payment) -> None:
+    """Have the rows of a payment read again, since one of them is changed."""
+    vars(payment).pop(_KNOWN, None)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from checkout.payments.locking import read_once
 from checkout.payments.models.payment import Attempt, Operation, Payment
 from checkout.states import PaymentState
 from messaging.compiled_queries import Compiled
@@ -114,7 +115,7 @@ def operations_of(attempt: Attempt) -> list[Operation]:
 
 def operations_of_payment(payment: Payment) -> list[Operation]:
     """Return the operations of a payment, the oldest first."""
-    return _OF_PAYMENT.all(payment.pk)
+    return read_once(payment, "operations", _OF_PAYMENT.all)
 
 
 def sums_of(payment: Payment) -> Sums:

@@ -1,8 +1,8 @@
 """Writes that wait for the end of their transaction, and then are one statement.
 
-A statement costs a round trip, for which a thread and its locks wait, and wakes two processes. Most writes of a
-handler are not read again in its transaction: they are collected, and PostgreSQL gets all of them at once, as
-the parts of a ``WITH``. Other databases get them one after the other.
+A statement costs a round trip, for which a thread and its locks wait, and wakes two processes. Most writes of
+a handler are not read again in its transaction: they are collected, and PostgreSQL gets all of them at once,
+as the parts of a ``WITH``. Other databases get them one after the other.
 
 A batch changes nothing but the moment. Any other statement on the connection is preceded by the writes that
 have been collected so far, unless it only reads, and from other tables.
@@ -17,6 +17,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
+from django.db.models.sql import Query
 from django.db.transaction import TransactionManagementError
 
 from messaging.compiled_queries.cursors import cursor_of
@@ -25,6 +26,7 @@ from messaging.compiled_queries.statements import (
     fields_of_insert,
     fields_of_update,
     insert_sql,
+    key_of,
     update_sql,
     values_of,
 )
@@ -80,12 +82,11 @@ def update_in_batch(row: Model, *names: str, by: str = "") -> None:
     """
     model = type(row)
     using = router.db_for_write(model, instance=row)
-    key = model._meta.get_field(by) if by else model._meta.pk
-    fields = fields_of_update(model, names)
+    key, fields = key_of(model, by), fields_of_update(model, names)
     with _batch_or_at_once(using) as collected:
         *values, found_by = values_of(row, (*fields, key), using, is_new=False)
-        changes = dict(zip([field.column for field in fields], values, strict=True))
-        collected.update(_Update(model, key.column, found_by, changes))
+        changes = dict(zip([str(field.column) for field in fields], values, strict=True))
+        collected.update(_Update(model, str(key.column), found_by, changes))
 
 
 def delete_in_batch(*rows: Model) -> None:
@@ -141,6 +142,10 @@ class _Update:
     def values(self) -> list[Any]:
         return [*self.changes.values(), self.key]
 
+    def may_be_of_the_row_of(self, other: "_Update") -> bool:
+        """Return False if it is certain that the two change different rows."""
+        return self.model is other.model and (self.by != other.by or self.key == other.key)
+
     @property
     def error(self) -> Exception | None:
         return not_found(self.model)
@@ -183,12 +188,9 @@ class _Batch:
         self.add(write)
 
     def update(self, write: _Update) -> None:
-        """Add an update. If the row may have one already, write that first: a statement changes a row once."""
-        for earlier in self._writes:
-            if isinstance(earlier, _Update) and earlier.model is write.model:
-                if earlier.by != write.by or earlier.key == write.key:
-                    self.write()
-                    break
+        """Add an update, after writing one that may be of the same row: a statement changes a row once."""
+        if any(isinstance(each, _Update) and each.may_be_of_the_row_of(write) for each in self._writes):
+            self.write()
         self.add(write)
 
     def add(self, write: _Write) -> None:
@@ -216,7 +218,7 @@ class _Batch:
 
 def _write_alone(connection: BaseDatabaseWrapper, write: _Write) -> None:
     cursor = cursor_of(connection)
-    cursor.execute(write.sql, write.values)
+    cursor.execute(*_with_expressions(connection, write.sql, write.values))
     if write.error is not None and cursor.rowcount != write.count:
         raise write.error
 
@@ -224,13 +226,23 @@ def _write_alone(connection: BaseDatabaseWrapper, write: _Write) -> None:
 def _write_together(connection: BaseDatabaseWrapper, writes: list[_Write]) -> None:
     cursor = cursor_of(connection)
     checked = [write for write in writes if write.error is not None]
-    cursor.execute(
-        _together(tuple((write.sql, write.error is not None) for write in writes)),
-        [value for write in writes for value in write.values],
-    )
+    sql = _together(tuple((write.sql, write.error is not None) for write in writes))
+    values = [value for write in writes for value in write.values]
+    cursor.execute(*_with_expressions(connection, sql, values))
     for write, count in zip(checked, cursor.fetchone(), strict=bool(checked)):
         if write.error is not None and count != write.count:
             raise write.error
+
+
+def _with_expressions(connection: BaseDatabaseWrapper, sql: str, values: list[Any]) -> tuple[str, list[Any]]:
+    """Put the SQL of expressions without parameters, such as the database's clock, in their places."""
+    if not any(hasattr(value, "as_sql") for value in values):
+        return sql, values
+    compiler = Query(None).get_compiler(connection=connection)
+    first, *rest = sql.split("%s")
+    places = [compiler.compile(value)[0] if hasattr(value, "as_sql") else "%s" for value in values]
+    sql = "".join([first, *(part for pair in zip(places, rest, strict=True) for part in pair)])
+    return sql, [value for value in values if not hasattr(value, "as_sql")]
 
 
 @cache
@@ -240,7 +252,6 @@ def _together(parts: tuple[tuple[str, bool], ...]) -> str:
         f"w{number} AS ({sql}{' RETURNING 1' if is_checked else ''})"
         for number, (sql, is_checked) in enumerate(parts)
     )
-    counts = [
-        f"(SELECT count(*) FROM w{number})" for number, (_, is_checked) in enumerate(parts) if is_checked
-    ]
-    return f"WITH {named} SELECT {', '.join(counts) or '1'}"  # noqa: S608
+    checked = [f"w{number}" for number, (_, is_checked) in enumerate(parts) if is_checked]
+    counts = [f"(SELECT count(*) FROM {name})" for name in checked]  # noqa: S608 (no name comes from outside)
+    return f"WITH {named} SELECT {', '.join(counts) or '1'}"

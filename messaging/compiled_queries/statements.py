@@ -10,7 +10,7 @@ Fields = tuple["Field[Any, Any]", ...]
 
 
 def values_of(row: Model, fields: Fields, using: str, *, is_new: bool) -> list[Any]:
-    """Return the values of a row's fields as the database takes them."""
+    """Return the values of a row's fields as the database takes them. Expressions stay as they are."""
     connection = connections[using]
     return [field.get_db_prep_save(field.pre_save(row, is_new), connection) for field in fields]
 
@@ -27,6 +27,13 @@ def fields_of_update(model: type[Model], names: tuple[str, ...]) -> Fields:
     known = {field.name: field for field in model._meta.concrete_fields}
     told = [field for field in known.values() if getattr(field, "auto_now", False)]
     return *(known[name] for name in names), *told
+
+
+@cache
+def key_of(model: type[Model], name: str) -> "Field[Any, Any]":
+    """Return the field by which a row is found: the named one, or the primary key."""
+    known = {field.name: field for field in model._meta.concrete_fields}
+    return known[name or model._meta.pk.name]
 
 
 @cache

@@ -10,6 +10,7 @@ from messaging.compiled_queries.statements import (
     fields_of_insert,
     fields_of_update,
     insert_sql,
+    key_of,
     update_sql,
     values_of,
 )
@@ -40,8 +41,7 @@ def update(row: Model, *names: str, by: str = "") -> None:
     """
     model = type(row)
     using = router.db_for_write(model, instance=row)
-    key = model._meta.get_field(by) if by else model._meta.pk
-    fields = fields_of_update(model, names)
+    key, fields = key_of(model, by), fields_of_update(model, names)
     cursor = cursor_of(connections[using])
     cursor.execute(
         update_sql(model, tuple(field.column for field in fields), key.column),

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models.functions import Now
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from checkout.orders.models import Reservation, StockItem
 from messaging.compiled_queries import (
@@ -38,7 +41,9 @@ def in_stock(sku: str = "mug") -> int:
 
 @pytest.fixture
 def mug() -> StockItem:
-    return StockItem.objects.create(**{f: getattr(an_item(), f) for f in ("sku", "name", "price_minor", "currency", "quantity")})
+    return StockItem.objects.create(
+        **{f: getattr(an_item(), f) for f in ("sku", "name", "price_minor", "currency", "quantity")}
+    )
 
 
 @contextmanager
@@ -108,7 +113,9 @@ def test_reading_another_table_does_not_split_the_statement(mug):
         insert_in_batch(an_item("plate"))
         assert not Reservation.objects.select_for_update().exists()
     read = [number for number, each in enumerate(queries.captured_queries) if "reservation" in each["sql"]]
-    written = [number for number, each in enumerate(queries.captured_queries) if each["sql"] in changes(queries)]
+    written = [
+        number for number, each in enumerate(queries.captured_queries) if each["sql"] in changes(queries)
+    ]
     assert len(read) == 2
     assert max(read) < min(written)
 
@@ -136,18 +143,26 @@ def test_an_update_writes_when_it_happened(db):
 
 
 def test_a_known_row_raises_the_error_that_was_asked_for(mug):
-    with pytest.raises(KnownAlready), transaction_with_batch():
-        insert_in_batch(Reservation(payment_reference="pay_1", lines=[]))
-        insert_in_batch(an_item("mug"), or_raise=KnownAlready())
-        insert_in_batch(an_item("plate"))
+    def write_it_again() -> None:
+        with transaction_with_batch():
+            insert_in_batch(Reservation(payment_reference="pay_1", lines=[]))
+            insert_in_batch(an_item("mug"), or_raise=KnownAlready())
+            insert_in_batch(an_item("plate"))
+
+    with pytest.raises(KnownAlready):
+        write_it_again()
     assert not Reservation.objects.exists()
     assert StockItem.objects.count() == 1
 
 
 def test_a_known_row_without_such_an_error_violates_its_constraint(mug):
-    with pytest.raises(IntegrityError), transaction_with_batch():
-        insert_in_batch(Reservation(payment_reference="pay_1", lines=[]))
-        insert_in_batch(an_item("mug"))
+    def write_it_again() -> None:
+        with transaction_with_batch():
+            insert_in_batch(Reservation(payment_reference="pay_1", lines=[]))
+            insert_in_batch(an_item("mug"))
+
+    with pytest.raises(IntegrityError):
+        write_it_again()
     assert not Reservation.objects.exists()
 
 
@@ -155,10 +170,15 @@ def test_a_known_row_without_such_an_error_violates_its_constraint(mug):
 def test_a_row_that_is_not_there_cannot_be_updated(mug, others):
     gone = an_item("gone")
     gone.pk = mug.pk + 1
-    with pytest.raises(DatabaseError, match="no such stock item"), transaction_with_batch():
-        for number in range(others):
-            insert_in_batch(Reservation(payment_reference=f"pay_{number}", lines=[]))
-        update_in_batch(gone, "quantity")
+
+    def change_it() -> None:
+        with transaction_with_batch():
+            for number in range(others):
+                insert_in_batch(Reservation(payment_reference=f"pay_{number}", lines=[]))
+            update_in_batch(gone, "quantity")
+
+    with pytest.raises(DatabaseError, match="no such stock item"):
+        change_it()
     assert not Reservation.objects.exists()
 
 
@@ -171,23 +191,31 @@ def test_a_row_that_is_gone_need_not_be_deleted(mug):
 
 
 def test_a_failed_block_writes_nothing(mug):
-    with pytest.raises(KnownAlready), transaction_with_batch():
-        insert_in_batch(an_item("plate"))
-        raise KnownAlready
+    def fail() -> None:
+        with transaction_with_batch():
+            insert_in_batch(an_item("plate"))
+            raise KnownAlready
+
+    with pytest.raises(KnownAlready):
+        fail()
     with transaction_with_batch():
         insert_in_batch(an_item("bowl"))
     assert set(StockItem.objects.values_list("sku", flat=True)) == {"mug", "bowl"}
 
 
 def test_what_was_written_in_a_savepoint_is_undone_with_it(mug):
-    with transaction_with_batch():
-        mug.quantity = 2
-        update_in_batch(mug, "quantity")
-        with pytest.raises(KnownAlready), transaction.atomic():
+    def fail() -> None:
+        with transaction.atomic():
             mug.quantity = 1
             update_in_batch(mug, "quantity")
             insert_in_batch(an_item("plate"))
             raise KnownAlready
+
+    with transaction_with_batch():
+        mug.quantity = 2
+        update_in_batch(mug, "quantity")
+        with pytest.raises(KnownAlready):
+            fail()
         insert_in_batch(an_item("bowl"))
     assert in_stock() == 2
     assert set(StockItem.objects.values_list("sku", flat=True)) == {"mug", "bowl"}
@@ -232,3 +260,17 @@ def test_nothing_at_all_is_no_statement(db):
 def test_a_batch_needs_a_transaction(db):
     with pytest.raises(TransactionManagementError), batch():
         pass
+
+
+def test_an_expression_is_written_by_the_database(db):
+    row = Reservation(payment_reference="pay_1", lines=[])
+    row.created_at = Now()
+    with transaction_with_batch():
+        insert_in_batch(row)
+        insert_in_batch(an_item("plate"))
+    written = Reservation.objects.get()
+    assert abs(written.created_at - timezone.now()) < timedelta(minutes=1)
+    written.created_at = Now()
+    with transaction_with_batch():
+        update_in_batch(written, "created_at", "lines")
+    assert Reservation.objects.get().lines == []

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from checkout.payments.models import InboxMessage, OutboxMessage
 from messaging.concurrency.database import in_thread
 from messaging.envelope import Envelope
-from messaging.outbox.models import enqueue
+from messaging.outbox.models import AbstractOutboxMessage, enqueue
 from messaging.outbox.relay import BATCH, MOST_REFUSALS, Relay
 from messaging.topology import Binding, Queue
 from tests.messaging.conftest import at_work
@@ -22,12 +23,14 @@ from tests.support.services import Greet, everything_is_marked, until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+def the(row: AbstractOutboxMessage) -> QuerySet[OutboxMessage]:
+    return OutboxMessage.objects.filter(message_id=row.message_id)
+
+
 def owed(service: str = "greeter", *, due_in_seconds: float = -1, **changes: Any) -> OutboxMessage:
     """Return a row that its creator has failed to publish."""
     row = enqueue(OutboxMessage, service, "greet", Greet("you"), **changes)
-    OutboxMessage.objects.filter(message_id=row.message_id).update(
-        available_at=timezone.now() + timedelta(seconds=due_in_seconds)
-    )
+    the(row).update(available_at=timezone.now() + timedelta(seconds=due_in_seconds))
     return OutboxMessage.objects.get(message_id=row.message_id)
 
 
@@ -89,7 +92,9 @@ async def test_a_message_published_twice_is_handled_once(lab: MemoryLab):
         first = await client.reply_envelope()
         await until(everything_is_marked)
         await in_thread(
-            OutboxMessage.objects.filter(message_id=row.message_id).update, published_at=None, available_at=timezone.now()
+            the(row).update,
+            published_at=None,
+            available_at=timezone.now(),
         )
         await relay.publish_due()
         await until(everything_is_marked)
@@ -110,7 +115,7 @@ async def test_a_command_that_nobody_takes_stays_owed_with_a_growing_pause(lab: 
         assert failed.last_error.startswith("undeliverable")
         assert failed.available_at > timezone.now()
         pauses.append(failed.available_at - timezone.now())
-        await in_thread(OutboxMessage.objects.filter(message_id=row.message_id).update, available_at=timezone.now())
+        await in_thread(the(row).update, available_at=timezone.now())
     assert pauses[2] > pauses[0]
 
 
@@ -140,7 +145,7 @@ async def test_a_reply_that_the_queue_of_a_process_refuses_for_long_is_given_up(
     for _ in range(MOST_REFUSALS):
         assert await relay.publish_due() == 1
         assert (await in_thread(row_of, reply)).published_at is None
-        await in_thread(OutboxMessage.objects.filter(message_id=reply.message_id).update, available_at=timezone.now())
+        await in_thread(the(reply).update, available_at=timezone.now())
     await relay.publish_due()
     assert (await in_thread(row_of, reply)).published_at is not None
 
@@ -185,7 +190,7 @@ async def test_what_a_dead_relay_took_is_due_again_after_the_lease(lab: MemoryLa
     row = await in_thread(owed)
     assert len(await in_thread(Relay(broker, OutboxMessage, lease_seconds=60).take)) == 1
     assert len(await in_thread(Relay(broker, OutboxMessage).take)) == 0
-    await in_thread(OutboxMessage.objects.filter(message_id=row.message_id).update, available_at=timezone.now())
+    await in_thread(the(row).update, available_at=timezone.now())
     assert len(await in_thread(Relay(broker, OutboxMessage).take)) == 1
 
 

@@ -269,7 +269,8 @@ async def test_a_command_from_an_outbox_is_marked_by_its_handler(lab: MemoryLab)
     row = await in_thread(enqueue, OutboxMessage, "greeter", "greet", Greet("you"), subject="pay_1")
     async with at_work(await lab.broker(), greeter()):
         await client.send("greeter", row.envelope())
-        await until(OutboxMessage.objects.filter(message_id=row.message_id, published_at__isnull=False).exists)
+        marked = OutboxMessage.objects.filter(message_id=row.message_id, published_at__isnull=False)
+        await until(marked.exists)
 
 
 async def test_stopping_finishes_what_has_begun_and_writes_the_marks(lab: MemoryLab):

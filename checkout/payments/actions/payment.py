@@ -21,7 +21,7 @@ from checkout.payments.checkout_messages import AwaitPayment, PaymentTold, Submi
 from checkout.payments.events import move_payment, open_attempt
 from checkout.payments.locking import locked_payment
 from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, ProviderAccount
-from checkout.payments.objects.attempt import LATEST_ATTEMPT
+from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.providers.base import Browser, BrowserForm, CardEncryption
 from checkout.payments.providers.registry import get_provider
 from checkout.states import Actor, PaymentState
@@ -98,7 +98,7 @@ def _payment_and_attempt(reference: str) -> tuple[Payment, Attempt | None]:
     payment = _PAYMENT.first(reference)
     if payment is None:
         raise PaymentNotFound("There is no such payment.")
-    return payment, LATEST_ATTEMPT.first(payment.pk)
+    return payment, latest_attempt(payment)
 
 
 _PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
@@ -183,7 +183,7 @@ def submit_payment(
     payment = locked_payment(reference)
     if payment is None:
         raise PaymentNotFound("There is no such payment.")
-    attempts = _number(LATEST_ATTEMPT.first(payment.pk))
+    attempts = _number(latest_attempt(payment))
     if attempt_number <= attempts or not PaymentState(payment.state).may_be_paid:
         # A second click, a second tab or a form from the browser's history must not start a second attempt.
         if attempts == 0:

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 
 from checkout.payments.events.recording import News, record_event
 from checkout.payments.events.types import type_of_attempt, type_of_move, type_of_operation
+from checkout.payments.locking import forget
 from checkout.payments.models import Attempt, Event, Operation, Payment
 from checkout.payments.objects.attempt import STATUSES as ATTEMPT_STATUSES, attempt_object
 from checkout.payments.objects.operation import STATES, OperationObject, operation_object
@@ -71,6 +72,7 @@ _RECENT = Compiled(
 def open_attempt(payment: Payment, attempt: Attempt) -> None:
     """Insert a new attempt."""
     insert(attempt)
+    forget(payment)
     record_event(payment, News(type="attempt.started", object=attempt_object(attempt, payment)))
 
 
@@ -82,6 +84,7 @@ def move_attempt(payment: Payment, attempt: Attempt, event: str, actor: Actor, *
     earlier = ATTEMPT_STATUSES[attempt.state]
     attempt.apply(event, actor)
     update_in_batch(attempt, "state", *names)
+    forget(payment)
     status = ATTEMPT_STATUSES[attempt.state]
     if status is not earlier:
         told = attempt_object(attempt, payment)
@@ -92,6 +95,7 @@ def open_operation(payment: Payment, operation: Operation) -> None:
     """Insert a new operation, with the payment's metadata below its own."""
     operation.metadata = {**payment.metadata, **operation.metadata}
     insert(operation)
+    forget(payment)
     _record(payment, operation_object(operation, payment), {})
 
 
@@ -99,6 +103,7 @@ def open_operation_once(payment: Payment, operation: Operation) -> None:
     """Insert a new operation, unless its reference is known."""
     operation.metadata = {**payment.metadata, **operation.metadata}
     if insert_unless_known(operation):
+        forget(payment)
         _record(payment, operation_object(operation, payment), {})
 
 
@@ -107,6 +112,7 @@ def move_operation(payment: Payment, operation: Operation, state: str, *, refusa
     earlier = {"state": STATES[operation.state], "refusal_reason": operation.refusal_reason}
     operation.state, operation.refusal_reason = state, refusal_reason
     update_in_batch(operation, "state", "refusal_reason")
+    forget(payment)
     told = operation_object(operation, payment)
     if told.state != earlier["state"]:
         later = {"state": told.state, "refusal_reason": told.refusal_reason}

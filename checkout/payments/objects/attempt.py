@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from checkout.payments.locking import read_once
 from checkout.payments.models.payment import Attempt, Payment
 from checkout.payments.objects.parts import CardObject, ErrorObject, card_of, error_of
 from checkout.states import AttemptState
@@ -52,13 +53,18 @@ class AttemptObject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # The latest attempt at a payment, as far as pages, objects and those who wait for the payment look at it.
-LATEST_ATTEMPT = Compiled(
+_LATEST = Compiled(
     lambda payment: (
         Attempt.objects.filter(payment_id=payment)
         .only("number", "card", "refusal_reason", "refusal_code")
         .order_by("-number")[:1]
     )
 )
+
+
+def latest_attempt(payment: Payment) -> Attempt | None:
+    """Return the latest attempt at a payment, if there is one."""
+    return read_once(payment, "latest_attempt", _LATEST.first)
 
 
 def attempt_object(attempt: Attempt, payment: Payment | None = None) -> AttemptObject:

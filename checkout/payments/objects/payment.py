@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from checkout.conf import conf
 from checkout.payments.models.payment import Attempt, Operation, Payment
-from checkout.payments.objects.attempt import LATEST_ATTEMPT
+from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.objects.parts import Action, CardObject, ErrorObject, NextAction, card_of, error_of
 from checkout.payments.totals import Sums, added_up, is_accounted_for, is_stuck, operations_of_payment
 from checkout.states import PaymentState
@@ -131,7 +131,7 @@ def payment_object(payment: Payment) -> PaymentObject:
     Reads its operations and its latest attempt, in the states in which they matter.
     """
     operations = () if payment.state in _WITHOUT_OPERATIONS else operations_of_payment(payment)
-    attempt = None if payment.state in _WITHOUT_ATTEMPT else LATEST_ATTEMPT.first(payment.pk)
+    attempt = None if payment.state in _WITHOUT_ATTEMPT else latest_attempt(payment)
     return _object(payment, operations, attempt)
 
 

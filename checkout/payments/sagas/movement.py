@@ -82,4 +82,6 @@ def _move_attempt(saga: Saga, payment: Payment, event: AttemptEvent) -> None:
 
 
 def _record_not_applied(payment: Payment, event: str, actor: Actor) -> None:
-    insert_in_batch(Fact(payment=payment, source=actor, kind=f"{event}_not_applied", data={"state": payment.state}))
+    insert_in_batch(
+        Fact(payment=payment, source=actor, kind=f"{event}_not_applied", data={"state": payment.state})
+    )

@@ -64,13 +64,11 @@ def start(
         parent=parent,
         data=msgspec.to_builtins(data),
     )
-    if not insert_unless_known(saga):
-        saga = Saga.objects.select_for_update().get(kind=kind, key=key)
-        if parent is not None:
-            saga.parent = parent
-    if saga.version == 0:
+    if insert_unless_known(saga):
         _carry_out(saga, DEFINITIONS[kind].start(data), message, payment)
     elif parent is not None:
+        saga = Saga.objects.select_for_update().get(kind=kind, key=key)
+        saga.parent = parent
         if saga.status == Saga.Status.PARKED:
             _go_on(saga, message)
         elif saga.status in _ENDED:

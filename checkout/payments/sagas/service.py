@@ -21,7 +21,7 @@ from checkout.payments.checkout_messages import (
     StartOperation,
     SubmitPayment,
 )
-from checkout.payments.locking import locked_payment_of
+from checkout.payments.locking import locked_payment, locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.payment import new_reference
 from checkout.payments.sagas import orchestrator
@@ -39,7 +39,7 @@ from checkout.payments.sagas.settlement.contradiction import attempt_to_settle
 from checkout.payments.sagas.settlement.review import Review, ReviewData
 from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from checkout.payments.sagas.signals import HINTS, Signal
-from checkout.payments.sagas.waiters import join, join_operation, reply_with_state
+from checkout.payments.sagas.waiters import join, join_locked, join_operation, reply_with_state
 from checkout.payments.totals import BY_ISSUER, is_explained, operations_of
 from checkout.service import Service
 from checkout.states import Actor, AttemptState, PaymentState
@@ -76,14 +76,13 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
 
     If this command is late, and the attempt has ended meanwhile, no purchase is started.
     """
-    attempt = _attempt(command.attempt)
-    payment = attempt.payment
-    if not attempt.sagas.exists():
-        # The timer that ends attempts whose purchase never began takes this lock, too (``timers.unstarted``).
-        payment = locked_payment_of(attempt)
-        attempt.refresh_from_db(fields=["state"])
+    # The timer that ends attempts whose purchase never began takes this lock, too (``timers.unstarted``).
+    payment = locked_payment(command.payment)
+    attempt = _OF_PAYMENT.first(command.attempt, payment.pk) if payment else None
+    if payment is None or attempt is None:
+        raise CommandRejected("attempt_not_found", f"There is no attempt {command.attempt}.")
     if attempt.state in ENDED_WITHOUT_MONEY:
-        join(payment.reference, message)
+        join_locked(payment, message)
         return
     data = PurchaseData(
         payment=payment.reference,
@@ -96,14 +95,14 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
         captures=payment.captures_automatically,
         capture_operation=new_reference("op"),
         has_card=message.has_sealed or attempt.saved_card_id is not None,
-        merchant=attempt.payment.merchant.name,
+        merchant=payment.merchant.name,
         order_reference=payment.order_reference,
         description=payment.description,
-        merchant_code=attempt.payment.merchant.code,
+        merchant_code=payment.merchant.code,
         locale=payment.locale,
     )
-    orchestrator.start(Purchase.kind, attempt.order_code, attempt, data, message)
-    join(payment.reference, message)
+    orchestrator.start(Purchase.kind, attempt.order_code, attempt, data, message, payment=payment)
+    join_locked(payment, message)
 
 
 @service.handles(CompleteChallenge)
@@ -345,6 +344,7 @@ def resume(reply: Reply, message: Message) -> None:
     orchestrator.resume(reply, message)
 
 
+_OF_PAYMENT = Compiled(lambda code, payment: Attempt.objects.filter(order_code=code, payment_id=payment))
 _ATTEMPT = Compiled(lambda code: Attempt.objects.select_related("payment__merchant").filter(order_code=code))
 
 

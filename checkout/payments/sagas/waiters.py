@@ -12,7 +12,7 @@ from django.utils import timezone
 from checkout.payments.checkout_messages import OperationNews, OperationTold, PaymentTold
 from checkout.payments.locking import locked_payment
 from checkout.payments.models import Operation, Payment, Saga, Waiter
-from checkout.payments.objects.attempt import LATEST_ATTEMPT
+from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.sagas.definition import Decision
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.states import PaymentState
@@ -27,10 +27,15 @@ LONGEST_WAIT = timedelta(seconds=60)
 
 
 def join(reference: str, message: Message) -> None:
-    """Register the message's sender as a waiter, or reply at once if the payment is not being processed."""
+    """Register the message's sender as a waiter for the payment that it names."""
     payment = locked_payment(reference)
     if payment is None:
         raise CommandRejected("payment_not_found", "There is no such payment.")
+    join_locked(payment, message)
+
+
+def join_locked(payment: Payment, message: Message) -> None:
+    """Register the message's sender as a waiter, or reply at once if the payment is not being processed."""
     if payment.state != PaymentState.PROCESSING:
         message.reply(PaymentTold(payment=payment.reference, state=PaymentState(payment.state)))
     else:
@@ -121,7 +126,7 @@ def _reply(waiters: Sequence[Waiter], told: PaymentTold | OperationTold, message
 
 
 def _is_latest(saga: Saga, payment: Payment) -> bool:
-    latest = LATEST_ATTEMPT.first(payment.pk)
+    latest = latest_attempt(payment)
     return latest is not None and latest.pk == saga.attempt_id
 
 

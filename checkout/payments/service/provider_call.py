@@ -45,7 +45,7 @@ from checkout.payments.service.attempts import locked_attempt
 from checkout.payments.service.service import service
 from checkout.payments.totals import WITHOUT_END, operations_of
 from messaging import crash_points
-from messaging.compiled_queries import Compiled, insert_in_batch
+from messaging.compiled_queries import Compiled, batch, insert_in_batch, update_in_batch
 from messaging.worker.service import AlreadyHandled, Message
 
 log = structlog.get_logger(__name__)
@@ -105,14 +105,14 @@ def provider_call(
     window, started_at = SendWindow.opened(), None
 
     # 1. The intent. It must be durable, as an intent that is not committed protects from nothing.
-    with transaction.atomic(durable=True):
+    with transaction.atomic(durable=True), batch():
         attempt = locked_attempt(order_code)
         refuse_repetition(message)
         intent = intend(attempt)
         is_to_be_sent = intent.is_due and commit_intent(attempt, intent)
         if is_to_be_sent:
-            started_at = started(intent)
             intent.begin()
+            started_at = started(intent)
 
     # 2. The call.
     result = None
@@ -178,8 +178,10 @@ def commit_intent(attempt: Attempt, intent: Intent) -> bool:
     """
     alone = _is_alone(attempt, intent)
     if _CALL.first(intent.key) is None:
-        ProviderCall.objects.create(
-            key=intent.key, attempt=attempt, verb=intent.verb, started_at=database_now(), was_alone=alone
+        insert_in_batch(
+            ProviderCall(
+                key=intent.key, attempt=attempt, verb=intent.verb, started_at=database_now(), was_alone=alone
+            )
         )
         return True
     again = ProviderCall.objects.filter(key=intent.key, outcome__in=TO_BE_SENT_AGAIN)
@@ -307,7 +309,7 @@ def commit_conclusion(message: Message, attempt: Attempt, record: Callable[[Atte
             if reply.outcome == ProviderOutcome.CONFLICTED:
                 _send_conflict(attempt)
     except AlreadyHandled:
-        with transaction.atomic():
+        with transaction.atomic(), batch():
             if _recorded(attempt, record).outcome == ProviderOutcome.CONFLICTED:
                 _send_conflict(attempt)
         raise
@@ -341,6 +343,5 @@ def _record_outcome(intent: Intent, started_at: datetime | None, outcome: str, e
     call = _CALL.first(intent.key)
     if call is None or call.started_at != started_at:
         return
-    ProviderCall.objects.filter(key=intent.key).update(
-        outcome=outcome, event=event[:100], finished_at=database_now()
-    )
+    call.outcome, call.event, call.finished_at = outcome, event[:100], database_now()
+    update_in_batch(call, "outcome", "event", "finished_at")
