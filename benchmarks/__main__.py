@@ -27,6 +27,7 @@ PARTS = (
     "cluster",
     "node_lost",
 )
+COUNTED = "shared_preload_libraries=pg_stat_statements"
 RESULTS = Path(__file__).resolve().parent / "results.json"
 
 
@@ -44,7 +45,10 @@ def main() -> int:
         parser.error(f"unknown: {', '.join(unknown)}")
     stop_on_signals()
     try:
-        with tempfile.TemporaryDirectory() as folder, services(keep=Path(folder)) as environment:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            services(keep=Path(folder), postgresql=(COUNTED,)) as environment,
+        ):
             os.environ |= environment
             # Imported only now, because these modules read the services' addresses from the environment.
             systems = importlib.import_module("benchmarks.systems")

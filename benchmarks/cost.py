@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -25,17 +26,26 @@ SELECT (SELECT count(*) FROM payments_payment),
   pg_database_size(current_database())
 FROM pg_stat_database WHERE datname = current_database()
 """
+# Each execution counts, those of BEGIN and COMMIT included.
+STATEMENTS = """
+SELECT sum(calls) FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid
+WHERE datname = current_database()
+"""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Totals since the start. `seconds` is processor time by process, `bytes` is the database's size."""
+    """Totals since the start. `seconds` is processor time by process, `bytes` is the database's size.
+
+    `statements` is None if the server does not count them (`pg_stat_statements`).
+    """
 
     purchases: int
     messages: int
     transactions: int
     rows: int
     bytes: int
+    statements: int | None
     seconds: dict[str, float]
 
 
@@ -43,6 +53,7 @@ def run(options: argparse.Namespace) -> None:
     """Measure and print a table of means per purchase. Raises BenchmarkError."""
     with stack() as running:
         asyncio.run(measure(running, options.seconds))
+        _count_statements(running)
         before = _spent(running)
         rate = asyncio.run(measure(running, 3 * options.seconds))
         after = _spent(running)
@@ -52,6 +63,12 @@ def run(options: argparse.Namespace) -> None:
         for name, seconds in after.seconds.items()
     ]
     lines += [
+        [
+            "statements, BEGIN and COMMIT included",
+            "not counted by this server"
+            if after.statements is None or before.statements is None
+            else f"{(after.statements - before.statements) / count:.0f}",
+        ],
         ["messages handled", f"{(after.messages - before.messages) / count:.0f}"],
         ["transactions", f"{(after.transactions - before.transactions) / count:.0f}"],
         ["rows written, changed or deleted", f"{(after.rows - before.rows) / count:.0f}"],
@@ -65,6 +82,9 @@ def _spent(running: Stack) -> Spent:
     seconds = {name: figures_of(program.pid).cpu_seconds for name, program in running.programs.items()}
     with psycopg.connect(running.database_url, autocommit=True) as connection:
         counts = connection.execute(COUNTS).fetchone()
+        statements = None
+        with suppress(psycopg.Error):
+            (statements,) = connection.execute(STATEMENTS).fetchone() or (None,)
         try:
             seconds["PostgreSQL"] = family_cpu_seconds(parent_of(connection.info.backend_pid))
             seconds["RabbitMQ"] = figures_of(broker_pid()).cpu_seconds
@@ -73,4 +93,9 @@ def _spent(running: Stack) -> Spent:
     if counts is None:
         raise BenchmarkError("PostgreSQL keeps no counts of this database")
     purchases, messages, transactions, rows, size = counts
-    return Spent(purchases, messages, transactions, rows, size, seconds)
+    return Spent(purchases, messages, transactions, rows, size, statements, seconds)
+
+
+def _count_statements(running: Stack) -> None:
+    with suppress(psycopg.Error), psycopg.connect(running.database_url, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")

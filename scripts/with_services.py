@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -46,8 +46,13 @@ def main() -> int:
 
 
 @contextlib.contextmanager
-def services(*, keep: Path | None = None, require: bool = False) -> Iterator[dict[str, str]]:
-    """Start the services and yield the environment to use them. Raises ServiceError if one cannot be had."""
+def services(
+    *, keep: Path | None = None, require: bool = False, postgresql: Sequence[str] = ()
+) -> Iterator[dict[str, str]]:
+    """Start the services and yield the environment to use them. Raises ServiceError if one cannot be had.
+
+    `postgresql` has further settings of that server.
+    """
     with contextlib.ExitStack() as stack:
         folder = keep.resolve() if keep else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +61,9 @@ def services(*, keep: Path | None = None, require: bool = False) -> Iterator[dic
         environment = dict(os.environ)
         makers: dict[str, Callable[[], Service]] = {
             "BROKER_URL": lambda: Rabbitmq(folder / "rabbitmq"),
-            "DATABASE_URL": lambda: Postgresql(folder / "postgresql", durable=keep is not None),
+            "DATABASE_URL": lambda: Postgresql(
+                folder / "postgresql", durable=keep is not None, settings=postgresql
+            ),
         }
         for variable, make in makers.items():
             if environment.get(variable):

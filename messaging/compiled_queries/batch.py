@@ -5,7 +5,7 @@ a handler are not read again in its transaction: they are collected, and Postgre
 as the parts of a ``WITH``. Other databases get them one after the other.
 
 A batch changes nothing but the moment. Any other statement on the connection is preceded by the writes that
-have been collected so far, unless it only reads, and from other tables.
+have been collected so far, unless it reads from, or inserts into, other tables.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,6 +34,8 @@ from messaging.compiled_queries.writing import not_found
 
 # An attribute of Django's connection object, which belongs to one thread.
 _OPEN = "_write_batch"
+# The beginnings of statements that may come before a batch, if they do not mention its tables.
+_APART = ("SELECT ", "INSERT INTO ")
 
 
 @contextmanager
@@ -204,7 +206,7 @@ class _Batch:
 
     def _is_apart(self, sql: str) -> bool:
         written = (f'"{write.model._meta.db_table}"' for write in self._writes)
-        return sql.startswith("SELECT ") and not any(table in sql for table in written)
+        return sql.startswith(_APART) and not any(table in sql for table in written)
 
     def write(self) -> None:
         """Write what was collected so far. Raises the error of the first write that did not find its rows."""

@@ -82,7 +82,7 @@ def resume(reply: Reply, message: Message) -> None:
     """
     _require_the_one_asked(message)
     correlation_id = message.envelope.correlation_id
-    saga = _locked(_asker_in(correlation_id), awaiting=correlation_id)
+    saga = _locked(_asker_in(correlation_id), _WITH_PAYMENT, awaiting=correlation_id)
     if saga is None:
         log.info("reply nobody waits for", correlation_id=correlation_id, subject=message.subject)
         return
@@ -94,7 +94,8 @@ def resume(reply: Reply, message: Message) -> None:
     if opened is not None:
         definition, data = opened
         saga.awaiting = ""
-        _carry_out(saga, definition.on_reply(saga.step, data, reply), message)
+        decision = definition.on_reply(saga.step, data, reply)
+        _carry_out(saga, decision, message, saga.payment if _concerns_payment(decision) else None)
 
 
 def signal(saga: Saga, name: Signal, message: Message, payment: Payment | None = None) -> None:
@@ -147,6 +148,16 @@ _NUMBERED = Compiled(lambda pk: Saga.objects.filter(pk=pk))
 _BOTH = Compiled(
     lambda pk, parent: Saga.objects.select_for_update().filter(Q(pk=pk) | Q(pk=parent)).order_by("pk")
 )
+# Most replies concern the payment, so that it is locked with its saga. The parent is locked first, then the
+# payment, then the child: whoever wants two of them wants the parent first.
+_WITH_PAYMENT = Compiled(
+    lambda pk, parent: (
+        Saga.objects.select_related("payment__merchant")
+        .select_for_update(of=("self", "payment"), no_key=True)
+        .filter(Q(pk=pk) | Q(pk=parent))
+        .order_by("pk")
+    )
+)
 
 
 # The primary keys of a saga and of its parent. A correlation id begins with them: its reply finds both rows.
@@ -185,12 +196,12 @@ def _seen(saga: Saga | None) -> Place | None:
     return None if saga is None else (saga.pk, saga.parent_id)
 
 
-def _locked(place: Place | None, **wanted: Any) -> Saga | None:
+def _locked(place: Place | None, query: Compiled[Saga] = _BOTH, **wanted: Any) -> Saga | None:
     """Return a saga, locked after its parent, if its fields have the ``wanted`` values now."""
     if place is None:
         return None
     number, parent = place
-    found = {saga.pk: saga for saga in _BOTH.all(number, parent or number)}
+    found = {saga.pk: saga for saga in query.all(number, parent or number)}
     saga = found.get(number)
     if saga is None or not _is_still(saga, wanted):
         return None

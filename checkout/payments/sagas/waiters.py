@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from checkout.payments.checkout_messages import OperationNews, OperationTold, PaymentTold
-from checkout.payments.locking import locked_payment
+from checkout.payments.locking import forget, locked_payment, read_once
 from checkout.payments.models import Operation, Payment, Saga, Waiter
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.sagas.definition import Decision
@@ -59,7 +59,7 @@ def _wait(payment: Payment, message: Message, operation: str = "") -> None:
     if not envelope.reply_to:
         return
     now = timezone.now()
-    waiters = _WAITERS.all(payment.pk)
+    waiters = _waiters(payment)
     # Their requests were answered without news, their clients have left, or their processes have died.
     gone = [waiter for waiter in waiters if waiter.ends_at is not None and waiter.ends_at <= now]
     delete_in_batch(*gone)
@@ -72,6 +72,7 @@ def _wait(payment: Payment, message: Message, operation: str = "") -> None:
             ends_at=_end_of_wait(envelope, now),
         )
         insert_in_batch(waiter)
+        forget(payment)
 
 
 def _end_of_wait(envelope: Envelope, now: datetime) -> datetime:
@@ -88,7 +89,7 @@ def reply_to_waiters(saga: Saga, decision: Decision[Any], message: Message, paym
     is_news = decision.reply_to_waiters or decision.end is not None
     if not is_news and not is_operation:
         return
-    waiters = _WAITERS.all(payment.pk)
+    waiters = _waiters(payment)
     if is_operation:
         _tell_of_operation(payment, decision.data.operation, waiters, message)
     # The saga of an earlier attempt may still be compensating. The waiters do not wait for that.
@@ -99,14 +100,14 @@ def reply_to_waiters(saga: Saga, decision: Decision[Any], message: Message, paym
 def reply_with_state(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
     """Reply with the payment's state to those of its ``waiters`` that wait for it, and delete their rows."""
     told = PaymentTold(payment=payment.reference, state=PaymentState(payment.state))
-    _reply([waiter for waiter in waiters if not waiter.operation], told, message)
+    _reply(payment, [waiter for waiter in waiters if not waiter.operation], told, message)
 
 
 def _tell_of_operation(payment: Payment, reference: str, waiters: Iterable[Waiter], message: Message) -> None:
     waiting = [waiter for waiter in waiters if waiter.operation == reference]
     told = _news_of(payment, reference) if waiting else None
     if told is not None:
-        _reply(waiting, told, message)
+        _reply(payment, waiting, told, message)
 
 
 def _news_of(payment: Payment, reference: str) -> OperationTold | None:
@@ -118,16 +119,23 @@ def _news_of(payment: Payment, reference: str) -> OperationTold | None:
     return OperationTold(payment=payment.reference, operation=reference, state=OperationNews(state))
 
 
-def _reply(waiters: Sequence[Waiter], told: PaymentTold | OperationTold, message: Message) -> None:
+def _reply(
+    payment: Payment, waiters: Sequence[Waiter], told: PaymentTold | OperationTold, message: Message
+) -> None:
     for waiter in waiters:
         message.reply_transient(waiter.reply_to, waiter.correlation_id, told)
     if waiters:
         delete_in_batch(*waiters)
+        forget(payment)
 
 
 def _is_latest(saga: Saga, payment: Payment) -> bool:
     latest = latest_attempt(payment)
     return latest is not None and latest.pk == saga.attempt_id
+
+
+def _waiters(payment: Payment) -> list[Waiter]:
+    return read_once(payment, "waiters", _WAITERS.all)
 
 
 _WAITERS = Compiled(lambda payment: Waiter.objects.filter(payment_id=payment))
