@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 
 from tests.support.program import ROOT
+from tests.support.tables import our_models
 
 pytestmark = pytest.mark.django_db
 
@@ -77,3 +78,13 @@ def test_an_app_whose_variable_is_no_longer_set_has_no_tables_until_the_advice_i
         followed = manage(tmp_path, *advice.removeprefix("manage.py ").split())
         assert followed.returncode == 0, followed.stderr
     assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_no_index_is_written_that_only_a_search_by_pattern_would_use():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%_pattern_ops%'")
+        names = {name for (name,) in cursor.fetchall()}
+    ours = tuple(f"{model._meta.app_label}_" for model in our_models())
+    assert not {name for name in names if name.startswith(ours)}

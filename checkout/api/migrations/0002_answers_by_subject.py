@@ -3,6 +3,7 @@
 from django.db import migrations, models
 
 from checkout.database.index_building import BuildIndex
+from checkout.database.pattern_indexes import drop_pattern_indexes
 
 
 class Migration(migrations.Migration):
@@ -17,4 +18,5 @@ class Migration(migrations.Migration):
             model_name="idempotencyrecord",
             index=models.Index(fields=["subject"], name="answers_by_subject"),
         ),
+        drop_pattern_indexes("api"),
     ]

@@ -3,6 +3,8 @@
 import django.utils.timezone
 from django.db import migrations, models
 
+from checkout.database.pattern_indexes import drop_pattern_indexes
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -65,4 +67,5 @@ class Migration(migrations.Migration):
                 "ordering": ["sku"],
             },
         ),
+        drop_pattern_indexes("orders"),
     ]

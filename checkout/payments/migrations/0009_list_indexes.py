@@ -3,6 +3,7 @@
 from django.db import migrations, models
 
 from checkout.database.index_building import BuildIndex
+from checkout.database.pattern_indexes import drop_pattern_indexes
 
 
 class Migration(migrations.Migration):
@@ -21,4 +22,5 @@ class Migration(migrations.Migration):
             model_name="event",
             index=models.Index(fields=["merchant", "type", "-id"], name="events_by_type"),
         ),
+        drop_pattern_indexes("payments"),
     ]

@@ -5,6 +5,8 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
+from checkout.database.pattern_indexes import drop_pattern_indexes
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -164,4 +166,5 @@ class Migration(migrations.Migration):
                 to="payments.savedcard",
             ),
         ),
+        drop_pattern_indexes("payments"),
     ]

@@ -3,6 +3,8 @@
 import django.utils.timezone
 from django.db import migrations, models
 
+from checkout.database.pattern_indexes import drop_pattern_indexes
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -33,4 +35,5 @@ class Migration(migrations.Migration):
                 "ordering": ["-created_at"],
             },
         ),
+        drop_pattern_indexes("receipts"),
     ]

@@ -4,6 +4,8 @@ from typing import Any
 
 from django.db import migrations, models
 
+from checkout.database.pattern_indexes import drop_pattern_indexes
+
 
 def _find_events(apps: Any, schema_editor: Any) -> None:
     """Set the keys of endpoints that exist, by the times of events and of their states."""
@@ -46,4 +48,5 @@ class Migration(migrations.Migration):
             field=models.BigIntegerField(db_default=0, default=0, editable=False),
         ),
         migrations.RunPython(_find_events, migrations.RunPython.noop),
+        drop_pattern_indexes("webhooks"),
     ]
