@@ -34,9 +34,9 @@ LAYERS = (
     | MESSAGES,
     {
         f"checkout.payments.{part}"
-        for part in "models providers totals objects events calls failed_refunds".split()
+        for part in "models providers locking totals objects events calls failed_refunds".split()
     },
-    {f"checkout.payments.{part}" for part in "locking challenge_token sagas".split()},
+    {f"checkout.payments.{part}" for part in "challenge_token sagas".split()},
     {
         "checkout.payments",
         "checkout.orders",

@@ -45,13 +45,13 @@ def _at_insert(
     before: Callable[[], object] = lambda: None,
     after: Callable[[], object] = lambda: None,
 ) -> Iterator[None]:
-    """Call ``before`` and ``after`` around the first insert of a ``model`` by this thread."""
+    """Call ``before`` and ``after`` around the first statement of this thread that inserts a ``model``."""
     statement = f'INSERT INTO "{model._meta.db_table}"'
     is_over = False
 
     def watch(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
         nonlocal is_over
-        if is_over or not sql.startswith(statement):
+        if is_over or statement not in sql:
             return execute(sql, *arguments)
         is_over = True
         before()
