@@ -9,7 +9,7 @@ import sys
 from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
-    # At its end Python would look for garbage in everything that was loaded, a fifth of the time of most commands.
+    # At the end Python would look for garbage in everything that was loaded, a fifth of a command's time.
     atexit.register(gc.freeze)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payments_gateway.settings")
     execute_from_command_line(sys.argv)

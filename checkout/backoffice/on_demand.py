@@ -1,7 +1,6 @@
-"""Django's admin, whose pages are loaded with the addresses of the project, or to be checked.
+"""Django's admin, whose pages are loaded with the addresses of the project, or when they are checked.
 
-Django would load them in every process. The services and the relay have no pages, and start sooner and smaller
-without them.
+Django would load them in every process. Services and the relay have no pages, and start sooner without them.
 """
 
 from collections.abc import Sequence

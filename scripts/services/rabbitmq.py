@@ -21,11 +21,12 @@ TOOL_SECONDS = 90
 class Rabbitmq:
     """One node with its own Erlang port mapper, cookie, data and logs; no plugins; user guest/guest.
 
-    RABBITMQ_CONTROL in `environment` names a script that runs `rabbitmqctl` for this node, beside the script
-    `evaluate`, which reads Erlang and runs it on the node. `settings` are lines of its configuration file. A node of a cluster has a name of its own, and shares with the others the
-    port mapper at `epmd_port`, if they are on one host, and the folder `home`, which has the cookie. After
-    `silence_seconds` nodes take each other for lost (net_ticktime). With `within`, the words before a command
-    that runs it on another host, it runs there and listens on `address`.
+    RABBITMQ_CONTROL in `environment` names a script that runs `rabbitmqctl` for this node, beside the
+    script `evaluate`, which reads Erlang and runs it on the node. `settings` are lines of its
+    configuration file. A node of a cluster has a name of its own, and shares with the others the port
+    mapper at `epmd_port`, if they are on one host, and the folder `home`, which has the cookie. After
+    `silence_seconds` nodes take each other for lost (net_ticktime). With `within`, the words before a
+    command that runs it on another host, it runs there and listens on `address`.
     """
 
     name = "RabbitMQ"
@@ -158,7 +159,7 @@ class Rabbitmq:
             f'exec {" ".join(self.within)} env HOME="{self._home}" LANG=C.UTF-8 '
             f'ERL_EPMD_PORT={self._epmd_port} ERL_CRASH_DUMP="{self._crash_dump}" '
         )
-        # A C node, which takes two milliseconds of processor time. The start of rabbitmqctl takes half a second.
+        # It takes two milliseconds of processor time, and the start of rabbitmqctl half a second.
         evaluate = f'erl_call -n {self.node} -c "$(cat "{self._home}/.erlang.cookie")" -e'
         control = (
             f'RABBITMQ_CONF_ENV_FILE="{self.folder}/none.conf" RABBITMQ_NODENAME={self.node} '

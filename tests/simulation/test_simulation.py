@@ -55,7 +55,9 @@ def test_a_seed_replays_to_the_last_event() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_every_mutant_is_caught(mutant: str) -> None:
-    run = simulate("--schedules", str(SCHEDULES_WITH_MUTANT), "--processes", "1", "--mutant", mutant, "--first")
+    run = simulate(
+        "--schedules", str(SCHEDULES_WITH_MUTANT), "--processes", "1", "--mutant", mutant, "--first"
+    )
     assert run.returncode == 1, run.stdout + run.stderr
     assert re.search(r"^seed \d+: I\d+: ", run.stdout, re.MULTILINE)
 

@@ -35,7 +35,8 @@ def migrated_database() -> Iterator[str]:
     with database() as url:
         settings = {"DJANGO_SETTINGS_MODULE": "payments_gateway.settings", "DATABASE_URL": url}
         migration = run(
-            [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"], {**os.environ, **settings}
+            [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"],
+            {**os.environ, **settings},
         )
         migration.check_returncode()
         yield url

@@ -1,8 +1,7 @@
 """Processes of the product that are forked from one that has imported the libraries already.
 
-Importing them takes most of the processor time of a start, and a stack has ten processes. The processes are as
-real as others: each has its own id, session, environment and log, and reads its settings after the fork. Only
-libraries and modules that need no settings are imported before it.
+Importing them takes half of the processor time of a start, and a stack has ten processes. The processes are
+as real as others: each has its own id, session, environment and log, and reads its settings after the fork.
 """
 
 import atexit
@@ -19,12 +18,21 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+# Libraries, and the one module of ours that takes long and needs no settings.
 IMPORTED = (
     *("aiohttp", "channels.layers", "cryptography.fernet", "django.contrib.admin", "django.core.management"),
-    *("django.db.backends.postgresql.base", "django.template", "django.test.signals", "django.urls", "joserfc.jwe"),
+    *(
+        "django.db.backends.postgresql.base",
+        "django.template",
+        "django.test.signals",
+        "django.urls",
+        "joserfc.jwe",
+    ),
     *("msgspec", "pika", "psycopg_pool", "requests", "structlog", "uvicorn.main", "uvloop"),
     "payments_gateway.environment",
 )
@@ -44,7 +52,11 @@ def use() -> None:
 
 def can_start(command: Sequence[str], environment: Mapping[str, str]) -> bool:
     """Return True if a fork differs in nothing from a new process with this command and environment."""
-    return _is_used and command[0] == sys.executable and _read_at_start(environment) == _read_at_start(_environment())
+    return (
+        _is_used
+        and command[0] == sys.executable
+        and _read_at_start(environment) == _read_at_start(_environment())
+    )
 
 
 class Forked:
@@ -64,7 +76,11 @@ class Forked:
         self._command = list(command)
         self._code: int | None = None
         self._news, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        order = {"command": self._command[1:], "environment": dict(environment), "descriptors": list(descriptors)}
+        order = {
+            "command": self._command[1:],
+            "environment": dict(environment),
+            "descriptors": list(descriptors),
+        }
         with theirs:
             _started[0].send(json.dumps(order).encode(), [theirs.fileno(), output, errors, *descriptors])
         self.pid = int(self._news.recv(64))
@@ -131,7 +147,9 @@ def _environment() -> dict[str, str]:
 
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(READ_AT_START)}
+    found = {name: value for name, value in environment.items() if name.startswith(READ_AT_START)}
+    found.pop("PYTHONUNBUFFERED", "")  # it is set in the server, and changes nothing in what is written
+    return found
 
 
 def _serve(orders: socket.socket) -> list[str]:
@@ -170,14 +188,11 @@ def _tell_of_ended(running: dict[int, socket.socket]) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             return
-        with running.pop(pid) as news:
-            try:
-                news.send(str(os.waitstatus_to_exitcode(status)).encode())
-            except OSError:  # the test has ended
-                pass
+        with running.pop(pid) as news, suppress(OSError):  # the test may have ended
+            news.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def _become(order: dict[str, list[str]], received: list[int]) -> list[str]:
+def _become(order: dict[str, Any], received: list[int]) -> list[str]:
     """Take the session, environment and descriptors of the program. Return its command."""
     os.setsid()
     os.environ.clear()
@@ -186,10 +201,11 @@ def _become(order: dict[str, list[str]], received: list[int]) -> list[str]:
     spare = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, SPARE_DESCRIPTOR) for descriptor in received]
     for descriptor in received:
         os.close(descriptor)
-    for place, descriptor in zip([1, 2, *map(int, order["descriptors"])], spare, strict=True):
+    for place, descriptor in zip([1, 2, *order["descriptors"]], spare, strict=True):
         os.dup2(descriptor, place)
         os.close(descriptor)
-    return order["command"]
+    command: list[str] = order["command"]
+    return command
 
 
 def main() -> None:

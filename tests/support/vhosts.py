@@ -96,7 +96,9 @@ def evaluate(erlang: str, *, program: str | None = None, seconds: float = 50) ->
     script = Path(program or environment.RABBITMQ_CONTROL).with_name("evaluate")
     if not (script.is_file() and shutil.which("erl_call")):
         return control("eval", erlang, program=program, seconds=seconds).strip()
-    run = subprocess.run([script], input=f"{erlang}\n", capture_output=True, text=True, timeout=seconds, check=False)
+    run = subprocess.run(
+        [script], input=f"{erlang}\n", capture_output=True, text=True, timeout=seconds, check=False
+    )
     if not run.stdout.startswith("{ok, "):
         environment.missing(f"a RabbitMQ that can be administered: {erlang}: {run.stdout}{run.stderr}")
     return run.stdout.removeprefix("{ok, ").removesuffix("}")

@@ -45,7 +45,7 @@ class Command(BaseCommand):
             _must_open_cards()
         if ORCHESTRATOR in names:
             _must_take_own_steps()
-            # Events contain addresses. Now, since the first event would otherwise wait for all pages to be loaded.
+            # Events contain addresses. Otherwise the first event would wait until all pages are loaded.
             reverse("checkout:shop")
         if conf.is_in_memory:
             raise CommandError(

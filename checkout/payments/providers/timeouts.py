@@ -1,4 +1,4 @@
-"""The longest waits for a provider. They are apart from the transport, which only the callers of providers load."""
+"""The longest waits for a provider, apart from the transport, which only the callers of providers load."""
 
 from checkout.payments.providers.base import Verb
 
