@@ -159,8 +159,9 @@ class Rabbitmq:
             f'exec {" ".join(self.within)} env HOME="{self._home}" LANG=C.UTF-8 '
             f'ERL_EPMD_PORT={self._epmd_port} ERL_CRASH_DUMP="{self._crash_dump}" '
         )
-        # It takes two milliseconds of processor time, and the start of rabbitmqctl half a second.
-        evaluate = f'erl_call -n {self.node} -c "$(cat "{self._home}/.erlang.cookie")" -e'
+        # It takes two milliseconds of processor time, and the start of rabbitmqctl half a second. The node
+        # gives a name to each caller (-R). Of two with one name, the second would be refused.
+        evaluate = f'erl_call -n {self.node} -c "$(cat "{self._home}/.erlang.cookie")" -R -e'
         control = (
             f'RABBITMQ_CONF_ENV_FILE="{self.folder}/none.conf" RABBITMQ_NODENAME={self.node} '
             f"RABBITMQ_USE_LONGNAME={self._has_long_name} "
