@@ -18,7 +18,8 @@ from scripts.services.rabbitmq import Rabbitmq
 from tests.support import environment
 from tests.support.program import ROOT, Program
 
-OF_ITS_OWN = {"BROKER_URL", "DATABASE_URL"}
+# pytest has set that of Django to the settings of tests, which know no broker.
+OF_ITS_OWN = {"BROKER_URL", "DATABASE_URL", "DJANGO_SETTINGS_MODULE"}
 
 
 @pytest.fixture
