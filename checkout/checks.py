@@ -16,7 +16,7 @@ from checkout.own.packages import faults_of_own_steps
 from checkout.payments.models import ProviderAccount
 from checkout.payments.providers.proof import fault_of
 from checkout.payments.providers.registry import faults_of
-from checkout.payments.providers.transport import CONNECT_SECONDS, READ_SECONDS
+from checkout.payments.providers.timeouts import CONNECT_SECONDS, READ_SECONDS
 from checkout.privacy.card_seal import require_keys
 from checkout.web.protection.captcha import get_captcha
 from checkout.webhooks.actions import RESEND_WITHIN

@@ -22,6 +22,7 @@ from checkout.web import pending_publishes  # noqa: E402
 from checkout.web.protection.card_guard import CardNumberGuardMiddleware  # noqa: E402
 from checkout.web.routing import websocket_urlpatterns  # noqa: E402
 from messaging.registry import close_brokers, get_broker  # noqa: E402
+from payments_gateway import urls  # noqa: E402, F401  otherwise the first request would wait for all pages
 from payments_gateway.serving.async_handler import HeldRequestHandler  # noqa: E402
 from payments_gateway.serving.body_limit import BodyLimit  # noqa: E402
 from payments_gateway.serving.concurrency_limit import ConcurrencyLimit  # noqa: E402

@@ -20,7 +20,7 @@ SECRET_KEY_FALLBACKS = [key.get_secret_value() for key in env.secret_key_fallbac
 ALLOWED_HOSTS = env.allowed_hosts
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "checkout.backoffice.on_demand.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

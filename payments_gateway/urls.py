@@ -6,6 +6,8 @@ from django.urls import include, path, re_path
 from checkout.api.description.problem_page import problem_page
 from checkout.web.views import errors
 
+admin.autodiscover()
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("checkout.api.urls")),

@@ -9,12 +9,14 @@ import pytest
 from django.db import connection
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.support import environment
+from tests.support import environment, fork_server
 from tests.support.databases import database, migrated_database
 from tests.support.own_databases import OwnDatabases
 from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost
 
+# Stacks of tests start from a process that has the libraries already. Those of benchmarks do not.
+fork_server.use()
 OWN_STACK = pytest.StashKey[Stack]()
 END_OTHER_SESSIONS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -18,7 +18,8 @@ from scripts.services.rabbitmq import Rabbitmq
 from tests.support import environment
 from tests.support.program import ROOT, Program
 
-OF_ITS_OWN = {"BROKER_URL", "DATABASE_URL"}
+# pytest has set that of Django to the settings of tests, which know no broker.
+OF_ITS_OWN = {"BROKER_URL", "DATABASE_URL", "DJANGO_SETTINGS_MODULE"}
 
 
 @pytest.fixture
@@ -111,7 +112,8 @@ def test_the_real_stack_tells_where_its_services_are_and_ends_without_an_error(r
     assert re.search(r"^  DATABASE_URL=postgres\S+$", told, re.M)
     started = pids(folder)
 
-    os.kill(real_stack.pid, asked)
+    # Ctrl-C in a terminal is for all processes, while SIGTERM is for the one that passes it on.
+    (os.killpg if asked == signal.SIGINT else os.kill)(real_stack.pid, asked)
 
     assert real_stack.wait(seconds=90) == 0, "or make would call it an error"
     assert not any(is_running(pid) for pid in started)

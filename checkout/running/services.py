@@ -1,33 +1,55 @@
 """Run services on the running event loop: each with a worker, all with one broker connection."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from importlib import import_module
+from types import ModuleType
 
 from checkout.database.owners import database_of
-from checkout.ledger import service as ledger
-from checkout.orders import service as orders
 from checkout.own.packages import own_services, own_steps
-from checkout.payments import service as payments
 from checkout.payments.models import InboxMessage, OutboxMessage
-from checkout.payments.sagas import service as orchestrator
-from checkout.receipts import service as receipts
-from checkout.risk import service as risk
 from messaging.broker import Broker
 from messaging.worker.service import Service
 from messaging.worker.worker import Worker
 
-# Each service's module, after the label of the app whose tables it uses.
-_MODULES = (
-    ("payments", orchestrator),
-    ("payments", payments),
-    ("risk", risk),
-    ("orders", orders),
-    ("ledger", ledger),
-    ("receipts", receipts),
-    *own_services(),
-)
-SERVICES: dict[str, Service] = {module.service.name: module.service for _, module in _MODULES}
-_OWNERS = {module.service.name: app for app, module in _MODULES}
+ORCHESTRATOR = "checkout"
+# The module of each service, after the label of the app whose tables it uses.
+_MODULES = {
+    ORCHESTRATOR: ("payments", "checkout.payments.sagas.service"),
+    "payments": ("payments", "checkout.payments.service"),
+    "risk": ("risk", "checkout.risk.service"),
+    "orders": ("orders", "checkout.orders.service"),
+    "ledger": ("ledger", "checkout.ledger.service"),
+    "notifications": ("receipts", "checkout.receipts.service"),
+}
+
+
+class _Services(Mapping[str, Service]):
+    """All services by name. Ours are imported when they are used, since most processes run a single one."""
+
+    def __init__(self) -> None:
+        own: dict[str, tuple[str, ModuleType]] = {
+            module.service.name: (app, module) for app, module in own_services()
+        }
+        self._modules: dict[str, tuple[str, str | ModuleType]] = {**_MODULES, **own}
+
+    def __getitem__(self, name: str) -> Service:
+        module = self._modules[name][1]
+        service: Service = (import_module(module) if isinstance(module, str) else module).service
+        return service
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def owner_of(self, name: str) -> str:
+        """Return the label of the app whose tables a service uses."""
+        return self._modules[name][0]
+
+
+SERVICES = _Services()
 
 
 async def run_services(names: Collection[str], broker: Broker, stop: asyncio.Event) -> None:
@@ -35,7 +57,7 @@ async def run_services(names: Collection[str], broker: Broker, stop: asyncio.Eve
 
     Raises ImproperlyConfigured if the checkout service is to take steps of your own that cannot be taken.
     """
-    if orchestrator.service.name in names:
+    if ORCHESTRATOR in names:
         own_steps()
     async with asyncio.TaskGroup() as group:
         for name in names:
@@ -44,6 +66,6 @@ async def run_services(names: Collection[str], broker: Broker, stop: asyncio.Eve
                 SERVICES[name],
                 inbox_model=InboxMessage,
                 outbox_model=OutboxMessage,
-                database=database_of(_OWNERS[name]),
+                database=database_of(SERVICES.owner_of(name)),
             )
             group.create_task(worker.run(stop), name=name)

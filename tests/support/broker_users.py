@@ -10,7 +10,7 @@ from messaging.access.participants import Participants
 from messaging.access.permissions import Permissions, permissions_of
 from messaging.memory.server import MemoryServer
 from messaging.topology import Topology
-from tests.support.vhosts import control
+from tests.support.vhosts import binary, control, evaluate
 
 # A broker user exists once for all virtual hosts and has rights in each, so all tests share the same users.
 PASSWORD = "of a test"
@@ -36,7 +36,12 @@ def make_users(
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(definitions(table, topology, vhost, passwords), file)
         file.flush()
-        control("import_definitions", file.name, program=program, seconds=IMPORT_SECONDS)
+        # As `rabbitmqctl import_definitions` does.
+        evaluate(
+            f"{{ok, Text}} = file:read_file({binary(file.name)}), ok = rabbit_definitions:import_raw(Text).",
+            program=program,
+            seconds=IMPORT_SECONDS,
+        )
 
 
 def make_memory_users(url: str, *, prefix: str = "checkout", table: Participants | None = None) -> None:

@@ -1,7 +1,6 @@
 """PostgreSQL databases for programs that tests start: migrated once, copied for each."""
 
 import os
-import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from tests.support import environment
-from tests.support.program import ROOT
+from tests.support.program import run
 
 
 @contextmanager
@@ -34,13 +33,12 @@ def database(template: str | None = None) -> Iterator[str]:
 def migrated_database() -> Iterator[str]:
     """Yield the address of a migrated database to copy from, to which no client may be connected."""
     with database() as url:
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-            cwd=ROOT,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "payments_gateway.settings", "DATABASE_URL": url},
-            stdin=subprocess.DEVNULL,
-            check=True,
+        settings = {"DJANGO_SETTINGS_MODULE": "payments_gateway.settings", "DATABASE_URL": url}
+        migration = run(
+            [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"],
+            {**os.environ, **settings},
         )
+        migration.check_returncode()
         yield url
 
 

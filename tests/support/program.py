@@ -6,13 +6,33 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.support import fork_server
+from tests.support.fork_server import ROOT, Forked
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+__all__ = ["ROOT", "Program"]
+
+
+def run(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run a program of the product to its end, forked if that is in use, and return its code and output."""
+    if fork_server.can_start(command, environment):
+        return fork_server.run(command, environment)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 class Program:
-    """A process with its log. `start` after `kill` or `terminate` starts it again, and the log goes on."""
+    """A process with its log. `start` after `kill` or `terminate` starts it again, and the log goes on.
+
+    With `may_be_forked` it need not be a new interpreter (see `tests.support.fork_server`).
+    """
 
     def __init__(
         self,
@@ -22,21 +42,33 @@ class Program:
         log: Path,
         environment: Mapping[str, str],
         descriptors: Sequence[int] = (),
+        may_be_forked: bool = False,
     ) -> None:
         self.name = name
         self.log = log
         self._command = command
         self._environment = environment
         self._descriptors = descriptors
-        self._process: subprocess.Popen[bytes] | None = None
+        self._may_be_forked = may_be_forked
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     def start(self, **environment: str) -> None:
         """Start the program, with `environment` overriding its settings for this run."""
+        own = {**self._environment, **environment}
         with self.log.open("ab") as output:
+            if self._may_be_forked and fork_server.can_start(self._command, own):
+                self._process = Forked(
+                    self._command,
+                    own,
+                    output=output.fileno(),
+                    errors=output.fileno(),
+                    descriptors=self._descriptors,
+                )
+                return
             self._process = subprocess.Popen(
                 self._command,
                 cwd=ROOT,
-                env={**self._environment, **environment},
+                env=own,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -16,7 +15,7 @@ from messaging.rabbitmq.connection.addresses import connection_parameters
 from scripts.services.process import free_port
 from tests.support.broker_users import make_users, url_of
 from tests.support.hosts import Host
-from tests.support.program import ROOT, Program
+from tests.support.program import Program, run
 from tests.support.waiting import wait_until
 
 SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
@@ -123,7 +122,7 @@ class Stack:
     def start(self) -> None:
         """Load the example data into the migrated database, start everything, and wait until it is ready."""
         make_users(self.broker_url, program=self._control)
-        self.manage("load_example")
+        self.manage("load_example", "--skip-checks")
         for program in self.programs.values():
             program.start()
         self.wait_until_ready()
@@ -151,15 +150,7 @@ class Stack:
 
     def manage(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """Run a management command in the stack's environment plus `environment`. Return its output."""
-        result = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env={**self.environment, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        result = run([sys.executable, "manage.py", *arguments], {**self.environment, **(environment or {})})
         assert result.returncode == 0, f"manage.py {' '.join(arguments)}: {result.stdout}{result.stderr}"
         return result.stdout
 
@@ -187,6 +178,7 @@ class Stack:
             log=self.folder / f"{name}.log",
             environment={**settings, "BROKER_URL": url_of(participant, settings["BROKER_URL"])},
             descriptors=descriptors,
+            may_be_forked=True,
         )
 
     def _own_port(self, name: str, port: int) -> tuple[list[str], list[int]]:

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
 
 from checkout.conf import conf
 from checkout.errors import CardKeysMisconfigured
@@ -15,7 +16,7 @@ from checkout.own.packages import own_steps
 from checkout.participants import require_user
 from checkout.privacy.card_seal import require_keys
 from checkout.running import background
-from checkout.running.services import SERVICES, run_services
+from checkout.running.services import ORCHESTRATOR, SERVICES, run_services
 from messaging.broker import Broker
 
 log = structlog.get_logger(__name__)
@@ -42,8 +43,10 @@ class Command(BaseCommand):
             raise CommandError(f"{problem}. Known: {', '.join(SERVICES)}; or --all.")
         if "payments" in names:
             _must_open_cards()
-        if "checkout" in names:
+        if ORCHESTRATOR in names:
             _must_take_own_steps()
+            # Events contain addresses. Otherwise the first event would wait until all pages are loaded.
+            reverse("checkout:shop")
         if conf.is_in_memory:
             raise CommandError(
                 "BROKER_URL is memory://: the services run inside the web process. Set it to amqp://… to run "

@@ -22,21 +22,8 @@ from checkout.conf import conf
 from checkout.errors import OutcomeUnknown, ProviderMisconfigured, ProviderReplyInvalid, ProviderUnavailable
 from checkout.payments.providers.addresses import fault_of_peer, require_allowed
 from checkout.payments.providers.base import Verb
+from checkout.payments.providers.timeouts import CONNECT_SECONDS, READ_SECONDS
 
-CONNECT_SECONDS = 5.0
-# GOV.UK Pay's measurements with Worldpay (alphagov/pay-connector, config.yaml): authorising has a median of
-# 1.5 s and spikes to 80 s (10 and 20 s left too many outcomes unknown), cancel and refund 0.5 s, capture
-# 0.2 s. They give a capture 3 s and repeat it; we inquire after an unknown outcome, so a longer wait is
-# cheaper.
-READ_SECONDS = {
-    Verb.AUTHORISE: 50.0,
-    Verb.COMPLETE_CHALLENGE: 50.0,
-    Verb.CAPTURE: 10.0,
-    Verb.VOID: 10.0,
-    Verb.REFUND: 10.0,
-    Verb.INQUIRE: 10.0,
-    Verb.LIST: 60.0,
-}
 MAX_REPLY_BYTES = 65_536
 MAX_LIST_BYTES = 8_388_608
 _CHUNK_BYTES = 8_192
