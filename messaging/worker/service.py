@@ -143,10 +143,10 @@ class Service:
 
     def handler_for(self, queue: str, type: str, topology: Topology) -> Handler:
         """Return the handler of a message from ``queue``. Raises MalformedMessage if there is none."""
-        if self.replies and queue == topology.reply_queue(self.replies).name:
+        if self.replies and queue == topology.reply_queue_name(self.replies):
             if type == "reply" and self.reply_handler is not None:
                 return self.reply_handler
-        elif self.event_handler is not None and queue == topology.event_queue(self.name, self.events).name:
+        elif self.event_handler is not None and queue == topology.event_queue_name(self.name):
             return self.event_handler
         elif type in self.commands:
             return self.commands[type]
