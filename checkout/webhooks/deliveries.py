@@ -36,16 +36,16 @@ def has_endpoint(merchant: str) -> bool:
 
 
 def merchants_by_endpoint(after: int) -> Mapping[int, str]:
-    """Return the merchants of the endpoints that are newer than the one with the key ``after``, by their keys.
+    """Return the merchants of the endpoints after the key ``after``, by the endpoints' keys.
 
-    Some older ones are among them.
+    Some earlier endpoints are among them.
     """
     newer = WebhookEndpoint.objects.filter(pk__gt=after - LATE_KEYS).order_by()
     return dict(newer.values_list("pk", "merchant"))
 
 
 def owe_unswept(merchants: Collection[str]) -> int:
-    """Write the deliveries of what the endpoints of these merchants were not told of. Return how many are new."""
+    """Write the deliveries of what the endpoints of these merchants have missed. Return how many are new."""
     wanted = WebhookEndpoint.objects.filter(merchant__in=merchants, state=WebhookEndpoint.State.ENABLED)
     return sum(_owe_unswept(endpoint) for endpoint in wanted)
 

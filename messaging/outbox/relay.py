@@ -106,7 +106,7 @@ class Relay:
         return [row for row in rows if row.pk not in first_seen]
 
     def _taking(self) -> tuple[str, list[object]]:
-        """Return the statement that takes rows, with its values. Rows that another relay is taking stay out."""
+        """Return the statement that takes rows, except those that another relay is taking, and its values."""
         connection, lease = connections[self._database], timedelta(seconds=self._lease_seconds)
         values: list[object]
         if connection.vendor == "postgresql":

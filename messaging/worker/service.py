@@ -77,8 +77,8 @@ class Service:
 
     With ``events``, patterns of their types such as ``order.#``, it has a durable queue for these events as
     well. A service that only listens has no handler of commands, and no queue for them. If the events are
-    ``hints_only``, the service finds what it has missed, and its full queue drops the oldest. It also believes
-    nothing that such an event says, so the worker does not look for the event in the outbox.
+    ``hints_only``, the service finds what it has missed, and its full queue drops the oldest. It also
+    believes nothing that such an event says, so the worker does not look for the event in the outbox.
 
     A handler takes the decoded body and the Message. It runs in a thread, so it may use the database. By
     default it runs in the transaction that records the message as handled. If it is declared with

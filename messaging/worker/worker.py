@@ -51,8 +51,8 @@ LONGEST_OUTAGE_SECONDS = 300.0
 class Worker:
     """A reader of a service's queues that handles at most ``concurrency`` messages at once.
 
-    The service's tables, its inbox and its outbox are in ``database``. A message is acknowledged without being
-    handled if ``ignores``, which must not block, returns True for its decoded body.
+    The service's tables, its inbox and its outbox are in ``database``. A message is acknowledged without
+    being handled if ``ignores``, which must not block, returns True for its decoded body.
     """
 
     def __init__(
@@ -207,8 +207,8 @@ class Worker:
             outgoing.remove(delayed)
             self._start(self._publish_later(delayed))
         if not self._service.hints_only:
-            # If the message was in an outbox of this database, it has evidently been published. The relay, which
-            # publishes hints, notes that itself.
+            # If the message was in an outbox of this database, it has evidently been published. Hints are
+            # published by the relay, which notes that itself.
             self._marker.add(message.envelope.message_id)
         everything_left = await self._publish_all(outgoing)
         for push in message.pushes:

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.db import connection
@@ -221,7 +221,7 @@ async def test_rows_are_taken_by_one_statement_the_oldest_first(lab: MemoryLab):
 
     def take() -> tuple[int, list[OutboxMessage]]:
         with CaptureQueriesContext(connection) as statements:
-            taken = relay.take()
+            taken = cast(list[OutboxMessage], relay.take())
         return len(statements), taken
 
     count, taken = await in_thread(take)

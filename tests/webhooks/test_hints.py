@@ -1,4 +1,4 @@
-"""Messages about events are hints: they cost nothing where no endpoint is, and nothing in them is believed."""
+"""Messages about events are hints: they cost nothing without an endpoint, and nothing in them is believed."""
 
 import asyncio
 import json
@@ -127,7 +127,9 @@ async def test_an_event_from_the_relay_needs_no_outbox_and_an_untrue_one_tells_n
         for message_id in ("evt_untrue", told.reference):
             body = json.dumps({"merchant": SHOP, "type": "payment.captured"}).encode()
             envelope = Envelope(type="payment.captured", body=body, message_id=message_id)
-            await relay.publish(relay.topology.events, f"payment.captured.{SHOP}", envelope, timeout_seconds=10)
+            await relay.publish(
+                relay.topology.events, f"payment.captured.{SHOP}", envelope, timeout_seconds=10
+            )
         await until(Delivery.objects.exists)
     for broker in (relay, own):
         await broker.close()

@@ -33,8 +33,9 @@ class Timer:
     """A timer. ``act`` handles at most a batch of due work, and returns how much that was.
 
     After a whole batch there may be more. An ``act`` that knows better returns ``Work``. It runs in a
-    database thread; if it is asynchronous, it sees to its threads itself. It is not called while ``has_work``,
-    which is asked in the same thread, returns False: a look costs one statement, and ``act`` a transaction.
+    database thread; if it is asynchronous, it sees to its threads itself. It is not called while
+    ``has_work``, which is asked in the same thread, returns False: a look costs one statement, and ``act`` a
+    transaction.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The statements of what every purchase does: each of them is waited for by a shopper, and costs three processes."""
+"""The statements of what every purchase does, each of which costs time in two processes."""
 
 import pytest
 from django.db import connection
