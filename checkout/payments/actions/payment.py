@@ -25,7 +25,7 @@ from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.providers.base import Browser, BrowserForm, CardEncryption
 from checkout.payments.providers.registry import get_provider
 from checkout.states import Actor, PaymentState
-from messaging.compiled_queries import Compiled, insert
+from messaging.compiled_queries import Compiled, batch, insert_in_batch
 from messaging.outbox.models import enqueue
 
 # The sealed card is stored in no table, so the relay can only publish a submission without it, and then the
@@ -190,6 +190,7 @@ def checkout_page(reference: str, *, address: str = "") -> CheckoutPage:
 
 
 @transaction.atomic
+@batch()
 def submit_payment(
     reference: str,
     *,
@@ -243,7 +244,8 @@ def submit_payment(
     )
     open_attempt(payment, attempt, Actor.SHOPPER)
     data = {"demands_challenge": True} if attempt.demands_challenge else {}
-    insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data))
+    fact = Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data)
+    insert_in_batch(fact)
     return enqueued(
         payment.reference,
         SubmitPayment(payment=payment.reference, attempt=attempt.order_code),

@@ -66,11 +66,13 @@ def test_a_poll_takes_one(payment: Payment):
     assert len(statements) == 1
 
 
-def test_paying_takes_ten_and_writes_the_events_of_the_attempt_and_of_the_payment_together(payment: Payment):
+def test_paying_writes_the_events_of_the_attempt_and_of_the_payment_together(payment: Payment):
     with CaptureQueriesContext(connection) as statements:
         submit(payment)
-    # A savepoint stands for the transaction: its begin and its end are not counted.
-    assert len([each for each in statements if "SAVEPOINT" not in each["sql"]]) == 10
+    # A savepoint stands for the transaction: its begin and its end are not counted. PostgreSQL gets the four
+    # writes at the end as one statement.
+    expected = 6 if connection.vendor == "postgresql" else 9
+    assert len([each for each in statements if "SAVEPOINT" not in each["sql"]]) == expected
     events = Event.objects.filter(payment=payment).order_by("sequence")
     assert [(each.sequence, each.type) for each in events] == [
         (1, "payment.created"),
