@@ -114,8 +114,12 @@ class Topology:
 
     def reply_queue(self, name: str) -> Queue:
         """Return the queue for the replies to a durable receiver, such as an orchestrator."""
-        queue = f"{self.replies}.{name}"
+        queue = self.reply_queue_name(name)
         return self._work_queue(queue, Binding(self.replies, queue))
+
+    def reply_queue_name(self, name: str) -> str:
+        """Return the name of that queue."""
+        return f"{self.replies}.{name}"
 
     def event_queue(self, service: str, patterns: tuple[str, ...], *, hints_only: bool = False) -> Queue:
         """Return the queue for the events that a service listens to.
@@ -124,7 +128,7 @@ class Topology:
         message. Any other full queue refuses an event, which its publisher then repeats for all listeners.
         """
         bindings = tuple(Binding(self.events, pattern) for pattern in patterns)
-        queue = self._work_queue(f"{self.events}.{service}", *bindings)
+        queue = self._work_queue(self.event_queue_name(service), *bindings)
         if not hints_only:
             return queue
         # Without a dead-letter exchange: what a full queue drops would fill the queue of dead letters.
@@ -132,6 +136,10 @@ class Topology:
             name: value for name, value in queue.arguments.items() if not name.startswith("x-dead-letter-")
         }
         return Queue(queue.name, {**dropping, "x-overflow": "drop-head"}, bindings)
+
+    def event_queue_name(self, service: str) -> str:
+        """Return the name of the queue for the events that a service listens to."""
+        return f"{self.events}.{service}"
 
     def _work_queue(self, name: str, *bindings: Binding) -> Queue:
         arguments: dict[str, Argument] = {

@@ -42,7 +42,7 @@ INSTALLED_APPS = [
     *env.own_apps,
 ]
 
-# The middleware of the shop, the back office and all other requests that are not held. Held requests have a
+# The middleware of the back office and of all other requests that are not held. Held requests have a
 # shorter chain, which never leaves the event loop: see payments_gateway/serving/async_handler.py.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

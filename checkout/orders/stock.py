@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from checkout.money import Money
 from checkout.orders.models import StockItem
+from messaging.compiled_queries import Compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +19,17 @@ class ForSale:
 
 def all_items() -> list[ForSale]:
     """Return all items in the order of their sku, also those of which none is left."""
-    return [_for_sale(item) for item in StockItem.objects.all()]
+    return [_for_sale(item) for item in _ALL.all()]
 
 
 def item_left(sku: str) -> ForSale | None:
     """Return the item, or None if there is no such item or none of it is left."""
-    item = StockItem.objects.filter(sku=sku, quantity__gt=0).first()
-    return None if item is None else _for_sale(item)
+    item = _BY_SKU.first(sku)
+    return None if item is None or not item.quantity else _for_sale(item)
+
+
+_ALL = Compiled(lambda: StockItem.objects.all())
+_BY_SKU = Compiled(lambda sku: StockItem.objects.filter(sku=sku))
 
 
 def _for_sale(item: StockItem) -> ForSale:

@@ -17,6 +17,7 @@ from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.payments.timers.authorisations import void_expired
 from checkout.payments.timers.clock_skew import correct_clock_skew
 from checkout.payments.timers.counted import forget_what_was_counted
+from checkout.payments.timers.due import has_passed_deadlines, has_unmatched_notifications
 from checkout.payments.timers.retention import (
     forget_old_events,
     forget_old_messages,
@@ -59,9 +60,14 @@ def timers(stop: asyncio.Event) -> list[Timer]:
 
     retention_seconds = _pace(conf.retention.total_seconds())
     return [
-        Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds),
+        Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds, has_passed_deadlines),
         *_in_every_database("messages from the future", correct_clock_skew, SOON_SECONDS),
-        Timer("unmatched notifications", try_unmatched_again, conf.relay_poll_seconds),
+        Timer(
+            "unmatched notifications",
+            try_unmatched_again,
+            conf.relay_poll_seconds,
+            has_unmatched_notifications,
+        ),
         Timer("attempts that never began", give_up_unstarted, _pace(conf.service_wait.total_seconds())),
         Timer("abandoned payments", expire_abandoned, _pace(conf.checkout_lifetime.total_seconds())),
         Timer("expired authorisations", void_expired, _pace(conf.authorisation_lifetime.total_seconds())),

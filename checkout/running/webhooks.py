@@ -8,10 +8,12 @@ from checkout.payments.timers.timer import Timer
 from checkout.webhooks import deliveries, keys, notices
 from checkout.webhooks.sending.client import Client
 from checkout.webhooks.sending.sender import Sender
-from checkout.webhooks.service import service
+from checkout.webhooks.service import Audience, service
 from messaging.broker import Broker
 from messaging.worker.worker import Worker
 
+# The longest that the first events after a merchant's first endpoint wait.
+AUDIENCE_SECONDS = 1.0
 SWEEP_SECONDS = 15.0
 NOTICES_SECONDS = 30.0
 TIDY_SECONDS = 600.0
@@ -19,20 +21,28 @@ TIDY_SECONDS = 600.0
 
 async def run_webhooks(broker: Broker, stop: asyncio.Event) -> None:
     """Work until ``stop`` is set; then finish what has begun. Any number of processes may run at once."""
-    listener = Worker(broker, service, inbox_model=InboxMessage, outbox_model=OutboxMessage)
+    audience = Audience()
+    listener = Worker(
+        broker,
+        service,
+        inbox_model=InboxMessage,
+        outbox_model=OutboxMessage,
+        ignores=audience.ignores,
+    )
     client = Client()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(listener.run(stop), name="webhooks")
             group.create_task(Sender(client).run(stop), name="sender of webhooks")
-            group.create_task(timer.run(timers(), stop), name="timers of webhooks")
+            group.create_task(timer.run(timers(audience), stop), name="timers of webhooks")
     finally:
         await client.close()
 
 
-def timers() -> list[Timer]:
+def timers(audience: Audience) -> list[Timer]:
     """Return the timers of webhooks."""
     return [
+        Timer("new webhook endpoints", audience.refresh, AUDIENCE_SECONDS),
         Timer("events without webhooks", deliveries.sweep, SWEEP_SECONDS),
         Timer("webhook endpoints that fail", notices.look_after_endpoints, NOTICES_SECONDS),
         Timer("old webhooks", deliveries.forget_old, TIDY_SECONDS),

@@ -54,12 +54,12 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         try:
             actions.check_status_token(self.reference, query.get("token", [""])[0])
             await self.channel_layer.group_add(self.group, self.channel_name)
-            payment = await in_thread(actions.payment_view, self.reference)
+            state = await in_thread(actions.payment_state, self.reference)
         except problems.EXPECTED:
             await self.close()
             return
         await self.accept()
-        await self._tell(payment.state)
+        await self._tell(state)
         self._until_closed.enter_context(drain.ends(self._leave))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:

@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError
 
 from checkout.conf import conf
 from checkout.payments import actions
-from checkout.payments.actions import PaymentView, Pending
+from checkout.payments.actions import Pending
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.privacy.card_seal import seal_card
 from checkout.states import PaymentState
@@ -119,15 +119,15 @@ async def answer(
 
 async def news(
     reference: str, is_news: Callable[[PaymentState], bool], *, budget_seconds: float
-) -> PaymentView:
-    """Return the payment as soon as ``is_news`` is true of its state, or when the budget is over.
+) -> PaymentState:
+    """Return the payment's state as soon as ``is_news`` is true of it, or when the budget is over.
 
     Waits for the pushes that pages receive, on this process's own queue, and reads the row after each one.
     Raises ``PaymentNotFound``, never a ``MessagingError``; holds no thread and no database connection.
     """
-    payment = await in_thread(actions.payment_view, reference)
-    if is_news(payment.state) or budget_seconds <= 0 or drain.has_begun:
-        return payment
+    state = await in_thread(actions.payment_state, reference)
+    if is_news(state) or budget_seconds <= 0 or drain.has_begun:
+        return state
     layer = get_channel_layer()
     group, channel = actions.group_of(reference), ""
     try:
@@ -136,11 +136,11 @@ async def news(
                 channel = await layer.new_channel()
                 await layer.group_add(group, channel)
                 # The group is joined before the row is read, so that no change is missed in between.
-                while not is_news((payment := await in_thread(actions.payment_view, reference)).state):
+                while not is_news(state := await in_thread(actions.payment_state, reference)):
                     await layer.receive(channel)
-                return payment
+                return state
     except (TimeoutError, MessagingError):
-        return await in_thread(actions.payment_view, reference)  # a push may have been lost
+        return await in_thread(actions.payment_state, reference)  # a push may have been lost
     finally:
         if channel:
             await layer.group_discard(group, channel)

@@ -5,7 +5,7 @@ message that another program has made up tells merchants nothing. If the message
 event.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from django.db import connection, transaction
@@ -25,12 +25,29 @@ SWEEP_AFTER = timedelta(minutes=2)
 BATCH = 500
 # The events of one merchant that are owed at once when its endpoint changes its state.
 MOST_UNSWEPT = 5_000
+# A transaction that makes an endpoint may commit after others that got greater keys meanwhile.
+LATE_KEYS = 100
 FORGET_BATCH = 1000
 
 
 def has_endpoint(merchant: str) -> bool:
     """Return True if the merchant has an endpoint, perhaps one that was disabled after an event."""
     return WebhookEndpoint.objects.filter(merchant=merchant).exists()
+
+
+def merchants_by_endpoint(after: int) -> Mapping[int, str]:
+    """Return the merchants of the endpoints after the key ``after``, by the endpoints' keys.
+
+    Some earlier endpoints are among them.
+    """
+    newer = WebhookEndpoint.objects.filter(pk__gt=after - LATE_KEYS).order_by()
+    return dict(newer.values_list("pk", "merchant"))
+
+
+def owe_unswept(merchants: Collection[str]) -> int:
+    """Write the deliveries of what the endpoints of these merchants have missed. Return how many are new."""
+    wanted = WebhookEndpoint.objects.filter(merchant__in=merchants, state=WebhookEndpoint.State.ENABLED)
+    return sum(_owe_unswept(endpoint) for endpoint in wanted)
 
 
 def owe(references: Collection[str]) -> int:
@@ -69,11 +86,16 @@ def begin_state(endpoint: WebhookEndpoint, state: str, reason: str = "") -> None
     What happened while it was enabled, and was not swept yet, is owed first: afterwards it would be too late.
     """
     if endpoint.is_enabled:
-        first = min([endpoint.last_event_before_state, *(pk - 1 for pk in endpoint.events_under_way)])
-        _owe(event_feed.items_of(endpoint.merchant, after=max(_swept(), first), most=MOST_UNSWEPT))
+        _owe_unswept(endpoint)
     endpoint.state, endpoint.state_reason, endpoint.state_since = state, reason, timezone.now()
     end = horizon()
     endpoint.last_event_before_state, endpoint.events_under_way = end.last, list(end.under_way)
+
+
+def _owe_unswept(endpoint: WebhookEndpoint) -> int:
+    """Write the deliveries of what has happened while the enabled endpoint was, and was not swept yet."""
+    first = min([endpoint.last_event_before_state, *(pk - 1 for pk in endpoint.events_under_way)])
+    return _owe(event_feed.items_of(endpoint.merchant, after=max(_swept(), first), most=MOST_UNSWEPT))
 
 
 def horizon() -> Horizon:

@@ -4,7 +4,7 @@ import msgspec
 
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.service import Service
-from checkout.webhooks.deliveries import has_endpoint, owe
+from checkout.webhooks.deliveries import has_endpoint, merchants_by_endpoint, owe, owe_unswept
 from messaging.worker.service import Message
 
 # The sweep finds the events whose message was dropped.
@@ -22,8 +22,52 @@ class EventNotice(msgspec.Struct, frozen=True):
     merchant: str = ""
 
 
-# Deliveries are written once, so the event needs no row in the inbox. Most events are of merchants that have
-# no endpoint, and cost one query.
+class Audience:
+    """The merchants that have endpoints, as they were read a moment ago.
+
+    Most events are of merchants without any, and cost no query. A merchant may have got its first endpoint
+    since: therefore the endpoints are read again soon after an event was ignored, and what the new ones have
+    missed is owed then.
+    """
+
+    def __init__(self) -> None:
+        self._merchants: frozenset[str] = frozenset()
+        self._last_endpoint = 0
+        self._has_read = self._is_current = False
+
+    def ignores(self, event: EventNotice) -> bool:
+        """Return True if the event need not be handled, because its merchant had no endpoint a moment ago."""
+        if not self._has_read or event.merchant in self._merchants:
+            return False
+        self._is_current = False
+        return True
+
+    def refresh(self) -> int:
+        """Read the new endpoints if events were ignored, and write what those of new merchants have missed.
+
+        Return how many deliveries that were. This is called every second.
+        """
+        if self._is_current:
+            return 0
+        # Before the query, so that an event that is ignored during the query leads to another.
+        self._is_current = True
+        try:
+            return self._read()
+        except BaseException:
+            self._is_current = False
+            raise
+
+    def _read(self) -> int:
+        found = merchants_by_endpoint(self._last_endpoint)
+        new = frozenset(found.values()) - self._merchants
+        owed = owe_unswept(new) if self._has_read and new else 0
+        self._merchants |= new
+        self._last_endpoint = max([self._last_endpoint, *found])
+        self._has_read = True
+        return owed
+
+
+# Deliveries are written once, so the event needs no row in the inbox.
 @service.on_event(transactional=False)
 def note_event(event: EventNotice, message: Message) -> None:
     """Write the deliveries of an event."""

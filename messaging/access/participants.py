@@ -60,7 +60,7 @@ class Participant:
 
     def hears_at(self, topology: Topology, address: str) -> bool:
         """Return True if the participant waits for replies at this address."""
-        if self.replies and address == topology.reply_queue(self.replies).name:
+        if self.replies and address == topology.reply_queue_name(self.replies):
             return True
         return address.startswith(topology.instance_queue_names(self.name))
 
@@ -87,7 +87,7 @@ class Participants:
     def fault_of(self, topology: Topology, queue: str, envelope: Envelope) -> str:
         """Return why the sender may not send this message to ``queue``; empty if it may."""
         for each in self:
-            if each.replies and queue == topology.reply_queue(each.replies).name:
+            if each.replies and queue == topology.reply_queue_name(each.replies):
                 return self.fault_of_reply(topology, envelope.user_id, each.asks)
         if queue.startswith(f"{topology.events}."):
             return self._fault_of_event(topology, envelope)

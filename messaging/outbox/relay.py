@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -26,14 +26,15 @@ PUBLISH_TIMEOUT_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 300.0
 # After so many refusals, a minute later, no process waits for a reply any more.
 MOST_REFUSALS = 6
+_SERVER_TIME = "STATEMENT_TIMESTAMP()"
 LEFT_TO_REDELIVERY = "left to the redelivery of its cause, which has its secret"
 
 
 class Relay:
     """A relay of one database's outbox, of which any number may run at once.
 
-    A relay takes a row by moving its ``available_at`` on, in a transaction of its own. No transaction is open
-    while it publishes. If a relay dies in between, the row is due again after the lease.
+    A relay takes rows by moving their ``available_at`` on, in one statement. No transaction is open while it
+    publishes. If a relay dies in between, the row is due again after the lease.
     """
 
     def __init__(
@@ -96,22 +97,35 @@ class Relay:
 
     def take(self) -> list[AbstractOutboxMessage]:
         """Take due rows for the length of the lease. Synchronous; commits before it returns."""
-        now = _clock_of(self._database)
         every = self._model._default_manager.using(self._database)
-        due = every.filter(published_at__isnull=True, available_at__lte=now)
-        with transaction.atomic(using=self._database):
-            # SQLite has one writer and needs no row locks.
-            if connections[self._database].features.has_select_for_update_skip_locked:
-                due = due.select_for_update(skip_locked=True)
-            rows = list(due.order_by("available_at")[:BATCH])
-            first_seen = [row.pk for row in rows if _had_secret(row)]
-            if rows:
-                every.filter(pk__in=[row.pk for row in rows]).update(
-                    available_at=now + timedelta(seconds=self._lease_seconds)
-                )
-            if first_seen:
-                every.filter(pk__in=first_seen).update(attempts=1, last_error=LEFT_TO_REDELIVERY)
+        statement, values = self._taking()
+        rows = sorted(every.raw(statement, values), key=lambda row: row.pk)
+        first_seen = [row.pk for row in rows if _had_secret(row)]
+        if first_seen:
+            every.filter(pk__in=first_seen).update(attempts=1, last_error=LEFT_TO_REDELIVERY)
         return [row for row in rows if row.pk not in first_seen]
+
+    def _taking(self) -> tuple[str, list[object]]:
+        """Return the statement that takes rows, except those that another relay is taking, and its values."""
+        connection, lease = connections[self._database], timedelta(seconds=self._lease_seconds)
+        values: list[object]
+        if connection.vendor == "postgresql":
+            now, until, lock, values = _SERVER_TIME, f"{_SERVER_TIME} + %s", "FOR UPDATE SKIP LOCKED", [lease]
+        else:
+            # SQLite has no clock of its own, and one writer, which needs no row locks.
+            at = timezone.now()
+            now, until, lock = "%s", "%s", ""
+            values = [connection.ops.adapt_datetimefield_value(each) for each in (at, at + lease)]
+        table = self._model._meta.db_table
+        columns = ", ".join(f'"{field.column}"' for field in self._model._meta.concrete_fields)
+        statement = (
+            f'WITH due AS (SELECT "id" FROM "{table}" '  # noqa: S608  names of our own
+            f'WHERE "published_at" IS NULL AND "available_at" <= {now} '
+            f'ORDER BY "available_at" LIMIT {BATCH} {lock}) '
+            f'UPDATE "{table}" SET "available_at" = {until} '
+            f'WHERE "id" IN (SELECT "id" FROM due) RETURNING {columns}'
+        )
+        return statement, values
 
     async def _publish(self, row: AbstractOutboxMessage) -> Exception | None:
         try:

@@ -77,7 +77,8 @@ class Service:
 
     With ``events``, patterns of their types such as ``order.#``, it has a durable queue for these events as
     well. A service that only listens has no handler of commands, and no queue for them. If the events are
-    ``hints_only``, the service finds what it has missed, and its full queue drops the oldest.
+    ``hints_only``, the service finds what it has missed, and its full queue drops the oldest. It also
+    believes nothing that such an event says, so the worker does not look for the event in the outbox.
 
     A handler takes the decoded body and the Message. It runs in a thread, so it may use the database. By
     default it runs in the transaction that records the message as handled. If it is declared with
@@ -142,10 +143,10 @@ class Service:
 
     def handler_for(self, queue: str, type: str, topology: Topology) -> Handler:
         """Return the handler of a message from ``queue``. Raises MalformedMessage if there is none."""
-        if self.replies and queue == topology.reply_queue(self.replies).name:
+        if self.replies and queue == topology.reply_queue_name(self.replies):
             if type == "reply" and self.reply_handler is not None:
                 return self.reply_handler
-        elif self.event_handler is not None and queue == topology.event_queue(self.name, self.events).name:
+        elif self.event_handler is not None and queue == topology.event_queue_name(self.name):
             return self.event_handler
         elif type in self.commands:
             return self.commands[type]

@@ -7,7 +7,7 @@ handling to publishing what was left.
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -51,7 +51,8 @@ LONGEST_OUTAGE_SECONDS = 300.0
 class Worker:
     """A reader of a service's queues that handles at most ``concurrency`` messages at once.
 
-    The service's tables, its inbox and its outbox are in ``database``.
+    The service's tables, its inbox and its outbox are in ``database``. A message is acknowledged without
+    being handled if ``ignores``, which must not block, returns True for its decoded body.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class Worker:
         outbox_model: type[AbstractOutboxMessage],
         database: str = DEFAULT_DB_ALIAS,
         concurrency: int | None = None,
+        ignores: Callable[[Any], bool] | None = None,
     ) -> None:
         self._broker = broker
         self._service = service
+        self._ignores = ignores
         self._inbox_model = inbox_model
         self._outbox_model = outbox_model
         self._database = database
@@ -154,6 +157,8 @@ class Worker:
             body = handler.decode(envelope.body)
         except MalformedMessage as error:
             return await self._deal_with_malformed(delivery, envelope, str(error))
+        if self._ignores is not None and self._ignores(body):
+            return True
         if delivery.queue != self._reply_queue:
             return await self._carry_out(delivery, handler, body, envelope)
         try:
@@ -201,8 +206,10 @@ class Worker:
         for delayed in [each for each in outgoing if each.delay_seconds]:
             outgoing.remove(delayed)
             self._start(self._publish_later(delayed))
-        # If the message was in an outbox of this database, it has evidently been published.
-        self._marker.add(message.envelope.message_id)
+        if not self._service.hints_only:
+            # If the message was in an outbox of this database, it has evidently been published. Hints are
+            # published by the relay, which notes that itself.
+            self._marker.add(message.envelope.message_id)
         everything_left = await self._publish_all(outgoing)
         for push in message.pushes:
             await _send_push(push)
@@ -222,7 +229,8 @@ class Worker:
         """Check the rights that depend on the database, then handle the message. Runs in a thread."""
         table = registered()
         sender = table.of_user(message.topology, message.sender) if table is not None else None
-        if sender is not None and sender.relays and not self._is_owed(message.envelope):
+        is_relayed = sender is not None and sender.relays
+        if is_relayed and not self._service.hints_only and not self._is_owed(message.envelope):
             raise NotEntitled(f"{message.sender} says what is not in the outbox")
         try:
             if handler.admit is not None:

@@ -78,6 +78,20 @@ async def test_a_handler_outside_a_transaction_needs_no_row(lab: Lab):
     assert not await in_thread(InboxMessage.objects.exists)
 
 
+async def test_an_event_that_is_ignored_is_acknowledged_and_reaches_no_handler(lab: Lab):
+    service, heard = listener("#")
+    client = await client_and_queue(lab, service)
+    async with at_work(await lab.broker(), service, ignores=lambda told: told.order == "1"):
+        for number in (1, 2):
+            await publish(client, "payment.captured", b'{"order": "%d"}' % number)
+        await until(lambda: heard)
+    assert heard == ["payment.captured 2"]
+    async with at_work(await lab.broker(), service):
+        await publish(client, "payment.captured", b'{"order": "3"}')
+        await until(lambda: len(heard) == 2)
+    assert heard == ["payment.captured 2", "payment.captured 3"]
+
+
 async def test_an_event_that_cannot_be_read_becomes_a_dead_letter(lab: Lab):
     service, heard = listener("#")
     client = await client_and_queue(lab, service)

@@ -1,8 +1,9 @@
 """Fixtures for services on the in-memory broker with a real database."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,13 @@ async def lab(settings) -> AsyncIterator[MemoryLab]:
 
 
 @asynccontextmanager
-async def at_work(broker: Broker, service: Service, *, concurrency: int = 2) -> AsyncIterator[asyncio.Event]:
+async def at_work(
+    broker: Broker,
+    service: Service,
+    *,
+    concurrency: int = 2,
+    ignores: Callable[[Any], bool] | None = None,
+) -> AsyncIterator[asyncio.Event]:
     """Run the service within the block. Yields an event that stops it earlier."""
     stop = asyncio.Event()
     worker = Worker(
@@ -39,6 +46,7 @@ async def at_work(broker: Broker, service: Service, *, concurrency: int = 2) -> 
         inbox_model=InboxMessage,
         outbox_model=OutboxMessage,
         concurrency=concurrency,
+        ignores=ignores,
     )
     running = asyncio.create_task(worker.run(stop))
     try:

@@ -2,11 +2,12 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.db import connection
 from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checkout.payments.models import InboxMessage, OutboxMessage
@@ -214,15 +215,19 @@ async def test_the_relay_waits_for_the_broker(lab: MemoryLab):
     await within(relay)
 
 
-async def test_no_transaction_is_open_outside_the_claim(lab: MemoryLab):
+async def test_rows_are_taken_by_one_statement_the_oldest_first(lab: MemoryLab):
     relay = Relay(await lab.broker(), OutboxMessage)
-    await in_thread(owed)
+    rows = [await in_thread(owed) for _ in range(3)]
 
-    def take_and_look() -> bool:
-        relay.take()
-        return connection.in_atomic_block
+    def take() -> tuple[int, list[OutboxMessage]]:
+        with CaptureQueriesContext(connection) as statements:
+            taken = cast(list[OutboxMessage], relay.take())
+        return len(statements), taken
 
-    assert not await in_thread(take_and_look)
+    count, taken = await in_thread(take)
+    assert (count, taken) == (1, rows)
+    assert [row.envelope() for row in taken] == [row.envelope() for row in rows]
+    assert await in_thread(take) == (1, [])
 
 
 async def test_a_row_makes_the_message_it_was_made_of():

@@ -20,7 +20,7 @@ def test_the_return_from_the_issuer_carries_no_cookie_and_sets_none(demo):
     purchase = play(SCENARIOS["challenge"], demo.url)
     (back,) = (hop for hop in purchase.hops if "/challenge/return/" in hop.url)
     assert (back.method, back.status, back.sent_cookies, back.set_cookies) == ("POST", 303, (), ())
-    assert "sessionid" in purchase.hops[-1].sent_cookies
+    assert "orders" in purchase.hops[-1].sent_cookies
 
 
 def test_another_end_than_the_expected_one_is_told(demo):

@@ -1,6 +1,9 @@
-"""The example shop, from the shelf to the checkout, and its session afterwards."""
+"""The example shop, from the shelf to the checkout, and its memory afterwards."""
+
+import re
 
 import pytest
+from django.contrib.sessions.models import Session
 
 from checkout.orders.models import StockItem
 from checkout.payments.models import Merchant, Payment
@@ -93,3 +96,25 @@ async def test_an_order_says_where_its_money_is(shelf, client, state, word):
     payment = await in_thread(Payment.objects.get)
     await in_thread(Payment.objects.update, state=state)
     assert word in (await client.get(f"/orders/{payment.order_reference}/")).text
+
+
+async def test_the_cookie_with_the_orders_is_signed_and_other_sites_and_scripts_do_not_get_it(shelf, client):
+    answer = await buy(client)
+    (cookie,) = [value for name, value in answer.raw_headers if value.startswith("orders=")]
+    assert {"HttpOnly", "SameSite=Lax"} <= set(cookie.split("; "))
+    payment = await in_thread(Payment.objects.get)
+    client.cookies["orders"] = payment.order_reference
+    assert (await client.get(f"/orders/{payment.order_reference}/")).status == 404
+
+
+async def test_only_the_latest_orders_are_remembered(shelf, client):
+    await in_thread(lambda: StockItem.objects.update(quantity=100))
+    for _ in range(12):
+        assert (await buy(client)).status == 303
+    assert len(re.findall('<li><a href="/orders/', (await client.get("/")).text)) == 10
+
+
+async def test_the_shop_uses_no_session(shelf, client):
+    await buy(client)
+    await client.get("/")
+    assert not await in_thread(Session.objects.exists)

@@ -25,7 +25,7 @@ from checkout.payments.models import Attempt, Fact, Payment
 from checkout.payments.providers.base import BrowserForm, Challenge
 from checkout.payments.providers.registry import get_provider
 from checkout.states import Actor, AttemptState
-from messaging.compiled_queries import Compiled, insert
+from messaging.compiled_queries import Compiled, batch, insert_in_batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,7 @@ def challenge_page(reference: str) -> ChallengePage:
 
 
 @transaction.atomic
+@batch()
 def return_from_challenge(
     reference: str, token: str, *, transaction_id: str, merchant_data: str, message_id: str = ""
 ) -> Pending:
@@ -87,7 +88,9 @@ def return_from_challenge(
         "transaction_id": transaction_id[:64],
         "is_ours": _is_ours(attempt, transaction_id, merchant_data),
     }
-    insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="challenge_returned", data=fact))
+    insert_in_batch(
+        Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="challenge_returned", data=fact)
+    )
     move_attempt(payment, attempt, "challenge_returned", Actor.SHOPPER)
     move_payment(payment, "challenge_returned", Actor.SHOPPER)
     command = CompleteChallenge(payment=payment.reference, attempt=attempt.order_code)

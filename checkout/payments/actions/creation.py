@@ -19,7 +19,7 @@ from checkout.payments.actions.metadata import checked_metadata, require_no_card
 from checkout.payments.events import open_payment_once
 from checkout.payments.models import Fact, Merchant, Payment
 from checkout.states import Actor
-from messaging.compiled_queries import insert
+from messaging.compiled_queries import batch, insert_in_batch
 
 LONGEST = {
     "order_reference": 100,
@@ -107,9 +107,9 @@ def created_or_known(merchant: Merchant, wanted: Mapping[str, Any]) -> tuple[Pay
             raise
     else:
         # A savepoint would cost two statements, and any error below ends the caller's transaction as well.
-        with transaction.atomic(savepoint=False):
+        with transaction.atomic(savepoint=False), batch():
             if open_payment_once(payment):
-                insert(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
+                insert_in_batch(Fact(payment=payment, source=Actor.SHOPPER, kind="created"))
                 return payment, True
         known = _payment_of(merchant, wanted["order_reference"])
         assert known is not None  # noqa: S101  it is in the way, and payments are never deleted

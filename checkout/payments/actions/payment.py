@@ -18,14 +18,14 @@ from checkout.payments.actions.card_testing import (
     requires_captcha,
 )
 from checkout.payments.checkout_messages import AwaitPayment, PaymentTold, SubmitPayment
-from checkout.payments.events import move_payment, open_attempt
+from checkout.payments.events import open_attempt
 from checkout.payments.locking import locked_payment
 from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, ProviderAccount
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.providers.base import Browser, BrowserForm, CardEncryption
 from checkout.payments.providers.registry import get_provider
 from checkout.states import Actor, PaymentState
-from messaging.compiled_queries import Compiled, insert
+from messaging.compiled_queries import Compiled, batch, insert_in_batch
 from messaging.outbox.models import enqueue
 
 # The sealed card is stored in no table, so the relay can only publish a submission without it, and then the
@@ -89,19 +89,49 @@ class CheckoutPage:
 
 
 def payment_view(reference: str) -> PaymentView:
-    """Return the data of a payment that pages may show; raises ``PaymentNotFound``."""
-    return _view(*_payment_and_attempt(reference))
+    """Return the data of a payment that pages may show; raises ``PaymentNotFound``.
+
+    This is one query after the first attempt, when most pages are read.
+    """
+    attempt = _ATTEMPT.first(reference)
+    return _view(_payment(reference) if attempt is None else attempt.payment, attempt)
 
 
-def _payment_and_attempt(reference: str) -> tuple[Payment, Attempt | None]:
-    """Return the payment and the latest attempt at it."""
-    payment = _PAYMENT.first(reference)
+def payment_state(reference: str) -> PaymentState:
+    """Return the state of a payment that pages may show, by one query; raises ``PaymentNotFound``."""
+    return _state_of(_found(_STATE.first(reference)))
+
+
+def _payment(reference: str) -> Payment:
+    return _found(_PAYMENT.first(reference))
+
+
+def _found(payment: Payment | None) -> Payment:
     if payment is None:
         raise PaymentNotFound("There is no such payment.")
-    return payment, latest_attempt(payment)
+    return payment
+
+
+def _attempt_at(payment: Payment) -> Attempt | None:
+    """Return the latest attempt. No payment becomes open again after the first one."""
+    return None if payment.state == PaymentState.OPEN else latest_attempt(payment)
+
+
+def _state_of(payment: Payment) -> PaymentState:
+    return PaymentState.EXPIRED if payment.is_overdue else PaymentState(payment.state)
 
 
 _PAYMENT = Compiled(lambda reference: Payment.objects.select_related("merchant").filter(reference=reference))
+_STATE = Compiled(lambda reference: Payment.objects.filter(reference=reference).only("state", "expires_at"))
+# The latest attempt with its payment, and without what no page shows.
+_ATTEMPT = Compiled(
+    lambda reference: (
+        Attempt.objects.select_related("payment__merchant")
+        .filter(payment__reference=reference)
+        .defer("browser", "challenge", "three_d_secure", "payment__lines", "payment__metadata")
+        .order_by("-number")[:1]
+    )
+)
 _ACCOUNTS = Compiled(
     lambda merchant: (
         ProviderAccount.objects.select_related("merchant").filter(merchant_id=merchant).order_by("pk")
@@ -112,7 +142,7 @@ _ACCOUNTS = Compiled(
 def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
     return PaymentView(
         reference=payment.reference,
-        state=PaymentState.EXPIRED if payment.is_overdue else PaymentState(payment.state),
+        state=_state_of(payment),
         amount=payment.amount,
         description=payment.description,
         order_reference=payment.order_reference,
@@ -143,7 +173,8 @@ def checkout_page(reference: str, *, address: str = "") -> CheckoutPage:
     Raises ``PaymentNotFound`` and ``ProviderMisconfigured``; and ``TooManyAttempts``, so that no shopper
     fills in a form that will be refused.
     """
-    payment, attempt = _payment_and_attempt(reference)
+    payment = _payment(reference)
+    attempt = _attempt_at(payment)
     view = _view(payment, attempt)
     if view.state.may_be_paid and view.attempts_left:
         require_few_declines(payment, address)
@@ -159,6 +190,7 @@ def checkout_page(reference: str, *, address: str = "") -> CheckoutPage:
 
 
 @transaction.atomic
+@batch()
 def submit_payment(
     reference: str,
     *,
@@ -183,7 +215,7 @@ def submit_payment(
     payment = locked_payment(reference)
     if payment is None:
         raise PaymentNotFound("There is no such payment.")
-    attempts = _number(latest_attempt(payment))
+    attempts = _number(_attempt_at(payment))
     if attempt_number <= attempts or not PaymentState(payment.state).may_be_paid:
         # A second click, a second tab or a form from the browser's history must not start a second attempt.
         if attempts == 0:
@@ -210,10 +242,10 @@ def submit_payment(
         and bool(payment.customer_reference)
         and get_provider(account.opened()).saves_cards,
     )
-    open_attempt(payment, attempt)
-    move_payment(payment, "submitted", Actor.SHOPPER, refusal_reason="")
+    open_attempt(payment, attempt, Actor.SHOPPER)
     data = {"demands_challenge": True} if attempt.demands_challenge else {}
-    insert(Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data))
+    fact = Fact(payment=payment, attempt=attempt, source=Actor.SHOPPER, kind="submitted", data=data)
+    insert_in_batch(fact)
     return enqueued(
         payment.reference,
         SubmitPayment(payment=payment.reference, attempt=attempt.order_code),

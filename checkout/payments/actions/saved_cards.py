@@ -18,7 +18,7 @@ from checkout.errors import (
 )
 from checkout.payments.actions.creation import checked_fields, created_or_known
 from checkout.payments.checkout_messages import SubmitPayment
-from checkout.payments.events import move_payment, open_attempt
+from checkout.payments.events import open_attempt
 from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, SavedCard
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.providers.saved_cards import MerchantInitiated
@@ -117,8 +117,7 @@ def charge_card(
         saved_card=card,
         merchant_initiated=merchant_initiated,
     )
-    open_attempt(payment, attempt)
-    move_payment(payment, "submitted", Actor.MERCHANT, refusal_reason="")
+    open_attempt(payment, attempt, Actor.MERCHANT)
     data = {"by": by, "saved_card": card.reference, "merchant_initiated": merchant_initiated}
     insert(Fact(payment=payment, attempt=attempt, source=Actor.MERCHANT, kind="charge_requested", data=data))
     # No card travels with the command, so the relay may publish it as well as anybody.

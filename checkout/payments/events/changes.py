@@ -36,6 +36,12 @@ def move_payment(payment: Payment, event: str, actor: Actor, *, refusal_reason: 
 
     Without ``refusal_reason`` that of the last refusal stays.
     """
+    moved, last = _moved(payment, event, actor, refusal_reason)
+    record_event(payment, moved, last=last)
+
+
+def _moved(payment: Payment, event: str, actor: Actor, refusal_reason: str | None) -> tuple[News, int]:
+    """Move the payment. Return the news of it, and the number of the payment's last event before that."""
     earlier = payment.state
     payment.apply(event, actor, refusal_reason=refusal_reason)
     told = payment_object(payment)
@@ -48,7 +54,7 @@ def move_payment(payment: Payment, event: str, actor: Actor, *, refusal_reason: 
         known.pop(name, None)  # left out for its length, which is no change
     changes = _changes(known, msgspec.to_builtins(told))
     last = recent[-1].sequence if recent else 0
-    record_event(payment, News(type=type_of_move(event, earlier), object=told, changes=changes), last=last)
+    return News(type=type_of_move(event, earlier), object=told, changes=changes), last
 
 
 # The payment's own last event and all after it, by which both its values and the last number are known.
@@ -69,11 +75,16 @@ _RECENT = Compiled(
 )
 
 
-def open_attempt(payment: Payment, attempt: Attempt) -> None:
-    """Insert a new attempt."""
+def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:
+    """Insert a new attempt, with which the payment is being processed. Raises ``IllegalTransition``.
+
+    The events of both are written together.
+    """
     insert(attempt)
     forget(payment)
-    record_event(payment, News(type="attempt.started", object=attempt_object(attempt, payment)))
+    started = News(type="attempt.started", object=attempt_object(attempt, payment))
+    moved, last = _moved(payment, "submitted", actor, "")
+    record_event(payment, started, moved, last=last)
 
 
 def move_attempt(payment: Payment, attempt: Attempt, event: str, actor: Actor, *names: str) -> None:

@@ -18,6 +18,8 @@ def correct_clock_skew(database: str = DEFAULT_DB_ALIAS) -> int:
     outbox = OutboxMessage.objects.using(database)
     # The first condition on times is implied by the second; it is there so that the index is used.
     ahead = outbox.filter(published_at__isnull=True, available_at__gt=Now(), created_at__gt=Now())
+    if not ahead.exists():
+        return 0
     with transaction.atomic(using=database):
         # Rows that another transaction has locked are skipped: it may be correcting them already.
         numbers = list(ahead.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH])

@@ -33,12 +33,15 @@ class Timer:
     """A timer. ``act`` handles at most a batch of due work, and returns how much that was.
 
     After a whole batch there may be more. An ``act`` that knows better returns ``Work``. It runs in a
-    database thread; if it is asynchronous, it sees to its threads itself.
+    database thread; if it is asynchronous, it sees to its threads itself. It is not called while
+    ``has_work``, which is asked in the same thread, returns False: a look costs one statement, and ``act`` a
+    transaction.
     """
 
     name: str
     act: Callable[[], int | Work] | Callable[[], Coroutine[Any, Any, int]]
     every_seconds: float
+    has_work: Callable[[], bool] | None = None
 
 
 async def run(timers: Iterable[Timer], stop: asyncio.Event) -> None:
@@ -59,12 +62,18 @@ async def _run(timer: Timer, stop: asyncio.Event) -> None:
             continue
 
 
+def _act_if_needed(timer: Timer) -> int | Work:
+    if timer.has_work is not None and not timer.has_work():
+        return NOTHING
+    return cast("Callable[[], int | Work]", timer.act)()
+
+
 async def _act(timer: Timer) -> Work:
     try:
         if inspect.iscoroutinefunction(timer.act):
             dealt_with: int | Work = await timer.act()
         else:
-            dealt_with = await in_thread(cast("Callable[[], int | Work]", timer.act))
+            dealt_with = await in_thread(_act_if_needed, timer)
     except Error as error:
         log.warning("database away, timer waits", timer=timer.name, reason=str(error))
         return NOTHING

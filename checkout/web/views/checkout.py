@@ -54,7 +54,7 @@ async def pay(request: HttpRequest, reference: str) -> HttpResponse:
         if problems.wants_json(request):
             raise
         # The payment was cancelled or expired meanwhile, and its own page says so.
-        return see_other(path_of(reference, (await in_thread(actions.payment_view, reference)).state))
+        return see_other(path_of(reference, await in_thread(actions.payment_state, reference)))
     except CaptchaRequired:
         if problems.wants_json(request):
             raise
@@ -63,7 +63,7 @@ async def pay(request: HttpRequest, reference: str) -> HttpResponse:
     response = see_other(path_of(reference, state))
     if problems.wants_json(request) or (preferences.responds_async and state is None):
         if state is None:
-            state = (await in_thread(actions.payment_view, reference)).state
+            state = await in_thread(actions.payment_state, reference)
         response = respond_with_state(reference, state)
     patch_vary_headers(response, ["Accept"])
     return preferences.note(response, most=conf.reply_budget_seconds)

@@ -1,7 +1,5 @@
 """The state of a payment as a JSON document: ``status.json``, and the answer of ``pay`` to programs."""
 
-from hashlib import sha256
-
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
@@ -24,24 +22,36 @@ def respond_with_state(reference: str, state: PaymentState) -> HttpResponse:
             "next": next_path(reference, state),
         }
     )
-    response.headers["ETag"] = f'"{sha256(response.content).hexdigest()[:32]}"'
+    _describe(response, state)
     if not state.is_decided:
         response.status_code = 202
-        response.headers["Retry-After"] = str(POLL_SECONDS)
         response.headers["Location"] = reverse("checkout:status_json", args=[reference])
     return response
 
 
-def is_known(request: HttpRequest, response: HttpResponse) -> bool:
+def is_known(request: HttpRequest, state: PaymentState) -> bool:
     """Return True if the client has this version of the document (RFC 9110, section 13.1.2)."""
     known = parse_etags(request.headers.get("If-None-Match", ""))
-    return "*" in known or response.headers["ETag"] in {etag.removeprefix("W/") for etag in known}
+    return "*" in known or _etag(state) in {etag.removeprefix("W/") for etag in known}
 
 
-def unless_known(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Return the response, or 304 if the client already has this version."""
-    conditional = get_conditional_response(request, etag=response.headers["ETag"], response=response)
-    assert isinstance(conditional, HttpResponse)  # noqa: S101  it is either the response or one of Django's own
-    if conditional is not response and "Retry-After" in response.headers:
-        conditional.headers["Retry-After"] = response.headers["Retry-After"]
-    return conditional
+def known_state(request: HttpRequest, state: PaymentState) -> HttpResponse | None:
+    """Return 304 if the client already has this version of the document, and None if it has not.
+
+    Nothing is rendered for it: an address has one document for each state.
+    """
+    response = get_conditional_response(request, etag=_etag(state))
+    assert response is None or isinstance(response, HttpResponse)  # noqa: S101  it is one of Django's own
+    if response is not None:
+        _describe(response, state)
+    return response
+
+
+def _describe(response: HttpResponse, state: PaymentState) -> None:
+    response.headers["ETag"] = _etag(state)
+    if not state.is_decided:
+        response.headers["Retry-After"] = str(POLL_SECONDS)
+
+
+def _etag(state: PaymentState) -> str:
+    return f'"{state.value}"'

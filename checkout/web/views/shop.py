@@ -1,12 +1,13 @@
 """A small example shop: a merchant's site that sends its shoppers to the checkout and takes them back.
 
-It exists only in a try-out: where real money is paid, its addresses are not found.
+It exists only in a try-out: where real money is paid, its addresses are not found. A visitor's orders are
+remembered in a signed cookie, so that the shop needs neither a session nor a thread.
 """
 
 import secrets
 from typing import Any
 
-from django.contrib.sessions.backends.base import SessionBase
+from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -21,53 +22,84 @@ from checkout.states import PaymentState
 from checkout.web.forms import BuyForm
 from checkout.web.views.page import page, see_other
 from checkout.web.views.wording import word_of
+from messaging.compiled_queries import Compiled
 from messaging.concurrency.database import in_thread
+from payments_gateway.serving.views import held
 
 MERCHANT = "example"
-ORDERS = "orders"
+COOKIE = "orders"
 REMEMBERED_ORDERS = 10
+REMEMBERED_SECONDS = 8 * 3600
+_SALT = "checkout.shop"
 
 
+@held
 @page("GET", "HEAD", "POST")
 async def shop(request: HttpRequest) -> HttpResponse:
     """Show the items for sale and the visitor's orders. A POST orders one item."""
     if not conf.is_try_out:
         return problems.respond(request, problems.NOT_FOUND)
     form = BuyForm(request.POST or None)
+    orders = _orders_of(request)
     if request.method == "POST" and form.is_valid():
-        reference = await in_thread(_buy, request.session, **form.cleaned_data)
-        return see_other(reverse("checkout:checkout", args=[reference]))
-    context = await in_thread(_shelf, request.session)
+        payment = await in_thread(_buy, **form.cleaned_data)
+        response = see_other(reverse("checkout:checkout", args=[payment.reference]))
+        _remember(response, [payment.order_reference, *orders][:REMEMBERED_ORDERS])
+        return response
+    context = await in_thread(_shelf, orders)
     return render(request, "shop/shop.html", {"form": form, **context}, status=400 if form.is_bound else 200)
 
 
+@held
 @page("GET", "HEAD")
 async def order(request: HttpRequest, order_reference: str) -> HttpResponse:
     """Take the shopper back from the checkout. An order is shown only to the browser that made it."""
-    if not conf.is_try_out:
+    if not conf.is_try_out or order_reference not in _orders_of(request):
         return problems.respond(request, problems.NOT_FOUND)
-    payment = await in_thread(_payment_of, request.session, order_reference)
+    payment = next(iter(await in_thread(_payments, [order_reference])), None)
     if payment is None:
         return problems.respond(request, problems.NOT_FOUND)
     context = {"payment": payment, "word": word_of(PaymentState(payment.state))}
     return render(request, "shop/order.html", context)
 
 
-def _shelf(session: SessionBase) -> dict[str, Any]:
+def _orders_of(request: HttpRequest) -> list[str]:
+    """Return the orders of this browser, the newest first."""
+    try:
+        signed = signing.TimestampSigner(salt=_SALT).unsign(
+            request.COOKIES.get(COOKIE, ""), max_age=REMEMBERED_SECONDS
+        )
+    except signing.BadSignature:
+        return []
+    return signed.split(".")
+
+
+def _remember(response: HttpResponse, orders: list[str]) -> None:
+    response.set_cookie(
+        COOKIE,
+        signing.TimestampSigner(salt=_SALT).sign(".".join(orders)),
+        max_age=REMEMBERED_SECONDS,
+        secure=conf.public_url.startswith("https://"),
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _shelf(order_references: list[str]) -> dict[str, Any]:
     orders = [
         {"payment": payment, "word": word_of(PaymentState(payment.state))}
-        for payment in _payments(session.get(ORDERS, []))
+        for payment in (_payments(order_references) if order_references else ())
     ]
     return {"items": all_items(), "orders": orders}
 
 
-def _buy(session: SessionBase, sku: str, email: str) -> str:
-    merchant = Merchant.objects.filter(code=MERCHANT).first()
+def _buy(sku: str, email: str) -> Payment:
+    merchant = _MERCHANT.first(MERCHANT)
     item = item_left(sku)
     if merchant is None or item is None:
         raise OperationRejected(f"{sku} is not for sale.")
     order_reference = f"order-{secrets.token_hex(8)}"
-    payment = actions.create_payment(
+    return actions.create_payment(
         merchant,
         order_reference=order_reference,
         amount=item.price,
@@ -76,14 +108,10 @@ def _buy(session: SessionBase, sku: str, email: str) -> str:
         shopper_email=email,
         return_url=f"{conf.public_url}{reverse('checkout:order', args=[order_reference])}",
     )
-    session[ORDERS] = [order_reference, *session.get(ORDERS, [])][:REMEMBERED_ORDERS]
-    return payment.reference
+
+
+_MERCHANT = Compiled(lambda code: Merchant.objects.filter(code=code))
 
 
 def _payments(order_references: list[str]) -> list[Payment]:
     return list(Payment.objects.filter(merchant__code=MERCHANT, order_reference__in=order_references))
-
-
-def _payment_of(session: SessionBase, order_reference: str) -> Payment | None:
-    is_theirs = order_reference in session.get(ORDERS, [])
-    return next(iter(_payments([order_reference])), None) if is_theirs else None

@@ -8,7 +8,7 @@ from checkout.payments import actions
 from checkout.states import PaymentState
 from checkout.web.pages import RESULT, STATUS, next_path, page_of, path_of
 from checkout.web.preferences import Preferences
-from checkout.web.views.document import is_known, respond_with_state, unless_known
+from checkout.web.views.document import is_known, known_state, respond_with_state
 from checkout.web.views.page import page, see_other
 from checkout.web.views.wording import ending_of
 from checkout.web.waiting import news
@@ -42,13 +42,13 @@ async def status_json(request: HttpRequest, reference: str) -> HttpResponse:
 
     def is_news(state: PaymentState) -> bool:
         if "If-None-Match" in request.headers:
-            return not is_known(request, respond_with_state(reference, state))
+            return not is_known(request, state)
         return next_path(reference, state) is not None
 
     most = conf.reply_budget_seconds
     budget_seconds = preferences.budget_seconds(most=most, otherwise=0)
-    payment = await news(reference, is_news, budget_seconds=budget_seconds)
-    response = unless_known(request, respond_with_state(reference, payment.state))
+    state = await news(reference, is_news, budget_seconds=budget_seconds)
+    response = known_state(request, state) or respond_with_state(reference, state)
     return preferences.note(response, most=most)
 
 

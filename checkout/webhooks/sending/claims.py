@@ -57,9 +57,12 @@ def claim(
     lease = secrets.token_hex(16)
     claimed: list[tuple[WebhookEndpoint, Delivery]] = []
     busy = Counter(of_merchants)
+    # Outside the transaction, as mostly there are none.
+    endpoints = list(_with_due_deliveries(now))
+    if not endpoints:
+        return []
+    random.shuffle(endpoints)
     with transaction.atomic():
-        endpoints = list(_with_due_deliveries(now))
-        random.shuffle(endpoints)
         for endpoint in endpoints:
             most = 1 if endpoint.failures >= FAILURES_TO_OPEN else per_endpoint
             room = min(

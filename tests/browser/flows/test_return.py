@@ -51,7 +51,7 @@ class Wire:
         self.received.setdefault(event["requestId"], []).append(event)
 
 
-def test_the_return_needs_no_cookie_sets_none_and_the_shopper_keeps_the_session(shopper: Shopper) -> None:
+def test_the_return_needs_no_cookie_sets_none_and_the_shopper_keeps_the_orders(shopper: Shopper) -> None:
     wire = Wire(shopper.devtools)
     reference = shopper.order_and_pay(CHALLENGED)
     before = shopper.page.context.cookies(shopper.stack.web_url)
@@ -63,7 +63,7 @@ def test_the_return_needs_no_cookie_sets_none_and_the_shopper_keeps_the_session(
     assert "cookie" not in {name.lower() for name in sent["headers"]}
     # The check above means something only if the browser has our cookies and withholds them.
     kept_back = {cookie["cookie"]["name"] for cookie in sent["associatedCookies"] if cookie["blockedReasons"]}
-    assert kept_back == {"sessionid", "csrftoken"}
+    assert kept_back == {"orders", "csrftoken"}
     assert answer["statusCode"] == 303
     assert "set-cookie" not in {name.lower() for name in answer["headers"]}
 

@@ -49,6 +49,19 @@ async def test_a_full_batch_is_followed_by_the_next_at_once():
     assert list(results) == []
 
 
+async def test_it_acts_only_if_a_look_finds_work():
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    looks, acts = iter([False, False, True]), []
+
+    def act() -> int:
+        acts.append(list(looks))
+        loop.call_soon_threadsafe(stop.set)
+        return 0
+
+    await within(timer.run([Timer("t", act, 0.01, lambda: next(looks))], stop))
+    assert acts == [[]]
+
+
 async def test_it_stops_without_waiting_for_its_turn():
     stop, acted = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,0 +1,84 @@
+"""The statements of what every purchase does, each of which costs time in two processes."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from checkout.money import Money
+from checkout.payments import actions
+from checkout.payments.models import Attempt, Event, OutboxMessage, Payment, ProviderAccount
+from checkout.payments.providers.base import Browser
+from checkout.states import PaymentState
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def payment(account: ProviderAccount) -> Payment:
+    return actions.create_payment(
+        account.merchant, order_reference="A-2", amount=Money(1250, "GBP"), description="Tea"
+    )
+
+
+def submit(payment: Payment, number: int = 1) -> None:
+    browser = Browser(accept_header="text/html", user_agent="a browser", ip_address="192.0.2.7")
+    actions.submit_payment(
+        payment.reference, attempt_number=number, browser=browser, device_data_reference=""
+    )
+
+
+def test_the_card_form_of_a_payment_that_nobody_has_tried_to_pay_takes_two(payment: Payment):
+    with CaptureQueriesContext(connection) as statements:
+        page = actions.checkout_page(payment.reference)
+    assert len(statements) == 2
+    assert page.attempt_number == 1
+
+
+def test_the_card_form_after_a_refusal_knows_how_often_the_payment_was_tried(payment: Payment):
+    submit(payment)
+    Payment.objects.update(state=PaymentState.REFUSED)
+    assert actions.checkout_page(payment.reference).attempt_number == 2
+    submit(payment, 2)
+    assert [each.number for each in payment.attempts.order_by("number")] == [1, 2]
+
+
+def test_a_page_after_the_first_attempt_takes_one(payment: Payment):
+    submit(payment)
+    Attempt.objects.update(card={"brand": "VISA"})
+    with CaptureQueriesContext(connection) as statements:
+        view = actions.payment_view(payment.reference)
+    assert len(statements) == 1
+    assert (view.state, view.amount, view.card) == ("processing", payment.amount, {"brand": "VISA"})
+    assert view.merchant_name == payment.merchant.name
+
+
+def test_a_page_shows_the_latest_attempt(payment: Payment):
+    for number in (1, 2):
+        submit(payment, number)
+        Attempt.objects.filter(number=number).update(card={"last4": f"000{number}"})
+        Payment.objects.update(state=PaymentState.REFUSED)
+    assert actions.payment_view(payment.reference).card == {"last4": "0002"}
+
+
+def test_a_poll_takes_one(payment: Payment):
+    with CaptureQueriesContext(connection) as statements:
+        assert actions.payment_state(payment.reference) is PaymentState.OPEN
+    assert len(statements) == 1
+
+
+def test_paying_writes_the_events_of_the_attempt_and_of_the_payment_together(payment: Payment):
+    with CaptureQueriesContext(connection) as statements:
+        submit(payment)
+    # A savepoint stands for the transaction: its begin and its end are not counted. PostgreSQL gets the four
+    # writes at the end as one statement.
+    expected = 6 if connection.vendor == "postgresql" else 9
+    assert len([each for each in statements if "SAVEPOINT" not in each["sql"]]) == expected
+    events = Event.objects.filter(payment=payment).order_by("sequence")
+    assert [(each.sequence, each.type) for each in events] == [
+        (1, "payment.created"),
+        (2, "attempt.started"),
+        (3, "payment.processing"),
+    ]
+    assert events[2].changes["state"] == "open"
+    published = OutboxMessage.objects.filter(message_id__in=[each.reference for each in events])
+    assert published.count() == 3
