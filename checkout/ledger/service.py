@@ -24,7 +24,7 @@ from checkout.service import Service
 from messaging.compiled_queries import insert_unless_known
 from messaging.worker.service import CommandRejected, Message, require_proof
 
-service = Service("ledger", admit=require_proof)
+service = Service("ledger", admit=require_proof, records_last=True)
 
 IN_PROCESS = "provider:in_process"
 CAPTURED = "provider:captured"

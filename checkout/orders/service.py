@@ -21,7 +21,7 @@ from checkout.service import Service
 from messaging.compiled_queries import Compiled, insert_unless_known, update_in_batch
 from messaging.worker.service import CommandRejected, Message, require_proof
 
-service = Service("orders", admit=require_proof)
+service = Service("orders", admit=require_proof, records_last=True)
 
 
 @service.handles(ReserveStock)

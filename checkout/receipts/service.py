@@ -37,7 +37,7 @@ def require_proof_in_time(command: Body, message: Message) -> None:
         raise Obsolete("its saga waits for it no more")
 
 
-service = Service("notifications", admit=require_proof_in_time)
+service = Service("notifications", admit=require_proof_in_time, records_last=True)
 
 # Pauses before sending is tried again, in seconds; after the last one it is given up.
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)

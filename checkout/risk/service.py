@@ -19,7 +19,7 @@ from checkout.service import Service
 from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import Message, require_proof
 
-service = Service("risk", admit=require_proof)
+service = Service("risk", admit=require_proof, records_last=True)
 
 VELOCITY_WINDOW = timedelta(hours=1)
 

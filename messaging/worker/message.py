@@ -74,7 +74,7 @@ class Message:
         database: str = DEFAULT_DB_ALIAS,
         reply_queue: str = "",
         received_at: datetime | None = None,
-        is_redelivered: bool = False,
+        records_last: bool = False,
     ) -> None:
         self.envelope = envelope
         self.after_commit: list[Outgoing] = []
@@ -86,7 +86,7 @@ class Message:
         self._database = database
         self._reply_queue = reply_queue
         self._received_at = received_at or timezone.now()
-        self._is_redelivered = is_redelivered
+        self._records_last = records_last
         self._sealed = envelope.sealed
         self._planned: list[_Planned] = []
         self._hints: list[Outgoing] = []
@@ -126,17 +126,16 @@ class Message:
     def once(self) -> Iterator[None]:
         """Open a transaction that records the message as handled, its effects and the messages it causes.
 
-        All of them are written at the end of the block, with one statement where that is possible. Raises
-        AlreadyHandled if an earlier transaction has recorded the message. For a message that the broker has
-        not marked as redelivered, that may only be found at the end; nothing of the block is kept then.
+        The messages are written at the end of the block, with one statement where that is possible. Raises
+        AlreadyHandled if an earlier transaction has recorded the message: before anything else is done or, if
+        this is recorded last, perhaps at the end. Nothing of the block is kept then.
         """
         try:
             with transaction.atomic(using=self._database):
-                if self._is_redelivered:
-                    # It may well have been handled: look before anything is done.
+                if not self._records_last:
                     self._record()
                 with batch(self._database):
-                    if not self._is_redelivered:
+                    if self._records_last:
                         self._record()
                     yield
                     owed = self._write_outbox()

@@ -85,6 +85,10 @@ class Service:
     ``transactional=False``, it uses ``message.once()`` for the transaction that concludes it, and may make
     calls to other programs before that. ``admit`` is called before every command except those declared
     ``free``, which every entitled sender may send at any time; it raises NotEntitled or Obsolete.
+
+    A service whose handlers change nothing but its database may be one that ``records_last``. Then the row of
+    a handled message is written together with everything else at the end of the transaction, which saves a
+    round trip. If a message is delivered twice, its handler may run twice, and one run is undone.
     """
 
     name: str
@@ -92,6 +96,7 @@ class Service:
     admit: Admit | None = None
     events: tuple[str, ...] = ()
     hints_only: bool = False
+    records_last: bool = False
     commands: dict[str, Handler] = field(default_factory=dict)
     reply_handler: Handler | None = None
     event_handler: Handler | None = None

@@ -196,7 +196,8 @@ class Worker:
             database=self._database,
             reply_queue=self._reply_queue,
             received_at=timezone.now(),
-            is_redelivered=delivery.redelivered,
+            # What the broker has marked may well have been handled.
+            records_last=self._service.records_last and not delivery.redelivered,
         )
         try:
             outgoing = await run_in(self._executor, partial(self._admit_and_handle, handler, body, message))

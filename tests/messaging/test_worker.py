@@ -22,8 +22,12 @@ from tests.support.services import Client, Greet, Greeted, everything_is_marked,
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def greeter() -> Service:
-    service = Service("greeter")
+# A service may record a handled message before anything else, or with everything else.
+RECORDS_LAST = pytest.mark.parametrize("records_last", [False, True], ids=["first", "last"])
+
+
+def greeter(*, records_last: bool = False) -> Service:
+    service = Service("greeter", records_last=records_last)
 
     @service.command("greet")
     def greet(body: Greet, message: Message) -> Greeted:
@@ -55,9 +59,10 @@ async def test_a_command_is_handled_answered_recorded_and_marked(lab: MemoryLab)
     assert not outbox.carries_sealed
 
 
-async def test_a_repeated_message_has_its_effect_once(lab: MemoryLab):
+@RECORDS_LAST
+async def test_a_repeated_message_has_its_effect_once(lab: MemoryLab, records_last: bool):
     client = await client_of(lab)
-    async with at_work(await lab.broker(), greeter()):
+    async with at_work(await lab.broker(), greeter(records_last=records_last)):
         sent = client.command("greet")
         for _ in range(3):
             await client.send("greeter", sent)
@@ -68,6 +73,26 @@ async def test_a_repeated_message_has_its_effect_once(lab: MemoryLab):
     replies = {(await client.reply_envelope()).message_id for _ in range(len(client.replies))}
     assert len(replies) == 1
     assert await in_thread(Group.objects.count) == 1
+
+
+async def test_a_second_run_of_a_handler_is_undone_where_the_record_comes_last(lab: MemoryLab):
+    service = Service("counting", records_last=True)
+    runs: list[str] = []
+
+    @service.command("greet")
+    def greet(body: Greet, message: Message) -> Greeted:
+        runs.append(message.envelope.message_id)
+        Group.objects.create(name=f"run {len(runs)}")
+        return Greeted("once")
+
+    client = await client_of(lab)
+    async with at_work(await lab.broker(), service, concurrency=1):
+        sent = client.command("greet")
+        for _ in range(2):
+            await client.send("counting", sent)
+        await until(lambda: len(runs) == 2)
+    assert await in_thread(lambda: [group.name for group in Group.objects.all()]) == ["run 1"]
+    assert await in_thread(InboxMessage.objects.count) == 1
 
 
 async def test_what_a_crash_left_unpublished_is_published_at_the_redelivery(lab: MemoryLab):
@@ -200,8 +225,9 @@ async def test_what_breaks_the_contract_never_reaches_a_handler(lab: MemoryLab, 
     assert not await in_thread(InboxMessage.objects.exists)
 
 
-async def test_a_rejected_command_leaves_no_trace_but_its_error(lab: MemoryLab):
-    service = Service("strict")
+@RECORDS_LAST
+async def test_a_rejected_command_leaves_no_trace_but_its_error(lab: MemoryLab, records_last: bool):
+    service = Service("strict", records_last=records_last)
 
     @service.command("greet")
     def greet(body: Greet, message: Message) -> Greeted:

@@ -49,7 +49,7 @@ from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
 
-service = Service("checkout", replies=orchestrator.REPLIES)
+service = Service("checkout", replies=orchestrator.REPLIES, records_last=True)
 
 # Notified events of an authorised payment that the provider must confirm before they are believed.
 CLAIMS = frozenset(

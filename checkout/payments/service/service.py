@@ -3,4 +3,4 @@
 from checkout.payments.sagas.open_questions import require_open_question
 from checkout.service import Service
 
-service = Service("payments", admit=require_open_question)
+service = Service("payments", admit=require_open_question, records_last=True)
