@@ -1,0 +1,73 @@
+"""Tell the ledger again what it was told and has not posted, because the broker has lost the command."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+from django.db import transaction
+from django.utils import timezone
+
+from checkout.conf import conf
+from checkout.database.clock import database_now
+from checkout.ledger.books import made_of
+from checkout.ledger.messages import PostEntries
+from checkout.payments.models import DeadLetter, OutboxMessage
+from checkout.payments.timers.retention import ROWS, locked_walk
+from checkout.payments.timers.timer import NOTHING, Work
+
+# The name of the walk through the sent messages.
+WALK = "payments_outboxmessage"
+
+
+@transaction.atomic
+def tell_the_ledger_again() -> Work:
+    """Publish postings again that were published longer than ``conf.service_wait`` ago, and are not made.
+
+    Nobody waits for a posting, so nobody else would notice that it was lost. The ledger makes a posting once,
+    so that one which is only late does no harm. All sent messages are walked through, and the walk does not
+    go on beyond a posting that is not made.
+    """
+    walk = locked_walk(WALK)
+    if walk is None:
+        return NOTHING
+    now = database_now()
+    long_ago = now - conf.service_wait
+    sent = OutboxMessage.objects.order_by("pk").filter(pk__gt=walk.last_pk)
+    page = list(sent.values_list("pk", "type", "created_at")[:ROWS])
+    # A time in the future is one of a process with another clock. Its messages are not recent for ever.
+    recent = (pk for pk, _, written in page if long_ago < written <= now)
+    end = next(recent, None)
+    passed = [(pk, type) for pk, type, _ in page if end is None or pk < end]
+    postings = [pk for pk, type in passed if type == PostEntries.to]
+    open_ = unposted(OutboxMessage.objects.filter(pk__in=postings).order_by("pk")) if postings else []
+    _publish_again(open_, long_ago)
+    if passed:
+        walk.last_pk = open_[0].pk - 1 if open_ else passed[-1][0]
+        walk.save()
+    return Work(len(open_), has_more=len(passed) == ROWS and not open_)
+
+
+def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
+    """Return those commands to post that the ledger will or should carry out, and has not so far.
+
+    A command that has become a dead letter is left to staff.
+    """
+    names = {row: msgspec.json.decode(row.body, type=PostEntries).name for row in told}
+    made = made_of(names.values())
+    rows = [row for row, name in names.items() if name not in made]
+    dead = DeadLetter.objects.filter(message_id__in=[row.message_id for row in rows])
+    left_to_staff = set(dead.values_list("message_id", flat=True)) if rows else set()
+    return [row for row in rows if row.message_id not in left_to_staff]
+
+
+def is_posting(payment: str) -> bool:
+    """Return True if a posting of this payment is on its way to the ledger."""
+    return bool(unposted(OutboxMessage.objects.filter(subject=payment, type=PostEntries.to)))
+
+
+def _publish_again(rows: Iterable[OutboxMessage], long_ago: datetime) -> None:
+    lost = [row.pk for row in rows if row.published_at is not None and row.published_at < long_ago]
+    if lost:
+        OutboxMessage.objects.filter(pk__in=lost).update(
+            published_at=None, available_at=timezone.now(), attempts=0
+        )
