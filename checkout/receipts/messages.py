@@ -7,7 +7,8 @@ from checkout.orders.messages import OrderLine
 class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
     """Send a receipt with everything that the e-mail says. Without an address there is none.
 
-    The service is told, so nobody waits for its answer. The optional fields are for services of others. They are blank in purchases that an earlier release began.
+    The service is told, so nobody waits for its answer. The optional fields are for services of others. They
+    are blank in purchases that an earlier release began.
     """
 
     to = "notifications.send_receipt"

@@ -4,7 +4,8 @@ Entries have the names of the relay's tasks. Eight have no entry on purpose. Old
 events and answers of the API, and rows that are only counted, are deleted after a month or more, and no
 schedule lasts that long. The books are compared at the end of each schedule instead of every virtual hour. As
 there is only one clock, no message has a time in the future, and the broker loses none. These eight tasks
-run when a relay starts, if there is a payment. The loop would never come to rest with a task that is not named here.
+run when a relay starts, if there is a payment. The loop would never come to rest with a task that is not
+named here.
 """
 
 import asyncio

@@ -75,7 +75,7 @@ def test_a_settled_operation_ends_its_saga_and_moves_the_payment(authorised, kin
     delivered = notified(authorised, event)
     assert state_of(authorised) == done
     saga.refresh_from_db()
-    assert saga.step == ("post_done" if kind == CAPTURE else "finished")
+    assert (saga.step, saga.status) == ("finished", Saga.Status.COMPLETED)
     assert commands_of(delivered) == (["ledger.post"] if kind == CAPTURE else [])
 
 

@@ -41,8 +41,9 @@ MOST_HINTS = 50
 class NotificationResult:
     """The result of applying a statement.
 
-    ``reason`` says why it was not simply applied. ``signals`` is the kind of the event for the
-    orchestrator, if any; it is not sent if it says nothing new. ``operation`` is the reference of our operation that the statement is about.
+    ``reason`` says why it was not simply applied. ``signals`` is the kind of the event for the orchestrator,
+    if any; it is not sent if it says nothing new. ``operation`` is the reference of our operation that the
+    statement is about.
     """
 
     state: State
