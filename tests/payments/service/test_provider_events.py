@@ -55,8 +55,6 @@ def accepted(attempt: Attempt, kind: str, minor: int = 1250) -> tuple[Operation,
     saga = started(operation)
     settle(operation, State.PENDING)
     answered(saga, outcome="pending")
-    if kind == CAPTURE:
-        answered(saga)
     assert saga.step == "await_provider"
     return operation, saga
 
