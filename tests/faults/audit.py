@@ -32,11 +32,12 @@ RESTLESS = """
          + (SELECT count(*) FROM payments_saga WHERE status = 'running')
          + (SELECT count(*) FROM payments_operation WHERE state NOT IN ('done', 'refused'))"""
 OWED = "SELECT 1 FROM payments_outboxmessage WHERE published_at IS NULL LIMIT 1"
+TOLD = """
+    SELECT message_id FROM payments_outboxmessage
+    WHERE type IN ('ledger.post', 'notifications.send_receipt')"""
 
 EVENT_IDS = "SELECT reference FROM payments_event"
 LAST_EVENT = "SELECT coalesce(max(id), 0) FROM payments_event"
-
-TOLD = "SELECT message_id FROM payments_outboxmessage WHERE type IN ('ledger.post', 'notifications.send_receipt')"
 
 
 async def sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str, str]:
