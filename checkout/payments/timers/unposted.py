@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
@@ -14,6 +15,10 @@ from checkout.ledger.messages import PostEntries
 from checkout.payments.models import DeadLetter, OutboxMessage
 from checkout.payments.timers.retention import ROWS, locked_walk
 from checkout.payments.timers.timer import NOTHING, Work
+from messaging.access.proofs import is_proven, prove
+from messaging.envelope import PROOF
+
+log = structlog.get_logger(__name__)
 
 # The name of the walk through the sent messages.
 WALK = "payments_outboxmessage"
@@ -50,14 +55,15 @@ def tell_the_ledger_again() -> Work:
 def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
     """Return those commands to post that the ledger will or should carry out, and has not so far.
 
-    A command that has become a dead letter is left to staff.
+    A command that has become a dead letter is left to staff, unless it is one because of its proof, which was
+    made with a key that is not valid any more.
     """
     names = {row: msgspec.json.decode(row.body, type=PostEntries).name for row in told}
     made = made_of(names.values())
     rows = [row for row, name in names.items() if name not in made]
     dead = DeadLetter.objects.filter(message_id__in=[row.message_id for row in rows])
-    left_to_staff = set(dead.values_list("message_id", flat=True)) if rows else set()
-    return [row for row in rows if row.message_id not in left_to_staff]
+    letters = set(dead.values_list("message_id", flat=True)) if rows else set()
+    return [row for row in rows if row.message_id not in letters or _has_an_old_proof(row)]
 
 
 def is_posting(payment: str) -> bool:
@@ -66,8 +72,19 @@ def is_posting(payment: str) -> bool:
 
 
 def _publish_again(rows: Iterable[OutboxMessage], long_ago: datetime) -> None:
-    lost = [row.pk for row in rows if row.published_at is not None and row.published_at < long_ago]
-    if lost:
-        OutboxMessage.objects.filter(pk__in=lost).update(
-            published_at=None, available_at=timezone.now(), attempts=0
-        )
+    for row in rows:
+        if row.published_at is None or row.published_at > long_ago:
+            continue
+        log.warning("posting told again", message_id=row.message_id, payment=row.subject)
+        if _has_an_old_proof(row):
+            row.headers = prove(row.envelope()).headers
+        row.published_at, row.available_at, row.attempts = None, timezone.now(), 0
+        row.save(update_fields=["headers", "published_at", "available_at", "attempts"])
+
+
+def _has_an_old_proof(row: OutboxMessage) -> bool:
+    """Return True if the row was written with a proof that is not valid any more.
+
+    A row without any, which staff may have made from a dead letter, must not get one.
+    """
+    return PROOF in row.headers and not is_proven(row.envelope())

@@ -11,9 +11,10 @@ from checkout.ledger.models import LedgerEntry
 from checkout.payments.models import DeadLetter, OutboxMessage
 from checkout.payments.timers import unposted as module
 from checkout.payments.timers.unposted import is_posting, tell_the_ledger_again
+from messaging.access.proofs import prove
 from messaging.outbox.models import enqueue
 from tests.payments.service.at_once import at_once
-from tests.payments.service.delivering import deliver
+from tests.payments.service.delivering import admit, deliver
 
 pytestmark = pytest.mark.django_db
 LONG, RECENTLY = timedelta(minutes=11), timedelta(minutes=9)
@@ -29,10 +30,10 @@ def told(reference: str, ago: timedelta = LONG, *, is_published: bool = True) ->
     row = enqueue(OutboxMessage, *body.address, body, subject="pay_1")
     assert isinstance(row, OutboxMessage)
     then = timezone.now() - ago
-    OutboxMessage.objects.filter(pk=row.pk).update(
-        created_at=then, available_at=then, published_at=then if is_published else None
-    )
-    row.refresh_from_db()
+    row.headers = prove(row.envelope()).headers
+    row.created_at = row.available_at = then
+    row.published_at = then if is_published else None
+    row.save()
     return row
 
 
@@ -99,6 +100,28 @@ def test_a_dead_letter_is_left_to_staff_and_holds_up_nothing():
     DeadLetter.objects.create(message_id=rejected.message_id, type=rejected.type, body=rejected.body)
     tell_the_ledger_again()
     assert due() == {lost.message_id}
+
+
+def test_what_died_because_its_key_was_replaced_is_proved_with_the_new_key(settings):
+    row = told("op_1")
+    DeadLetter.objects.create(message_id=row.message_id, type=row.type, body=row.body)
+    settings.SECRET_KEY = "another key, as nobody may know any more the one before"
+    assert is_posting("pay_1")
+    tell_the_ledger_again()
+    assert due() == {row.message_id}
+    row.refresh_from_db()
+    admit(ledger.service, row.envelope())
+
+
+def test_what_nobody_has_proved_is_not_proved_now_and_holds_up_nothing():
+    """Staff may have had a forged command sent again, without its proof."""
+    forged, lost = told("op_1"), told("op_2")
+    OutboxMessage.objects.filter(pk=forged.pk).update(headers={})
+    DeadLetter.objects.create(message_id=forged.message_id, type=forged.type, body=forged.body)
+    tell_the_ledger_again()
+    assert due() == {lost.message_id}
+    forged.refresh_from_db()
+    assert forged.headers == {}
 
 
 def test_all_sent_messages_are_walked_through(monkeypatch):
