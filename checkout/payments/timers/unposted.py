@@ -1,6 +1,7 @@
 """Tell the ledger again what it was told and has not posted, because the broker has lost the command."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -58,7 +59,12 @@ def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
     A command that has become a dead letter is left to staff, unless it is one because of its proof, which was
     made with a key that is not valid any more.
     """
-    names = {row: msgspec.json.decode(row.body, type=PostEntries).name for row in told}
+    names: dict[OutboxMessage, str] = {}
+    for row in told:
+        with suppress(
+            msgspec.DecodeError
+        ):  # a dead letter, sent again, that never was a posting
+            names[row] = msgspec.json.decode(row.body, type=PostEntries).name
     made = made_of(names.values())
     rows = [row for row, name in names.items() if name not in made]
     dead = DeadLetter.objects.filter(message_id__in=[row.message_id for row in rows])

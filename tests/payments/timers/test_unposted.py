@@ -115,7 +115,8 @@ def test_what_died_because_its_key_was_replaced_is_proved_with_the_new_key(setti
 
 def test_what_nobody_has_proved_is_not_proved_now_and_holds_up_nothing():
     """Staff may have had a forged command sent again, without its proof."""
-    forged, lost = told("op_1"), told("op_2")
+    forged, garbled, lost = told("op_1"), told("op_2"), told("op_3")
+    OutboxMessage.objects.filter(pk=garbled.pk).update(body="{}")
     OutboxMessage.objects.filter(pk=forged.pk).update(headers={})
     DeadLetter.objects.create(message_id=forged.message_id, type=forged.type, body=forged.body)
     tell_the_ledger_again()
