@@ -10,7 +10,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from checkout.conf import conf
-from checkout.database.clock import database_now
 from checkout.ledger.books import made_of
 from checkout.ledger.messages import PostEntries
 from checkout.payments.models import DeadLetter, OutboxMessage
@@ -36,7 +35,7 @@ def tell_the_ledger_again() -> Work:
     walk = locked_walk(WALK)
     if walk is None:
         return NOTHING
-    now = database_now()
+    now = timezone.now()
     long_ago = now - conf.service_wait
     sent = OutboxMessage.objects.order_by("pk").filter(pk__gt=walk.last_pk)
     page = list(sent.values_list("pk", "type", "created_at")[:ROWS])
@@ -61,9 +60,7 @@ def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
     """
     names: dict[OutboxMessage, str] = {}
     for row in told:
-        with suppress(
-            msgspec.DecodeError
-        ):  # a dead letter, sent again, that never was a posting
+        with suppress(msgspec.DecodeError):  # a dead letter, sent again, that never was a posting
             names[row] = msgspec.json.decode(row.body, type=PostEntries).name
     made = made_of(names.values())
     rows = [row for row, name in names.items() if name not in made]

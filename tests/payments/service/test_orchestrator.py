@@ -264,20 +264,6 @@ def test_a_shopper_who_came_back_just_before_the_deadline_passed_is_let_through(
     assert Attempt.objects.get().state == Attempt.State.CHALLENGE_RETURNED, "it is still to be completed"
 
 
-def test_news_that_a_step_only_notes_leaves_its_reply_and_deadline(attempt):
-    authorise(attempt, "approve")
-    Payment.objects.update(state=PaymentState.CAPTURED)
-    refund = operation_on(attempt, Operation.Kind.REFUND)
-    start = StartOperation(payment=attempt.payment.reference, operation=refund.reference)
-    deliver(service, command(start))
-    saga = Saga.objects.get(kind="refund")
-    awaited, deadline = saga.awaiting, saga.deadline_at
-    notified(attempt, "refund_failed", refund.reference)
-    saga.refresh_from_db()
-    assert (saga.step, saga.awaiting, saga.deadline_at) == ("refund", awaited, deadline)
-    assert saga.data["is_doubted"]
-
-
 def test_the_ledger_is_told_and_nobody_waits_for_it(capturing):
     """No step is recorded of it, and the message asks for no reply."""
     capture = child_of(capturing)

@@ -52,6 +52,18 @@ def test_only_the_saga_of_the_refund_that_is_named_asks_and_nothing_is_moved(ref
     assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
 
 
+def test_a_doubt_that_a_step_only_notes_leaves_its_reply_and_deadline(refunded):
+    refund = operation_on(refunded, REFUND, 529)
+    body = StartOperation(payment=refunded.payment.reference, operation=refund.reference)
+    deliver(checkout.service, command(body))
+    saga = Saga.objects.get(kind=REFUND)
+    awaited, deadline = saga.awaiting, saga.deadline_at
+    notified(refunded, "refund_failed", refund.reference)
+    saga.refresh_from_db()
+    assert (saga.step, saga.awaiting, saga.deadline_at) == ("refund", awaited, deadline)
+    assert saga.data["is_doubted"]
+
+
 def test_what_is_denied_is_finished_again_and_posted_once(refunded):
     operation, saga = finished(refunded)
     notified(refunded, "refund_failed", operation.reference)

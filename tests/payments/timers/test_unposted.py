@@ -27,8 +27,8 @@ def _ten_minutes(settings) -> None:
 
 def told(reference: str, ago: timedelta = LONG, *, is_published: bool = True) -> OutboxMessage:
     body = PostEntries(payment="pay_1", kind="captured", reference=reference, minor=1250, currency="GBP")
-    row = enqueue(OutboxMessage, *body.address, body, subject="pay_1")
-    assert isinstance(row, OutboxMessage)
+    written = enqueue(OutboxMessage, *body.address, body, subject="pay_1")
+    row = OutboxMessage.objects.get(message_id=written.message_id)
     then = timezone.now() - ago
     row.headers = prove(row.envelope()).headers
     row.created_at = row.available_at = then
